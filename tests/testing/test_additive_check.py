@@ -20,31 +20,18 @@ WEIGHTS = np.array([0.5, 2.0, 1.0, 0.0])
 NAMED = np.where(np.arange(4) < 2, BITS.cumsum(axis=1) % 4, -1)
 
 ADDITIVE = [
-    (nn.cross_entropy, SCORES, LABELS),
-    (nn.cross_entropy, SCORES, SOME),
-    (nn.cross_entropy, SCORES, SHARES),
-    (nn.cross_entropy, WORDS, TAGS),
+    *((nn.cross_entropy, SCORES, target) for target in (LABELS, SOME, SHARES)), (nn.cross_entropy, WORDS, TAGS),
     (partial(nn.cross_entropy, weight=WEIGHTS + 0.1, label_smoothing=0.2), SCORES, SOME),
-    (partial(nn.cross_entropy, ignore_index=1), WORDS, TAGS),
-    (nn.CrossEntropyLoss(WEIGHTS, ignore_index=2), WORDS, TAGS),
-    (nn.NLLLoss(WEIGHTS), SCORES, LABELS),
-    (nn.nll_loss, SCORES, SOME),
-    (nn.binary_cross_entropy, SHARES, BITS),
-    (nn.BCELoss(WEIGHTS), SHARES, BITS),
-    (nn.BCEWithLogitsLoss(pos_weight=WEIGHTS), SCORES, BITS),
-    (nn.MultiLabelSoftMarginLoss(WEIGHTS), SCORES, BITS),
-    (nn.mse_loss, SCORES, SHARES),
-    (nn.L1Loss(), SCORES, SHARES),
-    (nn.SmoothL1Loss(beta=0.3), SCORES, SHARES),
-    (nn.HuberLoss(delta=0.3), SCORES[:, 0], SHARES[:, 0]),
-    (nn.kl_div, SCORES, SHARES),
-    (nn.KLDivLoss("batchmean", log_target=True), SCORES, SHARES),
-    (nn.PoissonNLLLoss(full=True), SCORES, SHARES),
-    (nn.HingeEmbeddingLoss(), SCORES, SIGNS),
-    (nn.SoftMarginLoss(), SCORES, SIGNS),
-    (nn.MultiMarginLoss(weight=WEIGHTS), SCORES, LABELS),
-    (nn.MultiLabelMarginLoss(), SCORES, NAMED),
-]
+    (partial(nn.cross_entropy, ignore_index=1), WORDS, TAGS), (nn.NLLLoss(WEIGHTS), SCORES, LABELS),
+    (nn.CrossEntropyLoss(WEIGHTS, ignore_index=2), WORDS, TAGS), (nn.nll_loss, SCORES, SOME),
+    (nn.binary_cross_entropy, SHARES, BITS), (nn.BCELoss(WEIGHTS), SHARES, BITS),
+    (nn.BCEWithLogitsLoss(pos_weight=WEIGHTS), SCORES, BITS), (nn.MultiLabelSoftMarginLoss(WEIGHTS), SCORES, BITS),
+    (nn.mse_loss, SCORES, SHARES), (nn.L1Loss(), SCORES, SHARES), (nn.SmoothL1Loss(beta=0.3), SCORES, SHARES),
+    (nn.HuberLoss(delta=0.3), SCORES[:, 0], SHARES[:, 0]), (nn.PoissonNLLLoss(full=True), SCORES, SHARES),
+    (nn.kl_div, SCORES, SHARES), (nn.KLDivLoss("batchmean", log_target=True), SCORES, SHARES),
+    (nn.HingeEmbeddingLoss(), SCORES, SIGNS), (nn.SoftMarginLoss(), SCORES, SIGNS),
+    (nn.MultiMarginLoss(weight=WEIGHTS), SCORES, LABELS), (nn.MultiLabelMarginLoss(), SCORES, NAMED),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("loss", "output", "target"), ADDITIVE)

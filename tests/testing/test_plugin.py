@@ -118,22 +118,20 @@ OWN = {"few": 10, "in a class": 10, "machine": 10, "many": 240}
 CI = {"plain": 100, "few": 100, "in a class": 100, "machine": 100, "many": 240, "derandomize": True}
 
 
-@pytest.mark.parametrize(
-    ("options", "files", "expected"),
-    [
-        ((), {"conftest": LOADED}, {"plain": 7, **OWN, "deadline": 5, "before": []}),
-        ((OPTION, "dev"), {"conftest": LOADED}, {"plain": 25, **OWN, "derandomize": False, "deadline": 5}),
-        ((OPTION, "ci"), {"conftest": LOADED}, {**CI, "deadline": 5}),
-        ((f"{OPTION}=ci", "--hypothesis-profile", "theirs", "-n", "1"), {}, {**CI, "deadline": 5}),
-        (
-            ("--hypothesis-profile", "theirs", "-n", "1"),
-            {"addopts": f"{OPTION} ci"},
-            {"plain": 7, **OWN, "deadline": 5, "derandomize": False},
-        ),
-    ],
-    ids=["no option", "dev", "ci", "ci and a profile", "ci in the configuration and a profile"],
-)
-def test_a_profile_says_how_many_examples_and_the_suite_the_rest(options, files, expected):
+RUNS = {
+    "no option": ((), {"conftest": LOADED}, {"plain": 7, **OWN, "deadline": 5, "before": []}),
+    "dev": ((OPTION, "dev"), {"conftest": LOADED}, {"plain": 25, **OWN, "derandomize": False, "deadline": 5}),
+    "ci": ((OPTION, "ci"), {"conftest": LOADED}, {**CI, "deadline": 5}),
+    "ci and a profile": ((f"{OPTION}=ci", "--hypothesis-profile", "theirs", "-n", "1"), {}, {**CI, "deadline": 5}),
+    "ci in the configuration and a profile": (
+        ("--hypothesis-profile", "theirs", "-n", "1"), {"addopts": f"{OPTION} ci"},
+        {"plain": 7, **OWN, "deadline": 5, "derandomize": False}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
+    options, files, expected = RUNS[name]
     found = counts(*options, **files)
     assert {name: found[name] for name in expected} == expected
 

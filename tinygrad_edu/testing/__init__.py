@@ -10,6 +10,8 @@ other frameworks, and `mutate` breaks vjps to measure how many faults a test sui
 """
 
 # ruff: noqa: I001 - in reading order
+import sys
+
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
 from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
@@ -29,3 +31,7 @@ __all__ = [
     "check_linear", "check_module", "check_op", "check_subgradient", "check_torch", "check_vjp",
     "directional_derivative",
 ]  # fmt: skip
+
+# pytest shows the line of the test instead of the lines of these modules; with --full-trace it shows them too.
+for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
+    vars(sys.modules[_name])["__tracebackhide__"] = True

@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy
+from tinygrad_edu.engine import from_numpy, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
-
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+from tinygrad_edu.testing.op_call import title_of
 
 CUTS = 8
 
@@ -52,7 +51,7 @@ def check_additive(
     if count < 2 or denominator_of(loss, target) is None:
         raise DataError(
             f"check_additive needs at least two samples, and a loss with a denominator for its target. There are "
-            f"{count}, and {_name(loss)} declares {denominator_of(loss, target)}."
+            f"{count}, and {title_of(loss)} declares {denominator_of(loss, target)}."
         )
     whole = _scaled(loss, output, target, np.arange(count))
     for _ in range(CUTS):
@@ -62,8 +61,8 @@ def check_additive(
             found = np.sum(of_parts, axis=0)
             if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
                 raise LawBroken(
-                    f"{_name(loss)}: the {what} of {end} and {count - end} samples, times their denominators, add up "
-                    f"to {found}, and those of all samples to {total}."
+                    f"{title_of(loss)}: the {what} of {end} and {count - end} samples, times their denominators, add "
+                    f"up to {found}, and those of all samples to {total}."
                 )
 
 
@@ -76,21 +75,12 @@ def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, floa
         return 0.0, 0.0, np.zeros(sum(leaf.size for leaf in tree_leaves(output)))
     result = loss(out, labels)
     result.backward()
-    gradients = [_placed(whole, part, rows) for whole, part in zip(tree_leaves(output), tree_leaves(out), strict=True)]
-    return denominator, denominator * result.item(), denominator * np.concatenate(gradients)
-
-
-def _placed(whole: Any, part: Tensor, rows: Any) -> Any:
-    placed = np.zeros(whole.shape)
-    if part.grad is not None:
-        placed[rows] = part.grad
-    return placed.ravel()
+    gradients = [np.zeros(leaf.shape) for leaf in tree_leaves(output)]
+    for gradient, part in zip(gradients, tree_leaves(out), strict=True):
+        gradient[rows] = 0 if part.grad is None else part.grad
+    return denominator, denominator * result.item(), denominator * np.concatenate([x.ravel() for x in gradients])
 
 
 def _wide(leaf: Any) -> Any:
-    array = np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else leaf)
+    array = np.asarray(values_of(leaf))
     return array.astype(np.float64) if array.dtype.kind == "f" else array
-
-
-def _name(loss: Any) -> str:
-    return str(getattr(loss, "__name__", type(loss).__name__))

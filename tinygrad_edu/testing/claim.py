@@ -9,37 +9,18 @@ from tinygrad_edu.engine import Array
 
 @dataclass(frozen=True)
 class Claim:
-    """The claim that `gradients` are the gradients of ``sum(cotangent * f(*arrays))``.
+    """The claim that `gradients` are the gradients of ``sum(cotangent * f(*arrays))``."""
 
-    Attributes
-    ----------
-    name : str
-        The name of the function, for messages.
-    f : callable
-        Takes float64 arrays and returns an array.
-    arrays, gradients : tuple of ndarray
-    names : tuple of str
-        The names of the inputs.
-    value, cotangent : ndarray
-        f(*arrays), and an array of the same shape.
-    scale : float
-        As in `directional_derivative`. Default: 0, for a function that is not itself a gradient.
-    rounding : float
-        The measured rounding error of the claimed derivative along the tested direction. Default: 0, not measured.
-    affine : int
-        The number of inputs, counted from the last, in each of which the function is affine. Cotangents are.
-    """
-
-    name: str
-    f: Callable[..., Any]
+    name: str  # of the function, for messages
+    f: Callable[..., Any]  # takes float64 arrays and returns an array
     arrays: tuple[Array, ...]
-    names: tuple[str, ...]
-    value: Array
-    cotangent: Array
+    names: tuple[str, ...]  # of the inputs
+    value: Array  # f(*arrays)
+    cotangent: Array  # of the shape of the value
     gradients: tuple[Array, ...]
-    scale: float = 0.0
-    rounding: float = 0.0
-    affine: int = 0
+    scale: float = 0.0  # as in `directional_derivative`; 0 for a function that is not itself a gradient
+    rounding: float = 0.0  # the measured rounding error of the claimed derivative along the tested direction
+    affine: int = 0  # the number of inputs, counted from the last, in each of which f is affine; cotangents are
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""

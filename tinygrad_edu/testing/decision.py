@@ -15,47 +15,27 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.arrays.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.failures import (
-    GradientMismatch,
-    Inconclusive,
-    NotDifferentiableHere,
-)
-from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
+from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
-from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear
+from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH, add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
 from tinygrad_edu.testing.report.inconclusive import examples, reject
 from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 Pullback = Callable[[Array], tuple[Array, ...]]
 
-EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
 _UNCERTAIN = 1e-4  # a numeric derivative with a larger relative error confirms no gradient
-_ROUGH = 0.05  # a numeric derivative with a larger relative error refutes no gradient
 _COARSE = 1e-4  # the rounding unit of float16 is larger
 
 
 def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     """Compare the gradient of each input with finite differences along random directions.
 
-    Parameters
-    ----------
-    claim : Claim
-        Its cotangent is random. The check is inconclusive if the decision on this claim is.
-    rng : numpy.random.Generator
-    pullback : callable, optional
-        Maps a cotangent to the claimed gradients. If it is given, `other_cotangents` are tested with the same slopes.
-
-    Raises
-    ------
-    GradientMismatch, Inconclusive
-        The gradient is wrong, or the check cannot decide.
-    DTypeError
-        A gradient is complex.
+    The cotangent of `claim` is random, and the check is inconclusive if the decision on this claim is. If `pullback` is
+    given, which maps a cotangent to the claimed gradients, `other_cotangents` are tested with the same slopes.
     """
     claims = [claim]
     if pullback is not None:
@@ -75,11 +55,11 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     if k >= len(claim.arrays) - claim.affine:
         slope = affine_slope(f, x, direction)
         asked, _ = _testable(claims, k, slope, rng, pullback)
-        if all(found == "right" for found, _ in _judge(asked, k, direction, slope)):
+        if all(found == "right" for found, _ in _judge(asked, k, slope, direction)):
             return  # otherwise finite differences tell rounding from a wrong gradient
     slope = _slope(f, x, direction, claim.value, claim.scale)
     asked, has_even = _testable(claims, k, slope, rng, pullback)
-    judged = [found for found, _ in _judge(asked, k, direction, slope)]
+    judged = [found for found, _ in _judge(asked, k, slope, direction)]
     if "wrong" in judged:
         slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
@@ -93,17 +73,17 @@ def _testable(
 ) -> tuple[list[Claim], bool]:
     """Return the claims that a slope can test, and whether the last one has an even cotangent."""
     claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
-    unit = max(slope.unit, _unit(claim.gradients[k]))
+    unit = max(slope.unit, unit_of(claim.gradients[k].dtype))
     others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
     return [claim, *others, *(_claim(claim, kind, g, pullback) for kind, g in even if pullback)], bool(even)
 
 
 def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None) -> str:
     """Decide again with the measured rounding of the claim; raise if the gradient is still wrong."""
-    ((found, sums),) = _judge([claim], k, direction, slope)
+    ((found, sums),) = _judge([claim], k, slope, direction)
     if found != "right" and pullback is not None:
         lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
-        ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
+        ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, slope, direction)
     if found == "wrong":
         two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
         raise wrong_gradient(claim, k, two, rng)
@@ -132,39 +112,19 @@ def _require_gradients(claim: Claim) -> None:
 def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
     """Compare a claimed forward derivative along a direction of input `k` with finite differences.
 
-    Parameters
-    ----------
-    claim : Claim
-        Its gradient of input `k` is the forward derivative, of the shape of the result.
-    k : int
-    direction : ndarray
-    along : callable
-        Maps a direction of input `k` to the claimed forward derivative.
-    rng : numpy.random.Generator
-
-    Raises
-    ------
-    GradientMismatch, Inconclusive
-        The derivative is wrong, or the check cannot decide.
+    It is the claim's gradient of input `k`, and has the shape of the result. `along` maps another direction to it.
     """
-    tangent = claim.gradients[k]
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
-    found = _judge_tangent(claim, k, slope)
+    ((found, _),) = _judge([claim], k, slope, claim.cotangent)
     if found == "wrong":
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
         lost = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
-        found = _judge_tangent(replace(claim, rounding=float(lost)), k, slope)
+        ((found, _),) = _judge([replace(claim, rounding=float(lost))], k, slope, claim.cotangent)
     if found == "wrong":
-        raise wrong_tangent(claim, k, slope, tangent)
+        raise wrong_tangent(claim, k, slope)
     if found == "inconclusive":
         reject(_reason(claim, k, slope))
     examples["conclusive"] += 1
-
-
-def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
-    """Decide about a forward derivative along a direction of input `k`."""
-    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
-        return _judge_terms([claim], k, slope, (claim.cotangent * claim.gradients[k]).reshape(1, -1))[0][0]
 
 
 def _in_range(g: Array, unit: float) -> bool:
@@ -184,25 +144,20 @@ class _Sums(NamedTuple):
     inside: float  # the magnitude of the numbers that were rounded
 
 
-def _judge(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> list[tuple[str, _Sums]]:
-    """Return the decision about the gradient of input `k` of each claim, and the sums that it compares."""
-    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
-        return _judge_terms(claims, k, slope, _rows([claim.gradients[k] for claim in claims]) * direction.reshape(-1))
+@np.errstate(all="ignore")  # a claimed derivative may be infinite
+def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> list[tuple[str, _Sums]]:
+    """Return the decision about each claim, and the sums that it compares.
 
-
-def _rows(arrays: Sequence[Array]) -> Array:
-    return np.array(arrays).reshape(len(arrays), -1)
-
-
-def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array) -> list[tuple[str, _Sums]]:
-    """Return the decisions about claimed derivatives, given a row of terms for each, and the compared sums."""
-    claim, cotangents = claims[0], _rows([claim.cotangent for claim in claims])
-    weights, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
+    The claimed derivative is a gradient of input `k`, to weight by the direction, or a tangent, by the cotangent.
+    """
+    terms = as_rows([claim.gradients[k] for claim in claims]) * weights.reshape(-1)
+    claim, cotangents = claims[0], as_rows([claim.cotangent for claim in claims])
+    sizes, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
     # The error of an element that does not move cannot be reduced, and it does not count for the others.
     still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
     moving = np.where(still, 0, error)
-    added = (terms, np.abs(terms), cotangents * value, *(weights * x for x in (np.abs(value), error, moving, inside)))
+    added = (terms, np.abs(terms), cotangents * value, *(sizes * x for x in (np.abs(value), error, moving, inside)))
     sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in added), strict=True))
     return [(_decide(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
 
@@ -216,24 +171,21 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
     allowed = SAFETY * error + _rounding(claim.gradients[k], claimed)
     if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
-        return "wrong" if error <= _ROUGH * size or nothing else "inconclusive"
+        return "wrong" if error <= ROUGH * size or nothing else "inconclusive"
     if sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
         return "right"
     # A slope that is small beside the rounding of the values needs less accuracy.
-    little = size <= resolution and error <= _ROUGH * size
+    little = size <= resolution and error <= ROUGH * size
     known = gap <= allowed and error <= resolution
     return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
 
 
-def _unit(g: Array) -> float:
-    return unit_of(g.dtype) if is_floating(g.dtype) else 0.0
-
-
 def _rounding(g: Array, claimed: float) -> float:
     """Return the rounding error that a claimed derivative may have."""
-    if 64 * _unit(g) <= EXACT:
+    rounding = 64 * unit_of(g.dtype)
+    if rounding <= EXACT:
         return EXACT * claimed
-    return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
+    return min(rounding * claimed, ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
 def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, scale: float = 0.0) -> Estimate:
@@ -247,18 +199,13 @@ def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
     """Return the error that says why the decision about the gradient of input `k` is inconclusive."""
     what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
     if slope.kinks.any():
-        return _kink(slope, what)
+        at = tuple(map(int, np.argwhere(slope.kinks)[0]))
+        where = f"at a kink within a distance of {slope.near[at]:.1g}"
+        return NotDifferentiableHere(f"{what}: the slope of element {at} of the result jumps, {where}.")
     worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
     value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
     if slope.noise.flat[worst] >= 0.2 * error:
         return Inconclusive(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
     return NotDifferentiableHere(
         f"{what}: the differences converge at no step; the best estimate is {value:.3g} to within {error:.1g}."
-    )
-
-
-def _kink(slope: Estimate, what: str) -> NotDifferentiableHere:
-    at = tuple(map(int, np.argwhere(slope.kinks)[0]))
-    return NotDifferentiableHere(
-        f"{what}: the slope of element {at} of the result jumps, at a kink within a distance of {slope.near[at]:.1g}."
     )

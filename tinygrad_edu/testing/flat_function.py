@@ -17,28 +17,15 @@ from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.purity import require_unwritten
 from tinygrad_edu.transforms import Function
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @dataclass(frozen=True)
 class FlatFunction:
-    """A function of any framework, and the arguments to check its gradient at.
+    """A function of any framework, and the arguments to check its gradient at."""
 
-    Attributes
-    ----------
-    name : str
-        Its name in messages.
-    f : callable
-    point : ArrayTree
-        The arguments.
-    scale : float
-        As in `Claim`.
-    """
-
-    name: str
+    name: str  # in messages
     f: Function
-    point: ArrayTree
-    scale: float = 0.0
+    point: ArrayTree  # the arguments
+    scale: float = 0.0  # as in `Claim`
 
     def __post_init__(self) -> None:
         require_inputs(self.name, self.arrays)

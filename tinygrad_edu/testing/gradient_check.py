@@ -10,18 +10,16 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangent
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
-from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import require_deterministic
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import Function
-
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 
 @reproducible
@@ -112,8 +110,8 @@ def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent
     claimed = partial(_claimed, flat, grad, result if takes_cotangent else None)
 
     def pullback(cotangent: Array) -> tuple[Array, ...]:
-        factor = 1.0 if takes_cotangent else cotangent.item()
-        return tuple(_scaled(g, factor) for g in _filled_in(claimed(cotangent), flat.arrays))
+        factor, gradients = 1.0 if takes_cotangent else cotangent.item(), _filled_in(claimed(cotangent), flat.arrays)
+        return tuple(np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None) for g in gradients)
 
     require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
     try:
@@ -178,10 +176,6 @@ def _filled_in(claimed: list[Any], like: tuple[Array, ...]) -> list[Array]:
     return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
 
 
-def _scaled(g: Array, factor: float) -> Array:
-    return np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None)
-
-
 def _row(arrays: tuple[Array, ...]) -> Array:
     return np.concatenate([x.reshape(-1).astype(np.complex128) for x in arrays])
 
@@ -204,8 +198,7 @@ def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
         tangent = along(direction)
         compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
         added, size = added + tangent, size + np.abs(tangent)
-    off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
-    allowed = max(EXACT, 64 * unit) * size
+    off, allowed = np.abs(together - added), max(EXACT, 64 * unit_of(together.dtype)) * size
     if not np.all(off <= allowed):
         allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
     if not np.all(off <= allowed):

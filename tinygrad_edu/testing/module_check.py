@@ -24,8 +24,6 @@ from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @reproducible
 def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
@@ -222,9 +220,8 @@ def _astype(arrays: Sequence[Array], dtype: Any) -> list[Array]:
 
 def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
     """Return the names of the floating-point inputs and of the parameters."""
-    floating = [
-        name for name, x in zip(argument_names(module, len(arrays)), arrays, strict=True) if x.dtype.kind == "f"
-    ]
+    inputs = zip(argument_names(module, len(arrays)), arrays, strict=True)
+    floating = [name for name, x in inputs if x.dtype.kind == "f"]
     return (*floating, *(name for name, p in module.named_parameters() if p.requires_grad))
 
 
@@ -285,7 +282,5 @@ def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
     for name, values in saved.items():
         _require(np.array_equal(values, kept[name]), module, f"what state_dict saved of {name} changes with the module")
     module.load_state_dict(saved)
-    after = _evaluate(module, arrays)
-    _require(
-        np.array_equal(before, after, equal_nan=True), module, "load_state_dict does not bring back what was saved"
-    )
+    restored = np.array_equal(before, _evaluate(module, arrays), equal_nan=True)
+    _require(restored, module, "load_state_dict does not bring back what was saved")

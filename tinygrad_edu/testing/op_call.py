@@ -14,8 +14,6 @@ from tinygrad_edu.engine import Array, Op
 from tinygrad_edu.errors import MissingRuleError
 from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 class Call:
     """One call of an op, as a function of its differentiable inputs. Its other inputs are constant.
@@ -59,7 +57,7 @@ class Call:
         differentiable: Sequence[int] | None = None,
         **settings: Any,
     ) -> None:
-        self.function = resolve(function) if isinstance(function, str) else function
+        self.function = resolve(function)
         self.inputs = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in inputs)
         self.settings = settings
         self._given = differentiable
@@ -75,10 +73,7 @@ class Call:
 
     def __call__(self, *arrays: Any) -> Any:
         """Call the function with `arrays` (arrays or Tensors) as the differentiable inputs."""
-        inputs = list(self.inputs)
-        for k, x in zip(self.differentiable, arrays, strict=True):
-            inputs[k] = x
-        return self.function(*inputs, **self.settings)
+        return self.function(*self._with_differentiable(arrays), **self.settings)
 
     def __repr__(self) -> str:
         return self.to_code(described)
@@ -94,15 +89,19 @@ class Call:
 
     def with_arrays(self, arrays: Sequence[Any]) -> "Call":
         """Return the call with other differentiable inputs."""
-        inputs = list(self.inputs)
-        for k, x in zip(self.differentiable, arrays, strict=True):
-            inputs[k] = x
-        return Call(self.function, inputs, self._given, **self.settings)
+        return Call(self.function, self._with_differentiable(arrays), self._given, **self.settings)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> "Call":
         """Return the call with `function` applied to each input that is an array."""
         inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
         return Call(self.function, inputs, self._given, **self.settings)
+
+    def _with_differentiable(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return the inputs with `arrays` as the differentiable ones."""
+        inputs = list(self.inputs)
+        for k, x in zip(self.differentiable, arrays, strict=True):
+            inputs[k] = x
+        return inputs
 
     def _with_rules(self, names: tuple[str, ...]) -> list[int]:
         op = self.function
@@ -126,14 +125,13 @@ def _missing_rule(op: Op, argument: str) -> MissingRuleError:
     )
 
 
-def resolve(name: str) -> Any:
-    """Return the op or function with a name: from `tinygrad_edu.ops`, its `linalg`, or an op from any imported module.
+def resolve(name: str | Callable[..., Any]) -> Any:
+    """Return a function itself, or the one with a name: from `tinygrad_edu.ops`, its `linalg`, or an op of any module.
 
-    Raises
-    ------
-    LookupError
-        There is none.
+    Raise `LookupError` if no imported module has it.
     """
+    if not isinstance(name, str):
+        return name
     if (ours := _ours(name)) is not None:
         return ours
     for module in list(sys.modules.values()):

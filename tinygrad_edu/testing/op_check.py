@@ -11,8 +11,6 @@ from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.report.reproduction import reproducible
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @reproducible
 def check_op(

@@ -9,8 +9,6 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.failures import LawBroken, NotDeterministic
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 def copies(arrays: Sequence[Array]) -> list[Array]:
     """Copy arrays, keeping their memory layouts, before a call of a function that may write into them."""

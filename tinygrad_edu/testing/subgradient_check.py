@@ -14,8 +14,6 @@ from tinygrad_edu.testing.op_call import title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _STEP = 2.0**-10
 _DIRECTIONS = 8
 _ROUNDING = 1e-9

@@ -16,19 +16,17 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangent
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
-from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import Function, jvp, vjp
-
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
@@ -227,13 +225,7 @@ def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
 
 
 def _check_once(
-    f: Function,
-    points: tuple[Array, ...],
-    names: tuple[str, ...],
-    title: str,
-    rng: Rng,
-    scale: float,
-    affine: int,
+    f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, rng: Rng, scale: float, affine: int
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents of the check."""
     value = _value_of(f, points)

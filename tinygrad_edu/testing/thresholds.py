@@ -10,8 +10,6 @@ import numpy as np
 
 from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The function that returns the largest product that OpenBLAS computes without copies: 0 on many processors.
 IN_PLACE = "most_in_place"
 _IN_PLACE_SIZES = 0, 1, 20, 1000, 1_000_000
@@ -37,18 +35,14 @@ def _places(modules: tuple[str, ...]) -> list[tuple[str, str]]:
 
 @contextmanager
 def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -> Iterator[None]:
-    """Set thresholds to other sizes during the context.
+    """Set thresholds to other sizes, by the names that `thresholds` returns, during the context.
 
-    Parameters
-    ----------
-    sizes : mapping of str to int
-        Sizes by the names that `thresholds` returns. The other thresholds do not change.
-    in_place : int, optional
-        The largest number of multiplications for which BLAS copies nothing. Default: as on this processor.
+    `in_place` replaces the largest number of multiplications for which BLAS copies nothing on this processor.
     """
     replacements: dict[str, Any] = {name: SizeThreshold(size) for name, size in sizes.items()}
     if in_place is not None:
-        replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in _modules_with(IN_PLACE)}
+        modules = (name for name in _modules() if IN_PLACE in vars(sys.modules[name]))
+        replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in modules}
     before = {name: _replace(name, value) for name, value in replacements.items()}
     try:
         _forget_plans()
@@ -65,10 +59,6 @@ def _replace(dotted: str, value: Any) -> Any:
     names = vars(sys.modules[module])
     before, names[name] = names[name], value
     return before
-
-
-def _modules_with(name: str) -> list[str]:
-    return [module for module in _modules() if name in vars(sys.modules[module])]
 
 
 def _modules() -> tuple[str, ...]:

@@ -15,48 +15,21 @@ from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array of an `ArrayTree`.
+    """One array of an `ArrayTree`."""
 
-    Attributes
-    ----------
-    index : int
-        Its position among the arrays of the tree.
-    name : str
-        Its path as code, such as ``params['w']``.
-    array : ndarray
-    is_number : bool
-        Whether it was given as a plain number.
-    """
-
-    index: int
-    name: str
+    index: int  # its position among the arrays of the tree
+    name: str  # its path as code, such as ``params['w']``
     array: Array
-    is_number: bool
+    is_number: bool  # whether it was given as a plain number
 
 
 class ArrayTree:
-    """A sequence of pytrees with a `Leaf` in place of each array.
+    """Pytrees `parts` that are named by `names`, with a `Leaf` in place of each array; `leaves` has all of them.
 
-    Parameters
-    ----------
-    parts : sequence
-    names : sequence of str
-        One for each part.
-    to_array : callable
-        Returns a value as an array, or None for a value that stays as it is.
-
-    Attributes
-    ----------
-    parts : tuple
-        The pytrees, with a `Leaf` for each array.
-    names : tuple of str
-        The names of the parts.
-    leaves : list of Leaf
+    `to_array` returns a value as an array, or None for a value that stays as it is.
 
     Examples
     --------

@@ -8,8 +8,6 @@ import numpy as np
 from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import MissingExtraError
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether a dtype holds real numbers or booleans, including ml_dtypes."""
@@ -22,7 +20,7 @@ def is_floating(dtype: np.dtype[Any]) -> bool:
 
 
 def unit_of(dtype: np.dtype[Any]) -> float:
-    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16.
+    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16; 0 for any other dtype.
 
     Examples
     --------
@@ -31,8 +29,8 @@ def unit_of(dtype: np.dtype[Any]) -> float:
     """
     if dtype.kind == "f":
         return float(np.finfo(dtype).eps)
-    unit = 1.0
-    while float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
+    unit = float(is_floating(dtype))
+    while unit and float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
         unit /= 2
     return unit
 

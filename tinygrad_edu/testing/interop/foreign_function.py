@@ -16,34 +16,22 @@ from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_i
 from tinygrad_edu.testing.gradient_check import check_pullback
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 ArrayFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
-Session = Callable[[bool], AbstractContextManager[Load]]
+Session = Callable[[bool], AbstractContextManager[Load]]  # computes in float64 if given True, or in its own dtypes
 
 
 @dataclass(frozen=True)
 class ForeignFunction:
     """A function of another framework, the inputs to check it at, and the framework's derivative.
 
-    Attributes
-    ----------
-    name : str
-    f : callable
-        Takes arrays of the framework, and returns a list of the floating-point results.
-    arrays, names
-        The inputs as NumPy arrays, and their names.
-    vjp_function : callable
-        Maps a function like `f`, its number of inputs, and whether its derivative must be differentiable, to the
-        function (inputs, cotangents) -> gradients.
-    session : callable
-        Returns a context in which the framework computes in float64 if the argument is true, or in its own dtypes.
+    `vjp_function` maps a function like `f`, its number of inputs, and whether its derivative must be differentiable, to
+    the function (inputs, cotangents) -> gradients.
     """
 
     name: str
-    f: ArrayFunction
-    arrays: tuple[Array, ...]
+    f: ArrayFunction  # takes arrays of the framework, and returns a list of the floating-point results
+    arrays: tuple[Array, ...]  # the inputs as NumPy arrays
     names: tuple[str, ...]
     vjp_function: Callable[[ArrayFunction, int, bool], ArrayFunction]
     session: Session
@@ -100,13 +88,7 @@ def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
 
 
 def required(name: str, asker: str, install: str) -> Any:
-    """Import a package.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed. The message says how to install it.
-    """
+    """Import a package; if it is not installed, raise a `MissingExtraError` that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -15,8 +15,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.report.reproduction import reproducible
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @reproducible
 def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:

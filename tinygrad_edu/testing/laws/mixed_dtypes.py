@@ -18,35 +18,16 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.transforms import vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _ToTuple = Callable[..., tuple[Tensor, ...]]
 
 
 @np.errstate(all="ignore")
 def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[float]:
-    """Check the derivatives of a call with float16 or float32 among the dtypes of its inputs.
+    """Check the derivatives, up to an order, of a call with float16 or float32 among the dtypes of its inputs.
 
-    Each gradient has the shape and dtype of its input or cotangent, and the value of the float64 gradient, up to the
-    rounding of the lowest precision.
-
-    Parameters
-    ----------
-    call : Call
-    order : int
-        The highest order of derivatives.
-    rng : numpy.random.Generator, optional
-        Draws the cotangents. Default: a generator with a fixed seed.
-
-    Returns
-    -------
-    list of float
-        For each order, the fraction of gradient elements that were compared. Elements that overflow are not.
-
-    Raises
-    ------
-    LawBroken
-        A gradient is wrong. The message names the op, the order, and the input or cotangent.
+    Each gradient must have the shape and dtype of its input or cotangent, and the value of the float64 gradient, up to
+    the rounding of the lowest precision. Return, for each order, the fraction of gradient elements that were compared;
+    elements that overflow are not.
 
     Examples
     --------

@@ -9,8 +9,6 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 
-__all__ = ["is_random", "run"]
-
 
 def run(module: Any, inputs: Sequence[Any], **settings: Any) -> Any:
     """Call a module, and restore the state of every Generator in it."""

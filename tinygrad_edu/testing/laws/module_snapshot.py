@@ -11,8 +11,6 @@ import numpy as np
 from tinygrad_edu.engine import Op, Tensor, values_of
 from tinygrad_edu.nn import Module
 
-__all__ = ["first_change", "snapshot"]
-
 Snapshot = dict[str, Hashable]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)

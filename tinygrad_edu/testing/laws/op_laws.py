@@ -22,8 +22,6 @@ from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.transforms import vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The allowed difference, in rounding units, of two sums of the same terms in another order.
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 
@@ -31,14 +29,12 @@ _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.floa
 def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
     """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`. Default: all."""
     wanted = range(len(call.arrays)) if wanted is None else wanted
-    leaves = [_leaf(x, k in wanted) for k, x in enumerate(call.arrays)]
+    leaves = [from_numpy(x, requires_grad=k in wanted) for k, x in enumerate(call.arrays)]
     call(*leaves).backward(g)
     return [_grad_of(leaves[k]) for k in wanted]
 
 
-def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
-    """Return a leaf that shares the memory of x, so that the op gets its layout."""
-    return from_numpy(x, requires_grad)
+_leaf = partial(from_numpy, requires_grad=True)  # it shares the memory of its array, so that an op gets its layout
 
 
 def _grad_of(leaf: Tensor) -> Array:

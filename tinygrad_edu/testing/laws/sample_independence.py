@@ -14,11 +14,8 @@ from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_replay import is_random, run
 from tinygrad_edu.testing.laws.module_snapshot import first_change, snapshot
+from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-
-__all__ = ["require_sample_independence"]
-
-__tracebackhide__ = True
 
 
 def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
@@ -60,10 +57,6 @@ class _Call(NamedTuple):
     module: Module
     inputs: Sequence[Array]
     settings: dict[str, Any]
-
-    def of(self, inputs: Sequence[Array]) -> "_Call":
-        """Return the call with other inputs."""
-        return self._replace(inputs=inputs)
 
 
 def _fault(call: _Call, rng: Rng) -> _Fault | None:
@@ -137,7 +130,7 @@ def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -
     gradients, _ = whole.gradients(cotangents)
     halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
     for kept, others in (halves, halves[::-1]):
-        found = _Result(call.of([_with_rows(x, others, _new_row(x, kept[0])) for x in call.inputs]))
+        found = _Result(call._replace(inputs=[_with_rows(x, others, _new_row(x, kept[0])) for x in call.inputs]))
         if not _all_same([rows[kept] for rows in found.rows], [rows[kept] for rows in whole.rows]):
             return "a sample has another result where other samples are replaced"
         own = [_with_rows(g, others, np.zeros(g.shape[1:])) for g in cotangents]
@@ -157,7 +150,7 @@ def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> 
     for part in map(slice, [0, *cuts], [*cuts, count]):
         which = f"the samples {part.start}:{part.stop} of {count}"
         try:
-            found = _Result(call.of([x[part] for x in call.inputs]))
+            found = _Result(call._replace(inputs=[x[part] for x in call.inputs]))
         except Exception as error:
             return f"with {which} alone it raises {type(error).__name__}: {error}"
         if not _all_same(found.rows, [rows[part] for rows in whole.rows]):
@@ -192,7 +185,7 @@ def _same(found: Array, wanted: Array) -> bool:
     if found.shape != wanted.shape or wanted.dtype.kind != "f":
         return np.array_equal(found, wanted)
     rounding = 1e-9 if wanted.dtype == np.float64 else 1e-5
-    size = max(float(np.max(np.abs(x), initial=1, where=np.isfinite(x))) for x in (found, wanted))
+    size = max(1, largest(found), largest(wanted))
     return np.allclose(found, wanted, rtol=rounding, atol=rounding * size, equal_nan=True)
 
 

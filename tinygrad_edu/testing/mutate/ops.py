@@ -84,8 +84,9 @@ class Mutant:
 def mutants(right: Op) -> Iterator[Mutant]:
     """Yield every mutant of every vjp of an op."""
     for argument, rule in right.vjp_functions.items():
+        saves_arrays = any(name in (*right.inputs, "out") for name in inspect.signature(rule).parameters)
         for kind in (*ANYWHERE, *OURS):
-            if kind not in OF_SAVED_ARRAYS or _saves_arrays(right, rule):
+            if kind not in OF_SAVED_ARRAYS or saves_arrays:
                 yield Mutant(right, argument, kind, mutant(kind)(rule))
         source = _source_of(right)
         function = _rules(source).get((right.name, argument))
@@ -103,10 +104,6 @@ def mutants_of(module: str, chosen: tuple[str, ...]) -> list[Mutant]:
 def nth_killer(module: str, chosen: tuple[str, ...], n: int) -> str:
     """Return the result for the n-th mutant. Another process finds it by number, because mutants cannot be pickled."""
     return killer(mutants_of(module, chosen)[n])
-
-
-def _saves_arrays(right: Op, rule: VjpRule) -> bool:
-    return any(name in (*right.inputs, "out") for name in inspect.signature(rule).parameters)
 
 
 def _source_of(right: Op) -> Source:

@@ -61,15 +61,10 @@ class Source:
 
 
 def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ()) -> Iterator[Change]:
-    """Yield every single change of a function.
+    """Yield every single change of a function in the tree of a source.
 
-    Parameters
-    ----------
-    source : Source
-    function : ast.Lambda or ast.FunctionDef
-        A node of its tree.
-    offered : sequence of str
-        The names that it may take for others, instead of its own; one that it does not have becomes a parameter.
+    `offered` are the names that it may take for others, instead of its own; one that it does not have becomes a
+    parameter.
     """
     arguments = [a.arg for a in function.args.args]
     body = function.body if isinstance(function.body, list) else [function.body]

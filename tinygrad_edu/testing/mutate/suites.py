@@ -43,14 +43,9 @@ def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[Change
 
 
 class Suite:
-    """Tests that pytest runs, and their time limit.
+    """Tests that pytest runs, given as its arguments, and their time limit in seconds.
 
-    Parameters
-    ----------
-    tests : sequence of str
-        The arguments of pytest: folders, files, options.
-    timeout : float, optional
-        Seconds. Default: ten times the duration of the tests without a mutant.
+    The default limit is ten times the duration of the tests without a mutant.
     """
 
     def __init__(self, tests: Sequence[str], timeout: float | None = None) -> None:

@@ -218,10 +218,6 @@ def _by_memory(gradient: Any) -> Any:
     return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
 
 
-def _nonlinear(rule: VjpRule) -> VjpRule:
-    return lambda g, *saved, **named: rule(g * (1 + 1e-3 * abs(g)), *saved, **named)
-
-
 def _data_of(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
@@ -238,16 +234,12 @@ def _mutate_g(rule: VjpRule) -> VjpRule:
 def _mutate_saved(rule: VjpRule) -> VjpRule:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         out = densify(rule(g, *saved, **named)) * 1
-        for value in saved:
-            if isinstance(_data_of(value), np.ndarray) and _data_of(value).dtype.kind == "f":
-                _with_writing(_data_of(value))[...] *= 1.5
+        for array in map(_data_of, saved):
+            if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
+                array *= 1.5
         return out
 
     return wrong
-
-
-def _with_writing(array: Array) -> Array:
-    return array if array.flags.writeable else array.copy()
 
 
 def _buffered(rule: VjpRule) -> VjpRule:
@@ -269,18 +261,10 @@ def _stale(rule: VjpRule) -> VjpRule:
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
-        return rule(g, *first.setdefault(key, _copied(saved)), **named)
+        copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
+        return rule(g, *first.setdefault(key, copied), **named)
 
     return wrong
-
-
-def _copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
-
-
-def _constant_saved(rule: VjpRule) -> VjpRule:
-    """Detach the saved values: the first derivative is right, the second one wrong."""
-    return lambda g, *saved, **named: rule(g, *map(values_of, saved), **named)
 
 
 def _kept_alive(rule: VjpRule) -> VjpRule:
@@ -293,17 +277,16 @@ def _kept_alive(rule: VjpRule) -> VjpRule:
     return wrong
 
 
-def _identity_rule(rule: VjpRule) -> VjpRule:
-    return lambda g, *saved, **named: g
-
-
 OURS: dict[str, Wrapper] = {
     "the last element lost": _after(_cut), "transposed": _after(_turned), "reversed": _after(ops.flip),
     "dtype widened": _after(lambda out: ops.astype(out, np.float64)),
     "dtype narrowed": _after(lambda out: ops.astype(out, np.float32)),
-    "by order of memory": _after(_by_memory), "a view of g": _identity_rule, "not linear in g": _nonlinear,
+    "by order of memory": _after(_by_memory), "a view of g": lambda rule: lambda g, *saved, **named: g,
+    "not linear in g": lambda rule: lambda g, *saved, **named: rule(g * (1 + 1e-3 * abs(g)), *saved, **named),
     "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
-    "stale saved value": _stale, "saved values as constants": _constant_saved, "saved values kept alive": _kept_alive,
+    "stale saved value": _stale, "saved values kept alive": _kept_alive,
+    # Of these two the first derivative is right, and the second one wrong.
+    "saved values as constants": lambda rule: lambda g, *saved, **named: rule(g, *map(values_of, saved), **named),
     "g as a constant": lambda rule: lambda g, *saved, **named: rule(values_of(g), *saved, **named),
 }  # fmt: skip
 

@@ -13,14 +13,12 @@ which is the sum of:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
-
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 SAFETY = 8.0  # two numbers agree if they differ by at most this many error estimates
 RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps round alike
@@ -121,13 +119,14 @@ def at(best: Array, column: Array) -> Array:
     return taken
 
 
-def _rows(parts: Sequence[Any]) -> Array:
+def as_rows(parts: Sequence[Any]) -> Array:
+    """Return arrays of one size as the rows of one array."""
     return np.array(parts).reshape(len(parts), -1)
 
 
 def _table(differences: Differences, scales: Scales) -> _Table:
     """Return the derivative and its error from every three neighbouring steps."""
-    h, central, second, sizes = (_rows(part) for part in differences)
+    h, central, second, sizes = (as_rows(part) for part in differences)
     with np.errstate(all="ignore"):
         slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
         jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
@@ -210,10 +209,5 @@ def better(a: Estimate, b: Estimate) -> Estimate:
         sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
         closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
     second = np.where(sure_a == sure_b, closer, sure_b)
-    parts = [np.where(second, y, x) for x, y in zip(_parts(a), _parts(b), strict=True)]
-    value, error, kinks, near, noise, size, step = parts
-    return Estimate(value, error, kinks, near, noise, size, step, a.unit)
-
-
-def _parts(e: Estimate) -> Sequence[Array]:
-    return e.value, e.error, e.kinks, e.near, e.noise, e.size, e.step
+    parts: dict[str, Any] = {name: np.where(second, y, vars(a)[name]) for name, y in vars(b).items() if name != "unit"}
+    return replace(a, **parts)

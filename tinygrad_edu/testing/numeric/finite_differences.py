@@ -11,12 +11,10 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.failures import NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, estimate
 from tinygrad_edu.testing.numeric.rounding import jitter
-
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
 _SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
@@ -138,8 +136,7 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
         return out.copy(), _EPS
     if out.dtype.kind == "c":
         raise DTypeError("the function returned complex numbers: check its real and its imaginary part separately.")
-    unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
-    return out.astype(np.float64), max(unit, _EPS)
+    return out.astype(np.float64), max(unit_of(out.dtype), _EPS)
 
 
 def _value(line: _Line, step: float) -> Array:

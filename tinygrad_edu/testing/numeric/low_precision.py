@@ -13,11 +13,10 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.numeric.finite_differences import largest
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The cotangents of each order: of the result, of its gradients, and of their gradients.
 Cotangents = Sequence[Sequence[Array]]
-# Maps arrays and cotangents to the result of the order below, as one array, and its gradients.
+# Maps arrays and cotangents of any dtype to the result of the order below, as one array, and its gradients: those with
+# respect to the arrays come first.
 Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
 # The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
@@ -28,21 +27,6 @@ _SPREADS = 4.0  # the allowed mean error in standard deviations
 _ALIKE = 0.1  # results that differ by more come from other random numbers or are dominated by rounding
 _PASSED_ON = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
 _MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
-
-
-class Comparison(NamedTuple):
-    """The result of comparing low-precision gradients with float64 gradients.
-
-    Attributes
-    ----------
-    wrong : (int, str) or None
-        The position of a wrong gradient and a description, or None.
-    compared : float
-        The fraction of elements that were compared. Elements that overflow are not.
-    """
-
-    wrong: tuple[int, str] | None
-    compared: float
 
 
 class _Gap(NamedTuple):
@@ -65,20 +49,11 @@ class _Seen(NamedTuple):
 @np.errstate(all="ignore")
 def compare_in_low_precision(
     pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, rng: np.random.Generator
-) -> Comparison:
-    """Compare gradients in the dtypes of `arrays` with those of the same numbers in float64.
+) -> tuple[tuple[int, str] | None, float]:
+    """Compare gradients in the dtypes of `arrays`, of which one is low, with those of the same numbers in float64.
 
-    Parameters
-    ----------
-    pull : callable
-        Maps arrays and cotangents of any floating-point dtype to the result and its gradients. The gradients with
-        respect to the arrays come first.
-    arrays : sequence of ndarray, floating
-        At least one has low precision.
-    cotangents : sequence of sequences of ndarray
-        The cotangents of each order.
-    rng : numpy.random.Generator
-        Draws neighbouring points, which are evaluated only if a gradient differs by more than allowed.
+    Return the position of a wrong gradient and a description, or None, and the fraction of elements that were compared;
+    those that overflow are not. `rng` draws neighbouring points, if a gradient differs by more than allowed.
     """
     points = (*arrays, *(g for order in cotangents for g in order))
     dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
@@ -91,7 +66,7 @@ def compare_in_low_precision(
         seen.append(_seen(pull, beside[0], beside[1:], dtype))
     inputs = points if len(cotangents) > 1 else [None] * len(points)
     wrong = (found for k in suspects if (found := _wrong_element(seen, k, inputs[k])))
-    return Comparison(next(wrong, None), float(compared.mean()) if compared.size else 1.0)
+    return next(wrong, None), float(compared.mean()) if compared.size else 1.0
 
 
 def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:

@@ -18,8 +18,8 @@ from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
+EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
+ROUGH = 0.05  # a claimed or numeric derivative with a larger relative error is wrong, or refutes no gradient
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
 _APART = 2.0**-20  # the distance of the multiples of a cotangent

@@ -9,8 +9,6 @@ import numpy as np
 
 from tinygrad_edu.pytree import tree_leaves
 
-__tracebackhide__ = True
-
 
 class _Seen(NamedTuple):
     """The first line of a message, and the shapes of the arrays."""

@@ -6,8 +6,6 @@ from typing import NoReturn
 
 from tinygrad_edu.testing.failures import Inconclusive
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The numbers of conclusive and of inconclusive checks of the running test. The pytest plugin resets them.
 examples: Counter[str] = Counter()
 

@@ -10,19 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
+from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.report.first_failure import is_shrinking
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
-_EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
-_ROUGH = 0.05  # an element with a larger relative error is wrong in any dtype
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -40,8 +37,9 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
     )
 
 
-def wrong_tangent(claim: Claim, k: int, slope: Estimate, tangent: Array) -> GradientMismatch:
+def wrong_tangent(claim: Claim, k: int, slope: Estimate) -> GradientMismatch:
     """Return the error for a claimed forward derivative along a random direction of input `k`."""
+    tangent = claim.gradients[k]
     gap = np.abs(np.asarray(tangent, np.float64) - slope.value) - SAFETY * slope.error
     worst = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), gap.shape)
     a, n, error = float(tangent[worst]), float(slope.value[worst]), float(slope.error[worst])
@@ -112,7 +110,7 @@ def _gap(g: Array, probe: _Probe, rounding: float) -> float:
 
 
 def _rounding(g: Array) -> float:
-    return min(max(64 * unit_of(g.dtype), _EXACT), _ROUGH) if is_floating(g.dtype) else _EXACT
+    return min(max(64 * unit_of(g.dtype), EXACT), ROUGH)
 
 
 def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:

@@ -16,8 +16,6 @@ from tinygrad_edu.testing.op_call import Call, argument_names
 from tinygrad_edu.testing.report import first_failure
 from tinygrad_edu.testing.report.repro_script import Script
 
-__tracebackhide__ = True
-
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -114,7 +114,7 @@ def _arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: boo
     if draw(_ONE_IN_SIX) == 5 and (of_all_sizes := numbers_of_all_sizes(*bounds)).size:
         numbers = of_all_sizes
     array = numbers[draw(positions(lengths, len(numbers)))]
-    return _laid_out(draw, array, _ANY_LAYOUT) if layouts else array
+    return laid_out(draw, array, _ANY_LAYOUT) if layouts else array
 
 
 @st.composite
@@ -123,10 +123,11 @@ def _distinct_arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, lay
     numbers = distinct_numbers(prod(lengths), *bounds)
     order = np.argsort(draw(positions((prod(lengths),), 256)), kind="stable")
     array = numbers[order].reshape(lengths)
-    return _laid_out(draw, array, _LAYOUT_OF_DISTINCT) if layouts else array
+    return laid_out(draw, array, _LAYOUT_OF_DISTINCT) if layouts else array
 
 
-def _laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
+def laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
+    """Return an array in a drawn layout, if it has axes and elements."""
     if not array.size or not array.ndim:
         return array
     layout = draw(layouts)

@@ -15,12 +15,11 @@ from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
-from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
-    **ELEMENTWISE, **ACTIVATIONS, **SHAPE, **JOINING, **SEVERAL, **REDUCTION, **SCANS, **RANKING, **NETWORKS, **LINALG,
+    **ELEMENTWISE, **ACTIVATIONS, **SHAPE, **JOINING, **SEVERAL, **REDUCTION, **RANKING, **NETWORKS, **LINALG,
     **IMAGES, **LAYERS,
 }  # fmt: skip
 

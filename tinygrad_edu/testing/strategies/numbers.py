@@ -26,13 +26,7 @@ _GAPS = [*(Fraction(1, 2**k) for k in range(3, 11)), *_DECIMAL[2:]]
 
 @lru_cache
 def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return the bounds, and a grid between them.
-
-    Raises
-    ------
-    DataError
-        Where no number is left.
-    """
+    """Return the bounds, and a grid between them; raise `DataError` if no number is left."""
     nearest = _nearest_to_0(low, high)
     first, last = max(low, nearest - _REACH), min(high, nearest + _REACH)
     for grid in _GRIDS if dtype.kind == "f" else _WHOLE:
@@ -61,10 +55,7 @@ def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], 
 def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
     """Return `size` distinct sorted numbers near 0 with a distance of 1/8, or less if they do not fit.
 
-    Raises
-    ------
-    DataError
-        There are fewer such numbers.
+    Raise `DataError` if there are fewer such numbers.
     """
     nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
     for gap in _GAPS if dtype.kind == "f" else _WHOLE:

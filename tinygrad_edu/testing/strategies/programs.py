@@ -153,16 +153,12 @@ def _in_place(operator: str) -> Step:
     return step
 
 
-def _not_empty(value: Array) -> bool:
-    return value.size > 0
+def _at_least(axes: int, size: int) -> Callable[[Array], bool]:
+    """Return whether a value has that many axes and elements."""
+    return lambda value: value.ndim >= axes and value.size >= size
 
 
-def _matrix(value: Array) -> bool:
-    return value.ndim >= 2
-
-
-def _has_axes(value: Array) -> bool:
-    return value.ndim >= 1 and value.size > 0
+_not_empty, _has_axes, _matrix = _at_least(0, 1), _at_least(1, 1), _at_least(2, 0)
 
 
 def _away_from_0(value: Array) -> bool:
@@ -170,15 +166,11 @@ def _away_from_0(value: Array) -> bool:
 
 
 def _away_from_1(value: Array) -> bool:
-    return bool(np.all(np.abs(np.abs(value) - 1) > _KINK_MARGIN))
+    return _away_from_0(np.abs(value) - 1)
 
 
 def _distinct(value: Array) -> bool:
-    return value.size > 0 and bool(np.all(np.diff(np.sort(value, axis=None)) > _KINK_MARGIN))
-
-
-def _apart(x: Array, y: Array) -> bool:
-    return bool(np.all(np.abs(x - y) > _KINK_MARGIN))
+    return value.size > 0 and _away_from_0(np.diff(np.sort(value, axis=None)))
 
 
 # A matrix that can be inverted, and decomposed.
@@ -191,9 +183,8 @@ STEPS: dict[str, Step] = {
         "positive", "deg2rad",
     )},
     **{name: _expression(f"tg.{name}(tg.tanh(V))") for name in ("exp2", "expm1", "tan")},
-    **{name: _expression(f"tg.{name}(V * V + 0.5)") for name in (
-        "log2", "log10", "log1p", "rsqrt", "reciprocal", "cbrt",
-    )},
+    **{name: _expression(f"tg.{name}(V * V + 0.5)") for name in ("log2", "log10", "log1p", "rsqrt", "reciprocal")},
+    "cbrt": _expression("tg.cbrt(V * V + 0.5)"),
     **{name: _expression(f"tg.{name}(0.75 * tg.tanh(V))") for name in ("arcsin", "arccos", "arctanh")},
     "arccosh": _expression("tg.arccosh(V * V + 1.5)"), "logit": _expression("tg.logit(tg.sigmoid(V))"),
     "gelu_tanh": _expression("tg.gelu(V, approximate='tanh')"), "gelu_exact": _expression("tg.gelu(V)"),
@@ -220,14 +211,13 @@ STEPS: dict[str, Step] = {
     "clip_by_scalars": _expression("tg.clip(V, -1.0, 1.0)", _away_from_1),
     **{name: _pair(f"tg.{name}(V, W)") for name in ("add", "subtract", "multiply")},
     "divide": _pair("tg.divide(V, W * W + 0.5)"), "power": _pair("tg.power(V * V + 0.5, tg.tanh(W))"),
-    **{name: _pair(f"tg.{name}(V, W)", _apart) for name in ("maximum", "minimum")}, "where": _where,
+    **{name: _pair(f"tg.{name}(V, W)", lambda x, y: _away_from_0(x - y)) for name in ("maximum", "minimum")},
+    "where": _where,
     **{name: _with_settings(name) for name in (
         "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum", "moveaxis", "roll", "tile",
         "repeat",
     )},
-    **{name: _expression(f"tg.{name.removesuffix('_along')}(V, 0)", _has_axes) for name in (
-        "softmax_along", "log_softmax_along",
-    )},
+    **{f"{name}_along": _expression(f"tg.{name}(V, 0)", _has_axes) for name in ("softmax", "log_softmax")},
     **{name: _with_settings(name, _has_axes) for name in ("swapaxes", "pad")},
     **{name: _with_settings(name, _matrix) for name in ("diagonal", "rot90")},
     "index_select": _expression("tg.pad(V, 1, 'edge')", _has_axes),

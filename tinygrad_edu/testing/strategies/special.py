@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, positions
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, laid_out, positions
 from tinygrad_edu.testing.strategies.calls import calls
 
 _TIE = "tie"  # stands for the value of another element
@@ -38,8 +38,7 @@ def special_arrays(
 ) -> Array:
     """Draw an array with up to three special values, in any memory layout by default."""
     (x,) = _with_special_values(draw, [np.array(draw(arrays(shape, layouts=False)), dtype)])
-    layout = draw(_ANY_LAYOUT) if layouts and x.ndim and x.size else "contiguous"
-    return x if layout == "contiguous" else LAYOUTS[layout](x)
+    return laid_out(draw, x, _ANY_LAYOUT) if layouts else x
 
 
 @st.composite

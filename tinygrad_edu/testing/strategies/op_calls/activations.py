@@ -1,12 +1,13 @@
 """Calls of activations, away from their kinks."""
 
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import one_input
+from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, one_input
 
 
 @st.composite
@@ -14,12 +15,6 @@ def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
     """Draw settings from the given lists, and numbers away from the kinks that they imply."""
     settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
     return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
-
-
-@st.composite
-def _leaks(draw: Any) -> Call:
-    of_x, of_slope = draw(broadcastable())
-    return Call("leaky", [draw(arrays(of_x, away_from=(0.0,))), draw(arrays(of_slope))])
 
 
 @st.composite
@@ -60,6 +55,6 @@ _SMOOTH_ONES = (
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},
     **{name: one_input(name) for name in _SMOOTH_ONES},
-    "gelu": one_input("gelu", lambda shape: st.fixed_dictionaries({"approximate": st.sampled_from(("none", "tanh"))})),
-    "leaky": _leaks(), "prelu": _prelus(), "glu": _glus(),
+    "gelu": one_input("gelu", each_of(approximate=("none", "tanh"))),
+    "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Calls of unary and binary ops, and common settings such as axes."""
+"""Calls of ops of one, two or several inputs, and common settings such as axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Shape,
-    Strategy,
-    arrays,
-    axes,
-    broadcastable,
-    masks,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, masks, shapes
 
 _SECOND_INPUTS = st.sampled_from([*["an array"] * 6, "a number", np.int64, np.uint8, np.bool_])
 
@@ -36,15 +28,17 @@ def one_input(
     settings_for: SettingsFor | None = None,
     *,
     least_axes: int = 0,
+    most_axes: int = 5,
     least_size: int = 0,
+    change: Callable[[Array], Array] = lambda x: x,
     **values: Any,
 ) -> Call:
-    """Draw a call of a unary op, with an input from `arrays(**values)` and settings for its shape."""
-    shape = draw(shapes(least_axes, empty=not least_size))
+    """Draw a call of a unary op, with an input from `arrays(**values)` after a change, and settings for its shape."""
+    shape = draw(shapes(least_axes, most_axes, empty=not least_size))
     if prod(shape) < least_size:
         shape = (least_size, *shape[1:])
     settings = draw(settings_for(shape)) if settings_for else {}
-    return Call(name, [draw(arrays(shape, **values))], **settings)
+    return Call(name, [change(draw(arrays(shape, **values)))], **settings)
 
 
 @st.composite
@@ -62,9 +56,28 @@ def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | No
     return Call(name, [draw(arrays(of_x, **x)), draw(arrays(of_y, **y))])
 
 
+@st.composite
+def inputs_of(
+    draw: Any, /, name: Any, shapes: Strategy[Sequence[Shape]], *strategies: Any, settings_for: Any = None
+) -> Call:
+    """Draw a call with an input for each drawn shape, and settings for the first shape.
+
+    A strategy of an input is a function of its shape. Default: `arrays`.
+    """
+    drawn = draw(shapes)
+    settings = draw(settings_for(drawn[0])) if settings_for else {}
+    pairs = zip(drawn, [*strategies, *[arrays] * len(drawn)], strict=False)
+    return Call(name, [draw(of_shape(shape)) for shape, of_shape in pairs], **settings)
+
+
 def conditions(shape: Shape) -> Strategy[Array]:
     """Draw a mask of booleans, or of zeros and ones."""
     return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))
+
+
+def each_of(**choices: Sequence[Any]) -> SettingsFor:
+    """Return a strategy of settings, each from its list."""
+    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in choices.items()})
 
 
 def along(shape: Shape) -> Strategy[Settings]:
@@ -83,11 +96,11 @@ def along_at_least(least: int) -> SettingsFor:
     return lambda shape: along(shape).filter(lambda s: reduced(shape, s["axis"]) >= least)
 
 
-def one_axis(shape: Shape) -> Strategy[Settings]:
-    """Draw one axis, from either end."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False)})
+def one_axis(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+    """Draw one axis, from either end, and other settings."""
+    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **others})
 
 
-def axis_or_none(shape: Shape) -> Strategy[Settings]:
-    """Draw one axis, from either end, or None."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), several=False)})
+def axis_or_none(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+    """Draw one axis, from either end, or None, and other settings."""
+    return st.fixed_dictionaries({"axis": axes(len(shape), several=False), **others})

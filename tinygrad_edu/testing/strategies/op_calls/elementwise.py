@@ -6,19 +6,14 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Strategy,
-    arrays,
-    broadcastable,
-    masks,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,
     MARGINS_OF_40,
     Settings,
-    SettingsFor,
     conditions,
+    each_of,
+    inputs_of,
     one_input,
     two_inputs,
 )
@@ -30,24 +25,6 @@ def _extrema(draw: Any, name: str) -> Call:
     of_x, of_y = draw(broadcastable())
     x, y = (draw(arrays(shape)) for shape in (of_x, of_y))
     return Call(name, [np.floor(x * 4) / 4, np.floor(y * 4) / 4 + 0.125])
-
-
-@st.composite
-def _wheres(draw: Any) -> Call:
-    of_condition, of_x, of_y = draw(broadcastable(3))
-    return Call("where", [draw(conditions(of_condition)), draw(arrays(of_x)), draw(arrays(of_y))])
-
-
-@st.composite
-def _masked(draw: Any, name: str) -> Call:
-    of_x, of_mask = draw(broadcastable())
-    return Call(name, [draw(arrays(of_x)), draw(conditions(of_mask))])
-
-
-@st.composite
-def _tanh_gradients(draw: Any) -> Call:
-    shape = draw(shapes())
-    return Call("tanh_gradient", [draw(arrays(shape)), draw(arrays(shape))])
 
 
 @st.composite
@@ -118,16 +95,6 @@ def _away_from_the_origin(draw: Any, name: str) -> Call:
     return Call(name, [x, y])
 
 
-def _one_of(**settings: Any) -> SettingsFor:
-    """Return a strategy of settings, each from its list."""
-    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in settings.items()})
-
-
-@st.composite
-def _roundings(draw: Any) -> Call:
-    return Call("round", [np.floor(draw(arrays())) + 0.25], decimals=draw(st.sampled_from((0, -1))))
-
-
 @st.composite
 def _logits(draw: Any) -> Call:
     eps = draw(st.sampled_from((None, 1e-6, 0.25)))
@@ -139,8 +106,10 @@ NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: two_inputs(name, ANY_SIZE, ANY_SIZE) for name in ("add", "subtract", "multiply")},
-    "divide": two_inputs("divide", ANY_SIZE, {**ANY_SIZE, **NO_ZERO}), "power": _powers(), "where": _wheres(),
-    **{name: _masked(name) for name in ("keep", "drop")}, "tanh_gradient": _tanh_gradients(),
+    "divide": two_inputs("divide", ANY_SIZE, {**ANY_SIZE, **NO_ZERO}), "power": _powers(),
+    **{name: inputs_of(name, broadcastable(), arrays, conditions) for name in ("keep", "drop")},
+    "where": inputs_of("where", broadcastable(3), conditions),
+    "tanh_gradient": inputs_of("tanh_gradient", shapes().map(lambda shape: (shape, shape))),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},
     "exp": one_input("exp"), **{name: one_input(name, **MARGINS_OF_40) for name in ("sin", "cos")},
@@ -153,11 +122,12 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),
     "arccosh": one_input("arccosh", low=1.125),
     **{name: one_input(name, away_from=(-3, -2, -1, 0, 1, 2, 3)) for name in ("floor", "ceil", "trunc")},
-    "round": _roundings(), "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
-    "sinc_derivative": one_input("sinc_derivative", _one_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
+    "round": one_input("round", each_of(decimals=(0, -1)), change=lambda x: np.floor(x) + 0.25),
+    "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
+    "sinc_derivative": one_input("sinc_derivative", each_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
     **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_ratio", "arctan2")},
     "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
-    "nan_to_num": one_input("nan_to_num", _one_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
+    "nan_to_num": one_input("nan_to_num", each_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
     **{name: _clips(name) for name in ("clip", "clip_by_arrays", "clip_by_scalars")},
     "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
 }  # fmt: skip

@@ -70,11 +70,6 @@ def _correlations(draw: Any, name: str) -> Call:
 
 
 @st.composite
-def _layouts(draw: Any) -> Call:
-    return Call("samples_innermost", [draw(_images(draw(windows())))])
-
-
-@st.composite
 def _convolutions(draw: Any, name: str) -> Call:
     """Draw a convolution of images or rows: with a bias or none, a padding by name, a batch or one sample."""
     call = draw(_correlations("correlate"))
@@ -127,11 +122,9 @@ def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
     window = draw(windows(dilated=name.startswith("max"), max_padding=0))
     reach = (d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     settings = {
-        "kernel_size": window.kernel_size,
-        "stride": draw(st.sampled_from([None, window.stride])),
-        "padding": tuple(draw(st.integers(0, n // 2)) for n in reach),
-        "ceil_mode": draw(st.booleans()),
-    }
+        "kernel_size": window.kernel_size, "stride": draw(st.sampled_from([None, window.stride])),
+        "padding": tuple(draw(st.integers(0, n // 2)) for n in reach), "ceil_mode": draw(st.booleans()),
+    }  # fmt: skip
     if name.startswith("max"):
         settings["dilation"] = window.dilation
     else:
@@ -227,7 +220,8 @@ def _shuffles(draw: Any, name: str) -> Call:
 IMAGES: dict[str, Strategy[Call]] = {
     "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
     **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
-    **{name: _correlations(name) for name in ("affine_maps", "affine_images")}, "samples_innermost": _layouts(),
+    **{name: _correlations(name) for name in ("affine_maps", "affine_images")},
+    "samples_innermost": windows().flatmap(_images).map(lambda images: Call("samples_innermost", [images])),
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
     "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},

@@ -91,13 +91,9 @@ def _over_two_axes(draw: Any, name: str) -> Call:
 @st.composite
 def _response_norms(draw: Any) -> Call:
     shape = (draw(st.integers(1, 2)), draw(st.integers(1, 4)), *draw(shapes(1, 2, empty=False)))
-    numbers = {
-        "alpha": st.sampled_from([1e-4, 0.5]),
-        "beta": st.sampled_from([0.75, 1.5]),
-        "k": st.sampled_from([1.0, 2.0]),
-    }
-    settings = {key: draw(values) for key, values in numbers.items()}
-    return Call("local_response_norm", [draw(arrays(shape))], size=draw(st.integers(1, 4)), **settings)
+    choices = {"alpha": (1e-4, 0.5), "beta": (0.75, 1.5), "k": (1.0, 2.0), "size": (1, 2, 3, 4)}
+    settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
+    return Call("local_response_norm", [draw(arrays(shape))], **settings)
 
 
 _P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
@@ -205,14 +201,11 @@ def _recurrent_layers(draw: Any) -> Call:
 
 LAYERS: dict[str, Strategy[Call]] = {
     **{name: _linears(name) for name in ("linear", "linear_without_bias", "linear_with_bias")},
-    "bilinear": _bilinears(),
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
     **{name: _over_two_axes(name) for name in ("mean_product", "centre", "divide_by_rms", "normalized")},
-    "local_response_norm": _response_norms(),
-    "normalize": _normalizations(),
-    "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
+    "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
+    "cosine_similarity": _cosines(), "pairwise_distance": _distances(), "affine_gates": _affine_gates(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
-    "affine_gates": _affine_gates(),
 }  # fmt: skip

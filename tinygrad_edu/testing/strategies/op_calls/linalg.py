@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, each_of, inputs_of, one_input
 
 _LENGTHS = st.integers(1, 3)
 
@@ -23,10 +23,10 @@ def _several(draw: Any, count: int, most: int = 3) -> tuple[int, ...]:
 
 
 @st.composite
-def _bmms(draw: Any) -> Call:
+def _stacks_of_two(draw: Any) -> tuple[Shape, Shape]:
     b, n, k, m = _several(draw, 4)
     k = draw(st.sampled_from([k, k, k, 0]))
-    return Call("bmm", [draw(arrays((b, n, k))), draw(arrays((b, k, m)))])
+    return (b, n, k), (b, k, m)
 
 
 @st.composite
@@ -39,15 +39,8 @@ def _sums_over_last(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(of_x)), draw(arrays(of_y))])
 
 
-@st.composite
-def _vdots(draw: Any) -> Call:
-    shape = draw(shapes())
-    return Call("vdot", [draw(arrays(shape)), draw(arrays(draw(st.sampled_from([shape, (prod(shape),)]))))])
-
-
-@st.composite
-def _all_pairs(draw: Any, name: str) -> Call:
-    return Call(name, [draw(arrays(draw(shapes(0, 2)))) for _ in range(2)])
+def _one_flat(shape: Shape) -> Strategy[tuple[Shape, Shape]]:
+    return st.sampled_from([(shape, shape), (shape, (prod(shape),))])
 
 
 @st.composite
@@ -171,11 +164,6 @@ def _cofactors_changes(draw: Any) -> Call:
     return Call("cofactors_jvp", [draw(arrays(x.shape)), x])
 
 
-@st.composite
-def _undifferentiables(draw: Any) -> Call:
-    return Call("undifferentiable", [draw(arrays())], values=np.zeros((2, 0)), what="nothing")
-
-
 # --- Norms ---
 
 _ORDERS = st.sampled_from([2, 2, 2, 1, 3, 0, 2.5, 0.5, -1, -2])
@@ -197,10 +185,8 @@ def _power_norms(draw: Any) -> Call:
 @st.composite
 def _vector_norms(draw: Any) -> Call:
     shape = draw(shapes(1, 3, empty=False))
-    ord = draw(_ORDERS | st.sampled_from([np.inf, -np.inf]))
-    return Call(
-        "vector_norm", [draw(_unequal(shape))], axis=draw(axes(len(shape))), ord=ord, keepdims=draw(st.booleans())
-    )
+    settings = {"ord": draw(_ORDERS | st.sampled_from([np.inf, -np.inf])), **draw(along(shape))}
+    return Call("vector_norm", [draw(_unequal(shape))], **settings)
 
 
 _MATRIX_ORDERS = st.sampled_from(["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
@@ -212,20 +198,19 @@ def _norms(draw: Any) -> Call:
     keepdims = draw(st.booleans())
     if draw(st.booleans()):
         x = draw(_rectangular())
-        return Call("norm", [x], ord=draw(_MATRIX_ORDERS | st.none()), axis=draw(_two_last(x.ndim)), keepdims=keepdims)
+        axis = draw(st.sampled_from([(-2, -1), (x.ndim - 1, x.ndim - 2), (x.ndim - 2, -1)]))
+        return Call("norm", [x], ord=draw(_MATRIX_ORDERS | st.none()), axis=axis, keepdims=keepdims)
     shape = draw(shapes(1, 3, empty=False))
     ord, axis = draw(_ORDERS | st.sampled_from([np.inf, -np.inf, None])), draw(axes(len(shape), several=False))
     x = draw(_unequal(shape if axis is not None or ord is None else shape[:1]))
     return Call("norm", [x], ord=ord, axis=axis, keepdims=keepdims)
 
 
-def _two_last(ndim: int) -> Strategy[Any]:
-    return st.sampled_from([(-2, -1), (ndim - 1, ndim - 2), (ndim - 2, -1)])
-
-
 LINALG: dict[str, Strategy[Call]] = {
-    "bmm": _bmms(), "dot": _sums_over_last("dot"), "inner": _sums_over_last("inner"), "vdot": _vdots(),
-    "outer": _all_pairs("outer"), "kron": _all_pairs("kron"), "tensordot": _tensordots(), "einsum": _einsums(),
+    "bmm": inputs_of("bmm", _stacks_of_two()), "vdot": inputs_of("vdot", shapes().flatmap(_one_flat)),
+    **{name: _sums_over_last(name) for name in ("dot", "inner")},
+    **{name: inputs_of(name, st.tuples(shapes(0, 2), shapes(0, 2))) for name in ("outer", "kron")},
+    "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
     **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
     "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),
@@ -235,8 +220,8 @@ LINALG: dict[str, Strategy[Call]] = {
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": _undifferentiables(), "p_norm": _power_norms(),
-    "vector_norm": _vector_norms(), "norm": _norms(),
+    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], what=["nothing"])),
+    "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
 }  # fmt: skip

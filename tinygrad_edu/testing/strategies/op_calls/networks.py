@@ -1,25 +1,14 @@
 """Calls of network ops: products, classification losses, dropout."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Strategy,
-    arrays,
-    broadcastable,
-    labels,
-    masks,
-    shapes,
-)
-from tinygrad_edu.testing.strategies.op_calls.common import (
-    ANY_SIZE,
-    MARGINS_OF_40,
-    one_axis,
-    one_input,
-)
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, MARGINS_OF_40, inputs_of, one_axis, one_input
 
 
 @st.composite
@@ -60,16 +49,10 @@ def _weighted_classifications(draw: Any) -> Call:
     )
 
 
-@st.composite
-def _binary_classifications(draw: Any) -> Call:
-    logits = draw(arrays())
-    return Call("sigmoid_cross_entropy", [logits, draw(arrays(logits.shape, 0.0, 1.0))])
-
-
-@st.composite
-def _classifications_by_probabilities(draw: Any) -> Call:
-    p = draw(arrays(None, 0.05, 0.95))
-    return Call("clamped_cross_entropy", [p, draw(arrays(p.shape, 0.0, 1.0))])
+def _with_probabilities(name: str, **values: Any) -> Strategy[Call]:
+    """Draw values, and probabilities of the same shape."""
+    strategies = partial(arrays, **values), partial(arrays, low=0.0, high=1.0)
+    return inputs_of(name, shapes().map(lambda shape: (shape, shape)), *strategies)
 
 
 @st.composite
@@ -93,5 +76,6 @@ NETWORKS: dict[str, Strategy[Call]] = {
     )},
     "softmax_gradient": _softmax_gradients(),
     "softmax_cross_entropy": _classifications("softmax_cross_entropy"), "cross_entropy": _weighted_classifications(),
-    "sigmoid_cross_entropy": _binary_classifications(), "clamped_cross_entropy": _classifications_by_probabilities(),
+    "sigmoid_cross_entropy": _with_probabilities("sigmoid_cross_entropy"),
+    "clamped_cross_entropy": _with_probabilities("clamped_cross_entropy", low=0.05, high=0.95),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Calls of non-differentiable functions, which return booleans, positions or counts."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axis_or_none, one_axis
+from tinygrad_edu.testing.strategies.op_calls.common import along, axis_or_none, inputs_of, one_axis, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import in_one
 
 
@@ -15,18 +16,11 @@ def _joined(results: list[Any]) -> Any:
     return np.concatenate([np.asarray(result) for result in results])
 
 
-@st.composite
-def _questions(draw: Any, /, function: Any, settings_for: Any = None, **shape_settings: Any) -> Call:
-    """Draw a call with one array, which has ties."""
-    shape = draw(shapes(**shape_settings))
-    settings: Settings = draw(settings_for(shape)) if settings_for else {}
-    return Call(function, [np.round(draw(arrays(shape)))], (0,), **settings)
+_questions = partial(one_input, change=np.round)  # of an array with ties
 
 
-@st.composite
-def _comparisons(draw: Any, name: str) -> Call:
-    of_x, of_y = draw(broadcastable())
-    return Call(name, [np.round(draw(arrays(of_x))), np.round(draw(arrays(of_y)))], (0, 1))
+def _comparisons(name: str) -> Strategy[Call]:
+    return inputs_of(name, broadcastable(), *[lambda shape: arrays(shape).map(np.round)] * 2)
 
 
 @st.composite
@@ -41,15 +35,12 @@ def _classes(draw: Any) -> Call:
     return Call("one_hot", [draw(labels(draw(shapes(0, 2)), count))], (), num_classes=count)
 
 
-def _order(shape: Any) -> Strategy[Settings]:
-    return st.builds(lambda axis, down: {**axis, "descending": down}, axis_or_none(shape), st.booleans())
-
-
 NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name) for name in ("isfinite", "isinf", "isnan", "logical_not", "flatnonzero")},
     **{name: _comparisons(name) for name in ("isclose", "logical_and", "logical_or", "logical_xor")},
     **{name: _questions(name, along) for name in ("all", "any", "count_nonzero")},
-    **{name: _questions(name, one_axis, min_dims=1, empty=False) for name in ("argmax", "argmin")},
-    "argsort": _questions("argsort", _order), "nonzero": _questions(in_one("nonzero", _joined), min_dims=1),
-    "unique": _questions(in_one("unique", _joined)), "searchsorted": _searches(), "one_hot": _classes(),
+    **{name: _questions(name, one_axis, least_axes=1, least_size=1) for name in ("argmax", "argmin")},
+    "argsort": _questions("argsort", partial(axis_or_none, descending=st.booleans())),
+    "nonzero": _questions(in_one("nonzero", _joined), least_axes=1), "unique": _questions(in_one("unique", _joined)),
+    "searchsorted": _searches(), "one_hot": _classes(),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Calls of functions that select elements by position or rank, and of weighted means."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axis_or_none, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
 
@@ -29,9 +30,8 @@ def _takes(draw: Any) -> Call:
     n = int(np.prod(shape)) if axis is None else shape[axis]
     mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
     low, high = (-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)
-    return Call(
-        "take", [draw(arrays(shape))], indices=draw(_whole(draw(shapes(0, 2)), low, high)), axis=axis, mode=mode
-    )
+    indices = draw(_whole(draw(shapes(0, 2)), low, high))
+    return Call("take", [draw(arrays(shape))], indices=indices, axis=axis, mode=mode)
 
 
 @st.composite
@@ -42,12 +42,6 @@ def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
     along = -1 if axis is None else axis
     across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(least, 3)))
     return {"indices": draw(_whole(across, -laid[along], laid[along] - 1)), "axis": axis}
-
-
-@st.composite
-def _takes_along(draw: Any) -> Call:
-    shape = draw(shapes(1, empty=False))
-    return Call("take_along_axis", [draw(arrays(shape))], **draw(_positions(shape)))
 
 
 @st.composite
@@ -68,11 +62,12 @@ def _places(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
 
 
-def _orders(shape: Shape) -> Strategy[Settings]:
-    return st.fixed_dictionaries({
-        "axis": axes(len(shape), several=False), "descending": st.booleans(),
-        "stable": st.sampled_from([None, True]), "kind": st.sampled_from([None, "heapsort"]),
-    })  # fmt: skip
+_orders = partial(
+    axis_or_none,
+    descending=st.booleans(),
+    stable=st.sampled_from([None, True]),
+    kind=st.sampled_from([None, "heapsort"]),
+)
 
 
 @st.composite
@@ -92,13 +87,11 @@ def _averages(draw: Any, name: str) -> Call:
     chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
     of_axes = tuple(shape[a] for a in chosen)
     spread = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
-    x, axis = draw(arrays(shape)), settings.pop("axis")
+    of_weights = draw(st.sampled_from([shape, of_axes if name == "average" else spread]))
+    x, weights = draw(arrays(shape)), draw(arrays(of_weights, 0.25, 2.0))
     if name == "average":
-        return Call(
-            name, [x, axis, draw(arrays(draw(st.sampled_from([shape, of_axes])), 0.25, 2.0))], (0, 2), **settings
-        )
-    weights = draw(arrays(draw(st.sampled_from([shape, spread])), 0.25, 2.0))
-    return Call(name, [x, weights], axis=axis, **settings)
+        return Call(name, [x, settings.pop("axis"), weights], (0, 2), **settings)
+    return Call(name, [x, weights], **settings)
 
 
 @st.composite
@@ -112,8 +105,8 @@ def _chosen(draw: Any, name: str) -> Call:
 
 
 RANKING: dict[str, Strategy[Call]] = {
-    "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
-    "take_flat": _places("take_flat"), "scatter_add_flat": _places("scatter_add_flat"),
+    "take_along_axis": one_input("take_along_axis", _positions, least_axes=1, least_size=1),
+    "take": _takes(), "put_along_axis": _puts(), **{name: _places(name) for name in ("take_flat", "scatter_add_flat")},
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},

@@ -1,5 +1,6 @@
-"""Calls of reductions and of functions along an axis."""
+"""Calls of reductions and of scans along an axis."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     SettingsFor,
     along,
     along_at_least,
+    axis_or_none,
+    inputs_of,
+    one_axis,
     one_input,
 )
 
@@ -20,14 +24,6 @@ REDUCTION_SETTINGS: dict[str, SettingsFor] = {
     "sum": along, **{name: along_at_least(1) for name in ("logsumexp", "max", "min", "mean")}, "std": along_at_least(2),
     "var": lambda shape: st.builds(lambda s, d: s | {"ddof": d}, along_at_least(2)(shape), st.integers(0, 1)),
 }  # fmt: skip
-
-
-@st.composite
-def _products(draw: Any) -> Call:
-    """Draw factors with zeros among them, none, one or several for a result."""
-    shape = draw(shapes())
-    factors = np.round(draw(arrays(shape, -1.5, 1.5)) * 2) / 2
-    return Call("prod", [factors], **draw(along(shape)))
 
 
 @st.composite
@@ -39,15 +35,36 @@ def _with_nans(draw: Any, name: str) -> Call:
     return Call(name, [np.where(numbers.all(), x, 1.5)], **settings)
 
 
+@st.composite
+def _differences(draw: Any) -> Call:
+    shape = draw(shapes(1))
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    n = draw(st.integers(1, 2))
+    beside = arrays(tuple(n if a == axis % len(shape) else length for a, length in enumerate(shape)))
+    settings = {name: draw(st.none() | st.just(0.5) | beside) for name in ("prepend", "append")}
+    return Call("diff", [draw(arrays(shape))], n=draw(st.integers(0, 3)), axis=axis, **settings)
+
+
+# Factors with zeros among them, none, one or several for a result.
+_FACTORS: dict[str, Any] = {"low": -1.5, "high": 1.5, "change": lambda x: np.round(x * 2) / 2}
+
 REDUCTION: dict[str, Strategy[Call]] = {
-    "sum": one_input("sum", along, **ANY_SIZE), "prod": _products(),
+    "sum": one_input("sum", along, **ANY_SIZE), "prod": one_input("prod", along, **_FACTORS),
     **{name: _with_nans(name) for name in ("nansum", "nanmean")},
     "mean": one_input("mean", along_at_least(1), least_size=1, **ANY_SIZE),
     "logsumexp": one_input("logsumexp", along_at_least(1), least_size=1, **MARGINS_OF_40),
     **{name: one_input(name, REDUCTION_SETTINGS[name], least_size=1, distinct=True) for name in ("max", "min")},
-    **{
-        name: one_input(name, along_at_least(1), least_size=1, distinct=True) for name in ("amax", "amin", "ptp")
-    },
+    **{name: one_input(name, along_at_least(1), least_size=1, distinct=True) for name in ("amax", "amin", "ptp")},
     "std": one_input("std", REDUCTION_SETTINGS["std"], least_size=2, distinct=True),
     "var": one_input("var", REDUCTION_SETTINGS["var"], least_size=2),
+    "recurrence": inputs_of(
+        "recurrence", shapes(1).map(lambda shape: (shape, shape)), settings_for=partial(one_axis, reverse=st.booleans())
+    ),
+    "cumulative_extremum": one_input(
+        "cumulative_extremum", partial(one_axis, largest=st.booleans()), least_axes=1, distinct=True
+    ),
+    "diff": _differences(), "cumprod": one_input("cumprod", axis_or_none, **_FACTORS),
+    "cumsum": one_input("cumsum", axis_or_none, **ANY_SIZE),
+    "logcumsumexp": one_input("logcumsumexp", axis_or_none, **MARGINS_OF_40),
+    **{name: one_input(name, axis_or_none, distinct=True) for name in ("cummax", "cummin")},
 }  # fmt: skip

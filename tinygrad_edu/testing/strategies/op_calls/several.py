@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tinygrad_edu import ops
 from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_axis
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, each_of, inputs_of, one_axis
 
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of a list, given itself or its name, as a function of the arrays in the list."""
-    of_list = resolve(function) if isinstance(function, str) else function
+    of_list = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
         return of_list(list(inputs), **settings)
@@ -29,7 +29,7 @@ def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
     """Return a function with several results as a function with one result, their concatenation."""
-    of_several = resolve(function) if isinstance(function, str) else function
+    of_several = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
         results = of_several(*inputs, **settings)
@@ -40,7 +40,7 @@ def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] =
 
 def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function with several results as a function of the first result."""
-    of_several = resolve(function) if isinstance(function, str) else function
+    of_several = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
         return of_several(*inputs, **settings)[0]
@@ -50,7 +50,7 @@ def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of nested lists as a function of the arrays in them, `columns` per row; 0 for one list."""
-    of_rows = resolve(function) if isinstance(function, str) else function
+    of_rows = resolve(function)
 
     def wrapped(*inputs: Any, columns: int) -> Any:
         rows = [list(inputs[k : k + columns]) for k in range(0, len(inputs), columns or 1)]
@@ -91,14 +91,6 @@ def _concatenations(draw: Any) -> Call:
     return Call(of_a_list(ops.concatenate), draw(_parts(shape, (axis or 0) % len(shape))), axis=axis)
 
 
-@st.composite
-def _stacks(draw: Any, name: str, settings_for: SettingsFor, least: int, most: int) -> Call:
-    """Draw a call with one to three arrays of one shape."""
-    shape = draw(shapes(least, most))
-    parts = [draw(arrays(shape)) for _ in range(draw(st.integers(1, 3)))]
-    return Call(of_a_list(resolve(name)), parts, **draw(settings_for(shape)))
-
-
 def _a_new_axis(shape: Shape) -> Strategy[Settings]:
     return st.fixed_dictionaries({"axis": st.integers(-len(shape) - 1, len(shape))})
 
@@ -115,18 +107,6 @@ def _blocks(draw: Any) -> Call:
 
 # --- Several results ---
 
-_nothing: Strategy[Settings] = st.just({})
-_ways = st.fixed_dictionaries(
-    {"copy": st.booleans(), "sparse": st.booleans(), "indexing": st.sampled_from(["xy", "ij"])}
-)
-
-
-@st.composite
-def _several(draw: Any, name: str, settings: Strategy[Settings] = _nothing) -> Call:
-    """Draw a call with one to three arrays that broadcast."""
-    inputs = [draw(arrays(shape)) for shape in draw(broadcastable(draw(st.integers(1, 3))))]
-    return Call(in_one(resolve(name)), inputs, **draw(settings))
-
 
 @st.composite
 def _splits(draw: Any, name: str, least_axes: int) -> Call:
@@ -138,7 +118,7 @@ def _splits(draw: Any, name: str, least_axes: int) -> Call:
     parts = [k for k in range(1, 6) if name == "array_split" or n % k == 0]
     positions = st.lists(st.integers(-n - 1, n + 1), max_size=3)
     where = draw(st.sampled_from(parts) | positions | positions.map(np.array).filter(len))
-    return Call(in_one(resolve(name)), [draw(arrays(shape))], indices_or_sections=where, **settings)
+    return Call(in_one(name), [draw(arrays(shape))], indices_or_sections=where, **settings)
 
 
 @st.composite
@@ -146,19 +126,25 @@ def _layers(draw: Any, name: str) -> Call:
     """Draw a call with one array and an axis along which it has a layer at least."""
     shape = draw(shapes(1).filter(any))
     axis = draw(st.sampled_from([a for a, n in enumerate(shape) if n]))
-    return Call(in_one(resolve(name)), [draw(arrays(shape))], axis=draw(st.sampled_from((axis, axis - len(shape)))))
+    return Call(in_one(name), [draw(arrays(shape))], axis=draw(st.sampled_from((axis, axis - len(shape)))))
 
+
+_OF_ONE_SHAPE = st.builds(lambda shape, count: (shape,) * count, shapes(0, 3), st.integers(1, 3))
+_BROADCASTABLE = st.integers(1, 3).flatmap(broadcastable)
+_WAYS = each_of(copy=(False, True), sparse=(False, True), indexing=("xy", "ij"))
 
 SEVERAL: dict[str, Strategy[Call]] = {
-    **{f"atleast_{n}d": _several(f"atleast_{n}d") for n in (1, 2, 3)},
-    "broadcast_arrays": _several("broadcast_arrays"), "meshgrid": _several("meshgrid", _ways),
+    **{name: inputs_of(in_one(name), _BROADCASTABLE) for name in (
+        "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays",
+    )},
+    "meshgrid": inputs_of(in_one("meshgrid"), _BROADCASTABLE, settings_for=_WAYS),
     "split": _splits("split", 1), "array_split": _splits("array_split", 1), "hsplit": _splits("hsplit", 1),
     "vsplit": _splits("vsplit", 2), "dsplit": _splits("dsplit", 3),
     "unstack": _layers("unstack"), "unbind": _layers("unbind"),
 }  # fmt: skip
 
 JOINING: dict[str, Strategy[Call]] = {
-    "concat": _concats(), "concatenate": _concatenations(), "stack": _stacks("stack", _a_new_axis, 0, 3),
-    **{name: _stacks(name, lambda shape: _nothing, 0, 3) for name in ("vstack", "hstack", "dstack", "column_stack")},
-    "block": _blocks(),
+    "concat": _concats(), "concatenate": _concatenations(), "block": _blocks(),
+    "stack": inputs_of(of_a_list("stack"), _OF_ONE_SHAPE, settings_for=_a_new_axis),
+    **{name: inputs_of(of_a_list(name), _OF_ONE_SHAPE) for name in ("vstack", "hstack", "dstack", "column_stack")},
 }  # fmt: skip

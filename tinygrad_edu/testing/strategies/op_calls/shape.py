@@ -7,19 +7,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Shape,
-    Strategy,
-    arrays,
-    axes,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.indices import indices
-from tinygrad_edu.testing.strategies.op_calls.common import (
-    Settings,
-    SettingsFor,
-    one_input,
-)
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, each_of, one_input
 
 
 @st.composite
@@ -89,10 +79,8 @@ def _paddings(draw: Any, shape: Shape) -> Settings:
     return {"mode": mode, "pad_width": draw(_widths(shape, 4) | by_axis)}
 
 
-@st.composite
-def _two_axes(draw: Any, shape: Shape) -> Settings:
-    axis = st.integers(-len(shape), len(shape) - 1)
-    return {"axis1": draw(axis), "axis2": draw(axis)}
+def _two_axes(shape: Shape) -> Strategy[Settings]:
+    return st.fixed_dictionaries(dict.fromkeys(("axis1", "axis2"), st.integers(-len(shape), len(shape) - 1)))
 
 
 @st.composite
@@ -126,11 +114,6 @@ def _rolls(draw: Any, shape: Shape) -> Settings:
 
 
 @st.composite
-def _tilings(draw: Any, shape: Shape) -> Settings:
-    return {"reps": draw(st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple))}
-
-
-@st.composite
 def _repetitions(draw: Any, shape: Shape) -> Settings:
     axis = draw(axes(len(shape), several=False))
     n = prod(shape) if axis is None else shape[axis]
@@ -148,11 +131,6 @@ def _flattenings(draw: Any, shape: Shape) -> Settings:
 
 def _offset(shape: Shape) -> Strategy[Settings]:
     return st.fixed_dictionaries({"k": st.integers(-3, 3)})
-
-
-@st.composite
-def _quarters(draw: Any, shape: Shape) -> Settings:
-    return {"k": draw(st.integers(-3, 5)), "axes": draw(_different_axes(shape))}
 
 
 _INDEXED = st.sampled_from([shapes(1, empty=False)] * 3 + [shapes()]).flatmap(lambda shape: shape)
@@ -173,28 +151,24 @@ def _scatters(draw: Any, name: str) -> Call:
     return Call(name, values, **where, shape=shape)
 
 
+_TILES = st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple)
+
 # By name, the settings of an op of one input for an input of a given shape.
 SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "reshape": _reshapings, "transpose": _transpositions, "swapaxes": _two_axes, "expand_dims": _new_axes,
     "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
-    "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls, "rot90": _quarters,
-    "tile": _tilings, "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset,
-    "ravel": lambda shape: st.fixed_dictionaries({"order": st.sampled_from("CF")}), "diagflat": _offset,
-    "fliplr": lambda shape: st.just({}), "flipud": lambda shape: st.just({}),
+    "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls,
+    "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset, "diagflat": _offset,
+    "ravel": each_of(order="CF"), "fliplr": each_of(), "flipud": each_of(),
+    "rot90": lambda shape: st.fixed_dictionaries({"k": st.integers(-3, 5), "axes": _different_axes(shape)}),
+    "tile": lambda shape: st.fixed_dictionaries({"reps": _TILES}),
     "flip": lambda shape: st.fixed_dictionaries({"axis": axes(len(shape))}),
     "getitem": lambda shape: st.fixed_dictionaries({"index": indices(shape)}),
 }  # fmt: skip
 LEAST_AXES = {
-    "swapaxes": 1, "pad_constant": 1, "pad": 1, "flipud": 1, "tril": 1, "triu": 1, "fliplr": 2, "diagonal": 2,
-    "trace": 2,
-    "rot90": 2,
-}  # fmt: skip
-
-
-@st.composite
-def _matrices_or_diagonals(draw: Any) -> Call:
-    shape = draw(shapes(1, 2))
-    return Call("diag", [draw(arrays(shape))], **draw(_offset(shape)))
+    **dict.fromkeys(("swapaxes", "pad_constant", "pad", "flipud", "tril", "triu"), 1),
+    **dict.fromkeys(("fliplr", "diagonal", "trace", "rot90"), 2),
+}
 
 
 @st.composite
@@ -215,10 +189,8 @@ def _positions(draw: Any, name: str) -> Call:
 
 SHAPE: dict[str, Strategy[Call]] = {
     "identity": one_input("identity"),
-    **{
-        name: one_input(name, settings_for, least_axes=LEAST_AXES.get(name, 0))
-        for name, settings_for in SHAPE_SETTINGS.items()
-    },
-    "diag": _matrices_or_diagonals(), "index_select": _positions("index_select"), "index_add": _positions("index_add"),
-    "getitem": _indexings(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    **{name: one_input(name, how, least_axes=LEAST_AXES.get(name, 0)) for name, how in SHAPE_SETTINGS.items()},
+    "diag": one_input("diag", _offset, least_axes=1, most_axes=2), "getitem": _indexings(),
+    **{name: _positions(name) for name in ("index_select", "index_add")},
+    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip
