@@ -54,6 +54,11 @@ def test_fractions_of_quantiles_are_float64():
     assert tg.quantile(x, np.array([0, 1])).tolist() == [0, 4]
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_an_integer_beyond_float16_is_infinite_in_it():
+    assert (tg.Tensor(np.array([70_000])) + tg.Tensor(np.float16([1]))).tolist() == [INF]
+
+
 def test_a_boolean_without_axes_is_an_array():
     assert (tg.max(tg.Tensor(np.array([True]))) ** 2).dtype == (np.array(True) ** 2).dtype
 

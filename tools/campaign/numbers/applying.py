@@ -122,6 +122,13 @@ def has_nan(program: Program) -> bool:
     return any(np.isnan(x).any() for x in program.inputs.values() if x.dtype.kind == "f")
 
 
+def beyond_float16(program: Program, finding: Finding) -> bool:
+    """Return whether an integer, or its square, is beyond the range of a float16 tensor."""
+    integers = [x for x in program.inputs.values() if x.dtype.kind in "iu"]
+    halves = any(x.dtype == np.float16 for x in program.inputs.values())
+    return finding.judge == "NumPy, Tensors" and halves and any(largest(x) ** 2 >= 65520 for x in integers)
+
+
 def beyond_squares(program: Program, finding: Finding) -> bool:
     """Return whether the square of an input is infinite, or 0."""
     floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]

@@ -40,6 +40,7 @@ NARROW = {
     "x * torch.eye(3, 4)",
     "F.relu6(x + 3) / 6",
     "F.pad(x * x, (2, 2, 2, 2))",
+    'F.pad(x * x, (0, 4, 2, 2), "circular")',
     "torch.tril(x, -1)",
     "((x * w).sum(0, keepdim=True) / w.sum(0, keepdim=True), w.sum(0, keepdim=True))",
     "torch.vstack([torch.hstack([x * x, y]), torch.hstack([y * y, x])])",

@@ -10,6 +10,7 @@ import numpy as np
 
 from tools.campaign.numbers.applying import (
     PRODUCTS,
+    beyond_float16,
     beyond_squares,
     decided_by_a_zero,
     denormal,
@@ -96,6 +97,15 @@ LEDGER: tuple[Entry, ...] = (
         "an integer follows the dtype of the tensor that it meets, as in PyTorch",
         f"{DIFFERENCES}test_linear_algebra_takes_no_float16",
         refused("float16 is unsupported in linalg"),
+    ),
+    Entry(
+        (),
+        "an integer beyond the range of float16, and a float16 tensor",
+        "the integer is infinite: a result of both is float16",
+        "NumPy: computes in float64",
+        "an integer follows the dtype of the tensor that it meets, as in PyTorch",
+        f"{DIFFERENCES}test_an_integer_beyond_float16_is_infinite_in_it",
+        beyond_float16,
     ),
     Entry(
         ("sum", "mean", "max", "min", "var", "std", "prod", "all", "any", "amax", "amin", "count_nonzero"),
