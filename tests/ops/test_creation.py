@@ -118,11 +118,7 @@ REFUSED = {
         (ShapeError, ValueError),
         "shape",
     ),
-    "half a number": (
-        lambda: tg.permutation(2.5, rng=np.random.default_rng()),
-        DTypeError,
-        "must be an integer",
-    ),
+    "half a number": (lambda: tg.permutation(2.5, rng=np.random.default_rng()), DTypeError, "must be an integer"),
 }
 
 

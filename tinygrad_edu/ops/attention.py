@@ -14,22 +14,15 @@ from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
-from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, swapaxes
+from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes
 
 __all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Any:
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False, rng: np.random.Generator | None = None,
+) -> Any:  # fmt: skip
     """Return softmax(scale * query @ key.T + mask) @ value, the softmax over the keys.
 
     Parameters
@@ -60,7 +53,7 @@ def scaled_dot_product_attention(
     ShapeError, DTypeError, ValueError
         Where shapes, mask or settings do not fit.
     """
-    query, key, value = (x if hasattr(x, "dtype") else np.asarray(x) for x in (query, key, value))
+    query, key, value = map(shaped, (query, key, value))
     _check_shapes(query.shape, key.shape, value.shape)
     if enable_gqa:
         key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
@@ -108,7 +101,7 @@ def masked_scores(scores: Any, mask: Any) -> Any:
     """Return scores with -inf where a mask of booleans is False; or with the mask added, if it is of numbers."""
     if mask is None:
         return scores
-    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    mask = shaped(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
             f"scaled_dot_product_attention: attn_mask is of booleans or of floating numbers, not {mask.dtype}."

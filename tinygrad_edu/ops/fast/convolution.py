@@ -11,15 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, shape_of, values_of
+from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
-from tinygrad_edu.ops.fast.conv_gemm import (
-    correlated_images,
-    correlated_kernels,
-    correlated_maps,
-    plain_correlated_images,
-    plain_correlated_kernels,
-    plain_correlated_maps,
-)
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
@@ -37,10 +30,10 @@ class Form(NamedTuple):
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
 
-_OF_NOTHING = Form(plain_correlated_maps, plain_correlated_images, plain_correlated_kernels)
-_BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
+_OF_NOTHING = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.plain_correlated_kernels)
+_BY_ROWS = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
 _BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
-_BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
+_BY_SAMPLES = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
 
 
 def _form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
@@ -199,9 +192,8 @@ def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dil
         return affine_maps(x, weight, bias, stride, padding, dilation, groups)
 
     out, _, *kernel = shape_of(weight)
-    return _transposed_once(
-        compute, x, (out, x.shape[1], groups), x.shape[2:], tuple(kernel), stride, padding, dilation
-    )
+    window = x.shape[2:], tuple(kernel), stride, padding, dilation
+    return _transposed_once(compute, x, (out, x.shape[1], groups), *window)
 
 
 @faster_than(plain_transposed_convolution)
