@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -57,8 +56,10 @@ def scaled_dot_product_attention(
     _check_shapes(query.shape, key.shape, value.shape)
     if enable_gqa:
         key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
     if is_causal:
-        attn_mask = _causal(attn_mask, query.shape[-2], key.shape[-2])
+        attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
     weights = softmax(scores, -1) if attn_mask is None else _softmax_or_0(scores)
     return matmul(dropped(weights, dropout_p, rng), value)
@@ -82,12 +83,6 @@ def _for_heads(x: Any, query: tuple[int, ...]) -> Any:
     *batch, heads, length, width = x.shape
     each = broadcast_to(expand_dims(x, -3), (*batch, heads, query[-3] // heads, length, width))
     return reshape(each, (*batch, query[-3], length, width))
-
-
-def _causal(attn_mask: Any, queries: int, keys: int) -> ndarray:
-    if attn_mask is not None:
-        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
-    return np.tri(queries, keys, dtype=bool)
 
 
 def attention_scores(query: Any, key: Any, scale: float | None = None) -> Any:

@@ -75,7 +75,9 @@ def _in_one_dtype(arrays: Sequence[Any]) -> list[Any]:
 
 def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
     """Return the product of all terms, with the labels that the output wants, in any order."""
-    path = optimize if isinstance(optimize, bool | str) else tuple(map(_hashable, optimize))
+    path = optimize
+    if not isinstance(optimize, bool | str):  # a list, which a cache cannot have for a key
+        path = tuple(tuple(part) if isinstance(part, list) else part for part in optimize)
     for together in _order(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
         first, *others = (terms[k] for k in together)
         terms = [term for k, term in enumerate(terms) if k not in together]
@@ -85,10 +87,6 @@ def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) 
         terms.append(first)
     ((x, labels),) = terms
     return _summed(x, labels, output)
-
-
-def _hashable(part: Any) -> Any:
-    return tuple(part) if isinstance(part, list) else part
 
 
 @lru_cache(1024)

@@ -205,10 +205,8 @@ def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: st
 
 
 def _of_labels(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
-    labels = values_of(target)
-    counts = check_labels(
-        "cross_entropy", "logits", logits.shape, labels, integer("cross_entropy: ignore_index", ignore_index)
-    )
+    labels, ignored = values_of(target), integer("cross_entropy: ignore_index", ignore_index)
+    counts = check_labels("cross_entropy", "logits", logits.shape, labels, ignored)
     if smoothing:
         return _of_smoothed(logits, labels, counts, weight, reduction, smoothing)
     if counts is None and weight is None:
