@@ -169,6 +169,10 @@ def _widened(x: ndarray) -> ndarray:
 def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
     if isinstance(row, Tensor):  # a derivative of this derivative may be asked for: the twin has those of any order
         return _through_steps(g, row, kind, shapes)
+    return _at_once(g, row, out, kind, shapes)
+
+
+def _at_once(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
     of_states, found = _shapes_of_states(kind, shapes), np.empty(row.shape, _widened(row).dtype)
     upstream, states = (unpacked(_widened(x), of_states) for x in (g, out))
     KINDS[kind].backward(unpacked(found, shapes), upstream, states, *unpacked(_widened(row), shapes))
