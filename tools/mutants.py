@@ -164,7 +164,7 @@ EQUIVALENT = {
     r"(cholesky_factor|eigenpairs)\.x: source: ([xg] for out|(out|x) for g)|cofactors_jvp\.x: source: "
     "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
     r"(cholesky_factor|cofactors_jvp)\.x: source: 2 for 1": "of a square, the other length is the same",
-    r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
+    r"eigenpairs\.x: source: differences - same for .*": "the diagonal is left out",
     r"singular_triplets\.x: source: (g|x) for out|orthogonal_triangular\.x: source: (out|x) for g": "its shape, or "
     "its dtype, is all that is taken",
     r"singular_triplets\.x: source: .* - same for .* \+ same": "on the diagonal 0 is divided by it",

@@ -1,4 +1,4 @@
-"""Names of ops in small groups, whose tests share their Hypothesis examples."""
+"""Cases of tests: names of ops in small groups, which share their Hypothesis examples, and calls written as code."""
 
 EACH = 5
 
@@ -8,3 +8,8 @@ def in_groups(names):
     names = list(names)
     some = [names[k : k + EACH] for k in range(0, len(names), EACH)]
     return {"argvalues": some, "ids": [f"{group[0]}..{group[-1]}" for group in some]}
+
+
+def written(calls):
+    """Return the calls in a text, of which several stand in a line."""
+    return [call for line in calls.strip().splitlines() for call in line.split("; ")]

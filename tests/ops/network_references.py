@@ -1,6 +1,7 @@
 """What the functions of networks must equal: plain loops and formulas, with no care for time."""
 
 import itertools
+import math
 
 import numpy as np
 
@@ -43,9 +44,8 @@ def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
     maps = np.zeros((len(x), out, rows, columns))
     for n, o, r, c in np.ndindex(*maps.shape):
         first = o // (out // groups) * per_group
-        window = x[
-            n, first : first + per_group, r * sh : r * sh + reach[0] + 1 : dh, c * sw : c * sw + reach[1] + 1 : dw
-        ]
+        images = x[n, first : first + per_group, r * sh :, c * sw :]
+        window = images[:, : reach[0] + 1 : dh, : reach[1] + 1 : dw]
         maps[n, o, r, c] = np.sum(window * weight[o]) + (0 if bias is None else bias[o])
     return maps
 
@@ -115,11 +115,8 @@ def adaptive(reduce):
         for r, c in np.ndindex(*size):
             window = x
             for axis, place in ((2, r), (3, c)):
-                a, b = (
-                    np.floor(place * x.shape[axis] / size[axis - 2]),
-                    np.ceil((place + 1) * x.shape[axis] / size[axis - 2]),
-                )
-                window = window.take(range(int(a), int(b)), axis)
+                a, b = (edge * x.shape[axis] / size[axis - 2] for edge in (place, place + 1))
+                window = window.take(range(math.floor(a), math.ceil(b)), axis)
             out[:, :, r, c] = reduce(window, axis=(2, 3))
         return out
 
@@ -151,9 +148,8 @@ def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recom
         else:
             places = [(i + 0.5) * step - 0.5 for i in range(to)]
         row = np.moveaxis(x, 2 + axis, 0)
-        x = np.moveaxis(
-            np.array([between(row, mode, i, place, step, to) for i, place in enumerate(places)]), 0, 2 + axis
-        )
+        resized = np.array([between(row, mode, i, place, step, to) for i, place in enumerate(places)])
+        x = np.moveaxis(resized, 0, 2 + axis)
     return x
 
 
@@ -383,8 +379,7 @@ NETWORK_REFERENCES = {
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
-    "normalize": normalize, "cosine_similarity": cosine_similarity,
-    "pairwise_distance": pairwise_distance,
+    "normalize": normalize, "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention, "recurrent": recurrent, "affine_gates": affine_gates,

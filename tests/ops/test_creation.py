@@ -1,11 +1,14 @@
 """Making tensors: NumPy's values and shapes, this project's dtypes, and random numbers that are the Generator's."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.ops.groups import written
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, IntegerGradientError, ShapeError
 
@@ -16,23 +19,20 @@ WHOLE = np.arange(6, dtype=np.int8).reshape(3, 2).T
 SAME = [
     ("zeros((2, 3))", "float32"), ("zeros(4)", "float32"), ("zeros([2], int)", "int64"), ("zeros((0, 2))", "float32"),
     ("zeros(())", "float32"), ("ones((2, 3))", "float32"), ("ones(2, dtype='>f8')", "float64"),
-    ("ones(2, bool)", "bool"),
-    ("full((2, 3), 7)", "float32"), ("full(2, True)", "bool"), ("full((2, 3), F32[0])", "float32"),
-    ("full(2, np.float64(0.1))", "float64"), ("full((2, 2), [1, 2])", "float32"), ("full(2, 1.5, dtype=int)", "int64"),
-    ("eye(3)", "float32"), ("eye(2, 3)", "float32"), ("eye(3, M=2, k=-1, dtype=int)", "int64"), ("tri(3)", "float32"),
-    ("tri(2, 4, 1)", "float32"), ("tri(3, dtype=bool)", "bool"),
-    ("zeros_like(F32)", "float32"), ("zeros_like(WHOLE)", "int8"), ("ones_like(WHOLE, dtype=float)", "float64"),
-    ("ones_like(F32, shape=(2,))", "float32"), ("full_like(WHOLE, 3)", "int8"),
-    ("full_like(F32, [1, 2, 3])", "float32"),
-    ("full_like(F32, 0.5, dtype=np.float16)", "float16"),
-    ("arange(5)", "int64"), ("arange(5.0)", "float32"), ("arange(1, 3)", "int64"), ("arange(1, 2, 0.25)", "float32"),
-    ("arange(5, 0, -2)", "int64"), ("arange(0)", "int64"), ("arange(stop=3)", "int64"),
-    ("arange(0, 1, 0.1)", "float32"),
-    ("arange(3, dtype=float)", "float64"), ("arange(1, step=1, stop=3)", "int64"), ("arange(2, dtype=bool)", "bool"),
-    ("arange(np.float64(3))", "float64"), ("arange(0, 5, 0.5, dtype=int)", "int64"),
-    ("linspace(0, 1)", "float32"), ("linspace(0, 1, 5)", "float32"), ("linspace(2.0, -1.0, 4, False)", "float32"),
-    ("linspace(0, 1, num=1)", "float32"), ("linspace(0, F32[0], 3, axis=-1)", "float32"),
-    ("linspace(0, 9, 4, dtype=int)", "int64"),
+    ("ones(2, bool)", "bool"), ("full((2, 3), 7)", "float32"), ("full(2, True)", "bool"),
+    ("full((2, 3), F32[0])", "float32"), ("full(2, np.float64(0.1))", "float64"), ("full((2, 2), [1, 2])", "float32"),
+    ("full(2, 1.5, dtype=int)", "int64"), ("eye(3)", "float32"), ("eye(2, 3)", "float32"),
+    ("eye(3, M=2, k=-1, dtype=int)", "int64"), ("tri(3)", "float32"), ("tri(2, 4, 1)", "float32"),
+    ("tri(3, dtype=bool)", "bool"), ("zeros_like(F32)", "float32"), ("zeros_like(WHOLE)", "int8"),
+    ("ones_like(WHOLE, dtype=float)", "float64"), ("ones_like(F32, shape=(2,))", "float32"),
+    ("full_like(WHOLE, 3)", "int8"), ("full_like(F32, [1, 2, 3])", "float32"),
+    ("full_like(F32, 0.5, dtype=np.float16)", "float16"), ("arange(5)", "int64"), ("arange(5.0)", "float32"),
+    ("arange(1, 3)", "int64"), ("arange(1, 2, 0.25)", "float32"), ("arange(5, 0, -2)", "int64"), ("arange(0)", "int64"),
+    ("arange(stop=3)", "int64"), ("arange(0, 1, 0.1)", "float32"), ("arange(3, dtype=float)", "float64"),
+    ("arange(1, step=1, stop=3)", "int64"), ("arange(2, dtype=bool)", "bool"), ("arange(np.float64(3))", "float64"),
+    ("arange(0, 5, 0.5, dtype=int)", "int64"), ("linspace(0, 1)", "float32"), ("linspace(0, 1, 5)", "float32"),
+    ("linspace(2.0, -1.0, 4, False)", "float32"), ("linspace(0, 1, num=1)", "float32"),
+    ("linspace(0, F32[0], 3, axis=-1)", "float32"), ("linspace(0, 9, 4, dtype=int)", "int64"),
     ("linspace(np.float64(0), 1, 3)", "float64"), ("linspace(-3, 0, 3, dtype=int)", "int64"),
     ("logspace(0, 2, 3)", "float32"), ("logspace(0, 3, 4, base=2, endpoint=False)", "float32"),
     ("geomspace(1, 1000, 4)", "float32"), ("geomspace(1, F32[0] * 8, 4, axis=1, dtype=float)", "float64"),
@@ -41,42 +41,38 @@ SAME = [
 
 @pytest.mark.parametrize(("code", "dtype"), SAME)
 def test_what_is_made_is_numpys(code, dtype):
-    found, wanted = (
-        eval(f"{place}.{code}", {"np": np, "tg": tg, "F32": F32, "WHOLE": WHOLE}) for place in ("tg", "np")
-    )
+    found, wanted = (eval(f"{place}.{code}") for place in ("tg", "np"))
     assert (type(found), found.dtype, found.requires_grad, found.is_leaf) == (Tensor, dtype, False, True)
     assert found.shape == wanted.shape
     np.testing.assert_array_equal(found.numpy(), wanted.astype(dtype))
 
 
+# What each is called with.
 MAKERS = {
-    "zeros": lambda **how: tg.zeros(2, **how), "ones": lambda **how: tg.ones(2, **how),
-    "empty": lambda **how: tg.empty(2, **how), "full": lambda **how: tg.full(2, 1.0, **how),
-    "eye": lambda **how: tg.eye(2, **how), "tri": lambda **how: tg.tri(2, **how),
-    "zeros_like": lambda **how: tg.zeros_like(F32, **how), "ones_like": lambda **how: tg.ones_like(F32, **how),
-    "empty_like": lambda **how: tg.empty_like(F32, **how), "full_like": lambda **how: tg.full_like(F32, 2, **how),
-    "arange": lambda **how: tg.arange(2.0, **how), "linspace": lambda **how: tg.linspace(0, 1, 3, **how),
-    "logspace": lambda **how: tg.logspace(0, 1, 3, **how), "geomspace": lambda **how: tg.geomspace(1, 2, 3, **how),
-    "normal": lambda **how: tg.normal(size=3, rng=np.random.default_rng(0), **how),
-    "uniform": lambda **how: tg.uniform(size=3, rng=np.random.default_rng(0), **how),
+    "zeros": (2,), "ones": (2,), "empty": (2,), "full": (2, 1.0), "eye": (2,), "tri": (2,), "zeros_like": (F32,),
+    "ones_like": (F32,), "empty_like": (F32,), "full_like": (F32, 2), "arange": (2.0,), "linspace": (0, 1, 3),
+    "logspace": (0, 1, 3), "geomspace": (1, 2, 3), "normal": (0.0, 1.0, 3), "uniform": (0.0, 1.0, 3),
 }  # fmt: skip
+RANDOM = ("normal", "uniform")
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_is_made_can_be_a_leaf_of_any_float(name):
+    drawn = {"rng": np.random.default_rng(0)} if name in RANDOM else {}
+    make = partial(getattr(tg, name), *MAKERS[name], **drawn)
     for dtype in (np.float16, np.float32, np.float64):
-        made = MAKERS[name](dtype=dtype, requires_grad=True)
+        made = make(dtype=dtype, requires_grad=True)
         assert (made.dtype, made.requires_grad, made.is_leaf) == (dtype, True, True)
         made.data[...] = 1
         (made * made).sum().backward()
         np.testing.assert_array_equal(made.grad, 2 * made.numpy())
     with pytest.raises(DTypeError):
-        MAKERS[name](dtype=complex)
+        make(dtype=complex)
     with pytest.raises(DTypeError, match="requires_grad is True or False"):
-        MAKERS[name](requires_grad=1)
-    if name not in ("normal", "uniform"):
+        make(requires_grad=1)
+    if name not in RANDOM:
         with pytest.raises(IntegerGradientError):
-            MAKERS[name](dtype=int, requires_grad=True)
+            make(dtype=int, requires_grad=True)
 
 
 def test_a_likeness_of_a_tensor_is_a_constant_of_its_shape_and_dtype():
@@ -99,54 +95,38 @@ def test_a_long_row_in_float32_is_rounded_once():
     np.testing.assert_array_equal(tg.linspace(*ends, 1001).numpy(), wanted)
 
 
-X = Tensor([1.0], requires_grad=True)
+X, RNG = Tensor([1.0], requires_grad=True), np.random.default_rng()
 REFUSED = {
-    "a shape in pieces": (lambda: tg.zeros(2, 3), DTypeError, r"zeros: 3 is no dtype; the shape is one argument"),
-    "no stop": (lambda: tg.arange(), DTypeError, "arange needs a stop"),
-    "complex": (lambda: tg.full(2, 1j), DTypeError, "real numbers"),
-    "a gradient to lose": (lambda: tg.full(2, X), DTypeError, r"fill_value is plain.*detach\(\) it"),
-    "an end with a gradient": (lambda: tg.linspace(0, X, 3), DTypeError, r"stop is plain.*detach\(\) it"),
-    "a seed": (lambda: tg.normal(rng=5), DTypeError, r"rng is a numpy\.random\.Generator, not 5"),
-    "a seed for a shuffle": (lambda: tg.permutation(3, rng=5), DTypeError, "rng is a numpy"),
-    "no generator": (lambda: tg.uniform(size=3), TypeError, "rng"),
-    "a negative deviation": (lambda: tg.normal(0, -1, rng=np.random.default_rng()), DataError, "and not negative"),
-    "a range backwards": (lambda: tg.uniform(1, 0, rng=np.random.default_rng()), DataError, "ends of a finite range"),
-    "an endless range": (lambda: tg.uniform(0, np.inf, rng=np.random.default_rng()), DataError, "finite range"),
-    "whole random floats": (lambda: tg.normal(rng=np.random.default_rng(), dtype=int), DTypeError, "not int64"),
-    "too small": (
-        lambda: tg.normal(np.zeros(3), size=2, rng=np.random.default_rng()),
-        (ShapeError, ValueError),
-        "shape",
-    ),
-    "half a number": (
-        lambda: tg.permutation(2.5, rng=np.random.default_rng()),
-        DTypeError,
-        "must be an integer",
-    ),
-}
+    "zeros(2, 3)": (DTypeError, r"zeros: 3 is no dtype; the shape is one argument"),
+    "arange()": (DTypeError, "arange needs a stop"), "full(2, 1j)": (DTypeError, "real numbers"),
+    "full(2, X)": (DTypeError, r"fill_value is plain.*detach\(\) it"),
+    "linspace(0, X, 3)": (DTypeError, r"stop is plain.*detach\(\) it"),
+    "normal(rng=5)": (DTypeError, r"rng is a numpy\.random\.Generator, not 5"),
+    "permutation(3, rng=5)": (DTypeError, "rng is a numpy"), "uniform(size=3)": (TypeError, "rng"),
+    "normal(0, -1, rng=RNG)": (DataError, "and not negative"),
+    "uniform(1, 0, rng=RNG)": (DataError, "ends of a finite range"),
+    "uniform(0, np.inf, rng=RNG)": (DataError, "finite range"), "normal(rng=RNG, dtype=int)": (DTypeError, "not int64"),
+    "normal(np.zeros(3), size=2, rng=RNG)": ((ShapeError, ValueError), "shape"),
+    "permutation(2.5, rng=RNG)": (DTypeError, "must be an integer"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_cannot_be_made_is_refused(what):
-    act, error, message = REFUSED[what]
+@pytest.mark.parametrize("call", REFUSED)
+def test_what_cannot_be_made_is_refused(call):
+    error, message = REFUSED[call]
     with pytest.raises(error, match=message):
-        act()
+        eval(f"tg.{call}")
 
 
 # --- Random numbers ---
 
 seeds = st.integers(0, 2**32 - 1)
-DRAWN = {
-    "normal": lambda tg, rng: tg.normal(1.0, 2.0, (2, 3), rng=rng, dtype=np.float64),
-    "normal of arrays": lambda tg, rng: tg.normal([0.0, 5.0], np.ones((3, 2)), rng=rng),
-    "uniform": lambda tg, rng: tg.uniform(-1.0, 2.0, (2, 3), rng=rng, dtype=np.float64),
-    "uniform of arrays": lambda tg, rng: tg.uniform([0.0, 5.0], np.full((3, 2), 6.0), rng=rng),
-    "integers": lambda tg, rng: tg.integers(5, size=9, rng=rng),
-    "integers between": lambda tg, rng: tg.integers(-2, 3, (2, 2), np.int8, True, rng=rng),
-    "permutation": lambda tg, rng: tg.permutation(6, rng=rng),
-    "permutation of rows": lambda tg, rng: tg.permutation(np.arange(8.0).reshape(4, 2), rng=rng),
-    "permutation of columns": lambda tg, rng: tg.permutation(np.arange(8.0).reshape(2, 4), axis=-1, rng=rng),
-}
+DRAWN = """
+normal(1.0, 2.0, (2, 3), rng=rng, dtype=np.float64); normal([0.0, 5.0], np.ones((3, 2)), rng=rng)
+uniform(-1.0, 2.0, (2, 3), rng=rng, dtype=np.float64); uniform([0.0, 5.0], np.full((3, 2), 6.0), rng=rng)
+integers(5, size=9, rng=rng); integers(-2, 3, (2, 2), np.int8, True, rng=rng); permutation(6, rng=rng)
+permutation(np.arange(8.0).reshape(4, 2), rng=rng); permutation(np.arange(8.0).reshape(2, 4), axis=-1, rng=rng)
+"""
 
 
 class NumPys:
@@ -156,13 +136,16 @@ class NumPys:
         return lambda *args, rng, dtype=None, **how: np.asarray(getattr(rng, name)(*args, **how))
 
 
-@pytest.mark.parametrize("what", DRAWN)
+@pytest.mark.parametrize("call", written(DRAWN))
 @given(seed=seeds)
-def test_what_is_drawn_is_what_the_generator_draws(what, seed):
-    found, again, wanted = (DRAWN[what](place, np.random.default_rng(seed)) for place in (tg, tg, NumPys()))
+def test_what_is_drawn_is_what_the_generator_draws(call, seed):
+    found, again, wanted = (
+        eval(f"place.{call}", {"np": np, "place": place, "rng": np.random.default_rng(seed)})
+        for place in (tg, tg, NumPys())
+    )
     np.testing.assert_array_equal(tg.engine.values_of(found), tg.engine.values_of(again))
     assert found.shape == wanted.shape
-    if "columns" in what:  # which NumPy moves one by one
+    if "axis=-1" in call:  # which NumPy moves one by one
         np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(wanted.ravel()))
         return
     np.testing.assert_allclose(tg.engine.values_of(found), wanted, rtol=1e-6, atol=1e-6)

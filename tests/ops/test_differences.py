@@ -96,15 +96,12 @@ def test_unpooling_gives_the_gradient_to_the_element_that_stays():
     np.testing.assert_array_equal(gradient(lambda x: layer(x, places), [[3.0, 4.0]]), [[0, 1]])
 
 
-@pytest.mark.parametrize(
-    ("f", "at", "sides"),
-    [
-        (lambda x: nn.huber_loss(x, np.zeros(1), "sum"), 1.0, (0, 1)),
-        (lambda x: nn.smooth_l1_loss(x, np.zeros(1), "sum"), 1.0, (0, 1)),
-        (tg.elu, 0.0, (0, 1)),
-        (tg.softplus, 20.0, (0, 2.1e-9)),
-    ],
-)
+@pytest.mark.parametrize(("f", "at", "sides"), [
+    (lambda x: nn.huber_loss(x, np.zeros(1), "sum"), 1.0, (0, 1)),
+    (lambda x: nn.smooth_l1_loss(x, np.zeros(1), "sum"), 1.0, (0, 1)),
+    (tg.elu, 0.0, (0, 1)),
+    (tg.softplus, 20.0, (0, 2.1e-9)),
+])  # fmt: skip
 def test_second_derivatives_at_bends_are_those_of_one_side(f, at, sides):
     (found,) = second(f, [at])
     assert any(abs(float(found) - side) < 1e-10 for side in sides)

@@ -11,28 +11,11 @@ import tinygrad_edu as tg
 from tinygrad_edu.cores import threads
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops import fast
 from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
-from tinygrad_edu.ops.fast import (
-    blocks,
-    conv_gemm,
-    convolution,
-    depthwise,
-    elementwise,
-    error_function,
-    normalization,
-    partition,
-    pointwise,
-    polyphase,
-    powers,
-    products,
-    reductions,
-    ring_buffer,
-    scans,
-    transpose,
-)
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
@@ -45,8 +28,8 @@ from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresho
 def test_objects_have_no_bits():
     x, mask = np.array([1, None, "one"]), np.array([True, False, True])
     with lowered_thresholds():
-        assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
-        assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
+        assert fast.elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+        assert fast.elementwise.masked(x, mask).tolist() == fast.elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
 
 
 def equal(found, wanted):
@@ -57,7 +40,7 @@ def equal(found, wanted):
 def test_the_slope_of_tanh_in_parts_keeps_the_layout():
     g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
     with lowered_thresholds():
-        parts = elementwise.tanh_vjp(g, t)
+        parts = fast.elementwise.tanh_vjp(g, t)
     assert parts.strides == t.strides
     assert np.array_equal(parts, g)
 
@@ -70,17 +53,17 @@ def test_whole_powers_as_products(n, dtype):
     most = 3 if dtype == np.float16 else 2 * abs(n) + 2
     with np.errstate(all="ignore"):
         for exponent in (n, np.array(n, dtype), dtype(n)):
-            found, wanted = powers.power_values(x, exponent), plain_forms.plain_power_values(x, exponent)
+            found, wanted = fast.powers.power_values(x, exponent), plain_forms.plain_power_values(x, exponent)
             assert found.dtype == wanted.dtype == dtype
             np.testing.assert_allclose(found, wanted, rtol=most * float(np.finfo(dtype).eps))
             np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(wanted[:4]))
-        assert powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
+        assert fast.powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
 
 
 def test_powers_of_integers_are_numpys():
-    assert powers.power_values(np.array([2, -3]), 3).tolist() == [8, -27]
+    assert fast.powers.power_values(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
-        powers.power_values(np.array([2]), -2)
+        fast.powers.power_values(np.array([2]), -2)
 
 
 # --- Reductions of short rows ---
@@ -92,17 +75,16 @@ def test_powers_of_integers_are_numpys():
 def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
     x = np.where(np.random.default_rng(0).random((2000, n)) < 0.5, 0, -0.0).astype(dtype)
     for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
-        fast, plain = (
-            f(function, x, -1, **settings) for f in (reductions.reduce_along, plain_forms.plain_reduce_along)
-        )
-        np.testing.assert_array_equal(np.signbit(fast), np.signbit(plain), strict=True)
+        reduce = fast.reductions.reduce_along, plain_forms.plain_reduce_along
+        found, wanted = (np.signbit(f(function, x, -1, **settings)) for f in reduce)
+        np.testing.assert_array_equal(found, wanted, strict=True)
 
 
 @pytest.mark.parametrize("n", [3, 24, 25])
 def test_sums_of_short_rows_of_float16_round_once(n):
     x = np.zeros((4000, n), np.float16)
     x[:2, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
-    found = reductions.reduce_along(np.add, x, -1)
+    found = fast.reductions.reduce_along(np.add, x, -1)
     assert found[:2].tolist() == [[60000], [2050]]
     np.testing.assert_array_equal(found, plain_forms.plain_reduce_along(np.add, x, -1), strict=True)
 
@@ -113,16 +95,16 @@ def test_sums_of_short_rows_of_float16_round_once(n):
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
-    monkeypatch.setattr(partition, "_LARGE", 1)
-    monkeypatch.setattr(partition, "_FEW", 3)
+    monkeypatch.setattr(fast.partition, "_LARGE", 1)
+    monkeypatch.setattr(fast.partition, "_FEW", 3)
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted = plain_forms.plain_first_indices(x, k, descending)
-            np.testing.assert_array_equal(partition.first_indices(x, k, descending), wanted)
-            np.testing.assert_array_equal(partition.first_indices(np.stack([x, x[::-1]]), k, descending)[0], wanted)
+            wanted, first = plain_forms.plain_first_indices(x, k, descending), fast.partition.first_indices
+            np.testing.assert_array_equal(first(x, k, descending), wanted)
+            np.testing.assert_array_equal(first(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
+            np.testing.assert_array_equal(fast.partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
 
 
 # --- Scans of many at once ---
@@ -132,7 +114,7 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
 def test_sums_of_long_rows_are_as_accurate(dtype):
     x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
     exact = np.cumsum(x, dtype=np.longdouble)
-    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.cumsum_values, plain_forms.plain_cumsum_values))
+    found, plain = (np.abs(f(x, 0) - exact).max() for f in (fast.scans.cumsum_values, plain_forms.plain_cumsum_values))
     assert found <= plain
 
 
@@ -162,10 +144,10 @@ def _gradient(op, x, axis, g, without_division):
 def test_products_that_are_not_divided(factors):
     x = np.array(factors, np.float32)
     with np.errstate(all="ignore"):
-        assert scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
-        assert reductions.other_factors(x, np.prod(x)) is None
+        assert fast.scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
+        assert fast.reductions.other_factors(x, np.prod(x)) is None
     small = np.full(2, 1e-30, np.float32)  # of which the parts would be 0
-    assert scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
+    assert fast.scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
 # --- Integrals of a bell, from a table ---
@@ -183,12 +165,12 @@ def test_integrals_from_a_table(bell):
     magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
     x = np.concatenate([magnitudes, -magnitudes, np.linspace(-15, 15, 500_000), np.linspace(-4e-3, 4e-3, 100_000)])
     x = np.sort(x.astype(np.float32))
-    found = error_function.bell_integral(x, bell)
+    found = fast.error_function.bell_integral(x, bell)
     assert found.dtype == np.float32
     assert np.abs(units(found, plain_forms.plain_bell_integral(x.astype(np.float64), bell))).max() < 1.08
     assert (np.diff(found) >= -np.spacing(np.abs(found[1:]))).all()
     edges = np.resize(np.array([0, -0.0, 1e-45, -1e-45, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32), 9000)
-    found, wanted = error_function.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
+    found, wanted = fast.error_function.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
     equal(found, wanted)
     equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
 
@@ -217,10 +199,10 @@ def test_long_and_thin_products(m, k, n, dtype):
     x, y = whole_numbers((m, k), dtype), whole_numbers((k, n), dtype)
     for x, y in ((x, y), (x[:, ::2], y[::2]), (np.asfortranarray(x), np.asfortranarray(y))):  # noqa: B020
         wanted, out = plain_forms.plain_product(x, y), np.empty((m, n), dtype)
-        found = products.product(x, y)
+        found = fast.products.product(x, y)
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, wanted)
-        assert products.product(x, y, out) is out
+        assert fast.products.product(x, y, out) is out
         np.testing.assert_array_equal(out, wanted)
 
 
@@ -236,7 +218,7 @@ def multiplied_in_place(monkeypatch):
 def small_blocks(multiplied_in_place):
     """Cut small products, too."""
     small = ("_LARGE", "_FEWEST_OF_GRID")
-    with replaced_thresholds({f"{blocks.__name__}.{name}": 1 for name in small}, in_place=1_000_000):
+    with replaced_thresholds({f"{fast.blocks.__name__}.{name}": 1 for name in small}, in_place=1_000_000):
         yield
 
 
@@ -251,39 +233,37 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
     for of_x, of_y in ((rows, rows), (rows, columns), (columns, rows), (columns, columns)):
         x, y = of_x(whole_numbers((m, k), dtype)), of_y(whole_numbers((k, n), dtype))
         out = np.empty((n, m), dtype).T
-        assert in_a_shard(blocks.block_of, x, y) is not None or k == 1500
-        assert in_a_shard(products.product, x, y, out) is out
+        assert in_a_shard(fast.blocks.block_of, x, y) is not None or k == 1500
+        assert in_a_shard(fast.products.product, x, y, out) is out
         np.testing.assert_array_equal(out, plain_forms.plain_product(x, y))
         x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
-        one, *others = (next(map_shards(lambda _: products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
+        one, *others = (next(map_shards(lambda _: fast.products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
         for other in others:
             np.testing.assert_array_equal(one, other)
 
 
 def test_products_that_are_left_whole(small_blocks):
     x = np.ones((200, 200), np.float32)
-    assert in_a_shard(blocks.block_of, x, x) == (8, 200)
-    assert in_a_shard(blocks.block_of, x, x.T.copy().T) == (32, 32)
+    assert in_a_shard(fast.blocks.block_of, x, x) == (8, 200)
+    assert in_a_shard(fast.blocks.block_of, x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
-        assert in_a_shard(blocks.block_of, x, y) is None
-        np.testing.assert_array_equal(products.product(x, y), plain_forms.plain_product(x, y))
+        assert in_a_shard(fast.blocks.block_of, x, y) is None
+        np.testing.assert_array_equal(fast.products.product(x, y), plain_forms.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
-    assert blocks.block_of(few, long.T) == (10, 120)
-    assert blocks.block_of(few, np.ones((128, 512), np.float32)) is blocks.block_of(long, few.T) is None
-    np.testing.assert_array_equal(products.product(few, long.T), np.full((10, 512), 128))
+    assert fast.blocks.block_of(few, long.T) == (10, 120)
+    assert fast.blocks.block_of(few, np.ones((128, 512), np.float32)) is fast.blocks.block_of(long, few.T) is None
+    np.testing.assert_array_equal(fast.products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
-    assert blocks.block_of(x, x) is None  # outside of a shard
+    assert fast.blocks.block_of(x, x) is None  # outside of a shard
     with replaced_thresholds({}, in_place=0):
-        assert in_a_shard(blocks.block_of, x, x) is None
+        assert in_a_shard(fast.blocks.block_of, x, x) is None
 
 
 # --- Correlations, in parts and pieces of any size ---
 
-SHARED_BY_THREADS = conv_gemm, ring_buffer, polyphase, depthwise, pointwise, transpose, convolution
-PLAIN = convolution.Form(
-    conv_gemm.plain_correlated_maps, conv_gemm.plain_correlated_images, conv_gemm.plain_correlated_kernels
-)
+SHARED_BY_THREADS = ["conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution"]
+PLAIN = fast.convolution._OF_NOTHING  # which computes of anything
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -301,7 +281,7 @@ WIDE = {
 
 def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     stride = 2**40
-    found = polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    found = fast.polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
     assert [(phase.pixels.start, list(phase.met)) for phase in found] == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
@@ -313,15 +293,15 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
-    with replaced_thresholds({f"{module.__name__}._LARGE": 1 for module in SHARED_BY_THREADS}, in_place=1_000_000):
+    with replaced_thresholds({f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}, in_place=1_000_000):
         for cores in (1, 2, 3):
-            for module in (threads, ring_buffer):
+            for module in (threads, fast.ring_buffer):
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
             found.append(all_four(*drawn, settings))
-        fast = all_four(x, weight, settings)
-    monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
+        whole = all_four(x, weight, settings)
+    monkeypatch.setattr(fast.convolution, "_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
-    for here, there in ((found[0], found[1]), (found[0], found[2]), (fast, plain)):
+    for here, there in ((found[0], found[1]), (found[0], found[2]), (whole, plain)):
         for one, other in zip(here, there, strict=True):
             np.testing.assert_array_equal(one, other)
 
@@ -346,11 +326,11 @@ def test_normalization_in_parts(data, far, seed):
     x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with lowered_thresholds(seed):
-        found = normalization.moments(x)
-        out = normalization.channel_norm(x, weight, bias, eps, found)
+        found = fast.normalization.moments(x)
+        out = fast.normalization.channel_norm(x, weight, bias, eps, found)
         gradients = (
-            normalization.channel_norm_x(g, x, weight, eps, found),
-            normalization.channel_norm_weight(g, x, eps, found), normalization.channel_norm_bias(g),
+            fast.normalization.channel_norm_x(g, x, weight, eps, found),
+            fast.normalization.channel_norm_weight(g, x, eps, found), fast.normalization.channel_norm_bias(g),
         )  # fmt: skip
     np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))

@@ -60,9 +60,8 @@ ALONG_ONE_AXIS = ["argmax", "argmin", "cumsum", "cumprod", "sort", "argsort", "d
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_what_works_along_one_axis_is_numpys(name):
     for x, settings in itertools.product(INPUTS.values(), ONE_AXIS):
-        same(
-            name, REFERENCES.get(name, getattr(np, name)), x, {"n": 2} if name == "diff" and not settings else settings
-        )
+        twice = {"n": 2} if name == "diff" and not settings else settings
+        same(name, REFERENCES.get(name, getattr(np, name)), x, twice)
 
 
 @pytest.mark.parametrize("name", ["nonzero", "flatnonzero"])
@@ -156,9 +155,8 @@ def test_searchsorted(side):
 
 def test_one_hot():
     assert tg.one_hot([[1, 0], [2, 1]]).tolist() == [[[0, 1, 0], [1, 0, 0]], [[0, 0, 1], [0, 1, 0]]]
-    assert (
-        tg.one_hot(np.array(1), 3).tolist() == tg.one_hot(tg.Tensor(np.array(1)), num_classes=3).tolist() == [0, 1, 0]
-    )
+    for label in (np.array(1), tg.Tensor(np.array(1))):
+        assert tg.one_hot(label, num_classes=3).tolist() == [0, 1, 0]
     assert tg.one_hot(np.array([], int), 2).shape == (0, 2)
     assert tg.one_hot([0, 1], -1).dtype == np.int64
     rows = tg.one_hot([2, 0], 3, dtype=np.float32)
@@ -239,38 +237,21 @@ def test_a_quantile_that_is_an_element_is_that_element_beside_infinities():
 
 X = np.ones((2, 3))
 REFUSED = {
-    "take of fractions": (DTypeError, lambda: tg.take(X, [0.5])),
-    "take outside": (IndexError, lambda: tg.take(X, 6)),
-    "take in a mode unknown": (ValueError, lambda: tg.take(X, 0, mode="rise")),
-    "take_along_axis of another shape": (ShapeError, lambda: tg.take_along_axis(X, [0], 1)),
-    "put_along_axis of fractions": (DTypeError, lambda: tg.put_along_axis(X.astype(int), [[0], [0]], 0.5, 1)),
-    "sort by a kind as descending": (DTypeError, lambda: tg.sort(X, 0, "stable")),
-    "topk of too many": (ValueError, lambda: tg.topk(X, 4)),
-    "topk of fractions": (DTypeError, lambda: tg.topk(X, 1.5)),
-    "kthvalue counted from 0": (ValueError, lambda: tg.kthvalue(X, 0)),
-    "quantile beyond 1": (ValueError, lambda: tg.quantile(X, 1.5)),
-    "quantile along an axis beyond the last": (IndexError, lambda: tg.quantile(X, 0.5, axis=2)),
-    "median along an axis beyond the last": (IndexError, lambda: tg.median(X, axis=(0, 2))),
-    "median along an axis of a number": (IndexError, lambda: tg.median(1.0, axis=0)),
-    "percentile along one axis twice": (ValueError, lambda: tg.percentile(X, 50, axis=(0, -2))),
-    "quantile by a method unknown": (ValueError, lambda: tg.quantile(X, 0.5, method="cubic")),
-    "quantile of nothing": (ShapeError, lambda: tg.quantile(X[:0], 0.5)),
-    "average of weight 0": (ZeroDivisionError, lambda: tg.average(X, weights=X - 1)),
-    "average of weights that do not fit": (ShapeError, lambda: tg.average(X, 0, [1.0, 2.0, 3.0])),
-    "diff, less than none": (ValueError, lambda: tg.diff(X, -1)),
-    "diff, half of one": (TypeError, lambda: tg.diff(X, 3.5)),
-    "diff of a number": (ValueError, lambda: tg.diff(tg.Tensor(1.0))),
-    "one_hot of floats": (DTypeError, lambda: tg.one_hot([0.5])),
-    "one_hot of no labels": (ShapeError, lambda: tg.one_hot(np.array([], int))),
-    "one_hot of a label too great": (ValueError, lambda: tg.one_hot([0, 3], 3)),
-    "one_hot of no classes": (ValueError, lambda: tg.one_hot(np.array([], int), 0)),
-    "one_hot of half a class": (DTypeError, lambda: tg.one_hot([0], 2.5)),
-    "one_hot of a negative label": (ValueError, lambda: tg.one_hot([-1, 0], 3)),
-}
+    "take(X, [0.5])": DTypeError, "take(X, 6)": IndexError, 'take(X, 0, mode="rise")': ValueError,
+    "take_along_axis(X, [0], 1)": ShapeError, "put_along_axis(X.astype(int), [[0], [0]], 0.5, 1)": DTypeError,
+    'sort(X, 0, "stable")': DTypeError, "topk(X, 4)": ValueError, "topk(X, 1.5)": DTypeError,
+    "kthvalue(X, 0)": ValueError, "quantile(X, 1.5)": ValueError, "quantile(X, 0.5, axis=2)": IndexError,
+    "median(X, axis=(0, 2))": IndexError, "median(1.0, axis=0)": IndexError,
+    "percentile(X, 50, axis=(0, -2))": ValueError, 'quantile(X, 0.5, method="cubic")': ValueError,
+    "quantile(X[:0], 0.5)": ShapeError, "average(X, weights=X - 1)": ZeroDivisionError,
+    "average(X, 0, [1.0, 2.0, 3.0])": ShapeError, "diff(X, -1)": ValueError, "diff(X, 3.5)": TypeError,
+    "diff(tg.Tensor(1.0))": ValueError, "one_hot([0.5])": DTypeError, "one_hot(np.array([], int))": ShapeError,
+    "one_hot([0, 3], 3)": ValueError, "one_hot(np.array([], int), 0)": ValueError, "one_hot([0], 2.5)": DTypeError,
+    "one_hot([-1, 0], 3)": ValueError,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_call_says_so(what):
-    error, call = REFUSED[what]
-    with pytest.raises(error):
-        call()
+@pytest.mark.parametrize("call", REFUSED)
+def test_what_is_no_call_says_so(call):
+    with pytest.raises(REFUSED[call]):
+        eval(f"tg.{call}")

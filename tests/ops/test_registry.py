@@ -9,14 +9,10 @@ from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, c
 
 # Those of tg.linalg that are no functions of numbers alone: they return several results, read one triangle, take a
 # list, or have no derivative. They are composed of ops, and test_linalg.py tests them.
-OTHERS_OF_LINALG = {
-    "LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd",
-}  # fmt: skip
+OTHERS_OF_LINALG = {"LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd"}
 
 # Ops that several public functions share, and Dropout's.
-SHARED = {
-    "cumulative_extremum", "dropout", "normalization", "one_minus_square", "recurrence", "recurrent",
-}  # fmt: skip
+SHARED = {"cumulative_extremum", "dropout", "normalization", "one_minus_square", "recurrence", "recurrent"}
 
 
 def test_the_name_of_an_op_in_errors_is_public():

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError, StaleValueError
 from tinygrad_edu.testing.strategies import calls
@@ -71,7 +72,6 @@ pad(int8, 1, constant_values=2.7); pad(a, 1, constant_values=(1, 2)); pad(a, 2, 
 pad(a, 1, "constant", constant_values=5); pad(number, 1); pad(nothing, 1); pad(bools, 1); pad(half, 1)
 pad(a, 2, "reflect", reflect_type="even")
 """
-CALLS = [call.strip() for line in NUMPYS_FORMS.split("\n") for call in line.split("; ") if call.strip()]
 PADS = [
     f'pad({array}, {width}, mode="{mode}")'
     for array, widths in {
@@ -84,7 +84,7 @@ PADS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("call", CALLS + PADS)
+@pytest.mark.parametrize("call", written(NUMPYS_FORMS) + PADS)
 def test_a_form_that_numpy_takes(call):
     for inputs in (SPACE, {name: tg.Tensor(x) for name, x in SPACE.items()}):
         same(eval(f"tg.{call}", {"tg": tg, "np": np, **inputs}), eval(f"np.{call}", {"np": np, **SPACE}))
@@ -155,7 +155,7 @@ tril(); tril(-1); triu(1); unbind(); unbind(axis=1); diagflat(); swapaxes(0, 2);
 """
 
 
-@pytest.mark.parametrize("call", [call.strip() for line in METHODS.split("\n") for call in line.split("; ") if call])
+@pytest.mark.parametrize("call", written(METHODS))
 def test_a_method_is_the_function_of_its_name(call):
     space = {"tg": tg, "t": tg.Tensor(np.arange(48.0).reshape(3, 4, 4), requires_grad=True)}
     wanted = eval(f"tg.{call.replace('(', '(t, ', 1)}", space)
@@ -179,7 +179,7 @@ unbind(x, 2)[3]; broadcast_to(x, (5, 2, 3, 4)); meshgrid(x, copy=False)[0]; broa
 """
 
 
-@pytest.mark.parametrize("call", [call.strip() for line in VIEWS.split("\n") for call in line.split("; ") if call])
+@pytest.mark.parametrize("call", written(VIEWS))
 def test_what_is_a_view_in_numpy_is_one_here(call):
     x = np.arange(24.0).reshape(2, 3, 4)
     assert np.shares_memory(eval(f"tg.{call}", {"tg": tg, "x": x}), x)
@@ -192,12 +192,12 @@ def test_what_is_a_view_in_numpy_is_one_here(call):
         squared.sum().backward()
 
 
-COPIES = (
-    "tile(x, 1); repeat(x, 1, 0); roll(x, 0); tril(x, 9); concatenate([x]); pad(x, 0); pad(x, 0, 'edge'); diagflat(x)"
-)
+COPIES = """
+tile(x, 1); repeat(x, 1, 0); roll(x, 0); tril(x, 9); concatenate([x]); pad(x, 0); pad(x, 0, "edge"); diagflat(x)
+"""
 
 
-@pytest.mark.parametrize("call", COPIES.split("; "))
+@pytest.mark.parametrize("call", written(COPIES))
 def test_what_is_a_copy_in_numpy_is_one_here(call):
     x = np.arange(6.0).reshape(2, 3)
     out = eval(f"tg.{call}", {"tg": tg, "x": x})

@@ -52,11 +52,10 @@ def test_sizes_are_compared_with_thresholds_alone(path):
     assert not bare_comparisons(path)
 
 
-@pytest.mark.parametrize(
-    ("comparison", "found"),
-    [("x.size < 500", True), ("n >= _MANY", True), ("x.size > 2**10 * 3", True), ("x.ndim < 3", False),
-     ("x.size < _LARGE", False), ("x.max() < 30.0", False), ("n > _LARGE // 8", False), ("x is None", False)],
-)  # fmt: skip
+@pytest.mark.parametrize(("comparison", "found"), [
+    ("x.size < 500", True), ("n >= _MANY", True), ("x.size > 2**10 * 3", True), ("x.ndim < 3", False),
+    ("x.size < _LARGE", False), ("x.max() < 30.0", False), ("n > _LARGE // 8", False), ("x is None", False),
+])  # fmt: skip
 def test_a_bare_comparison_is_found(comparison, found):
     node = ast.parse(comparison, mode="eval").body
     names = {"_MANY": 500, "_LARGE": SizeThreshold(500)}

@@ -1,5 +1,6 @@
 """The functions that are only faster, each with its plain twin and what both are called with: a table."""
 
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,27 +10,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.plain import plain_add_at
 from tinygrad_edu.ops import plain, recurrent
-from tinygrad_edu.ops.fast import (
-    blocks,
-    chwn,
-    conv_gemm,
-    depthwise,
-    dropout,
-    elementwise,
-    error_function,
-    im2col,
-    indices,
-    linear,
-    normalization,
-    partition,
-    pointwise,
-    powers,
-    products,
-    reductions,
-    scans,
-    softmax,
-    transpose,
-)
+from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, products, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -53,9 +34,11 @@ class Twins(NamedTuple):
     units: int | None = 0
 
 
-def twins(fast, arguments, units=0):
-    """Return a fast function with the plain one that it declares by `faster_than`."""
-    return Twins(fast, getattr(fast, "plain", fast), arguments, units)
+def declared(name):
+    """Return the fast function of a file, by both names, and the plain one that it declares by `faster_than`."""
+    file, function = name.partition(",")[0].split(".")
+    fast = getattr(import_module(f"tinygrad_edu.ops.fast.{file}"), function)
+    return fast, getattr(fast, "plain", fast)
 
 
 # --- Arguments ---
@@ -374,18 +357,14 @@ def in_blocks_of_their_own(x, y):
     return x @ y if block is None else in_blocks(x, y, block)
 
 
-def with_blocks(x, of_blocks, at_a_time):
-    g, p, r, _, each = of_blocks.shape
-    out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
-    products.product_of_blocks(x, of_blocks, at_a_time, out)
-    return out
+def with_blocks(multiply):
+    def function(x, of_blocks, at_a_time):
+        g, p, r, _, each = of_blocks.shape
+        out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
+        multiply(x, of_blocks, at_a_time, out)
+        return out
 
-
-def plainly_with_blocks(x, of_blocks, at_a_time):
-    g, p, r, _, each = of_blocks.shape
-    out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
-    products.plain_product_of_blocks(x, of_blocks, out)
-    return out
+    return function
 
 
 def all_steps(function):
@@ -438,99 +417,67 @@ def gradient_of_cumprod(x, settings):
     return np.moveaxis(found, 0, settings["axis"])
 
 
-# --- The table ---
+# --- The tables, by the names of files and functions ---
 
-OF = elementwise
-REDUCTIONS = reduction(reductions.reduce_along), reduction(plain.plain_reduce_along)
+NUMERIC = (*FLOATS, np.int64)
+SAME_BITS = {
+    "elementwise.masked": masked(), "elementwise.zeroed": masked(), "elementwise.selected": choices(),
+    "elementwise.leaky_relu_values": slopes(), "elementwise.leaky_relu_slope": slopes(),
+    "elementwise.relu_vjp": parts_above_0(), "elementwise.silu_vjp": alike(3), "elementwise.tanh_vjp": alike(2),
+    "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
+    "scans.accumulate": accumulations(), "scans.axis_first": columns(), "scans.axis_back": along(1),
+    "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
+    "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
+    "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
+}  # fmt: skip
+ROUNDED = {  # with how many units in the last place
+    "elementwise.sigmoid_values": (alike(1, NUMERIC), 4), "elementwise.softplus_values": (alike(1, NUMERIC), 4),
+    "powers.power_values": (exponents((*SINGLE, np.longdouble)), 20),
+    "powers.power_values, float16": (exponents((np.float16,)), 1), "error_function.bell_integral": (bells(), 2),
+}  # fmt: skip
+SUMS = {
+    "elementwise.logaddexp_values": alike(2, NUMERIC), "reductions.sum_along": summed(),
+    "scans.cumsum_values": along(1), "softmax.softmax_values": along(1, min_dims=0),
+    "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
+    "normalization.moments": channels(), "normalization.channel_norm": channels(affine=True),
+    "normalization.channel_norm_x": gradients_of_channels(),
+    "normalization.channel_norm_weight": gradients_of_channels().map(lambda x: (*x[:2], *x[3:])),
+    "normalization.channel_norm_bias": channels(), "linear.linear_values": linear_maps(),
+    "reductions.log_sum": along(1, min_dims=0), "im2col.col2im_values": patches("col2im"),
+    "products.product": factors(), "products.sum_of_products": sums(),
+    "conv_gemm.correlated_maps": correlations("correlate"),
+    "conv_gemm.correlated_images": correlations("correlate_images"),
+    "conv_gemm.correlated_kernels": correlations("correlate_kernels"),
+}  # fmt: skip
+REDUCE = [reduction(reduce) for reduce in declared("reductions.reduce_along")]
+OF_BLOCKS = products.product_of_blocks, lambda x, y, at_a_time, out: products.plain_product_of_blocks(x, y, out)
 TWINS = {
-    "elementwise.masked": twins(OF.masked, masked()),
-    "elementwise.zeroed": twins(OF.zeroed, masked()),
-    "elementwise.selected": twins(OF.selected, choices()),
-    "elementwise.leaky_relu_values": twins(OF.leaky_relu_values, slopes()),
-    "elementwise.leaky_relu_slope": twins(OF.leaky_relu_slope, slopes()),
-    "elementwise.sigmoid_values": twins(OF.sigmoid_values, alike(1, (*FLOATS, np.int64)), 4),
-    "elementwise.softplus_values": twins(OF.softplus_values, alike(1, (*FLOATS, np.int64)), 4),
-    "elementwise.logaddexp_values": twins(OF.logaddexp_values, alike(2, (*FLOATS, np.int64)), None),
-    "elementwise.relu_values": Twins(unsigned(OF.relu_values), unsigned(plain.plain_relu_values), alike(1)),
-    "elementwise.relu_vjp": twins(OF.relu_vjp, parts_above_0()),
-    "elementwise.silu_vjp": twins(OF.silu_vjp, alike(3)),
-    "elementwise.tanh_vjp": twins(OF.tanh_vjp, alike(2)),
-    "powers.power_values": twins(powers.power_values, exponents((*SINGLE, np.longdouble)), 20),
-    "powers.power_values, float16": twins(powers.power_values, exponents((np.float16,)), 1),
-    "reductions.reduce_along": Twins(*REDUCTIONS, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
-    "reductions.reduce_along, sums": Twins(*REDUCTIONS, reduced(np.add, FLOATS), None),
-    "reductions.reduce_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
-    "reductions.sum_along": twins(reductions.sum_along, summed(), None),
-    "reductions.mean_along": twins(reductions.mean_along, along(1)),
-    "partition.first_indices": twins(partition.first_indices, ranked()),
-    "partition.rank_indices": twins(partition.rank_indices, ranked(one=False)),
-    "scans.accumulate": twins(scans.accumulate, accumulations()),
-    "scans.cumsum_values": twins(scans.cumsum_values, along(1), None),
-    "scans.axis_first": twins(scans.axis_first, columns()),
-    "scans.axis_back": twins(scans.axis_back, along(1)),
-    "softmax.softmax_values": twins(softmax.softmax_values, along(1, min_dims=0), None),
-    "softmax.log_softmax_vjp": twins(softmax.log_softmax_vjp, along(2, min_dims=0), None),
-    "softmax.subtract_max": twins(softmax.subtract_max, along(1, min_dims=0)),
-    "softmax.softmax_vjp": twins(softmax.softmax_vjp, along(2, min_dims=0), None),
-    "error_function.bell_integral": twins(error_function.bell_integral, bells(), 2),
-    "reductions.other_factors": Twins(
-        pulled_back(tg.prod), gradient_of_prod, multiplied(), None
-    ),
-    "scans.cumprod_vjp": Twins(
-        pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None
-    ),
-    "indices.getitem_values": twins(indices.getitem_values, indexed()),
-    "indices.flat_indices": twins(indices.flat_indices, places()),
-    "scatter_add.add_at": Twins(
-        added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None
-    ),
+    **{name: Twins(*declared(name), arguments) for name, arguments in SAME_BITS.items()},
+    **{name: Twins(*declared(name), *how) for name, how in ROUNDED.items()},
+    **{name: Twins(*declared(name), arguments, None) for name, arguments in SUMS.items()},
+    "elementwise.relu_values": Twins(*map(unsigned, declared("elementwise.relu_values")), alike(1)),
+    "reductions.reduce_along": Twins(*REDUCE, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
+    "reductions.reduce_along, sums": Twins(*REDUCE, reduced(np.add, FLOATS), None),
+    "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
+    "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
+    "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
+    "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "normalization.mean_of_products": Twins(
-        in_dtype(normalization.mean_of_products), in_dtype(plain.plain_mean_of_products), pairs_of_channels(), None
-    ),
-    "normalization.moments": twins(normalization.moments, channels(), None),
-    "normalization.channel_norm": twins(normalization.channel_norm, channels(affine=True), None),
-    "normalization.channel_norm_x": twins(normalization.channel_norm_x, gradients_of_channels(), None),
-    "normalization.channel_norm_weight": twins(
-        normalization.channel_norm_weight, gradients_of_channels().map(lambda x: (*x[:2], *x[3:])), None
-    ),
-    "normalization.channel_norm_bias": twins(
-        normalization.channel_norm_bias, channels(), None
-    ),
-    "linear.linear_values": twins(linear.linear_values, linear_maps(), None),
-    "dropout.dropout_values": twins(dropout.dropout_values, dropouts()),
-    "reductions.log_sum": twins(reductions.log_sum, along(1, min_dims=0), None),
-    "chwn.samples_last": twins(chwn.samples_last, st.tuples(numbers(shapes(4, max_dims=4)))),
-    "chwn.samples_first": twins(chwn.samples_first, st.tuples(numbers(shapes(4, max_dims=4)))),
-    "im2col.im2col_values": twins(im2col.im2col_values, patches("im2col")),
-    "im2col.col2im_values": twins(im2col.col2im_values, patches("col2im"), None),
-    "products.product": twins(products.product, factors(), None),
-    "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), None),
-    "products.sum_of_products": twins(products.sum_of_products, sums(), None),
+        *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
+    "products.product_of_blocks": Twins(*map(with_blocks, OF_BLOCKS), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
-    "transpose.put_last": Twins(
-        last(transpose.put_last), last(transpose.put_plainly_last), st.tuples(numbers(shapes(2)))
-    ),
-    "conv_gemm.correlated_maps": twins(conv_gemm.correlated_maps, correlations("correlate"), None),
-    "conv_gemm.correlated_images": twins(conv_gemm.correlated_images, correlations("correlate_images"), None),
-    "conv_gemm.correlated_kernels": twins(conv_gemm.correlated_kernels, correlations("correlate_kernels"), None),
+    "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.put_plainly_last)),
+                                st.tuples(numbers(shapes(2)))),
     "depthwise.depthwise_maps": Twins(
-        depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None
-    ),
+        depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None),
     "depthwise.depthwise_images": Twins(
-        depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None
-    ),
+        depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None),
     "depthwise.depthwise_kernels": Twins(
-        depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True),
-        None,
-    ),
-    "pointwise.pointwise_images": Twins(
-        pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None
-    ),
+        depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True), None),
+    "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
     "pointwise.pointwise_kernels": Twins(
-        pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True),
-        None,
-    ),
+        pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
     "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
     "recurrent, gradients": Twins(pulled_back(recurrent.recurrent), pulled_back(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
@@ -543,6 +490,6 @@ WITHOUT_A_TWIN = {
     "ring_buffer": "the correlations of maps and images",
     "recurrent": "by_steps, through the op",
     "products.cut": "says how the correlations are cut",
-        "pointwise.lie_by_samples": "says where pointwise functions are used",
+    "pointwise.lie_by_samples": "says where pointwise functions are used",
     "transpose.items_of": "a view", "transpose.near_by": "a copy",
 }  # fmt: skip

@@ -11,19 +11,11 @@ from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
-from tinygrad_edu.ops.fast.elementwise import (
-    ZEROS,
-    leaky_relu_slope,
-    leaky_relu_values,
-    relu_values,
-    relu_vjp,
-    selected,
-    silu_vjp,
-)
+from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp, square
 from tinygrad_edu.ops.selection import clip, drop, keep, where
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.shape import reshape, shaped
 from tinygrad_edu.ops.sigmoids import sigmoid, softplus
 from tinygrad_edu.ops.trigonometry import tanh
 
@@ -38,20 +30,20 @@ __all__ = [
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
-    return relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
+    return fast.relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: fast.relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == fast.ZEROS[out.dtype]))
 
 
 @op(name="leaky_relu", broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
-    return leaky_relu_values(x, slope)
+    return fast.leaky_relu_values(x, slope)
 
 
 def _leaky_x(g: Any, x: Any, slope: Any) -> Any:
-    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * leaky_relu_slope(values_of(x), slope)
+    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * fast.leaky_relu_slope(values_of(x), slope)
 
 
 leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
@@ -124,7 +116,7 @@ hardswish.vjps(x=lambda g, x: drop(where(x < 3, g * (x / 3 + 0.5), g), x <= -3))
 @op
 def threshold(x: Array, /, threshold: float, value: float) -> Array:
     """Return x where it is above `threshold`, and `value` elsewhere. At the threshold its derivative is 0."""
-    return selected(np.less_equal(x, threshold), value, x)
+    return fast.selected(np.less_equal(x, threshold), value, x)
 
 
 threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
@@ -206,7 +198,7 @@ def silu_from_sigmoid(x: Array, /, share: Array | None = None) -> Array:
 def _silu_from_sigmoid_x(g: Any, x: Any, share: Array | None) -> Any:
     share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
     if isinstance(g, ndarray) and isinstance(share, ndarray):
-        return silu_vjp(g, x, share)
+        return fast.silu_vjp(g, x, share)
     return g * (share * (1 + x * (1 - share)))
 
 
@@ -317,7 +309,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     ShapeError
         Where that length is odd, or there is no axis.
     """
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = shaped(x)
     if not x.ndim:
         raise ShapeError("glu: x has an axis to be halved, and no shape ().")
     axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)

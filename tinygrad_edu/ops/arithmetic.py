@@ -197,6 +197,11 @@ def astype(x: Array, /, dtype: Any) -> Array:
 astype.vjps(x=lambda g, x_dtype: astype(g, x_dtype))
 
 
+def cast(x: Any, dtype: Any) -> Any:
+    """Return an array or Tensor in a dtype: as it is, if that is its own."""
+    return x if x.dtype == dtype else astype(x, dtype)
+
+
 def in_dtype_of(g: Any, value: Any) -> Any:
     """Return a number, array or Tensor in the dtype of a gradient."""
     if getattr(value, "dtype", None) == g.dtype:

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -14,22 +13,15 @@ from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
-from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, swapaxes
+from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes
 
 __all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Any:
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False, rng: np.random.Generator | None = None,
+) -> Any:  # fmt: skip
     """Return softmax(scale * query @ key.T + mask) @ value, the softmax over the keys.
 
     Parameters
@@ -60,12 +52,14 @@ def scaled_dot_product_attention(
     ShapeError, DTypeError, ValueError
         Where shapes, mask or settings do not fit.
     """
-    query, key, value = (x if hasattr(x, "dtype") else np.asarray(x) for x in (query, key, value))
+    query, key, value = map(shaped, (query, key, value))
     _check_shapes(query.shape, key.shape, value.shape)
     if enable_gqa:
         key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
     if is_causal:
-        attn_mask = _causal(attn_mask, query.shape[-2], key.shape[-2])
+        attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
     weights = softmax(scores, -1) if attn_mask is None else _softmax_or_0(scores)
     return matmul(dropped(weights, dropout_p, rng), value)
@@ -91,12 +85,6 @@ def _for_heads(x: Any, query: tuple[int, ...]) -> Any:
     return reshape(each, (*batch, query[-3], length, width))
 
 
-def _causal(attn_mask: Any, queries: int, keys: int) -> ndarray:
-    if attn_mask is not None:
-        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
-    return np.tri(queries, keys, dtype=bool)
-
-
 def attention_scores(query: Any, key: Any, scale: float | None = None) -> Any:
     """Return scale * query @ key.T: how well each key fits each query, (..., L, S)."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
@@ -108,7 +96,7 @@ def masked_scores(scores: Any, mask: Any) -> Any:
     """Return scores with -inf where a mask of booleans is False; or with the mask added, if it is of numbers."""
     if mask is None:
         return scores
-    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    mask = shaped(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
             f"scaled_dot_product_attention: attn_mask is of booleans or of floating numbers, not {mask.dtype}."

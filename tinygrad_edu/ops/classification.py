@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
-from tinygrad_edu.ops.arithmetic import as_floating, astype, divide_evenly, multiply
+from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along
@@ -90,7 +90,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     (N, ...), or (); of the dtype of the logits
     """
     if targets.dtype.kind == "f":
-        losses = -np.sum(_to(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
+        losses = -np.sum(cast(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
         shifted = fast.subtract_max(logits, 1)
         of_labels = shifted[places(targets)]
@@ -106,10 +106,6 @@ def places(labels: ndarray) -> tuple[ndarray, ...]:
         return np.arange(len(labels)), labels
     sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
     return sample, labels, *others
-
-
-def _to(x: Any, dtype: Any) -> Any:
-    return x if x.dtype == dtype else astype(x, dtype)
 
 
 def as_probabilities(labels: Any, like: Any) -> ndarray:
@@ -134,14 +130,14 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
             p[places(targets)] -= 1
             return np.multiply(p, g, out=p)
         return g * (p - as_probabilities(targets, logits))
-    targets = _to(targets, p.dtype)
+    targets = cast(targets, p.dtype)
     return g * (p * sum(targets, 1, keepdims=True) - targets)
 
 
 def _cross_entropy_targets(
     g: Any, logits: Any, targets_shape: tuple[int, ...], targets_dtype: Any, reduction: str
 ) -> Any:
-    return _to(-_for_each_class(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
+    return cast(-_for_each_class(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
 
 
 def _far_from_subnormal(p: Any) -> Any:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Storage, Tensor, op, values_of, wrap
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.arithmetic import astype, multiply
+from tinygrad_edu.ops.arithmetic import cast, multiply
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import reshape, transpose
@@ -70,12 +70,14 @@ def _in_one_dtype(arrays: Sequence[Any]) -> list[Any]:
     tensors = [x.dtype for x in arrays if isinstance(x, Tensor)]
     floats = [dtype for dtype in tensors if dtype.kind == "f"] or [np.dtype(np.float32)]
     dtype = np.result_type(*(floats if tensors else [x.dtype for x in arrays]))
-    return [x if x.dtype == dtype else astype(x, dtype) for x in arrays]
+    return [cast(x, dtype) for x in arrays]
 
 
 def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
     """Return the product of all terms, with the labels that the output wants, in any order."""
-    path = optimize if isinstance(optimize, bool | str) else tuple(map(_hashable, optimize))
+    path = optimize
+    if not isinstance(optimize, bool | str):  # a list, which a cache cannot have for a key
+        path = tuple(tuple(part) if isinstance(part, list) else part for part in optimize)
     for together in _order(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
         first, *others = (terms[k] for k in together)
         terms = [term for k, term in enumerate(terms) if k not in together]
@@ -85,10 +87,6 @@ def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) 
         terms.append(first)
     ((x, labels),) = terms
     return _summed(x, labels, output)
-
-
-def _hashable(part: Any) -> Any:
-    return tuple(part) if isinstance(part, list) else part
 
 
 @lru_cache(1024)
@@ -239,18 +237,12 @@ def _pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[A
     x, y = _in_order(x, of_x, stack + left + inner), _in_order(y, of_y, stack + inner + right)
     cut, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
     if not inner:
-        return multiply(_shaped(x, x.shape + (1,) * len(right)), _shaped(y, _spread(y.shape, cut, len(left)))), (
-            stack + left + right
-        )
+        apart = (*y.shape[:cut], *(1,) * len(left), *y.shape[cut:])
+        return multiply(_shaped(x, x.shape + (1,) * len(right)), _shaped(y, apart)), stack + left + right
     k = math.prod(y.shape[cut : cut + len(inner)])
     rows = _shaped(x, (*x.shape[:cut], math.prod(lengths[cut : cut + len(left)]), k))
     columns = _shaped(y, (*y.shape[:cut], k, math.prod(lengths[cut + len(left) :])))
     return _shaped(matmul(rows, columns), lengths), stack + left + right
-
-
-def _spread(shape: tuple[int, ...], at: int, count: int) -> tuple[int, ...]:
-    """Return a shape with so many axes of length 1 more, at one place."""
-    return (*shape[:at], *(1,) * count, *shape[at:])
 
 
 def _shaped(x: Any, shape: tuple[int, ...]) -> Any:

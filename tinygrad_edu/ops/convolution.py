@@ -14,14 +14,9 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 def conv2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Pair = 1,
-    padding: Pair | str = 0,
-    dilation: Pair = 1,
+    x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair | str = 0, dilation: Pair = 1,
     groups: int = 1,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return the cross-correlation of images with kernels, plus a bias: `correlate`, with its inputs checked.
 
     Parameters
@@ -51,13 +46,7 @@ def conv2d(
 
 
 def conv1d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Row = 1,
-    padding: Row | str = 0,
-    dilation: Row = 1,
-    groups: int = 1,
+    x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row | str = 0, dilation: Row = 1, groups: int = 1
 ) -> Any:
     """Return the cross-correlation of rows with kernels, plus a bias: `conv2d` of images with a height of 1.
 
@@ -112,15 +101,9 @@ def _check_bias(name: str, bias: Any, out: int) -> None:
 
 
 def conv_transpose2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    output_padding: Pair = 0,
-    groups: int = 1,
-    dilation: Pair = 1,
-) -> Any:
+    x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0,
+    groups: int = 1, dilation: Pair = 1,
+) -> Any:  # fmt: skip
     """Return the transposed convolution: each pixel of x adds its multiple of the kernels to a window of the result.
 
     It is the gradient of `conv2d` with respect to its images, `correlate_images`, so the weight has the axes that it
@@ -153,15 +136,9 @@ def conv_transpose2d(
 
 
 def conv_transpose1d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Row = 1,
-    padding: Row = 0,
-    output_padding: Row = 0,
-    groups: int = 1,
+    x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row = 0, output_padding: Row = 0, groups: int = 1,
     dilation: Row = 1,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return the transposed convolution of rows: `conv_transpose2d` of images with a height of 1.
 
     Shapes (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).

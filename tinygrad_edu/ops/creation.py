@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Storage, Tensor, demand_shape, flag, from_array, real_numbers, shape_of, values_of
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
+from tinygrad_edu.ops.arithmetic import add, cast, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
 
 __all__ = [
@@ -137,16 +137,9 @@ def arange(
 
 
 def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: DTypeLike | None = None,
-    axis: int = 0,
-    *,
-    requires_grad: bool = False,
-) -> Any:
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: DTypeLike | None = None,
+    axis: int = 0, *, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Return `num` numbers at equal distances from `start` to `stop`.
 
     Parameters
@@ -169,21 +162,15 @@ def linspace(
     """
     start, stop, wanted = _ends("linspace", start, stop, dtype)
     values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
-    made = _tensor(_rounded(values, wanted), requires_grad)
+    values = np.floor(values) if wanted.kind in "iu" else values  # as in NumPy
+    made = _tensor(values.astype(wanted, copy=False), requires_grad)
     return (made, step) if retstep else made
 
 
 def logspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    base: Any = 10.0,
-    dtype: DTypeLike | None = None,
-    axis: int = 0,
-    *,
-    requires_grad: bool = False,
-) -> Tensor:
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: DTypeLike | None = None,
+    axis: int = 0, *, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Return `num` powers of `base`, whose exponents are at equal distances from `start` to `stop`; see `linspace`."""
     start, stop, wanted = _ends("logspace", start, stop, dtype)
     values = np.logspace(start, stop, num, endpoint, _fixed("logspace", "base", base), axis=axis)
@@ -191,15 +178,9 @@ def logspace(
 
 
 def geomspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    dtype: DTypeLike | None = None,
-    axis: int = 0,
-    *,
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0, *,
     requires_grad: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return `num` numbers from `start` to `stop`, each the same multiple of the one before; see `linspace`."""
     start, stop, wanted = _ends("geomspace", start, stop, dtype)
     values = np.geomspace(start, stop, num, endpoint, axis=axis)
@@ -210,14 +191,9 @@ def geomspace(
 
 
 def normal(
-    loc: Any = 0.0,
-    scale: Any = 1.0,
-    size: _Shape | None = None,
-    *,
-    rng: np.random.Generator,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    loc: Any = 0.0, scale: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
+    dtype: DTypeLike | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Return numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`.
 
     Parameters
@@ -249,14 +225,9 @@ def normal(
 
 
 def uniform(
-    low: Any = 0.0,
-    high: Any = 1.0,
-    size: _Shape | None = None,
-    *,
-    rng: np.random.Generator,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
+    low: Any = 0.0, high: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
+    dtype: DTypeLike | None = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Return numbers drawn evenly from [low, high).
 
     Parameters
@@ -289,14 +260,9 @@ def uniform(
 
 
 def integers(
-    low: Any,
-    high: Any = None,
-    size: _Shape | None = None,
-    dtype: DTypeLike = np.int64,
-    endpoint: bool = False,
-    *,
+    low: Any, high: Any = None, size: _Shape | None = None, dtype: DTypeLike = np.int64, endpoint: bool = False, *,
     rng: np.random.Generator,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Return whole numbers drawn evenly from `low` up to `high`, which only `endpoint` includes; or from 0 up to `low`.
 
     Examples
@@ -378,11 +344,6 @@ def _ends(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.d
     return start, stop, _dtype(where, dtype, _float_of(*ends, 0.0))
 
 
-def _rounded(values: ndarray, dtype: np.dtype[Any]) -> ndarray:
-    """Cast, to whole numbers by rounding down, as NumPy does in `linspace`."""
-    return (np.floor(values) if dtype.kind in "iu" else values).astype(dtype, copy=False)
-
-
 def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
     """Return the parameters of a distribution: Tensors as they are, and all else as numbers and arrays."""
     return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in given)
@@ -406,7 +367,7 @@ def _placed(where: str, drawn: ndarray, begin: Any, width: Any, requires_grad: b
         return _tensor(drawn, requires_grad)
     made = add(begin, multiply(width, _tensor(drawn, False)))
     demand_shape(where, made.shape, drawn.shape)
-    made = made if made.dtype == drawn.dtype else astype(made, drawn.dtype)
+    made = cast(made, drawn.dtype)
     if flag("requires_grad", requires_grad):
         made.requires_grad = made.requires_grad or requires_grad
     return made

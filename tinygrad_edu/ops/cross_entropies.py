@@ -7,14 +7,14 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
-from tinygrad_edu.ops.shape import expand_dims, reshape
+from tinygrad_edu.ops.shape import expand_dims, reshape, shaped
 
 __all__ = ["cross_entropy"]
 
@@ -93,7 +93,7 @@ def refuse_word(name: str, weight: Any) -> None:
 
 def beside(like: Any, value: Any) -> Any:
     """Return numbers, in a list too, as an array or Tensor of the dtype of what they stand beside."""
-    return in_dtype_of(like, value if isinstance(value, Tensor) else np.asarray(value))
+    return in_dtype_of(like, shaped(value))
 
 
 def as_weight(name: str, weight: Any, like: Any) -> Any:
@@ -181,7 +181,7 @@ def cross_entropy(
            [ 0.25, -0.25]], dtype=float32)
     """
     name = "cross_entropy"
-    logits, target = (x if hasattr(x, "dtype") else np.asarray(x) for x in (input, target))
+    logits, target = shaped(input), shaped(target)
     if logits.dtype.kind != "f":
         raise DTypeError(f"{name}: logits are floating-point numbers, not {logits.dtype}.")
     require_reduction(name, reduction)
@@ -205,10 +205,8 @@ def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: st
 
 
 def _of_labels(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
-    labels = values_of(target)
-    counts = check_labels(
-        "cross_entropy", "logits", logits.shape, labels, integer("cross_entropy: ignore_index", ignore_index)
-    )
+    labels, ignored = values_of(target), integer("cross_entropy: ignore_index", ignore_index)
+    counts = check_labels("cross_entropy", "logits", logits.shape, labels, ignored)
     if smoothing:
         return _of_smoothed(logits, labels, counts, weight, reduction, smoothing)
     if counts is None and weight is None:

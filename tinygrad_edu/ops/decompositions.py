@@ -16,7 +16,7 @@ from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
-from tinygrad_edu.ops.shape import broadcast_to
+from tinygrad_edu.ops.shape import broadcast_to, shaped
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
 
@@ -104,14 +104,10 @@ def _eigenvalues_x(g: Any, x: Any) -> Any:
 def _eigenpairs_x(g: Any, out: Any) -> Any:
     values, vectors = out[..., 0, :], out[..., 1:, :]
     same = np.eye(out.shape[-1], dtype=out.dtype)
-    turn = matmul(transposed(vectors), g[..., 1:, :]) / (_differences(values) + same)
+    differences = values[..., None, :] - values[..., :, None]  # at [i, j] values[j] - values[i]
+    turn = matmul(transposed(vectors), g[..., 1:, :]) / (differences + same)
     inner = keep(turn, same == 0) + g[..., :1, :] * same
     return mean_with_transpose(matmul(matmul(vectors, inner), transposed(vectors)))
-
-
-def _differences(values: Any) -> Any:
-    """Return values[j] - values[i] at [i, j]."""
-    return values[..., None, :] - values[..., :, None]
 
 
 eigenvalues.vjps(x=_eigenvalues_x)
@@ -316,7 +312,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
             raise MissingRuleError("qr: what the mode 'raw' returns has no derivative; give it x.numpy().")
         return np.linalg.qr(x, mode="raw")
     m, n = np.shape(x)[-2:]
-    x = x if isinstance(x, Tensor) else np.asarray(x)
+    x = shaped(x)
     out = orthogonal_triangular(x[..., :m])
     q, r = out[..., :m, :], transposed(out[..., m:, :])
     if n > m:

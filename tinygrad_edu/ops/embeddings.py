@@ -7,6 +7,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, add_at, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.selection import where
+from tinygrad_edu.ops.shape import shaped
 
 __all__ = ["embedding"]
 
@@ -33,13 +34,9 @@ scatter_add_rows.vjps(rows=lambda g, indices: lookup_rows(g, indices))
 
 
 def embedding(
-    indices: Any,
-    weight: Any,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
+    indices: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return the rows of a table by their numbers: (...), (V, D) -> (..., D). A row taken twice gets both gradients.
 
     Parameters
@@ -59,7 +56,7 @@ def embedding(
     DTypeError, ShapeError, IndexError
         For indices that are no whole numbers, a table without two axes, numbers out of range.
     """
-    weight = weight if hasattr(weight, "dtype") else np.asarray(weight)
+    weight = shaped(weight)
     if weight.ndim != 2:
         raise ShapeError(f"embedding: weight has the axes (V, D), and this has the shape {weight.shape}.")
     count = len(weight)

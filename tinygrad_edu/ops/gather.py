@@ -33,7 +33,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     """
     if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
-    along = normal_axis(axis or 0, len(shape_of(x)))
+    along = normalize_axis_index(axis or 0, len(shape_of(x)))
     places, n = _positions("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
@@ -132,7 +132,7 @@ def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
         raise ShapeError(
             f"{where_}: indices need an axis for each of x, whose shape is {shape}, and have the shape {places.shape}."
         )
-    along = normal_axis(axis, len(shape))
+    along = normalize_axis_index(axis, len(shape))
     n = shape[along]
     if any(m != k and 1 not in (m, k) for a, (m, k) in enumerate(zip(places.shape, shape, strict=True)) if a != along):
         raise IndexError(f"{where_}: indices of shape {places.shape} do not broadcast with x of shape {shape}.")
@@ -150,8 +150,3 @@ def _positions(where_: str, indices: Any) -> ndarray:
     if places.dtype.kind not in "iub" and places.size:
         raise DTypeError(f"{where_}: indices are whole numbers, not {places.dtype}.")
     return places.astype(np.intp, copy=False)
-
-
-def normal_axis(axis: int, ndim: int) -> int:
-    """Return an axis counted from the front, or raise NumPy's AxisError."""
-    return int(normalize_axis_index(axis, ndim))

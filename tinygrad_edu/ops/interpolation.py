@@ -17,7 +17,7 @@ from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.repeating import in_front_of, index_add_array, index_select
-from tinygrad_edu.ops.shape import reshape, transpose
+from tinygrad_edu.ops.shape import reshape, shaped, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -146,13 +146,9 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
 
 
 def interpolate(
-    x: Any,
-    size: int | Sequence[int] | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-) -> Any:
+    x: Any, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+) -> Any:  # fmt: skip
     """Return images in another size: (N, C, ...) -> (N, C, ...), as PyTorch.
 
     Parameters
@@ -183,7 +179,7 @@ def interpolate(
     >>> interpolate(np.array([[[1.0, 3.0]]]), size=4, mode="linear")
     array([[[1. , 1.5, 2.5, 3. ]]])
     """
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = shaped(x)
     _check_mode(mode, x.shape, align_corners)
     lengths = x.shape[2:]
     sizes, factors = _sizes(lengths, size, scale_factor)

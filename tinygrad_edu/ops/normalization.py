@@ -20,7 +20,7 @@ from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import scale_along, sum
 from tinygrad_edu.ops.selection import clip
-from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
+from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import single
 
 __all__ = [
@@ -163,11 +163,6 @@ def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Ca
     return transpose(reshape(function(reshape(x, shape)), x.shape), inverse(axes))
 
 
-def _numbers(x: Any) -> Any:
-    """Return an array or Tensor."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
-
-
 def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
     """Return the last axes of x, which are to have that shape; and so are the weight and the bias."""
     shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
@@ -218,7 +213,7 @@ def layer_norm(
     ShapeError
         Where the shapes do not fit.
     """
-    x = _numbers(x)
+    x = shaped(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     standardized = _in_shape(_rows(x, axes), None, lambda rows: _standardized(rows, eps), x)
     return _scaled(standardized, weight, bias)
@@ -229,7 +224,7 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
 
     `eps`, which is added to the mean, is the rounding of the dtype unless given; the shapes are those of `layer_norm`.
     """
-    x = _numbers(x)
+    x = shaped(x)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
     return _scaled(_in_shape(_rows(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
@@ -262,7 +257,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     ShapeError
         Where the shapes do not fit.
     """
-    x = _numbers(x)
+    x = shaped(x)
     weight, bias = _by_channel("group_norm", x, weight=weight, bias=bias)
     n, c = x.shape[:2]
     if num_groups < 1 or c % num_groups:
@@ -272,15 +267,9 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
 
 
 def batch_norm(
-    x: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Any:
+    x: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return x with a mean of 0 and a variance of 1 in each channel, times a weight, plus a bias.
 
     In training the mean and the variance are those of the batch; the running ones, unless they are None, move towards
@@ -300,7 +289,7 @@ def batch_norm(
     ShapeError, DTypeError, ValueError
         Where the shapes do not fit, a running value requires a gradient, or none is given where it is taken.
     """
-    x = _numbers(x)
+    x = shaped(x)
     _check_running("batch_norm", x, running_mean, running_var, training)
     weight, bias = _by_channel("batch_norm", x, weight=weight, bias=bias)
     if not training:
@@ -330,21 +319,15 @@ def _rows_of_channels(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 
 def instance_norm(
-    x: Any,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Any:
+    x: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return x with a mean of 0 and a variance of 1 in each channel of each sample, times a weight, plus a bias.
 
     As `batch_norm` of each sample alone: with `use_input_stats` as in training, where the running mean and variance
     move towards the means of those of the samples; without it by the running ones.
     """
-    x = _numbers(x)
+    x = shaped(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
     weight, bias = _by_channel("instance_norm", x, weight=weight, bias=bias)
     if not use_input_stats:
@@ -371,9 +354,8 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
 
 def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
-    middle, spread = _by_channel(
-        "", x, mean=np.asarray(values_of(running_mean)), var=np.asarray(values_of(running_var))
-    )
+    mean, var = (np.asarray(values_of(running)) for running in (running_mean, running_var))
+    middle, spread = _by_channel("", x, mean=mean, var=var)
     return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
 
 
@@ -419,7 +401,7 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     ShapeError
         `size` is not an integer of at least 1, or x has fewer than 3 axes.
     """
-    x, size = _numbers(x), single(size, "local_response_norm: size", 1)
+    x, size = shaped(x), single(size, "local_response_norm: size", 1)
     if x.ndim < 3:
         raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has the shape {x.shape}.")
     n, c = x.shape[:2]
@@ -435,7 +417,7 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
     """Return x divided by its p-norm over `axis`, or by `eps` where that is greater. At 0 the norm has the slope 0."""
-    x = _numbers(x)
+    x = shaped(x)
     if x.dtype == np.float16:  # in which eps is 0
         return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
     length = vector_norm(x, axis=axis, keepdims=True, ord=p)
@@ -451,7 +433,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 
     The shapes broadcast; a length less than `eps` counts as `eps`.
     """
-    x1, x2 = _numbers(x1), _numbers(x2)
+    x1, x2 = shaped(x1), shaped(x2)
     if x1.ndim == x2.ndim == 0:  # numbers are vectors of one element, as in PyTorch
         x1, x2 = reshape(x1, (1,)), reshape(x2, (1,))
     shape = np.broadcast_shapes(x1.shape, x2.shape)
@@ -465,4 +447,4 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
     """Return the p-norm of x1 - x2 + eps over the last axis. The shapes broadcast."""
-    return vector_norm(_numbers(x1) - _numbers(x2) + eps, axis=-1, keepdims=keepdims, ord=p)
+    return vector_norm(shaped(x1) - shaped(x2) + eps, axis=-1, keepdims=keepdims, ord=p)

@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.arithmetic import abs, astype, sign
+from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
@@ -50,12 +50,8 @@ def _sum_of_powers(size: ndarray, p: float, axis: Any) -> ndarray:
 
 def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
     """Return the power of 2 below the number that counts most: the greatest, or for p < 0 the smallest."""
-    top = (
-        np.max(size, axis=axis, keepdims=True, initial=0)
-        if p > 0
-        else np.min(size, axis=axis, keepdims=True, initial=np.inf)
-    )
-    return power_of_2_below(top)
+    extremum, initial = (np.max, 0) if p > 0 else (np.min, np.inf)
+    return power_of_2_below(extremum(size, axis=axis, keepdims=True, initial=initial))
 
 
 def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
@@ -84,7 +80,7 @@ p_norm.vjps(x=_p_norm_x)
 
 def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Return the norm of the vectors along `axis`, one axis or several, or of all elements, as `norm`."""
-    x = _floating(x)
+    x = as_floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return _vector_norm(x, ord, axes, keepdims)
 
@@ -103,18 +99,12 @@ def _greatest(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
     return (sum if of_none else max)(sizes, axis, keepdims)
 
 
-def _floating(x: Any) -> Any:
-    """Return x as numbers that are no integers or booleans: a Tensor's as float32, and others as float64."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
-    return x if x.dtype.kind == "f" else astype(x, np.float64 if isinstance(x, ndarray | np.generic) else np.float32)
-
-
 # --- Norms of matrices ---
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """Return the norm of each matrix of a stack (..., m, n), as `norm`."""
-    x = _floating(x)
+    x = as_floating(x)
     if x.ndim < 2:
         raise ShapeError(f"matrix_norm: matrices have two axes at least; the shape is {x.shape}.")
     return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
@@ -170,7 +160,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     Where the norm is 0, its derivative is 0, and for an order below 1 that by each element that is 0, as in PyTorch.
     What attains a greatest or smallest size shares the gradient evenly.
     """
-    x = _floating(x)
+    x = as_floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     if (axis is None and ord is None) or len(axes) == 1:
         return _vector_norm(x, ord, axes, keepdims)

@@ -8,7 +8,7 @@ from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.im2col import col2im_values, im2col_values
 from tinygrad_edu.ops.products import matmul
-from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes
+from tinygrad_edu.ops.shape import expand_dims, reshape, shaped, squeeze, swapaxes
 from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
@@ -27,13 +27,7 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
 
 @op
 def col2im(
-    columns: Array,
-    /,
-    output_size: Size,
-    kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
+    columns: Array, /, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:
     """Add columns to images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
     h, w = pair(output_size, "output_size", 1)
@@ -111,7 +105,7 @@ def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]
 
 def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
     """Return a batch, an array or Tensor of so many axes, and whether it was made of one sample, with one axis less."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = shaped(x)
     if x.ndim == axes:
         return x, False
     if x.ndim == axes - 1:

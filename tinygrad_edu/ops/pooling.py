@@ -15,17 +15,7 @@ from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.sliding_windows import (
-    Pair,
-    Row,
-    Size,
-    Window,
-    pair,
-    require_listable,
-    row,
-    window_of,
-    windows_of,
-)
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Window, pair, require_listable, row, window_of, windows_of
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 
@@ -117,25 +107,14 @@ def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, borde
 
 
 greatest.vjps(x=_greatest_x)
-share_out.vjps(
-    values=lambda g, chosen, kernel_size, stride, dilation: mean_of_chosen(g, chosen, kernel_size, stride, dilation)
-)
-mean_of_chosen.vjps(
-    images=lambda g, images_shape, chosen, kernel_size, stride, dilation: share_out(
-        g, chosen, images_shape[2:], kernel_size, stride, dilation
-    )
-)
+share_out.vjps(values=lambda g, chosen, size, **window: mean_of_chosen(g, chosen, **window))
+mean_of_chosen.vjps(images=lambda g, images_shape, chosen, **window: share_out(g, chosen, images_shape[2:], **window))
 
 
 def max_pool2d(
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
+    x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient.
 
     Parameters
@@ -162,14 +141,9 @@ def max_pool2d(
 
 
 def max_pool1d(
-    x: Any,
-    kernel_size: Row,
-    stride: Row | None = None,
-    padding: Row = 0,
-    dilation: Row = 1,
-    ceil_mode: bool = False,
+    x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1, ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return the greatest element of each window of rows: `max_pool2d` of images with a height of 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
@@ -209,14 +183,9 @@ def _positions(chosen: ndarray, window: Window, border: Border, width: int) -> n
 
 
 def avg_pool2d(
-    x: Any,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
+    x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Any:  # fmt: skip
     """Return the mean of each window: (N, C, H, W) -> (N, C, rows, columns).
 
     Parameters
@@ -243,14 +212,9 @@ def avg_pool2d(
 
 
 def avg_pool1d(
-    x: Any,
-    kernel_size: Row,
-    stride: Row | None = None,
-    padding: Row = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
+    x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Any:  # fmt: skip
     """Return the mean of each window of rows: `avg_pool2d` of images with a height of 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).

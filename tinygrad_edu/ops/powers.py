@@ -165,10 +165,7 @@ def xlogy(x: Operand, y: Operand) -> Array:
     return np.where(empty, 0, np.multiply(x, np.log(np.where(empty, 1, y))))
 
 
-xlogy.vjps(
-    x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)),
-    y=lambda g, x, y: g * x / y,
-)
+xlogy.vjps(x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)), y=lambda g, x, y: g * x / y)
 
 
 @op(broadcasts=True)

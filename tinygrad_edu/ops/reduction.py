@@ -7,11 +7,11 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
-from tinygrad_edu.ops.arithmetic import as_floating, astype, divide_evenly, in_dtype_of, subtract
+from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
-from tinygrad_edu.ops.scans import cast, cumprod, neighbor
+from tinygrad_edu.ops.scans import cumprod, neighbor
 from tinygrad_edu.ops.selection import drop, keep, where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
@@ -33,8 +33,7 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
     """
     if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
         total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
-        halves: Array = total.astype(np.float16)
-        return halves
+        return total.astype(np.float16)
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduce_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
-from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
+from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_vjp, cumsum_values
-from tinygrad_edu.ops.gather import normal_axis, scatter_add_flat
+from tinygrad_edu.ops.gather import scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
@@ -19,11 +20,6 @@ from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
-
-
-def cast(g: Any, dtype: Any) -> Any:
-    """Return a gradient in the dtype of its input, where the forward was asked for another."""
-    return g if g.dtype == dtype else astype(g, dtype)
 
 
 def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
@@ -229,7 +225,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         raise ValueError(f"diff: n is 0 or more, not {n}.")
     if np.ndim(x) == 0:
         raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
-    along = normal_axis(axis, np.ndim(x))
+    along = normalize_axis_index(axis, np.ndim(x))
     borders = [border if border is None else _bordering(border, np.shape(x), along) for border in (prepend, append)]
     if n and (prepend is not None or append is not None):
         x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)

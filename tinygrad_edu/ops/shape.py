@@ -19,7 +19,7 @@ __all__ = [
 
 def shaped(x: Any) -> Any:
     """Return a Tensor or an array as it is, and of a number or a list an array: something that has a shape."""
-    return x if isinstance(x, Tensor | ndarray) else np.asarray(x)
+    return x if isinstance(x, (Tensor, ndarray)) else np.asarray(x)
 
 
 @op(name="copy")

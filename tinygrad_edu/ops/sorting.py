@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.ops.fast.partition import first_indices
-from tinygrad_edu.ops.gather import normal_axis, take, take_along, take_along_axis
+from tinygrad_edu.ops.gather import take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.nondifferentiable import argsort
 from tinygrad_edu.ops.shape import reshape, squeeze
@@ -56,7 +57,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     if len(shape_of(x)) == 0:
         values, places = topk(reshape(x, 1), k, 0, largest)
         return (reshape(values, ()), places.reshape(())) if k else (values, places)
-    along = normal_axis(axis, len(shape_of(x)))
+    along = normalize_axis_index(axis, len(shape_of(x)))
     integer("topk: k", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
     places = first_indices(values, k, largest).swapaxes(along, -1)
@@ -68,7 +69,7 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[An
     if len(shape_of(x)) == 0:
         integer("kthvalue: k", k, 1, 1)
         return reshape(x, ()), np.zeros((), np.intp)
-    along = normal_axis(axis, len(shape_of(x)))
+    along = normalize_axis_index(axis, len(shape_of(x)))
     integer("kthvalue: k", k, 1, shape_of(x)[along])
     places = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
     values = take_along(x, places, along)
@@ -76,14 +77,9 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[An
 
 
 def unique(
-    x: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Any:
+    x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    axis: int | None = None, equal_nan: bool = True, sorted: bool = True,
+) -> Any:  # fmt: skip
     """Return the different elements of x, sorted; or, with an axis, the different subarrays along it.
 
     Of equal elements the gradient goes to the first.

@@ -92,10 +92,7 @@ def _by_square_of_radius(coordinate: Any, x: Any, y: Any) -> Any:
     return coordinate / radius / radius
 
 
-arctan2.vjps(
-    x=lambda g, x, y: g * _by_square_of_radius(y, x, y),
-    y=lambda g, x, y: -g * _by_square_of_radius(x, x, y),
-)
+arctan2.vjps(x=lambda g, x, y: g * _by_square_of_radius(y, x, y), y=lambda g, x, y: -g * _by_square_of_radius(x, x, y))
 
 
 @op
@@ -150,10 +147,7 @@ def tanh_gradient(cotangent: Array, t: Array) -> Array:
 
 
 tanh.vjps(x=lambda g, out: tanh_gradient(g, out))
-tanh_gradient.vjps(
-    cotangent=lambda g, t: tanh_gradient(g, t),
-    t=lambda g, cotangent, t: g * cotangent * (-2 * t),
-)
+tanh_gradient.vjps(cotangent=lambda g, t: tanh_gradient(g, t), t=lambda g, cotangent, t: g * cotangent * (-2 * t))
 
 
 @op

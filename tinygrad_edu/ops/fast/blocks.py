@@ -1,9 +1,9 @@
 """Large matrix products in blocks, which OpenBLAS multiplies without a copy.
 
-OpenBLAS copies both factors into an order of its own before it multiplies. That is a tenth of the work where one of the
-lengths is 128 or so, and up to a third where the factors lie by columns. On processors with AVX-512 it computes
-products of up to a million multiplications without copies. So a grid of them is faster than the whole where lengths are
-those of a shard, whose threads share it.
+OpenBLAS copies both factors into an order of its own before it multiplies, but for products of up to a million
+multiplications on processors with AVX-512. That is a tenth of the work where one of the lengths is 128 or so, and up to
+a third where the factors lie by columns. So a grid of small products is faster than the whole where lengths are those
+of a shard, whose threads share it. Where OpenBLAS always copies, nothing is cut.
 """
 
 from __future__ import annotations

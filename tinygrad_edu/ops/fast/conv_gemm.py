@@ -19,7 +19,7 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.chwn import bordered, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.ring_buffer import put_by_ring, ring_cut
+from tinygrad_edu.ops.fast.ring_buffer import apart_in, put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, met_by, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
@@ -45,7 +45,7 @@ def _by_group(channels: ndarray, groups: int) -> ndarray:
 
 def _vertical(window: Window) -> tuple[int, int]:
     """Return how far apart the windows of two rows are, and the rows of a window; of one row, so far as to touch."""
-    return window.stride[0], window.dilation[0] if len(window.rows) > 1 else window.stride[0]
+    return window.stride[0], apart_in(window, 0)
 
 
 def _parts(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
@@ -167,11 +167,7 @@ def _parts_of_maps(
 
     What the windows of each part see of the images is rows that are `dilation` apart.
     """
-    (step, apart), kernel, (rows, columns) = (
-        _vertical(window),
-        len(window.rows) * len(window.columns),
-        window.size,
-    )
+    (step, apart), (rows, columns), kernel = _vertical(window), window.size, len(window.rows) * len(window.columns)
     row = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
     multiplications = out * rows * columns * shape[3] * kernel * (shape[0] // groups)
     parts, large = _parts(range(rows), apart // gcd(step, apart), row, multiplications)
@@ -179,11 +175,7 @@ def _parts_of_maps(
 
 
 def _part(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _Part:
-    (step, apart), (kh, kw), left = (
-        _vertical(window),
-        (len(window.rows), len(window.columns)),
-        window.inside[1].start,
-    )
+    (step, apart), (kh, kw), left = _vertical(window), (len(window.rows), len(window.columns)), window.inside[1].start
     lower, first = part.step * step // apart, part.start * step - window.inside[0].start
     height, c = (len(part) - 1) * lower + kh, shape[0] // groups
     across, along = window.size[1] // pieces.columns, shape[3] // pieces.samples
@@ -269,9 +261,8 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
     """
     c, _, kw = weight.shape[1:]
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
-    if narrow and 4 * window.stride[1] * window.size[1] >= 3 * (
-        window.inside[1].stop - window.inside[1].start
-    ):  # few zeros
+    width = window.inside[1].stop - window.inside[1].start
+    if narrow and 4 * window.stride[1] * window.size[1] >= 3 * width:  # few zeros
         largest = weight[:, :, :: window.stride[0], :: window.stride[1]]
         by_ring = ring_cut(largest, window, groups, maps.shape[3]) is not None
         return images_by_phases(_put_maps, maps, weight, window, groups, border=not by_ring)

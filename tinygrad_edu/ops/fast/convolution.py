@@ -10,16 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Op, op, shape_of, values_of
+from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
-from tinygrad_edu.ops.fast.conv_gemm import (
-    correlated_images,
-    correlated_kernels,
-    correlated_maps,
-    plain_correlated_images,
-    plain_correlated_kernels,
-    plain_correlated_maps,
-)
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
@@ -37,10 +30,10 @@ class Form(NamedTuple):
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
 
-_OF_NOTHING = Form(plain_correlated_maps, plain_correlated_images, plain_correlated_kernels)
-_BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
+_OF_NOTHING = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.plain_correlated_kernels)
+_BY_ROWS = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
 _BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
-_BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
+_BY_SAMPLES = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
 
 
 def _form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
@@ -176,8 +169,8 @@ samples_innermost.vjps(x=lambda g: samples_innermost(g))
 _LARGE = SizeThreshold(2**17)
 
 
-def _transposed_once(compute: Callable[[Any], Any], x: Any, channels: tuple[int, int, int], *window: Any) -> Any:
-    """Compute a result from images, which are transposed before it where each row would be transposed alone.
+def _transposed_once(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple[int, int, int], *window: Any) -> Any:
+    """Apply an op to images, which are transposed before it where each row would be transposed alone, and to `others`.
 
     `channels` are the number of output channels, of input channels, and of groups; `window` is that of
     `window_of`.
@@ -185,23 +178,17 @@ def _transposed_once(compute: Callable[[Any], Any], x: Any, channels: tuple[int,
     values = values_of(x)
     apart = values.size >= _LARGE and values.strides[0] != values.itemsize
     if not apart or _form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _BY_ROWS:
-        return compute(x)
-    return samples_innermost(compute(samples_innermost(x)))
+        return apply(x, *others)
+    return samples_innermost(apply(samples_innermost(x), *others))
 
 
 @faster_than(plain_convolution)
 def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
     """Return `plain_convolution`, by the fastest form."""
-
-    def compute(x: Any) -> Any:
-        if bias is None:
-            return correlate(x, weight, stride, padding, dilation, groups)
-        return affine_maps(x, weight, bias, stride, padding, dilation, groups)
-
-    out, _, *kernel = shape_of(weight)
-    return _transposed_once(
-        compute, x, (out, x.shape[1], groups), x.shape[2:], tuple(kernel), stride, padding, dilation
-    )
+    apply, kernels = (correlate, (weight,)) if bias is None else (affine_maps, (weight, bias))
+    (out, _, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
+    channels, others = (out, x.shape[1], groups), (*kernels, *settings, groups)
+    return _transposed_once(apply, x, others, channels, x.shape[2:], tuple(kernel_size), *settings)
 
 
 @faster_than(plain_transposed_convolution)
@@ -209,11 +196,7 @@ def transposed_convolution(
     x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
     """Return `plain_transposed_convolution`, by the fastest form."""
-
-    def compute(x: Any) -> Any:
-        if bias is None:
-            return correlate_images(x, weight, size, stride, padding, dilation, groups)
-        return affine_images(x, weight, bias, size, stride, padding, dilation, groups)
-
-    c, out, *kernel = shape_of(weight)
-    return _transposed_once(compute, x, (c, groups * out, groups), size, tuple(kernel), stride, padding, dilation)
+    apply, kernels = (correlate_images, (weight,)) if bias is None else (affine_images, (weight, bias))
+    (c, out, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
+    channels, others = (c, groups * out, groups), (*kernels, size, *settings, groups)
+    return _transposed_once(apply, x, others, channels, size, tuple(kernel_size), *settings)

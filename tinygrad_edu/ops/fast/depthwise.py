@@ -50,13 +50,8 @@ def _long_rows(images: ndarray, window: Window, groups: int) -> ndarray:
     if window.stride[1] > 1:
         images = np.stack([images[:, :, :, met] for met in window.columns], axis=2)
         *by_channel, by_place, by_row, _, _ = images.strides
-    shape = (
-        *images.shape[:2],
-        len(window.rows),
-        len(window.columns),
-        window.size[0],
-        window.size[1] * images.shape[-1],
-    )
+    kernel, (rows, columns) = (len(window.rows), len(window.columns)), window.size
+    shape = *images.shape[:2], *kernel, rows, columns * images.shape[-1]
     steps = *by_channel, window.dilation[0] * by_row, by_place, window.stride[0] * by_row, images.itemsize
     return view_of(images, shape, steps)
 

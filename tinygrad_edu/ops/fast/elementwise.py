@@ -5,20 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.plain import (
-    plain_leaky_relu_slope,
-    plain_leaky_relu_values,
-    plain_logaddexp_values,
-    plain_masked,
-    plain_relu_values,
-    plain_relu_vjp,
-    plain_selected,
-    plain_sigmoid_values,
-    plain_silu_vjp,
-    plain_softplus_values,
-    plain_tanh_vjp,
-    plain_zeroed,
-)
+from tinygrad_edu.ops import plain
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -38,34 +25,34 @@ class _InEachDtype(dict[Any, ndarray]):
 ZEROS, _INFINITIES = _InEachDtype(0), _InEachDtype(np.inf)
 
 
-@faster_than(plain_masked)
+@faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; of a large array by the bits of each element, in a tenth of the time of a choice."""
     if x.size < _LARGE or not _has_bits(x.dtype):
-        return plain_masked(x, mask)
+        return plain.plain_masked(x, mask)
     return _with_bits(x, np.negative(_zeros_and_ones(mask)))
 
 
-@faster_than(plain_zeroed)
+@faster_than(plain.plain_zeroed)
 def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
     if x.size >= _LARGE and _has_bits(x.dtype):
         return _with_bits(x, np.subtract(_zeros_and_ones(mask), 1))
     if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
-        return plain_zeroed(x, mask)  # in the layout of both
+        return plain.plain_zeroed(x, mask)  # in the layout of both
     out = x.copy("K")
     out[mask] = ZEROS[x.dtype]
     return out
 
 
-@faster_than(plain_selected)
+@faster_than(plain.plain_selected)
 def selected(mask: Any, x: Any, y: Any) -> ndarray:
     """Return `plain_selected`; of a large array by the bits of each element: the processor has nothing to guess."""
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
-        return plain_selected(mask, x, y)
+        return plain.plain_selected(mask, x, y)
     dtype = np.result_type(x, y)
     if not _has_bits(dtype):
-        return plain_selected(mask, x, y)
+        return plain.plain_selected(mask, x, y)
     x, y = (np.asarray(part, dtype).view(_INTEGERS[dtype.itemsize]) for part in (x, y))
     out = _with_bits(np.bitwise_xor(x, y), np.negative(_zeros_and_ones(mask)))  # what turns y into x, where it shall
     return np.bitwise_xor(out, y, out=out).view(dtype)
@@ -88,20 +75,20 @@ def _with_bits(x: Any, bits: Any) -> Any:
     return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
 
 
-@faster_than(plain_leaky_relu_values)
+@faster_than(plain.plain_leaky_relu_values)
 def leaky_relu_values(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_values`; with one number between 0 and 1 as the slope, as the greater of the two."""
     if not _falls_short(x, slope) or slope == 0:  # 0 times infinity is none
-        return plain_leaky_relu_values(x, slope)
+        return plain.plain_leaky_relu_values(x, slope)
     out = np.multiply(slope, x)
     return np.maximum(x, out, out=out)
 
 
-@faster_than(plain_leaky_relu_slope)
+@faster_than(plain.plain_leaky_relu_slope)
 def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_slope`. A slope between 0 and 1 is the lower bound of ones and zeros."""
     if not _falls_short(x, slope):
-        return plain_leaky_relu_slope(x, slope)
+        return plain.plain_leaky_relu_slope(x, slope)
     return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
 
 
@@ -117,11 +104,11 @@ _ALL_BUT_THE_SIGN: dict[int, Any] = {size: integer(np.iinfo(integer).max) for si
 _BOOL = np.dtype(bool)
 
 
-@faster_than(plain_sigmoid_values)
+@faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
     """Return `plain_sigmoid_values`; of large arrays by its formula, in one array, where that does not overflow."""
     if np.size(x) < _LARGE or x.dtype.char not in _LEAST_OF_EXP or not x.min(initial=0) > _LEAST_OF_EXP[x.dtype.char]:
-        return plain_sigmoid_values(x)
+        return plain.plain_sigmoid_values(x)
     out = np.negative(x)
     np.exp(out, out=out)
     out += 1
@@ -131,11 +118,11 @@ def sigmoid_values(x: Any) -> Any:
 _LEAST_OF_EXP = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
 
 
-@faster_than(plain_softplus_values)
+@faster_than(plain.plain_softplus_values)
 def softplus_values(x: Any) -> Any:
     """Return `plain_softplus_values`; of large arrays max(x, 0) plus log(1 + exp(-|x|)), eight times as fast."""
     if np.size(x) < _LARGE or x.dtype.char not in "fd":
-        return plain_softplus_values(x)
+        return plain.plain_softplus_values(x)
     out = np.abs(x)
     np.negative(out, out=out)
     np.log1p(np.exp(out, out=out), out=out)
@@ -143,12 +130,12 @@ def softplus_values(x: Any) -> Any:
     return out
 
 
-@faster_than(plain_logaddexp_values)
+@faster_than(plain.plain_logaddexp_values)
 def logaddexp_values(x: Any, y: Any) -> Any:
     """Return `plain_logaddexp_values`; of large arrays the greater plus log(1 + exp(-|x - y|)), eight times as fast."""
     dtype = np.result_type(x, y)
     if dtype.char not in "fd" or max(np.size(x), np.size(y)) < _LARGE:
-        return plain_logaddexp_values(x, y)
+        return plain.plain_logaddexp_values(x, y)
     top = np.maximum(x, y)
     with np.errstate(invalid="ignore"):
         out = np.subtract(x, y)
@@ -159,14 +146,14 @@ def logaddexp_values(x: Any, y: Any) -> Any:
     return selected(infinite, top, out) if infinite.any() else out
 
 
-@faster_than(plain_relu_values)
+@faster_than(plain.plain_relu_values)
 def relu_values(x: ndarray) -> ndarray:
     """Return `plain_relu_values`; of large arrays as what lies between 0 and infinity, in a third of the time."""
     zero = ZEROS[x.dtype]
     return x.clip(zero, _INFINITIES[x.dtype]) if x.size > _LARGE else np.maximum(x, zero)
 
 
-@faster_than(plain_relu_vjp)
+@faster_than(plain.plain_relu_vjp)
 def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     """Return `plain_relu_vjp`; of a large array by the bits of each number, which are all 0 of 0 but for the sign.
 
@@ -178,7 +165,7 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
         slope[out == zero] = zero
         return slope
     if not _has_bits(dtype) or cotangent.dtype != dtype:
-        return plain_relu_vjp(cotangent, out)
+        return plain.plain_relu_vjp(cotangent, out)
     integers = _INTEGERS[dtype.itemsize]
     bits = np.bitwise_and(out.view(integers), _ALL_BUT_THE_SIGN[dtype.itemsize])  # at least 0, and 0 of -0.0 too
     np.negative(bits, out=bits)
@@ -186,7 +173,7 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
 
 
-@faster_than(plain_silu_vjp)
+@faster_than(plain.plain_silu_vjp)
 def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
     """Return `plain_silu_vjp`, in one array."""
     slope = 1 - share
@@ -197,11 +184,11 @@ def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
     return slope
 
 
-@faster_than(plain_tanh_vjp)
+@faster_than(plain.plain_tanh_vjp)
 def tanh_vjp(cotangent: Any, t: Any) -> Any:
     """Return `plain_tanh_vjp`; of large arrays in parts that stay in the cache."""
     if t.size <= _PART:
-        return plain_tanh_vjp(cotangent, t)
+        return plain.plain_tanh_vjp(cotangent, t)
     operands: list[Any] = [cotangent, t, None]
     access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
     with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART) as parts:

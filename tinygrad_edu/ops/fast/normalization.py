@@ -12,14 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.ops.plain import (
-    plain_channel_norm,
-    plain_channel_norm_bias,
-    plain_channel_norm_weight,
-    plain_channel_norm_x,
-    plain_mean_of_products,
-    plain_moments,
-)
+from tinygrad_edu.ops import plain
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -29,7 +22,7 @@ _PART_BYTES = SizeThreshold(2**21)
 _LARGE = SizeThreshold(2**20)
 
 
-@faster_than(plain_mean_of_products)
+@faster_than(plain.plain_mean_of_products)
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
     # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
@@ -45,7 +38,7 @@ def _of_each_part(function: Callable[[slice], None], x: ndarray) -> None:
     in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
-@faster_than(plain_moments)
+@faster_than(plain.plain_moments)
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`."""
     found = np.empty((3, x.shape[1]), x.dtype)
@@ -68,7 +61,7 @@ def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, nda
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
-@faster_than(plain_channel_norm)
+@faster_than(plain.plain_channel_norm)
 def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return `plain_channel_norm`, with the moments that were found before."""
     mean, more, scale = _read(found, eps, x.dtype)
@@ -85,7 +78,7 @@ def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: 
     return out
 
 
-@faster_than(plain_channel_norm_x)
+@faster_than(plain.plain_channel_norm_x)
 def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
 
@@ -111,7 +104,7 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: n
     return out
 
 
-@faster_than(plain_channel_norm_weight)
+@faster_than(plain.plain_channel_norm_weight)
 def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
@@ -125,7 +118,7 @@ def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> n
     return out
 
 
-@faster_than(plain_channel_norm_bias)
+@faster_than(plain.plain_channel_norm_bias)
 def channel_norm_bias(g: ndarray) -> ndarray:
     """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
     return np.asarray(_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)

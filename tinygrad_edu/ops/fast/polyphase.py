@@ -47,11 +47,7 @@ class _Phase(NamedTuple):
 
 
 def _phases(window: Window, axis: int) -> list[_Phase]:
-    step, dilation, kernel = (
-        window.stride[axis],
-        window.dilation[axis],
-        len((window.rows, window.columns)[axis]),
-    )
+    step, dilation, kernel = window.stride[axis], window.dilation[axis], len((window.rows, window.columns)[axis])
     inside, apart = range(window.padded[axis])[window.inside[axis]], dilation // gcd(step, dilation)
     found, places_of = [], defaultdict(list)
     for i in range(kernel):
@@ -105,10 +101,8 @@ def images_by_phases(
     ways, met = _ways(window, border and not alone)
     shared = maps if alone else region(maps, *met)
     height, width = (len(range(n)[inside]) for n, inside in zip(window.padded, window.inside, strict=True))
-    covered = len(ways) == min(height, window.stride[0]) * min(
-        width, window.stride[1]
-    )  # else some pixels meet no kernel
-    make = np.empty if covered else np.zeros
+    covered = len(ways) == min(height, window.stride[0]) * min(width, window.stride[1])
+    make = np.empty if covered else np.zeros  # where some pixels meet no kernel
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(way: _Way) -> None:

@@ -1,9 +1,7 @@
-"""Matrix products that are long and thin, in pieces.
+"""Matrix products that are long and thin, in pieces that OpenBLAS multiplies without a copy, as those of `blocks`.
 
-OpenBLAS copies what it multiplies into an order of its own, but on processors with AVX-512 for products of at most a
-million multiplications. In a long and thin product that copy is most of the work, and a stack of short products does
-without. Of wider ones the copy is a fifth of the work, where the pieces lie as OpenBLAS reads them: the left factor by
-columns, the right one by rows, each short enough for the first cache. Where it always copies, nothing is cut.
+In a long and thin product that copy is most of the work. Of wider ones it is a fifth, where the pieces lie as OpenBLAS
+reads them: the left factor by columns, the right one by rows, each short enough for the first cache.
 """
 
 from typing import NamedTuple

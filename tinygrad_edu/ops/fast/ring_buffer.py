@@ -48,14 +48,9 @@ def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut 
 
 
 def put_by_ring(
-    images: ndarray,
-    weight: ndarray,
-    window: Window,
-    groups: int,
-    pieces: Cut,
-    maps: ndarray,
+    images: ndarray, weight: ndarray, window: Window, groups: int, pieces: Cut, maps: ndarray,
     bias: ndarray | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Write the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N), plus a bias.
 
     All samples of a place in the maps are side by side; places may be any distance apart.
@@ -164,13 +159,7 @@ def _parts(
 
 
 def _part(
-    rows: range,
-    columns: range,
-    window: Window,
-    shape: tuple[int, ...],
-    itemsize: int,
-    groups: int,
-    pieces: Cut,
+    rows: range, columns: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
 ) -> _Part:
     kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
     (above, lower), (beside, further) = _seen(rows, window, 0), _seen(columns, window, 1)
@@ -185,19 +174,19 @@ def _part(
     )  # fmt: skip
 
 
-def _apart(window: Window, axis: int) -> int:
+def apart_in(window: Window, axis: int) -> int:
     """Return how far apart the rows or columns of a window are; a single one counts as touching the next window's."""
     return window.dilation[axis] if len((window.rows, window.columns)[axis]) > 1 else window.stride[axis]
 
 
 def _alike(window: Window, axis: int) -> list[range]:
     """Return the rows or columns of the maps, those together whose windows may share rows or columns of the images."""
-    count = _apart(window, axis) // gcd(window.stride[axis], _apart(window, axis))
+    count = apart_in(window, axis) // gcd(window.stride[axis], apart_in(window, axis))
     return [some for k in range(count) if (some := range(window.size[axis])[k::count])]
 
 
 def _seen(places: range, window: Window, axis: int) -> tuple[range, int]:
     """Return what some windows that are alike see along an axis, and how many of these further each is."""
-    step, apart, kernel = window.stride[axis], _apart(window, axis), len((window.rows, window.columns)[axis])
+    step, apart, kernel = window.stride[axis], apart_in(window, axis), len((window.rows, window.columns)[axis])
     first, lower = places.start * step - window.inside[axis].start, places.step * step // apart
     return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower
