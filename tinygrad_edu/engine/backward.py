@@ -41,7 +41,7 @@ def plain_backward_pass(
         kind = type(g)
     while accumulator.queue:
         node = heappop(accumulator.queue)[1]
-        g, saved = accumulator.gradients.pop(node), saved_values(node, wrap_saved)
+        g, saved = accumulator.pop(node), saved_values(node, wrap_saved)
         if node.rules.hooks is not None:
             g = accumulator.apply_hooks(node, g, kind)
         for k, vjp in node.rules.vjps:
@@ -94,6 +94,10 @@ class PlainAccumulator:
         self.gradients[node] = g
         if node.links and node not in (self.targets or ()):
             heappush(self.queue, (-node.number, node))
+
+    def pop(self, node: Node) -> Any:
+        """Remove the gradient of a node and return it."""
+        return self.gradients.pop(node)
 
     def is_needed(self, node: Node) -> bool:
         """Return whether a path may lead from a node to a target. Without targets, every node is needed."""

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassObserver, site_of
+from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
@@ -170,8 +171,8 @@ def _kinds(value: Any) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return the array of a Tensor, and anything else as it is."""
-    return getattr(value, "_data", value)
+    """Return the array of a Tensor or of indexed slices, and anything else as it is."""
+    return getattr(densify(value), "_data", densify(value))
 
 
 def _at(index: tuple[int, ...]) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.engine.backward import PlainAccumulator, Roots, Targets, plain_backward_pass
+from tinygrad_edu.engine.backward import Roots, Targets, plain_backward_pass
 from tinygrad_edu.engine.debug.call_site import CallSite, call_site
+from tinygrad_edu.engine.fast.backward import GradientAccumulator, match_unless_sliced
 from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Rules
-from tinygrad_edu.engine.unbroadcast import match_input
 
 _UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
 
@@ -66,8 +66,11 @@ def site_of(node: Node) -> CallSite | str:
 
 
 def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> dict[Node, Any]:
-    """Run the plain backward pass with each of its steps wrapped by the observers."""
-    accumulator = PlainAccumulator(targets)
+    """Run the plain backward pass with each of its steps wrapped by the observers.
+
+    It adds gradients in the order of the fast one, so that an observer leaves the same bits.
+    """
+    accumulator = GradientAccumulator(targets)
     passes = [observer.on_backward(accumulator.gradients) for observer in observers()]
     vars(accumulator)["add"] = _observed_add(passes, accumulator.add)
     pull = partial(_observed_vjp, passes)
@@ -89,7 +92,7 @@ def _observed_add(passes: list[PassObserver], add: Add) -> Add:
 
 
 def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: Any, saved: Any, kind: type[Any]) -> Any:
-    match: Match = partial(match_input, node, k, kind)
+    match: Match = partial(match_unless_sliced, node, k, kind)
     for each in passes:
         vjp, match = each.vjp(node, k, vjp), each.match(node, k, match)
     site, op, argument = site_of(node), node.op, node.rules.names[k]

@@ -30,7 +30,7 @@ def fast_backward_pass(
     unhooked: Collection[Node] = (),
 ) -> dict[Node, Any]:
     """Do what `plain_backward_pass` does."""
-    accumulator = GradientAccumulator(targets, wrap_saved is None)
+    accumulator = GradientAccumulator(targets)
     queue, gradients, add = accumulator.queue, accumulator.gradients, accumulator.add
     kind, keep = ndarray, retain_graph or wrap_saved is not None
     for root, g in seeds:
@@ -59,12 +59,12 @@ def fast_backward_pass(
             except Exception as error:
                 error.add_note(f"In the rule of {node.op!r} for its argument {rules.names[k]}.")
                 raise
-            if contribution.__class__ is not IndexedSlices and (
+            if (
                 contribution.__class__ is not kind
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = match_input(node, k, kind, contribution)
+                contribution = match_unless_sliced(node, k, kind, contribution)
             add(parent, contribution)
         if not keep:
             node.saved = None
@@ -72,6 +72,13 @@ def fast_backward_pass(
     return accumulator.result(kind, unhooked)
 
 
+@faster_than(match_input)
+def match_unless_sliced(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
+    """Do what `match_input` does, but keep indexed slices."""
+    return contribution if contribution.__class__ is IndexedSlices else match_input(node, k, kind, contribution)
+
+
+@faster_than(backward.PlainAccumulator)
 class GradientAccumulator(backward.PlainAccumulator):
     """Adds gradients in place where it owns their sum.
 
@@ -79,12 +86,10 @@ class GradientAccumulator(backward.PlainAccumulator):
     own, and from then on it is added in place.
     """
 
-    targets: frozenset[Node]
-
-    def __init__(self, targets: backward.Targets, in_place: bool) -> None:
-        super().__init__(frozenset() if targets is None else targets)
-        self.owned, self.in_place = set[Node](), in_place
-        self.oldest = min((node.number for node in self.targets), default=0)
+    def __init__(self, targets: backward.Targets) -> None:
+        backward.PlainAccumulator.__init__(self, targets)
+        self.owned = set[Node]()
+        self.oldest = min((node.number for node in targets or ()), default=0)
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node."""
@@ -99,13 +104,13 @@ class GradientAccumulator(backward.PlainAccumulator):
             self._add_slices(node, so_far, g)
         else:
             self.gradients[node] = so_far + g
-            if self.in_place and g.size > 1:  # one element is added out of place in half the time
+            if g.__class__ is ndarray and g.size > 1:  # one element is added out of place in half the time
                 self.owned.add(node)
 
     def _add_slices(self, node: Node, so_far: Any, g: Any) -> None:
         """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
         parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
-        if not self.in_place:
+        if parts.values[0].__class__ is not ndarray:
             total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
             if total is not so_far:
                 total += so_far
@@ -117,14 +122,18 @@ class GradientAccumulator(backward.PlainAccumulator):
         self.gradients[node] = total
         self.owned.add(node)
 
+    def pop(self, node: Node) -> Any:
+        """Remove the gradient of a node and return it as one array or Tensor."""
+        return densify(self.gradients.pop(node))
+
     def is_unreachable(self, node: Node) -> bool:
-        """Whether no path leads from a node to a target."""
-        return node.number < self.oldest or (not node.links and node not in self.targets)
+        """Whether no path leads from a node to a target, of which there are some."""
+        return node.number < self.oldest or (not node.links and node not in (self.targets or ()))
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
         """Do what the plain one does. What is retained is not owned any more."""
         self.owned.discard(node)
-        return super().apply_hooks(node, g, kind)
+        return backward.PlainAccumulator.apply_hooks(self, node, g, kind)
 
     def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
@@ -137,7 +146,7 @@ class GradientAccumulator(backward.PlainAccumulator):
         for node in gradients:  # without a name for each gradient, which would be a reference more
             if gradients[node].__class__ is IndexedSlices:
                 gradients[node] = densify(gradients[node])
-            elif self.in_place and node not in self.owned and not _is_free(gradients, node):
+            elif kind is ndarray and node not in self.owned and not _is_free(gradients, node):
                 gradients[node] = np.array(gradients[node])
         return gradients
 

@@ -94,7 +94,8 @@ def of_one_element(program: Program, finding: Finding) -> bool:
     x = next(iter(program.inputs.values()))
     places, smallest = apart(finding), np.abs(x[x != 0]).min(initial=1) ** (2 if finding.stage == "second" else 1)
     rounding = 64 * float(np.finfo(np.float64).eps)
-    small = places is not None and all((np.abs(numbers) * smallest <= rounding).all() for numbers in places)
+    with np.errstate(all="ignore"):
+        small = places is not None and all((np.abs(numbers) * smallest <= rounding).all() for numbers in places)
     return gradients(program, finding) and 1 in x.shape and small
 
 
