@@ -17,16 +17,16 @@ class IntegerGradientError(DTypeError):
     """A gradient was asked of a tensor that is not floating point."""
 
 
-class RuleDefinitionError(TinygradError, TypeError):
-    """A rule names an argument or a saved value that its op does not have."""
+class VJPDefinitionError(TinygradError, TypeError):
+    """A vjp names an argument or a saved value that its op does not have."""
 
 
-class MissingRuleError(TinygradError, NotImplementedError):
-    """A gradient reached an argument for which its op has no rule."""
+class MissingVJPError(TinygradError, NotImplementedError):
+    """A gradient reached an argument for which its op has no vjp."""
 
 
 class WrongGradientError(TinygradError, ValueError):
-    """A rule returned a gradient of the wrong type, shape or dtype."""
+    """A vjp returned a gradient of the wrong type, shape or dtype."""
 
 
 class LostGradientWarning(UserWarning):
@@ -54,7 +54,7 @@ class StaleValueError(TinygradError, RuntimeError):
 
 
 class AnomalyError(TinygradError, FloatingPointError):
-    """An op, or a rule, made NaN or an infinity of numbers that were none, inside of `detect_anomaly`."""
+    """An op, or a vjp, made NaN or an infinity of numbers that were none, inside of `detect_anomaly`."""
 
 
 class LeafInPlaceError(TinygradError, RuntimeError):

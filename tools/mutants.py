@@ -1,4 +1,4 @@
-"""The project's own score: how many mutants of the rules of every op the public checks kill, and what else is needed.
+"""The project's own score: how many mutants of the vjps of every op the public checks kill, and what else is needed.
 
 ``python -m tools.mutants [regex] [--sample N]`` prints the score, which counts what `check_vjp` and `check_op` kill at
 the profile ``ci``; how many more only a convention kills; and every survivor that is not listed in `EQUIVALENT`.
@@ -21,12 +21,12 @@ from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def every_mutant() -> Iterator[Mutant]:
-    """Yield every mutant of every rule of every op."""
+    """Yield every mutant of every vjp of every op."""
     for op in ops.registry.values():
         yield from mutants(op)
 
 
-# --- Where a mutant differs from its rule at a tie or a zero alone, the conventions tell them apart ---
+# --- Where a mutant differs from its vjp at a tie or a zero alone, the conventions tell them apart ---
 
 CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "maximum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 0, 1], [0.5, 1, 0]])],
@@ -100,7 +100,7 @@ def _check_conventions(wrong: Op) -> None:
             np.testing.assert_allclose(x.grad, 3 * np.array(gradient))
 
 
-# --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
+# --- Mutants that compute what the vjp computes: no check can, or should, tell them from it ---
 
 # Ops, or inputs of one, whose derivative is 0, whatever it is multiplied with.
 ZERO = {

@@ -1,4 +1,4 @@
-"""detect_anomaly: it names the first op or rule that made NaN or an infinity, and the line, and changes nothing."""
+"""detect_anomaly: it names the first op or vjp that made NaN or an infinity, and the line, and changes nothing."""
 
 import asyncio
 import contextvars
@@ -183,7 +183,7 @@ positive_part.vjps(x=lambda g, x: tg.where(x > 0, g * x / x, 0.0))
 
 
 @makes("op divide: result is nan, of x = 0.0, y = 0.0,")
-def what_a_rule_computes_on_tensors_and_does_not_use():
+def what_a_vjp_computes_on_tensors_and_does_not_use():
     def f(x):
         return positive_part(x)  # here
 
@@ -221,8 +221,8 @@ def test_the_sum_of_the_gradients_of_a_leaf_is_looked_at():
         tg.detect_anomaly()(lambda: (x * 60000 + x * 60000).sum().backward())()
 
 
-def test_an_op_that_another_rule_called_is_named_with_both():
-    with pytest.raises(AnomalyError, match="Called by the rule of op power for x, which was called at\n"):
+def test_an_op_that_another_vjp_called_is_named_with_both():
+    with pytest.raises(AnomalyError, match="Called by the vjp of op power for x, which was called at\n"):
         tg.detect_anomaly()(tg.grad(lambda x: tg.grad(lambda x: (x**1.5).sum())(x).sum()))(leaf(0.0))
 
 

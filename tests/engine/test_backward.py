@@ -42,7 +42,7 @@ def test_threads_that_share_a_leaf_lose_no_gradient():
     np.testing.assert_array_equal(w.grad, np.full(1000, 4.0 * turns))
 
 
-def test_a_gradient_is_not_the_array_that_a_rule_saved():
+def test_a_gradient_is_not_the_array_that_a_vjp_saved():
     @tg.op
     def half_square(x):
         return x * x / 2
@@ -181,14 +181,14 @@ def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
     assert peak < 1.5 * contribution.nbytes
 
 
-def scaled(rule):
-    """Return a leaf that an op with this rule has walked back to: the gradient of 2x, which is twos."""
+def scaled(vjp):
+    """Return a leaf that an op with this vjp has walked back to: the gradient of 2x, which is twos."""
 
     @tg.op
     def double(x):
         return x * 2
 
-    double.vjps(x=rule)
+    double.vjps(x=vjp)
     x = Tensor(np.ones((2, 3)), requires_grad=True)
     double(x).backward(np.ones((2, 3)))
     return x
@@ -225,7 +225,7 @@ def test_a_gradient_that_does_not_show_each_element_of_an_array_once_is_copied(p
     assert scaled(lambda g: part()).grad.base is None
 
 
-def test_a_gradient_is_a_plain_array_whatever_the_rule_makes():
+def test_a_gradient_is_a_plain_array_whatever_the_vjp_makes():
     assert type(scaled(lambda g: (g * 2).view(np.matrix).copy()).grad) is np.ndarray
 
 
@@ -364,7 +364,7 @@ def test_random_graphs_have_the_gradient_that_scalars_have(program, roots, numbe
 
 
 def counted(name, runs):
-    """Make a product whose rules say when they run."""
+    """Make a product whose vjps say when they run."""
 
     def product(x, y):
         return x * y
@@ -375,7 +375,7 @@ def counted(name, runs):
     return made
 
 
-def test_only_the_rules_of_inputs_that_need_a_gradient_run():
+def test_only_the_vjps_of_inputs_that_need_a_gradient_run():
     runs = []
     first, second = counted("first", runs), counted("second", runs)
     x, c, w = Tensor([2.0]), Tensor([3.0]), Tensor([4.0], requires_grad=True)
@@ -414,7 +414,7 @@ def test_whole_numbers_carry_no_gradient():
         (position * 2).sum().backward()
 
 
-# --- Only what the rules name is kept, and no longer than it is needed ---
+# --- Only what the vjps name is kept, and no longer than it is needed ---
 
 
 @pytest.fixture
@@ -442,7 +442,7 @@ def fresh():
         (lambda x: tg.concatenate([x, x]), False, False), (lambda x: x**2, True, False),
     ],
 )  # fmt: skip
-def test_only_what_the_rules_name_stays_alive_after_the_forward(f, keeps_x, keeps_out, uncollected):
+def test_only_what_the_vjps_name_stays_alive_after_the_forward(f, keeps_x, keeps_out, uncollected):
     x = fresh()
     out = f(x)
     after = out + 1  # keeps the graph, and not the result
@@ -463,7 +463,7 @@ def test_a_graph_that_is_dropped_without_backward_is_gone_at_once(uncollected):
     assert [array() for array in kept] == [None] * len(kept)
 
 
-def test_a_saved_value_is_dropped_before_the_next_rule_runs(uncollected):
+def test_a_saved_value_is_dropped_before_the_next_vjp_runs(uncollected):
     alive = []
 
     @tg.op
@@ -568,20 +568,20 @@ def test_a_float32_program_holds_no_float64(weights):
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
 
 
-# --- Shapes and dtypes of what a rule returns ---
+# --- Shapes and dtypes of what a vjp returns ---
 
 
-def broken(broadcasts, rule):
+def broken(broadcasts, vjp):
     def double(x, y):
         return x * 2 + y * 0
 
     made = tg.op(broadcasts=broadcasts)(double)
-    made.vjps(x=rule)
+    made.vjps(x=vjp)
     return made
 
 
 @pytest.mark.parametrize(
-    ("broadcasts", "rule"),
+    ("broadcasts", "vjp"),
     [
         (False, lambda g: np.ones((4, 3), np.float32)),  # which would broadcast back
         (False, lambda g: np.ones((1, 3), np.float32)),
@@ -596,13 +596,13 @@ def broken(broadcasts, rule):
         (True, lambda g: [1.0, 1.0, 1.0]),
     ],
 )
-def test_what_is_not_the_gradient_of_the_input_is_refused(broadcasts, rule):
+def test_what_is_not_the_gradient_of_the_input_is_refused(broadcasts, vjp):
     x = Tensor(np.ones(3, np.float32), requires_grad=True)
-    with pytest.raises(WrongGradientError, match="op double: the rule of x returned"):
-        broken(broadcasts, rule)(x, 0.0).sum().backward()
+    with pytest.raises(WrongGradientError, match="op double: the vjp of x returned"):
+        broken(broadcasts, vjp)(x, 0.0).sum().backward()
     assert x.grad is None
-    _, pullback = tg.vjp(lambda x: broken(broadcasts, rule)(x, 0.0), x)
-    with pytest.raises(WrongGradientError, match="op double: the rule of x returned"):
+    _, pullback = tg.vjp(lambda x: broken(broadcasts, vjp)(x, 0.0), x)
+    with pytest.raises(WrongGradientError, match="op double: the vjp of x returned"):
         pullback(Tensor(np.ones(3, np.float32), requires_grad=True))
 
 
@@ -610,16 +610,16 @@ RECORDED = {"arrays": False, "Tensors": True}
 
 
 @pytest.mark.parametrize("requires_grad", RECORDED.values(), ids=RECORDED)
-@pytest.mark.parametrize("source", ["rule", "hook"])
+@pytest.mark.parametrize("source", ["vjp", "hook"])
 def test_an_array_of_gradients_keeps_its_dtype_in_a_walk_of(source, requires_grad):
-    """A float64 array meets a float32 Tensor in the next rule: in float32 it would be infinite."""
+    """A float64 array meets a float32 Tensor in the next vjp: in float32 it would be infinite."""
     wide = np.array([1e50, -3e50])
 
     @tg.op
     def steps(z):
         return np.floor(z)
 
-    steps.vjps(z=lambda g: wide if source == "rule" else g)
+    steps.vjps(z=lambda g: wide if source == "vjp" else g)
 
     w = np.array([[1e-30], [2e-30]], np.float32)
 
@@ -773,7 +773,7 @@ def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
 
 
 @pytest.mark.parametrize("run", [fast_backward_pass, plain_backward_pass])
-def test_an_error_in_a_rule_has_the_same_note_in_both_passes(run):
+def test_an_error_in_a_vjp_has_the_same_note_in_both_passes(run):
     @tg.op
     def fails(x):
         return np.exp(x)
@@ -782,4 +782,4 @@ def test_an_error_in_a_rule_has_the_same_note_in_both_passes(run):
     out = fails(Tensor([1.0], requires_grad=True))
     with pytest.raises(KeyError) as caught:
         run([(out._node, np.ones(1, np.float32))])
-    assert caught.value.__notes__ == ["In the rule of <op fails> for its argument x."]
+    assert caught.value.__notes__ == ["In the vjp of <op fails> for its argument x."]

@@ -13,8 +13,8 @@ BUILT_INS = {
     "ShapeError": ValueError,
     "DTypeError": TypeError,
     "IntegerGradientError": TypeError,
-    "RuleDefinitionError": TypeError,
-    "MissingRuleError": NotImplementedError,
+    "VJPDefinitionError": TypeError,
+    "MissingVJPError": NotImplementedError,
     "WrongGradientError": ValueError,
     "NoGraphError": RuntimeError,
     "NonScalarBackwardError": RuntimeError,
@@ -49,9 +49,9 @@ def third(x):
     return x / 3
 
 
-def third_with(rule):
+def third_with(vjp):
     made = tg.op(third.forward)
-    made.vjps(x=rule)
+    made.vjps(x=vjp)
     return made(leaf())
 
 
@@ -149,23 +149,23 @@ MISTAKES = {
     "asking it later": (lambda: new_requires_grad(Tensor(np.arange(3)), True), "IntegerGradientError", ["int64"]),
     "a transform of integers": (lambda: tg.grad(tg.sum)(np.arange(3)), "IntegerGradientError", ["int64"]),
 
-    "a rule for an unknown argument": (lambda: third.vjps(y=lambda g: g), "RuleDefinitionError",
+    "a vjp for an unknown argument": (lambda: third.vjps(y=lambda g: g), "VJPDefinitionError",
                                        ["third.vjps", "nothing named 'y'", "x"]),
-    "a rule that saves an unknown value": (lambda: third.vjps(x=lambda g, x_shap: g), "RuleDefinitionError",
+    "a vjp that saves an unknown value": (lambda: third.vjps(x=lambda g, x_shap: g), "VJPDefinitionError",
                                            ["third.vjps(x=...)", "'x_shap'", "did you mean 'x_shape'?"]),
-    "a nameless op": (lambda: tg.op(lambda x: x), "RuleDefinitionError", ["named function", "<lambda>"]),
-    "an op of nothing": (lambda: tg.op(lambda_named("one", lambda *, k=1: k)), "RuleDefinitionError",
+    "a nameless op": (lambda: tg.op(lambda x: x), "VJPDefinitionError", ["named function", "<lambda>"]),
+    "an op of nothing": (lambda: tg.op(lambda_named("one", lambda *, k=1: k)), "VJPDefinitionError",
                          ["at least one input", "'one'"]),
 
-    "no rule": (lambda: third(leaf()).sum().backward(), "MissingRuleError",
+    "no vjp": (lambda: third(leaf()).sum().backward(), "MissingVJPError",
                 ["op third", "argument x", "(2, 3)", "third.vjps(x=", "detach()"]),
 
     "a gradient of another shape": (lambda: third_with(lambda g: g.sum(axis=0)).sum().backward(), "WrongGradientError",
-                                    ["op third", "rule of x", "(3,)", "(2, 3)", "broadcasts=True"]),
+                                    ["op third", "vjp of x", "(3,)", "(2, 3)", "broadcasts=True"]),
     "a gradient of another dtype": (lambda: third_with(lambda g: g.astype(np.float64)).sum().backward(),
-                                    "WrongGradientError", ["op third", "rule of x", "float64", "float32"]),
+                                    "WrongGradientError", ["op third", "vjp of x", "float64", "float32"]),
     "a gradient that is none": (lambda: third_with(lambda g: None).sum().backward(), "WrongGradientError",
-                                ["op third", "rule of x", "NoneType", "array"]),
+                                ["op third", "vjp of x", "NoneType", "array"]),
 
     "backward of a constant": (lambda: Tensor(1.0).backward(), "NoGraphError",
                                ["requires_grad=True", "no_grad()", "detached"]),
@@ -183,7 +183,7 @@ MISTAKES = {
     "backward twice": (twice, "GraphFreedError", ["second time", "op sum", "()", "retain_graph=True"]),
 
     "a saved value that changed": (changed_after_it_was_saved, "StaleValueError",
-                                   ["op multiply", "rule of x", "saved y", "in place", "t = t + 1"]),
+                                   ["op multiply", "vjp of x", "saved y", "in place", "t = t + 1"]),
 
     "a result that is not finite": (lambda: watched(lambda: 1 / leaf((2, 0)).sum()), "AnomalyError",
                                     ["op divide: result is inf, of x = 1, y = 0.0", "x: 1", "File", "1 / leaf"]),
@@ -238,17 +238,17 @@ def test_every_class_is_a_built_in_that_people_would_catch():
         assert issubclass(kind, BUILT_INS[name]), name
 
 
-def test_an_error_inside_a_rule_says_whose_rule_it_is():
+def test_an_error_inside_a_vjp_says_whose_vjp_it_is():
     with pytest.raises(ZeroDivisionError) as caught:
         third_with(lambda g: g * (1 // 0)).sum().backward()
-    assert caught.value.__notes__ == ["In the rule of <op third> for its argument x."]
+    assert caught.value.__notes__ == ["In the vjp of <op third> for its argument x."]
 
 
 def test_a_walk_that_fails_leaves_every_gradient_as_it_was():
     w = leaf()
     (w * 2).sum().backward()
     before = w.grad.copy()
-    with pytest.raises(errors.MissingRuleError):
+    with pytest.raises(errors.MissingVJPError):
         (third(w) + tg.exp(w) * 3).sum().backward()
     np.testing.assert_array_equal(w.grad, before)
 

@@ -55,7 +55,7 @@ def test_a_bound(limit):
 
 def test_a_bound_that_is_a_tensor_is_stale():
     limit = Tensor(2.5)
-    with pytest.raises(StaleValueError, match="op clip: the rule of x saved max"):
+    with pytest.raises(StaleValueError, match="op clip: the vjp of x saved max"):
         is_unmoved(lambda x: tg.clip(x, None, limit), lambda: limit.assign(np.zeros(())))
 
 
@@ -70,5 +70,5 @@ def test_a_setting_that_nobody_can_copy_is_refused_by_name():
 
     scaled.vjps(x=lambda g, by: g * 2.0)
     x = Tensor(X, requires_grad=True)
-    with pytest.raises(DTypeError, match="op scaled: a rule asks for by, a Uncopied, which cannot be copied"):
+    with pytest.raises(DTypeError, match="op scaled: a vjp asks for by, a Uncopied, which cannot be copied"):
         scaled(x, Uncopied())

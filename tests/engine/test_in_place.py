@@ -71,7 +71,7 @@ def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
             seen[0] = 9.0
         else:
             (IN_PLACE | UNRECORDED)[change](seen)
-    with pytest.raises(StaleValueError, match=r"op multiply: the rule of [xy] saved [xy]"):
+    with pytest.raises(StaleValueError, match=r"op multiply: the vjp of [xy] saved [xy]"):
         loss.backward()
     assert w.grad is None
 
@@ -86,7 +86,7 @@ def test_every_way_to_change_a_saved_constant_is_caught(view, change):
         seen[0] = 9.0
     else:
         UNRECORDED[change](seen)
-    with pytest.raises(StaleValueError, match="op multiply: the rule of x saved y"):
+    with pytest.raises(StaleValueError, match="op multiply: the vjp of x saved y"):
         loss.backward()
 
 
@@ -95,7 +95,7 @@ def test_an_operator_on_a_saved_constant_is_caught(change):
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     loss = (w * c).sum()
     IN_PLACE[change](c)
-    with pytest.raises(StaleValueError, match="op multiply: the rule of x saved y"):
+    with pytest.raises(StaleValueError, match="op multiply: the vjp of x saved y"):
         loss.backward()
 
 
@@ -103,11 +103,11 @@ def test_a_saved_result_is_caught():
     h = tg.tanh(Tensor(values(), requires_grad=True))
     loss = h.sum()
     h += 1
-    with pytest.raises(StaleValueError, match="op tanh: the rule of x saved its result"):
+    with pytest.raises(StaleValueError, match="op tanh: the vjp of x saved its result"):
         (loss + h.sum()).backward()
 
 
-def test_a_result_that_no_rule_saved_may_change():
+def test_a_result_that_no_vjp_saved_may_change():
     w = Tensor(values(), requires_grad=True)
     h = w + 1
     loss = h.sum()
@@ -269,10 +269,10 @@ def test_retained_saved_values_are_watched_until_the_last_walk():
         loss.backward()
 
 
-def test_only_the_rules_that_run_mind():
+def test_only_the_vjps_that_run_mind():
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     loss = (w * c).sum()
-    w.data -= 1  # only the rule of c would want w, and c needs no gradient
+    w.data -= 1  # only the vjp of c would want w, and c needs no gradient
     loss.backward()
     np.testing.assert_array_equal(w.grad, values())
 
@@ -391,8 +391,8 @@ def take(step, pool, rng):
     kind, which, i, j = step
     a, b = pool[i % len(pool)], pool[j % len(pool)]
     if kind == "unary":
-        ours, theirs, rule = UNARY[which]
-        pool.append(Dual(ours(a.tensor), theirs(a.value), rule(a.value, a.tangent)))
+        ours, theirs, vjp = UNARY[which]
+        pool.append(Dual(ours(a.tensor), theirs(a.value), vjp(a.value, a.tangent)))
     elif kind == "view":
         view = VIEW_OPS[which]
         pool.append(Dual(view(a.tensor), view(a.value), view(a.tangent)))
@@ -400,9 +400,9 @@ def take(step, pool, rng):
         pool.append(Dual(a.tensor.detach(), a.value, None))
         pool[-1].tangent = np.zeros_like(a.tangent)
     elif kind == "binary":
-        f, rule = BINARY[which]
+        f, vjp = BINARY[which]
         tensor = getattr(a.tensor, f"__{which}__")(b.tensor)
-        pool.append(Dual(tensor, f(a.value, b.value), rule(a.value, b.value, a.tangent, b.tangent)))
+        pool.append(Dual(tensor, f(a.value, b.value), vjp(a.value, b.value, a.tangent, b.tangent)))
     elif np.broadcast_shapes(a.value.shape, b.value.shape) == a.value.shape:
         write(kind, which, a, b, rng)
 
@@ -410,8 +410,8 @@ def take(step, pool, rng):
 def write(kind, which, a, b, rng):
     """Write into a both ways, recorded or not."""
     if kind == "in place":
-        f, rule = BINARY[which]
-        value, tangent = f(a.value, b.value), rule(a.value, b.value, a.tangent, b.tangent)
+        f, vjp = BINARY[which]
+        value, tangent = f(a.value, b.value), vjp(a.value, b.value, a.tangent, b.tangent)
         getattr(a.tensor, f"__i{which}__")(b.tensor)
         a.value[...], a.tangent[...] = value, np.broadcast_to(tangent, value.shape)
     elif kind == "in place unrecorded":

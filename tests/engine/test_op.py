@@ -11,11 +11,11 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError, WrongGradientError
+from tinygrad_edu.errors import MissingVJPError, VJPDefinitionError, WrongGradientError
 
 LOCALS_OF_THE_WRITTEN_OUT_CALL = [
-    "node", "storage", "tensor", "op", "forward", "rules", "links", "saved", "next", "clock", "kept", "Tensor", "Node",
-    "make", "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "rule", "vjp",
+    "node", "storage", "tensor", "op", "forward", "vjps", "links", "saved", "next", "clock", "kept", "Tensor", "Node",
+    "make", "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "vjp", "vjp",
     "is_grad_enabled", "data",
 ]  # fmt: skip
 
@@ -25,7 +25,7 @@ def declare(source, **vjps):
     space = {}
     exec(source, space)
     made = tg.op(space["f"])
-    made.vjps(**{name: eval(rule) for name, rule in vjps.items()})
+    made.vjps(**{name: eval(vjp) for name, vjp in vjps.items()})
     return made
 
 
@@ -51,12 +51,12 @@ def test_a_setting_may_have_any_name(name):
 
 
 @pytest.mark.parametrize("parameters", ["out", "x, x_shape", "x, _y", "x, **k"])
-def test_a_name_that_a_rule_could_not_tell_apart_is_refused(parameters):
-    with pytest.raises(RuleDefinitionError, match="'f'"):
+def test_a_name_that_a_vjp_could_not_tell_apart_is_refused(parameters):
+    with pytest.raises(VJPDefinitionError, match="'f'"):
         declare(f"def f({parameters}): ...")
 
 
-def test_a_rule_that_returns_a_tensor_to_the_walk_on_arrays_is_named():
+def test_a_vjp_that_returns_a_tensor_to_the_walk_on_arrays_is_named():
     scale = Tensor([2.0, 2.0])
 
     @tg.op
@@ -64,18 +64,18 @@ def test_a_rule_that_returns_a_tensor_to_the_walk_on_arrays_is_named():
         return x * 2
 
     double.vjps(x=lambda g: g * scale)
-    with pytest.raises(WrongGradientError, match="op double: the rule of x returned a Tensor"):
+    with pytest.raises(WrongGradientError, match="op double: the vjp of x returned a Tensor"):
         (double(Tensor([1.0, 1.0], requires_grad=True)) * 3).sum().backward()
 
 
-def test_the_missing_rule_is_named_also_where_one_tensor_is_both_inputs():
+def test_the_missing_vjp_is_named_also_where_one_tensor_is_both_inputs():
     @tg.op
     def product(x, y):
         return x * y
 
     product.vjps(x=lambda g, y: g * y)
     w = Tensor([1.0], requires_grad=True)
-    with pytest.raises(MissingRuleError, match="op product has no rule for its argument y"):
+    with pytest.raises(MissingVJPError, match="op product has no vjp for its argument y"):
         product(w, w).backward()
 
 
@@ -119,8 +119,8 @@ def test_the_result_of_an_op_that_returns_its_input_is_watched_as_a_view():
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_what_a_rule_returns_is_never_written_into(first):
-    """A rule may return an array that somebody else holds: a constant, or what it saved."""
+def test_what_a_vjp_returns_is_never_written_into(first):
+    """A vjp may return an array that somebody else holds: a constant, or what it saved."""
     zeros = np.zeros(2, np.float32)
 
     @tg.op
@@ -139,7 +139,7 @@ def test_what_a_rule_returns_is_never_written_into(first):
 
 
 def test_a_nameless_function_is_no_op_and_the_error_says_so():
-    with pytest.raises(tg.errors.RuleDefinitionError, match="name"):
+    with pytest.raises(tg.errors.VJPDefinitionError, match="name"):
         tg.op(lambda x: x * 2)
 
 
@@ -147,7 +147,7 @@ def test_a_forward_with_open_keywords_is_no_op_and_the_error_says_so():
     def f(x, **settings):
         return x
 
-    with pytest.raises(tg.errors.RuleDefinitionError, match="settings"):
+    with pytest.raises(tg.errors.VJPDefinitionError, match="settings"):
         tg.op(f)
 
 
@@ -241,10 +241,10 @@ def test_a_mutable_setting_is_saved_inside_tuples_and_lists_too():
     assert x.grad.tolist() == [[0, 7], [5, 0]]
 
 
-# --- What a rule may ask for ---
+# --- What a vjp may ask for ---
 
 
-def test_a_rule_gets_what_its_parameters_name():
+def test_a_vjp_gets_what_its_parameters_name():
     seen = {}
 
     @tg.op
@@ -264,7 +264,7 @@ def test_a_rule_gets_what_its_parameters_name():
     assert (b, rest, given_x.tolist()) == ("two", [(1, 2), np.dtype(np.float32)], [[1, 2]])
 
 
-def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
+def test_open_keywords_of_a_vjp_are_the_settings_that_it_does_not_name():
     seen = []
 
     @tg.op
@@ -279,7 +279,7 @@ def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
 
 
 @pytest.mark.parametrize(
-    ("rules", "message"),
+    ("vjps", "message"),
     [
         ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; it can name x, y\.$"),
         ({"xx": lambda g: g}, r"f\.vjps: op f has nothing named 'xx'; did you mean 'x'\?"),
@@ -290,21 +290,21 @@ def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
         ({"x": lambda g, q: g}, r"'q'; it can name x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
     ],
 )
-def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(rules, message):
+def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(vjps, message):
     @tg.op
     def f(x, y, *, axis=0):
         return x * y
 
     f.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
-    with pytest.raises(RuleDefinitionError, match=message):
-        f.vjps(**rules)
+    with pytest.raises(VJPDefinitionError, match=message):
+        f.vjps(**vjps)
     f.vjps(y=lambda g, x: x * g)  # nothing is left of the refused one that this would stumble over
     x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
     f(x, y).backward()
     assert (x.grad, y.grad) == ([5], [3])
 
 
-def test_rules_can_be_given_one_by_one_and_given_again():
+def test_vjps_can_be_given_one_by_one_and_given_again():
     @tg.op
     def f(x, y):
         return x * y
@@ -337,14 +337,14 @@ def test_an_op_of_any_number_of_inputs(count):
     assert [x.grad for x in xs] == [[3.0]] * count
 
 
-def test_a_rule_of_any_number_of_inputs_knows_its_place_and_all_shapes():
+def test_a_vjp_of_any_number_of_inputs_knows_its_place_and_all_shapes():
     seen = []
 
     @tg.op
     def last(*arrays):
         return arrays[-1] * 1.0
 
-    with pytest.raises(RuleDefinitionError, match="'arrays_shape'; did you mean 'arrays_shapes'"):
+    with pytest.raises(VJPDefinitionError, match="'arrays_shape'; did you mean 'arrays_shapes'"):
         last.vjps(arrays=lambda g, k, arrays_shape: g)
     last.vjps(arrays=lambda g, k, arrays_shapes: seen.append((k, arrays_shapes)) or np.zeros(arrays_shapes[k]))
     xs = [Tensor(np.ones(n), requires_grad=n != 2) for n in (1, 2, 3)]
@@ -382,14 +382,14 @@ def test_broadcasting_is_undone_only_where_it_is_declared(declared):
             made(x, y).sum().backward()
 
 
-def test_a_rule_of_a_wrong_shape_is_refused_though_the_op_promotes():
+def test_a_vjp_of_a_wrong_shape_is_refused_though_the_op_promotes():
     @tg.op
     def product(x, weight):
         return x @ weight
 
     product.vjps(x=lambda g, weight: g @ weight.T + np.zeros((3, 1, 1)))
     x = Tensor(np.ones((2, 3)), requires_grad=True)
-    with pytest.raises(WrongGradientError, match=r"the rule of x returned shape \(3, 2, 3\)"):
+    with pytest.raises(WrongGradientError, match=r"the vjp of x returned shape \(3, 2, 3\)"):
         product(x, np.ones((3, 4))).sum().backward()
 
 
@@ -402,7 +402,7 @@ def test_no_op_is_declared_to_broadcast_that_does_not():
     }  # fmt: skip
 
 
-def test_a_rule_may_return_a_plain_constant_also_where_others_are_recorded():
+def test_a_vjp_may_return_a_plain_constant_also_where_others_are_recorded():
     @tg.op
     def step(x):
         return np.sign(x)
@@ -431,7 +431,7 @@ def test_what_follows_the_dtype_of_the_tensors_is_declared(promotes):
 
 
 def test_an_input_that_does_not_exist_cannot_promote():
-    with pytest.raises(RuleDefinitionError, match="z"):
+    with pytest.raises(VJPDefinitionError, match="z"):
 
         @tg.op(promotes=["z"])
         def f(x):
@@ -502,7 +502,7 @@ def test_a_users_op_of_two_inputs_has_its_hessian():
 
 
 def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_derivative():
-    """Without a rule of its own, an array-only kernel must raise, not return a constant."""
+    """Without a vjp of its own, an array-only kernel must raise, not return a constant."""
 
     @tg.op
     def kernel(x):
@@ -514,7 +514,7 @@ def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_deriva
 
     kernel.vjps(x=lambda g, x: g * slope(x))
     assert float(tg.grad(kernel)(1.0)) == pytest.approx(np.sinh(1.0), rel=1e-6)
-    with pytest.raises(MissingRuleError, match="op slope has no rule for its argument x"):
+    with pytest.raises(MissingVJPError, match="op slope has no vjp for its argument x"):
         tg.grad(tg.grad(kernel))(1.0)
 
 

@@ -35,7 +35,7 @@ from tinygrad_edu.errors import (
     TinygradError,
 )
 
-# Of each op: its value, and for each input what its rule saves, and the derivative.
+# Of each op: its value, and for each input what its vjp saves, and the derivative.
 OPS = {
     "add": (lambda x, y: x + y, ("", lambda x, y, out: 1.0), ("", lambda x, y, out: 1.0)),
     "sub": (lambda x, y: x - y, ("", lambda x, y, out: 1.0), ("", lambda x, y, out: -1.0)),
@@ -113,7 +113,7 @@ class Dual:
 
 
 def derivative(name, inputs, memories, out):
-    """Return the tangent of an op's result and the memories that the rules which will run have saved."""
+    """Return the tangent of an op's result and the memories that the vjps which will run have saved."""
     tangent, saved = {}, []
     names = dict(zip(("x", "y"), memories, strict=False)) | {"out": out}
     for x, (saves, slope) in zip(inputs, OPS[name][1:], strict=True):
@@ -166,7 +166,7 @@ def change(name, a, b, recorded):
     if new.kind == "computed":
         if a.kind == "constant" and a.memory.shared:
             raise StaleValueError
-        # What the rules saved of the result is not the memory that it is written into.
+        # What the vjps saved of the result is not the memory that it is written into.
         a.kind, a.tangent, a.history = "computed", new.tangent, new.history
         a.seen = a.memory.changes + 1
     a.memory.write(new.memory.value)

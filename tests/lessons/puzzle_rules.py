@@ -1,7 +1,7 @@
 """Rules for the puzzles: wrong ones, with a part of what is said of them, and right ones of other forms than ours."""
 
 _WRONG = "the gradient of x is wrong"
-_SHAPE = "the rule of x returned shape"
+_SHAPE = "the vjp of x returned shape"
 
 WRONG_RULES = {
     "add": [("x=lambda g: g, y=lambda g: -g", "op add: the gradient of y is wrong: its sign is flipped")],

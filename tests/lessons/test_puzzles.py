@@ -63,12 +63,12 @@ def test_what_is_open_fails_each_for_its_own_reason():
     assert PUZZLES.open_in(PUZZLES.solution) == {}
     complaints = outcomes(PUZZLES.exercise)
     assert list(complaints) == NAMES
-    assert all(complaints[name].startswith(f"op {name}: the rule of ") for name in NAMES)
+    assert all(complaints[name].startswith(f"op {name}: the vjp of ") for name in NAMES)
 
 
 def test_a_line_that_was_deleted_fails_as_well():
     complaint = outcomes(PUZZLES.with_holes((), {"exp": ""}), "exp")["exp"]
-    assert complaint.startswith("op exp has no rule for its argument x ")
+    assert complaint.startswith("op exp has no vjp for its argument x ")
 
 
 @pytest.mark.parametrize(("name", "wrong", "said"), [(name, *each) for name in NAMES for each in WRONG_RULES[name]])

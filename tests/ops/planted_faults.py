@@ -281,7 +281,7 @@ FAULTS = {
               "a single slice", passes=["getitem"], errors=["AttributeError", "TypeError", "AssertionError"]),
     ],
     "engine/fast/generated_call.py": [
-        Fault("always = len(askers) == len(rules.names)", "always = bool(askers)", "values that no rule needs",
+        Fault("always = len(askers) == len(vjps.names)", "always = bool(askers)", "values that no vjp needs",
               recorders=["multiply"]),
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],
               errors=["AssertionError", "TypeError"]),

@@ -1,4 +1,4 @@
-"""Every rule of every op, over drawn shapes, values, axes, strides and layouts, against finite differences."""
+"""Every vjp of every op, over drawn shapes, values, axes, strides and layouts, against finite differences."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ SLOPES = np.array([0.75, -1.25, 0.5])
 
 @tg.op
 def constant_slope(x):
-    """Return x. The rule returns a bare array, as that of `sign` does; this one is not zero."""
+    """Return x. The vjp returns a bare array, as that of `sign` does; this one is not zero."""
     return np.array(x)
 
 
@@ -29,7 +29,7 @@ constant_slope.vjps(x=lambda g, x_shape, x_dtype: np.resize(SLOPES.astype(x_dtyp
 
 
 def before_a_bare_array(call):
-    """Return the call as one whose rules get a bare array, also where a higher derivative is recorded."""
+    """Return the call as one whose vjps get a bare array, also where a higher derivative is recorded."""
 
     def function(*inputs):
         return constant_slope(call(*inputs))

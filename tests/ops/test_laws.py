@@ -1,4 +1,4 @@
-"""A rule for every floating-point input, and the laws of `check_op`, for every op and every function of ops."""
+"""A vjp for every floating-point input, and the laws of `check_op`, for every op and every function of ops."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def takes(call, dtype):
     return dtype == np.float64 or all(np.all(np.isfinite(x)) for x in (*arrays, out))
 
 
-def every_floating_point_input_has_a_rule(op, inputs):
+def every_floating_point_input_has_a_vjp(op, inputs):
     for k, x in enumerate(inputs):
         argument = op.inputs[0] if op.variadic else op.inputs[k]
         assert np.asarray(x).dtype.kind != "f" or argument in op.vjp_functions, argument
@@ -38,7 +38,7 @@ def test_laws(name, data):
     """Also of inputs in float32 and float16, with what else a call is given in the dtype in which it was drawn."""
     call, dtype = data.draw(calls(name)), data.draw(st.sampled_from([np.float64, np.float32, np.float16]))
     if name in tg.ops.registry:
-        every_floating_point_input_has_a_rule(tg.ops.registry[name], call.inputs)
+        every_floating_point_input_has_a_vjp(tg.ops.registry[name], call.inputs)
     if takes(call, dtype):
         check_op(call.with_arrays([x.astype(dtype) for x in call.arrays]))
 

@@ -106,7 +106,7 @@ def test_each_step_shows_what_the_walk_did_and_the_end_is_numpys(stepped):
     for k, step in enumerate(walk):
         page.keyboard.press("ArrowRight")
         assert at(page) == f"{k + 1} / 8"
-        assert page.locator("#rule").inner_text() == step.rule
+        assert page.locator("#vjp").inner_text() == step.vjp
         assert page.locator("#step h2").inner_text() == f"{step.node.op.name} gives its {step.argument} a gradient"
         np.testing.assert_allclose(numbers(page.locator("#step .card.g")), np.ravel(step.g), rtol=1e-3)
         returned = page.locator("#step .card.out").first
@@ -118,11 +118,11 @@ def test_each_step_shows_what_the_walk_did_and_the_end_is_numpys(stepped):
         row_of(page, name).click()
         card = page.locator("#row .card", has_text="gradient")
         np.testing.assert_allclose(numbers(card), gradient.ravel(), rtol=1e-3)
-    assert page.locator("#row .card", has_text="saved for the rule of").count() == 0  # of x, a leaf
+    assert page.locator("#row .card", has_text="saved for the vjp of").count() == 0  # of x, a leaf
 
 
 @pytest.mark.browser
-def test_the_substituted_rule_and_what_was_undone_are_shown(stepped):
+def test_the_substituted_vjp_and_what_was_undone_are_shown(stepped):
     page, walk, _ = stepped
     products = [k for k, step in enumerate(walk) if step.node.op is tg.multiply]
     for _ in range(products[0] + 1):
@@ -190,7 +190,7 @@ def test_names_and_text_are_harmless_and_nan_is_shown(page, tmp_path):
 
 
 @pytest.mark.browser
-def test_an_error_in_a_rule_is_shown(page, tmp_path):
+def test_an_error_in_a_vjp_is_shown(page, tmp_path):
     @tg.op
     def breaks(x):
         return x + 1
@@ -202,11 +202,11 @@ def test_an_error_in_a_rule_is_shown(page, tmp_path):
     open_page(page, tmp_path / "tape.html")
     assert "the walk raised an error" in page.locator("#summary").inner_text()
     page.keyboard.press("End")
-    assert "The rule raised an error" in page.locator("#step").inner_text()
+    assert "The vjp raised an error" in page.locator("#step").inner_text()
 
 
 @pytest.mark.browser
-def test_modules_and_rules_fold(page, tmp_path):
+def test_modules_and_vjps_fold(page, tmp_path):
     model = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), nn.Linear(3, 1))
     with tape.watch() as walks:
         model(np.ones((1, 2), np.float32)).sum().backward()
@@ -227,7 +227,7 @@ def test_modules_and_rules_fold(page, tmp_path):
     page.keyboard.press("ArrowUp")
     tape.page(walks[2], tmp_path / "second.html")
     open_page(page, tmp_path / "second.html")
-    assert page.locator(".group").first.get_attribute("aria-label").startswith("the rule of op power for x")
+    assert page.locator(".group").first.get_attribute("aria-label").startswith("the vjp of op power for x")
     page.keyboard.press("End")
     assert page.locator(".row .gradient").first.inner_text() == "12"
 

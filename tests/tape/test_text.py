@@ -1,4 +1,4 @@
-"""The tape as a table: each node, in the order of the clock, with what it saved and for which rule."""
+"""The tape as a table: each node, in the order of the clock, with what it saved and for which vjp."""
 
 import io
 
@@ -47,7 +47,7 @@ def test_each_node_has_a_row_after_those_of_its_inputs():
     assert rows[3]["saves"] == ""
     assert rows[4]["saves"].startswith("for x: out = [")
     assert [row["bytes"] for row in rows] == ["", "", "48", "", "16", "", ""]
-    assert "their rules hold 64 bytes" in out.getvalue()
+    assert "their vjps hold 64 bytes" in out.getvalue()
 
 
 def test_names_are_those_of_modules_of_lists_and_of_all_variables():
@@ -83,7 +83,7 @@ def test_the_first_nan_or_infinity_is_pointed_at(value, kind):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_the_first_rule_to_make_one_is_pointed_at():
+def test_the_first_vjp_to_make_one_is_pointed_at():
     x = leaf(1.0, 0.0)
     assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith("The first to make an infinity of none: step 2.")
 

@@ -54,7 +54,7 @@ def test_the_steps_of_a_program_leave_what_backward_leaves_and_add_up_to_it(prog
             np.testing.assert_array_equal(walk.gradient(x), x.grad)
 
 
-def test_a_step_says_what_a_rule_got_and_what_became_of_it():
+def test_a_step_says_what_a_vjp_got_and_what_became_of_it():
     x, b = leaf([1.0, 2.0], [3.0, 4.0]), leaf(10.0, 20.0)
     walk = tape.steps(x * b, gradient=np.array([[1.0, 2.0], [3.0, 4.0]]))
     of_x, of_b = walk
@@ -64,7 +64,7 @@ def test_a_step_says_what_a_rule_got_and_what_became_of_it():
     assert of_b.returned.tolist() == [[1, 4], [9, 16]]
     assert of_b.contribution.tolist() == [10, 20]
     assert of_b.total.tolist() == b.grad.tolist() == [10, 20]
-    assert of_b.rule == "lambda g, x: g * x"
+    assert of_b.vjp == "lambda g, x: g * x"
     assert of_b.substituted == "[[1.0, 2.0], [3.0, 4.0]] * [[1.0, 2.0], [3.0, 4.0]]"
     assert "summed back to [10.0, 20.0]" in str(of_b)
     assert walk[:1] == [of_x]
@@ -87,7 +87,7 @@ def test_a_second_order_is_a_walk_over_what_the_first_recorded():
     inner, outer = walks
     assert isinstance(inner[0].contribution, Tensor)
     made = {row.op: [group.label for group in row.groups] for row in outer.rows}
-    assert made["power"] == ["the rule of op power for x"]
+    assert made["power"] == ["the vjp of op power for x"]
     assert float(outer[-1].total) == 12
 
 
@@ -131,10 +131,10 @@ breaks.vjps(
 )
 
 
-def test_after_an_error_in_a_rule_the_steps_up_to_it_are_there():
+def test_after_an_error_in_a_vjp_the_steps_up_to_it_are_there():
     x = leaf(1.0, 2.0)
     loss = (breaks(x * 2) * 3).sum()
-    with tape.watch() as walks, pytest.raises(WrongGradientError, match="op breaks: the rule of x"):
+    with tape.watch() as walks, pytest.raises(WrongGradientError, match="op breaks: the vjp of x"):
         loss.backward()
     (walk,) = walks
     assert [step.node.op.name for step in walk] == ["sum", "multiply", "breaks"]
@@ -156,20 +156,20 @@ def test_a_freed_graph_and_what_has_no_tape_say_so():
         tape.steps(Tensor(1.0))
     with pytest.raises(NoGraphError, match="and a float has none"):
         tape.steps(1.0)
-    assert len(tape.steps(x)) == 0  # of a leaf, no rule is called
+    assert len(tape.steps(x)) == 0  # of a leaf, no vjp is called
     assert [row.op for row in tape.steps(x).rows] == ["leaf"]
 
 
-def test_a_rule_with_parts_shows_the_whole():
+def test_a_vjp_with_parts_shows_the_whole():
     x = leaf(1.0, 2.0, 3.0)
     walk = tape.steps(x[0] * x[2])
     assert [step.total.tolist() for step in walk if step.parent is x._node] == [[0, 0, 1], [3, 0, 1]]
 
 
-# --- The source of rules ---
+# --- The source of vjps ---
 
 
-def test_the_rule_is_found_wherever_it_was_written(tmp_path, monkeypatch):
+def test_the_vjp_is_found_wherever_it_was_written(tmp_path, monkeypatch):
     (tmp_path / "elsewhere.py").write_text(
         textwrap.dedent('''
             import tinygrad_edu as tg
@@ -202,14 +202,14 @@ def test_the_rule_is_found_wherever_it_was_written(tmp_path, monkeypatch):
 
     x, y = leaf(3.0), leaf(4.0)
     first, second = tape.steps(hypot(x, y))
-    assert first.rule == "lambda g, x, out: g * x / out"
+    assert first.vjp == "lambda g, x, out: g * x / out"
     assert first.substituted == "[1.0] * [3.0] / [5.0]"
-    assert second.rule == 'def of_y(g, y, out):\n    """The slope by y."""\n    return g * y / out'
+    assert second.vjp == 'def of_y(g, y, out):\n    """The slope by y."""\n    return g * y / out'
     assert second.substituted == ""
     first, second = tape.steps(both(x, y))
-    assert first.rule.split() == ["lambda", "g,", "y:", "(", "g", "*", "y", ")"]
+    assert first.vjp.split() == ["lambda", "g,", "y:", "(", "g", "*", "y", ")"]
     assert first.substituted.split() == ["(", "[1.0]", "*", "[4.0]", ")"]
-    assert second.rule == 'lambda g, x: g * {"a:": x}["a:"]'
+    assert second.vjp == 'lambda g, x: g * {"a:": x}["a:"]'
     assert second.substituted == '[1.0] * {"a:": [3.0]}["a:"]'
 
 
@@ -222,11 +222,11 @@ def double(x):
 
 double.vjps(x=lambda g: 2 * g)
 walk = tape.steps(double(tg.Tensor(1.0, requires_grad=True)))
-print(walk[0].rule)
+print(walk[0].vjp)
 """
 
 
-def test_a_rule_typed_at_a_prompt_is_shown_as_far_as_python_knows_it():
+def test_a_vjp_typed_at_a_prompt_is_shown_as_far_as_python_knows_it():
     out = io.StringIO()
     console = code.InteractiveConsole()
     with contextlib.redirect_stdout(out):
@@ -235,7 +235,7 @@ def test_a_rule_typed_at_a_prompt_is_shown_as_far_as_python_knows_it():
     assert out.getvalue().strip() in ("lambda g: ...", "lambda g: 2 * g")  # as of Python 3.13 it keeps the text
 
 
-def test_variadic_ops_tell_their_rules_the_position():
+def test_variadic_ops_tell_their_vjps_the_position():
     walk = tape.steps(tg.concatenate([leaf(1.0), leaf(2.0, 3.0)]), gradient=[1.0, 2.0, 3.0])
     assert [step.argument for step in walk] == ["arrays0", "arrays1"]
     assert [step.asked["k"] for step in walk] == [0, 1]
@@ -243,9 +243,9 @@ def test_variadic_ops_tell_their_rules_the_position():
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_every_op_of_ours_shows_its_rules(name):
+def test_every_op_of_ours_shows_its_vjps(name):
     op = tg.ops.registry[name]
     for argument in op.vjp_functions:
-        text = tape.rule_source(op, argument)
+        text = tape.vjp_source(op, argument)
         assert text.startswith(("lambda ", "def ")) or "(" in text
         assert "vjps" not in text

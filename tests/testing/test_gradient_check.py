@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import DTypeError, RuleDefinitionError
+from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.pytree import tree_map_with_path
 from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
 from tinygrad_edu.testing.arrays.array_tree import is_number_list
@@ -178,10 +178,10 @@ REFUSED = {
     "complex result": ([lambda x: np.sum(x) * 1j, np.ones_like, X], DTypeError, "returned complex numbers"),
     "complex gradient": ([np.sum, lambda x: 1 + 0j * x, X], DTypeError, "gradient of a has real numbers"),
     "no result": ([lambda x: None, np.ones_like, X], DTypeError, "<lambda> returned None: it holds no number"),
-    "nothing claimed": ([np.sum, None, X], RuleDefinitionError, "has nothing to check"),
-    "no cotangent": ([lambda x: x**2, lambda x: 2 * x, X], RuleDefinitionError,
+    "nothing claimed": ([np.sum, None, X], VJPDefinitionError, "has nothing to check"),
+    "no cotangent": ([lambda x: x**2, lambda x: 2 * x, X], VJPDefinitionError,
                      r"cannot be called as grad\(x, cotangent\): it is <lambda>\(x\).*takes the cotangent last"),
-    "no arguments": ([lambda x: np.sum(x), lambda: 1, X], RuleDefinitionError, r"it is <lambda>\(\)"),
+    "no arguments": ([lambda x: np.sum(x), lambda: 1, X], VJPDefinitionError, r"it is <lambda>\(\)"),
     "text": ([lambda x: np.sum(x), lambda x: "abc", X], GradientMismatch, "the gradient is 'abc', and must have"),
     "a key is missing": ([loss, lambda *point: ({"w": X.T}, X), PARAMS, X, LABELS], GradientMismatch,
                          r"the gradient is \(\{'w': an array of shape \(4, 3\)\}, an array of shape \(3, 4\)\)"),

@@ -47,13 +47,13 @@ def test_ties_have_one_gradient_between_them(share):
     def greatest_of(x):
         return np.max(x, axis=-1)
 
-    def rule(g, x, out):
+    def vjp(g, x, out):
         tied = x == out[..., None]
         if share == "nothing":
             tied &= tied.sum(axis=-1, keepdims=True) == 1
         return g[..., None] * tied
 
-    greatest_of.vjps(x=rule)
+    greatest_of.vjps(x=vjp)
     check_subgradient(greatest_of, [[1.0, 2.0, 3.0]])
     with pytest.raises(GradientMismatch, match="no subgradient"):
         check_subgradient(greatest_of, TIED)

@@ -1,4 +1,4 @@
-"""The checker itself: it catches wrong rules and says what is wrong, raises no false alarm, and knows a kink."""
+"""The checker itself: it catches wrong vjps and says what is wrong, raises no false alarm, and knows a kink."""
 
 import contextlib
 import functools
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import DTypeError, MissingRuleError, WrongGradientError
+from tinygrad_edu.errors import DTypeError, MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
     GradientMismatch,
@@ -31,11 +31,11 @@ RNG = np.random.default_rng(7)
 X, Y = RNG.uniform(0.5, 2.0, (3, 3)), RNG.uniform(0.5, 2.0, (3, 3))
 
 
-def broken(name, **rules):
-    """Return the op with other rules."""
+def broken(name, **vjps):
+    """Return the op with other vjps."""
     right = tg.ops.registry[name]
     wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
-    wrong.vjps(**{**right.vjp_functions, **rules})
+    wrong.vjps(**{**right.vjp_functions, **vjps})
     return wrong
 
 
@@ -70,7 +70,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_rule_is_caught_and_explained(kind):
+def test_a_wrong_vjp_is_caught_and_explained(kind):
     op, inputs, settings, words = WRONG[kind]
     call = Call(op, inputs, **settings)
     with pytest.raises(GradientMismatch, match=words) as caught:
@@ -81,7 +81,7 @@ def test_a_wrong_rule_is_caught_and_explained(kind):
 @pytest.mark.parametrize("kind", sorted(set(WRONG) - {"nan"}))
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=10)
-def test_a_wrong_rule_is_caught_at_every_point(kind, seed):
+def test_a_wrong_vjp_is_caught_at_every_point(kind, seed):
     op, inputs, given_settings, _ = WRONG[kind]
     rng = np.random.default_rng(seed)
     signed = -1 if kind == "case missing" else 1
@@ -90,7 +90,7 @@ def test_a_wrong_rule_is_caught_at_every_point(kind, seed):
         check_vjp(call, *call.arrays, order=1, rng=rng)
 
 
-def test_a_rule_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
+def test_a_vjp_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
     once = broken("sin", x=lambda g, x: g * np.cos(x.numpy() if isinstance(x, tg.Tensor) else x))
     check_vjp(once, X, order=1)
     with pytest.raises(GradientMismatch, match="op sin, derivative 2: the gradient of x is wrong: it is zero"):
@@ -144,7 +144,7 @@ def test_one_wrong_element_of_many():
         check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
 
 
-# Rules that are wrong for some cotangents alone. No random one, of two signs and between 0.5 and 1.5, is any of these.
+# VJPs that are wrong for some cotangents alone. No random one, of two signs and between 0.5 and 1.5, is any of these.
 SHOWS_WHERE_G_IS = {
     "constant": lambda g: np.ptp(g) == 0, "one-hot": lambda g: np.count_nonzero(g) == 1,
     "partly zero": lambda g: 1 < np.count_nonzero(g) < g.size, "large": lambda g: np.max(np.abs(g)) > 100,
@@ -157,7 +157,7 @@ def wrong_where(holds):
 
 
 @pytest.mark.parametrize("kind", SHOWS_WHERE_G_IS)
-def test_a_rule_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
+def test_a_vjp_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
     wrong = wrong_where(SHOWS_WHERE_G_IS[kind])
     with pytest.raises(GradientMismatch, match=f"^op sin, with a cotangent that is {kind}: the gradient of x is wrong"):
         check_vjp(wrong, X, order=1)
@@ -166,7 +166,7 @@ def test_a_rule_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(k
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_a_rule_that_is_wrong_for_cotangents_of_one_sign_is_caught_of_a_single_number(sign):
+def test_a_vjp_that_is_wrong_for_cotangents_of_one_sign_is_caught_of_a_single_number(sign):
     wrong = broken("sum", x=lambda g, x_shape: tg.broadcast_to(g * (1.003 if sign * g > 0 else 1.0), x_shape))
     with pytest.raises(GradientMismatch):
         check_vjp(wrong, X, order=1)
@@ -217,7 +217,7 @@ LAWLESS = {
     "not linear in g": (broken("negative", x=lambda g: -abs(g)), [X], "not linear in g"),
     "not zero for zero": (broken("negative", x=lambda g: -g + 1e-3), [X], "not linear in g|zero for g = 0"),
     "aliasing": (broken("negative", x=into_one_buffer), [X], "does not get the sum of 3 gradients"),
-    "the last input": (of_the_last_call(), [X], "the rule of x uses values of a later call"),
+    "the last input": (of_the_last_call(), [X], "the vjp of x uses values of a later call"),
     "layout": (broken("negative", x=lambda g: by_memory(-g)), [X], "with .* inputs and gradient"),
 }  # fmt: skip
 
@@ -238,20 +238,20 @@ NARROW = {
 }
 
 
-def scaled_in(dtype, factor, rule):
-    @functools.wraps(rule)
+def scaled_in(dtype, factor, vjp):
+    @functools.wraps(vjp)
     def wrong(g, *saved, **given):
-        return rule(g * dtype(factor) if g.dtype == dtype else g, *saved, **given)
+        return vjp(g * dtype(factor) if g.dtype == dtype else g, *saved, **given)
 
     return wrong
 
 
 @pytest.mark.parametrize(("dtype", "factor"), [(np.float32, 1.003), (np.float32, 0.9999), (np.float16, 0.98)])
 @pytest.mark.parametrize("name", NARROW)
-def test_a_rule_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, factor):
+def test_a_vjp_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, factor):
     inputs, given_settings = NARROW[name]
-    rules = tg.ops.registry[name].vjp_functions
-    wrong = broken(name, **{argument: scaled_in(dtype, factor, rule) for argument, rule in rules.items()})
+    vjps = tg.ops.registry[name].vjp_functions
+    wrong = broken(name, **{argument: scaled_in(dtype, factor, vjp) for argument, vjp in vjps.items()})
     with pytest.raises(LawBroken, match=f"the gradient of .* is wrong in {dtype.__name__}: at .* in float64"):
         check_op(wrong, *inputs, **given_settings)
 
@@ -279,11 +279,11 @@ def test_two_inputs_that_an_op_refuses_to_be_alike():
     check_op(quotient_of_others, X, Y)
 
 
-def test_a_forgotten_rule_is_named_and_an_input_that_needs_none_is_not():
+def test_a_forgotten_vjp_is_named_and_an_input_that_needs_none_is_not():
     product = broken("multiply")
     del product.vjp_functions["y"]
     for check in (lambda: check_op(product, X, Y), lambda: check_vjp(Call(product, [X, Y]), X, Y)):
-        with pytest.raises(MissingRuleError, match=r"no rule for its argument y: .*promotes=\('x',\)"):
+        with pytest.raises(MissingVJPError, match=r"no vjp for its argument y: .*promotes=\('x',\)"):
             check()
     check_op(tg.ops.registry["where"], np.array([1.0, 0.0]), X[:2, :2], Y[:2, :2])
 
@@ -301,7 +301,7 @@ def test_values_kept_alive_are_caught():
         check_op(leaking, X)
 
 
-def test_a_rule_that_computes_something_else_on_tensors_is_caught():
+def test_a_vjp_that_computes_something_else_on_tensors_is_caught():
     two_faced = broken("exp", x=lambda g, out: g * out * (2.0 if isinstance(g, tg.Tensor) else 1.0))
     check_vjp(two_faced, X, order=1)
     with pytest.raises(LawBroken, match="something else on Tensors"):
@@ -341,11 +341,11 @@ def squared_in_place(x):
 
 
 squared_in_place.vjps(x=lambda g, out: 2 * g * np.sqrt(out))
-squared_with_a_rule_that_writes = broken("square", x=lambda g, x: mutate_x(g, x) * 2 * x / 1.5)
+squared_with_a_vjp_that_writes = broken("square", x=lambda g, x: mutate_x(g, x) * 2 * x / 1.5)
 
 
-@pytest.mark.parametrize("f", [squared_in_place, squared_with_a_rule_that_writes])
-def test_a_function_or_rule_that_writes_into_its_input_is_named(f):
+@pytest.mark.parametrize("f", [squared_in_place, squared_with_a_vjp_that_writes])
+def test_a_function_or_vjp_that_writes_into_its_input_is_named(f):
     with pytest.raises(LawBroken, match="writes into its input x"):
         check_vjp(lambda x: f(x), X, order=1)
 
@@ -361,7 +361,7 @@ def test_check_linear_refuses_what_is_not_linear_or_not_transposed():
         check_linear(Call(broken("transpose", x=lambda g: g * 1.0), [X]), X)
 
 
-def test_check_jvp_refuses_a_wrong_rule():
+def test_check_jvp_refuses_a_wrong_vjp():
     check_jvp(lambda x, y: tg.tanh(x @ y), X, Y)
     with pytest.raises(GradientMismatch, match="the forward derivative along x is wrong"):
         check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)

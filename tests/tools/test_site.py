@@ -107,6 +107,6 @@ def test_each_public_name_has_an_entry_with_its_signature(site):
     assert re.search(r"t\.sum\(axis=None, keepdims=False", text)
 
 
-def test_an_op_is_shown_with_its_rules(site):
+def test_an_op_is_shown_with_its_vjps(site):
     page = (site / "reference/ops/arithmetic/index.html").read_text(encoding="utf-8")
     assert "vjps" in re.sub("<[^>]+>", "", page.partition("multiply")[2])

@@ -138,13 +138,13 @@ def test_a_loop_of_gradients_of_plain_tensors_keeps_no_history():
         gc.enable()
 
 
-def test_an_op_without_a_rule_on_a_path_that_nobody_asked_for_does_no_harm():
+def test_an_op_without_a_vjp_on_a_path_that_nobody_asked_for_does_no_harm():
     @tg.op
-    def without_a_rule(x):
+    def without_a_vjp(x):
         return x * 1
 
     def f(x):
-        return (x * without_a_rule(Tensor([3.0], requires_grad=True))).sum()
+        return (x * without_a_vjp(Tensor([3.0], requires_grad=True))).sum()
 
     assert tg.grad(f)(Tensor([2.0])).item() == 3
 

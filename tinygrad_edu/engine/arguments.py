@@ -82,8 +82,8 @@ def copy_saved(op: Op, name: str, value: Any) -> Any:
         return deepcopy(value)
     except Exception as error:
         raise DTypeError(
-            f"op {op.name}: a rule asks for {name}, a {kind.__name__}, which cannot be copied ({error}): its owner "
-            f"could change it before the rule runs. Give numbers, strings, arrays, or lists, tuples and dicts of them."
+            f"op {op.name}: a vjp asks for {name}, a {kind.__name__}, which cannot be copied ({error}): its owner "
+            f"could change it before the vjp runs. Give numbers, strings, arrays, or lists, tuples and dicts of them."
         ) from error
 
 

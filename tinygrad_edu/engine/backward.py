@@ -42,9 +42,9 @@ def plain_backward_pass(
     while accumulator.queue:
         node = heappop(accumulator.queue)[1]
         g, saved = accumulator.pop(node), saved_values(node, wrap_saved)
-        if node.rules.hooks is not None:
+        if node.vjps.hooks is not None:
             g = accumulator.apply_hooks(node, g, kind)
-        for k, vjp in node.rules.vjps:
+        for k, vjp in node.vjps.pairs:
             parent = node.links[k]
             if parent is not None and accumulator.is_needed(parent):
                 accumulator.add(parent, pull(node, k, vjp, g, saved, kind))
@@ -59,7 +59,7 @@ def call_vjp(node: Node, k: int, vjp: Callable[[Any, Any], Any], g: Any, saved: 
     try:
         contribution = vjp(g, saved)
     except Exception as error:
-        error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
+        error.add_note(f"In the vjp of {node.op!r} for its argument {node.vjps.names[k]}.")
         raise
     return match_input(node, k, kind, contribution)
 
@@ -108,14 +108,14 @@ class PlainAccumulator:
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
         """Return the gradient of a visited node as its hooks leave it, and keep it where it is retained."""
         g = run_hooks(node, g, kind)
-        if node.rules.hooks.retains:
+        if node.vjps.hooks.retains:
             self.retained[node] = g
         return g
 
     def result(self, kind: type[Any], unhooked: Collection[Node]) -> dict[Node, Any]:
         """Return the gradients of the leaves or targets, and the retained ones, each in memory of its own."""
         for node in self.gradients:
-            if node.rules.hooks is not None and node not in unhooked:
+            if node.vjps.hooks is not None and node not in unhooked:
                 self.gradients[node] = run_hooks(node, self.gradients[node], kind)
         gradients = self.gradients | self.retained
         return {node: np.array(g) if kind is ndarray else g for node, g in gradients.items()}
@@ -137,15 +137,15 @@ def wrap_saved_values(node: Node, wrap_saved: WrapSaved) -> tuple[Any, ...]:
         value
         if value is None or source is None or storages[source] is None
         else wrap_saved(value, nodes[source], storages[source])
-        for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
+        for value, (_, source) in zip(node.saved, node.vjps.saves, strict=True)
     )
 
 
 def refuse_stale_saved(node: Node) -> None:
     """Raise if a saved value that a vjp needs was changed in place."""
-    op, names, parents, storages = node.op, node.rules.names, node.parents, node.storages
+    op, names, parents, storages = node.op, node.vjps.names, node.parents, node.storages
     assert op is not None
-    for value, askers in node.rules.saves.items():
+    for value, askers in node.vjps.saves.items():
         source = value.source
         storage = None if source is None else storages[source]
         if source is None or storage is None or storage.version <= node.number:
@@ -153,7 +153,7 @@ def refuse_stale_saved(node: Node) -> None:
         for k in askers:
             if parents[k] is not None:
                 raise StaleValueError(
-                    f"op {op.name}: the rule of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
+                    f"op {op.name}: the vjp of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
                     f"in place since. "
                     f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
                 )

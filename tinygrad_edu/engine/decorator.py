@@ -47,7 +47,7 @@ def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: st
 def op(
     forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True, name: str | None = None
 ) -> Any:
-    """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its rules come with `Op.vjps`.
+    """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its vjps come with `Op.vjps`.
 
     The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
     parameters that have no default.

@@ -15,7 +15,7 @@ from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
 def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
     """Make of a binary op the operator that writes its result into the first operand, as ``+=`` does.
 
-    A recorded one keeps the old values for its rule, and gives the tensor the new node; views of it that were
+    A recorded one keeps the old values for its vjp, and gives the tensor the new node; views of it that were
     recorded before are stale from then on, and say so when they are used.
     """
 
@@ -48,7 +48,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
 
 def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
-    """Copy an operand that is about to be overwritten, for the rules that save it."""
+    """Copy an operand that is about to be overwritten, for the vjps that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
     return wrap(tensor._data.copy(), tensor._node, Storage.new())
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.memory import Storage, clock
-from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.errors import IntegerGradientError
 
 
@@ -19,7 +19,7 @@ class Node:
     ----------
     number : int
         The time of its creation, by the clock. Inputs are older than results, so the order is topological.
-    rules : Rules
+    vjps : VJPs
         The vjps of the op at the time of the call.
     links : tuple
         The `parents`, then the `storages`. One tuple, because Python's garbage collector visits each object. Empty for
@@ -34,10 +34,10 @@ class Node:
         Where the op was called. It is set only where an observer is.
     """
 
-    __slots__ = ("dtype", "grad", "links", "number", "rules", "saved", "shape", "site")
+    __slots__ = ("dtype", "grad", "links", "number", "saved", "shape", "site", "vjps")
 
     number: int
-    rules: Rules
+    vjps: VJPs
     links: tuple[Any, ...]
     saved: Any
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class Node:
     @property
     def op(self) -> Op | None:
         """The op that was recorded; None for a leaf."""
-        return self.rules.op
+        return self.vjps.op
 
     @property
     def parents(self) -> tuple[Node | None, ...]:
@@ -64,7 +64,7 @@ class Node:
         return f"<{self.op.name if self.op is not None else 'leaf'} {self.number}, shape {self.shape}, {self.dtype}>"
 
 
-_NO_RULES = Rules(None, ())
+_NO_VJPS = VJPs(None, ())
 
 
 def leaf(array: ndarray) -> Node:
@@ -75,6 +75,6 @@ def leaf(array: ndarray) -> Node:
             f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
-    node.number, node.rules, node.links, node.saved = next(clock), _NO_RULES, (), ()
+    node.number, node.vjps, node.links, node.saved = next(clock), _NO_VJPS, (), ()
     node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node

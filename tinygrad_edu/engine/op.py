@@ -1,4 +1,4 @@
-"""Op: the declaration of an operation, a forward function of arrays and one vjp, or rule, for each input.
+"""Op: the declaration of an operation, a forward function of arrays and one vjp for each input.
 
 `recorder.py` calls it and records the call. `fast/generated_call.py` does the same faster.
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
+from tinygrad_edu.errors import MissingVJPError, VJPDefinitionError
 from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
@@ -22,7 +22,7 @@ Operand = Array | float
 
 
 class Saved(NamedTuple):
-    """A value that a rule may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
+    """A value that a vjp may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class Saved(NamedTuple):
     source: int | None
 
 
-class Rules:
-    """The rules of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
+class VJPs:
+    """The vjps of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
 
     Attributes
     ----------
@@ -45,27 +45,27 @@ class Rules:
     names : tuple of str
         The names of the inputs.
     saves : dict
-        Maps each saved value to the positions of the inputs whose rules ask for it.
+        Maps each saved value to the positions of the inputs whose vjps ask for it.
     functions : list of (callable, dict)
         For each input, the function given to `Op.vjps`, and the place of the saved value for each of its parameters.
-    vjps : tuple of (int, callable)
-        For each input, its position and its rule as the backward pass calls it: ``vjp(g, saved)`` is its gradient.
+    pairs : tuple of (int, callable)
+        For each input, its position and its vjp as the backward pass calls it: ``vjp(g, saved)`` is its gradient.
     hooks : GradientHooks or None
-        The hooks of a node, which then has rules of its own.
+        The hooks of a node, which then has vjps of its own.
     """
 
-    __slots__ = ("_places", "functions", "hooks", "names", "op", "saves", "vjps")
+    __slots__ = ("_places", "functions", "hooks", "names", "op", "pairs", "saves")
 
     def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
         self.op, self.names = op, names
         self.saves: dict[Saved, list[int]] = {}
         self.functions: list[tuple[Callable[..., Any], dict[str, int]]] = []
-        self.vjps: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
+        self.pairs: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
         self.hooks: Any = None
         self._places: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
-        """Add the rule of the next input, and the values that its parameters ask for."""
+        """Add the vjp of the next input, and the values that its parameters ask for."""
         k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
@@ -74,7 +74,7 @@ class Rules:
 
 
 def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
-    """Return a rule as a function of the gradient and of the saved values of a node."""
+    """Return a vjp as a function of the gradient and of the saved values of a node."""
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
 
@@ -106,7 +106,7 @@ class Op:
     settings : dict
         The other parameters, with their defaults: plain values that no gradient flows to.
     vjp_functions : dict
-        By input, the rule that `vjps` was given.
+        By input, the vjp that `vjps` was given.
     broadcasts : bool
         Whether the engine sums a gradient back to its input's shape.
     promotes : tuple of str
@@ -142,7 +142,7 @@ class Op:
         self.inputs = tuple(p.name for p in read if self._is_input(p))
         self.settings = {p.name: p.default for p in read if not self._is_input(p)}
         self.vjp_functions: dict[str, Callable[..., Any]] = {}
-        self._rules: dict[int, Rules] = {}
+        self._vjps: dict[int, VJPs] = {}
         self._check_names(kinds)
         self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
         for name in self.promotes:
@@ -155,7 +155,7 @@ class Op:
         return self.call(*inputs, **settings)
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
-        """Give the rule of each input: a function of ``g`` and of what it names, returning the input's gradient.
+        """Give the vjp of each input: a function of ``g`` and of what it names, returning the input's gradient.
 
         A parameter named like an input, or ``out``, saves that value; ``x_shape`` and ``x_dtype`` save only the shape
         or the dtype of x; a setting's name saves the setting, and ``**settings`` all that are not named. Of a variadic
@@ -163,7 +163,7 @@ class Op:
 
         Raises
         ------
-        RuleDefinitionError
+        VJPDefinitionError
             For a name that the op does not have.
 
         Examples
@@ -178,26 +178,26 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        offered = self._offers(self.names(2))  # of any number of inputs, the rules ask for the same
+        offered = self._offers(self.names(2))  # of any number of inputs, the vjps ask for the same
         for argument, function in functions.items():
             self._demand(argument, self.inputs, f"{self.name}.vjps")
             self._asked(argument, function, offered)
         self.vjp_functions = self.vjp_functions | functions
-        self._rules = {}
-        vars(self).pop("call", None)  # which was generated for the rules before
+        self._vjps = {}
+        vars(self).pop("call", None)  # which was generated for the vjps before
         self.__call__ = self._first_call
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def _repr_html_(self) -> str:
-        """Show the rules, as they stand in the source."""
+        """Show the vjps, as they stand in the source."""
         from html import escape  # what shows in a notebook is imported when one asks for it
 
         from tinygrad_edu.notebook import fold_html
 
-        rules = [(argument, _text_of(function)) for argument, function in self.vjp_functions.items()]
-        table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in rules)
+        vjps = [(argument, _text_of(function)) for argument, function in self.vjp_functions.items()]
+        table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in vjps)
         parameters = inspect.signature(self.forward).parameters.values()
         signature = inspect.Signature([p.replace(annotation=Parameter.empty) for p in parameters])
         return fold_html(f"op {self.name}{signature}", table, is_open=True)
@@ -214,25 +214,25 @@ class Op:
         """Whether input `k` follows the dtype of the others."""
         return self.inputs[0 if self.variadic else k] in self.promotes
 
-    def rules(self, count: int) -> Rules:
-        """Return the rules for a call with `count` inputs. They are made once."""
-        if count not in self._rules:
-            self._rules[count] = self._make_rules(self.names(count))
-        return self._rules[count]
+    def vjps_for(self, count: int) -> VJPs:
+        """Return the vjps for a call with `count` inputs. They are made once."""
+        if count not in self._vjps:
+            self._vjps[count] = self._make_vjps(self.names(count))
+        return self._vjps[count]
 
-    def _make_rules(self, names: tuple[str, ...]) -> Rules:
-        rules, offered = Rules(self, names), self._offers(names)
-        asked = [self._asked(x, self.vjp_functions.get(x, _missing_rule(self.name, x)), offered) for x in self.inputs]
+    def _make_vjps(self, names: tuple[str, ...]) -> VJPs:
+        vjps, offered = VJPs(self, names), self._offers(names)
+        asked = [self._asked(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), offered) for x in self.inputs]
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
-            rules.add(partial(function, k=k) if takes_k else function, wanted)
-        rules.vjps = tuple((k, _vjp(*call)) for k, call in enumerate(rules.functions))
-        return rules
+            vjps.add(partial(function, k=k) if takes_k else function, wanted)
+        vjps.pairs = tuple((k, _vjp(*call)) for k, call in enumerate(vjps.functions))
+        return vjps
 
     def _asked(
         self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
     ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
-        """Return the rule of an argument, whether it asks for its position, and what of the offered it asks for."""
+        """Return the vjp of an argument, whether it asks for its position, and what of the offered it asks for."""
         wanted = list(parameters(function))[1:]
         names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names
@@ -244,21 +244,21 @@ class Op:
         return function, takes_k, {name: offered[name] for name in asked}
 
     def _offers(self, names: tuple[str, ...]) -> dict[str, Saved]:
-        """Return what the rule of any input may name."""
+        """Return what the vjp of any input may name."""
         values = {x: k for k, x in enumerate((*names, "out"))}
         shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
         parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
         return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
 
     def _check_names(self, kinds: Set[Any]) -> None:
-        """Refuse names that the generated call, or a rule, uses itself."""
+        """Refuse names that the generated call, or a vjp, uses itself."""
         names = {*self.inputs, *self.settings}
         taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
         if self.variadic:
             taken.add("k")
         faults = sorted(name for name in names if name in taken or name.startswith("_"))
         if faults or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
-            raise RuleDefinitionError(
+            raise VJPDefinitionError(
                 f"an op is a named function of at least one input, with settings by name and no **: {self.name!r} with "
                 f"the parameters {sorted(names)}. Its names do not begin with _, and are none of {sorted(taken)}."
             )
@@ -273,7 +273,7 @@ class Op:
         if name not in offered:
             near = nearest(name, offered)
             hint = f"did you mean {near!r}?" if near else f"it can name {', '.join(offered)}."
-            raise RuleDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
+            raise VJPDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
 
 
 def _text_of(function: Callable[..., Any]) -> str:
@@ -283,13 +283,13 @@ def _text_of(function: Callable[..., Any]) -> str:
     return repr(function) if source is None else source.text
 
 
-def _missing_rule(name: str, argument: str) -> Callable[..., NoReturn]:
-    """Return the rule of an argument that has none: it says so when a gradient reaches it."""
+def _missing_vjp(name: str, argument: str) -> Callable[..., NoReturn]:
+    """Return the vjp of an argument that has none: it says so when a gradient reaches it."""
 
-    def rule(g: Any) -> NoReturn:
-        raise MissingRuleError(
-            f"op {name} has no rule for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
+    def vjp(g: Any) -> NoReturn:
+        raise MissingVJPError(
+            f"op {name} has no vjp for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
             f"with {name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
         )
 
-    return rule
+    return vjp

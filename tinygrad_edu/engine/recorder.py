@@ -18,7 +18,7 @@ from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
 from tinygrad_edu.names import raise_unexpected_keyword
 
@@ -46,8 +46,8 @@ def plain_call(op: Op) -> Callable[..., Any]:
 
 def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Compute an op and, if an input is a Tensor that needs a gradient, record how."""
-    rules, tensors = op.rules(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
-    arrays = tuple(_data(op, name, x) for name, x in zip(rules.names, inputs, strict=True))
+    vjps, tensors = op.vjps_for(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
+    arrays = tuple(_data(op, name, x) for name, x in zip(vjps.names, inputs, strict=True))
     settings = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in settings.items()}
     number = next(clock)  # before the values are read: what is written from here on makes them stale
     try:
@@ -55,14 +55,14 @@ def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     except Exception as error:
         arguments.add_context(op, error, arrays)
         raise
-    return recorded(rules, number, inputs, arrays, settings, out) if tensors else out
+    return recorded(vjps, number, inputs, arrays, settings, out) if tensors else out
 
 
 def recorded(
-    rules: Rules, number: int, inputs: tuple[Any, ...], arrays: tuple[Any, ...], settings: dict[str, Any], out: Any
+    vjps: VJPs, number: int, inputs: tuple[Any, ...], arrays: tuple[Any, ...], settings: dict[str, Any], out: Any
 ) -> Tensor:
     """Make a Tensor of what the forward returned, with a node if an input needs a gradient."""
-    op, tensors = rules.op, [x for x in inputs if x.__class__ is Tensor]
+    op, tensors = vjps.op, [x for x in inputs if x.__class__ is Tensor]
     assert op is not None
     out = out if out.__class__ is ndarray else arguments.result(op, out)
     *arrays, out = arguments.promote_result(op, inputs, arrays, out, settings)  # type: ignore[assignment]
@@ -71,36 +71,36 @@ def recorded(
     watching = block.observers if block is not None else ()
     site = site_of_call() if watching else ""
     if (block is None or block.recording) and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
-        for name, x in zip(rules.names, inputs, strict=True):
+        for name, x in zip(vjps.names, inputs, strict=True):
             if x.__class__ is Tensor:
                 refuse_stale(f"op {op.name}", f"argument {name}", x)
         made._node = node = Node()
-        node.number, node.rules, node.shape, node.dtype = number, rules, out.shape, out.dtype
+        node.number, node.vjps, node.shape, node.dtype = number, vjps, out.shape, out.dtype
         if watching:
             node.site = site
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
         storages = [x._storage if x.__class__ is Tensor else None for x in inputs]
         node.links = (*nodes, *storages, made._storage)
-        offered = _offered(op, rules, storages, arrays, out, settings)
-        # An input without a gradient has no use for what its rule asks for.
-        needs = [any(nodes[k] is not None for k in askers) for askers in rules.saves.values()]
+        offered = _offered(op, vjps, storages, arrays, out, settings)
+        # An input without a gradient has no use for what its vjp asks for.
+        needs = [any(nodes[k] is not None for k in askers) for askers in vjps.saves.values()]
         node.saved = tuple(
-            offered(saved.name) if needed else None for saved, needed in zip(rules.saves, needs, strict=True)
+            offered(saved.name) if needed else None for saved, needed in zip(vjps.saves, needs, strict=True)
         )
     for observer in watching:
-        observer.on_op(rules, arrays, settings, made, site)
+        observer.on_op(vjps, arrays, settings, made, site)
     return made
 
 
 def _offered(
-    op: Op, rules: Rules, storages: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
+    op: Op, vjps: VJPs, storages: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
 ) -> Callable[[str], Any]:
-    """Return how to make what a rule asks for, of its name."""
+    """Return how to make what a vjp asks for, of its name."""
     values = {"out": out, f"{op.inputs[0]}_shapes": tuple(map(np.shape, arrays)), **settings}
-    for x, array in zip(rules.names, arrays, strict=True):
+    for x, array in zip(vjps.names, arrays, strict=True):
         values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}
     # A plain value is copied when it is saved: nobody would notice if its owner changed it.
-    plain = {*settings, *(x for x, storage in zip(rules.names, storages, strict=True) if storage is None)}
+    plain = {*settings, *(x for x, storage in zip(vjps.names, storages, strict=True) if storage is None)}
     return lambda name: arguments.copy_saved(op, name, values[name]) if name in plain else values[name]
 
 

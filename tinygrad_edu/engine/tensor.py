@@ -188,7 +188,7 @@ class Tensor(NumberProtocol, Surface):
 
     @staticmethod
     def _keeps_grad(node: Node) -> bool:
-        return not node.links or (node.rules.hooks is not None and node.rules.hooks.retains)
+        return not node.links or (node.vjps.hooks is not None and node.vjps.hooks.retains)
 
     @property
     def frozen(self) -> bool:
@@ -296,7 +296,7 @@ class Tensor(NumberProtocol, Surface):
         ------
         NoGraphError, NonScalarBackwardError, ShapeError
             Where there is nothing to walk, no cotangent, or one of another shape.
-        GraphFreedError, StaleValueError, MissingRuleError, WrongGradientError
+        GraphFreedError, StaleValueError, MissingVJPError, WrongGradientError
             Where a node on the way cannot answer.
         """
         if self._node is None:
@@ -339,7 +339,7 @@ class Tensor(NumberProtocol, Surface):
     def register_hook(self, hook: Hook) -> HookHandle:
         """Have ``hook(gradient)`` called when the gradient of this tensor is whole, until the handle removes it.
 
-        In each walk back that reaches the tensor, it is called once, before anything follows from that gradient: rules,
+        In each walk back that reaches the tensor, it is called once, before anything follows from that gradient: vjps,
         or ``grad`` of a leaf. Several are called in the order in which they came.
 
         Parameters

@@ -15,16 +15,16 @@ from tinygrad_edu.errors import WrongGradientError
 def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
 
-    `kind` is the class of the gradients in this walk, ndarray or Tensor. A rule may return an array in both: it becomes
+    `kind` is the class of the gradients in this walk, ndarray or Tensor. A vjp may return an array in both: it becomes
     a Tensor of its own dtype in a walk of Tensors, because a bare array takes the dtype of the Tensor that it meets.
     """
-    op, parent, argument = node.rules.op, node.links[k], node.rules.names[k]
+    op, parent, argument = node.vjps.op, node.links[k], node.vjps.names[k]
     assert op is not None
     if isinstance(contribution, IndexedSlices):
         contribution = densify(contribution)
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
-    where = f"op {op.name}: the rule of {argument}"
+    where = f"op {op.name}: the vjp of {argument}"
     if not isinstance(contribution, ndarray | kind):
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."

@@ -1,6 +1,6 @@
 """The mathematics: every op, next to its derivatives. ``__all__`` of each file lists its public names.
 
-``registry`` has every `Op` of these files by name. The functions that are composed of ops need no rule of their own.
+``registry`` has every `Op` of these files by name. The functions that are composed of ops need no vjp of their own.
 """
 
 # ruff: noqa: I001

@@ -29,7 +29,7 @@ def softmax_along(x: Array, /, axis: int) -> Array:
 
 @op(name="softmax")
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
-    """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
+    """Return p * (cotangent - sum(cotangent * p)) along `axis`, the vjp of p = softmax(x)."""
     return fast.softmax_vjp(cotangent, p, axis)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
-from tinygrad_edu.errors import MissingRuleError
+from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.ops.arithmetic import abs, sign
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
 from tinygrad_edu.ops.joining import concatenate
@@ -210,7 +210,7 @@ def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
 
 def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) -> ndarray:
     if np.any(values_of(g)):
-        raise MissingRuleError(f"a gradient that is not 0 reached {what}, which has no derivative: leave it out.")
+        raise MissingVJPError(f"a gradient that is not 0 reached {what}, which has no derivative: leave it out.")
     return np.zeros(x_shape, x_dtype)
 
 
@@ -309,7 +309,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
         raise ValueError(f"qr: the mode is 'reduced', 'complete', 'r' or 'raw', not {mode!r}.")
     if mode == "raw":
         if isinstance(x, Tensor):
-            raise MissingRuleError("qr: what the mode 'raw' returns has no derivative; give it x.numpy().")
+            raise MissingVJPError("qr: what the mode 'raw' returns has no derivative; give it x.numpy().")
         return np.linalg.qr(x, mode="raw")
     m, n = np.shape(x)[-2:]
     x = shaped(x)

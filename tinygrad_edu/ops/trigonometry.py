@@ -142,7 +142,7 @@ def tanh(x: Array) -> Array:
 
 @op(name="tanh")
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
-    """Return cotangent * (1 - t * t), the rule of t = tanh(x)."""
+    """Return cotangent * (1 - t * t), the vjp of t = tanh(x)."""
     return tanh_vjp(cotangent, t)
 
 

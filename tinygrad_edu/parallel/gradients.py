@@ -120,7 +120,7 @@ def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) 
 
 
 def _hooked(node: Node | None, g: ndarray | None) -> ndarray | None:
-    if g is None or node is None or not node.rules.hooks:
+    if g is None or node is None or not node.vjps.hooks:
         return g
     return np.array(run_hooks(node, g, ndarray))  # a copy: a hook may keep what it returned
 

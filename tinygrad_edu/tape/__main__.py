@@ -77,7 +77,7 @@ def _main() -> None:
     """Read the command line, run the script, and show the tape."""
     parser = argparse.ArgumentParser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--page", metavar="FILE", help="write the tape as a page, instead of printing it")
-    parser.add_argument("--steps", action="store_true", help="print each call of a rule, too")
+    parser.add_argument("--steps", action="store_true", help="print each call of a vjp, too")
     parser.add_argument(
         "--fold", type=_at_least_1, default=0, metavar="DEPTH", help="one line for each module of that depth"
     )

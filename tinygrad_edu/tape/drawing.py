@@ -82,7 +82,7 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
 
 
 def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
-    """Put a frame around each run of rows that one module made, or one rule, and the frames of its parts inside."""
+    """Put a frame around each run of rows that one module made, or one vjp, and the frames of its parts inside."""
     for group, inside in grouped(rows, depth):
         if group is not None:
             name, label = f"cluster_{depth}_{inside[0].index}", f"<{_coloured(group.label, '#6a6f76')}>"

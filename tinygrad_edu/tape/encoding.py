@@ -12,7 +12,7 @@ from numpy import ndarray
 from tinygrad_edu.tape.reading import RowGroup, TapeRow
 from tinygrad_edu.tape.text import Tape
 from tinygrad_edu.tape.values import array_of, in_a_word
-from tinygrad_edu.tape.walking import RuleCall, Walk
+from tinygrad_edu.tape.walking import VJPCall, Walk
 
 _MOST_NUMBERS = 2048  # of one array
 _ALL_NUMBERS = 400_000  # of all of them together, so that the page of a large walk opens
@@ -57,7 +57,7 @@ class Encoder:
 
     def _row(self, row: TapeRow) -> dict[str, Any]:
         node = row.node
-        saved = [[name, self._given(value), ", ".join(rules)] for name, value, rules in row.saved]
+        saved = [[name, self._given(value), ", ".join(vjps)] for name, value, vjps in row.saved]
         return {
             "name": self.tape.names.get(node, ""), "op": row.op, "inputs": list(row.inputs), "shape": list(node.shape),
             "dtype": str(node.dtype), "value": self._value(self.tape.values.get(node)), "saved": saved,
@@ -65,10 +65,10 @@ class Encoder:
             "groups": [self._group(group) for group in row.groups],
         }  # fmt: skip
 
-    def _step(self, step: RuleCall) -> dict[str, Any]:
+    def _step(self, step: VJPCall) -> dict[str, Any]:
         return {
             "row": self.rows[step.node], "to": self.rows[step.parent], "argument": step.argument,
-            "rule": self._text(step.rule), "substituted": self._text(step.substituted), "g": self._value(step.g),
+            "vjp": self._text(step.vjp), "substituted": self._text(step.substituted), "g": self._value(step.g),
             "asked": [[name, self._given(value)] for name, value in step.asked.items()],
             "returned": self._value(step.returned), "contribution": self._value(step.contribution),
             "total": self._value(step.total), "us": round(1e6 * step.seconds, 1), "anomalies": step.anomalies,
@@ -81,7 +81,7 @@ class Encoder:
         return self.texts.place(text, lambda: text)
 
     def _given(self, value: Any) -> Any:
-        """Return what a rule asked for, which may be None, a setting."""
+        """Return what a vjp asked for, which may be None, a setting."""
         return "None" if value is None else self._value(value)
 
     def _value(self, value: Any) -> Any:

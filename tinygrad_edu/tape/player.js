@@ -316,9 +316,9 @@ function paintArcs(first, last) {
 
 // --- The panel ---
 
-/** The rule with the gradient, and what it asks for, in their colours. */
+/** The vjp with the gradient, and what it asks for, in their colours. */
 function coloured(text, step) {
-  const block = make("pre", { id: "rule" }), asked = new Set(step.asked.map(([name]) => name));
+  const block = make("pre", { id: "vjp" }), asked = new Set(step.asked.map(([name]) => name));
   const g = (/^(?:lambda|def \w+\()\s*(\w+)/.exec(text) || [])[1];
   for (const part of text.split(/(\b\w+\b)/)) {
     const kind = part === g ? "g" : asked.has(part) ? "asked" : "";
@@ -350,11 +350,11 @@ function paintStep() {
     );
     return;
   }
-  const step = steps[t - 1], entry = rows[step.row], text = texts[step.rule], values = texts[step.substituted];
+  const step = steps[t - 1], entry = rows[step.row], text = texts[step.vjp], values = texts[step.substituted];
   const flow = make("div", { class: "flow" }, card("g", "g", `the gradient of ${nameOf(step.row)}, whole`, step.g));
   for (const [name, value] of step.asked) flow.append(card("asked", name, "", value));
   flow.append(make("hr", { class: "then" }));
-  if (step.returned === null) flow.append(make("p", { class: "wrong" }, "The rule raised an error."));
+  if (step.returned === null) flow.append(make("p", { class: "wrong" }, "The vjp raised an error."));
   else flow.append(card("out", "returns", "", step.returned));
   if (step.contribution === null && step.returned !== null) flow.append(make("p", { class: "wrong" }, "The engine refused it."));
   else if (step.contribution !== step.returned) flow.append(card("out", "fitted", "summed over what was broadcast", step.contribution));
@@ -371,7 +371,7 @@ function paintStep() {
     make("p", { class: "small" }, `from ${nameOf(step.row)} back to ${nameOf(step.to)}; ${step.us} µs`),
     coloured(text, step),
     values && !LARGE.test(values) ? make("pre", { class: "values", id: "values" }, values) : null,
-    step.anomalies.length ? make("p", { class: "wrong" }, `This rule is the one that made ${step.anomalies.join(" and ")}.`) : null,
+    step.anomalies.length ? make("p", { class: "wrong" }, `This vjp is the one that made ${step.anomalies.join(" and ")}.`) : null,
     flow,
     chips,
   );
@@ -389,7 +389,7 @@ function paintRow() {
   const flow = make("div", { class: "flow" });
   if (entry.value !== null) flow.append(card("asked", "value", "", entry.value));
   if (gradient !== null) flow.append(card("g", "gradient", stateAt(chosen, t) === "waiting" ? "so far" : "", gradient));
-  for (const [name, value, rules] of entry.saved) if (typeof value === "number") flow.append(card("asked", name, `saved for the rule of ${rules}`, value));
+  for (const [name, value, vjps] of entry.saved) if (typeof value === "number") flow.append(card("asked", name, `saved for the vjp of ${vjps}`, value));
   const title = entry.name ? `${entry.name}, row %${chosen}` : `Row %${chosen}`;
   byId("row").replaceChildren(make("h2", {}, `${title}: `, make("code", {}, entry.op)), list, flow);
 }

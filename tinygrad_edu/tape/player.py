@@ -29,7 +29,7 @@ def page(
     """Write a page that shows the tape of a result, and the walk back step by step: a file without dependencies.
 
     Of a Tensor, it calls ``backward``. The rows stand in the order of the clock, with arcs to their inputs, the modules
-    fold if the forward was inside of `watch`, and each step shows the rule as it stands in the source, with what it got
+    fold if the forward was inside of `watch`, and each step shows the vjp as it stands in the source, with what it got
     and gave. Left and right arrow go a step, space plays.
 
     Parameters

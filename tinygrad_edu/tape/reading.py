@@ -14,15 +14,15 @@ from tinygrad_edu.tape.values import memory_of
 
 
 class SavedValue(NamedTuple):
-    """A value that a node keeps, and the arguments whose rules asked for it."""
+    """A value that a node keeps, and the arguments whose vjps asked for it."""
 
     name: str
     value: Any
-    rules: tuple[str, ...]
+    vjps: tuple[str, ...]
 
 
 class RowGroup(NamedTuple):
-    """What made several rows: a module that was called, or a rule of the walk back.
+    """What made several rows: a module that was called, or a vjp of the walk back.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class TapeRow:
     code : str
         That line.
     groups : tuple of RowGroup
-        The modules that were being called, the outermost first; or the rule that the op was called by.
+        The modules that were being called, the outermost first; or the vjp that the op was called by.
     """
 
     index: int
@@ -116,11 +116,11 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
     if node.op is None:
         return row
     row.inputs = tuple(None if parent is None else index[parent] for parent in node.parents)
-    row.freed, names, parents = node.saved is None, node.rules.names, node.parents
-    for (saved, askers), value in zip(node.rules.saves.items(), node.saved or (), strict=False):
-        rules = tuple(names[k] for k in askers if parents[k] is not None)
-        if rules:
-            row.saved.append(SavedValue(saved.name, value, rules))
+    row.freed, names, parents = node.saved is None, node.vjps.names, node.parents
+    for (saved, askers), value in zip(node.vjps.saves.items(), node.saved or (), strict=False):
+        vjps = tuple(names[k] for k in askers if parents[k] is not None)
+        if vjps:
+            row.saved.append(SavedValue(saved.name, value, vjps))
     for _, value, _ in row.saved:
         memory, size = memory_of(value)
         row.bytes += 0 if memory in seen else size
@@ -141,8 +141,8 @@ class _Layers:
     def groups(self, called: CallSite) -> tuple[RowGroup, ...]:
         modules = [module for module in (layer() for layer in called.layers[::-1]) if module is not None]
         groups = [RowGroup(id(module), self._label(modules[0], module)) for module in modules]
-        if called.rule:
-            groups.append(RowGroup(hash(called.rule), called.rule))
+        if called.vjp:
+            groups.append(RowGroup(hash(called.vjp), called.vjp))
         return tuple(groups)
 
     def _label(self, model: Any, module: Any) -> str:

@@ -30,9 +30,9 @@ class Tape:
     names : dict of Node to str
         Of those that have one.
     values : dict of Node to ndarray
-        The results that are known: of tensors with a name, and what some rule asks for.
+        The results that are known: of tensors with a name, and what some vjp asks for.
     seconds : dict of Node to float
-        That the rules of a node took, where a walk was looked at.
+        That the vjps of a node took, where a walk was looked at.
     """
 
     def __init__(self, rows: list[TapeRow], named: dict[Node, tuple[str, Tensor]], walk: Walk | None = None) -> None:
@@ -94,7 +94,7 @@ class Tape:
 
     def _remarks(self) -> Iterator[str]:
         held = sum(row.bytes for row in self.rows)
-        yield f"{len(self.rows):,} rows; their rules hold {held:,} bytes, each memory counted where it is saved first."
+        yield f"{len(self.rows):,} rows; their vjps hold {held:,} bytes, each memory counted where it is saved first."
         if self.first_anomaly is not None:
             row, kind = self.first_anomaly
             yield f"The first {kind.removeprefix('an ')}: %{row.index}, {row.op}."
@@ -110,10 +110,10 @@ class Tape:
 
 
 def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
-    """Yield the results that some rule asks for, with their nodes."""
+    """Yield the results that some vjp asks for, with their nodes."""
     for row in rows:
         about = (*row.node.parents, row.node)
-        for (_, source), value in zip(row.node.rules.saves, row.node.saved or (), strict=False):
+        for (_, source), value in zip(row.node.vjps.saves, row.node.saved or (), strict=False):
             node = None if source is None else about[source]
             if node is not None and value is not None:
                 yield node, array_of(value)
@@ -144,11 +144,11 @@ def _folded(group: RowGroup, rows: list[TapeRow]) -> dict[str, str]:
 
 
 def _saves(row: TapeRow) -> str:
-    """Say what a node saved, by the rules that asked for it."""
-    by_rules: dict[tuple[str, ...], list[str]] = {}
-    for name, value, rules in row.saved:
-        by_rules.setdefault(rules, []).append(f"{name} = {in_a_word(value)}")
-    return "; ".join(f"for {' and '.join(rules)}: {', '.join(values)}" for rules, values in by_rules.items())
+    """Say what a node saved, by the vjps that asked for it."""
+    by_vjps: dict[tuple[str, ...], list[str]] = {}
+    for name, value, vjps in row.saved:
+        by_vjps.setdefault(vjps, []).append(f"{name} = {in_a_word(value)}")
+    return "; ".join(f"for {' and '.join(vjps)}: {', '.join(values)}" for vjps, values in by_vjps.items())
 
 
 def _padded(cell: str, head: str, width: int) -> str:
@@ -165,7 +165,7 @@ def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
         What tensors are called: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all of the
         caller's variables. Nothing is looked up unasked.
     times : bool
-        Walk back, and note the time of the rules. It leaves nothing in ``grad``, and frees nothing.
+        Walk back, and note the time of the vjps. It leaves nothing in ``grad``, and frees nothing.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _timed(node: Node) -> Walk:
 def show(
     result: Tensor | Walk, names: Names = None, *, fold: int = 0, times: bool = False, file: IO[str] | None = None
 ) -> None:
-    """Print the tape of a result: a row for each node, with its inputs and what it saved for which rule.
+    """Print the tape of a result: a row for each node, with its inputs and what it saved for which vjp.
 
     Parameters
     ----------
@@ -212,6 +212,6 @@ def show(
     %1         tanh      %0      float32 (2,)      8  for x: out = [0.7616, 0.964]
     %2         multiply  %1 %0   float32 (2,)      8  for x: y = [1.0, 2.0]; for y: x = [0.7616, 0.964]
     %3         sum       %2      float32 ()           for x: x_shape = (2,), x_dtype = float32, axis = None
-    4 rows; their rules hold 16 bytes, each memory counted where it is saved first.
+    4 rows; their vjps hold 16 bytes, each memory counted where it is saved first.
     """
     print(of(result, names, times).table(fold), file=sys.stdout if file is None else file)

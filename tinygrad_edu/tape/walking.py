@@ -17,13 +17,13 @@ from tinygrad_edu.engine import Node, Observer, PassObserver, Tensor
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.notebook import array_html, fold_html
 from tinygrad_edu.tape.reading import TapeRow, node_of, rows_behind
-from tinygrad_edu.tape.rules import rule_source, substituted
 from tinygrad_edu.tape.values import array_of, copied, in_a_word, kinds_of
+from tinygrad_edu.tape.vjps import substituted, vjp_source
 
 
 @dataclass(slots=True)
-class RuleCall:
-    """One call of a rule.
+class VJPCall:
+    """One call of a vjp.
 
     Arrays are copies, and stay as they were; of a walk that was recorded in its turn they are Tensors.
 
@@ -38,15 +38,15 @@ class RuleCall:
     g
         The gradient of the node, whole.
     asked : dict
-        What the rule asked for, by the names of its parameters.
+        What the vjp asked for, by the names of its parameters.
     returned
-        What the rule returned.
+        What the vjp returned.
     contribution
         The same after the engine undid broadcasting and promotion.
     total
         The gradient of the parent so far, with this contribution.
     seconds : float
-        That the rule took, and undoing broadcasting.
+        That the vjp took, and undoing broadcasting.
     """
 
     node: Node
@@ -60,21 +60,21 @@ class RuleCall:
     seconds: float = 0.0
 
     @property
-    def rule(self) -> str:
-        """The text of the rule as it stands in the source."""
+    def vjp(self) -> str:
+        """The text of the vjp as it stands in the source."""
         op = self.node.op
         assert op is not None
-        return rule_source(op, op.inputs[0] if op.variadic else self.argument)
+        return vjp_source(op, op.inputs[0] if op.variadic else self.argument)
 
     @property
     def substituted(self) -> str:
-        """The expression of the rule with the values in it; "" where the rule is no single expression."""
-        first = self.rule.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
-        return substituted(self.rule, {first: self.g, **self.asked})
+        """The expression of the vjp with the values in it; "" where the vjp is no single expression."""
+        first = self.vjp.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
+        return substituted(self.vjp, {first: self.g, **self.asked})
 
     @property
     def anomalies(self) -> list[str]:
-        """Which of NaN and infinities the rule returned, though nothing that went in held them."""
+        """Which of NaN and infinities the vjp returned, though nothing that went in held them."""
         went_in = [kind for value in (self.g, *self.asked.values()) for kind in kinds_of(value)]
         return [kind for kind in kinds_of(self.returned) if kind not in went_in]
 
@@ -86,13 +86,13 @@ class RuleCall:
             for name, x in arrays.items()
             if x is not None
         )
-        return f"<pre>{escape(self.rule)}</pre>{shown}"
+        return f"<pre>{escape(self.vjp)}</pre>{shown}"
 
     def __str__(self) -> str:
         op = self.node.op
         assert op is not None
-        rule = self.rule if "\n" not in self.rule else f"\n{indent(self.rule, '        ')}"
-        lines = [f"{op.name}.{self.argument}: {rule}"]
+        vjp = self.vjp if "\n" not in self.vjp else f"\n{indent(self.vjp, '        ')}"
+        lines = [f"{op.name}.{self.argument}: {vjp}"]
         lines += [f"    {name} = {in_a_word(value)}" for name, value in {"g": self.g, **self.asked}.items()]
         lines.append(f"    returns {in_a_word(self.returned)}" if self.returned is not None else "    raises")
         if self.contribution is None:
@@ -103,7 +103,7 @@ class RuleCall:
         return "\n".join(filter(None, lines))
 
 
-class Walk(Sequence[RuleCall]):
+class Walk(Sequence[VJPCall]):
     """A walk back: its steps in the order in which they were made. ``str`` of it, or its repr, is all of them.
 
     Attributes
@@ -113,7 +113,7 @@ class Walk(Sequence[RuleCall]):
     gradients : dict of Node to gradient
         What arrived at each node, as its hooks left it.
     values : dict of Node to ndarray
-        The results that are known: those that a rule asked for, and all that were computed inside of `watch`.
+        The results that are known: those that a vjp asked for, and all that were computed inside of `watch`.
     ended : bool
         Whether it came to its end, and did not raise.
     """
@@ -124,7 +124,7 @@ class Walk(Sequence[RuleCall]):
         self.values: dict[Node, Any] = {} if values is None else values
         self.ended = False
         self._rows: list[TapeRow] = []
-        self._steps: list[RuleCall] = []
+        self._steps: list[VJPCall] = []
 
     @property
     def rows(self) -> list[TapeRow]:
@@ -137,9 +137,9 @@ class Walk(Sequence[RuleCall]):
         return len(self._steps)
 
     @overload
-    def __getitem__(self, index: int) -> RuleCall: ...
+    def __getitem__(self, index: int) -> VJPCall: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[RuleCall]: ...
+    def __getitem__(self, index: slice) -> Sequence[VJPCall]: ...
     def __getitem__(self, index: Any) -> Any:
         return self._steps[index]
 
@@ -182,7 +182,7 @@ class Recording(Observer):
     walks: list[Walk] = field(default_factory=list)
     values: dict[Node, Any] = field(default_factory=dict)
 
-    def on_op(self, rules: Any, arrays: Any, settings: dict[str, Any], made: Any, site: Any) -> None:
+    def on_op(self, vjps: Any, arrays: Any, settings: dict[str, Any], made: Any, site: Any) -> None:
         """Keep the result, and what it was made of."""
         if made._node is not None:
             self.values[made._node] = made._data.copy()
@@ -212,18 +212,18 @@ class RecordedWalk(PassObserver):
         return partial(self._step, node, k, vjp)
 
     def _step(self, node: Node, k: int, vjp: Any, g: Any, saved: Any) -> Any:
-        walk, rules = self.walk, node.rules
+        walk, vjps = self.walk, node.vjps
         walk.rows  # noqa: B018 (before what the nodes saved is freed)
-        function, places = rules.functions[k]
+        function, places = vjps.functions[k]
         asked = {name: self._copy(saved[place]) for name, place in places.items()}
         asked |= getattr(function, "keywords", {})  # k, the position among any number of inputs
-        for (_, source), value in zip(rules.saves, saved, strict=True):
+        for (_, source), value in zip(vjps.saves, saved, strict=True):
             about = None if source is None else (*node.parents, node)[source]
             if about is not None and value is not None:
                 walk.values.setdefault(about, array_of(self._copy(value)))
         parent = node.parents[k]
         assert parent is not None
-        step = RuleCall(node, rules.names[k], parent, self._whole(node, g), asked)
+        step = VJPCall(node, vjps.names[k], parent, self._whole(node, g), asked)
         walk._steps.append(step)
         began = perf_counter()
         returned = vjp(g, saved)
@@ -264,7 +264,7 @@ class RecordedWalk(PassObserver):
         self._kept.clear()
 
     def _whole(self, node: Node, g: Any) -> Any:
-        """Return the gradient of a node as its hooks left it, which is the same for all of its rules."""
+        """Return the gradient of a node as its hooks left it, which is the same for all of its vjps."""
         before = self._kept.get(id(node))
         if before is None or before[0] is not g:
             before = self._kept[id(node)] = (g, copied(g))
@@ -285,7 +285,7 @@ def watch() -> Iterator[list[Walk]]:
     With the forward inside, too, the tape knows each result, the line that called each op, and the layer.
 
     All that is computed inside is kept as long as the walks are: this is for a few steps, not for a training. The mode
-    belongs to the thread or task that set it, as `no_grad` does. If a rule raises, the walk has the steps up to it.
+    belongs to the thread or task that set it, as `no_grad` does. If a vjp raises, the walk has the steps up to it.
 
     Examples
     --------
@@ -302,7 +302,7 @@ def watch() -> Iterator[list[Walk]]:
 
 
 def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> Walk:
-    """Call ``result.backward(gradient)``, and return each call of a rule that it made, in their order.
+    """Call ``result.backward(gradient)``, and return each call of a vjp that it made, in their order.
 
     The engine's own walk runs, and leaves in ``grad`` what it always does.
 
@@ -315,7 +315,7 @@ def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> W
     Returns
     -------
     Walk
-        A sequence of `RuleCall`.
+        A sequence of `VJPCall`.
 
     Raises
     ------
@@ -324,7 +324,7 @@ def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> W
 
     Notes
     -----
-    The walk is recorded whole and iterated afterwards. One that pauses between two rules would hold half of its
+    The walk is recorded whole and iterated afterwards. One that pauses between two vjps would hold half of its
     gradients while the caller may change a parameter or never come back, and a recorded one can also be gone through
     backwards.
 

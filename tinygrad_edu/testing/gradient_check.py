@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import RuleDefinitionError
+from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
 from tinygrad_edu.testing.decision import compare, compare_tangent
@@ -59,7 +59,7 @@ def check_gradient(
         f or the gradient writes into its arguments.
     DTypeError
         An input, result or gradient is complex, or there is no input.
-    RuleDefinitionError
+    VJPDefinitionError
         `grad` takes other arguments.
 
     Notes
@@ -87,7 +87,7 @@ def check_gradient(
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
     """
     if grad is None and jvp is None:
-        raise RuleDefinitionError("check_gradient(f, None, ...) has nothing to check: pass a grad, a jvp, or both.")
+        raise VJPDefinitionError("check_gradient(f, None, ...) has nothing to check: pass a grad, a jvp, or both.")
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
     flat = FlatFunction(title_of(f), f, point)
     if grad is not None:
@@ -143,7 +143,7 @@ def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
     if accepts(grad, count + 1):
         return True
     expected = ", ".join((*flat.point.names, "cotangent"))
-    raise RuleDefinitionError(
+    raise VJPDefinitionError(
         f"the gradient of {flat.name} cannot be called as grad({expected}): it is "
         f"{title_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
         f"last, unless the result has one element."

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Op
-from tinygrad_edu.errors import MissingRuleError
+from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
 
@@ -62,7 +62,7 @@ class Call:
         self.settings = settings
         self._given = differentiable
         names = argument_names(self.function, len(self.inputs))
-        self.differentiable = tuple(self._with_rules(names) if differentiable is None else differentiable)
+        self.differentiable = tuple(self._with_vjps(names) if differentiable is None else differentiable)
         self.arrays: tuple[Array, ...] = tuple(self.inputs[k] for k in self.differentiable)
         self.names = tuple(names[k] for k in self.differentiable)
 
@@ -103,7 +103,7 @@ class Call:
             inputs[k] = x
         return inputs
 
-    def _with_rules(self, names: tuple[str, ...]) -> list[int]:
+    def _with_vjps(self, names: tuple[str, ...]) -> list[int]:
         op = self.function
         floats = [k for k, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
         if not isinstance(op, Op):
@@ -111,15 +111,15 @@ class Call:
         arguments = [op.inputs[0] if op.variadic else name for name in names]
         for k in floats:
             if arguments[k] not in op.vjp_functions and op.promoted(k):
-                raise _missing_rule(op, arguments[k])
+                raise _missing_vjp(op, arguments[k])
         return [k for k in floats if arguments[k] in op.vjp_functions]
 
 
-def _missing_rule(op: Op, argument: str) -> MissingRuleError:
+def _missing_vjp(op: Op, argument: str) -> MissingVJPError:
     """Return the error for an input that the op promotes, but has no vjp for."""
     others = tuple(name for name in op.promotes if name != argument)
-    return MissingRuleError(
-        f"op {op.name} has no rule for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
+    return MissingVJPError(
+        f"op {op.name} has no vjp for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
         f"...: ...). If {argument} is a condition, a mask or an index, say which inputs are computed with: "
         f"@op(promotes={others})."
     )

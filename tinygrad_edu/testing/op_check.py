@@ -48,7 +48,7 @@ def check_op(
     ------
     LawBroken
         A law does not hold. The message names the op, the law and the input.
-    MissingRuleError
+    MissingVJPError
         A promoted input has no vjp.
 
     Examples

@@ -1,4 +1,4 @@
-"""Shows the rules of an op below its forward, where the reference shows the source of an op."""
+"""Shows the vjps of an op below its forward, where the reference shows the source of an op."""
 
 import ast
 from pathlib import Path
@@ -8,18 +8,18 @@ from griffe import Extension, Function
 
 
 class Derivatives(Extension):
-    """An extension of griffe, which reads the sources: a function ends where the last of its rules does."""
+    """An extension of griffe, which reads the sources: a function ends where the last of its vjps does."""
 
     def on_function_instance(self, *, func: Function, **kwargs: Any) -> None:
         """Let the source of an op go on to its ``name.vjps(...)`` and ``name.jvps(...)``."""
         if not isinstance(func.filepath, Path):
             return
         tree = ast.parse("\n".join(func.lines_collection[func.filepath]))
-        ends = [each.end_lineno for each in tree.body if _is_rule_of(func.name, each)]
+        ends = [each.end_lineno for each in tree.body if _is_vjp_of(func.name, each)]
         func.endlineno = max([func.endlineno or 0, *(end for end in ends if end)])
 
 
-def _is_rule_of(name: str, statement: ast.stmt) -> bool:
+def _is_vjp_of(name: str, statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=owner)))):
             return owner == name

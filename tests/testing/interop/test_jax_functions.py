@@ -1,4 +1,4 @@
-"""check_jax and check_keras: right functions pass, wrong rules in them are named, and nothing of theirs is changed."""
+"""check_jax and check_keras: right functions pass, wrong vjps in them are named, and nothing of theirs is changed."""
 
 import os
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras, check_module
 
 keras = pytest.importorskip("keras", reason="an extra: pip install '.[keras]'")
@@ -23,7 +23,7 @@ PARAMS = {"w": jnp.ones((3, 2)), "b": [jnp.zeros(2), "bias"], "steps": 2}
 
 
 def sine(factor=1.0, only=None):
-    """Return a sine whose rule is wrong by a factor, and that takes one dtype if it must."""
+    """Return a sine whose vjp is wrong by a factor, and that takes one dtype if it must."""
 
     @jax.custom_vjp
     def sin(x):
@@ -51,7 +51,7 @@ def linear(params, x):
 
 RIGHT = {
     "pytrees": (linear, [PARAMS, X[0]], 2),
-    "a rule": (sine(), [X[0]], 2),
+    "a vjp": (sine(), [X[0]], 2),
     "right once": (flat_at_second_order(), [X[0]], 1),
     "random numbers": (dropped, [jax.random.key(0), X[0]], 1),
     "numbers": (lambda x, n: x**n, [2.0, 3], 1),
@@ -62,7 +62,7 @@ RIGHT = {
     "bfloat16 inside": (lambda x: jnp.sum(x.astype(jnp.bfloat16) * 2), [X[0]], 1),
 }
 WRONG = {
-    "a rule": (sine(1.001), [X[0]], 1, r"^sin: the gradient of x is wrong: it is 1.001 times"),
+    "a vjp": (sine(1.001), [X[0]], 1, r"^sin: the gradient of x is wrong: it is 1.001 times"),
     "in a pytree": (lambda p: sine(1.001)(p["w"]), [{"v": 1.0, "w": X[0]}], 1, r"gradient of p\['w'\] is wrong"),
     "only float32": (sine(1.01, jnp.float32), [X[0]], 1, "it is 1.0100.* times"),
     "second order": (flat_at_second_order(), [X[0]], 2, "sin, derivative 2: the gradient of x is wrong: it is zero"),
@@ -77,7 +77,7 @@ def test_what_jax_differentiates_rightly_passes(name):
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_rule_of_jax_is_named(name):
+def test_a_wrong_vjp_of_jax_is_named(name):
     f, point, order, words = WRONG[name]
     with pytest.raises(GradientMismatch, match=words):
         check_jax(f, *point, order=order)
@@ -94,7 +94,7 @@ def test_errors_of_the_function_come_through():
         check_jax(lambda x: x / (1 // 0), X)
     with pytest.raises(DTypeError, match="complex"):
         check_jax(lambda x: x * 1j, X[0])
-    with pytest.raises(RuleDefinitionError, match="order=0 checks nothing"):
+    with pytest.raises(VJPDefinitionError, match="order=0 checks nothing"):
         check_jax(lambda x: x, X, order=0)
     with pytest.raises(DTypeError, match="returned no floating-point array"):
         check_jax(lambda x: 3, X)

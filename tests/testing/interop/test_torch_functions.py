@@ -1,4 +1,4 @@
-"""check_torch: right functions and modules pass, wrong rules in them are named, and modules are left as they were."""
+"""check_torch: right functions and modules pass, wrong vjps in them are named, and modules are left as they were."""
 
 import dataclasses
 import re
@@ -28,7 +28,7 @@ def torch():
 
 
 def sine(torch, factor=1.0, only=None, once=False):
-    """Return a sine whose rule is wrong by a factor, or at the second order, and that takes one dtype if it must."""
+    """Return a sine whose vjp is wrong by a factor, or at the second order, and that takes one dtype if it must."""
 
     class Sine(torch.autograd.Function):
         @staticmethod
@@ -59,7 +59,7 @@ def tied(torch):
 
 
 def model(torch, factor=1.0):
-    """Return a Module of nested inputs and results, a frozen part, and a rule that is wrong by a factor."""
+    """Return a Module of nested inputs and results, a frozen part, and a vjp that is wrong by a factor."""
 
     @dataclasses.dataclass
     class Out:
@@ -95,7 +95,7 @@ RIGHT = {
     "embedding": lambda torch, x, k: (torch.nn.Embedding(5, 3), [k], 1),
     "labels": lambda torch, x, k: (torch.nn.functional.cross_entropy, [x, k], 2),
     "arrays": lambda torch, x, k: (torch.nn.functional.cross_entropy, [x.numpy()[::-1], k.numpy()], 1),
-    "a rule": lambda torch, x, k: (sine(torch), [x], 2),
+    "a vjp": lambda torch, x, k: (sine(torch), [x], 2),
     "right once": lambda torch, x, k: (sine(torch, once=True), [x], 1),
     "only float32": lambda torch, x, k: (sine(torch, only=torch.float32), [x], 1),
     "bfloat16": lambda torch, x, k: (torch.nn.Linear(3, 2).bfloat16(), [x.bfloat16()], 1),
@@ -105,7 +105,7 @@ RIGHT = {
     "constant": lambda torch, x, k: (lambda x: torch.ones(3), [x], 1),
 }
 WRONG = {
-    "a rule": lambda torch, x, k: (sine(torch, 1.001), [x], 1, "^Sine.apply: the gradient of x0 is wrong: it is 1.001"),
+    "a vjp": lambda torch, x, k: (sine(torch, 1.001), [x], 1, "^Sine.apply: the gradient of x0 is wrong: it is 1.001"),
     "in a module": lambda torch, x, k: (model(torch, 1.01), [{"x": x, "labels": k}, 2.0], 1,
                                         "^module Model: the gradient of layer1.weight is wrong: it is 1.01 times"),
     "of an input": lambda torch, x, k: (lambda p: p["x"] * p["x"].detach(), [{"x": x}], 1,
@@ -131,7 +131,7 @@ def test_what_pytorch_differentiates_rightly_passes(name, torch):
 
 @pytest.mark.peers
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_rule_of_pytorch_is_named(name, torch):
+def test_a_wrong_vjp_of_pytorch_is_named(name, torch):
     f, point, order, words = WRONG[name](torch, *inputs(torch))
     with pytest.raises(GradientMismatch, match=words):
         check_torch(f, *point, order=order)

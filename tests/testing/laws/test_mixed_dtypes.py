@@ -11,7 +11,7 @@ X, Y = np.array([0.5, -1.25, 2.0]), np.array([1.5, 0.75, -0.5])
 
 
 def cubed_times(slope_of_double):
-    """Return an op (x, y) -> x**3 y, of which the rule of x calls an op of ours, that has this rule."""
+    """Return an op (x, y) -> x**3 y, of which the vjp of x calls an op of ours, that has this vjp."""
 
     @tg.op
     def double(x):
@@ -30,17 +30,17 @@ FAULTS = {
     "a wrong factor in float32": (lambda g: g * (2.1 if g.dtype == np.float32 else 2.0), "wrong in float32: at"),
     "a wrong factor in float16": (lambda g: g * (3.0 if g.dtype == np.float16 else 2.0), "wrong in float16: at"),
     "NaN in float32": (lambda g: g * (np.nan if g.dtype == np.float32 else 2.0), "it is nan"),
-    "float64": (lambda g: tg.astype(g * 2, np.float64), "op double: the rule of x returned dtype float64"),
-    "a wrong array": (lambda g, x_shape, x_dtype: np.full(x_shape, 2, np.float64), "the rule of x returned dtype"),
+    "float64": (lambda g: tg.astype(g * 2, np.float64), "op double: the vjp of x returned dtype float64"),
+    "a wrong array": (lambda g, x_shape, x_dtype: np.full(x_shape, 2, np.float64), "the vjp of x returned dtype"),
 }
 
 
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_second_order_is_found(fault, order):
-    rule, words = FAULTS[fault]
+    vjp, words = FAULTS[fault]
     dtype = np.float32 if "float16" not in fault else np.float16
-    call = Call(cubed_times(rule), [X.astype(dtype), Y.astype(dtype)])
+    call = Call(cubed_times(vjp), [X.astype(dtype), Y.astype(dtype)])
     assert check_dtypes(call, order=1) == [1.0]
     with pytest.raises(LawBroken, match=words) as caught:
         check_dtypes(call, order)
@@ -48,7 +48,7 @@ def test_a_fault_of_the_second_order_is_found(fault, order):
 
 
 @pytest.mark.parametrize("dtypes", [(np.float16, np.float64), (np.float32, np.float16), (np.float32, np.float32)])
-def test_the_right_rule_breaks_no_law(dtypes):
+def test_the_right_vjp_breaks_no_law(dtypes):
     call = Call(cubed_times(lambda g: g * 2), [x.astype(dtype) for x, dtype in zip((X, Y), dtypes, strict=True)])
     assert check_dtypes(call) == [1.0, 1.0, 1.0]
 

@@ -1,4 +1,4 @@
-"""The checks kill the mutants of our own rules: a sample of them here, all of them in the slow run and in tools."""
+"""The checks kill the mutants of our own vjps: a sample of them here, all of them in the slow run and in tools."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_mutant_is_killed(mutant):
 
 
 @pytest.mark.parametrize("name", ["sin", "multiply", "sum", "matmul", "getitem"])
-def test_a_rule_that_is_not_broken_survives(name, monkeypatch):
+def test_a_vjp_that_is_not_broken_survives(name, monkeypatch):
     monkeypatch.setattr(hunt, "EXAMPLES", 25)
     assert first_error(registry[name], calls_of(registry[name])) is None
 

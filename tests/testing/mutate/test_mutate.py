@@ -1,4 +1,4 @@
-"""The mutation suite for users: each way to break a rule does what it says, and the command tells who noticed."""
+"""The mutation suite for users: each way to break a vjp does what it says, and the command tells who noticed."""
 
 import ast
 
@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_edu.testing.mutate import ANYWHERE, mutant
 from tinygrad_edu.testing.mutate.__main__ import main
-from tinygrad_edu.testing.mutate.sources import Source, changes, rules_in, wrapped
+from tinygrad_edu.testing.mutate.sources import Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
 from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
 
@@ -25,16 +25,16 @@ CALLS = {
 }  # fmt: skip
 
 
-def rule_of(g, x):
+def vjp_of(g, x):
     return g * x
 
 
 def differs(kind, name):
     """Whether a mutant shows in a call, which comes second."""
-    broken = mutant(kind)(rule_of)
+    broken = mutant(kind)(vjp_of)
     broken(*CALLS["positive"])
     try:
-        return not np.array_equal(broken(*CALLS[name]), rule_of(*CALLS[name]))
+        return not np.array_equal(broken(*CALLS[name]), vjp_of(*CALLS[name]))
     except IndexError:
         return True
 
@@ -75,7 +75,7 @@ class Context:
 
 
 @pytest.mark.parametrize(
-    ("rule", "given"),
+    ("vjp", "given"),
     [
         (lambda g, x: (g * x, None), (g, x)),
         (lambda ctx, grad_output: (grad_output * ctx.saved_tensors[0], None), (Context, g)),
@@ -84,11 +84,11 @@ class Context:
     ],
     ids=["autograd", "torch", "jax", "cotangent last"],
 )
-def test_the_rules_of_every_framework_are_broken_alike(rule, given):
-    first, rest = mutant("wrong where x is negative")(rule)(*given)
+def test_the_vjps_of_every_framework_are_broken_alike(vjp, given):
+    first, rest = mutant("wrong where x is negative")(vjp)(*given)
     assert rest is None
     np.testing.assert_allclose(first, g * x * np.where(x < 0, 1.01, 1))
-    assert np.array_equal(mutant("wrong where |g| > 100")(rule)(*given)[0], g * x)
+    assert np.array_equal(mutant("wrong where |g| > 100")(vjp)(*given)[0], g * x)
 
 
 # --- Inside ---
@@ -113,19 +113,19 @@ scale.defvjp(helper, helper)
 
 
 @pytest.fixture
-def rules(tmp_path):
-    path = tmp_path / "rules.py"
+def vjps(tmp_path):
+    path = tmp_path / "vjps.py"
     path.write_text(RULES, "utf-8")
     return Source(path)
 
 
-def test_what_looks_like_a_rule_of_some_framework_is_found(rules):
-    assert list(rules_in(rules)) == ["Square.backward", "cube_vjp", "helper.1", "helper"]
-    assert list(rules_in(rules, ["helper"])) == ["helper"]
+def test_what_looks_like_a_vjp_of_some_framework_is_found(vjps):
+    assert list(vjps_in(vjps)) == ["Square.backward", "cube_vjp", "helper.1", "helper"]
+    assert list(vjps_in(vjps, ["helper"])) == ["helper"]
 
 
-def test_each_change_of_a_source_changes_one_place(rules):
-    found = [rules.edited(change.edits) for f in rules_in(rules).values() for change in changes(rules, f)]
+def test_each_change_of_a_source_changes_one_place(vjps):
+    found = [vjps.edited(change.edits) for f in vjps_in(vjps).values() for change in changes(vjps, f)]
     once = ["return (grad * 2)", "return (grad * 2 / x)", "return grad * 3 * x", "return x * 2 * x", "return g if x",
             "return -g if (x < 0)", "g * x\n", "lambda g: g)\n"]  # fmt: skip
     for text in once:
@@ -136,11 +136,11 @@ def test_each_change_of_a_source_changes_one_place(rules):
         assert sum(a != b for a, b in zip(text.splitlines(), RULES.splitlines(), strict=True)) == 1
 
 
-def test_a_wrapper_is_a_line_of_the_source(rules):
-    found = rules_in(rules)
-    assert '+    @mutant("zero")\n     def backward' in rules.diff(wrapped(rules, found["Square.backward"], "zero"))
-    assert '+defvjp(helper, lambda ans, x: mutant("zero")(lambda g: g / x))' in rules.diff(
-        wrapped(rules, found["helper.1"], "zero")
+def test_a_wrapper_is_a_line_of_the_source(vjps):
+    found = vjps_in(vjps)
+    assert '+    @mutant("zero")\n     def backward' in vjps.diff(wrapped(vjps, found["Square.backward"], "zero"))
+    assert '+defvjp(helper, lambda ans, x: mutant("zero")(lambda g: g / x))' in vjps.diff(
+        wrapped(vjps, found["helper.1"], "zero")
     )
 
 
@@ -196,7 +196,7 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     ("arguments", "said"),
     [
         (["my_ops.py"], "The checks do not pass op unfinished as it is"),
-        (["my_ops.py:nothing"], "my_ops.py has no op with a rule; for rules that are plain functions, give --tests."),
+        (["my_ops.py:nothing"], "my_ops.py has no op with a vjp; for vjps that are plain functions, give --tests."),
         (["my_ops.py:nothing", "--tests", "x"], "name one, as in my_ops.py:softplus_grad."),
         (["none.py"], "none.py"),
         (["my_ops.py:cube", "-k", "("], "unterminated subpattern"),
@@ -235,5 +235,5 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
 
 def test_a_mutant_that_does_not_end_is_killed(ops):
     source = Source(ops)
-    change = wrapped(source, rules_in(source)["cube_grad"], "zero")
+    change = wrapped(source, vjps_in(source)["cube_grad"], "zero")
     assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "it does not end"

@@ -222,23 +222,23 @@ def calls_itself():
     return itself
 
 
-failure("an op that its rule calls", check_vjp, calls_itself(), X)
+failure("an op that its vjp calls", check_vjp, calls_itself(), X)
 
 # --- Inside Hypothesis ---
 
 
-def scaled(rule):
-    """Return the rule, wrong by a hundredth."""
+def scaled(vjp):
+    """Return the vjp, wrong by a hundredth."""
 
-    @functools.wraps(rule)
+    @functools.wraps(vjp)
     def wrong(*args, **kwargs):
-        return rule(*args, **kwargs) * 1.01
+        return vjp(*args, **kwargs) * 1.01
 
     return wrong
 
 
 def drawn(name):
-    """Fail on drawn calls of an op whose first rule is wrong."""
+    """Fail on drawn calls of an op whose first vjp is wrong."""
     right = tg.ops.registry[name]
     first = right.inputs[0]
     wrong = broken(name, **{first: scaled(right.vjp_functions[first])})

@@ -10,7 +10,7 @@ from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies import STEPS, Program, programs
 
 # What no line of a program is: jumps and kinks that would have to be avoided, copies, orders and signs that may tie;
-# and what functions and rules are made of.
+# and what functions and vjps are made of.
 NOT_IN_PROGRAMS = {
     "floor_divide", "remainder", "fmod", "floor", "ceil", "round", "trunc", "copysign", "hardsigmoid", "hardswish",
     "threshold", "nan_to_num", "astype", "identity", "rad2deg", "svdvals", "eigenvalues", "sign_of_det",

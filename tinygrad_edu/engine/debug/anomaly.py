@@ -1,4 +1,4 @@
-"""detect_anomaly: find the first op, or the first rule, that makes NaN or an infinity."""
+"""detect_anomaly: find the first op, or the first vjp, that makes NaN or an infinity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassO
 from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.errors import AnomalyError
 
 _Values = dict[str, Any]
@@ -24,9 +24,9 @@ _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf
 
 
 def detect_anomaly() -> Mode:
-    r"""Raise inside at the first op, or rule, that makes NaN or an infinity: as a ``with``, or as a decorator.
+    r"""Raise inside at the first op, or vjp, that makes NaN or an infinity: as a ``with``, or as a decorator.
 
-    An op makes NaN if its result holds one and no input or setting does, and an infinity in the same way. A rule does
+    An op makes NaN if its result holds one and no input or setting does, and an infinity in the same way. A vjp does
     if what it returns holds one, and neither the gradient that it gets nor what the op saved for it does. So a mask of
     -inf, which was given, is no anomaly; NaN that comes of it is.
 
@@ -38,7 +38,7 @@ def detect_anomaly() -> Mode:
     ------
     AnomalyError
         With the op, the first such element, the ranges of what went in, and your own line that called the op; for a
-        rule, too, if the forward ran inside.
+        vjp, too, if the forward ran inside.
 
     Examples
     --------
@@ -58,10 +58,10 @@ def detect_anomaly() -> Mode:
 class _Anomalies(Observer):
     """What looks at every number, and at nothing else."""
 
-    def on_op(self, rules: Rules, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
-        op = rules.op
+    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
+        op = vjps.op
         assert op is not None
-        inputs = dict(zip(rules.names, arrays, strict=True))
+        inputs = dict(zip(vjps.names, arrays, strict=True))
         computed = _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
         computed.look("result", made)
 
@@ -70,7 +70,7 @@ class _Anomalies(Observer):
 
 
 class _Examined(PassObserver):
-    """Examines the rules, the matching and the sums of one backward pass."""
+    """Examines the vjps, the matching and the sums of one backward pass."""
 
     def __init__(self, gradients: dict[Node, Any]) -> None:
         self.gradients = gradients
@@ -81,7 +81,7 @@ class _Examined(PassObserver):
     def match(self, node: Node, k: int, match: Match) -> Match:
         def examined(contribution: Any) -> Any:
             assert node.op is not None
-            matched, what = match(contribution), f"gradient of {node.rules.names[k]}"
+            matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
             made = _Computed(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
             made.look(f"fitted {what}", matched)
             return matched
@@ -108,18 +108,18 @@ _ANOMALIES = _Anomalies()
 
 
 def _examined_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
-    op, rules, called = node.op, node.rules, site_of(node)
+    op, vjps, called = node.op, node.vjps, site_of(node)
     assert op is not None
     contribution = vjp(g, saved)
-    kept = [(each, x) for each, x in zip(rules.saves, saved, strict=True) if x is not None]
+    kept = [(each, x) for each, x in zip(vjps.saves, saved, strict=True) if x is not None]
     values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
     others = {each.name: x for each, x in kept if each.source is None}
 
     def again(parts: _Values) -> Any:
         given = others | parts
-        return vjp(given["g"], tuple(given.get(each.name) for each in rules.saves))
+        return vjp(given["g"], tuple(given.get(each.name) for each in vjps.saves))
 
-    _Computed(op, called, values, others, again).look(f"gradient of {rules.names[k]}", contribution)
+    _Computed(op, called, values, others, again).look(f"gradient of {vjps.names[k]}", contribution)
     return contribution
 
 

@@ -23,19 +23,19 @@ class CallSite(NamedTuple):
         Of the innermost frame outside of this package; on a thread of `map_shards` there may be none, and no file.
     layers : tuple of weakref.ref
         The modules that were being called, the innermost first. Weak, because a module may hold what it computed.
-    rule : str
-        Of the op whose rule called this one, if one did: then all else says where that op was called.
+    vjp : str
+        Of the op whose vjp called this one, if one did: then all else says where that op was called.
     """
 
     file: str
     line: int
     function: str
     layers: tuple[ref[Any], ...]
-    rule: str = ""
+    vjp: str = ""
 
-    def in_rule(self, op: str, argument: str) -> CallSite:
-        """Return that of the ops which a rule of this op calls."""
-        return self._replace(rule=f"the rule of op {op} for {argument}")
+    def in_vjp(self, op: str, argument: str) -> CallSite:
+        """Return that of the ops which a vjp of this op calls."""
+        return self._replace(vjp=f"the vjp of op {op} for {argument}")
 
     @property
     def place(self) -> str:
@@ -48,7 +48,7 @@ class CallSite(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
-        called = f"Called by {self.rule}, which was called{self._layer()}" if self.rule else f"Called{self._layer()}"
+        called = f"Called by {self.vjp}, which was called{self._layer()}" if self.vjp else f"Called{self._layer()}"
         if not self.file:
             return f"{called} by no line outside of this package."
         source = self.code

@@ -65,19 +65,19 @@ class GradientHooks(dict[int, Hook]):
 
 
 def hooks_of(node: Node) -> GradientHooks:
-    """Return the hooks of a node, which has rules of its own from then on: the others of its op have none."""
+    """Return the hooks of a node, which has vjps of its own from then on: the others of its op have none."""
     with memory.lock:
-        if node.rules.hooks is None:
-            own = copy(node.rules)
+        if node.vjps.hooks is None:
+            own = copy(node.vjps)
             own.hooks = GradientHooks()
-            node.rules = own
-        hooks: GradientHooks = node.rules.hooks
+            node.vjps = own
+        hooks: GradientHooks = node.vjps.hooks
         return hooks
 
 
 def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
     """Return what the hooks of a node make of its whole gradient. Gradients are of that kind: arrays, or Tensors."""
-    for hook in list(node.rules.hooks.values()):
+    for hook in list(node.vjps.hooks.values()):
         try:
             changed = hook(_lent(g))
         except Exception as error:

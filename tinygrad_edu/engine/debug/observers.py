@@ -14,7 +14,7 @@ from tinygrad_edu.engine.debug.call_site import CallSite, call_site
 from tinygrad_edu.engine.fast.backward import GradientAccumulator, match_unless_sliced
 from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Rules
+from tinygrad_edu.engine.op import VJPs
 
 _UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
 
@@ -45,7 +45,7 @@ class PassObserver:
 class Observer:
     """Observes the ops and the backward passes inside of a ``with Mode(observer=...)``."""
 
-    def on_op(self, rules: Rules, arrays: Any, settings: dict[str, Any], made: Any, site: CallSite | str) -> None:
+    def on_op(self, vjps: VJPs, arrays: Any, settings: dict[str, Any], made: Any, site: CallSite | str) -> None:
         """Observe the Tensor that an op made, its inputs and settings, and where it was called."""
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
@@ -95,12 +95,12 @@ def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: A
     match: Match = partial(match_unless_sliced, node, k, kind)
     for each in passes:
         vjp, match = each.vjp(node, k, vjp), each.match(node, k, match)
-    site, op, argument = site_of(node), node.op, node.rules.names[k]
+    site, op, argument = site_of(node), node.op, node.vjps.names[k]
     assert op is not None
-    with Mode(site=site.in_rule(op.name, argument) if isinstance(site, CallSite) else site):
+    with Mode(site=site.in_vjp(op.name, argument) if isinstance(site, CallSite) else site):
         try:
             contribution = vjp(g, saved)
         except Exception as error:
-            error.add_note(f"In the rule of {op!r} for its argument {argument}.")
+            error.add_note(f"In the vjp of {op!r} for its argument {argument}.")
             raise
         return match(contribution)

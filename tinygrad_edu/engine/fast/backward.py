@@ -41,23 +41,23 @@ def fast_backward_pass(
         g = gradients.pop(node)
         if g.__class__ is IndexedSlices:
             g = densify(g)
-        saved, links, rules = node.saved, node.links, node.rules
+        saved, links, vjps = node.saved, node.links, node.vjps
         if saved is None:
             backward.raise_freed(node)
         if last_version[0] > node.number:
             backward.refuse_stale_saved(node)
         if wrap_saved is not None:
             saved = backward.wrap_saved_values(node, wrap_saved)
-        if rules.hooks is not None:
+        if vjps.hooks is not None:
             g = accumulator.apply_hooks(node, g, kind)
-        for k, vjp in rules.vjps:
+        for k, vjp in vjps.pairs:
             parent = links[k]
             if parent is None or (targets is not None and accumulator.is_unreachable(parent)):
                 continue
             try:
                 contribution = vjp(g, saved)
             except Exception as error:
-                error.add_note(f"In the rule of {node.op!r} for its argument {rules.names[k]}.")
+                error.add_note(f"In the vjp of {node.op!r} for its argument {vjps.names[k]}.")
                 raise
             if (
                 contribution.__class__ is not kind
@@ -110,7 +110,7 @@ class GradientAccumulator(backward.PlainAccumulator):
     def _add_slices(self, node: Node, so_far: Any, g: Any) -> None:
         """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
         parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
-        if parts.values[0].__class__ is not ndarray:
+        if not isinstance(parts.values[0], ndarray | np.generic):
             total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
             if total is not so_far:
                 total += so_far
@@ -138,7 +138,7 @@ class GradientAccumulator(backward.PlainAccumulator):
     def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
         gradients = self.gradients
-        for node in [node for node in gradients if node.rules.hooks and node not in unhooked]:
+        for node in [node for node in gradients if node.vjps.hooks and node not in unhooked]:
             gradients[node] = run_hooks(node, densify(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained

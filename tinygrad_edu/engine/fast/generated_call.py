@@ -20,7 +20,7 @@ from tinygrad_edu.engine import arguments
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.engine.recorder import plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.name_tables import KEYWORDS
@@ -56,7 +56,7 @@ x         _<x>_node = _<x>_storage = None
           return _out
       _block = _innermost_block()
       if _block is not None and _block.observers:
-          return _recorded(_rules, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
+          return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)
       _dtype = _out.dtype
@@ -76,14 +76,14 @@ x         _<x>_node = _<x>_storage = None
 x     if _<x>_node is not None and _<x>_storage.version:
 x         _refuse_stale('op <op>', 'argument <x>', <x>)
       _tensor._node = _node = _Node()
-      _node.number = _number; _node.rules = _rules; _node.shape = _out.shape; _node.dtype = _dtype
+      _node.number = _number; _node.vjps = _vjps; _node.shape = _out.shape; _node.dtype = _dtype
       _node.links = (<each _<x>_node, ><each _<x>_storage, >_storage)
       _node.saved = (<saved>)
       return _tensor
 x
 x
 x def _vjp_<x>(_g, _saved):
-x     return _rule_<x>(_g<asked>)
+x     return _function_<x>(_g<asked>)
 """
 _JOINED_BY = {"each": "", "any": " or ", "all": " and "}
 # Calls with more arrays than this are not generated: each number of arrays needs a function of its own.
@@ -94,7 +94,7 @@ _MOST_GENERATED = 16
 def generated_call(op: Op) -> Callable[..., Any]:
     """Return the call of an op. A variadic op gets a call for each number of inputs, when it is first needed."""
     if not op.variadic:
-        return _compiled(op, op.rules(1))
+        return _compiled(op, op.vjps_for(1))
     written: dict[int, Callable[..., Any]] = {}
 
     def call(*inputs: Any, **settings: Any) -> Any:
@@ -104,22 +104,22 @@ def generated_call(op: Op) -> Callable[..., Any]:
         if count > _MOST_GENERATED:
             return record(op, inputs, op.settings | settings)
         if count not in written:
-            written[count] = _compiled(op, op.rules(count))
+            written[count] = _compiled(op, op.vjps_for(count))
         return written[count](*inputs, **settings)
 
     return call
 
 
-def source(op: Op, rules: Rules) -> str:
+def source(op: Op, vjps: VJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
-    values = {"op": op.name, "parameters": ", ".join(_parameters(op, rules.names)), "saved": _saved(op, rules)}
+    values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved(op, vjps)}
     values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
-    asked = {x: _asked(*call) for x, call in zip(rules.names, rules.functions, strict=True)}
+    asked = {x: _asked(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
     text = ""
     for mark, lines in itertools.groupby(_CALL.splitlines(), key=lambda line: line[0]):
         block = "".join(f"{line[2:]}\n" for line in lines)
-        for name in {"x": rules.names, "s": tuple(op.settings), "k": ("",) * _takes_others(op), " ": ("",)}[mark]:
-            text += _filled(block, rules.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
+        for name in {"x": vjps.names, "s": tuple(op.settings), "k": ("",) * _takes_others(op), " ": ("",)}[mark]:
+            text += _filled(block, vjps.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
     return text
 
 
@@ -149,20 +149,20 @@ def _takes_others(op: Op) -> bool:
     return not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
-def _saved(op: Op, rules: Rules) -> str:
-    """Write what a node saves: what the rules of those inputs ask for that have a gradient. At least one has."""
-    code = _expressions(op, rules.names)
+def _saved(op: Op, vjps: VJPs) -> str:
+    """Write what a node saves: what the vjps of those inputs ask for that have a gradient. At least one has."""
+    code = _expressions(op, vjps.names)
     written = ""
-    for saved, askers in rules.saves.items():
-        wanted = " or ".join(f"_{rules.names[k]}_node is not None" for k in askers)
-        always = len(askers) == len(rules.names)
+    for saved, askers in vjps.saves.items():
+        wanted = " or ".join(f"_{vjps.names[k]}_node is not None" for k in askers)
+        always = len(askers) == len(vjps.names)
         written += f"{code[saved.name]}, " if always else f"{code[saved.name]} if {wanted} else None, "
     return written
 
 
-def _asked(rule: Callable[..., Any], places: dict[str, int]) -> str:
-    """Write what a rule is called with: by position what its parameters begin with, which is faster than by keyword."""
-    first = [p.name for p in signature(rule).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+def _asked(vjp: Callable[..., Any], places: dict[str, int]) -> str:
+    """Write what a vjp is called with: by position what its parameters begin with, which is faster than by keyword."""
+    first = [p.name for p in signature(vjp).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
     return "".join(
         f", _saved[{place}]" if first[k : k + 1] == [name] else f", {name}=_saved[{place}]"
         for k, (name, place) in enumerate(places.items())
@@ -170,7 +170,7 @@ def _asked(rule: Callable[..., Any], places: dict[str, int]) -> str:
 
 
 def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the expression of each thing that a rule may ask for, by its name."""
+    """Return the expression of each thing that a vjp may ask for, by its name."""
     code = {"out": "_out", f"{op.inputs[0]}_shapes": f"({''.join(f'_shape_of(_{x}_data), ' for x in names)})"}
     for x in names:
         # A plain array is copied when it is saved: nobody would notice if its owner changed it.
@@ -179,15 +179,15 @@ def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
     return code | {name: f"_copy_saved(_op, {name!r}, {name})" for name in op.settings}
 
 
-def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
+def _compiled(op: Op, vjps: VJPs) -> Callable[..., Any]:
     """Compile the source, and show it in tracebacks."""
-    text = source(op, rules)
-    filename = f"<op {op.__name__}, {len(rules.names)} inputs>"
+    text = source(op, vjps)
+    filename = f"<op {op.__name__}, {len(vjps.names)} inputs>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     space: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},
-        **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.functions, strict=True)},
-        "_op": op, "_forward": op.forward, "_rules": rules, "_dict": dict, "_Exception": Exception, "_next": next,
+        **{f"_function_{x}": vjp for x, (vjp, _) in zip(vjps.names, vjps.functions, strict=True)},
+        "_op": op, "_forward": op.forward, "_vjps": vjps, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
         "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
@@ -196,7 +196,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
-    rules.vjps = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(rules.names))
+    vjps.pairs = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(vjps.names))
     call: Callable[..., Any] = space[op.name]
     call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
     return call

@@ -158,7 +158,7 @@ affine_images.vjps(**correlate_images.vjp_functions, bias=lambda g: sum(g, axis=
 def samples_innermost(x: Array) -> Array:
     """Return images (N, C, H, W), in memory with all samples of a pixel side by side: a view of those that lie so.
 
-    Its derivative lies so, too. What is computed row by row wants both so; else each rule turns them for itself.
+    Its derivative lies so, too. What is computed row by row wants both so; else each vjp turns them for itself.
     """
     return samples_first(samples_together(x.transpose(1, 2, 3, 0)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
 from tinygrad_edu.testing.gradient_check import check_pullback
@@ -40,7 +40,7 @@ class ForeignFunction:
 def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None:
     """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
     if order < 1:
-        raise RuleDefinitionError(f"order={order} checks nothing: pass 1, 2 or 3.")
+        raise VJPDefinitionError(f"order={order} checks nothing: pass 1, 2 or 3.")
     require_inputs(foreign.name, foreign.arrays)
     refusals: list[Exception] = []
     for wide in (True, False):

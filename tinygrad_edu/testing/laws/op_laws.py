@@ -146,10 +146,10 @@ def nothing_is_mutated(call: Call, g: Array) -> None:
     for k, name in enumerate(call.names):
         _demand(_same(call.arrays[k], before[k]), call, f"its forward writes into {name}")
     out.backward(g)
-    _demand(_same(g, given), call, "a rule writes into the gradient that it is given")
-    _demand(_same(out.numpy(), value), call, "a rule writes into the result")
+    _demand(_same(g, given), call, "a vjp writes into the gradient that it is given")
+    _demand(_same(out.numpy(), value), call, "a vjp writes into the result")
     for k, name in enumerate(call.names):
-        _demand(_same(call.arrays[k], before[k]), call, f"a rule writes into {name}")
+        _demand(_same(call.arrays[k], before[k]), call, f"a vjp writes into {name}")
 
 
 def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
@@ -163,14 +163,14 @@ def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
         m, a, b = (x.astype(np.float64) for x in (m, a, b))
         scale = rounding * largest(2 * np.abs(a) + 3 * np.abs(b)) + lost
         near = overflown | (np.abs(m - (2 * a - 3 * b)) <= scale)
-        _demand(bool(np.all(near)), call, f"the rule of {name} is not linear in g")
+        _demand(bool(np.all(near)), call, f"the vjp of {name} is not linear in g")
     for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
-        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the rule of {name} does not give zero for g = 0")
+        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the vjp of {name} does not give zero for g = 0")
 
 
 def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that no gradient shares memory with another, with an input or with the cotangent."""
-    others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the rule is given", g)]
+    others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the vjp is given", g)]
     for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
         for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
             _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
@@ -233,7 +233,7 @@ def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
         near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
-        _demand(near, call, f"the rule of {name} computes something else on Tensors")
+        _demand(near, call, f"the vjp of {name} computes something else on Tensors")
 
 
 def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
@@ -245,7 +245,7 @@ def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) 
         other(*(_leaf(x) for x in other.arrays))
     out.backward(g)
     for name, leaf, wanted in zip(call.names, leaves, gradients, strict=True):
-        _demand(_same(_grad_of(leaf), wanted), call, f"the rule of {name} uses values of a later call")
+        _demand(_same(_grad_of(leaf), wanted), call, f"the vjp of {name} uses values of a later call")
 
 
 def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tinygrad_edu.testing.mutate", description=__doc__)
-    parser.add_argument("file", help="a file of ops or rules; my_ops.py:one,two for some of them")
+    parser.add_argument("file", help="a file of ops or vjps; my_ops.py:one,two for some of them")
     parser.add_argument("--tests", nargs="+", metavar="TEST", help="what pytest runs against each mutant")
     parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, as tanh.x or factor")
     parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="the lowest score to pass")
@@ -57,7 +57,7 @@ def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) 
     """Return each mutant of a file with the result of the tests, or an error message."""
     mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
     if not mutants:
-        return f"{source.path} has no function that looks like a rule; name one, as in {source.path}:softplus_grad."
+        return f"{source.path} has no function that looks like a vjp; name one, as in {source.path}:softplus_grad."
     suite = Suite(given.tests, given.timeout)
     if error := suite.first_error(source):
         return f"{error}\nThe tests do not pass as the file is, so they tell no mutant from it."
@@ -80,7 +80,7 @@ def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespac
             )
     mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(given.k, str(m))}
     if not mutants:
-        return f"{source.path} has no op with a rule; for rules that are plain functions, give --tests."
+        return f"{source.path} has no op with a vjp; for vjps that are plain functions, give --tests."
     if given.jobs == 1:
         return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
     pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
@@ -110,12 +110,12 @@ def report(judged: Sequence[tuple[Any, str]]) -> float:
             print(f"SURVIVED {mutant}\n{mutant.shown()}")
     kinds: dict[str, Counter[str]] = {}
     for mutant, killer in judged:
-        rule, _, kind = str(mutant).partition(": ")
-        kinds.setdefault(rule, Counter())[killer or "survived"] += 1
+        vjp, _, kind = str(mutant).partition(": ")
+        kinds.setdefault(vjp, Counter())[killer or "survived"] += 1
         if killer == NOT_MET:
-            print(f"not counted, for {killer}: {rule}: {kind}")
-    for rule, killers in kinds.items():
-        print(f"{rule}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
+            print(f"not counted, for {killer}: {vjp}: {kind}")
+    for vjp, killers in kinds.items():
+        print(f"{vjp}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
     counted = [killer for _, killer in judged if killer != NOT_MET]
     killed = len(counted) - counted.count("")
     score = 100 * killed / max(len(counted), 1)

@@ -23,8 +23,17 @@ from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
-from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, rules_of_ops
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARRAYS, OF_X, OURS, VjpRule, met, mutant
+from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, vjps_of_ops
+from tinygrad_edu.testing.mutate.wrappers import (
+    ANYWHERE,
+    NOT_MET,
+    OF_SAVED_ARRAYS,
+    OF_X,
+    OURS,
+    VJPFunction,
+    met,
+    mutant,
+)
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
@@ -61,7 +70,7 @@ class Mutant:
     op: Op
     argument: str
     kind: str
-    rule: VjpRule
+    vjp: VJPFunction
     change: Change | None = None
 
     def __str__(self) -> str:
@@ -70,26 +79,26 @@ class Mutant:
     def wrong(self) -> Op:
         """Return the op with the broken vjp."""
         wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes, name=self.op.name)(self.op.forward)
-        wrong.vjps(**{**self.op.vjp_functions, self.argument: self.rule})
+        wrong.vjps(**{**self.op.vjp_functions, self.argument: self.vjp})
         return wrong
 
     def shown(self) -> str:
         """Return code that makes the mutant: a diff, or the lines that apply the wrapper."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
-        rule = f'{self.op.__name__}.vjp_functions["{self.argument}"]'
-        return f'{MUTANT}\n{self.op.__name__}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
+        vjp = f'{self.op.__name__}.vjp_functions["{self.argument}"]'
+        return f'{MUTANT}\n{self.op.__name__}.vjps({self.argument}=mutant("{self.kind}")({vjp}))\n'
 
 
 def mutants(right: Op) -> Iterator[Mutant]:
     """Yield every mutant of every vjp of an op."""
-    for argument, rule in right.vjp_functions.items():
-        saves_arrays = any(name in (*right.inputs, "out") for name in inspect.signature(rule).parameters)
+    for argument, vjp in right.vjp_functions.items():
+        saves_arrays = any(name in (*right.inputs, "out") for name in inspect.signature(vjp).parameters)
         for kind in (*ANYWHERE, *OURS):
             if kind not in OF_SAVED_ARRAYS or saves_arrays:
-                yield Mutant(right, argument, kind, mutant(kind)(rule))
+                yield Mutant(right, argument, kind, mutant(kind)(vjp))
         source = _source_of(right)
-        function = _rules(source).get((right.name, argument))
+        function = _vjps(source).get((right.name, argument))
         if function is not None:
             for change in changes(source, function, _offered(right, function)):
                 yield Mutant(right, argument, change.kind, _compiled(source, function, change, right), change)
@@ -115,7 +124,7 @@ def _source(path: str) -> Source:
     return Source(Path(path))
 
 
-_rules = functools.cache(rules_of_ops)  # a file has those of many ops
+_vjps = functools.cache(vjps_of_ops)  # a file has those of many ops
 
 
 def _offered(right: Op, function: FunctionNode) -> list[str]:
@@ -124,7 +133,7 @@ def _offered(right: Op, function: FunctionNode) -> list[str]:
     return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
 
 
-def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VjpRule:
+def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VJPFunction:
     """Return the changed function, compiled with the global names of the op's module."""
     start, end = source.span(function)
     text = source.edited(change.edits, start, end)

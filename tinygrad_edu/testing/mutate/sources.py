@@ -139,10 +139,10 @@ def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
     return Change(kind, (Edit(start, start, f'mutant("{kind}")('), Edit(end, end, ")")))
 
 
-# --- Which functions of a file are rules ---
+# --- Which functions of a file are vjps ---
 
 
-def rules_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
+def vjps_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
     """Return the functions in a file's calls of `vjps`, by op and argument; None for a function from elsewhere."""
     defined = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
     found: dict[tuple[str, str], FunctionNode | None] = {}
@@ -160,7 +160,7 @@ _NAMES = ("backward", "vjp", "bwd", "grad", "gradient")
 _DEFINING = ("defvjp", "defvjp_argnum", "vjps", "register_autograd", "defvjps")
 
 
-def rules_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNode]:
+def vjps_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNode]:
     """Return the functions of a file that look like vjps of a framework, by name, or the chosen ones.
 
     They are what is named ``backward``, ``softplus_grad``, ``softplus_vjp``, ``softplus_bwd``, and every function that
@@ -169,11 +169,11 @@ def rules_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNo
     functions: dict[str, FunctionNode] = dict(_named_functions(source.tree))
     if chosen:
         return {name: function for name, function in functions.items() if name in chosen}
-    rules = {name: f for name, f in functions.items() if name.rpartition(".")[2].rpartition("_")[2] in _NAMES}
+    vjps = {name: f for name, f in functions.items() if name.rpartition(".")[2].rpartition("_")[2] in _NAMES}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _DEFINING:
-            rules |= dict(_given_to(node, functions))
-    return rules
+            vjps |= dict(_given_to(node, functions))
+    return vjps
 
 
 def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, FunctionNode]]:

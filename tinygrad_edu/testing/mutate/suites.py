@@ -15,20 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
-from tinygrad_edu.testing.mutate.sources import Change, Source, changes, rules_in, wrapped
+from tinygrad_edu.testing.mutate.sources import Change, Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file with one rule broken."""
+    """A file with one vjp broken."""
 
     source: Source
-    rule: str
+    vjp: str
     change: Change
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.change.kind}"
+        return f"{self.vjp}: {self.change.kind}"
 
     def shown(self) -> str:
         """Return what makes it, as a diff of the file."""
@@ -36,8 +36,8 @@ class ChangedFile:
 
 
 def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[ChangedFile]:
-    """Yield every mutant of the chosen functions of a file, or of all that look like rules."""
-    for name, function in rules_in(source, chosen).items():
+    """Yield every mutant of the chosen functions of a file, or of all that look like vjps."""
+    for name, function in vjps_in(source, chosen).items():
         for change in (*(wrapped(source, function, kind) for kind in ANYWHERE), *changes(source, function)):
             yield ChangedFile(source, name, change)
 

@@ -17,9 +17,9 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, densify, values_of
 
-# A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
-VjpRule = Callable[..., Any]
-Wrapper = Callable[[VjpRule], VjpRule]
+# A vjp is called with arrays at first order and with Tensors at higher ones, so its types say little.
+VJPFunction = Callable[..., Any]
+Wrapper = Callable[[VJPFunction], VJPFunction]
 Condition = Callable[[Any], Any]
 
 
@@ -28,14 +28,14 @@ def mutant(kind: str) -> Wrapper:
 
     Examples
     --------
-    >>> rule = lambda g, x: 2 * g * x
-    >>> mutant("sign flipped")(rule)(1.0, 3.0)
+    >>> vjp = lambda g, x: 2 * g * x
+    >>> mutant("sign flipped")(vjp)(1.0, 3.0)
     -6.0
-    >>> mutant("wrong where x is negative")(rule)(np.ones(2), np.array([3.0, -3.0]))
+    >>> mutant("wrong where x is negative")(vjp)(np.ones(2), np.array([3.0, -3.0]))
     array([ 6.  , -6.06])
     """
     wrapper = {**ANYWHERE, **OURS}[kind]
-    return lambda rule: wraps(rule)(wrapper(rule))
+    return lambda vjp: wraps(vjp)(wrapper(vjp))
 
 
 # --- Everywhere wrong ---
@@ -43,7 +43,7 @@ def mutant(kind: str) -> Wrapper:
 
 def _after(change: Callable[[Any], Any]) -> Wrapper:
     """Change each gradient that the vjp returns."""
-    return lambda rule: lambda *given, **named: _each(change, rule(*given, **named))
+    return lambda vjp: lambda *given, **named: _each(change, vjp(*given, **named))
 
 
 def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
@@ -57,19 +57,19 @@ def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
 
 
 def _where_g(condition: Condition, error: float = 0.01) -> Wrapper:
-    return lambda rule: _conditional(rule, lambda g, x: condition(g), error)
+    return lambda vjp: _conditional(vjp, lambda g, x: condition(g), error)
 
 
 def _where_x(condition: Condition) -> Wrapper:
-    return lambda rule: _conditional(rule, lambda g, x: condition(x), 0.01)
+    return lambda vjp: _conditional(vjp, lambda g, x: condition(x), 0.01)
 
 
-def _conditional(rule: VjpRule, condition: Callable[[Any, Any], Any], error: float) -> VjpRule:
+def _conditional(vjp: VJPFunction, condition: Callable[[Any, Any], Any], error: float) -> VJPFunction:
     """Make gradients wrong where the condition holds, or everywhere if its array has another shape."""
-    first = _takes_the_cotangent_first(rule)
+    first = _takes_the_cotangent_first(vjp)
 
     def wrong(*given: Any, **named: Any) -> Any:
-        gradients = rule(*given, **named)
+        gradients = vjp(*given, **named)
         arrays = list(_arrays_in([*given, *named.values()]))
         if not arrays or 0 in arrays[0].shape + arrays[-1].shape:
             return gradients
@@ -94,9 +94,9 @@ def _noted(part: Any) -> Any:
     return part
 
 
-def _takes_the_cotangent_first(rule: VjpRule) -> bool:
+def _takes_the_cotangent_first(vjp: VJPFunction) -> bool:
     """Whether a vjp has the signature (g, *saved); PyTorch's have (ctx, *g), and JAX's (saved, g)."""
-    first, *_, last = [*inspect.signature(rule).parameters] * 2 or [""] * 2
+    first, *_, last = [*inspect.signature(vjp).parameters] * 2 or [""] * 2
     if first.startswith(("ctx", "self", "res")):
         return False
     return first.startswith(_COTANGENTS) or not last.startswith(_COTANGENTS)
@@ -129,23 +129,23 @@ def _first_of(x: Any) -> Any:
     return x.reshape(-1)[0]
 
 
-def _at_a_later_call(rule: VjpRule) -> VjpRule:
+def _at_a_later_call(vjp: VJPFunction) -> VJPFunction:
     calls: list[None] = []
 
     def wrong(*given: Any, **named: Any) -> Any:
         calls.append(None)
         error = 0.01 * (len(calls) > 1)
-        return _each(lambda gradient: gradient + error * gradient, rule(*given, **named))
+        return _each(lambda gradient: gradient + error * gradient, vjp(*given, **named))
 
     return wrong
 
 
-def _refuses_empty(rule: VjpRule) -> VjpRule:
+def _refuses_empty(vjp: VJPFunction) -> VJPFunction:
     def wrong(*given: Any, **named: Any) -> Any:
         if any(0 in x.shape for x in _arrays_in([*given, *named.values()])):
             met["met"] += 1
             raise IndexError("index 0 is out of bounds for an empty array")
-        return rule(*given, **named)
+        return vjp(*given, **named)
 
     return wrong
 
@@ -198,7 +198,7 @@ def _is_contiguous(x: Any) -> bool:
     return bool(flags.c_contiguous) if flags is not None else bool(getattr(x, "is_contiguous", lambda: True)())
 
 
-# --- Of ops alone: what a rule does to memory, dtypes and the graph ---
+# --- Of ops alone: what a vjp does to memory, dtypes and the graph ---
 
 
 def _cut(gradient: Any) -> Any:
@@ -222,18 +222,18 @@ def _data_of(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def _mutate_g(rule: VjpRule) -> VjpRule:
+def _mutate_g(vjp: VJPFunction) -> VJPFunction:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = densify(rule(g, *saved, **named)) * 1
+        out = densify(vjp(g, *saved, **named)) * 1
         _data_of(g)[...] *= 1.5
         return out
 
     return wrong
 
 
-def _mutate_saved(rule: VjpRule) -> VjpRule:
+def _mutate_saved(vjp: VJPFunction) -> VJPFunction:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = densify(rule(g, *saved, **named)) * 1
+        out = densify(vjp(g, *saved, **named)) * 1
         for array in map(_data_of, saved):
             if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
                 array *= 1.5
@@ -242,12 +242,12 @@ def _mutate_saved(rule: VjpRule) -> VjpRule:
     return wrong
 
 
-def _buffered(rule: VjpRule) -> VjpRule:
+def _buffered(vjp: VJPFunction) -> VJPFunction:
     """Return the same buffer in every call."""
     buffers: dict[Any, Array] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = values_of(densify(rule(g, *saved, **named)))
+        out = values_of(densify(vjp(g, *saved, **named)))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer
@@ -255,24 +255,24 @@ def _buffered(rule: VjpRule) -> VjpRule:
     return wrong
 
 
-def _stale(rule: VjpRule) -> VjpRule:
+def _stale(vjp: VJPFunction) -> VJPFunction:
     """Use the saved values of the first call with the same shapes."""
     first: dict[Any, tuple[Any, ...]] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
         copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
-        return rule(g, *first.setdefault(key, copied), **named)
+        return vjp(g, *first.setdefault(key, copied), **named)
 
     return wrong
 
 
-def _kept_alive(rule: VjpRule) -> VjpRule:
+def _kept_alive(vjp: VJPFunction) -> VJPFunction:
     cellar: list[Any] = []
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         cellar.append(saved)
-        return rule(g, *saved, **named)
+        return vjp(g, *saved, **named)
 
     return wrong
 
@@ -281,14 +281,14 @@ OURS: dict[str, Wrapper] = {
     "the last element lost": _after(_cut), "transposed": _after(_turned), "reversed": _after(ops.flip),
     "dtype widened": _after(lambda out: ops.astype(out, np.float64)),
     "dtype narrowed": _after(lambda out: ops.astype(out, np.float32)),
-    "by order of memory": _after(_by_memory), "a view of g": lambda rule: lambda g, *saved, **named: g,
-    "not linear in g": lambda rule: lambda g, *saved, **named: rule(g * (1 + 1e-3 * abs(g)), *saved, **named),
+    "by order of memory": _after(_by_memory), "a view of g": lambda vjp: lambda g, *saved, **named: g,
+    "not linear in g": lambda vjp: lambda g, *saved, **named: vjp(g * (1 + 1e-3 * abs(g)), *saved, **named),
     "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
     "stale saved value": _stale, "saved values kept alive": _kept_alive,
     # Of these two the first derivative is right, and the second one wrong.
-    "saved values as constants": lambda rule: lambda g, *saved, **named: rule(g, *map(values_of, saved), **named),
-    "g as a constant": lambda rule: lambda g, *saved, **named: rule(values_of(g), *saved, **named),
+    "saved values as constants": lambda vjp: lambda g, *saved, **named: vjp(g, *map(values_of, saved), **named),
+    "g as a constant": lambda vjp: lambda g, *saved, **named: vjp(values_of(g), *saved, **named),
 }  # fmt: skip
 
-# Those that change nothing where a rule saves no arrays.
+# Those that change nothing where a vjp saves no arrays.
 OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}

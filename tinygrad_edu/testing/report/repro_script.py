@@ -209,9 +209,9 @@ class Script:
             name = self._copied(value.forward, value.__name__, value, f"@{made}\n")
         else:
             name = self._line(value.__name__, value, f"{made}({self.code(value.forward)})")
-            self._written[id(value)] = value, name  # its rules may call it
-        rules = (f"{key}={self.code(rule)}" for key, rule in value.vjp_functions.items())
-        self._body.append(f"{name}.vjps({', '.join(rules)})")
+            self._written[id(value)] = value, name  # its vjps may call it
+        vjps = (f"{key}={self.code(vjp)}" for key, vjp in value.vjp_functions.items())
+        self._body.append(f"{name}.vjps({', '.join(vjps)})")
         return name
 
     def _copied(self, value: Any, hint: str, owner: Any, decorator: str = "") -> str:

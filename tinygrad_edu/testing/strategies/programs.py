@@ -209,6 +209,7 @@ STEPS: dict[str, Step] = {
     "abs": _expression("tg.abs(V)", _away_from_0), "relu": _expression("tg.relu(V)", _away_from_0),
     "sign": _expression("tg.sign(V)", _away_from_0),
     "clip_by_scalars": _expression("tg.clip(V, -1.0, 1.0)", _away_from_1),
+    "clip_by_arrays": _pair("tg.clip(V, W - 1.0, W + 1.0)", lambda x, y: _away_from_1(x - y)),
     **{name: _pair(f"tg.{name}(V, W)") for name in ("add", "subtract", "multiply")},
     "divide": _pair("tg.divide(V, W * W + 0.5)"), "power": _pair("tg.power(V * V + 0.5, tg.tanh(W))"),
     **{name: _pair(f"tg.{name}(V, W)", lambda x, y: _away_from_0(x - y)) for name in ("maximum", "minimum")},

@@ -1,4 +1,4 @@
-"""The rule of an op as it stands in the source, and the same with values in the place of names."""
+"""The vjp of an op as it stands in the source, and the same with values in the place of names."""
 
 import inspect
 import io
@@ -14,14 +14,14 @@ from tinygrad_edu.tape.values import in_a_word
 
 
 @lru_cache(maxsize=4096)
-def rule_source(op: Op, argument: str) -> str:
-    """Return the text of the rule for an argument: that of the lambda or the function alone.
+def vjp_source(op: Op, argument: str) -> str:
+    """Return the text of the vjp for an argument: that of the lambda or the function alone.
 
     Where the source cannot be read, as in Python's own prompt before 3.13, it is the head of the function.
     """
     function = op.vjp_functions.get(argument)
     if function is None:
-        return f"{op.name} has no rule for {argument}"
+        return f"{op.name} has no vjp for {argument}"
     source = source_of(function)
     if source is None:
         return _head(function)
