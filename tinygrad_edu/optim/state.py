@@ -133,7 +133,7 @@ def _fill(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entr
     for name, slot in slots.items():
         if name in found:
             try:
-                state[name] = _fitted(found[name], slot.new(p._data, group))
+                state[name] = _cast_saved(found[name], slot.new(p._data, group))
             except Exception as error:
                 yield f"wrong: {name} {error}"
         elif slot.initial is not None and slot.when is None:
@@ -141,7 +141,7 @@ def _fill(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entr
     yield from (f"unexpected: {name}" for name in found if name not in slots)
 
 
-def _fitted(value: Any, like: ndarray) -> ndarray:
+def _cast_saved(value: Any, like: ndarray) -> ndarray:
     """Return a copy of a saved value as an array of the shape and dtype of `like`, or raise ValueError."""
     array = np.asarray(values_of(value))
     if array.shape != like.shape or array.dtype.kind not in "fiu":

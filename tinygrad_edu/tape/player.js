@@ -357,7 +357,7 @@ function paintStep() {
   if (step.returned === null) flow.append(make("p", { class: "wrong" }, "The vjp raised an error."));
   else flow.append(card("out", "returns", "", step.returned));
   if (step.contribution === null && step.returned !== null) flow.append(make("p", { class: "wrong" }, "The engine refused it."));
-  else if (step.contribution !== step.returned) flow.append(card("out", "fitted", "summed over what was broadcast", step.contribution));
+  else if (step.contribution !== step.returned) flow.append(card("out", "unbroadcast", "summed over the broadcast axes", step.contribution));
   if (step.total !== null && step.total !== step.contribution) flow.append(card("out", "sum", `so far at ${nameOf(step.to)}`, step.total));
   const waiting = waitingAt(t), chips = make("div", { class: "chips" });
   if (waiting.length) {

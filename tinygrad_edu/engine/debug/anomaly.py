@@ -83,7 +83,7 @@ class _Examined(PassObserver):
             assert node.op is not None
             matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
             made = _Computed(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
-            made.look(f"fitted {what}", matched)
+            made.look(f"unbroadcast {what}", matched)
             return matched
 
         return examined
