@@ -1,15 +1,15 @@
 """The core: the lines that one training step of a small network runs in plain mode.
 
 ``python -m tinygrad_edu.core`` prints the files in the order in which the step enters them, and the lines of each that
-run. ``--code`` prints the lines themselves.
+run. ``--code`` prints the lines themselves, below the first line of their function, which has no number.
 """
 
 import argparse
-import linecache
+import ast
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -70,6 +70,22 @@ def core() -> dict[str, list[int]]:
     return executed_lines(step)
 
 
+def code(file: str, numbers: list[int]) -> Iterator[str]:
+    """Yield the numbered lines of a file, and before those of each function its first line."""
+    text = (_PACKAGE / file).read_text(encoding="utf-8")
+    functions: dict[int, int] = {}
+    for node in ast.walk(ast.parse(text)):  # from the outside in
+        if isinstance(node, ast.FunctionDef):
+            functions |= dict.fromkeys(range(node.lineno + 1, (node.end_lineno or 0) + 1), node.lineno)
+    lines, last = text.splitlines(), 0
+    for number in numbers:
+        first = functions.get(number, 0)
+        if first != last and first:
+            yield f"\n        {lines[first - 1]}"
+        yield f"  {number:4}  {lines[number - 1]}"
+        last = first
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the core; start a process in plain mode if this one is not."""
     parser = argparse.ArgumentParser("python -m tinygrad_edu.core", description=__doc__)
@@ -81,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     lines = core()
     for file, numbers in lines.items():
         print(f"{len(numbers):4} lines  {file}")
-        for number in numbers if options.code else ():
-            print(f"  {number:4}  {linecache.getline(str(_PACKAGE / file), number).rstrip()}")
+        if options.code:
+            print(*code(file, numbers), "", sep="\n")
     print(f"{sum(map(len, lines.values())):4} lines in {len(lines)} files")
     return 0
 
