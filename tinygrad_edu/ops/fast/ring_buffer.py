@@ -28,11 +28,11 @@ from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
-_FEWEST_SAMPLES = SizeThreshold(24)
+_MIN_SAMPLES = SizeThreshold(24)
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
-_ROW, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
+_ROW_MULTIPLICATIONS, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
 # What is turned first is at most so many bytes at a time, to be near by.
-_TURNED_BYTES = SizeThreshold(2**23)
+_TRANSPOSED_BYTES = SizeThreshold(2**23)
 
 
 def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut | None:
@@ -41,10 +41,10 @@ def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut 
     Windows of single pixels are images as they lie.
     """
     kernel = prod(weight.shape[1:])
-    if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW:
+    if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW_MULTIPLICATIONS:
         return None
     pieces = cut(len(weight) // groups, kernel, 1, samples)
-    return pieces if pieces.samples >= _FEWEST_SAMPLES else None
+    return pieces if pieces.samples >= _MIN_SAMPLES else None
 
 
 def put_by_ring(
@@ -55,24 +55,24 @@ def put_by_ring(
 
     All samples of a place in the maps are side by side; places may be any distance apart.
     """
-    kernels, maps = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
+    kernels, maps = _rotate_rows(weight, groups, pieces.rows), _maps_by_row(maps, groups, pieces)
     if bias is not None:
         bias = bias.reshape(groups, 1, 1, *maps.shape[4:6], 1)
     large = weight.size * window.size[0] * window.size[1] * images.shape[3] >= _LARGE
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
-        for row, first, windows in _windows_by_row(part, images):
+        for row, first, windows in _iter_windows(part, images):
             some = maps[row, :, :, part.columns]
             np.matmul(kernels[first], windows, out=some)
             if bias is not None:
                 some += bias
 
-    in_parts(fill, _parts(window, images.shape, images.itemsize, groups, pieces, threads), large)
+    in_parts(fill, _split_maps(window, images.shape, images.itemsize, groups, pieces, threads), large)
 
 
-def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
-    """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each row that the ring begins with.
+def _rotate_rows(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
+    """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each rotation of their rows.
 
     By columns, as OpenBLAS reads them faster.
     """
@@ -84,14 +84,14 @@ def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
     return found.reshape(kh, groups, 1, 1, -1, kw * kh * c, at_a_time).swapaxes(-1, -2)
 
 
-def _by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
+def _maps_by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
     """Return maps (out, rows, columns, N) as (rows, groups, along, columns, pieces, at_a_time, each), a view."""
     shape = groups, -1, pieces.rows, *maps.shape[1:3], maps.shape[3] // pieces.samples, pieces.samples
     return maps.reshape(shape).transpose(3, 0, 5, 4, 1, 2, 6)
 
 
 class _Part(NamedTuple):
-    """Some rows and columns of maps, whose windows share a ring, and what they see of the images.
+    """Some rows and columns of maps, whose windows share a ring, and their receptive field in the images.
 
     Attributes
     ----------
@@ -121,9 +121,9 @@ class _Part(NamedTuple):
     steps: tuple[int, ...]
 
 
-def _windows_by_row(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
+def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
     """Yield each row of the maps, which row of a window the ring begins with, and the windows, a view of the ring."""
-    x, ring, kh, end = _seen_by(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
+    x, ring, kh, end = _receptive_field(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
     ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
     windows = view_of(ring, part.windows, part.steps)
     places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.beside]
@@ -138,22 +138,22 @@ def _windows_by_row(part: _Part, images: ndarray) -> Iterator[tuple[int, int, nd
         yield row, first % kh, windows
 
 
-def _seen_by(part: _Part, images: ndarray) -> ndarray:
-    """Return what windows see of images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
+def _receptive_field(part: _Part, images: ndarray) -> ndarray:
+    """Return the receptive field in images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
     groups, along, _, _, c, each = part.ring
     x = samples_together(images[:, part.down, part.across])
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 
 @plan
-def _parts(
+def _split_maps(
     window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
 ) -> list[_Part]:
-    """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
-    count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)
-    rows = [some[part] for some in _alike(window, 0) for part in shares(len(some), count)]
+    """Split the maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
+    count = max(threads, prod(shape) * itemsize // _TRANSPOSED_BYTES)
+    rows = [some[part] for some in _phases(window, 0) for part in shares(len(some), count)]
     parts = [
-        _part(some, columns, window, shape, itemsize, groups, pieces) for some in rows for columns in _alike(window, 1)
+        _part(some, columns, window, shape, itemsize, groups, pieces) for some in rows for columns in _phases(window, 1)
     ]
     return sorted(parts, key=lambda part: len(part.rows), reverse=True)
 
@@ -162,7 +162,7 @@ def _part(
     rows: range, columns: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
 ) -> _Part:
     kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
-    (above, lower), (beside, further) = _seen(rows, window, 0), _seen(columns, window, 1)
+    (above, lower), (beside, further) = _receptive_range(rows, window, 0), _receptive_range(columns, window, 1)
     (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
     along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * lower
     column, there = kh * c * number, slice(first + there.start, first + there.stop)
@@ -179,14 +179,14 @@ def apart_in(window: Window, axis: int) -> int:
     return window.dilation[axis] if len((window.rows, window.columns)[axis]) > 1 else window.stride[axis]
 
 
-def _alike(window: Window, axis: int) -> list[range]:
-    """Return the rows or columns of the maps, those together whose windows may share rows or columns of the images."""
+def _phases(window: Window, axis: int) -> list[range]:
+    """Return the rows or columns of the maps by phase: windows of two phases share no row or column of images."""
     count = apart_in(window, axis) // gcd(window.stride[axis], apart_in(window, axis))
     return [some for k in range(count) if (some := range(window.size[axis])[k::count])]
 
 
-def _seen(places: range, window: Window, axis: int) -> tuple[range, int]:
-    """Return what some windows that are alike see along an axis, and how many of these further each is."""
+def _receptive_range(places: range, window: Window, axis: int) -> tuple[range, int]:
+    """Return the receptive field of windows of one phase along an axis, and their distance in it."""
     step, apart, kernel = window.stride[axis], apart_in(window, axis), len((window.rows, window.columns)[axis])
     first, lower = places.start * step - window.inside[axis].start, places.step * step // apart
     return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower
