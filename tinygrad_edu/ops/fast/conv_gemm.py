@@ -141,10 +141,10 @@ class _MapRows(NamedTuple):
     copy, windows, steps : tuple of int
         (groups, P, rows, c * kw, each), the shape of the copy, and (groups, P, rows, kh * c * kw, each), that of the
         windows in it, and their strides.
-    dots : bool
+    pointwise : bool
         Whether a window is a single pixel.
-    lower, kh : int
-        How many rows of `strips` further the next row of windows is, and how many are in a window.
+    row_step, kh : int
+        The step between rows of windows in `strips`, and the rows of a window.
     """
 
     rows: slice
@@ -154,8 +154,8 @@ class _MapRows(NamedTuple):
     copy: tuple[int, ...]
     windows: tuple[int, ...]
     steps: tuple[int, ...]
-    dots: bool
-    lower: int
+    pointwise: bool
+    row_step: int
     kh: int
 
 
@@ -176,8 +176,8 @@ def _split_maps(
 
 def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _MapRows:
     (step, apart), (kh, kw), left = _row_steps(window), (len(window.rows), len(window.columns)), window.inside[1].start
-    lower, first = part.step * step // apart, part.start * step - window.inside[0].start
-    height, c = (len(part) - 1) * lower + kh, shape[0] // groups
+    row_step, first = part.step * step // apart, part.start * step - window.inside[0].start
+    height, c = (len(part) - 1) * row_step + kh, shape[0] // groups
     across, along = window.size[1] // pieces.columns, shape[3] // pieces.samples
     each, beside = pieces.columns * pieces.samples, window.stride[1]
     copy, by_row = (groups, across * along, height, c * kw, each), c * kw * each * itemsize
@@ -188,9 +188,9 @@ def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int
         apart=(c, pieces.columns * beside, pieces.samples, window.dilation[1], beside),
         copy=copy,
         windows=(*copy[:2], len(part), kh * c * kw, each),
-        steps=(across * along * height * by_row, height * by_row, lower * by_row, each * itemsize, itemsize),
-        dots=kh == kw == 1,
-        lower=lower,
+        steps=(across * along * height * by_row, height * by_row, row_step * by_row, each * itemsize, itemsize),
+        pointwise=kh == kw == 1,
+        row_step=row_step,
         kh=kh,
     )
 
@@ -206,7 +206,7 @@ def _window_blocks(images: ndarray, part: _MapRows) -> ndarray:
     groups, across, along, next_to, beside = part.apart
     outside = groups * by_c, across * by_column, along * by_n, by_row
     strips = view_of(x, part.strips, (*outside, by_c, next_to * by_column, beside * by_column, by_n))
-    if part.dots:
+    if part.pointwise:
         return strips.reshape(part.copy)
     copy = np.empty(part.copy, x.dtype)
     _copy_rows(strips, copy.reshape(part.strips))
@@ -222,15 +222,15 @@ def _copy_rows(x: ndarray, out: ndarray) -> None:
         out[:, :, :, row] = x[:, :, :, row]
 
 
-def _overlapping_windows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
-    """Return `count` overlapping windows of `kh` rows of strips (..., rows, c, each), `lower` rows apart.
+def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) -> ndarray:
+    """Return `count` overlapping windows of `kh` rows of strips (..., rows, c, each), `row_step` rows apart.
 
     (..., count, kh * c, each), as a view.
     """
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides
     shape = (*before, count, kh * c, each)
-    return view_of(strips, shape, (*outside, lower * by_row, by_c, by_number))
+    return view_of(strips, shape, (*outside, row_step * by_row, by_c, by_number))
 
 
 def _maps_as_blocks(maps: ndarray, windows: ndarray) -> ndarray:
@@ -399,7 +399,7 @@ def _kernels_by_column(images: ndarray, maps: ndarray, part: _MapRows, window: W
     for k, x in enumerate(seen):
         by_group, by_row, by_c, by_column, by_n = x.strides
         shape = groups, len(range(k, kw, between)), part.windows[2], part.kh * c, columns * n
-        windows = view_of(x, shape, (by_group, apart * by_column, part.lower * by_row, by_c, by_n))
+        windows = view_of(x, shape, (by_group, apart * by_column, part.row_step * by_row, by_c, by_n))
         found[:, k::between] = sum_of_products(windows, maps)
     return found
 

@@ -97,12 +97,12 @@ class _Part(NamedTuple):
     ----------
     rows : range
     columns : slice
-    down, across : slice
-        Which rows and columns of the images they see.
-    above, beside : slice
-        Which of all that they see those are; the others are outside.
-    first, lower : int
-        At which of all rows the first row of windows begins, and how many further the next one. They are numbered over
+    image_rows, image_columns : slice
+        The part of the receptive field that lies inside the images.
+    field_rows, field_columns : slice
+        That part relative to the receptive field, its rows numbered as `first`: the rest is padding.
+    first, row_step : int
+        At which of all rows the first row of windows begins, and the step to the next one. They are numbered over
         all parts: so a number of the maps is summed up in the same order whatever the parts are.
     ring, windows, steps : tuple of int
         The shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
@@ -110,12 +110,12 @@ class _Part(NamedTuple):
 
     rows: range
     columns: slice
-    down: slice
-    across: slice
-    above: slice
-    beside: slice
+    image_rows: slice
+    image_columns: slice
+    field_rows: slice
+    field_columns: slice
     first: int
-    lower: int
+    row_step: int
     ring: tuple[int, ...]
     windows: tuple[int, ...]
     steps: tuple[int, ...]
@@ -124,14 +124,14 @@ class _Part(NamedTuple):
 def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
     """Yield each row of the maps, which row of a window the ring begins with, and the windows, a view of the ring."""
     x, ring, kh, end = _receptive_field(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
-    ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
+    ring[:, :, : part.field_columns.start] = ring[:, :, part.field_columns.stop :] = 0
     windows = view_of(ring, part.windows, part.steps)
-    places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.beside]
+    places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.field_columns]
     for k, row in enumerate(part.rows):
-        first = part.first + k * part.lower
+        first = part.first + k * part.row_step
         for new in range(max(first, end), first + kh):
-            if part.above.start <= new < part.above.stop:
-                places[new % kh] = x[new - part.above.start]
+            if part.field_rows.start <= new < part.field_rows.stop:
+                places[new % kh] = x[new - part.field_rows.start]
             else:
                 ring[:, :, :, new % kh] = 0
         end = first + kh
@@ -141,7 +141,7 @@ def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndar
 def _receptive_field(part: _Part, images: ndarray) -> ndarray:
     """Return the receptive field in images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
     groups, along, _, _, c, each = part.ring
-    x = samples_together(images[:, part.down, part.across])
+    x = samples_together(images[:, part.image_rows, part.image_columns])
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 
@@ -162,15 +162,16 @@ def _part(
     rows: range, columns: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
 ) -> _Part:
     kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
-    (above, lower), (beside, further) = _receptive_range(rows, window, 0), _receptive_range(columns, window, 1)
-    (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
-    along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * lower
-    column, there = kh * c * number, slice(first + there.start, first + there.stop)
+    (down, row_step), (across, column_step) = _receptive_range(rows, window, 0), _receptive_range(columns, window, 1)
+    (image_rows, field_rows), (image_columns, field_columns) = met_by(down, shape[1]), met_by(across, shape[2])
+    along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * row_step
+    column, field_rows = kh * c * number, slice(first + field_rows.start, first + field_rows.stop)
     return _Part(
-        rows, slice(columns.start, columns.stop, columns.step), down, across, there, here, first, lower,
-        ring=(groups, along, len(beside), kh, c, each),
+        rows, slice(columns.start, columns.stop, columns.step),
+        image_rows, image_columns, field_rows, field_columns, first, row_step,
+        ring=(groups, along, len(across), kh, c, each),
         windows=(groups, along, len(columns), 1, kw * kh * c, each),
-        steps=(along * len(beside) * column, len(beside) * column, further * column, 0, number, itemsize),
+        steps=(along * len(across) * column, len(across) * column, column_step * column, 0, number, itemsize),
     )  # fmt: skip
 
 
@@ -188,5 +189,5 @@ def _phases(window: Window, axis: int) -> list[range]:
 def _receptive_range(places: range, window: Window, axis: int) -> tuple[range, int]:
     """Return the receptive field of windows of one phase along an axis, and their distance in it."""
     step, apart, kernel = window.stride[axis], apart_in(window, axis), len((window.rows, window.columns)[axis])
-    first, lower = places.start * step - window.inside[axis].start, places.step * step // apart
-    return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower
+    first, place_step = places.start * step - window.inside[axis].start, places.step * step // apart
+    return range(first, first + apart * ((len(places) - 1) * place_step + kernel), apart), place_step
