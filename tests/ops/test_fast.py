@@ -96,7 +96,7 @@ def test_sums_of_short_rows_of_float16_round_once(n):
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
     monkeypatch.setattr(fast.partition, "_LARGE", 1)
-    monkeypatch.setattr(fast.partition, "_FEW", 3)
+    monkeypatch.setattr(fast.partition, "_MIN_RATIO", 3)
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
@@ -263,7 +263,7 @@ def test_products_that_are_left_whole(small_blocks):
 # --- Correlations, in parts and pieces of any size ---
 
 SHARED_BY_THREADS = ["conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution"]
-PLAIN = fast.convolution._OF_NOTHING  # which computes of anything
+PLAIN = fast.convolution._PLAIN  # which computes of anything
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -299,7 +299,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
             found.append(all_four(*drawn, settings))
         whole = all_four(x, weight, settings)
-    monkeypatch.setattr(fast.convolution, "_form", lambda *sizes: PLAIN)
+    monkeypatch.setattr(fast.convolution, "_select_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
     for here, there in ((found[0], found[1]), (found[0], found[2]), (whole, plain)):
         for one, other in zip(here, there, strict=True):

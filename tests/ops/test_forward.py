@@ -616,7 +616,7 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 def test_dropout_eight_elements_at_a_time(data):
     call = data.draw(calls("dropout"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_dropout, "_AT_A_TIME", 1)
+        patch.setattr(fast_dropout, "_CHUNK_LENGTH", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
 

@@ -80,15 +80,17 @@ def test_images_and_gradients_with_the_samples_outermost_are_turned_once(functio
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
     images, window = np.zeros((3, 8, 8, n)), window_of((8, 8), 1, 1, 0, 1)
-    part = conv_gemm._part(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
-    assert np.shares_memory(conv_gemm._windows(images, part), images)
+    part = conv_gemm._map_rows(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
+    assert np.shares_memory(conv_gemm._window_blocks(images, part), images)
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_windows_share_their_rows(dilation):
     images, window = np.zeros((3, 10, 10, 50)), window_of((10, 10), 3, 1, 0, dilation)
     part = range(0, window.size[0], dilation)
-    windows = conv_gemm._windows(images, conv_gemm._part(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
+    windows = conv_gemm._window_blocks(
+        images, conv_gemm._map_rows(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25))
+    )
     assert windows.shape == (1, 2 * window.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])
 

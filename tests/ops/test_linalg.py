@@ -8,7 +8,7 @@ import tinygrad_edu as tg
 from tests.ops.groups import written
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, MissingVJPError, ShapeError
-from tinygrad_edu.ops.contraction import _order
+from tinygrad_edu.ops.contraction import _einsum_path
 from tinygrad_edu.testing import check_vjp
 
 RNG = np.random.default_rng(0)
@@ -141,8 +141,8 @@ def test_a_norm_overflows_only_where_it_is_too_large(dtype):
 
 def test_einsum_multiplies_in_a_good_order():
     shapes = ((50, 2), (2, 50), (50, 3))
-    assert _order(("ab", "bc", "cd"), shapes, "ad", True) == [(1, 2), (0, 1)]
-    assert _order(("ab", "bc", "cd"), shapes, "ad", False) == [(0, 1, 2)]
+    assert _einsum_path(("ab", "bc", "cd"), shapes, "ad", True) == [(1, 2), (0, 1)]
+    assert _einsum_path(("ab", "bc", "cd"), shapes, "ad", False) == [(0, 1, 2)]
 
 
 def test_einsum_of_very_many_names():

@@ -22,8 +22,8 @@ OTHERS = {
     "len(numbers) > 52": "einsum has 52 letters",
     "x.dtype.itemsize < 8": "a dtype narrower than float64",
     "x.dtype.itemsize >= 8": "float64 or wider",
-    "max(kernel) > _LONGEST": "refuses a kernel",
-    "padded[0] * padded[1] > _MOST_PIXELS": "refuses an image",
+    "max(kernel) > _MAX_KERNEL": "refuses a kernel",
+    "padded[0] * padded[1] > _MAX_PIXELS": "refuses an image",
 }
 
 

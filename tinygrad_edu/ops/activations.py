@@ -124,17 +124,17 @@ threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Any:
     """Return 0 where -lambd <= x <= lambd, and x elsewhere. At both bounds its derivative is 0."""
-    return keep(x, _beyond(x, lambd))
+    return keep(x, _out_of_bounds_mask(x, lambd))
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Any:
     """Return x moved towards 0 by `lambd`, and 0 where it would cross it. At both bounds its derivative is 0."""
     if lambd < 0:
         raise ValueError(f"softshrink: lambd is not negative, and is {lambd}.")
-    return keep(subtract(x, np.copysign(lambd, values_of(x))), _beyond(x, lambd))
+    return keep(subtract(x, np.copysign(lambd, values_of(x))), _out_of_bounds_mask(x, lambd))
 
 
-def _beyond(x: Any, bound: float) -> Any:
+def _out_of_bounds_mask(x: Any, bound: float) -> Any:
     values = np.asarray(values_of(x))
     return ~((values >= -bound) & (values <= bound))
 
@@ -180,11 +180,11 @@ def selu(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """Return x * sigmoid(x)."""
-    return silu_from_sigmoid(x, _of_values(sigmoid, x))
+    return silu_from_sigmoid(x, _precompute(sigmoid, x))
 
 
-def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
-    """Return a share of x by its values, so that an op may keep it; None of whole numbers, which are cast there."""
+def _precompute(share: Callable[[Any], Any], x: Any) -> Any:
+    """Compute a factor from the values of x, for an op to save; return None for integers, which the op casts."""
     values = np.asarray(values_of(x))
     return share(values) if values.dtype.kind == "f" else None
 
@@ -228,7 +228,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
     if approximate == "tanh":
         return gelu_tanh(x)
-    return gelu_exact(x, _of_values(normal_cdf, x))
+    return gelu_exact(x, _precompute(normal_cdf, x))
 
 
 @op(name="gelu")
@@ -245,22 +245,22 @@ def _gelu_exact_x(g: Any, x: Any, cdf: Array | None) -> Any:
 gelu_exact.vjps(x=_gelu_exact_x)
 
 
-_LINEAR = 2 * math.sqrt(2 / math.pi)
-_CUBIC = _LINEAR * 0.044715
-_SATURATED = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
+_GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
+_GELU_CUBIC = _GELU_LINEAR * 0.044715
+_GELU_SATURATION = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
 
 
 @op(name="gelu")
 def gelu_tanh(x: Array) -> Array:
     """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
-    t = np.clip(x, -_SATURATED, _SATURATED)
-    return x * sigmoid(t * (_LINEAR + _CUBIC * t * t))
+    t = np.clip(x, -_GELU_SATURATION, _GELU_SATURATION)
+    return x * sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * t * t))
 
 
 def _gelu_tanh_x(g: Any, x: Any) -> Any:
-    t = clip(x, -_SATURATED, _SATURATED)
-    s = sigmoid(t * (_LINEAR + _CUBIC * t * t))
-    return g * (s + t * (s * (1 - s)) * (_LINEAR + 3 * _CUBIC * t * t))
+    t = clip(x, -_GELU_SATURATION, _GELU_SATURATION)
+    s = sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * t * t))
+    return g * (s + t * (s * (1 - s)) * (_GELU_LINEAR + 3 * _GELU_CUBIC * t * t))
 
 
 gelu_tanh.vjps(x=_gelu_tanh_x)

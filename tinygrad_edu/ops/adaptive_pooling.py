@@ -37,14 +37,14 @@ def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
         For anything else.
     """
     x, alone = batch_of("adaptive_avg_pool2d", "x", x, 4)
-    return unbatched(_means(x, _wanted("adaptive_avg_pool2d", output_size, x.shape[2:])), alone)
+    return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), alone)
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Wanted) -> Any:
     """Return the means of windows that cover rows, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
     x, alone = batch_of("adaptive_avg_pool1d", "x", x, 3)
-    wanted = _wanted("adaptive_avg_pool1d", output_size, x.shape[2:])
-    return unbatched(squeeze(_means(expand_dims(x, 2), (1, *wanted)), 2), alone)
+    wanted = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
+    return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *wanted)), 2), alone)
 
 
 def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
@@ -53,7 +53,7 @@ def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = Fals
     With `return_indices` it returns their positions too, row by row in their images, of ties the first.
     """
     x, alone = batch_of("adaptive_max_pool2d", "x", x, 4)
-    out, indices = _greatest(x, _wanted("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
+    out, indices = _max_pool(x, _output_size("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
     out = unbatched(out, alone)
     return (out, indices[0] if alone else indices) if return_indices else out
 
@@ -64,14 +64,14 @@ def adaptive_max_pool1d(x: Any, output_size: Wanted, return_indices: bool = Fals
     (C, L) -> (C, columns) of one sample.
     """
     x, alone = batch_of("adaptive_max_pool1d", "x", x, 3)
-    wanted = _wanted("adaptive_max_pool1d", output_size, x.shape[2:])
-    out, indices = _greatest(expand_dims(x, 2), (1, *wanted), return_indices)
+    wanted = _output_size("adaptive_max_pool1d", output_size, x.shape[2:])
+    out, indices = _max_pool(expand_dims(x, 2), (1, *wanted), return_indices)
     out = unbatched(squeeze(out, 2), alone)
     return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
 
 
-def _wanted(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the size of the result."""
+def _output_size(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the output size along each axis; None keeps the length."""
     given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
     if len(given) == 1:
         given = (*given, *given)[: len(lengths)]
@@ -83,7 +83,7 @@ def _wanted(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[i
     return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in sizes)
 
 
-def _means(x: Any, size: Any) -> Any:
+def _avg_pool(x: Any, size: Any) -> Any:
     n, c, h, w = x.shape
     rows, columns = size
     if h % rows or w % columns:
@@ -91,8 +91,8 @@ def _means(x: Any, size: Any) -> Any:
     return mean(reshape(x, (n, c, rows, h // rows, columns, w // columns)), (3, 5))
 
 
-def _greatest(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
-    """Return the greatest pixels, and their positions or None."""
+def _max_pool(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
+    """Return the maximum of each window, and its indices or None."""
     h, w = x.shape[2:]
     if not (h % size[0] or w % size[1]):
         pooled = max_pool2d(x, (h // size[0], w // size[1]), return_indices=return_indices)
@@ -100,11 +100,11 @@ def _greatest(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
     rows, columns = (list(zip(*spans(n, count), strict=True)) for n, count in zip((h, w), size, strict=True))
     windows = [[x[:, :, a:b, left:right] for left, right in columns] for a, b in rows]
     out = stack([stack([max(part, (2, 3)) for part in row], -1) for row in windows], -2)
-    return out, _positions(values_of(x), rows, columns) if return_indices else None
+    return out, _max_indices(values_of(x), rows, columns) if return_indices else None
 
 
-def _positions(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.ndarray:
-    """Return where the first greatest pixel of each window is."""
+def _max_indices(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.ndarray:
+    """Return the index of the first maximum of each window, in its flattened image."""
     out = np.empty((*x.shape[:2], len(rows), len(columns)), np.int64)
     for i, (top, bottom) in enumerate(rows):
         for j, (left, right) in enumerate(columns):

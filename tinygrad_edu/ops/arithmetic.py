@@ -58,8 +58,8 @@ def reciprocal(x: Array) -> Array:
 reciprocal.vjps(x=lambda g, out: -g * out * out)
 
 
-def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
-    """Return the gradient of a function that is constant between its jumps."""
+def _zeros(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
+    """Return a zero gradient, for a piecewise constant function."""
     return np.zeros(x_shape, x_dtype)
 
 
@@ -70,8 +70,8 @@ def floor_divide(x: Operand, y: Operand) -> Array:
 
 
 floor_divide.vjps(
-    x=lambda g, x_shape, x_dtype: _zero(g, x_shape, x_dtype),
-    y=lambda g, y_shape, y_dtype: _zero(g, y_shape, y_dtype),
+    x=lambda g, x_shape, x_dtype: _zeros(g, x_shape, x_dtype),
+    y=lambda g, y_shape, y_dtype: _zeros(g, y_shape, y_dtype),
 )
 
 
@@ -121,10 +121,10 @@ def round(x: Array, /, decimals: int = 0) -> Array:
     return np.round(x, decimals)
 
 
-floor.vjps(x=_zero)
-ceil.vjps(x=_zero)
-trunc.vjps(x=_zero)
-round.vjps(x=_zero)
+floor.vjps(x=_zeros)
+ceil.vjps(x=_zeros)
+trunc.vjps(x=_zeros)
+round.vjps(x=_zeros)
 
 
 @op
@@ -151,7 +151,7 @@ def sign(x: Array) -> Array:
     return np.sign(x)
 
 
-sign.vjps(x=_zero)
+sign.vjps(x=_zeros)
 
 
 @op
@@ -169,7 +169,7 @@ def copysign(x: Operand, y: Operand) -> Array:
     return np.copysign(x, y)
 
 
-copysign.vjps(x=lambda g, x, out: g * (sign(x) * sign(out)), y=lambda g, y_shape, y_dtype: _zero(g, y_shape, y_dtype))
+copysign.vjps(x=lambda g, x, out: g * (sign(x) * sign(out)), y=lambda g, y_shape, y_dtype: _zeros(g, y_shape, y_dtype))
 
 
 @op

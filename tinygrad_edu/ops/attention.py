@@ -55,13 +55,13 @@ def scaled_dot_product_attention(
     query, key, value = map(shaped, (query, key, value))
     _check_shapes(query.shape, key.shape, value.shape)
     if enable_gqa:
-        key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
+        key, value = _repeat_heads(key, query.shape), _repeat_heads(value, query.shape)
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
     if is_causal:
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
-    weights = softmax(scores, -1) if attn_mask is None else _softmax_or_0(scores)
+    weights = softmax(scores, -1) if attn_mask is None else _safe_softmax(scores)
     return matmul(dropped(weights, dropout_p, rng), value)
 
 
@@ -73,8 +73,8 @@ def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int
         )
 
 
-def _for_heads(x: Any, query: tuple[int, ...]) -> Any:
-    """Repeat each head of keys or values for the heads of the query that it serves."""
+def _repeat_heads(x: Any, query: tuple[int, ...]) -> Any:
+    """Repeat the heads of key or value to match the heads of the query."""
     if x.ndim < 3 or len(query) < 3 or query[-3] % x.shape[-3]:
         raise ShapeError(
             f"scaled_dot_product_attention: enable_gqa needs (..., heads, L, E), with heads of the query {query} that "
@@ -104,8 +104,8 @@ def masked_scores(scores: Any, mask: Any) -> Any:
     return where(np.asarray(values_of(mask)), scores, -np.inf) if mask.dtype == bool else scores + mask
 
 
-def _softmax_or_0(scores: Any) -> Any:
-    """Return the softmax of the scores of each query, and 0 where all are -inf."""
+def _safe_softmax(scores: Any) -> Any:
+    """Return the softmax over the last axis, and 0 where all scores are -inf."""
     blind = np.equal(np.maximum.reduce(values_of(scores), axis=-1, keepdims=True, initial=-np.inf), -np.inf)
     if not blind.any():
         return softmax(scores, -1)

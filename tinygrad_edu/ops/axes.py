@@ -31,8 +31,8 @@ def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:
     return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)
 
 
-def _last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
-    """Return the order of axes in which those that are reduced come last, and how many those are."""
+def _reduced_axes_last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
+    """Return the order of axes with the reduced axes last, and the number of reduced axes."""
     axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
     reduced = sorted({a % ndim for a in axes}) if ndim else []
     return (*(a for a in range(ndim) if a not in reduced), *reduced), len(reduced)
@@ -41,7 +41,7 @@ def _last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
 def joined(x: Any, axis: Axis) -> Any:
     """Return x with the axes that are reduced joined to one, its last."""
     shape = shape_of(x)
-    order, count = _last(len(shape), axis)
+    order, count = _reduced_axes_last(len(shape), axis)
     kept = tuple(shape[a] for a in order[: len(order) - count])
     if count == 1 and order[-1] == len(order) - 1:
         return x
@@ -50,5 +50,5 @@ def joined(x: Any, axis: Axis) -> Any:
 
 def parted(x: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Undo `joined` of an array of that shape."""
-    order, _ = _last(len(shape), axis)
+    order, _ = _reduced_axes_last(len(shape), axis)
     return transpose(reshape(x, tuple(shape[a] for a in order)), inverse(order))

@@ -115,16 +115,16 @@ def as_probabilities(labels: Any, like: Any) -> ndarray:
     return out
 
 
-def _for_each_class(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
-    """Return the gradient of each loss as a factor of an array of that shape, which is (N, C, ...)."""
+def _expand_loss_gradient(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
+    """Return the gradient of each loss, broadcastable to the shape (N, C, ...)."""
     if reduction == "none":
         return g[:, None]
     return divide_evenly(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
 
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> Any:
-    g = _for_each_class(g, reduction, logits.shape)
-    p = _far_from_subnormal(softmax_along(logits, 1))
+    g = _expand_loss_gradient(g, reduction, logits.shape)
+    p = _flush_to_zero(softmax_along(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
         if isinstance(p, ndarray):  # which is new
             p[places(targets)] -= 1
@@ -137,22 +137,22 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
 def _cross_entropy_targets(
     g: Any, logits: Any, targets_shape: tuple[int, ...], targets_dtype: Any, reduction: str
 ) -> Any:
-    return cast(-_for_each_class(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
+    return cast(-_expand_loss_gradient(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
 
 
-def _far_from_subnormal(p: Any) -> Any:
-    """Take probabilities below 1e-31 (float64: 1e-292) for 0. Those of float16 stay as they are.
+def _flush_to_zero(p: Any) -> Any:
+    """Replace probabilities below 1e-31 (float64: 1e-292) by 0, except in float16.
 
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
-    least = _least_probability(p.dtype)
+    least = _flush_threshold(p.dtype)
     return p if values_of(p).min(initial=1) >= least else drop(p, p < least)
 
 
 @cache
-def _least_probability(dtype: Any) -> ndarray:
-    """Return it as an array, which NumPy compares with faster than with a number."""
+def _flush_threshold(dtype: Any) -> ndarray:
+    """Return the smallest probability that is kept, as an array: NumPy compares arrays faster than numbers."""
     limits = np.finfo(dtype)
     return np.asarray(0 if dtype == np.float16 else limits.tiny / limits.eps, dtype)
 
@@ -190,13 +190,13 @@ def clamped_cross_entropy(p: Array, targets: Array) -> Array:
     return (targets - 1) * np.maximum(log_not_p, -100) - targets * np.maximum(log_p, -100)
 
 
-def _variance(p: Any) -> Any:
-    """Return p (1 - p), held at PyTorch's 1e-12, a float32; in float16, where that is 0, at the least normal number."""
+def _bernoulli_variance(p: Any) -> Any:
+    """Return p (1 - p), at least PyTorch's float32 1e-12, and in float16 at least the smallest normal number."""
     least = max(float(np.float32(1e-12)), np.finfo(p.dtype).tiny)
     return maximum(p * (1 - p), np.asarray(least, p.dtype))
 
 
 clamped_cross_entropy.vjps(
-    p=lambda g, p, targets: g * ((p - targets) / _variance(p)),
+    p=lambda g, p, targets: g * ((p - targets) / _bernoulli_variance(p)),
     targets=lambda g, p: -g * logit(p),
 )

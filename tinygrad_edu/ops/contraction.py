@@ -21,7 +21,7 @@ __all__ = ["einsum"]
 # A label for each axis, one letter each. The axes of an ellipsis get Greek ones, the last of them always the same.
 Labels = str
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ELLIPSIS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
+_ELLIPSIS_LABELS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
 
 
 def einsum(*operands: Any, optimize: Any = True) -> Any:
@@ -51,49 +51,49 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     ShapeError
         Where the subscripts do not fit the shapes, or are none.
     """
-    subscripts, given = _as_string(operands)
+    subscripts, given = _subscripts_and_arrays(operands)
     arrays = [x if isinstance(x, Tensor | ndarray) else np.asarray(x) for x in given]
-    inputs, output = _read(subscripts, tuple(x.ndim for x in arrays))
-    lengths = _lengths(subscripts, inputs, tuple(x.shape for x in arrays))
+    inputs, output = _parse_subscripts(subscripts, tuple(x.ndim for x in arrays))
+    lengths = _label_lengths(subscripts, inputs, tuple(x.shape for x in arrays))
     if np.result_type(*(x.dtype for x in arrays)).kind != "f":
         out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
         return wrap(out, None, Storage.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
-    same = _in_one_dtype(arrays)
+    same = _promote_operands(arrays)
     terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(same, inputs, strict=True)]
-    x, labels = _contracted(terms, output, optimize)
-    x = _in_order(x, labels, output)
+    x, labels = _contract(terms, output, optimize)
+    x = _transpose_to(x, labels, output)
     return reshape(x, x.shape) if any(x is array for array in arrays) else x
 
 
-def _in_one_dtype(arrays: Sequence[Any]) -> list[Any]:
-    """Return the operands in the dtype of the result, so that no partial product is rounded to a narrower one."""
+def _promote_operands(arrays: Sequence[Any]) -> list[Any]:
+    """Cast the operands to the dtype of the result, so that no partial product is rounded to a narrower one."""
     tensors = [x.dtype for x in arrays if isinstance(x, Tensor)]
     floats = [dtype for dtype in tensors if dtype.kind == "f"] or [np.dtype(np.float32)]
     dtype = np.result_type(*(floats if tensors else [x.dtype for x in arrays]))
     return [cast(x, dtype) for x in arrays]
 
 
-def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
-    """Return the product of all terms, with the labels that the output wants, in any order."""
+def _contract(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
+    """Contract all terms; return the result and its labels, which are those of the output in any order."""
     path = optimize
     if not isinstance(optimize, bool | str):  # a list, which a cache cannot have for a key
         path = tuple(tuple(part) if isinstance(part, list) else part for part in optimize)
-    for together in _order(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
+    for together in _einsum_path(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
         first, *others = (terms[k] for k in together)
         terms = [term for k, term in enumerate(terms) if k not in together]
         for k, other in enumerate(others):
             wanted = output + "".join(labels for _, labels in (*terms, *others[k + 1 :]))
-            first = _pair(*first, *other, wanted)
+            first = _contract_pair(*first, *other, wanted)
         terms.append(first)
     ((x, labels),) = terms
-    return _summed(x, labels, output)
+    return _sum_out(x, labels, output)
 
 
 @lru_cache(1024)
-def _order(
+def _einsum_path(
     inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...], output: Labels, optimize: Any
 ) -> list[tuple[int, ...]]:
-    """Return which terms are multiplied in each step: those are taken out, and their product is added at the end."""
+    """Return the terms contracted in each step, as `numpy.einsum_path`: their product is appended to the others."""
     numbers = {label: k for k, label in enumerate(dict.fromkeys("".join(inputs)))}
     if len(inputs) < 3 or optimize is False or len(numbers) > 52:  # NumPy has no more names
         return [tuple(range(len(inputs)))]
@@ -108,19 +108,19 @@ def _order(
 # --- Reading the subscripts ---
 
 
-def _as_string(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+def _subscripts_and_arrays(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     """Return the subscripts as a string, and the arrays."""
     if not operands:
         raise ShapeError("einsum: there is nothing to multiply; give subscripts and arrays.")
     if isinstance(operands[0], str):
         return operands[0], operands[1:]
     arrays, names = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
-    text = ",".join(map(_letters, names))
-    return (f"{text}->{_letters(operands[-1])}" if len(operands) % 2 else text), arrays
+    text = ",".join(map(_to_letters, names))
+    return (f"{text}->{_to_letters(operands[-1])}" if len(operands) % 2 else text), arrays
 
 
-def _letters(names: Iterable[Any]) -> str:
-    """Write names that are numbers as letters of the same alphabetical order."""
+def _to_letters(names: Iterable[Any]) -> str:
+    """Convert axis names that are integers to letters, in the same order."""
     names = list(values_of(names))
     if any(name is not Ellipsis and not 0 <= name < len(_LETTERS) for name in names):
         raise ShapeError(f"einsum: the names of axes are numbers from 0 to 51, or an Ellipsis, not {names}.")
@@ -128,15 +128,15 @@ def _letters(names: Iterable[Any]) -> str:
 
 
 @lru_cache(1024)
-def _read(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
-    """Return a label for each axis of each operand, and of the result. `dims` are the operands' numbers of axes."""
+def _parse_subscripts(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
+    """Return the labels of the axes of each operand, and of the result. `dims` are the ndim of the operands."""
     text, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = text.split(",")
     if len(terms) != len(dims):
         raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, and there are {len(dims)} operands.")
-    inputs = tuple(_labelled(subscripts, term, ndim) for term, ndim in zip(terms, dims, strict=True))
-    once = Counter(letter for labels in inputs for letter in labels if letter not in _ELLIPSIS)
-    dots = "".join(letter for letter in _ELLIPSIS if any(letter in labels for labels in inputs))
+    inputs = tuple(_axis_labels(subscripts, term, ndim) for term, ndim in zip(terms, dims, strict=True))
+    once = Counter(letter for labels in inputs for letter in labels if letter not in _ELLIPSIS_LABELS)
+    dots = "".join(letter for letter in _ELLIPSIS_LABELS if any(letter in labels for labels in inputs))
     if not arrow:
         return inputs, dots + "".join(sorted(letter for letter, count in once.items() if count == 1))
     if dots and "..." not in output:
@@ -150,7 +150,7 @@ def _read(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], L
     return inputs, output
 
 
-def _labelled(subscripts: str, term: str, ndim: int) -> Labels:
+def _axis_labels(subscripts: str, term: str, ndim: int) -> Labels:
     """Return the labels of an operand of `ndim` axes."""
     names = term.replace("...", "", 1)
     if any(letter not in _LETTERS for letter in names):
@@ -158,11 +158,11 @@ def _labelled(subscripts: str, term: str, ndim: int) -> Labels:
     extra = ndim - len(names)
     if extra < 0 or (extra and len(names) == len(term)):
         raise ShapeError(f"einsum: {subscripts!r}: {term!r} does not name the axes of an operand that has {ndim}.")
-    return term.replace("...", _ELLIPSIS[len(_ELLIPSIS) - extra :])
+    return term.replace("...", _ELLIPSIS_LABELS[len(_ELLIPSIS_LABELS) - extra :])
 
 
 @lru_cache(1024)
-def _lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
+def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
     """Return the length of each label, and demand that axes of one name have it; those of other operands may have 1."""
     lengths: dict[str, int] = {}
     for labels, shape in zip(inputs, shapes, strict=True):
@@ -183,14 +183,14 @@ def _lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[in
 @op(name="einsum")
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return x without the repetitions among the labels of its axes: the elements whose indices agree, as a view."""
-    return np.einsum(x, *_as_numbers(labels))
+    return np.einsum(x, *_to_sublists(labels))
 
 
 @op(name="einsum")
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with the elements of x where `take_diagonal` takes them."""
     out = np.zeros(shape, np.asarray(x).dtype)
-    np.einsum(out, *_as_numbers(labels))[...] = x
+    np.einsum(out, *_to_sublists(labels))[...] = x
     return out
 
 
@@ -198,8 +198,8 @@ take_diagonal.vjps(x=lambda g, x_shape, labels: put_diagonal(g, labels, x_shape)
 put_diagonal.vjps(x=lambda g, labels: take_diagonal(g, labels))
 
 
-def _as_numbers(labels: Labels) -> tuple[list[int], list[int]]:
-    """Return labels as numbers, and the distinct ones in their order."""
+def _to_sublists(labels: Labels) -> tuple[list[int], list[int]]:
+    """Return the integers that stand for the labels in np.einsum, with and without repetitions."""
     distinct = "".join(dict.fromkeys(labels))
     return [distinct.index(label) for label in labels], list(range(len(distinct)))
 
@@ -213,37 +213,37 @@ def _with_distinct_labels(x: Any, labels: Labels, lengths: dict[str, int]) -> tu
     return (x if kept == labels else reshape(x, tuple(lengths[label] for label in kept))), kept
 
 
-def _summed(x: Any, labels: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Sum over the axes that are not wanted."""
+def _sum_out(x: Any, labels: Labels, wanted: Labels) -> tuple[Any, Labels]:
+    """Sum over the axes whose labels are not wanted."""
     axes = tuple(axis for axis, label in enumerate(labels) if label not in wanted)
     return (sum(x, axes) if axes else x), "".join(label for label in labels if label in wanted)
 
 
-def _in_order(x: Any, labels: Labels, wanted: Labels) -> Any:
-    """Put the axes into the wanted order."""
+def _transpose_to(x: Any, labels: Labels, wanted: Labels) -> Any:
+    """Transpose the axes to the order of the wanted labels."""
     return x if labels == wanted else transpose(x, tuple(labels.index(label) for label in wanted))
 
 
 # --- Two operands ---
 
 
-def _pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Multiply two operands and sum over what is not wanted: by a matrix product, or element by element."""
-    x, of_x = _summed(x, of_x, wanted + of_y)
-    y, of_y = _summed(y, of_y, wanted + of_x)
+def _contract_pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
+    """Contract two operands, summing over unwanted labels: by a matrix product, or an elementwise one."""
+    x, of_x = _sum_out(x, of_x, wanted + of_y)
+    y, of_y = _sum_out(y, of_y, wanted + of_x)
     stack = "".join(label for label in of_x if label in of_y and label in wanted)
     inner = "".join(label for label in of_x if label in of_y and label not in wanted)
     left, right = ("".join(label for label in one if label not in other) for one, other in ((of_x, of_y), (of_y, of_x)))
-    x, y = _in_order(x, of_x, stack + left + inner), _in_order(y, of_y, stack + inner + right)
+    x, y = _transpose_to(x, of_x, stack + left + inner), _transpose_to(y, of_y, stack + inner + right)
     cut, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
     if not inner:
         apart = (*y.shape[:cut], *(1,) * len(left), *y.shape[cut:])
-        return multiply(_shaped(x, x.shape + (1,) * len(right)), _shaped(y, apart)), stack + left + right
+        return multiply(_reshape_to(x, x.shape + (1,) * len(right)), _reshape_to(y, apart)), stack + left + right
     k = math.prod(y.shape[cut : cut + len(inner)])
-    rows = _shaped(x, (*x.shape[:cut], math.prod(lengths[cut : cut + len(left)]), k))
-    columns = _shaped(y, (*y.shape[:cut], k, math.prod(lengths[cut + len(left) :])))
-    return _shaped(matmul(rows, columns), lengths), stack + left + right
+    rows = _reshape_to(x, (*x.shape[:cut], math.prod(lengths[cut : cut + len(left)]), k))
+    columns = _reshape_to(y, (*y.shape[:cut], k, math.prod(lengths[cut + len(left) :])))
+    return _reshape_to(matmul(rows, columns), lengths), stack + left + right
 
 
-def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+def _reshape_to(x: Any, shape: tuple[int, ...]) -> Any:
     return x if x.shape == shape else reshape(x, shape)

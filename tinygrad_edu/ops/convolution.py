@@ -42,7 +42,7 @@ def conv2d(
         Where channels, groups, kernel or bias do not fit.
     """
     x, alone = batch_of("conv2d", "x", x, 4)
-    return unbatched(_convolved("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
+    return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
 
 
 def conv1d(
@@ -57,11 +57,11 @@ def conv1d(
     require_axes("conv1d", "weight", weight, 3)
     around = padding if isinstance(padding, str) else row(padding, "padding", 0)
     window = row(stride, "stride", 1), around, row(dilation, "dilation", 1)
-    maps = _convolved("conv1d", expand_dims(x, 2), expand_dims(weight, 2), bias, *window, groups)
+    maps = _conv("conv1d", expand_dims(x, 2), expand_dims(weight, 2), bias, *window, groups)
     return unbatched(squeeze(maps, 2), alone)
 
 
-def _convolved(
+def _conv(
     name: str, x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair | str, dilation: Pair, groups: int
 ) -> Any:
     c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
@@ -72,15 +72,15 @@ def _convolved(
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
-        x, padding = _padded_by_name(name, x, shape_of(weight)[2:], stride, padding, dilation)
+        x, padding = _resolve_padding(name, x, shape_of(weight)[2:], stride, padding, dilation)
 
     return convolution(x, weight, bias, stride, padding, dilation, groups)
 
 
-def _padded_by_name(
+def _resolve_padding(
     name: str, x: Any, kernel_size: tuple[int, ...], stride: Pair, padding: str, dilation: Pair
 ) -> tuple[Any, Size]:
-    """Return images, with a border where the two sides differ, and the padding that "same" or "valid" stands for."""
+    """Return the images and the padding for "same" or "valid"; uneven padding is added to the images."""
     if padding == "valid":
         return x, (0, 0)
     if padding != "same" or pair(stride, "stride", 1) != (1, 1):
@@ -132,7 +132,7 @@ def conv_transpose2d(
     """
     x, alone = batch_of("conv_transpose2d", "x", x, 4)
     window = stride, padding, output_padding, dilation
-    return unbatched(_transposed("conv_transpose2d", x, weight, bias, groups, *window), alone)
+    return unbatched(_conv_transpose("conv_transpose2d", x, weight, bias, groups, *window), alone)
 
 
 def conv_transpose1d(
@@ -147,11 +147,11 @@ def conv_transpose1d(
     require_axes("conv_transpose1d", "weight", weight, 3)
     given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
     window = (row(value, name, int(name in ("stride", "dilation"))) for name, value in given.items())
-    images = _transposed("conv_transpose1d", expand_dims(x, 2), expand_dims(weight, 2), bias, groups, *window)
+    images = _conv_transpose("conv_transpose1d", expand_dims(x, 2), expand_dims(weight, 2), bias, groups, *window)
     return unbatched(squeeze(images, 2), alone)
 
 
-def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
+def _conv_transpose(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
     """Return `conv_transpose2d` of a batch; `window` is the stride, the padding, the output padding, the dilation."""
     c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
     if groups < 1 or c % groups or into != c:
@@ -160,7 +160,7 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
             f"on its first axis, and groups must divide it."
         )
     _check_bias(name, bias, per_group * groups)
-    s, p, extra, d = (pair(v, n, int(n in ("stride", "dilation"))) for v, n in zip(window, _TRANSPOSED, strict=True))
+    s, p, extra, d = (pair(v, n, int(n in ("stride", "dilation"))) for v, n in zip(window, _SETTINGS, strict=True))
     if any(e >= max(both) for e, *both in zip(extra, s, d, strict=True)):
         raise ShapeError(f"{name}: output_padding {extra} must be less than the stride {s}, or than the dilation {d}.")
     each = zip(x.shape[2:], kernel_size, s, p, extra, d, strict=True)
@@ -173,4 +173,4 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
     return transposed_convolution(x, weight, bias, (h, w), s, p, d, groups)
 
 
-_TRANSPOSED = "stride", "padding", "output_padding", "dilation"
+_SETTINGS = "stride", "padding", "output_padding", "dilation"

@@ -50,7 +50,7 @@ def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requ
 
     The dtype is that of ``Tensor(fill_value)`` unless one is given: float32 of a Python number.
     """
-    value = _fixed("full", "fill_value", fill_value)
+    value = _constant("full", "fill_value", fill_value)
     return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(fill_value).dtype)), requires_grad)
 
 
@@ -58,7 +58,7 @@ def zeros_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return zeros of the shape and the dtype of a Tensor or an array, unless others are given."""
-    like = _like("zeros_like", a)
+    like = _prototype("zeros_like", a)
     return _tensor(np.zeros_like(like, _dtype("zeros_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
@@ -66,7 +66,7 @@ def ones_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return ones of the shape and the dtype of a Tensor or an array, unless others are given."""
-    like = _like("ones_like", a)
+    like = _prototype("ones_like", a)
     return _tensor(np.ones_like(like, _dtype("ones_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
@@ -74,7 +74,7 @@ def empty_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return whatever is in memory, in the shape and the dtype of a Tensor or an array, unless others are given."""
-    like = _like("empty_like", a)
+    like = _prototype("empty_like", a)
     return _tensor(np.empty_like(like, _dtype("empty_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
@@ -82,7 +82,7 @@ def full_like(
     a: Any, fill_value: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a tensor full of `fill_value`, of the shape and the dtype of a Tensor or an array, as `zeros_like`."""
-    like, value = _like("full_like", a), _fixed("full_like", "fill_value", fill_value)
+    like, value = _prototype("full_like", a), _constant("full_like", "fill_value", fill_value)
     return _tensor(np.full_like(like, value, _dtype("full_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
@@ -128,8 +128,8 @@ def arange(
         start, stop = None, start
     if stop is None:
         raise DTypeError("arange needs a stop: arange(stop), arange(start, stop) or arange(start, stop, step).")
-    given = [_fixed("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
-    wanted = _dtype("arange", dtype, _float_of(*given))
+    given = [_constant("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
+    wanted = _dtype("arange", dtype, _result_dtype(*given))
     if wanted.kind == "f":
         given = [x if np.asarray(x).dtype.kind in "iu" else float(x) for x in given]
         return _tensor(np.arange(*given).astype(wanted, copy=False), requires_grad)
@@ -160,7 +160,7 @@ def linspace(
     >>> linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float32)
     """
-    start, stop, wanted = _ends("linspace", start, stop, dtype)
+    start, stop, wanted = _endpoints("linspace", start, stop, dtype)
     values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
     values = np.floor(values) if wanted.kind in "iu" else values  # as in NumPy
     made = _tensor(values.astype(wanted, copy=False), requires_grad)
@@ -172,8 +172,8 @@ def logspace(
     axis: int = 0, *, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return `num` powers of `base`, whose exponents are at equal distances from `start` to `stop`; see `linspace`."""
-    start, stop, wanted = _ends("logspace", start, stop, dtype)
-    values = np.logspace(start, stop, num, endpoint, _fixed("logspace", "base", base), axis=axis)
+    start, stop, wanted = _endpoints("logspace", start, stop, dtype)
+    values = np.logspace(start, stop, num, endpoint, _constant("logspace", "base", base), axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
 
@@ -182,7 +182,7 @@ def geomspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return `num` numbers from `start` to `stop`, each the same multiple of the one before; see `linspace`."""
-    start, stop, wanted = _ends("geomspace", start, stop, dtype)
+    start, stop, wanted = _endpoints("geomspace", start, stop, dtype)
     values = np.geomspace(start, stop, num, endpoint, axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
@@ -217,11 +217,11 @@ def normal(
     >>> normal(size=(2, 2), rng=np.random.default_rng(0)).shape
     (2, 2)
     """
-    loc, scale, wanted = *_parameters("normal", loc, scale), _dtype("normal", dtype, _float_of(loc, scale, 0.0))
+    loc, scale, wanted = *_parameters("normal", loc, scale), _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
     if np.any(values_of(scale) < 0):
         raise DataError(f"normal: scale is a standard deviation, and not negative; got {scale!r}.")
-    drawn = _drawn("normal", _checks.generator(rng).standard_normal, wanted, size, loc, scale)
-    return _placed("normal", drawn, loc, scale, requires_grad)
+    drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, wanted, size, loc, scale)
+    return _shift_and_scale("normal", drawn, loc, scale, requires_grad)
 
 
 def uniform(
@@ -248,12 +248,12 @@ def uniform(
     >>> uniform(2.0, 3.0, 4, rng=np.random.default_rng(0)).shape
     (4,)
     """
-    low, high, wanted = *_parameters("uniform", low, high), _dtype("uniform", dtype, _float_of(low, high, 0.0))
+    low, high, wanted = *_parameters("uniform", low, high), _dtype("uniform", dtype, _result_dtype(low, high, 0.0))
     width = subtract(high, low)
     if not np.all((values_of(width) >= 0) & np.isfinite(values_of(width))):
         raise DataError(f"uniform: low and high are the ends of a finite range; got {low!r} and {high!r}.")
-    drawn = _drawn("uniform", _checks.generator(rng).random, wanted, size, low, high)
-    made = _placed("uniform", drawn, low, width, requires_grad)
+    drawn = _draw_floats("uniform", _checks.generator(rng).random, wanted, size, low, high)
+    made = _shift_and_scale("uniform", drawn, low, width, requires_grad)
     below = np.nextafter(values_of(high), values_of(low), dtype=wanted)
     np.minimum(made._data, below, out=made._data)  # of a narrow range, rounding reaches the end
     return made
@@ -270,7 +270,7 @@ def integers(
     >>> bool((integers(3, size=100, rng=np.random.default_rng(0)) < 3).all())
     True
     """
-    low, high = _fixed("integers", "low", low), None if high is None else _fixed("integers", "high", high)
+    low, high = _constant("integers", "low", low), None if high is None else _constant("integers", "high", high)
     kind: Any = _dtype("integers", dtype)
     return _tensor(np.asarray(_checks.generator(rng).integers(low, high, size, kind, endpoint)), False)
 
@@ -313,7 +313,7 @@ def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:
     return wanted
 
 
-def _fixed(where: str, name: str, value: Any) -> Any:
+def _constant(where: str, name: str, value: Any) -> Any:
     """Return a value that no gradient flows to, as a number or an array."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise DTypeError(
@@ -322,14 +322,14 @@ def _fixed(where: str, name: str, value: Any) -> Any:
     return value if isinstance(value, int | float) else real_numbers(where, value)
 
 
-def _like(where: str, a: Any) -> ndarray:
-    """Return the array whose shape and dtype are meant; of a list, that of the Tensor it would become."""
+def _prototype(where: str, a: Any) -> ndarray:
+    """Return the array whose shape and dtype `zeros_like` and its kind copy; a list counts as Tensor(list)."""
     array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
     return np.asarray(array)
 
 
-def _float_of(*given: Any) -> Any:
-    """Return the dtype of what is computed of these: whole, that of the arrays, or float32 of Python's floats."""
+def _result_dtype(*given: Any) -> Any:
+    """Return the default dtype for these values: that of floating arrays, float32 for Python floats, or an integer."""
     known = [x.dtype for x in given if hasattr(x, "dtype")]
     floating = [dtype for dtype in known if dtype.kind == "f"]
     if floating:
@@ -337,11 +337,11 @@ def _float_of(*given: Any) -> Any:
     return np.float32 if any(isinstance(x, float) for x in given) else np.result_type(*known, np.int64)
 
 
-def _ends(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.dtype[Any]]:
-    """Return both ends in double precision, and the dtype of the numbers between them."""
-    ends = [_fixed(where, name, x) for name, x in (("start", start), ("stop", stop))]
+def _endpoints(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.dtype[Any]]:
+    """Return start and stop in float64, and the dtype of the result."""
+    ends = [_constant(where, name, x) for name, x in (("start", start), ("stop", stop))]
     start, stop = (np.asarray(x, np.float64) for x in ends)
-    return start, stop, _dtype(where, dtype, _float_of(*ends, 0.0))
+    return start, stop, _dtype(where, dtype, _result_dtype(*ends, 0.0))
 
 
 def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
@@ -349,8 +349,8 @@ def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
     return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in given)
 
 
-def _drawn(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *parameters: Any) -> ndarray:
-    """Draw numbers of a floating dtype, in the shape asked for or in that of the parameters."""
+def _draw_floats(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *parameters: Any) -> ndarray:
+    """Draw numbers of a floating dtype, of shape `size` or the broadcast shape of the parameters."""
     if dtype.kind != "f":
         raise DTypeError(f"{where} draws floating-point numbers, not {dtype}; use .astype for another dtype.")
     shape = np.broadcast_shapes(*(shape_of(x) for x in parameters)) if size is None else size
@@ -358,8 +358,8 @@ def _drawn(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *pa
     return np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False)
 
 
-def _placed(where: str, drawn: ndarray, begin: Any, width: Any, requires_grad: bool) -> Tensor:
-    """Return begin + width * drawn: of plain numbers in the memory that was drawn, of Tensors recorded."""
+def _shift_and_scale(where: str, drawn: ndarray, begin: Any, width: Any, requires_grad: bool) -> Tensor:
+    """Return begin + width * drawn: recorded if one of these is a Tensor, else computed in place."""
     if not isinstance(begin, Tensor) and not isinstance(width, Tensor):
         demand_shape(where, np.broadcast_shapes(drawn.shape, np.shape(begin), np.shape(width)), drawn.shape)
         drawn *= np.asarray(width, drawn.dtype)

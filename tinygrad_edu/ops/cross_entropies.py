@@ -64,11 +64,11 @@ def check_labels(
         raise ShapeError(
             f"{name}: labels of shape {labels.shape} for {scores} of shape {shape}; they need {(shape[0], *shape[2:])}."
         )
-    if _within(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
+    if _is_in_range(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
         return None
     counts = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
     left = labels[counts]
-    if left.size and not _within(left, shape[1]):
+    if left.size and not _is_in_range(left, shape[1]):
         raise ValueError(
             f"{name}: labels from {left.min()} to {left.max()}; with {shape[1]} classes they are from 0 to "
             f"{shape[1] - 1}."
@@ -76,7 +76,7 @@ def check_labels(
     return None if counts.all() else counts
 
 
-def _within(labels: ndarray, classes: int) -> bool:
+def _is_in_range(labels: ndarray, classes: int) -> bool:
     return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
@@ -194,8 +194,8 @@ def cross_entropy(
     if weight is not None:
         weight = class_weight(name, weight, logits.shape[1], logits)
     if target.dtype.kind == "f":
-        return _of_probabilities(logits, target, weight, ignore_index, reduction, label_smoothing)
-    return _of_labels(logits, target, weight, ignore_index, reduction, label_smoothing)
+        return _class_probabilities_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
+    return _class_indices_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Any:
@@ -204,44 +204,46 @@ def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: st
     return out[0] if reduction == "none" else out
 
 
-def _of_labels(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
+def _class_indices_loss(
+    logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
+) -> Any:
     labels, ignored = values_of(target), integer("cross_entropy: ignore_index", ignore_index)
     counts = check_labels("cross_entropy", "logits", logits.shape, labels, ignored)
     if smoothing:
-        return _of_smoothed(logits, labels, counts, weight, reduction, smoothing)
+        return _smoothed_class_indices_loss(logits, labels, counts, weight, reduction, smoothing)
     if counts is None and weight is None:
         return softmax_cross_entropy(logits, target, reduction)
     return loss_of_labels(softmax_cross_entropy, logits, labels, counts, weight, reduction)
 
 
-def _of_smoothed(
+def _smoothed_class_indices_loss(
     logits: Any, labels: ndarray, counts: ndarray | None, weight: Any, reduction: str, smoothing: float
 ) -> Any:
-    """Return the loss of labels as that of smoothed probabilities, in a mean that divides as that of labels."""
+    """Return the loss for smoothed one-hot targets; the mean divides by the weights of the labels."""
     counts = np.ones(labels.shape, bool) if counts is None else counts
     labels = np.where(counts, labels, 0)
-    targets = _weighted(_smooth(as_probabilities(labels, logits), smoothing), weight)
+    targets = _weight_targets(_smooth_targets(as_probabilities(labels, logits), smoothing), weight)
     losses = keep(softmax_cross_entropy(logits, targets), counts)
     weights = counts.astype(logits.dtype) if weight is None else keep(getitem(weight, labels), counts)
     return reduce_losses(losses, reduction, weights)
 
 
-def _of_probabilities(
+def _class_probabilities_loss(
     logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Any:
     if target.shape != logits.shape:
         raise ShapeError(f"cross_entropy: probabilities of shape {target.shape} for logits of shape {logits.shape}.")
     if integer("cross_entropy: ignore_index", ignore_index) >= 0:
         raise ValueError(f"cross_entropy: ignore_index is a label, {ignore_index}, and these are probabilities.")
-    targets = _smooth(target, smoothing) if smoothing else target
-    return softmax_cross_entropy(logits, _weighted(targets, weight), reduction)
+    targets = _smooth_targets(target, smoothing) if smoothing else target
+    return softmax_cross_entropy(logits, _weight_targets(targets, weight), reduction)
 
 
-def _smooth(probabilities: Any, smoothing: float) -> Any:
+def _smooth_targets(probabilities: Any, smoothing: float) -> Any:
     return probabilities * (1 - smoothing) + smoothing / probabilities.shape[1]
 
 
-def _weighted(targets: Any, weight: Any) -> Any:
+def _weight_targets(targets: Any, weight: Any) -> Any:
     if weight is None:
         return targets
     return multiply(in_dtype_of(weight, targets), reshape(weight, (-1, *[1] * (targets.ndim - 2))))

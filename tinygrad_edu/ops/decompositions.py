@@ -43,8 +43,8 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-def _lower(n: int, dtype: Any, diagonal: float) -> ndarray:
-    """Return a mask of the lower triangle, with another factor on the diagonal."""
+def _lower_ones(n: int, dtype: Any, diagonal: float) -> ndarray:
+    """Return a lower triangular matrix of ones, with another value on the diagonal."""
     return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) * np.asarray(diagonal, dtype)
 
 
@@ -60,7 +60,7 @@ def cholesky_factor(x: Array) -> Array:
 def _cholesky_factor_x(g: Any, out: Any) -> Any:
     """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lower = transposed(out)
-    inner = matmul(lower, g) * _lower(g.shape[-1], g.dtype, 0.5)
+    inner = matmul(lower, g) * _lower_ones(g.shape[-1], g.dtype, 0.5)
     return mean_with_transpose(solve(lower, transposed(solve(lower, inner))))
 
 
@@ -163,38 +163,38 @@ def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
     return np.concatenate([u[..., :k], s[..., None, :], np.swapaxes(v, -1, -2)[..., :k]], axis=-2)
 
 
-def _parts(triplets: Any, m: int) -> tuple[Any, Any, Any]:
-    """Cut into left vectors, values (..., 1, k) and right vectors."""
+def _split_triplets(triplets: Any, m: int) -> tuple[Any, Any, Any]:
+    """Return the left singular vectors, the singular values (..., 1, k) and the right singular vectors."""
     return triplets[..., :m, :], triplets[..., m : m + 1, :], triplets[..., m + 1 :, :]
 
 
 def _svdvals_x(g: Any, x: Any) -> Any:
-    u, _, v = _parts(singular_triplets(x), x.shape[-2])
+    u, _, v = _split_triplets(singular_triplets(x), x.shape[-2])
     return matmul(u * g[..., None, :], transposed(v))
 
 
 def _singular_triplets_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
     """J. Townsend, Differentiating the singular value decomposition (2016)."""
-    (u, s, v), (by_u, by_s, by_v) = _parts(out, x_shape[-2]), _parts(g, x_shape[-2])
+    (u, s, v), (by_u, by_s, by_v) = _split_triplets(out, x_shape[-2]), _split_triplets(g, x_shape[-2])
     same = np.eye(out.shape[-1], dtype=out.dtype)
     gaps = (s - transposed(s)) * (s + transposed(s)) + same
-    inner = _turn(u, by_u) / gaps * s + transposed(s) * (_turn(v, by_v) / gaps) + by_s * same
+    inner = _skew_product(u, by_u) / gaps * s + transposed(s) * (_skew_product(v, by_v) / gaps) + by_s * same
     gradient = matmul(matmul(u, inner), transposed(v))
     if x_shape[-2] > x_shape[-1]:
-        gradient = gradient + matmul(_beside(u, by_u / s), transposed(v))
+        gradient = gradient + matmul(_orthogonal_component(u, by_u / s), transposed(v))
     if x_shape[-2] < x_shape[-1]:
-        gradient = gradient + matmul(u, transposed(_beside(v, by_v / s)))
+        gradient = gradient + matmul(u, transposed(_orthogonal_component(v, by_v / s)))
     return gradient
 
 
-def _turn(vectors: Any, g: Any) -> Any:
-    """Return what of a gradient turns the vectors among themselves."""
+def _skew_product(vectors: Any, g: Any) -> Any:
+    """Return the skew-symmetric matrix vectors.T @ g - g.T @ vectors."""
     product = matmul(transposed(vectors), g)
     return product - transposed(product)
 
 
-def _beside(vectors: Any, g: Any) -> Any:
-    """Return what of g is orthogonal to the vectors."""
+def _orthogonal_component(vectors: Any, g: Any) -> Any:
+    """Return the component of g that is orthogonal to the vectors."""
     return g - matmul(vectors, matmul(transposed(vectors), g))
 
 
@@ -217,8 +217,8 @@ def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) 
 undifferentiable.vjps(x=_refuse_gradient)
 
 
-def _completed(x: Any, columns: Any, every: ndarray, what: str) -> Any:
-    """Return columns that were computed of x, and the rest of `every` beside them, which has no derivative."""
+def _complete_basis(x: Any, columns: Any, every: ndarray, what: str) -> Any:
+    """Append the other columns of `every`, which have no derivative, to the columns of a basis."""
     rest = every[..., columns.shape[-1] :]
     return concatenate([columns, undifferentiable(x, rest, what)], axis=-1) if rest.shape[-1] else columns
 
@@ -247,11 +247,11 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if not compute_uv:
         return svdvals(x)
     m, n = np.shape(x)[-2:]
-    u, _, v = _parts(singular_triplets(x, full_matrices), m)
+    u, _, v = _split_triplets(singular_triplets(x, full_matrices), m)
     if full_matrices and m != n:
         all_u, _, all_v = np.linalg.svd(values_of(x))
-        u = _completed(x, u, all_u, "the columns of U beyond the singular values")
-        v = _completed(x, v, np.swapaxes(all_v, -1, -2), "the rows of Vh beyond the singular values")
+        u = _complete_basis(x, u, all_u, "the columns of U beyond the singular values")
+        v = _complete_basis(x, v, np.swapaxes(all_v, -1, -2), "the rows of Vh beyond the singular values")
     return SVDResult(u, svdvals(x), transposed(v))
 
 
@@ -283,7 +283,7 @@ def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
     m, n = x_shape[-2:]
     q, r, by_q, by_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
     inner = matmul(r, transposed(by_r)) - matmul(transposed(by_q), q)
-    half = inner * _lower(n, g.dtype, 0.5)
+    half = inner * _lower_ones(n, g.dtype, 0.5)
     return transposed(solve(r, transposed(by_q + matmul(q, half + transposed(half)))))
 
 
@@ -320,6 +320,6 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     if mode == "r":
         return r
     if mode == "complete" and m > n:
-        q = _completed(x, q, np.linalg.qr(values_of(x), "complete").Q, "the columns of Q beyond those of R")
+        q = _complete_basis(x, q, np.linalg.qr(values_of(x), "complete").Q, "the columns of Q beyond those of R")
         r = concatenate([r, broadcast_to(np.zeros((), r.dtype), (*r.shape[:-2], m - n, n))], axis=-2)
     return QRResult(q, r)

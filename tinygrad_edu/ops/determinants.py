@@ -37,36 +37,36 @@ def cofactors(x: Array) -> Array:
 
     With x = U diag(s) V it is det(U) det(V) U diag(c) V, where c has for each of s the product of the others.
     """
-    sign, u, s, v = _svd(x)
-    return sign * (u * _products_without(s)[..., None, :]) @ v
+    sign, u, s, v = _svd_with_sign(x)
+    return sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
 
 
 @op(name="det")
 def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
-    sign, u, s, v = _svd(x)
-    turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _products_without_two(s)
+    sign, u, s, v = _svd_with_sign(x)
+    turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _leave_two_out_products(s)
     diagonal = np.einsum("...ij,...ii->...j", pairs, turned)
     change = diagonal[..., None, :] * np.eye(s.shape[-1], dtype=s.dtype) - pairs * np.swapaxes(turned, -1, -2)
     return sign * u @ change @ v
 
 
-def _second_change(g: Any, direction: Any, x: Any) -> Any:
-    """Return the change of `cofactors_jvp` with x, by an inverse; of fewer than three rows there is none."""
+def _cofactors_jvp_x(g: Any, direction: Any, x: Any) -> Any:
+    """Return the vjp of `cofactors_jvp` for x, which needs an inverse; for fewer than three rows it is 0."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
-    y = _inverse(x)
+    y = _checked_inv(x)
     change = (
-        (_product(y, g) * _product(y, direction) - _product(_chain(y, g), direction)) * y
-        - _product(y, direction) * _chain(y, g)
-        - _product(y, g) * _chain(y, direction)
-        + _chain(y, g, direction)
-        + _chain(y, direction, g)
+        (_trace_product(y, g) * _trace_product(y, direction) - _trace_product(_interleave(y, g), direction)) * y
+        - _trace_product(y, direction) * _interleave(y, g)
+        - _trace_product(y, g) * _interleave(y, direction)
+        + _interleave(y, g, direction)
+        + _interleave(y, direction, g)
     )
-    return _each(det(x)) * transposed(change)
+    return _as_1x1_matrices(det(x)) * transposed(change)
 
 
-def _inverse(x: Any) -> Any:
+def _checked_inv(x: Any) -> Any:
     with np.errstate(all="ignore"):
         condition = np.linalg.cond(values_of(x)).max() if x.size else 0
     if not condition * np.finfo(x.dtype).eps < 1e-3:
@@ -74,7 +74,7 @@ def _inverse(x: Any) -> Any:
     return inv(x)
 
 
-def _chain(y: Any, *factors: Any) -> Any:
+def _interleave(y: Any, *factors: Any) -> Any:
     """Return y @ factor @ y @ factor @ ... @ y."""
     out = y
     for factor in factors:
@@ -82,22 +82,22 @@ def _chain(y: Any, *factors: Any) -> Any:
     return out
 
 
-def _product(x: Any, y: Any) -> Any:
+def _trace_product(x: Any, y: Any) -> Any:
     """Return the trace of x @ y for each pair of matrices, keeping the axes."""
     return sum(x * transposed(y), (-1, -2), keepdims=True)
 
 
-def _each(x: Any) -> Any:
-    """Return a number for each matrix as a stack of 1 by 1 matrices."""
+def _as_1x1_matrices(x: Any) -> Any:
+    """Return one number for each matrix as a stack of 1 x 1 matrices."""
     return expand_dims(x, (-1, -2))
 
 
-det.vjps(x=lambda g, x: _each(g) * cofactors(x))
+det.vjps(x=lambda g, x: _as_1x1_matrices(g) * cofactors(x))
 cofactors.vjps(x=lambda g, x: cofactors_jvp(g, x))
-cofactors_jvp.vjps(direction=lambda g, x: cofactors_jvp(g, x), x=_second_change)
+cofactors_jvp.vjps(direction=lambda g, x: cofactors_jvp(g, x), x=_cofactors_jvp_x)
 
 
-def _svd(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+def _svd_with_sign(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Return det(U) det(V), U, s and V, of x = U diag(s) V. Of a matrix with a NaN or an infinity, s is NaN."""
     finite = np.isfinite(x).all(axis=(-1, -2), keepdims=True)
     u, s, v = np.linalg.svd(np.where(finite, x, 0))
@@ -105,23 +105,23 @@ def _svd(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     return sign[..., None, None], u, np.where(finite[..., 0], s, np.nan), v
 
 
-def _products_without(s: ndarray) -> ndarray:
-    """Return for each of the last axis of s the product of all others."""
-    logs, zeros = _logs(s)
+def _leave_one_out_products(s: ndarray) -> ndarray:
+    """Return the product of all other elements along the last axis."""
+    logs, zeros = _logs_and_zeros(s)
     others = zeros.sum(-1, keepdims=True) - zeros
     return np.where(others == 0, np.exp(logs.sum(-1, keepdims=True) - logs), 0).astype(s.dtype)
 
 
-def _products_without_two(s: ndarray) -> ndarray:
-    """Return for each pair of the last axis of s the product of all others; 0 for one with itself."""
-    logs, zeros = (part[..., None] + part[..., None, :] for part in _logs(s))
-    total, count = (part.sum(-1)[..., None, None] for part in _logs(s))
+def _leave_two_out_products(s: ndarray) -> ndarray:
+    """Return the product of all other elements for each pair along the last axis; 0 on the diagonal."""
+    logs, zeros = (part[..., None] + part[..., None, :] for part in _logs_and_zeros(s))
+    total, count = (part.sum(-1)[..., None, None] for part in _logs_and_zeros(s))
     wanted = (count == zeros) & ~np.eye(s.shape[-1], dtype=bool)
     return np.where(wanted, np.exp(total - logs), 0).astype(s.dtype)
 
 
-def _logs(s: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the logarithms of s, 0 for those that are 0, and which are 0, as numbers."""
+def _logs_and_zeros(s: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the logarithms of s, with 0 for log(0), and 1 where s is 0, else 0."""
     zeros = s == 0
     return np.log(np.where(zeros, 1, s)), zeros.astype(int)
 
@@ -132,7 +132,7 @@ def logabsdet(x: Array) -> Array:
     return np.asarray(np.linalg.slogdet(x).logabsdet)
 
 
-logabsdet.vjps(x=lambda g, x: _each(g) * transposed(inv(x)))
+logabsdet.vjps(x=lambda g, x: _as_1x1_matrices(g) * transposed(inv(x)))
 
 
 @op(name="slogdet")

@@ -27,12 +27,12 @@ def diagonal(x: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ar
 def _diagonal_x(g: Any, x_shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
     rows, columns = x_shape[axis1], x_shape[axis2]
     others = g.shape[:-1]
-    flat = scatter_add(g, (..., _on_diagonal(g.shape[-1], columns, offset)), (*others, rows * columns))
+    flat = scatter_add(g, (..., _diagonal_slice(g.shape[-1], columns, offset)), (*others, rows * columns))
     return moveaxis(reshape(flat, (*others, rows, columns)), (-2, -1), (axis1, axis2))
 
 
-def _on_diagonal(count: int, columns: int, offset: int) -> slice:
-    """Return where the elements of a diagonal lie in a flattened matrix."""
+def _diagonal_slice(count: int, columns: int, offset: int) -> slice:
+    """Return the slice of a flattened matrix that is the diagonal."""
     first = offset if offset > 0 else -offset * columns
     return slice(first, first + (count - 1) * (columns + 1) + 1 if count else first, columns + 1)
 
@@ -60,7 +60,7 @@ def diag(x: Any, /, k: int = 0) -> Any:
     if x.ndim != 1:
         raise ShapeError(f"diag takes a matrix or an array of one axis, and got shape {x.shape}.")
     count, size = len(x), len(x) + abs(k)
-    return reshape(scatter_add(x, _on_diagonal(count, size, k), (size * size,)), (size, size))
+    return reshape(scatter_add(x, _diagonal_slice(count, size, k), (size * size,)), (size, size))
 
 
 def diagflat(x: Any, /, k: int = 0) -> Any:
@@ -71,16 +71,16 @@ def diagflat(x: Any, /, k: int = 0) -> Any:
 def tril(x: Any, /, k: int = 0) -> Any:
     """Return the matrices along the last two axes of x with 0 above the k-th diagonal. A 1-d x is every row of one."""
     x = shaped(x)
-    return keep(x, _lower("tril", x.shape, k))
+    return keep(x, _lower_mask("tril", x.shape, k))
 
 
 def triu(x: Any, /, k: int = 0) -> Any:
     """Return the matrices along the last two axes of x with 0 below the k-th diagonal. A 1-d x is every row of one."""
     x = shaped(x)
-    return drop(x, _lower("triu", x.shape, k - 1))
+    return drop(x, _lower_mask("triu", x.shape, k - 1))
 
 
-def _lower(name: str, shape: tuple[int, ...], k: int) -> Array:
+def _lower_mask(name: str, shape: tuple[int, ...], k: int) -> Array:
     if not shape:
         raise ShapeError(f"{name} takes matrices, or an array of one axis, and got one number.")
     return np.tri(shape[-2:][0], shape[-1], k, bool)

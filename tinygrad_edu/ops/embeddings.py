@@ -62,9 +62,9 @@ def embedding(
     count = len(weight)
     if padding_idx is not None and not -count <= padding_idx < count:
         raise IndexError(f"embedding: padding_idx {padding_idx} is not in a table with {count} rows.")
-    places = _places(indices, count)
+    places = _check_indices(indices, count)
     if max_norm is not None:
-        _shorten(weight, np.unique(places), max_norm, norm_type)
+        _renormalize_rows(weight, np.unique(places), max_norm, norm_type)
     rows = lookup_rows(weight, places)
     fixed = values_of(rows)
     if scale_grad_by_freq:
@@ -73,8 +73,8 @@ def embedding(
     return rows if padding_idx is None else where((places == padding_idx % count)[..., None], fixed, rows)
 
 
-def _places(indices: Any, count: int) -> Array:
-    """Return the numbers of rows as an array, or say which are none."""
+def _check_indices(indices: Any, count: int) -> Array:
+    """Return the indices as an array of integers, or raise if one is no row of the table."""
     places = np.asarray(values_of(indices))
     if places.dtype.kind not in "iu" and places.size:
         raise DTypeError(f"embedding: indices are whole numbers, not {places.dtype}.")
@@ -85,8 +85,8 @@ def _places(indices: Any, count: int) -> Array:
     return places.astype(np.intp)
 
 
-def _shorten(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
-    """Shorten the rows of these numbers that are longer than `max_norm`, in place and all at once."""
+def _renormalize_rows(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
+    """Scale the rows at these indices down to `max_norm` if they are longer, in place and in one assignment."""
     rows = values_of(weight)[numbers]
     norms = np.linalg.norm(rows, norm_type, axis=1)
     long = norms > max_norm

@@ -34,7 +34,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
     along = normalize_axis_index(axis or 0, len(shape_of(x)))
-    places, n = _positions("take", indices), shape_of(x)[along]
+    places, n = _check_indices("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
     if mode != "raise" and n:
@@ -62,16 +62,16 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x = reshape(x, -1)
-    return _taken(x, _along("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
+    return _take_owned(x, _checked_flat_indices("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
 def take_along(x: Any, places: ndarray, axis: int) -> Any:
     """Return `take_along_axis` at places that are known to be inside, and none of them negative, as is the axis."""
-    return _taken(x, np.asarray(flat_indices(places, axis, shape_of(x))))
+    return _take_owned(x, np.asarray(flat_indices(places, axis, shape_of(x))))
 
 
-def _taken(x: Any, places: ndarray) -> Any:
-    """Return `take_flat`. Of a Tensor of places, which nobody else has, a node needs no copy."""
+def _take_owned(x: Any, places: ndarray) -> Any:
+    """Return `take_flat`, whose node saves the indices without a copy: nobody else has them."""
     return take_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
 
 
@@ -109,25 +109,25 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
         None stands for x flattened; the result has the shape of x.
     """
     shape = shape_of(x) if axis is not None else (np.size(values_of(x)),)
-    flat = _along("put_along_axis", shape, indices, -1 if axis is None else axis)
+    flat = _checked_flat_indices("put_along_axis", shape, indices, -1 if axis is None else axis)
     source = np.full(math.prod(shape), -1)
     source[flat] = np.arange(flat.size).reshape(flat.shape)  # where each element of the result comes from: -1, from x
     source = source.reshape(shape_of(x))
-    put = _taken(broadcast_to(_like(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
+    put = _take_owned(broadcast_to(_cast_values(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
     return where(source >= 0, put, x)
 
 
-def _like(x: Any, values: Any) -> Any:
-    """Return the values to put in x in its dtype. Whole numbers have no place for others."""
+def _cast_values(x: Any, values: Any) -> Any:
+    """Cast the values to the dtype of x; raise rather than truncate floats to integers."""
     wanted, found = np.asarray(values_of(x)).dtype, np.asarray(values_of(values)).dtype
     if wanted.kind in "iub" and found.kind == "f":
         raise DTypeError(f"put_along_axis: values of dtype {found} have no place in {wanted}: cast one with astype().")
     return values if wanted == found else astype(values, wanted)
 
 
-def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
-    """Return where in an array of a shape, flattened, the positions along `axis` are for each place across it."""
-    places = _positions(where_, indices)
+def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
+    """Return the indices along `axis` as indices into a flattened array of this shape, or raise if invalid."""
+    places = _check_indices(where_, indices)
     if places.ndim != len(shape):
         raise ShapeError(
             f"{where_}: indices need an axis for each of x, whose shape is {shape}, and have the shape {places.shape}."
@@ -144,8 +144,8 @@ def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
     return np.asarray(flat_indices(places, along, shape))
 
 
-def _positions(where_: str, indices: Any) -> ndarray:
-    """Return positions as an array of whole numbers; no list of none has a dtype of its own."""
+def _check_indices(where_: str, indices: Any) -> ndarray:
+    """Return indices as an array of integers, or raise if they are not; an empty list counts as integers."""
     places = np.asarray(values_of(indices))
     if places.dtype.kind not in "iub" and places.size:
         raise DTypeError(f"{where_}: indices are whole numbers, not {places.dtype}.")

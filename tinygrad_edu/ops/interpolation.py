@@ -29,17 +29,17 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     A weight of 0 takes nothing, not even of an infinity.
     """
     table, axis = zip(index, weights, strict=True), axis % x.ndim
-    return reduce(np.add, (_weighed(index_select(x, places, axis), factors, axis) for places, factors in table))
+    return reduce(np.add, (_multiply_along(index_select(x, places, axis), factors, axis) for places, factors in table))
 
 
 @op(name="interpolate")
 def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
     axis %= y.ndim
-    dtype = np.result_type(y, _in_dtype(weights, y.dtype))
+    dtype = np.result_type(y, _cast_weights(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
     for places, factors in zip(index, weights, strict=True):
-        index_add_array(out, _weighed(y, factors, axis), places, axis)
+        index_add_array(out, _multiply_along(y, factors, axis), places, axis)
     return out
 
 
@@ -47,18 +47,18 @@ resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_transpose(g, i
 resample_transpose.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
 
 
-def _weighed(x: ndarray, factors: ndarray, axis: int) -> ndarray:
-    """Multiply x by a number for each place along an axis."""
+def _multiply_along(x: ndarray, factors: ndarray, axis: int) -> ndarray:
+    """Multiply x by one factor for each index along an axis."""
     if not factors.all():
         x = x.copy("K")
         x[(*in_front_of(axis), factors == 0)] = 0
     if factors.dtype == bool:
         return x
-    return x * _in_dtype(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+    return x * _cast_weights(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
 
 
-def _in_dtype(weights: ndarray, dtype: Any) -> ndarray:
-    """Return weights in the dtype of what they multiply; of whole numbers as they are."""
+def _cast_weights(weights: ndarray, dtype: Any) -> ndarray:
+    """Cast weights to the dtype of the array they multiply, if that is floating-point."""
     return weights.astype(dtype, copy=False) if dtype.kind == "f" else weights
 
 
@@ -73,51 +73,51 @@ class Table(NamedTuple):
 
 
 # By mode, how many axes of the image it is for (0: any).
-_MODES = {"nearest": 0, "nearest-exact": 0, "area": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_MODE_NDIM = {"nearest": 0, "nearest-exact": 0, "area": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 
-def _table(mode: str, length: int, size: int, factor: float | None, align_corners: bool) -> Table:
+def _axis_table(mode: str, length: int, size: int, factor: float | None, align_corners: bool) -> Table:
     """Return the table of an axis; `factor` is the scale factor to go by, or None to go by the two sizes."""
     if mode in ("nearest", "nearest-exact"):
-        return _nearest(length, size, factor, 0.5 if mode == "nearest-exact" else 0.0)
+        return _nearest_table(length, size, factor, 0.5 if mode == "nearest-exact" else 0.0)
     if mode == "area":
         return means(length, size)
     if mode == "bicubic":
-        return _cubic(_places(length, size, factor, align_corners), length)
+        return _cubic_table(_centres(length, size, factor, align_corners), length)
     unchanged = length == size  # which PyTorch takes for the identity, in the linear modes alone, whatever the factor
-    return _linear(np.maximum(_places(length, size, None if unchanged else factor, align_corners), 0), length)
+    return _linear_table(np.maximum(_centres(length, size, None if unchanged else factor, align_corners), 0), length)
 
 
-def _nearest(length: int, size: int, factor: float | None, shift: float) -> Table:
-    """Take the element at or before each place, which PyTorch computes in float32."""
+def _nearest_table(length: int, size: int, factor: float | None, shift: float) -> Table:
+    """Select the element at or before each coordinate, which PyTorch computes in float32."""
     step = np.float32(1 / factor if factor else np.float32(length) / np.float32(size))
     places = np.floor((np.arange(size, dtype=np.float32) + np.float32(shift)) * step).astype(np.intp)
     return Table(np.minimum(places, length - 1)[None], np.ones((1, size), bool))
 
 
-def _places(length: int, size: int, factor: float | None, align_corners: bool) -> ndarray:
-    """Return where on the input the centre of each element of the result lies."""
+def _centres(length: int, size: int, factor: float | None, align_corners: bool) -> ndarray:
+    """Return the input coordinate of the centre of each output element."""
     if align_corners:
         return np.arange(size) * ((length - 1) / (size - 1) if size > 1 else 0.0)
     return (np.arange(size) + 0.5) * (1 / factor if factor else length / size) - 0.5
 
 
-def _linear(places: ndarray, length: int) -> Table:
-    """Weigh the two neighbours of each place by how near they are."""
+def _linear_table(places: ndarray, length: int) -> Table:
+    """Weight the two neighbours of each coordinate by their distance."""
     before = np.minimum(places.astype(np.intp), length - 1)
     far = np.minimum(places - before, 1.0)
     return Table(np.stack([before, np.minimum(before + 1, length - 1)]), np.stack([1 - far, far]))
 
 
-def _cubic(places: ndarray, length: int) -> Table:
-    """Weigh four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
+def _cubic_table(places: ndarray, length: int) -> Table:
+    """Weight four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
     before = np.floor(places)
     distances = np.abs(places - before - np.arange(-1, 3)[:, None])
     index = np.clip(before.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
-    return Table(index, _keys(distances, -0.75))
+    return Table(index, _cubic_kernel(distances, -0.75))
 
 
-def _keys(x: ndarray, a: float) -> ndarray:
+def _cubic_kernel(x: ndarray, a: float) -> ndarray:
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     return np.where(x < 1, near, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
 
@@ -192,17 +192,17 @@ def interpolate(
     if mode == "nearest" and x.ndim == 4:  # PyTorch goes by the sizes where they are equal, or one twice the other
         factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
     each = zip(lengths, sizes, factors, strict=True)
-    return resized(x, [_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])
+    return resized(x, [_axis_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])
 
 
 def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
-    if mode not in _MODES:
-        raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODES))}, not {mode!r}.")
+    if mode not in _MODE_NDIM:
+        raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODE_NDIM))}, not {mode!r}.")
     axes = len(shape) - 2
-    if not 1 <= axes <= 3 or _MODES[mode] not in (0, axes):
+    if not 1 <= axes <= 3 or _MODE_NDIM[mode] not in (0, axes):
         wanted = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]
-        raise ShapeError(f"interpolate: mode {mode!r} is for images {wanted[_MODES[mode]]}, not of shape {shape}.")
-    if align_corners is not None and not _MODES[mode]:
+        raise ShapeError(f"interpolate: mode {mode!r} is for images {wanted[_MODE_NDIM[mode]]}, not of shape {shape}.")
+    if align_corners is not None and not _MODE_NDIM[mode]:
         raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}: leave it out.")
 
 

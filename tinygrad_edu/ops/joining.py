@@ -54,20 +54,20 @@ def concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting
     ValueError
         If there are no arrays, or one is 0-d and has no axis to be joined along.
     """
-    parts = _sequence("concatenate", arrays)
+    parts = _to_arrays("concatenate", arrays)
     if axis is None:
         parts, axis = [reshape(x, -1) for x in parts], 0
     lengths = [x.shape[axis] if -x.ndim <= axis < x.ndim else 0 for x in parts]
-    return _cast(concat(*parts, axis=axis, ends=np.cumsum(lengths)), dtype, casting)
+    return _checked_cast(concat(*parts, axis=axis, ends=np.cumsum(lengths)), dtype, casting)
 
 
-def _sequence(name: str, arrays: Any) -> list[Any]:
+def _to_arrays(name: str, arrays: Any) -> list[Any]:
     if not hasattr(arrays, "__getitem__"):
         raise DTypeError(f"{name} takes a list, a tuple or another sequence of arrays, not a {type(arrays).__name__}.")
     return [shaped(x) for x in arrays]
 
 
-def _cast(out: Any, dtype: Any, casting: Any) -> Any:
+def _checked_cast(out: Any, dtype: Any, casting: Any) -> Any:
     if dtype is None:
         return out
     if not np.can_cast(out.dtype, dtype, casting):
@@ -83,7 +83,7 @@ def stack(arrays: Any, axis: int = 0, *, dtype: Any = None, casting: Any = "same
     ShapeError
         If their shapes differ.
     """
-    parts = _sequence("stack", arrays)
+    parts = _to_arrays("stack", arrays)
     shapes = dict.fromkeys(x.shape for x in parts)
     if len(shapes) > 1:
         raise ShapeError(f"stack needs arrays of one shape, and got {', '.join(map(str, shapes))}.")
@@ -92,25 +92,25 @@ def stack(arrays: Any, axis: int = 0, *, dtype: Any = None, casting: Any = "same
 
 def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Return a sequence of arrays one below the other, along axis 0; a 1-d array is a row."""
-    rows = [atleast_2d(x) for x in _sequence("vstack", arrays)]
+    rows = [atleast_2d(x) for x in _to_arrays("vstack", arrays)]
     return concatenate(rows, dtype=dtype, casting=casting)
 
 
 def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Return a sequence of arrays one beside the other, along axis 1; those of one axis, along that."""
-    parts = [atleast_1d(x) for x in _sequence("hstack", arrays)]
+    parts = [atleast_1d(x) for x in _to_arrays("hstack", arrays)]
     axis = 0 if parts and parts[0].ndim == 1 else 1
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
 def dstack(arrays: Any) -> Any:
     """Return a sequence of arrays one behind the other, along axis 2; each as `atleast_3d` makes it."""
-    return concatenate([atleast_3d(x) for x in _sequence("dstack", arrays)], 2)
+    return concatenate([atleast_3d(x) for x in _to_arrays("dstack", arrays)], 2)
 
 
 def column_stack(arrays: Any) -> Any:
     """Return a sequence of arrays one beside the other, along axis 1; a 1-d array is a column."""
-    parts = _sequence("column_stack", arrays)
+    parts = _to_arrays("column_stack", arrays)
     return concatenate([reshape(x, (-1, 1)) if x.ndim < 2 else x for x in parts], 1)
 
 
@@ -127,25 +127,25 @@ def block(arrays: Any) -> Any:
     DTypeError
         If there is a tuple where a list should be.
     """
-    depth, ndim = _depth_and_axes(arrays)
-    return _joined(arrays, depth, max(depth, ndim))
+    depth, ndim = _depth_and_ndim(arrays)
+    return _concatenate_blocks(arrays, depth, max(depth, ndim))
 
 
-def _depth_and_axes(part: Any) -> tuple[int, int]:
-    """Return how deep the lists are nested, and the most axes of an array in them."""
+def _depth_and_ndim(part: Any) -> tuple[int, int]:
+    """Return the nesting depth of the lists, and the largest ndim of the arrays in them."""
     if isinstance(part, tuple):
         raise DTypeError("block takes nested lists of arrays, and there is a tuple: write [a, b] for (a, b).")
     if not isinstance(part, list):
         return 0, shaped(part).ndim
-    found = [_depth_and_axes(inner) for inner in part]
+    found = [_depth_and_ndim(inner) for inner in part]
     depths = {depth for depth, _ in found}
     if len(depths) != 1:
         raise ShapeError(f"block takes lists that are all nested as deep, and none empty; here is {part!r:.200}.")
     return 1 + depths.pop(), max(ndim for _, ndim in found)
 
 
-def _joined(part: Any, depth: int, ndim: int) -> Any:
+def _concatenate_blocks(part: Any, depth: int, ndim: int) -> Any:
     if depth:
-        return concatenate([_joined(inner, depth - 1, ndim) for inner in part], -depth)
+        return concatenate([_concatenate_blocks(inner, depth - 1, ndim) for inner in part], -depth)
     x = shaped(part)
     return reshape(x, (1,) * (ndim - x.ndim) + x.shape)

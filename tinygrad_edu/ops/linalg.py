@@ -35,19 +35,19 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     shapes = [np.shape(x) for x in arrays]
     ends = (shapes[0][0] if dims[0] == 2 else 1), (shapes[-1][1] if dims[-1] == 2 else 1)
     lengths = (ends[0], *(shape[0] for shape in shapes[1:]), ends[1])
-    return _product(arrays, 0, len(arrays), _best_cuts(lengths))
+    return _multiply_chain(arrays, 0, len(arrays), _optimal_splits(lengths))
 
 
-def _product(arrays: list[Any], start: int, end: int, cuts: dict[tuple[int, int], int]) -> Any:
+def _multiply_chain(arrays: list[Any], start: int, end: int, cuts: dict[tuple[int, int], int]) -> Any:
     if end - start == 1:
         return arrays[start]
     cut = cuts[start, end]
-    return matmul(_product(arrays, start, cut, cuts), _product(arrays, cut, end, cuts))
+    return matmul(_multiply_chain(arrays, start, cut, cuts), _multiply_chain(arrays, cut, end, cuts))
 
 
 @lru_cache(256)
-def _best_cuts(lengths: tuple[int, ...]) -> dict[tuple[int, int], int]:
-    """Return where to cut each part of a chain of matrices in two; matrix k is lengths[k] by lengths[k + 1]."""
+def _optimal_splits(lengths: tuple[int, ...]) -> dict[tuple[int, int], int]:
+    """Return where to split each subchain of matrices in two; matrix k is lengths[k] by lengths[k + 1]."""
     count = len(lengths) - 1
     costs, cuts = {(k, k + 1): 0 for k in range(count)}, {}
     for size in range(2, count + 1):

@@ -72,7 +72,7 @@ def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
     """Make of NumPy's `bitwise_and`, or the like, an operator that gives a plain array, of booleans a boolean one."""
 
     def operator(self: Tensor, other: Any) -> Any:
-        return combine(*(_no_fractions(combine, values_of(x)) for x in (self, other)))
+        return combine(*(_check_bitwise_dtype(combine, values_of(x)) for x in (self, other)))
 
     operator.__doc__ = f"Combine truth values, or the bits of integers: a plain array, as np.{combine.__name__} gives."
     return operator
@@ -80,10 +80,10 @@ def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
 
 def inverted(self: Tensor) -> Any:
     """Return where a boolean tensor is False, or the inverted bits of integers: a plain array, as np.invert gives."""
-    return np.invert(_no_fractions(np.invert, self._data))
+    return np.invert(_check_bitwise_dtype(np.invert, self._data))
 
 
-def _no_fractions(ufunc: np.ufunc, values: Any) -> Any:
+def _check_bitwise_dtype(ufunc: np.ufunc, values: Any) -> Any:
     if np.asarray(values).dtype.kind not in "iub":
         raise DTypeError(
             f"np.{ufunc.__name__} is of booleans and integers, not {np.asarray(values).dtype}: compare first, in "
@@ -127,18 +127,18 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
 
 def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _lengths(shape), order)
+    return shapes.reshape.call(self, _shape_from_args(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
     """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
     if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
-        _refuse_to_exchange(self.ndim, *axes)
-    return shapes.transpose.call(self, _lengths(axes) if axes else None)
+        _refuse_axis_swap(self.ndim, *axes)
+    return shapes.transpose.call(self, _shape_from_args(axes) if axes else None)
 
 
-def _refuse_to_exchange(ndim: int, first: int, second: int) -> None:
-    """Refuse what would exchange two axes in PyTorch and here would be no order of the axes, or leave all in place."""
+def _refuse_axis_swap(ndim: int, first: int, second: int) -> None:
+    """Raise for axes that PyTorch's transpose would swap, if NumPy's would raise or leave the axes in place."""
     if ndim != 2 or (first % 2, second % 2) == (0, 1):
         raise ShapeError(
             f"transpose({first}, {second}) gives the order of all axes, of which there are {ndim}, as in NumPy: to "
@@ -147,7 +147,7 @@ def _refuse_to_exchange(ndim: int, first: int, second: int) -> None:
         )
 
 
-def _lengths(given: tuple[Any, ...]) -> Any:
+def _shape_from_args(given: tuple[Any, ...]) -> Any:
     """Read ``t.reshape(2, 3)`` as ``t.reshape((2, 3))``."""
     return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
 

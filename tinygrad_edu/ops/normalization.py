@@ -39,20 +39,20 @@ def mean_product(x: Array, y: Array) -> Array:
 
 def _mean_product(x: ndarray, y: ndarray) -> ndarray:
     """Return `mean_product` of arrays."""
-    count = _averaged(x.shape)
+    count = _reduced_count(x.shape)
     if count == x.shape[-1] > 0 and x.dtype == y.dtype != np.float16:  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
     mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
     return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
 
 
-def _averaged(shape: tuple[int, ...]) -> int:
-    """Return how many numbers each mean is made of."""
+def _reduced_count(shape: tuple[int, ...]) -> int:
+    """Return how many elements each mean is computed from."""
     return shape[1] if len(shape) == 2 else shape[0] * shape[2]
 
 
 mean_product.vjps(
-    x=lambda g, y, x_shape: g / _averaged(x_shape) * y, y=lambda g, x, y_shape: g / _averaged(y_shape) * x
+    x=lambda g, y, x_shape: g / _reduced_count(x_shape) * y, y=lambda g, x, y_shape: g / _reduced_count(y_shape) * x
 )
 
 
@@ -135,13 +135,13 @@ def _all_arrays(*values: Any) -> bool:
 normalized.vjps(x=_normalized_x, weight=_normalized_weight, bias=_normalized_bias)
 
 
-def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
+def _normalize_by_moments(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized`, where a weight that is None is 1, and such a bias 0."""
     one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
     return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
 
 
-def _standardized(x: Any, eps: float) -> Any:
+def _standardize(x: Any, eps: float) -> Any:
     """Return `normalized` without a weight and a bias: of many short rows in fewer calls.
 
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence shows.
@@ -152,10 +152,10 @@ def _standardized(x: Any, eps: float) -> Any:
     return divide_by_rms(x, eps, scale)
 
 
-def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
-    """Return a function of x in another shape, and order of its axes; of float16 in float32, for the squares."""
+def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
+    """Apply a function to x, transposed and reshaped, and undo both; compute float16 in float32, for the squares."""
     if x.dtype == np.float16:
-        return astype(_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
+        return astype(_call_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
     x = as_floating(x)
     if axes is None or axes == tuple(range(x.ndim)):
         return function(x) if x.shape == shape else reshape(function(reshape(x, shape)), x.shape)
@@ -163,8 +163,8 @@ def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Ca
     return transpose(reshape(function(reshape(x, shape)), x.shape), inverse(axes))
 
 
-def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
-    """Return the last axes of x, which are to have that shape; and so are the weight and the bias."""
+def _normalized_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
+    """Return the axes that `normalized_shape` stands for, or raise if x, weight or bias have another shape there."""
     shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         raise ShapeError(f"{name}: normalized_shape {tuple(shape)} is not that of the last axes of x, {x.shape}.")
@@ -174,13 +174,13 @@ def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affin
     return tuple(range(-len(shape), 0))
 
 
-def _scaled(x: Any, weight: Any, bias: Any) -> Any:
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
     x = x if weight is None else x * weight
     return x if bias is None else x + bias
 
 
-def _by_channel(name: str, x: Any, **values: Any) -> list[Any]:
-    """Return values of the channels (C,) in the shape in which they broadcast to x, (N, C, ...); None as None."""
+def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
+    """Reshape values (C,) so that they broadcast to x (N, C, ...), or raise if they do not fit; keep None."""
     if x.ndim < 2:
         raise ShapeError(f"{name}: x needs the axes (N, C, ...), and has the shape {x.shape}.")
     for what, value in values.items():
@@ -214,9 +214,9 @@ def layer_norm(
         Where the shapes do not fit.
     """
     x = shaped(x)
-    axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    standardized = _in_shape(_rows(x, axes), None, lambda rows: _standardized(rows, eps), x)
-    return _scaled(standardized, weight, bias)
+    axes = _normalized_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    standardized = _call_in_shape(_rows_shape(x, axes), None, lambda rows: _standardize(rows, eps), x)
+    return _affine(standardized, weight, bias)
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
@@ -225,13 +225,13 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     `eps`, which is added to the mean, is the rounding of the dtype unless given; the shapes are those of `layer_norm`.
     """
     x = shaped(x)
-    axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
+    axes = _normalized_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
+    return _affine(_call_in_shape(_rows_shape(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
 
 
-def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
-    """Return the shape in which the last axes of x are one, and those before them."""
+def _rows_shape(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
+    """Return the shape of x with the normalized axes merged into one, and the axes before them into another."""
     return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
@@ -258,12 +258,12 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
         Where the shapes do not fit.
     """
     x = shaped(x)
-    weight, bias = _by_channel("group_norm", x, weight=weight, bias=bias)
+    weight, bias = _expand_channels("group_norm", x, weight=weight, bias=bias)
     n, c = x.shape[:2]
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
     rows = (n * num_groups, c // num_groups * math.prod(x.shape[2:]))
-    return _scaled(_in_shape(rows, None, lambda rows: _standardized(rows, eps), x), weight, bias)
+    return _affine(_call_in_shape(rows, None, lambda rows: _standardize(rows, eps), x), weight, bias)
 
 
 def batch_norm(
@@ -291,9 +291,9 @@ def batch_norm(
     """
     x = shaped(x)
     _check_running("batch_norm", x, running_mean, running_var, training)
-    weight, bias = _by_channel("batch_norm", x, weight=weight, bias=bias)
+    weight, bias = _expand_channels("batch_norm", x, weight=weight, bias=bias)
     if not training:
-        return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
+        return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
     outside = None, None
@@ -302,12 +302,12 @@ def batch_norm(
 
     def of_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
-        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows, *affine)
+        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
 
-    return _scaled(_in_shape(*_rows_of_channels(x), of_rows, x), *outside)
+    return _affine(_call_in_shape(*_channel_layout(x), of_rows, x), *outside)
 
 
-def _rows_of_channels(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """Return the shape (A, C, B) of (N, C, ...), and the order of the axes in which it has this shape.
 
     B is innermost in memory: the samples if they are, and all of an image otherwise.
@@ -329,17 +329,17 @@ def instance_norm(
     """
     x = shaped(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
-    weight, bias = _by_channel("instance_norm", x, weight=weight, bias=bias)
+    weight, bias = _expand_channels("instance_norm", x, weight=weight, bias=bias)
     if not use_input_stats:
-        return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
+        return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
     n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     if length == 1:
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
 
     def of_rows(rows: Any) -> Any:
-        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows)
+        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows)
 
-    return _scaled(_in_shape((1, n * c, length), None, of_rows, x), weight, bias)
+    return _affine(_call_in_shape((1, n * c, length), None, of_rows, x), weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
@@ -352,15 +352,15 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
             raise ShapeError(f"{name}: {what} of shape {shape_of(value)} for x of shape {x.shape}.")
 
 
-def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
+def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
     mean, var = (np.asarray(values_of(running)) for running in (running_mean, running_var))
-    middle, spread = _by_channel("", x, mean=mean, var=var)
+    middle, spread = _expand_channels("", x, mean=mean, var=var)
     return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
 
 
-def _moved(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
-    """Return the moments of x, (A, K, B), to which the running statistics of C channels have moved.
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
+    """Update the running statistics of C channels in place, and return the moments of x, (A, K, B).
 
     They move towards the mean and the unbiased variance of x, of K / C samples towards the means of these.
     """
@@ -369,12 +369,12 @@ def _moved(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Arra
         if running is not None and x.size:
             of_batch = new.reshape(-1, *shape_of(running)).mean(0)
             moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
-    _write(moved)
+    _write_atomically(moved)
     return found
 
 
-def _write(pairs: list[tuple[Any, Array]]) -> None:
-    """Write into arrays and Tensors, in one call from C: no Ctrl-C comes between two of them."""
+def _write_atomically(pairs: list[tuple[Any, Array]]) -> None:
+    """Write into arrays and Tensors in one call to C, which no KeyboardInterrupt can interrupt."""
     memories: list[Any] = [running._data if isinstance(running, Tensor) else running for running, _ in pairs]
     with writing(*(running._storage for running, _ in pairs if isinstance(running, Tensor))):
         deque(map(setitem, memories, repeat(...), [new for _, new in pairs]), maxlen=0)

@@ -35,7 +35,7 @@ def p_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
         total = _sum_of_powers(size, p, axis)
         limits = np.finfo(size.dtype)
         if not ((total > limits.tiny / limits.eps) & (total < np.inf)).all():
-            scale = _scale(size, p, axis)
+            scale = _norm_scale(size, p, axis)
             total, out = _sum_of_powers(size / scale, p, axis), scale
         else:
             out = size.dtype.type(1)
@@ -48,8 +48,8 @@ def _sum_of_powers(size: ndarray, p: float, axis: Any) -> ndarray:
     return np.asarray(np.add.reduce(powers, axis=axis, keepdims=True))
 
 
-def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
-    """Return the power of 2 below the number that counts most: the greatest, or for p < 0 the smallest."""
+def _norm_scale(size: ndarray, p: float, axis: Any) -> ndarray:
+    """Return the power of 2 below the dominant element: the greatest, or for p < 0 the smallest."""
     extremum, initial = (np.max, 0) if p > 0 else (np.min, np.inf)
     return power_of_2_below(extremum(size, axis=axis, keepdims=True, initial=initial))
 
@@ -64,7 +64,7 @@ def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
         return g * sign(x)
     if not all_normal(values_of(out)):  # out is infinite or has lost digits; a scale cancels out of x / out
         with np.errstate(over="ignore"):
-            x = x / _scale(np.abs(values_of(x)), p, axis)
+            x = x / _norm_scale(np.abs(values_of(x)), p, axis)
         out = p_norm(x, p, axis, True)
     counts = out != 0
     share = x / where(counts, out, 1)
@@ -90,11 +90,11 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
     if ord is None or np.isfinite(ord):
         return p_norm(x, 2 if ord is None else ord, axes, keepdims)
-    return (_greatest if ord > 0 else min)(abs(x), axes, keepdims)
+    return (_max_or_zero if ord > 0 else min)(abs(x), axes, keepdims)
 
 
-def _greatest(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Return the greatest of sizes over `axis`; of none it is 0, as in NumPy."""
+def _max_or_zero(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the maximum of absolute values over `axis`, or 0 if there are none, as in NumPy."""
     of_none = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
     return (sum if of_none else max)(sizes, axis, keepdims)
 
@@ -112,7 +112,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     rest = tuple(a for a in range(x.ndim) if a not in axes)
-    extremum = _greatest if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
+    extremum = _max_or_zero if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
         out = p_norm(x, 2, axes)
     elif ord in (1, -1, np.inf, -np.inf):

@@ -65,16 +65,16 @@ QUESTIONS: frozenset[Any] = frozenset({
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Answer a NumPy ufunc that met a Tensor."""
     if ufunc in FLOATING:
-        inputs = tuple(map(_floating, inputs))
-    answer = _answer(ufunc)
+        inputs = tuple(map(_integers_to_float32, inputs))
+    answer = _implementation(ufunc)
     if answer is not None and method == "__call__" and not settings:
         return answer(*inputs)
     _refuse_to_write(ufunc, settings.get("out", ()))
     if ufunc is np.divmod and method == "__call__" and not settings:
         return ours("floor_divide")(*inputs), ours("remainder")(*inputs)
-    function = _ufunc_of_ours(ufunc, method)
+    function = _ufunc_implementation(ufunc, method)
     if function is None:
-        return _on_the_values(ufunc, getattr(ufunc, method), inputs, settings)
+        return _call_on_values(ufunc, getattr(ufunc, method), inputs, settings)
     arguments = _Arguments(ufunc, function, list(inputs), {})
     for name, value in settings.items():
         arguments.put(name, value, _UFUNC_DEFAULTS.get(name, Parameter.empty), None)
@@ -88,16 +88,16 @@ def array_function(
     if function in WRITERS:
         _refuse_to_write(function, inputs[:1])
     _refuse_to_write(function, (settings.get("out"),))
-    answer = _answer(function)
+    answer = _implementation(function)
     if function is np.where and len(inputs) == 1:
-        return np.nonzero(*_values(inputs))
+        return np.nonzero(*_nested_values(inputs))
     if answer is None:
-        return _on_the_values(function, function, inputs, settings)
-    arguments = _read(function, answer, inputs, settings)
+        return _call_on_values(function, function, inputs, settings)
+    arguments = _bind_arguments(function, answer, inputs, settings)
     return answer(*arguments.inputs, **arguments.settings)
 
 
-def _floating(x: Any) -> Any:
+def _integers_to_float32(x: Any) -> Any:
     """Convert a Tensor of integers or booleans to float32; return anything else unchanged."""
     return ours("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
 
@@ -118,8 +118,8 @@ def ours(name: str) -> Any:
 
 
 @cache
-def _answer(function: Any) -> Callable[..., Any] | None:
-    """Return what answers for a function of NumPy's: ours of that name, or None."""
+def _implementation(function: Any) -> Callable[..., Any] | None:
+    """Return our implementation of a NumPy function, or None."""
     name, home = function.__name__, getattr(function, "__module__", None) or "numpy"
     linalg = getattr(sys.modules[__package__ or ""], "linalg", None)
     if home == "numpy.linalg":
@@ -130,15 +130,15 @@ def _answer(function: Any) -> Callable[..., Any] | None:
 
 
 @cache
-def _ufunc_of_ours(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
-    """Return what answers for a ufunc, or for one of its methods."""
-    function = _answer(ufunc)
+def _ufunc_implementation(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
+    """Return our implementation of a ufunc or of one of its methods, or None."""
+    function = _implementation(ufunc)
     if method == "__call__":
         return function
     if method == "outer" and function is not None:
         return _outer(function)
     along = ours(ALONG_AN_AXIS.get((ufunc.__name__, method), ""))
-    return None if along is None else _with_settings_of(along, lambda x, axis=0, **more: along(x, axis=axis, **more))
+    return None if along is None else _with_signature_of(along, lambda x, axis=0, **more: along(x, axis=axis, **more))
 
 
 def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -147,7 +147,7 @@ def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, y: function(reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y)
 
 
-def _with_settings_of(known: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_signature_of(known: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     function.__signature__, function.__name__ = signature(known), known.__name__  # type: ignore[attr-defined]
     return function
 
@@ -168,26 +168,26 @@ class _Arguments(NamedTuple):
 
     def put(self, name: str, value: Any, default: Any, instead: str | None) -> None:
         """Add a setting under our name for it; drop one that says nothing, and refuse one that there is not."""
-        known = _names(self.answer)
+        known = _setting_names(self.answer)
         mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
         if value is np._NoValue:
             return
         if mine in known or instead in known:
             self.settings[mine if mine in known else str(instead)] = value
-        elif not (_is(value, default) or name in NO_MATTER or (name == "where" and value is True)):
+        elif not (_is_default(value, default) or name in NO_MATTER or (name == "where" and value is True)):
             raise DTypeError(
-                f"{_called(self.function)} makes a new Tensor, and writes into no array: leave out the out=, and write "
-                f"a = a + t for a += t."
+                f"{_qualified_name(self.function)} makes a new Tensor, and writes into no array: leave out the out=, "
+                f"and write a = a + t for a += t."
                 if name == "out"
-                else f"{_called(self.function)}: {name}= is not taken for a Tensor; ours takes "
+                else f"{_qualified_name(self.function)}: {name}= is not taken for a Tensor; ours takes "
                 f"{', '.join(known) or 'no setting'}. Leave it out, or give NumPy the values alone, with .numpy()."
             )
 
 
-def _read(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> _Arguments:
-    """Read a call as NumPy's signature does, and tell its arrays from its settings as ours does."""
+def _bind_arguments(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> _Arguments:
+    """Bind a call to NumPy's signature, and separate the arrays from the settings by our signature."""
     arguments = _Arguments(function, answer, [], {})
-    parameters, count = signature(function).parameters, _count_of_inputs(answer)
+    parameters, count = signature(function).parameters, _num_inputs(answer)
     mine = list(signature(answer).parameters)
     places = {name: k for k, name in enumerate(parameters)}
     for name, value in signature(function).bind(*inputs, **settings).arguments.items():
@@ -207,16 +207,16 @@ def _read(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[st
 
 
 @cache
-def _names(answer: Any) -> tuple[str, ...]:
-    """Return the settings of a function of ours, which it takes by name."""
+def _setting_names(answer: Any) -> tuple[str, ...]:
+    """Return the names of the settings of one of our functions."""
     kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     parameters = list(signature(answer).parameters.values())
-    return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _count_of_inputs(answer))
+    return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _num_inputs(answer))
 
 
 @cache
-def _count_of_inputs(answer: Any) -> int:
-    """Return how many arguments of a function of ours are arrays, or lists of them: they come first."""
+def _num_inputs(answer: Any) -> int:
+    """Return how many arguments of one of our functions are arrays or lists of arrays: they come first."""
     if isinstance(answer, Op):
         return 0 if answer.variadic else len(answer.inputs)
     parameters = signature(answer).parameters.values()
@@ -224,28 +224,28 @@ def _count_of_inputs(answer: Any) -> int:
     return sum(p.kind in positional and p.default is Parameter.empty for p in parameters)
 
 
-def _is(value: Any, default: Any) -> bool:
+def _is_default(value: Any, default: Any) -> bool:
     return value is default or (isinstance(value, bool | int | float | str) and value == default)
 
 
 # --- Where there is no answer of ours ---
 
 
-def _on_the_values(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
-    """Let NumPy compute on the values, if that loses no gradient."""
+def _call_on_values(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
+    """Call a NumPy function on the values, or raise if that would lose a gradient."""
     if function not in QUESTIONS and _requires_grad((inputs, settings)):
         raise DTypeError(
-            f"{_called(function, call)} has no op of ours, and would lose the gradient: compose it of the ops of "
-            f"tinygrad_edu, or give it the values alone, with .numpy()."
+            f"{_qualified_name(function, call)} has no op of ours, and would lose the gradient: compose it of the ops "
+            f"of tinygrad_edu, or give it the values alone, with .numpy()."
         )
-    return call(*_values(inputs), **_values(settings))
+    return call(*_nested_values(inputs), **_nested_values(settings))
 
 
-def _values(x: Any) -> Any:
-    """Return nested arguments with arrays for the Tensors in them."""
+def _nested_values(x: Any) -> Any:
+    """Replace the Tensors in nested arguments by their arrays."""
     if isinstance(x, dict):
-        return {name: _values(value) for name, value in x.items()}
-    return type(x)(map(_values, x)) if type(x) in (list, tuple) else values_of(x)
+        return {name: _nested_values(value) for name, value in x.items()}
+    return type(x)(map(_nested_values, x)) if type(x) in (list, tuple) else values_of(x)
 
 
 def _requires_grad(x: Any) -> bool:
@@ -257,13 +257,13 @@ def _requires_grad(x: Any) -> bool:
 def _refuse_to_write(function: Any, written: Any) -> None:
     if any(isinstance(x, Tensor) for x in written):
         raise DTypeError(
-            f"{_called(function)} would write into a Tensor, and nobody would notice: write t.assign(values), or "
-            f"assign to its elements under no_grad()."
+            f"{_qualified_name(function)} would write into a Tensor, and nobody would notice: write t.assign(values), "
+            f"or assign to its elements under no_grad()."
         )
 
 
-def _called(function: Any, call: Any = None) -> str:
-    """Return how a function of NumPy's is written: ``np.linalg.norm``, ``np.add.reduceat``."""
+def _qualified_name(function: Any, call: Any = None) -> str:
+    """Return the qualified name of a NumPy function: ``np.linalg.norm``, ``np.add.reduceat``."""
     home = getattr(function, "__module__", None) or "numpy"
     name = f"np{home.removeprefix('numpy')}.{function.__name__}"
     return name if call in (None, function) or call.__name__ == "__call__" else f"{name}.{call.__name__}"

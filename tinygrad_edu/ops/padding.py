@@ -19,22 +19,22 @@ MODES = ("edge", "reflect", "symmetric", "wrap")
 @op(name="pad")
 def pad_constant(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
     """Return x pad_images by constants, in its order of memory; the settings are those of `pad`."""
-    widths = _widths(pad_width, x.ndim)
+    widths = _pad_widths(pad_width, x.ndim)
     if np.ndim(constant_values) or widths.dtype.kind not in "iu" or (widths < 0).any():
         return np.pad(x, pad_width, constant_values=constant_values)  # which also says what is wrong
     out = np.full_like(x, constant_values, shape=tuple((x.shape + widths.sum(1)).tolist()))
-    out[_core(widths, x.shape)] = x
+    out[_interior(widths, x.shape)] = x
     return out
 
 
-def _core(widths: ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
+def _interior(widths: ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), shape, strict=True))
 
 
-pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_core(_widths(pad_width, len(x_shape)), x_shape)])
+pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_interior(_pad_widths(pad_width, len(x_shape)), x_shape)])
 
 
-def _widths(pad_width: Any, ndim: int) -> ndarray:
+def _pad_widths(pad_width: Any, ndim: int) -> ndarray:
     """Return for each axis the widths before and after it."""
     if isinstance(pad_width, dict):  # by axis; the others have no border
         by_axis = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
@@ -93,14 +93,14 @@ def padded(
     if np.any(constant_values):
         raise ValueError(f"pad: constant_values are for the mode constant, and the mode is {mode}.")
     x = shaped(x)
-    borders = [(axis, widths) for axis, widths in enumerate(_widths(values_of(pad_width), x.ndim)) if widths.any()]
+    borders = [(axis, widths) for axis, widths in enumerate(_pad_widths(values_of(pad_width), x.ndim)) if widths.any()]
     for axis, widths in borders:
-        x = index_select(x, _positions(x.shape, axis, widths, mode), axis)
+        x = index_select(x, _source_indices(x.shape, axis, widths, mode), axis)
     return x if borders else identity(x)
 
 
-def _positions(shape: tuple[int, ...], axis: int, widths: ndarray, mode: Any) -> ndarray:
-    """Return where along an axis each element of the padded array comes from."""
+def _source_indices(shape: tuple[int, ...], axis: int, widths: ndarray, mode: Any) -> ndarray:
+    """Return the source index along an axis of each element of the padded array."""
     if not shape[axis]:
         raise ShapeError(f"pad: axis {axis} of shape {shape} is empty and has nothing to fill a border with: {mode}.")
     return np.pad(np.arange(shape[axis]), widths, mode)

@@ -51,7 +51,7 @@ def share_out(
     values, chosen = samples_last(values), samples_last(chosen, axis=2)
     shares = keep((values / _count_chosen(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
-    pixels = _pixels(images, window)
+    pixels = _windows_by_offset(images, window)
     if window.overlap:
         for place in np.ndindex(chosen.shape[:2]):
             pixels[place] += shares[place]
@@ -63,19 +63,19 @@ def share_out(
 @op(name="max_pool2d")
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
     """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `share_out`."""
-    pixels = _pixels(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
+    pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
     return samples_first((total / _count_chosen(chosen)).astype(images.dtype, copy=False))
 
 
-def _pixels(x: ndarray, window: Window) -> ndarray:
-    """Return a view of images (C, H, W, N) by the places in the window: (kh, kw, C, rows, columns, N)."""
+def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
+    """Return windows of images (C, H, W, N) as a view with the kernel axes first: (kh, kw, C, rows, columns, N)."""
     return windows_of(x, window).transpose(1, 2, 0, 3, 4, 5)
 
 
-def _inside(size: Size, border: Border) -> ndarray:
-    """Say of the pixels (1, H, W, 1) of an image whether they lie inside of its border."""
+def _image_mask(size: Size, border: Border) -> ndarray:
+    """Return a mask (1, H, W, 1) of the pixels inside the border."""
     inside = np.zeros((1, *size, 1), bool)
     (top, bottom), (left, right) = border
     inside[:, top : size[0] - bottom, left : size[1] - right] = True
@@ -90,19 +90,19 @@ def _count_chosen(chosen: ndarray) -> ndarray:
     return np.maximum(count, 1, out=count)
 
 
-def _choose(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
-    """Say of the pixels (kh, kw, C, rows, columns, N) of each window whether they are its greatest."""
-    pixels = _pixels(samples_last(x), window)
+def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
+    """Return a mask (kh, kw, C, rows, columns, N) of the pixels that are the maximum of their window."""
+    pixels = _windows_by_offset(samples_last(x), window)
     chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
     if any(map(any, border)):
-        chosen &= _pixels(_inside(x.shape[2:], border), window)
+        chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
     return chosen
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
-    chosen = samples_first(_choose(values_of(x), values_of(out), window, border), axis=2)
+    chosen = samples_first(_max_mask(values_of(x), values_of(out), window, border), axis=2)
     return share_out(g, chosen, x.shape[2:], kernel_size, stride, dilation)
 
 
@@ -134,8 +134,8 @@ def max_pool2d(
         Where the window does not fit.
     """
     x, alone = batch_of("max_pool2d", "x", x, 4)
-    placed = _placed("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    out, indices = _pool_greatest(x, placed, return_indices)
+    placed = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    out, indices = _max_pool(x, placed, return_indices)
     out = unbatched(out, alone)
     return (out, indices[0] if alone else indices) if return_indices else out
 
@@ -149,32 +149,32 @@ def max_pool1d(
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
     x, alone = batch_of("max_pool1d", "x", x, 3)
-    images, window_of = expand_dims(x, 2), _rows_window(kernel_size, stride, padding)
-    placed = _placed("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
-    out, indices = _pool_greatest(images, placed, return_indices)
+    images, window_of = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    placed = _resolve_settings("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
+    out, indices = _max_pool(images, placed, return_indices)
     out = unbatched(squeeze(out, 2), alone)
     return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
 
 
-def _rows_window(kernel_size: Row, stride: Row | None, padding: Row) -> tuple[Size, Size | None, Size]:
+def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple[Size, Size | None, Size]:
     kernel = row(kernel_size, "kernel_size", 1)
     return kernel, None if stride is None else row(stride, "stride", 1), row(padding, "padding", 0)
 
 
-def _pool_greatest(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, Any]:
-    """Return the greatest pixels, and their positions or None."""
+def _max_pool(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, Any]:
+    """Return the maximum of each window, and its indices or None."""
     kernel, stride, border, dilation = placed
-    padded = _padded(x, border, _least(x.dtype))
+    padded = _pad_border(x, border, _min_value(x.dtype))
     out = greatest(padded, kernel, stride, border, dilation)
     if not return_indices:
         return out, None
     window = window_of(padded.shape[2:], kernel, stride, 0, dilation)
-    chosen = samples_first(_choose(values_of(padded), values_of(out), window, border), axis=2)
-    return out, _positions(chosen, window, border, x.shape[3])
+    chosen = samples_first(_max_mask(values_of(padded), values_of(out), window, border), axis=2)
+    return out, _max_indices(chosen, window, border, x.shape[3])
 
 
-def _positions(chosen: ndarray, window: Window, border: Border, width: int) -> ndarray:
-    """Return where in its image, row by row, the first chosen pixel of each window is."""
+def _max_indices(chosen: ndarray, window: Window, border: Border, width: int) -> ndarray:
+    """Return the index of the first chosen pixel of each window, in its flattened image."""
     kh, kw, *maps = chosen.shape
     i, j = np.divmod(np.argmax(chosen.reshape(kh * kw, *maps), axis=0), kw)
     rows, columns = (np.arange(n) * s for n, s in zip(window.size, window.stride, strict=True))
@@ -206,9 +206,9 @@ def avg_pool2d(
         Where the window does not fit.
     """
     x, alone = batch_of("avg_pool2d", "x", x, 4)
-    placed = _placed("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    placed = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     how = count_include_pad, divisor_override
-    return unbatched(_pool_mean(x, pair(padding, "padding", 0), placed, *how), alone)
+    return unbatched(_avg_pool(x, pair(padding, "padding", 0), placed, *how), alone)
 
 
 def avg_pool1d(
@@ -220,14 +220,14 @@ def avg_pool1d(
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
     x, alone = batch_of("avg_pool1d", "x", x, 3)
-    images, (kernel, step, border) = expand_dims(x, 2), _rows_window(kernel_size, stride, padding)
-    placed = _placed("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
-    return unbatched(squeeze(_pool_mean(images, border, placed, count_include_pad, divisor_override), 2), alone)
+    images, (kernel, step, border) = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    placed = _resolve_settings("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
+    return unbatched(squeeze(_avg_pool(images, border, placed, count_include_pad, divisor_override), 2), alone)
 
 
-def _pool_mean(x: Any, padding: Size, placed: Placed, count_include_pad: bool, divisor: int | None) -> Any:
+def _avg_pool(x: Any, padding: Size, placed: Placed, count_include_pad: bool, divisor: int | None) -> Any:
     (kh, kw), stride, border, _ = placed
-    padded = _padded(x, border, 0)
+    padded = _pad_border(x, border, 0)
     n, c, *size = padded.shape
     window = window_of((size[0], size[1]), (kh, kw), stride, 0, 1)
     out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *window.size)), 2)
@@ -238,21 +238,21 @@ def _pool_mean(x: Any, padding: Size, placed: Placed, count_include_pad: bool, d
     outside = padding if count_include_pad else (0, 0)  # of the image, up to where pixels count
     if any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
         spans = zip(window.size, (kh, kw), window.stride, x.shape[2:], border, outside, strict=True)
-        rows, columns = (_counted(*span) for span in spans)
+        rows, columns = (_window_counts(*span) for span in spans)
         return out * np.asarray(kh * kw / (rows[:, None] * columns), out.dtype)
     return out
 
 
-def _counted(windows: int, kernel: int, stride: int, length: int, border: Size, outside: int) -> ndarray:
-    """Return how many places of each window in one direction count: those in the image, or so far outside of it."""
+def _window_counts(windows: int, kernel: int, stride: int, length: int, border: Size, outside: int) -> ndarray:
+    """Return how many pixels of each window count along one axis: those in the image or at most `outside` beyond it."""
     start = np.arange(windows) * stride - border[0]
     return np.minimum(start + kernel, length + outside) - np.maximum(start, -outside)
 
 
-def _placed(
+def _resolve_settings(
     name: str, size: Size, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> Placed:
-    """Return where the windows lie, or say that they do not fit."""
+    """Return the kernel, stride, border and dilation as pairs, or raise if the window does not fit."""
     kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
     s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch has () for None, too
     if any(2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, p, d, strict=True)):
@@ -264,12 +264,12 @@ def _placed(
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
-    top, left = (_ends(*one) for one in zip(size, kernel, s, p, d, strict=True))
+    top, left = (_ceil_mode_border(*one) for one in zip(size, kernel, s, p, d, strict=True))
     return kernel, s, (top, left), d
 
 
-def _ends(length: int, k: int, s: int, p: int, d: int) -> Size:
-    """Return the border before and after, so that every window that begins before the end of the image is whole."""
+def _ceil_mode_border(length: int, k: int, s: int, p: int, d: int) -> Size:
+    """Return the border before and after for ceil_mode: it completes each window that begins inside the image."""
     reach = d * (k - 1) + 1
     count = -(-(length + 2 * p - reach) // s) + 1
     if (count - 1) * s >= length + p:
@@ -277,11 +277,11 @@ def _ends(length: int, k: int, s: int, p: int, d: int) -> Size:
     return p, max(p, (count - 1) * s + reach - length - p)
 
 
-def _least(dtype: Any) -> float:
-    """Return what is never greater than another number of a dtype."""
+def _min_value(dtype: Any) -> float:
+    """Return the smallest value of a dtype, -inf if it has one."""
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
-def _padded(x: Any, border: Border, value: float) -> Any:
-    """Put a border around images."""
+def _pad_border(x: Any, border: Border, value: float) -> Any:
+    """Pad images with a border of one value."""
     return pad(x, ((0, 0), (0, 0), *border), constant_values=value) if any(map(any, border)) else x

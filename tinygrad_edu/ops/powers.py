@@ -180,7 +180,7 @@ def power(x: Any, y: Any) -> Array:
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
     if y.__class__ is int or y.__class__ is float:
-        return _by_a_number(g, x, y)
+        return _scalar_power_x(g, x, y)
     y = in_dtype_of(g, y)
     if not np.any(y == 0):
         return g * (y * power(x, y - 1))
@@ -190,8 +190,8 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
     return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
 
 
-def _by_a_number(g: Any, x: Any, n: float) -> Any:
-    """Return the gradient of x ** n for a Python number n, with as few powers as that needs."""
+def _scalar_power_x(g: Any, x: Any, n: float) -> Any:
+    """Return the vjp of x ** n for x and a Python number n, with as few powers as possible."""
     if n == 0:
         return np.zeros(g.shape, g.dtype)
     if n == 1:

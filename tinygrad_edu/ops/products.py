@@ -160,7 +160,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     ShapeError
         Where two axes of a pair differ in length, or one side has more axes than the other.
     """
-    of_x, of_y = _pairs(axes, np.ndim(x), np.ndim(y))
+    of_x, of_y = _contracted_axes(axes, np.ndim(x), np.ndim(y))
     lengths, others = [shape_of(x)[a] for a in of_x], [shape_of(y)[a] for a in of_y]
     if lengths != others:
         raise ShapeError(
@@ -175,8 +175,8 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     return reshape(matmul(rows, columns), tuple(shape))
 
 
-def _pairs(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Read the axes of `tensordot`: those of x and those of y, from 0."""
+def _contracted_axes(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the axes that `tensordot` sums over: those of x and those of y, none negative."""
     if isinstance(axes, int | np.integer):
         if not 0 <= axes <= min(x_axes, y_axes):
             raise ShapeError(

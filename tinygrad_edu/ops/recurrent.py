@@ -73,13 +73,13 @@ class Kind(NamedTuple):
     backward: Callable[..., None]
 
 
-def _rnn(bend: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
+def _rnn_kind(bend: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
     return Kind(1, 1, partial(rnn_step, bend), partial(fast.rnn_states, in_place), partial(fast.rnn_gradients, slope))
 
 
 KINDS = {
-    "RNN_TANH": _rnn(tanh, np.tanh, lambda h: 1 - h * h),
-    "RNN_RELU": _rnn(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # a NaN lets it through
+    "RNN_TANH": _rnn_kind(tanh, np.tanh, lambda h: 1 - h * h),
+    "RNN_RELU": _rnn_kind(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # a NaN lets it through
     "LSTM": Kind(4, 2, lstm_step, fast.lstm_states, fast.lstm_gradients),
     "GRU": Kind(3, 1, gru_step, fast.gru_states, fast.gru_gradients),
 }
@@ -124,7 +124,7 @@ def unpacked(row: Any, shapes: Shapes) -> list[Any]:
     return [row[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
 
 
-def _shapes_of_states(kind: str, shapes: Shapes) -> Shapes:
+def _state_shapes(kind: str, shapes: Shapes) -> Shapes:
     steps = shapes[0][1]
     return tuple((steps, *shape) for shape in shapes[1 : 1 + KINDS[kind].states])
 
@@ -155,32 +155,32 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
     shapes : tuple of tuple of int
         Of these.
     """
-    given = unpacked(_widened(row), shapes)
-    of_states = _shapes_of_states(kind, shapes)
+    given = unpacked(_upcast_float16(row), shapes)
+    of_states = _state_shapes(kind, shapes)
     out = np.empty(sum(map(prod, of_states)), given[0].dtype)
     KINDS[kind].forward(unpacked(out, of_states), *given)
     return out.astype(row.dtype, copy=False)
 
 
-def _widened(x: ndarray) -> ndarray:
+def _upcast_float16(x: ndarray) -> ndarray:
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
     if isinstance(row, Tensor):  # a derivative of this derivative may be asked for: the twin has those of any order
-        return _through_steps(g, row, kind, shapes)
-    return _at_once(g, row, out, kind, shapes)
+        return _stepwise_gradient(g, row, kind, shapes)
+    return _fused_gradient(g, row, out, kind, shapes)
 
 
-def _at_once(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
-    of_states, found = _shapes_of_states(kind, shapes), np.empty(row.shape, _widened(row).dtype)
-    upstream, states = (unpacked(_widened(x), of_states) for x in (g, out))
-    KINDS[kind].backward(unpacked(found, shapes), upstream, states, *unpacked(_widened(row), shapes))
+def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
+    of_states, found = _state_shapes(kind, shapes), np.empty(row.shape, _upcast_float16(row).dtype)
+    upstream, states = (unpacked(_upcast_float16(x), of_states) for x in (g, out))
+    KINDS[kind].backward(unpacked(found, shapes), upstream, states, *unpacked(_upcast_float16(row), shapes))
     return found.astype(row.dtype, copy=False)
 
 
-def _through_steps(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
-    """Return the gradient of `row` by a walk through `by_steps`, recorded like anything else."""
+def _stepwise_gradient(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
+    """Return the gradient of `row` by backpropagation through `by_steps`, itself recorded."""
     start: Any = row._node
     with enable_grad():
         twin = by_steps(row, kind, shapes)
@@ -225,4 +225,4 @@ def over_time(
     pre = affine_gates(reshape(x, (prod(of_x), inputs)), w_ih, b_ih, gates)
     others = [*states, w_hh, *inside]
     shapes = ((gates, *of_x, hidden), *(tuple(part.shape) for part in others))
-    return unpacked(all_steps(packed([pre, *others]), kind, shapes), _shapes_of_states(kind, shapes))
+    return unpacked(all_steps(packed([pre, *others]), kind, shapes), _state_shapes(kind, shapes))

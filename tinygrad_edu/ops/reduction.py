@@ -55,8 +55,8 @@ def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLik
     return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
-def _others(x: Any) -> Any:
-    """Return for each element the product of all others along the last axis: of those before it and those after it."""
+def _leave_one_out_products(x: Any) -> Any:
+    """Return the product of all other elements along the last axis: of those before and of those after each."""
     before = neighbor(cumprod(x, -1), -1, False, 1)
     after = neighbor(flip(cumprod(flip(x, -1), -1), -1), -1, True, 1)
     return before * after
@@ -67,7 +67,7 @@ def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     if isinstance(factors, ndarray) and isinstance(out, ndarray):
         others = other_factors(factors, reshape(out, kept))
     if others is None:
-        others = parted(_others(joined(factors, axis)), x.shape, axis)
+        others = parted(_leave_one_out_products(joined(factors, axis)), x.shape, axis)
     return cast(reshape(g, kept) * others, x.dtype)
 
 
@@ -193,8 +193,8 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
 std.vjps(x=_std_x)
 
 
-def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
-    """Give the gradient of an extremum to the elements that attain it, in equal parts."""
+def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
+    """Split the gradient of a maximum or minimum evenly among the elements that attain it."""
     kept = kept_shape(x.shape, axis)
     attains = x == reshape(out, kept)
     if np.count_nonzero(attains) == out.size and not (out != out).any():
@@ -209,7 +209,7 @@ def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
-max.vjps(x=_share)
+max.vjps(x=_extremum_x)
 
 
 @op
@@ -218,7 +218,7 @@ def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
 
 
-min.vjps(x=_share)
+min.vjps(x=_extremum_x)
 
 amax, amin = max, min  # NumPy has both names
 

@@ -49,10 +49,10 @@ def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> 
     if runs is not None:
         for run, named in runs:
             part, target = x[(*front, run)], out[(*front, named)]
-            for same in _over_each_other(part, target.shape[axis], axis):
+            for same in _chunks_or_sum(part, target.shape[axis], axis):
                 target += same
         return
-    if np.max(np.bincount(positions), initial=0) > _MANY:
+    if np.max(np.bincount(positions), initial=0) > _MANY_DUPLICATES:
         add_at(out, (*front, positions), x)
         return
     left = np.arange(len(positions))
@@ -62,18 +62,18 @@ def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> 
         left = np.delete(left, first)
 
 
-def _over_each_other(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
-    """Yield what x has, piece by piece of a length along an axis; of many pieces their sum, which then is faster."""
+def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
+    """Yield the chunks of x of that length along an axis, or their sum if there are many: then that is faster."""
     count = x.shape[axis] // length
-    if count > _MANY:
+    if count > _MANY_DUPLICATES:
         yield np.add.reduce(x, axis, x.dtype, keepdims=True)
     else:
         yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
-_MANY = SizeThreshold(16)  # times that one position is named
-_FEW = SizeThreshold(32)  # runs
-_SHORT = SizeThreshold(4096)  # positions, of which the runs are remembered
+_MANY_DUPLICATES = SizeThreshold(16)  # of one position
+_MAX_RUNS = SizeThreshold(32)
+_MAX_CACHED_LENGTH = SizeThreshold(4096)  # of the positions whose runs are cached
 
 
 def in_front_of(axis: int) -> tuple[Any, ...]:
@@ -87,27 +87,27 @@ def _runs(positions: ndarray) -> list[tuple[slice, slice]] | None:
     There are few where a border is put around an array; and, taking every second place or every third, where an image
     grows by that. A run on the spot names one element. None stands for more than a few.
     """
-    find = _runs_in if len(positions) <= _SHORT else _runs_in.__wrapped__
+    find = _find_runs if len(positions) <= _MAX_CACHED_LENGTH else _find_runs.__wrapped__
     return find(positions.astype(np.intp, copy=False).tobytes())
 
 
 @lru_cache(128)
-def _runs_in(buffer: bytes) -> list[tuple[slice, slice]] | None:
+def _find_runs(buffer: bytes) -> list[tuple[slice, slice]] | None:
     positions = np.frombuffer(buffer, np.intp)
     named = np.ptp(positions) + 1 if len(positions) else 1
     found: list[list[tuple[slice, slice]]] = []
     for step in {1, max(1, round(len(positions) / named))}:
-        each = chain.from_iterable(_runs_of(positions[first::step], first, step) for first in range(step))
-        found.append(list(islice(each, _FEW + 1)))
+        each = chain.from_iterable(_iter_runs(positions[first::step], first, step) for first in range(step))
+        found.append(list(islice(each, _MAX_RUNS + 1)))
     fewest = min(found, key=len)
-    return fewest if len(fewest) <= _FEW else None
+    return fewest if len(fewest) <= _MAX_RUNS else None
 
 
-PLANS.append(_runs_in.cache_clear)
+PLANS.append(_find_runs.cache_clear)
 
 
-def _runs_of(positions: ndarray, first: int, step: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the runs of the positions at the places first, first + step, ..."""
+def _iter_runs(positions: ndarray, first: int, step: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the runs of the positions at the indices first, first + step, ..."""
     start = 0
     while start < len(positions):
         moves = np.diff(positions[start:])

@@ -40,17 +40,17 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
     factors, added = (axis_first(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
-    y = _solved(factors, np.zeros(1, int), added)
+    y = _chunked_scan(factors, np.zeros(1, int), added)
     if not np.isfinite(y).all():  # the product of a piece is NaN where a factor is infinite and another one is 0
-        y = _walked(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
+        y = _sequential_scan(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
     y = y.astype(kind, copy=False)
     return axis_back(y[turn], axis)
 
 
-_AT_ONCE, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
+_CHUNK_LENGTH, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
 
 
-def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
+def _chunked_scan(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     """Return y with ``y[k] = b[k] + a[k] * 2.0 ** power[k] * y[k - 1]`` along the first axis.
 
     Where it is long and narrow it is cut in pieces, and all are walked through side by side: what a whole piece adds,
@@ -58,26 +58,26 @@ def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     product is kept as a mantissa and a power of two, since it may be out of range where no y is.
     """
     n, rest = len(b), b.shape[1:]
-    if n <= _AT_ONCE * max(_WIDE, math.prod(rest) // _WIDE):
-        return _walked(a, power, b, np.zeros(rest, b.dtype))
-    pieces = -(-n // _AT_ONCE)
-    a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
+    if n <= _CHUNK_LENGTH * max(_WIDE, math.prod(rest) // _WIDE):
+        return _sequential_scan(a, power, b, np.zeros(rest, b.dtype))
+    pieces = -(-n // _CHUNK_LENGTH)
+    a, power, b = (_chunk(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
     mantissas, powers = np.frexp(a)
-    added = _walked(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
-    ends = _solved(mantissas.prod(0), (power + powers).sum(0), added)
-    y = _walked(a, power, b, np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]))
+    added = _sequential_scan(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
+    ends = _chunked_scan(mantissas.prod(0), (power + powers).sum(0), added)
+    y = _sequential_scan(a, power, b, np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]))
     return y.swapaxes(0, 1).reshape(-1, *rest)[:n]
 
 
-def _cut(x: ndarray, pieces: int, end: int) -> ndarray:
-    """Return x in pieces along the second axis, the last filled up with `end`; along the first are their places."""
-    filled = np.full((pieces * _AT_ONCE, *x.shape[1:]), end, x.dtype)
+def _chunk(x: ndarray, pieces: int, end: int) -> ndarray:
+    """Split x into chunks, the last padded with `end`: (n, ...) -> (chunk length, chunks, ...)."""
+    filled = np.full((pieces * _CHUNK_LENGTH, *x.shape[1:]), end, x.dtype)
     filled[: len(x)] = x
-    return np.ascontiguousarray(filled.reshape(pieces, _AT_ONCE, *x.shape[1:]).swapaxes(0, 1))
+    return np.ascontiguousarray(filled.reshape(pieces, _CHUNK_LENGTH, *x.shape[1:]).swapaxes(0, 1))
 
 
-def _walked(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
-    """Walk through the places of the first axis, one after the other."""
+def _sequential_scan(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
+    """Return the solution of the recurrence, one step at a time along the first axis."""
     y, exact = np.empty_like(b), not power.any()
     for k in range(len(y)):
         step = y[k, ...]
@@ -165,7 +165,7 @@ def cummax(x: Any, axis: int | None = None) -> Any:
     The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
     positions too.
     """
-    return _running(x, axis, True)
+    return _running_extremum(x, axis, True)
 
 
 def cummin(x: Any, axis: int | None = None) -> Any:
@@ -174,10 +174,10 @@ def cummin(x: Any, axis: int | None = None) -> Any:
     The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
     positions too.
     """
-    return _running(x, axis, False)
+    return _running_extremum(x, axis, False)
 
 
-def _running(x: Any, axis: int | None, largest: bool) -> Any:
+def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
     return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
 
@@ -226,7 +226,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if np.ndim(x) == 0:
         raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
     along = normalize_axis_index(axis, np.ndim(x))
-    borders = [border if border is None else _bordering(border, np.shape(x), along) for border in (prepend, append)]
+    borders = [border if border is None else _expand_border(border, np.shape(x), along) for border in (prepend, append)]
     if n and (prepend is not None or append is not None):
         x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
     x = reshape(x, np.shape(x))  # with n=0 as well, no two results are one tensor
@@ -235,8 +235,8 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     return x
 
 
-def _bordering(border: Any, shape: tuple[int, ...], axis: int) -> Any:
-    """Return what stands beside an array along `axis`; a number stands there once."""
+def _expand_border(border: Any, shape: tuple[int, ...], axis: int) -> Any:
+    """Return the array to prepend or append along `axis`; a number is expanded to length 1."""
     return border if np.ndim(border) else broadcast_to(border, (*shape[:axis], 1, *shape[axis + 1 :]))
 
 

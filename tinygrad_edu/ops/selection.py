@@ -69,13 +69,13 @@ def maximum(x: Operand, y: Operand) -> Array:
     return np.maximum(x, y)
 
 
-def _share(g: Any, lost: Any, tied: Any) -> Any:
-    """Return the gradient of an operand that was chosen wherever it has not lost; where they are tied, half of it."""
+def _split_ties(g: Any, lost: Any, tied: Any) -> Any:
+    """Return the gradient of one operand: g where it is selected, g / 2 where both are equal, 0 elsewhere."""
     rest = drop(g, lost)
     return where(tied, g * 0.5, rest) if np.any(tied) else rest
 
 
-maximum.vjps(x=lambda g, x, y: _share(g, x < y, x == y), y=lambda g, x, y: _share(g, y < x, x == y))
+maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: _split_ties(g, y < x, x == y))
 
 
 @op(broadcasts=True)
@@ -84,7 +84,7 @@ def minimum(x: Operand, y: Operand) -> Array:
     return np.minimum(x, y)
 
 
-minimum.vjps(x=lambda g, x, y: _share(g, x > y, x == y), y=lambda g, x, y: _share(g, y > x, x == y))
+minimum.vjps(x=lambda g, x, y: _split_ties(g, x > y, x == y), y=lambda g, x, y: _split_ties(g, y > x, x == y))
 
 
 @op(name="clip")
@@ -93,7 +93,7 @@ def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
     return np.clip(x, min, max)
 
 
-clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
+clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _in_bounds_mask(x, min, max)))
 
 
 @op(name="clip", broadcasts=True)
@@ -103,13 +103,13 @@ def clip_by_arrays(x: Operand, min: Operand, max: Operand) -> Array:
 
 
 clip_by_arrays.vjps(
-    x=lambda g, x, min, max: keep(g, _within(x, min, max)),
+    x=lambda g, x, min, max: keep(g, _in_bounds_mask(x, min, max)),
     min=lambda g, x, min, max: keep(g, (x < min) & (min <= max)),
     max=lambda g, x, min, max: keep(g, np.maximum(values_of(x), values_of(min)) > max),
 )
 
 
-def _within(x: Any, min: Any, max: Any) -> Any:
+def _in_bounds_mask(x: Any, min: Any, max: Any) -> Any:
     every = x == x  # all but NaN
     return (every if min is None else min <= x) & (every if max is None else x <= max)
 

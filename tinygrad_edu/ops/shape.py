@@ -92,21 +92,21 @@ squeeze.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 def atleast_1d(*arrays: Any) -> Any:
     """Return each array as it is, or of shape (1,) if it is 0-d: one result, or a tuple of several."""
-    return _each(lambda shape: shape or (1,), arrays)
+    return _reshape_each(lambda shape: shape or (1,), arrays)
 
 
 def atleast_2d(*arrays: Any) -> Any:
     """Return each array as it is, or as a row, of shape (1, n), if it has no two axes."""
-    return _each(lambda shape: (1,) * (2 - len(shape)) + shape, arrays)
+    return _reshape_each(lambda shape: (1,) * (2 - len(shape)) + shape, arrays)
 
 
 def atleast_3d(*arrays: Any) -> Any:
     """Return each array as it is, or with axes of length 1 up to three: (n,) becomes (1, n, 1), (m, n) (m, n, 1)."""
-    return _each(lambda shape: {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape), arrays)
+    return _reshape_each(lambda shape: {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape), arrays)
 
 
-def _each(widened: Any, arrays: Sequence[Any]) -> Any:
-    """Give each array the shape that is made of its own; of one array return the result, of several a tuple."""
+def _reshape_each(widened: Any, arrays: Sequence[Any]) -> Any:
+    """Reshape each array to a function of its shape; return one result, or a tuple of several."""
     given = [shaped(x) for x in arrays]
     made = tuple(x if widened(x.shape) == x.shape else reshape(x, widened(x.shape)) for x in given)
     return made[0] if len(made) == 1 else made

@@ -14,7 +14,7 @@ Size = tuple[int, int]
 Pair = int | Size
 Row = int | tuple[int]  # the same of windows over rows (N, C, L)
 
-_MOST_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
+_MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -74,11 +74,11 @@ class Window(NamedTuple):
 
 def require_listable(kernel: Size) -> None:
     """Refuse a kernel that has too many rows or columns to make a list of them."""
-    if max(kernel) > _LONGEST:
-        raise ShapeError(f"kernel_size is at most {_LONGEST} in each direction, not {kernel}.")
+    if max(kernel) > _MAX_KERNEL:
+        raise ShapeError(f"kernel_size is at most {_MAX_KERNEL} in each direction, not {kernel}.")
 
 
-_LONGEST = 2**20  # the list takes half a second
+_MAX_KERNEL = 2**20  # the list takes half a second
 
 
 def window_of(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
@@ -100,7 +100,7 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
         )
     require_listable(k)
     padded = size[0] + 2 * p[0], size[1] + 2 * p[1]
-    if padded[0] * padded[1] > _MOST_PIXELS:
+    if padded[0] * padded[1] > _MAX_PIXELS:
         raise ShapeError(
             f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has more pixels than an array can hold."
         )

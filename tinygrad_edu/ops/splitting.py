@@ -24,7 +24,7 @@ def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         If x cannot be divided into so many parts of one length; `array_split` does it with unequal ones.
     """
     x = shaped(x)
-    length, sections = x.shape[normalize_axis_index(axis, x.ndim)], _whole_numbers(indices_or_sections)
+    length, sections = x.shape[normalize_axis_index(axis, x.ndim)], _as_integers(indices_or_sections)
     if sections.ndim == 0 and sections > 0 and length % sections:
         raise ShapeError(
             f"split: a length of {length} does not divide into {sections} equal parts; array_split makes unequal ones, "
@@ -45,11 +45,11 @@ def array_split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]
     """
     x = shaped(x)
     along = normalize_axis_index(axis, x.ndim)
-    edges = _edges(x.shape[along], _whole_numbers(indices_or_sections))
+    edges = _edges(x.shape[along], _as_integers(indices_or_sections))
     return [x[(*[slice(None)] * along, slice(begin, end))] for begin, end in pairwise(edges)]
 
 
-def _whole_numbers(indices_or_sections: Any) -> Any:
+def _as_integers(indices_or_sections: Any) -> Any:
     numbers = np.asarray(values_of(indices_or_sections))
     if numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu"):
         raise DTypeError(
@@ -60,7 +60,7 @@ def _whole_numbers(indices_or_sections: Any) -> Any:
 
 
 def _edges(length: int, numbers: Any) -> list[int]:
-    """Return where each part begins, and the end."""
+    """Return the start index of each part, and the length of the axis."""
     if numbers.ndim:
         return [0, *numbers.tolist(), length]
     count = int(numbers)
@@ -72,21 +72,21 @@ def _edges(length: int, numbers: Any) -> list[int]:
 
 def hsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
     """Return the parts of x beside each other: along axis 1, or of a 1-d x along its axis. As `split`."""
-    x = _with_axes("hsplit", x, 1)
+    x = _require_ndim("hsplit", x, 1)
     return split(x, indices_or_sections, 1 if x.ndim > 1 else 0)
 
 
 def vsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
     """Return the parts of x below each other, along axis 0 of two or more. As `split`."""
-    return split(_with_axes("vsplit", x, 2), indices_or_sections, 0)
+    return split(_require_ndim("vsplit", x, 2), indices_or_sections, 0)
 
 
 def dsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
     """Return the parts of x behind each other, along axis 2. As `split`."""
-    return split(_with_axes("dsplit", x, 3), indices_or_sections, 2)
+    return split(_require_ndim("dsplit", x, 3), indices_or_sections, 2)
 
 
-def _with_axes(name: str, x: Any, least: int) -> Any:
+def _require_ndim(name: str, x: Any, least: int) -> Any:
     x = shaped(x)
     if x.ndim < least:
         raise ShapeError(f"{name} needs {least} or more axes, and got shape {x.shape}.")

@@ -24,9 +24,9 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
     With a NaN among them, it is that NaN. Of equal elements, the gradient goes to those that `sort` has in the middle.
     """
-    rows = _rows(x, axis)
+    rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
-    middle = _at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
+    middle = _take_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
     alone = n % 2 and middle.dtype.kind == "f"
     out = reshape(middle, middle.shape[:-1]) if alone else mean(middle, -1)
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
@@ -51,17 +51,17 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     -------
     Tensor or ndarray, shape (*q.shape, *the axes that remain)
     """
-    fractions, rows = _fractions(q), _rows(x, axis)
+    fractions, rows = _check_fractions(q), _merge_reduced_axes(x, axis)
     n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
         raise ShapeError(f"quantile: of no elements there is none; x has the shape {shape_of(x)}, and axis={axis}.")
     places = reshape(fractions, -1) * (n - 1)
-    below, above = _ranks_beside(values_of(places), method)
-    out = _at_ranks(rows, [below, above])
+    below, above = _neighbor_ranks(values_of(places), method)
+    out = _take_ranks(rows, [below, above])
     if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
         weight = 0.5 * (below < above) if method == "midpoint" else places - below
         narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
-        out = _on_the_way(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
+        out = _lerp(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
     else:
         out = out[..., 0, :]
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
@@ -73,23 +73,23 @@ def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method
     return quantile(x, q, axis, keepdims, method)
 
 
-def _rows(x: Any, axis: Axis) -> Any:
-    """Return x with the axes that are reduced joined to one; raise for an axis that x does not have."""
+def _merge_reduced_axes(x: Any, axis: Axis) -> Any:
+    """Return x with the reduced axes merged into the last one; raise for an axis that x does not have."""
     if axis is not None:
         normalize_axis_tuple(axis, len(shape_of(x)))
     return joined(x, axis)
 
 
-def _fractions(q: Any) -> Any:
-    """Return q in float64, where many elements have their places, or as the Tensor that it is."""
+def _check_fractions(q: Any) -> Any:
+    """Return q, as a float64 array if it is no Tensor; raise unless it is in [0, 1]."""
     values = np.asarray(values_of(q), np.float64)
     if not np.all((values >= 0) & (values <= 1)):
         raise ValueError("quantile: q is from 0 to 1, and that of percentile from 0 to 100.")
     return q if isinstance(q, Tensor) else values
 
 
-def _ranks_beside(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
-    """Return the ranks of the two elements that stand for each place: those on its sides, or one of them twice."""
+def _neighbor_ranks(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
+    """Return the ranks below and above each fractional rank, or one of them twice, as the method selects."""
     low, high = np.floor(places), np.ceil(places)
     ends = {"linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
             "nearest": (np.rint(places),) * 2}  # fmt: skip
@@ -99,15 +99,15 @@ def _ranks_beside(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
     return below.astype(np.intp), above.astype(np.intp)
 
 
-def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
-    """Return the point at `weight` on the way from x to y, measured from the nearer end."""
+def _lerp(x: Any, y: Any, weight: Any) -> Any:
+    """Interpolate linearly between x and y, from the nearer one."""
     way = subtract(y, x)
     point = where(weight < 0.5, x + way * weight, y - way * (1 - weight))
     return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
 
 
-def _at_ranks(rows: Any, ranks: Any) -> Any:
-    """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
+def _take_ranks(rows: Any, ranks: Any) -> Any:
+    """Return the elements with these ranks along the last axis, or NaN for each rank in a row with a NaN."""
     ranks = np.asarray(ranks)
     places = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
     found = take_along(rows, places, rows.ndim - 1)
@@ -156,7 +156,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         out = mean(x, axis, keepdims)
         total: Any = np.full(out.shape, x.size / np.maximum(out.size, 1), out.dtype)
     else:
-        weights = _spread(weights, x.shape, axis)
+        weights = _expand_weights(weights, x.shape, axis)
         if weights.dtype.kind != "f":  # whose sum could overflow
             weights = astype(weights, np.result_type(x.dtype, weights.dtype) if isinstance(x, ndarray) else x.dtype)
         total = sum(weights, axis, keepdims)
@@ -167,8 +167,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     return (out, broadcast_to(total, out.shape)) if returned else out
 
 
-def _spread(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Return weights that broadcast to the shape of what they weigh."""
+def _expand_weights(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Return weights that broadcast to `shape`."""
     found = shape_of(weights)
     if found == shape:
         return weights if isinstance(weights, Tensor) else np.asarray(weights)

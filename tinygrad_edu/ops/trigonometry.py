@@ -83,8 +83,8 @@ def arctan2(x: Operand, y: Operand) -> Array:
     return np.arctan2(x, y)
 
 
-def _by_square_of_radius(coordinate: Any, x: Any, y: Any) -> Any:
-    """Return a coordinate divided by x * x + y * y, without overflow on the way; at the origin 0."""
+def _over_squared_radius(coordinate: Any, x: Any, y: Any) -> Any:
+    """Divide a coordinate by x * x + y * y without overflow; return 0 at the origin."""
     radius = hypot(x, y)
     origin = radius == 0
     if np.any(origin):
@@ -92,7 +92,7 @@ def _by_square_of_radius(coordinate: Any, x: Any, y: Any) -> Any:
     return coordinate / radius / radius
 
 
-arctan2.vjps(x=lambda g, x, y: g * _by_square_of_radius(y, x, y), y=lambda g, x, y: -g * _by_square_of_radius(x, x, y))
+arctan2.vjps(x=lambda g, x, y: g * _over_squared_radius(y, x, y), y=lambda g, x, y: -g * _over_squared_radius(x, x, y))
 
 
 @op
@@ -167,12 +167,12 @@ def sinc_derivative(x: Array, /, order: int) -> Array:
     value = waves[0] / far
     for n in range(1, order + 1):  # from differentiating t * f(t) = sin(t) n times
         value = (waves[n % 4] - n * value) / far
-    near = _series(np.where(small, t, 0.0), order) if small.any() else value
+    near = _sinc_series(np.where(small, t, 0.0), order) if small.any() else value
     return (np.where(small, near, value) * np.pi**order).astype(x.dtype, copy=False)
 
 
-def _series(t: ndarray, order: int) -> ndarray:
-    """Return that derivative of sin(t) / t, the sum of (-1)^k t^(2k) / (2k + 1)!, term by term."""
+def _sinc_series(t: ndarray, order: int) -> ndarray:
+    """Return the derivative of sin(t) / t of that order, by the series of (-1)^k t^(2k) / (2k + 1)!."""
     first = -(-order // 2)
     term = t ** (2 * first - order) * ((-1.0) ** first / math.factorial(2 * first - order))
     total = np.zeros_like(t)

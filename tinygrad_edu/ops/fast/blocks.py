@@ -27,11 +27,11 @@ FEWEST = SizeThreshold(2**18)
 _FEWEST_OF_GRID, _MOST = map(SizeThreshold, (2**23, 2**27))
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
-_SHORTEST, _SHORTEST_SUM = map(SizeThreshold, (32, 128))
+_MIN_LENGTH, _SHORTEST_SUM = map(SizeThreshold, (32, 128))
 # Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
 _ROWS = SizeThreshold(8)
 # From so many multiplications on threads share them, each so many parts. The bits are the same in any.
-_LARGE, _SHARED = map(SizeThreshold, (2**24, 2))
+_LARGE, _PARTS_PER_THREAD = map(SizeThreshold, (2**24, 2))
 
 
 class BlockSize(NamedTuple):
@@ -48,48 +48,48 @@ def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     """
     if threads_of_shard() is None and x.size * y.shape[1] > most_in_place():
         return None
-    return _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
+    return _block_size(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
 
 
 @plan
-def _block(
+def _block_size(
     of_x: tuple[int, ...], of_y: tuple[int, ...], x_steps: tuple[int, ...], y_steps: tuple[int, ...],
     x_dtype: np.dtype[Any], y_dtype: np.dtype[Any],
 ) -> BlockSize | None:  # fmt: skip
-    """Do so from what stands fast about both: their shapes, their strides and their dtypes."""
+    """Return the block size for matrices of these shapes, strides and dtypes, or None."""
     if x_dtype != y_dtype or x_dtype.char not in "fd" or not len(of_x) == len(of_y) == 2:
         return None
-    orders = _order(of_x, x_steps, x_dtype.itemsize), _order(of_y, y_steps, y_dtype.itemsize)
+    orders = _memory_order(of_x, x_steps, x_dtype.itemsize), _memory_order(of_y, y_steps, y_dtype.itemsize)
     if None in orders or not most_in_place():
         return None
     (m, k), n = of_x, of_y[1]
     if m * k * n <= most_in_place():
-        return _strip(m, k, n) if orders == ("C", "F") else None
-    return _block_of_grid(m, k, n, orders)
+        return _strip_size(m, k, n) if orders == ("C", "F") else None
+    return _grid_block_size(m, k, n, orders)
 
 
-def _order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> str | None:
-    """Return whether a matrix lies by rows, "C", or by columns, "F"; None if BLAS does not read it as it lies."""
+def _memory_order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> str | None:
+    """Return the memory order of a matrix, "C" or "F"; None if BLAS cannot read it without a copy."""
     rows, columns = strides
     if columns == itemsize and rows >= shape[1] * itemsize:
         return "C"
     return "F" if rows == itemsize and columns >= shape[0] * itemsize else None
 
 
-def _strip(m: int, k: int, n: int) -> BlockSize | None:
+def _strip_size(m: int, k: int, n: int) -> BlockSize | None:
     columns = ACROSS // m // 8 * 8
     return BlockSize(m, columns) if m <= _FEW_ROWS <= k and 0 < columns < n else None
 
 
-def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
-    if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _SHORTEST:
+def _grid_block_size(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
+    if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _MIN_LENGTH:
         return None
     if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time, and any number of rows
         most = most_in_place() // (_ROWS * k)
         columns = n if n <= most else most // 64 * 64
         return BlockSize(_ROWS, columns) if columns else None
     too_short = orders == ("C", "F") and k < _SHORTEST_SUM
-    return None if too_short or _SHORTEST**2 * k > most_in_place() else BlockSize(_SHORTEST, _SHORTEST)
+    return None if too_short or _MIN_LENGTH**2 * k > most_in_place() else BlockSize(_MIN_LENGTH, _MIN_LENGTH)
 
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:
@@ -98,16 +98,16 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
 
     def fill(tiles: tuple[_Tile, ...]) -> None:
         for some, rows, of_them, columns in tiles:
-            blocks = _grid(out[some, of_them], rows, columns)
-            np.matmul(_grid(x[some], rows, k), _grid(y[:, of_them], k, columns), out=blocks)
+            blocks = _as_grid(out[some, of_them], rows, columns)
+            np.matmul(_as_grid(x[some], rows, k), _as_grid(y[:, of_them], k, columns), out=blocks)
 
     threads = threads_of_shard() or 1 if out.size * k >= _LARGE else 1
-    parts = _tiles(m, n, block, 1 if threads == 1 else _SHARED * threads)
+    parts = _tiles(m, n, block, 1 if threads == 1 else _PARTS_PER_THREAD * threads)
     in_parts(fill, parts)
 
 
 class _Tile(NamedTuple):
-    """Where a part of the result is that is a grid of blocks, and how long these are in it."""
+    """A part of the result that is a grid of blocks of one size."""
 
     some: slice
     rows: int
@@ -117,21 +117,21 @@ class _Tile(NamedTuple):
 
 @plan
 def _tiles(m: int, n: int, block: BlockSize, count: int) -> list[tuple[_Tile, ...]]:
-    """Cut a result into so many parts of whole blocks, and each into the grid and the rests beside it."""
+    """Split a result into `count` parts of whole blocks, and each part into a grid and the remainders."""
     parts = shares(-(-m // block.rows), count)
-    across = _cut(0, n, block.columns)
-    downs = [_cut(part.start * block.rows, min(part.stop * block.rows, m), block.rows) for part in parts]
+    across = _split_evenly(0, n, block.columns)
+    downs = [_split_evenly(part.start * block.rows, min(part.stop * block.rows, m), block.rows) for part in parts]
     return [tuple(_Tile(*some, *of_them) for some, of_them in product(down, across)) for down in downs]
 
 
-def _cut(start: int, stop: int, each: int) -> list[tuple[slice, int]]:
-    """Cut a part into pieces of one length, and a rest: each as where it is, with how long its pieces are."""
+def _split_evenly(start: int, stop: int, each: int) -> list[tuple[slice, int]]:
+    """Split a range into equal pieces and a remainder; return the slice of each, with the length of its pieces."""
     end = stop - (stop - start) % each
     found = [(slice(start, end), each), (slice(end, stop), stop - end)]
     return [(some, length) for some, length in found if some.start < some.stop]
 
 
-def _grid(x: ndarray, rows: int, columns: int) -> Any:
-    """Return a matrix as a grid of blocks (m / rows, n / columns, rows, columns), as a view."""
+def _as_grid(x: ndarray, rows: int, columns: int) -> Any:
+    """View a matrix as a grid of blocks (m / rows, n / columns, rows, columns)."""
     height, width = x.shape
     return x.reshape(height // rows, rows, width // columns, columns).swapaxes(1, 2)

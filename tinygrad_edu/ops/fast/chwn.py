@@ -47,7 +47,7 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
-    at, into, shape = _meeting(rows, columns, images.shape)
+    at, into, shape = _overlap(rows, columns, images.shape)
     met = images[at]
     if met.shape == shape and met[:1, :1].flags.c_contiguous:
         return met
@@ -62,8 +62,8 @@ Places = tuple[slice, slice, slice]
 
 
 @plan
-def _meeting(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
-    """Return where a region lies in images of a shape (C, H, W, N), where they lie in it, and its shape."""
+def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
+    """Return the index of a region in images of a shape (C, H, W, N), their index in the region, and its shape."""
     (down, to_rows), (across, to_columns) = met_by(rows, shape[1]), met_by(columns, shape[2])
     every = slice(None)
     return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])

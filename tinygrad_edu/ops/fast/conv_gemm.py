@@ -30,38 +30,38 @@ _WINDOW_BYTES = SizeThreshold(2**23)
 # So many bytes of products wait to be added up: they are still in the cache then.
 _PRODUCT_BYTES = SizeThreshold(2**19)
 # What is smaller than so many bytes is copied at once.
-_PAGES = SizeThreshold(2**20)
+_SMALL_COPY_BYTES = SizeThreshold(2**20)
 # From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
 # threads or not: the bits are then the same.
-_LARGE, _SHARED = map(SizeThreshold, (2**24, 4))
+_LARGE, _PARTS = map(SizeThreshold, (2**24, 4))
 # Products of fewer rows, or of shorter ones, are slower than copies of windows.
 _FEW_ROWS, _SHORT_ROW = map(SizeThreshold, (8, 128))
 
 
-def _by_group(channels: ndarray, groups: int) -> ndarray:
-    """Return what has its channels on the first axis with an axis of the groups before it, as a view."""
+def _split_groups(channels: ndarray, groups: int) -> ndarray:
+    """Split the first axis, the channels, into groups and channels of a group, as a view."""
     return channels.reshape(groups, len(channels) // groups, *channels.shape[1:])
 
 
-def _vertical(window: Window) -> tuple[int, int]:
-    """Return how far apart the windows of two rows are, and the rows of a window; of one row, so far as to touch."""
+def _row_steps(window: Window) -> tuple[int, int]:
+    """Return the vertical stride of the windows, and the distance of the rows in a window, as `apart_in`."""
     return window.stride[0], apart_in(window, 0)
 
 
-def _parts(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
-    """Cut rows, for each of which `row` bytes are made, into parts that stay near by, each of rows so far apart.
+def _split_rows(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
+    """Split rows, which make `row` bytes each, into parts that fit into the cache, with a step of `apart` rows.
 
-    And say whether they are worth threads.
+    Also return whether threads pay off.
     """
     count, large = max(1, -(-len(rows) * row // (_WINDOW_BYTES * apart))), multiplications >= _LARGE
     if large:
-        count = -(-count // _SHARED) * _SHARED
+        count = -(-count // _PARTS) * _PARTS
     alike = [rows[k::apart] for k in range(apart)]
     parts = [some[len(some) * k // count : len(some) * (k + 1) // count] for some in alike for k in range(count)]
     return sorted(filter(None, parts), key=len, reverse=True), large  # the longest first: all threads end together
 
 
-def _at(part: range) -> slice:
+def _as_slice(part: range) -> slice:
     return slice(part.start, part.stop, part.step)
 
 
@@ -75,8 +75,8 @@ def plain_correlated_maps(
 
     Plus a bias (out,) in their dtype, if given.
     """
-    windows = _by_group(windows_of(bordered(images, window), window), groups)
-    maps = np.einsum("gocij,gcijyxn->goyxn", _by_group(weight, groups), windows)
+    windows = _split_groups(windows_of(bordered(images, window), window), groups)
+    maps = np.einsum("gocij,gcijyxn->goyxn", _split_groups(weight, groups), windows)
     maps = maps.reshape(len(weight), *maps.shape[2:])
     return maps if bias is None else maps + bias[:, None, None, None]
 
@@ -97,35 +97,35 @@ def correlated_maps(
 def _put_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None = None
 ) -> None:
-    """Write the maps, whose places may be apart, as in a phase of a stride: by a ring where that pays, or in blocks."""
+    """Write the maps, which may be strided, as in a phase: through a ring buffer where that pays off, or in blocks."""
     pieces = ring_cut(weight, window, groups, images.shape[3])
     if pieces is not None:
         put_by_ring(images, weight, window, groups, pieces, maps, bias)
         return
     near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks are of several columns
-    _put_in_blocks(images, weight, window, groups, near, bias)
+    _put_maps_in_blocks(images, weight, window, groups, near, bias)
     if near is not maps:
         maps[...] = near
 
 
-def _put_in_blocks(
+def _put_maps_in_blocks(
     images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None
 ) -> None:
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
     pieces = cut(*kernels.shape[1:], *maps.shape[2:])
 
-    def fill(part: _Part) -> None:
-        windows, some = _windows(images, part), maps[:, part.rows]
-        product_of_blocks(kernels, windows, pieces.rows, _beside(some, windows))
+    def fill(part: _MapRows) -> None:
+        windows, some = _window_blocks(images, part), maps[:, part.rows]
+        product_of_blocks(kernels, windows, pieces.rows, _maps_as_blocks(some, windows))
         if bias is not None:
             some += bias[:, None, None, None]
 
-    in_parts(fill, *_parts_of_maps(window, images.shape, images.itemsize, out, groups, pieces))
+    in_parts(fill, *_split_maps(window, images.shape, images.itemsize, out, groups, pieces))
 
 
-class _Part(NamedTuple):
-    """Some rows of maps, and how to copy their windows: what follows from the shapes alone.
+class _MapRows(NamedTuple):
+    """Some rows of the maps, and the shapes and strides to copy their windows.
 
     Attributes
     ----------
@@ -141,10 +141,10 @@ class _Part(NamedTuple):
     copy, windows, steps : tuple of int
         (groups, P, rows, c * kw, each), the shape of the copy, and (groups, P, rows, kh * c * kw, each), that of the
         windows in it, and their strides.
-    dots : bool
+    pointwise : bool
         Whether a window is a single pixel.
-    lower, kh : int
-        How many rows of `strips` further the next row of windows is, and how many are in a window.
+    row_step, kh : int
+        The step between rows of windows in `strips`, and the rows of a window.
     """
 
     rows: slice
@@ -154,49 +154,49 @@ class _Part(NamedTuple):
     copy: tuple[int, ...]
     windows: tuple[int, ...]
     steps: tuple[int, ...]
-    dots: bool
-    lower: int
+    pointwise: bool
+    row_step: int
     kh: int
 
 
 @plan
-def _parts_of_maps(
+def _split_maps(
     window: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
-) -> tuple[list[_Part], bool]:
-    """Cut the rows of `out` maps of images of a shape (C, H, W, N) into parts, and say whether they are worth threads.
+) -> tuple[list[_MapRows], bool]:
+    """Split the rows of `out` maps of images (C, H, W, N) into parts, and return whether threads pay off.
 
     What the windows of each part see of the images is rows that are `dilation` apart.
     """
-    (step, apart), (rows, columns), kernel = _vertical(window), window.size, len(window.rows) * len(window.columns)
+    (step, apart), (rows, columns), kernel = _row_steps(window), window.size, len(window.rows) * len(window.columns)
     row = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
     multiplications = out * rows * columns * shape[3] * kernel * (shape[0] // groups)
-    parts, large = _parts(range(rows), apart // gcd(step, apart), row, multiplications)
-    return [_part(part, window, shape, itemsize, groups, pieces) for part in parts], large
+    parts, large = _split_rows(range(rows), apart // gcd(step, apart), row, multiplications)
+    return [_map_rows(part, window, shape, itemsize, groups, pieces) for part in parts], large
 
 
-def _part(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _Part:
-    (step, apart), (kh, kw), left = _vertical(window), (len(window.rows), len(window.columns)), window.inside[1].start
-    lower, first = part.step * step // apart, part.start * step - window.inside[0].start
-    height, c = (len(part) - 1) * lower + kh, shape[0] // groups
+def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _MapRows:
+    (step, apart), (kh, kw), left = _row_steps(window), (len(window.rows), len(window.columns)), window.inside[1].start
+    row_step, first = part.step * step // apart, part.start * step - window.inside[0].start
+    height, c = (len(part) - 1) * row_step + kh, shape[0] // groups
     across, along = window.size[1] // pieces.columns, shape[3] // pieces.samples
     each, beside = pieces.columns * pieces.samples, window.stride[1]
     copy, by_row = (groups, across * along, height, c * kw, each), c * kw * each * itemsize
-    return _Part(
-        rows=_at(part),
+    return _MapRows(
+        rows=_as_slice(part),
         seen=(range(first, first + apart * height, apart), range(-left, window.padded[1] - left)),
         strips=(groups, across, along, height, c, kw, pieces.columns, pieces.samples),
         apart=(c, pieces.columns * beside, pieces.samples, window.dilation[1], beside),
         copy=copy,
         windows=(*copy[:2], len(part), kh * c * kw, each),
-        steps=(across * along * height * by_row, height * by_row, lower * by_row, each * itemsize, itemsize),
-        dots=kh == kw == 1,
-        lower=lower,
+        steps=(across * along * height * by_row, height * by_row, row_step * by_row, each * itemsize, itemsize),
+        pointwise=kh == kw == 1,
+        row_step=row_step,
         kh=kh,
     )
 
 
-def _windows(images: ndarray, part: _Part) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) as blocks (groups, P, rows, kh * c * kw, each).
+def _window_blocks(images: ndarray, part: _MapRows) -> ndarray:
+    """Return the windows of some rows of the maps over images (C, H, W, N): (groups, P, rows, kh * c * kw, each).
 
     As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
     for each window of a row that it is in.
@@ -206,7 +206,7 @@ def _windows(images: ndarray, part: _Part) -> ndarray:
     groups, across, along, next_to, beside = part.apart
     outside = groups * by_c, across * by_column, along * by_n, by_row
     strips = view_of(x, part.strips, (*outside, by_c, next_to * by_column, beside * by_column, by_n))
-    if part.dots:
+    if part.pointwise:
         return strips.reshape(part.copy)
     copy = np.empty(part.copy, x.dtype)
     _copy_rows(strips, copy.reshape(part.strips))
@@ -214,26 +214,26 @@ def _windows(images: ndarray, part: _Part) -> ndarray:
 
 
 def _copy_rows(x: ndarray, out: ndarray) -> None:
-    """Copy (groups, across, along, rows, ...); what is large row by row, for all at once would go from page to page."""
-    if x.nbytes < _PAGES:
+    """Copy (groups, across, along, rows, ...); large arrays row by row, to stay in the same pages of memory."""
+    if x.nbytes < _SMALL_COPY_BYTES:
         out[...] = x
         return
     for row in range(x.shape[3]):
         out[:, :, :, row] = x[:, :, :, row]
 
 
-def _sharing_rows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
-    """Return windows of `kh` rows of strips (..., rows, c, each), `count`, each so many rows lower than the last.
+def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) -> ndarray:
+    """Return `count` overlapping windows of `kh` rows of strips (..., rows, c, each), `row_step` rows apart.
 
     (..., count, kh * c, each), as a view.
     """
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides
     shape = (*before, count, kh * c, each)
-    return view_of(strips, shape, (*outside, lower * by_row, by_c, by_number))
+    return view_of(strips, shape, (*outside, row_step * by_row, by_c, by_number))
 
 
-def _beside(maps: ndarray, windows: ndarray) -> ndarray:
+def _maps_as_blocks(maps: ndarray, windows: ndarray) -> ndarray:
     """Return maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, each) that fit windows, a view."""
     groups, pieces, rows, _, each = windows.shape
     return maps.reshape(groups, len(maps) // groups, rows, pieces, each).transpose(0, 3, 2, 1, 4)
@@ -244,7 +244,7 @@ def _beside(maps: ndarray, windows: ndarray) -> ndarray:
 
 def plain_correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
-    windows = np.einsum("gocij,goyxn->gcijyxn", _by_group(weight, groups), _by_group(maps, groups))
+    windows = np.einsum("gocij,goyxn->gcijyxn", _split_groups(weight, groups), _split_groups(maps, groups))
     images = add_windows(windows.reshape(windows.shape[0] * windows.shape[1], *windows.shape[2:]), window)
     return images[:, *window.inside]
 
@@ -267,23 +267,23 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
         by_ring = ring_cut(largest, window, groups, maps.shape[3]) is not None
         return images_by_phases(_put_maps, maps, weight, window, groups, border=not by_ring)
     images = np.empty((groups, c, *window.padded, maps.shape[3]), np.result_type(maps, weight))
-    kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
+    kernels = _split_groups(weight, groups).transpose(0, 2, 4, 3, 1)
 
-    def fill(part: _PartOfImages) -> None:
+    def fill(part: _ImageRows) -> None:
         some = images[:, :, part.rows]
         some[...] = 0
         if part.seen:
             them = kernels[:, :, :, part.met][:, :, :, ::-1].reshape(groups, c * kw, part.height * kernels.shape[4])
             pieces = cut(*them.shape[1:], *maps.shape[2:])
-            windows = _sharing_rows(_some_rows(maps, part.seen, groups, pieces), some.shape[2], 1, part.height)
-            _add_rows(some, them, windows, pieces, window)
+            windows = _overlapping_windows(_padded_rows(maps, part.seen, groups, pieces), some.shape[2], 1, part.height)
+            _add_products(some, them, windows, pieces, window)
 
-    in_parts(fill, *_parts_of_images(window, maps.shape, maps.itemsize, c, groups))
+    in_parts(fill, *_split_images(window, maps.shape, maps.itemsize, c, groups))
     return images.reshape(groups * c, *window.padded, maps.shape[3])[:, *window.inside]
 
 
-class _PartOfImages(NamedTuple):
-    """Some rows of images, and what they meet: `height` rows `met` of the kernels, the last first, and `seen` of maps.
+class _ImageRows(NamedTuple):
+    """Some rows of images, the `height` rows `met` of the kernels that add to them, reversed, and `seen` of maps.
 
     Some of `seen` may lie outside of the maps.
     """
@@ -295,28 +295,28 @@ class _PartOfImages(NamedTuple):
 
 
 @plan
-def _parts_of_images(
+def _split_images(
     window: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
-) -> tuple[list[_PartOfImages], bool]:
-    """Cut the rows of images with `c` channels a group, of maps of a shape (out, rows, columns, N), into parts."""
-    (step, apart), (kh, kw) = _vertical(window), (len(window.rows), len(window.columns))
+) -> tuple[list[_ImageRows], bool]:
+    """Split the rows of images with `c` channels a group, for maps (out, rows, columns, N), into parts."""
+    (step, apart), (kh, kw) = _row_steps(window), (len(window.rows), len(window.columns))
     row = max(shape[0], groups * c * kw) * window.size[1] * shape[3] * itemsize
     inside = range(window.padded[0])[window.inside[0]]
-    parts, large = _parts(inside, lcm(step, apart), row, prod(shape) * c * kh * kw)
-    return [_part_of_images(part, step, apart, kh) for part in parts], large
+    parts, large = _split_rows(inside, lcm(step, apart), row, prod(shape) * c * kh * kw)
+    return [_image_rows(part, step, apart, kh) for part in parts], large
 
 
-def _part_of_images(part: range, step: int, apart: int, kh: int) -> _PartOfImages:
+def _image_rows(part: range, step: int, apart: int, kh: int) -> _ImageRows:
     met = [i for i in range(kh) if (part.start - apart * i) % step == 0]
     if not met:
-        return _PartOfImages(_at(part), slice(0), 0, range(0))
+        return _ImageRows(_as_slice(part), slice(0), 0, range(0))
     first, between = (part.start - apart * met[-1]) // step, apart // gcd(step, apart)
     seen = range(first, first + between * (len(part) + len(met) - 1), between)
-    return _PartOfImages(_at(part), slice(met[0], None, step // gcd(step, apart)), len(met), seen)
+    return _ImageRows(_as_slice(part), slice(met[0], None, step // gcd(step, apart)), len(met), seen)
 
 
-def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
-    """Return rows of maps (out, rows, columns, N), and zeros around, as (groups, P, rows, out / groups, each)."""
+def _padded_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
+    """Return rows of maps (out, rows, columns, N), zero-padded, as (groups, P, rows, out / groups, each)."""
     out, columns, n = len(maps), maps.shape[2], maps.shape[3]
     across, along = columns // pieces.columns, n // pieces.samples
     found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
@@ -328,7 +328,7 @@ def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
     return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
 
 
-def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, window: Window) -> None:
+def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, window: Window) -> None:
     """Add products of kernels (groups, c * kw, kh * out) and windows to rows of images (groups, c, rows, W, N)."""
     groups, c, rows, _, n = images.shape
     kw, columns = len(window.columns), window.size[1]
@@ -336,7 +336,7 @@ def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, 
     for start in range(0, rows, at_a_time):
         some = windows[:, :, start : start + at_a_time]
         strips = np.empty((groups * c * kw, some.shape[2], columns, n), images.dtype)
-        product_of_blocks(kernels, some, pieces.rows, _beside(strips, some))
+        product_of_blocks(kernels, some, pieces.rows, _maps_as_blocks(strips, some))
         strips = strips.reshape(groups, c, kw, some.shape[2], columns, n)
         for j, met in enumerate(window.columns):
             images[:, :, start : start + at_a_time, met] += strips[:, :, j]
@@ -347,8 +347,8 @@ def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, 
 
 def plain_correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, kh, kw): the sum of all windows, each times its place in the maps."""
-    windows = _by_group(windows_of(bordered(images, window), window), groups)
-    kernels = np.einsum("goyxn,gcijyxn->gocij", _by_group(maps, groups), windows)
+    windows = _split_groups(windows_of(bordered(images, window), window), groups)
+    kernels = np.einsum("goyxn,gcijyxn->gocij", _split_groups(maps, groups), windows)
     return kernels.reshape(len(maps), *kernels.shape[2:])
 
 
@@ -367,17 +367,17 @@ def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: i
     short = length < _SHORT_ROW
     at_once = short or kh * c < _FEW_ROWS
 
-    def total(part: _Part) -> ndarray:
+    def total(part: _MapRows) -> ndarray:
         some = region(maps[:, part.rows], range(part.windows[2]), range(window.size[1]))
         if not at_once:
-            return _sums_by_column(images, some, part, window)
-        windows = _windows(images, part)
+            return _kernels_by_column(images, some, part, window)
+        windows = _window_blocks(images, part)
         if short:
             windows = windows.swapaxes(2, 3).reshape(groups, 1, 1, windows.shape[3], -1)
         return sum_of_products(windows, some.reshape(groups, out, *windows.shape[2::2]))
 
     whole = Cut(out, window.size[1], maps.shape[3])
-    first, *others = in_parts(total, *_parts_of_maps(window, images.shape, images.itemsize, len(maps), groups, whole))
+    first, *others = in_parts(total, *_split_maps(window, images.shape, images.itemsize, len(maps), groups, whole))
     for other in others:
         first += other
     if at_once:
@@ -386,42 +386,42 @@ def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: i
     return kernels.reshape(groups * out, c, kh, kw)
 
 
-def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, window: Window) -> ndarray:
-    """Return (groups, kw, kh * c, out / groups): some rows of maps, times the windows of images (C, H, W, N).
+def _kernels_by_column(images: ndarray, maps: ndarray, part: _MapRows, window: Window) -> ndarray:
+    """Return the kernels (groups, kw, kh * c, out / groups) of some rows of maps and of images (C, H, W, N).
 
     Columns of the kernel that are a multiple of the stride apart see the same columns of the images, further along.
     """
     groups, _, _, _, c, kw, columns, n = part.strips
     maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
-    between, apart = _columns_alike(window)
-    seen = _columns_apart(images, part, window)
+    between, apart = _column_period(window)
+    seen = _columns_by_phase(images, part, window)
     found = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
     for k, x in enumerate(seen):
         by_group, by_row, by_c, by_column, by_n = x.strides
         shape = groups, len(range(k, kw, between)), part.windows[2], part.kh * c, columns * n
-        windows = view_of(x, shape, (by_group, apart * by_column, part.lower * by_row, by_c, by_n))
+        windows = view_of(x, shape, (by_group, apart * by_column, part.row_step * by_row, by_c, by_n))
         found[:, k::between] = sum_of_products(windows, maps)
     return found
 
 
-def _columns_alike(window: Window) -> tuple[int, int]:
-    """Return how far apart columns of a kernel are that see the same of the images, each how many windows further."""
+def _column_period(window: Window) -> tuple[int, int]:
+    """Return the distance of two kernel columns that see the same columns of images, and their distance in windows."""
     step, dilation = window.stride[1], window.dilation[1]
     return step // gcd(step, dilation), dilation // gcd(step, dilation)
 
 
-def _columns_apart(images: ndarray, part: _Part, window: Window) -> ndarray:
-    """Return what windows see, (places, groups, rows, c, columns, N), with zeros where that is outside of the images.
+def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarray:
+    """Return the columns that windows see, zero-padded, by phase: (phases, groups, rows, c, columns, N).
 
     First what the first column of a kernel and those alike see, then the second's, and so on.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
-    (between, apart), step, dilation = _columns_alike(window), window.stride[1], window.dilation[1]
+    (between, apart), step, dilation = _column_period(window), window.stride[1], window.dilation[1]
     length, left = columns + (kw - 1) // between * apart, part.seen[1].start
     found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
     down, to_rows = met_by(part.seen[0], images.shape[1])
     images = samples_together(images[:, down])
-    images = items_of(_by_group(images, groups)).swapaxes(1, 2)
+    images = items_of(_split_groups(images, groups)).swapaxes(1, 2)
     found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
     for k, some in enumerate(found):
         first = left + k * dilation

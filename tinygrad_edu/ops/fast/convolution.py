@@ -30,19 +30,19 @@ class Form(NamedTuple):
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
 
-_OF_NOTHING = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.plain_correlated_kernels)
-_BY_ROWS = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
-_BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
-_BY_SAMPLES = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
+_PLAIN = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.plain_correlated_kernels)
+_GEMM = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
+_DEPTHWISE = Form(depthwise_maps, depthwise_images, depthwise_kernels)
+_POINTWISE = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
 
 
-def _form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
-    """Return what is fastest for so many maps of so many channels, and for gradients of arrays (C, H, W, N)."""
+def _select_form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
+    """Return the fastest form for `out` maps of `c` channels, and for the gradients of arrays (C, H, W, N)."""
     if not out or not c:
-        return _OF_NOTHING
+        return _PLAIN
     if groups > 1 and groups == c and out <= 2 * c:
-        return _BY_CHANNELS
-    return _BY_SAMPLES if lie_by_samples(window, *arrays) else _BY_ROWS
+        return _DEPTHWISE
+    return _POINTWISE if lie_by_samples(window, *arrays) else _GEMM
 
 
 @op(name="conv2d")
@@ -54,11 +54,11 @@ def correlate(
     Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
     j], and with several the sum of that over the channels.
     """
-    return _maps(x, weight, None, window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
+    return _correlate(x, weight, None, window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
 
 
-def _maps(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
-    form = _form(len(weight), x.shape[1], groups, window)
+def _correlate(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    form = _select_form(len(weight), x.shape[1], groups, window)
     return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, window, groups, bias))
 
 
@@ -72,8 +72,8 @@ def affine_maps(
     """
     window = window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     if np.result_type(x, weight, bias) == np.result_type(x, weight):
-        return _maps(x, weight, bias, window, groups)
-    return _maps(x, weight, None, window, groups) + bias[:, None, None]
+        return _correlate(x, weight, bias, window, groups)
+    return _correlate(x, weight, None, window, groups) + bias[:, None, None]
 
 
 @op(name="conv_transpose2d")
@@ -108,7 +108,7 @@ def correlate_images(
     array([ 10, 102,  20, 200])
     """
     window, maps = window_of(size, weight.shape[2:], stride, padding, dilation), maps.transpose(1, 2, 3, 0)
-    form = _form(len(weight), groups * weight.shape[1], groups, window, maps)
+    form = _select_form(len(weight), groups * weight.shape[1], groups, window, maps)
     return samples_first(form.images(maps, weight, window, groups))
 
 
@@ -132,7 +132,7 @@ def correlate_kernels(
     """
     window = window_of(x.shape[2:], kernel_size, stride, padding, dilation)
     maps, images = maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0)
-    form = _form(len(maps), len(images), groups, window, maps, images)
+    form = _select_form(len(maps), len(images), groups, window, maps, images)
     return form.kernels(maps, images, window, groups)
 
 
@@ -169,15 +169,15 @@ samples_innermost.vjps(x=lambda g: samples_innermost(g))
 _LARGE = SizeThreshold(2**17)
 
 
-def _transposed_once(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple[int, int, int], *window: Any) -> Any:
-    """Apply an op to images, which are transposed before it where each row would be transposed alone, and to `others`.
+def _apply_innermost(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple[int, int, int], *window: Any) -> Any:
+    """Apply an op to images and `others`, with the images transposed once if the op would transpose each row.
 
     `channels` are the number of output channels, of input channels, and of groups; `window` is that of
     `window_of`.
     """
     values = values_of(x)
     apart = values.size >= _LARGE and values.strides[0] != values.itemsize
-    if not apart or _form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _BY_ROWS:
+    if not apart or _select_form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _GEMM:
         return apply(x, *others)
     return samples_innermost(apply(samples_innermost(x), *others))
 
@@ -188,7 +188,7 @@ def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dil
     apply, kernels = (correlate, (weight,)) if bias is None else (affine_maps, (weight, bias))
     (out, _, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
     channels, others = (out, x.shape[1], groups), (*kernels, *settings, groups)
-    return _transposed_once(apply, x, others, channels, x.shape[2:], tuple(kernel_size), *settings)
+    return _apply_innermost(apply, x, others, channels, x.shape[2:], tuple(kernel_size), *settings)
 
 
 @faster_than(plain_transposed_convolution)
@@ -199,4 +199,4 @@ def transposed_convolution(
     apply, kernels = (correlate_images, (weight,)) if bias is None else (affine_images, (weight, bias))
     (c, out, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
     channels, others = (c, groups * out, groups), (*kernels, size, *settings, groups)
-    return _transposed_once(apply, x, others, channels, size, tuple(kernel_size), *settings)
+    return _apply_innermost(apply, x, others, channels, size, tuple(kernel_size), *settings)

@@ -23,22 +23,22 @@ from tinygrad_edu.thresholds import SizeThreshold
 _LARGE, _PARTS, _PART_BYTES = map(SizeThreshold, (2**22, 4, 3 * 2**19))
 # A band is of windows that begin within so many columns. It pays where kernels are at least so high and wide, from so
 # many samples on, and so many sums at a time.
-_BAND, _SMALLEST, _FEWEST_SAMPLES, _FEWEST_SUMS = map(SizeThreshold, (8, 3, 8, 2**14))
+_BAND_COLUMNS, _MIN_KERNEL, _MIN_SAMPLES, _MIN_SUMS = map(SizeThreshold, (8, 3, 8, 2**14))
 # How short and how long sums along whole samples are. Longer ones are shared by the threads of BLAS, if it has any.
 _SHORTEST, _LONGEST = map(SizeThreshold, (256, 10_000))
 
 
-def _parts(count: int, x: ndarray) -> list[slice]:
+def _split(count: int, x: ndarray) -> list[slice]:
     return shares(count, max(_PARTS, x.nbytes // _PART_BYTES))
 
 
-def _of_groups(x: ndarray, part: slice, groups: int) -> ndarray:
-    """Return the channels (C, ...) that are in some of the groups."""
+def _slice_groups(x: ndarray, part: slice, groups: int) -> ndarray:
+    """Return the channels of some groups, of an array (C, ...)."""
     each = len(x) // groups
     return x[part.start * each : part.stop * each]
 
 
-def _long_rows(images: ndarray, window: Window, groups: int) -> ndarray:
+def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the windows of images (C, H, W, N) as (groups, C / groups, kh, kw, rows, columns * N).
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
@@ -75,62 +75,62 @@ def _put_maps(
     near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
     maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
-    bands = _bands(kernels, window) if _worth_bands(images, weight, window, maps) else []
+    bands = _band_kernels(kernels, window) if _is_banding_faster(images, weight, window, maps) else []
 
     def fill(part: slice) -> None:
-        some, them = maps[part], _of_groups(images, part, groups)
-        if not bands or not _multiply_bands(them, [band[part] for band in bands], window, some):
-            _add_up_rows(them, kernels[part], window, some)
+        some, them = maps[part], _slice_groups(images, part, groups)
+        if not bands or not _put_maps_by_bands(them, [band[part] for band in bands], window, some):
+            _put_maps_by_rows(them, kernels[part], window, some)
         if bias is not None:
-            some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
+            some += _slice_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
-    in_parts(fill, _parts(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
+    in_parts(fill, _split(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
     if near is not out:
         out[...] = near
 
 
-def _add_up_rows(images: ndarray, kernels: ndarray, window: Window, out: ndarray) -> None:
-    """Write maps (groups, out / groups, rows, columns, N), each row as a sum of rows of numbers."""
-    windows = _long_rows(images, window, len(out))
+def _put_maps_by_rows(images: ndarray, kernels: ndarray, window: Window, out: ndarray) -> None:
+    """Write maps (groups, out / groups, rows, columns, N), each row as a sum of products of rows."""
+    windows = _windows_as_rows(images, window, len(out))
     np.einsum("gocij,gcijyl->goyl", kernels, windows, out=out.reshape(*out.shape[:3], windows.shape[5]))
 
 
-def _worth_bands(images: ndarray, weight: ndarray, window: Window, maps: ndarray) -> bool:
-    """Return whether BLAS multiplies these, where the rows of a window are neighbours, and its calls are worth it."""
+def _is_banding_faster(images: ndarray, weight: ndarray, window: Window, maps: ndarray) -> bool:
+    """Return whether banded products are possible and pay off: no vertical dilation, and enough work for each call."""
     if images.dtype != weight.dtype or weight.dtype.char not in "fd" or window.dilation[0] > 1:
         return False
-    many = maps.shape[4] >= _FEWEST_SAMPLES and maps.size >= _FEWEST_SUMS * _blocks_of_row(window)
-    return many and min(weight.shape[2:]) >= _SMALLEST
+    many = maps.shape[4] >= _MIN_SAMPLES and maps.size >= _MIN_SUMS * _num_row_blocks(window)
+    return many and min(weight.shape[2:]) >= _MIN_KERNEL
 
 
-def _blocks_of_row(window: Window) -> int:
-    return -(-window.size[1] * window.stride[1] // _BAND)
+def _num_row_blocks(window: Window) -> int:
+    return -(-window.size[1] * window.stride[1] // _BAND_COLUMNS)
 
 
-def _width(window: Window, windows: int) -> int:
-    """Return how many columns some windows side by side see together."""
+def _receptive_width(window: Window, windows: int) -> int:
+    """Return the width of the receptive field of some adjacent windows."""
     return window.stride[1] * (windows - 1) + window.columns[-1].start + 1
 
 
-def _bands(kernels: ndarray, window: Window) -> list[ndarray]:
-    """Return bands of kernels (g, o, c, kh, kw), (g, o, windows, kh * c * width), one for the rest of a row, if any.
+def _band_kernels(kernels: ndarray, window: Window) -> list[ndarray]:
+    """Return banded matrices (g, o, windows, kh * c * width) of kernels (g, o, c, kh, kw), also for the rest of a row.
 
     Of two windows, three columns of the kernel and a stride of 1, a band has four, k0 k1 k2 0 and 0 k0 k1 k2.
     """
     (*each, c, kh, _), columns, step = kernels.shape, window.size[1], window.stride[1]
-    length = -(-columns // _blocks_of_row(window))
+    length = -(-columns // _num_row_blocks(window))
     bands = []
     for count in filter(None, (length, columns % length)):
-        band = np.zeros((*each, count, kh, c, _width(window, count)), kernels.dtype)
+        band = np.zeros((*each, count, kh, c, _receptive_width(window, count)), kernels.dtype)
         for k in range(count):
-            met = slice(step * k, step * k + _width(window, 1), window.dilation[1])
+            met = slice(step * k, step * k + _receptive_width(window, 1), window.dilation[1])
             band[:, :, k, :, :, met] = kernels.swapaxes(2, 3)
         bands.append(band.reshape(*each, count, -1))
     return bands
 
 
-def _multiply_bands(images: ndarray, bands: list[ndarray], window: Window, out: ndarray) -> bool:
-    """Write what `_add_up_rows` does, as products; return whether that is right.
+def _put_maps_by_bands(images: ndarray, bands: list[ndarray], window: Window, out: ndarray) -> bool:
+    """Write the maps as products of banded matrices; return whether all of them are finite.
 
     Zero times a number that is not finite is not zero. So next to such a number windows would be wrong that do not see
     it; what they got is not finite then.
@@ -140,7 +140,7 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], window: Window, out: 
     groups, start = len(out), 0
     for band in bands:
         each, count = band.shape[2], (window.size[1] - start) // band.shape[2]
-        blocks = _blocks(images, window, range(start, start + each * count, each), groups)
+        blocks = _image_blocks(images, window, range(start, start + each * count, each), groups)
         by_group, by_block, by_row, by_number, _ = blocks.strides
         shape = groups, 1, window.size[0], count, band.shape[3], blocks.shape[4]
         windows = view_of(blocks, shape, (by_group, 0, window.stride[0] * by_row, by_block, by_number, blocks.itemsize))
@@ -151,10 +151,10 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], window: Window, out: 
     return bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())  # the first is faster
 
 
-def _blocks(images: ndarray, window: Window, starts: range, groups: int) -> ndarray:
-    """Return what the windows from each start to the next see, as (groups, starts, H, C / groups * width, N)."""
+def _image_blocks(images: ndarray, window: Window, starts: range, groups: int) -> ndarray:
+    """Return the columns that the windows from each start on see: (groups, starts, H, C / groups * width, N)."""
     (height, _), top, left = window.padded, window.inside[0].start, window.inside[1].start
-    width = _width(window, starts.step)
+    width = _receptive_width(window, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
     blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
     down, into = met_by(range(-top, height - top), images.shape[1])
@@ -175,22 +175,22 @@ def depthwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int
 def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
     large = maps.size * len(window.rows) * len(window.columns) >= _LARGE
-    if _worth_samples(maps, images, window):
+    if _can_sum_along_samples(maps, images, window):
         kernels = _kernels_along_samples(maps, images, window, large)
         if np.isfinite(kernels).all():
             return kernels
     of_row = window.size[1] * maps.shape[3]
 
     def total(part: slice) -> ndarray:
-        return _kernels_along_rows(_of_groups(maps, part, groups), _of_groups(images, part, groups), window)
+        return _kernels_along_rows(_slice_groups(maps, part, groups), _slice_groups(images, part, groups), window)
 
-    return np.concatenate(in_parts(total, _parts(groups, images), large or of_row > _LONGEST))
+    return np.concatenate(in_parts(total, _split(groups, images), large or of_row > _LONGEST))
 
 
 def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarray:
     """Return the kernels (out, 1, kh, kw) as sums along each row of all samples."""
     (height, width), n, c = window.size, maps.shape[3], len(images)
-    windows, rows = _long_rows(images, window, c), region(maps, range(height), range(width))
+    windows, rows = _windows_as_rows(images, window, c), region(maps, range(height), range(width))
     products = np.empty((c, len(maps) // c, *windows.shape[2:5]), np.result_type(maps, images))
     by_row = 0, 1, 4, 2, 3  # all places of a row before the next: it is near by
     rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*by_row, 5)
@@ -198,8 +198,8 @@ def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarr
     return products.sum(axis=-1).reshape(len(maps), 1, *products.shape[2:4])
 
 
-def _worth_samples(maps: ndarray, images: ndarray, window: Window) -> bool:
-    """Return whether each sample lies by itself, and its rows together are a row to sum along."""
+def _can_sum_along_samples(maps: ndarray, images: ndarray, window: Window) -> bool:
+    """Return whether each sample is contiguous, and its length suits a sum along it."""
     first = maps.size and all(a.dtype.char in "fd" and a.strides[2] <= a.strides[3] for a in (maps, images))
     return bool(first) and window.stride == (1, 1) and _SHORTEST <= window.size[0] * window.padded[1] <= _LONGEST
 
@@ -224,4 +224,4 @@ def _kernels_along_samples(maps: ndarray, images: ndarray, window: Window, large
         with np.errstate(invalid="ignore"):
             return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
 
-    return np.add.reduce(in_parts(total, _parts(n, images), large, multiplies=False)).reshape(out, 1, *kernel)
+    return np.add.reduce(in_parts(total, _split(n, images), large, multiplies=False)).reshape(out, 1, *kernel)

@@ -11,26 +11,26 @@ from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 # The bits of each byte, the highest first.
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+_BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
 # Bytes are looked up in parts of this length, so that their factors stay in the cache until they are multiplied.
-_AT_A_TIME = SizeThreshold(16384)
+_CHUNK_LENGTH = SizeThreshold(16384)
 
 
 @lru_cache(16)
-def _factors(scale: float, dtype: Any) -> ndarray:
+def _factor_table(scale: float, dtype: Any) -> ndarray:
     """Return the factors of the eight elements of each byte: (256, 8)."""
-    return _BITS * dtype.type(scale)
+    return _BITS_OF_BYTE * dtype.type(scale)
 
 
 @faster_than(plain_dropout_values)
 def dropout_values(x: ndarray, bits: ndarray, scale: float, axes: tuple[int, ...]) -> ndarray:
     """Return `plain_dropout_values`."""
     ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x
-    factors, mask = _factors(scale, x.dtype), np.empty((len(bits), 8), x.dtype)
+    factors, mask = _factor_table(scale, x.dtype), np.empty((len(bits), 8), x.dtype)
     elements, out = ordered.reshape(-1), mask.reshape(-1)[: x.size]  # the result is where its mask was
-    for start in range(0, len(bits), _AT_A_TIME):
-        part = slice(8 * start, 8 * (start + _AT_A_TIME))
-        looked_up = mask[start : start + _AT_A_TIME]
-        np.take(factors, bits[start : start + _AT_A_TIME], axis=0, out=looked_up, mode="clip")  # without a copy
+    for start in range(0, len(bits), _CHUNK_LENGTH):
+        part = slice(8 * start, 8 * (start + _CHUNK_LENGTH))
+        looked_up = mask[start : start + _CHUNK_LENGTH]
+        np.take(factors, bits[start : start + _CHUNK_LENGTH], axis=0, out=looked_up, mode="clip")  # without a copy
         np.multiply(out[part], elements[part], out=out[part])
     return out.reshape(ordered.shape).transpose(np.argsort(axes).astype(int))

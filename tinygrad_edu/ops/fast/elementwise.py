@@ -10,8 +10,8 @@ from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 
-class _InEachDtype(dict[Any, ndarray]):
-    """A number by dtype, as an array: with a Python number NumPy takes twice as long on small arrays."""
+class _ScalarByDtype(dict[Any, ndarray]):
+    """A number as a 0-d array of each dtype: with a Python number NumPy takes twice as long on small arrays."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -22,22 +22,22 @@ class _InEachDtype(dict[Any, ndarray]):
         return array
 
 
-ZEROS, _INFINITIES = _InEachDtype(0), _InEachDtype(np.inf)
+ZEROS, _INFINITIES = _ScalarByDtype(0), _ScalarByDtype(np.inf)
 
 
 @faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; of a large array by the bits of each element, in a tenth of the time of a choice."""
-    if x.size < _LARGE or not _has_bits(x.dtype):
+    if x.size < _LARGE or not _has_integer_view(x.dtype):
         return plain.plain_masked(x, mask)
-    return _with_bits(x, np.negative(_zeros_and_ones(mask)))
+    return _apply_bit_mask(x, np.negative(_mask_as_int8(mask)))
 
 
 @faster_than(plain.plain_zeroed)
 def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
-    if x.size >= _LARGE and _has_bits(x.dtype):
-        return _with_bits(x, np.subtract(_zeros_and_ones(mask), 1))
+    if x.size >= _LARGE and _has_integer_view(x.dtype):
+        return _apply_bit_mask(x, np.subtract(_mask_as_int8(mask), 1))
     if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
         return plain.plain_zeroed(x, mask)  # in the layout of both
     out = x.copy("K")
@@ -51,24 +51,24 @@ def selected(mask: Any, x: Any, y: Any) -> ndarray:
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
         return plain.plain_selected(mask, x, y)
     dtype = np.result_type(x, y)
-    if not _has_bits(dtype):
+    if not _has_integer_view(dtype):
         return plain.plain_selected(mask, x, y)
     x, y = (np.asarray(part, dtype).view(_INTEGERS[dtype.itemsize]) for part in (x, y))
-    out = _with_bits(np.bitwise_xor(x, y), np.negative(_zeros_and_ones(mask)))  # what turns y into x, where it shall
+    out = _apply_bit_mask(np.bitwise_xor(x, y), np.negative(_mask_as_int8(mask)))  # what turns y into x, where it shall
     return np.bitwise_xor(out, y, out=out).view(dtype)
 
 
-def _has_bits(dtype: np.dtype[Any]) -> bool:
-    """Return whether an element is as large as some integer, and no reference to an object."""
+def _has_integer_view(dtype: np.dtype[Any]) -> bool:
+    """Return whether an integer dtype has the same size, and the elements are no objects."""
     return dtype.itemsize in _INTEGERS and not dtype.hasobject
 
 
-def _zeros_and_ones(mask: Any) -> Any:
+def _mask_as_int8(mask: Any) -> Any:
     return np.asarray(mask, bool).view(np.int8)
 
 
-def _with_bits(x: Any, bits: Any) -> Any:
-    """Return x with those of its bits that are set in -1, and with none of them where it is 0."""
+def _apply_bit_mask(x: Any, bits: Any) -> Any:
+    """Return x where `bits` is -1, and 0 where `bits` is 0."""
     integers = _INTEGERS[x.itemsize]
     wide = bits.astype(integers)  # at once: in the next call NumPy would do so 8,192 at a time
     alike = (wide.shape, wide.strides) == (x.shape, x.strides)
@@ -78,7 +78,7 @@ def _with_bits(x: Any, bits: Any) -> Any:
 @faster_than(plain.plain_leaky_relu_values)
 def leaky_relu_values(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_values`; with one number between 0 and 1 as the slope, as the greater of the two."""
-    if not _falls_short(x, slope) or slope == 0:  # 0 times infinity is none
+    if not _is_unit_interval_slope(x, slope) or slope == 0:  # 0 times infinity is none
         return plain.plain_leaky_relu_values(x, slope)
     out = np.multiply(slope, x)
     return np.maximum(x, out, out=out)
@@ -87,12 +87,12 @@ def leaky_relu_values(x: Any, slope: Any) -> ndarray:
 @faster_than(plain.plain_leaky_relu_slope)
 def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_slope`. A slope between 0 and 1 is the lower bound of ones and zeros."""
-    if not _falls_short(x, slope):
+    if not _is_unit_interval_slope(x, slope):
         return plain.plain_leaky_relu_slope(x, slope)
     return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
 
 
-def _falls_short(x: Any, slope: Any) -> bool:
+def _is_unit_interval_slope(x: Any, slope: Any) -> bool:
     of_numbers = x.__class__ is ndarray and x.ndim > 0 and x.dtype.kind == "f"
     return of_numbers and isinstance(slope, float | int) and 0 <= slope <= 1
 
@@ -100,14 +100,14 @@ def _falls_short(x: Any, slope: Any) -> bool:
 # At least 2: NumPy returns a number, which has no bits to write into, for an array of no dimensions.
 _LARGE, _LARGE_CHOICE = SizeThreshold(1000, least=2), SizeThreshold(4000, least=2)
 _INTEGERS: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
-_ALL_BUT_THE_SIGN: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
+_MAGNITUDE_BITS: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
 _BOOL = np.dtype(bool)
 
 
 @faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
     """Return `plain_sigmoid_values`; of large arrays by its formula, in one array, where that does not overflow."""
-    if np.size(x) < _LARGE or x.dtype.char not in _LEAST_OF_EXP or not x.min(initial=0) > _LEAST_OF_EXP[x.dtype.char]:
+    if np.size(x) < _LARGE or x.dtype.char not in _MIN_INPUT or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]:
         return plain.plain_sigmoid_values(x)
     out = np.negative(x)
     np.exp(out, out=out)
@@ -115,7 +115,7 @@ def sigmoid_values(x: Any) -> Any:
     return np.divide(1, out, out=out)
 
 
-_LEAST_OF_EXP = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
+_MIN_INPUT = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
 
 
 @faster_than(plain.plain_softplus_values)
@@ -164,10 +164,10 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
         slope, zero = cotangent.copy("K"), ZEROS[dtype]
         slope[out == zero] = zero
         return slope
-    if not _has_bits(dtype) or cotangent.dtype != dtype:
+    if not _has_integer_view(dtype) or cotangent.dtype != dtype:
         return plain.plain_relu_vjp(cotangent, out)
     integers = _INTEGERS[dtype.itemsize]
-    bits = np.bitwise_and(out.view(integers), _ALL_BUT_THE_SIGN[dtype.itemsize])  # at least 0, and 0 of -0.0 too
+    bits = np.bitwise_and(out.view(integers), _MAGNITUDE_BITS[dtype.itemsize])  # at least 0, and 0 of -0.0 too
     np.negative(bits, out=bits)
     np.right_shift(bits, 8 * dtype.itemsize - 1, out=bits)  # its sign for every bit: -1, or 0
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
@@ -187,11 +187,11 @@ def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
 @faster_than(plain.plain_tanh_vjp)
 def tanh_vjp(cotangent: Any, t: Any) -> Any:
     """Return `plain_tanh_vjp`; of large arrays in parts that stay in the cache."""
-    if t.size <= _PART:
+    if t.size <= _CHUNK_LENGTH:
         return plain.plain_tanh_vjp(cotangent, t)
     operands: list[Any] = [cotangent, t, None]
     access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
-    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART) as parts:
+    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
         for g, some, slope in parts:
             np.multiply(some, some, out=slope)
             np.subtract(1, slope, out=slope)
@@ -200,4 +200,4 @@ def tanh_vjp(cotangent: Any, t: Any) -> Any:
 
 
 # So many elements of each of three arrays fit into a core's cache, and are long enough to make few calls.
-_PART = SizeThreshold(2**18)
+_CHUNK_LENGTH = SizeThreshold(2**18)

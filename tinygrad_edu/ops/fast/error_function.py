@@ -28,20 +28,20 @@ def bell_integral(x: Any, bell: Bell) -> Any:
     """Return `plain_bell_integral`; of a large float32 array from a table, in parts that stay in the cache."""
     if x.__class__ is not ndarray or x.dtype != np.float32 or x.size < _LARGE:
         return plain_bell_integral(x, bell)
-    table = _table(bell)
+    table = _integral_table(bell)
     operands: list[Any] = [x, None]
     access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
-    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART) as parts:
+    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
         for some, out in parts:
-            out[...] = _by_midpoint(some, table, bell)
+            out[...] = _midpoint_rule(some, table, bell)
         return parts.operands[1]
 
 
-def _by_midpoint(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
-    x = np.clip(x, -_END, _END)
-    nearest = x + _ROUNDING  # whose last bits count the steps of the grid
+def _midpoint_rule(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
+    x = np.clip(x, -_GRID_END, _GRID_END)
+    nearest = x + _ROUND_TO_GRID  # whose last bits count the steps of the grid
     index = (nearest.view(np.int32) & (len(table) - 1)).astype(np.intp)  # some place of a NaN, too
-    nearest -= _ROUNDING
+    nearest -= _ROUND_TO_GRID
     area = nearest + x
     area *= area
     area *= np.float32(bell.rate / 4)
@@ -55,15 +55,15 @@ def _by_midpoint(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
 
 
 @cache
-def _table(bell: Bell) -> ndarray:
-    """Return the integral on the grid, from 0 up and then from the least up: negative counts wrap around."""
-    grid = np.arange(2**16, dtype=np.uint16).view(np.int16) * _STEP
+def _integral_table(bell: Bell) -> ndarray:
+    """Return the integral on the grid, with the negative half at the end, for negative indices."""
+    grid = np.arange(2**16, dtype=np.uint16).view(np.int16) * _GRID_STEP
     table: ndarray = plain_bell_integral(grid, bell)
     table[0] = table[0] or -0.0  # so that the sum is -0 where x is
     return table
 
 
-_STEP = 2.0**-11
-_ROUNDING = np.float32(1.5 * 2**12)  # around it float32 has the numbers of the grid, and no others
-_END = np.float32(15)  # beyond, both are 0, 1 or -1 to the last digit
-_LARGE, _PART = map(SizeThreshold, (4000, 2**17))
+_GRID_STEP = 2.0**-11
+_ROUND_TO_GRID = np.float32(1.5 * 2**12)  # around it float32 has the numbers of the grid, and no others
+_GRID_END = np.float32(15)  # beyond, both are 0, 1 or -1 to the last digit
+_LARGE, _CHUNK_LENGTH = map(SizeThreshold, (4000, 2**17))

@@ -30,11 +30,11 @@ def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     return np.add.reduce(rows, 0, np.float64, keepdims=True)[..., None] / max(x.shape[0] * x.shape[2], 1)
 
 
-def _mean(x: ndarray) -> ndarray:
+def _channel_mean(x: ndarray) -> ndarray:
     return mean_of_products(x, np.ones(x.shape[2], x.dtype))
 
 
-def _of_each_part(function: Callable[[slice], None], x: ndarray) -> None:
+def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
     in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
@@ -44,18 +44,18 @@ def moments(x: ndarray) -> ndarray:
     found = np.empty((3, x.shape[1]), x.dtype)
 
     def find(part: slice) -> None:
-        mean = _mean(x[:, part]).astype(x.dtype)
+        mean = _channel_mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean
-        more = _mean(centred)
+        more = _channel_mean(centred)
         variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
         found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
 
-    _of_each_part(find, x)
+    _for_each_part(find, x)
     return found
 
 
-def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the two parts of the mean, and 1 / sqrt(variance + eps): each (1, K, 1)."""
+def _unpack_moments(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the mean, its rounding error, and 1 / sqrt(variance + eps): each (1, K, 1)."""
     mean, more, variance = found[:, None, :, None]
     wide = np.result_type(dtype, np.float64)  # float16 has few digits of a small eps
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
@@ -64,7 +64,7 @@ def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, nda
 @faster_than(plain.plain_channel_norm)
 def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return `plain_channel_norm`, with the moments that were found before."""
-    mean, more, scale = _read(found, eps, x.dtype)
+    mean, more, scale = _unpack_moments(found, eps, x.dtype)
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
@@ -74,7 +74,7 @@ def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: 
         some *= scale[:, part]
         some += shift[:, part]
 
-    _of_each_part(fill, x)
+    _for_each_part(fill, x)
     return out
 
 
@@ -87,38 +87,38 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: n
     if x.dtype == np.float16:  # the number may be too large for it
         g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
         return channel_norm_x(g, x, weight, eps, found).astype(np.float16)
-    mean, more, scale = _read(found, eps, x.dtype)
+    mean, more, scale = _unpack_moments(found, eps, x.dtype)
     out = np.empty_like(x)
 
     def fill(part: slice) -> None:
         centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
-        of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
-        more_of_g = _mean(of_g)
+        of_g = g[:, part] - np.asarray(_channel_mean(g[:, part]), g.dtype)
+        more_of_g = _channel_mean(of_g)
         slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
         of_g *= np.asarray(by, x.dtype)
         centred *= np.asarray(slope, x.dtype)
         centred += of_g
         centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
 
-    _of_each_part(fill, x)
+    _for_each_part(fill, x)
     return out
 
 
 @faster_than(plain.plain_channel_norm_weight)
 def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
-    mean, more, scale = _read(found, eps, x.dtype)
+    mean, more, scale = _unpack_moments(found, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
 
     def fill(part: slice) -> None:
-        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
+        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _channel_mean(g[:, part]) * more[:, part]
         out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
 
-    _of_each_part(fill, x)
+    _for_each_part(fill, x)
     return out
 
 
 @faster_than(plain.plain_channel_norm_bias)
 def channel_norm_bias(g: ndarray) -> ndarray:
     """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
-    return np.asarray(_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)
+    return np.asarray(_channel_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)

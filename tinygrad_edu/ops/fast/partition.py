@@ -14,10 +14,10 @@ from tinygrad_edu.thresholds import SizeThreshold
 def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
     """Return `plain_first_indices`: of a few, what is on their side of the k-th, where nothing else is equal to it."""
     n = x.shape[-1]
-    if not x.size or x.size < _LARGE or not 0 < k <= n // _FEW:
+    if not x.size or x.size < _LARGE or not 0 < k <= n // _MIN_RATIO:
         return plain_first_indices(x, k, descending)
     rank = n - k if descending else k - 1
-    bound = _parted(x, rank)[..., rank, None]
+    bound = _partition(x, rank)[..., rank, None]
     chosen = ~(x < bound) if descending else x <= bound  # descending, a NaN is chosen too: it is not less
     found = chosen.reshape(-1).nonzero()[0]
     starts = np.arange(0, x.size, n)[:, None]
@@ -30,8 +30,8 @@ def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
     return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)
 
 
-def _parted(x: ndarray, ranks: Any) -> ndarray:
-    """Return a copy of x where each of some ranks along the last axis has its element, and lower ones stand before."""
+def _partition(x: ndarray, ranks: Any) -> ndarray:
+    """Return a copy of x, partitioned at these ranks along the last axis."""
     x = x.copy()
     x.partition(ranks, -1)
     return x
@@ -40,9 +40,9 @@ def _parted(x: ndarray, ranks: Any) -> ndarray:
 @faster_than(plain_rank_indices)
 def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
     """Return `plain_rank_indices`: of a few, where the elements of these ranks are, if nothing else equals them."""
-    if not x.size or len(ranks) * _FEW > x.shape[-1] or np.isnan(x.max()):
+    if not x.size or len(ranks) * _MIN_RATIO > x.shape[-1] or np.isnan(x.max()):
         return plain_rank_indices(x, ranks)
-    at_ranks, places = _parted(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
+    at_ranks, places = _partition(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
     for k, rank in enumerate(ranks):
         equal = x == at_ranks[..., rank, None]
         if np.count_nonzero(equal) * x.shape[-1] != x.size:
@@ -52,4 +52,4 @@ def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
 
 
 _LARGE = SizeThreshold(500)  # elements
-_FEW = SizeThreshold(4)  # so many times more elements are in a row than are chosen
+_MIN_RATIO = SizeThreshold(4)  # of the elements in a row to the chosen ones

@@ -14,7 +14,7 @@ from tinygrad_edu.ops.sliding_windows import Window
 from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in so many parts. Samples of fewer pixels are better turned.
-_LARGE, _PARTS, _FEWEST_PIXELS = map(SizeThreshold, (2**24, 4, 64))
+_LARGE, _PARTS, _MIN_PIXELS = map(SizeThreshold, (2**24, 4, 64))
 
 
 def lie_by_samples(window: Window, *arrays: ndarray) -> bool:
@@ -22,11 +22,11 @@ def lie_by_samples(window: Window, *arrays: ndarray) -> bool:
     kernel = len(window.rows), len(window.columns)
     if kernel != (1, 1) or window.size != window.padded or any(a.start for a in window.inside):
         return False
-    many = window.size[0] * window.size[1] >= _FEWEST_PIXELS
+    many = window.size[0] * window.size[1] >= _MIN_PIXELS
     return many and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
 
 
-def _by_samples(x: ndarray, groups: int) -> ndarray:
+def _sample_matrices(x: ndarray, groups: int) -> ndarray:
     """Return (C, H, W, N) as (N, groups, C / groups, H * W), a view."""
     c, height, width, n = x.shape
     return x.transpose(3, 0, 1, 2).reshape(n, groups, c // groups, height * width)
@@ -35,7 +35,7 @@ def _by_samples(x: ndarray, groups: int) -> ndarray:
 def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), each pixel the sum of kernels (out, C / groups, 1, 1) times its maps."""
     kernels = weight.reshape(groups, len(weight) // groups, weight.shape[1]).swapaxes(1, 2)
-    g = _by_samples(maps, groups)
+    g = _sample_matrices(maps, groups)
     images = np.empty((len(g), *kernels.shape[:2], g.shape[3]), np.result_type(maps, weight))
 
     def fill(part: slice) -> None:
@@ -47,7 +47,7 @@ def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int
 
 def pointwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, 1, 1): the sum of all pixels, each times its place in the maps."""
-    g, x = _by_samples(maps, groups), _by_samples(images, groups).swapaxes(2, 3)
+    g, x = _sample_matrices(maps, groups), _sample_matrices(images, groups).swapaxes(2, 3)
 
     def total(part: slice) -> ndarray:
         return product(g[part], x[part]).sum(axis=0)

@@ -26,7 +26,7 @@ PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 
 
 class _Phase(NamedTuple):
-    """Pixels along an axis that meet the same places of the kernels.
+    """The pixels along an axis that meet the same elements of the kernels.
 
     Attributes
     ----------
@@ -60,8 +60,8 @@ def _phases(window: Window, axis: int) -> list[_Phase]:
     return found
 
 
-class _Way(NamedTuple):
-    """A phase of the rows with one of the columns, and how their kernels lie over the maps."""
+class _PhasePair(NamedTuple):
+    """A phase of the rows and one of the columns, and the window of their kernels over the maps."""
 
     down: _Phase
     across: _Phase
@@ -69,23 +69,23 @@ class _Way(NamedTuple):
 
 
 @plan
-def _ways(window: Window, border: bool) -> tuple[list[_Way], tuple[range, range]]:
-    """Return the phases, those that meet most first, and rows and columns of maps: all, or those that any phase meets.
+def _phase_pairs(window: Window, border: bool) -> tuple[list[_PhasePair], tuple[range, range]]:
+    """Return the phase pairs, those with most products first, and the rows and columns of maps: all, or those met.
 
     Those have a border where phases meet what is outside.
     """
     both = _phases(window, 0), _phases(window, 1)
     rows, columns = range(window.size[0]), range(window.size[1])
     if border:
-        rows, columns = (_all_of([phase.met for phase in phases]) for phases in both)
-    found = [_way(window, down, across, rows, columns) for down, across in product(*both)]
-    return sorted(found, key=lambda way: len(way.over.rows) * len(way.over.columns), reverse=True), (rows, columns)
+        rows, columns = (_covering_range([phase.met for phase in phases]) for phases in both)
+    found = [_phase_pair(window, down, across, rows, columns) for down, across in product(*both)]
+    return sorted(found, key=lambda pair: len(pair.over.rows) * len(pair.over.columns), reverse=True), (rows, columns)
 
 
-def _way(window: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _Way:
+def _phase_pair(window: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _PhasePair:
     kernel_size = len(window.rows[down.places]), len(window.columns[across.places])
     over = window_of((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
-    return _Way(down, across, over._replace(inside=(_where(rows, down.met), _where(columns, across.met))))
+    return _PhasePair(down, across, over._replace(inside=(_relative(rows, down.met), _relative(columns, across.met))))
 
 
 def images_by_phases(
@@ -98,26 +98,26 @@ def images_by_phases(
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
     alone, large = window.stride == (1, 1), maps.size * weight[0].size >= _LARGE
-    ways, met = _ways(window, border and not alone)
+    pairs, met = _phase_pairs(window, border and not alone)
     shared = maps if alone else region(maps, *met)
     height, width = (len(range(n)[inside]) for n, inside in zip(window.padded, window.inside, strict=True))
-    covered = len(ways) == min(height, window.stride[0]) * min(width, window.stride[1])
+    covered = len(pairs) == min(height, window.stride[0]) * min(width, window.stride[1])
     make = np.empty if covered else np.zeros  # where some pixels meet no kernel
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
-    def fill(way: _Way) -> None:
-        some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]
+    def fill(pair: _PhasePair) -> None:
+        some = kernels[:, :, :, pair.down.places, pair.across.places][:, :, :, ::-1, ::-1]
         some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        put(shared, some, way.over, groups, images[:, way.down.pixels, way.across.pixels])
+        put(shared, some, pair.over, groups, images[:, pair.down.pixels, pair.across.pixels])
 
-    in_parts(fill, ways, large)
+    in_parts(fill, pairs, large)
     return images
 
 
-def _all_of(met: list[range]) -> range:
+def _covering_range(met: list[range]) -> range:
     return range(min((some.start for some in met), default=0), max((some.stop for some in met), default=0))
 
 
-def _where(places: range, met: range) -> slice:
-    """Return where places lie, as seen from those that are met."""
+def _relative(places: range, met: range) -> slice:
+    """Return `places` as a slice relative to the start of `met`."""
     return slice(places.start - met.start, places.stop - met.start)

@@ -15,13 +15,13 @@ from tinygrad_edu.ops.plain import plain_product
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-_LONGEST_PIECE = SizeThreshold(512)
+_MAX_PIECE = SizeThreshold(512)
 # How short and how long the pieces of kernels and of windows are.
 _SHORT, _LONG = map(SizeThreshold, (16, 2048))
 # Shorter rows than this are multiplied side by side, where all of them are too much to do without a copy.
 _WIDE = SizeThreshold(128)
 # So many numbers of windows are near by while all kernels are multiplied with them.
-_NEAR = SizeThreshold(2**14)
+_CACHED_SIZE = SizeThreshold(2**14)
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
 # How short and how long the sums are that OpenBLAS adds up across its registers. Where both factors have so many rows,
@@ -34,7 +34,7 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; a long and thin one in half the time, and a larger one in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
     fits = k == y.shape[-2]
-    each = _piece(m, k, n) if fits else None
+    each = _piece_length(m, k, n) if fits else None
     block = block_of(x, y) if fits and each is None and m * k * n >= FEWEST else None
     if block is not None:
         out = np.empty((m, n), x.dtype) if out is None else out
@@ -46,45 +46,45 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         out = np.empty((*stack, m, n), np.result_type(x, y))
     if m > max(k, n):  # as the transpose of y.T @ x.T, which is wide
-        _put_pieces_side_by_side(y.swapaxes(-1, -2), x.swapaxes(-1, -2), each, out.swapaxes(-1, -2))
+        _matmul_split_n(y.swapaxes(-1, -2), x.swapaxes(-1, -2), each, out.swapaxes(-1, -2))
     elif k > n:
-        _add_up_pieces(x, y.swapaxes(-1, -2), each, out)
+        _matmul_split_k(x, y.swapaxes(-1, -2), each, out)
     else:
-        _put_pieces_side_by_side(x, y, each, out)
+        _matmul_split_n(x, y, each, out)
     return out
 
 
 @plan
-def _piece(m: int, k: int, n: int) -> int | None:
-    """Return how long the pieces of a product are, without a rest if that can be; None for one better left whole."""
+def _piece_length(m: int, k: int, n: int) -> int | None:
+    """Return the length of the pieces of a product, a divisor if possible; None if one product is faster."""
     thin, narrow, length = sorted((m, k, n))
     area = thin * narrow
     if area * length <= SMALL or area > (_THIN_SUM if k == length else _THIN):
         return None
-    longest = min(_LONGEST_PIECE, most_in_place() // area)
+    longest = min(_MAX_PIECE, most_in_place() // area)
     even = (each for each in range(longest, longest // 2, -1) if length % each == 0)
     return next(even, longest // 16 * 16) or None
 
 
-def _pieces(x: ndarray, each: int) -> ndarray:
-    """Return matrices (..., m, n) as a stack of those that were side by side (..., n / each, m, each), as a view."""
+def _split_columns(x: ndarray, each: int) -> ndarray:
+    """Split the columns of matrices (..., m, n) into a stack (..., n / each, m, each), as a view."""
     return x.reshape(*x.shape[:-1], x.shape[-1] // each, each).swapaxes(-3, -2)
 
 
-def _put_pieces_side_by_side(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
-    """Write x @ y, with y cut along its columns."""
+def _matmul_split_n(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
+    """Write x @ y, with the columns of y split."""
     if y.strides[-2] < y.strides[-1]:  # OpenBLAS wants both by columns
         x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
     cut = y.shape[-1] - y.shape[-1] % each  # the rest is a product of its own
-    np.matmul(x[..., None, :, :], _pieces(y[..., :cut], each), out=_pieces(out[..., :cut], each))
+    np.matmul(x[..., None, :, :], _split_columns(y[..., :cut], each), out=_split_columns(out[..., :cut], each))
     if cut < y.shape[-1]:
         np.matmul(x, y[..., cut:], out=out[..., cut:])
 
 
-def _add_up_pieces(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
-    """Write x @ y.T, with both cut along their common length."""
+def _matmul_split_k(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
+    """Write x @ y.T, with the contracted axis split."""
     cut = x.shape[-1] - x.shape[-1] % each
-    products = np.matmul(_pieces(x[..., :cut], each), _pieces(y[..., :cut], each).swapaxes(-1, -2))
+    products = np.matmul(_split_columns(x[..., :cut], each), _split_columns(y[..., :cut], each).swapaxes(-1, -2))
     np.add.reduce(products, axis=-3, dtype=out.dtype, out=out)
     if cut < x.shape[-1]:
         out += np.matmul(x[..., cut:], y[..., cut:].swapaxes(-1, -2))
@@ -118,7 +118,7 @@ def cut(m: int, k: int, columns: int, samples: int) -> Cut:
 
     def merit(c: Cut) -> tuple[int, int, int]:
         each = c.columns * c.samples
-        return min(each, 2 * _SHORT), c.rows, each if k * each <= _NEAR else -each
+        return min(each, 2 * _SHORT), c.rows, each if k * each <= _CACHED_SIZE else -each
 
     return max(small, key=merit, default=Cut(m, columns, max(samples, 1)))
 
@@ -158,7 +158,7 @@ def plain_sum_of_products(x: ndarray, y: ndarray) -> ndarray:
 def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return `plain_sum_of_products`; cut into pieces that OpenBLAS adds up where they lie, across its registers."""
     (groups, shifts, stack, m, k), n = x.shape, y.shape[1]
-    pieces = _cut_of_sum(m, n, k)
+    pieces = _sum_tile(m, n, k)
     if pieces is None:
         return np.add.reduce(product(x, y.transpose(0, 2, 3, 1)[:, None]), axis=2)
     rows, columns, each = pieces
@@ -170,8 +170,8 @@ def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
 
 
 @plan
-def _cut_of_sum(m: int, n: int, k: int) -> tuple[int, int, int] | None:
-    """Return how much of m, n and k to take at a time; None for a sum better left whole, and without such parts."""
+def _sum_tile(m: int, n: int, k: int) -> tuple[int, int, int] | None:
+    """Return the tile of m, n and k to multiply at a time; None if one product is faster or no tile fits."""
     if min(m, n) >= _MANY:
         return None
     areas = [(a, b) for a in _divisors(m) for b in _divisors(n) if a * b <= ACROSS]

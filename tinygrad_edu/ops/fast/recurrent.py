@@ -30,7 +30,7 @@ def _sigmoid_of_negative(x: ndarray) -> None:
     np.reciprocal(x, out=x)
 
 
-def _before(states: ndarray, first: ndarray) -> ndarray:
+def _previous_states(states: ndarray, first: ndarray) -> ndarray:
     """Return the state before each step."""
     return np.concatenate([first[None], states[:-1]])
 
@@ -40,18 +40,18 @@ def _rows(x: ndarray) -> ndarray:
     return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
-def _by_gates(weight: ndarray, gates: int) -> ndarray:
-    """Return weight.T of each gate, laid out as the product of a few rows with it is fastest."""
+def _gate_weights(weight: ndarray, gates: int) -> ndarray:
+    """Return weight.T of each gate, contiguous: then the product of a few rows with it is fastest."""
     return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[-1]).swapaxes(1, 2))
 
 
-def _map(x: ndarray, by_gates: ndarray) -> ndarray:
-    """Return the gates of all steps at once."""
+def _project(x: ndarray, by_gates: ndarray) -> ndarray:
+    """Return the product of the vectors of all steps with the weights of each gate."""
     return product(_rows(x), by_gates).reshape(len(by_gates), *x.shape[:-1], by_gates.shape[-1])
 
 
-def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
-    """Write the gradient of a weight that maps x, of all steps, to something that has the gradient g."""
+def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
+    """Write the gradient of a weight, summed over all steps, given its inputs x and the gradient g of its outputs."""
     product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
 
 
@@ -60,7 +60,7 @@ def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
 
 def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    weight = _by_gates(w_hh, 1)[0]
+    weight = _gate_weights(w_hh, 1)[0]
     for state, a in zip(out[0], pre[0], strict=True):
         np.matmul(h, weight, out=state)
         state += a
@@ -80,7 +80,7 @@ def rnn_gradients(
         d_h += g[0][k]
         d_pre[k] *= d_h
         np.matmul(d_pre[k], w_hh, out=d_h)
-    _add_up(d_pre, _before(states[0], h), d_w)
+    _put_weight_gradient(d_pre, _previous_states(states[0], h), d_w)
 
 
 # --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), or that @ w_hr.T ---
@@ -91,7 +91,7 @@ def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
     """Write the states (T, N, H or the size of the projection) and the cells (T, N, H) after each step."""
-    weight, gates, shown = _by_gates(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
+    weight, gates, shown = _gate_weights(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
     i, f, new, o = gates
     for state, cell, a in zip(*out, pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
@@ -112,24 +112,24 @@ def lstm_states(
 def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
     pre, h, c, w_hh, *w_hr = given
-    before, bent = _before(states[0], h), np.tanh(states[1])
-    gates, slopes = _map(before, _by_gates(-w_hh, 4)), out[0]  # which are written where the gradient will be
+    before, bent = _previous_states(states[0], h), np.tanh(states[1])
+    gates, slopes = _project(before, _gate_weights(-w_hh, 4)), out[0]  # which are written where the gradient will be
     gates -= pre
     i, f, new, o = gates
     np.negative(np.tanh(new, out=new), out=new)
     _sigmoid_of_negative(gates[:2])
     _sigmoid_of_negative(o)
-    for k, by, gate in ((0, new, i), (1, _before(states[1], c), f), (3, bent, o)):
+    for k, by, gate in ((0, new, i), (1, _previous_states(states[1], c), f), (3, bent, o)):
         slope = np.subtract(1, gate, out=slopes[k])
         slope *= gate
         slope *= by
     np.multiply(i, _one_minus_square(new, slopes[2]), out=slopes[2])
     shown = o * bent if w_hr else bent
     o *= _one_minus_square(bent, new)
-    totals = _walk_lstm_back(out, g, f, o, w_hh, *w_hr)
-    _add_up(out[0], before, out[3])
+    totals = _lstm_bptt(out, g, f, o, w_hh, *w_hr)
+    _put_weight_gradient(out[0], before, out[3])
     if w_hr:
-        _add_up(totals, shown, out[4])
+        _put_weight_gradient(totals, shown, out[4])
 
 
 def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
@@ -137,7 +137,7 @@ def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
     return np.subtract(1, out, out=out)
 
 
-def _walk_lstm_back(
+def _lstm_bptt(
     out: list[ndarray], g: list[ndarray], f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
 ) -> ndarray:
     """Write the gradients of pre, h and c, and return that of the state after each step.
@@ -166,8 +166,8 @@ def _walk_lstm_back(
 # --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
 
 
-def _bend_gru(gates: ndarray, pre: ndarray) -> None:
-    """Replace the gates of the states by r, z and n, with those of the inputs added."""
+def _activate_gru_gates(gates: ndarray, pre: ndarray) -> None:
+    """Add the projected inputs to the projected states, and apply the activations: r, z and n, in place."""
     both, n = gates[:2], gates[2]
     both += pre[:2]
     np.negative(both, out=both)
@@ -180,12 +180,12 @@ def _bend_gru(gates: ndarray, pre: ndarray) -> None:
 @np.errstate(over="ignore")
 def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    weight, bias, gates = _by_gates(w_hh, 3), b_hh.reshape(3, 1, -1), np.empty_like(pre[:, 0])
+    weight, bias, gates = _gate_weights(w_hh, 3), b_hh.reshape(3, 1, -1), np.empty_like(pre[:, 0])
     _, z, n = gates
     for state, a in zip(out[0], pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
         gates += bias
-        _bend_gru(gates, a)
+        _activate_gru_gates(gates, a)
         np.subtract(h, n, out=state)
         state *= z
         state += n
@@ -195,25 +195,25 @@ def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh
 def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
     """Write the gradients of pre, h, w_hh and b_hh."""
     pre, h, w_hh, b_hh = given
-    before = _before(states[0], h)
-    gates = _map(before, _by_gates(w_hh, 3))
+    before = _previous_states(states[0], h)
+    gates = _project(before, _gate_weights(w_hh, 3))
     gates += b_hh.reshape(3, 1, 1, -1)
     of_state = gates[2].copy()
     with np.errstate(over="ignore"):
-        _bend_gru(gates, pre)
+        _activate_gru_gates(gates, pre)
     r, z, n = gates
     slopes, of_n = np.empty_like(pre), (1 - z) * (1 - n * n)
     np.multiply(of_n, r, out=slopes[2])
     np.multiply(slopes[2] * of_state, 1 - r, out=slopes[0])
     np.multiply((before - n) * z, 1 - z, out=slopes[1])
-    totals = _walk_gru_back(out[1], g[0], slopes, z, w_hh)
+    totals = _gru_bptt(out[1], g[0], slopes, z, w_hh)
     out[0][:2] = slopes[:2]
     np.multiply(of_n, totals, out=out[0][2])  # which r does not reset, as it does what is of the state
-    _add_up(slopes, before, out[2])
+    _put_weight_gradient(slopes, before, out[2])
     np.add.reduce(_rows(slopes), axis=1, out=out[3].reshape(3, -1))
 
 
-def _walk_gru_back(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:
+def _gru_bptt(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:
     """Write the gradient of h, and return that of the state after each step.
 
     `slopes` is what those of the gates of the state are to it, and becomes these.

@@ -30,19 +30,19 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
         halves = function is np.add and (settings.get("dtype") or x.dtype) == np.float16
         if n <= _SHORT and not halves:  # NumPy adds a row of float16 in float32, but rounds each step of a column
             found = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
-            return _with_plain_zeros(function, found, rows, settings).reshape(shape)
+            return _fix_signed_zeros(function, found, rows, settings).reshape(shape)
         usual = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
         if usual and function is np.add and "initial" not in settings:
             return np.vecdot(x, _ones(n, x.dtype)).reshape(shape)
         if usual and function in (np.maximum, np.minimum):
             found = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
             function(found, settings.get("initial", found), out=found)
-            return _with_plain_zeros(function, found, rows, settings).reshape(shape)
+            return _fix_signed_zeros(function, found, rows, settings).reshape(shape)
     return plain_reduce_along(function, x, axis, keepdims, **settings)
 
 
-def _with_plain_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
-    """Return the results of rows, where a tie of 0 and -0 is replaced: which one NumPy finds depends on the layout."""
+def _fix_signed_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
+    """Replace the results of rows with both 0 and -0: which one NumPy finds depends on the layout."""
     if function is np.add or rows.dtype.kind != "f":
         return found
     zeros = np.flatnonzero(found == 0)
@@ -64,7 +64,7 @@ def sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> 
     kept = [a for a in range(x.ndim) if a not in reduced]
     turned = x.transpose(*kept, *sorted(reduced, key=x.strides.__getitem__, reverse=True))
     usual = x.size >= _LARGE and x.dtype.char in "fd" and dtype in (None, x.dtype) and turned.flags.c_contiguous
-    each = _even_row(prod(x.shape[a] for a in reduced)) if usual else None
+    each = _row_length(prod(x.shape[a] for a in reduced)) if usual else None
     if each is None:
         return plain_sum_along(x, axes, keepdims, dtype)
     sums = np.vecdot(turned.reshape(-1, each), _ones(each, x.dtype)).reshape(*turned.shape[: len(kept)], -1)
@@ -73,8 +73,8 @@ def sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> 
 
 
 @plan
-def _even_row(count: int) -> int | None:
-    """Return the longest row that so many numbers are cut into without a rest; None where all are too short."""
+def _row_length(count: int) -> int | None:
+    """Return the longest divisor of `count` that is a row length; None if all are too short."""
     return next((n for n in range(min(count, _MIDDLE), 4 * _SHORT, -1) if count % n == 0), None)
 
 

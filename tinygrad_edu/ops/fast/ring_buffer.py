@@ -28,11 +28,11 @@ from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
-_FEWEST_SAMPLES = SizeThreshold(24)
+_MIN_SAMPLES = SizeThreshold(24)
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
-_ROW, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
+_ROW_MULTIPLICATIONS, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
 # What is turned first is at most so many bytes at a time, to be near by.
-_TURNED_BYTES = SizeThreshold(2**23)
+_TRANSPOSED_BYTES = SizeThreshold(2**23)
 
 
 def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut | None:
@@ -41,10 +41,10 @@ def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut 
     Windows of single pixels are images as they lie.
     """
     kernel = prod(weight.shape[1:])
-    if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW:
+    if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW_MULTIPLICATIONS:
         return None
     pieces = cut(len(weight) // groups, kernel, 1, samples)
-    return pieces if pieces.samples >= _FEWEST_SAMPLES else None
+    return pieces if pieces.samples >= _MIN_SAMPLES else None
 
 
 def put_by_ring(
@@ -55,24 +55,24 @@ def put_by_ring(
 
     All samples of a place in the maps are side by side; places may be any distance apart.
     """
-    kernels, maps = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
+    kernels, maps = _rotate_rows(weight, groups, pieces.rows), _maps_by_row(maps, groups, pieces)
     if bias is not None:
         bias = bias.reshape(groups, 1, 1, *maps.shape[4:6], 1)
     large = weight.size * window.size[0] * window.size[1] * images.shape[3] >= _LARGE
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
-        for row, first, windows in _windows_by_row(part, images):
+        for row, first, windows in _iter_windows(part, images):
             some = maps[row, :, :, part.columns]
             np.matmul(kernels[first], windows, out=some)
             if bias is not None:
                 some += bias
 
-    in_parts(fill, _parts(window, images.shape, images.itemsize, groups, pieces, threads), large)
+    in_parts(fill, _split_maps(window, images.shape, images.itemsize, groups, pieces, threads), large)
 
 
-def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
-    """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each row that the ring begins with.
+def _rotate_rows(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
+    """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each rotation of their rows.
 
     By columns, as OpenBLAS reads them faster.
     """
@@ -84,25 +84,25 @@ def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
     return found.reshape(kh, groups, 1, 1, -1, kw * kh * c, at_a_time).swapaxes(-1, -2)
 
 
-def _by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
+def _maps_by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
     """Return maps (out, rows, columns, N) as (rows, groups, along, columns, pieces, at_a_time, each), a view."""
     shape = groups, -1, pieces.rows, *maps.shape[1:3], maps.shape[3] // pieces.samples, pieces.samples
     return maps.reshape(shape).transpose(3, 0, 5, 4, 1, 2, 6)
 
 
 class _Part(NamedTuple):
-    """Some rows and columns of maps, whose windows share a ring, and what they see of the images.
+    """Some rows and columns of maps, whose windows share a ring, and their receptive field in the images.
 
     Attributes
     ----------
     rows : range
     columns : slice
-    down, across : slice
-        Which rows and columns of the images they see.
-    above, beside : slice
-        Which of all that they see those are; the others are outside.
-    first, lower : int
-        At which of all rows the first row of windows begins, and how many further the next one. They are numbered over
+    image_rows, image_columns : slice
+        The part of the receptive field that lies inside the images.
+    field_rows, field_columns : slice
+        That part relative to the receptive field, its rows numbered as `first`: the rest is padding.
+    first, row_step : int
+        At which of all rows the first row of windows begins, and the step to the next one. They are numbered over
         all parts: so a number of the maps is summed up in the same order whatever the parts are.
     ring, windows, steps : tuple of int
         The shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
@@ -110,50 +110,50 @@ class _Part(NamedTuple):
 
     rows: range
     columns: slice
-    down: slice
-    across: slice
-    above: slice
-    beside: slice
+    image_rows: slice
+    image_columns: slice
+    field_rows: slice
+    field_columns: slice
     first: int
-    lower: int
+    row_step: int
     ring: tuple[int, ...]
     windows: tuple[int, ...]
     steps: tuple[int, ...]
 
 
-def _windows_by_row(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
+def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
     """Yield each row of the maps, which row of a window the ring begins with, and the windows, a view of the ring."""
-    x, ring, kh, end = _seen_by(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
-    ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
+    x, ring, kh, end = _receptive_field(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
+    ring[:, :, : part.field_columns.start] = ring[:, :, part.field_columns.stop :] = 0
     windows = view_of(ring, part.windows, part.steps)
-    places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.beside]
+    places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.field_columns]
     for k, row in enumerate(part.rows):
-        first = part.first + k * part.lower
+        first = part.first + k * part.row_step
         for new in range(max(first, end), first + kh):
-            if part.above.start <= new < part.above.stop:
-                places[new % kh] = x[new - part.above.start]
+            if part.field_rows.start <= new < part.field_rows.stop:
+                places[new % kh] = x[new - part.field_rows.start]
             else:
                 ring[:, :, :, new % kh] = 0
         end = first + kh
         yield row, first % kh, windows
 
 
-def _seen_by(part: _Part, images: ndarray) -> ndarray:
-    """Return what windows see of images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
+def _receptive_field(part: _Part, images: ndarray) -> ndarray:
+    """Return the receptive field in images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
     groups, along, _, _, c, each = part.ring
-    x = samples_together(images[:, part.down, part.across])
+    x = samples_together(images[:, part.image_rows, part.image_columns])
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 
 @plan
-def _parts(
+def _split_maps(
     window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
 ) -> list[_Part]:
-    """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
-    count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)
-    rows = [some[part] for some in _alike(window, 0) for part in shares(len(some), count)]
+    """Split the maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
+    count = max(threads, prod(shape) * itemsize // _TRANSPOSED_BYTES)
+    rows = [some[part] for some in _phases(window, 0) for part in shares(len(some), count)]
     parts = [
-        _part(some, columns, window, shape, itemsize, groups, pieces) for some in rows for columns in _alike(window, 1)
+        _part(some, columns, window, shape, itemsize, groups, pieces) for some in rows for columns in _phases(window, 1)
     ]
     return sorted(parts, key=lambda part: len(part.rows), reverse=True)
 
@@ -162,15 +162,16 @@ def _part(
     rows: range, columns: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
 ) -> _Part:
     kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
-    (above, lower), (beside, further) = _seen(rows, window, 0), _seen(columns, window, 1)
-    (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
-    along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * lower
-    column, there = kh * c * number, slice(first + there.start, first + there.stop)
+    (down, row_step), (across, column_step) = _receptive_range(rows, window, 0), _receptive_range(columns, window, 1)
+    (image_rows, field_rows), (image_columns, field_columns) = met_by(down, shape[1]), met_by(across, shape[2])
+    along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * row_step
+    column, field_rows = kh * c * number, slice(first + field_rows.start, first + field_rows.stop)
     return _Part(
-        rows, slice(columns.start, columns.stop, columns.step), down, across, there, here, first, lower,
-        ring=(groups, along, len(beside), kh, c, each),
+        rows, slice(columns.start, columns.stop, columns.step),
+        image_rows, image_columns, field_rows, field_columns, first, row_step,
+        ring=(groups, along, len(across), kh, c, each),
         windows=(groups, along, len(columns), 1, kw * kh * c, each),
-        steps=(along * len(beside) * column, len(beside) * column, further * column, 0, number, itemsize),
+        steps=(along * len(across) * column, len(across) * column, column_step * column, 0, number, itemsize),
     )  # fmt: skip
 
 
@@ -179,14 +180,14 @@ def apart_in(window: Window, axis: int) -> int:
     return window.dilation[axis] if len((window.rows, window.columns)[axis]) > 1 else window.stride[axis]
 
 
-def _alike(window: Window, axis: int) -> list[range]:
-    """Return the rows or columns of the maps, those together whose windows may share rows or columns of the images."""
+def _phases(window: Window, axis: int) -> list[range]:
+    """Return the rows or columns of the maps by phase: windows of two phases share no row or column of images."""
     count = apart_in(window, axis) // gcd(window.stride[axis], apart_in(window, axis))
     return [some for k in range(count) if (some := range(window.size[axis])[k::count])]
 
 
-def _seen(places: range, window: Window, axis: int) -> tuple[range, int]:
-    """Return what some windows that are alike see along an axis, and how many of these further each is."""
+def _receptive_range(places: range, window: Window, axis: int) -> tuple[range, int]:
+    """Return the receptive field of windows of one phase along an axis, and their distance in it."""
     step, apart, kernel = window.stride[axis], apart_in(window, axis), len((window.rows, window.columns)[axis])
-    first, lower = places.start * step - window.inside[axis].start, places.step * step // apart
-    return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower
+    first, place_step = places.start * step - window.inside[axis].start, places.step * step // apart
+    return range(first, first + apart * ((len(places) - 1) * place_step + kernel), apart), place_step

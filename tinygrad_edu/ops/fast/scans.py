@@ -31,12 +31,12 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     Each row is cut in short ones. Times a triangle of ones they are the sums in each, to which those before are added.
     """
     n = x.shape[axis]
-    if x.dtype.char not in "fd" or n < max(_LONG, _SHORT) or x.size > _FEW * n or not _is_row(x, axis):
+    if x.dtype.char not in "fd" or n < max(_LONG_ROW, _CHUNK_LENGTH) or x.size > _FEW * n or not _is_last_axis(x, axis):
         return accumulate(np.add, x, axis)
-    cut = n - n % _SHORT
-    pieces = x[..., :cut].reshape(-1, cut // _SHORT, _SHORT)
+    cut = n - n % _CHUNK_LENGTH
+    pieces = x[..., :cut].reshape(-1, cut // _CHUNK_LENGTH, _CHUNK_LENGTH)
     with np.errstate(invalid="ignore", over="ignore"):
-        out = product(pieces, np.triu(np.ones((_SHORT, _SHORT), x.dtype)))
+        out = product(pieces, np.triu(np.ones((_CHUNK_LENGTH, _CHUNK_LENGTH), x.dtype)))
         out[:, 1:] += np.add.accumulate(out[:, :, -1], 1)[:, :-1, None]
     if not np.isfinite(out[:, -1, -1]).all():  # an infinite number or a NaN, of which 0 times is a NaN
         return accumulate(np.add, x, axis)
@@ -46,7 +46,7 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     return np.concatenate([out, np.add.accumulate(x[..., cut:], -1) + out[..., -1:]], -1)
 
 
-def _is_row(x: ndarray, axis: int) -> bool:
+def _is_last_axis(x: ndarray, axis: int) -> bool:
     return axis in (-1, x.ndim - 1)
 
 
@@ -76,11 +76,11 @@ def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray
 @faster_than(plain_axis_first)
 def axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
     """Return `plain_axis_first`; of the last axis in half the time, some rows at a time."""
-    if not _is_last(x, axis):
+    if not _needs_transpose(x, axis):
         return plain_axis_first(x, axis, dtype)
     out = np.empty((x.shape[-1], *x.shape[:-1]), x.dtype if dtype is None else dtype)
     rows, columns = x.reshape(-1, x.shape[-1]), out.reshape(x.shape[-1], -1)
-    for some in _some(rows):
+    for some in _row_chunks(rows):
         columns[:, some] = rows[some].T
     return out
 
@@ -88,24 +88,24 @@ def axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
 @faster_than(plain_axis_back)
 def axis_back(columns: ndarray, axis: int) -> ndarray:
     """Return `plain_axis_back`; for the last axis in half the time."""
-    if not _is_last(columns, axis):
+    if not _needs_transpose(columns, axis):
         return plain_axis_back(columns, axis)
     out = np.empty((*columns.shape[1:], len(columns)), columns.dtype)
     rows, columns = out.reshape(-1, len(columns)), columns.reshape(len(columns), -1)
-    for some in _some(rows):
+    for some in _row_chunks(rows):
         rows[some] = columns[:, some].T
     return out
 
 
-def _is_last(x: ndarray, axis: int) -> bool:
-    return _is_row(x, axis) and x.ndim > 1 and x.size > 0
+def _needs_transpose(x: ndarray, axis: int) -> bool:
+    return _is_last_axis(x, axis) and x.ndim > 1 and x.size > 0
 
 
-def _some(rows: ndarray) -> list[slice]:
-    each = max(_FEWEST, _NEAR // rows.shape[1])
+def _row_chunks(rows: ndarray) -> list[slice]:
+    each = max(_MIN_ROWS, _CACHED_SIZE // rows.shape[1])
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
 # Rows: so many are accumulated as columns, and so few long ones with a product.
 _MANY, _FEW = SizeThreshold(250, least=2), SizeThreshold(1000)
-_LONG, _SHORT, _NEAR, _FEWEST = map(SizeThreshold, (20_000, 32, 2**15, 16))
+_LONG_ROW, _CHUNK_LENGTH, _CACHED_SIZE, _MIN_ROWS = map(SizeThreshold, (20_000, 32, 2**15, 16))

@@ -18,7 +18,7 @@ def subtract_max(x: ndarray, axis: int) -> ndarray:
 @faster_than(plain_softmax_values)
 def softmax_values(x: ndarray, axis: int) -> ndarray:
     """Return `plain_softmax_values`. Numbers near 0 do not overflow, and need no maximum."""
-    is_near = x.size >= _LARGE and x.dtype.char in "fd" and x.min() > -_NEAR and x.max() < _NEAR
+    is_near = x.size >= _LARGE and x.dtype.char in "fd" and x.min() > -_SAFE_EXPONENT and x.max() < _SAFE_EXPONENT
     e = np.asarray(np.exp(x)) if is_near else subtract_max(x, axis)
     if not is_near:
         np.exp(e, out=e)
@@ -27,7 +27,7 @@ def softmax_values(x: ndarray, axis: int) -> ndarray:
 
 
 # At least 2: NumPy returns a number, which cannot be written into, for an array of no dimensions.
-_LARGE, _NEAR = SizeThreshold(4000, least=2), 30.0
+_LARGE, _SAFE_EXPONENT = SizeThreshold(4000, least=2), 30.0
 
 
 @faster_than(plain_log_softmax_vjp)

@@ -14,9 +14,9 @@ from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.thresholds import SizeThreshold
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
-_AT_A_TIME, _SHORTEST, _APART = SizeThreshold(2**17), SizeThreshold(64), 20
+_BUFFER_SIZE, _MIN_ROW, _ROW_PADDING = SizeThreshold(2**17), SizeThreshold(64), 20
 # The first cache has so many bytes, and places for each line of a page; up to so few rows are turned one by one.
-_NEAR, _PAGE, _FEW = map(SizeThreshold, (2**15, 2**12, 8))
+_L1_BYTES, _PAGE_BYTES, _FEW_ROWS = map(SizeThreshold, (2**15, 2**12, 8))
 # From so many numbers on threads share them, in so many parts.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
 
@@ -30,20 +30,20 @@ def put_last(x: ndarray, out: ndarray) -> None:
     """Do as `put_plainly_last`."""
     if not x.size:
         return
-    put = _way_of(x)
+    put = _choose_copy(x)
     if x.size < _LARGE:
         put(x, out)
         return
     in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS), multiplies=False)
 
 
-def _way_of(x: ndarray) -> Callable[[ndarray, ndarray], None]:
+def _choose_copy(x: ndarray) -> Callable[[ndarray, ndarray], None]:
     if x.strides[0] == x.itemsize:
         return _put_as_items
-    if len(x) <= _FEW:
-        return _put_one_by_one
-    meeting = len(x) * gcd(x.strides[0], _PAGE) > _NEAR
-    return _put_by_way_of_a_buffer if meeting else put_plainly_last
+    if len(x) <= _FEW_ROWS:
+        return _put_row_by_row
+    meeting = len(x) * gcd(x.strides[0], _PAGE_BYTES) > _L1_BYTES
+    return _put_through_buffer if meeting else put_plainly_last
 
 
 def _put_as_items(x: ndarray, out: ndarray) -> None:
@@ -55,19 +55,19 @@ def items_of(x: ndarray) -> ndarray:
     return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 
-def _put_one_by_one(x: ndarray, out: ndarray) -> None:
+def _put_row_by_row(x: ndarray, out: ndarray) -> None:
     for some, into in zip(x, out.transpose(out.ndim - 1, *range(out.ndim - 1)), strict=True):
         into[...] = some
 
 
-def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
-    length = max(_SHORTEST, _AT_A_TIME // len(x))
+def _put_through_buffer(x: ndarray, out: ndarray) -> None:
+    length = max(_MIN_ROW, _BUFFER_SIZE // len(x))
     at_a_time = length // x[0, 0].size
     if not at_a_time:
         for each, into in zip(x.swapaxes(0, 1), out, strict=True):
-            _put_by_way_of_a_buffer(each, into)
+            _put_through_buffer(each, into)
         return
-    buffer = np.empty((len(x), length + _APART), x.dtype)
+    buffer = np.empty((len(x), length + _ROW_PADDING), x.dtype)
     for start in range(0, x.shape[1], at_a_time):
         part = x[:, start : start + at_a_time]
         near = buffer[:, : part[0].size].reshape(part.shape)
@@ -78,6 +78,6 @@ def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
 def near_by(x: ndarray) -> ndarray:
     """Return a copy of x (m, ...) whose first axis does not meet itself in the cache, so that it may be turned."""
     size = x[:1].size
-    copy = np.empty((len(x), size + _APART), x.dtype)[:, :size].reshape(x.shape)
+    copy = np.empty((len(x), size + _ROW_PADDING), x.dtype)[:, :size].reshape(x.shape)
     copy[...] = x
     return copy
