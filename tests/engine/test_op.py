@@ -1,8 +1,6 @@
 """Declaring an op: a few lines from outside the package, and a mistake in them is named at once or at backward."""
 
 import copy
-import functools
-import inspect
 import pickle
 
 import numpy as np
@@ -10,7 +8,6 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.errors import MissingVJPError, VJPDefinitionError, WrongGradientError
 
 LOCALS_OF_THE_WRITTEN_OUT_CALL = [
@@ -542,20 +539,3 @@ def test_inputs_and_settings_may_have_the_names_of_builtins():
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda op: pickle.loads(pickle.dumps(op))])
 def test_a_copy_of_an_op_is_the_op(duplicate):
     assert duplicate(tg.tanh) is tg.tanh
-
-
-def everything(a, b=1, /, c=2, *rest, d, e=None, **others):
-    """Take a parameter of each kind."""
-
-
-@functools.wraps(everything)
-def wrapped(*args, **kwargs):
-    """Have the parameters of `everything`."""
-
-
-def test_parameters_are_those_of_the_signature():
-    ops = tg.ops.registry.values()
-    functions = [*(op.forward for op in ops), *(f for op in ops for f in op.vjp_functions.values())]
-    for f in (*functions, everything, wrapped, functools.partial(everything, 1), np.sum, lambda: 0, tg.Tensor.reshape):
-        found = [(p.name, p.kind, p.default) for p in parameters(f)]
-        assert found == [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]

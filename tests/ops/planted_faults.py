@@ -292,6 +292,12 @@ FAULTS = {
               errors=["KeyError", "ValueError", "AssertionError"]),
         Fault(" if start else scalars", "", "the step count of the first chunk", updates=["Adam"]),
     ],
+    "engine/fast/parameters.py": [
+        Fault(" or vars(function):", ":", "the signature of a wrapper", twins=["parameters.parameters"]),
+        Fault("defaults = (*[Parameter.empty] * (count - len(defaults)), *defaults)",
+              "defaults = (*defaults, *[Parameter.empty] * (count - len(defaults)))", "the place of defaults",
+              twins=["parameters.parameters"]),
+    ],
     "engine/fast/scatter_add.py": [
         Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a place that is named twice",
               twins=["scatter_add.add_at"]),

@@ -1,5 +1,6 @@
 """The functions that are only faster, each with its plain twin and what both are called with: a table."""
 
+from functools import partial, wraps
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.fast import scatter_add
-from tinygrad_edu.engine.plain import plain_add_at
+from tinygrad_edu.engine.fast.parameters import parameters
+from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import plain, recurrent
 from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, products, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -320,7 +322,28 @@ def sequences(draw):
     return call.arrays[0], call.settings
 
 
+def with_every_kind(a, b=1, /, c=2, *rest, d, e=None, **others):
+    """Take a parameter of each kind."""
+
+
+@wraps(with_every_kind)
+def wrapped(*args, **kwargs):
+    """Have the parameters of another function."""
+
+
+def functions():
+    """Draw a function: of an op, a vjp, or one whose parameters are read in another way."""
+    ops = tg.ops.registry.values()
+    of_ops = [*(op.forward for op in ops), *(f for op in ops for f in op.vjp_functions.values())]
+    others = [with_every_kind, wrapped, partial(with_every_kind, 1), np.sum, lambda: 0]
+    return st.tuples(st.sampled_from(others) | st.sampled_from(of_ops))
+
+
 # --- Forms that both twins share ---
+
+
+def listed(read):
+    return lambda function: np.array([f"{p.name}, {p.kind}, {p.default}" for p in read(function)])
 
 
 def reduction(reduce):
@@ -461,6 +484,7 @@ TWINS = {
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
     "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
     "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
+    "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "normalization.mean_of_products": Twins(
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
