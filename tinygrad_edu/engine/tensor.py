@@ -331,7 +331,7 @@ class Tensor(NumberProtocol, Surface):
         >>> y.grad
         array([3., 3.], dtype=float32)
         """
-        node = self._hookable("retain_grad()")
+        node = self._require_node("retain_grad()")
         if not self._keeps_grad(node):
             node.grad = None
             hooks_of(node).retains = True
@@ -375,9 +375,9 @@ class Tensor(NumberProtocol, Surface):
         >>> x.grad
         array([1., 1.], dtype=float32)
         """
-        return HookHandle(hooks_of(self._hookable("register_hook()")), hook)
+        return HookHandle(hooks_of(self._require_node("register_hook()")), hook)
 
-    def _hookable(self, where: str) -> Node:
+    def _require_node(self, where: str) -> Node:
         if self._node is None:
             raise NoGraphError(
                 f"{where} on a tensor that no gradient flows to: it does not require one, or was computed under "
@@ -445,14 +445,14 @@ class Tensor(NumberProtocol, Surface):
 
     def __dlpack__(self, **how: Any) -> Any:
         """Lend the memory to another library, as a capsule of DLPack. What is written there is not noticed here."""
-        return self._lendable()._data.__dlpack__(**how)
+        return self._detach_for_dlpack()._data.__dlpack__(**how)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return the device that the memory is on, in the numbers of DLPack: the CPU."""
         return self._data.__dlpack_device__()
 
-    def _lendable(self) -> Tensor:
-        """Return a constant on the same memory, marked as shared, or say that there is a gradient to lose."""
+    def _detach_for_dlpack(self) -> Tensor:
+        """Return a constant that shares the memory, or raise if the tensor requires a gradient."""
         if self._node is not None:
             raise DTypeError(
                 "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: "
