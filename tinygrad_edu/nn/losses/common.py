@@ -30,9 +30,9 @@ class LossModule(Module):
     more_reductions: tuple[str, ...] = ()
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        self._set(reduction=reduction)
+        self._store_settings(reduction=reduction)
 
-    def _set(self, **settings: Any) -> None:
+    def _store_settings(self, **settings: Any) -> None:
         require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
         self._shown = tuple(settings)
         for name, value in settings.items():
@@ -82,11 +82,11 @@ def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) 
     if weight is None:
         return losses
     weight = as_weight(name, weight, losses)
-    if weight.shape != losses.shape and (same_shape or not _fits(weight.shape, losses.shape)):
+    if weight.shape != losses.shape and (same_shape or not _broadcasts_to(weight.shape, losses.shape)):
         raise ShapeError(f"{name}: weights of shape {weight.shape} do not fit losses of shape {losses.shape}.")
     return multiply(losses, weight)
 
 
-def _fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a shape broadcasts to another, and does not change it."""
+def _broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Return whether a shape broadcasts to another without a change of that shape."""
     return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))
