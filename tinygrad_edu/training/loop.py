@@ -336,11 +336,11 @@ class _Run:
                 on_step(step)
             if every is not None and progress.step % every == 0:
                 self._save()
-            if stop is not None and self._any_asks(stop):
+            if stop is not None and self._any_rank_stops(stop):
                 raise KeyboardInterrupt
             last = time.perf_counter()
 
-    def _any_asks(self, stop: Callable[[], bool]) -> bool:
+    def _any_rank_stops(self, stop: Callable[[], bool]) -> bool:
         workers = self.steps.workers
         return workers.collective(lambda: allreduce_any(workers, stop()))
 
