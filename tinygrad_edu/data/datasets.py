@@ -129,7 +129,7 @@ class StreamDataset:
     """
 
     def __init__(self, dataset: Iterable[Any], collate: Collate) -> None:
-        self.dataset, self._collate, self._begun = dataset, collate, False
+        self.dataset, self._collate, self._started = dataset, collate, False
         self.takes_rng, self.needs_rng = _rng_parameter(type(dataset).__iter__)
 
     def __len__(self) -> int:
@@ -143,13 +143,13 @@ class StreamDataset:
         DataError
             The stream is an iterator, and an earlier epoch has used it up.
         """
-        if self._begun and isinstance(self.dataset, Iterator):
+        if self._started and isinstance(self.dataset, Iterator):
             raise DataError(
                 f"a {type(self.dataset).__name__} gives its samples once, and this is the second epoch of a DataLoader "
                 f"over it. Give an object whose `__iter__` returns a new iterator each time: a class with a generator "
                 f"function `__iter__`."
             )
-        self._begun = True
+        self._started = True
         left = self._samples(seed, start, size)
 
         def read(places: range, stopped: Stopped) -> Fetched:

@@ -140,7 +140,7 @@ class DataLoader(KeywordHints):
         self.shuffle = self._should_shuffle(shuffle, rng)
         needed = self.shuffle or augment is not None or self._source.needs_rng
         self.rng = generator(rng) if needed or rng is not None else None
-        self._seeds = self.rng is not None and self._source.takes_rng
+        self._needs_seed = self.rng is not None and self._source.takes_rng
         self.drop_last, self.augment, self.transform = drop_last, augment, transform
 
     def _should_shuffle(self, shuffle: bool | None, rng: np.random.Generator | None) -> bool:
@@ -188,7 +188,7 @@ class DataLoader(KeywordHints):
             The sampler draws another number of indices than its length, or an index that no sample has.
         """
         indices = self._draw_indices()
-        return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._seeds else indices
+        return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._needs_seed else indices
 
     def _draw_indices(self) -> Indices:
         if self.sampler is not None:
@@ -261,7 +261,7 @@ class DataLoader(KeywordHints):
         """Return the indices and the seed of an order, or raise if `draw_order` cannot have drawn it."""
         has_seed = isinstance(order, tuple) and len(order) == 2 and np.ndim(order[1]) == 1
         indices, seed = order if isinstance(order, tuple) and has_seed else (order, None)
-        if has_seed != self._seeds or (isinstance(self._source, StreamDataset) and indices is not None):
+        if has_seed != self._needs_seed or (isinstance(self._source, StreamDataset) and indices is not None):
             raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
         if indices is None:
             return None, seed

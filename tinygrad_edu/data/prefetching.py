@@ -47,7 +47,7 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
     if not threads:
         yield from (function(item, lambda: False) for item in items)
         return
-    work, left = _SharedState(function), iter(items)
+    work, left = _WorkQueue(function), iter(items)
     helpers = [Thread(target=work.serve, name="tinygrad_edu data", daemon=True) for _ in range(threads)]
     for helper in helpers:
         helper.start()
@@ -86,8 +86,8 @@ class _Call(Generic[Asked, Made]):
             del error  # whose traceback refers to this frame
 
 
-class _SharedState(Generic[Asked, Made]):
-    """The shared state of the threads. It does not refer to the iterator, which can be collected while they run."""
+class _WorkQueue(Generic[Asked, Made]):
+    """The queue of calls. It does not refer to the iterator, which can be collected while the threads run."""
 
     def __init__(self, function: Callable[[Asked, Stopped], Made]) -> None:
         self.function, self.context, self.process, self.stopped = function, copy_context(), os.getpid(), False

@@ -31,8 +31,8 @@ class Samples:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self._keyed = len(arrays) == 1 and isinstance(arrays[0], Mapping)
-        named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
+        self._is_mapping = len(arrays) == 1 and isinstance(arrays[0], Mapping)
+        named = arrays[0] if self._is_mapping else {f"array {k}": values for k, values in enumerate(arrays)}
         self._arrays = {name: _as_rows(name, values) for name, values in named.items()}
         lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
@@ -47,7 +47,7 @@ class Samples:
     def take(self, rows: Rows) -> Any:
         """Return rows of all arrays: as a dict, a tuple or an array, as they were given. A slice makes views."""
         parts = {name: _take_rows(array, rows) for name, array in self._arrays.items()}
-        if self._keyed:
+        if self._is_mapping:
             return parts
         return tuple(parts.values()) if len(parts) > 1 else next(iter(parts.values()))
 

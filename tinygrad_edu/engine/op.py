@@ -54,7 +54,7 @@ class VJPs:
         The hooks of a node, which then has vjps of its own.
     """
 
-    __slots__ = ("_places", "functions", "hooks", "names", "op", "pairs", "saves")
+    __slots__ = ("_positions", "functions", "hooks", "names", "op", "pairs", "saves")
 
     def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
         self.op, self.names = op, names
@@ -62,15 +62,15 @@ class VJPs:
         self.functions: list[tuple[Callable[..., Any], dict[str, int]]] = []
         self.pairs: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
         self.hooks: Any = None
-        self._places: dict[Saved, int] = {}
+        self._positions: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
         """Add the vjp of the next input, and the values that its parameters ask for."""
         k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
-            self._places.setdefault(value, len(self._places))
-        self.functions.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
+            self._positions.setdefault(value, len(self._positions))
+        self.functions.append((function, {parameter: self._positions[value] for parameter, value in asked.items()}))
 
 
 def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:

@@ -99,12 +99,12 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_data", "_lent", "_node", "_role", "_storage")
+    __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
 
     _data: ndarray
     _node: Node | None
     _storage: Storage
-    _lent: TrackedArray
+    _tracked_view: TrackedArray
     _role: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -127,10 +127,10 @@ class Tensor(NumberProtocol, Surface):
     @property
     def data(self) -> ndarray:
         """The values, as an array on the tensor's memory. Writing into it is noticed: ``p.data -= 0.1 * p.grad``."""
-        lent = getattr(self, "_lent", None)
-        if lent is None or lent.lent is not self._data:
-            lent = self._lent = lend(self._data, self._storage)
-        return lent
+        view = getattr(self, "_tracked_view", None)
+        if view is None or view.lent is not self._data:
+            view = self._tracked_view = lend(self._data, self._storage)
+        return view
 
     @data.setter
     def data(self, values: Any) -> None:

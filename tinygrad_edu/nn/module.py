@@ -89,7 +89,7 @@ class Module(ShardAware):
 
     training: bool = True
     couples_samples: bool | None = None
-    _shown: tuple[str, ...] = ()  # the settings that the printed form has
+    _setting_names: tuple[str, ...] = ()  # the settings in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
     _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
@@ -430,7 +430,7 @@ class Module(ShardAware):
 
     def extra_repr(self) -> str:
         """Return what the printed form shows between the parentheses."""
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown)
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self._setting_names)
 
     def _non_defaults(self, **usual: Any) -> str:
         """Return the settings that differ from their defaults, each after a comma, for the repr."""

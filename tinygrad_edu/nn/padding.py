@@ -76,7 +76,7 @@ class _Pad(Module):
 
 
 class _ConstantPad(_Pad):
-    _shown = ("padding", "value")
+    _setting_names = ("padding", "value")
 
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)

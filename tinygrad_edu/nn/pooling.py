@@ -25,7 +25,7 @@ class _Pool(Module):
 
     axes = 2
     function: Callable[..., Any]
-    _shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+    _setting_names: tuple[str, ...] = ("kernel_size", "stride", "padding")
     kernel_size: Numbers
     stride: Numbers | None
 
@@ -40,7 +40,7 @@ class _MaxPool(_Pool):
     """Base class of `MaxPool1D` and `MaxPool2D`."""
 
     couples_samples = False
-    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    _setting_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, dilation: Numbers = 1,
@@ -52,7 +52,7 @@ class _MaxPool(_Pool):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.max_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self._shown]
+        window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, return_indices=self.return_indices)
 
 
@@ -110,7 +110,7 @@ class _AvgPool(_Pool):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.avg_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self._shown]
+        window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
@@ -159,7 +159,7 @@ class AvgPool1D(_AvgPool):
         count_include_pad: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        for name in self._shown:  # in tuples, as in PyTorch for this layer alone
+        for name in self._setting_names:  # in tuples, as in PyTorch for this layer alone
             setattr(self, name, per_axis(self, name, getattr(self, name)))
 
 
@@ -169,7 +169,7 @@ class _LPPool(_Pool):
     couples_samples = False
     mean: Callable[..., Any]
     greatest: Callable[..., Any]
-    _shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    _setting_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
         self, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
@@ -236,7 +236,7 @@ class _AdaptivePool(Module):
 
     couples_samples = False
     function: Callable[..., Any]
-    _shown = ("output_size",)
+    _setting_names = ("output_size",)
 
     def __init__(self, output_size: Wanted) -> None:
         self.output_size = output_size
@@ -336,7 +336,7 @@ class _MaxUnpool(_Pool):
         return ops.reshape(images, (*others, *size))
 
     def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
-        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._shown)
+        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._setting_names)
         each = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
         usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in each)
         least, most = (tuple(n + sign * (s - 1) for n, s in zip(usual, stride, strict=True)) for sign in (-1, 1))

@@ -208,14 +208,14 @@ class Epochs(Iterator[Epoch]):
     """The epochs of a training, each trained when it is asked for."""
 
     def __init__(self, epochs: Iterator[Epoch]) -> None:
-        self._epochs, self._begun = epochs, False
+        self._epochs, self._started = epochs, False
 
     def __next__(self) -> Epoch:
-        self._begun = True
+        self._started = True
         return next(self._epochs)
 
     def __del__(self) -> None:
-        if not self._begun:
+        if not self._started:
             warnings.warn(
                 "fit() was called and nothing was trained: it trains while its result is looped over. Write "
                 "for epoch in fit(...), or list(fit(...)).",

@@ -63,7 +63,7 @@ class _AnomalyObserver(Observer):
         assert op is not None
         inputs = dict(zip(vjps.names, arrays, strict=True))
         computed = _Computation(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
-        computed.look("result", made)
+        computed.check("result", made)
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         return _AnomalyPassObserver(gradients)
@@ -83,7 +83,7 @@ class _AnomalyPassObserver(PassObserver):
             assert node.op is not None
             matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
             made = _Computation(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
-            made.look(f"unbroadcast {what}", matched)
+            made.check(f"unbroadcast {what}", matched)
             return matched
 
         return examined
@@ -119,7 +119,7 @@ def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -
         given = others | parts
         return vjp(given["g"], tuple(given.get(each.name) for each in vjps.saves))
 
-    _Computation(op, called, values, others, again).look(f"gradient of {vjps.names[k]}", contribution)
+    _Computation(op, called, values, others, again).check(f"gradient of {vjps.names[k]}", contribution)
     return contribution
 
 
@@ -132,7 +132,7 @@ class _Computation(NamedTuple):
     others: _Values
     again: Callable[[_Values], Any]
 
-    def look(self, what: str, result: Any) -> None:
+    def check(self, what: str, result: Any) -> None:
         """Raise if the result is an anomaly."""
         for kind in _nonfinite_kinds(result) - _nonfinite_kinds((self.values, self.others)):
             array = _as_array(result)

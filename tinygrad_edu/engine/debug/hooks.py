@@ -38,12 +38,12 @@ class HookHandle:
             raise DTypeError(f"a hook is a function that is called, and a {type(hook).__name__} is none.")
         if (guarding := memory.guard.get()) is not None:
             guarding.before_hook()
-        self._hooks, self._number = hooks, next(_hook_ids)
-        hooks[self._number] = hook
+        self._hooks, self._id = hooks, next(_hook_ids)
+        hooks[self._id] = hook
 
     def remove(self) -> None:
         """Take the hook away, if it is still there."""
-        self._hooks.pop(self._number, None)
+        self._hooks.pop(self._id, None)
 
     def __enter__(self) -> HookHandle:
         return self

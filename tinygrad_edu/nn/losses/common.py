@@ -34,7 +34,7 @@ class LossModule(Module):
 
     def _store_settings(self, **settings: Any) -> None:
         require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
-        self._shown = tuple(settings)
+        self._setting_names = tuple(settings)
         for name, value in settings.items():
             if name in ("weight", "pos_weight"):
                 refuse_word(type(self).__name__, value)
@@ -44,7 +44,7 @@ class LossModule(Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Apply the function of this loss."""
-        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._shown})
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._setting_names})
 
     def denominator(self, target: Any) -> float | None:
         """Return the denominator of the function of this loss, with these settings: see `additive`."""
@@ -58,7 +58,7 @@ class LossModule(Module):
         return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
 
     def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._shown}
+        return {name: getattr(self, name) for name in self._setting_names}
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
