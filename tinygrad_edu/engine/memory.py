@@ -145,12 +145,12 @@ WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfi
 
 def _track_writes(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method, assigned=("__name__",))  # NumPy's docstring would bring its examples
-    def noted(self: TrackedArray, *args: Any, **settings: Any) -> Any:
+    def tracked(self: TrackedArray, *args: Any, **settings: Any) -> Any:
         with writing(self.storage):
             return method(self, *args, **settings)
 
-    noted.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
-    return noted
+    tracked.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
+    return tracked
 
 
 for _name in WRITING_METHODS:

@@ -50,9 +50,9 @@ def _unbroadcast_to(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str
     raise WrongGradientError(f"{where} shape {g.shape}; the gradient of {argument} has its shape, {shape}.{hint}")
 
 
-def _is_broadcast_of(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    tail = shape[len(shape) - len(to) :]
-    return len(shape) >= len(to) and all(n in (1, m) for n, m in zip(to, tail, strict=True))
+def _is_broadcast_of(shape: tuple[int, ...], source: tuple[int, ...]) -> bool:
+    tail = shape[len(shape) - len(source) :]
+    return len(shape) >= len(source) and all(n in (1, m) for n, m in zip(source, tail, strict=True))
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

@@ -151,8 +151,8 @@ class MultiheadAttention(Module):
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
         q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
-        of_keys = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
-        mask = _merge_masks(attn_mask, key_padding_mask, is_causal, of_keys, (n, self.num_heads, length, k.shape[2]))
+        keys_shape = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
+        mask = _merge_masks(attn_mask, key_padding_mask, is_causal, keys_shape, (n, self.num_heads, length, k.shape[2]))
         found, weights = self._attend(q, *self._extend_keys(k, v, mask), need_weights)
         out = self.out_proj(ops.reshape(ops.swapaxes(found, 1, 2), (n, length, self.embed_dim)))
         if weights is not None and average_attn_weights:
@@ -228,16 +228,16 @@ class MultiheadAttention(Module):
 
 
 def _merge_masks(
-    attn_mask: Any, key_padding_mask: Any, is_causal: bool, of_keys: tuple[int, ...], of_scores: tuple[int, ...]
+    attn_mask: Any, key_padding_mask: Any, is_causal: bool, keys_shape: tuple[int, ...], scores_shape: tuple[int, ...]
 ) -> Any:
     """Merge all masks into one that broadcasts to the scores (N, num_heads, L, S). Return None without a mask."""
-    n, heads, length, keys = of_scores
+    n, heads, length, keys = scores_shape
     masks = []
     if attn_mask is not None:
         mask = _checked_mask("attn_mask", attn_mask, (length, keys), (n * heads, length, keys))
-        masks.append(mask if mask.ndim == 2 else ops.reshape(mask, of_scores))
+        masks.append(mask if mask.ndim == 2 else ops.reshape(mask, scores_shape))
     if key_padding_mask is not None:
-        masks.append(ops.reshape(_checked_mask("key_padding_mask", key_padding_mask, of_keys), (n, 1, 1, keys)))
+        masks.append(ops.reshape(_checked_mask("key_padding_mask", key_padding_mask, keys_shape), (n, 1, 1, keys)))
     if is_causal:
         masks.append(~np.tri(length, keys, dtype=bool))
     return reduce(_combine_masks, masks) if masks else None

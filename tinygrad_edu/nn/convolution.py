@@ -63,11 +63,11 @@ class _ConvNd(Module):
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
-        unusual = self._non_defaults(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
+        changed = self._non_defaults(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         without = "" if self.bias is not None else ", bias=False"
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        return f"{sizes}{unusual}{without}{mode}"
+        return f"{sizes}{changed}{without}{mode}"
 
 
 class _Conv(_ConvNd):

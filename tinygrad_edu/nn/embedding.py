@@ -117,5 +117,5 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        unusual = self._non_defaults(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
-        return f"{self.num_embeddings}, {self.embedding_dim}{unusual}"
+        changed = self._non_defaults(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        return f"{self.num_embeddings}, {self.embedding_dim}{changed}"

@@ -432,9 +432,9 @@ class Module(ShardAware):
         """Return what the printed form shows between the parentheses."""
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._setting_names)
 
-    def _non_defaults(self, **usual: Any) -> str:
+    def _non_defaults(self, **defaults: Any) -> str:
         """Return the settings that differ from their defaults, each after a comma, for the repr."""
-        return "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+        return "".join(f", {name}={getattr(self, name)}" for name in defaults if getattr(self, name) != defaults[name])
 
     @recursive_repr("...")
     def __repr__(self) -> str:
@@ -448,19 +448,19 @@ class Module(ShardAware):
     def _repr_html_(self) -> str:
         return self._html("", frozenset())
 
-    def _html(self, name: str, above: frozenset[int]) -> str:
+    def _html(self, name: str, ancestors: frozenset[int]) -> str:
         """Return this module as foldable HTML, with pictures of its tensors and with its child modules."""
         count = sum(parameter.size for parameter in self.parameters())
         head = f"{name and f'{name}: '}{type(self).__name__}({self.extra_repr()})"
         body = ""
-        for part_name, part in self._named_members() if id(self) not in above else ():
+        for part_name, part in self._named_members() if id(self) not in ancestors else ():
             if isinstance(part, Module):
-                body += part._html(part_name, above | {id(self)})
+                body += part._html(part_name, ancestors | {id(self)})
             elif isinstance(part, Tensor):
                 body += fold_html(f"{part_name}: {part.dtype} {part.shape}", array_html(part.numpy()))
             else:
                 body += fold_html(f"{part_name}: {name_of(part)}", "")
-        return fold_html(f"{head}, {count:,} parameters" if count else head, body, is_open=not above)
+        return fold_html(f"{head}, {count:,} parameters" if count else head, body, is_open=not ancestors)
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         from treescope.repr_lib import render_object_constructor
@@ -484,16 +484,16 @@ class Module(ShardAware):
                 elif self._roles.get(path) != role:
                     vars(self)["_roles"] = {**self._roles, path: role}
 
-    def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+    def _walk(self, name: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
         """Yield this module and all its descendants, once for each path."""
         yield name, self
-        above |= {id(self)}
+        ancestors |= {id(self)}
         for part_name, part in self._named_members():
             path = f"{name}.{part_name}" if name else part_name
             if not isinstance(part, Module):
                 yield path, part
-            elif id(part) not in above:
-                yield from part._walk(path, above)
+            elif id(part) not in ancestors:
+                yield from part._walk(path, ancestors)
 
     def _postorder(self, seen: set[int]) -> Iterator[Module]:
         """Yield the unseen modules in postorder: children before their parents."""
@@ -534,16 +534,16 @@ def name_of(function: Any) -> str:
 
 
 def _replacements(
-    path: str, before: Any, value: Any, above: frozenset[int] = frozenset()
+    path: str, before: Any, value: Any, ancestors: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Tensor, Any]]:
     """Yield the path, the tensor and its replacement, for each tensor in the old value of an attribute."""
     if isinstance(before, Tensor):
         yield path, before, value
     elif isinstance(before, _CONTAINERS) and isinstance(value, _CONTAINERS) and before is not value:
         new = dict(_items(value))
-        for key, part in _items(before) if id(before) not in above else ():
+        for key, part in _items(before) if id(before) not in ancestors else ():
             if key in new:
-                yield from _replacements(f"{path}.{key}", part, new[key], above | {id(before)})
+                yield from _replacements(f"{path}.{key}", part, new[key], ancestors | {id(before)})
 
 
 def _can_replace(tensor: Tensor, new: Any) -> bool:
@@ -576,7 +576,9 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
 _PLAIN_TYPES = frozenset((int, float, bool, str, type(None)))
 
 
-def _nested_members(container: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+def _nested_members(
+    container: Any, prefix: str = "", ancestors: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Any]]:
     """Yield the modules, tensors and functions in a list, tuple or dict, and in those inside it, with their paths."""
     for key, part in _items(container):
         if part.__class__ in _PLAIN_TYPES:  # what most attributes are
@@ -584,8 +586,8 @@ def _nested_members(container: Any, prefix: str = "", above: frozenset[int] = fr
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
         elif isinstance(part, _CONTAINERS):
-            if id(part) not in above:
-                yield from _nested_members(part, f"{prefix}{key}.", above | {id(part)})
+            if id(part) not in ancestors:
+                yield from _nested_members(part, f"{prefix}{key}.", ancestors | {id(part)})
         elif callable(part) and not isinstance(part, type):
             yield f"{prefix}{key}", part
 

@@ -163,21 +163,21 @@ class _RNNBase(Module):
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
                 x = Dropout(self.dropout, rng=self.rng)(x)
-            sides = []
+            directions = []
             for suffix in self._suffixes(layer):
-                first, turned = [state[len(last)] for state in states], suffix.endswith("reverse")
-                after = over_time(self.mode, ops.flip(x, 0) if turned else x, first, *self._parameters_of(suffix))
+                first, reverse = [state[len(last)] for state in states], suffix.endswith("reverse")
+                after = over_time(self.mode, ops.flip(x, 0) if reverse else x, first, *self._parameters_of(suffix))
                 last.append([state[-1] for state in after])
-                sides.append(ops.flip(after[0], 0) if turned else after[0])
-            x = ops.concatenate(sides, axis=-1) if len(sides) > 1 else sides[0]
+                directions.append(ops.flip(after[0], 0) if reverse else after[0])
+            x = ops.concatenate(directions, axis=-1) if len(directions) > 1 else directions[0]
         return x, [ops.stack(each) for each in zip(*last, strict=True)]
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        unusual = self._non_defaults(
+        changed = self._non_defaults(
             proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False
         )
-        return f"{self.input_size}, {self.hidden_size}{unusual}"
+        return f"{self.input_size}, {self.hidden_size}{changed}"
 
 
 class RNN(_RNNBase):

@@ -131,7 +131,7 @@ def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> No
 
 
 def _cast_tensor(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    twin = Tensor(_cast(tensor._data, dtype), tensor.requires_grad)
+    copy = Tensor(_cast(tensor._data, dtype), tensor.requires_grad)
     if tensor.grad is not None:
-        twin.grad = _cast(tensor.grad, dtype)
-    return twin
+        copy.grad = _cast(tensor.grad, dtype)
+    return copy

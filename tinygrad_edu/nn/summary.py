@@ -143,10 +143,10 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     dtypes = (tensor.dtype for tensor in model._tensors().values())
     dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
     batches = [_example_input(given, dtype) for given in inputs]
-    twin = _eval_copy(model)
-    shapes = _record_shapes(twin)
+    copied = _eval_copy(model)
+    shapes = _record_shapes(copied)
     with no_grad(), random_stream(np.random.default_rng(0)):
-        twin(*batches, **settings)
+        copied(*batches, **settings)
     parts = {name: part for name, part in model._walk() if name in shapes}
     return Summary(list(_rows({name: (part, shapes[name]) for name, part in parts.items()})))
 

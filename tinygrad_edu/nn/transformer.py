@@ -215,13 +215,13 @@ class TransformerDecoderLayer(_TransformerLayer):
         def attend(x: Any) -> Any:
             return _attention_output(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
 
-        def recall(x: Any) -> Any:
+        def cross_attend(x: Any) -> Any:
             return _attention_output(
                 self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal
             )
 
         x = self._residual(tgt, attend, self.norm1, self.dropout1)
-        x = self._residual(x, recall, self.norm2, self.dropout2)
+        x = self._residual(x, cross_attend, self.norm2, self.dropout2)
         return self._residual(x, self._feed_forward, self.norm3, self.dropout3)
 
 

@@ -79,19 +79,19 @@ class _AnomalyPassObserver(PassObserver):
         return partial(_checked_vjp, node, k, vjp)
 
     def match(self, node: Node, k: int, match: Match) -> Match:
-        def examined(contribution: Any) -> Any:
+        def checked(contribution: Any) -> Any:
             assert node.op is not None
             matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
             made = _Computation(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
             made.check(f"unbroadcast {what}", matched)
             return matched
 
-        return examined
+        return checked
 
     def add(self, add: Add) -> Add:
         gradients = self.gradients
 
-        def examined(node: Node, g: Any) -> None:
+        def checked(node: Node, g: Any) -> None:
             held, called = _nonfinite_kinds((gradients.get(node), g)), site_of(node)
             add(node, g)
             for kind in _nonfinite_kinds(gradients[node]) - held:
@@ -101,7 +101,7 @@ class _AnomalyPassObserver(PassObserver):
                     f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
                 )
 
-        return examined
+        return checked
 
 
 _ANOMALY_OBSERVER = _AnomalyObserver()
@@ -115,11 +115,11 @@ def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -
     values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
     others = {each.name: x for each, x in kept if each.source is None}
 
-    def again(parts: _Values) -> Any:
+    def recompute(parts: _Values) -> Any:
         given = others | parts
         return vjp(given["g"], tuple(given.get(each.name) for each in vjps.saves))
 
-    _Computation(op, called, values, others, again).check(f"gradient of {vjps.names[k]}", contribution)
+    _Computation(op, called, values, others, recompute).check(f"gradient of {vjps.names[k]}", contribution)
     return contribution
 
 
@@ -130,7 +130,7 @@ class _Computation(NamedTuple):
     called: CallSite | str
     values: _Values
     others: _Values
-    again: Callable[[_Values], Any]
+    recompute: Callable[[_Values], Any]
 
     def check(self, what: str, result: Any) -> None:
         """Raise if the result is an anomaly."""
@@ -147,19 +147,19 @@ class _Computation(NamedTuple):
         """Describe the operands of one element of the result, if these alone make it NaN or infinite."""
         if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
             return ""
-        elements, said = {}, []
+        elements, texts = {}, []
         try:
             for name, value in self.values.items():
                 array = np.asarray(_as_array(value))
                 np.broadcast_to(array, shape)
                 own = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], index[::-1], strict=False))[::-1]
                 elements[name] = array[own].reshape((1,) * len(shape)) if array.ndim else value
-                said.append(f"{name}{_index_text(own)} = {array[own]!s}")
+                texts.append(f"{name}{_index_text(own)} = {array[own]!s}")
             with np.errstate(all="ignore"):
-                made = np.asarray(self.again(elements))
+                made = np.asarray(self.recompute(elements))
         except Exception:  # it does not go element by element
             return ""
-        return ", of " + ", ".join(said) if made.size == 1 and _KINDS[kind](made).all() else ""
+        return ", of " + ", ".join(texts) if made.size == 1 and _KINDS[kind](made).all() else ""
 
 
 def _nonfinite_kinds(value: Any) -> set[str]:
