@@ -109,7 +109,7 @@ def warn_undeclared(model: Module) -> None:
         if cls in _warned:
             continue
         _warned.add(cls)
-        warn_caller(_advice(module), WholeBatchWarning)
+        warn_caller(_warning_message(module), WholeBatchWarning)
 
 
 def _undeclared(module: Module) -> Iterator[Module]:
@@ -130,7 +130,7 @@ def _own_reason(module: Module) -> str:
     return (is_own and declared.__doc__) or ""
 
 
-def _advice(module: Module) -> str:
+def _warning_message(module: Module) -> str:
     name = type(module).__name__
     if is_patched(module):
         return (

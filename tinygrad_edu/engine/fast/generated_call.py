@@ -112,7 +112,7 @@ def generated_call(op: Op) -> Callable[..., Any]:
 
 def source(op: Op, vjps: VJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
-    values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved(op, vjps)}
+    values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved_values(op, vjps)}
     values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
     asked = {x: _vjp_arguments(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
     text = ""
@@ -149,7 +149,7 @@ def _takes_kwargs(op: Op) -> bool:
     return not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
-def _saved(op: Op, vjps: VJPs) -> str:
+def _saved_values(op: Op, vjps: VJPs) -> str:
     """Write the saved values of a node: those that the vjps of its inputs with a gradient name."""
     code = _expressions(op, vjps.names)
     written = ""

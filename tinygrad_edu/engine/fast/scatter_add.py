@@ -92,7 +92,7 @@ def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray
     """Add rows group by group: `counts` has the number of rows in the group of each number."""
     order, named, starts, counts = _groups(numbers, counts)
     sums = total.take(named, 1)
-    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # how many groups there are of more than 0, 1, ...
+    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # the numbers of groups of more than 0, 1, ...
     for k, left in enumerate(remaining):
         if _GROUP_COST_RATIO * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
