@@ -618,7 +618,7 @@ def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
         """What every class has, in this version of Python."""
 
-        __slots__ = ("_data", "_lent", "_node", "_role", "_storage")
+        __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
         _data: int
 
     others = {*vars(OfPython), "__final__"}

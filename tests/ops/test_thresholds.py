@@ -18,7 +18,7 @@ FILES = sorted(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py")
 MOST = 4
 # Comparisons that decide no way to compute.
 OTHERS = {
-    "count > _MOST_GENERATED": "decided once, when an op is defined",
+    "count > _MAX_GENERATED": "decided once, when an op is defined",
     "len(numbers) > 52": "einsum has 52 letters",
     "x.dtype.itemsize < 8": "a dtype narrower than float64",
     "x.dtype.itemsize >= 8": "float64 or wider",

@@ -24,7 +24,7 @@ def after(steps, update_all, kind, settings, dtype, seed, special):
         patch.setattr(threads, "available_cores", lambda: 3)
         patch.delenv("OMP_NUM_THREADS", raising=False)
         patch.setattr(chunks, "_CHUNK_BYTES", 16)
-        patch.setattr(chunks, "_ENOUGH", 0 if seed % 2 else 10**9)
+        patch.setattr(chunks, "_MIN_ELEMENTS_FOR_THREADS", 0 if seed % 2 else 10**9)
         params = [Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True) for shape in shapes]
         optimizer = kind(params, **settings)
         for _ in range(steps):

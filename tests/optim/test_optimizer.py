@@ -87,7 +87,7 @@ def test_threads_share_no_parameters_whose_order_matters(monkeypatch):
     memory, shared = np.zeros(8), []
     monkeypatch.setattr(optimizers, "update_all", chunks.update_in_chunks)
     monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
-    monkeypatch.setattr(chunks, "_ENOUGH", 0)
+    monkeypatch.setattr(chunks, "_MIN_ELEMENTS_FOR_THREADS", 0)
     monkeypatch.setattr(
         chunks, "in_parts", lambda call, calls, large, **_: shared.append(large and len(calls)) or in_parts(call, calls)
     )

@@ -245,7 +245,11 @@ def covered_coupling(patch):
 
 def copied_denominator(patch):
     """A denominator counts wherever there is one: in what `functools.wraps` copied, and in subclasses."""
-    patch(sys.modules["tinygrad_edu.nn.additive"], "_declared", lambda loss: getattr(loss, "denominator", None))
+    patch(
+        sys.modules["tinygrad_edu.nn.additive"],
+        "_declared_denominator",
+        lambda loss: getattr(loss, "denominator", None),
+    )
 
 
 def dropped_direct_gradients(patch):
@@ -306,7 +310,7 @@ def unseen_inner_hooks(patch):
 
 def untrained_loss(patch):
     """The parameters of the model alone are trained."""
-    patch(train_step.Steps, "_trained", lambda self: self.model.parameters())
+    patch(train_step.Steps, "_trained_tensors", lambda self: self.model.parameters())
 
 
 def mean_of_batches(patch):

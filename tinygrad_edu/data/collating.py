@@ -48,33 +48,33 @@ number 1 has shape (4,). Make them alike in the data set, or pass a `collate` fu
     """
     if not len(samples):
         raise ShapeError("default_collate: there are no samples to join.")
-    return _joined(samples, "sample")
+    return _collate(samples, "sample")
 
 
-def _joined(parts: Sequence[Any], path: str) -> Any:
-    _require_alike([_form(part) for part in parts], path)
+def _collate(parts: Sequence[Any], path: str) -> Any:
+    _require_same_structure([_structure(part) for part in parts], path)
     first = parts[0]
     if isinstance(first, Mapping):
-        return {key: _joined([part[key] for part in parts], f"{path}[{key!r}]") for key in first}
+        return {key: _collate([part[key] for part in parts], f"{path}[{key!r}]") for key in first}
     if isinstance(first, tuple | list):
-        columns = [_joined(column, f"{path}[{k}]") for k, column in enumerate(zip(*parts, strict=True))]
+        columns = [_collate(column, f"{path}[{k}]") for k, column in enumerate(zip(*parts, strict=True))]
         if isinstance(first, list):
             return columns
         return type(first)(*columns) if hasattr(first, "_fields") else tuple(columns)
-    return _stacked(parts, path)
+    return _stack(parts, path)
 
 
-def _stacked(parts: Sequence[Any], path: str) -> NDArray[Any]:
-    arrays = [_leaf(part, path) for part in parts]
+def _stack(parts: Sequence[Any], path: str) -> NDArray[Any]:
+    arrays = [_as_array(part, path) for part in parts]
     kinds = {"number" if array.dtype.kind in "biufc" else array.dtype.kind for array in arrays}
     if len(kinds) > 1:
         found = ", ".join(sorted({str(array.dtype) for array in arrays}))
         raise DTypeError(f"the samples of a batch mix the dtypes {found} at {path}, which have none in common.")
-    _require_alike([f"shape {array.shape}" for array in arrays], path)
+    _require_same_structure([f"shape {array.shape}" for array in arrays], path)
     return np.stack(arrays)
 
 
-def _leaf(part: Any, path: str) -> NDArray[Any]:
+def _as_array(part: Any, path: str) -> NDArray[Any]:
     array = None if is_map_style(part) else np.asarray(part)
     if array is None or array.dtype.kind == "O":
         raise DTypeError(
@@ -84,8 +84,8 @@ def _leaf(part: Any, path: str) -> NDArray[Any]:
     return array
 
 
-def _form(part: Any) -> str:
-    """Return what all samples have in common at one place of their nest."""
+def _structure(part: Any) -> str:
+    """Describe the structure that all samples must share at one path of their pytree."""
     if isinstance(part, Mapping):
         return f"the keys {', '.join(sorted(map(repr, part)))}"
     if isinstance(part, tuple | list):
@@ -93,7 +93,7 @@ def _form(part: Any) -> str:
     return "one value"
 
 
-def _require_alike(forms: list[str], path: str) -> None:
+def _require_same_structure(forms: list[str], path: str) -> None:
     for k, form in enumerate(forms):
         if form != forms[0]:
             raise ShapeError(

@@ -94,18 +94,18 @@ class MapDataset:
 
     def __init__(self, dataset: Any, collate: Collate) -> None:
         self.dataset, self._collate = dataset, collate
-        self.takes_rng, self.needs_rng = _parameter_rng(type(dataset).__getitem__)
+        self.takes_rng, self.needs_rng = _rng_parameter(type(dataset).__getitem__)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def reader(self, indices: Indices, seed: Seed, start: int, size: int) -> Read:
         """Return the function that fetches the samples at some places of an order. Several threads may call it."""
-        repeats = None if indices is None or seed is None else _repeats(indices)
+        repeats = None if indices is None or seed is None else _repeat_counts(indices)
 
         def sample(place: int) -> Any:
             index = place if indices is None else int(indices[place])
-            with _noted(f"at the sample of index {index}"):
+            with _note_place(f"at the sample of index {index}"):
                 if seed is None:
                     return self.dataset[index]
                 repeat = 0 if repeats is None else int(repeats[place])
@@ -114,7 +114,7 @@ class MapDataset:
         def read(places: range, stopped: Stopped) -> Fetched:
             samples = [sample(place) for place in places if not stopped()]
             drawn = [*places] if indices is None else indices[places.start : places.stop].tolist()
-            return _collated(self._collate, samples, f"the indices {drawn}", stopped)
+            return _to_batch(self._collate, samples, f"the indices {drawn}", stopped)
 
         return read
 
@@ -129,8 +129,8 @@ class StreamDataset:
     """
 
     def __init__(self, dataset: Iterable[Any], collate: Collate) -> None:
-        self.dataset, self._collate, self._begun = dataset, collate, False
-        self.takes_rng, self.needs_rng = _parameter_rng(type(dataset).__iter__)
+        self.dataset, self._collate, self._started = dataset, collate, False
+        self.takes_rng, self.needs_rng = _rng_parameter(type(dataset).__iter__)
 
     def __len__(self) -> int:
         raise DTypeError("a DataLoader over a stream has no length: its epoch ends where the stream does.")
@@ -143,18 +143,18 @@ class StreamDataset:
         DataError
             The stream is an iterator, and an earlier epoch has used it up.
         """
-        if self._begun and isinstance(self.dataset, Iterator):
+        if self._started and isinstance(self.dataset, Iterator):
             raise DataError(
                 f"a {type(self.dataset).__name__} gives its samples once, and this is the second epoch of a DataLoader "
                 f"over it. Give an object whose `__iter__` returns a new iterator each time: a class with a generator "
                 f"function `__iter__`."
             )
-        self._begun = True
+        self._started = True
         left = self._samples(seed, start, size)
 
         def read(places: range, stopped: Stopped) -> Fetched:
             samples = [sample for _, sample in zip(places, left, strict=False) if not stopped()]
-            return _collated(self._collate, samples, f"the samples from number {places.start} of the stream", stopped)
+            return _to_batch(self._collate, samples, f"the samples from number {places.start} of the stream", stopped)
 
         return read
 
@@ -162,7 +162,7 @@ class StreamDataset:
         dataset: Any = self.dataset
         samples = iter(dataset) if seed is None else dataset.__iter__(rng=_stream(seed, 0, 0))
         for number in count():
-            with _noted(f"at sample number {number} of the stream"):
+            with _note_place(f"at sample number {number} of the stream"):
                 try:
                     sample = next(samples)
                 except StopIteration:
@@ -198,7 +198,7 @@ def samples_from(arrays: tuple[Any, ...], collate: Collate | None) -> ArrayRows 
     return ArrayRows(Samples(*arrays))
 
 
-def _parameter_rng(function: Any) -> tuple[bool, bool]:
+def _rng_parameter(function: Any) -> tuple[bool, bool]:
     try:
         found = inspect.signature(function).parameters.get("rng")
     except ValueError:  # of a function in C that does not tell
@@ -211,8 +211,8 @@ def _stream(seed: NDArray[np.uint64], index: int, repeat: int) -> np.random.Gene
     return np.random.Generator(np.random.Philox(key=seed, counter=np.array([0, 0, index, repeat], np.uint64)))
 
 
-def _repeats(indices: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how many times each index stands earlier in the order, as one that a sampler draws several times."""
+def _repeat_counts(indices: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the number of earlier occurrences of each index: a sampler can draw an index several times."""
     places = np.argsort(indices, kind="stable")
     ordered = indices[places]
     found = np.empty_like(places)
@@ -220,16 +220,16 @@ def _repeats(indices: NDArray[np.intp]) -> NDArray[np.intp]:
     return found
 
 
-def _collated(collate: Collate, samples: list[Any], which: str, stopped: Stopped) -> Fetched:
+def _to_batch(collate: Collate, samples: list[Any], which: str, stopped: Stopped) -> Fetched:
     if not samples or stopped():
         return Fetched(None, 0)
-    with _noted(f"where the batch of {which} is collated"):
+    with _note_place(f"where the batch of {which} is collated"):
         return Fetched(collate(samples), len(samples))
 
 
 @contextmanager
-def _noted(place: str) -> Iterator[None]:
-    """Name the place in an error, which keeps its class."""
+def _note_place(place: str) -> Iterator[None]:
+    """Add a note with the place to an error."""
     try:
         yield
     except Exception as error:

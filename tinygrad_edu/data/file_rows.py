@@ -77,7 +77,7 @@ class FileRows:
         first = self._arrays[0]
         for array in self._arrays:
             if (array.shape[1:], array.dtype, array.kind) != (first.shape[1:], first.dtype, first.kind):
-                raise DataError(f"rows of one array are all alike, and {_form(array)}, where {_form(first)}.")
+                raise DataError(f"rows of one array are all alike, and {_describe(array)}, where {_describe(first)}.")
         # Of each file, the rows that are before it, and those up to its end.
         self._stops = np.cumsum([array.shape[0] for array in self._arrays])
         self._starts = np.concatenate([[0], self._stops[:-1]])
@@ -102,13 +102,13 @@ class FileRows:
             start, stop, _ = index.indices(len(self))
             starts, stops = (rows.clip(start, max(start, stop)) for rows in (self._starts, self._stops))
             some = starts < stops
-            return self._read(starts[some], (stops - starts)[some])
-        rows = _whole_rows(index, len(self))
-        found = self._read(*self._runs(rows.ravel())).reshape(rows.shape + self.shape[1:])
+            return self._read_runs(starts[some], (stops - starts)[some])
+        rows = _row_numbers(index, len(self))
+        found = self._read_runs(*self._runs(rows.ravel())).reshape(rows.shape + self.shape[1:])
         return found if found.ndim else found[()]
 
     def _runs(self, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
-        """Return the first row of each run of neighbours in one file, and how many there are."""
+        """Return the first row and the length of each run of adjacent rows in one file."""
         places = rows + self._file_of(rows)  # which leaves a gap between two files
         begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
         return rows[begins], np.diff(begins, append=len(rows))
@@ -116,7 +116,7 @@ class FileRows:
     def _file_of(self, rows: RowNumbers) -> RowNumbers:
         return np.searchsorted(self._stops, rows, side="right")
 
-    def _read(self, starts: RowNumbers, counts: RowNumbers) -> NDArray[Any]:
+    def _read_runs(self, starts: RowNumbers, counts: RowNumbers) -> NDArray[Any]:
         """Read runs of rows, each in one file."""
         first = self._arrays[0]
         found = np.empty((int(counts.sum()), *self.shape[1:]), first.dtype)
@@ -128,8 +128,8 @@ class FileRows:
         return native(found, first.kind)
 
 
-def _whole_rows(index: Any, count: int) -> RowNumbers:
-    """Return the numbers of the rows that an index means, from 0 on."""
+def _row_numbers(index: Any, count: int) -> RowNumbers:
+    """Convert an index to row numbers, which are not negative."""
     if isinstance(index, slice):
         return np.arange(*index.indices(count))
     rows = np.asarray(None if isinstance(index, tuple) else index)
@@ -149,5 +149,5 @@ def _whole_rows(index: Any, count: int) -> RowNumbers:
     return np.where(rows < 0, rows + count, rows)
 
 
-def _form(array: StoredArray) -> str:
+def _describe(array: StoredArray) -> str:
     return f"{array.path} has rows of shape {array.shape[1:]} and dtype {array.kind or array.dtype}"

@@ -53,11 +53,11 @@ class LazyBatch:
         if self._augment is None:
             return taken
         changed = self._augment(*(taken if isinstance(taken, tuple) else (taken,)), rng=generator(rng))
-        _require_same_number(taken, changed)
+        _require_same_length(taken, changed)
         return changed
 
 
-def _require_same_number(taken: Any, changed: Any) -> None:
+def _require_same_length(taken: Any, changed: Any) -> None:
     wanted, found = len(next(tree_leaves(taken))), [np.shape(array)[:1] for array in tree_leaves(changed)]
     if not found or any(length != (wanted,) for length in found):
         raise ShapeError(

@@ -137,14 +137,14 @@ class DataLoader(KeywordHints):
         self.dataset = None if isinstance(self._source, ArrayRows) else self._source.dataset
         self.batch_size, self.workers = integer("batch_size", batch_size, 1), integer("workers", workers, 0)
         self.sampler, self.collate = sampler, collate
-        self.shuffle = self._shuffles(shuffle, rng)
+        self.shuffle = self._should_shuffle(shuffle, rng)
         needed = self.shuffle or augment is not None or self._source.needs_rng
         self.rng = generator(rng) if needed or rng is not None else None
-        self._seeds = self.rng is not None and self._source.takes_rng
+        self._needs_seed = self.rng is not None and self._source.takes_rng
         self.drop_last, self.augment, self.transform = drop_last, augment, transform
 
-    def _shuffles(self, shuffle: bool | None, rng: np.random.Generator | None) -> bool:
-        """Return whether each epoch has a new order, or raise where something else gives the order."""
+    def _should_shuffle(self, shuffle: bool | None, rng: np.random.Generator | None) -> bool:
+        """Return whether each epoch has a new order, or raise if something else defines the order."""
         stream = isinstance(self._source, StreamDataset)
         if self.sampler is not None:
             _require_sampler(self.sampler, None if stream else len(self._source))
@@ -157,9 +157,9 @@ class DataLoader(KeywordHints):
         return shuffle
 
     def __len__(self) -> int:
-        return self._batches_of(len(self._source) if self.sampler is None else len(self.sampler))
+        return self._num_batches(len(self._source) if self.sampler is None else len(self.sampler))
 
-    def _batches_of(self, samples: int) -> int:
+    def _num_batches(self, samples: int) -> int:
         whole, left_over = divmod(samples, self.batch_size)
         return whole + (left_over > 0 and not self.drop_last)
 
@@ -187,10 +187,10 @@ class DataLoader(KeywordHints):
         DataError
             The sampler draws another number of indices than its length, or an index that no sample has.
         """
-        indices = self._indices()
-        return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._seeds else indices
+        indices = self._draw_indices()
+        return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._needs_seed else indices
 
-    def _indices(self) -> Indices:
+    def _draw_indices(self) -> Indices:
         if self.sampler is not None:
             drawn = np.asarray(list(islice(self.sampler, len(self.sampler) + 1)))
             if len(drawn) != len(self.sampler):
@@ -223,7 +223,7 @@ class DataLoader(KeywordHints):
         >>> [batch.tolist() for batch in loader.batches(order, start=2)]
         [[0, 1]]
         """
-        return self._taken(self.lazy_batches(order, start))
+        return self._take_batches(self.lazy_batches(order, start))
 
     def lazy_batches(self, order: Order, start: int = 0) -> Iterator[LazyBatch]:
         """Return the same batches before their samples are taken, for who takes some of them only.
@@ -247,21 +247,21 @@ class DataLoader(KeywordHints):
         >>> [batch.take(slice(1, 3), np.random.default_rng(0)) for batch in loader.lazy_batches(None)]
         [(array([1, 2]), array([10, 20])), (array([5]), array([50]))]
         """
-        indices, seed = self._require_order(order)
-        size, rows = self.batch_size, range(self._length(indices))
-        start = integer("start", start, 0, self._batches_of(len(rows)))
-        places = (rows[i * size : (i + 1) * size] for i in range(start, self._batches_of(len(rows))))
+        indices, seed = self._check_order(order)
+        size, rows = self.batch_size, range(self._num_samples(indices))
+        start = integer("start", start, 0, self._num_batches(len(rows)))
+        places = (rows[i * size : (i + 1) * size] for i in range(start, self._num_batches(len(rows))))
         if not isinstance(self._source, ArrayRows) or self.workers:
-            return self._fetched(self._source.reader(indices, seed, start * size, size), places)
+            return self._fetch(self._source.reader(indices, seed, start * size, size), places)
         samples = self._source.samples
         drawn = (part if indices is None else indices[part.start : part.stop] for part in places)
         return (LazyBatch(samples, part, self.augment) for part in drawn)
 
-    def _require_order(self, order: Order) -> tuple[Indices, Seed]:
-        """Return the indices and the seed of an order, or raise where `draw_order` cannot have drawn it."""
+    def _check_order(self, order: Order) -> tuple[Indices, Seed]:
+        """Return the indices and the seed of an order, or raise if `draw_order` cannot have drawn it."""
         has_seed = isinstance(order, tuple) and len(order) == 2 and np.ndim(order[1]) == 1
         indices, seed = order if isinstance(order, tuple) and has_seed else (order, None)
-        if has_seed != self._seeds or (isinstance(self._source, StreamDataset) and indices is not None):
+        if has_seed != self._needs_seed or (isinstance(self._source, StreamDataset) and indices is not None):
             raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
         if indices is None:
             return None, seed
@@ -270,20 +270,20 @@ class DataLoader(KeywordHints):
             raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
         return require_indices(found, count), seed
 
-    def _length(self, indices: Indices) -> int:
-        """Return how many samples an epoch has; of a stream, which ends by itself, more than there can be."""
+    def _num_samples(self, indices: Indices) -> int:
+        """Return the number of samples of an epoch. For a stream, return an upper bound."""
         if indices is not None:
             return len(indices)
         return sys.maxsize if isinstance(self._source, StreamDataset) else len(self._source)
 
-    def _fetched(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
+    def _fetch(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
         threads = min(self.workers, 1) if isinstance(self._source, StreamDataset) else self.workers
         for fetched in prefetch_map(read, places, threads):
             if not fetched.count or (self.drop_last and fetched.count < self.batch_size):
                 return
             yield LazyBatch(fetched, range(fetched.count), self.augment)
 
-    def _taken(self, batches: Iterator[LazyBatch]) -> Iterator[Any]:
+    def _take_batches(self, batches: Iterator[LazyBatch]) -> Iterator[Any]:
         for batch in batches:
             taken: Any = batch.take(slice(len(batch)), self.rng)
             if self.transform is None:

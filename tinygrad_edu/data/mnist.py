@@ -159,21 +159,21 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
 
 
 def _read_archive(file: IO[bytes]) -> Digits:
-    _check_end(file)
+    _check_zip_end(file)
     with zipfile.ZipFile(file) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's and Python's, about headers that are wrong anyhow
         held = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         missing = [key for key in KEYS if key not in held]
         if missing:
             raise DataError(f"it has no {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}.")
-        lengths = {key: _length(archive, key) for key in KEYS}
+        lengths = {key: _read_length(archive, key) for key in KEYS}
         for part in ("train", "test"):
             _check_lengths(part, lengths[f"x_{part}"], lengths[f"y_{part}"])
         return Digits(*(_load(archive, key) for key in KEYS))
 
 
-def _check_end(file: IO[bytes]) -> None:
-    """Refuse what does not end as the archives that NumPy writes, and lists of members that would fill the memory."""
+def _check_zip_end(file: IO[bytes]) -> None:
+    """Raise if a file does not end as an archive of NumPy, or if its list of members is too large."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - 42))
     end = file.read(42)
@@ -185,20 +185,20 @@ def _check_end(file: IO[bytes]) -> None:
         raise DataError(f"its list of members has {listed:,} bytes, more than the {LARGEST_LIST:,} that are read.")
 
 
-def _length(archive: zipfile.ZipFile, key: str) -> int:
-    """Return how many images or labels there are, from headers alone, if they are what they should be."""
+def _read_length(archive: zipfile.ZipFile, key: str) -> int:
+    """Return the number of images or labels from a header, or raise if the header is wrong."""
     member = _member(archive, f"{key}.npy")
     with archive.open(member) as file:
         shape, _, dtype = npy_header(member.filename, file)
         begin = file.tell()
-    _check_form(key, dtype, shape, (28, 28) if key.startswith("x") else ())
+    _check_dtype_and_shape(key, dtype, shape, (28, 28) if key.startswith("x") else ())
     if begin + math.prod(shape) * dtype.itemsize != member.file_size:
         raise DataError(f"{member.filename} is damaged: its size is not the one that its header gives.")
     return shape[0]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Return what the archive says of a member, if it can be read and is not too large."""
+    """Return the entry of a member of the archive, or raise if it cannot be read or is too large."""
     if archive.namelist().count(name) > 1:
         raise DataError(f"it has more than one {name}.")
     member = archive.getinfo(name)
@@ -226,18 +226,18 @@ def _reason(error: Exception) -> str:
 
 def _check_array(name: str, array: object, tail: tuple[int, ...]) -> None:
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{name} is a {type(array).__name__}; it must be an array, {_wanted(tail)}.")
-    _check_form(name, array.dtype, array.shape, tail)
+        raise DataError(f"{name} is a {type(array).__name__}; it must be an array, {_expected_form(tail)}.")
+    _check_dtype_and_shape(name, array.dtype, array.shape, tail)
 
 
-def _check_form(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
+def _check_dtype_and_shape(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
     if dtype != np.uint8:
-        raise DataError(f"{name} is {dtype}; it must be {_wanted(tail)}. Convert it with astype(numpy.uint8).")
+        raise DataError(f"{name} is {dtype}; it must be {_expected_form(tail)}. Convert it with astype(numpy.uint8).")
     if len(shape) != 1 + len(tail) or shape[1:] != tail or shape[0] < 1:
-        raise DataError(f"{name} has shape {shape}; it must be {_wanted(tail)}, with N of 1 or more.")
+        raise DataError(f"{name} has shape {shape}; it must be {_expected_form(tail)}, with N of 1 or more.")
 
 
-def _wanted(tail: tuple[int, ...]) -> str:
+def _expected_form(tail: tuple[int, ...]) -> str:
     return f"uint8 of shape (N, {', '.join(map(str, tail))})" if tail else "uint8 of shape (N,)"
 
 

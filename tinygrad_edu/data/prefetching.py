@@ -47,7 +47,7 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
     if not threads:
         yield from (function(item, lambda: False) for item in items)
         return
-    work, left = _Work(function), iter(items)
+    work, left = _WorkQueue(function), iter(items)
     helpers = [Thread(target=work.serve, name="tinygrad_edu data", daemon=True) for _ in range(threads)]
     for helper in helpers:
         helper.start()
@@ -86,8 +86,8 @@ class _Call(Generic[Asked, Made]):
             del error  # whose traceback refers to this frame
 
 
-class _Work(Generic[Asked, Made]):
-    """What the threads share. It does not refer to the iterator, which can be collected while they run."""
+class _WorkQueue(Generic[Asked, Made]):
+    """The queue of calls. It does not refer to the iterator, which can be collected while the threads run."""
 
     def __init__(self, function: Callable[[Asked, Stopped], Made]) -> None:
         self.function, self.context, self.process, self.stopped = function, copy_context(), os.getpid(), False
@@ -97,9 +97,9 @@ class _Work(Generic[Asked, Made]):
         """Make calls until there is a None."""
         while (call := self.calls.get()) is not None:
             if not self.stopped:
-                self._make(call)
+                self._run_call(call)
 
-    def _make(self, call: _Call[Asked, Made]) -> None:
+    def _run_call(self, call: _Call[Asked, Made]) -> None:
         try:
             call.done.put((self.context.copy().run(self.function, call.item, lambda: self.stopped), None))
         except BaseException as error:  # raised again where the result is asked for

@@ -31,9 +31,9 @@ class Samples:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self._keyed = len(arrays) == 1 and isinstance(arrays[0], Mapping)
-        named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
-        self._arrays = {name: _rows(name, values) for name, values in named.items()}
+        self._is_mapping = len(arrays) == 1 and isinstance(arrays[0], Mapping)
+        named = arrays[0] if self._is_mapping else {f"array {k}": values for k, values in enumerate(arrays)}
+        self._arrays = {name: _as_rows(name, values) for name, values in named.items()}
         lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
             raise DTypeError("there are no samples: give one array or more.")
@@ -46,22 +46,22 @@ class Samples:
 
     def take(self, rows: Rows) -> Any:
         """Return rows of all arrays: as a dict, a tuple or an array, as they were given. A slice makes views."""
-        parts = {name: _taken(array, rows) for name, array in self._arrays.items()}
-        if self._keyed:
+        parts = {name: _take_rows(array, rows) for name, array in self._arrays.items()}
+        if self._is_mapping:
             return parts
         return tuple(parts.values()) if len(parts) > 1 else next(iter(parts.values()))
 
 
-def _rows(name: Any, values: Any) -> Any:
+def _as_rows(name: Any, values: Any) -> Any:
     if isinstance(values, tuple):
         raise DTypeError(f"{name} is a tuple: several arrays are given one by one, with a star: *arrays.")
-    if is_map_style(values) or (isinstance(values, Iterable) and not _becomes_array(values)):
+    if is_map_style(values) or (isinstance(values, Iterable) and not _is_array_like(values)):
         raise DTypeError(
             f"{name} is a {type(values).__name__}, whose samples come one by one. A DataLoader takes such a data set "
             f"alone, and settings by name: DataLoader(dataset, batch_size=32)."
         )
     try:
-        array = values if _is_stored(values) else np.asarray(values)
+        array = values if _is_stored_array(values) else np.asarray(values)
     except ValueError as error:
         raise ShapeError(
             f"{name} has rows of different shapes; pad them to one, or make an array of objects. If each row is a "
@@ -75,12 +75,12 @@ def _rows(name: Any, values: Any) -> Any:
 def is_map_style(values: Any) -> bool:
     """Whether these are samples that are asked for one by one, and not an array or a list that becomes one."""
     kind = type(values)
-    return hasattr(kind, "__len__") and hasattr(kind, "__getitem__") and not _becomes_array(values)
+    return hasattr(kind, "__len__") and hasattr(kind, "__getitem__") and not _is_array_like(values)
 
 
-def _becomes_array(values: Any) -> bool:
-    """Whether this is an array, or NumPy makes one of it without reading it item by item through Python."""
-    if isinstance(values, list | tuple | range | str | bytes | Mapping) or _is_stored(values):
+def _is_array_like(values: Any) -> bool:
+    """Return whether NumPy can convert values to an array without reading them item by item through Python."""
+    if isinstance(values, list | tuple | range | str | bytes | Mapping) or _is_stored_array(values):
         return True
     if hasattr(values, "__array__") or hasattr(values, "__array_interface__"):
         return True
@@ -91,8 +91,8 @@ def _becomes_array(values: Any) -> bool:
     return True
 
 
-def _is_stored(values: Any) -> bool:
-    """Whether this is an array in form, but none that computes: as what has its numbers in a file."""
+def _is_stored_array(values: Any) -> bool:
+    """Return whether values have the interface of an array, but no arithmetic, such as an array in a file."""
     shape = getattr(values, "shape", None)
     has_form = isinstance(getattr(values, "dtype", None), np.dtype) and shape is not None
     if not has_form or not hasattr(values, "__getitem__") or hasattr(values, "__add__"):
@@ -101,7 +101,7 @@ def _is_stored(values: Any) -> bool:
     return not hasattr(values, "__len__") or not shape or len(values) == shape[0]
 
 
-def _taken(array: Any, rows: Rows) -> NDArray[Any]:
+def _take_rows(array: Any, rows: Rows) -> NDArray[Any]:
     if isinstance(array, np.ndarray) or isinstance(rows, slice):
         return np.asarray(array[rows])
     # A file gives rows in its own order faster, and h5py in no other one.

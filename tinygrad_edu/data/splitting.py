@@ -89,13 +89,13 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     """
     indexed = len(arrays) == 1 and is_map_style(arrays[0])
     samples = arrays[0] if indexed else Samples(*arrays)
-    ends = np.cumsum(_whole_lengths(lengths, len(samples)))
+    ends = np.cumsum(_integer_lengths(lengths, len(samples)))
     order = generator(rng).permutation(len(samples))
     return [Subset(samples, rows) if indexed else samples.take(rows) for rows in np.split(order, ends)[:-1]]
 
 
-def _whole_lengths(lengths: Sequence[float], count: int) -> list[int]:
-    """Return how many samples each part gets."""
+def _integer_lengths(lengths: Sequence[float], count: int) -> list[int]:
+    """Return the number of samples of each part."""
     if any(length < 0 for length in lengths):
         raise DataError(f"lengths is {lengths}: no part has a negative length.")
     if math.isclose(sum(lengths), 1):

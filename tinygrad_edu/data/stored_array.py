@@ -59,8 +59,8 @@ class StoredArray:
         path = os.path.abspath(path)  # another process may have another folder
         try:
             with open_regular(path) as file:
-                stamp = _stamp(file)
-                shape, dtype, begin, kind = _header(file, name)
+                stamp = _size_and_mtime(file)
+                shape, dtype, begin, kind = _read_header(file, name)
             if not shape:
                 raise DataError("it holds one number, which has no rows")
         except (OSError, ValueError) as error:
@@ -80,12 +80,12 @@ class StoredArray:
         """
         try:
             with FileIO(self.path) as file:
-                if _stamp(file) != self.stamp:
+                if _size_and_mtime(file) != self.stamp:
                     raise DataError("it was written to since its header was read")
                 row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
                 for start, count in runs:
                     size = count * row_bytes
-                    _fill(memory[:size], file, self.begin + start * row_bytes)
+                    _read_into(memory[:size], file, self.begin + start * row_bytes)
                     memory = memory[size:]
                 return memory
         except (DataError, OSError) as error:
@@ -94,8 +94,8 @@ class StoredArray:
             ) from error
 
 
-def _fill(memory: memoryview, file: FileIO, begin: int) -> None:
-    """Fill memory with the bytes of a file from one on."""
+def _read_into(memory: memoryview, file: FileIO, begin: int) -> None:
+    """Fill memory with the bytes of a file from `begin` on."""
     while memory:  # one read gives 2 GiB at most
         if hasattr(os, "preadv"):  # one call, since each hands Python's lock to another thread
             count = os.preadv(file.fileno(), (memory,), begin)
@@ -107,25 +107,25 @@ def _fill(memory: memoryview, file: FileIO, begin: int) -> None:
         memory, begin = memory[count:], begin + count
 
 
-def _stamp(file: IO[bytes] | FileIO) -> tuple[int, int]:
+def _size_and_mtime(file: IO[bytes] | FileIO) -> tuple[int, int]:
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns
 
 
-def _header(file: IO[bytes], name: str | None) -> _Header:
-    """Return shape, dtype, first byte and kind of the array in a file."""
+def _read_header(file: IO[bytes], name: str | None) -> _Header:
+    """Return the shape, the dtype, the first byte and the kind of the array in a file."""
     first = file.read(9)
     file.seek(0)
     if first.startswith(npy.MAGIC_PREFIX):
         if name is not None:
             raise DataError(f"a .npy file holds one array, without a name, and name is {name!r}")
-        return _npy(file)
+        return _read_npy_header(file)
     if first[8:] == b"{":
-        return _safetensors(file, name)
+        return _read_safetensors_header(file, name)
     raise DataError("it begins as neither a .npy file nor a safetensors file does")
 
 
-def _npy(file: IO[bytes]) -> _Header:
+def _read_npy_header(file: IO[bytes]) -> _Header:
     shape, fortran, dtype = npy_header("it", file)
     wanted, size = file.tell() + math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
     if size != wanted or min(shape, default=0) < 0:
@@ -139,7 +139,7 @@ def _npy(file: IO[bytes]) -> _Header:
     return shape, dtype, file.tell(), ""
 
 
-def _safetensors(file: IO[bytes], name: str | None) -> _Header:
+def _read_safetensors_header(file: IO[bytes], name: str | None) -> _Header:
     safetensors = package()
     try:
         with safetensors.safe_open(file.name, framework="numpy") as checked:

@@ -17,7 +17,7 @@ __all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random
 
 _Pixel = TypeVar("_Pixel", bound=np.number[Any])
 Field = NDArray[np.float32]
-_PIXELS = 50_000  # read at a time: what is computed on the way stays in the cache
+_CHUNK_PIXELS = 50_000  # read at a time: what is computed on the way stays in the cache
 
 
 def random_affine(
@@ -135,12 +135,12 @@ def affine_field(
     >>> affine_field(1, (1, 3), 0, np.random.default_rng(0), scale=(2, 2)).tolist()
     [[[[0.0, 0.0, 0.0]], [[0.5, 0.0, -0.5]]]]
     """
-    height, width = _checked(count, size, rng)
+    height, width = _checked_size(count, size, rng)
     furthest = np.ravel(np.asarray(translate, float))
     if furthest.size not in (1, 2) or not (np.isfinite(furthest) & (furthest >= 0)).all():
         raise DataError(f"translate is a part of the size, or a pair: across and down, 0 or more; got {translate!r}.")
     furthest = np.broadcast_to(furthest, 2)[::-1] * (height, width)
-    inverse = _inverses(count, degrees, shear, scale, rng)
+    inverse = _inverse_matrices(count, degrees, shear, scale, rng)
     move = rng.uniform(-furthest, furthest, (count, 2))[..., None]
     numbers = np.concatenate([inverse - np.eye(2), -inverse @ move], axis=2).astype(np.float32)
     grid = np.indices((height, width), np.float32).reshape(2, -1)
@@ -150,12 +150,12 @@ def affine_field(
     return field
 
 
-def _inverses(
+def _inverse_matrices(
     count: int, degrees: ArrayLike, shear: ArrayLike, scale: ArrayLike, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw matrices that lead from a place, as rows and columns from the centre, to the one that is read for it."""
+    """Draw inverse matrices: they map output coordinates, relative to the centre, to input coordinates."""
     ranges = {"degrees": degrees, "shear": shear, "scale": scale}
-    turn, lean, factor = (rng.uniform(*_ends(name, ends), count) for name, ends in ranges.items())
+    turn, lean, factor = (rng.uniform(*_as_range(name, ends), count) for name, ends in ranges.items())
     if np.abs(lean).max(initial=0) >= 90 or factor.min(initial=1) <= 0:
         raise DataError(f"a shear is below 90 degrees, and a scale above 0; got shear={shear!r}, scale={scale!r}.")
     cos, sin, tan = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn)), np.tan(np.deg2rad(lean))
@@ -204,19 +204,19 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
     >>> field.shape, bool(0.6 < field.std() < 0.8)
     ((100, 2, 28, 28), True)
     """
-    height, width = _checked(count, size, rng)
+    height, width = _checked_size(count, size, rng)
     if not (0 <= alpha < np.inf and 0 < sigma < np.inf):
         raise DataError(f"alpha is 0 or more, and sigma above 0, both finite; got alpha={alpha!r}, sigma={sigma!r}.")
     # Noise that is uniform from -1 to 1, as in torchvision, has the variance 1/3.
-    down, right = _patterns(height, sigma), _patterns(width, sigma) * np.float32(alpha / 2 / np.sqrt(3))
+    down, right = _blur_basis(height, sigma), _blur_basis(width, sigma) * np.float32(alpha / 2 / np.sqrt(3))
     strengths = rng.standard_normal((count * 2, down.shape[1], right.shape[1]), np.float32)
     field: Field = (down @ (strengths @ right.T)).reshape(count, 2, height, width)
     return field
 
 
 @lru_cache(16)
-def _patterns(length: int, sigma: float) -> NDArray[np.float32]:
-    """Return what blurred white noise is made of along an axis, as columns: sums of them with normal factors are it."""
+def _blur_basis(length: int, sigma: float) -> NDArray[np.float32]:
+    """Return a basis of blurred white noise along an axis: sums of its columns with normal factors are the noise."""
     reach = int(4 * sigma) + 1
     offset = np.arange(-reach, length + reach) - np.arange(length)[:, None]
     blur = np.exp(-0.5 * np.square(offset / sigma))
@@ -276,18 +276,18 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
     planes = images if images.ndim == 4 else images[:, None]
     out = np.empty(planes.shape, images.dtype)
     exact = np.result_type(images.dtype, np.float16) if images.dtype.itemsize > 2 else np.dtype(np.float32)
-    count = max(1, _PIXELS // max(1, images.shape[-2] * images.shape[-1]))
+    count = max(1, _CHUNK_PIXELS // max(1, images.shape[-2] * images.shape[-1]))
     for start in range(0, len(images), count):
         part = slice(start, start + count)
-        places = _places(field[part])
+        places = _sample_points(field[part])
         for channel in range(planes.shape[1]):
-            values = _read(planes[part, channel], exact, *places)
+            values = _interpolate(planes[part, channel], exact, *places)
             out[part, channel] = values if images.dtype.kind == "f" else np.rint(values)
     return out.reshape(images.shape)
 
 
-def _places(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
-    """Return where to read, in images with a frame of zeros, and how far below and right of that pixel."""
+def _sample_points(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
+    """Return the pixel above and left of each sample point, in framed images, and the distances below and right."""
     count, _, height, width = field.shape
     # One row of the frame is above, and two below: what lies further outside is read on it.
     down = np.clip(field[:, 0] + np.arange(1, height + 1, dtype=field.dtype)[:, None], 0, height + 1)
@@ -301,24 +301,24 @@ def _places(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArra
     return place, down, right
 
 
-def _read(
+def _interpolate(
     images: NDArray[Any], dtype: np.dtype[Any], place: NDArray[np.intp], down: NDArray[Any], right: NDArray[Any]
 ) -> NDArray[Any]:
-    """Return what lies between four pixels."""
+    """Interpolate bilinearly between four pixels."""
     count, height, width = images.shape
     framed = np.zeros((count, height + 3, width + 3), dtype)
     framed[:, 1:-2, 1:-2] = images
     pixels = framed.reshape(-1)
-    between = _mixed(pixels[width + 3 :], place, right)
-    above = _mixed(pixels, place, right)
+    between = _lerp(pixels[width + 3 :], place, right)
+    above = _lerp(pixels, place, right)
     between -= above
     between *= down
     between += above
     return between
 
 
-def _mixed(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -> NDArray[Any]:
-    """Return what lies between a pixel and the next."""
+def _lerp(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -> NDArray[Any]:
+    """Interpolate linearly between a pixel and the next."""
     left = pixels.take(place, mode="clip")  # none is outside; so NumPy need not look
     mixed = pixels[1:].take(place, mode="clip")
     mixed -= left
@@ -327,8 +327,8 @@ def _mixed(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -
     return mixed
 
 
-def _checked(count: int, size: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
-    """Return height and width, or say what of the three is not what it should be."""
+def _checked_size(count: int, size: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
+    """Return the height and the width, or raise if an argument is invalid."""
     integer("count", count, 0)
     generator(rng)
     if len(size) != 2:
@@ -336,8 +336,8 @@ def _checked(count: int, size: tuple[int, ...], rng: np.random.Generator) -> tup
     return integer("the height", size[0], 1), integer("the width", size[1], 1)
 
 
-def _ends(name: str, value: ArrayLike) -> tuple[float, float]:
-    """Return the ends of a range: a pair, or a number and minus that."""
+def _as_range(name: str, value: ArrayLike) -> tuple[float, float]:
+    """Return a range (low, high). A number x means (-x, x)."""
     ends = np.ravel(np.asarray(value, float))
     if ends.size == 1:
         ends = np.concatenate([-ends, ends])

@@ -36,14 +36,14 @@ class TypedOp(Op, Generic[Parameters]):
             """Compute the op, and record it."""
 
 
-class _Declare(Protocol):
+class _OpDecorator(Protocol):
     def __call__(self, forward: Callable[Parameters, Any], /) -> TypedOp[Parameters]: ...
 
 
 @overload
 def op(forward: Callable[Parameters, Any]) -> TypedOp[Parameters]: ...
 @overload
-def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: str | None = ...) -> _Declare: ...
+def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: str | None = ...) -> _OpDecorator: ...
 def op(
     forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True, name: str | None = None
 ) -> Any:

@@ -143,18 +143,18 @@ WRITERS: frozenset[Any] = frozenset({np.copyto, np.put, np.place, np.putmask, np
 WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfield", "sort")
 
 
-def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
+def _track_writes(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method, assigned=("__name__",))  # NumPy's docstring would bring its examples
-    def noted(self: TrackedArray, *args: Any, **settings: Any) -> Any:
+    def tracked(self: TrackedArray, *args: Any, **settings: Any) -> Any:
         with writing(self.storage):
             return method(self, *args, **settings)
 
-    noted.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
-    return noted
+    tracked.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
+    return tracked
 
 
 for _name in WRITING_METHODS:
-    setattr(TrackedArray, _name, _noting(getattr(ndarray, _name)))
+    setattr(TrackedArray, _name, _track_writes(getattr(ndarray, _name)))
 
 
 def plain(x: Any) -> Any:

@@ -64,16 +64,16 @@ class Mode:
     def __enter__(self) -> None:
         before = innermost_block()
         try:
-            _innermost.set(self._opened_in(before))
+            _innermost.set(self._new_block(before))
         except BaseException:  # a Ctrl-C in here: there will be no exit
             _innermost.set(before)
             raise
 
     def __exit__(self, *error: object) -> None:
         try:
-            _innermost.set(_without(self, innermost_block()))
+            _innermost.set(_close_block(self, innermost_block()))
         except BaseException:  # a Ctrl-C in here: nobody calls this again
-            _innermost.set(_without(self, innermost_block()))
+            _innermost.set(_close_block(self, innermost_block()))
             raise
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -91,7 +91,7 @@ class Mode:
 
         return in_mode
 
-    def _opened_in(self, outer: Block | None) -> Block:
+    def _new_block(self, outer: Block | None) -> Block:
         recording, observers, site = True, (), None
         if outer is not None:
             recording, site = outer.recording, outer.site
@@ -105,8 +105,8 @@ class Mode:
         )
 
 
-def _without(mode: Mode, block: Block | None) -> Block | None:
-    """Close the last block that a mode opened. A generator may close it late, or in a thread that never opened it."""
+def _close_block(mode: Mode, block: Block | None) -> Block | None:
+    """Close the last block of a mode. A generator may close it late, or in a thread that never opened it."""
     inside: list[Block] = []
     while block is not None and block.mode is not mode:
         inside.append(block)
@@ -115,7 +115,7 @@ def _without(mode: Mode, block: Block | None) -> Block | None:
         return innermost_block()
     block = block.outer
     for each in reversed(inside):
-        block = each.mode._opened_in(block)
+        block = each.mode._new_block(block)
     return block
 
 

@@ -54,7 +54,7 @@ class VJPs:
         The hooks of a node, which then has vjps of its own.
     """
 
-    __slots__ = ("_places", "functions", "hooks", "names", "op", "pairs", "saves")
+    __slots__ = ("_positions", "functions", "hooks", "names", "op", "pairs", "saves")
 
     def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
         self.op, self.names = op, names
@@ -62,15 +62,15 @@ class VJPs:
         self.functions: list[tuple[Callable[..., Any], dict[str, int]]] = []
         self.pairs: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
         self.hooks: Any = None
-        self._places: dict[Saved, int] = {}
+        self._positions: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
         """Add the vjp of the next input, and the values that its parameters ask for."""
         k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
-            self._places.setdefault(value, len(self._places))
-        self.functions.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
+            self._positions.setdefault(value, len(self._positions))
+        self.functions.append((function, {parameter: self._positions[value] for parameter, value in asked.items()}))
 
 
 def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
@@ -78,7 +78,7 @@ def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any,
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
 
-class _MadeAtFirstUse:
+class _LazyCall:
     """Makes the call of an op at its first use: most programs call few of the ops.
 
     It is no `cached_property`, whose lock in Python 3.11 a forked process may wait for without end.
@@ -123,7 +123,7 @@ class Op:
     __name__: str
     __qualname__: str
     __wrapped__: Callable[..., Any]
-    call = _MadeAtFirstUse()
+    call = _LazyCall()
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class Op:
         self._check_names(kinds)
         self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
         for name in self.promotes:
-            self._demand(name, self.inputs, f"@op(promotes={self.promotes})")
+            self._require_name(name, self.inputs, f"@op(promotes={self.promotes})")
         self._make_call = make_call
         self.__call__ = self._first_call
 
@@ -178,10 +178,10 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        offered = self._offers(self.names(2))  # of any number of inputs, the vjps ask for the same
+        offered = self._saveable(self.names(2))  # of any number of inputs, the vjps ask for the same
         for argument, function in functions.items():
-            self._demand(argument, self.inputs, f"{self.name}.vjps")
-            self._asked(argument, function, offered)
+            self._require_name(argument, self.inputs, f"{self.name}.vjps")
+            self._inspect_vjp(argument, function, offered)
         self.vjp_functions = self.vjp_functions | functions
         self._vjps = {}
         vars(self).pop("call", None)  # which was generated for the vjps before
@@ -196,7 +196,7 @@ class Op:
 
         from tinygrad_edu.notebook import fold_html
 
-        vjps = [(argument, _text_of(function)) for argument, function in self.vjp_functions.items()]
+        vjps = [(argument, _source_text(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in vjps)
         parameters = inspect.signature(self.forward).parameters.values()
         signature = inspect.Signature([p.replace(annotation=Parameter.empty) for p in parameters])
@@ -221,37 +221,39 @@ class Op:
         return self._vjps[count]
 
     def _make_vjps(self, names: tuple[str, ...]) -> VJPs:
-        vjps, offered = VJPs(self, names), self._offers(names)
-        asked = [self._asked(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), offered) for x in self.inputs]
+        vjps, offered = VJPs(self, names), self._saveable(names)
+        asked = [
+            self._inspect_vjp(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), offered) for x in self.inputs
+        ]
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
             vjps.add(partial(function, k=k) if takes_k else function, wanted)
         vjps.pairs = tuple((k, _vjp(*call)) for k, call in enumerate(vjps.functions))
         return vjps
 
-    def _asked(
+    def _inspect_vjp(
         self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
     ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
-        """Return the vjp of an argument, whether it asks for its position, and what of the offered it asks for."""
+        """Return the vjp of an argument, whether it takes the position `k`, and the saved values that it names."""
         wanted = list(parameters(function))[1:]
         names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names
         asked = [name for name in names if not (takes_k and name == "k")]
         for name in asked:
-            self._demand(name, offered, f"{self.name}.vjps({argument}=...)")
+            self._require_name(name, offered, f"{self.name}.vjps({argument}=...)")
         if len(names) < len(wanted):  # **settings
             asked += [setting for setting in self.settings if setting not in names]
         return function, takes_k, {name: offered[name] for name in asked}
 
-    def _offers(self, names: tuple[str, ...]) -> dict[str, Saved]:
-        """Return what the vjp of any input may name."""
+    def _saveable(self, names: tuple[str, ...]) -> dict[str, Saved]:
+        """Return the values that a vjp can name as parameters."""
         values = {x: k for k, x in enumerate((*names, "out"))}
         shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
         parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
         return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
 
     def _check_names(self, kinds: Set[Any]) -> None:
-        """Refuse names that the generated call, or a vjp, uses itself."""
+        """Raise for names that the generated call or a vjp uses."""
         names = {*self.inputs, *self.settings}
         taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
         if self.variadic:
@@ -268,15 +270,15 @@ class Op:
             return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
         return parameter.default is Parameter.empty and parameter.kind is not Parameter.KEYWORD_ONLY
 
-    def _demand(self, name: str, offered: Iterable[str], where: str) -> None:
-        """Refuse a name that is none of the offered, with the one that was probably meant."""
+    def _require_name(self, name: str, offered: Iterable[str], where: str) -> None:
+        """Raise for a name that is not offered, and suggest the nearest one."""
         if name not in offered:
             near = nearest(name, offered)
             hint = f"did you mean {near!r}?" if near else f"it can name {', '.join(offered)}."
             raise VJPDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
 
 
-def _text_of(function: Callable[..., Any]) -> str:
+def _source_text(function: Callable[..., Any]) -> str:
     from tinygrad_edu.sources import source_of
 
     source = source_of(function)
@@ -284,7 +286,7 @@ def _text_of(function: Callable[..., Any]) -> str:
 
 
 def _missing_vjp(name: str, argument: str) -> Callable[..., NoReturn]:
-    """Return the vjp of an argument that has none: it says so when a gradient reaches it."""
+    """Return a function that raises an error when a gradient reaches an argument without a vjp."""
 
     def vjp(g: Any) -> NoReturn:
         raise MissingVJPError(

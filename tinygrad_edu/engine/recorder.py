@@ -81,7 +81,7 @@ def recorded(
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
         storages = [x._storage if x.__class__ is Tensor else None for x in inputs]
         node.links = (*nodes, *storages, made._storage)
-        offered = _offered(op, vjps, storages, arrays, out, settings)
+        offered = _saveable_getter(op, vjps, storages, arrays, out, settings)
         # An input without a gradient has no use for what its vjp asks for.
         needs = [any(nodes[k] is not None for k in askers) for askers in vjps.saves.values()]
         node.saved = tuple(
@@ -92,10 +92,10 @@ def recorded(
     return made
 
 
-def _offered(
+def _saveable_getter(
     op: Op, vjps: VJPs, storages: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
 ) -> Callable[[str], Any]:
-    """Return how to make what a vjp asks for, of its name."""
+    """Return a function from a name to the value that a vjp asks for by it."""
     values = {"out": out, f"{op.inputs[0]}_shapes": tuple(map(np.shape, arrays)), **settings}
     for x, array in zip(vjps.names, arrays, strict=True):
         values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}

@@ -9,7 +9,7 @@ from tinygrad_edu.engine.tensor import Tensor
 
 Swap = Callable[[], object]
 
-_PARTS = ("_data", "_storage", "_node")
+_ATTRIBUTES = ("_data", "_storage", "_node")
 
 
 def swap_storage(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[Swap, Swap]:
@@ -18,11 +18,11 @@ def swap_storage(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[S
     The storage is the memory and the place in the graph, so everyone who holds the tensor sees the swap. Each call runs
     in C from its beginning to its end, so that no Ctrl-C comes between two tensors. It works once.
     """
-    return _showing(tensors, others), _showing(tensors, tensors)
+    return _make_swap(tensors, others), _make_swap(tensors, tensors)
 
 
-def _showing(tensors: Sequence[Tensor], shown: Sequence[Tensor]) -> Swap:
-    """Return the call that makes each tensor what another is at this moment."""
-    handles = [tensor for tensor in tensors for _ in _PARTS]
-    values = [getattr(tensor, part) for tensor in shown for part in _PARTS]
-    return partial(deque, map(setattr, handles, cycle(_PARTS), values), 0)
+def _make_swap(tensors: Sequence[Tensor], shown: Sequence[Tensor]) -> Swap:
+    """Return a call that gives each tensor the present data, storage and node of another."""
+    handles = [tensor for tensor in tensors for _ in _ATTRIBUTES]
+    values = [getattr(tensor, part) for tensor in shown for part in _ATTRIBUTES]
+    return partial(deque, map(setattr, handles, cycle(_ATTRIBUTES), values), 0)

@@ -99,12 +99,12 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_data", "_lent", "_node", "_role", "_storage")
+    __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
 
     _data: ndarray
     _node: Node | None
     _storage: Storage
-    _lent: TrackedArray
+    _tracked_view: TrackedArray
     _role: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -127,10 +127,10 @@ class Tensor(NumberProtocol, Surface):
     @property
     def data(self) -> ndarray:
         """The values, as an array on the tensor's memory. Writing into it is noticed: ``p.data -= 0.1 * p.grad``."""
-        lent = getattr(self, "_lent", None)
-        if lent is None or lent.lent is not self._data:
-            lent = self._lent = lend(self._data, self._storage)
-        return lent
+        view = getattr(self, "_tracked_view", None)
+        if view is None or view.lent is not self._data:
+            view = self._tracked_view = lend(self._data, self._storage)
+        return view
 
     @data.setter
     def data(self, values: Any) -> None:
@@ -331,7 +331,7 @@ class Tensor(NumberProtocol, Surface):
         >>> y.grad
         array([3., 3.], dtype=float32)
         """
-        node = self._hookable("retain_grad()")
+        node = self._require_node("retain_grad()")
         if not self._keeps_grad(node):
             node.grad = None
             hooks_of(node).retains = True
@@ -375,9 +375,9 @@ class Tensor(NumberProtocol, Surface):
         >>> x.grad
         array([1., 1.], dtype=float32)
         """
-        return HookHandle(hooks_of(self._hookable("register_hook()")), hook)
+        return HookHandle(hooks_of(self._require_node("register_hook()")), hook)
 
-    def _hookable(self, where: str) -> Node:
+    def _require_node(self, where: str) -> Node:
         if self._node is None:
             raise NoGraphError(
                 f"{where} on a tensor that no gradient flows to: it does not require one, or was computed under "
@@ -445,14 +445,14 @@ class Tensor(NumberProtocol, Surface):
 
     def __dlpack__(self, **how: Any) -> Any:
         """Lend the memory to another library, as a capsule of DLPack. What is written there is not noticed here."""
-        return self._lendable()._data.__dlpack__(**how)
+        return self._detach_for_dlpack()._data.__dlpack__(**how)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return the device that the memory is on, in the numbers of DLPack: the CPU."""
         return self._data.__dlpack_device__()
 
-    def _lendable(self) -> Tensor:
-        """Return a constant on the same memory, marked as shared, or say that there is a gradient to lose."""
+    def _detach_for_dlpack(self) -> Tensor:
+        """Return a constant that shares the memory, or raise if the tensor requires a gradient."""
         if self._node is not None:
             raise DTypeError(
                 "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: "

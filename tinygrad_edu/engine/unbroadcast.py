@@ -30,7 +30,7 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
         )
     if contribution.shape != parent.shape:
-        contribution = _to_shape(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
+        contribution = _unbroadcast_to(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
     if contribution.dtype != parent.dtype:
         is_promoted = op.promoted(k)
         if not is_promoted or contribution.dtype != node.dtype:
@@ -43,16 +43,16 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     return contribution if kind is ndarray or contribution.__class__ is kind else kind(contribution)
 
 
-def _to_shape(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:
-    if broadcasts and _reduces(g.shape, shape):
+def _unbroadcast_to(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:
+    if broadcasts and _is_broadcast_of(g.shape, shape):
         return unbroadcast(g, shape)
     hint = "" if broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
     raise WrongGradientError(f"{where} shape {g.shape}; the gradient of {argument} has its shape, {shape}.{hint}")
 
 
-def _reduces(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
-    tail = shape[len(shape) - len(to) :]
-    return len(shape) >= len(to) and all(n in (1, m) for n, m in zip(to, tail, strict=True))
+def _is_broadcast_of(shape: tuple[int, ...], source: tuple[int, ...]) -> bool:
+    tail = shape[len(shape) - len(source) :]
+    return len(shape) >= len(source) and all(n in (1, m) for n, m in zip(source, tail, strict=True))
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

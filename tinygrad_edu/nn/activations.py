@@ -30,7 +30,7 @@ Decorated = TypeVar("Decorated", bound="Activation")
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
     made = dataclass(eq=False, repr=False, match_args=False)(kind)
-    made._shown = tuple(vars(made)["__dataclass_fields__"])
+    made._setting_names = tuple(vars(made)["__dataclass_fields__"])
     return made
 
 
@@ -41,7 +41,7 @@ class Activation(Module):
 
     def extra_repr(self) -> str:
         """Return the settings."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._setting_names)
 
 
 class Elementwise(Activation):
@@ -51,7 +51,7 @@ class Elementwise(Activation):
 
     def forward(self, x: Any) -> Any:
         """Apply the function."""
-        return self.function(x, *(getattr(self, name) for name in self._shown))
+        return self.function(x, *(getattr(self, name) for name in self._setting_names))
 
 
 def is_elementwise(function: Any) -> bool:
@@ -309,7 +309,7 @@ class PReLU(Module):
     """
 
     couples_samples = False
-    _shown = ("num_parameters",)
+    _setting_names = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         require_sizes("PReLU", num_parameters=num_parameters)
@@ -345,7 +345,7 @@ class RReLU(Module):
     """
 
     couples_samples = False
-    _shown = ("lower", "upper")
+    _setting_names = ("lower", "upper")
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:
         if not lower <= upper:

@@ -58,14 +58,14 @@ def denominator_of(loss: Any, target: Any) -> float | None:
         if loss.args:
             return None
         loss, settings = loss.func, {**loss.keywords, **settings}
-    declared = _declared(loss)
+    declared = _declared_denominator(loss)
     found = None if declared is None else declared(target, **settings)
     if found is not None and not isinstance(found, int | float | np.integer | np.floating):
         raise DTypeError(f"the denominator of a loss is a number, or None, not {found!r}, a {type(found).__name__}.")
     return None if found is None else float(found)
 
 
-def _declared(loss: Any) -> Callable[..., Any] | None:
+def _declared_denominator(loss: Any) -> Callable[..., Any] | None:
     declared: Callable[..., Any] | None = getattr(loss, "denominator", None)
     if declared is None or (isinstance(loss, Module) and is_patched(loss)):
         return None
@@ -83,13 +83,17 @@ def elements(
     target: Any, reduction: str = "mean", weight: Any = None, pos_weight: Any = None, **settings: Any
 ) -> float | None:
     """Return the number of elements, for a mean over all of them."""
-    values = _only_array(target)
-    if reduction != "mean" or values is None or not all(_spares_rows(w, values) for w in (weight, pos_weight)):
+    values = _single_array(target)
+    if (
+        reduction != "mean"
+        or values is None
+        or not all(_broadcasts_over_samples(w, values) for w in (weight, pos_weight))
+    ):
         return None
     return values.size
 
 
-def _spares_rows(weight: Any, values: ndarray) -> bool:
+def _broadcasts_over_samples(weight: Any, values: ndarray) -> bool:
     """Return whether weights broadcast along the axis of the samples."""
     shape = np.shape(values_of(weight)) if weight is not None else ()
     return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,))
@@ -97,7 +101,7 @@ def _spares_rows(weight: Any, values: ndarray) -> bool:
 
 def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
     """Return the number of samples and positions, for a mean over all axes but the last."""
-    values = _only_array(target)
+    values = _single_array(target)
     if reduction != "mean" or values is None or values.ndim < 2:
         return None
     return float(np.prod(values.shape[:-1]))
@@ -107,7 +111,7 @@ def label_weights(
     target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> float | None:  # fmt: skip
     """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
-    values = _only_array(target)
+    values = _single_array(target)
     if reduction != "mean" or values is None:
         return None
     if values.dtype.kind not in "iu":
@@ -123,6 +127,6 @@ def label_weights(
     return float(weights[labels].sum())
 
 
-def _only_array(target: Any) -> ndarray | None:
+def _single_array(target: Any) -> ndarray | None:
     leaves = list(tree_leaves(target))
     return np.asarray(values_of(leaves[0])) if len(leaves) == 1 else None

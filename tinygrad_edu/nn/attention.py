@@ -94,10 +94,10 @@ class MultiheadAttention(Module):
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.rng = init.generator_or_new(rng)
-        self._draw(bias, add_bias_kv, dtype)
+        self._init_parameters(bias, add_bias_kv, dtype)
 
-    def _draw(self, bias: bool, add_bias_kv: bool, dtype: DTypeLike) -> None:
-        """Make the parameters, in PyTorch's order."""
+    def _init_parameters(self, bias: bool, add_bias_kv: bool, dtype: DTypeLike) -> None:
+        """Initialize the parameters, in PyTorch's order."""
         e, alike = self.embed_dim, self.kdim == self.vdim == self.embed_dim
         self.q_proj_weight = None if alike else init.xavier_uniform((e, e), self.rng, dtype)
         self.k_proj_weight = None if alike else init.xavier_uniform((e, self.kdim), self.rng, dtype)
@@ -148,12 +148,12 @@ class MultiheadAttention(Module):
         `is_causal` for a hint that `attn_mask` is causal, and may then not look at it.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
-        self._check(shape_of(query), shape_of(key), shape_of(value))
-        q, k, v = self._projected(*self._batches(query, key, value))
+        self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
+        q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
-        of_keys = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
-        mask = _one_mask(attn_mask, key_padding_mask, is_causal, of_keys, (n, self.num_heads, length, k.shape[2]))
-        found, weights = self._attend(q, *self._with_more_keys(k, v, mask), need_weights)
+        keys_shape = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
+        mask = _merge_masks(attn_mask, key_padding_mask, is_causal, keys_shape, (n, self.num_heads, length, k.shape[2]))
+        found, weights = self._attend(q, *self._extend_keys(k, v, mask), need_weights)
         out = self.out_proj(ops.reshape(ops.swapaxes(found, 1, 2), (n, length, self.embed_dim)))
         if weights is not None and average_attn_weights:
             weights = ops.mean(weights, 1)
@@ -161,7 +161,7 @@ class MultiheadAttention(Module):
             return out[0], None if weights is None else weights[0]
         return out if self.batch_first else ops.swapaxes(out, 0, 1), weights
 
-    def _check(self, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
+    def _check_shapes(self, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
         batch = 0 if self.batch_first else 1
         fits = len(query) == len(key) in (2, 3) and key[:-1] == value[:-1]
         fits = fits and (len(query) == 2 or query[batch] == key[batch])
@@ -174,8 +174,8 @@ class MultiheadAttention(Module):
                 f"they need {wanted.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N."
             )
 
-    def _batches(self, *inputs: Any) -> list[Any]:
-        """Return the inputs as (N, length, features). What is one input stays one."""
+    def _as_batch_first(self, *inputs: Any) -> list[Any]:
+        """Return the inputs as (N, length, features). Equal inputs stay the same object."""
         made = {}
         for x in inputs:
             if np.ndim(x) == 2:
@@ -184,39 +184,39 @@ class MultiheadAttention(Module):
                 made[id(x)] = x if self.batch_first else ops.swapaxes(x, 0, 1)
         return [made[id(x)] for x in inputs]
 
-    def _projected(self, query: Any, key: Any, value: Any) -> Any:
-        """Return the queries, keys and values of the heads, each (N, num_heads, length, head_dim)."""
+    def _in_projection(self, query: Any, key: Any, value: Any) -> Any:
+        """Project the queries, keys and values. Return them by head, each (N, num_heads, length, head_dim)."""
         if self.in_proj_weight is not None and query is key is value:  # one product for all
-            return self._heads(ops.linear(query, self.in_proj_weight, self.in_proj_bias), 3)
+            return self._split_heads(ops.linear(query, self.in_proj_weight, self.in_proj_bias), 3)
         weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
             weights = ops.split(self.in_proj_weight, 3)
         biases = [None] * 3 if self.in_proj_bias is None else ops.split(self.in_proj_bias, 3)
         each = zip((query, key, value), weights, biases, strict=True)
-        return [self._heads(ops.linear(*mapped), 1)[0] for mapped in each]
+        return [self._split_heads(ops.linear(*mapped), 1)[0] for mapped in each]
 
-    def _heads(self, x: Any, parts: int) -> Any:
-        """Return what is side by side, (N, length, parts * embed_dim), as (parts, N, num_heads, length, head_dim)."""
+    def _split_heads(self, x: Any, parts: int) -> Any:
+        """Split (N, length, parts * embed_dim) into heads, (parts, N, num_heads, length, head_dim)."""
         n, length, _ = x.shape
         return ops.transpose(ops.reshape(x, (n, length, parts, self.num_heads, self.head_dim)), (2, 0, 3, 1, 4))
 
-    def _with_more_keys(self, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any]:
-        """Add the key and the value that are parameters, and those that are 0, which no mask hides."""
+    def _extend_keys(self, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any]:
+        """Append the key and value of `bias_k` and `bias_v`, and zeros for `add_zero_attn`. No mask hides them."""
         if self.bias_k is not None:
-            k, v = (self._with_row(x, row) for x, row in ((k, self.bias_k), (v, self.bias_v)))
+            k, v = (self._append_row(x, row) for x, row in ((k, self.bias_k), (v, self.bias_v)))
         if self.add_zero_attn:
             k, v = (ops.pad(x, {-2: (0, 1)}) for x in (k, v))
         more = (self.bias_k is not None) + self.add_zero_attn
         return k, v, mask if mask is None or not more else ops.pad(mask, {-1: (0, more)})
 
-    def _with_row(self, x: Any, row: Any) -> Any:
-        """Return x (N, num_heads, S, head_dim) with a row (1, 1, embed_dim) after its last."""
+    def _append_row(self, x: Any, row: Any) -> Any:
+        """Append a row (1, 1, embed_dim) to x (N, num_heads, S, head_dim)."""
         n, heads, _, width = x.shape
         rows = ops.broadcast_to(ops.reshape(row, (1, heads, 1, width)), (n, heads, 1, width))
         return ops.concatenate((x, rows), 2)
 
     def _attend(self, q: Any, k: Any, v: Any, mask: Any, need_weights: bool) -> tuple[Any, Any]:
-        """Return what the queries find, (N, num_heads, L, head_dim), and their weights, if these are needed."""
+        """Return the output of the attention, (N, num_heads, L, head_dim), and the weights, if they are needed."""
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
         boolean = mask is not None and mask.dtype == bool
         if not need_weights:  # a boolean mask hides keys here, and shows them in ops
@@ -227,24 +227,24 @@ class MultiheadAttention(Module):
         return ops.matmul(weights, v), weights
 
 
-def _one_mask(
-    attn_mask: Any, key_padding_mask: Any, is_causal: bool, of_keys: tuple[int, ...], of_scores: tuple[int, ...]
+def _merge_masks(
+    attn_mask: Any, key_padding_mask: Any, is_causal: bool, keys_shape: tuple[int, ...], scores_shape: tuple[int, ...]
 ) -> Any:
-    """Return all masks as one, which broadcasts to the scores (N, num_heads, L, S); or None."""
-    n, heads, length, keys = of_scores
+    """Merge all masks into one that broadcasts to the scores (N, num_heads, L, S). Return None without a mask."""
+    n, heads, length, keys = scores_shape
     masks = []
     if attn_mask is not None:
-        mask = _checked("attn_mask", attn_mask, (length, keys), (n * heads, length, keys))
-        masks.append(mask if mask.ndim == 2 else ops.reshape(mask, of_scores))
+        mask = _checked_mask("attn_mask", attn_mask, (length, keys), (n * heads, length, keys))
+        masks.append(mask if mask.ndim == 2 else ops.reshape(mask, scores_shape))
     if key_padding_mask is not None:
-        masks.append(ops.reshape(_checked("key_padding_mask", key_padding_mask, of_keys), (n, 1, 1, keys)))
+        masks.append(ops.reshape(_checked_mask("key_padding_mask", key_padding_mask, keys_shape), (n, 1, 1, keys)))
     if is_causal:
         masks.append(~np.tri(length, keys, dtype=bool))
-    return reduce(_both, masks) if masks else None
+    return reduce(_combine_masks, masks) if masks else None
 
 
-def _checked(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
-    """Return a mask as an array of booleans, or as floating-point numbers, that has one of the shapes."""
+def _checked_mask(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
+    """Return a boolean or floating-point mask, or raise if its dtype or shape is wrong."""
     mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
@@ -258,8 +258,8 @@ def _checked(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
     return np.asarray(values_of(mask)) if mask.dtype == bool else mask
 
 
-def _both(mask: Any, other: Any) -> Any:
-    """Return what hides what either mask hides."""
+def _combine_masks(mask: Any, other: Any) -> Any:
+    """Combine two masks: the result hides the keys that either of them hides."""
     if mask.dtype == other.dtype == bool:
         return mask | other
     added, more = (np.where(each, -np.inf, 0.0) if each.dtype == bool else each for each in (mask, other))

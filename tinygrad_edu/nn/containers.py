@@ -60,8 +60,10 @@ class Lambda(Module):
         """Return the name of the function."""
         return name_of(self.function)
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
-        return ((name, part) for name, part in super()._parts() if name != "function" or isinstance(part, Module))
+    def _named_members(self) -> Iterator[tuple[str, Any]]:
+        return (
+            (name, part) for name, part in super()._named_members() if name != "function" or isinstance(part, Module)
+        )
 
 
 class _Container(Module):
@@ -78,11 +80,11 @@ class _Container(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
-        return ((name.removeprefix("layers."), part) for name, part in super()._parts())
+    def _named_members(self) -> Iterator[tuple[str, Any]]:
+        return ((name.removeprefix("layers."), part) for name, part in super()._named_members())
 
-    def _layer(self, name: Any, layer: Any) -> Module:
-        """Return a layer as a module, or say why it can be none."""
+    def _as_module(self, name: Any, layer: Any) -> Module:
+        """Convert a layer to a module, or raise if it is not callable."""
         where = f"{type(self).__name__}: layer {name}"
         if isinstance(layer, type):
             raise DTypeError(f"{where} is the class {layer.__name__}: write {layer.__name__}(), which makes a layer.")
@@ -91,23 +93,23 @@ class _Container(Module):
             raise DTypeError(f"{where} is a {type(layer).__name__}, which cannot be called.{hint}")
         return layer if isinstance(layer, Module) else Lambda(layer)
 
-    def _named(self, layers: Mapping[str, Any]) -> dict[str, Any]:
-        """Return layers by name, each as a module, or say which of the names can be none."""
+    def _as_modules(self, layers: Mapping[str, Any]) -> dict[str, Any]:
+        """Convert layers to modules by name, or raise for an invalid name."""
         for name in layers:
             if not isinstance(name, str) or not name or "." in name:
                 raise ValueError(f"{type(self).__name__}: a name is a string without a dot, and not {name!r}.")
-        return {name: self._layer(name, layer) for name, layer in layers.items()}
+        return {name: self._as_module(name, layer) for name, layer in layers.items()}
 
 
-class _Series(_Container):
-    """Modules in an order: a list of them, whose names are their numbers."""
+class _OrderedContainer(_Container):
+    """Base class of the containers with ordered modules. The index of a module is its name."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.layers.values())
 
     def __setitem__(self, index: int, layer: Any) -> None:
         name = list(self.layers)[operator.index(index)]
-        self.layers[name] = self._layer(name, layer)
+        self.layers[name] = self._as_module(name, layer)
 
     def __delitem__(self, index: int | slice) -> None:
         named = list(self.layers.items())
@@ -123,13 +125,13 @@ class _Series(_Container):
         if not -len(self) <= index <= len(self):
             raise IndexError(f"{type(self).__name__} has {len(self)} layers: none can be inserted at {index}.")
         named = list(self.layers.items())
-        named.insert(index, ("0", self._layer(index, layer)))
+        named.insert(index, ("0", self._as_module(index, layer)))
         self.layers = _renumbered(named)
         return self
 
     def extend(self, layers: Iterable[Any]) -> Self:
         """Add layers at the end, and return this module."""
-        new = [("0", self._layer(number, layer)) for number, layer in enumerate(layers, len(self))]
+        new = [("0", self._as_module(number, layer)) for number, layer in enumerate(layers, len(self))]
         self.layers = _renumbered([*self.layers.items(), *new])
         return self
 
@@ -139,7 +141,7 @@ def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
     return {str(place) if name.isdecimal() else name: layer for place, (name, layer) in enumerate(named)}
 
 
-class Sequential(_Series):
+class Sequential(_OrderedContainer):
     """Layers one after the other: each gets what the one before it returned.
 
     It is a list of them: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]``, and the loops. A part
@@ -186,7 +188,7 @@ class Sequential(_Series):
 
     def __init__(self, *layers: Any) -> None:
         given = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
-        self.layers = self._named({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
+        self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
 
     def forward(self, x: Any) -> Any:
         """Apply the layers in turn."""
@@ -238,7 +240,7 @@ class Residual(Sequential):
         return x + out
 
 
-class ModuleList(_Series):
+class ModuleList(_OrderedContainer):
     """Modules in a list, which the module that holds it calls as it likes. A plain list of modules is found as well.
 
     Parameters
@@ -258,7 +260,7 @@ class ModuleList(_Series):
     """
 
     def __init__(self, modules: Iterable[Any] = ()) -> None:
-        self.layers = self._named({str(k): layer for k, layer in enumerate(modules)})
+        self.layers = self._as_modules({str(k): layer for k, layer in enumerate(modules)})
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -288,7 +290,7 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
     """
 
     def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self.layers = self._named(dict(modules))
+        self.layers = self._as_modules(dict(modules))
 
     # As of every module: it is itself, and not what it holds.
     __eq__ = object.__eq__
@@ -301,7 +303,7 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
         return self.layers[name]
 
     def __setitem__(self, name: str, module: Any) -> None:
-        self.layers |= self._named({name: module})
+        self.layers |= self._as_modules({name: module})
 
     def __delitem__(self, name: str) -> None:
         del self.layers[name]

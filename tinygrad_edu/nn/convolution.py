@@ -26,8 +26,8 @@ def per_axis(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
     return pair(value, where, least) if layer.axes == 2 else (single(value, where, least),)
 
 
-class _Kernels(Module):
-    """What convolutions and their transposes have in common: settings, and parameters of PyTorch's distribution."""
+class _ConvNd(Module):
+    """Base class of convolutions and their transposes: settings, and parameters of PyTorch's distribution."""
 
     axes = 2
     function: Callable[..., Any]
@@ -38,7 +38,7 @@ class _Kernels(Module):
     output_padding: tuple[int, ...]
     dilation: tuple[int, ...]
 
-    def _set_up(self, channels: tuple[int, int], groups: int, padding_mode: str, **window: Any) -> None:
+    def _store_settings(self, channels: tuple[int, int], groups: int, padding_mode: str, **window: Any) -> None:
         name, (self.in_channels, self.out_channels) = type(self).__name__, channels
         require_sizes(name, in_channels=channels[0], out_channels=channels[1], groups=groups)
         if channels[0] % groups or channels[1] % groups:
@@ -53,7 +53,7 @@ class _Kernels(Module):
                 raise ShapeError(f"{name}: padding is 'same', 'valid' or whole numbers, not {value!r}.")
             setattr(self, setting, value if named else per_axis(self, setting, value))
 
-    def _draw(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
+    def _init_parameters(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
         first, second = self.in_channels, self.out_channels
         if not self.transposed:
             first, second = second, first
@@ -63,15 +63,15 @@ class _Kernels(Module):
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
-        unusual = self._unusual(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
+        changed = self._non_defaults(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         without = "" if self.bias is not None else ", bias=False"
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        return f"{sizes}{unusual}{without}{mode}"
+        return f"{sizes}{changed}{without}{mode}"
 
 
-class _Convolution(_Kernels):
-    """What `Conv1D` and `Conv2D` have in common."""
+class _Conv(_ConvNd):
+    """Base class of `Conv1D` and `Conv2D`."""
 
     couples_samples = False
 
@@ -81,21 +81,21 @@ class _Convolution(_Kernels):
         padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
-        self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
+        self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
             raise ShapeError(f"{type(self).__name__}: padding 'same' keeps the size with a stride of 1, not {stride}.")
-        self._draw(bias, rng, dtype)
+        self._init_parameters(bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
         """Map images (N, in_channels, H, W), or one without N, to maps (N, out_channels, rows, columns)."""
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            x, padding = pad_images(type(self).__name__, x, self._border(), FILLINGS[self.padding_mode]), 0
+            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), FILLINGS[self.padding_mode]), 0
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
-    def _border(self) -> list[tuple[int, int]]:
-        """Return how many pixels to add before and after, along each axis."""
+    def _pad_widths(self) -> list[tuple[int, int]]:
+        """Return the numbers of pixels to add before and after, along each axis."""
         if not isinstance(self.padding, str):
             return [(n, n) for n in self.padding]
         same = self.padding == "same"
@@ -103,7 +103,7 @@ class _Convolution(_Kernels):
         return [(n // 2, n - n // 2) for n in reach]
 
 
-class Conv2D(_Convolution):
+class Conv2D(_Conv):
     """A layer of kernels that slide over images (cross-correlation, as everywhere in the field).
 
     Parameters
@@ -151,7 +151,7 @@ class Conv2D(_Convolution):
     function = staticmethod(ops.conv2d)
 
 
-class Conv1D(_Convolution):
+class Conv1D(_Conv):
     """`Conv2D` of rows: (N, in_channels, L), or (in_channels, L) of one sample, to (N, out_channels, columns).
 
     Each setting of the window is a whole number, alone or in a tuple; the weight has the shape (out_channels,
@@ -167,8 +167,8 @@ class Conv1D(_Convolution):
     function = staticmethod(ops.conv1d)
 
 
-class _Transposed(_Kernels):
-    """What `ConvTranspose1D` and `ConvTranspose2D` have in common."""
+class _ConvTranspose(_ConvNd):
+    """Base class of `ConvTranspose1D` and `ConvTranspose2D`."""
 
     transposed = True
     couples_samples = False
@@ -179,8 +179,8 @@ class _Transposed(_Kernels):
         padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
-        self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
-        self._draw(bias, rng, dtype)
+        self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
+        self._init_parameters(bias, rng, dtype)
 
     def forward(self, x: Any, output_size: Sequence[int] | None = None) -> Any:
         """Map images (N, in_channels, H, W), or one without N, to (N, out_channels, rows, columns).
@@ -188,12 +188,12 @@ class _Transposed(_Kernels):
         `output_size` is (rows, columns), or the whole shape, and stands for the output padding that leads there.
         """
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
-        extra = self.output_padding if output_size is None else self._extra(np.shape(x), output_size)
+        extra = self.output_padding if output_size is None else self._output_padding(np.shape(x), output_size)
         window = self.stride, self.padding, extra
         return type(self).function(x, self.weight, self.bias, *window, self.groups, self.dilation)
 
-    def _extra(self, shape: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
-        """Return the output padding with which the result has the size."""
+    def _output_padding(self, shape: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
+        """Return the output padding for a size of the result."""
         window: Any = self.kernel_size, self.stride, self.padding, self.dilation
         each = zip(shape[-self.axes :], *window, strict=True)
         least = tuple((n - 1) * s + d * (k - 1) + 1 - 2 * p for n, k, s, p, d in each)
@@ -202,7 +202,7 @@ class _Transposed(_Kernels):
         return tuple(n - start for n, start in zip(size, least, strict=True))
 
 
-class ConvTranspose2D(_Transposed):
+class ConvTranspose2D(_ConvTranspose):
     """A layer of which each pixel adds its multiple of the kernels to a window of the result: larger images of smaller.
 
     It maps the shapes that the `Conv2D` with its settings returns to those that it takes, and is the gradient of that.
@@ -243,7 +243,7 @@ class ConvTranspose2D(_Transposed):
     function = staticmethod(ops.conv_transpose2d)
 
 
-class ConvTranspose1D(_Transposed):
+class ConvTranspose1D(_ConvTranspose):
     """`ConvTranspose2D` of rows: (N, in_channels, L), or (in_channels, L), to (N, out_channels, columns).
 
     Each setting of the window is a whole number, alone or in a tuple; the weight has the shape (in_channels,

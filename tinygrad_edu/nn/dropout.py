@@ -19,7 +19,7 @@ class _DropoutBase(Module):
     """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
     couples_samples = False
-    _shown = ("p",)
+    _setting_names = ("p",)
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:

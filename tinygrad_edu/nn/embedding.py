@@ -63,12 +63,12 @@ class Embedding(Module):
         *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         require_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        self._set(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        self._store_settings(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
         self.weight = init.gaussian((num_embeddings, embedding_dim), 1.0, init.generator_or_new(rng), dtype)
         if self.padding_idx is not None:
             self.weight.data[self.padding_idx] = 0
 
-    def _set(self, count: int, length: int, padding_idx: int | None, *lookup: Any) -> None:
+    def _store_settings(self, count: int, length: int, padding_idx: int | None, *lookup: Any) -> None:
         if padding_idx is not None and not -count <= padding_idx < count:
             raise IndexError(f"Embedding: padding_idx {padding_idx} is not in a table of {count} vectors.")
         self.num_embeddings, self.embedding_dim = count, length
@@ -100,7 +100,7 @@ class Embedding(Module):
         if np.ndim(embeddings) != 2:
             raise ShapeError(f"Embedding: vectors are the rows of a table, and not of shape {np.shape(embeddings)}.")
         layer = cls.__new__(cls)
-        layer._set(*np.shape(embeddings), padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        layer._store_settings(*np.shape(embeddings), padding_idx, max_norm, norm_type, scale_grad_by_freq)
         layer.weight = Tensor(values_of(embeddings), requires_grad=True)
         layer.weight.requires_grad = not freeze
         return layer
@@ -117,5 +117,5 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        unusual = self._unusual(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
-        return f"{self.num_embeddings}, {self.embedding_dim}{unusual}"
+        changed = self._non_defaults(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
+        return f"{self.num_embeddings}, {self.embedding_dim}{changed}"

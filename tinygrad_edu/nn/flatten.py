@@ -35,7 +35,7 @@ class Flatten(Module):
     ((5, 24), (10, 3, 4))
     """
 
-    _shown = ("start_axis", "end_axis")
+    _setting_names = ("start_axis", "end_axis")
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
@@ -79,7 +79,7 @@ class Unflatten(Module):
     (5, 2, 12)
     """
 
-    _shown = ("axis", "unflattened_size")
+    _setting_names = ("axis", "unflattened_size")
 
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)

@@ -32,7 +32,7 @@ class Unfold(Module):
            [1., 2., 3.]])
     """
 
-    _shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
+    _setting_names: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
     couples_samples = False
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
@@ -66,7 +66,7 @@ class Fold(Unfold):
     array([[[1., 2., 2., 1.]]])
     """
 
-    _shown = ("output_size", *Unfold._shown)
+    _setting_names = ("output_size", *Unfold._setting_names)
     couples_samples = False
 
     def __init__(

@@ -42,7 +42,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
     """
     needs_whole_batch(f"functional_call: the parameters of {type(model).__name__} are others in all threads meanwhile")
-    stand_ins = _stand_ins(model, parameters)
+    stand_ins = _pair_tensors(model, parameters)
     tensors = [tensor for tensor, _ in stand_ins]
     exchange, take_back = swap_storage(tensors, [given for _, given in stand_ins])
     try:
@@ -52,12 +52,12 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
         take_back()
 
 
-def _stand_ins(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
-    """Pair tensors of a model with those that are given for them, or say which of these do not fit."""
+def _pair_tensors(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
+    """Pair the tensors of a model with their replacements, or raise for one that does not fit."""
     tensors, pairs = model._tensors(), dict[int, tuple[str, Tensor]]()
     given = {name: values if isinstance(values, Tensor) else Tensor(values) for name, values in parameters.items()}
     for name, values in given.items():
-        fault = "the model has no tensor of that name" if name not in tensors else _misfit(tensors[name], values)
+        fault = "the model has no tensor of that name" if name not in tensors else _mismatch(tensors[name], values)
         first = pairs.setdefault(id(tensors.get(name)), (name, values))
         if not fault and first[1] is not values:
             fault = f"it and {first[0]} are one tensor in the model, and two here"
@@ -66,8 +66,8 @@ def _stand_ins(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tenso
     return [(tensors[name], values) for name, values in pairs.values()]
 
 
-def _misfit(tensor: Tensor, values: Tensor) -> str:
-    """Say why values cannot stand in for a tensor; nothing where they can."""
+def _mismatch(tensor: Tensor, values: Tensor) -> str:
+    """Describe the mismatch between a tensor and its replacement. Return an empty string if there is none."""
     if values.shape != tensor.shape:
         return f"it has shape {values.shape}, and needs {tensor.shape}"
     if not np.can_cast(values.dtype, tensor.dtype, "same_kind"):

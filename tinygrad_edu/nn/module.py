@@ -28,7 +28,7 @@ from tinygrad_edu.notebook import array_html, fold_html
 Part = TypeVar("Part")
 
 _CONTAINERS = (list, tuple, dict)
-_HOLDING = (Tensor, *_CONTAINERS)  # what a tensor of the state may be in
+_STATE_TYPES = (Tensor, *_CONTAINERS)  # the types of attributes that can hold state
 
 
 class OwnedList(list[Part]):
@@ -89,7 +89,7 @@ class Module(ShardAware):
 
     training: bool = True
     couples_samples: bool | None = None
-    _shown: tuple[str, ...] = ()  # the settings that the printed form has
+    _setting_names: tuple[str, ...] = ()  # the settings in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
     _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
@@ -116,11 +116,11 @@ class Module(ShardAware):
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
-        held = isinstance(before, _HOLDING)
-        replaced = [each for each in _replaced(name, before, value) if role_of(each[1])] if held else []
+        held = isinstance(before, _STATE_TYPES)
+        replaced = [each for each in _replacements(name, before, value) if role_of(each[1])] if held else []
         for path, tensor, new in replaced:
-            if not _takes_the_place_of(tensor, new):
-                raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
+            if not _can_replace(tensor, new):
+                raise DTypeError(_replacement_error(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
         for _, tensor, new in replaced:
             if isinstance(new, Tensor) and role_of(new) is None:
@@ -129,7 +129,7 @@ class Module(ShardAware):
             others = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
             if len(others) < len(self._roles):
                 vars(self)["_roles"] = others
-            self._keep_roles(_held({name: value}))
+            self._update_roles(_nested_members({name: value}))
 
     def __delattr__(self, name: str) -> None:
         if is_shared_with_shards(self):
@@ -146,7 +146,7 @@ class Module(ShardAware):
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the parameters, frozen ones too, with their names; a shared one once, under the first of its names."""
-        return OwnedList(self, (named for named in _once(self._tensors().items()) if role_of(named[1]) == PARAMETER))
+        return OwnedList(self, (named for named in _unique(self._tensors().items()) if role_of(named[1]) == PARAMETER))
 
     def buffers(self) -> list[Tensor]:
         """Return the tensors of the state that are no parameters, each once."""
@@ -154,7 +154,7 @@ class Module(ShardAware):
 
     def named_buffers(self) -> list[tuple[str, Tensor]]:
         """Return the buffers with their names; a shared one once, under the first of its names."""
-        return [(name, tensor) for name, tensor in _once(self._tensors().items()) if is_buffer(tensor)]
+        return [(name, tensor) for name, tensor in _unique(self._tensors().items()) if is_buffer(tensor)]
 
     def register_buffer(self, name: str, values: Any, persistent: bool = True) -> None:
         """Give this module a buffer: an attribute that holds a tensor without a gradient.
@@ -217,7 +217,7 @@ class Module(ShardAware):
 
     def named_modules(self) -> list[tuple[str, Module]]:
         """Return this module, under the name ``""``, and all modules in it with their names, each once."""
-        return _once((name, part) for name, part in self._walk() if isinstance(part, Module))
+        return _unique((name, part) for name, part in self._walk() if isinstance(part, Module))
 
     def children(self) -> list[Module]:
         """Return the modules that this one holds itself, each once."""
@@ -225,7 +225,7 @@ class Module(ShardAware):
 
     def named_children(self) -> list[tuple[str, Module]]:
         """Return the modules that this one holds itself, also in its lists and dicts, with their names, each once."""
-        return _once((name, part) for name, part in self._parts() if isinstance(part, Module))
+        return _unique((name, part) for name, part in self._named_members() if isinstance(part, Module))
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
         """Call a function with each module once, those inside a module before that module, and return this module.
@@ -238,7 +238,7 @@ class Module(ShardAware):
         Sequential
         Sequential
         """
-        for module in list(self._inside_out(set())):
+        for module in list(self._postorder(set())):
             function(module)
         return self
 
@@ -346,7 +346,7 @@ class Module(ShardAware):
         The names and shapes are those of the same model in PyTorch, so that each loads what the other saved. Where two
         tensors have one name, it raises `StateDictError`.
         """
-        return {name: tensor.numpy().copy() for name, tensor in self._saved().items()}
+        return {name: tensor.numpy().copy() for name, tensor in self._state_tensors().items()}
 
     def load_state_dict(self, state_dict: SavedValues, strict: bool = True) -> IncompatibleKeys:
         """Write saved values into the tensors, in place: an optimizer that holds them goes on.
@@ -388,7 +388,7 @@ class Module(ShardAware):
           wrong: weight has shape (2,), and needs (1, 2)
         Build the module as the saved one was built, or rename, reshape or leave out entries.
         """
-        return write_state(type(self).__name__, self._saved(), state_dict, strict)
+        return write_state(type(self).__name__, self._state_tensors(), state_dict, strict)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what `state_dict` returns into a safetensors file, in one step: an old file stays until it is replaced.
@@ -430,15 +430,15 @@ class Module(ShardAware):
 
     def extra_repr(self) -> str:
         """Return what the printed form shows between the parentheses."""
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown)
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self._setting_names)
 
-    def _unusual(self, **usual: Any) -> str:
-        """Return the settings that are not the usual ones, each after a comma, for the printed form."""
-        return "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+    def _non_defaults(self, **defaults: Any) -> str:
+        """Return the settings that differ from their defaults, each after a comma, for the repr."""
+        return "".join(f", {name}={getattr(self, name)}" for name in defaults if getattr(self, name) != defaults[name])
 
     @recursive_repr("...")
     def __repr__(self) -> str:
-        shown = [(name, part) for name, part in self._parts() if not isinstance(part, Tensor)]
+        shown = [(name, part) for name, part in self._named_members() if not isinstance(part, Tensor)]
         lines = [f"({name}): {part if isinstance(part, Module) else name_of(part)}" for name, part in shown]
         body = self.extra_repr()
         if lines:
@@ -446,21 +446,21 @@ class Module(ShardAware):
         return f"{type(self).__name__}({body})"
 
     def _repr_html_(self) -> str:
-        return self._folded("", frozenset())
+        return self._html("", frozenset())
 
-    def _folded(self, name: str, above: frozenset[int]) -> str:
-        """Return this module as HTML that folds, with its tensors as pictures and the modules inside it."""
+    def _html(self, name: str, ancestors: frozenset[int]) -> str:
+        """Return this module as foldable HTML, with pictures of its tensors and with its child modules."""
         count = sum(parameter.size for parameter in self.parameters())
         head = f"{name and f'{name}: '}{type(self).__name__}({self.extra_repr()})"
         body = ""
-        for part_name, part in self._parts() if id(self) not in above else ():
+        for part_name, part in self._named_members() if id(self) not in ancestors else ():
             if isinstance(part, Module):
-                body += part._folded(part_name, above | {id(self)})
+                body += part._html(part_name, ancestors | {id(self)})
             elif isinstance(part, Tensor):
                 body += fold_html(f"{part_name}: {part.dtype} {part.shape}", array_html(part.numpy()))
             else:
                 body += fold_html(f"{part_name}: {name_of(part)}", "")
-        return fold_html(f"{head}, {count:,} parameters" if count else head, body, is_open=not above)
+        return fold_html(f"{head}, {count:,} parameters" if count else head, body, is_open=not ancestors)
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         from treescope.repr_lib import render_object_constructor
@@ -468,14 +468,14 @@ class Module(ShardAware):
         parts = {name: part for name, part in vars(self).items() if not name.startswith("_")}
         return render_object_constructor(type(self), parts, path, subtree_renderer)
 
-    def _parts(self) -> Iterator[tuple[str, Any]]:
+    def _named_members(self) -> Iterator[tuple[str, Any]]:
         """Yield the modules, tensors and plain functions that this module holds itself, by name."""
-        parts = list(_held(vars(self)))
-        self._keep_roles(parts)
+        parts = list(_nested_members(vars(self)))
+        self._update_roles(parts)
         yield from parts
 
-    def _keep_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
-        """Note the role of each tensor in a list or dict, and give it to what an op computed in its place."""
+    def _update_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
+        """Store the role of each tensor in a list or dict, and assign it to a computed replacement."""
         for path, part in parts:
             if "." in path and isinstance(part, Tensor):
                 role = role_of(part)
@@ -484,27 +484,27 @@ class Module(ShardAware):
                 elif self._roles.get(path) != role:
                     vars(self)["_roles"] = {**self._roles, path: role}
 
-    def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
-        """Yield this module and all in it, once for each path that leads there."""
+    def _walk(self, name: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+        """Yield this module and all its descendants, once for each path."""
         yield name, self
-        above |= {id(self)}
-        for part_name, part in self._parts():
+        ancestors |= {id(self)}
+        for part_name, part in self._named_members():
             path = f"{name}.{part_name}" if name else part_name
             if not isinstance(part, Module):
                 yield path, part
-            elif id(part) not in above:
-                yield from part._walk(path, above)
+            elif id(part) not in ancestors:
+                yield from part._walk(path, ancestors)
 
-    def _inside_out(self, seen: set[int]) -> Iterator[Module]:
-        """Yield all modules in this one, and then this one, but for those seen."""
+    def _postorder(self, seen: set[int]) -> Iterator[Module]:
+        """Yield the unseen modules in postorder: children before their parents."""
         seen.add(id(self))
         for child in self.children():
             if id(child) not in seen:
-                yield from child._inside_out(seen)
+                yield from child._postorder(seen)
         yield self
 
-    def _saved(self) -> dict[str, Tensor]:
-        """Return the tensors of the state by name."""
+    def _state_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of the state dict by name."""
         modules = [(f"{path}." if path else "", part) for path, part in self._walk() if isinstance(part, Module)]
         unsaved = {f"{path}{name}" for path, module in modules for name in module._unsaved}
         return {name: t for name, t in self._tensors().items() if not (name in unsaved and is_buffer(t))}
@@ -533,21 +533,21 @@ def name_of(function: Any) -> str:
     return str(getattr(named, "__name__", type(named).__name__))
 
 
-def _replaced(
-    path: str, before: Any, value: Any, above: frozenset[int] = frozenset()
+def _replacements(
+    path: str, before: Any, value: Any, ancestors: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Tensor, Any]]:
-    """Yield each tensor in what an attribute holds, with the path to it and what is to be in its place."""
+    """Yield the path, the tensor and its replacement, for each tensor in the old value of an attribute."""
     if isinstance(before, Tensor):
         yield path, before, value
     elif isinstance(before, _CONTAINERS) and isinstance(value, _CONTAINERS) and before is not value:
         new = dict(_items(value))
-        for key, part in _items(before) if id(before) not in above else ():
+        for key, part in _items(before) if id(before) not in ancestors else ():
             if key in new:
-                yield from _replaced(f"{path}.{key}", part, new[key], above | {id(before)})
+                yield from _replacements(f"{path}.{key}", part, new[key], ancestors | {id(before)})
 
 
-def _takes_the_place_of(tensor: Tensor, new: Any) -> bool:
-    """Whether a tensor of the state can be replaced by something, and nothing is silently saved or trained no more."""
+def _can_replace(tensor: Tensor, new: Any) -> bool:
+    """Return whether a value can replace a tensor of the state, so that it is still saved and trained."""
     if not isinstance(new, Tensor):
         return new is None or isinstance(new, Module)
     return new is tensor or (new.is_leaf and (not _is_trained(tensor) or role_of(new) == PARAMETER))
@@ -557,7 +557,7 @@ def _is_trained(tensor: Tensor) -> bool:
     return tensor.requires_grad and role_of(tensor) == PARAMETER
 
 
-def _refusal(path: str, tensor: Tensor, new: Any) -> str:
+def _replacement_error(path: str, tensor: Tensor, new: Any) -> str:
     what = f"a {type(new).__name__}"
     if isinstance(new, Tensor):
         what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
@@ -573,25 +573,27 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
     return container.items() if isinstance(container, dict) else enumerate(container)
 
 
-_PLAIN = frozenset((int, float, bool, str, type(None)))
+_PLAIN_TYPES = frozenset((int, float, bool, str, type(None)))
 
 
-def _held(container: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+def _nested_members(
+    container: Any, prefix: str = "", ancestors: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Any]]:
     """Yield the modules, tensors and functions in a list, tuple or dict, and in those inside it, with their paths."""
     for key, part in _items(container):
-        if part.__class__ in _PLAIN:  # what most attributes are
+        if part.__class__ in _PLAIN_TYPES:  # what most attributes are
             continue
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
         elif isinstance(part, _CONTAINERS):
-            if id(part) not in above:
-                yield from _held(part, f"{prefix}{key}.", above | {id(part)})
+            if id(part) not in ancestors:
+                yield from _nested_members(part, f"{prefix}{key}.", ancestors | {id(part)})
         elif callable(part) and not isinstance(part, type):
             yield f"{prefix}{key}", part
 
 
-def _once(named: Iterable[tuple[str, Part]]) -> list[tuple[str, Part]]:
-    """Keep the first name of each thing."""
+def _unique(named: Iterable[tuple[str, Part]]) -> list[tuple[str, Part]]:
+    """Return each part once, with its first name."""
     first: dict[int, tuple[str, Part]] = {}
     for name, part in named:
         first.setdefault(id(part), (name, part))

@@ -30,7 +30,7 @@ def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, 
     if np.ndim(x) < len(border):
         raise ShapeError(f"{name}: the border is one of {len(border)} axes, and the input has the shape {np.shape(x)}.")
     for length, sides in zip(np.shape(x)[-len(border) :], border, strict=True):
-        _check_border(name, length, sides, mode)
+        _check_padding(name, length, sides, mode)
     crop = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in border))
     cropped = any(min(sides) < 0 for sides in border)
     if cropped and mode == "wrap":
@@ -40,7 +40,7 @@ def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, 
     return ops.getitem(x, crop) if cropped and mode != "wrap" else x
 
 
-def _check_border(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
+def _check_padding(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
     if length + sum(sides) < 1:
         raise ShapeError(f"{name}: the border {sides} leaves nothing of an axis of length {length}.")
     most = {"reflect": length - 1, "wrap": length + min(sides[0], 0) + min(sides[1], 0)}.get(mode, max(sides))
@@ -76,7 +76,7 @@ class _Pad(Module):
 
 
 class _ConstantPad(_Pad):
-    _shown = ("padding", "value")
+    _setting_names = ("padding", "value")
 
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)

@@ -21,15 +21,15 @@ __all__ = [
 
 
 class _Pool(Module):
-    """A function of windows. Its settings stay as they are written, as in PyTorch."""
+    """Base class of pools. Their settings stay as they are written, as in PyTorch."""
 
     axes = 2
     function: Callable[..., Any]
-    _shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+    _setting_names: tuple[str, ...] = ("kernel_size", "stride", "padding")
     kernel_size: Numbers
     stride: Numbers | None
 
-    def _keep(self, **window: Numbers | None) -> None:
+    def _set_window(self, **window: Numbers | None) -> None:
         for name, value in window.items():
             if value is not None:
                 per_axis(self, name, value)  # which says what is wrong with it
@@ -37,22 +37,22 @@ class _Pool(Module):
 
 
 class _MaxPool(_Pool):
-    """What `MaxPool1D` and `MaxPool2D` have in common."""
+    """Base class of `MaxPool1D` and `MaxPool2D`."""
 
     couples_samples = False
-    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    _setting_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, dilation: Numbers = 1,
         return_indices: bool = False, ceil_mode: bool = False,
     ) -> None:  # fmt: skip
         stride = kernel_size if stride is None else stride
-        self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+        self._set_window(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.max_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self._shown]
+        window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, return_indices=self.return_indices)
 
 
@@ -96,7 +96,7 @@ class MaxPool1D(_MaxPool):
 
 
 class _AvgPool(_Pool):
-    """What `AvgPool1D` and `AvgPool2D` have in common."""
+    """Base class of `AvgPool1D` and `AvgPool2D`."""
 
     couples_samples = False
 
@@ -104,13 +104,13 @@ class _AvgPool(_Pool):
         self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> None:  # fmt: skip
-        self._keep(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
+        self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.avg_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self._shown]
+        window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
@@ -159,24 +159,24 @@ class AvgPool1D(_AvgPool):
         count_include_pad: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        for name in self._shown:  # in tuples, as in PyTorch for this layer alone
+        for name in self._setting_names:  # in tuples, as in PyTorch for this layer alone
             setattr(self, name, per_axis(self, name, getattr(self, name)))
 
 
 class _LPPool(_Pool):
-    """What `LPPool1D` and `LPPool2D` have in common."""
+    """Base class of `LPPool1D` and `LPPool2D`."""
 
     couples_samples = False
     mean: Callable[..., Any]
     greatest: Callable[..., Any]
-    _shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    _setting_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
         self, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
     ) -> None:
         if norm_type == 0:
             raise ValueError(f"{type(self).__name__}: norm_type is the p of a p-norm, and not 0.")
-        self._keep(kernel_size=kernel_size, stride=stride)
+        self._set_window(kernel_size=kernel_size, stride=stride)
         self.norm_type, self.ceil_mode = norm_type, ceil_mode
 
     def forward(self, x: Any) -> Any:
@@ -232,11 +232,11 @@ class LPPool1D(_LPPool):
 
 
 class _AdaptivePool(Module):
-    """What adaptive pools have in common."""
+    """Base class of the adaptive pools."""
 
     couples_samples = False
     function: Callable[..., Any]
-    _shown = ("output_size",)
+    _setting_names = ("output_size",)
 
     def __init__(self, output_size: Wanted) -> None:
         self.output_size = output_size
@@ -275,7 +275,7 @@ class AdaptiveAvgPool1D(_AdaptivePool):
 
 
 class _AdaptiveMaxPool(_AdaptivePool):
-    """What `AdaptiveMaxPool1D` and `AdaptiveMaxPool2D` have in common."""
+    """Base class of `AdaptiveMaxPool1D` and `AdaptiveMaxPool2D`."""
 
     couples_samples = False
 
@@ -308,12 +308,12 @@ class AdaptiveMaxPool1D(_AdaptiveMaxPool):
 
 
 class _MaxUnpool(_Pool):
-    """What `MaxUnpool1D` and `MaxUnpool2D` have in common."""
+    """Base class of `MaxUnpool1D` and `MaxUnpool2D`."""
 
     couples_samples = False
 
     def __init__(self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0) -> None:
-        self._keep(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
+        self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
 
     def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Any:
         """Map (N, C, rows, columns), or one without N, and its positions to (N, C, H, W).
@@ -322,7 +322,7 @@ class _MaxUnpool(_Pool):
         """
         shape, places = shape_of(x), np.asarray(values_of(indices))
         require_batch(type(self).__name__, shape, self.axes)
-        size = self._size(shape, output_size)
+        size = self._unpooled_size(shape, output_size)
         if places.dtype.kind not in "iu":
             raise DTypeError(f"{type(self).__name__}: indices are whole numbers, not {places.dtype}.")
         if places.shape != shape or not np.all((places >= 0) & (places < math.prod(size))):
@@ -335,8 +335,8 @@ class _MaxUnpool(_Pool):
         images = ops.put_along_axis(blank, places.reshape(flat), ops.reshape(x, flat), -1)
         return ops.reshape(images, (*others, *size))
 
-    def _size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
-        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._shown)
+    def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
+        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._setting_names)
         each = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
         usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in each)
         least, most = (tuple(n + sign * (s - 1) for n, s in zip(usual, stride, strict=True)) for sign in (-1, 1))

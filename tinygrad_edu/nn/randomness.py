@@ -16,27 +16,27 @@ _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_rando
 
 
 # In a forked process, the ids of the generators whose locks are renewed; who holds the others may not be there.
-_renewed: set[int] | None = None
-_renewing = Lock()
+_renewed_ids: set[int] | None = None
+_renewal_lock = Lock()
 
 
-def _forget_threads() -> None:
-    global _renewed, _renewing
-    _renewed, _renewing = set(), Lock()
+def _reset_after_fork() -> None:
+    global _renewed_ids, _renewal_lock
+    _renewed_ids, _renewal_lock = set(), Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _unlocked(rng: np.random.Generator) -> np.random.Generator:
-    """Return `rng`, at its first use in a forked process with a new lock, as Python's own modules do with theirs."""
-    if _renewed is not None and id(rng) not in _renewed:
-        with _renewing:
-            if id(rng) not in _renewed:
+def _renew_lock(rng: np.random.Generator) -> np.random.Generator:
+    """Return `rng`. At its first use in a forked process, reinitialize its lock, as Python's own modules do."""
+    if _renewed_ids is not None and id(rng) not in _renewed_ids:
+        with _renewal_lock:
+            if id(rng) not in _renewed_ids:
                 lock: Any = rng.bit_generator.lock
                 lock._at_fork_reinit()
-                _renewed.add(id(rng))
+                _renewed_ids.add(id(rng))
     return rng
 
 
@@ -89,10 +89,10 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
     True
     """
     stream = _stream.get()
-    return _unlocked(own if stream is None else stream)
+    return _renew_lock(own if stream is None else stream)
 
 
-class _Words(ISeedSequence):
+class _RawSeedSequence(ISeedSequence):
     """A seed whose bits are random already. NumPy's own mixes its bits first, which takes most of a stream's time."""
 
     def __init__(self, words: ndarray) -> None:
@@ -109,12 +109,12 @@ def stream_seeds(rng: np.random.Generator, count: int) -> ndarray:
     The 256 bits of each say where its PCG64 begins and which of 2**127 sequences it follows: two streams as good as
     never meet. All depends on nothing but the state of `rng`.
     """
-    return _unlocked(rng).integers(2**64, size=(count, 4), dtype=np.uint64)
+    return _renew_lock(rng).integers(2**64, size=(count, 4), dtype=np.uint64)
 
 
 def stream_of(seed: ndarray) -> np.random.Generator:
     """Return the stream of one of the `stream_seeds`, at its beginning. It takes a fifth of the time of a spawn."""
-    words: Any = _Words(seed)
+    words: Any = _RawSeedSequence(seed)
     return np.random.Generator(np.random.PCG64(words))
 
 

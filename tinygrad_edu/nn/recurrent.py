@@ -27,8 +27,10 @@ def _mode(layer: str, nonlinearity: str) -> str:
     return f"RNN_{nonlinearity.upper()}"
 
 
-def _draw(module: Any, suffix: str, inputs: int, proj_size: int, rng: np.random.Generator, dtype: DTypeLike) -> None:
-    """Give a module the parameters of one direction of a layer, whose names end with the suffix."""
+def _init_parameters(
+    module: Any, suffix: str, inputs: int, proj_size: int, rng: np.random.Generator, dtype: DTypeLike
+) -> None:
+    """Initialize the parameters of one direction of a layer, whose names end with the suffix."""
     gates, shown = KINDS[module.mode].gates * module.hidden_size, proj_size or module.hidden_size
     biases = (gates,) if module.bias else None
     shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, shown), "bias_ih": biases, "bias_hh": biases}
@@ -39,8 +41,8 @@ def _draw(module: Any, suffix: str, inputs: int, proj_size: int, rng: np.random.
         setattr(module, f"{name}{suffix}", drawn)
 
 
-def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Any]:
-    """Return the states that a layer begins with: those that it is given, of these shapes, or else zeros."""
+def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Any]:
+    """Return the given states, or raise for wrong shapes. Return zeros if no states are given."""
     if hx is None:
         return [np.zeros(shape, dtype) for shape in shapes]
     if len(shapes) == 1:
@@ -59,8 +61,8 @@ def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) 
 # --- Over sequences ---
 
 
-class _Recurrent(Module):
-    """What RNN, LSTM and GRU have in common: layers upon layers, directions side by side, and their parameters."""
+class _RNNBase(Module):
+    """Base class of RNN, LSTM and GRU: stacked layers in one or two directions, and their parameters."""
 
     mode: str
     proj_size = 0
@@ -77,7 +79,7 @@ class _Recurrent(Module):
         for layer in range(num_layers):
             inputs = (self.proj_size or hidden_size) * len(self._suffixes(layer)) if layer else input_size
             for suffix in self._suffixes(layer):
-                _draw(self, suffix, inputs, self.proj_size, self.rng, dtype)
+                _init_parameters(self, suffix, inputs, self.proj_size, self.rng, dtype)
 
     def _check_settings(self) -> None:
         name, proj = type(self).__name__, self.proj_size
@@ -92,7 +94,7 @@ class _Recurrent(Module):
             warn_caller(f"{what}: put a Dropout after it.", UserWarning)
 
     def _suffixes(self, layer: int) -> list[str]:
-        """Return what the names of a layer's parameters end with, of each direction."""
+        """Return the suffixes of the parameter names of a layer, one for each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: 2 if self.bidirectional else 1]
 
     def _parameters_of(self, suffix: str) -> list[Any]:
@@ -133,7 +135,7 @@ class _Recurrent(Module):
         self._check_input(x.shape)
         alone = x.ndim == 2
         x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
-        output, last = self._over_layers(x, self._first_states(hx, x.shape[1], alone))
+        output, last = self._forward_layers(x, self._initial_states(hx, x.shape[1], alone))
         if alone:
             output, last = ops.squeeze(output, 1), [ops.squeeze(state, 1) for state in last]
         elif self.batch_first:
@@ -149,34 +151,36 @@ class _Recurrent(Module):
                 f"sequence, with at least one step T."
             )
 
-    def _first_states(self, hx: Any, samples: int, alone: bool) -> list[Any]:
+    def _initial_states(self, hx: Any, samples: int, alone: bool) -> list[Any]:
         first, sizes = self.num_layers * len(self._suffixes(0)), (self.proj_size or self.hidden_size, self.hidden_size)
         batch = () if alone else (samples,)
         shapes = [(first, *batch, size) for size in sizes[: KINDS[self.mode].states]]
-        states = _states(type(self).__name__, hx, shapes, self._parameters_of("_l0")[0].dtype)
+        states = _states_or_zeros(type(self).__name__, hx, shapes, self._parameters_of("_l0")[0].dtype)
         return [ops.expand_dims(state, 1) for state in states] if alone else states
 
-    def _over_layers(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    def _forward_layers(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         last: list[list[Any]] = []
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
                 x = Dropout(self.dropout, rng=self.rng)(x)
-            sides = []
+            directions = []
             for suffix in self._suffixes(layer):
-                first, turned = [state[len(last)] for state in states], suffix.endswith("reverse")
-                after = over_time(self.mode, ops.flip(x, 0) if turned else x, first, *self._parameters_of(suffix))
+                first, reverse = [state[len(last)] for state in states], suffix.endswith("reverse")
+                after = over_time(self.mode, ops.flip(x, 0) if reverse else x, first, *self._parameters_of(suffix))
                 last.append([state[-1] for state in after])
-                sides.append(ops.flip(after[0], 0) if turned else after[0])
-            x = ops.concatenate(sides, axis=-1) if len(sides) > 1 else sides[0]
+                directions.append(ops.flip(after[0], 0) if reverse else after[0])
+            x = ops.concatenate(directions, axis=-1) if len(directions) > 1 else directions[0]
         return x, [ops.stack(each) for each in zip(*last, strict=True)]
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        unusual = self._unusual(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False)
-        return f"{self.input_size}, {self.hidden_size}{unusual}"
+        changed = self._non_defaults(
+            proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False
+        )
+        return f"{self.input_size}, {self.hidden_size}{changed}"
 
 
-class RNN(_Recurrent):
+class RNN(_RNNBase):
     """A recurrent layer, or several: in each step the state becomes tanh(W_ih x + b_ih + W_hh h + b_hh).
 
     Parameters
@@ -245,7 +249,7 @@ class RNN(_Recurrent):
         super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
-class LSTM(_Recurrent):
+class LSTM(_RNNBase):
     """Long short-term memory: a recurrent layer, or several, whose gates say what its cell forgets, takes on and shows.
 
     With i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, the cell becomes c = sigmoid(f) * c + sigmoid(i) * tanh(g), and the
@@ -287,7 +291,7 @@ class LSTM(_Recurrent):
         super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
-class GRU(_Recurrent):
+class GRU(_RNNBase):
     """Gated recurrent units: a recurrent layer, or several, whose gates say how much of its state is new.
 
     With r, z, n = W_ih x + b_ih and r', z', n' = W_hh h + b_hh, the new is n = tanh(n + sigmoid(r + r') * n'), and the
@@ -347,8 +351,8 @@ def pad_sequence(
 # --- One step ---
 
 
-class _Cell(Module):
-    """What the cells have in common: the parameters of one layer, and one step."""
+class _RNNCellBase(Module):
+    """Base class of the cells: the parameters of one layer, and one step."""
 
     couples_samples = False
     mode: str
@@ -363,7 +367,7 @@ class _Cell(Module):
     ) -> None:  # fmt: skip
         require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        _draw(self, "", input_size, 0, init.generator_or_new(rng), dtype)
+        _init_parameters(self, "", input_size, 0, init.generator_or_new(rng), dtype)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """Return the state after one step: of (N, input_size), (N, hidden_size); and the same without N.
@@ -379,17 +383,17 @@ class _Cell(Module):
             )
         kind = KINDS[self.mode]
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
-        states = _states(type(self).__name__, hx, shapes, self.weight_ih.dtype)
+        states = _states_or_zeros(type(self).__name__, hx, shapes, self.weight_ih.dtype)
         after = kind.step(ops.linear(x, self.weight_ih, self.bias_ih), *states, self.weight_hh, b_hh=self.bias_hh)
         return after[0] if kind.states == 1 else after
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
         nonlinearity = ", nonlinearity=relu" if "RELU" in self.mode else ""
-        return f"{self.input_size}, {self.hidden_size}{self._unusual(bias=True)}{nonlinearity}"
+        return f"{self.input_size}, {self.hidden_size}{self._non_defaults(bias=True)}{nonlinearity}"
 
 
-class RNNCell(_Cell):
+class RNNCell(_RNNCellBase):
     """One step of an `RNN` of one layer.
 
     Parameters
@@ -420,7 +424,7 @@ class RNNCell(_Cell):
         super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)
 
 
-class LSTMCell(_Cell):
+class LSTMCell(_RNNCellBase):
     """One step of an `LSTM` of one layer, whose parameters it has: from (h, c) to (h, c).
 
     Parameters
@@ -438,7 +442,7 @@ class LSTMCell(_Cell):
     mode = "LSTM"
 
 
-class GRUCell(_Cell):
+class GRUCell(_RNNCellBase):
     """One step of a `GRU` of one layer, whose parameters it has.
 
     Parameters

@@ -81,11 +81,11 @@ def declaration_covers(owner: Any, declared: str, *described: str) -> bool:
     A declaration does not count in a subclass that overrides a method it describes.
     """
     cls: Any = type(owner)
-    return _declared_with(cls, declared, described, *(getattr(cls, name) for name in (declared, *described)))
+    return _class_covers(cls, declared, described, *(getattr(cls, name) for name in (declared, *described)))
 
 
 @lru_cache(1024)
-def _declared_with(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
+def _class_covers(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
     """Cache the answer for a class and its current definitions, which code may replace."""
     return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, described)
 
@@ -98,7 +98,7 @@ def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
 @by_settings
 def children_couple_samples(module: Any) -> bool | None:
     """Whether any child mixes samples: the declaration of a container that only calls its children."""
-    answers = [declaration(part) for _, part in module._parts() if isinstance(part, Module)]
+    answers = [declaration(part) for _, part in module._named_members() if isinstance(part, Module)]
     return True if True in answers else None if None in answers else False
 
 
@@ -109,7 +109,7 @@ def warn_undeclared(model: Module) -> None:
         if cls in _warned:
             continue
         _warned.add(cls)
-        warn_caller(_advice(module), WholeBatchWarning)
+        warn_caller(_warning_message(module), WholeBatchWarning)
 
 
 def _undeclared(module: Module) -> Iterator[Module]:
@@ -130,7 +130,7 @@ def _own_reason(module: Module) -> str:
     return (is_own and declared.__doc__) or ""
 
 
-def _advice(module: Module) -> str:
+def _warning_message(module: Module) -> str:
     name = type(module).__name__
     if is_patched(module):
         return (

@@ -59,7 +59,7 @@ class shard_forward:  # noqa: N801 (used like a function)
             needs_whole_batch(f"{self.name}: its forward writes to a parameter or a buffer")
 
 
-def _current() -> shard_forward | None:
+def _current_shard() -> shard_forward | None:
     return guard.get()  # type: ignore[return-value] # nothing else guards
 
 
@@ -76,7 +76,7 @@ def needs_whole_batch(reason: str) -> None:
     WholeBatchNeeded
         In the forward of a shard. The batch is then computed whole.
     """
-    shard = _current()
+    shard = _current_shard()
     if shard is not None:
         shard.reason = reason
         raise WholeBatchNeeded(reason)
@@ -107,7 +107,7 @@ class ShardAware(KeywordHints):
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Make an instance, and note it in the shard under way, if there is one."""
         module = super().__new__(cls, *args, **settings)
-        shard = _current()
+        shard = _current_shard()
         if shard is not None:
             shard.made.add(id(module))
         return module
@@ -115,5 +115,5 @@ class ShardAware(KeywordHints):
 
 def is_shared_with_shards(module: Any) -> bool:
     """Return whether the forward of a shard is under way, and did not make this module itself."""
-    shard = _current()
+    shard = _current_shard()
     return shard is not None and id(module) not in shard.made

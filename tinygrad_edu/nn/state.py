@@ -34,12 +34,12 @@ SavedValues = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, strict: bool) -> IncompatibleKeys:
     """Write saved values into tensors by name, all or nothing; see `Module.load_state_dict`."""
-    saved = _by_name(values)
+    saved = _as_dict(values)
     keys = IncompatibleKeys([name for name in tensors if name not in saved], [n for n in saved if n not in tensors])
-    arrays = {name: _read(name, value) for name, value in saved.items() if strict or name in tensors}
+    arrays = {name: _copy_array(name, value) for name, value in saved.items() if strict or name in tensors}
     faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in keys.missing_keys if strict]
     faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in keys.unexpected_keys if strict]
-    faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _misfit(name, tensors, arrays))]
+    faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _mismatch(name, tensors, arrays))]
     if faults:
         raise StateDictError(
             f"this state dict does not fit {owner}, and nothing was loaded:\n  "
@@ -50,7 +50,7 @@ def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, str
     return keys
 
 
-def _by_name(values: Any) -> dict[str, Any]:
+def _as_dict(values: Any) -> dict[str, Any]:
     try:
         return dict(values)
     except (TypeError, ValueError) as error:
@@ -68,8 +68,8 @@ def _write(pairs: list[tuple[Tensor, NDArray[Any]]]) -> None:
         deque(map(np.ndarray.__setitem__, memories, repeat(...), arrays), maxlen=0)
 
 
-def _read(name: str, value: Any) -> NDArray[Any]:
-    """Copy a saved value: it may be a view of the very memory that is to be written."""
+def _copy_array(name: str, value: Any) -> NDArray[Any]:
+    """Copy a saved value to an array, because it may be a view of the memory that is written next."""
     try:
         found = values_of(value)
         if hasattr(found, "detach"):  # PyTorch's; NumPy reads no parameter, no memory of a GPU, and no bfloat16
@@ -88,15 +88,15 @@ def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
         return array.astype(dtype)
 
 
-def _lost_in(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
-    """Return a number of an array that overflows in a dtype; None if there is none."""
+def _first_overflow(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
+    """Return the first number of an array that a dtype cannot hold, or None."""
     cast = _cast(array, dtype)
     lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
     return array[lost][0] if lost.any() else None
 
 
-def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
-    """Say why the array of that name cannot be written into its tensor."""
+def _mismatch(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
+    """Describe why the array of a name cannot be written into its tensor. Return None if it can."""
     if name not in arrays:
         return None
     tensor, array = tensors[name], arrays[name]
@@ -106,7 +106,7 @@ def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any
         return f"has dtype {array.dtype}, and needs {tensor.dtype}"
     if not tensor._data.flags.writeable:
         return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
-    if lost := _lost_in(tensor.dtype, array):
+    if lost := _first_overflow(tensor.dtype, array):
         return f"has {lost}, and {tensor.dtype} cannot hold it"
     first = next(other for other in tensors if tensors[other] is tensor and other in arrays)
     if not np.array_equal(array, arrays[first], equal_nan=True):
@@ -122,16 +122,16 @@ def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> No
     changing = {name: t for name, t in tensors.items() if t.dtype.kind == "f" and t.dtype != wanted}
     for name, t in changing.items():
         for what, array in ((name, t._data), (f"{name}.grad", t.grad)):
-            if array is not None and (lost := _lost_in(wanted, array)) is not None:
+            if array is not None and (lost := _first_overflow(wanted, array)) is not None:
                 raise DTypeError(f"{owner}.astype: {what} has {lost}, which {wanted} cannot hold. Nothing was changed.")
     before = list({id(t): t for t in changing.values()}.values())
-    exchange, _ = swap_storage(before, [_of_dtype(t, wanted) for t in before])
+    exchange, _ = swap_storage(before, [_cast_tensor(t, wanted) for t in before])
     with writing(*(t._storage for t in before)):  # graphs that saved the old memory would leave their gradients there
         exchange()
 
 
-def _of_dtype(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    twin = Tensor(_cast(tensor._data, dtype), tensor.requires_grad)
+def _cast_tensor(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    copy = Tensor(_cast(tensor._data, dtype), tensor.requires_grad)
     if tensor.grad is not None:
-        twin.grad = _cast(tensor.grad, dtype)
-    return twin
+        copy.grad = _cast(tensor.grad, dtype)
+    return copy

@@ -15,7 +15,7 @@ from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of
 from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.notebook import table_html
 
-_HEADS = ("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")
+_COLUMNS = ("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")
 
 
 class LayerRow(NamedTuple):
@@ -79,11 +79,11 @@ class Summary:
     def _cells(self) -> list[tuple[str, ...]]:
         """Return the table as text: the heads, and a line for each row."""
         shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
-        cells: list[tuple[str, ...]] = [_HEADS]
+        cells: list[tuple[str, ...]] = [_COLUMNS]
         cells += [(*row[:3], *(f"{count:,}" for count in row[3:])) for row in self.rows]
         return [tuple(cell for cell, wanted in zip(row, shown, strict=True) if wanted) for row in cells]
 
-    def _total(self) -> str:
+    def _total_text(self) -> str:
         frozen = f", {self.frozen:,} frozen" if self.frozen else ""
         buffers = f" In buffers: {self.buffers:,} numbers." if self.buffers else ""
         return f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable{frozen}.{buffers}"
@@ -96,11 +96,11 @@ class Summary:
             "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<<>>>", widths, strict=False))
             for row in cells
         ]
-        return "\n".join([*(line.rstrip() for line in lines), self._total()])
+        return "\n".join([*(line.rstrip() for line in lines), self._total_text()])
 
     def _repr_html_(self) -> str:
         heads, *rows = self._cells()
-        return f"{table_html(heads, rows, right=_HEADS[3:])}<p>{self._total()}</p>"
+        return f"{table_html(heads, rows, right=_COLUMNS[3:])}<p>{self._total_text()}</p>"
 
 
 def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
@@ -142,16 +142,16 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     """
     dtypes = (tensor.dtype for tensor in model._tensors().values())
     dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
-    batches = [_batch(given, dtype) for given in inputs]
-    twin = _twin(model)
-    shapes = _observe(twin)
+    batches = [_example_input(given, dtype) for given in inputs]
+    copied = _eval_copy(model)
+    shapes = _record_shapes(copied)
     with no_grad(), random_stream(np.random.default_rng(0)):
-        twin(*batches, **settings)
+        copied(*batches, **settings)
     parts = {name: part for name, part in model._walk() if name in shapes}
     return Summary(list(_rows({name: (part, shapes[name]) for name, part in parts.items()})))
 
 
-def _twin(model: Module) -> Module:
+def _eval_copy(model: Module) -> Module:
     try:
         return duplicate(model).eval()
     except Exception as error:
@@ -159,56 +159,56 @@ def _twin(model: Module) -> Module:
         raise
 
 
-def _batch(given: Any, dtype: np.dtype[Any]) -> Any:
-    """Return an input as it is, with zeros for one sample of each shape that stands in it."""
+def _example_input(given: Any, dtype: np.dtype[Any]) -> Any:
+    """Return an input in which zeros for one sample replace each shape."""
     if given is None or isinstance(given, Tensor | ndarray):
         return given
     if isinstance(given, dict):
-        return {key: _batch(part, dtype) for key, part in given.items()}
+        return {key: _example_input(part, dtype) for key, part in given.items()}
     if isinstance(given, tuple | list):
         if all(isinstance(length, int | np.integer) for length in given):
             return from_numpy(np.zeros((1, *given), dtype))
-        return type(given)(_batch(part, dtype) for part in given)
+        return type(given)(_example_input(part, dtype) for part in given)
     raise ShapeError(f"summary: an input is an array, or the shape of one sample, such as (784,), not {given!r}.")
 
 
-class _Observed:
-    """A function that notes the shapes of its results, and is otherwise the function."""
+class _ShapeRecorder:
+    """A wrapper that records the shapes of the results of a function."""
 
     def __init__(self, function: Any) -> None:
         self.function, self.shapes = function, Counter[str]()
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         out = self.function(*inputs, **settings)
-        self.shapes[_shape(out)] += 1
+        self.shapes[_shape_text(out)] += 1
         return out
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.function, name)
 
 
-def _observe(model: Module) -> dict[str, Counter[str]]:
-    """Return, by name, the shapes that the modules and functions in a model return from now on, and how often."""
+def _record_shapes(model: Module) -> dict[str, Counter[str]]:
+    """Wrap the modules and functions of a model. Return counters, by name, of the shapes of their results."""
     shapes: dict[str, Counter[str]] = {}
     for name, module in model.named_modules():
-        functions = {path for path, part in module._parts() if not isinstance(part, Module | Tensor)}
-        for path, observed in _replace(vars(module), "", functions):
+        functions = {path for path, part in module._named_members() if not isinstance(part, Module | Tensor)}
+        for path, observed in _wrap_functions(vars(module), "", functions):
             shapes[f"{name}.{path}" if name else path] = observed.shapes
-        vars(module)["forward"] = observed = _Observed(module.forward)
+        vars(module)["forward"] = observed = _ShapeRecorder(module.forward)
         shapes[name] = observed.shapes
     return shapes
 
 
-def _replace(container: Any, prefix: str, functions: set[str]) -> Iterator[tuple[str, _Observed]]:
-    """Put observed ones in the place of the functions at some paths in a dict or list, and yield them."""
+def _wrap_functions(container: Any, prefix: str, functions: set[str]) -> Iterator[tuple[str, _ShapeRecorder]]:
+    """Wrap the functions at the given paths in a dict or list, and yield the wrappers."""
     for key, part in list(container.items() if isinstance(container, dict) else enumerate(container)):
         path = f"{prefix}{key}"
         if path in functions:
-            container[key] = observed = _Observed(part)
+            container[key] = observed = _ShapeRecorder(part)
             yield path, observed
         elif any(function.startswith(f"{path}.") for function in functions):
             inside = list(part) if isinstance(part, tuple) else part
-            yield from _replace(inside, f"{path}.", functions)
+            yield from _wrap_functions(inside, f"{path}.", functions)
             if isinstance(part, tuple):
                 container[key] = type(part)(*inside) if hasattr(part, "_fields") else type(part)(inside)
 
@@ -221,24 +221,24 @@ def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
         if not isinstance(part, Module):
             yield LayerRow(name, name_of(part), output)
             continue
-        parts = [each for _, each in part._parts()]
+        parts = [each for _, each in part._named_members()]
         held = {id(each): each for each in parts if isinstance(each, Tensor) and role_of(each)}
         if held or not any(isinstance(each, Module) for each in parts):
             kind = repr(part) if isinstance(part, Lambda) else type(part).__name__
-            yield LayerRow(name, kind, output, *_counts([held[key] for key in held.keys() - counted]))
+            yield LayerRow(name, kind, output, *_parameter_counts([held[key] for key in held.keys() - counted]))
         counted |= held.keys()
 
 
-def _counts(tensors: list[Tensor]) -> tuple[int, int, int]:
-    """Return how many numbers are in parameters, in frozen ones, and in buffers."""
+def _parameter_counts(tensors: list[Tensor]) -> tuple[int, int, int]:
+    """Return the numbers of elements in parameters, in frozen parameters and in buffers."""
     buffers = sum(tensor.size for tensor in tensors if is_buffer(tensor))
     return sum(t.size for t in tensors) - buffers, sum(t.size for t in tensors if t.frozen), buffers
 
 
-def _shape(out: Any) -> str:
+def _shape_text(out: Any) -> str:
     """Return the shape of a result as text; of several, in a tuple, list or dict, the shape of each."""
     if isinstance(out, tuple | list):
-        return f"[{', '.join(map(_shape, out))}]"
+        return f"[{', '.join(map(_shape_text, out))}]"
     if isinstance(out, dict):
-        return f"{{{', '.join(f'{key}: {_shape(part)}' for key, part in out.items())}}}"
+        return f"{{{', '.join(f'{key}: {_shape_text(part)}' for key, part in out.items())}}}"
     return str(getattr(out, "shape", None if out is None else type(out).__name__))

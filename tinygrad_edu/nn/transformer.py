@@ -31,14 +31,14 @@ _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
 
 @by_settings
-def _as_parts_and_activation(layer: Any) -> bool | None:
+def _layer_couples_samples(layer: Any) -> bool | None:
     """Without batch_first, the samples are on axis 1; a function as the activation declares nothing."""
     known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
     return children_couple_samples.__get__(layer) if known else None
 
 
-class _Layer(Module):
-    """What both kinds of layers are: attentions and a small network, each added to what it was given, each normalized.
+class _TransformerLayer(Module):
+    """Base class of both kinds of layers: attention and a small network, each a normalized residual block.
 
     From A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.1; with `norm_first` as in R. Xiong et
     al., "On layer normalization in the transformer architecture", ICML 2020.
@@ -74,8 +74,8 @@ class _Layer(Module):
             setattr(self, f"dropout{k}", Dropout(dropout, rng=rng))
         self.activation = function
 
-    def _step(self, x: Any, block: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
-        """Return x plus what a block makes of it: normalized at the end, or before the block."""
+    def _residual(self, x: Any, block: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
+        """Add the output of a block to its input. Normalize the sum, or the input of the block."""
         if self.norm_first:
             return x + dropout(block(norm(x)))
         return norm(x + dropout(block(x)))
@@ -84,14 +84,16 @@ class _Layer(Module):
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
 
-def _found(attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool) -> Any:
-    """Return what x finds in a memory, without the weights."""
+def _attention_output(
+    attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool
+) -> Any:
+    """Return the output of an attention of x to a memory, without the weights."""
     return attention(
         x, memory, memory, key_padding_mask=padding, need_weights=False, attn_mask=attn_mask, is_causal=is_causal
     )[0]
 
 
-class TransformerEncoderLayer(_Layer):
+class TransformerEncoderLayer(_TransformerLayer):
     """Attention of a sequence to itself, and then a network of two maps at each position.
 
     Parameters
@@ -137,7 +139,7 @@ class TransformerEncoderLayer(_Layer):
     (5, 3, 8)
     """
 
-    couples_samples = _as_parts_and_activation
+    couples_samples = _layer_couples_samples
     _attentions = ("self_attn",)
     self_attn: MultiheadAttention
 
@@ -156,13 +158,13 @@ class TransformerEncoderLayer(_Layer):
         """
 
         def attend(x: Any) -> Any:
-            return _found(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
+            return _attention_output(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
 
-        x = self._step(src, attend, self.norm1, self.dropout1)
-        return self._step(x, self._feed_forward, self.norm2, self.dropout2)
+        x = self._residual(src, attend, self.norm1, self.dropout1)
+        return self._residual(x, self._feed_forward, self.norm2, self.dropout2)
 
 
-class TransformerDecoderLayer(_Layer):
+class TransformerDecoderLayer(_TransformerLayer):
     """Attention of a sequence to itself, attention to a memory, and then a network of two maps at each position.
 
     The parameters are those of `TransformerEncoderLayer`.
@@ -187,7 +189,7 @@ class TransformerDecoderLayer(_Layer):
     (5, 3, 8)
     """
 
-    couples_samples = _as_parts_and_activation
+    couples_samples = _layer_couples_samples
     _attentions = ("self_attn", "multihead_attn")
     self_attn: MultiheadAttention
     multihead_attn: MultiheadAttention
@@ -211,17 +213,19 @@ class TransformerDecoderLayer(_Layer):
         """
 
         def attend(x: Any) -> Any:
-            return _found(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+            return _attention_output(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
 
-        def recall(x: Any) -> Any:
-            return _found(self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        def cross_attend(x: Any) -> Any:
+            return _attention_output(
+                self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal
+            )
 
-        x = self._step(tgt, attend, self.norm1, self.dropout1)
-        x = self._step(x, recall, self.norm2, self.dropout2)
-        return self._step(x, self._feed_forward, self.norm3, self.dropout3)
+        x = self._residual(tgt, attend, self.norm1, self.dropout1)
+        x = self._residual(x, cross_attend, self.norm2, self.dropout2)
+        return self._residual(x, self._feed_forward, self.norm3, self.dropout3)
 
 
-class _Stack(Module):
+class _LayerStack(Module):
     """Deep copies of a layer, and a norm after the last. They begin with equal values, and draw from one Generator."""
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
@@ -229,22 +233,22 @@ class _Stack(Module):
         require_sizes(kind, num_layers=num_layers)
         if not isinstance(layer, Module):
             raise DTypeError(f"{kind}: the first argument is a layer, which is copied, not a {type(layer).__name__}.")
-        self.layers = ModuleList([_twin(layer) for _ in range(num_layers)])
+        self.layers = ModuleList([_clone(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
-    def _through(self, x: Any, *inputs: Any, **settings: Any) -> Any:
+    def _forward_layers(self, x: Any, *inputs: Any, **settings: Any) -> Any:
         for layer in self.layers:
             x = layer(x, *inputs, **settings)
         return x if self.norm is None else self.norm(x)
 
 
-def _twin(layer: Module) -> Module:
-    """Return a deep copy that draws from the same Generators: one each would drop the same in every layer."""
+def _clone(layer: Module) -> Module:
+    """Return a deep copy that shares the Generators: copies of them would drop the same in every layer."""
     attributes = [value for module in layer.modules() for value in vars(module).values()]
     return deepcopy(layer, {id(value): value for value in attributes if isinstance(value, np.random.Generator)})
 
 
-class TransformerEncoder(_Stack):
+class TransformerEncoder(_LayerStack):
     """A stack of encoder layers.
 
     Parameters
@@ -287,10 +291,12 @@ class TransformerEncoder(_Stack):
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
     ) -> Any:
         """Pass a sequence through all layers, each with the masks of `TransformerEncoderLayer`."""
-        return self._through(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
+        return self._forward_layers(
+            src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
+        )
 
 
-class TransformerDecoder(_Stack):
+class TransformerDecoder(_LayerStack):
     """A stack of decoder layers, each of which attends to the same memory.
 
     Parameters
@@ -328,7 +334,7 @@ class TransformerDecoder(_Stack):
         memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
     ) -> Any:  # fmt: skip
         """Pass a sequence through all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
-        return self._through(
+        return self._forward_layers(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=bool(tgt_is_causal),
             memory_is_causal=memory_is_causal,

@@ -91,7 +91,7 @@ class _Shuffle(Module):
     def forward(self, x: Any) -> Any:
         """Apply the function."""
         require_batch(type(self).__name__, shape_of(x), 3)
-        return type(self).function(x, getattr(self, self._shown[0]))
+        return type(self).function(x, getattr(self, self._setting_names[0]))
 
 
 class PixelShuffle(_Shuffle):
@@ -105,7 +105,7 @@ class PixelShuffle(_Shuffle):
             [2., 3.]]])
     """
 
-    function, _shown = staticmethod(ops.pixel_shuffle), ("upscale_factor",)
+    function, _setting_names = staticmethod(ops.pixel_shuffle), ("upscale_factor",)
 
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
@@ -114,7 +114,7 @@ class PixelShuffle(_Shuffle):
 class PixelUnshuffle(_Shuffle):
     """`ops.pixel_unshuffle` as a module: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
 
-    function, _shown = staticmethod(ops.pixel_unshuffle), ("downscale_factor",)
+    function, _setting_names = staticmethod(ops.pixel_unshuffle), ("downscale_factor",)
 
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor
@@ -123,7 +123,7 @@ class PixelUnshuffle(_Shuffle):
 class ChannelShuffle(_Shuffle):
     """`ops.channel_shuffle` as a module: interleave the channels of `groups` groups of (N, C, ...)."""
 
-    function, _shown = staticmethod(ops.channel_shuffle), ("groups",)
+    function, _setting_names = staticmethod(ops.channel_shuffle), ("groups",)
 
     def __init__(self, groups: int) -> None:
         self.groups = groups

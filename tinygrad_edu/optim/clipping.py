@@ -51,7 +51,7 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     >>> w.grad.round(3)
     array([0.6, 0.8], dtype=float32)
     """
-    most, order = _number(max_norm), _number(norm_type)
+    most, order = _float_or_nan(max_norm), _float_or_nan(norm_type)
     if not most >= 0:
         raise ValueError(f"clip_grad_norm: max_norm is a number of at least 0, not {max_norm!r}.")
     if not order > 0:
@@ -88,7 +88,7 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     >>> w.grad
     array([ 1. , -0.5], dtype=float32)
     """
-    most = _number(clip_value)
+    most = _float_or_nan(clip_value)
     if not most >= 0:
         raise ValueError(f"clip_grad_value: clip_value is a number of at least 0, not {clip_value!r}.")
     gradients = _gradients("clip_grad_value", parameters)
@@ -109,7 +109,7 @@ def _gradients(where: str, parameters: Any) -> list[ndarray]:
     return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
 
 
-def _number(value: Any) -> float:
+def _float_or_nan(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

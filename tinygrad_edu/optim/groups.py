@@ -79,11 +79,11 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
     found = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
-        group["param_names"], group["params"] = _unzipped(where, found)
+        group["param_names"], group["params"] = _unzip(where, found)
     return {**defaults, **group}
 
 
-def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
+def _unzip(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
             raise DTypeError(f"{where}: parameters are either all pairs (name, tensor) or all tensors, not {pair!r}.")
@@ -119,13 +119,13 @@ def set_rates(where: str, groups: list[Group], schedule: Callable[[Any], Any], s
     """Set the learning rate of all groups by a schedule, as `Optimizer.apply_schedule` says."""
     lr, bases = check(where, "lr", NON_NEGATIVE, schedule(step)), base_rates(where, groups)
     equal = all(base == bases[0] for base in bases)
-    reference = bases[0] if equal else _reference_rate(where, schedule, bases, default)
+    reference = bases[0] if equal else _reference_lr(where, schedule, bases, default)
     rates = [lr if b == reference else check(where, "lr", NON_NEGATIVE, lr * (b / reference)) for b in bases]
     for group, base, rate in zip(groups, bases, rates, strict=True):
         group.update({INITIAL_LR: base, "lr": rate})
 
 
-def _reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> float:
+def _reference_lr(where: str, schedule: Any, bases: list[float], lr: float) -> float:
     """Return the base rate that a schedule refers to, if the groups have different base rates."""
     made_with = getattr(schedule, "base_lr", None)
     first = schedule(0) if made_with is None else made_with

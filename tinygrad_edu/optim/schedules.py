@@ -42,7 +42,7 @@ def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
     >>> [step(8.0, step_size=2, gamma=0.5)(number) for number in range(6)]
     [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
-    _demand("step", "step_size", step_size, step_size >= 1, "a number of at least 1")
+    _require("step", "step_size", step_size, step_size >= 1, "a number of at least 1")
     return _with_base_lr(lr, lambda number: lr * gamma ** (number // step_size))
 
 
@@ -82,8 +82,8 @@ def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
     >>> [round(cosine(1.0, steps=4)(number), 3) for number in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
-    _demand("cosine", "steps", steps, steps > 0, "a number greater than 0")
-    return _with_base_lr(lr, lambda number: _half_wave(lr, eta_min, number / steps))
+    _require("cosine", "steps", steps, steps > 0, "a number greater than 0")
+    return _with_base_lr(lr, lambda number: _cosine_decay(lr, eta_min, number / steps))
 
 
 def one_cycle(
@@ -115,14 +115,14 @@ def one_cycle(
     """
     top = pct_start * total_steps - 1
     within = 0 < top < total_steps - 1
-    _demand("one_cycle", "pct_start", pct_start, within, f"a share from 1 / {total_steps}, of one step, to 1")
+    _require("one_cycle", "pct_start", pct_start, within, f"a share from 1 / {total_steps}, of one step, to 1")
     begin = max_lr / div_factor
     end = begin / final_div_factor
 
     def schedule(number: float) -> float:
         if number <= top:
-            return _half_wave(begin, max_lr, number / top)
-        return _half_wave(max_lr, end, (number - top) / (total_steps - 1 - top))
+            return _cosine_decay(begin, max_lr, number / top)
+        return _cosine_decay(max_lr, end, (number - top) / (total_steps - 1 - top))
 
     return _with_base_lr(max_lr, schedule)
 
@@ -144,7 +144,7 @@ def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Sche
     >>> [warm_up(exponential(8.0, gamma=0.5), steps=2, start_factor=0.25)(number) for number in range(5)]
     [2.0, 5.0, 8.0, 4.0, 2.0]
     """
-    _demand("warm_up", "steps", steps, steps >= 1, "a number of at least 1")
+    _require("warm_up", "steps", steps, steps >= 1, "a number of at least 1")
 
     def warmed(number: float) -> float:
         if number >= steps:
@@ -210,10 +210,10 @@ class Plateau:
     cooling: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        _demand("Plateau", "mode", self.mode, self.mode in ("min", "max"), '"min" or "max"')
+        _require("Plateau", "mode", self.mode, self.mode in ("min", "max"), '"min" or "max"')
         of_two = self.threshold_mode in ("rel", "abs")
-        _demand("Plateau", "threshold_mode", self.threshold_mode, of_two, '"rel" or "abs"')
-        _demand("Plateau", "factor", self.factor, self.factor < 1, "a number less than 1")
+        _require("Plateau", "threshold_mode", self.threshold_mode, of_two, '"rel" or "abs"')
+        _require("Plateau", "factor", self.factor, self.factor < 1, "a number less than 1")
         self.best = math.inf if self.mode == "min" else -math.inf
 
     def __call__(self, metric: float) -> float:
@@ -245,11 +245,11 @@ def _with_base_lr(lr: float | None, schedule: Schedule) -> Schedule:
     return schedule
 
 
-def _half_wave(begin: float, end: float, share: float) -> float:
+def _cosine_decay(begin: float, end: float, share: float) -> float:
     return end + (begin - end) * (1 + math.cos(math.pi * min(share, 1))) / 2
 
 
-def _demand(where: str, name: str, value: object, holds: bool, words: str) -> None:
+def _require(where: str, name: str, value: object, holds: bool, words: str) -> None:
     if not holds:
         raise ValueError(f"{where}: {name} is {words}, not {value!r}.")
 

@@ -73,19 +73,19 @@ class Setting:
     def __get__(self, optimizer: Any, owner: type) -> Any:
         if optimizer is None:
             return self
-        return self._common(optimizer, f'Read that of one group, param_groups[0]["{self.name}"].')
+        return self._shared_value(optimizer, f'Read that of one group, param_groups[0]["{self.name}"].')
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         checked = check(type(optimizer).__name__, self.name, self.rule, value)
         help = f'Assign that of each group, param_groups[0]["{self.name}"] = {value!r}'
         by_schedule = ", or scale them together, with apply_schedule(schedule, step)" if self.name == "lr" else ""
-        self._common(optimizer, f"{help}{by_schedule}.")
+        self._shared_value(optimizer, f"{help}{by_schedule}.")
         for group in optimizer.param_groups:
             group[self.name] = checked
             if self.name == "lr":
                 group.pop(INITIAL_LR, None)  # the next schedule starts from the assigned rate
 
-    def _common(self, optimizer: Any, help: str) -> Any:
+    def _shared_value(self, optimizer: Any, help: str) -> Any:
         """Return the value that all groups share, or raise with the alternative."""
         values = [group[self.name] for group in optimizer.param_groups]
         if any(value != values[0] for value in values):
@@ -176,7 +176,7 @@ def integer_below(stop: int) -> Rule:
 
 def _number_in(low: float, high: float) -> Callable[[Any], float]:
     def convert(value: Any) -> float:
-        number: float = value if value.__class__ is float else _number(value)
+        number: float = value if value.__class__ is float else _to_float(value)
         if low <= number <= high:
             return number
         raise ValueError
@@ -184,7 +184,7 @@ def _number_in(low: float, high: float) -> Callable[[Any], float]:
     return convert
 
 
-def _number(value: Any) -> float:
+def _to_float(value: Any) -> float:
     if isinstance(value, str | bool | np.bool_) or np.ndim(value):
         raise TypeError
     return float(value)  # a NumPy scalar would compute in its own precision
@@ -199,16 +199,16 @@ def _tuple_of(count: int, convert: Callable[[Any], float]) -> Callable[[Any], tu
     return convert_all
 
 
-def _flag(value: Any) -> bool:
+def _to_bool(value: Any) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise TypeError
 
 
-_MAX = float(np.finfo(float).max)
-NON_NEGATIVE = Rule("a finite number of at least 0", _number_in(0, _MAX))
-FINITE = Rule("a finite number", _number_in(-_MAX, _MAX))
+_FLOAT_MAX = float(np.finfo(float).max)
+NON_NEGATIVE = Rule("a finite number of at least 0", _number_in(0, _FLOAT_MAX))
+FINITE = Rule("a finite number", _number_in(-_FLOAT_MAX, _FLOAT_MAX))
 FRACTION = Rule("a number from 0 to 1", _number_in(0, 1))
 BETAS = Rule("two numbers from 0 to below 1", _tuple_of(2, _number_in(0, math.nextafter(1, 0))))
 TRIPLE = Rule("three finite numbers", _tuple_of(3, FINITE.convert))
-FLAG = Rule("True or False", _flag)
+FLAG = Rule("True or False", _to_bool)

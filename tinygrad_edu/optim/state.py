@@ -66,8 +66,8 @@ def count_step(state: Mapping[str, ndarray]) -> float:
 
 def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]:
     """Return the parameter groups and the state that `saved` gives an optimizer, or raise with everything wrong."""
-    pairs = _pairs(optimizer, saved)
-    groups = [_group(mine, theirs) for mine, theirs in pairs]
+    pairs = _paired_groups(optimizer, saved)
+    groups = [_restored_group(mine, theirs) for mine, theirs in pairs]
     faults = [f"group {k}: {fault}" for k, group in enumerate(groups) for fault in _group_faults(optimizer, group)]
     params = {
         number: (p, group)
@@ -79,7 +79,7 @@ def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]
     for number, (p, group) in {} if faults else params.items():
         if p in state:
             entries = saved["state"][number]
-            faults += [f"parameter {number}: {fault}" for fault in _fill(state[p], optimizer, p, group, entries)]
+            faults += [f"parameter {number}: {fault}" for fault in _load_state(state[p], optimizer, p, group, entries)]
     if faults:
         raise StateDictError(
             f"this state dict does not fit {type(optimizer).__name__}, and nothing was loaded:\n  "
@@ -89,8 +89,8 @@ def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]
     return [{**group, **optimizer._checked(group)} for group in groups], state
 
 
-def _pairs(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """Return each parameter group with its saved group."""
+def _paired_groups(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Pair each parameter group with its saved group."""
     where = type(optimizer).__name__
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
         raise StateDictError(f'{where}: the state dict of an optimizer has the keys "state" and "param_groups".')
@@ -104,7 +104,7 @@ def _pairs(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Mapping[str
     return list(zip(optimizer.param_groups, saved["param_groups"], strict=True))
 
 
-def _group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+def _restored_group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the saved settings of a group with the present parameters and their names."""
     settings = {name: value for name, value in theirs.items() if name not in _PYTORCH_ONLY}
     names = {"param_names": mine["param_names"]} if "param_names" in mine else {}
@@ -126,7 +126,7 @@ def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
             yield f"wrong: {error}"
 
 
-def _fill(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
+def _load_state(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
     """Copy the saved arrays of a parameter into its state, and yield everything wrong with them."""
     found = {name: value for name, value in entries.items() if value is not None}
     slots: Mapping[str, Slot] = optimizer.state_slots

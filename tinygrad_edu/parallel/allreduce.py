@@ -78,14 +78,14 @@ def _reduce_scatter(
     received = [(block, [np.empty(r.after, dtype) for r, dtype in zip(plans, dtypes, strict=True)]) for block in theirs]
     send, receive = [r.send for r in plans], [r.receive for r in plans]
     _transfer(workers, [(arrays, send) for _, arrays in own], [(arrays, receive) for _, arrays in received])
-    kept = [(block, [_kept(array, r) for array, r in zip(arrays, plans, strict=True)]) for block, arrays in own]
+    kept = [(block, [_take_slices(array, r) for array, r in zip(arrays, plans, strict=True)]) for block, arrays in own]
     total: TreeSum[list[ndarray]] = TreeSum(count, _add)
     for block, arrays in sorted(kept + received, key=lambda each: each[0][1] << each[0][0]):
         total.push(block, arrays)
     return total.pending
 
 
-def _kept(array: ndarray, r: _Plan) -> ndarray:
+def _take_slices(array: ndarray, r: _Plan) -> ndarray:
     return np.concatenate([array[:0], *(array[piece] for piece in r.keep)])
 
 

@@ -116,10 +116,10 @@ def sharded_value_and_grad(
 
 def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) -> Gradients:
     """Return whole gradients as the hooks of their tensors leave them."""
-    return [_hooked(t._node, g) for t, g in zip(tensors, gradients, strict=True)]
+    return [_apply_hooks(t._node, g) for t, g in zip(tensors, gradients, strict=True)]
 
 
-def _hooked(node: Node | None, g: ndarray | None) -> ndarray | None:
+def _apply_hooks(node: Node | None, g: ndarray | None) -> ndarray | None:
     if g is None or node is None or not node.vjps.hooks:
         return g
     return np.array(run_hooks(node, g, ndarray))  # a copy: a hook may keep what it returned
@@ -170,19 +170,19 @@ class LossGradient:
         if len(slices) > 1 and self.model.is_sharded():
             self.model.begin_batch([*tensors, *(self.loss.buffers() if isinstance(self.loss, Module) else [])])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
-            found = workers.collective(lambda: self._in_shards(cut, threads, workers))
+            found = workers.collective(lambda: self._compute_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
                 return found
             if found is not None:
                 self.model.disable_sharding(found)
             rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
-        result = self._whole(whole, of_several, threads, workers)
+        result = self._compute_whole(whole, of_several, threads, workers)
         self.model.warn_once()
         return result
 
-    def _whole(self, whole: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
-        """Return what the batch computes as one, on every rank."""
+    def _compute_whole(self, whole: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
+        """Compute the whole batch at once, on every rank."""
         computed: list[ShardSum] = []
 
         def compute() -> ShardSum:
@@ -193,8 +193,8 @@ class LossGradient:
         result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
-    def _in_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
-        """Return what the shards compute; None for a batch that has to be whole, or a reason for all to be."""
+    def _compute_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
+        """Compute a batch in shards. Return None if it must be whole, or a reason if all batches must be."""
         try:
             additive = self._is_additive(cut.batch, workers)
             return cut.additive(threads, workers) if additive else cut.joined(threads, workers)
@@ -202,7 +202,7 @@ class LossGradient:
             return str(signal)
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
-        """Return whether to ask each shard for a denominator. Where one has none, the batch is computed whole."""
+        """Return whether the loss has a denominator for each shard. If one has none, the batch is computed whole."""
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
         if self._additive is None:  # of a batch that is not read yet, the first one of a run tells how to begin
@@ -234,7 +234,7 @@ class _Batch:
         with random_stream(stream), enable_grad():
             out = self.model.model(*as_tensors(inputs))
         result = self._loss(out, target)
-        gradients = self._gradients(self._walk(result, 1.0))
+        gradients = self._leaf_gradients(self._backward(result, 1.0))
         return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
 
     def _loss(self, out: Any, target: Any) -> Tensor:
@@ -242,14 +242,14 @@ class _Batch:
         with random_stream(loss_stream(self.seeds[0])), enable_grad():
             return scalar(self.loss(out, target))
 
-    def _walk(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
-        """Return the gradients of the leaves with respect to a loss, times a scale. Hooks of the tensors wait."""
+    def _backward(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
+        """Return the gradients of a scaled loss by leaf, without the hooks of the leaves."""
         node = result._node
         if node is None:
             return {}
         return backward_pass([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
 
-    def _gradients(self, found: dict[Node, ndarray]) -> Gradients:
+    def _leaf_gradients(self, found: dict[Node, ndarray]) -> Gradients:
         return [None if node is None else found.get(node) for node in self.nodes]
 
     # --- A loss with a denominator: each shard alone ---
@@ -263,7 +263,7 @@ class _Batch:
         total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
         if total is None or not total > 0:
             return None
-        found = self._summed(lambda k: self._additive_shard(k, total), threads, workers)
+        found = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
         if not found.weight > 0:
             return None
         if known or found.weight == total:
@@ -278,12 +278,12 @@ class _Batch:
         denominator = denominator_of(self.loss, target)
         if denominator is None or not denominator > 0:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
-        with _rows_noted(part), enable_grad():
+        with _note_rows(part), enable_grad():
             out = self.model.output(inputs, part, stream)
             with self.model.in_shard("the loss of its output for some samples", stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
-            return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)
+            return ShardSum(scale * result.item(), self._leaf_gradients(self._backward(result, scale)), denominator)
 
     # --- Any other loss: on the joined outputs ---
 
@@ -297,13 +297,13 @@ class _Batch:
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             whole = join(self.model.name, [out for out, _ in parts])
             with self.model.loss_errors():
-                result = self._loss(whole, self._target([target for _, target in parts]))
+                result = self._loss(whole, self._joined_target([target for _, target in parts]))
                 if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                     raise WholeBatchNeeded(
                         f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
                     )
                 # A rank without a shard may have such a tensor of an earlier batch, whose graph is gone.
-                return whole, result.item(), self._walk(result, 1.0)
+                return whole, result.item(), self._backward(result, 1.0)
 
         whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
@@ -311,30 +311,30 @@ class _Batch:
             out = outs[k - own.start]
             outs[k - own.start] = None  # its graph ends with its backward
             seeds = shard_cotangents(whole, found, out, self.slices[k])
-            return ShardSum(0.0, self._gradients(backward_pass(seeds, unhooked=self.leaves)), 0.0)
+            return ShardSum(0.0, self._leaf_gradients(backward_pass(seeds, unhooked=self.leaves)), 0.0)
 
-        total = self._summed(backward, threads, workers)
-        gradients = add_gradients(total.gradients, self._gradients(found))  # those that the loss itself depends on
+        total = self._sum_shards(backward, threads, workers)
+        gradients = add_gradients(total.gradients, self._leaf_gradients(found))  # those that the loss itself depends on
         return ShardSum(value, in_c_order(gradients), len(self.batch))
 
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
-        """Return the outputs of this rank's shards, and those without their graphs, each with its target."""
+        """Return the outputs of this rank's shards, and the detached outputs, each with its target."""
         found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
         return [out for out, _ in found], [(detached(out), target) for out, target in found]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:
         stream = stream_of(self.seeds[k])
         inputs, target = inputs_and_target(self.batch.take(self.slices[k], stream))
-        with _rows_noted(self.slices[k]), enable_grad():
+        with _note_rows(self.slices[k]), enable_grad():
             out = self.model.output(inputs, self.slices[k], stream)
         return out, None if isinstance(self.batch, ArrayBatch) else target
 
-    def _target(self, parts: list[Any]) -> Any:
+    def _joined_target(self, parts: list[Any]) -> Any:
         if isinstance(self.batch, ArrayBatch):
             return self.batch.target
         return join("the target", [detached(part) for part in parts])
 
-    def _summed(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
+    def _sum_shards(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
         """Return the sum over all shards, of which this rank computes its own."""
         count = len(self.slices)
         own = shard_range(count, workers.size, workers.rank)
@@ -362,7 +362,7 @@ def scalar(result: Any) -> Tensor:
 
 
 @contextmanager
-def _rows_noted(part: slice) -> Iterator[None]:
+def _note_rows(part: slice) -> Iterator[None]:
     try:
         yield
     except AnomalyError as error:

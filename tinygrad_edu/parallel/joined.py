@@ -31,12 +31,12 @@ def require_samples_first(name: str, out: Any, count: int, state: Collection[int
         The ids of the model's own tensors, which are no rows of samples whatever their length.
     """
     leaves = list(tree_leaves(out))
-    if not leaves or not all(_has_rows(leaf, count) and id(leaf) not in state for leaf in leaves):
+    if not leaves or not all(_has_length(leaf, count) and id(leaf) not in state for leaf in leaves):
         shapes = ", ".join(str(getattr(leaf, "shape", type(leaf).__name__)) for leaf in leaves) or "nothing"
         raise WholeBatchNeeded(f"{name}: its output for {count} samples is {shapes}, not one row for each sample")
 
 
-def _has_rows(leaf: Any, count: int) -> bool:
+def _has_length(leaf: Any, count: int) -> bool:
     return isinstance(leaf, Tensor | ndarray) and leaf.shape[:1] == (count,)
 
 
@@ -68,13 +68,13 @@ def join(name: str, parts: list[Detached]) -> Any:
     """
     values, kinds = zip(*parts, strict=True)
     try:
-        whole, kind = tree_map(_concatenated, *values), tree_map(lambda *each: max(each), *kinds)
+        whole, kind = tree_map(_concatenate, *values), tree_map(lambda *each: max(each), *kinds)
     except (ShapeError, TypeError) as error:
         raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {error}") from error
     return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), whole, kind)
 
 
-def _concatenated(*parts: ndarray) -> ndarray:
+def _concatenate(*parts: ndarray) -> ndarray:
     if not all(isinstance(part, ndarray) for part in parts):
         raise ShapeError("their structures differ")
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:

@@ -75,36 +75,36 @@ def world() -> Workers:
     return workers
 
 
-def _be_alone() -> None:
-    """Forget, in a forked process, that the one that forked is a rank."""
+def _reset_after_fork() -> None:
+    """Make a forked process a single worker: its parent is the rank."""
     world.cache_clear()
     if sys.excepthook is _abort_with_traceback:
         sys.excepthook = sys.__excepthook__
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_alone)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class _MPIWorkers:
-    """The processes of MPI's world; where MPI survives the death of a rank, those that are left."""
+    """The processes of MPI's world. If MPI survives the death of a rank, the others go on."""
 
     def __init__(self, mpi: Any, survives: bool) -> None:
-        self._mpi, self._survives, self._process = mpi, survives, os.getpid()
-        self._begin(mpi.COMM_WORLD)
-        self._lost = False  # whether any rank was
+        self._mpi, self._fault_tolerant, self._process = mpi, survives, os.getpid()
+        self._set_comm(mpi.COMM_WORLD)
+        self._has_lost_rank = False
         self._barrier: Any = None
-        self._done = 0  # how often all came together
-        self._last: Any = None  # and what came of the last time
-        self._stale: list[Any] = []  # messages that nobody will send any more, with the memory that waits for them
-        self.threads, self._yields = 1, False
+        self._num_collectives = 0
+        self._last_result: Any = None  # of the last collective
+        self._abandoned: list[Any] = []  # messages that no rank will send, with their buffers
+        self.threads, self._oversubscribed = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
         sharing = Counter(self.collective(lambda: allgather(self, here)))[here]
-        self._yields = sharing > available_cores()
+        self._oversubscribed = sharing > available_cores()
         self.threads = allowed_threads(max(available_cores() // sharing, 1))
 
-    def _begin(self, comm: Any) -> None:
+    def _set_comm(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
@@ -115,59 +115,59 @@ class _MPIWorkers:
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
             waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
-            while self._yields and not self._mpi.Request.Testall(waiting):
+            while self._oversubscribed and not self._mpi.Request.Testall(waiting):
                 time.sleep(NAP)  # MPICH waits by asking, and so keeps others from the core
             self._mpi.Request.Waitall(waiting)
         except self._mpi.Exception as error:
-            if not self._is_of_a_loss(error):
+            if not self._is_rank_failure(error):
                 raise
-            self._stale.append((waiting, sent, received))
+            self._abandoned.append((waiting, sent, received))
             self._comm.Revoke()  # so that those who wait for others than the lost one hear of it
             raise LostWorkerError(f"a worker of {self.size} is lost") from error
 
-    def _is_of_a_loss(self, error: Any) -> bool:
+    def _is_rank_failure(self, error: Any) -> bool:
         lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
-        return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
+        return self._fault_tolerant and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
     def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
         while True:
             try:
-                if self._survives:
-                    allreduce_any(self, False)  # wait until all have the last result, as `_go_on` assumes
+                if self._fault_tolerant:
+                    allreduce_any(self, False)  # wait until all have the last result, as `_recover` assumes
                 result = compute()
                 break
             except LostWorkerError:
-                if known := self._go_on():
+                if known := self._recover():
                     (result,) = known
                     break
-        self._done += 1
-        if self._survives:
-            self._last = deepcopy(result)  # the caller may write into it
+        self._num_collectives += 1
+        if self._fault_tolerant:
+            self._last_result = deepcopy(result)  # the caller may write into it
         return result
 
-    def _go_on(self) -> tuple[Any] | None:
-        """Leave out who is lost. Return what was to be computed, if another worker has got it already."""
-        self._lost, self._barrier = True, None
+    def _recover(self) -> tuple[Any] | None:
+        """Exclude lost ranks. Return the result of the collective if another rank has it already."""
+        self._has_lost_rank, self._barrier = True, None
         while True:
             try:
-                self._begin(self._comm.Shrink())
-                done = allgather(self, self._done)
+                self._set_comm(self._comm.Shrink())
+                done = allgather(self, self._num_collectives)
                 first = done.index(max(done))
-                last = allgather(self, self._last if self.rank == first else None)[first]
-                return (last,) if self._done < max(done) else None
+                last = allgather(self, self._last_result if self.rank == first else None)[first]
+                return (last,) if self._num_collectives < max(done) else None
             except LostWorkerError:  # one more
                 continue
 
-    def _all_are_done(self) -> bool:
+    def _all_done(self) -> bool:
         try:
             self._barrier = self._barrier or self._comm.Ibarrier()
             return bool(self._barrier.Test())
         except self._mpi.Exception as error:
-            if not self._is_of_a_loss(error):
+            if not self._is_rank_failure(error):
                 raise
-            self._lost, self._barrier = True, None
-            self._begin(self._comm.Shrink())
+            self._has_lost_rank, self._barrier = True, None
+            self._set_comm(self._comm.Shrink())
             return False
 
     def leave(self) -> None:
@@ -175,13 +175,13 @@ class _MPIWorkers:
         if self._process != os.getpid() or self._mpi.Is_finalized():
             return
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
-        while not self._all_are_done():
+        while not self._all_done():
             if self._comm.Iprobe():
                 told = f"Rank {self.rank} of {self.size} has ended, and another still waits for it."
                 print(told, file=sys.__stderr__)
-                _end_all(1)
+                _abort_all(1)
             time.sleep(0.01)  # who waits for one that still works leaves it the core
-        if not self._lost:
+        if not self._has_lost_rank:
             self._mpi.Finalize()  # Open MPI's may wait for a lost one for ever
 
 
@@ -195,17 +195,17 @@ def leave() -> None:
 def abort(code: int) -> None:
     """End all ranks, where there are several, at once."""
     if isinstance(world(), _MPIWorkers):
-        _end_all(code)
+        _abort_all(code)
 
 
 def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     workers = world()
     lines = traceback.format_exception(kind, error, place)
     print(f"On rank {workers.rank} of {workers.size}:\n{''.join(lines)}", end="", file=sys.__stderr__)
-    _end_all(130 if kind is KeyboardInterrupt else 1)
+    _abort_all(130 if kind is KeyboardInterrupt else 1)
 
 
-def _end_all(code: int) -> None:
+def _abort_all(code: int) -> None:
     from mpi4py import MPI
 
     for stream in (sys.__stdout__, sys.__stderr__):

@@ -37,10 +37,10 @@ def add_shards(left: ShardSum, right: ShardSum) -> ShardSum:
 
 def add_gradients(totals: Gradients, parts: Gradients) -> Gradients:
     """Return the sums of gradients. The first ones are changed in place."""
-    return [_added(total, part) for total, part in zip(totals, parts, strict=True)]
+    return [_add(total, part) for total, part in zip(totals, parts, strict=True)]
 
 
-def _added(total: ndarray | None, part: ndarray | None) -> ndarray | None:
+def _add(total: ndarray | None, part: ndarray | None) -> ndarray | None:
     if total is None or part is None:
         return part if total is None else total
     total += part

@@ -59,9 +59,9 @@ class ShardedModel:
         self._state, self._storages = {*map(id, state)}, {tensor._storage for tensor in state}
         self.begin = next(clock)
 
-    def in_shard(self, what: str, stream: np.random.Generator) -> "_InShard":
+    def in_shard(self, what: str, stream: np.random.Generator) -> "_ShardContext":
         """Return a context manager for the forward or the loss of a shard."""
-        return _InShard(self.name, self._storages, what, stream)
+        return _ShardContext(self.name, self._storages, what, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output of the model for a shard.
@@ -113,7 +113,7 @@ class ShardedModel:
             )
 
 
-class _InShard(shard_forward):
+class _ShardContext(shard_forward):
     """Context of the forward or the loss of a shard, with its own random stream."""
 
     __slots__ = ("_random", "_what")

@@ -48,7 +48,7 @@ class Workers(Protocol):
         """
 
 
-class _Alone:
+class _SingleWorker:
     """A single process."""
 
     rank, size = 0, 1
@@ -66,7 +66,7 @@ class _Alone:
         return compute()
 
 
-ALONE = _Alone()
+ALONE = _SingleWorker()
 
 
 def allgather(workers: Workers, value: Any) -> list[Any]:

@@ -165,10 +165,10 @@ class Checkpoints:
         """
         states = {name: capture_state(part) for name, part in {**self.parts, POSITION: position}.items()}
         try:
-            with self._locked().threads:
+            with self._acquire_lock().threads:
                 self._remove(self.folder.glob(f"{STAGED}*"))
                 path = self._write(states)
-                self._remove(self._saved()[:-KEEP])
+                self._remove(self._checkpoint_paths()[:-KEEP])
         except OSError as error:
             raise CheckpointError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Those that are there are as "
@@ -190,7 +190,7 @@ class Checkpoints:
             The last one is damaged, of another run or of a newer version, or another program has locked the folder.
             It is left alone, and the parts are as they were.
         """
-        found = self._on_rank_0(self._last)
+        found = self._on_rank_0(self._load_last)
         if isinstance(found, CheckpointError):
             raise found
         if found is None:
@@ -201,10 +201,10 @@ class Checkpoints:
             _restore_all({**self.parts, POSITION: position}, states)
         except CheckpointError as error:
             self.unlock()
-            raise _unfit(last, error) from error
+            raise _load_error(last, error) from error
         return position
 
-    def _locked(self) -> FolderLock:
+    def _acquire_lock(self) -> FolderLock:
         """Return the lock on the folder, and acquire it if necessary."""
         if self._lock is None or not self._lock.is_held():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +218,7 @@ class Checkpoints:
         """Try to lock the folder. Return an error if another program has locked it."""
         try:
             with suppress(OSError):  # the folder is not writable; `save` reports it
-                self._locked()
+                self._acquire_lock()
         except CheckpointError as error:
             return error
         return None
@@ -228,38 +228,38 @@ class Checkpoints:
         workers = self.workers
         return workers.collective(lambda: allgather(workers, None if workers.rank else compute()))[0]
 
-    def _last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
+    def _load_last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         """Lock the folder and return the last checkpoint, an error, or None if there is no checkpoint."""
         if refusal := self._lock_error():
             return refusal
         with self._lock.threads if self._lock is not None else nullcontext():
-            return self._last_saved()
+            return self._read_last()
 
-    def _last_saved(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
-        saved = self._saved()
+    def _read_last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
+        saved = self._checkpoint_paths()
         if not saved:
             return None
         *earlier, last = saved
         try:
-            return last, _read(last)
+            return last, _read_checkpoint(last)
         except CheckpointError as error:
             self.unlock()
             before = "".join(
                 f" {path.name} was written before it: move {last.name} away to go on from it." for path in earlier[-1:]
             )
-            return _unfit(last, error, before)
+            return _load_error(last, error, before)
 
-    def _saved(self) -> list[Path]:
+    def _checkpoint_paths(self) -> list[Path]:
         """Return the paths of the checkpoints, oldest first."""
         found = [path for path in self.folder.glob(f"{NAME}*") if path.name.removeprefix(NAME).isdecimal()]
-        return sorted(found, key=_number)
+        return sorted(found, key=_checkpoint_number)
 
     def _write(self, states: Mapping[str, PartState]) -> Path:
         staged = self.folder / f"{STAGED}{secrets.token_hex(8)}"
         staged.mkdir()
         try:
-            _fill(staged, states)
-            path = self.folder / f"{NAME}{1 + max(map(_number, self._saved()), default=0):06d}"
+            _write_files(staged, states)
+            path = self.folder / f"{NAME}{1 + max(map(_checkpoint_number, self._checkpoint_paths()), default=0):06d}"
             os.rename(staged, path)
         except BaseException:
             shutil.rmtree(staged, ignore_errors=True)
@@ -275,17 +275,17 @@ class Checkpoints:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _unfit(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
+def _load_error(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
     """Return the error for a checkpoint that cannot be loaded."""
     why = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())).removesuffix(".")
     return CheckpointError(f"cannot go on from {path}: {why}.{advice}")
 
 
-def _number(path: Path) -> int:
+def _checkpoint_number(path: Path) -> int:
     return int(path.name.removeprefix(NAME))
 
 
-def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
+def _write_files(folder: Path, states: Mapping[str, PartState]) -> None:
     """Write the files of a checkpoint, and sync them to disk."""
     parts: dict[str, Any] = {}
     contents: dict[str, bytes] = {}
@@ -295,7 +295,7 @@ def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
         if arrays:
             contents[f"{name}.safetensors"] = encoded(arrays)
     run = {"parts": parts, "files": {name: _sha256(content) for name, content in contents.items()}}
-    manifest = {"format": FORMAT, "sha256": _sha256(_json(run)), **run}
+    manifest = {"format": FORMAT, "sha256": _sha256(_json_bytes(run)), **run}
     contents[STATE] = json.dumps(manifest, indent=1).encode()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -303,24 +303,24 @@ def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
         sync(path)
 
 
-def _read(folder: Path) -> dict[str, PartState]:
+def _read_checkpoint(folder: Path) -> dict[str, PartState]:
     """Return the states in a checkpoint, after verifying the checksums."""
-    manifest = _manifest(_content(folder, STATE))
+    manifest = _parse_manifest(_read_file(folder, STATE))
     parts, files = (_require_type(dict, manifest.get(name), name) for name in ("parts", "files"))
     try:
-        return {name: _state(name, part, _arrays(folder, name, files)) for name, part in parts.items()}
+        return {name: _part_state(name, part, _read_arrays(folder, name, files)) for name, part in parts.items()}
     except (DataError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{STATE} is wrong: {error}") from error
 
 
-def _arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndarray]:
+def _read_arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndarray]:
     """Return the arrays of a part by name."""
     name = f"{part}.safetensors"
     if name not in files:
         return {}
-    content = _content(folder, name)
+    content = _read_file(folder, name)
     if _sha256(content) != files[name]:
         raise CheckpointError(f"{name} was cut off or altered")
     try:
@@ -329,7 +329,7 @@ def _arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndar
         raise CheckpointError(f"{name} is wrong: {error}") from error
 
 
-def _state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
+def _part_state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
     """Return the state of a part from its entry in ``state.json`` and its arrays."""
     _require_type(dict, part, f"the part {name}")
     if part.keys() != set(PartState._fields):
@@ -348,13 +348,13 @@ def _require_type(kind: type, value: Any, what: str) -> Any:
     return value
 
 
-def _manifest(content: bytes) -> dict[str, Any]:
+def _parse_manifest(content: bytes) -> dict[str, Any]:
     """Return the content of ``state.json``, after verifying its format and checksum."""
     try:
         manifest: dict[str, Any] = json.loads(content)
         version, checksum = manifest.pop("format"), manifest.pop("sha256")
         newer = isinstance(version, int) and version > FORMAT
-        whole = version == FORMAT and checksum == _sha256(_json(manifest))
+        whole = version == FORMAT and checksum == _sha256(_json_bytes(manifest))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         newer = whole = False
     if newer:
@@ -366,7 +366,7 @@ def _manifest(content: bytes) -> dict[str, Any]:
     return manifest
 
 
-def _content(folder: Path, name: str) -> bytes:
+def _read_file(folder: Path, name: str) -> bytes:
     try:
         with open_regular(folder / name) as file:
             return file.read()
@@ -374,7 +374,7 @@ def _content(folder: Path, name: str) -> bytes:
         raise CheckpointError(f"{name} cannot be read ({reason(error)})") from error
 
 
-def _json(value: Any) -> bytes:
+def _json_bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 

@@ -15,8 +15,8 @@ __all__ = ["EarlyStopping"]
 
 
 @dataclass(frozen=True)
-class _Saved:
-    """What a checkpoint holds."""
+class _SavedState:
+    """The state of `EarlyStopping` in a checkpoint."""
 
     best: float
     calls: int
@@ -98,7 +98,7 @@ class EarlyStopping:
         StateDictError
             An entry is missing, unknown or of another type. Then nothing was loaded.
         """
-        saved = from_fields(_Saved, state_dict, "EarlyStopping")
+        saved = from_fields(_SavedState, state_dict, "EarlyStopping")
         if saved.best_state is not None:
             require_same_arrays("EarlyStopping", saved.best_state, self.model.state_dict())
         vars(self).update(vars(saved))

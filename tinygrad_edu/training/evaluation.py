@@ -117,7 +117,7 @@ def evaluate_sharded(
     model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
     """Return what `evaluate` does, of a model that may have broken its promise already."""
-    run = _Evaluation(model, {name: _metric(name, each) for name, each in metrics.items()}, workers)
+    run = _Evaluation(model, {name: _as_metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
     kept = list(given) if isinstance(given, Iterator) else given  # they may be computed once more
@@ -136,7 +136,7 @@ def evaluate_sharded(
     return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}
 
 
-def _metric(name: str, metric: Any) -> Metric:
+def _as_metric(name: str, metric: Any) -> Metric:
     if isinstance(metric, Metric):
         return metric
     if not callable(metric) or isinstance(metric, type):
@@ -180,15 +180,15 @@ class _Evaluation:
         if len(parts) > 1 and self.model.is_sharded():
             self.model.begin_batch(self.model.model.parameters())
             try:
-                return self._summed(batch, parts, stream_seeds(rng, len(parts)), threads)
+                return self._sum_shards(batch, parts, stream_seeds(rng, len(parts)), threads)
             except WholeBatchNeeded as signal:
                 self.model.disable_sharding(str(signal))
             rng.bit_generator.state = state
-        found = run_on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
+        found = run_on_all(self.workers, lambda: next(map_shards(lambda k: self._batch_sums(batch, rng), 1, threads)))
         self.model.warn_once()
         return found
 
-    def _whole(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
+    def _batch_sums(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
         """Return the sums of a whole batch. All ranks compute it: its forward may change the model."""
         seeds = stream_seeds(rng, 1)
         stream = stream_of(seeds[0])
@@ -197,23 +197,25 @@ class _Evaluation:
             out = self.model.model(*as_tensors(inputs))
         with random_stream(loss_stream(seeds[0])):
             target = as_arrays(target)
-            sums = self._others(self.metrics, out, target)  # before the losses, which may write into the output
-            return sums | self._losses(self.metrics, out, target)
+            sums = self._other_sums(self.metrics, out, target)  # before the losses, which may write into the output
+            return sums | self._loss_sums(self.metrics, out, target)
 
-    def _summed(
+    def _sum_shards(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
     ) -> Totals:
-        """Return the sums over the shards of a batch; those of the named losses, of their joined outputs."""
-        of_shards = map_on_all(self.workers, lambda k: self._shard(batch, parts, seeds, k, names), len(parts), threads)
+        """Return the sums over the shards of a batch. The named losses get the joined outputs of all shards."""
+        of_shards = map_on_all(
+            self.workers, lambda k: self._shard_sums(batch, parts, seeds, k, names), len(parts), threads
+        )
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
-            return self._summed(batch, parts, seeds, threads, missing)
+            return self._sum_shards(batch, parts, seeds, threads, missing)
         total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
             total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
-        return total.pending[0][1] | self._of_joined(missing, [rest for _, rest in of_shards], seeds)
+        return total.pending[0][1] | self._joined_loss_sums(missing, [rest for _, rest in of_shards], seeds)
 
-    def _shard(
+    def _shard_sums(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]
     ) -> tuple[Totals, Any]:
         """Return the sums of a shard, and, where a loss needs the whole batch, its output and target."""
@@ -222,26 +224,26 @@ class _Evaluation:
         target = as_arrays(target)
         out = self.model.output(inputs, parts[k], stream)
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
-        sums = self._others(now, out, target)
+        sums = self._other_sums(now, out, target)
         if len(sums) < len(now):
             with self.model.in_shard("the loss of its output for some samples", stream):
-                sums |= self._losses(now, out, target)
+                sums |= self._loss_sums(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
-    def _of_joined(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
+    def _joined_loss_sums(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
         """Return the sums of the losses that need the outputs of all shards."""
         if not names:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
         with self.model.loss_errors(), random_stream(loss_stream(seeds[0])), single_threaded_blas():
-            return self._losses(names, out, target)
+            return self._loss_sums(names, out, target)
 
-    def _losses(self, names: Collection[str], out: Any, target: Any) -> Totals:
+    def _loss_sums(self, names: Collection[str], out: Any, target: Any) -> Totals:
         metrics = {name: self.metrics[name] for name in names}
         return {name: each.sums(out, target) for name, each in metrics.items() if isinstance(each, LossValue)}
 
-    def _others(self, names: Collection[str], out: Any, target: Any) -> Totals:
+    def _other_sums(self, names: Collection[str], out: Any, target: Any) -> Totals:
         others = {name: self.metrics[name] for name in names if not isinstance(self.metrics[name], LossValue)}
         if not others:
             return {}

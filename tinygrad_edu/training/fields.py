@@ -51,8 +51,8 @@ def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     if not isinstance(saved, Mapping) or saved.keys() != set(names):
         raise StateDictError(f"{where} is {brief(saved)}, which does not have the fields {', '.join(names)}")
     for name in names:
-        if not _is(saved[name], hints[name]):
-            raise StateDictError(f"{where} has {name} = {brief(saved[name])}, which is not a {_name(hints[name])}")
+        if not _has_type(saved[name], hints[name]):
+            raise StateDictError(f"{where} has {name} = {brief(saved[name])}, which is not a {_type_name(hints[name])}")
     return kind(**saved)
 
 
@@ -67,10 +67,10 @@ def require_same_arrays(where: str, saved: Mapping[str, ndarray], here: Mapping[
             raise StateDictError(f"{where} has an array {name} that is {found} there and {needed} here")
 
 
-def _is(value: Any, hint: Any) -> bool:
+def _has_type(value: Any, hint: Any) -> bool:
     """Return whether a value has the type of an annotation. An int is a float as well; a bool is not."""
     if isinstance(hint, UnionType):
-        return any(_is(value, each) for each in get_args(hint))
+        return any(_has_type(value, each) for each in get_args(hint))
     if hint is Any:
         return True
     kind, inner = get_origin(hint) or hint, get_args(hint)
@@ -78,8 +78,8 @@ def _is(value: Any, hint: Any) -> bool:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
         return False
     parts: list[Any] = [value] if kind is list else [value.keys(), value.values()] if kind is dict else []
-    return all(_is(item, each) for part, each in zip(parts, inner, strict=False) for item in part)
+    return all(_has_type(item, each) for part, each in zip(parts, inner, strict=False) for item in part)
 
 
-def _name(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")

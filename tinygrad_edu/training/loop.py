@@ -208,14 +208,14 @@ class Epochs(Iterator[Epoch]):
     """The epochs of a training, each trained when it is asked for."""
 
     def __init__(self, epochs: Iterator[Epoch]) -> None:
-        self._epochs, self._begun = epochs, False
+        self._epochs, self._started = epochs, False
 
     def __next__(self) -> Epoch:
-        self._begun = True
+        self._started = True
         return next(self._epochs)
 
     def __del__(self) -> None:
-        if not self._begun:
+        if not self._started:
             warnings.warn(
                 "fit() was called and nothing was trained: it trains while its result is looped over. Write "
                 "for epoch in fit(...), or list(fit(...)).",
@@ -336,11 +336,11 @@ class _Run:
                 on_step(step)
             if every is not None and progress.step % every == 0:
                 self._save()
-            if stop is not None and self._any_asks(stop):
+            if stop is not None and self._any_rank_stops(stop):
                 raise KeyboardInterrupt
             last = time.perf_counter()
 
-    def _any_asks(self, stop: Callable[[], bool]) -> bool:
+    def _any_rank_stops(self, stop: Callable[[], bool]) -> bool:
         workers = self.steps.workers
         return workers.collective(lambda: allreduce_any(workers, stop()))
 

@@ -81,7 +81,7 @@ class Accuracy(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return how many are right, and how many there are."""
-        logits, labels = _of_classes("Accuracy", outputs, targets, self.ignore_index)
+        logits, labels = _logits_and_labels("Accuracy", outputs, targets, self.ignore_index)
         return _total_and_count(logits.argmax(axis=1) == labels)
 
 
@@ -109,7 +109,7 @@ class TopKAccuracy(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return how many are right, and how many there are."""
-        logits, labels = _of_classes("TopKAccuracy", outputs, targets, self.ignore_index)
+        logits, labels = _logits_and_labels("TopKAccuracy", outputs, targets, self.ignore_index)
         own, columns = np.take_along_axis(logits, labels[:, None], axis=1), np.arange(logits.shape[1])
         before = (logits > own) | ((logits == own) & (columns < labels[:, None]))
         return _total_and_count((before.sum(axis=1) < self.k) & ~np.isnan(own[:, 0]))
@@ -138,7 +138,7 @@ class BinaryAccuracy(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return how many are right, and how many there are."""
-        _same_shape("BinaryAccuracy", outputs, targets)
+        _require_same_shape("BinaryAccuracy", outputs, targets)
         if not np.isin(targets, (0, 1)).all():
             raise DataError("BinaryAccuracy: targets are 0 and 1, or booleans; for classes, take Accuracy.")
         return _total_and_count((outputs > self.threshold) == targets.astype(bool))
@@ -163,7 +163,7 @@ class ConfusionMatrix(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the matrix of a batch."""
-        return _confusion("ConfusionMatrix", outputs, targets, self.ignore_index)
+        return _confusion_matrix("ConfusionMatrix", outputs, targets, self.ignore_index)
 
     def value(self, sums: ndarray) -> ndarray:
         """Return the matrix."""
@@ -199,7 +199,7 @@ class F1Score(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the confusion matrix of a batch."""
-        return _confusion("F1Score", outputs, targets, self.ignore_index)
+        return _confusion_matrix("F1Score", outputs, targets, self.ignore_index)
 
     def value(self, sums: ndarray) -> Any:
         """Return the score, or the scores."""
@@ -291,7 +291,7 @@ class Perplexity(Metric):
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the total of the cross entropies, and their number."""
-        logits, labels = _of_classes("Perplexity", outputs, targets, self.ignore_index)
+        logits, labels = _logits_and_labels("Perplexity", outputs, targets, self.ignore_index)
         wide = logits.astype(np.float64)
         below = wide - wide.max(axis=1, keepdims=True, initial=-np.inf)
         own = np.take_along_axis(below, labels[:, None], axis=1)[:, 0]
@@ -308,8 +308,8 @@ def _total_and_count(values: ndarray) -> ndarray:
     return np.array([total, values.size], np.float64)
 
 
-def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> tuple[ndarray, ndarray]:
-    """Return logits (M, C) and labels (M,) of all positions that count."""
+def _logits_and_labels(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> tuple[ndarray, ndarray]:
+    """Return the logits (M, C) and labels (M,) of the positions that are not ignored."""
     if outputs.ndim < 2 or (outputs.shape[1] == 1 and outputs.ndim == 2):
         outputs = np.stack([np.zeros(outputs.size, outputs.dtype), outputs.reshape(-1)], axis=1)
     if targets.dtype.kind not in "iub":
@@ -321,11 +321,11 @@ def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int
         )
     labels, classes = targets.reshape(-1), outputs.shape[1]
     logits = outputs if outputs.ndim == 2 else np.moveaxis(outputs, 1, -1).reshape(-1, classes)
-    if _within(labels, classes) and not 0 <= ignore_index < classes:  # all of them count
+    if _in_range(labels, classes) and not 0 <= ignore_index < classes:  # all of them count
         return logits, labels.astype(np.intp, copy=False)
     counted = labels != ignore_index
     logits, labels = logits[counted], labels[counted]
-    if labels.size and not _within(labels, classes):
+    if labels.size and not _in_range(labels, classes):
         raise DataError(
             f"{name}: labels from {labels.min()} to {labels.max()}; with {classes} classes they are from 0 to "
             f"{classes - 1}."
@@ -333,23 +333,23 @@ def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int
     return logits, labels.astype(np.intp)
 
 
-def _within(labels: ndarray, classes: int) -> bool:
+def _in_range(labels: ndarray, classes: int) -> bool:
     return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
-def _confusion(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> ndarray:
-    logits, labels = _of_classes(name, outputs, targets, ignore_index)
+def _confusion_matrix(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> ndarray:
+    logits, labels = _logits_and_labels(name, outputs, targets, ignore_index)
     classes = logits.shape[1]
     counts = np.bincount(classes * labels + logits.argmax(axis=1), minlength=classes**2)
     return counts.reshape(classes, classes)
 
 
 def _differences(name: str, outputs: ndarray, targets: ndarray) -> ndarray:
-    _same_shape(name, outputs, targets)
+    _require_same_shape(name, outputs, targets)
     return np.asarray(np.subtract(outputs, targets, dtype=np.float64))
 
 
-def _same_shape(name: str, outputs: ndarray, targets: ndarray) -> None:
+def _require_same_shape(name: str, outputs: ndarray, targets: ndarray) -> None:
     if outputs.shape != targets.shape:
         raise ShapeError(
             f"{name}: outputs of shape {outputs.shape} and targets of shape {targets.shape}. They are compared element "

@@ -53,10 +53,10 @@ def explain_nonfinite(
     """
     if found := _describe_nonfinite({name: parameter.numpy() for name, parameter in model.named_parameters()}):
         return f"the weights held it already, since the step before: {found}.", SMALLER
-    described = (_describe_nonfinite(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first))
+    described = (_describe_nonfinite(_named_arrays(batch), f" of batch {k}") for k, batch in enumerate(batches, first))
     found = ", ".join(filter(None, described))
     in_batch = f"the batch holds it already: {found}." if found else ""
-    cause = "\n".join(filter(None, (in_batch, _first_op(model, compute))))
+    cause = "\n".join(filter(None, (in_batch, _anomaly_message(model, compute))))
     return cause or UNEXPLAINED, CLEANER if found else SMALLER
 
 
@@ -72,7 +72,7 @@ def _describe_nonfinite(arrays: dict[str, ndarray], where: str = "") -> str:
     return ", ".join(found)
 
 
-def _named(batch: Batch) -> dict[str, ndarray]:
+def _named_arrays(batch: Batch) -> dict[str, ndarray]:
     """Return the arrays of a batch by name: x and y, or x1, x2 and y, with the path inside a pytree."""
     names = ["x"] if len(batch) == 2 else [f"x{k}" for k in range(1, len(batch))]
     arrays: dict[str, ndarray] = {}
@@ -80,7 +80,7 @@ def _named(batch: Batch) -> dict[str, ndarray]:
     return arrays
 
 
-def _first_op(model: Module, compute: Callable[[], Any]) -> str:
+def _anomaly_message(model: Module, compute: Callable[[], Any]) -> str:
     """Return the message of `detect_anomaly` for a repeated step, or an empty string."""
     kept = [(buffer, buffer.numpy().copy()) for _, buffer in model.named_buffers()]
     try:

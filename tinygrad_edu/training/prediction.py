@@ -51,7 +51,7 @@ def predict(
     def classes(part: slice, cut: bool) -> Any:
         given = take_samples(inputs, part)
         out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_tensors(given))
-        return tree_map(_classes, arrays_of(out))
+        return tree_map(_predicted_classes, arrays_of(out))
 
     def of(parts: list[slice], cut: bool) -> list[Any]:
         return map_on_all(workers, lambda k: classes(parts[k], cut), len(parts), threads)
@@ -71,7 +71,7 @@ def predict(
     return tree_map(lambda *parts: np.concatenate(parts), *found) if found else np.zeros(0, np.int64)
 
 
-def _classes(logits: ndarray) -> ndarray:
+def _predicted_classes(logits: ndarray) -> ndarray:
     if logits.size == len(logits):  # one each, with which argmax would find the class 0 for all
         return (logits.reshape(-1) > 0).astype(np.int64)
     classes: ndarray = logits.argmax(axis=1)

@@ -120,7 +120,9 @@ def _members(value: Any) -> dict[Any, Any]:
 def _variables(function: FunctionType) -> dict[str, Any]:
     """Return the closure and global variables that a function names."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    names = {name for code in _codes(function.__code__) for name in code.co_names if name in function.__globals__}
+    names = {
+        name for code in _code_objects(function.__code__) for name in code.co_names if name in function.__globals__
+    }
     outer = {name: cell.cell_contents for name, cell in cells if cell != CellType()}  # an empty cell is unset
     return {**{name: function.__globals__[name] for name in sorted(names)}, **outer}
 
@@ -181,17 +183,17 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, partial):
         yield from (("func", value.func), *((str(k), arg) for k, arg in enumerate(value.args)), *value.keywords.items())
     elif isinstance(value, MethodType) and isinstance(value.__func__, FunctionType):
-        yield from _names_in(value.__func__, value.__self__)
+        yield from _named_values(value.__func__, value.__self__)
     elif isinstance(value, FunctionType):
-        yield from _names_in(value, None)
+        yield from _named_values(value, None)
     elif not isinstance(value, ModuleType | type | np.ndarray):
         methods: list[Any] = [inspect.getattr_static(type(value), name, None) for name in SAMPLE_METHODS]
         for method in methods:
             if isinstance(method, FunctionType):
-                yield from _names_in(method, value)
+                yield from _named_values(method, value)
 
 
-def _names_in(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any]]:
+def _named_values(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any]]:
     """Yield the variables, defaults and attributes of its owner that a function names.
 
     Functions of other packages are left out.
@@ -201,24 +203,24 @@ def _names_in(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any]]:
     known = [(name, cell.cell_contents) for name, cell in cells if cell != CellType()]  # an empty cell is unset
     known += [("default", each) for each in function.__defaults__ or ()]
     known += (function.__kwdefaults__ or {}).items()
-    names = [name for inner in _codes(code) for name in inner.co_names]
-    known += [each for inner in _codes(code) for each in _globals(inner, function.__globals__)]
-    known += [each for name in dict.fromkeys(names) for each in _of_owner(owner, name, "super" in names)]
+    names = [name for inner in _code_objects(code) for name in inner.co_names]
+    known += [each for inner in _code_objects(code) for each in _global_variables(inner, function.__globals__)]
+    known += [each for name in dict.fromkeys(names) for each in _owner_attribute(owner, name, "super" in names)]
     package = str(function.__module__).partition(".")[0]
     for name, each in known:
         if not isinstance(each, FunctionType) or str(each.__module__).partition(".")[0] == package:
             yield name, each
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
+def _code_objects(code: CodeType) -> Iterator[CodeType]:
     """Yield a code object and those of nested functions and comprehensions."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _codes(constant)
+            yield from _code_objects(constant)
 
 
-def _globals(code: CodeType, variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _global_variables(code: CodeType, variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the global variables that a code object names, and attributes of modules: ``np.random.rand``."""
     path, value = "", None
     for instruction in dis.get_instructions(code):
@@ -232,8 +234,8 @@ def _globals(code: CodeType, variables: dict[str, Any]) -> Iterator[tuple[str, A
             yield path, value
 
 
-def _of_owner(owner: Any, name: str, with_bases: bool) -> Iterator[tuple[str, Any]]:
-    """Yield the attribute of an object, if there is one. Methods are bound to it, also those that super() finds."""
+def _owner_attribute(owner: Any, name: str, with_bases: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the attribute of an object, if it exists, and those that super() finds. Bind methods to the object."""
     found = [] if owner is None else [inspect.getattr_static(owner, name, None)]
     found += [vars(base).get(name) for base in type(owner).__mro__[1:] if with_bases]
     for each in found:

@@ -11,7 +11,7 @@ from tinygrad_edu.errors import DataError, DTypeError
 __all__ = ["pack", "unpack"]
 
 # A dict that has one of these keys alone stands for something that JSON lacks.
-_MARKS = frozenset(("array", "dict", "tuple"))
+_TAGS = frozenset(("array", "dict", "tuple"))
 
 
 def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
@@ -40,11 +40,11 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
-        items = {key: pack(item, arrays, _joined(path, key)) for key, item in value.items()}
-        plain = all(isinstance(key, str) for key in items) and not (len(items) == 1 and _MARKS & items.keys())
+        items = {key: pack(item, arrays, _join_path(path, key)) for key, item in value.items()}
+        plain = all(isinstance(key, str) for key in items) and not (len(items) == 1 and _TAGS & items.keys())
         return items if plain else {"dict": [[pack(key, arrays, path), item] for key, item in items.items()]}
     if isinstance(value, list | tuple):
-        parts = [pack(item, arrays, _joined(path, k)) for k, item in enumerate(value)]
+        parts = [pack(item, arrays, _join_path(path, k)) for k, item in enumerate(value)]
         return parts if isinstance(value, list) else {"tuple": parts}
     if value is None or isinstance(value, str | int | float):
         return value
@@ -70,28 +70,28 @@ def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     tinygrad_edu.errors.DataError: betas is a tuple of 0.9, which is not a list
     """
     if isinstance(packed, list):
-        return [unpack(item, arrays, _joined(path, k)) for k, item in enumerate(packed)]
+        return [unpack(item, arrays, _join_path(path, k)) for k, item in enumerate(packed)]
     if not isinstance(packed, dict):
         return packed
-    if len(packed) == 1 and _MARKS & packed.keys():
+    if len(packed) == 1 and _TAGS & packed.keys():
         ((mark, content),) = packed.items()
-        return _UNPACKED[mark](content, arrays, path)
-    return {key: unpack(item, arrays, _joined(path, key)) for key, item in packed.items()}
+        return _UNPACKERS[mark](content, arrays, path)
+    return {key: unpack(item, arrays, _join_path(path, key)) for key, item in packed.items()}
 
 
-def _array(name: Any, arrays: dict[str, ndarray], path: str) -> ndarray:
+def _unpack_array(name: Any, arrays: dict[str, ndarray], path: str) -> ndarray:
     if not isinstance(name, str) or name not in arrays:
         raise DataError(f"{path or 'a value'} is the array {brief(name)}, which is missing")
     return arrays[name]
 
 
-def _tuple(items: Any, arrays: dict[str, ndarray], path: str) -> tuple[Any, ...]:
+def _unpack_tuple(items: Any, arrays: dict[str, ndarray], path: str) -> tuple[Any, ...]:
     if not isinstance(items, list):
         raise DataError(f"{path or 'a value'} is a tuple of {brief(items)}, which is not a list")
     return tuple(unpack(items, arrays, path))
 
 
-def _dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any, Any]:
+def _unpack_dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any, Any]:
     found = unpack(pairs, arrays, path)
     try:
         return dict(found)
@@ -99,8 +99,8 @@ def _dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any, Any]:
         raise DataError(f"{path or 'a value'} is a dict of {brief(pairs)}, which are not keys and values") from error
 
 
-_UNPACKED = {"array": _array, "tuple": _tuple, "dict": _dict}
+_UNPACKERS = {"array": _unpack_array, "tuple": _unpack_tuple, "dict": _unpack_dict}
 
 
-def _joined(path: str, key: Any) -> str:
+def _join_path(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)

@@ -142,7 +142,7 @@ class Steps:
         WorkersDifferError
             The weights or the random state differ between workers.
         """
-        weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained()]]
+        weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained_tensors()]]
         require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
         remaining = remaining_batches(batches, batches.draw_order() if has_order(batches) else None)
@@ -155,13 +155,13 @@ class Steps:
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
             with single_threaded_blas():  # all ranks must get the same bits from clipping and Muon
-                loss = self._take(group, epoch, done + 1)
+                loss = self._take_step(group, epoch, done + 1)
             idle = [tensor for tensor in idle if tensor.grad is None]
             done += len(group)
             yield TrainingStep(number, loss, sum(map(len, group)), len(group))
 
-    def _take(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
-        stream, tensors = self.rng.bit_generator.state, self._trained()
+    def _take_step(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
+        stream, tensors = self.rng.bit_generator.state, self._trained_tensors()
         loss, gradients = self._value_and_grad(batches, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
             self.rng.bit_generator.state = stream
@@ -177,7 +177,7 @@ class Steps:
             self.average.update()
         return loss
 
-    def _trained(self) -> list[Tensor]:
+    def _trained_tensors(self) -> list[Tensor]:
         """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
@@ -189,22 +189,22 @@ class Steps:
 
     def others(self) -> list[Tensor]:
         """Return the parameters that the optimizer holds, and neither the model nor the loss."""
-        names = self._names()
-        return [tensor for tensor in self._trained() if tensor not in names]
+        names = self._parameter_names()
+        return [tensor for tensor in self._trained_tensors() if tensor not in names]
 
     def _warn_about_missing(self, tensors: list[Tensor]) -> None:
-        """Warn, once, where the optimizer does not hold what got a gradient."""
+        """Warn once if the optimizer does not hold a tensor that got a gradient."""
         held = set(optimizer_parameters(self.optimizer))
         missing = [tensor for tensor in tensors if tensor.grad is not None and tensor not in held]
         if missing:
-            names = self._names()
+            names = self._parameter_names()
             self._warn(
                 f"the optimizer does not hold {', '.join(names[tensor] for tensor in missing)}, which got a gradient "
                 f"and is not trained. Make it of all parameters, or freeze the others, with requires_grad = False."
             )
 
     def _warn_about_idle(self, idle: Iterable[Tensor]) -> None:
-        """Warn, once, where the optimizer holds parameters that got no gradient in an epoch, of another model say."""
+        """Warn once if the optimizer holds parameters that got no gradient in an epoch."""
         shapes = [str(tensor.shape) for tensor in idle if tensor.requires_grad]
         if shapes:
             self._warn(
@@ -217,7 +217,7 @@ class Steps:
             self._warned = True
             warn_caller(message, OptimizerWarning)
 
-    def _names(self) -> dict[Tensor, str]:
+    def _parameter_names(self) -> dict[Tensor, str]:
         """Return the names of the parameters of the model and of the loss."""
         of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
         names = {parameter: f"loss.{name}" for name, parameter in of_loss}
@@ -227,11 +227,11 @@ class Steps:
         self, loss: float, gradients: Gradients, batches: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
         """Return the error for a step that is not taken; the random stream is where it was before."""
-        last, tensors = first + len(batches) - 1, self._trained()
+        last, tensors = first + len(batches) - 1, self._trained_tensors()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         what = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
-            names = self._names()
+            names = self._parameter_names()
             name = next(
                 names.get(tensor, "a tensor that the optimizer holds")
                 for tensor, g in zip(tensors, gradients, strict=True)
@@ -262,8 +262,8 @@ def _mean(a: ShardSum, b: ShardSum) -> ShardSum:
     if not (a.weight and b.weight):
         return a if a.weight else b
     weight = a.weight + b.weight
-    return add_shards(_scaled(a, a.weight / weight), _scaled(b, b.weight / weight))
+    return add_shards(_scale(a, a.weight / weight), _scale(b, b.weight / weight))
 
 
-def _scaled(part: ShardSum, share: float) -> ShardSum:
+def _scale(part: ShardSum, share: float) -> ShardSum:
     return ShardSum(share * part.value, [None if g is None else share * g for g in part.gradients], part.weight)

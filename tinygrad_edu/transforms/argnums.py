@@ -24,7 +24,7 @@ def select_argnums(
     f: Function, argnums: int | Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Function, list[Any]]:
     """Return f as a function of the arguments at `argnums` alone, and these arguments."""
-    positions = _positions(argnums if isinstance(argnums, Sequence) else [argnums], len(args))
+    positions = _normalize_argnums(argnums if isinstance(argnums, Sequence) else [argnums], len(args))
 
     def of_selected(*selected: Any) -> Any:
         replaced = list(args)
@@ -35,8 +35,8 @@ def select_argnums(
     return of_selected, [args[i] for i in positions]
 
 
-def _positions(argnums: Sequence[Any], count: int) -> list[int]:
-    """Return argnums, of which negative ones count from the end, as positions among `count` arguments."""
+def _normalize_argnums(argnums: Sequence[Any], count: int) -> list[int]:
+    """Convert argnums, of which negative ones count from the end, to positions among `count` arguments."""
     for i in argnums:
         if not isinstance(i, int | np.integer) or not -count <= i < count:
             raise ValueError(

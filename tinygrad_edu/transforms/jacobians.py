@@ -57,14 +57,16 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     def function(*args: Any, **kwargs: Any) -> Any:
         call = Linearized(*select_argnums(f, argnums, args, kwargs), has_aux)
         several = isinstance(argnums, Sequence)
-        found = tree_map(lambda out: _derivatives(call, out) if several else _derivatives(call, out)[0], call.out)
+        found = tree_map(
+            lambda out: _jacobian_of_output(call, out) if several else _jacobian_of_output(call, out)[0], call.out
+        )
         return (found, call.aux) if has_aux else found
 
     return function
 
 
-def _derivatives(call: Linearized, out: Any) -> Any:
-    """Return the derivatives of one tensor of the result with respect to all arguments."""
+def _jacobian_of_output(call: Linearized, out: Any) -> Any:
+    """Return the Jacobian of one output tensor with respect to all arguments."""
     if not isinstance(out, Tensor):
         raise DTypeError(
             f"jacobian: the function must return tensors, and returned a {type(out).__name__}. Return auxiliary data "

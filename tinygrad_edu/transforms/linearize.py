@@ -41,30 +41,30 @@ class Linearized:
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(_input, to_tensors(x)) for x in args)
+        inputs = tuple(tree_map(_with_own_node, to_tensors(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset[Node](tree_leaves(self._nodes))
         with enable_grad():
             result = f(*inputs)
-        self.out, aux = _pair(result) if has_aux else (result, None)
+        self.out, aux = _split_aux(result) if has_aux else (result, None)
         self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
         """Return the cotangents of the arguments, for cotangents of `out`: the recorded result or a part of it."""
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
-        record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._outside)
+        record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
         found = backward_pass(
             [(_node(result), g if record else g._data) for result, g in pairs],
             self._targets,
             retain_graph=True,
             wrap_saved=wrap if record else None,
         )
-        return tree_map(lambda node: _gradient(found.get(node), node), self._nodes)
+        return tree_map(lambda node: _as_gradient(found.get(node), node), self._nodes)
 
     @cached_property
-    def _outside(self) -> bool:
-        return _reaches_outside(self.out, self._targets)
+    def _has_outer_inputs(self) -> bool:
+        return _depends_on_outer_inputs(self.out, self._targets)
 
 
 def to_tensors(x: Any) -> Any:
@@ -77,8 +77,8 @@ def to_tensors(x: Any) -> Any:
     return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
 
 
-def _input(tensor: Tensor) -> Tensor:
-    """Give an argument a node of its own, where the backward pass stops."""
+def _with_own_node(tensor: Tensor) -> Tensor:
+    """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
         return wrap(tensor._data, leaf(tensor._data), tensor._storage)
     with enable_grad():
@@ -91,7 +91,7 @@ def _node(x: Tensor) -> Node:
     return x._node
 
 
-def _pair(result: Any) -> tuple[Any, Any]:
+def _split_aux(result: Any) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     raise DTypeError(
@@ -100,8 +100,8 @@ def _pair(result: Any) -> tuple[Any, Any]:
     )
 
 
-def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
-    """Whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
+def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
+    """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
     if any(target.op is not None for target in targets):
         return True
     roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
@@ -118,7 +118,7 @@ def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
 
 def _detach(results: Any, targets: frozenset[Node]) -> Any:
     """Detach results, unless they depend on a tensor outside of the call that requires a gradient."""
-    if is_grad_enabled() and _reaches_outside(results, targets):
+    if is_grad_enabled() and _depends_on_outer_inputs(results, targets):
         return results
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
 
@@ -134,8 +134,8 @@ def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
     return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
 
 
-def _gradient(g: Any, node: Node) -> Tensor:
-    """Return a gradient that shares no memory; zeros if the result does not depend on the argument."""
+def _as_gradient(g: Any, node: Node) -> Tensor:
+    """Return a gradient as a Tensor without shared memory. Return zeros if the argument has no effect."""
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy

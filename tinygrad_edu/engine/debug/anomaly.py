@@ -19,7 +19,7 @@ from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.errors import AnomalyError
 
 _Values = dict[str, Any]
-_Called = CallSite | str
+_Site = CallSite | str
 _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf}
 
 
@@ -52,62 +52,62 @@ def detect_anomaly() -> Mode:
       x: float32 of shape (2,), 0.0 to 1.0
       result: float32 of shape (2,), 0.0, 1 x -inf
     """
-    return Mode(observer=_ANOMALIES)
+    return Mode(observer=_ANOMALY_OBSERVER)
 
 
-class _Anomalies(Observer):
-    """What looks at every number, and at nothing else."""
+class _AnomalyObserver(Observer):
+    """Observer that looks for NaN and infinity in every number."""
 
-    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
+    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, made: Any, called: _Site) -> None:
         op = vjps.op
         assert op is not None
         inputs = dict(zip(vjps.names, arrays, strict=True))
-        computed = _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
-        computed.look("result", made)
+        computed = _Computation(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
+        computed.check("result", made)
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
-        return _Examined(gradients)
+        return _AnomalyPassObserver(gradients)
 
 
-class _Examined(PassObserver):
-    """Examines the vjps, the matching and the sums of one backward pass."""
+class _AnomalyPassObserver(PassObserver):
+    """Checks the vjps, the matched gradients and the sums of one backward pass."""
 
     def __init__(self, gradients: dict[Node, Any]) -> None:
         self.gradients = gradients
 
     def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
-        return partial(_examined_vjp, node, k, vjp)
+        return partial(_checked_vjp, node, k, vjp)
 
     def match(self, node: Node, k: int, match: Match) -> Match:
-        def examined(contribution: Any) -> Any:
+        def checked(contribution: Any) -> Any:
             assert node.op is not None
             matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
-            made = _Computed(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
-            made.look(f"unbroadcast {what}", matched)
+            made = _Computation(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
+            made.check(f"unbroadcast {what}", matched)
             return matched
 
-        return examined
+        return checked
 
     def add(self, add: Add) -> Add:
         gradients = self.gradients
 
-        def examined(node: Node, g: Any) -> None:
-            held, called = _kinds((gradients.get(node), g)), site_of(node)
+        def checked(node: Node, g: Any) -> None:
+            held, called = _nonfinite_kinds((gradients.get(node), g)), site_of(node)
             add(node, g)
-            for kind in _kinds(gradients[node]) - held:
+            for kind in _nonfinite_kinds(gradients[node]) - held:
                 where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
                 raise AnomalyError(
                     f"the gradients that arrive at {where}, {node.dtype} of shape {node.shape}, add up to one that is "
                     f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
                 )
 
-        return examined
+        return checked
 
 
-_ANOMALIES = _Anomalies()
+_ANOMALY_OBSERVER = _AnomalyObserver()
 
 
-def _examined_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
+def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
     op, vjps, called = node.op, node.vjps, site_of(node)
     assert op is not None
     contribution = vjp(g, saved)
@@ -115,73 +115,75 @@ def _examined_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) 
     values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
     others = {each.name: x for each, x in kept if each.source is None}
 
-    def again(parts: _Values) -> Any:
+    def recompute(parts: _Values) -> Any:
         given = others | parts
         return vjp(given["g"], tuple(given.get(each.name) for each in vjps.saves))
 
-    _Computed(op, called, values, others, again).look(f"gradient of {vjps.names[k]}", contribution)
+    _Computation(op, called, values, others, recompute).check(f"gradient of {vjps.names[k]}", contribution)
     return contribution
 
 
-class _Computed(NamedTuple):
-    """How something was computed: of `values`, of which it may be an element by element, and of `others`."""
+class _Computation(NamedTuple):
+    """A computation that can be repeated: of `values`, perhaps element by element, and of `others`."""
 
     op: Op
     called: CallSite | str
     values: _Values
     others: _Values
-    again: Callable[[_Values], Any]
+    recompute: Callable[[_Values], Any]
 
-    def look(self, what: str, result: Any) -> None:
+    def check(self, what: str, result: Any) -> None:
         """Raise if the result is an anomaly."""
-        for kind in _kinds(result) - _kinds((self.values, self.others)):
-            array = _plain(result)
+        for kind in _nonfinite_kinds(result) - _nonfinite_kinds((self.values, self.others)):
+            array = _as_array(result)
             index = tuple(map(int, np.argwhere(_KINDS[kind](array))[0]))
-            made = f"op {self.op.name}: {what}{_at(index)} is {array[index]!s}{self._alone(array.shape, index, kind)}"
-            lines = [f"  {name}: {_described(x)}" for name, x in {**self.values, **self.others, what: array}.items()]
+            made = f"op {self.op.name}: {what}{_index_text(index)} is {array[index]!s}"
+            made += self._describe_operands(array.shape, index, kind)
+            shown = {**self.values, **self.others, what: array}
+            lines = [f"  {name}: {_describe_array(x)}" for name, x in shown.items()]
             raise AnomalyError("\n".join([f"{made}, and nothing that went in is {kind}.", *lines, str(self.called)]))
 
-    def _alone(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
-        """Say of which elements an element of the result is made, if these alone make it what it is; else nothing."""
+    def _describe_operands(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
+        """Describe the operands of one element of the result, if these alone make it NaN or infinite."""
         if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
             return ""
-        elements, said = {}, []
+        elements, texts = {}, []
         try:
             for name, value in self.values.items():
-                array = np.asarray(_plain(value))
+                array = np.asarray(_as_array(value))
                 np.broadcast_to(array, shape)
                 own = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], index[::-1], strict=False))[::-1]
                 elements[name] = array[own].reshape((1,) * len(shape)) if array.ndim else value
-                said.append(f"{name}{_at(own)} = {array[own]!s}")
+                texts.append(f"{name}{_index_text(own)} = {array[own]!s}")
             with np.errstate(all="ignore"):
-                made = np.asarray(self.again(elements))
+                made = np.asarray(self.recompute(elements))
         except Exception:  # it does not go element by element
             return ""
-        return ", of " + ", ".join(said) if made.size == 1 and _KINDS[kind](made).all() else ""
+        return ", of " + ", ".join(texts) if made.size == 1 and _KINDS[kind](made).all() else ""
 
 
-def _kinds(value: Any) -> set[str]:
-    """Return which of NaN and infinities there are in a value, or in those that it holds."""
+def _nonfinite_kinds(value: Any) -> set[str]:
+    """Return the kinds of nonfinite numbers in a value, or in the values that it holds."""
     if isinstance(value, dict | tuple | list):
-        return set().union(*map(_kinds, value.values() if isinstance(value, dict) else value))
-    value = _plain(value)
+        return set().union(*map(_nonfinite_kinds, value.values() if isinstance(value, dict) else value))
+    value = _as_array(value)
     if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", None) == "f":
         return {kind for kind, is_one in _KINDS.items() if is_one(value).any()}
     return set()
 
 
-def _plain(value: Any) -> Any:
-    """Return the array of a Tensor or of indexed slices, and anything else as it is."""
+def _as_array(value: Any) -> Any:
+    """Return the array of a Tensor or of indexed slices. Return any other value unchanged."""
     return getattr(densify(value), "_data", densify(value))
 
 
-def _at(index: tuple[int, ...]) -> str:
+def _index_text(index: tuple[int, ...]) -> str:
     return str(list(index)) if index else ""
 
 
-def _described(value: Any) -> str:
-    """Say what an array is, and between which numbers it lies."""
-    value = np.asarray(value) if isinstance(value, np.generic) else _plain(value)
+def _describe_array(value: Any) -> str:
+    """Describe an array: its dtype, its shape, its range and its counts of NaN and infinity."""
+    value = np.asarray(value) if isinstance(value, np.generic) else _as_array(value)
     if not isinstance(value, ndarray) or value.dtype.kind not in "fiub":
         return shortened(value)
     text = f"{value.dtype} of shape {value.shape}"

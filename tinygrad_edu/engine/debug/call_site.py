@@ -68,7 +68,7 @@ class CallSite(NamedTuple):
 def call_site() -> CallSite:
     """Return where the op is called that is being computed."""
     frames = list(_frames())
-    layers = tuple(ref(frame.f_locals["self"]) for frame in frames if _calls_a_module(frame))
+    layers = tuple(ref(frame.f_locals["self"]) for frame in frames if _is_module_call(frame))
     for frame in frames:
         if not frame.f_code.co_filename.startswith((_PACKAGE, "<op ", threading.__file__)):
             return CallSite(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layers)
@@ -83,7 +83,7 @@ def _frames() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _calls_a_module(frame: FrameType) -> bool:
-    """Whether a frame is the call of a layer. The name will do: the engine does not know what a Module is."""
+def _is_module_call(frame: FrameType) -> bool:
+    """Return whether a frame is the call of a layer. The name will do: the engine does not know what a Module is."""
     code = frame.f_code
     return code.co_qualname == "Module.__call__" and code.co_filename.startswith(_PACKAGE)

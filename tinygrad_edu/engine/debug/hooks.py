@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DTypeError, WrongGradientError
 
 Hook = Callable[..., Any]
 
-_numbers = count()
+_hook_ids = count()
 
 
 class HookHandle:
@@ -38,12 +38,12 @@ class HookHandle:
             raise DTypeError(f"a hook is a function that is called, and a {type(hook).__name__} is none.")
         if (guarding := memory.guard.get()) is not None:
             guarding.before_hook()
-        self._hooks, self._number = hooks, next(_numbers)
-        hooks[self._number] = hook
+        self._hooks, self._id = hooks, next(_hook_ids)
+        hooks[self._id] = hook
 
     def remove(self) -> None:
         """Take the hook away, if it is still there."""
-        self._hooks.pop(self._number, None)
+        self._hooks.pop(self._id, None)
 
     def __enter__(self) -> HookHandle:
         return self
@@ -79,40 +79,40 @@ def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
     """Return what the hooks of a node make of its whole gradient. Gradients are of that kind: arrays, or Tensors."""
     for hook in list(node.vjps.hooks.values()):
         try:
-            changed = hook(_lent(g))
+            changed = hook(_read_only(g))
         except Exception as error:
-            error.add_note(f"In {_where(node)}.")
+            error.add_note(f"In {_describe_hook(node)}.")
             raise
         if changed is not None:
-            g = _demanded(node, changed, kind)
+            g = _checked_gradient(node, changed, kind)
     return g
 
 
-def _lent(g: Any) -> Any:
-    """Return a gradient as something that a hook cannot write into: the array may be somebody else's."""
+def _read_only(g: Any) -> Any:
+    """Return a read-only view of a gradient, whose array may have another owner."""
     if isinstance(g, ndarray | np.generic):
         g = np.asarray(g).view()
         g.flags.writeable = False
     return g
 
 
-def _demanded(node: Node, changed: Any, kind: type[Any]) -> Any:
-    """Return what a hook made of a gradient, or say that it is none of that tensor."""
+def _checked_gradient(node: Node, changed: Any, kind: type[Any]) -> Any:
+    """Return the gradient that a hook returned, or raise if it does not fit the tensor."""
     if isinstance(changed, ndarray | np.generic):
         changed = np.asarray(changed)
     if not isinstance(changed, ndarray | kind):
         raise WrongGradientError(
-            f"{_where(node)} returned a {type(changed).__name__}: it returns what takes the place of the gradient, of "
-            f"an array an array and of a Tensor a Tensor, or None."
+            f"{_describe_hook(node)} returned a {type(changed).__name__}: it returns what takes the place of the "
+            f"gradient, of an array an array and of a Tensor a Tensor, or None."
         )
     if changed.shape != node.shape or changed.dtype != node.dtype:
         raise WrongGradientError(
-            f"{_where(node)} returned {changed.dtype} of shape {changed.shape}; that gradient is {node.dtype} of shape "
-            f"{node.shape}, and stays so."
+            f"{_describe_hook(node)} returned {changed.dtype} of shape {changed.shape}; that gradient is {node.dtype} "
+            f"of shape {node.shape}, and stays so."
         )
     return changed if isinstance(changed, kind) else kind(changed)  # a bare array takes the dtype that it meets
 
 
-def _where(node: Node) -> str:
-    """Say whose gradient a hook got."""
+def _describe_hook(node: Node) -> str:
+    """Describe a hook by the tensor whose gradient it got."""
     return f"a hook on the gradient of {'a leaf' if node.op is None else f'the result of op {node.op.name}'}"

@@ -18,7 +18,7 @@ def warn_of_a_lost_gradient(message: str, depth: int) -> None:
 def warn_of_a_plain_number() -> None:
     """Warn where ``__float__``, which calls this, was not called by float() but by what computes on with the number."""
     asking = sys._getframe(2)
-    use = _use(asking.f_code, asking.f_lasti)
+    use = _scalar_use(asking.f_code, asking.f_lasti)
     if use is not None:
         warn_of_a_lost_gradient(
             f"{use} makes a plain number of a tensor that requires a gradient, and no gradient will flow through it: "
@@ -33,8 +33,8 @@ def asked_by_a_test() -> bool:
 
 
 @lru_cache(1024)
-def _use(code: CodeType, offset: int) -> str | None:
-    """Say what an instruction does with a tensor's number: a function of `math`, an assignment, or nothing of these.
+def _scalar_use(code: CodeType, offset: int) -> str | None:
+    """Describe the use of a scalar by an instruction: a function of `math`, an assignment, or None.
 
     A question, such as math.isnan, is no use.
     """

@@ -16,7 +16,7 @@ from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import VJPs
 
-_UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
+_UNKNOWN_SITE = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
 
 VJP = Callable[[Any, Any], Any]
 Match = Callable[[Any], Any]
@@ -62,7 +62,7 @@ def site_of_call() -> CallSite | str:
 
 def site_of(node: Node) -> CallSite | str:
     """Return where the op of a node was called."""
-    return getattr(node, "site", _UNKNOWN)
+    return getattr(node, "site", _UNKNOWN_SITE)
 
 
 def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> dict[Node, Any]:

@@ -101,14 +101,14 @@ class GradientAccumulator(backward.PlainAccumulator):
         elif node in self.owned and g.__class__ is not IndexedSlices:
             so_far += g
         elif g.__class__ is IndexedSlices or so_far.__class__ is IndexedSlices:
-            self._add_slices(node, so_far, g)
+            self._add_indexed_slices(node, so_far, g)
         else:
             self.gradients[node] = so_far + g
             if g.__class__ is ndarray and g.size > 1:  # one element is added out of place in half the time
                 self.owned.add(node)
 
-    def _add_slices(self, node: Node, so_far: Any, g: Any) -> None:
-        """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
+    def _add_indexed_slices(self, node: Node, so_far: Any, g: Any) -> None:
+        """Add indexed slices to an array that the pass owns. Slices of Tensors are listed, and added later."""
         parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
         if not isinstance(parts.values[0], ndarray | np.generic):
             total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
@@ -146,40 +146,40 @@ class GradientAccumulator(backward.PlainAccumulator):
         for node in gradients:  # without a name for each gradient, which would be a reference more
             if gradients[node].__class__ is IndexedSlices:
                 gradients[node] = densify(gradients[node])
-            elif kind is ndarray and node not in self.owned and not _is_free(gradients, node):
+            elif kind is ndarray and node not in self.owned and not _is_unshared(gradients, node):
                 gradients[node] = np.array(gradients[node])
         return gradients
 
 
-def _is_free(grads: dict[Node, Any], node: Node) -> bool:
-    """Whether a gradient has memory of its own, and nobody refers to it but `grads`: then it need not be copied."""
-    if getweakrefcount(grads[node]) or _references(grads, node) != _ONE:
+def _is_unshared(grads: dict[Node, Any], node: Node) -> bool:
+    """Return whether a gradient owns its memory, and only `grads` refers to it: then no copy is needed."""
+    if getweakrefcount(grads[node]) or _refcount(grads, node) != _UNSHARED_REFCOUNT:
         return False
-    return _owns_memory(grads[node]) or _is_alone_on_its_base(grads[node])
+    return _owns_memory(grads[node]) or _is_only_view_of_base(grads[node])
 
 
 def _owns_memory(g: Any) -> TypeGuard[ndarray]:
     return g.__class__ is ndarray and g.base is None and g.flags.owndata and g.flags.writeable
 
 
-def _is_alone_on_its_base(g: ndarray) -> bool:
-    """Whether an array shows all of one with memory of its own that nobody else refers to, its axes perhaps turned."""
+def _is_only_view_of_base(g: ndarray) -> bool:
+    """Return whether an array is the only view of its base, and shows all of it, perhaps with permuted axes."""
     if g.__class__ is not ndarray or not g.flags.writeable or not _owns_memory(g.base):
         return False
     longest_first = sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)
     shows_all = g.nbytes == g.base.nbytes and g.transpose(longest_first).flags.c_contiguous
-    return shows_all and not getweakrefcount(g.base) and _references_to_base(g) == _ONE_TO_BASE
+    return shows_all and not getweakrefcount(g.base) and _base_refcount(g) == _UNSHARED_BASE_REFCOUNT
 
 
-def _references(arrays: dict[Any, ndarray], key: Any) -> int:
+def _refcount(arrays: dict[Any, ndarray], key: Any) -> int:
     return getrefcount(arrays[key])
 
 
-def _references_to_base(g: ndarray) -> int:
+def _base_refcount(g: ndarray) -> int:
     return getrefcount(g.base)
 
 
 # What that is for an array that only the dict refers to, or only its view: counted here, because it differs between
 # Pythons.
-_ONE = _references({0: np.empty(0)}, 0)
-_ONE_TO_BASE = _references_to_base(np.empty(1)[:])
+_UNSHARED_REFCOUNT = _refcount({0: np.empty(0)}, 0)
+_UNSHARED_BASE_REFCOUNT = _base_refcount(np.empty(1)[:])

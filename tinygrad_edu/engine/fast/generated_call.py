@@ -31,7 +31,7 @@ from tinygrad_edu.plain_mode import faster_than
 # names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>
 # and <all ...> hold something that is there for each input: one after the other, or joined by `or` and by `and`. What
 # the call names itself begins with an underscore, as no parameter of an op does.
-_CALL = """\
+_TEMPLATE = """\
   def <op>(<parameters>):
 s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
 k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
@@ -85,26 +85,26 @@ x
 x def _vjp_<x>(_g, _saved):
 x     return _function_<x>(_g<asked>)
 """
-_JOINED_BY = {"each": "", "any": " or ", "all": " and "}
+_SEPARATORS = {"each": "", "any": " or ", "all": " and "}
 # Calls with more arrays than this are not generated: each number of arrays needs a function of its own.
-_MOST_GENERATED = 16
+_MAX_GENERATED = 16
 
 
 @faster_than(plain_call)
 def generated_call(op: Op) -> Callable[..., Any]:
     """Return the call of an op. A variadic op gets a call for each number of inputs, when it is first needed."""
     if not op.variadic:
-        return _compiled(op, op.vjps_for(1))
+        return _compile_call(op, op.vjps_for(1))
     written: dict[int, Callable[..., Any]] = {}
 
     def call(*inputs: Any, **settings: Any) -> Any:
         count = len(inputs)
         if not count:
             return op.forward(**settings)  # which says what it thinks of that
-        if count > _MOST_GENERATED:
+        if count > _MAX_GENERATED:
             return record(op, inputs, op.settings | settings)
         if count not in written:
-            written[count] = _compiled(op, op.vjps_for(count))
+            written[count] = _compile_call(op, op.vjps_for(count))
         return written[count](*inputs, **settings)
 
     return call
@@ -112,22 +112,22 @@ def generated_call(op: Op) -> Callable[..., Any]:
 
 def source(op: Op, vjps: VJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
-    values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved(op, vjps)}
+    values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved_values(op, vjps)}
     values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
-    asked = {x: _asked(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
+    asked = {x: _vjp_arguments(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
     text = ""
-    for mark, lines in itertools.groupby(_CALL.splitlines(), key=lambda line: line[0]):
+    for mark, lines in itertools.groupby(_TEMPLATE.splitlines(), key=lambda line: line[0]):
         block = "".join(f"{line[2:]}\n" for line in lines)
-        for name in {"x": vjps.names, "s": tuple(op.settings), "k": ("",) * _takes_others(op), " ": ("",)}[mark]:
-            text += _filled(block, vjps.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
+        for name in {"x": vjps.names, "s": tuple(op.settings), "k": ("",) * _takes_kwargs(op), " ": ("",)}[mark]:
+            text += _fill_template(block, vjps.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
     return text
 
 
-def _filled(text: str, names: tuple[str, ...], values: dict[str, str]) -> str:
-    """Put the inputs into <each ...>, <any ...> and <all ...>, and the values where their names stand."""
+def _fill_template(text: str, names: tuple[str, ...], values: dict[str, str]) -> str:
+    """Substitute the inputs into <each ...>, <any ...> and <all ...>, and the values for their names."""
     text = re.sub(
         r"<(each|any|all) ((?:<x>|[^<>])*)>",
-        lambda found: _JOINED_BY[found[1]].join(found[2].replace("<x>", x) for x in names),
+        lambda found: _SEPARATORS[found[1]].join(found[2].replace("<x>", x) for x in names),
         text,
     )
     return re.sub(r"<(\w+)>", lambda found: values[found[1]], text)
@@ -141,16 +141,16 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
             if p.kind is Parameter.KEYWORD_ONLY and "*" not in parts:
                 parts.append("*")
             parts.append(p.name if p.default is Parameter.empty else f"{p.name}=_default_{p.name}")
-    return parts + ["**_others"] * _takes_others(op)
+    return parts + ["**_others"] * _takes_kwargs(op)
 
 
-def _takes_others(op: Op) -> bool:
-    """Whether a call takes keywords that the op does not have, to say what another library's are called here."""
+def _takes_kwargs(op: Op) -> bool:
+    """Return whether a call takes any keyword, to raise an error with the name here for one of another library."""
     return not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
-def _saved(op: Op, vjps: VJPs) -> str:
-    """Write what a node saves: what the vjps of those inputs ask for that have a gradient. At least one has."""
+def _saved_values(op: Op, vjps: VJPs) -> str:
+    """Write the saved values of a node: those that the vjps of its inputs with a gradient name."""
     code = _expressions(op, vjps.names)
     written = ""
     for saved, askers in vjps.saves.items():
@@ -160,8 +160,8 @@ def _saved(op: Op, vjps: VJPs) -> str:
     return written
 
 
-def _asked(vjp: Callable[..., Any], places: dict[str, int]) -> str:
-    """Write what a vjp is called with: by position what its parameters begin with, which is faster than by keyword."""
+def _vjp_arguments(vjp: Callable[..., Any], places: dict[str, int]) -> str:
+    """Write the arguments of a vjp: by position where they can be, which is faster than by keyword."""
     first = [p.name for p in signature(vjp).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
     return "".join(
         f", _saved[{place}]" if first[k : k + 1] == [name] else f", {name}=_saved[{place}]"
@@ -170,7 +170,7 @@ def _asked(vjp: Callable[..., Any], places: dict[str, int]) -> str:
 
 
 def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the expression of each thing that a vjp may ask for, by its name."""
+    """Return the expressions of the values that a vjp can name."""
     code = {"out": "_out", f"{op.inputs[0]}_shapes": f"({''.join(f'_shape_of(_{x}_data), ' for x in names)})"}
     for x in names:
         # A plain array is copied when it is saved: nobody would notice if its owner changed it.
@@ -179,8 +179,8 @@ def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
     return code | {name: f"_copy_saved(_op, {name!r}, {name})" for name in op.settings}
 
 
-def _compiled(op: Op, vjps: VJPs) -> Callable[..., Any]:
-    """Compile the source, and show it in tracebacks."""
+def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
+    """Compile the call of an op. Tracebacks show its source."""
     text = source(op, vjps)
     filename = f"<op {op.__name__}, {len(vjps.names)} inputs>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)

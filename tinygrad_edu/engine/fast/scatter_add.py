@@ -36,7 +36,7 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     if large and total.ndim == 1 and index.__class__ is ndarray:
         np.add.at(total, index.reshape(-1), np.broadcast_to(values, index.shape).reshape(-1))
         return
-    named = _rows(total.shape, parts) if large else None
+    named = _parse_index(total.shape, parts) if large else None
     if named is None:
         plain_add_at(total, index, values)
     else:
@@ -47,13 +47,13 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
         _add_rows(total.reshape(front, count, length), numbers.ravel(), rows)
 
 
-def _rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
-    """Read an index that takes some axes whole and then has an array of whole numbers for each of the next.
+def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
+    """Parse an index of full slices followed by arrays of integers.
 
-    Return how many elements the axes taken whole have, the numbers of the rows that are named behind them, and how many
-    rows there are, and of how many elements. Of any other index, return None.
+    Return the number of elements of the sliced axes, the numbers of the rows that the arrays name, the number of rows
+    and the length of a row. Return None for any other index.
     """
-    start = next((axis for axis, part in enumerate(parts) if not _is_whole(part)), len(parts))
+    start = next((axis for axis, part in enumerate(parts) if not _is_full_slice(part)), len(parts))
     arrays, lengths = parts[start:], shape[start : len(parts)]
     if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
         return None
@@ -66,7 +66,7 @@ def _rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray,
     return math.prod(shape[:start]), numbers, math.prod(lengths), math.prod(shape[len(parts) :])
 
 
-def _is_whole(part: Any) -> bool:
+def _is_full_slice(part: Any) -> bool:
     return isinstance(part, slice) and part == slice(None)
 
 
@@ -89,12 +89,12 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 
 def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray) -> None:
-    """Do that group by group, where of each number from 0 on there are so many."""
+    """Add rows group by group: `counts` has the number of rows in the group of each number."""
     order, named, starts, counts = _groups(numbers, counts)
     sums = total.take(named, 1)
-    lefts = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # how many groups there are of more than 0, 1, ...
-    for k, left in enumerate(lefts):
-        if _TIMES * left < counts[0] - k:
+    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # the numbers of groups of more than 0, 1, ...
+    for k, left in enumerate(remaining):
+        if _GROUP_COST_RATIO * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
                 sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], 1, sums.dtype)
             break
@@ -103,7 +103,7 @@ def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray
 
 
 def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Return an order in which equal numbers stand together; which these are, where they begin, and how many there are.
+    """Sort numbers into groups. Return the order, and the number, the start and the count of each group.
 
     The most frequent come first.
     """
@@ -116,7 +116,7 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
-    """Do that one element after the other, for which NumPy is fast in one dimension; a part of the rows at a time."""
+    """Add rows element by element, in one dimension, where NumPy is fast, and a part of the rows at a time."""
     front, count, length = total.shape
     flat, step = total.reshape(-1), max(1, _PART // max(length, 1))
     for k, start in itertools.product(range(front), range(0, len(numbers), step)):
@@ -128,6 +128,6 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 _LARGE = SizeThreshold(2000)  # values, from which on it pays to look what the index names
 _LONG = SizeThreshold(8)  # elements of a row, from which on whole rows are added
 _MANY = SizeThreshold(30_000)  # values, from which on it pays to sort rows by their numbers
-_TIMES = SizeThreshold(2)  # as long as one row of many groups takes it to add up all of a group
+_GROUP_COST_RATIO = SizeThreshold(2)  # as long as one row of many groups takes it to add up all of a group
 _SHORT = SizeThreshold(2**16)  # numbers that 16 bits hold
 _PART = SizeThreshold(2**16)  # elements at a time, so that their places stay in the cache

@@ -56,7 +56,7 @@ def from_dlpack(x: Any) -> Tensor:
     Tensor([7., 0.], shape=(2,), dtype=float64)
     """
     if isinstance(x, Tensor):
-        return x._lendable()
+        return x._detach_for_dlpack()
     if not hasattr(x, "__dlpack__"):
         raise DTypeError(f"from_dlpack borrows from an object that has __dlpack__, which a {type(x).__name__} has not.")
     return from_numpy(np.from_dlpack(x))

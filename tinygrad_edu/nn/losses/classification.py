@@ -82,7 +82,9 @@ class CrossEntropyLoss(LossModule):
         self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
-        self._set(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self._store_settings(
+            weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
 
 
 class NLLLoss(LossModule):
@@ -91,21 +93,21 @@ class NLLLoss(LossModule):
     function = staticmethod(nll_loss)
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
-        self._set(weight=weight, ignore_index=ignore_index, reduction=reduction)
+        self._store_settings(weight=weight, ignore_index=ignore_index, reduction=reduction)
 
 
 # --- Yes or no, once or several times ---
 
 
-def _probabilities(name: str, what: str, p: Any) -> None:
+def _require_probabilities(name: str, what: str, p: Any) -> None:
     values = values_of(p)
     if values.size and not np.all((values >= 0) & (values <= 1)):
         raise ValueError(f"{name}: {what}; these are not all from 0 to 1.")
 
 
-def _two_classes(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
+def _binary_inputs(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
     x, t = compared(name, input, target, reduction)
-    _probabilities(name, "targets are probabilities, or labels 0 and 1", t)
+    _require_probabilities(name, "targets are probabilities, or labels 0 and 1", t)
     return x, t
 
 
@@ -137,8 +139,8 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     >>> binary_cross_entropy(tg.Tensor([0.5, 1.0]), [1, 0], reduction="none").numpy().round(4)
     array([  0.6931, 100.    ], dtype=float32)
     """
-    p, t = _two_classes("binary_cross_entropy", input, target, reduction)
-    _probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
+    p, t = _binary_inputs("binary_cross_entropy", input, target, reduction)
+    _require_probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
     return reduce_losses(times_weight("binary_cross_entropy", clamped_cross_entropy(p, t), weight), reduction)
 
 
@@ -175,15 +177,15 @@ def binary_cross_entropy_with_logits(
     Tensor(10000., shape=(), dtype=float32)
     """
     name = "binary_cross_entropy_with_logits"
-    x, t = _two_classes(name, input, target, reduction)
+    x, t = _binary_inputs(name, input, target, reduction)
     if pos_weight is None:
         losses = sigmoid_cross_entropy(x, t)
     else:
-        losses = times_weight(name, _part(t, x), pos_weight) + _part(1 - t, -x)
+        losses = times_weight(name, _binary_term(t, x), pos_weight) + _binary_term(1 - t, -x)
     return reduce_losses(times_weight(name, losses, weight), reduction)
 
 
-def _part(targets: Any, logits: Any) -> Any:
+def _binary_term(targets: Any, logits: Any) -> Any:
     """Return -targets log(sigmoid(logits)), where as in `sigmoid_cross_entropy` 0 times infinity counts as 0."""
     missed = negative(logsigmoid(logits))
     return targets * keep(missed, (targets != 0) | np.isfinite(values_of(missed)))
@@ -216,7 +218,7 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
     (2,)
     """
     name = "multilabel_soft_margin_loss"
-    x, t = _two_classes(name, input, target, reduction)
+    x, t = _binary_inputs(name, input, target, reduction)
     return reduce_losses(mean(times_weight(name, sigmoid_cross_entropy(x, t), weight), axis=-1), reduction)
 
 
@@ -226,7 +228,7 @@ class BCELoss(LossModule):
     function = staticmethod(binary_cross_entropy)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
-        self._set(weight=weight, reduction=reduction)
+        self._store_settings(weight=weight, reduction=reduction)
 
 
 class BCEWithLogitsLoss(LossModule):
@@ -235,7 +237,7 @@ class BCEWithLogitsLoss(LossModule):
     function = staticmethod(binary_cross_entropy_with_logits)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None) -> None:
-        self._set(weight=weight, reduction=reduction, pos_weight=pos_weight)
+        self._store_settings(weight=weight, reduction=reduction, pos_weight=pos_weight)
 
 
 class MultiLabelSoftMarginLoss(LossModule):
@@ -244,4 +246,4 @@ class MultiLabelSoftMarginLoss(LossModule):
     function = staticmethod(multilabel_soft_margin_loss)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
-        self._set(weight=weight, reduction=reduction)
+        self._store_settings(weight=weight, reduction=reduction)

@@ -30,11 +30,11 @@ class LossModule(Module):
     more_reductions: tuple[str, ...] = ()
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        self._set(reduction=reduction)
+        self._store_settings(reduction=reduction)
 
-    def _set(self, **settings: Any) -> None:
+    def _store_settings(self, **settings: Any) -> None:
         require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
-        self._shown = tuple(settings)
+        self._setting_names = tuple(settings)
         for name, value in settings.items():
             if name in ("weight", "pos_weight"):
                 refuse_word(type(self).__name__, value)
@@ -44,7 +44,7 @@ class LossModule(Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Apply the function of this loss."""
-        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._shown})
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._setting_names})
 
     def denominator(self, target: Any) -> float | None:
         """Return the denominator of the function of this loss, with these settings: see `additive`."""
@@ -58,7 +58,7 @@ class LossModule(Module):
         return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
 
     def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._shown}
+        return {name: getattr(self, name) for name in self._setting_names}
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
@@ -82,11 +82,11 @@ def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) 
     if weight is None:
         return losses
     weight = as_weight(name, weight, losses)
-    if weight.shape != losses.shape and (same_shape or not _fits(weight.shape, losses.shape)):
+    if weight.shape != losses.shape and (same_shape or not _broadcasts_to(weight.shape, losses.shape)):
         raise ShapeError(f"{name}: weights of shape {weight.shape} do not fit losses of shape {losses.shape}.")
     return multiply(losses, weight)
 
 
-def _fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Whether a shape broadcasts to another, and does not change it."""
+def _broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Return whether a shape broadcasts to another without a change of that shape."""
     return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))

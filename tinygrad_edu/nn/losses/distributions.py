@@ -18,12 +18,12 @@ __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss"
 ReductionOfBatches = Literal["mean", "batchmean", "sum", "none"]
 
 
-def _divisor(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
-    """Return what "mean" or "batchmean" divides by: the number of elements, or of samples."""
+def _kl_denominator(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
+    """Return the denominator of "mean" or "batchmean": the number of elements, or of samples."""
     return np.shape(target)[0] if reduction == "batchmean" else elements(target, reduction)
 
 
-@additive(_divisor)
+@additive(_kl_denominator)
 def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
     """Return the Kullback-Leibler divergence, target (log(target) - input), of a distribution from the target.
 
@@ -91,7 +91,7 @@ def gaussian_nll_loss(
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("gaussian_nll_loss", input, target, reduction)
-    variance = _variance(beside(x, var), x.shape)
+    variance = _broadcastable_variance(beside(x, var), x.shape)
     values = values_of(variance)
     if np.any(values < 0):
         raise ValueError("gaussian_nll_loss: a variance is not negative, and some of these are.")
@@ -100,8 +100,8 @@ def gaussian_nll_loss(
     return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
-def _variance(var: Any, shape: tuple[int, ...]) -> Any:
-    """Return variances so that they broadcast to a shape, as PyTorch allows it; one for all, too."""
+def _broadcastable_variance(var: Any, shape: tuple[int, ...]) -> Any:
+    """Return variances that broadcast to a shape, or raise. PyTorch's shapes are allowed, and a scalar."""
     if var.shape == shape or var.ndim == 0:
         return var
     if var.shape == shape[:-1]:
@@ -161,7 +161,7 @@ class KLDivLoss(LossModule):
     more_reductions = ("batchmean",)
 
     def __init__(self, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> None:
-        self._set(reduction=reduction, log_target=log_target)
+        self._store_settings(reduction=reduction, log_target=log_target)
 
 
 class GaussianNLLLoss(LossModule):
@@ -170,7 +170,7 @@ class GaussianNLLLoss(LossModule):
     function = staticmethod(gaussian_nll_loss)
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean") -> None:
-        self._set(full=full, eps=eps, reduction=reduction)
+        self._store_settings(full=full, eps=eps, reduction=reduction)
 
 
 class PoissonNLLLoss(LossModule):
@@ -181,4 +181,4 @@ class PoissonNLLLoss(LossModule):
     def __init__(
         self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: Reduction = "mean"
     ) -> None:
-        self._set(log_input=log_input, full=full, eps=eps, reduction=reduction)
+        self._store_settings(log_input=log_input, full=full, eps=eps, reduction=reduction)

@@ -126,7 +126,7 @@ def multi_margin_loss(
         raise ValueError(f"{name}: p is 1 or 2, not {p!r}.")
     if x.ndim == 1:
         return one_sample(multi_margin_loss, x, labels, reduction, p=p, margin=margin, weight=weight)
-    _require_rows(name, x.shape)
+    _require_2d(name, x.shape)
     check_labels(name, "scores", x.shape, labels)
     own = getitem(x, places(labels))
     missed = keep(relu(margin - own[:, None] + x), labels[:, None] != np.arange(x.shape[1]))
@@ -164,16 +164,16 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
     require_reduction(name, reduction)
     if x.ndim == 1:
         return one_sample(multilabel_margin_loss, x, labels, reduction)
-    _require_rows(name, x.shape)
-    times = _times_named(name, labels, x.shape)
+    _require_2d(name, x.shape)
+    times = _label_counts(name, labels, x.shape)
     compared = (times > 0)[:, :, None] & (times == 0)[:, None, :]  # [sample, its class, another]
     others = keep(relu(1 - x[:, :, None] + x[:, None, :]), compared)
     losses = sum(multiply(others, times[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
     return reduce_losses(losses, reduction)
 
 
-def _times_named(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return how often each class is among the labels of each sample, up to the first -1: (N, C)."""
+def _label_counts(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Count each class in the labels of each sample, up to the first -1. Return an array (N, C)."""
     if labels.shape != shape:
         raise ShapeError(f"{name}: labels of shape {labels.shape} for scores of shape {shape}; they need that shape.")
     named = np.logical_and.accumulate(labels >= 0, axis=1)
@@ -183,7 +183,7 @@ def _times_named(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.nd
     return times
 
 
-def _require_rows(name: str, shape: tuple[int, ...]) -> None:
+def _require_2d(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 2:
         raise ShapeError(f"{name}: scores have a shape (N, C), or (C,) for one sample, not {shape}.")
 
@@ -194,7 +194,7 @@ class HingeEmbeddingLoss(LossModule):
     function = staticmethod(hinge_embedding_loss)
 
     def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
-        self._set(margin=margin, reduction=reduction)
+        self._store_settings(margin=margin, reduction=reduction)
 
 
 class SoftMarginLoss(LossModule):
@@ -211,7 +211,7 @@ class MultiMarginLoss(LossModule):
     def __init__(
         self, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Any = None, reduction: Reduction = "mean"
     ) -> None:
-        self._set(p=p, margin=margin, weight=weight, reduction=reduction)
+        self._store_settings(p=p, margin=margin, weight=weight, reduction=reduction)
 
 
 class MultiLabelMarginLoss(LossModule):

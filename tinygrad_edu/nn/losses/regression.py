@@ -39,7 +39,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
     Tensor(2., shape=(), dtype=float32)
     """
     x, t = compared("mse_loss", input, target, reduction)
-    return _weighted_mean("mse_loss", square(x - t), weight, reduction)
+    return _reduce_weighted("mse_loss", square(x - t), weight, reduction)
 
 
 @additive(elements)
@@ -55,11 +55,11 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any 
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("l1_loss", input, target, reduction)
-    return _weighted_mean("l1_loss", abs(x - t), weight, reduction)
+    return _reduce_weighted("l1_loss", abs(x - t), weight, reduction)
 
 
-def _weighted_mean(name: str, losses: Any, weight: Any, reduction: str) -> Any:
-    """Return losses reduced, each times its weight, in a mean that divides by the weights."""
+def _reduce_weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
+    """Multiply losses by their weights and reduce them. A mean divides by the sum of the weights."""
     weight = None if weight is None else as_weight(name, weight, losses)
     return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
@@ -95,7 +95,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
     if beta == 0:
         return l1_loss(input, target, reduction)
     x, t = compared("smooth_l1_loss", input, target, reduction)
-    return reduce_losses(_bent(x - t, beta, 1 / beta), reduction)
+    return reduce_losses(_huber(x - t, beta, 1 / beta), reduction)
 
 
 @additive(elements)
@@ -131,11 +131,11 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is where the parabola ends, more than 0, not {delta!r}.")
     x, t = compared("huber_loss", input, target, reduction)
-    return reduce_losses(times_weight("huber_loss", _bent(x - t, delta), weight, same_shape=True), reduction)
+    return reduce_losses(times_weight("huber_loss", _huber(x - t, delta), weight, same_shape=True), reduction)
 
 
-def _bent(error: Any, end: float, scale: float = 1.0) -> Any:
-    """Return scale * error**2 / 2 up to `end`, and beyond it the tangent.
+def _huber(error: Any, end: float, scale: float = 1.0) -> Any:
+    """Return scale * error**2 / 2 up to `end`, and the tangent beyond it.
 
     With the error held at the end, that is one formula for both, and the square of a large error is never made.
     """
@@ -161,7 +161,7 @@ class SmoothL1Loss(LossModule):
     function = staticmethod(smooth_l1_loss)
 
     def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
-        self._set(reduction=reduction, beta=beta)
+        self._store_settings(reduction=reduction, beta=beta)
 
 
 class HuberLoss(LossModule):
@@ -170,4 +170,4 @@ class HuberLoss(LossModule):
     function = staticmethod(huber_loss)
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
-        self._set(reduction=reduction, delta=delta)
+        self._store_settings(reduction=reduction, delta=delta)

@@ -21,7 +21,7 @@ __all__ = [
 
 Distance = Callable[[Any, Any], Any]
 
-_LEAST = float(np.float32(1e-12))  # is added to a squared length, so that nothing is divided by 0: PyTorch's number
+_EPS = float(np.float32(1e-12))  # is added to a squared length, so that nothing is divided by 0: PyTorch's number
 
 
 def margin_ranking_loss(
@@ -51,7 +51,7 @@ def margin_ranking_loss(
     require_reduction("margin_ranking_loss", reduction)
     x1, x2 = as_floating(input1), as_floating(input2)
     t = beside(x1, target)
-    _require_axes("margin_ranking_loss", input1=x1, input2=x2, target=t)
+    _require_same_ndim("margin_ranking_loss", input1=x1, input2=x2, target=t)
     return reduce_losses(clip(margin - t * (x1 - x2), 0), reduction)
 
 
@@ -89,7 +89,7 @@ def cosine_embedding_loss(
             f"(N, D) and (N,), or (D,), (D,) and ()."
         )
     require_signs(name, t)
-    length1, length2 = (sqrt(sum(square(x), -1) + _LEAST) for x in (x1, x2))
+    length1, length2 = (sqrt(sum(square(x), -1) + _EPS) for x in (x1, x2))
     cosine = sum(x1 * x2, -1) / (length1 * length2)
     return reduce_losses(where(t == 1, 1 - cosine, clip(cosine - margin, 0)), reduction)
 
@@ -133,7 +133,7 @@ def triplet_margin_with_distance_loss(
     require_reduction(name, reduction)
     _require_positive(name, margin)
     a, p, n = (as_floating(x) for x in (anchor, positive, negative))
-    _require_axes(name, anchor=a, positive=p, negative=n)
+    _require_same_ndim(name, anchor=a, positive=p, negative=n)
     near, far = distance_function(a, p), distance_function(a, n)
     if swap:
         far = minimum(far, distance_function(p, n))
@@ -178,8 +178,8 @@ def _require_positive(name: str, margin: float) -> None:
         raise ValueError(f"{name}: margin is more than 0, not {margin!r}.")
 
 
-def _require_axes(name: str, **given: Any) -> None:
-    """Refuse inputs with different numbers of axes: broadcasting (N, 1) against (N,) would compare each with all."""
+def _require_same_ndim(name: str, **given: Any) -> None:
+    """Raise for inputs with different numbers of axes: broadcasting (N, 1) against (N,) would compare each with all."""
     if len({x.ndim for x in given.values()}) > 1:
         shapes = ", ".join(f"{which} {x.shape}" for which, x in given.items())
         raise ShapeError(f"{name}: the inputs have as many axes as each other, and these have the shapes {shapes}.")
@@ -191,7 +191,7 @@ class MarginRankingLoss(LossModule):
     function = staticmethod(margin_ranking_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
-        self._set(margin=margin, reduction=reduction)
+        self._store_settings(margin=margin, reduction=reduction)
 
 
 class CosineEmbeddingLoss(LossModule):
@@ -200,7 +200,7 @@ class CosineEmbeddingLoss(LossModule):
     function = staticmethod(cosine_embedding_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
-        self._set(margin=margin, reduction=reduction)
+        self._store_settings(margin=margin, reduction=reduction)
 
 
 class TripletMarginLoss(LossModule):
@@ -213,7 +213,7 @@ class TripletMarginLoss(LossModule):
         reduction: Reduction = "mean",
     ) -> None:  # fmt: skip
         _require_positive("TripletMarginLoss", margin)
-        self._set(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
+        self._store_settings(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
 
 
 class TripletMarginWithDistanceLoss(LossModule):
@@ -227,4 +227,4 @@ class TripletMarginWithDistanceLoss(LossModule):
     ) -> None:  # fmt: skip
         _require_positive("TripletMarginWithDistanceLoss", margin)
         distance = pairwise_distance if distance_function is None else distance_function
-        self._set(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
+        self._store_settings(distance_function=distance, margin=margin, swap=swap, reduction=reduction)

@@ -17,7 +17,7 @@ Update = TypeVar("Update", bound=Callable[..., Any])
 # An update passes over its arrays two to sixteen times: chunks of this size stay in the cache meanwhile.
 _CHUNK_BYTES = SizeThreshold(256 * 1024)
 # Threads share the chunks if a step reads this many numbers: for fewer, this thread ends before another starts.
-_ENOUGH = SizeThreshold(3_000_000)
+_MIN_ELEMENTS_FOR_THREADS = SizeThreshold(3_000_000)
 
 
 def elementwise(update: Update) -> Update:
@@ -39,7 +39,7 @@ def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[st
             calls += _chunks(optimizer, p._data, grad, state, group)
         else:
             calls.append(partial(optimizer.update, p._data, grad, state, group))
-    large = can_cut and _are_worth_threads(optimizer, [p for p, _, _ in params])
+    large = can_cut and _should_use_threads(optimizer, [p for p, _, _ in params])
     in_parts(lambda update: update(), calls, large, multiplies=False)
 
 
@@ -64,11 +64,11 @@ def _is_complete(optimizer: Any, state: dict[str, ndarray], group: Any) -> bool:
     return all(name in state for name, slot in optimizer.state_slots.items() if slot.is_used(group))
 
 
-def _are_worth_threads(optimizer: Any, params: list[Tensor]) -> bool:
+def _should_use_threads(optimizer: Any, params: list[Tensor]) -> bool:
     """Return whether threads may share the parameters: large enough together, and none overlaps another."""
     large = [p for p in params if p._data.nbytes > _CHUNK_BYTES]
     read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
-    return read >= _ENOUGH and _are_disjoint(p._data for p in params)
+    return read >= _MIN_ELEMENTS_FOR_THREADS and _are_disjoint(p._data for p in params)
 
 
 def _are_disjoint(arrays: Iterable[ndarray]) -> bool:
