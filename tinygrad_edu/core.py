@@ -70,7 +70,7 @@ def core() -> dict[str, list[int]]:
     return executed_lines(step)
 
 
-def code(file: str, numbers: list[int]) -> Iterator[str]:
+def source_lines(file: str, numbers: list[int]) -> Iterator[str]:
     """Yield the numbered lines of a file, and before those of each function its first line."""
     text = (_PACKAGE / file).read_text(encoding="utf-8")
     functions: dict[int, int] = {}
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     for file, numbers in lines.items():
         print(f"{len(numbers):4} lines  {file}")
         if options.code:
-            print(*code(file, numbers), "", sep="\n")
+            print(*source_lines(file, numbers), "", sep="\n")
     print(f"{sum(map(len, lines.values())):4} lines in {len(lines)} files")
     return 0
 

@@ -154,7 +154,9 @@ def norm_composed_of_squares(x):
 norm_composed_of_squares.vjps(x=lambda g, x, out: g * x / out)
 
 
-@makes("op multiply: fitted gradient of y[0] is inf, and nothing that went in is infinite.\n  gradient of y: float32")
+@makes(
+    "op multiply: unbroadcast gradient of y[0] is inf, and nothing that went in is infinite.\n  gradient of y: float32"
+)
 def a_gradient_that_is_cast():
     product = leaf(1e6) * leaf(1.0, dtype=np.float16)  # here
     product.sum().backward()
