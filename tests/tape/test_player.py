@@ -130,7 +130,7 @@ def test_the_substituted_vjp_and_what_was_undone_are_shown(stepped):
     assert re.fullmatch(r"\[\[1\.0, 1\.0\]\] \* \[\[0\.\d+, 0\.\d+\]\]", page.locator("#values").inner_text())
     of_b = next(k for k, step in enumerate(walk) if step.node.op is tg.add and step.argument == "y")
     page.locator("#slider").fill(str(of_b + 1))
-    assert "summed over what was broadcast" in page.locator("#step").inner_text()
+    assert "summed over the broadcast axes" in page.locator("#step").inner_text()
 
 
 @pytest.mark.browser
