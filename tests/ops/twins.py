@@ -12,7 +12,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import plain, recurrent
-from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, products, transpose
+from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -473,7 +473,6 @@ SUMS = {
     "conv_gemm.correlated_kernels": correlations("correlate_kernels"),
 }  # fmt: skip
 REDUCE = [reduction(reduce) for reduce in declared("reductions.reduce_along")]
-OF_BLOCKS = products.product_of_blocks, lambda x, y, at_a_time, out: products.plain_product_of_blocks(x, y, out)
 TWINS = {
     **{name: Twins(*declared(name), arguments) for name, arguments in SAME_BITS.items()},
     **{name: Twins(*declared(name), *how) for name, how in ROUNDED.items()},
@@ -488,7 +487,7 @@ TWINS = {
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "normalization.mean_of_products": Twins(
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
-    "products.product_of_blocks": Twins(*map(with_blocks, OF_BLOCKS), stacks(), None),
+    "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.put_plainly_last)),

@@ -251,16 +251,21 @@ def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
 # --- Normalization of channels, (A, K, B) ---
 
 
+def _channel_mean(x: ndarray) -> ndarray:
+    """Return the mean over the first and the last axis: (1, K, 1), float64. The mean of nothing is 0."""
+    return np.asarray(x.sum((0, 2), np.float64, keepdims=True) / max(x.shape[0] * x.shape[2], 1))
+
+
 def plain_mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64. The mean of nothing is 0."""
-    total = np.sum(x * y, (0, 2), np.float64, keepdims=True)
-    return total / max(x.shape[0] * x.shape[2], 1)
+    return _channel_mean(x * y)
 
 
 def plain_moments(x: ndarray) -> ndarray:
     """Return the mean of each channel in the dtype of x, its rounding error, and the variance: (3, K)."""
-    mean = x.mean((0, 2), np.float64)
-    return np.stack([mean, mean - mean.astype(x.dtype), x.var((0, 2), np.float64)]).astype(x.dtype)
+    mean = _channel_mean(x)
+    moments = [mean, mean - mean.astype(x.dtype), _channel_mean((x - mean) ** 2)]
+    return np.concatenate(moments)[:, :, 0].astype(x.dtype)
 
 
 def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarray, ndarray]:
@@ -278,7 +283,8 @@ def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, m
 def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of x: weight * scale * (g - mean(g) - s * mean(g * s)), where s is x standardized."""
     (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
-    slope = g - g.mean((0, 2), keepdims=True) - s * (g * s).mean((0, 2), keepdims=True)
+    g = g - _channel_mean(g)  # s is of mean 0 up to rounding, which a large mean of g would magnify
+    slope = g - s * _channel_mean(g * s)
     return np.asarray(weight * scale * slope).astype(x.dtype)
 
 

@@ -127,14 +127,17 @@ def _divisors(n: int) -> list[int]:
     return [k for k in range(1, n + 1) if n % k == 0]
 
 
-def plain_product_of_blocks(x: ndarray, blocks: ndarray, out: ndarray) -> None:
-    """Write the products of matrices with blocks: (G, m, k), (G, P, R, k, each) -> (G, P, R, m, each)."""
+def plain_product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
+    """Write the products of matrices with blocks: (G, m, k), (G, P, R, k, each) -> (G, P, R, m, each).
+
+    The fast function takes `rows` rows of x at a time.
+    """
     np.matmul(x[:, None, None], blocks, out=out)
 
 
 @faster_than(plain_product_of_blocks)
 def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
-    """Do as `plain_product_of_blocks`, with so many rows of x at a time."""
+    """Do what `plain_product_of_blocks` does."""
     (groups, pieces, height, k, each), m = blocks.shape, x.shape[1]
     if each < _WIDE and (each < _SHORT or rows * k * each > most_in_place()):  # too short: all rows side by side
         together = product(x, blocks.transpose(0, 3, 1, 2, 4).reshape(groups, k, pieces * height * each))
