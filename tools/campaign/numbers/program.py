@@ -177,7 +177,7 @@ class Builder:
             is_array = next(iter(line.inputs.values()))[0] in drawing.CONSTANT
             others = [text for kind, text in forms(ours).items() if not (is_array and kind == "method")]
             form = one_of(draws, (ours, *others)) if with_chance(draws, 40) else ours
-            step = Step(f"r{number}", rename(form, names, "ours"), rename(theirs, names, "theirs"), function)
+            step = Step(f"result{number}", rename(form, names, "ours"), rename(theirs, names, "theirs"), function)
         self.program = replace(self.program, steps=(*self.program.steps, step))
         return self._evaluate()
 
@@ -242,7 +242,7 @@ class Builder:
             self._take(f"{name}.{key}", x)
         call = {side: rename(line.call, {"m": name, **names}, side) for side in ("ours", "theirs")}
         trains = with_chance(self.draws, 60)
-        return Step(f"r{number}", call["ours"], call["theirs"], module=(name, ours, theirs, trains))
+        return Step(f"result{number}", call["ours"], call["theirs"], module=(name, ours, theirs, trains))
 
     def _evaluate(self) -> bool:
         """Run the program, choose which result of the last call goes on, and remember it."""
