@@ -202,6 +202,12 @@ def test_gradients_on_a_tail(derivative, f, x, wanted):
     np.testing.assert_allclose(derivative(f, x), wanted, rtol=1e-9)
 
 
+def test_the_nuclear_norm_of_a_singular_matrix_has_a_subgradient():
+    found = gradient(lambda x: tg.linalg.matrix_norm(x, ord="nuc"), [[1.0, 1.0], [1.0, 1.0]])
+    assert np.linalg.norm(found, 2) <= 1 + 1e-12
+    np.testing.assert_allclose(np.sum(found * np.ones((2, 2))), 2)  # the norm is 2, and homogeneous
+
+
 def test_the_condition_of_zero_is_infinite():
     assert np.isinf(tg.linalg.cond(np.zeros((2, 2))))
 
