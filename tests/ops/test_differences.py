@@ -48,6 +48,11 @@ def test_einsum_multiplies_in_the_dtype_of_the_result(optimize):
     assert (halves.dtype, halves.item()) == (np.float16, -np.inf)
 
 
+def test_einsum_refuses_a_diagonal_of_axes_of_length_0_and_another():
+    with pytest.raises(ShapeError, match="axes of one name differ in length"):
+        tg.einsum(np.zeros((0, 5), np.int16), [7, 7], [7])
+
+
 def test_fractions_of_quantiles_are_float64():
     x = np.arange(5)
     assert tg.quantile(x, np.array([0.3], np.float32)).dtype == np.float64

@@ -163,10 +163,15 @@ def _greatest(dtype: np.dtype[Any]) -> float:
 
 
 def singular(program: Program, finding: Finding) -> bool:
-    """Return whether the rows of an input are dependent, up to rounding."""
+    """Return whether an input is singular up to rounding, or a symmetric matrix of which it holds one half."""
     with np.errstate(all="ignore"):
-        matrices = [x for x in program.inputs.values() if x.ndim > 1 and x.size and np.isfinite(x).all()]
-        return any(bool((np.linalg.cond(x.astype(np.float64)) > 1e12).any()) for x in matrices)
+        inputs = [np.asarray(x, np.float64) for x in program.inputs.values() if x.ndim > 1 and x.size]
+        square = [x for x in inputs if x.shape[-1] == x.shape[-2]]
+        halves = [
+            half(x) + np.swapaxes(half(x, k), -1, -2) for x in square for half, k in ((np.triu, 1), (np.tril, -1))
+        ]
+        matrices = [x for x in (*inputs, *halves) if np.isfinite(x).all()]
+        return any(bool((np.linalg.cond(x) > 1e12).any()) for x in matrices)
 
 
 def next_to_ends(program: Program) -> bool:

@@ -117,7 +117,7 @@ LEDGER: tuple[Entry, ...] = (
         refused_by("NumPy", "'list' object", "unhashable"),
     ),
     Entry(
-        (*PRODUCTS, "clip", "median", "quantile", "percentile"),
+        (*PRODUCTS, "clip", "median", "quantile", "percentile", "linalg.eigvalsh"),
         "a result is zero",
         "either sign of zero",
         "NumPy: another sign",
@@ -133,6 +133,15 @@ LEDGER: tuple[Entry, ...] = (
         "the result does not depend on the order of contractions",
         f"{DIFFERENCES}test_einsum_multiplies_in_the_dtype_of_the_result",
         lambda program, finding: values(program, finding) and partial_products_overflow(program, finding),
+    ),
+    Entry(
+        ("einsum",),
+        "a label stands for axes of the lengths 0 and another of one operand",
+        "ShapeError",
+        "NumPy: numbers from unset memory",
+        "the lengths differ",
+        f"{DIFFERENCES}test_einsum_refuses_a_diagonal_of_axes_of_length_0_and_another",
+        refused("axes of one name differ in length"),
     ),
     Entry(
         ("quantile", "percentile"),
@@ -538,7 +547,7 @@ LEDGER: tuple[Entry, ...] = (
         composed=True,
     ),
     Entry(
-        ("linalg.cond", "linalg.inv", "linalg.solve", "linalg.matrix_power", "linalg.pinv"),
+        ("linalg.cond", "linalg.inv", "linalg.solve", "linalg.matrix_power", "linalg.pinv", "linalg.cholesky"),
         "the matrix is singular, up to rounding",
         "numbers of rounding errors; `cond` of 0 is infinite",
         "NumPy, PyTorch: numbers of other rounding errors; `cond` of 0 is NaN in PyTorch",
