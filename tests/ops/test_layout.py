@@ -38,6 +38,7 @@ def layers(rng):
     }  # fmt: skip
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", layers(np.random.default_rng(0)))
 def test_a_layer_keeps_the_samples_innermost_both_ways(name):
     rng = np.random.default_rng(0)
@@ -57,6 +58,7 @@ def test_cross_entropy_and_its_mean_keep_the_layout_of_logits():
     assert samples_innermost(logits.grad)
 
 
+@pytest.mark.fast
 def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
     rng = np.random.default_rng(0)
     images = rng.standard_normal((5, 3, 8, 8), np.float32)
@@ -65,6 +67,7 @@ def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
     assert samples_innermost(values_of(nn.Linear(8, 4, rng=rng)(images[:, 0, 0])))
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("function", [tg.conv2d, tg.conv_transpose2d])
 def test_images_and_gradients_with_the_samples_outermost_are_turned_once(function, monkeypatch):
     turned, rng = [], np.random.default_rng(0)
