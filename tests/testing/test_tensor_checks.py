@@ -1,4 +1,4 @@
-"""The checker itself: it catches wrong vjps and says what is wrong, raises no false alarm, and knows a kink."""
+"""The checker finds wrong vjps, says what is wrong, raises no false alarm, and recognizes kinks."""
 
 import contextlib
 import functools

@@ -67,7 +67,7 @@ class Lambda(Module):
 
 
 class _Container(Module):
-    """Modules by name. The names of what is in them are PyTorch's: without ``layers.`` in front."""
+    """Base class of containers of named modules. State names have no prefix ``layers.``, as in PyTorch."""
 
     layers: dict[str, Any]
     couples_samples = children_couple_samples
