@@ -13,7 +13,7 @@ from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.selection import keep
+from tinygrad_edu.ops.selection import extremes, keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Window, pair, require_listable, row, window_of, windows_of
 
@@ -164,7 +164,7 @@ def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple
 def _max_pool(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
     kernel, stride, border, dilation = placed
-    padded = _pad_border(x, border, _min_value(x.dtype))
+    padded = _pad_border(x, border, extremes(x.dtype)[0])
     out = greatest(padded, kernel, stride, border, dilation)
     if not return_indices:
         return out, None
@@ -275,11 +275,6 @@ def _ceil_mode_border(length: int, k: int, s: int, p: int, d: int) -> Size:
     if (count - 1) * s >= length + p:
         count -= 1
     return p, max(p, (count - 1) * s + reach - length - p)
-
-
-def _min_value(dtype: Any) -> float:
-    """Return the smallest value of a dtype, -inf if it has one."""
-    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
 def _pad_border(x: Any, border: Border, value: float) -> Any:

@@ -58,6 +58,8 @@ def _clips(draw: Any, name: str) -> Call:
     if name == "clip_by_arrays" or (name == "clip" and draw(st.booleans())):
         of_x, of_min, of_max = draw(broadcastable(3))
         x, low, high = (np.floor(draw(arrays(shape)) * 4) / 4 for shape in (of_x, of_min, of_max))
+        if draw(st.booleans()):  # bounds in order, so that elements are below the lower one
+            low, high = -np.abs(low), np.abs(high)
         return Call(name, [x, low - 0.125, high + 0.125])
     bounds = draw(st.sampled_from([(-1.0, 1.0), (None, 0.5), (0.0, None), (None, None)]))
     x = draw(arrays(away_from=[b for b in bounds if b is not None]))
