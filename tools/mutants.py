@@ -146,8 +146,9 @@ EQUIVALENT = {
     r"power\.x: source: (x|y|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
     r"power\.x: source: x for y": "at the place that survives: some y is 0 where it matters, and then some x is too",
-    r"(where|keep|abs|relu|maximum|minimum|max|min|greatest|clip_by_\w+|remainder)\..*: saved values as "
+    r"(where|keep|abs|relu|maximum|minimum|max|min|window_max|clip_by_\w+|remainder)\..*: saved values as "
     "constants": "it only compares them",
+    r"power\.x: source: x for values_of\(x\)": "isfinite of a Tensor is the same plain array",
     r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied with the exponent 0, whatever it is",
     r"matmul\.y: source: 1 for -1": "of a vector, at the place that survives, it is the same axis",
     r"matmul\.y: source: y for x": "at the place that survives it turns the shortcut for a stack off",

@@ -117,7 +117,7 @@ OF_MATRICES = [
 ]  # fmt: skip
 OF_IMAGES = [
     "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
-    "greatest", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
+    "window_max", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
 ]  # fmt: skip
 OF_BATCHED_IMAGES = ["unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"]
 OF_BATCHED_ROWS = [

@@ -30,13 +30,13 @@ SMOOTH = [
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
-    "avg_pool2d", "keep", "drop", "share_out", "mean_of_chosen", "dropout", "cumsum", "take", "take_along_axis",
-    "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal",
-    "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select", "index_add", "unfold", "fold",
-    "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample", "resample_transpose",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows", "scatter_add_rows",
-    "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
-    "samples_innermost",
+    "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout", "cumsum", "take",
+    "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
+    "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select", "index_add",
+    "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
+    "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows",
+    "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
+    "put_diagonal", "samples_innermost",
 ]  # fmt: skip
 
 # Linear in each input alone.

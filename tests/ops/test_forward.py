@@ -184,7 +184,7 @@ def dropout_by_element(x, bits, scale, axes):
     return out.transpose(np.argsort(axes))
 
 
-def share_out_by_loop(values, chosen, size, kernel_size, stride, dilation):
+def distribute_by_loop(values, chosen, size, kernel_size, stride, dilation):
     images = np.zeros((*values.shape[:2], *size))
     for i, j, n, c, row, column in np.argwhere(chosen):
         share = values[n, c, row, column] / chosen[:, :, n, c, row, column].sum()
@@ -329,7 +329,7 @@ REFERENCES = {
     "fold": batched(col2im_by_loop, 3), "correlate": convolve, "affine_maps": convolve,
     "correlate_images": correlate_images_by_loop, "correlate_kernels": correlate_kernels_by_loop,
     "affine_images": affine_images_by_loop, "samples_innermost": lambda x: x,
-    "greatest": lambda x, border, **window: max_pool(x, **window), "share_out": share_out_by_loop,
+    "window_max": lambda x, border, **window: max_pool(x, **window), "distribute_to_chosen": distribute_by_loop,
     "mean_of_chosen": mean_of_chosen_by_loop, "bmm": np.matmul, "take_diagonal": diagonal_by_index,
     "put_diagonal": on_diagonal_by_index,
     **{name: getattr(np.linalg, name) for name in

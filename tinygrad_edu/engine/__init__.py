@@ -14,7 +14,7 @@ from tinygrad_edu.engine.debug.observers import Observer, PassObserver
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at
-from tinygrad_edu.engine.in_place import in_place
+from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
@@ -44,5 +44,5 @@ __all__ = [
     "PassObserver", "Storage", "Tensor", "add_at", "backward_pass", "clock", "demand_shape", "densify",
     "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack", "from_numpy", "guard", "in_place",
     "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale", "role_of",
-    "run_hooks", "shape_of", "swap_storage", "unbroadcast", "values_of", "wrap", "writing",
+    "run_hooks", "shape_of", "swap_storage", "unbroadcast", "values_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

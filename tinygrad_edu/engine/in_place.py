@@ -1,6 +1,8 @@
-"""In-place operators: what ``t += other`` does to the graph, and where it raises."""
+"""In-place writes: operators such as ``t += other``, and several tensors at once."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -70,3 +72,10 @@ def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
             f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
             f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."
         )
+
+
+def write_all(targets: Sequence[Any], values: Sequence[Any]) -> None:
+    """Write values into Tensors and arrays of the same shapes, in one call to C that no Ctrl-C can interrupt."""
+    arrays = [x._data if isinstance(x, Tensor) else x for x in targets]
+    with writing(*(x._storage for x in targets if isinstance(x, Tensor))):
+        deque(map(np.ndarray.__setitem__, arrays, repeat(...), values), maxlen=0)

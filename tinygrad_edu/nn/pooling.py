@@ -167,8 +167,8 @@ class _LPPool(_Pool):
     """Base class of `LPPool1D` and `LPPool2D`."""
 
     couples_samples = False
-    mean: Callable[..., Any]
-    greatest: Callable[..., Any]
+    avg_pool: Callable[..., Any]
+    max_pool: Callable[..., Any]
     _setting_names = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
@@ -182,10 +182,10 @@ class _LPPool(_Pool):
     def forward(self, x: Any) -> Any:
         """Take the root of so many times the mean as the window has places."""
         window = {"kernel_size": self.kernel_size, "stride": self.stride, "ceil_mode": self.ceil_mode}
-        p, mean, greatest = self.norm_type, type(self).mean, type(self).greatest
+        p, avg_pool, max_pool = self.norm_type, type(self).avg_pool, type(self).max_pool
         if math.isinf(p):
-            return greatest(ops.abs(x), **window) if p > 0 else -greatest(-ops.abs(x), **window)
-        means = mean(ops.power(x, p), **window)
+            return max_pool(ops.abs(x), **window) if p > 0 else -max_pool(-ops.abs(x), **window)
+        means = avg_pool(ops.power(x, p), **window)
         zero = values_of(means) == 0  # where the root has no finite derivative
         sums = ops.masked_fill(means, zero, 1.0) * math.prod(per_axis(self, "kernel_size", self.kernel_size))
         return ops.masked_fill(ops.power(sums, 1 / p), zero, 0.0)
@@ -221,14 +221,14 @@ class LPPool2D(_LPPool):
     array([[[ 5., 13.]]])
     """
 
-    mean, greatest = staticmethod(ops.avg_pool2d), staticmethod(ops.max_pool2d)
+    avg_pool, max_pool = staticmethod(ops.avg_pool2d), staticmethod(ops.max_pool2d)
 
 
 class LPPool1D(_LPPool):
     """`LPPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
 
     axes = 1
-    mean, greatest = staticmethod(ops.avg_pool1d), staticmethod(ops.max_pool1d)
+    avg_pool, max_pool = staticmethod(ops.avg_pool1d), staticmethod(ops.max_pool1d)
 
 
 class _AdaptivePool(Module):

@@ -1,14 +1,12 @@
 """State dicts: check saved values against tensors, and write them all or none."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Tensor, swap_storage, values_of, writing
+from tinygrad_edu.engine import Tensor, swap_storage, values_of, write_all, writing
 from tinygrad_edu.errors import DTypeError, StateDictError
 
 __all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
@@ -46,7 +44,8 @@ def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, str
             + "\n  ".join(faults)
             + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
         )
-    _write([(tensors[name], array) for name, array in arrays.items()])
+    targets = [tensors[name] for name in arrays]
+    write_all(targets, [_cast(array, t.dtype) for t, array in zip(targets, arrays.values(), strict=True)])
     return keys
 
 
@@ -58,14 +57,6 @@ def _as_dict(values: Any) -> dict[str, Any]:
             f"load_state_dict takes values by name, as state_dict() returns them, and not a {type(values).__name__}. "
             f"A safetensors file is read by load(path)."
         ) from error
-
-
-def _write(pairs: list[tuple[Tensor, NDArray[Any]]]) -> None:
-    memories = [tensor._data for tensor, _ in pairs]
-    arrays = [_cast(array, tensor.dtype) for tensor, array in pairs]
-    with writing(*(tensor._storage for tensor, _ in pairs)):
-        # In one call from C: no Ctrl-C comes between two tensors.
-        deque(map(np.ndarray.__setitem__, memories, repeat(...), arrays), maxlen=0)
 
 
 def _copy_array(name: str, value: Any) -> NDArray[Any]:

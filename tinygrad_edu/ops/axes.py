@@ -38,8 +38,8 @@ def _reduced_axes_last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
     return (*(a for a in range(ndim) if a not in reduced), *reduced), len(reduced)
 
 
-def joined(x: Any, axis: Axis) -> Any:
-    """Return x with the axes that are reduced joined to one, its last."""
+def merge_axes(x: Any, axis: Axis) -> Any:
+    """Return x with the axes to reduce merged into one, the last."""
     shape = shape_of(x)
     order, count = _reduced_axes_last(len(shape), axis)
     kept = tuple(shape[a] for a in order[: len(order) - count])
@@ -48,7 +48,7 @@ def joined(x: Any, axis: Axis) -> Any:
     return reshape(transpose(x, order), (*kept, reduced_count(shape, axis)))
 
 
-def parted(x: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Undo `joined` of an array of that shape."""
+def split_axes(x: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Undo `merge_axes` for an array of that shape."""
     order, _ = _reduced_axes_last(len(shape), axis)
     return transpose(reshape(x, tuple(shape[a] for a in order)), inverse(order))

@@ -93,14 +93,14 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
         losses = -np.sum(cast(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
         shifted = fast.subtract_max(logits, 1)
-        of_labels = shifted[places(targets)]
+        of_labels = shifted[label_index(targets)]
         losses = log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
         return losses
     return mean_along(losses, None) if reduction == "mean" else losses.sum()
 
 
-def places(labels: ndarray) -> tuple[ndarray, ...]:
+def label_index(labels: ndarray) -> tuple[ndarray, ...]:
     """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
@@ -111,7 +111,7 @@ def places(labels: ndarray) -> tuple[ndarray, ...]:
 def as_probabilities(labels: Any, like: Any) -> ndarray:
     """Return labels as probabilities: 1 for the class of the label, in the dtype and memory order of the logits."""
     out = np.zeros_like(values_of(like))
-    out[places(values_of(labels))] = 1
+    out[label_index(values_of(labels))] = 1
     return out
 
 
@@ -127,7 +127,7 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
     p = _flush_to_zero(softmax_along(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
         if isinstance(p, ndarray):  # which is new
-            p[places(targets)] -= 1
+            p[label_index(targets)] -= 1
             return np.multiply(p, g, out=p)
         return g * (p - as_probabilities(targets, logits))
     targets = cast(targets, p.dtype)

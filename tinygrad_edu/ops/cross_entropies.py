@@ -91,7 +91,7 @@ def refuse_word(name: str, weight: Any) -> None:
         raise DTypeError(f"{name}: {weight!r} stands where the weights do: give it by its name, reduction={weight!r}.")
 
 
-def beside(like: Any, value: Any) -> Any:
+def convert_like(like: Any, value: Any) -> Any:
     """Return numbers, in a list too, as an array or Tensor of the dtype of what they stand beside."""
     return in_dtype_of(like, shaped(value))
 
@@ -99,7 +99,7 @@ def beside(like: Any, value: Any) -> Any:
 def as_weight(name: str, weight: Any, like: Any) -> Any:
     """Return weights as an array or Tensor of the dtype of the losses."""
     refuse_word(name, weight)
-    return beside(like, weight)
+    return convert_like(like, weight)
 
 
 def class_weight(name: str, weight: Any, classes: int, like: Any) -> Any:

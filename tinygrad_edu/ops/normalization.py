@@ -1,16 +1,13 @@
 """Normalization over axes (batch, layer, group, instance, RMS), unit vectors, and distances."""
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import repeat
-from operator import setitem
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, writing
+from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, write_all
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
@@ -369,15 +366,8 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
         if running is not None and x.size:
             of_batch = new.reshape(-1, *shape_of(running)).mean(0)
             moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
-    _write_atomically(moved)
+    write_all([running for running, _ in moved], [new for _, new in moved])
     return found
-
-
-def _write_atomically(pairs: list[tuple[Any, Array]]) -> None:
-    """Write into arrays and Tensors in one call to C, which no KeyboardInterrupt can interrupt."""
-    memories: list[Any] = [running._data if isinstance(running, Tensor) else running for running, _ in pairs]
-    with writing(*(running._storage for running, _ in pairs if isinstance(running, Tensor))):
-        deque(map(setitem, memories, repeat(...), [new for _, new in pairs]), maxlen=0)
 
 
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:

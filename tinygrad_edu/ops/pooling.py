@@ -20,11 +20,11 @@ from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Window, pair, requ
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 
 Border = tuple[Size, Size]  # above and below, left and right
-Placed = tuple[Size, Size, Border, Size]  # the kernel, its stride, the border of the image, the dilation
+PoolWindows = tuple[Size, Size, Border, Size]  # the kernel, its stride, the border of the image, the dilation
 
 
 @op(name="max_pool2d")
-def greatest(
+def window_max(
     x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
 ) -> Array:
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns).
@@ -40,7 +40,7 @@ def greatest(
 
 
 @op(name="max_pool2d")
-def share_out(
+def distribute_to_chosen(
     values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
 ) -> Array:
     """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
@@ -62,7 +62,7 @@ def share_out(
 
 @op(name="max_pool2d")
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
-    """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `share_out`."""
+    """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `distribute_to_chosen`."""
     pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
@@ -100,15 +100,17 @@ def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarr
     return chosen
 
 
-def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
+def _window_max_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
     chosen = samples_first(_max_mask(values_of(x), values_of(out), window, border), axis=2)
-    return share_out(g, chosen, x.shape[2:], kernel_size, stride, dilation)
+    return distribute_to_chosen(g, chosen, x.shape[2:], kernel_size, stride, dilation)
 
 
-greatest.vjps(x=_greatest_x)
-share_out.vjps(values=lambda g, chosen, size, **window: mean_of_chosen(g, chosen, **window))
-mean_of_chosen.vjps(images=lambda g, images_shape, chosen, **window: share_out(g, chosen, images_shape[2:], **window))
+window_max.vjps(x=_window_max_x)
+distribute_to_chosen.vjps(values=lambda g, chosen, size, **window: mean_of_chosen(g, chosen, **window))
+mean_of_chosen.vjps(
+    images=lambda g, images_shape, chosen, **window: distribute_to_chosen(g, chosen, images_shape[2:], **window)
+)
 
 
 def max_pool2d(
@@ -134,8 +136,8 @@ def max_pool2d(
         Where the window does not fit.
     """
     x, alone = batch_of("max_pool2d", "x", x, 4)
-    placed = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    out, indices = _max_pool(x, placed, return_indices)
+    windows = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    out, indices = _max_pool(x, windows, return_indices)
     out = unbatched(out, alone)
     return (out, indices[0] if alone else indices) if return_indices else out
 
@@ -150,8 +152,8 @@ def max_pool1d(
     """
     x, alone = batch_of("max_pool1d", "x", x, 3)
     images, window_of = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
-    placed = _resolve_settings("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
-    out, indices = _max_pool(images, placed, return_indices)
+    windows = _resolve_settings("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
+    out, indices = _max_pool(images, windows, return_indices)
     out = unbatched(squeeze(out, 2), alone)
     return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
 
@@ -161,11 +163,11 @@ def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple
     return kernel, None if stride is None else row(stride, "stride", 1), row(padding, "padding", 0)
 
 
-def _max_pool(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, Any]:
+def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
-    kernel, stride, border, dilation = placed
+    kernel, stride, border, dilation = windows
     padded = _pad_border(x, border, extremes(x.dtype)[0])
-    out = greatest(padded, kernel, stride, border, dilation)
+    out = window_max(padded, kernel, stride, border, dilation)
     if not return_indices:
         return out, None
     window = window_of(padded.shape[2:], kernel, stride, 0, dilation)
@@ -206,9 +208,9 @@ def avg_pool2d(
         Where the window does not fit.
     """
     x, alone = batch_of("avg_pool2d", "x", x, 4)
-    placed = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    windows = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     how = count_include_pad, divisor_override
-    return unbatched(_avg_pool(x, pair(padding, "padding", 0), placed, *how), alone)
+    return unbatched(_avg_pool(x, pair(padding, "padding", 0), windows, *how), alone)
 
 
 def avg_pool1d(
@@ -221,12 +223,12 @@ def avg_pool1d(
     """
     x, alone = batch_of("avg_pool1d", "x", x, 3)
     images, (kernel, step, border) = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
-    placed = _resolve_settings("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
-    return unbatched(squeeze(_avg_pool(images, border, placed, count_include_pad, divisor_override), 2), alone)
+    windows = _resolve_settings("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
+    return unbatched(squeeze(_avg_pool(images, border, windows, count_include_pad, divisor_override), 2), alone)
 
 
-def _avg_pool(x: Any, padding: Size, placed: Placed, count_include_pad: bool, divisor: int | None) -> Any:
-    (kh, kw), stride, border, _ = placed
+def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bool, divisor: int | None) -> Any:
+    (kh, kw), stride, border, _ = windows
     padded = _pad_border(x, border, 0)
     n, c, *size = padded.shape
     window = window_of((size[0], size[1]), (kh, kw), stride, 0, 1)
@@ -251,7 +253,7 @@ def _window_counts(windows: int, kernel: int, stride: int, length: int, border: 
 
 def _resolve_settings(
     name: str, size: Size, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> Placed:
+) -> PoolWindows:
     """Return the kernel, stride, border and dilation as pairs, or raise if the window does not fit."""
     kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
     s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch has () for None, too
@@ -260,7 +262,7 @@ def _resolve_settings(
             f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "
             f"(dilation {d[0]}x{d[1]})."
         )
-    if ceil_mode or any(p):  # which put a border around the image before the windows are window
+    if ceil_mode or any(p):  # which put a border around the image before the windows are placed
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d

@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
-from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
+from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cumprod, neighbor
@@ -67,7 +67,7 @@ def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     if isinstance(factors, ndarray) and isinstance(out, ndarray):
         others = other_factors(factors, reshape(out, kept))
     if others is None:
-        others = parted(_leave_one_out_products(joined(factors, axis)), x.shape, axis)
+        others = split_axes(_leave_one_out_products(merge_axes(factors, axis)), x.shape, axis)
     return cast(reshape(g, kept) * others, x.dtype)
 
 

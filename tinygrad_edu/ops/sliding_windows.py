@@ -116,7 +116,7 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     )
 
 
-def met_by(places: range, size: int) -> tuple[slice, slice]:
+def overlap_slices(places: range, size: int) -> tuple[slice, slice]:
     """Return which of `size` places are among some, and where among those they are."""
     first = max(0, -(places.start // places.step))
     end = max(first, min(len(places), -((places.start - size) // places.step)))

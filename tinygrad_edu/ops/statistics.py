@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
-from tinygrad_edu.ops.axes import Axis, joined, kept_shape
+from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
 from tinygrad_edu.ops.fast.partition import rank_indices
 from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import mean, sum
@@ -77,7 +77,7 @@ def _merge_reduced_axes(x: Any, axis: Axis) -> Any:
     """Return x with the reduced axes merged into the last one; raise for an axis that x does not have."""
     if axis is not None:
         normalize_axis_tuple(axis, len(shape_of(x)))
-    return joined(x, axis)
+    return merge_axes(x, axis)
 
 
 def _check_fractions(q: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, refuse_read_only, values_of, writing
+from tinygrad_edu.engine import Tensor, refuse_read_only, values_of, write_all
 from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.optim.groups import as_parameters
 
@@ -86,10 +86,10 @@ class MovingAverage:
             refuse_read_only(f"MovingAverage.swap writes parameter {k}", p)
         before = [p.numpy().copy() for p in self.parameters]
         try:
-            self._write(self.averages)
+            write_all(self.parameters, self.averages)
             yield
         finally:
-            self._write(before)
+            write_all(self.parameters, before)
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of the averages, in the order of the parameters, and the number of updates."""
@@ -115,9 +115,3 @@ class MovingAverage:
     def _set_averages(self, averages: list[ndarray], n_averaged: int) -> None:
         # One call from C: no Ctrl-C can come between the two.
         deque(map(setattr, repeat(self), ("averages", "n_averaged"), (averages, n_averaged)), maxlen=0)
-
-    def _write(self, values: list[ndarray]) -> None:
-        memories = [p._data for p in self.parameters]
-        with writing(*(p._storage for p in self.parameters)):
-            # One call from C: no Ctrl-C can come between two parameters.
-            deque(map(np.ndarray.__setitem__, memories, repeat(...), values), maxlen=0)

@@ -10,7 +10,7 @@ from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
 from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.classification import clamped_cross_entropy, places, sigmoid_cross_entropy
+from tinygrad_edu.ops.classification import clamped_cross_entropy, label_index, sigmoid_cross_entropy
 from tinygrad_edu.ops.cross_entropies import (
     check_labels,
     class_weight,
@@ -69,7 +69,7 @@ def nll_loss(
     counts = check_labels(name, "log probabilities", log_p.shape, labels, index)
     weight = None if weight is None else class_weight(name, weight, log_p.shape[1], log_p)
     return loss_of_labels(
-        lambda log_p, labels: negative(getitem(log_p, places(labels))), log_p, labels, counts, weight, reduction
+        lambda log_p, labels: negative(getitem(log_p, label_index(labels))), log_p, labels, counts, weight, reduction
     )
 
 

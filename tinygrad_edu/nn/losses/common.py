@@ -8,7 +8,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
 from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.cross_entropies import as_weight, beside, refuse_word, require_reduction
+from tinygrad_edu.ops.cross_entropies import as_weight, convert_like, refuse_word, require_reduction
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -68,7 +68,7 @@ def compared(name: str, input: Any, target: Any, reduction: str, *reductions: st
     """
     require_reduction(name, reduction, *reductions)
     x = as_floating(input)
-    t = beside(x, target)
+    t = convert_like(x, target)
     if x.shape != t.shape:
         raise ShapeError(
             f"{name}: a prediction of shape {x.shape} and a target of shape {t.shape}. They are compared element by "

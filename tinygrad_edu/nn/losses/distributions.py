@@ -10,7 +10,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
-from tinygrad_edu.ops.cross_entropies import beside, reduce_losses
+from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses
 from tinygrad_edu.ops.selection import keep
 
 __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
@@ -91,7 +91,7 @@ def gaussian_nll_loss(
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("gaussian_nll_loss", input, target, reduction)
-    variance = _broadcastable_variance(beside(x, var), x.shape)
+    variance = _broadcastable_variance(convert_like(x, var), x.shape)
     values = values_of(variance)
     if np.any(values < 0):
         raise ValueError("gaussian_nll_loss: a variance is not negative, and some of these are.")

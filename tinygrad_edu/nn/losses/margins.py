@@ -10,7 +10,7 @@ from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.classification import places
+from tinygrad_edu.ops.classification import label_index
 from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduce_losses, require_reduction
 from tinygrad_edu.ops.selection import keep
 
@@ -128,7 +128,7 @@ def multi_margin_loss(
         return one_sample(multi_margin_loss, x, labels, reduction, p=p, margin=margin, weight=weight)
     _require_2d(name, x.shape)
     check_labels(name, "scores", x.shape, labels)
-    own = getitem(x, places(labels))
+    own = getitem(x, label_index(labels))
     missed = keep(relu(margin - own[:, None] + x), labels[:, None] != np.arange(x.shape[1]))
     losses = mean(missed if p == 1 else square(missed), axis=1)
     if weight is not None:

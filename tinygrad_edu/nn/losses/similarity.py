@@ -12,7 +12,7 @@ from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
-from tinygrad_edu.ops.cross_entropies import beside, reduce_losses, require_reduction
+from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses, require_reduction
 
 __all__ = [
     "CosineEmbeddingLoss", "MarginRankingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
@@ -50,7 +50,7 @@ def margin_ranking_loss(
     """
     require_reduction("margin_ranking_loss", reduction)
     x1, x2 = as_floating(input1), as_floating(input2)
-    t = beside(x1, target)
+    t = convert_like(x1, target)
     _require_same_ndim("margin_ranking_loss", input1=x1, input2=x2, target=t)
     return reduce_losses(clip(margin - t * (x1 - x2), 0), reduction)
 

@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.fast.transpose import put_last
 from tinygrad_edu.ops.plain import plain_samples_first, plain_samples_last
-from tinygrad_edu.ops.sliding_windows import Window, met_by
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import plan
 
@@ -35,7 +35,7 @@ def samples_first(x: ndarray, axis: int = 0) -> ndarray:
     return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
 
 
-def bordered(images: ndarray, window: Window, rows: range | None = None) -> ndarray:
+def padded_images(images: ndarray, window: Window, rows: range | None = None) -> ndarray:
     """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
     (height, width), top, left = window.padded, window.inside[0].start, window.inside[1].start
     rows = range(height) if rows is None else rows
@@ -64,6 +64,6 @@ Places = tuple[slice, slice, slice]
 @plan
 def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
     """Return the index of a region in images of a shape (C, H, W, N), their index in the region, and its shape."""
-    (down, to_rows), (across, to_columns) = met_by(rows, shape[1]), met_by(columns, shape[2])
+    (down, to_rows), (across, to_columns) = overlap_slices(rows, shape[1]), overlap_slices(columns, shape[2])
     every = slice(None)
     return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])

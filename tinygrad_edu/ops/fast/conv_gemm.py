@@ -16,12 +16,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
-from tinygrad_edu.ops.fast.chwn import bordered, region, samples_together
+from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.ring_buffer import apart_in, put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.sliding_windows import Window, add_windows, met_by, view_of, windows_of
+from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -75,7 +75,7 @@ def plain_correlated_maps(
 
     Plus a bias (out,) in their dtype, if given.
     """
-    windows = _split_groups(windows_of(bordered(images, window), window), groups)
+    windows = _split_groups(windows_of(padded_images(images, window), window), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _split_groups(weight, groups), windows)
     maps = maps.reshape(len(weight), *maps.shape[2:])
     return maps if bias is None else maps + bias[:, None, None, None]
@@ -320,7 +320,7 @@ def _padded_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarra
     out, columns, n = len(maps), maps.shape[2], maps.shape[3]
     across, along = columns // pieces.columns, n // pieces.samples
     found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
-    met, at = met_by(rows, maps.shape[1])
+    met, at = overlap_slices(rows, maps.shape[1])
     found[:, :, :, : at.start], found[:, :, :, at.stop :] = 0, 0
     some = region(maps, range(met.start, met.stop, met.step), range(columns))
     shape = (groups, out // groups, some.shape[1], across, pieces.columns, along, pieces.samples)
@@ -347,7 +347,7 @@ def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, pieces: C
 
 def plain_correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, kh, kw): the sum of all windows, each times its place in the maps."""
-    windows = _split_groups(windows_of(bordered(images, window), window), groups)
+    windows = _split_groups(windows_of(padded_images(images, window), window), groups)
     kernels = np.einsum("goyxn,gcijyxn->gocij", _split_groups(maps, groups), windows)
     return kernels.reshape(len(maps), *kernels.shape[2:])
 
@@ -419,13 +419,13 @@ def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarra
     (between, apart), step, dilation = _column_period(window), window.stride[1], window.dilation[1]
     length, left = columns + (kw - 1) // between * apart, part.seen[1].start
     found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
-    down, to_rows = met_by(part.seen[0], images.shape[1])
+    down, to_rows = overlap_slices(part.seen[0], images.shape[1])
     images = samples_together(images[:, down])
     images = items_of(_split_groups(images, groups)).swapaxes(1, 2)
     found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
     for k, some in enumerate(found):
         first = left + k * dilation
-        across, to_columns = met_by(range(first, first + length * step, step), images.shape[3])
+        across, to_columns = overlap_slices(range(first, first + length * step, step), images.shape[3])
         some[..., : to_columns.start, :] = some[..., to_columns.stop :, :] = 0
         items_of(some)[:, to_rows, :, to_columns] = images[..., across]
     return found

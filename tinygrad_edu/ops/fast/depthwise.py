@@ -13,10 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.ops.fast.chwn import bordered, region
+from tinygrad_edu.ops.fast.chwn import padded_images, region
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.transpose import near_by
-from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
@@ -43,7 +43,7 @@ def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
     """
-    images = bordered(images, window)
+    images = padded_images(images, window)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:])
     *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
     by_place = window.dilation[1] * by_column
@@ -157,11 +157,11 @@ def _image_blocks(images: ndarray, window: Window, starts: range, groups: int) -
     width = _receptive_width(window, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
     blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
-    down, into = met_by(range(-top, height - top), images.shape[1])
+    down, into = overlap_slices(range(-top, height - top), images.shape[1])
     blocks[:, :, : into.start] = blocks[:, :, into.stop :] = 0
     for k, start in enumerate(starts):
         first = window.stride[1] * start - left
-        across, beside = met_by(range(first, first + width), images.shape[3])
+        across, beside = overlap_slices(range(first, first + width), images.shape[3])
         blocks[:, k, into, :, : beside.start] = blocks[:, k, into, :, beside.stop :] = 0
         blocks[:, k, into, :, beside] = images[:, down, :, across]
     return blocks.reshape(*blocks.shape[:3], images.shape[2] * width, blocks.shape[5])

@@ -2,7 +2,7 @@
 
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.chwn import bordered, samples_first, samples_last
+from tinygrad_edu.ops.fast.chwn import padded_images, samples_first, samples_last
 from tinygrad_edu.ops.plain import plain_col2im_values, plain_im2col_values
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, windows_of
 from tinygrad_edu.plain_mode import faster_than
@@ -11,7 +11,7 @@ from tinygrad_edu.plain_mode import faster_than
 @faster_than(plain_im2col_values)
 def im2col_values(x: ndarray, window: Window) -> ndarray:
     """Return `plain_im2col_values`, with the samples of a place side by side in memory."""
-    windows = windows_of(bordered(x.transpose(1, 2, 3, 0), window), window).copy()
+    windows = windows_of(padded_images(x.transpose(1, 2, 3, 0), window), window).copy()
     c, kh, kw, rows, columns, n = windows.shape
     return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
 

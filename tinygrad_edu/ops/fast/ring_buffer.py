@@ -24,7 +24,7 @@ from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.ops.fast.chwn import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
+from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
@@ -163,7 +163,10 @@ def _part(
 ) -> _Part:
     kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
     (down, row_step), (across, column_step) = _receptive_range(rows, window, 0), _receptive_range(columns, window, 1)
-    (image_rows, field_rows), (image_columns, field_columns) = met_by(down, shape[1]), met_by(across, shape[2])
+    (image_rows, field_rows), (image_columns, field_columns) = (
+        overlap_slices(down, shape[1]),
+        overlap_slices(across, shape[2]),
+    )
     along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * row_step
     column, field_rows = kh * c * number, slice(first + field_rows.start, first + field_rows.stop)
     return _Part(

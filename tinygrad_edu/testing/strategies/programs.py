@@ -239,7 +239,7 @@ STEPS: dict[str, Step] = {
     )},
     "im2col": _expression("tg.im2col(tg.reshape(V, (1, 1, 1, -1)), (1, 2), padding=(0, 1))", _not_empty),
     "correlate": _expression("tg.conv2d(tg.reshape(V, (1, 1, 1, -1)), tg.reshape(V, (1, 1, 1, -1)))", _not_empty),
-    "greatest": _expression("tg.max_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _distinct),
+    "window_max": _expression("tg.max_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _distinct),
     "avg_pool2d": _expression("tg.avg_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _not_empty),
     "+=": _in_place("+="), "-=": _in_place("-="), "*=": _in_place("*="),
 }  # fmt: skip

@@ -137,7 +137,7 @@ def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
 
 
 @st.composite
-def _greatests(draw: Any) -> Call:
+def _window_maxima(draw: Any) -> Call:
     window = draw(windows(max_padding=0))
     edges = st.tuples(st.integers(0, 1), st.integers(0, 2))
     border = tuple(
@@ -145,7 +145,7 @@ def _greatests(draw: Any) -> Call:
     )
     image = np.pad(draw(_images(window, distinct=True)), ((0, 0), (0, 0), *border), constant_values=-100.0)
     settings = {"stride": window.stride, "border": border, "dilation": window.dilation}
-    return Call("greatest", [image], kernel_size=window.kernel_size, **settings)
+    return Call("window_max", [image], kernel_size=window.kernel_size, **settings)
 
 
 @st.composite
@@ -224,7 +224,7 @@ IMAGES: dict[str, Strategy[Call]] = {
     "samples_innermost": windows().flatmap(_images).map(lambda images: Call("samples_innermost", [images])),
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
-    "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
+    "window_max": _window_maxima(), **{name: _choices(name) for name in ("distribute_to_chosen", "mean_of_chosen")},
     **{name: _poolings(name, distinct=True) for name in ("max_pool1d", "max_pool2d")},
     **{name: _poolings(name) for name in ("avg_pool1d", "avg_pool2d")},
     **{name: _adaptive_poolings(name, distinct=True) for name in ("adaptive_max_pool1d", "adaptive_max_pool2d")},
