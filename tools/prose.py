@@ -78,7 +78,7 @@ def _of_module(path: Path, room: str) -> Iterator[Passage]:
     source = path.read_text()
     tree = ast.parse(source)
     documented = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
-    docstrings = {id(n.body[0].value) for n in documented if n.body and ast.get_docstring(n) and _is_text(n.body[0])}
+    docstrings = {id(n.body[0].value) for n in documented if n.body and isinstance(n.body[0], ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             kind = "docstrings and comments" if id(node) in docstrings else "strings"
@@ -86,10 +86,6 @@ def _of_module(path: Path, room: str) -> Iterator[Passage]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield Passage(room + "docstrings and comments", path, token.start[0], _without_code(token.string))
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def _without_code(text: str) -> str:
