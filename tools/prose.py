@@ -70,7 +70,7 @@ _GENERATED = ("build", "runs", "node_modules", "CHANGELOG.md", "speed_diary.md")
 def _of_page(path: Path, parts: tuple[str, ...]) -> Iterator[Passage]:
     kind = "lessons" if "lessons" in parts[:-1] else parts[0] if len(parts) == 1 or parts[0] != "docs" else "docs"
     text = re.sub(r"^ *```.*?^ *```", _blank, path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    yield Passage(kind, path, 1, re.sub(r"`[^`\n]*`", _blank, text))
+    yield Passage(kind, path, 1, re.sub(r"`[^`\n]*`|\]\([^)]*\)", _blank, text))  # without code and addresses
 
 
 def _of_module(path: Path, room: str) -> Iterator[Passage]:
