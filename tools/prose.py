@@ -68,13 +68,16 @@ _GENERATED = ("build", "runs", "node_modules", "CHANGELOG.md", "speed_diary.md")
 
 
 def _of_page(path: Path, parts: tuple[str, ...]) -> Iterator[Passage]:
-    kind = "lessons" if "lessons" in parts[:-1] else parts[0] if len(parts) == 1 or parts[0] != "docs" else "docs"
+    kind = "lessons" if "lessons" in parts[:-1] else {"tinygrad_edu": "docs"}.get(parts[0], parts[0])
     text = re.sub(r"^ *```.*?^ *```", _blank, path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    yield Passage(kind, path, 1, re.sub(r"`[^`\n]*`|\]\([^)]*\)", _blank, text))  # without code and addresses
+    yield Passage(f"pages: {kind}", path, 1, re.sub(r"`[^`\n]*`|\]\([^)]*\)", _blank, text))  # no code, no addresses
 
 
-def _of_module(path: Path, room: str) -> Iterator[Passage]:
-    room = {"tinygrad_edu": "", "docs": ""}.get(room, f"{room}: ")
+_PACKAGES = {"tinygrad_edu": "package", "_tinygrad_edu_plugins": "package", "conftest.py": "tests"}
+
+
+def _of_module(path: Path, folder: str) -> Iterator[Passage]:
+    folder = _PACKAGES.get(folder, folder)
     source = path.read_text()
     tree = ast.parse(source)
     documented = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
@@ -82,10 +85,10 @@ def _of_module(path: Path, room: str) -> Iterator[Passage]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             kind = "docstrings and comments" if id(node) in docstrings else "strings"
-            yield Passage(room + kind, path, node.lineno, _without_code(node.value))
+            yield Passage(f"{folder}: {kind}", path, node.lineno, _without_code(node.value))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
-            yield Passage(room + "docstrings and comments", path, token.start[0], _without_code(token.string))
+            yield Passage(f"{folder}: docstrings and comments", path, token.start[0], _without_code(token.string))
 
 
 def _without_code(text: str) -> str:
@@ -95,6 +98,11 @@ def _without_code(text: str) -> str:
 
 def _blank(code: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", code.group())
+
+
+def words(passage: Passage) -> int:
+    """Return the number of words of a passage."""
+    return len(_WORD.findall(passage.text))
 
 
 def uses(passage: Passage) -> Iterator[Use]:
@@ -109,19 +117,17 @@ def uses(passage: Passage) -> Iterator[Use]:
 def main(paths: list[str]) -> None:
     """Print the uses in these files or folders, and the rates."""
     within = [Path(path).resolve() for path in paths] or [ROOT]
-    words: dict[str, int] = defaultdict(int)
+    totals: dict[str, int] = defaultdict(int)
     counts: dict[str, int] = defaultdict(int)
     for passage in passages():
         if not any(passage.path.is_relative_to(path) for path in within):
             continue
-        words[passage.kind] += len(_WORD.findall(passage.text))
+        totals[passage.kind] += words(passage)
         for use in uses(passage):
             counts[passage.kind] += 1
             print(f"{passage.path.relative_to(ROOT)}:{use.line}: {use.turn}: {use.context}")
-    for kind in sorted(words):
-        print(
-            f"{kind}: {counts[kind]} in {words[kind]} words: {1e4 * counts[kind] / max(words[kind], 1):.1f} per 10,000"
-        )
+    for kind, total in sorted(totals.items()):
+        print(f"{kind}: {counts[kind]} in {total} words: {1e4 * counts[kind] / max(total, 1):.1f} per 10,000")
 
 
 if __name__ == "__main__":
