@@ -64,7 +64,7 @@ def passages(root: Path = ROOT) -> Iterator[Passage]:
         yield from _of_page(path, parts) if path.suffix == ".md" else _of_module(path, parts[0])
 
 
-_GENERATED = ("build", "runs", "node_modules", "CHANGELOG.md", "speed_diary.md")
+_GENERATED = ("build", "runs", "node_modules")
 
 
 def _of_page(path: Path, parts: tuple[str, ...]) -> Iterator[Passage]:
