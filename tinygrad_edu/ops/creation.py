@@ -89,7 +89,7 @@ def full_like(
 def eye(
     N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
-    """Return an N x M (default N x N) matrix with ones on the k-th diagonal (above the main one if k > 0), else zeros."""
+    """Return an N x M (default N x N) matrix of zeros with ones on the k-th diagonal; k > 0 is above the main one."""
     return _tensor(np.eye(N, M, k, _dtype("eye", dtype)), requires_grad)
 
 
@@ -127,7 +127,7 @@ def arange(
     if stop is None:
         start, stop = None, start
     if stop is None:
-        raise DTypeError("arange: stop is missing; call arange(stop), arange(start, stop) or arange(start, stop, step).")
+        raise DTypeError("arange: missing stop; call arange(stop), arange(start, stop) or arange(start, stop, step).")
     given = [_constant("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
     wanted = _dtype("arange", dtype, _result_dtype(*given))
     if wanted.kind == "f":

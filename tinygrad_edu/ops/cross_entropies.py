@@ -29,7 +29,7 @@ def require_reduction(name: str, reduction: Any, *others: str) -> None:
 
 
 def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
-    """Return the losses, their sum or their mean. The mean divides by the sum of `weights`, already applied to the losses.
+    """Return the losses, their sum or their mean. `weights` are already in the losses; the mean divides by their sum.
 
     If the weights sum to 0, for example if all labels are ignored, the mean is NaN, as in PyTorch.
     """
@@ -62,7 +62,7 @@ def check_labels(
         raise DTypeError(f"{name}: labels must be integers, got {labels.dtype}.")
     if labels.shape != (shape[0], *shape[2:]):
         raise ShapeError(
-            f"{name}: labels must have shape {(shape[0], *shape[2:])} for {scores} of shape {shape}, got {labels.shape}."
+            f"{name}: labels must have shape {(shape[0], *shape[2:])} for {scores} {shape}, got {labels.shape}."
         )
     if _is_in_range(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
         return None
@@ -232,7 +232,7 @@ def _class_probabilities_loss(
     logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Any:
     if target.shape != logits.shape:
-        raise ShapeError(f"cross_entropy: probabilities must have the shape of the logits, {logits.shape}, got {target.shape}.")
+        raise ShapeError(f"cross_entropy: probabilities must have shape {logits.shape}, as the logits, got {target.shape}.")
     if integer("cross_entropy: ignore_index", ignore_index) >= 0:
         raise ValueError(f"cross_entropy: ignore_index is not supported for probabilities, got {ignore_index}.")
     targets = _smooth_targets(target, smoothing) if smoothing else target

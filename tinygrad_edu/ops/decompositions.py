@@ -279,7 +279,7 @@ def orthogonal_triangular(x: Array) -> Array:
 
 
 def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
-    """Return the vjp by Walter, Lehmann, Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
+    """Apply Walter, Lehmann and Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
     m, n = x_shape[-2:]
     q, r, by_q, by_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
     inner = matmul(r, transposed(by_r)) - matmul(transposed(by_q), q)
