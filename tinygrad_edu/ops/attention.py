@@ -119,8 +119,6 @@ def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
     if p == 0:
         return weights
     if rng is None:
-        raise ValueError(
-            "scaled_dot_product_attention: dropout_p > 0 requires rng, a numpy.random.Generator."
-        )
+        raise ValueError("scaled_dot_product_attention: dropout_p > 0 requires rng, a numpy.random.Generator.")
     scale = 1 / (1 - p) if p < 1 else 0.0  # all dropped
     return dropout(weights, draw_bits(weights.size, p, rng), scale, memory_order(values_of(weights)))

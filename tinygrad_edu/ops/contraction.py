@@ -142,9 +142,7 @@ def _parse_subscripts(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Lab
     output = output.replace("...", dots, 1)
     unknown = [letter for letter in output if letter not in once and letter not in dots]
     if unknown or len(set(output)) < len(output):
-        raise ShapeError(
-            f"einsum: {subscripts!r}: the output must contain labels of the operands, each at most once."
-        )
+        raise ShapeError(f"einsum: {subscripts!r}: the output must contain labels of the operands, each at most once.")
     return inputs, output
 
 

@@ -316,9 +316,7 @@ def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:
 def _constant(where: str, name: str, value: Any) -> Any:
     """Return a non-differentiable argument as a number or an array."""
     if isinstance(value, Tensor) and value.requires_grad:
-        raise DTypeError(
-            f"{where}: {name} is not differentiable, got a Tensor that requires a gradient; detach() it."
-        )
+        raise DTypeError(f"{where}: {name} is not differentiable, got a Tensor that requires a gradient; detach() it.")
     return value if isinstance(value, int | float) else real_numbers(where, value)
 
 

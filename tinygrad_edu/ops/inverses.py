@@ -83,7 +83,7 @@ def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
 
 
 def _pseudo_inverse_x(g: Any, x: Any, out: Any) -> Any:
-    """Apply Golub and Pereyra, The differentiation of pseudo-inverses (1973); it is valid where the rank is constant."""
+    """Apply Golub and Pereyra, The differentiation of pseudo-inverses (1973); it is valid at constant rank."""
     p, q = transposed(out), transposed(g)
     rest_x = matmul(q, matmul(out, p))
     rest_y = matmul(matmul(p, out), q)
