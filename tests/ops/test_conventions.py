@@ -97,7 +97,7 @@ def test_one_of_equal_elements_is_chosen(f, x, derivative):
     ([1e-200, 1e200, 1e100], [1e300, 1e-100, 1], [1e200, 1e100, 1e200]),
 ])  # fmt: skip
 def test_a_product_has_its_derivatives_at_zeros_and_at_the_ends(x, first, second):
-    """`second` is the gradient of sum(first): for each factor, the sum of the products without it and another factor."""
+    """`second` is the gradient of sum(first): for each factor, the sum of products without it and another factor."""
     for product in (tg.prod, lambda x: tg.cumprod(x)[-1]):
         with np.errstate(over="ignore"):
             np.testing.assert_allclose(gradient(product, x), first, rtol=1e-15)

@@ -12,7 +12,7 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 
 def takes(call, dtype):
-    """Return whether an op supports inputs of a dtype. NumPy's linear algebra rejects float16, whose maximum is 65,504."""
+    """Return whether an op supports a dtype. NumPy's linear algebra rejects float16; 65,504 is the largest float16."""
     try:
         with np.errstate(over="ignore" if dtype == np.float64 else "raise", invalid="ignore"):
             arrays = [x.astype(dtype) for x in call.arrays]

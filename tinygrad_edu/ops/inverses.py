@@ -132,7 +132,7 @@ def matrix_power(x: Any, n: int) -> Any:
     n = integer("matrix_power: n", n)
     shape = np.shape(x)
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise LinAlgError(f"matrix_power: x must have shape (..., n, n), got {shape}.")
+        raise LinAlgError(f"matrix_power: x must be square matrices (..., n, n), got shape {shape}.")
     if n == 0:
         values = np.asarray(values_of(x))
         return keep(x, np.False_) + np.eye(shape[-1], dtype=values.dtype)
