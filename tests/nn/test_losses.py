@@ -183,7 +183,7 @@ X = np.zeros((2, 3))
         (lambda: cross_entropy(X, [0, 1], ignore_index=None), DTypeError, "ignore_index must be an integer, got None"),
         (lambda: cross_entropy(X, X, ignore_index=1), ValueError, "not supported for probabilities, got 1"),
         (lambda: cross_entropy(X, [0, 1], label_smoothing=1.5), ValueError, "from 0 to 1, got 1.5"),
-        (lambda: cross_entropy(X, X[:1]), ShapeError, "probabilities must have the shape"),
+        (lambda: cross_entropy(X, X[:1]), ShapeError, "probabilities must have shape"),
         (lambda: cross_entropy(np.array(0.0), 0), ShapeError, r"\(N, C, ...\), or \(C,\) for one sample, got \(\)"),
         (lambda: binary_cross_entropy([0.5, 1.5], [0, 1]), ValueError, "the input has probabilities"),
         (lambda: binary_cross_entropy([0.5, np.nan], [0, 1]), ValueError, "the input has probabilities"),

@@ -346,7 +346,9 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
         if getattr(value, "requires_grad", False):
             raise DTypeError(f"{name}: {what} is not differentiable, but requires a gradient; detach() it.")
         if value is not None and shape_of(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} must have shape (C,) for x (N, C, ...), got {shape_of(value)}.")
+            raise ShapeError(
+                f"{name}: {what} must have shape (C,) for x (N, C, ...), got {shape_of(value)} for {x.shape}."
+            )
 
 
 def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
