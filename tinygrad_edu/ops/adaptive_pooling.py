@@ -23,7 +23,7 @@ Wanted = int | tuple[int | None, ...] | None
 def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
     """Average-pool images to a given size: (N, C, H, W) -> (N, C, rows, columns).
 
-    Row i of the result averages the rows [floor(i H / rows), ceil((i + 1) H / rows)); columns likewise.
+    Row i of the result averages the rows [floor(i H / rows), ceil((i + 1) H / rows)), and likewise for columns.
 
     Parameters
     ----------

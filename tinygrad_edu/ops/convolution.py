@@ -39,7 +39,7 @@ def conv2d(
     Raises
     ------
     ShapeError
-        If the shapes, the groups or the padding do not match.
+        If the shapes of x, weight and bias or the options do not match.
     """
     x, alone = batch_of("conv2d", "x", x, 4)
     return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
@@ -128,7 +128,7 @@ def conv_transpose2d(
     Raises
     ------
     ShapeError
-        If the shapes or the groups do not match, or the result would be empty.
+        If the shapes of x, weight and bias or the options do not match, or the result would be empty.
     """
     x, alone = batch_of("conv_transpose2d", "x", x, 4)
     window = stride, padding, output_padding, dilation

@@ -106,7 +106,7 @@ def tri(
 def arange(
     start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
-    """Return evenly spaced numbers from `start` (default 0) up to, but excluding, `stop`.
+    """Return the numbers from `start` (default 0) to `stop`, exclusive, in steps of `step`.
 
     Call ``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``, as in NumPy.
 
@@ -199,8 +199,8 @@ def normal(
     Parameters
     ----------
     loc, scale : numbers, arrays or Tensors
-        If one is a Tensor that requires a gradient, the result is loc + scale * z with standard normal z, whose
-        derivatives are 1 and z.
+        If one is a Tensor that requires a gradient, the result is loc + scale * z with standard normal z. Its
+        derivatives with respect to `loc` and `scale` are 1 and z.
     size : int or tuple of int, optional
         Shape of the result, by default the broadcast shape of `loc` and `scale`.
     rng : numpy.random.Generator
@@ -233,8 +233,8 @@ def uniform(
     Parameters
     ----------
     low, high : numbers, arrays or Tensors
-        If one is a Tensor that requires a gradient, the result is low + (high - low) * u with u uniform in [0, 1),
-        whose derivatives are 1 - u and u.
+        If one is a Tensor that requires a gradient, the result is low + (high - low) * u with u uniform in [0, 1).
+        Its derivatives with respect to `low` and `high` are 1 - u and u.
     size, rng, dtype
         As for `normal`.
 

@@ -1,4 +1,4 @@
-"""Dropout with one random bit for each element."""
+"""Dropout with a mask of one bit per element."""
 
 from __future__ import annotations
 

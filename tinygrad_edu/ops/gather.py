@@ -43,7 +43,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
-    """Return the elements of x at `indices` along `axis`, matching 1-d slices of the two along it.
+    """Return the elements of x at `indices` along `axis`, for matching 1-d slices of x and `indices`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ scatter_add_flat.vjps(x=lambda g, places: take_flat(g, places))
 
 
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
-    """Return x with `values` at the positions that ``take_along_axis(x, indices, axis)`` reads; NumPy's writes into x.
+    """Return x with `values` at the positions that `take_along_axis` reads. Unlike NumPy's, it does not write into x.
 
     Gradients flow to the elements of x and the values that remain. At a repeated index the last value remains.
 

@@ -157,7 +157,7 @@ def interpolate(
     size : int or sequence of int
         Size of the result. Give either this or `scale_factor`.
     scale_factor : float or sequence of float
-        Size of the result divided by that of x; the product is rounded down.
+        Factor to multiply the size of x by; the product is rounded down.
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
         "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W), "trilinear" is for (N, C, D, H, W).
         "area" averages the input pixels that a pixel of the result covers.
@@ -188,7 +188,7 @@ def interpolate(
     if recompute_scale_factor:
         factors = (None,) * len(sizes)
     if 0 in x.shape[1:] or min(sizes) < 1:
-        raise ShapeError(f"interpolate: input and output must not be empty, got shape {x.shape} and size {sizes}.")
+        raise ShapeError(f"interpolate: images must not be empty, got shape {x.shape} and size {sizes}.")
     if mode == "nearest" and x.ndim == 4:  # PyTorch ignores the factor where it keeps or doubles the size
         factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
     each = zip(lengths, sizes, factors, strict=True)

@@ -79,7 +79,7 @@ def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
 
 
 def inverted(self: Tensor) -> Any:
-    """Return the logical not of booleans or the inverted bits of integers, as a plain array, as np.invert."""
+    """Return the logical not of booleans or the inverted bits of integers: a plain array, as np.invert returns."""
     return np.invert(_check_bitwise_dtype(np.invert, self._data))
 
 

@@ -390,8 +390,8 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 
     Raises
     ------
-    ShapeError
-        If `size` is not an integer >= 1, or x has fewer than 3 axes.
+    ShapeError, DTypeError, ValueError
+        If x has fewer than 3 axes, or `size` is not an integer >= 1.
     """
     x, size = shaped(x), single(size, "local_response_norm: size", 1)
     if x.ndim < 3:
