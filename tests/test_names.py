@@ -277,13 +277,13 @@ TRAPS = {
     "transpose of three": (
         lambda: THREE.transpose(0, 1),
         ShapeError,
-        r"of which there are 3.* write swapaxes\(0, 1\)\.",
+        r"the order of all 3 axes.* use swapaxes\(0, 1\)\.",
     ),
-    "transpose in place": (lambda: TWO.transpose(0, 1), ShapeError, r"swapaxes\(0, 1\); to leave both in place, trans"),
-    "transpose from the end": (lambda: TWO.transpose(-2, -1), ShapeError, r"write swapaxes\(-2, -1\)"),
+    "transpose in place": (lambda: TWO.transpose(0, 1), ShapeError, r"swapaxes\(0, 1\); to keep both in place, use tr"),
+    "transpose from the end": (lambda: TWO.transpose(-2, -1), ShapeError, r"use swapaxes\(-2, -1\)"),
     "Tensor": (lambda: Tensor(2, 3), DTypeError, r"not 3: .* zeros\(\(2, 3\)\)"),
-    "zeros": (lambda: tg.zeros(2, 3), DTypeError, r"zeros: 3 is no dtype; the shape is one argument"),
-    "ones": (lambda: tg.ones(2, 3), DTypeError, r"ones: 3 is no dtype; the shape is one argument"),
+    "zeros": (lambda: tg.zeros(2, 3), DTypeError, r"zeros: 3 is not a dtype; pass the shape as one argument"),
+    "ones": (lambda: tg.ones(2, 3), DTypeError, r"ones: 3 is not a dtype; pass the shape as one argument"),
     "grad": (lambda: tg.grad(TWO, THREE), DTypeError, r"y\.backward\(\) leaves it in x\.grad"),
     "value_and_grad": (lambda: tg.value_and_grad(TWO), DTypeError, r"the gradient is taken of a function"),
 }
@@ -312,7 +312,7 @@ def test_an_order_of_the_axes_is_numpys():
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_values_are_no_pair_of_values_and_positions(name, requires_grad):
     t = tg.Tensor([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]], requires_grad=requires_grad)
-    with pytest.raises(ValueError, match=rf"t.{name}\(...\) is one tensor, of shape \(2, ?.*\): the values, without"):
+    with pytest.raises(ValueError, match=rf"t.{name}\(...\) returns one tensor, of shape \(2, ?.*\): the values"):
         _values, _positions = getattr(t, name)(1)
     first, second = list(getattr(t, name)(1))
     np.testing.assert_array_equal(second.numpy() - first.numpy(), 3)

@@ -1,4 +1,4 @@
-"""What `tinygrad_edu.ops` attaches to Tensor, for type checkers. A test compares this list with the class."""
+"""The methods that `tinygrad_edu.ops` attaches to Tensor, for type checkers. A test compares it with the class."""
 
 from collections.abc import Sequence
 from typing import Any, Self

@@ -81,9 +81,9 @@ IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
         (lambda: nn.ZeroPad1D((-1, -2))(ROW), ShapeError, r"the border \(-1, -2\) leaves nothing of an axis"),
         (lambda: nn.ReflectionPad1D(3)(ROW), ShapeError, r"the border \(3, 3\) of an axis of length 3 can be 2 wide"),
         (lambda: nn.CircularPad1D((-1, 3))(ROW), ShapeError, "can be 2 wide at most"),
-        (lambda: nn.Upsample()(ROW), ValueError, "give either a size or a scale_factor"),
-        (lambda: nn.Upsample(2, mode="bilinear")(ROW), ShapeError, "mode 'bilinear' is for images"),
-        (lambda: nn.PixelShuffle(2)(IMAGE), ShapeError, "pixel_shuffle: x needs"),
+        (lambda: nn.Upsample()(ROW), ValueError, "give exactly one of size and scale_factor"),
+        (lambda: nn.Upsample(2, mode="bilinear")(ROW), ShapeError, "mode 'bilinear' expects x of shape"),
+        (lambda: nn.PixelShuffle(2)(IMAGE), ShapeError, "pixel_shuffle: x must have shape"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_explained(make, error, message):

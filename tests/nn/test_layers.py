@@ -126,7 +126,7 @@ def test_without_a_generator_layers_differ():
         (lambda: MaxPool2D((2, 2, 2)), "kernel_size must be an integer or a pair of integers"),
         (lambda: Linear(3, 2)(np.ones((4, 5))), r"Linear\(3, 2\): the input has shape \(4, 5\).*needs the length 3"),
         (lambda: Linear(3, 2)(1.0), r"the input has shape \(\)"),
-        (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "images with 1 channels and weight"),
+        (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "groups for images with 1 channels"),
         (
             lambda: Conv2D(1, 2, 3)(np.ones((28, 28))),
             r"x needs 4 axes, or 3 .*, and has the shape \(28, 28\)",

@@ -1,4 +1,4 @@
-"""Which axes of the inputs and of the result of an op hold samples that do not depend on each other: a table."""
+"""Table of the batch axes of each op: axes of the inputs and the result whose samples are independent."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 
 
 class Batch(NamedTuple):
-    """An axis of samples: where it is in each input, None where an input is the same for all, and in the result.
+    """A batch axis: its position in each input (None for an input shared by all samples) and in the result.
 
-    A result without the axis, None, is the sum over the samples.
+    None for the result means that the result is summed over the samples.
     """
 
     inputs: tuple[int | None, ...]
@@ -23,29 +23,29 @@ def shape_of(x):
 
 
 def along(k, of_inputs, ndim):
-    """Return the batch along axis `k - ndim` of a result with `ndim` axes, to which inputs broadcast."""
+    """Return the batch along axis `k` of a result with `ndim` axes that the inputs broadcast to."""
     back = ndim - k
     inputs = tuple(len(shape) - back if len(shape) >= back and shape[-back] != 1 else None for shape in of_inputs)
     return Batch(inputs, k)
 
 
 def elementwise(call):
-    """Return all axes: every element depends on one element of each input."""
+    """Return all axes: every element of the result depends on one element of each input."""
     return broadcast(call, [shape_of(x) for x in call.inputs])
 
 
 def broadcast(call, shapes):
-    """Return the axes of the result of broadcasting shapes; `shapes` end where other axes of the inputs begin."""
+    """Return the batch axes of broadcast inputs; `shapes` are the leading axes of the inputs, without other axes."""
     ndim = len(np.broadcast_shapes(*shapes))
     return [along(k, shapes, ndim) for k in range(ndim)]
 
 
 def before_last(core, inputs=1):
-    """Return a function of a call: the axes before the last `core` of the first inputs, which broadcast."""
+    """Return a function of a call that finds the broadcast axes before the last `core` axes of the first inputs."""
 
     def find(call):
         if any(x.ndim < core for x in call.inputs[:inputs]):
-            return []  # a vector in place of a matrix, or no batch
+            return []  # a vector instead of a matrix, or no batch
         shapes = [x.shape[: x.ndim - core] for x in call.inputs[:inputs]]
         return broadcast(call, [*shapes, *[()] * (len(call.inputs) - inputs)])
 
@@ -53,7 +53,7 @@ def before_last(core, inputs=1):
 
 
 def first_axis(inputs=1, least=0, when=lambda call: True):
-    """Return a function of a call: axis 0 of the first inputs, where these have at least so many axes."""
+    """Return a function of a call that finds axis 0 of the first inputs, if they have at least `least` axes."""
 
     def find(call):
         axes = tuple(0 if k < inputs else None for k in range(len(call.inputs)))
@@ -63,20 +63,20 @@ def first_axis(inputs=1, least=0, when=lambda call: True):
 
 
 def across_axis(call):
-    """Return the axes that are not in the setting `axis`, along which all samples go through the same formula."""
+    """Return the axes that are not in the setting `axis`; all samples along them use the same formula."""
     axis, first = call.settings.get("axis"), call.inputs[0]
     if axis is None or any(isinstance(value, np.ndarray) for value in call.settings.values()):
         return []
     taken = {a % first.ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
     kept = [k for k in range(first.ndim) if k not in taken]
     places = kept if call.settings.get("keepdims", True) else range(len(kept))
-    before = np.ndim(call.settings.get("q", 0))  # axes of the ranks, in front
+    before = np.ndim(call.settings.get("q", 0))  # leading axes of the result
     shapes = [shape_of(x) for x in call.inputs]
     return [along(k, shapes, first.ndim)._replace(out=before + place) for k, place in zip(kept, places, strict=True)]
 
 
 def index_add(call):
-    """Return the first axis that a sum goes over: a result without it is the sum over the samples."""
+    """Return the batch axes of a sum: those of `across_axis`, and the first summed axis, which the result lacks."""
     axis, ndim = call.settings.get("axis"), call.inputs[0].ndim
     over = range(ndim) if axis is None else sorted(a % ndim for a in np.atleast_1d(np.asarray(axis, int)))
     inputs = tuple(0 if axis is None else over[0] for _ in call.inputs) if len(over) else ()
@@ -90,14 +90,14 @@ def layers_before(call):
 
 
 def samples_of_losses(call):
-    """Return axis 0, of losses that are given one by one."""
+    """Return axis 0 for losses without a reduction."""
     return first_axis(2)(call) if call.settings["reduction"] == "none" else []
 
 
 def attention(call):
-    """Return axis 0 of queries, keys and values; and of a mask that has it."""
+    """Return axis 0 of queries, keys and values, and of a mask with as many axes."""
     if call.inputs[0].ndim < (4 if call.settings["enable_gqa"] else 3):
-        return []  # without samples: with enable_gqa the axis before the last two is that of heads
+        return []  # no batch axis: with enable_gqa axis -3 has the heads
     mask = [0 if x.ndim == call.inputs[0].ndim else None for x in call.inputs[3:]]
     return [Batch((0, 0, 0, *mask), 0)]
 

@@ -1,4 +1,4 @@
-"""A batch equals its samples one by one: values and gradients, over special values, dtypes and sizes."""
+"""Values and gradients of a batch equal those of its samples, for special values, dtypes and sizes."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ from tinygrad_edu.transforms import vjp
 
 
 def sample(call, batch, k):
-    """Return the call of one sample, which keeps its axis."""
+    """Return the call for one sample; the batch axis is kept."""
     inputs = [x if axis is None else x.take([k], axis) for x, axis in zip(call.inputs, batch.inputs, strict=True)]
     return Call(call.function, inputs, call.differentiable, **call.settings)
 
 
 def pulled(call, g):
-    """Return a value, and the gradients for a cotangent: the result's part of `g`."""
+    """Return a value and the gradients for the cotangent `g`, reshaped and cast to the value's shape and dtype."""
     out, pullback = vjp(call, *call.arrays)
     return out, pullback(g.astype(out.dtype).reshape(out.shape))
 
@@ -38,7 +38,7 @@ def test_a_batch_equals_its_samples(names, data, seed):
 
 
 def hold(call, batch, seed):
-    """Hold a batch, computed as a large one, to its samples."""
+    """Compare a batch, computed with the algorithms for large arrays, with its samples."""
     lengths = [x.shape[axis] for x, axis in zip(call.inputs, batch.inputs, strict=True) if axis is not None]
     if not lengths or not lengths[0]:
         return
@@ -48,7 +48,7 @@ def hold(call, batch, seed):
         cotangents = [draw_signed(np.random.default_rng(k), part.shape) for k, part in enumerate(parts)]
         joined = cotangents[0] if batch.out is None else np.concatenate(cotangents, batch.out)
         wanted = [pulled(s, joined if batch.out is None else g) for s, g in zip(samples, cotangents, strict=True)]
-    except (np.linalg.LinAlgError, TypeError, ValueError):  # of special values, or of float16
+    except (np.linalg.LinAlgError, TypeError, ValueError):  # due to special values or float16
         return
     with lowered_thresholds(seed):
         out, gradients = pulled(call, joined)
@@ -59,12 +59,12 @@ def hold(call, batch, seed):
 
 
 def together(parts, axis):
-    """Return the parts of a batch as one: joined along its axis, or added up where there is none."""
+    """Join the parts of a batch along its axis, or sum them if there is none."""
     parts = [np.asarray(part) for part in parts]
     return sum(parts[1:], parts[0]) if axis is None else np.concatenate(parts, axis)
 
 
-# --- Sizes beyond the thresholds as they are ---
+# --- Sizes beyond the actual thresholds ---
 
 
 @pytest.mark.parametrize("names", **in_groups(BATCHES))
@@ -82,7 +82,7 @@ def test_a_very_large_batch_equals_a_small_one_many_times(name, data):
 
 
 def hold_repeated(data, names, size):
-    """Draw a batch of one of some ops, and repeat it."""
+    """Draw a batch of one of the ops, and compare it with its repetition."""
     name = data.draw(st.sampled_from(names))
     call = data.draw(calls(name))
     dtype = data.draw(st.sampled_from([np.float64, np.float32]))
@@ -93,7 +93,7 @@ def hold_repeated(data, names, size):
 
 
 def hold_many(call, batch, size):
-    """Hold a batch, repeated until its largest input has so many elements, to the batch itself."""
+    """Compare a batch, repeated until its largest input has `size` elements, with the batch itself."""
     times = -(-size // max(x.size for x in call.arrays))
     many = Call(call.function, [repeated(x, axis, times) for x, axis in zip(call.inputs, batch.inputs, strict=True)],
                 call.differentiable, **call.settings)  # fmt: skip
@@ -111,5 +111,5 @@ def hold_many(call, batch, size):
 
 
 def repeated(x, axis, times):
-    """Return x several times along an axis; as it is where it has none."""
+    """Repeat x along an axis; return x if `axis` is None."""
     return x if axis is None else np.concatenate([x] * times, axis)

@@ -1,4 +1,4 @@
-"""What is promised where a derivative does not exist, and at the edges: ties, bounds, kinks, zeros, nothing at all."""
+"""Conventions at non-differentiable points and edge cases: ties, bounds, kinks, zeros, empty arrays."""
 
 import warnings
 
@@ -23,12 +23,12 @@ def gradient(f, *values):
     return [x.grad for x in inputs] if len(inputs) > 1 else inputs[0].grad
 
 
-# --- A scalar, one element, and none ---
+# --- Scalars, single elements and empty arrays ---
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(), (1,), (3, 1), (0,), (3, 0)])
-@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # the logarithm of a sum of nothing
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # the logarithm of an empty sum
 @pytest.mark.parametrize(("f", "slope"), [(tg.softmax, 0), (tg.softmin, 0), (tg.log_softmax, 0), (tg.logsumexp, 1)])
 def test_softmax_and_its_kin_along_an_axis_of_at_most_one_element(f, slope, shape, dtype):
     x = np.full(shape, 0.5, dtype)
@@ -70,7 +70,7 @@ def test_ties_in_a_pooling_window_share_evenly():
     np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 2), np.zeros((1, 1, 2, 2))), 0.25)
 
 
-# --- Of equal elements, those that choose by position give the gradient to one: as PyTorch, the last or the first ---
+# --- Ops that choose one of several ties by position, the last or the first, as in PyTorch ---
 
 
 @pytest.mark.parametrize(("f", "x", "derivative"), [
@@ -97,7 +97,7 @@ def test_one_of_equal_elements_is_chosen(f, x, derivative):
     ([1e-200, 1e200, 1e100], [1e300, 1e-100, 1], [1e200, 1e100, 1e200]),
 ])  # fmt: skip
 def test_a_product_has_its_derivatives_at_zeros_and_at_the_ends(x, first, second):
-    """The second is that of the sum of the first: for each factor, the sum of the products without it and another."""
+    """`second` is the gradient of sum(first): for each factor, the sum of products without it and another factor."""
     for product in (tg.prod, lambda x: tg.cumprod(x)[-1]):
         with np.errstate(over="ignore"):
             np.testing.assert_allclose(gradient(product, x), first, rtol=1e-15)
@@ -139,9 +139,9 @@ def test_steps_have_slope_0_everywhere(op):
     np.testing.assert_array_equal(gradient(op, [-1.0, 0.0, 0.5, 1.0]), 0)
 
 
-# --- Powers at zero: what PyTorch 2.13 prints for a = tensor(x), b = tensor(y), (a ** b).backward(), in float64 ---
+# --- Powers at zero, from PyTorch 2.13: a = tensor(x), b = tensor(y), (a ** b).backward(), in float64 ---
 
-POWERS = [  # base, exponent, derivative by the base, derivative by the exponent
+POWERS = [  # base, exponent, gradient of the base, gradient of the exponent
     (0.0, 0.0, 0.0, 0.0),
     (0.0, 1.0, 1.0, 0.0),
     (0.0, 2.0, 0.0, 0.0),
@@ -186,12 +186,12 @@ def test_whole_powers_of_negative_bases_at_every_order():
     assert square_at_0(np.float64(0.0)).item() == 2
 
 
-# --- Numbers near the smallest ---
+# --- Numbers near the smallest normal number ---
 
 
 @pytest.mark.parametrize(("dtype", "seen", "unseen"), [(np.float32, 70.0, 75.0), (np.float64, 670.0, 680.0)])
 def test_a_probability_near_the_smallest_numbers_has_no_gradient(dtype, seen, unseen):
-    """Below 1e-31, which is exp(-71.4), and in float64 below 1e-292, exp(-672)."""
+    """The limit is 1e-31, about exp(-71.4), in float32 and 1e-292, about exp(-672), in float64."""
     logits = tg.Tensor(np.array([[0.0, -seen, -unseen]], dtype), requires_grad=True)
     tg.cross_entropy(logits, np.array([0])).backward()
     np.testing.assert_allclose(logits.grad[0, 1:], [np.exp(dtype(-seen)), 0], rtol=1e-5, atol=0)
@@ -204,7 +204,7 @@ def test_float16_knows_no_probability_that_is_too_small():
     np.testing.assert_allclose(logits.grad, [[-0.95] + [0.05] * 19], rtol=2e-3)
 
 
-COUNT = 70_000  # more than float16 can count to
+COUNT = 70_000  # above the largest float16
 
 
 @pytest.mark.parametrize(("f", "share"), [
@@ -233,7 +233,7 @@ def test_float16_statistics_of_many_numbers(f, wanted):
     np.testing.assert_allclose(x.grad, wide.grad, rtol=0.02)
 
 
-# --- Sums of squares at the ends of the range ---
+# --- Sums of squares at both ends of the range ---
 
 LARGEST, SMALLEST = ({t: np.array(getattr(np.finfo(t), name)).item() for t in (np.float16, np.float32, np.float64)}
                      for name in ("max", "smallest_subnormal"))  # fmt: skip
@@ -323,7 +323,7 @@ def test_a_vector_whose_length_overflows_is_normalized(dtype):
     np.testing.assert_allclose(tg.cosine_similarity(x, x[:1]), [1, 1.4 * 0.5**0.5, 0], rtol=2 * np.finfo(dtype).eps)
 
 
-# What PyTorch 2.13 gives for each of 4 numbers in one row, as layer_norm(x, (4,)).backward(tensor([1, 2, 3, 4])).
+# Normalization of one row of 4 numbers, as layer_norm(x, (4,)).backward(tensor([1, 2, 3, 4])) in PyTorch 2.13.
 NORMS = {
     "layer_norm": lambda x: tg.layer_norm(x, 4),
     "group_norm": lambda x: tg.group_norm(x, 1),
@@ -341,7 +341,7 @@ NOT_FINITE = [(t, [*row, 1, 2]) for t in LARGEST for row in ([np.inf, 0], [-np.i
 
 
 def value_and_gradients(norm, dtype, row):
-    """Return the value, the gradient, and the gradient made with create_graph."""
+    """Return the value, the gradient, and the recorded gradient of `tg.grad`."""
     x, g = tg.Tensor(np.array([row], dtype), requires_grad=True), np.arange(1, 5, dtype=dtype)
     with np.errstate(all="ignore"):
         out = NORMS[norm](x)
@@ -384,7 +384,7 @@ def test_float16_normalizes_its_largest_numbers(norm, value, derivative):
 
 @pytest.mark.parametrize("norm", ["layer_norm", "group_norm", "batch_norm", "instance_norm"])
 def test_equal_numbers_normalize_to_0_whatever_their_size(norm):
-    """PyTorch gives NaN, or the rounding of the mean times 316, from 1e20 on."""
+    """From 1e20 on, PyTorch returns NaN, or the rounding error of the mean times 316."""
     for dtype, big in ((np.float16, 6e4), (np.float32, 1e20), (np.float64, 1e200)):
         out, *gradients = value_and_gradients(norm, dtype, [big] * 4)
         np.testing.assert_array_equal(out, 0)
@@ -392,7 +392,7 @@ def test_equal_numbers_normalize_to_0_whatever_their_size(norm):
             np.testing.assert_allclose(found, np.array([-1.5, -0.5, 0.5, 1.5]) / 1e-5**0.5, rtol=2e-3)
 
 
-# --- A number has the axes 0 and -1: NumPy's sum, max and min allow them, and so do its means here ---
+# --- A 0-d array has axes 0 and -1, as in NumPy's sum, max and min; here also in means ---
 
 
 @pytest.mark.parametrize("axis", [None, (), 0, -1, np.int64(0)])
@@ -418,7 +418,7 @@ def test_a_number_has_no_other_axis(f, dtype, axis):
         f(tg.Tensor(np.array(2, dtype)), axis=axis)
 
 
-# --- Norms and singular values where they have no derivative: what PyTorch 2.13 gives ---
+# --- Norms and singular values at non-differentiable points, as in PyTorch 2.13 ---
 
 
 @pytest.mark.parametrize(("f", "x", "derivative"), [
@@ -441,7 +441,7 @@ def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
         np.testing.assert_allclose(gradient(f, x), derivative, atol=1e-15)
 
 
-# --- NaN: what PyTorch 2.13 gives for the same ---
+# --- NaN, as in PyTorch 2.13 ---
 
 
 @pytest.mark.parametrize(("f", "x", "derivative"), [
@@ -465,7 +465,7 @@ def test_what_hides_nothing_and_invents_nothing(f, x, derivative):
 NAN, INF = np.nan, np.inf
 
 
-# Where PyTorch 2.13 differs, it is at an infinity, of copysign, and of the second derivative of sinc at 0: NaN there.
+# PyTorch 2.13 differs at infinities, for copysign, and for the second derivative of sinc at 0, which is NaN there.
 @pytest.mark.parametrize(("f", "x", "derivative"), [
     (tg.floor, [0.5, 1.0, NAN], [0, 0, 0]), (lambda x: tg.round(x, 1), [0.25, 1.0, NAN], [0, 0, 0]),
     (lambda x: tg.leaky_relu(x, 0.1), [-INF, -0.0, 0.0, INF, NAN], [0.1, 0.1, 0.1, 1, 0.1]),
@@ -518,7 +518,7 @@ def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
     assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
 
 
-# --- Cross entropies at their ends: logit, target, loss and derivative, of PyTorch 2.13 in float32 ---
+# --- Cross entropies at extreme logits: logit, target, loss and derivative from PyTorch 2.13 in float32 ---
 
 
 @pytest.mark.parametrize(("logit", "target", "loss", "derivative"), [
@@ -535,7 +535,7 @@ def test_binary_cross_entropy_at_its_ends(logit, target, loss, derivative):
     assert found.item() != 0 or not np.signbit(found.numpy())
 
 
-# --- Losses at their kinks, as PyTorch 2.13 ---
+# --- Losses at their kinks, as in PyTorch 2.13 ---
 
 UNIT = np.array([[1.0, 0.0]])
 
@@ -604,7 +604,7 @@ def test_a_strided_convolution_drops_the_remainder():
     np.testing.assert_array_equal(gradient(lambda x: tg.conv2d(x, weight, stride=2), x)[0, 0, 5], 0)
 
 
-# --- Functions of networks: what PyTorch 2.13 gives for the same ---
+# --- Neural network functions, as in PyTorch 2.13 ---
 
 IMAGE = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
 QUERY = np.array([[1.0, 2.0], [3.0, 4.0]])
@@ -622,7 +622,7 @@ BLIND = np.array([[False, False], [True, True]])
     (lambda x: tg.scaled_dot_product_attention(QUERY, QUERY, x, BLIND, scale=0), QUERY, np.full((2, 2), 0.5)),
     (lambda x: tg.scaled_dot_product_attention(x, QUERY, np.ones((2, 1)), BLIND), QUERY, np.zeros((2, 2))),
     (lambda x: tg.adaptive_max_pool2d(x, 2), np.zeros((1, 1, 3, 3)), np.outer([1, 2, 1], [1, 2, 1]) / 4),
-    (lambda x: tg.max_pool1d(x, 2, 1, 1, 4), np.zeros((1, 1, 3)), np.zeros((1, 1, 3))),  # of padding alone
+    (lambda x: tg.max_pool1d(x, 2, 1, 1, 4), np.zeros((1, 1, 3)), np.zeros((1, 1, 3))),  # padding only
     (lambda x: tg.interpolate(x, 1, mode="linear"), [[[1.0, np.inf, 2.0]]], [[[0, 1, 0]]]),
 ])  # fmt: skip
 def test_where_functions_of_networks_have_their_ends(f, x, derivative):
@@ -659,7 +659,7 @@ def test_running_statistics_move_in_place_by_the_momentum(norm, var, kind):
     np.testing.assert_allclose(np.ravel([values_of(r) for r in running]), [0.25, var])
 
 
-# --- Nothing at all ---
+# --- Empty arrays ---
 
 
 def test_the_empty_sum_is_0():
@@ -687,7 +687,7 @@ def test_logsumexp_of_nothing_is_minus_infinity():
         assert tg.logsumexp(tg.Tensor(np.zeros(0))).item() == -np.inf
 
 
-# --- NaN travels as in NumPy ---
+# --- NaN propagates as in NumPy ---
 
 
 def test_nan_travels_through_extrema_and_relu():

@@ -1,4 +1,4 @@
-"""Making tensors: NumPy's values and shapes, this project's dtypes, and random numbers that are the Generator's."""
+"""Creation functions: values and shapes of NumPy, default dtypes, and random numbers of the Generator."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from tinygrad_edu.errors import DataError, DTypeError, IntegerGradientError, Sha
 F32 = np.ones((2, 3), np.float32)
 WHOLE = np.arange(6, dtype=np.int8).reshape(3, 2).T
 
-# What is written for `np` and for `tg` alike, and the dtype here.
+# Calls that are valid for both `np` and `tg`, and the dtype of the tensor.
 SAME = [
     ("zeros((2, 3))", "float32"), ("zeros(4)", "float32"), ("zeros([2], int)", "int64"), ("zeros((0, 2))", "float32"),
     ("zeros(())", "float32"), ("ones((2, 3))", "float32"), ("ones(2, dtype='>f8')", "float64"),
@@ -47,7 +47,7 @@ def test_what_is_made_is_numpys(code, dtype):
     np.testing.assert_array_equal(found.numpy(), wanted.astype(dtype))
 
 
-# What each is called with.
+# Arguments of each function.
 MAKERS = {
     "zeros": (2,), "ones": (2,), "empty": (2,), "full": (2, 1.0), "eye": (2,), "tri": (2,), "zeros_like": (F32,),
     "ones_like": (F32,), "empty_like": (F32,), "full_like": (F32, 2), "arange": (2.0,), "linspace": (0, 1, 3),
@@ -97,15 +97,15 @@ def test_a_long_row_in_float32_is_rounded_once():
 
 X, RNG = Tensor([1.0], requires_grad=True), np.random.default_rng()
 REFUSED = {
-    "zeros(2, 3)": (DTypeError, r"zeros: 3 is no dtype; the shape is one argument"),
-    "arange()": (DTypeError, "arange needs a stop"), "full(2, 1j)": (DTypeError, "real numbers"),
-    "full(2, X)": (DTypeError, r"fill_value is plain.*detach\(\) it"),
-    "linspace(0, X, 3)": (DTypeError, r"stop is plain.*detach\(\) it"),
+    "zeros(2, 3)": (DTypeError, r"zeros: 3 is not a dtype; pass the shape as one argument"),
+    "arange()": (DTypeError, "arange: missing stop"), "full(2, 1j)": (DTypeError, "real numbers"),
+    "full(2, X)": (DTypeError, r"fill_value is not differentiable.*detach\(\) it"),
+    "linspace(0, X, 3)": (DTypeError, r"stop is not differentiable.*detach\(\) it"),
     "normal(rng=5)": (DTypeError, r"rng is a numpy\.random\.Generator, not 5"),
     "permutation(3, rng=5)": (DTypeError, "rng is a numpy"), "uniform(size=3)": (TypeError, "rng"),
-    "normal(0, -1, rng=RNG)": (DataError, "and not negative"),
-    "uniform(1, 0, rng=RNG)": (DataError, "ends of a finite range"),
-    "uniform(0, np.inf, rng=RNG)": (DataError, "finite range"), "normal(rng=RNG, dtype=int)": (DTypeError, "not int64"),
+    "normal(0, -1, rng=RNG)": (DataError, "must be >= 0, got -1"),
+    "uniform(1, 0, rng=RNG)": (DataError, "bound a finite range"),
+    "uniform(0, np.inf, rng=RNG)": (DataError, "finite range"), "normal(rng=RNG, dtype=int)": (DTypeError, "got int64"),
     "normal(np.zeros(3), size=2, rng=RNG)": ((ShapeError, ValueError), "shape"),
     "permutation(2.5, rng=RNG)": (DTypeError, "must be an integer"),
 }  # fmt: skip
@@ -130,7 +130,7 @@ permutation(np.arange(8.0).reshape(4, 2), rng=rng); permutation(np.arange(8.0).r
 
 
 class NumPys:
-    """A Generator's own methods, called as ours are."""
+    """The Generator's methods, called like the functions of `tg`."""
 
     def __getattr__(self, name):
         return lambda *args, rng, dtype=None, **how: np.asarray(getattr(rng, name)(*args, **how))
@@ -145,7 +145,7 @@ def test_what_is_drawn_is_what_the_generator_draws(call, seed):
     )
     np.testing.assert_array_equal(tg.engine.values_of(found), tg.engine.values_of(again))
     assert found.shape == wanted.shape
-    if "axis=-1" in call:  # which NumPy moves one by one
+    if "axis=-1" in call:  # NumPy shuffles in another order
         np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(wanted.ravel()))
         return
     np.testing.assert_allclose(tg.engine.values_of(found), wanted, rtol=1e-6, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Every vjp of every op, over drawn shapes, values, axes, strides and layouts, against finite differences."""
+"""Every vjp is checked against finite differences, for drawn shapes, values, axes, strides and layouts."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinygrad_edu.testing import Call, check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 
-# Those of which the third derivative is checked, too.
+# Ops whose third derivative is checked, too.
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
@@ -26,7 +26,7 @@ SMOOTH = [
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates",
 ]  # fmt: skip
 
-# Linear in all their inputs together.
+# Ops that are linear in all inputs jointly.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
@@ -39,7 +39,7 @@ LINEAR = [
     "put_diagonal", "samples_innermost",
 ]  # fmt: skip
 
-# Linear in each input alone.
+# Ops that are linear in each input separately.
 BILINEAR = [
     "multiply", "matmul", "linear_without_bias", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
@@ -50,7 +50,7 @@ BILINEAR = [
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 def test_derivatives(name, data):
-    """Forward, and reverse up to the second or third order, of one call: to check an order is to check those below."""
+    """Check forward mode, and reverse mode to second or third order; a check of an order includes the lower ones."""
     call = data.draw(calls(name))
     check_jvp(call, *call.arrays)
     check_vjp(call, *call.arrays, order=3 if name in SMOOTH else 2)
@@ -61,7 +61,7 @@ def test_derivatives(name, data):
 def test_linear_ops_have_exact_transposes(name, data):
     call = data.draw(calls(name))
     if name in ("add", "subtract"):
-        assume(len(call.arrays) == 2)  # with a number held fixed it is not linear
+        assume(len(call.arrays) == 2)  # with a constant operand it is not linear
     if name in ("pad", "pad_constant"):
         call.settings["constant_values"] = 0
     check_linear(call, *call.arrays)

@@ -1,4 +1,4 @@
-"""Agreed differences from NumPy and PyTorch that no other test holds; `docs/differences.md` has the reasons."""
+"""Intended differences from NumPy and PyTorch without another test; `docs/differences.md` has the reasons."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ NAN, INF = np.nan, np.inf
 
 
 def gradient(f, *values):
-    """Return the gradients of the sum of f by each of the values, of several as a list."""
+    """Return the gradient of sum(f) with respect to each value; a list if there are several."""
     found = tg.grad(lambda *x: f(*x).sum(), tuple(range(len(values))))(*(np.array(v, np.float64) for v in values))
     return found[0] if len(values) == 1 else list(found)
 
 
 def second(f, *values):
-    """Return the gradients of the sum of the first gradients."""
+    """Return the gradients of the sum of the first-order gradients."""
     return gradient(lambda *x: sum(g.sum() for g in tg.grad(lambda *y: f(*y).sum(), tuple(range(len(x))))(*x)), *values)
 
 
@@ -49,7 +49,7 @@ def test_einsum_multiplies_in_the_dtype_of_the_result(optimize):
 
 
 def test_einsum_refuses_a_diagonal_of_axes_of_length_0_and_another():
-    with pytest.raises(ShapeError, match="axes of one name differ in length"):
+    with pytest.raises(ShapeError, match="axes with the same label differ in length"):
         tg.einsum(np.zeros((0, 5), np.int16), [7, 7], [7])
 
 
@@ -184,7 +184,7 @@ def test_a_mean_of_many_halves_is_exact():
 @pytest.mark.parametrize("p", [1, 1.5, 2, 3])
 def test_a_normalized_number_has_a_gradient_of_0(p):
     for order, derivative in enumerate((gradient, second), start=1):
-        rounding = 64 * np.finfo(np.float64).eps / 7e-7**order  # of terms of this size, which cancel
+        rounding = 64 * np.finfo(np.float64).eps / 7e-7**order  # terms of this size cancel
         np.testing.assert_allclose(derivative(lambda x: tg.normalize(x, p, 0), [-7e-7]), [0], atol=rounding)
 
 
@@ -210,7 +210,7 @@ def test_gradients_on_a_tail(derivative, f, x, wanted):
 def test_the_nuclear_norm_of_a_singular_matrix_has_a_subgradient():
     found = gradient(lambda x: tg.linalg.matrix_norm(x, ord="nuc"), [[1.0, 1.0], [1.0, 1.0]])
     assert np.linalg.norm(found, 2) <= 1 + 1e-12
-    np.testing.assert_allclose(np.sum(found * np.ones((2, 2))), 2)  # the norm is 2, and homogeneous
+    np.testing.assert_allclose(np.sum(found * np.ones((2, 2))), 2)  # Euler's identity: the norm is 2, and homogeneous
 
 
 def test_the_condition_of_zero_is_infinite():

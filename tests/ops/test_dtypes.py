@@ -1,4 +1,4 @@
-"""The law of dtypes: every op with every pair of float16, float32 and float64, at the orders 1, 2 and 3."""
+"""The dtypes of results and gradients of every op, for mixed float16, float32 and float64, to third order."""
 
 import itertools
 
@@ -14,14 +14,14 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 FLOATS = (np.float16, np.float32, np.float64)
 ORDER = 3
-# The result of any other op has the widest dtype of the inputs; `astype` has a setting.
+# Results of other ops have the widest dtype of the inputs, except `astype`.
 RESULT_AS_THE_FIRST_INPUT = {"masked_fill", "put_along_axis", "softmax_cross_entropy", "cross_entropy"}
 SLOPES = np.array([0.75, -1.25, 0.5])
 
 
 @tg.op
 def constant_slope(x):
-    """Return x. The vjp returns a bare array, as that of `sign` does; this one is not zero."""
+    """Return x. As for `sign`, the vjp returns a plain array, but here a nonzero one."""
     return np.array(x)
 
 
@@ -29,7 +29,7 @@ constant_slope.vjps(x=lambda g, x_shape, x_dtype: np.resize(SLOPES.astype(x_dtyp
 
 
 def before_a_bare_array(call):
-    """Return the call as one whose vjps get a bare array, also where a higher derivative is recorded."""
+    """Return a call whose vjps receive a plain array, even when a higher derivative is recorded."""
 
     def function(*inputs):
         return constant_slope(call(*inputs))
@@ -39,7 +39,7 @@ def before_a_bare_array(call):
 
 
 def assignments(count):
-    """Draw dtypes for the inputs of a call: all assignments to one input or two, some to more; a narrow one in each."""
+    """Draw dtypes for inputs: all assignments for one or two inputs, some for more, each with a narrow dtype."""
     if count <= 2:
         return st.just([dtypes for dtypes in itertools.product(FLOATS, repeat=count) if set(dtypes) != {np.float64}])
     mixed = st.tuples(*[st.sampled_from(FLOATS)] * count).filter(lambda dtypes: len(set(dtypes)) > 1)
@@ -47,10 +47,10 @@ def assignments(count):
 
 
 def compared(call, dtypes):
-    """Check a call whose inputs have these dtypes, and return for each order whether most values were compared.
+    """Check a call with inputs of these dtypes; return for each order whether most of the values were compared.
 
-    They are not where an input overflows, or where a matrix is singular. Nothing is returned where NumPy's linear
-    algebra refuses float16.
+    They are not compared if an input overflows or a matrix is singular. The list is empty if NumPy's linear algebra
+    rejects float16.
     """
     with np.errstate(over="ignore"):
         narrow = call.with_arrays([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
@@ -63,12 +63,12 @@ def compared(call, dtypes):
     assert out.dtype == call.settings.get("dtype", widest)
     try:
         return [part > 0.5 for part in check_dtypes(narrow)]
-    except np.linalg.LinAlgError:  # a higher derivative of `det` by a matrix that is singular as its dtype sees it
+    except np.linalg.LinAlgError:  # a higher derivative of `det`: the matrix is singular to the precision of its dtype
         return [False] * ORDER
 
 
 def result_of(call):
-    """Return what a call computes, or None where NumPy's linear algebra refuses float16."""
+    """Return the result of a call, or None if NumPy's linear algebra rejects float16."""
     try:
         with np.errstate(all="ignore"):
             return call(*map(tg.Tensor, call.arrays))
@@ -80,7 +80,7 @@ def result_of(call):
 
 MANY = 4096  # 2048 + 1 is 2048 in float16
 ONES, FIRST = np.ones((MANY, 1), np.float16), np.zeros(MANY, int)
-# Functions of x that use each of its numbers many times.
+# Functions that use each element of x many times.
 SPREAD = {
     "add": lambda x: x + np.zeros((MANY, 2)),
     "broadcast_to": lambda x: tg.broadcast_to(x, (MANY, 2)),
@@ -117,7 +117,7 @@ def test_float16_is_summed_in_float32(axis):
 
 @pytest.mark.parametrize("name", OP_CALLS)
 def test_gradients_of_narrow_and_mixed_dtypes(name):
-    """The values of half of the gradients and more are compared: the others overflow in float16, or have no value."""
+    """At least half of the gradients must be compared; the others overflow in float16 or do not exist."""
     answers = []
 
     @settings(max_examples=max(5, settings.default.max_examples // 20))

@@ -1,4 +1,4 @@
-"""What is only faster, beyond `test_twins`: its accuracy, its bits on any number of threads, and real large sizes."""
+"""Fast implementations, beyond `test_twins`: accuracy, equal bits on any number of threads, and large sizes."""
 
 from itertools import product
 
@@ -22,7 +22,7 @@ from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds
 
-# --- One element at a time ---
+# --- Elementwise ---
 
 
 def test_objects_have_no_bits():
@@ -48,7 +48,7 @@ def test_the_slope_of_tanh_in_parts_keeps_the_layout():
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 @pytest.mark.parametrize("n", [*range(-9, 10), 3.0, -2.0, 0.5])
 def test_whole_powers_as_products(n, dtype):
-    """Each product rounds by half a unit in the last place, and so may a power's twin; half precision rounds once."""
+    """A product, and a power in the plain form, rounds by up to half a unit in the last place; float16 rounds once."""
     x = np.concatenate([[0.0, -0.0, np.inf, -np.inf, np.nan, 1e-3, -200.0], np.linspace(-3, 3, 50)]).astype(dtype)
     most = 3 if dtype == np.float16 else 2 * abs(n) + 2
     with np.errstate(all="ignore"):
@@ -89,7 +89,7 @@ def test_sums_of_short_rows_of_float16_round_once(n):
     np.testing.assert_array_equal(found, plain_forms.plain_reduce_along(np.add, x, -1), strict=True)
 
 
-# --- Choosing by rank ---
+# --- Selection by rank ---
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -107,7 +107,7 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
             np.testing.assert_array_equal(fast.partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
 
 
-# --- Scans of many at once ---
+# --- Scans ---
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -121,7 +121,7 @@ def test_sums_of_long_rows_are_as_accurate(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(data=st.data())
 def test_derivatives_of_products_by_division(dtype, data):
-    """Where they divide, it is right; and they do not where a product is 0, or out of range."""
+    """Division gives the right gradients, and is not used where a product is 0 or out of range."""
     x = tg.Tensor(data.draw(calls("cumprod")).arrays[0].astype(dtype), requires_grad=True)
     for power in (0, 60, -60):
         g = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype) * dtype(2) ** power
@@ -146,22 +146,22 @@ def test_products_that_are_not_divided(factors):
     with np.errstate(all="ignore"):
         assert fast.scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
         assert fast.reductions.other_factors(x, np.prod(x)) is None
-    small = np.full(2, 1e-30, np.float32)  # of which the parts would be 0
+    small = np.full(2, 1e-30, np.float32)  # partial results would underflow to 0
     assert fast.scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
-# --- Integrals of a bell, from a table ---
+# --- erf and the normal CDF, from a table ---
 
 
 def units(found, truth):
-    """Return how many units in the last place of float32 the first is away from the second."""
+    """Return the difference found - truth in units in the last place of float32."""
     unit = np.maximum(np.spacing(np.abs(truth).astype(np.float32)), np.finfo(np.float32).smallest_subnormal)
     return (found - truth) / unit.astype(np.float64)
 
 
 @pytest.mark.parametrize("bell", [plain_forms.ERF, plain_forms.NORMAL])
 def test_integrals_from_a_table(bell):
-    """Numbers of all exponents, and many where the result is no constant; also where it is subnormal."""
+    """Check numbers of all exponents, with more where the result varies or is subnormal."""
     magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
     x = np.concatenate([magnitudes, -magnitudes, np.linspace(-15, 15, 500_000), np.linspace(-4e-3, 4e-3, 100_000)])
     x = np.sort(x.astype(np.float32))
@@ -180,7 +180,7 @@ def test_nothing_is_added_outside():
         scatter_add.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
 
 
-# --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---
+# --- Products. 120,000 can be cut into equal pieces; 120,011 is a prime number. ---
 
 LONG = [
     (3, 120_000, 5), (3, 120_011, 5), (120_000, 3, 5), (120_011, 3, 5), (3, 5, 120_011), (16, 90, 800),
@@ -189,7 +189,7 @@ LONG = [
 
 
 def whole_numbers(shape, dtype):
-    """Return numbers whose sums are exact in every order."""
+    """Return small integers, whose sums are exact in every order."""
     return np.random.default_rng(0).integers(-2, 3, shape).astype(dtype)
 
 
@@ -208,7 +208,7 @@ def test_long_and_thin_products(m, k, n, dtype):
 
 @pytest.fixture(autouse=True)
 def multiplied_in_place(monkeypatch):
-    """Cut products as where BLAS multiplies small ones as they lie, whatever this processor is good at."""
+    """Cut products as on a processor whose BLAS multiplies small ones without packing, independent of this machine."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with replaced_thresholds({}, in_place=1_000_000):
         yield
@@ -255,15 +255,15 @@ def test_products_that_are_left_whole(small_blocks):
     np.testing.assert_array_equal(fast.products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
-    assert fast.blocks.block_of(x, x) is None  # outside of a shard
+    assert fast.blocks.block_of(x, x) is None  # not in a shard
     with replaced_thresholds({}, in_place=0):
         assert in_a_shard(fast.blocks.block_of, x, x) is None
 
 
-# --- Correlations, in parts and pieces of any size ---
+# --- Convolutions, split in any way ---
 
 SHARED_BY_THREADS = ["conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution"]
-PLAIN = fast.convolution._PLAIN  # which computes of anything
+PLAIN = fast.convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -288,7 +288,7 @@ def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 @pytest.mark.parametrize("kind", WIDE)
 def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threads(kind, dtype, monkeypatch):
-    """And are right; the small ones above are seldom cut."""
+    """Check also the values; the smaller convolutions above are rarely split."""
     images, kernels, settings = WIDE[kind]
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
@@ -307,7 +307,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
 
 
 def all_four(x, weight, settings):
-    """Return the maps, and the gradients of images, kernels and bias, for sums of whole numbers that are exact."""
+    """Return the feature maps and the gradients of images, kernels and bias, for an upstream gradient of integers."""
     x, weight = tg.Tensor(x, requires_grad=True), tg.Tensor(weight, requires_grad=True)
     bias = tg.Tensor(np.arange(len(weight)).astype(x.dtype), requires_grad=True)
     maps = tg.conv2d(x, weight, bias, **settings)
@@ -315,12 +315,12 @@ def all_four(x, weight, settings):
     return maps.numpy(), x.grad, weight.grad, bias.grad
 
 
-# --- Normalization, some channels at a time ---
+# --- Normalization, split by channels ---
 
 
 @given(data=st.data(), far=st.sampled_from([0, 1e8]), seed=st.integers(0, 2**16))
 def test_normalization_in_parts(data, far, seed):
-    """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
+    """Also far from 0, where 1e-8 is about one unit in the last place of x."""
     call = data.draw(calls("normalized"))
     (x, weight, bias), eps = call.arrays, call.settings["eps"]
     x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
@@ -340,7 +340,7 @@ def test_normalization_in_parts(data, far, seed):
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 
-# --- Recurrent layers, over all steps ---
+# --- Recurrent layers, all steps in one op ---
 
 
 @given(data=st.data())

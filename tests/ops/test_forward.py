@@ -1,4 +1,4 @@
-"""The forward of every op: NumPy's values, dtypes, shapes and errors; the rest against naive formulas and loops."""
+"""The forward of every op is compared with NumPy, or with naive formulas and loops."""
 
 import itertools
 import linecache
@@ -21,11 +21,11 @@ from tinygrad_edu.testing.laws.op_laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
-# --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
+# --- References: formulas in extended precision that ignore overflow, and loops over pixels ---
 
 
 def exact(formula):
-    """Compute in extended precision, and round once."""
+    """Compute a formula in extended precision, and round once."""
 
     def reference(x, *rest, **settings):
         return np.asarray(formula(x.astype(np.longdouble), *rest, **settings)).astype(x.dtype)
@@ -39,7 +39,7 @@ def naive_softmax(x, axis=-1):
 
 
 def naive_cross_entropy(logits, targets, weight=None, *, reduction, ignore_index=-100, label_smoothing=0.0):
-    """Compute one loss after the other, each with what it counts in the mean."""
+    """Compute the losses in a loop, each with its weight in the mean."""
     log_p, classes, of_labels = np.log(naive_softmax(logits, 1)), logits.shape[1], targets.dtype.kind != "f"
     weight = np.ones(classes) if weight is None else weight
     losses = np.zeros((len(logits), *logits.shape[2:]), np.longdouble)
@@ -101,7 +101,7 @@ def im2col_by_loop(x, kernel_size, stride, padding, dilation):
 
 
 def col2im_by_loop(columns, output_size, kernel_size, **settings):
-    """Count where each pixel of a numbered image goes, and add up what comes from there."""
+    """Number the pixels, follow them through im2col, and sum the columns by number."""
     n, c = columns.shape[0], columns.shape[1] // (kernel_size[0] * kernel_size[1])
     numbers = np.arange(1, n * c * output_size[0] * output_size[1] + 1).reshape(n, c, *output_size)
     places = im2col_by_loop(numbers, kernel_size, **settings).astype(int)
@@ -121,7 +121,7 @@ def kth_by_sorting(x, k, axis, keepdims):
 
 
 def by_element(function):
-    """Apply a function of one number to each."""
+    """Apply a function of a scalar to each element."""
     return lambda x: np.array([function(value) for value in np.ravel(x)], x.dtype).reshape(x.shape)
 
 
@@ -158,7 +158,7 @@ def gates(x, axis):
 
 
 def correlate_images_by_loop(maps, weight, size, **settings):
-    """Each pixel of the images is what a correlation of that pixel alone has in common with the maps."""
+    """Compute each pixel as the inner product of the maps and the correlation of a unit image at that pixel."""
     images = np.zeros((len(maps), weight.shape[1] * settings["groups"], *size))
     pixels = np.eye(images.size).reshape(images.size, *images.shape)
     images.ravel()[:] = [np.sum(maps * convolve(pixel, weight, **settings)) for pixel in pixels]
@@ -201,7 +201,7 @@ def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
 
 
 def diagonal_by_index(x, labels):
-    """Take one element after the other, whose indices agree where the labels do."""
+    """Copy the elements whose indices agree on equal labels."""
     distinct = list(dict.fromkeys(labels))
     out = np.zeros([x.shape[labels.index(label)] for label in distinct])
     for place in np.ndindex(out.shape):
@@ -226,9 +226,9 @@ def cofactors_by_minors(x):
 
 
 def cofactors_change_by_difference(direction, x):
-    """Of matrices of three rows at most, a cofactor is a polynomial of degree two: the difference is exact.
+    """Return a central difference; it is exact for up to three rows, where cofactors have degree two.
 
-    It is taken with a direction as long as x, by a power of 2, or else the sums would lose digits.
+    The direction is scaled by a power of 2 to about the size of x, to avoid cancellation.
     """
     of_x, of_direction = (np.abs(array).max(initial=0) for array in (x, direction))
     longer = np.exp2(np.round(np.log2(of_x / of_direction))) if of_x and of_direction else 1
@@ -241,7 +241,7 @@ def symmetric(x):
 
 
 def joined(decompose, parts, count=lambda found: None):
-    """Join the parts of NumPy's result along the rows; columns beyond the count are left out."""
+    """Return a reference that joins the parts of NumPy's result along the rows, without columns beyond the count."""
 
     def reference(x, **settings):
         found = decompose(x, **settings)
@@ -260,7 +260,7 @@ def recurrence_by_loop(a, b, axis, reverse):
 
 
 def scan_by(extremum):
-    """Make a scan of a ufunc; without an axis, of the elements in a row."""
+    """Return a scan by a ufunc; with axis None, over the flattened array."""
     return lambda x, axis: extremum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
 
 
@@ -270,7 +270,7 @@ def put_by_loop(x, indices, values, axis):
     return out
 
 
-# What is not listed is NumPy's function of that name.
+# References other than NumPy's function of the same name.
 REFERENCES = {
     **dict.fromkeys(("clip_by_arrays", "clip_by_scalars"), np.clip), "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
@@ -358,7 +358,7 @@ def test_every_reference_is_of_an_op():
 def test_forward_is_the_reference_and_float32_stays_float32(name, data):
     call = data.draw(calls(name))
     forward_is_plain(call, REFERENCES.get(name) or getattr(np, name))
-    if name != "astype":  # whose dtype is a setting
+    if name != "astype":  # dtype is an argument
         float32_stays(call)
 
 
@@ -420,7 +420,7 @@ def test_a_padding_may_be_a_dict_as_in_numpy():
     np.testing.assert_array_equal(x.grad, np.arange(out.size).reshape(out.shape)[1:3, 1:4])
 
 
-# --- Stable where the naive formula is not ---
+# --- Numerical stability ---
 
 
 @pytest.mark.parametrize("f", [tg.softmax, tg.softmin, tg.log_softmax])
@@ -497,21 +497,21 @@ def test_shapes_that_do_not_fit_are_shape_errors(call):
 
 
 SENSELESS = {
-    "embedding([0.5], A)": (DTypeError, "whole numbers"),
+    "embedding([0.5], A)": (DTypeError, "must be integers"),
     "avg_pool2d(IMAGES, 0)": (ValueError, "kernel_size must be an integer >= 1, got 0"),
     "local_response_norm(IMAGES, 10.5)": (DTypeError, "size must be an integer >= 1, got 10.5"),
-    "embedding([0, 2], A)": (IndexError, "from 0 to 2"), "embedding([-1], A)": (IndexError, "rows 0 to 1"),
+    "embedding([0, 2], A)": (IndexError, "from 0 to 2"), "embedding([-1], A)": (IndexError, "must be from 0 to 1"),
     "embedding([0], A, padding_idx=2)": (IndexError, "padding_idx 2"),
     "scaled_dot_product_attention(A, A, A, dropout_p=0.5)": (ValueError, "rng"),
     "scaled_dot_product_attention(A, A, A, dropout_p=1.5)": (ValueError, "from 0 to 1"),
     "scaled_dot_product_attention(A, A, A, np.ones((2, 2)), is_causal=True)": (ValueError, "not both"),
     "scaled_dot_product_attention(A, A, A, np.ones((2, 2), int))": (DTypeError, "attn_mask"),
-    "batch_norm(A, None, np.ones(3))": (ValueError, "running_mean is None"),
+    "batch_norm(A, None, np.ones(3))": (ValueError, "running_mean must be given"),
     "batch_norm(A, tg.Tensor(np.ones(3), requires_grad=True), np.ones(3))": (DTypeError, "detach"),
     "avg_pool2d(IMAGES, 2, divisor_override=0)": (ValueError, "divisor_override"),
-    "interpolate(IMAGES, 2, 2.0)": (ValueError, "not both"),
+    "interpolate(IMAGES, 2, 2.0)": (ValueError, "exactly one"),
     "interpolate(IMAGES, 2, align_corners=True)": (ValueError, "align_corners"),
-    'interpolate(IMAGES, 2, mode="cubic")': (ValueError, "mode is one of"),
+    'interpolate(IMAGES, 2, mode="cubic")': (ValueError, "mode must be one of"),
     "interpolate(IMAGES, 2, recompute_scale_factor=True)": (ValueError, "recompute_scale_factor"),
 }  # fmt: skip
 
@@ -609,7 +609,7 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
     assert "op " in "".join(getattr(caught.value, "__notes__", ())) or isinstance(caught.value, TinygradError)
 
 
-# --- Done in another way where that is faster ---
+# --- Faster algorithms ---
 
 
 @given(data=st.data())
@@ -640,7 +640,7 @@ def test_factors_that_are_out_of_range_together_take_no_result_out_of_range():
     assert 0 < np.isfinite(expected).mean() < 1
 
 
-# --- What a caller may do with arguments and results ---
+# --- Aliasing and kinds of arguments ---
 
 
 @pytest.mark.parametrize("window", [tg.max_pool2d, tg.avg_pool2d, tg.im2col])

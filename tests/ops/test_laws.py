@@ -1,4 +1,4 @@
-"""A vjp for every floating-point input, and the laws of `check_op`, for every op and every function of ops."""
+"""Every op and composed function has vjps for its floating-point inputs and passes `check_op`."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 
 def takes(call, dtype):
-    """Whether an op takes its inputs in a dtype: NumPy's linear algebra takes no float16, which ends at 65,504."""
+    """Return whether an op supports a dtype. NumPy's linear algebra rejects float16; 65,504 is the largest float16."""
     try:
         with np.errstate(over="ignore" if dtype == np.float64 else "raise", invalid="ignore"):
             arrays = [x.astype(dtype) for x in call.arrays]
-            out = values_of(call(*map(tg.Tensor, arrays)))  # what is held fixed takes their dtype, too
+            out = values_of(call(*map(tg.Tensor, arrays)))  # constants take the dtype, too
     except FloatingPointError:
         return False
     except TypeError as error:
@@ -35,7 +35,7 @@ def every_floating_point_input_has_a_vjp(op, inputs):
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 def test_laws(name, data):
-    """Also of inputs in float32 and float16, with what else a call is given in the dtype in which it was drawn."""
+    """Check inputs in float64, float32 and float16; other arguments keep the dtype in which they were drawn."""
     call, dtype = data.draw(calls(name)), data.draw(st.sampled_from([np.float64, np.float32, np.float16]))
     if name in tg.ops.registry:
         every_floating_point_input_has_a_vjp(tg.ops.registry[name], call.inputs)
@@ -50,4 +50,4 @@ def test_the_gradient_of_a_cross_entropy_has_the_memory_order_of_the_logits(posi
     logits, probabilities = (np.moveaxis(rng.random((3, *positions, 6)), -1, 0) for _ in range(2))
     x = tg.Tensor(logits, requires_grad=True)
     tg.cross_entropy(x, rng.integers(0, 3, (6, *positions)) if of_labels else tg.from_numpy(probabilities)).backward()
-    assert x.grad.strides == x.data.strides == logits.strides  # the samples are innermost
+    assert x.grad.strides == x.data.strides == logits.strides  # batch-last layout

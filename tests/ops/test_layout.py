@@ -1,6 +1,6 @@
-"""Images stay laid out with the samples innermost, from a convolution to the loss and back: nothing is turned around.
+"""Images keep the batch-last memory layout (samples innermost) through forward and backward passes.
 
-A transposition between two layers changes no number, and costs more than the layers.
+A transpose between two layers would take more time than the layers.
 """
 
 from itertools import product

@@ -1,6 +1,6 @@
-"""The mathematics: every op, next to its derivatives. ``__all__`` of each file lists its public names.
+"""All ops, each defined next to its vjps. ``__all__`` of each module lists its public names.
 
-``registry`` has every `Op` of these files by name. The functions that are composed of ops need no vjp of their own.
+``registry`` maps names to the `Op` objects of these modules. Functions composed of ops need no vjp.
 """
 
 # ruff: noqa: I001
@@ -47,9 +47,9 @@ from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import recurrent as recurrent
-from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
+from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 
-if not TYPE_CHECKING:  # a type checker reads no computed list, and takes the names of the star imports
+if not TYPE_CHECKING:  # type checkers cannot read a computed __all__; they use the star imports
     __all__ = public_names(globals(), __name__)
     for name in __all__:
         globals()[name] = with_keyword_hints(globals()[name], __name__)

@@ -1,4 +1,4 @@
-"""Activation functions, elementwise, with PyTorch's settings."""
+"""Elementwise activation functions, with PyTorch's options."""
 
 import math
 from collections.abc import Callable
@@ -24,12 +24,12 @@ __all__ = [
     "relu", "relu6", "selu", "silu", "softshrink", "softsign", "tanhshrink", "threshold",
 ]  # fmt: skip
 
-# --- Straight lines with a bend ---
+# --- Piecewise polynomial ---
 
 
 @op
 def relu(x: Array) -> Array:
-    """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
+    """Return max(x, 0). The derivative is 0 at 0, and 1 at NaN."""
     return fast.relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
@@ -38,7 +38,7 @@ relu.vjps(x=lambda g, out: fast.relu_vjp(g, out) if g.__class__ is ndarray else 
 
 @op(name="leaky_relu", broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
-    """Return x where it is positive, and slope * x elsewhere."""
+    """Return x where x > 0, and slope * x elsewhere."""
     return fast.leaky_relu_values(x, slope)
 
 
@@ -50,30 +50,30 @@ leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
-    """Return x where it is positive, and negative_slope * x elsewhere. At 0 the derivative is the negative slope."""
+    """Return x where x > 0, and negative_slope * x elsewhere. The derivative at 0 is negative_slope."""
     return leaky(x, negative_slope)
 
 
 def prelu(x: Any, weight: Any) -> Any:
-    """Return x where it is positive, and weight * x elsewhere: a leaky relu whose slope is learned.
+    """Return x where x > 0, and weight * x elsewhere: a leaky ReLU with learned slopes.
 
     Parameters
     ----------
     x : (N, C, ...) or any other shape
     weight : () or (1,), or (C,)
-        One slope for all, or one for each channel. At 0 the derivative is the slope.
+        One slope, or one for each channel (axis 1 of x). The derivative at 0 is the slope.
 
     Raises
     ------
     ShapeError
-        For another number of slopes.
+        If the number of slopes is neither 1 nor C.
     """
     of_x, of_weight = shape_of(x), shape_of(weight)
     channels = of_x[1] if len(of_x) > 1 else 1
     if of_weight not in ((), (1,), (channels,)):
         raise ShapeError(
-            f"prelu: the weight has one slope, or one for each of the {channels} channels along axis 1 of x, which has "
-            f"shape {of_x}; it has shape {of_weight}."
+            f"prelu: weight must have shape () or (1,), or ({channels},) for the channels along axis 1 of x, "
+            f"got {of_weight} for x of shape {of_x}."
         )
     one = of_weight in ((), (1,))
     return leaky(x, reshape(weight, () if one else (channels, *[1] * (len(of_x) - 2))))
@@ -81,9 +81,9 @@ def prelu(x: Any, weight: Any) -> Any:
 
 @op
 def hardtanh(x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
-    """Return x held between `min_val` and `max_val`. At both its derivative is 0, where that of `clip` is 1."""
+    """Return x clipped to [min_val, max_val]. The derivative at both bounds is 0; `clip` has 1 there."""
     if min_val > max_val:
-        raise ValueError(f"hardtanh: min_val is not above max_val, and is {min_val}, with max_val {max_val}.")
+        raise ValueError(f"hardtanh: min_val must be <= max_val, got min_val={min_val} and max_val={max_val}.")
     return np.clip(x, min_val, max_val)
 
 
@@ -91,13 +91,13 @@ hardtanh.vjps(x=lambda g, x, min_val, max_val: drop(g, (x <= min_val) | (x >= ma
 
 
 def relu6(x: Any) -> Any:
-    """Return min(max(x, 0), 6). At 0 and at 6 its derivative is 0."""
+    """Return min(max(x, 0), 6). The derivative is 0 at 0 and at 6."""
     return hardtanh(x, 0.0, 6.0)
 
 
 @op
 def hardsigmoid(x: Array) -> Array:
-    """Return (x + 3) / 6, held between 0 and 1: a sigmoid of straight lines. At -3 and 3 its derivative is 0."""
+    """Return (x + 3) / 6 clipped to [0, 1], a piecewise linear sigmoid. The derivative is 0 at -3 and at 3."""
     return np.clip(np.add(x, 3.0), 0, 6) / 6
 
 
@@ -106,7 +106,7 @@ hardsigmoid.vjps(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
 
 @op
 def hardswish(x: Array) -> Array:
-    """Return x * hardsigmoid(x), a `silu` without exponentials. Its derivative is 0 at -3, and 1 at 3."""
+    """Return x * hardsigmoid(x), a `silu` without exponentials. The derivative is 0 at -3 and 1 at 3."""
     return x * (np.clip(np.add(x, 3.0), 0, 6) / 6)
 
 
@@ -115,7 +115,7 @@ hardswish.vjps(x=lambda g, x: drop(where(x < 3, g * (x / 3 + 0.5), g), x <= -3))
 
 @op
 def threshold(x: Array, /, threshold: float, value: float) -> Array:
-    """Return x where it is above `threshold`, and `value` elsewhere. At the threshold its derivative is 0."""
+    """Return x where x > threshold, and `value` elsewhere. The derivative at the threshold is 0."""
     return fast.selected(np.less_equal(x, threshold), value, x)
 
 
@@ -123,14 +123,14 @@ threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
 
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Any:
-    """Return 0 where -lambd <= x <= lambd, and x elsewhere. At both bounds its derivative is 0."""
+    """Return 0 where -lambd <= x <= lambd, and x elsewhere. The derivative at both bounds is 0."""
     return keep(x, _out_of_bounds_mask(x, lambd))
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Any:
-    """Return x moved towards 0 by `lambd`, and 0 where it would cross it. At both bounds its derivative is 0."""
+    """Return 0 where -lambd <= x <= lambd, and x - sign(x) * lambd elsewhere. The derivative at both bounds is 0."""
     if lambd < 0:
-        raise ValueError(f"softshrink: lambd is not negative, and is {lambd}.")
+        raise ValueError(f"softshrink: lambd must be >= 0, got {lambd}.")
     return keep(subtract(x, np.copysign(lambd, values_of(x))), _out_of_bounds_mask(x, lambd))
 
 
@@ -139,42 +139,42 @@ def _out_of_bounds_mask(x: Any, bound: float) -> Any:
     return ~((values >= -bound) & (values <= bound))
 
 
-# --- Smooth ones ---
+# --- Exponential, sigmoid and rational ---
 
 
 @op(name="elu")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
-    """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
+    """Return x where x > 0, and alpha * (exp(rate * x) - 1) elsewhere."""
     return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
-    negative = keep(x, x < 0)  # so that what is not chosen does not overflow
+    negative = keep(x, x < 0)  # no overflow where x > 0
     slope = g * (alpha * rate * exp(rate * negative))
-    return slope if alpha * rate == 1 else where(x <= 0, slope, g)  # that of 0 is 1
+    return slope if alpha * rate == 1 else where(x <= 0, slope, g)  # where x > 0, exp(0) = 1
 
 
 exponential_unit.vjps(x=_exponential_unit_x)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Return x where it is positive, and alpha * (exp(x) - 1) elsewhere. At 0 its derivative is alpha."""
+    """Return x where x > 0, and alpha * (exp(x) - 1) elsewhere. The derivative at 0 is alpha."""
     return exponential_unit(x, alpha)
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """Return x where it is positive, and alpha * (exp(x / alpha) - 1) elsewhere. At 0 its derivative is 1."""
+    """Return x where x > 0, and alpha * (exp(x / alpha) - 1) elsewhere. The derivative at 0 is 1."""
     if alpha == 0:
-        raise ZeroDivisionError("celu: x is divided by alpha, which cannot be 0.")
+        raise ZeroDivisionError("celu: alpha must be nonzero, got 0.")
     return exponential_unit(x, alpha, 1 / alpha)
 
 
-# Klambauer et al., Self-Normalizing Neural Networks, 2017: what keeps the mean 0 and the variance 1.
+# Klambauer et al., Self-Normalizing Neural Networks, 2017: these values preserve mean 0 and variance 1.
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 def selu(x: Any) -> Any:
-    """Return `elu` scaled so that layers keep mean 0 and variance 1. At 0 its derivative is that from below, 1.758."""
+    """Return `elu` scaled so that layers preserve mean 0 and variance 1. The derivative at 0 is the left one, 1.758."""
     return multiply(exponential_unit(x, _SELU_ALPHA), _SELU_SCALE)
 
 
@@ -191,7 +191,7 @@ def _precompute(share: Callable[[Any], Any], x: Any) -> Any:
 
 @op(name="silu")
 def silu_from_sigmoid(x: Array, /, share: Array | None = None) -> Array:
-    """Return x * sigmoid(x), of which the second is `share` where it is known already: the way back asks again."""
+    """Return x * sigmoid(x). `share` is sigmoid(x) if already computed; the backward pass reuses it."""
     return x * (sigmoid(x) if share is None else share)
 
 
@@ -211,21 +211,21 @@ def mish(x: Any) -> Any:
 
 
 def gelu(x: Any, approximate: str = "none") -> Any:
-    """Return x times the probability that a standard normal variable is below x.
+    """Return x * cdf(x), where cdf is the cumulative distribution function of the standard normal distribution.
 
     Parameters
     ----------
     x : array_like
     approximate : {"none", "tanh"}
-        Whether that is exact, for which it takes SciPy, or 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))).
+        "none" is exact and needs SciPy. "tanh" uses 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))).
 
     Raises
     ------
     MissingExtraError
-        For "none" without SciPy.
+        If `approximate` is "none" and SciPy is not installed.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}.")
     if approximate == "tanh":
         return gelu_tanh(x)
     return gelu_exact(x, _precompute(normal_cdf, x))
@@ -233,7 +233,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 @op(name="gelu")
 def gelu_exact(x: Array, /, cdf: Array | None = None) -> Array:
-    """Return x * normal_cdf(x), of which the second is `cdf` where it is known already: the way back asks again."""
+    """Return x * normal_cdf(x). `cdf` is normal_cdf(x) if already computed; the backward pass reuses it."""
     return x * (normal_cdf(x) if cdf is None else cdf)
 
 
@@ -247,12 +247,12 @@ gelu_exact.vjps(x=_gelu_exact_x)
 
 _GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
 _GELU_CUBIC = _GELU_LINEAR * 0.044715
-_GELU_SATURATION = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
+_GELU_SATURATION = 32.0  # beyond it the sigmoid below is 0 or 1, and a larger cube could overflow
 
 
 @op(name="gelu")
 def gelu_tanh(x: Array) -> Array:
-    """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
+    """Return the tanh approximation of `gelu`; 0.5 * (1 + tanh(u)) = sigmoid(2 * u) keeps small values accurate."""
     t = np.clip(x, -_GELU_SATURATION, _GELU_SATURATION)
     return x * sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * t * t))
 
@@ -282,10 +282,10 @@ softsign.vjps(x=_softsign_x)
 
 @op
 def tanhshrink(x: Array) -> Array:
-    """Return x - tanh(x), with all its digits near 0.
+    """Return x - tanh(x), without cancellation near 0.
 
-    There it is x * q / (1 + q), as tanh(x) is x / (1 + q), where q = x² / (3 + x² / (5 + x² / (7 + ...))): Lambert's
-    continued fraction.
+    For |x| <= 1 it is x * q / (1 + q), with q = x² / (3 + x² / (5 + x² / (7 + ...))), from Lambert's continued fraction
+    tanh(x) = x / (1 + q).
     """
     near = np.clip(x, -1.0, 1.0)
     square_of_x, denominator = near * near, 19.0
@@ -307,14 +307,14 @@ def glu(x: Any, axis: int = -1) -> Any:
     Raises
     ------
     ShapeError
-        Where that length is odd, or there is no axis.
+        If the length along `axis` is odd, or x is 0-d.
     """
     x = shaped(x)
     if not x.ndim:
-        raise ShapeError("glu: x has an axis to be halved, and no shape ().")
+        raise ShapeError("glu: x must have an axis to halve, got shape ().")
     axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
     half, odd = divmod(x.shape[axis], 2)
     if odd:
-        raise ShapeError(f"glu: the length of axis {axis} is even, to be halved; x has shape {x.shape}.")
+        raise ShapeError(f"glu: axis {axis} of x must have an even length, got x of shape {x.shape}.")
     before = (slice(None),) * axis
     return multiply(getitem(x, (*before, slice(half))), sigmoid(getitem(x, (*before, slice(half, None)))))

@@ -1,4 +1,4 @@
-"""Adaptive pooling: average and maximum over windows that divide an image into a given number of bins."""
+"""Adaptive average and maximum pooling: the windows divide an image into a given number of bins."""
 
 from typing import Any
 
@@ -21,36 +21,36 @@ Wanted = int | tuple[int | None, ...] | None
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
-    """Return the means of windows that cover the images: (N, C, H, W) -> (N, C, rows, columns).
+    """Average-pool images to a given size: (N, C, H, W) -> (N, C, rows, columns).
 
-    Row i of the result is made of the rows from floor(i H / rows) to ceil((i + 1) H / rows), and so are its columns.
+    Row i of the result averages the rows [floor(i H / rows), ceil((i + 1) H / rows)), and likewise for columns.
 
     Parameters
     ----------
     x : (N, C, H, W), or (C, H, W) of one image
     output_size : int, or pair of int or None
-        None leaves a direction as it is.
+        None keeps the size in that direction.
 
     Raises
     ------
     ShapeError
-        For anything else.
+        If x has the wrong number of axes or no pixels, or `output_size` has more than two values.
     """
     x, alone = batch_of("adaptive_avg_pool2d", "x", x, 4)
     return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), alone)
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Wanted) -> Any:
-    """Return the means of windows that cover rows, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
+    """Average-pool sequences to a given length, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
     x, alone = batch_of("adaptive_avg_pool1d", "x", x, 3)
     wanted = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
     return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *wanted)), 2), alone)
 
 
 def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
-    """Return the greatest pixels of the windows of `adaptive_avg_pool2d`. Ties share the gradient.
+    """Max-pool images over the windows of `adaptive_avg_pool2d`. Ties share the gradient.
 
-    With `return_indices` it returns their positions too, row by row in their images, of ties the first.
+    With `return_indices`, return the indices of the maxima in the flattened images, too; for ties, the first.
     """
     x, alone = batch_of("adaptive_max_pool2d", "x", x, 4)
     out, indices = _max_pool(x, _output_size("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
@@ -59,9 +59,9 @@ def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = Fals
 
 
 def adaptive_max_pool1d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
-    """Return the greatest elements of windows that cover rows, as `adaptive_max_pool2d`: (N, C, L) -> (N, C, columns).
+    """Max-pool sequences to a given length, as `adaptive_max_pool2d`: (N, C, L) -> (N, C, columns).
 
-    (C, L) -> (C, columns) of one sample.
+    A single sample is (C, L) -> (C, columns).
     """
     x, alone = batch_of("adaptive_max_pool1d", "x", x, 3)
     wanted = _output_size("adaptive_max_pool1d", output_size, x.shape[2:])
@@ -78,7 +78,7 @@ def _output_size(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tu
     if len(given) != len(lengths):
         raise ShapeError(f"{name}: output_size must be an integer or {len(lengths)} integers, got {output_size!r}.")
     if 0 in lengths:
-        raise ShapeError(f"{name}: there is nothing to pool in images of {'x'.join(map(str, lengths))}.")
+        raise ShapeError(f"{name}: cannot pool empty images of size {'x'.join(map(str, lengths))}.")
     sizes = zip(given, lengths, strict=True)
     return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in sizes)
 

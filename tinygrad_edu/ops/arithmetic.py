@@ -51,7 +51,7 @@ divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 
 @op
 def reciprocal(x: Array) -> Array:
-    """Return 1 / x; of integers the whole part of it, as in NumPy."""
+    """Return 1 / x, truncated for integers, as in NumPy."""
     return np.reciprocal(x)
 
 
@@ -65,7 +65,7 @@ def _zeros(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
 
 @op(broadcasts=True)
 def floor_divide(x: Operand, y: Operand) -> Array:
-    """Return x // y, rounded down. Its derivatives are 0 wherever they exist."""
+    """Return x // y, rounded down. The derivatives are 0 where they exist."""
     return np.floor_divide(x, y)
 
 
@@ -77,7 +77,7 @@ floor_divide.vjps(
 
 @op(broadcasts=True)
 def remainder(x: Operand, y: Operand) -> Array:
-    """Return x % y = x - y * (x // y), of the sign of y."""
+    """Return x % y = x - y * (x // y), with the sign of y."""
     return np.remainder(x, y)
 
 
@@ -86,37 +86,37 @@ remainder.vjps(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
 
 @op(broadcasts=True)
 def fmod(x: Operand, y: Operand) -> Array:
-    """Return the remainder of x / y that has the sign of x, as in C."""
+    """Return the remainder of x / y with the sign of x, as in C."""
     return np.fmod(x, y)
 
 
-# The quotient of a multiple of y is whole but for rounding, which that of x need not be beside a whole number.
+# (x - out) / y is an integer up to rounding error; trunc(x / y) could be off by one where x / y is near an integer.
 fmod.vjps(x=lambda g: g, y=lambda g, x, y, out: -g * round((x - out) / y))
 
 
 @op
 def floor(x: Array) -> Array:
-    """Return the greatest whole number that is not above x. Its derivative is 0."""
+    """Return the largest integer <= x. The derivative is 0."""
     return np.floor(x)
 
 
 @op
 def ceil(x: Array) -> Array:
-    """Return the smallest whole number that is not below x. Its derivative is 0."""
+    """Return the smallest integer >= x. The derivative is 0."""
     return np.ceil(x)
 
 
 @op
 def trunc(x: Array) -> Array:
-    """Return the whole part of x, without what stands behind the point. Its derivative is 0."""
+    """Return x rounded towards 0 to an integer. The derivative is 0."""
     return np.trunc(x)
 
 
 @op
 def round(x: Array, /, decimals: int = 0) -> Array:
-    """Return x rounded to so many decimals, halves to the even neighbour. Its derivative is 0.
+    """Return x rounded to `decimals` decimals, with halves rounded to even. The derivative is 0.
 
-    A negative number of decimals rounds to tens, hundreds and so on.
+    A negative `decimals` rounds to tens, hundreds and so on.
     """
     return np.round(x, decimals)
 
@@ -147,7 +147,7 @@ negative.vjps(x=lambda g: -g)
 
 @op
 def sign(x: Array) -> Array:
-    """Return -1, 0 or 1, the sign of x. Its derivative is 0."""
+    """Return the sign of x: -1, 0 or 1. The derivative is 0."""
     return np.sign(x)
 
 
@@ -156,7 +156,7 @@ sign.vjps(x=_zeros)
 
 @op
 def abs(x: Array) -> Array:
-    """Return |x|. Its derivative at 0 is 0."""
+    """Return |x|. The derivative at 0 is 0."""
     return np.abs(x)
 
 
@@ -165,7 +165,7 @@ abs.vjps(x=lambda g, x: g * sign(x))
 
 @op(broadcasts=True)
 def copysign(x: Operand, y: Operand) -> Array:
-    """Return the magnitude of x with the sign of y. The derivative is 0 for y, and where x is 0 also for x."""
+    """Return |x| with the sign of y. The derivative is 0 with respect to y, and with respect to x where x is 0."""
     return np.copysign(x, y)
 
 
@@ -174,13 +174,13 @@ copysign.vjps(x=lambda g, x, out: g * (sign(x) * sign(out)), y=lambda g, y_shape
 
 @op
 def deg2rad(x: Array) -> Array:
-    """Return an angle in degrees in radians: x * pi / 180."""
+    """Convert angles from degrees to radians: x * pi / 180."""
     return np.deg2rad(x)
 
 
 @op
 def rad2deg(x: Array) -> Array:
-    """Return an angle in radians in degrees: x * 180 / pi."""
+    """Convert angles from radians to degrees: x * 180 / pi."""
     return np.rad2deg(x)
 
 
@@ -190,7 +190,7 @@ rad2deg.vjps(x=lambda g: rad2deg(g))
 
 @op(promotes=False)
 def astype(x: Array, /, dtype: Any) -> Array:
-    """Return a copy of x of another dtype. A gradient flows back only from a floating-point one."""
+    """Return a copy of x cast to `dtype`. A gradient flows back only if `dtype` is floating-point."""
     return np.array(x, dtype=np.dtype(dtype).newbyteorder("="))
 
 
@@ -198,26 +198,26 @@ astype.vjps(x=lambda g, x_dtype: astype(g, x_dtype))
 
 
 def cast(x: Any, dtype: Any) -> Any:
-    """Return an array or Tensor in a dtype: as it is, if that is its own."""
+    """Return an array or Tensor cast to `dtype`; return x itself if it has that dtype."""
     return x if x.dtype == dtype else astype(x, dtype)
 
 
 def in_dtype_of(g: Any, value: Any) -> Any:
-    """Return a number, array or Tensor in the dtype of a gradient."""
+    """Return a number, array or Tensor cast to the dtype of g."""
     if getattr(value, "dtype", None) == g.dtype:
         return value
     return astype(value, g.dtype)
 
 
 def divide_evenly(g: Any, count: Any) -> Any:
-    """Return g / count. In float16 a count beyond 65,504 is infinite: that is divided in float32."""
+    """Return g / count, divided in float32 for float16, where a count above 65,504 would be infinite."""
     if g.dtype == np.float16:
         return astype(astype(g, np.float32) / np.asarray(count, np.float32), g.dtype)
     return g / np.asarray(count, g.dtype)
 
 
 def as_floating(x: Any) -> Any:
-    """Return x as a Tensor or an array of floating-point numbers."""
+    """Return x as a floating-point Tensor (float32 for integers) or array (float64 for integers)."""
     x = x if isinstance(x, Tensor) else np.asarray(x)
     if x.dtype.kind == "f":
         return x

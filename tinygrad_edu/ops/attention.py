@@ -22,7 +22,7 @@ def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False, rng: np.random.Generator | None = None,
 ) -> Any:  # fmt: skip
-    """Return softmax(scale * query @ key.T + mask) @ value, the softmax over the keys.
+    """Return softmax(scale * query @ key.T + mask) @ value, with the softmax over the keys.
 
     Parameters
     ----------
@@ -30,18 +30,18 @@ def scaled_dot_product_attention(
     key, value : (..., S, E), (..., S, Ev)
         The axes before the last two broadcast.
     attn_mask : array_like, optional
-        Broadcasts to (..., L, S). Booleans say which keys a query sees; numbers are added to the scores. A query that
-        sees none, or adds -inf to all, gets 0, as in PyTorch.
+        Broadcasts to (..., L, S). A boolean mask is True where a query attends to a key; a floating-point mask is added
+        to the scores. The result is 0 for a query whose keys are all masked, as in PyTorch.
     dropout_p : float
-        The part of the weights to drop, from 0 to 1; the rest are divided by 1 - p. It needs an `rng`.
+        Dropout probability p of the weights, from 0 to 1; the others are divided by 1 - p. Requires `rng` if > 0.
     is_causal : bool
-        Whether query i sees the keys 0 to i alone. Not together with a mask.
+        Whether query i attends to keys 0 to i only. Cannot be combined with `attn_mask`.
     scale : float, optional
-        1 / sqrt(E) unless given.
+        Factor of the scores, by default 1 / sqrt(E).
     enable_gqa : bool
-        Whether the heads of key and value, on the third axis from the end, each serve several heads of the query.
+        Grouped-query attention: each head (axis -3) of key and value serves several heads of the query.
     rng : numpy.random.Generator, optional
-        Draws what is dropped.
+        Source of randomness of the dropout.
 
     Returns
     -------
@@ -50,14 +50,14 @@ def scaled_dot_product_attention(
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        Where shapes, mask or settings do not fit.
+        If the shapes, the mask or an option is invalid.
     """
     query, key, value = map(shaped, (query, key, value))
     _check_shapes(query.shape, key.shape, value.shape)
     if enable_gqa:
         key, value = _repeat_heads(key, query.shape), _repeat_heads(value, query.shape)
     if is_causal and attn_mask is not None:
-        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
+        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, not both.")
     if is_causal:
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
@@ -68,8 +68,8 @@ def scaled_dot_product_attention(
 def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
     if min(len(query), len(key), len(value)) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
         raise ShapeError(
-            f"scaled_dot_product_attention: query {query}, key {key} and value {value}; they need (..., L, E), "
-            f"(..., S, E) and (..., S, Ev)."
+            f"scaled_dot_product_attention: query, key and value must have shapes (..., L, E), (..., S, E) and "
+            f"(..., S, Ev), got {query}, {key} and {value}."
         )
 
 
@@ -77,8 +77,8 @@ def _repeat_heads(x: Any, query: tuple[int, ...]) -> Any:
     """Repeat the heads of key or value to match the heads of the query."""
     if x.ndim < 3 or len(query) < 3 or query[-3] % x.shape[-3]:
         raise ShapeError(
-            f"scaled_dot_product_attention: enable_gqa needs (..., heads, L, E), with heads of the query {query} that "
-            f"those of key and value, {x.shape}, divide."
+            f"scaled_dot_product_attention: enable_gqa requires shapes (..., heads, L, E), where the heads of key and "
+            f"value divide those of the query; got {x.shape} for query {query}."
         )
     *batch, heads, length, width = x.shape
     each = broadcast_to(expand_dims(x, -3), (*batch, heads, query[-3] // heads, length, width))
@@ -86,26 +86,26 @@ def _repeat_heads(x: Any, query: tuple[int, ...]) -> Any:
 
 
 def attention_scores(query: Any, key: Any, scale: float | None = None) -> Any:
-    """Return scale * query @ key.T: how well each key fits each query, (..., L, S)."""
+    """Return the attention scores, scale * query @ key.T, of shape (..., L, S)."""
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-    # A factor on either side, so that the product stays in the range of float16.
+    # Scale both operands by sqrt(|scale|), so that the product stays in the range of float16.
     return matmul(query * math.sqrt(abs(scale)), swapaxes(key, -1, -2) * math.copysign(math.sqrt(abs(scale)), scale))
 
 
 def masked_scores(scores: Any, mask: Any) -> Any:
-    """Return scores with -inf where a mask of booleans is False; or with the mask added, if it is of numbers."""
+    """Return scores with -inf where a boolean mask is False, or plus a floating-point mask."""
     if mask is None:
         return scores
     mask = shaped(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
-            f"scaled_dot_product_attention: attn_mask is of booleans or of floating numbers, not {mask.dtype}."
+            f"scaled_dot_product_attention: attn_mask must be boolean or floating-point, got {mask.dtype}."
         )
     return where(np.asarray(values_of(mask)), scores, -np.inf) if mask.dtype == bool else scores + mask
 
 
 def _safe_softmax(scores: Any) -> Any:
-    """Return the softmax over the last axis, and 0 where all scores are -inf."""
+    """Return the softmax over the last axis, or 0 if all scores are -inf."""
     blind = np.equal(np.maximum.reduce(values_of(scores), axis=-1, keepdims=True, initial=-np.inf), -np.inf)
     if not blind.any():
         return softmax(scores, -1)
@@ -113,14 +113,12 @@ def _safe_softmax(scores: Any) -> Any:
 
 
 def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
-    """Return weights of which a part `p` is dropped, and the rest divided by 1 - p."""
+    """Set weights to 0 with probability `p`, and divide the others by 1 - p."""
     if not 0 <= p <= 1:
-        raise ValueError(f"scaled_dot_product_attention: dropout_p is from 0 to 1, not {p!r}.")
+        raise ValueError(f"scaled_dot_product_attention: dropout_p must be from 0 to 1, got {p!r}.")
     if p == 0:
         return weights
     if rng is None:
-        raise ValueError(
-            "scaled_dot_product_attention: dropout_p needs an rng, a numpy.random.Generator, to draw from."
-        )
-    scale = 1 / (1 - p) if p < 1 else 0.0  # where none is left
+        raise ValueError("scaled_dot_product_attention: dropout_p > 0 requires rng, a numpy.random.Generator.")
+    scale = 1 / (1 - p) if p < 1 else 0.0  # all dropped
     return dropout(weights, draw_bits(weights.size, p, rng), scale, memory_order(values_of(weights)))

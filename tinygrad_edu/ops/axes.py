@@ -1,4 +1,4 @@
-"""Normalize the `axis` argument of reductions, and merge several axes into one."""
+"""Normalization of the `axis` argument of reductions, and merging of axes."""
 
 import math
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ Axis = int | Sequence[int] | None
 
 
 def plain_axes(axis: Axis) -> Any:
-    """Return an axis as NumPy takes it: a tuple of several, but no list."""
+    """Return `axis` in a form that NumPy accepts, with a list converted to a tuple."""
     return tuple(axis) if isinstance(axis, list) else axis
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """Return the shape of a reduction over `axis` that keeps its axes, with length 1."""
+    """Return the shape of a reduction over `axis` with ``keepdims=True``."""
     if axis is None or not shape:  # NumPy allows the axes 0 and -1 of a 0-d array
         return (1,) * len(shape)
     axes = (axis,) if isinstance(axis, int | np.integer) else axis
@@ -27,7 +27,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 
 
 def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:
-    """Return how many elements each result of a reduction over `axis` is made of."""
+    """Return the number of elements that a reduction over `axis` combines into one."""
     return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)
 
 
@@ -39,7 +39,7 @@ def _reduced_axes_last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
 
 
 def merge_axes(x: Any, axis: Axis) -> Any:
-    """Return x with the axes to reduce merged into one, the last."""
+    """Return x with the reduced axes merged into one, which is moved last."""
     shape = shape_of(x)
     order, count = _reduced_axes_last(len(shape), axis)
     kept = tuple(shape[a] for a in order[: len(order) - count])
@@ -49,6 +49,6 @@ def merge_axes(x: Any, axis: Axis) -> Any:
 
 
 def split_axes(x: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Undo `merge_axes` for an array of that shape."""
+    """Undo `merge_axes` of an array of shape `shape`."""
     order, _ = _reduced_axes_last(len(shape), axis)
     return transpose(reshape(x, tuple(shape[a] for a in order)), inverse(order))

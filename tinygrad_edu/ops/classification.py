@@ -1,4 +1,4 @@
-"""Softmax, log-softmax and cross entropies, each as one numerically stable op."""
+"""Softmax, log-softmax and cross entropies, each a numerically stable op."""
 
 import math
 from functools import cache
@@ -44,13 +44,13 @@ softmax_gradient.vjps(cotangent=lambda g, p, axis: softmax_gradient(g, p, axis),
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
-    """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1; of x in `dtype`, if given."""
+    """Return exp(x) / sum(exp(x)) along `axis`: nonnegative numbers that sum to 1. Cast x to `dtype` first if given."""
     return softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
 def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
-    """Return softmax(-x) along `axis`: the smallest element gets the greatest share."""
-    return softmax(multiply(x, -1.0), axis, dtype)  # which is a floating-point number of an unsigned one too
+    """Return softmax(-x) along `axis`: the smallest element gets the largest value."""
+    return softmax(multiply(x, -1.0), axis, dtype)  # -1.0 makes unsigned integers floating-point
 
 
 @op(name="log_softmax")
@@ -70,24 +70,24 @@ log_softmax_along.vjps(x=_log_softmax_x)
 
 
 def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
-    """Return log(softmax(x)) along `axis`, without the logarithm of a 0; of x in `dtype`, if given."""
+    """Return log(softmax(x)) along `axis`, computed without log(0). Cast x to `dtype` first if given."""
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
 @op(name="cross_entropy", promotes=("logits",))
 def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none") -> Array:
-    """Return -sum(targets * log_softmax(logits)) along axis 1: one number for each sample (and position).
+    """Return -sum(targets * log_softmax(logits)) along axis 1: one loss for each sample (and position).
 
     Parameters
     ----------
     logits : (N, C, ...) floating
     targets : (N, ...) integer labels, or (N, C, ...) floating probabilities
     reduction : {"none", "mean", "sum"}
-        Over the samples (and positions). A mean of its own afterwards would take half as long again.
+        Over the samples (and positions). With a separate mean afterwards, the loss takes 1.5 times as long.
 
     Returns
     -------
-    (N, ...), or (); of the dtype of the logits
+    (N, ...), or () for a mean or sum, in the dtype of the logits
     """
     if targets.dtype.kind == "f":
         losses = -np.sum(cast(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
@@ -101,7 +101,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
 
 
 def label_index(labels: ndarray) -> tuple[ndarray, ...]:
-    """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
+    """Return an index that selects the elements of an array (N, C, ...) at the labels (N, ...)."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
     sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
@@ -109,14 +109,14 @@ def label_index(labels: ndarray) -> tuple[ndarray, ...]:
 
 
 def as_probabilities(labels: Any, like: Any) -> ndarray:
-    """Return labels as probabilities: 1 for the class of the label, in the dtype and memory order of the logits."""
+    """Return labels as one-hot probabilities, in the dtype and memory order of the logits `like`."""
     out = np.zeros_like(values_of(like))
     out[label_index(values_of(labels))] = 1
     return out
 
 
 def _expand_loss_gradient(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
-    """Return the gradient of each loss, broadcastable to the shape (N, C, ...)."""
+    """Return the gradient of each loss, broadcastable to (N, C, ...)."""
     if reduction == "none":
         return g[:, None]
     return divide_evenly(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
@@ -125,8 +125,8 @@ def _expand_loss_gradient(g: Any, reduction: str, shape: tuple[int, ...]) -> Any
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> Any:
     g = _expand_loss_gradient(g, reduction, logits.shape)
     p = _flush_to_zero(softmax_along(logits, 1))
-    if targets.dtype.kind != "f":  # one-hot rows add up to 1
-        if isinstance(p, ndarray):  # which is new
+    if targets.dtype.kind != "f":  # one-hot rows sum to 1
+        if isinstance(p, ndarray):  # a new array, changed in place
             p[label_index(targets)] -= 1
             return np.multiply(p, g, out=p)
         return g * (p - as_probabilities(targets, logits))
@@ -143,8 +143,8 @@ def _cross_entropy_targets(
 def _flush_to_zero(p: Any) -> Any:
     """Replace probabilities below 1e-31 (float64: 1e-292) by 0, except in float16.
 
-    A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
-    and processors multiply such numbers a hundred times slower than others.
+    A well-trained network produces many. Their products in the backward pass are subnormal, and processors multiply
+    subnormal numbers a hundred times slower than normal ones.
     """
     least = _flush_threshold(p.dtype)
     return p if values_of(p).min(initial=1) >= least else drop(p, p < least)
@@ -152,7 +152,7 @@ def _flush_to_zero(p: Any) -> Any:
 
 @cache
 def _flush_threshold(dtype: Any) -> ndarray:
-    """Return the smallest probability that is kept, as an array: NumPy compares arrays faster than numbers."""
+    """Return the smallest probability that is kept, as a 0-d array, which NumPy compares faster than a scalar."""
     limits = np.finfo(dtype)
     return np.asarray(0 if dtype == np.float16 else limits.tiny / limits.eps, dtype)
 
@@ -162,11 +162,11 @@ softmax_cross_entropy.vjps(logits=_cross_entropy_logits, targets=_cross_entropy_
 
 @op(name="binary_cross_entropy_with_logits")
 def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
-    """Return the cross entropy of sigmoid(logits) against probabilities, element by element.
+    """Return the elementwise cross entropy of sigmoid(logits) against target probabilities.
 
-    That is -targets log(sigmoid(logits)) - (1 - targets) log(1 - sigmoid(logits)), with -log(sigmoid(x)) =
-    log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
-    target of 0 counts as 0, also where it is infinite.
+    It is -targets log(sigmoid(logits)) - (1 - targets) log(1 - sigmoid(logits)). The identities -log(sigmoid(x)) =
+    log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x) avoid cancellation. A logarithm with factor 0 contributes 0, even
+    if it is infinite.
     """
     missed, false = softplus_values(-logits), softplus_values(logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
@@ -180,10 +180,10 @@ sigmoid_cross_entropy.vjps(
 
 @op(name="binary_cross_entropy")
 def clamped_cross_entropy(p: Array, targets: Array) -> Array:
-    """Return -targets log(p) - (1 - targets) log(1 - p), element by element, with no logarithm below -100.
+    """Return -targets log(p) - (1 - targets) log(1 - p), elementwise, with logarithms clamped to at least -100.
 
-    So the loss of a probability of 0 or 1 is finite, as in PyTorch. Its derivative by p goes on there: it is that of
-    the formula, with p (1 - p) held at 1e-12.
+    The loss of a probability of 0 or 1 is thus finite, as in PyTorch. The gradient of p ignores this clamping: it
+    follows the formula, with p (1 - p) clamped to at least 1e-12.
     """
     with np.errstate(divide="ignore"):
         log_p, log_not_p = np.log(p), np.log1p(-p)
@@ -191,7 +191,7 @@ def clamped_cross_entropy(p: Array, targets: Array) -> Array:
 
 
 def _bernoulli_variance(p: Any) -> Any:
-    """Return p (1 - p), at least PyTorch's float32 1e-12, and in float16 at least the smallest normal number."""
+    """Return p (1 - p), at least PyTorch's float32 1e-12, or in float16 the smallest normal number."""
     least = max(float(np.float32(1e-12)), np.finfo(p.dtype).tiny)
     return maximum(p * (1 - p), np.asarray(least, p.dtype))
 

@@ -1,4 +1,4 @@
-"""einsum: parse the subscripts, then contract two operands at a time by matrix products."""
+"""einsum, computed as a sequence of pairwise matrix products."""
 
 import math
 from collections import Counter
@@ -18,38 +18,36 @@ from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["einsum"]
 
-# A label for each axis, one letter each. The axes of an ellipsis get Greek ones, the last of them always the same.
+# One letter per axis. The axes of an ellipsis get Greek letters, aligned at the last axis.
 Labels = str
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ELLIPSIS_LABELS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
 
 
 def einsum(*operands: Any, optimize: Any = True) -> Any:
-    """Return a sum of products of operands whose axes are named by letters: NumPy's ``einsum``, every form of it.
+    """Evaluate the Einstein summation convention on the operands, in every form that NumPy's ``einsum`` accepts.
 
-    Axes of one name go together: they are summed over, unless the result has one of that name. One of length 1
-    broadcasts. A name twice in one operand takes its diagonal, and an ellipsis stands for axes without names, which
-    broadcast. Without ``->`` the result has, in alphabetical order, the names that appear once.
+    The operands are multiplied along axes with the same label, and summed over labels that the output lacks. Axes of
+    length 1 broadcast. A label repeated in one operand takes its diagonal. An ellipsis denotes unlabelled axes, which
+    broadcast. Without ``->`` the output has the labels that appear once, in alphabetical order.
 
     Parameters
     ----------
     *operands
-        The subscripts, ``"ij,jk->ik"``, and then one array for each of their terms; or, without a string, each array
-        followed by the list of its names as numbers, and perhaps the names of the result:
-        ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+        Subscripts such as ``"ij,jk->ik"``, followed by one array per term; or each array followed by the list of its
+        labels as integers, and optionally the labels of the output last: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
     optimize : bool, str or list
-        The order of the products where there are more than two operands, as ``numpy.einsum_path`` takes it; with False
-        they are taken from left to right.
+        Order of contraction of more than two operands, as in ``numpy.einsum_path``; False contracts from left to right.
 
     Returns
     -------
     Tensor or ndarray
-        Of the dtype that the operands have together. Whole numbers and booleans are left to NumPy itself.
+        In the common dtype of the operands. Integers and booleans are passed to ``numpy.einsum``.
 
     Raises
     ------
     ShapeError
-        Where the subscripts do not fit the shapes, or are none.
+        If the subscripts are missing or invalid, or do not match the shapes.
     """
     subscripts, given = _subscripts_and_arrays(operands)
     arrays = [x if isinstance(x, Tensor | ndarray) else np.asarray(x) for x in given]
@@ -74,9 +72,9 @@ def _promote_operands(arrays: Sequence[Any]) -> list[Any]:
 
 
 def _contract(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
-    """Contract all terms; return the result and its labels, which are those of the output in any order."""
+    """Contract all terms; return the result and its labels, the output's labels in any order."""
     path = optimize
-    if not isinstance(optimize, bool | str):  # a list, which a cache cannot have for a key
+    if not isinstance(optimize, bool | str):  # a list is not hashable, as cache keys must be
         path = tuple(tuple(part) if isinstance(part, list) else part for part in optimize)
     for together in _einsum_path(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
         first, *others = (terms[k] for k in together)
@@ -93,9 +91,9 @@ def _contract(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) ->
 def _einsum_path(
     inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...], output: Labels, optimize: Any
 ) -> list[tuple[int, ...]]:
-    """Return the terms contracted in each step, as `numpy.einsum_path`: their product is appended to the others."""
+    """Return the terms contracted in each step, as `numpy.einsum_path`; each product is appended to the other terms."""
     numbers = {label: k for k, label in enumerate(dict.fromkeys("".join(inputs)))}
-    if len(inputs) < 3 or optimize is False or len(numbers) > 52:  # NumPy has no more names
+    if len(inputs) < 3 or optimize is False or len(numbers) > 52:  # NumPy supports 52 labels
         return [tuple(range(len(inputs)))]
     said: list[Any] = []
     for labels, shape in zip(inputs, shapes, strict=True):
@@ -105,13 +103,13 @@ def _einsum_path(
     return list(path[1:])
 
 
-# --- Reading the subscripts ---
+# --- Parsing of the subscripts ---
 
 
 def _subscripts_and_arrays(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     """Return the subscripts as a string, and the arrays."""
     if not operands:
-        raise ShapeError("einsum: there is nothing to multiply; give subscripts and arrays.")
+        raise ShapeError("einsum: expected subscripts and arrays, got no arguments.")
     if isinstance(operands[0], str):
         return operands[0], operands[1:]
     arrays, names = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
@@ -120,50 +118,48 @@ def _subscripts_and_arrays(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]
 
 
 def _to_letters(names: Iterable[Any]) -> str:
-    """Convert axis names that are integers to letters, in the same order."""
+    """Convert integer labels to letters, in the same order."""
     names = list(values_of(names))
     if any(name is not Ellipsis and not 0 <= name < len(_LETTERS) for name in names):
-        raise ShapeError(f"einsum: the names of axes are numbers from 0 to 51, or an Ellipsis, not {names}.")
+        raise ShapeError(f"einsum: labels must be integers from 0 to 51 or Ellipsis, got {names}.")
     return "".join("..." if name is Ellipsis else _LETTERS[name] for name in names)
 
 
 @lru_cache(1024)
 def _parse_subscripts(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
-    """Return the labels of the axes of each operand, and of the result. `dims` are the ndim of the operands."""
+    """Return the labels of each operand and of the output. `dims` has the number of axes of each operand."""
     text, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = text.split(",")
     if len(terms) != len(dims):
-        raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, and there are {len(dims)} operands.")
+        raise ShapeError(f"einsum: expected {len(terms)} operands for {subscripts!r}, got {len(dims)}.")
     inputs = tuple(_axis_labels(subscripts, term, ndim) for term, ndim in zip(terms, dims, strict=True))
     once = Counter(letter for labels in inputs for letter in labels if letter not in _ELLIPSIS_LABELS)
     dots = "".join(letter for letter in _ELLIPSIS_LABELS if any(letter in labels for labels in inputs))
     if not arrow:
         return inputs, dots + "".join(sorted(letter for letter, count in once.items() if count == 1))
     if dots and "..." not in output:
-        raise ShapeError(f"einsum: {subscripts!r}: an ellipsis stands for {len(dots)} axes, and the result has none.")
+        raise ShapeError(f"einsum: {subscripts!r}: the output must have an ellipsis for {len(dots)} broadcast axes.")
     output = output.replace("...", dots, 1)
     unknown = [letter for letter in output if letter not in once and letter not in dots]
     if unknown or len(set(output)) < len(output):
-        raise ShapeError(
-            f"einsum: {subscripts!r}: the result may name each axis of the operands once, and an ellipsis."
-        )
+        raise ShapeError(f"einsum: {subscripts!r}: the output must contain labels of the operands, each at most once.")
     return inputs, output
 
 
 def _axis_labels(subscripts: str, term: str, ndim: int) -> Labels:
-    """Return the labels of an operand of `ndim` axes."""
+    """Return the labels of an operand with `ndim` axes."""
     names = term.replace("...", "", 1)
     if any(letter not in _LETTERS for letter in names):
-        raise ShapeError(f"einsum: {subscripts!r}: axes are named by letters and one ellipsis '...', not by {term!r}.")
+        raise ShapeError(f"einsum: {subscripts!r}: terms must be letters and at most one ellipsis '...', got {term!r}.")
     extra = ndim - len(names)
     if extra < 0 or (extra and len(names) == len(term)):
-        raise ShapeError(f"einsum: {subscripts!r}: {term!r} does not name the axes of an operand that has {ndim}.")
+        raise ShapeError(f"einsum: {subscripts!r}: the term {term!r} does not match an operand with {ndim} axes.")
     return term.replace("...", _ELLIPSIS_LABELS[len(_ELLIPSIS_LABELS) - extra :])
 
 
 @lru_cache(1024)
 def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
-    """Return the length of each label, and demand that axes of one name have it; those of other operands may have 1."""
+    """Return the length of each label; raise if it differs within an operand, or between operands unless one is 1."""
     lengths: dict[str, int] = {}
     for labels, shape in zip(inputs, shapes, strict=True):
         of_operand: dict[str, int] = {}
@@ -171,24 +167,24 @@ def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tu
             known = lengths.get(label, 1)
             if of_operand.setdefault(label, length) != length or (known != length and 1 not in (known, length)):
                 raise ShapeError(
-                    f"einsum: {subscripts!r}: axes of one name differ in length, in operands of the shapes {shapes}."
+                    f"einsum: {subscripts!r}: axes with the same label differ in length in operands of shapes {shapes}."
                 )
             lengths[label] = length if known == 1 else known
     return lengths
 
 
-# --- One operand: distinct labels, sums, the order of axes ---
+# --- One operand: diagonals, sums, axis order ---
 
 
 @op(name="einsum")
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
-    """Return x without the repetitions among the labels of its axes: the elements whose indices agree, as a view."""
+    """Return a view of the elements of x whose indices agree on repeated labels, with one axis per label."""
     return np.einsum(x, *_to_sublists(labels))
 
 
 @op(name="einsum")
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
-    """Return zeros of a shape with the elements of x where `take_diagonal` takes them."""
+    """Return zeros of `shape` with the elements of x at the positions that `take_diagonal` selects."""
     out = np.zeros(shape, np.asarray(x).dtype)
     np.einsum(out, *_to_sublists(labels))[...] = x
     return out
@@ -199,13 +195,13 @@ put_diagonal.vjps(x=lambda g, labels: take_diagonal(g, labels))
 
 
 def _to_sublists(labels: Labels) -> tuple[list[int], list[int]]:
-    """Return the integers that stand for the labels in np.einsum, with and without repetitions."""
+    """Return the labels as integers for np.einsum, with and without repetitions."""
     distinct = "".join(dict.fromkeys(labels))
     return [distinct.index(label) for label in labels], list(range(len(distinct)))
 
 
 def _with_distinct_labels(x: Any, labels: Labels, lengths: dict[str, int]) -> tuple[Any, Labels]:
-    """Take diagonals, and leave out the axes of length 1 that broadcast."""
+    """Take diagonals, and drop axes of length 1 that broadcast."""
     if len(set(labels)) < len(labels):
         x, labels = take_diagonal(x, labels), "".join(dict.fromkeys(labels))
     shape = dict(zip(labels, x.shape, strict=True))
@@ -214,13 +210,13 @@ def _with_distinct_labels(x: Any, labels: Labels, lengths: dict[str, int]) -> tu
 
 
 def _sum_out(x: Any, labels: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Sum over the axes whose labels are not wanted."""
+    """Sum over the axes whose labels are not in `wanted`."""
     axes = tuple(axis for axis, label in enumerate(labels) if label not in wanted)
     return (sum(x, axes) if axes else x), "".join(label for label in labels if label in wanted)
 
 
 def _transpose_to(x: Any, labels: Labels, wanted: Labels) -> Any:
-    """Transpose the axes to the order of the wanted labels."""
+    """Transpose the axes to the order of `wanted`."""
     return x if labels == wanted else transpose(x, tuple(labels.index(label) for label in wanted))
 
 
@@ -228,7 +224,7 @@ def _transpose_to(x: Any, labels: Labels, wanted: Labels) -> Any:
 
 
 def _contract_pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Contract two operands, summing over unwanted labels: by a matrix product, or an elementwise one."""
+    """Contract two operands over the labels not in `wanted`, by a matrix product or an elementwise product."""
     x, of_x = _sum_out(x, of_x, wanted + of_y)
     y, of_y = _sum_out(y, of_y, wanted + of_x)
     stack = "".join(label for label in of_x if label in of_y and label in wanted)

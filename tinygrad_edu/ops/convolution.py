@@ -1,4 +1,4 @@
-"""Convolution and its transpose, of images and of rows: the arguments are checked here, and `im2col` computes."""
+"""Convolutions and transposed convolutions in 1 and 2 dimensions: argument checks around `ops.fast.convolution`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def conv2d(
     x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair | str = 0, dilation: Pair = 1,
     groups: int = 1,
 ) -> Any:  # fmt: skip
-    """Return the cross-correlation of images with kernels, plus a bias: `correlate`, with its inputs checked.
+    """Return the cross-correlation of images with kernels, plus a bias.
 
     Parameters
     ----------
@@ -26,20 +26,20 @@ def conv2d(
     bias : (out,), optional
     stride, dilation : int or pair of int
     padding : int, pair of int, "valid" or "same"
-        "valid" is none. "same" is as much as keeps the size, for a stride of 1; of an odd number the larger half is
-        at the bottom and the right, as in PyTorch.
+        "valid" is no padding. "same" keeps the size, for stride 1 only; if the total padding is odd, the bottom and the
+        right get the extra pixel, as in PyTorch.
     groups : int
-        The channels are cut into so many groups, each with kernels of its own.
+        Number of groups that the channels are divided into, each with its own kernels.
 
     Returns
     -------
     (N, out, rows, columns)
-        (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 in each direction: a remainder is dropped.
+        Each size is (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
 
     Raises
     ------
     ShapeError
-        Where channels, groups, kernel or bias do not fit.
+        If the shapes of x, weight and bias or the options do not match.
     """
     x, alone = batch_of("conv2d", "x", x, 4)
     return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
@@ -48,10 +48,10 @@ def conv2d(
 def conv1d(
     x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row | str = 0, dilation: Row = 1, groups: int = 1
 ) -> Any:
-    """Return the cross-correlation of rows with kernels, plus a bias: `conv2d` of images with a height of 1.
+    """Return the cross-correlation of sequences with kernels, plus a bias: `conv2d` of images of height 1.
 
-    Shapes (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns); the settings are
-    those of `conv2d`, each a whole number, alone or in a tuple.
+    Shapes: (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns). The options are
+    those of `conv2d`; sizes are integers or 1-tuples.
     """
     x, alone = batch_of("conv1d", "x", x, 3)
     require_axes("conv1d", "weight", weight, 3)
@@ -67,8 +67,8 @@ def _conv(
     c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs "
-            f"{c} / groups channels on its second axis, and groups must divide {c} and {out}."
+            f"{name}: the second axis of weight must be {c} / groups and groups must divide {c} and {out}, got weight "
+            f"of shape {shape_of(weight)} and {groups} groups for images with {c} channels."
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
@@ -80,13 +80,13 @@ def _conv(
 def _resolve_padding(
     name: str, x: Any, kernel_size: tuple[int, ...], stride: Pair, padding: str, dilation: Pair
 ) -> tuple[Any, Size]:
-    """Return the images and the padding for "same" or "valid"; uneven padding is added to the images."""
+    """Return the images and the padding for "same" or "valid"; the images get the extra pixel of odd padding."""
     if padding == "valid":
         return x, (0, 0)
     if padding != "same" or pair(stride, "stride", 1) != (1, 1):
         raise ShapeError(
-            f"{name}: padding is a whole number, a pair of them, 'valid', or, with a stride of 1, 'same', not "
-            f"{padding!r} with the stride {stride}."
+            f"{name}: padding must be an integer, a pair of integers, 'valid' or, for stride 1, 'same', got "
+            f"{padding!r} with stride {stride}."
         )
     (th, tw), (dh, dw) = kernel_size, pair(dilation, "dilation", 1)
     th, tw = dh * (th - 1), dw * (tw - 1)
@@ -97,7 +97,7 @@ def _resolve_padding(
 
 def _check_bias(name: str, bias: Any, out: int) -> None:
     if bias is not None and shape_of(bias) != (out,):
-        raise ShapeError(f"{name}: bias of shape {shape_of(bias)} for {out} channels of the result; it needs ({out},).")
+        raise ShapeError(f"{name}: bias must have shape ({out},), one value per output channel, got {shape_of(bias)}.")
 
 
 def conv_transpose2d(
@@ -106,8 +106,8 @@ def conv_transpose2d(
 ) -> Any:  # fmt: skip
     """Return the transposed convolution: each pixel of x adds its multiple of the kernels to a window of the result.
 
-    It is the gradient of `conv2d` with respect to its images, `correlate_images`, so the weight has the axes that it
-    has there: its first is that of the channels of x.
+    It is the gradient of `conv2d` with respect to its images. The weight has the axes of that convolution's weight, so
+    its first axis has the channels of x.
 
     Parameters
     ----------
@@ -115,20 +115,20 @@ def conv_transpose2d(
     weight : (C, out / groups, kh, kw)
     bias : (out,), optional
     stride, padding, dilation : int or pair of int
-        Those of the convolution that it is the transpose of: the padding is cut off from the result.
+        Those of the convolution being transposed: the padding is removed from the result.
     output_padding : int or pair of int
-        How many rows and columns to add at the bottom and the right; less than the stride, or than the dilation.
+        Rows and columns added at the bottom and the right, fewer than the stride or the dilation.
     groups : int
 
     Returns
     -------
     (N, out, rows, columns)
-        stride (size - 1) + dilation (kernel - 1) + 1 - 2 padding + output_padding in each direction.
+        Each size is stride (size - 1) + dilation (kernel - 1) + 1 - 2 padding + output_padding.
 
     Raises
     ------
     ShapeError
-        Where channels, groups, kernel or bias do not fit, or nothing would be left.
+        If the shapes of x, weight and bias or the options do not match, or the result would be empty.
     """
     x, alone = batch_of("conv_transpose2d", "x", x, 4)
     window = stride, padding, output_padding, dilation
@@ -139,9 +139,9 @@ def conv_transpose1d(
     x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row = 0, output_padding: Row = 0, groups: int = 1,
     dilation: Row = 1,
 ) -> Any:  # fmt: skip
-    """Return the transposed convolution of rows: `conv_transpose2d` of images with a height of 1.
+    """Return the transposed convolution of sequences: `conv_transpose2d` of images of height 1.
 
-    Shapes (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).
+    Shapes: (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).
     """
     x, alone = batch_of("conv_transpose1d", "x", x, 3)
     require_axes("conv_transpose1d", "weight", weight, 3)
@@ -152,22 +152,22 @@ def conv_transpose1d(
 
 
 def _conv_transpose(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
-    """Return `conv_transpose2d` of a batch; `window` is the stride, the padding, the output padding, the dilation."""
+    """Return `conv_transpose2d` of a batch; `window` is stride, padding, output_padding and dilation."""
     c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
     if groups < 1 or c % groups or into != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs {c} "
-            f"on its first axis, and groups must divide it."
+            f"{name}: the first axis of weight must be {c} and groups must divide it, got weight of shape "
+            f"{shape_of(weight)} and {groups} groups for images with {c} channels."
         )
     _check_bias(name, bias, per_group * groups)
     s, p, extra, d = (pair(v, n, int(n in ("stride", "dilation"))) for v, n in zip(window, _SETTINGS, strict=True))
     if any(e >= max(both) for e, *both in zip(extra, s, d, strict=True)):
-        raise ShapeError(f"{name}: output_padding {extra} must be less than the stride {s}, or than the dilation {d}.")
+        raise ShapeError(f"{name}: output_padding must be less than stride {s} or dilation {d}, got {extra}.")
     each = zip(x.shape[2:], kernel_size, s, p, extra, d, strict=True)
     h, w = ((n - 1) * s + d * (k - 1) + 1 - 2 * p + e for n, k, s, p, e, d in each)
     if h < 1 or w < 1:
-        raise ShapeError(f"{name}: the padding {p} leaves nothing of the result, whose size would be {h}x{w}.")
-    if extra[0] >= s[0] or extra[1] >= s[1]:  # room for more pixels, which are 0
+        raise ShapeError(f"{name}: padding {p} is too large; the result would have size {h}x{w}.")
+    if extra[0] >= s[0] or extra[1] >= s[1]:  # only possible with dilation: append zeros to x
         x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
 
     return transposed_convolution(x, weight, bias, (h, w), s, p, d, groups)

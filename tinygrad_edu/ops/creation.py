@@ -27,7 +27,7 @@ __all__ = [
 _Shape = int | Sequence[int]
 
 
-# --- Of one value ---
+# --- Constants ---
 
 
 def zeros(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
@@ -41,14 +41,14 @@ def ones(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool =
 
 
 def empty(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
-    """Return a tensor of whatever is in its memory, to be written to. The shape is one argument."""
+    """Return an uninitialized tensor. The shape is one argument, ``empty((2, 3))``, as in NumPy."""
     return _tensor(np.empty(shape, _dtype("empty", dtype)), requires_grad)
 
 
 def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
-    """Return a tensor that is full of `fill_value`, a number or an array that broadcasts to the shape.
+    """Return a tensor filled with `fill_value`, a number or an array that broadcasts to `shape`.
 
-    The dtype is that of ``Tensor(fill_value)`` unless one is given: float32 of a Python number.
+    The default dtype is that of ``Tensor(fill_value)``: float32 for a Python number.
     """
     value = _constant("full", "fill_value", fill_value)
     return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(fill_value).dtype)), requires_grad)
@@ -57,7 +57,7 @@ def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requ
 def zeros_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return zeros of the shape and the dtype of a Tensor or an array, unless others are given."""
+    """Return a tensor of zeros with the shape and dtype of a Tensor or array, unless others are given."""
     like = _prototype("zeros_like", a)
     return _tensor(np.zeros_like(like, _dtype("zeros_like", dtype, like.dtype), shape=shape), requires_grad)
 
@@ -65,7 +65,7 @@ def zeros_like(
 def ones_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return ones of the shape and the dtype of a Tensor or an array, unless others are given."""
+    """Return a tensor of ones with the shape and dtype of a Tensor or array, unless others are given."""
     like = _prototype("ones_like", a)
     return _tensor(np.ones_like(like, _dtype("ones_like", dtype, like.dtype), shape=shape), requires_grad)
 
@@ -73,7 +73,7 @@ def ones_like(
 def empty_like(
     a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return whatever is in memory, in the shape and the dtype of a Tensor or an array, unless others are given."""
+    """Return an uninitialized tensor with the shape and dtype of a Tensor or array, unless others are given."""
     like = _prototype("empty_like", a)
     return _tensor(np.empty_like(like, _dtype("empty_like", dtype, like.dtype), shape=shape), requires_grad)
 
@@ -81,7 +81,7 @@ def empty_like(
 def full_like(
     a: Any, fill_value: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Return a tensor full of `fill_value`, of the shape and the dtype of a Tensor or an array, as `zeros_like`."""
+    """Return a tensor filled with `fill_value`, with the shape and dtype of a Tensor or array; see `zeros_like`."""
     like, value = _prototype("full_like", a), _constant("full_like", "fill_value", fill_value)
     return _tensor(np.full_like(like, value, _dtype("full_like", dtype, like.dtype), shape=shape), requires_grad)
 
@@ -89,33 +89,33 @@ def full_like(
 def eye(
     N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
-    """Return N rows of M (or N) columns, with ones on the k-th diagonal above the main one and zeros elsewhere."""
+    """Return an N x M (default N x N) matrix of zeros with ones on the k-th diagonal; k > 0 is above the main one."""
     return _tensor(np.eye(N, M, k, _dtype("eye", dtype)), requires_grad)
 
 
 def tri(
     N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
-    """Return N rows of M (or N) columns, with ones on and below the k-th diagonal and zeros above."""
+    """Return an N x M (default N x N) matrix with ones on and below the k-th diagonal and zeros above it."""
     return _tensor(np.tri(N, M, k, _dtype("tri", dtype)), requires_grad)
 
 
-# --- Of numbers in a row: computed in double precision, and rounded once ---
+# --- Ranges, computed in double precision and rounded once ---
 
 
 def arange(
     start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
-    """Return the numbers from `start` (0) up to `stop`, which is left out, in steps of `step`.
+    """Return the numbers from `start` (default 0) to `stop`, exclusive, in steps of `step`.
 
-    ``arange(stop)``, ``arange(start, stop)`` and ``arange(start, stop, step)``, as in NumPy.
+    Call ``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``, as in NumPy.
 
     Parameters
     ----------
     start, stop, step : numbers
     dtype : dtype, optional
-        By default that of whole numbers in NumPy, int64; float32 as soon as one of the three is a float, or the dtype
-        of those that have one.
+        By default int64 if all three are integers. Otherwise the dtype of the floating-point arrays among them, or
+        float32 for Python floats.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def arange(
     if stop is None:
         start, stop = None, start
     if stop is None:
-        raise DTypeError("arange needs a stop: arange(stop), arange(start, stop) or arange(start, stop, step).")
+        raise DTypeError("arange: missing stop; call arange(stop), arange(start, stop) or arange(start, stop, step).")
     given = [_constant("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
     wanted = _dtype("arange", dtype, _result_dtype(*given))
     if wanted.kind == "f":
@@ -140,19 +140,19 @@ def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: DTypeLike | None = None,
     axis: int = 0, *, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
-    """Return `num` numbers at equal distances from `start` to `stop`.
+    """Return `num` evenly spaced numbers from `start` to `stop`.
 
     Parameters
     ----------
     start, stop : numbers or arrays
-        Of arrays, the numbers are in a new axis, at the position `axis` of the result.
+        For arrays, the numbers run along a new axis at position `axis` of the result.
     num : int
     endpoint : bool
-        Whether `stop` is the last of them; else it is the one after the last.
+        Whether `stop` is the last number; otherwise the spacing is (stop - start) / num.
     retstep : bool
-        Return the pair of the tensor and the distance.
+        Whether to return the pair of the tensor and the spacing.
     dtype : dtype, optional
-        By default float32, or that of floating-point arrays that are given.
+        By default that of the floating-point arrays given, or float32.
     axis : int
 
     Examples
@@ -171,7 +171,7 @@ def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: DTypeLike | None = None,
     axis: int = 0, *, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Return `num` powers of `base`, whose exponents are at equal distances from `start` to `stop`; see `linspace`."""
+    """Return `num` powers of `base` with exponents evenly spaced from `start` to `stop`; see `linspace`."""
     start, stop, wanted = _endpoints("logspace", start, stop, dtype)
     values = np.logspace(start, stop, num, endpoint, _constant("logspace", "base", base), axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
@@ -181,36 +181,36 @@ def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0, *,
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Return `num` numbers from `start` to `stop`, each the same multiple of the one before; see `linspace`."""
+    """Return `num` numbers from `start` to `stop` in geometric progression; see `linspace`."""
     start, stop, wanted = _endpoints("geomspace", start, stop, dtype)
     values = np.geomspace(start, stop, num, endpoint, axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
 
-# --- Of random numbers. Each call says which Generator draws: there is no hidden one, and so no seed to set ---
+# --- Random numbers. Each call takes a Generator: there is no global one, and no global seed ---
 
 
 def normal(
     loc: Any = 0.0, scale: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Return numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`.
+    """Draw from the normal distribution with mean `loc` and standard deviation `scale`.
 
     Parameters
     ----------
     loc, scale : numbers, arrays or Tensors
-        Where one of them is a Tensor that requires a gradient, the result is loc + scale * z of drawn z, and so has
-        the derivatives 1 and z.
+        If one is a Tensor that requires a gradient, the result is loc + scale * z with standard normal z. Its
+        derivatives with respect to `loc` and `scale` are 1 and z.
     size : int or tuple of int, optional
-        The shape; by default that of `loc` and `scale` broadcast together.
+        Shape of the result, by default the broadcast shape of `loc` and `scale`.
     rng : numpy.random.Generator
     dtype : dtype, optional
-        By default float32, or that of the floating-point arrays or Tensors that are given.
+        By default that of the floating-point arrays or Tensors given, or float32.
 
     Raises
     ------
     DataError
-        For a negative `scale`.
+        If `scale` is negative.
 
     Examples
     --------
@@ -219,7 +219,7 @@ def normal(
     """
     loc, scale, wanted = *_parameters("normal", loc, scale), _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
     if np.any(values_of(scale) < 0):
-        raise DataError(f"normal: scale is a standard deviation, and not negative; got {scale!r}.")
+        raise DataError(f"normal: scale must be >= 0, got {scale!r}.")
     drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, wanted, size, loc, scale)
     return _shift_and_scale("normal", drawn, loc, scale, requires_grad)
 
@@ -228,20 +228,20 @@ def uniform(
     low: Any = 0.0, high: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Return numbers drawn evenly from [low, high).
+    """Draw from the uniform distribution over [low, high).
 
     Parameters
     ----------
     low, high : numbers, arrays or Tensors
-        Where one of them is a Tensor that requires a gradient, the result is low + (high - low) * u of drawn u, and so
-        has the derivatives 1 - u and u.
+        If one is a Tensor that requires a gradient, the result is low + (high - low) * u with u uniform in [0, 1).
+        Its derivatives with respect to `low` and `high` are 1 - u and u.
     size, rng, dtype
         As for `normal`.
 
     Raises
     ------
     DataError
-        For a range that is not finite, or whose end is before its beginning.
+        If the range is not finite, or `high` is less than `low`.
 
     Examples
     --------
@@ -251,11 +251,11 @@ def uniform(
     low, high, wanted = *_parameters("uniform", low, high), _dtype("uniform", dtype, _result_dtype(low, high, 0.0))
     width = subtract(high, low)
     if not np.all((values_of(width) >= 0) & np.isfinite(values_of(width))):
-        raise DataError(f"uniform: low and high are the ends of a finite range; got {low!r} and {high!r}.")
+        raise DataError(f"uniform: low and high must bound a finite range with low <= high, got {low!r} and {high!r}.")
     drawn = _draw_floats("uniform", _checks.generator(rng).random, wanted, size, low, high)
     made = _shift_and_scale("uniform", drawn, low, width, requires_grad)
     below = np.nextafter(values_of(high), values_of(low), dtype=wanted)
-    np.minimum(made._data, below, out=made._data)  # of a narrow range, rounding reaches the end
+    np.minimum(made._data, below, out=made._data)  # in a narrow range, rounding can reach high
     return made
 
 
@@ -263,7 +263,7 @@ def integers(
     low: Any, high: Any = None, size: _Shape | None = None, dtype: DTypeLike = np.int64, endpoint: bool = False, *,
     rng: np.random.Generator,
 ) -> Tensor:  # fmt: skip
-    """Return whole numbers drawn evenly from `low` up to `high`, which only `endpoint` includes; or from 0 up to `low`.
+    """Draw integers from `low` to `high`, or from 0 to `low` without `high`; the end is included only with `endpoint`.
 
     Examples
     --------
@@ -276,7 +276,7 @@ def integers(
 
 
 def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
-    """Return x in a random order along `axis`: a Tensor with its gradient, or an array. Of a number n, 0 to n - 1.
+    """Return x, a Tensor or array, in random order along `axis`; for an integer n, return 0 to n - 1 in random order.
 
     Examples
     --------
@@ -295,41 +295,39 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
     return getitem(x, (*(slice(None),) * axis, draw(shape[axis])))
 
 
-# --- What they have in common ---
+# --- Helpers ---
 
 
 def _tensor(array: ndarray, requires_grad: bool) -> Tensor:
-    """Make a Tensor of an array that nobody else has."""
+    """Return a Tensor of an array that has no other reference."""
     return from_array(array, requires_grad, Storage.new())
 
 
 def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:
-    """Return the dtype to make, or say that there can be no Tensor of it."""
+    """Return the dtype of the result, or raise if a Tensor cannot have it."""
     if isinstance(dtype, int | np.integer) and not isinstance(dtype, bool):
-        raise DTypeError(f"{where}: {dtype} is no dtype; the shape is one argument, as in {where}((2, 3)).")
+        raise DTypeError(f"{where}: {dtype} is not a dtype; pass the shape as one argument, as in {where}((2, 3)).")
     wanted = np.dtype(default if dtype is None else dtype).newbyteorder("=")
     if wanted.kind not in "fiub":
-        raise DTypeError(f"{where}: a Tensor holds real numbers or booleans; this would be {wanted}.")
+        raise DTypeError(f"{where}: dtype must be real or boolean, got {wanted}.")
     return wanted
 
 
 def _constant(where: str, name: str, value: Any) -> Any:
-    """Return a value that no gradient flows to, as a number or an array."""
+    """Return a non-differentiable argument as a number or an array."""
     if isinstance(value, Tensor) and value.requires_grad:
-        raise DTypeError(
-            f"{where}: {name} is plain, and no gradient flows to it; this is a Tensor that requires one: detach() it."
-        )
+        raise DTypeError(f"{where}: {name} is not differentiable, got a Tensor that requires a gradient; detach() it.")
     return value if isinstance(value, int | float) else real_numbers(where, value)
 
 
 def _prototype(where: str, a: Any) -> ndarray:
-    """Return the array whose shape and dtype `zeros_like` and its kind copy; a list counts as Tensor(list)."""
+    """Return the array whose shape and dtype `zeros_like` and the like copy; a list is converted to a Tensor."""
     array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
     return np.asarray(array)
 
 
 def _result_dtype(*given: Any) -> Any:
-    """Return the default dtype for these values: that of floating arrays, float32 for Python floats, or an integer."""
+    """Return the default dtype: that of the floating-point arrays, float32 for Python floats, or an integer dtype."""
     known = [x.dtype for x in given if hasattr(x, "dtype")]
     floating = [dtype for dtype in known if dtype.kind == "f"]
     if floating:
@@ -345,21 +343,21 @@ def _endpoints(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any,
 
 
 def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
-    """Return the parameters of a distribution: Tensors as they are, and all else as numbers and arrays."""
+    """Return the parameters of a distribution: Tensors unchanged, other values as numbers or arrays."""
     return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in given)
 
 
 def _draw_floats(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *parameters: Any) -> ndarray:
-    """Draw numbers of a floating dtype, of shape `size` or the broadcast shape of the parameters."""
+    """Draw floating-point numbers of shape `size`, by default the broadcast shape of the parameters."""
     if dtype.kind != "f":
-        raise DTypeError(f"{where} draws floating-point numbers, not {dtype}; use .astype for another dtype.")
+        raise DTypeError(f"{where}: dtype must be floating-point, got {dtype}; use .astype for another dtype.")
     shape = np.broadcast_shapes(*(shape_of(x) for x in parameters)) if size is None else size
     native = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
     return np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False)
 
 
 def _shift_and_scale(where: str, drawn: ndarray, begin: Any, width: Any, requires_grad: bool) -> Tensor:
-    """Return begin + width * drawn: recorded if one of these is a Tensor, else computed in place."""
+    """Return begin + width * drawn: recorded if begin or width is a Tensor, else computed in place."""
     if not isinstance(begin, Tensor) and not isinstance(width, Tensor):
         demand_shape(where, np.broadcast_shapes(drawn.shape, np.shape(begin), np.shape(width)), drawn.shape)
         drawn *= np.asarray(width, drawn.dtype)

@@ -22,16 +22,16 @@ __all__ = ["cross_entropy"]
 
 
 def require_reduction(name: str, reduction: Any, *others: str) -> None:
-    """Refuse what is no reduction of a loss, by the name of the loss."""
+    """Raise unless `reduction` is "mean", "sum", "none" or one of `others`."""
     if reduction not in ("mean", "sum", "none") and reduction not in others:
         listed = ", ".join(map(repr, (*others, "mean", "sum")))
-        raise ValueError(f"{name}: reduction is {listed} or 'none', not {reduction!r}.")
+        raise ValueError(f"{name}: reduction must be {listed} or 'none', got {reduction!r}.")
 
 
 def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
-    """Return the losses, their sum, or their mean. `weights`, which the losses have in them, are what that divides by.
+    """Return the losses, their sum or their mean. `weights` are already in the losses; the mean divides by their sum.
 
-    Where the weights add up to 0, as where no label counts, the mean is NaN, as in PyTorch.
+    If the weights sum to 0, for example if all labels are ignored, the mean is NaN, as in PyTorch.
     """
     if reduction == "none":
         return losses
@@ -39,7 +39,7 @@ def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
         return sum(losses)
     if weights is None:
         return mean(losses)
-    if losses.dtype == np.float16:  # in which the sum soon has no place
+    if losses.dtype == np.float16:  # the sum of the weights could overflow
         return astype(reduce_losses(astype(losses, np.float32), "mean", astype(weights, np.float32)), np.float16)
     return sum(losses) / sum(weights)
 
@@ -50,19 +50,19 @@ def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
 def check_labels(
     name: str, scores: str, shape: tuple[int, ...], labels: ndarray, ignore_index: int | None = None
 ) -> ndarray | None:
-    """Refuse what are no labels (N, ...) for scores of a shape (N, C, ...); `scores` says what these are.
+    """Raise unless the labels (N, ...) are valid for scores of `shape` (N, C, ...); `scores` names them in messages.
 
     Returns
     -------
     ndarray of bool, or None
-        Which labels count: all but those that equal `ignore_index`. None stands for all of them.
+        Mask of the labels that differ from `ignore_index`; None if all do.
     """
     _check_scores(name, scores, shape)
     if labels.dtype.kind not in "iu":
-        raise DTypeError(f"{name}: labels are integers, not {labels.dtype}.")
+        raise DTypeError(f"{name}: labels must be integers, got {labels.dtype}.")
     if labels.shape != (shape[0], *shape[2:]):
         raise ShapeError(
-            f"{name}: labels of shape {labels.shape} for {scores} of shape {shape}; they need {(shape[0], *shape[2:])}."
+            f"{name}: labels must have shape {(shape[0], *shape[2:])} for {scores} {shape}, got {labels.shape}."
         )
     if _is_in_range(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
         return None
@@ -70,8 +70,8 @@ def check_labels(
     left = labels[counts]
     if left.size and not _is_in_range(left, shape[1]):
         raise ValueError(
-            f"{name}: labels from {left.min()} to {left.max()}; with {shape[1]} classes they are from 0 to "
-            f"{shape[1] - 1}."
+            f"{name}: labels must be from 0 to {shape[1] - 1} for {shape[1]} classes, got labels from {left.min()} to "
+            f"{left.max()}."
         )
     return None if counts.all() else counts
 
@@ -82,31 +82,31 @@ def _is_in_range(labels: ndarray, classes: int) -> bool:
 
 def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
     if len(shape) < 2:
-        raise ShapeError(f"{name}: {scores} have a shape (N, C, ...), or (C,) for one sample, not {shape}.")
+        raise ShapeError(f"{name}: {scores} must have shape (N, C, ...), or (C,) for one sample, got {shape}.")
 
 
 def refuse_word(name: str, weight: Any) -> None:
-    """Refuse a reduction that was given by its place, where the weights stand."""
+    """Raise if a reduction was passed by position as the weight."""
     if isinstance(weight, str):
-        raise DTypeError(f"{name}: {weight!r} stands where the weights do: give it by its name, reduction={weight!r}.")
+        raise DTypeError(f"{name}: weight must not be a string, got {weight!r}; pass reduction={weight!r} by keyword.")
 
 
 def convert_like(like: Any, value: Any) -> Any:
-    """Return numbers, in a list too, as an array or Tensor of the dtype of what they stand beside."""
+    """Return a number, list, array or Tensor as an array or Tensor with the dtype of `like`."""
     return in_dtype_of(like, shaped(value))
 
 
 def as_weight(name: str, weight: Any, like: Any) -> Any:
-    """Return weights as an array or Tensor of the dtype of the losses."""
+    """Return weights as an array or Tensor with the dtype of `like`."""
     refuse_word(name, weight)
     return convert_like(like, weight)
 
 
 def class_weight(name: str, weight: Any, classes: int, like: Any) -> Any:
-    """Return the weight of each class, (C,), in the dtype of the losses."""
+    """Return the weight of each class, (C,), in the dtype of `like`."""
     weight = as_weight(name, weight, like)
     if weight.shape != (classes,):
-        raise ShapeError(f"{name}: of {classes} classes each has a weight; these have the shape {weight.shape}.")
+        raise ShapeError(f"{name}: weight must have shape ({classes},), one value per class, got {weight.shape}.")
     return weight
 
 
@@ -114,14 +114,14 @@ def loss_of_labels(
     losses_of: Callable[[Any, ndarray], Any], scores: Any, labels: ndarray, counts: ndarray | None, weight: Any,
     reduction: str,
 ) -> Any:  # fmt: skip
-    """Return the losses of labels, each times the weight of its class, in a mean that divides by those weights.
+    """Return the reduced losses of labels, each times its class weight; a mean divides by the sum of those weights.
 
     Parameters
     ----------
     losses_of : callable
-        Of the scores (N, C, ...) and labels (N, ...), each in [0, C): the losses (N, ...).
+        Maps scores (N, C, ...) and labels (N, ...), each in [0, C), to losses (N, ...).
     counts : ndarray of bool, or None
-        As `check_labels` returns them. The loss of a label that does not count is 0.
+        Mask from `check_labels`. The loss of an ignored label is 0.
     weight : (C,), or None
         In the dtype of the scores.
     """
@@ -142,33 +142,33 @@ def cross_entropy(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:  # fmt: skip
-    """Return the cross entropy of softmax(input) against the targets, fused: exact for logits of any size.
+    """Return the cross entropy between softmax(input) and the targets, numerically stable for logits of any size.
 
     Parameters
     ----------
     input : (N, C, ...) floating, or (C,) for one sample
-        Logits: scores before the softmax.
+        Logits: unnormalized scores.
     target : array_like
-        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits, which get a
-        gradient, too.
+        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits, which are
+        differentiable, too.
     weight : (C,), optional
-        What the loss of each class counts. "mean" divides by the weights of the labels; of probabilities by the number
-        of samples, as in PyTorch.
+        Weight of each class. "mean" divides by the sum of the weights of the labels, or, for probabilities, by the
+        number of samples, as in PyTorch.
     ignore_index : int
-        Labels that equal it do not count.
+        Label that is ignored: it contributes neither to the loss nor to the mean.
     reduction : {"mean", "sum", "none"}
-        Over the samples, and positions.
+        Over the samples and positions.
     label_smoothing : float
-        From 0 to 1: the part of each target that is shared evenly by all classes.
+        Fraction of each target, from 0 to 1, that is distributed evenly over all classes.
 
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        For targets or weights that do not fit the logits, labels out of range, or settings that there are not.
+        If the targets or weights do not match the logits, a label is out of range, or an option is invalid.
 
     References
     ----------
-    The smoothing is that of Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016.
+    Label smoothing: Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016.
 
     Examples
     --------
@@ -183,14 +183,14 @@ def cross_entropy(
     name = "cross_entropy"
     logits, target = shaped(input), shaped(target)
     if logits.dtype.kind != "f":
-        raise DTypeError(f"{name}: logits are floating-point numbers, not {logits.dtype}.")
+        raise DTypeError(f"{name}: logits must be floating-point, got {logits.dtype}.")
     require_reduction(name, reduction)
     if logits.ndim == 1:
         settings = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
         return one_sample(cross_entropy, logits, target, reduction, **settings)
     _check_scores(name, "logits", logits.shape)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing is a part of the target, from 0 to 1, not {label_smoothing!r}.")
+        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}.")
     if weight is not None:
         weight = class_weight(name, weight, logits.shape[1], logits)
     if target.dtype.kind == "f":
@@ -199,7 +199,7 @@ def cross_entropy(
 
 
 def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Any:
-    """Return the loss of scores (C,), by that of a batch of one."""
+    """Return the loss of scores (C,), computed as a batch of one sample."""
     out = loss(expand_dims(scores, 0), expand_dims(target, 0), reduction=reduction, **settings)
     return out[0] if reduction == "none" else out
 
@@ -219,7 +219,7 @@ def _class_indices_loss(
 def _smoothed_class_indices_loss(
     logits: Any, labels: ndarray, counts: ndarray | None, weight: Any, reduction: str, smoothing: float
 ) -> Any:
-    """Return the loss for smoothed one-hot targets; the mean divides by the weights of the labels."""
+    """Return the loss for smoothed one-hot targets; a mean divides by the sum of the weights of the labels."""
     counts = np.ones(labels.shape, bool) if counts is None else counts
     labels = np.where(counts, labels, 0)
     targets = _weight_targets(_smooth_targets(as_probabilities(labels, logits), smoothing), weight)
@@ -232,9 +232,9 @@ def _class_probabilities_loss(
     logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Any:
     if target.shape != logits.shape:
-        raise ShapeError(f"cross_entropy: probabilities of shape {target.shape} for logits of shape {logits.shape}.")
+        raise ShapeError(f"cross_entropy: probabilities must have shape {logits.shape}, got {target.shape}.")
     if integer("cross_entropy: ignore_index", ignore_index) >= 0:
-        raise ValueError(f"cross_entropy: ignore_index is a label, {ignore_index}, and these are probabilities.")
+        raise ValueError(f"cross_entropy: ignore_index is not supported for probabilities, got {ignore_index}.")
     targets = _smooth_targets(target, smoothing) if smoothing else target
     return softmax_cross_entropy(logits, _weight_targets(targets, weight), reduction)
 

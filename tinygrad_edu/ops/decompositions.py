@@ -1,6 +1,6 @@
 """Matrix decompositions: Cholesky, symmetric eigenvalues, SVD and QR.
 
-An op has one result, so an op that computes several matrices returns them concatenated along an axis. Its derivative
+An op has one result, so an op that computes several matrices returns them concatenated along an axis. Its vjp
 splits the result and the gradient at the same indices.
 """
 
@@ -29,7 +29,7 @@ class EighResult(NamedTuple):
 
 
 class QRResult(NamedTuple):
-    """A matrix with orthonormal columns, and an upper triangular one."""
+    """Q, with orthonormal columns, and R, upper triangular."""
 
     Q: Any
     R: Any
@@ -44,7 +44,7 @@ class SVDResult(NamedTuple):
 
 
 def _lower_ones(n: int, dtype: Any, diagonal: float) -> ndarray:
-    """Return a lower triangular matrix of ones, with another value on the diagonal."""
+    """Return a lower triangular matrix of ones, with the value `diagonal` on the diagonal."""
     return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) * np.asarray(diagonal, dtype)
 
 
@@ -58,7 +58,7 @@ def cholesky_factor(x: Array) -> Array:
 
 
 def _cholesky_factor_x(g: Any, out: Any) -> Any:
-    """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
+    """Return the vjp by I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
     lower = transposed(out)
     inner = matmul(lower, g) * _lower_ones(g.shape[-1], g.dtype, 0.5)
     return mean_with_transpose(solve(lower, transposed(solve(lower, inner))))
@@ -70,8 +70,8 @@ cholesky_factor.vjps(x=_cholesky_factor_x)
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
 
-    The matrices are symmetric and positive definite; of each only the triangle is read that the result has. The
-    gradient is symmetric.
+    The matrices must be symmetric and positive definite; only their lower (or upper) triangles are read. The gradient
+    is symmetric.
     """
     factor = cholesky_factor(symmetric(x, "U" if upper else "L"))
     return transposed(factor) if upper else factor
@@ -82,15 +82,15 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
 @op(name="eigvalsh")
 def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
-    """Return the eigenvalues of (x + x.T) / 2, ascending."""
+    """Return the eigenvalues of (x + x.T) / 2 in ascending order."""
     return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
 
 
 @op(name="eigh")
 def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
-    """Return the eigenvalues of (x + x.T) / 2, ascending, and below each its eigenvector: (..., n + 1, n).
+    """Return the eigenvalues of (x + x.T) / 2 in ascending order, each above its eigenvector: (..., n + 1, n).
 
-    `UPLO` is how NumPy is asked, which may choose other signs.
+    `UPLO` is passed to NumPy; it may change the signs of the eigenvectors.
     """
     values, vectors = np.linalg.eigh(mean_with_transpose(x), UPLO)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
@@ -115,26 +115,26 @@ eigenpairs.vjps(x=_eigenpairs_x)
 
 
 def eigvalsh(x: Any, UPLO: str = "L") -> Any:
-    """Return the eigenvalues of symmetric matrices, ascending: (..., n, n) -> (..., n). It reads one triangle of each.
+    """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n). One triangle is read.
 
-    Of equal eigenvalues the first derivative is one of several, and there is no second: NaN, as in PyTorch.
+    At equal eigenvalues the first derivative is one of several valid ones, and the second is NaN, as in PyTorch.
     """
     return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
 
 def eigh(x: Any, UPLO: str = "L") -> EighResult:
-    """Return the eigenvalues of symmetric matrices, ascending, and their eigenvectors as columns.
+    """Return the eigenvalues of symmetric matrices in ascending order, and their eigenvectors as columns.
 
     Parameters
     ----------
     x : array_like, of shape (..., n, n)
     UPLO : str
-        Which triangle is read, ``"L"`` or ``"U"``; the gradient is symmetric.
+        Triangle to read, ``"L"`` (lower) or ``"U"`` (upper). The gradient is symmetric.
 
     Notes
     -----
-    Eigenvectors of equal eigenvalues have no derivative: it is infinite or NaN, as in PyTorch. Nor have signs of
-    eigenvectors a meaning: what is computed of them should be the same for the other.
+    Eigenvectors of equal eigenvalues are not differentiable: the gradient is infinite or NaN, as in PyTorch. The sign
+    of an eigenvector is arbitrary, so a loss should not depend on it.
     """
     x = symmetric(x, UPLO.upper())
     return EighResult(eigenvalues(x, UPLO), eigenpairs(x, UPLO)[..., 1:, :])
@@ -145,18 +145,18 @@ def eigh(x: Any, UPLO: str = "L") -> EighResult:
 
 @op
 def svdvals(x: Array, /) -> Array:
-    """Return the singular values of each matrix, descending: (..., m, n) -> (..., min(m, n)).
+    """Return the singular values of each matrix in descending order: (..., m, n) -> (..., min(m, n)).
 
-    Of equal ones the first derivative is one of several, and there is no second: NaN, as in PyTorch.
+    At equal singular values the first derivative is one of several valid ones, and the second is NaN, as in PyTorch.
     """
     return np.linalg.svdvals(x)
 
 
 @op(name="svd")
 def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
-    """Return the left singular vectors, below each its singular value, and the right one: columns (..., m + 1 + n, k).
+    """Return columns of a left singular vector, its singular value and the right singular vector: (..., m + 1 + n, k).
 
-    `full_matrices` is how NumPy is asked, which may choose other signs.
+    `full_matrices` is passed to NumPy; it may change the signs of the vectors.
     """
     u, s, v = np.linalg.svd(x, full_matrices)
     k = s.shape[-1]
@@ -174,7 +174,7 @@ def _svdvals_x(g: Any, x: Any) -> Any:
 
 
 def _singular_triplets_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
-    """J. Townsend, Differentiating the singular value decomposition (2016)."""
+    """Return the vjp by J. Townsend, Differentiating the singular value decomposition (2016)."""
     (u, s, v), (by_u, by_s, by_v) = _split_triplets(out, x_shape[-2]), _split_triplets(g, x_shape[-2])
     same = np.eye(out.shape[-1], dtype=out.dtype)
     gaps = (s - transposed(s)) * (s + transposed(s)) + same
@@ -204,13 +204,13 @@ singular_triplets.vjps(x=_singular_triplets_x)
 
 @op(name="svd")
 def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
-    """Return values that come of x and have no derivative: a gradient that is not 0 is an error."""
+    """Return values, computed from x, that have no derivative; a nonzero gradient raises."""
     return np.array(values, x.dtype if x.dtype.kind == "f" else None)
 
 
 def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) -> ndarray:
     if np.any(values_of(g)):
-        raise MissingVJPError(f"a gradient that is not 0 reached {what}, which has no derivative: leave it out.")
+        raise MissingVJPError(f"a nonzero gradient reached {what}, which has no derivative; exclude it from the loss.")
     return np.zeros(x_shape, x_dtype)
 
 
@@ -218,29 +218,29 @@ undifferentiable.vjps(x=_refuse_gradient)
 
 
 def _complete_basis(x: Any, columns: Any, every: ndarray, what: str) -> Any:
-    """Append the other columns of `every`, which have no derivative, to the columns of a basis."""
+    """Append to `columns` the remaining columns of `every`, which have no derivative."""
     rest = every[..., columns.shape[-1] :]
     return concatenate([columns, undifferentiable(x, rest, what)], axis=-1) if rest.shape[-1] else columns
 
 
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """Return U, S and Vh with x = U @ diag(S) @ Vh, for each matrix of a stack (..., m, n), with k = min(m, n).
+    """Return U, S and Vh with x = U @ diag(S) @ Vh, for each matrix of a stack (..., m, n).
 
     Parameters
     ----------
     x : array_like
     full_matrices : bool
-        U is (..., m, m) and Vh (..., n, n); otherwise they are (..., m, k) and (..., k, n). What is more has no
-        derivative, and a gradient that reaches it is an error.
+        Whether U is (..., m, m) and Vh (..., n, n), or (..., m, k) and (..., k, n) with k = min(m, n). The vectors
+        beyond k have no derivative; a gradient that reaches them raises.
     compute_uv : bool
-        False for S alone, as `svdvals`.
+        Whether to return U and Vh; False returns S only, as `svdvals`.
     hermitian : bool
-        The matrices are symmetric, and only the lower triangle of each is read.
+        Whether the matrices are symmetric; only the lower triangle of each is read.
 
     Notes
     -----
-    Vectors of equal singular values have no derivative: it is infinite or NaN, as in PyTorch. Nor has the common sign
-    of two vectors a meaning.
+    Vectors of equal singular values are not differentiable: the gradient is infinite or NaN, as in PyTorch. The common
+    sign of a left and a right vector is arbitrary.
     """
     if hermitian:
         return _symmetric_svd(symmetric(x, "L"), compute_uv)
@@ -256,7 +256,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 
 def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
-    """Return the singular values of symmetric matrices: their eigenvalues without their signs, which go to Vh."""
+    """Return the SVD of symmetric matrices from their eigenvalues, whose signs are moved to Vh."""
     values, vectors = eigh(x)
     order = np.argsort(np.abs(values_of(values)), axis=-1)[..., ::-1]
     stack = np.ix_(*map(np.arange, order.shape[:-1]))
@@ -268,18 +268,18 @@ def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
     return SVDResult(transposed(rows), abs(values), rows * sign(values)[..., None])
 
 
-# --- Orthogonal times triangular ---
+# --- QR ---
 
 
 @op(name="qr")
 def orthogonal_triangular(x: Array) -> Array:
-    """Return Q, and below it the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
+    """Return Q above the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
     q, r = np.linalg.qr(x)
     return np.concatenate([q, np.swapaxes(r, -1, -2)], axis=-2)
 
 
 def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
-    """S. Walter, L. Lehmann and R. Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
+    """Apply Walter, Lehmann and Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
     m, n = x_shape[-2:]
     q, r, by_q, by_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
     inner = matmul(r, transposed(by_r)) - matmul(transposed(by_q), q)
@@ -297,19 +297,19 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     ----------
     x : array_like
     mode : str
-        ``"reduced"``: (..., m, k) and (..., k, n), with k = min(m, n). ``"complete"``: (..., m, m) and (..., m, n),
-        where a gradient that reaches the columns of Q beyond k is an error. ``"r"``: R alone. ``"raw"``, what LAPACK
-        returns, only of plain arrays.
+        ``"reduced"``: (..., m, k) and (..., k, n), with k = min(m, n). ``"complete"``: (..., m, m) and (..., m, n);
+        a gradient that reaches the columns of Q beyond k raises. ``"r"``: only R. ``"raw"``: LAPACK's output, for
+        plain arrays only.
 
     Notes
     -----
-    The derivative exists where the first k columns are independent.
+    The derivative exists where the first k columns are linearly independent.
     """
     if mode not in ("reduced", "complete", "r", "raw"):
-        raise ValueError(f"qr: the mode is 'reduced', 'complete', 'r' or 'raw', not {mode!r}.")
+        raise ValueError(f"qr: mode must be 'reduced', 'complete', 'r' or 'raw', got {mode!r}.")
     if mode == "raw":
         if isinstance(x, Tensor):
-            raise MissingVJPError("qr: what the mode 'raw' returns has no derivative; give it x.numpy().")
+            raise MissingVJPError("qr: mode 'raw' has no derivative; pass x.numpy().")
         return np.linalg.qr(x, mode="raw")
     m, n = np.shape(x)[-2:]
     x = shaped(x)

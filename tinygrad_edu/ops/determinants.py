@@ -1,4 +1,4 @@
-"""Determinants, whose derivatives use singular values and so hold for singular matrices."""
+"""Determinants. The derivatives of `det` use singular values, and so hold at singular matrices."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ __all__ = ["det", "slogdet"]
 
 
 class SlogdetResult(NamedTuple):
-    """The sign of a determinant, and the logarithm of its absolute value."""
+    """The sign of a determinant and the logarithm of its absolute value."""
 
     sign: Any
     logabsdet: Any
@@ -26,16 +26,16 @@ class SlogdetResult(NamedTuple):
 def det(x: Array, /) -> Array:
     """Return the determinant of each matrix of a stack: (..., n, n) -> (...).
 
-    Its first and second derivatives hold at singular matrices too; a third needs an inverse.
+    The first and second derivatives hold at singular matrices, too; the third needs an inverse.
     """
     return np.linalg.det(x)
 
 
 @op(name="det")
 def cofactors(x: Array) -> Array:
-    """Return the derivative of the determinant: for each element, the signed determinant of what is beside its lines.
+    """Return the cofactors, the derivatives of the determinant: signed minors without the row and column of an element.
 
-    With x = U diag(s) V it is det(U) det(V) U diag(c) V, where c has for each of s the product of the others.
+    With x = U diag(s) V they are det(U) det(V) U diag(c) V, where c[i] is the product of all s[j] with j != i.
     """
     sign, u, s, v = _svd_with_sign(x)
     return sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
@@ -43,7 +43,7 @@ def cofactors(x: Array) -> Array:
 
 @op(name="det")
 def cofactors_jvp(direction: Array, x: Array) -> Array:
-    """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
+    """Return the directional derivative of the cofactors of x. It is linear in `direction`, and its own transpose."""
     sign, u, s, v = _svd_with_sign(x)
     turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _leave_two_out_products(s)
     diagonal = np.einsum("...ij,...ii->...j", pairs, turned)
@@ -52,7 +52,7 @@ def cofactors_jvp(direction: Array, x: Array) -> Array:
 
 
 def _cofactors_jvp_x(g: Any, direction: Any, x: Any) -> Any:
-    """Return the vjp of `cofactors_jvp` for x, which needs an inverse; for fewer than three rows it is 0."""
+    """Return the vjp of `cofactors_jvp` with respect to x. It needs an inverse; for fewer than three rows it is 0."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
     y = _checked_inv(x)
@@ -70,7 +70,7 @@ def _checked_inv(x: Any) -> Any:
     with np.errstate(all="ignore"):
         condition = np.linalg.cond(values_of(x)).max() if x.size else 0
     if not condition * np.finfo(x.dtype).eps < 1e-3:
-        raise LinAlgError("op det: its third derivative is not known at a singular matrix, or near one.")
+        raise LinAlgError("det: the third derivative is not supported at or near a singular matrix.")
     return inv(x)
 
 
@@ -88,7 +88,7 @@ def _trace_product(x: Any, y: Any) -> Any:
 
 
 def _as_1x1_matrices(x: Any) -> Any:
-    """Return one number for each matrix as a stack of 1 x 1 matrices."""
+    """Return scalars, one per matrix, as a stack of 1 x 1 matrices."""
     return expand_dims(x, (-1, -2))
 
 
@@ -98,7 +98,7 @@ cofactors_jvp.vjps(direction=lambda g, x: cofactors_jvp(g, x), x=_cofactors_jvp_
 
 
 def _svd_with_sign(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Return det(U) det(V), U, s and V, of x = U diag(s) V. Of a matrix with a NaN or an infinity, s is NaN."""
+    """Return det(U) det(V), U, s and V, with x = U diag(s) V. For a matrix with a NaN or infinity, s is NaN."""
     finite = np.isfinite(x).all(axis=(-1, -2), keepdims=True)
     u, s, v = np.linalg.svd(np.where(finite, x, 0))
     sign = np.sign(np.linalg.det(u) * np.linalg.det(v))
@@ -106,14 +106,14 @@ def _svd_with_sign(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
 
 
 def _leave_one_out_products(s: ndarray) -> ndarray:
-    """Return the product of all other elements along the last axis."""
+    """Return, for each element, the product of the others along the last axis."""
     logs, zeros = _logs_and_zeros(s)
     others = zeros.sum(-1, keepdims=True) - zeros
     return np.where(others == 0, np.exp(logs.sum(-1, keepdims=True) - logs), 0).astype(s.dtype)
 
 
 def _leave_two_out_products(s: ndarray) -> ndarray:
-    """Return the product of all other elements for each pair along the last axis; 0 on the diagonal."""
+    """Return, for each pair of elements, the product of the others along the last axis; 0 on the diagonal."""
     logs, zeros = (part[..., None] + part[..., None, :] for part in _logs_and_zeros(s))
     total, count = (part.sum(-1)[..., None, None] for part in _logs_and_zeros(s))
     wanted = (count == zeros) & ~np.eye(s.shape[-1], dtype=bool)
@@ -121,7 +121,7 @@ def _leave_two_out_products(s: ndarray) -> ndarray:
 
 
 def _logs_and_zeros(s: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the logarithms of s, with 0 for log(0), and 1 where s is 0, else 0."""
+    """Return log(s), with 0 where s is 0; and an array that is 1 where s is 0, else 0."""
     zeros = s == 0
     return np.log(np.where(zeros, 1, s)), zeros.astype(int)
 
@@ -137,7 +137,7 @@ logabsdet.vjps(x=lambda g, x: _as_1x1_matrices(g) * transposed(inv(x)))
 
 @op(name="slogdet")
 def sign_of_det(x: Array) -> Array:
-    """Return the sign of the determinant of each matrix: -1, 0 or 1. Its derivative is 0."""
+    """Return the sign of the determinant of each matrix: -1, 0 or 1. The derivative is 0."""
     return np.asarray(np.linalg.slogdet(x).sign)
 
 
@@ -145,8 +145,8 @@ sign_of_det.vjps(x=lambda g, x_shape, x_dtype: np.zeros(x_shape, x_dtype))
 
 
 def slogdet(x: Any, /) -> SlogdetResult:
-    """Return the sign of the determinant of each matrix, and the logarithm of its absolute value.
+    """Return the sign of the determinant of each matrix and the logarithm of its absolute value.
 
-    At a singular matrix the logarithm is -inf, and has no derivative.
+    At a singular matrix the logarithm is -inf and not differentiable.
     """
     return SlogdetResult(sign_of_det(x), logabsdet(x))

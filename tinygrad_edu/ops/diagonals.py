@@ -17,9 +17,9 @@ __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]
 
 @op
 def diagonal(x: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
-    """Return the diagonal of the matrices along two axes of x, as its last axis: a read-only view.
+    """Return the diagonals of the matrices in two axes of x, as the last axis of a read-only view.
 
-    An `offset` above 0 is a diagonal further right, in the direction of `axis2`; one below 0, further down.
+    A positive `offset` selects a diagonal above the main one, further along `axis2`; a negative one, below it.
     """
     return np.diagonal(x, offset, axis1, axis2)
 
@@ -41,46 +41,46 @@ diagonal.vjps(x=_diagonal_x)
 
 
 def trace(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
-    """Return the sum along a diagonal of the matrices along two axes of x; computed in `dtype`, if that is given."""
+    """Return the sum along a diagonal of the matrices in two axes of x, computed in `dtype` if given."""
     elements = diagonal(x, offset, axis1, axis2)
     return sum(elements if dtype is None else astype(elements, dtype), axis=-1)
 
 
 def diag(x: Any, /, k: int = 0) -> Any:
-    """Return of a matrix its k-th diagonal, as a read-only view, and of a 1-d x the matrix with that diagonal.
+    """Return the k-th diagonal of a 2-d x as a read-only view, or the matrix with a 1-d x as its k-th diagonal.
 
     Raises
     ------
     ShapeError
-        If x has neither one axis nor two.
+        If x is neither 1-d nor 2-d.
     """
     x = shaped(x)
     if x.ndim == 2:
         return diagonal(x, k)
     if x.ndim != 1:
-        raise ShapeError(f"diag takes a matrix or an array of one axis, and got shape {x.shape}.")
+        raise ShapeError(f"diag: x must be 1-d or 2-d, got shape {x.shape}.")
     count, size = len(x), len(x) + abs(k)
     return reshape(scatter_add(x, _diagonal_slice(count, size, k), (size * size,)), (size, size))
 
 
 def diagflat(x: Any, /, k: int = 0) -> Any:
-    """Return the matrix with the elements of x, flattened, as its k-th diagonal."""
+    """Return the matrix with the flattened x as its k-th diagonal."""
     return diag(ravel(x), k)
 
 
 def tril(x: Any, /, k: int = 0) -> Any:
-    """Return the matrices along the last two axes of x with 0 above the k-th diagonal. A 1-d x is every row of one."""
+    """Return the matrices in the last two axes of x with zeros above the k-th diagonal; a 1-d x is repeated as rows."""
     x = shaped(x)
     return keep(x, _lower_mask("tril", x.shape, k))
 
 
 def triu(x: Any, /, k: int = 0) -> Any:
-    """Return the matrices along the last two axes of x with 0 below the k-th diagonal. A 1-d x is every row of one."""
+    """Return the matrices in the last two axes of x with zeros below the k-th diagonal; a 1-d x is repeated as rows."""
     x = shaped(x)
     return drop(x, _lower_mask("triu", x.shape, k - 1))
 
 
 def _lower_mask(name: str, shape: tuple[int, ...], k: int) -> Array:
     if not shape:
-        raise ShapeError(f"{name} takes matrices, or an array of one axis, and got one number.")
+        raise ShapeError(f"{name}: x must have at least one axis, got a scalar.")
     return np.tri(shape[-2:][0], shape[-1], k, bool)

@@ -1,4 +1,4 @@
-"""Dropout with one random bit for each element."""
+"""Dropout with a mask of one bit per element."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tinygrad_edu.ops.fast.dropout import dropout_values
 
 @op
 def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
-    """Return scale * x where the bit of an element is set, and 0 * x elsewhere.
+    """Return scale * x where the element's bit is set, and 0 * x elsewhere.
 
-    `bits` are bytes of eight each, for the elements of ``transpose(x, axes)`` one after the other.
+    `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
     """
     return dropout_values(x, bits, scale, axes)
 
@@ -23,15 +23,15 @@ dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))
 
 
 def memory_order(x: Array) -> tuple[int, ...]:
-    """Return the axes of an array from the one along which neighbours are furthest apart in memory to the nearest."""
+    """Return the axes of an array in decreasing order of stride."""
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
 def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
-    """Draw `count` bits, each 0 with probability p exactly, as bytes of eight, from as few random bits as it takes.
+    """Draw `count` bits packed in bytes, each 0 with probability exactly p, from few random bits.
 
-    One bit each decides when p is 1/2. Otherwise one byte does, as the first 8 binary digits of a number in [0, 1):
-    above those of p it is kept, below them dropped. One in 256 ties, and gets the remaining digits.
+    For p = 1/2 each takes one random bit. Otherwise each takes one byte: the first 8 binary digits of a number in
+    [0, 1), kept above those of p and dropped below. One in 256 ties, and then draws the remaining digits.
     """
     if p == 0.5:
         return _random_bytes(-(-count // 8), rng)

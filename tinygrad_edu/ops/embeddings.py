@@ -1,4 +1,4 @@
-"""Embedding lookup, and its transpose, which adds rows at their indices."""
+"""Embedding lookup, and its transpose, which adds rows at given indices."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ __all__ = ["embedding"]
 
 @op(name="embedding")
 def lookup_rows(weight: Array, /, indices: Array) -> Array:
-    """Return the rows of a table by their numbers: (V, D), (...) -> (..., D)."""
+    """Return the rows of a table at `indices`: (V, D), (...) -> (..., D)."""
     return np.take(weight, indices, axis=0)
 
 
 @op(name="embedding")
 def scatter_add_rows(rows: Array, /, indices: Array, count: int) -> Array:
-    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
+    """Sum rows into a table of `count` rows, by index: (..., D), (...) -> (count, D).
 
-    Of float16 in float32: in a frequent word's sum of thousands, what is added last would be rounded away.
+    float16 is summed in float32: in a sum of thousands of rows, the last ones would be rounded away.
     """
     out = np.zeros((count, rows.shape[-1]), np.float32 if rows.dtype == np.float16 else rows.dtype)
     add_at(out, indices, rows)
@@ -37,7 +37,7 @@ def embedding(
     indices: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
 ) -> Any:  # fmt: skip
-    """Return the rows of a table by their numbers: (...), (V, D) -> (..., D). A row taken twice gets both gradients.
+    """Return the rows of a table at `indices`: (...), (V, D) -> (..., D). Gradients of repeated indices are added.
 
     Parameters
     ----------
@@ -45,23 +45,23 @@ def embedding(
         Each in [0, V).
     weight : (V, D)
     padding_idx : int, optional
-        The number of a row, from either end, that gets no gradient.
+        Index of a row that receives no gradient; a negative one counts from the end.
     max_norm, norm_type : float, optional
-        Shorten the rows that are looked up to a norm of `max_norm` first, in the table itself; of which norm.
+        Looked-up rows with a `norm_type`-norm above `max_norm` are first scaled down to it, in place in the table.
     scale_grad_by_freq : bool
-        Divide the gradient of a row by how often its number is among the indices.
+        Whether to divide the gradient of a row by the number of times it occurs in `indices`.
 
     Raises
     ------
     DTypeError, ShapeError, IndexError
-        For indices that are no whole numbers, a table without two axes, numbers out of range.
+        If the indices are not integers, the table is not 2-d, or an index is out of range.
     """
     weight = shaped(weight)
     if weight.ndim != 2:
-        raise ShapeError(f"embedding: weight has the axes (V, D), and this has the shape {weight.shape}.")
+        raise ShapeError(f"embedding: weight must have shape (V, D), got {weight.shape}.")
     count = len(weight)
     if padding_idx is not None and not -count <= padding_idx < count:
-        raise IndexError(f"embedding: padding_idx {padding_idx} is not in a table with {count} rows.")
+        raise IndexError(f"embedding: padding_idx {padding_idx} is out of range for a table with {count} rows.")
     places = _check_indices(indices, count)
     if max_norm is not None:
         _renormalize_rows(weight, np.unique(places), max_norm, norm_type)
@@ -74,22 +74,22 @@ def embedding(
 
 
 def _check_indices(indices: Any, count: int) -> Array:
-    """Return the indices as an array of integers, or raise if one is no row of the table."""
+    """Return the indices as an integer array, or raise if one is out of range."""
     places = np.asarray(values_of(indices))
     if places.dtype.kind not in "iu" and places.size:
-        raise DTypeError(f"embedding: indices are whole numbers, not {places.dtype}.")
+        raise DTypeError(f"embedding: indices must be integers, got {places.dtype}.")
     if places.size and not (places.min() >= 0 and places.max() < count):
         raise IndexError(
-            f"embedding: indices from {places.min()} to {places.max()}, and the table has the rows 0 to {count - 1}."
+            f"embedding: indices must be from 0 to {count - 1}, got indices from {places.min()} to {places.max()}."
         )
     return places.astype(np.intp)
 
 
 def _renormalize_rows(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
-    """Scale the rows at these indices down to `max_norm` if they are longer, in place and in one assignment."""
+    """Scale the rows at `numbers` down to `max_norm` if their norm is larger, in place and in one assignment."""
     rows = values_of(weight)[numbers]
     norms = np.linalg.norm(rows, norm_type, axis=1)
     long = norms > max_norm
     if long.any():
-        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # PyTorch's, by which none is longer by rounding
+        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # 1e-7 as in PyTorch, against rounding up
         (weight.data if isinstance(weight, Tensor) else weight)[numbers[long]] = shorter

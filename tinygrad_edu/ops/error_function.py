@@ -1,4 +1,4 @@
-"""The error function and the normal CDF, computed by SciPy (the extra ``scipy``)."""
+"""The error function and the normal CDF, computed by SciPy (extra ``scipy``)."""
 
 import math
 
@@ -17,7 +17,7 @@ def erf(x: Array) -> Array:
     Raises
     ------
     MissingExtraError
-        Without SciPy.
+        If SciPy is not installed.
     """
     return bell_integral(x, ERF)
 
@@ -27,7 +27,7 @@ erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
 
 @op(name="gelu")
 def normal_cdf(x: Array) -> Array:
-    """Return the probability that a standard normal variable is below x, with all its digits at both ends."""
+    """Return the cumulative distribution function of the standard normal distribution, accurate in both tails."""
     return bell_integral(x, NORMAL)
 
 

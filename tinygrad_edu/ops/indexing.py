@@ -13,13 +13,13 @@ __all__ = ["getitem", "scatter_add"]
 
 @op
 def getitem(x: Array, /, index: Any) -> Array:
-    """Return x[index], for every kind of index that NumPy has: slices, integers, arrays, masks, and mixtures."""
+    """Return x[index], for every index that NumPy supports: slices, integers, arrays, masks and mixtures."""
     return getitem_values(x, index)
 
 
 @op(name="scatter_add")
 def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
-    """Return zeros of `shape` with each of the arrays added at its index."""
+    """Return zeros of `shape` with each array added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))
     for index, values in zip(indices, arrays, strict=True):
         add_at(out, index, values)
@@ -33,7 +33,7 @@ def plain_getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
 
 @faster_than(plain_getitem_vjp)
 def getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
-    """Return `plain_getitem_vjp` without the zeros: the engine adds up the slices of an array in one array."""
+    """Return `plain_getitem_vjp` as slices, without zeros: the engine adds all slices of an array into one array."""
     return IndexedSlices([g], [index], x_shape, scatter)
 
 
@@ -42,12 +42,12 @@ scatter.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
 
 
 def scatter_add(x: Any, index: Any, shape: Any) -> Any:
-    """Return zeros of `shape` with the elements of x added at `index`: an element taken twice gets two."""
+    """Return zeros of `shape` with the elements of x added at `index`; repeated indices accumulate."""
     return scatter(x, indices=(index,), shape=shape)
 
 
 def plain_index(index: Any) -> Any:
-    """Return an index with arrays for the lists and Tensors in it."""
+    """Return an index with its lists and Tensors converted to arrays."""
     if isinstance(index, tuple):
         return tuple(plain_index(part) for part in index)
     if isinstance(index, Tensor):

@@ -1,7 +1,7 @@
 """Image resizing by interpolation, and rearrangement of channels and pixels.
 
 Interpolation is separable. Along each axis, an element of the result is a weighted sum of a few elements of the input.
-A table has their indices and weights.
+A `Table` has their indices and weights.
 """
 
 import math
@@ -24,9 +24,9 @@ __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 @op(name="interpolate")
 def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
-    """Return the sums, over k, of weights[k, i] * x[index[k, i]] along `axis`; both tables have a row for each k.
+    """Return the sum over k of weights[k, i] * x[index[k, i]] along `axis`; both tables have one row per k.
 
-    A weight of 0 takes nothing, not even of an infinity.
+    An element with weight 0 contributes 0, even if it is infinite.
     """
     table, axis = zip(index, weights, strict=True), axis % x.ndim
     return reduce(np.add, (_multiply_along(index_select(x, places, axis), factors, axis) for places, factors in table))
@@ -34,7 +34,7 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
 
 @op(name="interpolate")
 def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
-    """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
+    """Add the elements of y at the indices that `resample` reads, along an axis of `length`: its transpose."""
     axis %= y.ndim
     dtype = np.result_type(y, _cast_weights(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
@@ -48,7 +48,7 @@ resample_transpose.vjps(y=lambda g, index, weights, axis: resample(g, index, wei
 
 
 def _multiply_along(x: ndarray, factors: ndarray, axis: int) -> ndarray:
-    """Multiply x by one factor for each index along an axis."""
+    """Multiply x by one factor per index along an axis."""
     if not factors.all():
         x = x.copy("K")
         x[(*in_front_of(axis), factors == 0)] = 0
@@ -66,25 +66,25 @@ def _cast_weights(weights: ndarray, dtype: Any) -> ndarray:
 
 
 class Table(NamedTuple):
-    """Which elements along an axis an element of the result is made of, and with what weights: (taps, length) each."""
+    """The input elements that each output element along an axis combines, and their weights: (taps, length) each."""
 
     places: ndarray
     weights: ndarray
 
 
-# By mode, how many axes of the image it is for (0: any).
+# Number of image axes that each mode supports (0: any).
 _MODE_NDIM = {"nearest": 0, "nearest-exact": 0, "area": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 
 
 def _axis_table(mode: str, length: int, size: int, factor: float | None, align_corners: bool) -> Table:
-    """Return the table of an axis; `factor` is the scale factor to go by, or None to go by the two sizes."""
+    """Return the table of an axis; `factor` is the scale factor, or None to use the ratio of the two sizes."""
     if mode in ("nearest", "nearest-exact"):
         return _nearest_table(length, size, factor, 0.5 if mode == "nearest-exact" else 0.0)
     if mode == "area":
         return means(length, size)
     if mode == "bicubic":
         return _cubic_table(_centres(length, size, factor, align_corners), length)
-    unchanged = length == size  # which PyTorch takes for the identity, in the linear modes alone, whatever the factor
+    unchanged = length == size  # PyTorch's linear modes then ignore the factor
     return _linear_table(np.maximum(_centres(length, size, None if unchanged else factor, align_corners), 0), length)
 
 
@@ -123,13 +123,13 @@ def _cubic_kernel(x: ndarray, a: float) -> ndarray:
 
 
 def spans(length: int, size: int) -> tuple[ndarray, ndarray]:
-    """Return where each of `size` windows begins and ends that cover an axis, as even as may be."""
+    """Return the starts and ends of `size` windows that cover an axis as evenly as possible."""
     i = np.arange(size)
     return i * length // size, -(-(i + 1) * length // size)
 
 
 def means(length: int, size: int) -> Table:
-    """Weigh the elements of a window alike."""
+    """Weight the elements of each window equally."""
     start, end = spans(length, size)
     taps = np.arange(int((end - start).max(initial=0)))[:, None]
     index = start + taps
@@ -137,7 +137,7 @@ def means(length: int, size: int) -> Table:
 
 
 def resized(x: Any, tables: Sequence[Table]) -> Any:
-    """Apply tables to the last axes of x; of float16 in float32."""
+    """Apply tables to the last axes of x; compute float16 in float32."""
     if x.dtype == np.float16:
         return astype(resized(astype(x, np.float32), tables), np.float16)
     for axis, table in zip(range(-len(tables), 0), tables, strict=True):
@@ -149,30 +149,30 @@ def interpolate(
     x: Any, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
 ) -> Any:  # fmt: skip
-    """Return images in another size: (N, C, ...) -> (N, C, ...), as PyTorch.
+    """Resize images by interpolation, as in PyTorch: (N, C, ...) -> (N, C, ...).
 
     Parameters
     ----------
     x : (N, C, L), (N, C, H, W) or (N, C, D, H, W)
     size : int or sequence of int
-        The size of the result; or else
+        Size of the result. Give either this or `scale_factor`.
     scale_factor : float or sequence of float
-        how many times that of x it is, rounded down.
+        Factor to multiply the size of x by; the product is rounded down.
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
         "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W), "trilinear" is for (N, C, D, H, W).
-        "area" is the mean of the pixels that a pixel of the result covers.
+        "area" averages the input pixels that a pixel of the result covers.
     align_corners : bool, optional
-        Whether the centres of the corner pixels coincide, and not the corners of the images. For the modes with
-        "linear" or "cubic" in their names.
+        Whether to align the centres of the corner pixels, instead of the corners of the images. For the linear and
+        cubic modes only.
     recompute_scale_factor : bool, optional
-        Whether to go by the sizes as they are rounded, and not by the `scale_factor` given.
+        Whether to recompute the scale from the rounded sizes, instead of using `scale_factor`.
 
     Raises
     ------
     ShapeError
-        Where x, the size or the factor do not fit the mode.
+        If x, `size` or `scale_factor` does not match the mode.
     ValueError
-        For another mode, or settings that do not go together.
+        If `mode` is unknown or the options conflict.
 
     Examples
     --------
@@ -184,12 +184,12 @@ def interpolate(
     lengths = x.shape[2:]
     sizes, factors = _sizes(lengths, size, scale_factor)
     if recompute_scale_factor and scale_factor is None:
-        raise ValueError("interpolate: recompute_scale_factor=True needs a scale_factor, where a size is given.")
+        raise ValueError("interpolate: recompute_scale_factor=True requires scale_factor, got size.")
     if recompute_scale_factor:
         factors = (None,) * len(sizes)
     if 0 in x.shape[1:] or min(sizes) < 1:
-        raise ShapeError(f"interpolate: images of shape {x.shape} in the size {sizes}: there must be a pixel in each.")
-    if mode == "nearest" and x.ndim == 4:  # PyTorch goes by the sizes where they are equal, or one twice the other
+        raise ShapeError(f"interpolate: images must not be empty, got shape {x.shape} and size {sizes}.")
+    if mode == "nearest" and x.ndim == 4:  # PyTorch ignores the factor where it keeps or doubles the size
         factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
     each = zip(lengths, sizes, factors, strict=True)
     return resized(x, [_axis_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])
@@ -197,23 +197,23 @@ def interpolate(
 
 def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
     if mode not in _MODE_NDIM:
-        raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODE_NDIM))}, not {mode!r}.")
+        raise ValueError(f"interpolate: mode must be one of {', '.join(map(repr, _MODE_NDIM))}, got {mode!r}.")
     axes = len(shape) - 2
     if not 1 <= axes <= 3 or _MODE_NDIM[mode] not in (0, axes):
         wanted = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]
-        raise ShapeError(f"interpolate: mode {mode!r} is for images {wanted[_MODE_NDIM[mode]]}, not of shape {shape}.")
+        raise ShapeError(f"interpolate: mode {mode!r} expects x of shape {wanted[_MODE_NDIM[mode]]}, got {shape}.")
     if align_corners is not None and not _MODE_NDIM[mode]:
-        raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}: leave it out.")
+        raise ValueError(f"interpolate: align_corners is not supported for mode {mode!r}; leave it out.")
 
 
 def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
-    """Return the size of the result, and the factor to go by in each direction."""
+    """Return the size of the result and the scale factor (or None) along each axis."""
     if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate: give either a size or a scale_factor, and not both.")
+        raise ValueError("interpolate: give exactly one of size and scale_factor.")
     given = scale_factor if size is None else size
     each = tuple(given) if isinstance(given, (tuple, list, ndarray)) else (given,) * len(lengths)
     if len(each) != len(lengths):
-        raise ShapeError(f"interpolate: size or scale_factor {given!r} for images with the lengths {lengths}.")
+        raise ShapeError(f"interpolate: size or scale_factor must have {len(lengths)} values, got {given!r}.")
     if size is not None:
         return tuple(integer("interpolate: size", n, 0) for n in each), (None,) * len(each)
     factors = tuple(map(float, each))
@@ -226,10 +226,10 @@ def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tupl
 
 
 def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
-    """Return (..., C r r, H, W) as (..., C, H r, W r), for r = `upscale_factor`: channels become squares of pixels."""
+    """Rearrange (..., C r r, H, W) as (..., C, H r, W r), with r = `upscale_factor`: channels to blocks of pixels."""
     shape, r = np.shape(x), upscale_factor
     if len(shape) < 3 or r < 1 or shape[-3] % (r * r):
-        raise ShapeError(f"pixel_shuffle: x needs (..., C * {r} * {r}, H, W), and has the shape {shape}.")
+        raise ShapeError(f"pixel_shuffle: x must have shape (..., C * {r} * {r}, H, W), got {shape}.")
     *batch, c, h, w = shape
     b = len(batch)
     apart = reshape(x, (*batch, c // (r * r), r, r, h, w))
@@ -237,10 +237,10 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
 
 
 def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
-    """Return (..., C, H r, W r) as (..., C r r, H, W), for r = `downscale_factor`: undo `pixel_shuffle`."""
+    """Rearrange (..., C, H r, W r) as (..., C r r, H, W), with r = `downscale_factor`: undo `pixel_shuffle`."""
     shape, r = np.shape(x), downscale_factor
     if len(shape) < 3 or r < 1 or shape[-2] % r or shape[-1] % r:
-        raise ShapeError(f"pixel_unshuffle: x needs (..., C, H * {r}, W * {r}), and has the shape {shape}.")
+        raise ShapeError(f"pixel_unshuffle: x must have shape (..., C, H * {r}, W * {r}), got {shape}.")
     *batch, c, h, w = shape
     b = len(batch)
     apart = reshape(x, (*batch, c, h // r, r, w // r, r))
@@ -248,9 +248,9 @@ def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
 
 
 def channel_shuffle(x: Any, groups: int) -> Any:
-    """Return (N, C, ...) with the channels of `groups` equal parts in turn: the first of each, the second of each."""
+    """Interleave the channels of `groups` equal groups of (N, C, ...): the first of each, then the second of each."""
     shape = np.shape(x)
     if len(shape) < 3 or groups < 1 or shape[1] % groups:
-        raise ShapeError(f"channel_shuffle: x needs (N, C, ...) with C divisible by {groups}, and has {shape}.")
+        raise ShapeError(f"channel_shuffle: x must have shape (N, C, ...) with C divisible by {groups}, got {shape}.")
     apart = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
     return reshape(transpose(apart, (0, 2, 1, *range(3, apart.ndim))), shape)

@@ -30,7 +30,7 @@ inv.vjps(x=lambda g, out: -matmul(matmul(transposed(out), g), transposed(out)))
 def solve(a: Array, b: Array, /) -> Array:
     """Return x with a @ x = b: (..., n, n), (n,) -> (..., n), or (..., n, n), (..., n, k) -> (..., n, k).
 
-    As in NumPy, b is a vector if it has one axis, and otherwise a stack of matrices, which broadcasts with a's.
+    As in NumPy, a 1-d b is a vector; otherwise b is a stack of matrices, broadcast with those of a.
     """
     return np.linalg.solve(a, b)
 
@@ -52,16 +52,16 @@ solve.vjps(a=_solve_a, b=_solve_b)
 
 
 def symmetric(x: Any, triangle: str) -> Any:
-    """Return the symmetric matrices of which x has a triangle, ``"L"`` or ``"U"``; to x they are (x + x.T) / 2.
+    """Return symmetric matrices made from one triangle of x, ``"L"`` or ``"U"``, with the gradient of (x + x.T) / 2.
 
-    So LAPACK reads a matrix that is said to be symmetric. The gradient is symmetric, as PyTorch's, though a
-    change of the other triangle changes no value.
+    LAPACK, too, reads one triangle of a symmetric matrix. The gradient is symmetric, as in PyTorch, although the
+    result does not depend on the other triangle.
     """
     if triangle not in ("L", "U"):
-        raise ValueError(f"the triangle to read is 'L', the lower one, or 'U', not {triangle!r}.")
+        raise ValueError(f"the triangle to read must be 'L' (lower) or 'U' (upper), got {triangle!r}.")
     values = np.asarray(values_of(x))
     if values.ndim < 2 or values.shape[-1] != values.shape[-2]:
-        raise LinAlgError(f"a stack of square matrices has a shape (..., n, n), not {values.shape}.")
+        raise LinAlgError(f"square matrices must have shape (..., n, n), got {values.shape}.")
     lower = np.tri(values.shape[-1], dtype=bool)
     whole = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
     if not isinstance(x, Tensor):
@@ -72,18 +72,18 @@ def symmetric(x: Any, triangle: str) -> Any:
 
 
 def mean_with_transpose(x: Any) -> Any:
-    """Return (x + x.T) / 2 for each matrix of a stack, the nearest that is symmetric."""
-    return x * 0.5 + transposed(x) * 0.5  # the sum of whole numbers could overflow
+    """Return (x + x.T) / 2, the nearest symmetric matrix, for each matrix of a stack."""
+    return x * 0.5 + transposed(x) * 0.5  # a sum of integers could overflow
 
 
 @op(name="pinv")
 def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
-    """Return the Moore-Penrose inverse of each matrix. Singular values below `rcond` of the greatest count as 0."""
+    """Return the Moore-Penrose inverse of each matrix. Singular values <= rcond * largest count as 0."""
     return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
 
 
 def _pseudo_inverse_x(g: Any, x: Any, out: Any) -> Any:
-    """G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973): right where the rank does not change."""
+    """Apply Golub and Pereyra, The differentiation of pseudo-inverses (1973); it is valid at constant rank."""
     p, q = transposed(out), transposed(g)
     rest_x = matmul(q, matmul(out, p))
     rest_y = matmul(matmul(p, out), q)
@@ -100,18 +100,17 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _
     ----------
     x : array_like
     rcond, rtol : float or array_like, optional
-        Which singular values count as 0: those not greater than this times the greatest; one number, or one for each
-        matrix. Two names of one setting, by default 1e-15; with ``rtol=None`` the distance of 1 to the next number of
-        the dtype, times the longer side of a matrix.
+        Singular values <= rcond * largest count as 0; a scalar, or one value per matrix. `rtol` is an alias. The
+        default is 1e-15; ``rtol=None`` is the machine epsilon of the dtype times the longer side of a matrix.
     hermitian : bool
-        The matrices are symmetric, and only the lower triangle of each is read.
+        Whether the matrices are symmetric; only the lower triangle of each is read.
 
     Notes
     -----
-    The derivative is that among matrices of the same rank: where another rank is near there is none.
+    The derivative is valid for changes that preserve the rank; where the rank changes, there is none.
     """
     if rcond is not None and rtol is not _UNSET:
-        raise ValueError("pinv: rcond and rtol are two names of one setting; give one of them.")
+        raise ValueError("pinv: rcond and rtol are aliases; give only one of them.")
     if rtol is None:
         dtype = np.result_type(values_of(x))
         rcond = max(np.shape(x)[-2:]) * np.finfo(dtype if dtype.kind == "f" else np.float64).eps
@@ -121,19 +120,19 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _
 
 
 def matrix_power(x: Any, n: int) -> Any:
-    """Return x @ x @ ... @ x, n times, for each matrix of a stack; the identity for n = 0, powers of inv(x) for n < 0.
+    """Return the n-th power of each matrix of a stack: the identity for n = 0, powers of inv(x) for n < 0.
 
     Raises
     ------
     DTypeError
-        `n` is not an integer.
+        If `n` is not an integer.
     LinAlgError
         If the matrices are not square, or n < 0 and one is singular.
     """
     n = integer("matrix_power: n", n)
     shape = np.shape(x)
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise LinAlgError(f"matrix_power: a stack of square matrices has a shape (..., n, n), not {shape}.")
+        raise LinAlgError(f"matrix_power: x must be square matrices (..., n, n), got shape {shape}.")
     if n == 0:
         values = np.asarray(values_of(x))
         return keep(x, np.False_) + np.eye(shape[-1], dtype=values.dtype)

@@ -1,4 +1,4 @@
-"""Join arrays: concatenate, stack and block."""
+"""Joining of arrays: concatenate, stack and block."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ __all__ = ["block", "column_stack", "concatenate", "dstack", "hstack", "stack", 
 
 @op(name="concatenate")
 def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
-    """Return the arrays one after the other along `axis`; of several dtypes, in the widest.
+    """Concatenate the arrays along `axis`, in their common dtype.
 
-    `ends` says where along the axis each of them ends.
+    `ends` has the end position of each array along the axis.
     """
     return np.concatenate(arrays, axis)
 
@@ -32,27 +32,27 @@ concat.vjps(arrays=_concat_arrays)
 
 
 def concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """Return a sequence of arrays, one after the other along an existing axis.
+    """Join a sequence of arrays along an existing axis.
 
     Parameters
     ----------
     arrays : sequence of array_like
-        Tensors and arrays in any mixture, of equal lengths along all axes but one.
+        Tensors and arrays in any mixture, of equal lengths along all axes but `axis`.
     axis : int or None
-        None flattens them first.
+        None flattens the arrays first.
     dtype : dtype, optional
-        Of the result; the one that all dtypes promote to, if not said.
+        Dtype of the result, by default the common dtype of the arrays.
     casting : str
-        What `dtype` may lose, in the words of ``np.can_cast``.
+        Casting rule that `dtype` must satisfy, as in ``np.can_cast``.
 
     Raises
     ------
     ShapeError
-        If the other lengths differ.
+        If the arrays differ in length along another axis.
     DTypeError
-        If `arrays` is no sequence, or `dtype` would lose more than `casting` allows.
+        If `arrays` is not a sequence, or `casting` does not allow `dtype`.
     ValueError
-        If there are no arrays, or one is 0-d and has no axis to be joined along.
+        If there are no arrays, or one is 0-d.
     """
     parts = _to_arrays("concatenate", arrays)
     if axis is None:
@@ -63,7 +63,7 @@ def concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting
 
 def _to_arrays(name: str, arrays: Any) -> list[Any]:
     if not hasattr(arrays, "__getitem__"):
-        raise DTypeError(f"{name} takes a list, a tuple or another sequence of arrays, not a {type(arrays).__name__}.")
+        raise DTypeError(f"{name}: expected a list, tuple or other sequence of arrays, got {type(arrays).__name__}.")
     return [shaped(x) for x in arrays]
 
 
@@ -71,61 +71,61 @@ def _checked_cast(out: Any, dtype: Any, casting: Any) -> Any:
     if dtype is None:
         return out
     if not np.can_cast(out.dtype, dtype, casting):
-        raise DTypeError(f"joining gives {out.dtype}, which {casting!r} does not let become {np.dtype(dtype)}.")
+        raise DTypeError(f"cannot cast the result from {out.dtype} to {np.dtype(dtype)} by the rule {casting!r}.")
     return astype(out, dtype)
 
 
 def stack(arrays: Any, axis: int = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """Return a sequence of arrays of one shape, side by side along a new axis; `dtype` as in `concatenate`.
+    """Join a sequence of arrays of the same shape along a new axis; `dtype` and `casting` as in `concatenate`.
 
     Raises
     ------
     ShapeError
-        If their shapes differ.
+        If the shapes differ.
     """
     parts = _to_arrays("stack", arrays)
     shapes = dict.fromkeys(x.shape for x in parts)
     if len(shapes) > 1:
-        raise ShapeError(f"stack needs arrays of one shape, and got {', '.join(map(str, shapes))}.")
+        raise ShapeError(f"stack: arrays must have the same shape, got {', '.join(map(str, shapes))}.")
     return concatenate([expand_dims(x, axis) for x in parts], axis, dtype=dtype, casting=casting)
 
 
 def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """Return a sequence of arrays one below the other, along axis 0; a 1-d array is a row."""
+    """Stack arrays vertically, along axis 0; a 1-d array is a row."""
     rows = [atleast_2d(x) for x in _to_arrays("vstack", arrays)]
     return concatenate(rows, dtype=dtype, casting=casting)
 
 
 def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """Return a sequence of arrays one beside the other, along axis 1; those of one axis, along that."""
+    """Stack arrays horizontally, along axis 1, or along axis 0 if they are 1-d."""
     parts = [atleast_1d(x) for x in _to_arrays("hstack", arrays)]
     axis = 0 if parts and parts[0].ndim == 1 else 1
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
 def dstack(arrays: Any) -> Any:
-    """Return a sequence of arrays one behind the other, along axis 2; each as `atleast_3d` makes it."""
+    """Stack arrays in depth, along axis 2, each converted by `atleast_3d`."""
     return concatenate([atleast_3d(x) for x in _to_arrays("dstack", arrays)], 2)
 
 
 def column_stack(arrays: Any) -> Any:
-    """Return a sequence of arrays one beside the other, along axis 1; a 1-d array is a column."""
+    """Stack arrays horizontally, along axis 1; a 1-d array is a column."""
     parts = _to_arrays("column_stack", arrays)
     return concatenate([reshape(x, (-1, 1)) if x.ndim < 2 else x for x in parts], 1)
 
 
 def block(arrays: Any) -> Any:
-    """Return an array made of blocks, given as nested lists: the innermost are joined along the last axis.
+    """Assemble an array from nested lists of blocks; the innermost lists are joined along the last axis.
 
-    The lists around them are joined along the axis before the last, and so on. Where the axes are more than the lists
-    are deep, or than an array has, arrays get axes of length 1 in front.
+    The next outer lists are joined along the second-last axis, and so on. Arrays with fewer axes than the result get
+    leading axes of length 1.
 
     Raises
     ------
     ShapeError
-        If the lists are of several depths, or one is empty, or the blocks do not fit together.
+        If the lists differ in depth, one is empty, or the shapes of the blocks do not match.
     DTypeError
-        If there is a tuple where a list should be.
+        If a tuple is used in place of a list.
     """
     depth, ndim = _depth_and_ndim(arrays)
     return _concatenate_blocks(arrays, depth, max(depth, ndim))
@@ -134,13 +134,13 @@ def block(arrays: Any) -> Any:
 def _depth_and_ndim(part: Any) -> tuple[int, int]:
     """Return the nesting depth of the lists, and the largest ndim of the arrays in them."""
     if isinstance(part, tuple):
-        raise DTypeError("block takes nested lists of arrays, and there is a tuple: write [a, b] for (a, b).")
+        raise DTypeError("block: expected nested lists of arrays, got a tuple; write [a, b] instead of (a, b).")
     if not isinstance(part, list):
         return 0, shaped(part).ndim
     found = [_depth_and_ndim(inner) for inner in part]
     depths = {depth for depth, _ in found}
     if len(depths) != 1:
-        raise ShapeError(f"block takes lists that are all nested as deep, and none empty; here is {part!r:.200}.")
+        raise ShapeError(f"block: lists must be nonempty and nested to the same depth, got {part!r:.200}.")
     return 1 + depths.pop(), max(ndim for _, ndim in found)
 
 

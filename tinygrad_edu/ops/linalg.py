@@ -1,6 +1,6 @@
 """Linear algebra, public as ``tg.linalg``, with NumPy's names. Matrices are in the last two axes.
 
-A singular matrix, or one without a decomposition, raises NumPy's ``LinAlgError`` with a note that names the op.
+A matrix that is singular or cannot be decomposed raises NumPy's ``LinAlgError`` with a note that names the op.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ __all__ = [
 
 
 def multi_dot(arrays: Sequence[Any]) -> Any:
-    """Return the product of two or more matrices, in the order that takes the fewest multiplications.
+    """Return the product of two or more matrices, computed in the order that takes the fewest multiplications.
 
-    The first may be a row, of one axis, and the last a column.
+    The first may be a 1-d row vector, and the last a 1-d column vector.
     """
     arrays = list(arrays)
     dims = [np.ndim(x) for x in arrays]
     if len(arrays) < 2 or not set(dims[1:-1]) <= {2} or not {dims[0], dims[-1]} <= {1, 2}:
-        raise ShapeError(f"multi_dot: two or more matrices, vectors at the ends, not arrays of {dims} axes.")
+        raise ShapeError(f"multi_dot: expected two or more matrices, 1-d only at the ends, got arrays of {dims} axes.")
     shapes = [np.shape(x) for x in arrays]
     ends = (shapes[0][0] if dims[0] == 2 else 1), (shapes[-1][1] if dims[-1] == 2 else 1)
     lengths = (ends[0], *(shape[0] for shape in shapes[1:]), ends[1])
@@ -47,7 +47,7 @@ def _multiply_chain(arrays: list[Any], start: int, end: int, cuts: dict[tuple[in
 
 @lru_cache(256)
 def _optimal_splits(lengths: tuple[int, ...]) -> dict[tuple[int, int], int]:
-    """Return where to split each subchain of matrices in two; matrix k is lengths[k] by lengths[k + 1]."""
+    """Return the best split of each subchain of matrices; matrix k has shape (lengths[k], lengths[k + 1])."""
     count = len(lengths) - 1
     costs, cuts = {(k, k + 1): 0 for k in range(count)}, {}
     for size in range(2, count + 1):

@@ -1,4 +1,4 @@
-"""The operators and methods of Tensor, and the op that each of them calls."""
+"""The operators and methods of Tensor, and the function that each one calls."""
 
 import sys
 from collections.abc import Callable
@@ -49,7 +49,7 @@ from tinygrad_edu.ops.indexing import getitem, plain_index
 
 
 def reflected(op: Op) -> Callable[..., Any]:
-    """Make of a binary op the operator that Python asks the right operand for: of ``2 * t``, say."""
+    """Return the reflected operator of a binary op, which Python calls for ``2 * t``, for example."""
 
     def operator(self: Tensor, other: Any) -> Any:
         return op.call(other, self)
@@ -59,34 +59,34 @@ def reflected(op: Op) -> Callable[..., Any]:
 
 
 def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
-    """Make of a NumPy comparison an operator that gives a plain boolean array."""
+    """Return an operator that applies a NumPy comparison and returns a plain boolean array."""
 
     def operator(self: Tensor, other: Any) -> Any:
         return compare(self._data, other._data if isinstance(other, Tensor) else other)
 
-    operator.__doc__ = f"Compare each element: a plain boolean array, as np.{compare.__name__} gives."
+    operator.__doc__ = f"Compare elementwise: return a plain boolean array, as np.{compare.__name__}."
     return operator
 
 
 def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
-    """Make of NumPy's `bitwise_and`, or the like, an operator that gives a plain array, of booleans a boolean one."""
+    """Return an operator that applies np.bitwise_and or the like and returns a plain array, boolean for booleans."""
 
     def operator(self: Tensor, other: Any) -> Any:
         return combine(*(_check_bitwise_dtype(combine, values_of(x)) for x in (self, other)))
 
-    operator.__doc__ = f"Combine truth values, or the bits of integers: a plain array, as np.{combine.__name__} gives."
+    operator.__doc__ = f"Combine booleans or the bits of integers: return a plain array, as np.{combine.__name__}."
     return operator
 
 
 def inverted(self: Tensor) -> Any:
-    """Return where a boolean tensor is False, or the inverted bits of integers: a plain array, as np.invert gives."""
+    """Return the logical not of booleans or the inverted bits of integers: a plain array, as np.invert returns."""
     return np.invert(_check_bitwise_dtype(np.invert, self._data))
 
 
 def _check_bitwise_dtype(ufunc: np.ufunc, values: Any) -> Any:
     if np.asarray(values).dtype.kind not in "iub":
         raise DTypeError(
-            f"np.{ufunc.__name__} is of booleans and integers, not {np.asarray(values).dtype}: compare first, in "
+            f"np.{ufunc.__name__} expects booleans or integers, got {np.asarray(values).dtype}; compare first, in "
             f"parentheses, as in (t > 0) & (t < 1)."
         )
     return values
@@ -98,11 +98,11 @@ def get_item(self: Tensor, index: Any) -> Any:
 
 
 def set_item(self: Tensor, index: Any, values: Any) -> None:
-    """Write values into the tensor's memory, unrecorded."""
+    """Write values into the tensor's storage, unrecorded."""
     if is_grad_enabled() and (self.requires_grad or getattr(values, "requires_grad", False)):
         raise LeafInPlaceError(
-            f"assigning to elements of a tensor of shape {self.shape} cannot be recorded: build the result with "
-            f"where() or concatenate(), or assign under no_grad() where no gradient is wanted."
+            f"assigning to elements of a tensor of shape {self.shape} cannot be recorded; build the result with "
+            f"where() or concatenate(), or assign under no_grad() if no gradient is needed."
         )
     refuse_read_only("assigning elements", self)
     index, values = plain_index(index), real_numbers("assigning elements", values)
@@ -121,17 +121,17 @@ def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
 
 
 def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
-    """Return each element rounded to `digits` decimals, as `round` of NumPy; its derivative is 0."""
+    """Return each element rounded to `digits` decimals, as NumPy's `round`. The derivative is 0."""
     return np.round(self, 0 if digits is None else digits)
 
 
 def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
-    """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    """Reshape the tensor, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return shapes.reshape.call(self, _shape_from_args(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
-    """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    """Permute the axes, as `transpose`: ``t.transpose(1, 0)``; ``t.transpose()`` reverses them."""
     if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
         _refuse_axis_swap(self.ndim, *axes)
     return shapes.transpose.call(self, _shape_from_args(axes) if axes else None)
@@ -141,21 +141,21 @@ def _refuse_axis_swap(ndim: int, first: int, second: int) -> None:
     """Raise for axes that PyTorch's transpose would swap, if NumPy's would raise or leave the axes in place."""
     if ndim != 2 or (first % 2, second % 2) == (0, 1):
         raise ShapeError(
-            f"transpose({first}, {second}) gives the order of all axes, of which there are {ndim}, as in NumPy: to "
-            f"exchange two, as in PyTorch, write swapaxes({first}, {second})"
-            + (f"; to leave both in place, transpose(({first}, {second}))." if ndim == 2 else ".")
+            f"transpose({first}, {second}) must list the order of all {ndim} axes, as in NumPy; to swap two, as in "
+            f"PyTorch, use swapaxes({first}, {second})"
+            + (f"; to keep both in place, use transpose(({first}, {second}))." if ndim == 2 else ".")
         )
 
 
 def _shape_from_args(given: tuple[Any, ...]) -> Any:
-    """Read ``t.reshape(2, 3)`` as ``t.reshape((2, 3))``."""
+    """Return the shape of ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
 
 
 def values_alone(function: Any) -> Callable[..., Any]:
-    """Make a method of a function that returns values where PyTorch's returns a pair of values and positions.
+    """Return a function as a method that returns values, where PyTorch's returns a pair of values and indices.
 
-    ``values, positions = t.max(1)`` would unpack two rows of the values, and nobody would notice: that raises.
+    ``values, indices = t.max(1)`` raises: it would silently unpack two rows of the values.
     """
     forward, name = getattr(function, "forward", function), function.__name__
     call = function if isinstance(function, Op) else with_keyword_hints(function)
@@ -164,8 +164,8 @@ def values_alone(function: Any) -> Callable[..., Any]:
         out = call(self, *args, **settings)
         if out.ndim and len(out) == 2 and _is_unpacked_into_two(sys._getframe(1)):
             raise ShapeError(
-                f"t.{name}(...) is one tensor, of shape {out.shape}: the values, without the positions that PyTorch "
-                f"returns beside them. Write values = t.{name}(...); of its two rows, a, b = list(t.{name}(...))."
+                f"t.{name}(...) returns one tensor, of shape {out.shape}: the values, without the indices that PyTorch "
+                f"returns. Write values = t.{name}(...); to unpack its two rows, a, b = list(t.{name}(...))."
             )
         return out
 
@@ -174,7 +174,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
 
 
 def _is_unpacked_into_two(caller: FrameType) -> bool:
-    """Whether what a frame does next, after the call that it is at, is ``a, b = ...``."""
+    """Return whether the frame's next instruction, after its current call, is ``a, b = ...``."""
     following = (each for each in get_instructions(caller.f_code) if each.offset > caller.f_lasti)
     after = next(following)
     return after.opname == "UNPACK_SEQUENCE" and after.arg == 2
@@ -236,9 +236,9 @@ METHODS: dict[str, Any] = {
 
 
 def method(name: str, function: Any) -> Callable[..., Any]:
-    """Return a function as a method of that name, with the source, the docstring and the parameters of its forward.
+    """Return a function as a method called `name`, with the source, the docstring and the parameters of its forward.
 
-    It is a function object of its own on the same code: a method that calls the op would cost a call.
+    The method is a separate function object with the same code. A method that called the op would add a call.
     """
     code = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
@@ -255,12 +255,12 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 
 
 def reversed_axes() -> property:
-    """Return what ``t.T`` asks for."""
+    """Return the property ``t.T``."""
     return property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")
 
 
 class Unmade:
-    """What Tensor has in place of a method until somebody asks for it: most programs need few of the calls."""
+    """Placeholder of a Tensor method that is made on first access, as most programs use few methods."""
 
     __slots__ = ("make", "name")
 
@@ -277,5 +277,5 @@ for _name, _function in METHODS.items():
     setattr(Tensor, _name, Unmade(_name, partial(method, _name, _function)))
 Tensor.T = Unmade("T", reversed_axes)  # type: ignore[assignment, method-assign]
 Tensor.mT = property(  # type: ignore[assignment, method-assign]
-    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
+    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
 )

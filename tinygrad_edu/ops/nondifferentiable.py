@@ -1,4 +1,4 @@
-"""Functions without a derivative: argmax, any, nonzero, comparisons. They return plain arrays."""
+"""Non-differentiable functions, such as argmax, any, nonzero and isclose. They return plain arrays."""
 
 from typing import Any
 
@@ -18,57 +18,57 @@ __all__ = [
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Return the position of the greatest element along `axis`, or in x flattened; of equal ones, the first."""
+    """Return the index of the first maximum along `axis`, or in the flattened x if `axis` is None."""
     return np.argmax(values_of(x), axis, keepdims=keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Return the position of the smallest element along `axis`, or in x flattened; of equal ones, the first."""
+    """Return the index of the first minimum along `axis`, or in the flattened x if `axis` is None."""
     return np.argmin(values_of(x), axis, keepdims=keepdims)
 
 
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return whether an element over `axis` is not 0."""
+    """Return whether any element over `axis` is nonzero."""
     return np.any(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return whether no element over `axis` is 0."""
+    """Return whether all elements over `axis` are nonzero."""
     return np.all(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
 def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return how many elements over `axis` are not 0."""
+    """Return the number of nonzero elements over `axis`."""
     return np.count_nonzero(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
 def nonzero(x: Any) -> tuple[ndarray, ...]:
-    """Return where x is not 0: for each axis an array of positions. ``x[nonzero(x)]`` are those elements."""
+    """Return the indices of the nonzero elements, one array per axis; ``x[nonzero(x)]`` are these elements."""
     return np.nonzero(values_of(x))
 
 
 def flatnonzero(x: Any) -> ndarray:
-    """Return the positions, in x flattened, of what is not 0."""
+    """Return the indices of the nonzero elements of the flattened x."""
     return np.flatnonzero(values_of(x))
 
 
 def argsort(
     x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> ndarray:
-    """Return the positions that sort x along `axis`, or x flattened if it is None.
+    """Return the indices that sort x along `axis`, or the flattened x if `axis` is None.
 
-    Equal elements keep their order, whatever `stable` and `kind` say: those are NumPy's, and of no effect. A NaN is
-    greater than every number: ascending it comes last, and descending first.
+    The sort is always stable; `stable` and `kind` are accepted for compatibility with NumPy and ignored. NaN counts as
+    larger than every number: it sorts last in ascending order, first in descending order.
     """
     if descending not in (True, False):
-        raise DTypeError(f"argsort: descending is True or False, not {descending!r}; kind goes by its name.")
+        raise DTypeError(f"argsort: descending must be True or False, got {descending!r}; pass kind by keyword.")
     values = np.asarray(values_of(x))
     values, along = (values.ravel(), -1) if axis is None else (np.atleast_1d(values), axis)
     return stable_argsort(values.swapaxes(along, -1), descending).swapaxes(along, -1)
 
 
 def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Return where in x, one sorted axis, to put each element of v; before equal ones, or after them: side="right"."""
+    """Return the indices at which to insert v into a sorted 1-d x: before equal elements, or after for side="right"."""
     return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
 
 
@@ -94,13 +94,13 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
         raise DTypeError(f"one_hot: labels must be integers, got {places.dtype}.")
     if num_classes is None or num_classes == -1:
         if not places.size:
-            raise ShapeError("one_hot: there are no labels to infer the number of classes from; give num_classes.")
+            raise ShapeError("one_hot: cannot infer the number of classes from no labels; give num_classes.")
         num_classes = int(places.max()) + 1
     num_classes = integer("one_hot: num_classes", num_classes, 1)
     if places.size and not 0 <= places.min() <= places.max() < num_classes:
         raise ValueError(
-            f"one_hot: {num_classes} classes have labels from 0 to {num_classes - 1}; "
-            f"these are from {places.min()} to {places.max()}."
+            f"one_hot: labels must be from 0 to {num_classes - 1} for {num_classes} classes, "
+            f"got labels from {places.min()} to {places.max()}."
         )
     return (places[..., None] == np.arange(num_classes)).astype(dtype)
 
@@ -111,7 +111,7 @@ def isnan(x: Any) -> Any:
 
 
 def isinf(x: Any) -> Any:
-    """Return where x is infinite, of either sign."""
+    """Return where x is positive or negative infinity."""
     return np.isinf(values_of(x))
 
 
@@ -121,31 +121,31 @@ def isfinite(x: Any) -> Any:
 
 
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Return where |x - y| <= atol + rtol * |y|: y is what x is compared with.
+    """Return where |x - y| <= atol + rtol * |y|; y is the reference value.
 
     Parameters
     ----------
     x, y : array_like
     rtol, atol : float
-        What may be between them, as a part of y and as it is.
+        Relative and absolute tolerance.
     equal_nan : bool
-        Whether two NaN count as close.
+        Whether two NaNs count as close.
     """
     return np.isclose(values_of(x), values_of(y), rtol, atol, equal_nan)
 
 
 def logical_and(x: Any, y: Any) -> Any:
-    """Return where neither x nor y is 0."""
+    """Return where both x and y are nonzero."""
     return np.logical_and(values_of(x), values_of(y))
 
 
 def logical_or(x: Any, y: Any) -> Any:
-    """Return where x or y is not 0."""
+    """Return where x or y is nonzero."""
     return np.logical_or(values_of(x), values_of(y))
 
 
 def logical_xor(x: Any, y: Any) -> Any:
-    """Return where one of x and y is 0, and the other is not."""
+    """Return where exactly one of x and y is nonzero."""
     return np.logical_xor(values_of(x), values_of(y))
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "pairwise_distance", "rms_norm",
 ]  # fmt: skip
 
-# --- To a mean of 0 and a variance of 1: over all of three axes but the second, or over the second of two ---
+# --- Normalization to mean 0 and variance 1: over axes 0 and 2 of three, or over axis 1 of two ---
 
 
 @op(name="normalization")
@@ -35,7 +35,7 @@ def mean_product(x: Array, y: Array) -> Array:
 
 
 def _mean_product(x: ndarray, y: ndarray) -> ndarray:
-    """Return `mean_product` of arrays."""
+    """Compute `mean_product` of arrays."""
     count = _reduced_count(x.shape)
     if count == x.shape[-1] > 0 and x.dtype == y.dtype != np.float16:  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
@@ -44,7 +44,7 @@ def _mean_product(x: ndarray, y: ndarray) -> ndarray:
 
 
 def _reduced_count(shape: tuple[int, ...]) -> int:
-    """Return how many elements each mean is computed from."""
+    """Return the number of elements in each mean."""
     return shape[1] if len(shape) == 2 else shape[0] * shape[2]
 
 
@@ -57,8 +57,8 @@ mean_product.vjps(
 def centre(x: Array) -> Array:
     """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
-    Of numbers that are large beside their deviations the mean is rounded to as much as some of these. So what is left
-    has a mean of its own, which is then taken away.
+    If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
+    deviation. The mean of the differences is therefore subtracted, too.
     """
     ones = np.ones(x.shape[-1], x.dtype)
     out = x - _mean_product(x, ones)
@@ -73,18 +73,18 @@ centre.vjps(x=lambda g: centre(g))
 def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
     """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
-    `scale` is what x is multiplied with, as `reciprocal_rms` finds it, where that is known already.
+    `scale` is ``reciprocal_rms(x, eps)`` if already computed.
     """
     return np.asarray(x * (reciprocal_rms(x, eps) if scale is None else scale))
 
 
 def reciprocal_rms(x: Array, eps: float) -> Array:
-    """Return 1 / sqrt(mean(x * x) + eps), of the shape of that mean."""
+    """Return 1 / sqrt(mean(x * x) + eps), in the shape of that mean."""
     return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
 
 
 def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
-    # But for eps, the result does not change with the length of x: what would change it is taken from g.
+    # Except for eps, the result does not depend on the scale of x: subtract the component of g along the result.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
     slope = out * _mean_product(g, out)
@@ -100,7 +100,7 @@ divide_by_rms.vjps(x=_divide_by_rms_x)
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
-    `moments` are those of x, as `fast.moments` finds them, where they are known already.
+    `moments` is ``fast.moments(x)`` if already computed.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
     return fast.channel_norm(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
@@ -125,7 +125,7 @@ def _normalized_bias(g: Any) -> Any:
 
 
 def _all_arrays(*values: Any) -> bool:
-    """Whether there is no Tensor among them, of which a derivative may be asked for."""
+    """Return whether no value is a Tensor, which would have to be differentiable."""
     return not any(isinstance(value, Tensor) for value in values)
 
 
@@ -133,15 +133,15 @@ normalized.vjps(x=_normalized_x, weight=_normalized_weight, bias=_normalized_bia
 
 
 def _normalize_by_moments(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
-    """Return `normalized`, where a weight that is None is 1, and such a bias 0."""
+    """Return `normalized` with the default weight 1 and bias 0."""
     one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
     return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
 
 
 def _standardize(x: Any, eps: float) -> Any:
-    """Return `normalized` without a weight and a bias: of many short rows in fewer calls.
+    """Return `normalized` without weight and bias, in fewer calls for many short rows.
 
-    A row whose variance overflows becomes NaN, as in PyTorch, so that divergence shows.
+    A row whose variance overflows becomes NaN, as in PyTorch, so that divergence is visible.
     """
     x = centre(x)
     scale = reciprocal_rms(values_of(x), eps)
@@ -150,7 +150,7 @@ def _standardize(x: Any, eps: float) -> Any:
 
 
 def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
-    """Apply a function to x, transposed and reshaped, and undo both; compute float16 in float32, for the squares."""
+    """Apply a function to x transposed and reshaped, then undo both. Squares could overflow in float16: use float32."""
     if x.dtype == np.float16:
         return astype(_call_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
     x = as_floating(x)
@@ -161,13 +161,13 @@ def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, functio
 
 
 def _normalized_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
-    """Return the axes that `normalized_shape` stands for, or raise if x, weight or bias have another shape there."""
+    """Return the axes of `normalized_shape`, or raise if x, weight or bias do not match it."""
     shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not shape or x.shape[-len(shape) :] != tuple(shape):
-        raise ShapeError(f"{name}: normalized_shape {tuple(shape)} is not that of the last axes of x, {x.shape}.")
+        raise ShapeError(f"{name}: the last axes of x must have normalized_shape {tuple(shape)}, got {x.shape}.")
     for what, value in affine.items():
         if value is not None and shape_of(value) != tuple(shape):
-            raise ShapeError(f"{name}: {what} of shape {shape_of(value)}; it needs {tuple(shape)}.")
+            raise ShapeError(f"{name}: {what} must have shape {tuple(shape)}, got {shape_of(value)}.")
     return tuple(range(-len(shape), 0))
 
 
@@ -177,12 +177,12 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
 
 
 def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
-    """Reshape values (C,) so that they broadcast to x (N, C, ...), or raise if they do not fit; keep None."""
+    """Reshape values (C,) to broadcast with x (N, C, ...), or raise if they do not match; keep None."""
     if x.ndim < 2:
-        raise ShapeError(f"{name}: x needs the axes (N, C, ...), and has the shape {x.shape}.")
+        raise ShapeError(f"{name}: x must have shape (N, C, ...), got {x.shape}.")
     for what, value in values.items():
         if value is not None and shape_of(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} of shape {shape_of(value)} for {x.shape[1]} channels.")
+            raise ShapeError(f"{name}: {what} must have shape ({x.shape[1]},), got {shape_of(value)}.")
     shape = (x.shape[1], *[1] * (x.ndim - 2))
     return [None if value is None else reshape(value, shape) for value in values.values()]
 
@@ -190,7 +190,7 @@ def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
 def layer_norm(
     x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
-    """Return x with a mean of 0 and a variance of 1 over its last axes, times a weight, plus a bias.
+    """Normalize x to mean 0 and variance 1 over its last axes, then multiply by a weight and add a bias.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def layer_norm(
     normalized_shape : int or sequence of int
     weight, bias : (*normalized_shape), optional
     eps : float
-        What is added to the variance.
+        Added to the variance.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def layer_norm(
     Raises
     ------
     ShapeError
-        Where the shapes do not fit.
+        If the shapes do not match.
     """
     x = shaped(x)
     axes = _normalized_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
@@ -217,9 +217,9 @@ def layer_norm(
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
-    """Return x divided by the root of the mean of its squares over its last axes, times a weight.
+    """Divide x by its root mean square over its last axes, then multiply by a weight.
 
-    `eps`, which is added to the mean, is the rounding of the dtype unless given; the shapes are those of `layer_norm`.
+    `eps` is added to the mean square; its default is the machine epsilon of the dtype. Shapes are as in `layer_norm`.
     """
     x = shaped(x)
     axes = _normalized_axes("rms_norm", x, normalized_shape, weight=weight)
@@ -228,21 +228,21 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
 
 
 def _rows_shape(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
-    """Return the shape of x with the normalized axes merged into one, and the axes before them into another."""
+    """Return the 2-d shape of x with the axes before the normalized ones merged into one, and these into another."""
     return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Return x with a mean of 0 and a variance of 1 over groups of channels, times a weight, plus a bias.
+    """Normalize x to mean 0 and variance 1 over groups of channels, then multiply by a weight and add a bias.
 
     Parameters
     ----------
     x : (N, C, ...)
     num_groups : int
-        Divides C.
+        Must divide C.
     weight, bias : (C,), optional
     eps : float
-        What is added to the variance.
+        Added to the variance.
 
     Returns
     -------
@@ -252,13 +252,13 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     Raises
     ------
     ShapeError
-        Where the shapes do not fit.
+        If the shapes do not match.
     """
     x = shaped(x)
     weight, bias = _expand_channels("group_norm", x, weight=weight, bias=bias)
     n, c = x.shape[:2]
     if num_groups < 1 or c % num_groups:
-        raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
+        raise ShapeError(f"group_norm: num_groups must divide the {c} channels, got {num_groups}.")
     rows = (n * num_groups, c // num_groups * math.prod(x.shape[2:]))
     return _affine(_call_in_shape(rows, None, lambda rows: _standardize(rows, eps), x), weight, bias)
 
@@ -267,10 +267,10 @@ def batch_norm(
     x: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
 ) -> Any:  # fmt: skip
-    """Return x with a mean of 0 and a variance of 1 in each channel, times a weight, plus a bias.
+    """Normalize each channel of x to mean 0 and variance 1, then multiply by a weight and add a bias.
 
-    In training the mean and the variance are those of the batch; the running ones, unless they are None, move towards
-    them in place, by a part of `momentum` and with the unbiased variance. Otherwise the running ones are taken.
+    In training, use the mean and variance of the batch, and update the running ones, unless None, in place:
+    (1 - momentum) * running + momentum * batch, with the unbiased variance. Otherwise use the running ones.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def batch_norm(
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        Where the shapes do not fit, a running value requires a gradient, or none is given where it is taken.
+        If the shapes do not match, or a running statistic requires a gradient, or is None outside training.
     """
     x = shaped(x)
     _check_running("batch_norm", x, running_mean, running_var, training)
@@ -292,9 +292,9 @@ def batch_norm(
     if not training:
         return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
-        raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
+        raise ShapeError(f"batch_norm: in training each channel must have more than one value, got x {x.shape}.")
     outside = None, None
-    if x.dtype == np.float16:  # whose normalized numbers are rounded before
+    if x.dtype == np.float16:  # scaled after the cast back to float16
         outside, weight, bias = (weight, bias), None, None
 
     def of_rows(rows: Any) -> Any:
@@ -305,9 +305,9 @@ def batch_norm(
 
 
 def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-    """Return the shape (A, C, B) of (N, C, ...), and the order of the axes in which it has this shape.
+    """Return a shape (A, C, B) for x (N, C, ...), and the order of the axes of x to reshape to it.
 
-    B is innermost in memory: the samples if they are, and all of an image otherwise.
+    B is innermost in memory: it includes the samples in the batch-last layout, and is a whole image otherwise.
     """
     axes, (n, c, *others) = tuple(range(x.ndim)), x.shape
     if values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
@@ -319,10 +319,10 @@ def instance_norm(
     x: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
     use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Any:  # fmt: skip
-    """Return x with a mean of 0 and a variance of 1 in each channel of each sample, times a weight, plus a bias.
+    """Normalize each channel of each sample to mean 0 and variance 1, then multiply by a weight and add a bias.
 
-    As `batch_norm` of each sample alone: with `use_input_stats` as in training, where the running mean and variance
-    move towards the means of those of the samples; without it by the running ones.
+    It is `batch_norm` of each sample separately. With `use_input_stats` it is that of training, and the running
+    statistics are updated with the averages over the samples; otherwise the running statistics are used.
     """
     x = shaped(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
@@ -331,7 +331,7 @@ def instance_norm(
         return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
     n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     if length == 1:
-        raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
+        raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
     def of_rows(rows: Any) -> Any:
         return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows)
@@ -342,11 +342,13 @@ def instance_norm(
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
     for what, value in (("running_mean", running_mean), ("running_var", running_var)):
         if value is None and not from_input:
-            raise ValueError(f"{name}: {what} is None, and is needed where the statistics are not those of x.")
+            raise ValueError(f"{name}: {what} must be given if the statistics are not computed from x, got None.")
         if getattr(value, "requires_grad", False):
-            raise DTypeError(f"{name}: {what} requires a gradient, and none flows to it: detach() it.")
+            raise DTypeError(f"{name}: {what} is not differentiable, but requires a gradient; detach() it.")
         if value is not None and shape_of(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} of shape {shape_of(value)} for x of shape {x.shape}.")
+            raise ShapeError(
+                f"{name}: {what} must have shape (C,) for x (N, C, ...), got {shape_of(value)} for {x.shape}."
+            )
 
 
 def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
@@ -359,7 +361,7 @@ def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: floa
 def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
     """Update the running statistics of C channels in place, and return the moments of x, (A, K, B).
 
-    They move towards the mean and the unbiased variance of x, of K / C samples towards the means of these.
+    They move towards the mean and the unbiased variance of x, averaged over the K / C samples.
     """
     found, count, moved = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
     for running, new in ((running_mean, found[0] + found[1]), (running_var, found[2] * (count / max(count - 1, 1)))):
@@ -371,15 +373,15 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
 
 
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
-    """Return x / (k + alpha * the mean of the squares of `size` channels around) ** beta: (N, C, ...), the same shape.
+    """Return x / (k + alpha * mean(x * x)) ** beta, with the mean over `size` neighbouring channels.
 
-    Channels beyond the first and the last count as 0. Of an even size, the extra channel is before.
+    Channels beyond the first and the last count as 0. For an even size, the extra channel comes first.
 
     Parameters
     ----------
     x : (N, C, ...) array_like
     size : int
-        At least 1. It may be greater than the number of channels.
+        Number of channels in the mean, at least 1. It may exceed C.
     alpha, beta, k : float
 
     Returns
@@ -388,27 +390,27 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 
     Raises
     ------
-    ShapeError
-        `size` is not an integer of at least 1, or x has fewer than 3 axes.
+    ShapeError, DTypeError, ValueError
+        If x has fewer than 3 axes, or `size` is not an integer >= 1.
     """
     x, size = shaped(x), single(size, "local_response_norm: size", 1)
     if x.ndim < 3:
-        raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has the shape {x.shape}.")
+        raise ShapeError(f"local_response_norm: x must have at least 3 axes (N, C, ...), got shape {x.shape}.")
     n, c = x.shape[:2]
     squares = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
-    before, after = min(size // 2, c), min((size - 1) // 2, c)  # further away there is no channel
+    before, after = min(size // 2, c), min((size - 1) // 2, c)  # no channels beyond
     width = before + 1 + after
     around = avg_pool2d(pad(squares, ((0, 0), (0, 0), (before, after), (0, 0))), (width, 1), 1)
     return x / power(reshape(around, x.shape) * (alpha * (width / size)) + k, beta)
 
 
-# --- To a length of 1 ---
+# --- Unit vectors and distances ---
 
 
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
-    """Return x divided by its p-norm over `axis`, or by `eps` where that is greater. At 0 the norm has the slope 0."""
+    """Return x divided by the larger of its p-norm over `axis` and `eps`. The derivative of the norm at 0 is 0."""
     x = shaped(x)
-    if x.dtype == np.float16:  # in which eps is 0
+    if x.dtype == np.float16:  # eps is 0 in float16
         return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
     length = vector_norm(x, axis=axis, keepdims=True, ord=p)
     large = np.isinf(values_of(length))
@@ -419,17 +421,17 @@ def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
-    """Return the cosine of the angle between vectors along `axis`: their product, each with the length 1.
+    """Return the cosine of the angle between vectors along `axis`: the dot product of the unit vectors.
 
-    The shapes broadcast; a length less than `eps` counts as `eps`.
+    The shapes broadcast. A norm less than `eps` counts as `eps`.
     """
     x1, x2 = shaped(x1), shaped(x2)
-    if x1.ndim == x2.ndim == 0:  # numbers are vectors of one element, as in PyTorch
+    if x1.ndim == x2.ndim == 0:  # scalars are vectors of one element, as in PyTorch
         x1, x2 = reshape(x1, (1,)), reshape(x2, (1,))
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     if not -len(shape) <= axis < len(shape):
-        raise ShapeError(f"cosine_similarity: axis {axis} of vectors {x1.shape} and {x2.shape}.")
-    last = axis - len(shape) if axis >= 0 else axis  # counted from the last, it is the same of both
+        raise ShapeError(f"cosine_similarity: axis {axis} is out of bounds for shapes {x1.shape} and {x2.shape}.")
+    last = axis - len(shape) if axis >= 0 else axis  # a negative axis is valid for both
     whole = (x if x.ndim >= -last and x.shape[last] == shape[last] else broadcast_to(x, shape) for x in (x1, x2))
     unit1, unit2 = (normalize(x, 2.0, last, eps) for x in whole)
     return sum(unit1 * unit2, last)
