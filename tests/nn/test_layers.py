@@ -129,7 +129,7 @@ def test_without_a_generator_layers_differ():
         (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "images with 1 channels and weight"),
         (
             lambda: Conv2D(1, 2, 3)(np.ones((28, 28))),
-            r"x needs 4 axes, or 3 .*, and has the shape \(28, 28\)",
+            r"x must have 4 axes, or 3 .*, got shape \(28, 28\)",
         ),
     ],
 )
