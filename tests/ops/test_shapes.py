@@ -104,9 +104,9 @@ def test_several_results_are_numpys_one_by_one(name, data):
 # --- Errors ---
 
 REFUSED = {
-    'reshape(a, 6, order="K")': (ValueError, "first; not 'K'"), 'ravel(a, "A")': (ValueError, "first; not 'A'"),
-    "flatten(a, 1, 0)": (ShapeError, r"of shape \(2, 3\), 1 is the later"), "flatten(a, 2)": (ValueError, "axis 2"),
-    "broadcast_arrays(a, half)": (ShapeError, r"\(2, 3\), \(4,\)\] do not broadcast"),
+    'reshape(a, 6, order="K")': (ValueError, "got 'K'"), 'ravel(a, "A")': (ValueError, "got 'A'"),
+    "flatten(a, 1, 0)": (ShapeError, r"start_axis 1 must not be after .* shape \(2, 3\)"), "flatten(a, 2)": (ValueError, "axis 2"),
+    "broadcast_arrays(a, half)": (ShapeError, r"\(2, 3\), \(4,\)\] are not broadcastable"),
     "moveaxis(a, 2, 0)": (ValueError, "axis 2"), "moveaxis(a, (0, 1), 0)": (ValueError, "same number"),
     "rot90(row)": (ValueError, "Axes"), "fliplr(row)": (ValueError, "axis 1"), "flipud(number)": (ValueError, "axis 0"),
     "tile(a, -1)": (ShapeError, "negative"), "repeat(a, [1, 2], 1)": (ShapeError, "op repeat: .*broadcast"),
@@ -117,10 +117,10 @@ REFUSED = {
     "hstack([a], dtype=np.float32, casting='no')": (DTypeError, "float64, which 'no' does not let become float32"),
     "block([a, [b]])": (ShapeError, "nested as deep"), "block([])": (ShapeError, "none empty"),
     "block((a, b))": (DTypeError, "tuple"), "block([[a, b], [row]])": (ShapeError, "op concatenate"),
-    "split(a, 2, 1)": (ShapeError, "length of 3 does not divide into 2"), "split(a, 0)": (ValueError, "asked for 0"),
-    "split(a, 1.5)": (DTypeError, "whole number of parts"), "array_split(a, [[1]])": (DTypeError, "whole number"),
-    "split(a, 2, 5)": (ValueError, "axis 5"), "hsplit(number, 1)": (ShapeError, "hsplit needs 1"),
-    "vsplit(row, 1)": (ShapeError, "vsplit needs 2"), "dsplit(a, 1)": (ShapeError, "dsplit needs 3"),
+    "split(a, 2, 1)": (ShapeError, "an axis of length 3 into 2 equal parts"), "split(a, 0)": (ValueError, "got 0"),
+    "split(a, 1.5)": (DTypeError, "must be an integer or a list"), "array_split(a, [[1]])": (DTypeError, "integer positions"),
+    "split(a, 2, 5)": (ValueError, "axis 5"), "hsplit(number, 1)": (ShapeError, "hsplit: x must have at least 1"),
+    "vsplit(row, 1)": (ShapeError, "vsplit: x must have at least 2"), "dsplit(a, 1)": (ShapeError, "dsplit: x must have at least 3"),
     "unstack(number)": (ValueError, "axis 0"), "unbind(a, 2)": (ValueError, "axis 2"),
     'meshgrid(row, indexing="yx")': (ValueError, "indexing must be"), "diag(cube)": (ShapeError, r"shape \(2, 3, 4\)"),
     "diag(number)": (ShapeError, "one axis"), "tril(number)": (ShapeError, "one number"),

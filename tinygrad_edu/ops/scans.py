@@ -23,7 +23,7 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
 
 def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
-    """Return the previous element at each position along `axis`, or the next one if `ahead`; `end` where there is none."""
+    """Return the previous element at each position along `axis`, or the next if `ahead`; `end` at the border."""
     n, kept = x.shape[axis], [slice(None)] * x.ndim
     if n == 0:
         return x
