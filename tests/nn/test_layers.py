@@ -191,7 +191,7 @@ def test_unflatten_undoes_flatten_between_any_axes(shape, data):
     ("layer", "shape", "message"),
     [
         (Flatten(), (3,), "axis 1 is out of bounds for array of dimension 1"),
-        (Flatten(-1, 0), (3, 4), "flatten goes from an axis to a later one"),
+        (Flatten(-1, 0), (3, 4), "flatten: start_axis -1 must not be after end_axis"),
         (Unflatten(2, (1, 2)), (3, 2), "axis 2 is out of bounds for array of dimension 2"),
         (Unflatten(1, (2, 3)), (3, 5), r"an axis of length 5 cannot be split into \(2, 3\)"),
         (Unflatten(1, (-1, 3)), (3, 5), "cannot be split"),

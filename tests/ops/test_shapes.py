@@ -105,7 +105,7 @@ def test_several_results_are_numpys_one_by_one(name, data):
 
 REFUSED = {
     'reshape(a, 6, order="K")': (ValueError, "got 'K'"), 'ravel(a, "A")': (ValueError, "got 'A'"),
-    "flatten(a, 1, 0)": (ShapeError, r"start_axis 1 must not be after .* shape \(2, 3\)"), "flatten(a, 2)": (ValueError, "axis 2"),
+    "flatten(a, 1, 0)": (ShapeError, r"start_axis 1 must not .*\(2, 3\)"), "flatten(a, 2)": (ValueError, "axis 2"),
     "broadcast_arrays(a, half)": (ShapeError, r"\(2, 3\), \(4,\)\] are not broadcastable"),
     "moveaxis(a, 2, 0)": (ValueError, "axis 2"), "moveaxis(a, (0, 1), 0)": (ValueError, "same number"),
     "rot90(row)": (ValueError, "Axes"), "fliplr(row)": (ValueError, "axis 1"), "flipud(number)": (ValueError, "axis 0"),
@@ -118,9 +118,9 @@ REFUSED = {
     "block([a, [b]])": (ShapeError, "nested as deep"), "block([])": (ShapeError, "none empty"),
     "block((a, b))": (DTypeError, "tuple"), "block([[a, b], [row]])": (ShapeError, "op concatenate"),
     "split(a, 2, 1)": (ShapeError, "an axis of length 3 into 2 equal parts"), "split(a, 0)": (ValueError, "got 0"),
-    "split(a, 1.5)": (DTypeError, "must be an integer or a list"), "array_split(a, [[1]])": (DTypeError, "integer positions"),
-    "split(a, 2, 5)": (ValueError, "axis 5"), "hsplit(number, 1)": (ShapeError, "hsplit: x must have at least 1"),
-    "vsplit(row, 1)": (ShapeError, "vsplit: x must have at least 2"), "dsplit(a, 1)": (ShapeError, "dsplit: x must have at least 3"),
+    "split(a, 1.5)": (DTypeError, "must be an integer"), "array_split(a, [[1]])": (DTypeError, "integer positions"),
+    "split(a, 2, 5)": (ValueError, "axis 5"), "hsplit(number, 1)": (ShapeError, "at least 1 axes"),
+    "vsplit(row, 1)": (ShapeError, "at least 2 axes"), "dsplit(a, 1)": (ShapeError, "at least 3 axes"),
     "unstack(number)": (ValueError, "axis 0"), "unbind(a, 2)": (ValueError, "axis 2"),
     'meshgrid(row, indexing="yx")': (ValueError, "indexing must be"), "diag(cube)": (ShapeError, r"shape \(2, 3, 4\)"),
     "diag(number)": (ShapeError, "one axis"), "tril(number)": (ShapeError, "one number"),
