@@ -122,9 +122,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         values = svdvals(transpose(x, (*rest, *axes)))
         out = sum(values, -1) if ord == "nuc" else extremum(values, -1)
     else:
-        raise ValueError(
-            f"norm: ord of a matrix norm must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}."
-        )
+        raise ValueError(f"norm: ord of a matrix norm must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}.")
     return reshape(out, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes))
 
 

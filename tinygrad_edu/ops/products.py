@@ -179,9 +179,7 @@ def _contracted_axes(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ..
     """Return the axes of x and of y that `tensordot` sums over, as nonnegative integers."""
     if isinstance(axes, int | np.integer):
         if not 0 <= axes <= min(x_axes, y_axes):
-            raise ShapeError(
-                f"tensordot: cannot sum over {axes} axes; x has {x_axes} axes and y has {y_axes}."
-            )
+            raise ShapeError(f"tensordot: cannot sum over {axes} axes; x has {x_axes} axes and y has {y_axes}.")
         axes = range(x_axes - axes, x_axes), range(axes)
     of_x, of_y = axes
     return normalize_axis_tuple(of_x, x_axes, "axes of x"), normalize_axis_tuple(of_y, y_axes, "axes of y")

@@ -221,9 +221,9 @@ def _copy_rows(x: ndarray, out: ndarray) -> None:
 
 
 def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) -> ndarray:
-    """Return `count` overlapping windows of `kh` rows of strips (..., rows, c, each), `row_step` rows apart.
+    """Return a view of `count` windows of `kh` rows, with a step of `row_step` rows, of strips (..., rows, c, each).
 
-    (..., count, kh * c, each), as a view.
+    The shape of the view is (..., count, kh * c, each).
     """
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides

@@ -83,7 +83,7 @@ def rnn_gradients(
     _put_weight_gradient(d_pre, _previous_states(states[0], h), d_w)
 
 
-# --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), times w_hr.T if given ---
+# --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), @ w_hr.T if given ---
 
 
 @np.errstate(over="ignore")
