@@ -1,4 +1,4 @@
-"""NumPy's functions of tensors: answered by ours of that name, as NumPy's signature allows, or refused with why."""
+"""NumPy functions called with Tensors: they call our function of that name, or raise an error with a reason."""
 
 import inspect
 import warnings
@@ -18,7 +18,7 @@ A, B = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]), np.array([[2.0, 1.0, 2.5], 
 
 
 def dispatched(function):
-    """Whether NumPy asks its arguments before it computes."""
+    """Return whether a NumPy function dispatches on its arguments."""
     return isinstance(function, np.ufunc) or hasattr(function, "_implementation")
 
 
@@ -31,12 +31,12 @@ def values(out):
 
 
 def kinds(out):
-    """Return of each result, of which split has several, what it is and whether it has a gradient."""
+    """Return the type of each result, and whether it requires a gradient; split has several results."""
     return [(type(x), getattr(x, "requires_grad", None)) for x in (out if isinstance(out, tuple | list) else [out])]
 
 
 def is_numpys(function, inputs, settings):
-    """Whether NumPy's function takes these arguments, too."""
+    """Return whether NumPy's function accepts these arguments."""
     if isinstance(function, np.ufunc):
         return not settings and len(inputs) == function.nin
     try:
@@ -46,7 +46,7 @@ def is_numpys(function, inputs, settings):
     return True
 
 
-# A dtype that is always given, nested lists, settings of ours in each call, and what NumPy's writes in place.
+# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, a function in place in NumPy.
 OF_ANOTHER_FORM = {"astype", "block", "sort", "put_along_axis"}
 
 
@@ -65,7 +65,7 @@ def test_numpys_function_of_a_name_is_ours(name, data):
     assert kinds(found) == kinds(wanted)
 
 
-# Ours is the same in substance: a dtype that is not said, an axis of fewer than NumPy's choices.
+# Defaults that differ without an effect on results.
 OTHER_DEFAULTS = {("einsum", "optimize"), *((name, "dtype") for name in creation.__all__)}
 
 
@@ -81,7 +81,7 @@ def test_the_defaults_are_numpys(name):
     assert {each: mine[each] for each in shared} == {each: theirs[each] for each in shared}
 
 
-# --- The ways in which NumPy lets its functions be called, and what each says ---
+# --- Forms of calls of NumPy functions, each with an equivalent call of ours ---
 
 CALLS = {
     "np.sum(t, 0, None, None, True)": "tg.sum(t, 0, True)", "np.sum(a=t, axis=0)": "tg.sum(t, 0)",
@@ -129,7 +129,7 @@ def test_numpy_functions_have_gradients():
     np.testing.assert_allclose(x.grad, 1 - np.tanh(A) ** 2)
 
 
-# --- Refused, and why ---
+# --- Calls that raise ---
 
 REFUSED = {
     "np.fft.fft(t)": r"np\.fft\.fft is not supported for Tensors that require a gradient.*\.numpy\(\)",
@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(call):
         eval(call, {**globals(), "t": Tensor(A, requires_grad=True)})
 
 
-# --- Nothing to lose ---
+# --- Calls that lose no gradient ---
 
 WHOLE = {np.gcd, np.lcm, np.left_shift, np.right_shift, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
          np.bincount, np.unravel_index, np.ravel_multi_index}  # fmt: skip

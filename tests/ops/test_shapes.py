@@ -1,4 +1,4 @@
-"""Functions that move elements, in every form that NumPy takes: values, dtypes, views, errors, several results."""
+"""Functions that move elements, in all forms of calls that NumPy accepts: values, dtypes, views and errors."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SPACE = {
 
 
 def same(ours, numpys):
-    """Hold a result, or several, to NumPy's: the container, shapes, dtypes and values."""
+    """Compare one or several results with NumPy's: container, shapes, dtypes and values."""
     if isinstance(numpys, tuple | list):
         assert (type(ours), len(ours)) == (type(numpys), len(numpys))
         for pair in zip(ours, numpys, strict=True):
@@ -96,7 +96,7 @@ def test_several_results_are_numpys_one_by_one(name, data):
     call = data.draw(calls(name))
     function, numpys = call.function.__wrapped__, getattr(np, "unstack" if name == "unbind" else name)
     expected = numpys(*call.inputs, **call.settings)
-    expected = tuple(expected) if name == "meshgrid" else expected  # a list, where NumPy copies nothing
+    expected = tuple(expected) if name == "meshgrid" else expected  # NumPy returns a list if copy=False
     for inputs in (call.inputs, [tg.Tensor(x) for x in call.inputs]):
         same(function(*inputs, **call.settings), expected)
 
@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_refused_in_words(call):
         caught.match(words)
 
 
-# --- Methods, views, and Tensors beside arrays ---
+# --- Methods, views, and Tensors joined with arrays ---
 
 METHODS = """
 broadcast_to((4, 3, 4, 4)); diagonal(1, 0, 1); trace(1, axis1=2); flatten(); flatten(1); flatten(-2, end_axis=-1)
@@ -188,7 +188,7 @@ def test_what_is_a_view_in_numpy_is_one_here(call):
     assert np.shares_memory(view.numpy(), t.numpy())
     squared = tg.square(view)
     t.assign(x)
-    with pytest.raises(StaleValueError):  # the view knows that its memory changed
+    with pytest.raises(StaleValueError):  # the view shares the version counter of its base
         squared.sum().backward()
 
 

@@ -71,8 +71,8 @@ def _apply_bit_mask(x: Any, bits: Any) -> Any:
     """Return x where `bits` is -1, and 0 where `bits` is 0."""
     integers = _INTEGERS[x.itemsize]
     wide = bits.astype(integers)  # in one call; bitwise_and would cast 8,192 elements at a time
-    alike = (wide.shape, wide.strides) == (x.shape, x.strides)
-    return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
+    same_layout = (wide.shape, wide.strides) == (x.shape, x.strides)
+    return np.bitwise_and(x.view(integers), wide, out=wide if same_layout else None).view(x.dtype)
 
 
 @faster_than(plain.plain_leaky_relu_values)
