@@ -102,7 +102,9 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     require_listable(k)
     padded = size[0] + 2 * p[0], size[1] + 2 * p[1]
     if padded[0] * padded[1] > _MAX_PIXELS:
-        raise ShapeError(f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} is too large for an array.")
+        raise ShapeError(
+            f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has too many pixels for an array."
+        )
     s = min(s[0], padded[0]), min(s[1], padded[1])  # a longer stride also leaves the image
     return Window(
         padded=padded,
