@@ -123,7 +123,7 @@ def max_pool2d(
     ----------
     x : (N, C, H, W), or (C, H, W) for a single image
     kernel_size, stride, padding, dilation : int or pair of int
-        The stride defaults to the kernel size. The padding is at most half of the window; it is never the maximum.
+        The stride defaults to the kernel size. The padding is at most half of the window; it never contributes.
     ceil_mode : bool
         Whether to keep a last window that is partly outside, if it begins inside the image or its top or left padding.
         By default the remainder is dropped.

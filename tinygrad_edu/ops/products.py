@@ -146,7 +146,7 @@ def bmm(x: Any, y: Any) -> Any:
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
-    """Return the sum of products over pairs of axes: the remaining axes of x, followed by those of y.
+    """Sum products over pairs of axes. The result has the remaining axes of x, then the remaining axes of y.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 
 def rnn_step(bend: Callable[[Any], Any], pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
-    """Return the next state of an RNN, bend(pre + linear(h)), in a tuple."""
+    """Return the next state of an RNN, bend(pre + linear(h)) with the activation `bend`, in a tuple."""
     return (bend(pre + linear(h, w_hh, b_hh)),)
 
 
@@ -167,7 +167,7 @@ def _upcast_float16(x: ndarray) -> ndarray:
 
 
 def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
-    if isinstance(row, Tensor):  # create_graph: the plain twin is differentiable to any order
+    if isinstance(row, Tensor):  # a recorded pass: the plain twin is differentiable to any order
         return _stepwise_gradient(g, row, kind, shapes)
     return _fused_gradient(g, row, out, kind, shapes)
 

@@ -50,7 +50,7 @@ sum.vjps(
 def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the product over `axis`: all axes, one, or several. An empty product is 1. `dtype` is that of the result.
 
-    No derivative divides by an element, so the gradients are right at zeros, to any order.
+    No derivative divides by an element, so zeros need no special case, at any order.
     """
     return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 

@@ -119,7 +119,7 @@ cumsum.vjps(x=_cumsum_x)
 def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the cumulative product along `axis`. If `axis` is None, x is flattened.
 
-    No derivative divides by an element, so the gradients are right at zeros, to any order.
+    No derivative divides by an element, so zeros need no special case, at any order.
     """
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return accumulate(np.multiply, x, axis)

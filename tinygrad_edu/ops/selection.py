@@ -155,7 +155,7 @@ nan_to_num.vjps(x=lambda g, x: keep(g, np.isfinite(values_of(x))))
 
 @op(broadcasts=True)
 def lerp(x: Operand, y: Operand, weight: Operand) -> Array:
-    """Interpolate linearly between x, for weight 0, and y, for weight 1: x + weight * (y - x).
+    """Interpolate linearly from x (weight 0) to y (weight 1): x + weight * (y - x).
 
     The result is computed from the nearer end, so that it is exact at both ends.
     """

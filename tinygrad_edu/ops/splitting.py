@@ -34,7 +34,7 @@ def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def array_split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split x along an axis as `split`, but allow unequal parts: the first ones are longer by 1.
+    """Split x along an axis like `split`, but allow unequal parts: the first ones are longer by 1.
 
     Raises
     ------

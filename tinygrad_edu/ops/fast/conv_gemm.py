@@ -2,7 +2,7 @@
 
 Vertically adjacent windows of a 3x3 kernel share two image rows. If rows are the outer axis and channels the inner one,
 the three rows of a window are contiguous, and a matrix product can read overlapping windows from the same memory. Only
-the columns of a window are copied. The copies are split into blocks that OpenBLAS multiplies without packing
+horizontally adjacent windows need copies. The copies are split into blocks that OpenBLAS multiplies without packing
 (`products.cut`), and each block is contiguous.
 
 All three functions are derived from the sum over kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n],
