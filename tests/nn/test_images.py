@@ -66,7 +66,7 @@ IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
         (lambda: nn.Conv2D(1, 1, 2, padding=3, padding_mode="reflect")(IMAGE), ShapeError, "can be 2 wide at most"),
         (lambda: nn.MaxPool1D(0), ValueError, "MaxPool1D: kernel_size must be an integer >= 1, got 0"),
         (lambda: nn.MaxPool2D(2, dilation=0), ValueError, "dilation must be an integer >= 1"),
-        (lambda: nn.AvgPool2D(2, divisor_override=0)(IMAGE), ValueError, "divisor_override is a number to divide by"),
+        (lambda: nn.AvgPool2D(2, divisor_override=0)(IMAGE), ValueError, "divisor_override must not be 0"),
         (lambda: nn.LPPool2D(2, (1, 2, 3)), ShapeError, "kernel_size must be an integer or a pair of integers"),
         (lambda: nn.LPPool1D(0, 2), ValueError, "LPPool1D: norm_type is the p of a p-norm, and not 0"),
         (lambda: nn.AdaptiveAvgPool2D((1, 2, 3))(IMAGE), ShapeError, "output_size must be an integer or 2 integers"),

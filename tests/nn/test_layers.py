@@ -129,7 +129,7 @@ def test_without_a_generator_layers_differ():
         (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "groups for images with 1 channels"),
         (
             lambda: Conv2D(1, 2, 3)(np.ones((28, 28))),
-            r"x needs 4 axes, or 3 .*, and has the shape \(28, 28\)",
+            r"x must have 4 axes, or 3 .*, got shape \(28, 28\)",
         ),
     ],
 )
@@ -191,7 +191,7 @@ def test_unflatten_undoes_flatten_between_any_axes(shape, data):
     ("layer", "shape", "message"),
     [
         (Flatten(), (3,), "axis 1 is out of bounds for array of dimension 1"),
-        (Flatten(-1, 0), (3, 4), "flatten goes from an axis to a later one"),
+        (Flatten(-1, 0), (3, 4), "flatten: start_axis -1 must not be after end_axis"),
         (Unflatten(2, (1, 2)), (3, 2), "axis 2 is out of bounds for array of dimension 2"),
         (Unflatten(1, (2, 3)), (3, 5), r"an axis of length 5 cannot be split into \(2, 3\)"),
         (Unflatten(1, (-1, 3)), (3, 5), "cannot be split"),

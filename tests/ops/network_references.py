@@ -1,4 +1,4 @@
-"""What the functions of networks must equal: plain loops and formulas, with no care for time."""
+"""Reference implementations of network functions: plain loops and formulas, not written for speed."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def batched(reference, axes):
-    """Give a reference of a batch one sample alone, too."""
+    """Return a reference for batches that also accepts a single sample."""
 
     def of_any(x, *rest, **settings):
         return reference(x, *rest, **settings) if x.ndim == axes else reference(x[None], *rest, **settings)[0]
@@ -16,7 +16,7 @@ def batched(reference, axes):
 
 
 def of_rows(reference, kernels=False, **defaults):
-    """Compute of rows (N, C, L) what a reference computes of images (N, C, L, 1), which lie the other way round."""
+    """Return a reference for rows (N, C, L), given one for images; the rows become images (N, C, L, 1)."""
     least = {"kernel_size": 1, "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
 
     def of_images(x, *rest, **settings):
@@ -28,7 +28,7 @@ def of_rows(reference, kernels=False, **defaults):
     return batched(of_images, 3)
 
 
-# --- Convolution: each pixel of the result, or of the transposed one's input, by itself ---
+# --- Convolution: a loop over the pixels of the result or, transposed, of the input ---
 
 
 def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
@@ -51,7 +51,7 @@ def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
 
 
 def convolve_back(x, weight, bias=None, *, stride, padding, output_padding, dilation, groups):
-    """Put each pixel's multiple of the kernels where it belongs, and cut the padding off."""
+    """Add each pixel times the kernels at its position, and crop the padding."""
     into, per_group, kh, kw = weight.shape
     s, p, e, d = (both(v) for v in (stride, padding, output_padding, dilation))
     size = [s[i] * (x.shape[2 + i] - 1) + d[i] * (weight.shape[2 + i] - 1) + 1 + e[i] for i in (0, 1)]
@@ -67,11 +67,11 @@ def both(value):
     return value if isinstance(value, tuple) else (value, value)
 
 
-# --- Pooling: a set of pixels for each window, and which of them count ---
+# --- Pooling: the pixels of each window ---
 
 
 def starts(length, kernel, stride, padding, dilation, ceil_mode):
-    """Return where the windows begin: all that fit, and with `ceil_mode` those that begin before the end."""
+    """Return the starts of the windows: all that fit and, with `ceil_mode`, those that begin before the end."""
     reach, found, start = dilation * (kernel - 1), [], -padding
     while start + reach < length + padding or (
         ceil_mode and start < length and start - stride + reach < length + padding - 1
@@ -82,7 +82,7 @@ def starts(length, kernel, stride, padding, dilation, ceil_mode):
 
 
 def pool(x, of_window, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """`of_window` gets the pixels of the window (N, C, count), and how many places are in the padded image."""
+    """Reduce each window: `of_window` receives its pixels (count, N, C), and its size within the padded image."""
     k, p, d = both(kernel_size), both(padding), both(dilation)
     s = k if stride is None else both(stride)
     of = [starts(x.shape[2 + i], k[i], s[i], p[i], d[i], ceil_mode) for i in (0, 1)]
@@ -131,7 +131,7 @@ def adaptive_rows(reduce):
     return batched(reference, 3)
 
 
-# --- Interpolation: one element after the other, by the function between the pixels ---
+# --- Interpolation: element by element ---
 
 
 def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None):
@@ -190,7 +190,7 @@ def resample_transpose(y, index, weights, axis, length):
     return np.moveaxis(np.tensordot(matrix, y, (1, axis)), 0, axis)
 
 
-# --- Channels and pixels: where each element goes ---
+# --- Shuffling of channels and pixels ---
 
 
 def pixel_shuffle(x, upscale_factor):
@@ -323,7 +323,7 @@ def affine_gates(x, weight, bias, gates):
 
 
 def recurrent(row, kind, shapes):
-    """Take each sample by itself through the formulas of PyTorch's documentation."""
+    """Compute each sample separately, with the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
     parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
     count = 2 if kind == "LSTM" else 1

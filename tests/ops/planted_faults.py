@@ -1,21 +1,22 @@
-"""Faults to plant in the fast code, each one dropped guard, and the laws that find it: a table."""
+"""Faults to plant in the fast code: each drops one guard. The table names the laws that find it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """A change of a file that drops a guard, and the names for which the laws find it.
+    """A change of a file that drops a guard, and the functions whose laws find it.
 
     Attributes
     ----------
     old, new : str
-        Text that is in the file once, inside a function, and its replacement.
+        Text that occurs once in the file, inside a function, and its replacement.
     drops : str
+        Case that the guard handles.
     twins, paths, batches, moves, spread, passes, recorders, updates : sequence of str
-        Names of functions in `TWINS`, of ops in the laws of these names, and of optimizers in `updates`.
+        Names to call the law of this name with: functions in `TWINS`, ops, or, for `updates`, optimizers.
     errors : sequence of str
-        The classes of errors that the laws raise.
+        Names of the exceptions that the laws raise.
     """
 
     old: str
@@ -34,11 +35,11 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "ops/fast/elementwise.py": [
-        Fault("if x.size < _LARGE or not _has_integer_view(x.dtype):", "if x.size < _LARGE:", "a dtype without bits",
+        Fault("if x.size < _LARGE or not _has_integer_view(x.dtype):", "if x.size < _LARGE:", "a dtype of another size",
               twins=["elementwise.masked"], errors=["KeyError"]),
         Fault(" or mask.shape != x.shape", "", "a mask of another shape", twins=["elementwise.zeroed"],
               errors=["IndexError", "AssertionError"]),
-        Fault("out=wide if alike else None", "out=wide", "bits of another shape",
+        Fault("out=wide if same_layout else None", "out=wide", "a bit mask of another shape",
               twins=["elementwise.masked", "elementwise.zeroed", "elementwise.selected"],
               errors=["ValueError", "TypeError", "AssertionError"]),
         Fault(" or slope == 0:", ":", "0 times infinity", twins=["elementwise.leaky_relu_values"]),
@@ -71,13 +72,13 @@ FAULTS = {
               twins=["reductions.reduce_along, sums"]),
         Fault(" and dtype in (None, x.dtype) and turned", " and turned", "another dtype of a sum",
               twins=["reductions.sum_along"]),
-        Fault(" if count % n == 0), None)", "), None)", "a rest", twins=["reductions.sum_along"],
+        Fault(" if count % n == 0), None)", "), None)", "a remainder", twins=["reductions.sum_along"],
               errors=["ValueError", "AssertionError"]),
         Fault('x.dtype.char not in "fd" or not x.size', "not x.size", "means of float16 in float32",
               twins=["reductions.mean_along"]),
         Fault(" or not x.size:", ":", "the empty case", twins=["reductions.mean_along"], paths=["mean"],
               errors=["ZeroDivisionError", "AssertionError"]),
-        Fault("limits.tiny / limits.eps < size.min(initial=np.inf) and ", "", "a factor 0",
+        Fault("limits.tiny / limits.eps < size.min(initial=np.inf) and ", "", "a factor of 0",
               twins=["reductions.other_factors"]),
     ],
     "ops/fast/partition.py": [
@@ -86,7 +87,7 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
         Fault("if places.view(np.uintp).max() >= n:", "if not n:", "a row whose bound is a NaN",
               twins=["partition.first_indices"]),
-        Fault("not 0 < k <= n // _MIN_RATIO", "not k <= n // _MIN_RATIO", "no places",
+        Fault("not 0 < k <= n // _MIN_RATIO", "not k <= n // _MIN_RATIO", "k = 0",
               twins=["partition.first_indices"], errors=["IndexError", "ValueError"]),
         Fault(" or np.isnan(x.max())", "", "a NaN", twins=["partition.rank_indices"]),
         Fault("if np.count_nonzero(equal) * x.shape[-1] != x.size:", "if not equal.size:", "a tie",
@@ -103,21 +104,21 @@ FAULTS = {
     "ops/fast/indices.py": [
         Fault(' and index.dtype.kind == "i" and', " and", "a mask", twins=["indices.getitem_values"], paths=["getitem"],
               errors=["IndexError", "AssertionError"]),
-        Fault("x.take(index, 0)", 'x.take(index, 0, mode="clip")', "a negative place",
+        Fault("x.take(index, 0)", 'x.take(index, 0, mode="clip")', "a negative index",
               twins=["indices.getitem_values"]),
         Fault("prod(shape[axis + 1 :])", "prod(shape[axis:])", "a bound", twins=["indices.flat_indices"],
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/chwn.py": [
-        Fault("if met.shape != shape:", "if not met.size:", "the zeros outside",
+        Fault("if met.shape != shape:", "if not met.size:", "the zero padding",
               twins=["conv_gemm.correlated_maps", "conv_gemm.correlated_images", "conv_gemm.correlated_kernels"],
               paths=["correlate"]),
         Fault("if met.shape == shape and met[:1, :1].flags.c_contiguous:", "if met.shape == shape:",
-              "rows that are not one piece",
+              "rows that are not contiguous",
               twins=["conv_gemm.correlated_maps", "conv_gemm.correlated_kernels", "depthwise.depthwise_maps"],
               errors=["ValueError", "AssertionError"]),
         Fault("images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))",
-              "images", "samples that are not neighbours",
+              "images", "samples that are not innermost",
               twins=["conv_gemm.correlated_maps", "conv_gemm.correlated_kernels"],
               errors=["ValueError", "AssertionError"]),
     ],
@@ -126,7 +127,7 @@ FAULTS = {
               twins=["normalization.channel_norm_x"]),
         Fault("np.asarray(scale, x.dtype), np.empty_like(x)", "np.asarray(scale, x.dtype), x", "a copy",
               twins=["normalization.channel_norm"], errors=["ValueError", "AssertionError"]),
-        Fault("more = _channel_mean(centred)\n", "more = np.zeros_like(mean)\n", "the rounding of the mean",
+        Fault("more = _channel_mean(centred)\n", "more = np.zeros_like(mean)\n", "the rounding error of the mean",
               twins=["normalization.moments", "normalization.channel_norm"]),
     ],
     "ops/fast/error_function.py": [
@@ -138,8 +139,8 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/products.py": [
-        Fault("if cut < y.shape[-1]:", "if cut < 0:", "a rest", twins=["products.product"]),
-        Fault("if cut < x.shape[-1]:", "if cut < 0:", "a rest", twins=["products.product"]),
+        Fault("if cut < y.shape[-1]:", "if cut < 0:", "a remainder", twins=["products.product"]),
+        Fault("if cut < x.shape[-1]:", "if cut < 0:", "a remainder", twins=["products.product"]),
         Fault("else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])", "else x.shape[:-2]", "stacks that broadcast",
               twins=["products.product"], errors=["ValueError", "AssertionError"]),
         Fault("np.result_type(x, y))", "x.dtype)", "the wider dtype", twins=["products.product"], paths=["matmul"],
@@ -150,9 +151,9 @@ FAULTS = {
     "ops/fast/blocks.py": [
         Fault("if x_dtype != y_dtype or ", "if ", "another dtype", twins=["blocks.block_of"],
               errors=["UFuncTypeError", "AssertionError"]),
-        Fault("for some, length in found if some.start < some.stop]", "for some, length in found]", "no rest",
+        Fault("for some, length in found if some.start < some.stop]", "for some, length in found]", "no remainder",
               twins=["blocks.product_in_blocks"], errors=["ZeroDivisionError"]),
-        Fault("end = stop - (stop - start) % each", "end = stop", "a rest", twins=["blocks.product_in_blocks"],
+        Fault("end = stop - (stop - start) % each", "end = stop", "a remainder", twins=["blocks.product_in_blocks"],
               errors=["ValueError", "AssertionError"]),
         Fault("min(part.stop * block.rows, m)", "part.stop * block.rows", "a bound",
               twins=["blocks.product_in_blocks"], errors=["ValueError", "AssertionError"]),
@@ -168,14 +169,14 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/polyphase.py": [
-        Fault("np.empty if covered else np.zeros", "np.empty", "pixels that meet no kernel",
+        Fault("np.empty if covered else np.zeros", "np.empty", "pixels without a kernel element",
               twins=["conv_gemm.correlated_images", "depthwise.depthwise_images"]),
         Fault("if k < len(inside):", "if True:", "fewer pixels than phases",
               twins=["conv_gemm.correlated_images", "depthwise.depthwise_images"], errors=["IndexError"]),
     ],
     "ops/fast/ring_buffer.py": [
         Fault("ring[:, :, : part.field_columns.start] = ring[:, :, part.field_columns.stop :] = 0", "pass",
-              "the zeros beside", twins=["conv_gemm.correlated_maps"]),
+              "the zeros at the sides", twins=["conv_gemm.correlated_maps"]),
         Fault("ring[:, :, :, new % kh] = 0", "pass", "the zeros below", twins=["conv_gemm.correlated_maps"]),
         Fault("end = first + kh\n", "end = first + kh + 1\n", "a bound", twins=["conv_gemm.correlated_maps"]),
     ],
@@ -183,7 +184,7 @@ FAULTS = {
         Fault(", found[:, :, :, at.stop :] = 0, 0", " = 0", "the zeros below", twins=["conv_gemm.correlated_images"]),
         Fault("for other in others:", "for other in ():", "other parts", twins=["conv_gemm.correlated_kernels"]),
         Fault("near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)", "near = maps",
-              "maps that are apart", twins=["conv_gemm.correlated_images"]),
+              "strided maps", twins=["conv_gemm.correlated_images"]),
         Fault("max(1, _PRODUCT_BYTES //", "max(0, _PRODUCT_BYTES //", "a row too large",
               twins=["conv_gemm.correlated_images"], errors=["ValueError", "AssertionError"]),
         Fault("if not length:", "if length < 0:", "the empty case", twins=["conv_gemm.correlated_kernels"],
@@ -199,25 +200,25 @@ FAULTS = {
         Fault("if np.isfinite(kernels).all():", "if kernels.size:", "a number that is not finite",
               twins=["depthwise.depthwise_kernels"]),
         Fault("near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)", "near = out",
-              "maps that are apart", twins=["depthwise.depthwise_images"]),
-        Fault(" or window.dilation[0] > 1:", ":", "rows that are apart", twins=["depthwise.depthwise_maps"],
+              "strided maps", twins=["depthwise.depthwise_images"]),
+        Fault(" or window.dilation[0] > 1:", ":", "dilated rows", twins=["depthwise.depthwise_maps"],
               errors=["ValueError", "AssertionError"]),
-        Fault("(length, columns % length)", "(length,)", "a rest", twins=["depthwise.depthwise_maps"]),
+        Fault("(length, columns % length)", "(length,)", "a remainder", twins=["depthwise.depthwise_maps"]),
         Fault("window.stride == (1, 1) and", "", "a stride", twins=["depthwise.depthwise_kernels"],
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/transpose.py": [
-        Fault("if x.strides[0] == x.itemsize:", "if len(x) > 1:", "numbers that are apart",
+        Fault("if x.strides[0] == x.itemsize:", "if len(x) > 1:", "strided elements",
               twins=["transpose.put_last"], errors=["ValueError", "AssertionError"]),
         Fault("if not at_a_time:", "if x.ndim < 2:", "a row too large", twins=["transpose.put_last"],
               errors=["ValueError", "AssertionError"]),
-        Fault("range(0, x.shape[1], at_a_time)", "range(0, x.shape[1] - at_a_time + 1, at_a_time)", "a rest",
+        Fault("range(0, x.shape[1], at_a_time)", "range(0, x.shape[1] - at_a_time + 1, at_a_time)", "a remainder",
               twins=["transpose.put_last"]),
     ],
     "ops/fast/scans.py": [
         Fault("if not np.isfinite(out[:, -1, -1]).all():", "if not out.size:", "a number that is not finite",
               twins=["scans.cumsum_values"]),
-        Fault(" + out[..., -1:]", "", "a rest", twins=["scans.cumsum_values"]),
+        Fault(" + out[..., -1:]", "", "a remainder", twins=["scans.cumsum_values"]),
         Fault(" or not _is_last_axis(x, axis):", ":", "another axis", twins=["scans.cumsum_values"],
               errors=["ValueError", "AssertionError"]),
         Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],
@@ -266,13 +267,13 @@ FAULTS = {
     "ops/fast/dropout.py": [
         Fault("np.ascontiguousarray(x.transpose(axes)) if axes else x", "x", "another layout",
               twins=["dropout.dropout_values"], errors=["ValueError", "AssertionError"]),
-        Fault("[: x.size]", "", "the rest of a byte", twins=["dropout.dropout_values"],
+        Fault("[: x.size]", "", "the remainder of a byte", twins=["dropout.dropout_values"],
               errors=["ValueError", "AssertionError"]),
     ],
     "engine/fast/backward.py": [
-        Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "where the pass ends",
+        Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",
               passes=["multiply"]),
-        Fault("wrap_saved is None)\n    queue", "True)\n    queue", "a recorded pass adds nothing in place",
+        Fault("wrap_saved is None)\n    queue", "True)\n    queue", "a recorded pass must not add in place",
               passes=["multiply", "getitem"], errors=["AttributeError", "TypeError", "ValueError", "AssertionError"]),
     ],
     "engine/fast/indexed_slices.py": [
@@ -295,19 +296,19 @@ FAULTS = {
     "engine/fast/parameters.py": [
         Fault(" or vars(function):", ":", "the signature of a wrapper", twins=["parameters.parameters"]),
         Fault("defaults = (*[Parameter.empty] * (count - len(defaults)), *defaults)",
-              "defaults = (*defaults, *[Parameter.empty] * (count - len(defaults)))", "the place of defaults",
+              "defaults = (*defaults, *[Parameter.empty] * (count - len(defaults)))", "the position of defaults",
               twins=["parameters.parameters"]),
     ],
     "engine/fast/scatter_add.py": [
-        Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a place that is named twice",
+        Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a duplicate index",
               twins=["scatter_add.add_at"]),
         Fault("if total.dtype == np.float16:", "if not total.dtype:", "sums of float16 in float32",
               spread=["embedding", "getitem", "take"]),
-        Fault("np.where(array < 0, array + n, array)", "array", "a negative place", twins=["scatter_add.add_at"],
+        Fault("np.where(array < 0, array + n, array)", "array", "a negative index", twins=["scatter_add.add_at"],
               errors=["ValueError", "AssertionError"]),
         Fault("np.size(values) >= _LARGE and total.flags.c_contiguous", "np.size(values) >= _LARGE", "another layout",
               twins=["scatter_add.add_at"]),
-        Fault("if counts.max() == 1:", "if counts.size:", "a row that is named twice", twins=["scatter_add.add_at"]),
+        Fault("if counts.max() == 1:", "if counts.size:", "a duplicate row", twins=["scatter_add.add_at"]),
         Fault("values if np.shape(values) == taken else np.broadcast_to(values, taken)", "np.asarray(values)",
               "values that broadcast", twins=["scatter_add.add_at"], errors=["ValueError", "AssertionError"]),
     ],

@@ -1,18 +1,18 @@
-"""How far two ways to compute one result may differ."""
+"""Tolerances for two ways of computing one result."""
 
 import numpy as np
 
-# Units in the last place by which two sums of the same terms may differ.
+# Units in the last place (ulp) by which two sums of the same terms may differ.
 UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64,
          np.dtype(np.longdouble): 5e4}  # fmt: skip
 
 
 def assert_same(found, wanted, inputs, terms=1):
-    """Compare two results: NaN, infinities and the dtype exactly, and other numbers up to rounding.
+    """Compare two results: NaN, infinities and the dtype exactly, other numbers up to rounding errors.
 
-    With inputs near the end of the range, a sum or a product on the way may overflow in one order and not in another.
-    Then only numbers that are finite in both are compared. Two such inputs may cancel, and a number that is added to
-    the first of them is lost. Each of the `terms` of a sum may add a unit.
+    For inputs near the end of the range, an intermediate sum or product may overflow in one order only. Then only the
+    elements that are finite in both results are compared. Two such inputs may cancel, and a number added to the first
+    one is lost. Each of the `terms` of a sum may add one ulp.
     """
     found, wanted = np.asarray(found), np.asarray(wanted)
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
@@ -24,20 +24,20 @@ def assert_same(found, wanted, inputs, terms=1):
     largest = largest_below(np.inf, *inputs)
     floor = unit * largest_below(huge, wanted) * largest_below(huge, *inputs)
     floor += 8 * float(limits.smallest_subnormal)
-    wide = np.longdouble(huge)  # a float32 has no such number as the bound of a float64
+    wide = np.longdouble(huge)  # the bound of a float64 is not a float32 number
     if sum(np.count_nonzero((np.abs(x) >= wide) & np.isfinite(x)) for x in inputs) > 1:
         floor = unit * largest
     if largest >= huge:
         both = np.isfinite(found) & np.isfinite(wanted)
         found, wanted = found[both], wanted[both]
     found, wanted = found.astype(np.float64), wanted.astype(np.float64)
-    far = np.maximum(np.abs(found), np.abs(wanted)) >= huge  # what is left of differences of huge numbers
+    far = np.maximum(np.abs(found), np.abs(wanted)) >= huge  # remainders of differences of huge numbers
     np.testing.assert_allclose(np.where(far, 0, found), np.where(far, 0, wanted), rtol=unit, atol=floor)
     np.testing.assert_allclose(np.where(far, found, 0), np.where(far, wanted, 0), rtol=unit, atol=unit * largest)
 
 
 def assert_within(units, found, wanted):
-    """Compare two results element by element, up to units in the last place, and the signs of zeros."""
+    """Compare two results elementwise, up to a number of ulps, and the signs of zeros."""
     assert found.dtype == wanted.dtype
     if wanted.dtype.kind == "f":
         assert found.shape == wanted.shape
@@ -52,6 +52,6 @@ def assert_within(units, found, wanted):
 
 
 def largest_below(bound, *arrays):
-    """Return the largest magnitude below a bound among the numbers of arrays, and at least 1."""
+    """Return the largest magnitude below a bound among the elements of arrays, but at least 1."""
     sizes = [np.abs(x.astype(np.float64)) for x in arrays]
     return max([1.0, *(size.max(initial=0, where=size < bound) for size in sizes)])

@@ -155,9 +155,9 @@ def test_einsum_of_very_many_names():
 # --- Errors ---
 
 ERRORS = {
-    "bmm(A, A)": (ShapeError, "matmul"), "bmm(B, B[:1])": (ShapeError, "equally many"),
-    "tensordot(W, W, 1)": (ShapeError, "lengths"), "tensordot(W, W, 3)": (ShapeError, "no 3 axes"),
-    "tensordot(W, W, -1)": (ShapeError, "no -1 axes"),
+    "bmm(A, A)": (ShapeError, "matmul"), "bmm(B, B[:1])": (ShapeError, "(b, n, k)"),
+    "tensordot(W, W, 1)": (ShapeError, "lengths"), "tensordot(W, W, 3)": (ShapeError, "over 3 axes"),
+    "tensordot(W, W, -1)": (ShapeError, "over -1 axes"),
     "tensordot(W, W, (2, 2))": (np.exceptions.AxisError, "axes of x"),
     "tensordot(A, A, ([0, 1], [0]))": (ShapeError, "paired"), "dot(tg.Tensor(V), W)": (ShapeError, "op matmul"),
     "einsum()": (ShapeError, "no arguments"), 'einsum("ij")': (ShapeError, "got 0"),
@@ -177,9 +177,9 @@ ERRORS = {
     "linalg.matrix_power(A, 0.5)": (DTypeError, "n must be an integer"),
     "linalg.matrix_power(W, 2)": (LinAlgError, "square"), "linalg.pinv(A, 0.1, rtol=0.1)": (ValueError, "aliases"),
     'linalg.qr(A, "full")': (ValueError, "mode"), 'linalg.qr(tg.Tensor(A), "raw")': (MissingVJPError, "raw"),
-    "linalg.norm(B, 2)": (ShapeError, "along one axis"), 'linalg.norm(V, "fro")': (ValueError, "number as its order"),
-    "linalg.norm(A, 3)": (ValueError, "of a norm of matrices"),
-    "linalg.norm(A, axis=(0, 0))": (ValueError, "repeated axis"), "linalg.matrix_norm(V)": (ShapeError, "two axes"),
+    "linalg.norm(B, 2)": (ShapeError, "got 3 axes"), 'linalg.norm(V, "fro")': (ValueError, "must be a number"),
+    "linalg.norm(A, 3)": (ValueError, "of a matrix norm"),
+    "linalg.norm(A, axis=(0, 0))": (ValueError, "repeated axis"), "linalg.matrix_norm(V)": (ShapeError, "2 axes"),
     "linalg.multi_dot([A])": (ShapeError, "two or more"),
     "linalg.multi_dot([A, V, A])": (ShapeError, "only at the ends"),
 }  # fmt: skip

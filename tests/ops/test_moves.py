@@ -1,4 +1,4 @@
-"""Functions that only move elements: each element of a result is an element of an input, bit for bit, or 0."""
+"""Functions that only move elements: each element of the result is an element of an input, bit for bit, or 0."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_elements_are_moved_bit_for_bit(names, data, seed):
     name = data.draw(st.sampled_from(names))
     call = data.draw(special_calls(name))
     if np.any(call.settings.get("constant_values", 0)) or len(call.arrays) < sum(map(is_number, call.inputs)):
-        return  # numbers that are held fixed have no place
+        return  # constant inputs cannot be numbered
     numbered, count = [], 1
     for x in call.arrays:
         numbered.append(np.arange(count, count + x.size).reshape(x.shape).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Questions: plain booleans, as NumPy answers them, of Tensors as of arrays; and the operators on booleans."""
+"""Nondifferentiable functions return plain boolean arrays, as NumPy does; and the operators on booleans."""
 
 import operator
 

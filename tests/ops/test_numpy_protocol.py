@@ -1,4 +1,4 @@
-"""NumPy's functions of tensors: answered by ours of that name, as NumPy's signature allows, or refused with why."""
+"""NumPy functions called with Tensors: they call our function of that name, or raise an error with a reason."""
 
 import inspect
 import warnings
@@ -18,7 +18,7 @@ A, B = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]), np.array([[2.0, 1.0, 2.5], 
 
 
 def dispatched(function):
-    """Whether NumPy asks its arguments before it computes."""
+    """Return whether a NumPy function dispatches on its arguments."""
     return isinstance(function, np.ufunc) or hasattr(function, "_implementation")
 
 
@@ -31,12 +31,12 @@ def values(out):
 
 
 def kinds(out):
-    """Return of each result, of which split has several, what it is and whether it has a gradient."""
+    """Return the type of each result, and whether it requires a gradient; split has several results."""
     return [(type(x), getattr(x, "requires_grad", None)) for x in (out if isinstance(out, tuple | list) else [out])]
 
 
 def is_numpys(function, inputs, settings):
-    """Whether NumPy's function takes these arguments, too."""
+    """Return whether NumPy's function accepts these arguments."""
     if isinstance(function, np.ufunc):
         return not settings and len(inputs) == function.nin
     try:
@@ -46,7 +46,7 @@ def is_numpys(function, inputs, settings):
     return True
 
 
-# A dtype that is always given, nested lists, settings of ours in each call, and what NumPy's writes in place.
+# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, a function in place in NumPy.
 OF_ANOTHER_FORM = {"astype", "block", "sort", "put_along_axis"}
 
 
@@ -65,7 +65,7 @@ def test_numpys_function_of_a_name_is_ours(name, data):
     assert kinds(found) == kinds(wanted)
 
 
-# Ours is the same in substance: a dtype that is not said, an axis of fewer than NumPy's choices.
+# Defaults that differ without an effect on results.
 OTHER_DEFAULTS = {("einsum", "optimize"), *((name, "dtype") for name in creation.__all__)}
 
 
@@ -81,7 +81,7 @@ def test_the_defaults_are_numpys(name):
     assert {each: mine[each] for each in shared} == {each: theirs[each] for each in shared}
 
 
-# --- The ways in which NumPy lets its functions be called, and what each says ---
+# --- Forms of calls of NumPy functions, each with an equivalent call of ours ---
 
 CALLS = {
     "np.sum(t, 0, None, None, True)": "tg.sum(t, 0, True)", "np.sum(a=t, axis=0)": "tg.sum(t, 0)",
@@ -129,20 +129,20 @@ def test_numpy_functions_have_gradients():
     np.testing.assert_allclose(x.grad, 1 - np.tanh(A) ** 2)
 
 
-# --- Refused, and why ---
+# --- Calls that raise ---
 
 REFUSED = {
-    "np.fft.fft(t)": r"np\.fft\.fft has no op of ours, and would lose the gradient.*\.numpy\(\)",
-    "np.add.reduceat(t, [0])": r"np\.add\.reduceat has no op of ours",
-    "np.exp(t, dtype=np.float32)": r"np\.exp: dtype= is not taken for a Tensor; ours takes",
-    "np.exp(t, where=A > 1)": r"np\.exp: where= is not taken",
-    "np.sum(t, where=A > 1)": r"np\.sum: where= is not taken.*axis, keepdims",
-    "np.exp(t, out=np.empty((2, 3)))": r"np\.exp makes a new Tensor.*a = a \+ t",
-    "A.copy().__iadd__(t)": r"np\.add makes a new Tensor",
-    "np.exp(A, out=t)": r"np\.exp would write into a Tensor.*t\.assign",
-    "np.copyto(t, A)": r"np\.copyto would write into a Tensor",
-    "np.fill_diagonal(t.detach(), 1.0)": r"np\.fill_diagonal would write into a",
-    "np.copyto(A.copy(), t)": r"np\.copyto has no op of ours", "np.linspace(0, t, 3)": r"linspace: stop is plain",
+    "np.fft.fft(t)": r"np\.fft\.fft is not supported for Tensors that require a gradient.*\.numpy\(\)",
+    "np.add.reduceat(t, [0])": r"np\.add\.reduceat is not supported",
+    "np.exp(t, dtype=np.float32)": r"np\.exp: dtype= is not supported for Tensors; supported: none",
+    "np.exp(t, where=A > 1)": r"np\.exp: where= is not supported",
+    "np.sum(t, where=A > 1)": r"np\.sum: where= is not supported.*axis, keepdims",
+    "np.exp(t, out=np.empty((2, 3)))": r"np\.exp: out= is not supported.*a = a \+ t",
+    "A.copy().__iadd__(t)": r"np\.add: out= is not supported",
+    "np.exp(A, out=t)": r"np\.exp cannot write into a Tensor.*t\.assign",
+    "np.copyto(t, A)": r"np\.copyto cannot write into a Tensor",
+    "np.fill_diagonal(t.detach(), 1.0)": r"np\.fill_diagonal cannot write into a",
+    "np.copyto(A.copy(), t)": r"np\.copyto is not supported", "np.linspace(0, t, 3)": r"linspace: stop is plain",
 }  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(call):
         eval(call, {**globals(), "t": Tensor(A, requires_grad=True)})
 
 
-# --- Nothing to lose ---
+# --- Calls that lose no gradient ---
 
 WHOLE = {np.gcd, np.lcm, np.left_shift, np.right_shift, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
          np.bincount, np.unravel_index, np.ravel_multi_index}  # fmt: skip

@@ -1,4 +1,4 @@
-"""A convolution through im2col equals the fast one, to the second derivatives."""
+"""A convolution through im2col equals the fast one, up to second derivatives."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ PAIRS = {
 
 
 def derivatives(function, inputs, settings):
-    """Return the result, and the first and second gradients of its inputs, for drawn cotangents."""
+    """Return the result, and first and second derivatives with respect to the inputs, for random cotangents."""
     numbers = np.random.default_rng(0)
     places = tuple(range(len(inputs)))
 

@@ -1,4 +1,4 @@
-"""Neither thresholds nor memory layouts change a result: every op, over special values, dtypes and sizes."""
+"""The result of an op does not depend on thresholds or memory layouts; over special values, dtypes and sizes."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tinygrad_edu.transforms import vjp
 
 @np.errstate(all="ignore")
 def results(call, arrange):
-    """Return the value of a call, its gradients, and second derivatives along random directions."""
+    """Return the result of a call, its gradients, and second derivatives along random directions."""
     rng = np.random.default_rng(0)
     arrays = [arrange(x) if x.ndim and x.size else x for x in call.arrays]
     out = call(*(from_numpy(x, requires_grad=True) for x in arrays))
@@ -43,7 +43,7 @@ def test_a_result_depends_neither_on_thresholds_nor_on_layouts(names, data, seed
     arrange = LAYOUTS.get(layout, np.asarray)
     try:
         wanted = results(call, lambda x: np.array(arrange(x), order="C"))
-    except (np.linalg.LinAlgError, TypeError) as error:  # of special values, or of float16
+    except (np.linalg.LinAlgError, TypeError) as error:  # raised for special values, or for float16
         with lowered_thresholds(seed), pytest.raises(type(error)):
             results(call, arrange)
         return

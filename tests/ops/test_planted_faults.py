@@ -1,4 +1,4 @@
-"""The laws find faults that are planted in the fast code."""
+"""The laws find faults planted in the fast code."""
 
 import importlib
 import inspect
@@ -55,7 +55,7 @@ def passes(name, data):
 
 
 def recorders(name, data):
-    """Generate the call of an op once more: the one in the registry was made before the fault."""
+    """Generate the call of an op again: the one in the registry was generated before the fault was planted."""
     right = tg.ops.registry[name]
     fresh = Op(right.forward, right.broadcasts, right.promotes, generated_call, right.name)
     fresh.vjps(**right.vjp_functions)
@@ -83,17 +83,17 @@ def functions(names):
 
 @contextmanager
 def planted(file, fault):
-    """Plant a fault inside: a function keeps its identity, since other modules import it, and gets other code."""
+    """Plant a fault inside the context: replace the code of the functions, which other modules have imported."""
     path = PACKAGE / file
     text = path.read_text("utf-8")
-    assert text.count(fault.old) == 1, f"{file} does not have the old text of the fault once: {fault.old}"
+    assert text.count(fault.old) == 1, f"{file} must contain the old text of the fault once: {fault.old}"
     module = importlib.import_module(f"tinygrad_edu.{file.removesuffix('.py').replace('/', '.')}")
     changed = {"__name__": module.__name__}
     exec(compile(text.replace(fault.old, fault.new), path, "exec"), changed)
     ours, theirs = functions(vars(module)), functions(changed)
     codes = {name: f.__code__ for name, f in ours.items() if f.__code__.co_filename == str(path)}
     different = [name for name, code in codes.items() if theirs[name].__code__ != code]
-    assert different, f"no function of {file} changes with the fault: {fault.old}"
+    assert different, f"the fault changes no function of {file}: {fault.old}"
     try:
         for name in different:
             ours[name].__code__ = theirs[name].__code__
@@ -174,5 +174,5 @@ def test_every_fast_file_has_faults():
 
 def test_a_fault_whose_text_is_gone_is_not_planted():
     fault = Fault("no such text", "", "nothing")
-    with pytest.raises(AssertionError, match="does not have the old text"), planted("ops/fast/softmax.py", fault):
+    with pytest.raises(AssertionError, match="must contain the old text"), planted("ops/fast/softmax.py", fault):
         pass

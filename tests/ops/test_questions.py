@@ -1,4 +1,4 @@
-"""What no strategy can draw: plain answers, results whose shape the values decide, dtypes, calls that are refused."""
+"""Cases without a strategy: nondifferentiable results, results whose shape depends on values, dtypes, errors."""
 
 import itertools
 
@@ -23,13 +23,13 @@ ONE_AXIS = [{}, {"axis": 0}, {"axis": -1}]
 
 
 def same(name, reference, x, settings):
-    """Hold a function to NumPy's: its values, its dtype on arrays, and its errors."""
+    """Compare a function with NumPy's: its values and, for arrays, its dtype. Skip calls that NumPy rejects."""
     function = getattr(tg, name)
     try:
         expected = reference(x, **settings)
     except (ValueError, IndexError, TypeError, np.exceptions.AxisError):
         return
-    narrow = x.dtype if x.dtype.kind == "f" else np.float32  # of a Tensor, what NumPy has in float64
+    narrow = x.dtype if x.dtype.kind == "f" else np.float32  # the dtype for Tensors where NumPy has float64
     for given in (x, tg.Tensor(x)):
         found = function(given, **settings)
         for a, b in zip(*(part if isinstance(part, tuple) else (part,) for part in (found, expected)), strict=True):
@@ -89,9 +89,9 @@ def test_a_dtype_may_be_asked_for(name, dtype):
     {"return_index": True}, {"return_inverse": True, "return_counts": True}, {"return_counts": True, "axis": 0},
     {"equal_nan": False, "return_index": True, "return_inverse": True, "return_counts": True},
 ], ids=str)  # fmt: skip
-@pytest.mark.parametrize("what", ["ties", "a NaN", "integers"])
-def test_unique_says_where_and_how_often(settings, what):
-    same("unique", np.unique, INPUTS[what], settings)
+@pytest.mark.parametrize("key", ["ties", "a NaN", "integers"])
+def test_unique_says_where_and_how_often(settings, key):
+    same("unique", np.unique, INPUTS[key], settings)
 
 
 def test_unique_gives_its_gradient_to_the_first_of_equal_elements():
@@ -198,9 +198,9 @@ def test_the_sum_of_the_weights_is_returned_with_the_average():
     cube = RNG.standard_normal((3, 2, 4))
     np.testing.assert_allclose(tg.average(cube, (2, 0), both[:, 0].T), np.average(cube, (2, 0), both[:, 0].T))
     assert tg.average([[1, 2], [3, 4]], axis=0, weights=[3, 1]).tolist() == [1.5, 2.5]
-    large = np.array([2**63, 2**63], np.uint64)  # whose sum is 0 in uint64
+    large = np.array([2**63, 2**63], np.uint64)  # their sum is 0 in uint64
     assert tg.average(np.array([1.0, 2.0]), weights=large) == 1.5
-    narrow = np.linspace(0.1, 1, 3000, dtype=np.float16)  # whose sum is rounded in float16
+    narrow = np.linspace(0.1, 1, 3000, dtype=np.float16)  # their sum has a large rounding error in float16
     for x, weights in ((np.arange(4), np.arange(4)), (np.arange(3000, dtype=np.float32), narrow)):
         for a, b in zip(*(f.average(x, weights=weights, returned=True) for f in (tg, np)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6)
@@ -231,7 +231,7 @@ def test_quantiles_of_any_numbers_are_numpys(method):
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_quantile_that_is_an_element_is_that_element_beside_infinities():
-    """NumPy has a NaN: 0 * inf."""
+    """NumPy returns NaN, from 0 * inf."""
     assert tg.quantile(np.array([-np.inf, 1.0, np.inf]), [0.0, 0.5, 1.0]).tolist() == [-np.inf, 1, np.inf]
 
 

@@ -1,4 +1,4 @@
-"""Every op has a strategy and a name that a user knows."""
+"""Every op has a strategy and a public name."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from tinygrad_edu import nn, ops
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, calls
 
-# Those of tg.linalg that are no functions of numbers alone: they return several results, read one triangle, take a
-# list, or have no derivative. They are composed of ops, and test_linalg.py tests them.
+# Functions of tg.linalg without a strategy: they return several results, read one triangle, take a list, or have no
+# derivative. They are composed of ops, and test_linalg.py tests them.
 OTHERS_OF_LINALG = {"LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd"}
 
-# Ops that several public functions share, and Dropout's.
+# Ops shared by several public functions, and the op of Dropout.
 SHARED = {"cumulative_extremum", "dropout", "normalization", "one_minus_square", "recurrence", "recurrent"}
 
 

@@ -1,4 +1,4 @@
-"""A size that decides how a result is computed is a SizeThreshold, so that the laws can lower it."""
+"""Sizes that select an algorithm are SizeThresholds, so that the laws can lower them."""
 
 import ast
 import importlib
@@ -14,21 +14,21 @@ from tinygrad_edu.thresholds import PLANS, SizeThreshold
 PACKAGE = Path(tg.__file__).parent
 ROOMS = "engine", "ops", "optim", "nn", "parallel", "transforms"
 FILES = sorted(path for room in ROOMS for path in (PACKAGE / room).rglob("*.py"))
-# A comparison with a smaller number is one of axes or of cases.
+# Comparisons with numbers up to this are about axes or cases.
 MOST = 4
-# Comparisons that decide no way to compute.
+# Comparisons that do not select an algorithm.
 OTHERS = {
     "count > _MAX_GENERATED": "decided once, when an op is defined",
     "len(numbers) > 52": "einsum has 52 letters",
     "x.dtype.itemsize < 8": "a dtype narrower than float64",
     "x.dtype.itemsize >= 8": "float64 or wider",
-    "max(kernel) > _MAX_KERNEL": "refuses a kernel",
-    "padded[0] * padded[1] > _MAX_PIXELS": "refuses an image",
+    "max(kernel) > _MAX_KERNEL": "raises for a large kernel",
+    "padded[0] * padded[1] > _MAX_PIXELS": "raises for a large image",
 }
 
 
 def bare_comparisons(path):
-    """Return the comparisons with a number that is no SizeThreshold."""
+    """Return the comparisons with an integer that is not a SizeThreshold."""
     source = path.read_text(encoding="utf-8")
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     names = vars(importlib.import_module(".".join(parts).removesuffix(".__init__")))
@@ -38,7 +38,7 @@ def bare_comparisons(path):
 
 
 def is_bare(side, names):
-    """Whether a side of a comparison is made of integers alone that are not thresholds."""
+    """Return whether a side of a comparison has only integers that are not thresholds."""
     nodes = list(ast.walk(side))
     if not all(isinstance(n, ast.Constant | ast.Name | ast.BinOp | ast.operator | ast.Load) for n in nodes):
         return False

@@ -1,4 +1,4 @@
-"""What is only faster equals its plain twin, over special values, dtypes, layouts and sizes."""
+"""Every fast function equals its plain twin, over special values, dtypes, layouts and sizes."""
 
 import ast
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.ops.twins import TWINS, WITHOUT_A_TWIN
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 
-THRESHOLDS = 4  # sets of them for each call: to draw a call takes longer than to compute it
+THRESHOLDS = 4  # sets of thresholds for each call: drawing a call takes longer than computing it
 FAST = Path(tg.ops.__file__).parent / "fast"
 
 
@@ -39,7 +39,7 @@ def test_a_fast_function_equals_its_plain_twin(name, data, seed):
 
 
 def results(fast, arguments, seed):
-    """Yield the result of a call for several sets of thresholds, in a shard and outside of one."""
+    """Yield the result of a call for several sets of thresholds, inside and outside of a shard."""
     for k in range(THRESHOLDS):
         with lowered_thresholds(seed + k):
             result = next(map_shards(lambda _: fast(*arguments), 1, threads=1)) if k % 2 else fast(*arguments)

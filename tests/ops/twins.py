@@ -1,4 +1,4 @@
-"""The functions that are only faster, each with its plain twin and what both are called with: a table."""
+"""Table of the fast functions, each with its plain twin and a strategy of the arguments of both."""
 
 from functools import partial, wraps
 from importlib import import_module
@@ -20,14 +20,14 @@ from tinygrad_edu.testing.strategies.arrays import positions
 from tinygrad_edu.transforms import vjp
 
 SINGLE = (np.float64, np.float32)
-FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms are of the first two
+FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms support only the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
 
 
 class Twins(NamedTuple):
-    """A fast function, its plain twin, a strategy of their arguments, and how far apart results may be.
+    """A fast function, its plain twin, a strategy of their arguments, and the tolerance of the comparison.
 
-    In units in the last place: 0 for the same bits, and None for sums, whose terms are added in another order.
+    `units` are units in the last place (ulp): 0 for equal bits, None for sums in another order.
     """
 
     fast: Any
@@ -37,7 +37,7 @@ class Twins(NamedTuple):
 
 
 def declared(name):
-    """Return the fast function of a file, by both names, and the plain one that it declares by `faster_than`."""
+    """Return the fast function named "file.function", and the plain one that it declares with `faster_than`."""
     file, function = name.partition(",")[0].split(".")
     fast = getattr(import_module(f"tinygrad_edu.ops.fast.{file}"), function)
     return fast, getattr(fast, "plain", fast)
@@ -47,7 +47,7 @@ def declared(name):
 
 
 def numbers(shape=None, dtypes=FLOATS):
-    """Draw an array of a dtype and of any layout; of floating-point numbers with special values."""
+    """Draw an array of any layout; with special values if the dtype is floating-point."""
 
     def of(dtype):
         return special_arrays(shape, dtype) if dtype in FLOATS else arrays(shape, 0, 3, dtype=dtype).map(np.asarray)
@@ -57,13 +57,13 @@ def numbers(shape=None, dtypes=FLOATS):
 
 @st.composite
 def ties(draw, shape, values, dtypes=FLOATS):
-    """Draw a contiguous array of a few values alone."""
+    """Draw a contiguous array of only a few values."""
     lengths = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
     return np.array(values, draw(st.sampled_from(dtypes)))[draw(positions(lengths, len(values)))]
 
 
 def images(shape):
-    """Draw images or maps without strides of 0: einsum adds up what it multiplies with a repeated number, first."""
+    """Draw images or feature maps without strides of 0: einsum sums before it multiplies by a repeated number."""
     return numbers(shape, SINGLE[:1]).map(lambda x: x if all(x.strides) else np.array(x))
 
 
@@ -108,7 +108,7 @@ def exponents(draw, dtypes):
 def along(draw, count, dtypes=FLOATS, **of_shape):
     """Draw arrays of one shape, and an axis."""
     drawn = draw(alike(count, dtypes, **{"min_dims": 1, **of_shape}))
-    ndim = max(drawn[0].ndim, 1)  # NumPy takes the axes 0 and -1 of a number
+    ndim = max(drawn[0].ndim, 1)  # NumPy accepts the axes 0 and -1 for a 0-d array
     return *drawn, draw(st.just(-1) | st.integers(-ndim, ndim - 1))
 
 
@@ -122,7 +122,7 @@ def reduced(draw, function, dtypes):
 
 @st.composite
 def sums_of_halves(draw):
-    """Draw sums of float16 that overflow, or lose a number, where they are not added in float32."""
+    """Draw float16 arrays whose sums overflow, or absorb a term, unless they are computed in float32."""
     x = draw(ties(shapes(1, empty=False), (6e4, -6e4, 2048, 1), (np.float16,)))
     return np.add, x, -1, draw(st.booleans()), {}
 
@@ -190,7 +190,7 @@ def channels(draw, affine=False):
     x = draw(numbers((a, k, b), (dtype,)))
     if not affine:
         return (x,)
-    x = draw(st.sampled_from([x, x * x.dtype.type(2.0**-10)]))  # whose variance is less than eps
+    x = draw(st.sampled_from([x, x * x.dtype.type(2.0**-10)]))  # its variance is below eps
     weight, bias = (draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2))
     with np.errstate(all="ignore"):
         return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), plain.plain_moments(x)
@@ -210,7 +210,7 @@ def pairs_of_channels(draw):
 
 @st.composite
 def multiplied(draw):
-    """Draw no infinity beside a denormal: the order decides whether their product with others is NaN."""
+    """Draw arrays without both infinities and subnormals: the order decides whether their product is NaN."""
 
     def fits(drawn):
         x, axis = drawn
@@ -230,7 +230,7 @@ def factors(draw, stacked=True):
 
 
 def matrices(stack, m, n, dtype):
-    """Draw matrices that lie by rows or by columns, or in any other layout."""
+    """Draw matrices in row-major, column-major or any other layout."""
     by_rows, by_columns = (numbers((*stack, *shape), (dtype,)) for shape in ((m, n), (n, m)))
     return by_rows | by_columns.map(lambda x: x.swapaxes(-1, -2))
 
@@ -258,9 +258,9 @@ def sums(draw):
 
 @st.composite
 def correlations(draw, op, by_channels=False):
-    """Draw arrays (C, H, W, N), in any layout, kernels, a window and groups, as the functions of `op` take them.
+    """Draw the arguments of the functions of `op`: arrays (C, H, W, N) in any layout, kernels, a window and groups.
 
-    Images are made from finite kernels: zeros around the maps meet all of a kernel, and 0 times infinity is NaN.
+    For images the kernels are finite: they are multiplied by the zeros around the maps, and 0 * inf is NaN.
     """
     call = draw(calls(op).filter(lambda call: not by_channels or is_by_channels(call)))
     finite = op == "correlate_images"
@@ -275,14 +275,14 @@ def correlations(draw, op, by_channels=False):
 
 
 def is_by_channels(call):
-    """Whether each kernel sees one channel."""
-    in_all = call.name == "correlate_kernels"  # its second input is the images
+    """Return whether each kernel has one channel."""
+    in_all = call.name == "correlate_kernels"  # its second input are the images
     return call.inputs[1].shape[1] == (call.settings["groups"] if in_all else 1)
 
 
 @st.composite
 def pixels(draw, of_kernels=False):
-    """Draw maps (out, H, W, N) with kernels of one pixel, or with images (C, H, W, N)."""
+    """Draw feature maps (out, H, W, N) with 1x1 kernels, or with images (C, H, W, N)."""
     groups, out, c, h, w, n = (draw(st.integers(1, 3)) for _ in range(6))
     maps = draw(images((groups * out, h, w, n)))
     shape = (groups * c, h, w, n) if of_kernels else (groups * out, c, 1, 1)
@@ -323,23 +323,23 @@ def sequences(draw):
 
 
 def with_every_kind(a, b=1, /, c=2, *rest, d, e=None, **others):
-    """Take a parameter of each kind."""
+    """Accept a parameter of each kind."""
 
 
 @wraps(with_every_kind)
 def wrapped(*args, **kwargs):
-    """Have the parameters of another function."""
+    """Wrap a function, with its signature."""
 
 
 def functions():
-    """Draw a function: of an op, a vjp, or one whose parameters are read in another way."""
+    """Draw a function: the forward function of an op, a vjp, or a callable of another kind."""
     ops = tg.ops.registry.values()
     of_ops = [*(op.forward for op in ops), *(f for op in ops for f in op.vjp_functions.values())]
     others = [with_every_kind, wrapped, partial(with_every_kind, 1), np.sum, lambda: 0]
     return st.tuples(st.sampled_from(others) | st.sampled_from(of_ops))
 
 
-# --- Forms that both twins share ---
+# --- Adapters for both twins ---
 
 
 def listed(read):
@@ -395,20 +395,20 @@ def all_steps(function):
 
 
 def in_dtype(function):
-    """Return a function with its result in the dtype of its first argument."""
+    """Return a function whose result is cast to the dtype of its first argument."""
     return lambda x, *others: function(x, *others).astype(x.dtype)
 
 
 def unsigned(function):
-    """Return a function without the sign of zeros: of 0 and -0, NumPy's maximum is either."""
+    """Return a function whose result has no -0: NumPy's maximum of 0 and -0 may be either."""
     return lambda x: function(x) + x.dtype.type(0)
 
 
-# --- Gradients, and their definitions ---
+# --- Gradients, and their definitions as references ---
 
 
 def pulled_back(function):
-    """Return a function of x and settings: the gradient of x for a random cotangent."""
+    """Return a function of x and settings that computes the gradient of x for a random cotangent."""
 
     def gradient(x, settings):
         out, pullback = vjp(lambda x: function(x, **settings), x)
@@ -422,7 +422,7 @@ def cotangent_of(out):
 
 
 def gradient_of_prod(x, settings):
-    """Return for each element the product of the others, times the cotangent."""
+    """Return, for each element, the product of the others times the cotangent."""
     axis = settings["axis"]
     rows = np.moveaxis(x, axis, -1)
     others = [np.delete(rows, k, -1).prod(-1) for k in range(rows.shape[-1])]
@@ -430,7 +430,7 @@ def gradient_of_prod(x, settings):
 
 
 def gradient_of_cumprod(x, settings):
-    """Return the product before each element, times what follows of it, from the last to the first."""
+    """Return the gradient of cumprod by the recurrence from the last element to the first."""
     rows = np.moveaxis(x, settings["axis"], 0)
     g = np.moveaxis(cotangent_of(x), settings["axis"], 0)
     found, rest = np.empty_like(g), 0 * g[0]
@@ -440,7 +440,7 @@ def gradient_of_cumprod(x, settings):
     return np.moveaxis(found, 0, settings["axis"])
 
 
-# --- The tables, by the names of files and functions ---
+# --- The tables, by file and function name ---
 
 NUMERIC = (*FLOATS, np.int64)
 SAME_BITS = {
@@ -453,7 +453,7 @@ SAME_BITS = {
     "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
 }  # fmt: skip
-ROUNDED = {  # with how many units in the last place
+ROUNDED = {  # strategy, and units in the last place
     "elementwise.sigmoid_values": (alike(1, NUMERIC), 4), "elementwise.softplus_values": (alike(1, NUMERIC), 4),
     "powers.power_values": (exponents((*SINGLE, np.longdouble)), 20),
     "powers.power_values, float16": (exponents((np.float16,)), 1), "error_function.bell_integral": (bells(), 2),
@@ -505,14 +505,14 @@ TWINS = {
     "recurrent, gradients": Twins(pulled_back(recurrent.recurrent), pulled_back(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
 
-# Functions of the fast folders that have no twin of their own, and what holds them.
+# Functions of the fast folders without a twin of their own, and the tests that cover them.
 WITHOUT_A_TWIN = {
-    "chwn": "moves images: test_layout.py, and the correlations",
-    "convolution": "test_patches.py, at every order",
-    "polyphase": "the correlations of images",
-    "ring_buffer": "the correlations of maps and images",
-    "recurrent": "by_steps, through the op",
-    "products.cut": "says how the correlations are cut",
-    "pointwise.lie_by_samples": "says where pointwise functions are used",
+    "chwn": "moves images: test_layout.py, and the twins of the correlations",
+    "convolution": "test_patches.py, to second derivatives",
+    "polyphase": "the twins of correlated_images",
+    "ring_buffer": "the twins of correlated_maps and correlated_images",
+    "recurrent": "by_steps, through the op recurrent",
+    "products.cut": "chooses the pieces of the correlations",
+    "pointwise.lie_by_samples": "chooses where pointwise functions are used",
     "transpose.items_of": "a view", "transpose.near_by": "a copy",
 }  # fmt: skip

@@ -19,14 +19,14 @@ from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
 
-# --- Norms of vectors ---
+# --- Vector norms ---
 
 
 @op(name="norm")
 def p_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
-    """Return (sum(|x| ** p)) ** (1 / p) over `axis`, for a finite p; for 0, how many elements are not 0.
+    """Return (sum(|x| ** p)) ** (1 / p) over `axis` for a finite p; for p = 0, the number of nonzero elements.
 
-    Where the sum would leave the range of the dtype, it is taken of x over a power of 2 that is as large as x.
+    If the sum would overflow or underflow, x is first divided by a power of 2 near its dominant element.
     """
     size = np.abs(x).astype(np.result_type(x.dtype, np.float32), copy=False)
     if p == 0:
@@ -49,20 +49,20 @@ def _sum_of_powers(size: ndarray, p: float, axis: Any) -> ndarray:
 
 
 def _norm_scale(size: ndarray, p: float, axis: Any) -> ndarray:
-    """Return the power of 2 below the dominant element: the greatest, or for p < 0 the smallest."""
+    """Return the power of 2 below the dominant element: the largest, or for p < 0 the smallest."""
     extremum, initial = (np.max, 0) if p > 0 else (np.min, np.inf)
     return power_of_2_below(extremum(size, axis=axis, keepdims=True, initial=initial))
 
 
 def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
-    """Return g times sign(x) |x / out| ** (p - 1), whatever the size of x; 0 where out is, and for p < 1 where x is."""
+    """Return g * sign(x) * |x / out| ** (p - 1); 0 where out is 0 and, for p < 1, where x is 0."""
     kept = tuple(1 if a in axis else n for a, n in enumerate(x.shape))
     g, out = reshape(g, kept), reshape(out, kept)
     if p == 0:
         return keep(broadcast_to(g, x.shape), np.False_)
     if p == 1:
         return g * sign(x)
-    if not all_normal(values_of(out)):  # out is infinite or has lost digits; a scale cancels out of x / out
+    if not all_normal(values_of(out)):  # out is infinite, 0 or subnormal; a scale of x cancels in x / out
         with np.errstate(over="ignore"):
             x = x / _norm_scale(np.abs(values_of(x)), p, axis)
         out = p_norm(x, p, axis, True)
@@ -79,7 +79,7 @@ p_norm.vjps(x=_p_norm_x)
 
 
 def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """Return the norm of the vectors along `axis`, one axis or several, or of all elements, as `norm`."""
+    """Return the norm of the vectors along one or several axes, by default of all elements; see `norm`."""
     x = as_floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return _vector_norm(x, ord, axes, keepdims)
@@ -87,26 +87,26 @@ def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: An
 
 def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if isinstance(ord, str):
-        raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
+        raise ValueError(f"norm: ord of a vector norm must be a number, got {ord!r}.")
     if ord is None or np.isfinite(ord):
         return p_norm(x, 2 if ord is None else ord, axes, keepdims)
     return (_max_or_zero if ord > 0 else min)(abs(x), axes, keepdims)
 
 
 def _max_or_zero(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Return the maximum of absolute values over `axis`, or 0 if there are none, as in NumPy."""
+    """Return the maximum of absolute values over `axis`, or 0 if `axis` is empty, as in NumPy."""
     of_none = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
     return (sum if of_none else max)(sizes, axis, keepdims)
 
 
-# --- Norms of matrices ---
+# --- Matrix norms ---
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """Return the norm of each matrix of a stack (..., m, n), as `norm`."""
+    """Return the norm of each matrix of a stack (..., m, n); see `norm`."""
     x = as_floating(x)
     if x.ndim < 2:
-        raise ShapeError(f"matrix_norm: matrices have two axes at least; the shape is {x.shape}.")
+        raise ShapeError(f"matrix_norm: x must have at least 2 axes, got shape {x.shape}.")
     return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
 
@@ -122,43 +122,41 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         values = svdvals(transpose(x, (*rest, *axes)))
         out = sum(values, -1) if ord == "nuc" else extremum(values, -1)
     else:
-        raise ValueError(
-            f"norm: the order of a norm of matrices is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not {ord!r}."
-        )
+        raise ValueError(f"norm: ord of a matrix norm must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}.")
     return reshape(out, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes))
 
 
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the norm of vectors, of matrices, or of all elements: NumPy's ``linalg.norm``.
+    """Return a vector norm or a matrix norm, as NumPy's ``linalg.norm``.
 
     Parameters
     ----------
     x : array_like
     ord : float or str, optional
-        Of vectors, p for ``sum(|x| ** p) ** (1 / p)``; inf and -inf for the greatest and the smallest size, 0 for the
-        number of elements that are not 0. Of matrices, ``"fro"`` for the root of the sum of squares, ``"nuc"`` for the
-        sum of the singular values, 2 and -2 for the greatest and the smallest of them, 1 and -1 for the greatest and
-        the smallest sum of sizes in a column, inf and -inf for those in a row. By default 2, and ``"fro"``.
+        Order of the norm. For vectors: p for ``sum(|x| ** p) ** (1 / p)``, inf or -inf for the maximum or minimum
+        absolute value, 0 for the number of nonzero elements. For matrices: ``"fro"`` for the Frobenius norm, ``"nuc"``
+        for the sum of the singular values, 2 or -2 for the largest or smallest singular value, 1 or -1 for the maximum
+        or minimum column sum of absolute values, inf or -inf for the row sums. Default: 2, or ``"fro"``.
     axis : int, or sequence of int, optional
-        One axis for vectors, two for matrices. By default all elements are taken as one vector, where there is no
-        `ord`; with one, x is a vector or a matrix.
+        One axis for vector norms, two for matrix norms. By default x is flattened if `ord` is None; otherwise x must
+        be a vector or a matrix.
     keepdims : bool
-        Whether the axes stay, with length 1.
+        Whether to keep the reduced axes with length 1.
 
     Returns
     -------
     Tensor or ndarray
-        Of the dtype of x; of integers, floating-point. Sums of powers do not overflow where the norm does not.
+        In the dtype of x; floating-point for integers. Sums of powers do not overflow unless the norm does.
 
     Raises
     ------
     ValueError
-        For an order that is none, and for another number of axes than one or two.
+        If `ord` is not supported, or `axis` has more than two axes.
 
     Notes
     -----
-    Where the norm is 0, its derivative is 0, and for an order below 1 that by each element that is 0, as in PyTorch.
-    What attains a greatest or smallest size shares the gradient evenly.
+    Where the norm is 0, the gradient is 0; for orders below 1, it is 0 at each element that is 0, as in PyTorch.
+    Elements that tie for the maximum or minimum share the gradient evenly.
     """
     x = as_floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
@@ -166,20 +164,20 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
         return _vector_norm(x, ord, axes, keepdims)
     if len(axes) != 2:
         raise ShapeError(
-            f"norm: an order is of vectors, along one axis, or of matrices, along two, not {len(axes)}: give `axis`. "
-            f"The shape is {x.shape}."
+            f"norm: expected 1 axis (vector norm) or 2 axes (matrix norm), got {len(axes)} axes of shape {x.shape}; "
+            f"pass axis=."
         )
     return _matrix_norm(x, ord, axes, keepdims)
 
 
-# --- What norms measure ---
+# --- Condition numbers and ranks ---
 
 
 def cond(x: Any, p: Any = None) -> Any:
-    """Return the condition of each matrix of a stack: norm(x, p) * norm(inv(x), p), infinite where x is singular.
+    """Return the condition number of each matrix of a stack: norm(x, p) * norm(inv(x), p), infinite if x is singular.
 
-    Without p, or with 2, it is the greatest singular value over the smallest, of matrices of any shape, and with -2
-    the smallest over the greatest. A condition that is infinite has no derivative here: 0.
+    For p = None or 2 it is the ratio of the largest to the smallest singular value, for p = -2 the inverse ratio; both
+    accept matrices that are not square. The gradient of an infinite condition number is 0.
     """
     values = np.asarray(np.linalg.cond(values_of(x), p))
     eye, infinite = np.eye(*np.shape(x)[-2:], dtype=values.dtype), np.isinf(values)
@@ -193,9 +191,9 @@ def cond(x: Any, p: Any = None) -> Any:
 
 
 def matrix_rank(x: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    """Return the rank of each matrix of a stack, as plain whole numbers: how many singular values are above `tol`.
+    """Return the rank of each matrix of a stack, the number of singular values above `tol`, as NumPy integers.
 
-    As in NumPy, `rtol` is relative to the greatest of them, and by default the longer side of a matrix times the
-    distance of 1 to the next number of the dtype. A vector has the rank 1, unless it is 0.
+    As in NumPy, `rtol` is relative to the largest singular value; its default is max(m, n) times the machine epsilon
+    of the dtype. The rank of a vector is 1, or 0 if all its elements are 0.
     """
     return np.linalg.matrix_rank(values_of(x), values_of(tol), hermitian, rtol=values_of(rtol))

@@ -1,8 +1,8 @@
 """NumPy's array protocols: ``np.sum(t, axis=0)`` calls ``tg.sum(t, axis=0)``.
 
-A NumPy function calls our public function of the same name, or of the name in `NAMED_OTHERWISE`. If there is none, it
-computes on the values, provided that no gradient is lost: the function has no derivative (`QUESTIONS`), or no Tensor
-requires a gradient. Otherwise it raises an error that says what to write instead.
+A NumPy function called with a Tensor calls our public function of the same name, or of the name in `NAMED_OTHERWISE`.
+If there is none, NumPy computes on the values, provided that no gradient is lost: the function has no derivative
+(`QUESTIONS`), or no Tensor requires a gradient. Otherwise the call raises an error that names an alternative.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tinygrad_edu.engine import Op, Tensor, values_of
 from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
 
-# NumPy's name, and ours; a name that is the same needs no line.
+# NumPy's name -> our name, where the two differ.
 NAMED_OTHERWISE = {
     "absolute": "abs",
     "amax": "max",
@@ -34,21 +34,21 @@ NAMED_OTHERWISE = {
     "real": "identity",
     "rint": "round",
 }  # fmt: skip  (expit is SciPy's)
-# NumPy's functions that compute whole numbers as floats, as those of ours do not.
+# NumPy functions that convert integers to floats; our functions of these names keep integers.
 FLOATING = frozenset({np.fabs, np.float_power})
 ARGUMENTS_NAMED_OTHERWISE = {"a_min": "min", "a_max": "max"}
-# How NumPy is to do what it does, which changes no value.
+# Arguments that do not change the values of the result; they are ignored.
 NO_MATTER = frozenset({"optimize", "overwrite_input", "subok"})
-# What a method of a ufunc is: of what it computes along an axis, by default the first.
+# Ufunc methods -> our functions along an axis, by default the first.
 ALONG_AN_AXIS = {
     ("add", "reduce"): "sum", ("multiply", "reduce"): "prod", ("maximum", "reduce"): "max",
     ("minimum", "reduce"): "min", ("logaddexp", "reduce"): "logsumexp", ("add", "accumulate"): "cumsum",
     ("multiply", "accumulate"): "cumprod", ("logaddexp", "accumulate"): "logcumsumexp",
 }  # fmt: skip
-# As functions of linear algebra NumPy has these twice.
+# NumPy has these functions in np and in np.linalg.
 SAME_IN_LINALG = frozenset({"matmul", "matrix_transpose", "outer", "tensordot", "vecdot"})
 
-# Answers that no derivative goes through: booleans, positions, counts, text. They are NumPy's, of the values.
+# Functions without a derivative: they return booleans, indices, counts or text. NumPy computes them on the values.
 QUESTIONS: frozenset[Any] = frozenset({
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan, np.isinf, np.isfinite,
     np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isclose, np.allclose,
@@ -63,7 +63,7 @@ QUESTIONS: frozenset[Any] = frozenset({
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
-    """Answer a NumPy ufunc that met a Tensor."""
+    """Evaluate a NumPy ufunc called with a Tensor: ``Tensor.__array_ufunc__``."""
     if ufunc in FLOATING:
         inputs = tuple(map(_integers_to_float32, inputs))
     answer = _implementation(ufunc)
@@ -84,7 +84,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **sett
 def array_function(
     self: Tensor, function: Callable[..., Any], types: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
 ) -> Any:
-    """Answer any other NumPy function that met a Tensor."""
+    """Evaluate any other NumPy function called with a Tensor: ``Tensor.__array_function__``."""
     if function in WRITERS:
         _refuse_to_write(function, inputs[:1])
     _refuse_to_write(function, (settings.get("out"),))
@@ -102,11 +102,11 @@ def _integers_to_float32(x: Any) -> Any:
     return ours("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
 
 
-# --- Whose answer it is ---
+# --- Find the implementation ---
 
 
 def ours(name: str) -> Any:
-    """Return our function of a name, wherever it is, or None."""
+    """Return our function of this name, or None."""
     package = sys.modules[__package__ or ""]
     for file in (package, package.creation):
         if name in file.__all__:
@@ -142,7 +142,7 @@ def _ufunc_implementation(ufunc: np.ufunc, method: str) -> Callable[..., Any] | 
 
 
 def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of each element of the first with each of the second."""
+    """Return the outer form of a binary function: each element of x with each element of y."""
     reshape = ours("reshape")
     return lambda x, y: function(reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y)
 
@@ -152,14 +152,14 @@ def _with_signature_of(known: Any, function: Callable[..., Any]) -> Callable[...
     return function
 
 
-# --- With which arguments ---
+# --- Bind the arguments ---
 
 _UFUNC_DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True,
                    "keepdims": False, "initial": None, "signature": None}  # fmt: skip
 
 
 class _Arguments(NamedTuple):
-    """What NumPy's function was called with, as ours takes it: arrays by position, all else by name."""
+    """Arguments of a NumPy call converted to our signature: arrays by position, settings by name."""
 
     function: Any
     answer: Any
@@ -167,7 +167,7 @@ class _Arguments(NamedTuple):
     settings: dict[str, Any]
 
     def put(self, name: str, value: Any, default: Any, instead: str | None) -> None:
-        """Add a setting under our name for it; drop one that says nothing, and refuse one that there is not."""
+        """Add a setting under our name; drop it if it has its default value, and raise if our function lacks it."""
         known = _setting_names(self.answer)
         mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
         if value is np._NoValue:
@@ -176,11 +176,11 @@ class _Arguments(NamedTuple):
             self.settings[mine if mine in known else str(instead)] = value
         elif not (_is_default(value, default) or name in NO_MATTER or (name == "where" and value is True)):
             raise DTypeError(
-                f"{_qualified_name(self.function)} makes a new Tensor, and writes into no array: leave out the out=, "
-                f"and write a = a + t for a += t."
+                f"{_qualified_name(self.function)}: out= is not supported for Tensors; leave it out, and write "
+                f"a = a + t instead of a += t."
                 if name == "out"
-                else f"{_qualified_name(self.function)}: {name}= is not taken for a Tensor; ours takes "
-                f"{', '.join(known) or 'no setting'}. Leave it out, or give NumPy the values alone, with .numpy()."
+                else f"{_qualified_name(self.function)}: {name}= is not supported for Tensors; supported: "
+                f"{', '.join(known) or 'none'}. Leave it out, or call NumPy on the values, x.numpy()."
             )
 
 
@@ -199,7 +199,7 @@ def _bind_arguments(function: Any, answer: Any, inputs: tuple[Any, ...], setting
                 arguments.put(each, its_value, Parameter.empty, None)
         elif k < count:
             arguments.inputs.append(value)
-        else:  # under our name for the parameter in its place, if NumPy has no parameter of that name
+        else:  # under our name for the parameter at this position, unless NumPy uses that name for another one
             required = parameter.default is Parameter.empty
             instead = mine[k] if required and k < len(mine) and mine[k] not in parameters else None
             arguments.put(name, value, parameter.default, instead)
@@ -216,7 +216,7 @@ def _setting_names(answer: Any) -> tuple[str, ...]:
 
 @cache
 def _num_inputs(answer: Any) -> int:
-    """Return how many arguments of one of our functions are arrays or lists of arrays: they come first."""
+    """Return the number of leading parameters of one of our functions that are arrays or lists of arrays."""
     if isinstance(answer, Op):
         return 0 if answer.variadic else len(answer.inputs)
     parameters = signature(answer).parameters.values()
@@ -228,21 +228,21 @@ def _is_default(value: Any, default: Any) -> bool:
     return value is default or (isinstance(value, bool | int | float | str) and value == default)
 
 
-# --- Where there is no answer of ours ---
+# --- Functions that we do not implement ---
 
 
 def _call_on_values(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
     """Call a NumPy function on the values, or raise if that would lose a gradient."""
     if function not in QUESTIONS and _requires_grad((inputs, settings)):
         raise DTypeError(
-            f"{_qualified_name(function, call)} has no op of ours, and would lose the gradient: compose it of the ops "
-            f"of tinygrad_edu, or give it the values alone, with .numpy()."
+            f"{_qualified_name(function, call)} is not supported for Tensors that require a gradient; compose it from "
+            f"tinygrad_edu functions, or call it on the values, x.numpy()."
         )
     return call(*_nested_values(inputs), **_nested_values(settings))
 
 
 def _nested_values(x: Any) -> Any:
-    """Replace the Tensors in nested arguments by their arrays."""
+    """Replace the Tensors in nested arguments with their arrays."""
     if isinstance(x, dict):
         return {name: _nested_values(value) for name, value in x.items()}
     return type(x)(map(_nested_values, x)) if type(x) in (list, tuple) else values_of(x)
@@ -257,8 +257,8 @@ def _requires_grad(x: Any) -> bool:
 def _refuse_to_write(function: Any, written: Any) -> None:
     if any(isinstance(x, Tensor) for x in written):
         raise DTypeError(
-            f"{_qualified_name(function)} would write into a Tensor, and nobody would notice: write t.assign(values), "
-            f"or assign to its elements under no_grad()."
+            f"{_qualified_name(function)} cannot write into a Tensor; use t.assign(values), or assign to its elements "
+            f"under no_grad()."
         )
 
 

@@ -1,4 +1,4 @@
-"""Padding with a constant, or by reflecting, repeating or wrapping the array."""
+"""Padding with a constant, or with reflected, repeated or wrapped elements."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ MODES = ("edge", "reflect", "symmetric", "wrap")
 
 @op(name="pad")
 def pad_constant(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
-    """Return x pad_images by constants, in its order of memory; the settings are those of `pad`."""
+    """Pad x with constants, in its memory order; the arguments are those of `pad`."""
     widths = _pad_widths(pad_width, x.ndim)
     if np.ndim(constant_values) or widths.dtype.kind not in "iu" or (widths < 0).any():
-        return np.pad(x, pad_width, constant_values=constant_values)  # which also says what is wrong
+        return np.pad(x, pad_width, constant_values=constant_values)  # NumPy raises the error for invalid widths
     out = np.full_like(x, constant_values, shape=tuple((x.shape + widths.sum(1)).tolist()))
     out[_interior(widths, x.shape)] = x
     return out
@@ -35,8 +35,8 @@ pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_interior(_pad_widths(pad_wi
 
 
 def _pad_widths(pad_width: Any, ndim: int) -> ndarray:
-    """Return for each axis the widths before and after it."""
-    if isinstance(pad_width, dict):  # by axis; the others have no border
+    """Return the widths before and after each axis: (ndim, 2)."""
+    if isinstance(pad_width, dict):  # axes that are not in the dict are not padded
         by_axis = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(ndim)]
     widths = np.asarray(pad_width)
@@ -46,36 +46,36 @@ def _pad_widths(pad_width: Any, ndim: int) -> ndarray:
 def pad(
     x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
 ) -> Any:
-    """Return x with a border around it.
+    """Pad x along its axes.
 
     Parameters
     ----------
     x : array_like
     pad_width : int, pair in a pair, sequence of pairs, or dict
-        How wide: on all sides; ``((before, after),)`` along each axis; a pair (before, after) for each axis; or by axis
-        an int or a pair. A pair by itself is for x of one axis alone: of more, it is the last axis in PyTorch and every
-        axis in NumPy, and raises.
+        Number of elements to add: an int for all sides, ``((before, after),)`` for every axis, one pair
+        (before, after) per axis, or a dict of axis to int or pair. A single pair (before, after) requires a 1-d x: for
+        more axes PyTorch pads the last axis and NumPy pads every axis, so this raises.
     mode : str
-        What the border holds: "constant"; "edge", the element at the edge; "reflect", x reflected at its outermost
-        elements; "symmetric", x reflected at its edges, so that these are there twice; "wrap", x from its other end.
-        Where it is wider than x, this goes on.
+        "constant"; "edge", the nearest edge element; "reflect", x reflected about its edge element; "symmetric",
+        x reflected with the edge element repeated; "wrap", elements from the opposite end. A border wider than x
+        repeats the pattern.
     constant_values : number, pair, or sequence of pairs
-        For the mode "constant", in the forms of `pad_width`. No gradient flows to them.
+        Values for mode "constant", in the forms of `pad_width`. They receive no gradient.
     reflect_type : str
-        "even". NumPy's "odd" is refused: it holds differences, and no copies of elements.
+        Only "even". NumPy's "odd" is not supported: its border is not made of copies of elements.
 
     Raises
     ------
     ValueError
-        For another mode: NumPy's others hold no copies of elements, and have no derivative here.
+        For any other mode. NumPy's other modes are not supported: their borders are not made of copies of elements.
     ShapeError
-        If x is empty along an axis whose border shall hold its elements; for a pair by itself, see above.
+        If an axis is empty and its border would copy elements of x, or for a single pair and more than one axis.
     """
     if isinstance(pad_width, tuple | list) and np.shape(pad_width) == (2,) and len(shape_of(x)) > 1:
         before, after = pad_width
         raise ShapeError(
-            f"pad: {pad_width} for x of {np.ndim(x)} axes is for the last of them in PyTorch, and for each of them in "
-            f"NumPy: write {{-1: ({before}, {after})}} for the last, (({before}, {after}),) for each."
+            f"pad: pad_width={pad_width} is ambiguous for x with {np.ndim(x)} axes: PyTorch pads the last axis, NumPy "
+            f"every axis; write {{-1: ({before}, {after})}} for the last, (({before}, {after}),) for every axis."
         )
     return padded(x, pad_width, mode, constant_values=constant_values, reflect_type=reflect_type)
 
@@ -83,15 +83,15 @@ def pad(
 def padded(
     x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
 ) -> Any:
-    """Return `pad` as ``np.pad``, which cannot be mistaken for PyTorch's: with a pair by itself for each axis."""
+    """Pad x as ``np.pad`` does: unlike `pad`, accept a single pair for every axis."""
     if mode == "constant":
         return pad_constant(x, pad_width, constant_values)
     if mode not in MODES:
-        raise ValueError(f"pad has the modes constant, {', '.join(MODES)}; not {mode!r}.")
+        raise ValueError(f"pad: mode must be one of constant, {', '.join(MODES)}, got {mode!r}.")
     if reflect_type != "even":
-        raise ValueError(f"pad reflects with the reflect_type even; not {reflect_type!r}.")
+        raise ValueError(f"pad: reflect_type must be 'even', got {reflect_type!r}.")
     if np.any(constant_values):
-        raise ValueError(f"pad: constant_values are for the mode constant, and the mode is {mode}.")
+        raise ValueError(f"pad: constant_values requires mode constant, got mode {mode}.")
     x = shaped(x)
     borders = [(axis, widths) for axis, widths in enumerate(_pad_widths(values_of(pad_width), x.ndim)) if widths.any()]
     for axis, widths in borders:
@@ -102,5 +102,5 @@ def padded(
 def _source_indices(shape: tuple[int, ...], axis: int, widths: ndarray, mode: Any) -> ndarray:
     """Return the source index along an axis of each element of the padded array."""
     if not shape[axis]:
-        raise ShapeError(f"pad: axis {axis} of shape {shape} is empty and has nothing to fill a border with: {mode}.")
+        raise ShapeError(f"pad: axis {axis} of shape {shape} is empty; mode {mode} has no elements to copy.")
     return np.pad(np.arange(shape[axis]), widths, mode)

@@ -1,4 +1,4 @@
-"""im2col and its transpose col2im, and convolution as a matrix product of their columns."""
+"""im2col, its transpose col2im, and convolution as a matrix product of the columns."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ __all__ = ["col2im", "fold", "im2col", "unfold"]
 
 @op
 def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
-    """Return the windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L), for L windows, row by row.
+    """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows in row-major order.
 
-    The layout of PyTorch's ``unfold``. Each setting is an integer or a pair (vertical, horizontal).
+    The layout is that of PyTorch's ``unfold``. Each setting is an integer or a pair (vertical, horizontal).
     """
     if x.ndim != 4:
-        raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
+        raise ShapeError(f"im2col: x must have shape (N, C, H, W), got {x.shape}.")
     return im2col_values(x, window_of(x.shape[2:], kernel_size, stride, padding, dilation))
 
 
@@ -29,13 +29,13 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
 def col2im(
     columns: Array, /, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:
-    """Add columns to images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
+    """Sum columns into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
     h, w = pair(output_size, "output_size", 1)
     window = window_of((h, w), kernel_size, stride, padding, dilation)
     kernel, windows = len(window.rows) * len(window.columns), window.size[0] * window.size[1]
     if columns.ndim != 3 or columns.shape[1] % kernel or columns.shape[2] != windows:
         raise ShapeError(
-            f"columns of shape {columns.shape} for images of {h}x{w}; they need (N, C * {kernel}, {windows})."
+            f"col2im: columns must have shape (N, C * {kernel}, {windows}) for images of {h}x{w}, got {columns.shape}."
         )
     return col2im_values(columns, window)
 
@@ -45,7 +45,7 @@ col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, 
 
 
 def plain_convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
-    """Return a convolution: the product of the kernel matrix with the columns of `im2col`, plus the bias.
+    """Convolve images: multiply the kernel matrix with the columns of `im2col` and add the bias.
 
     (N, C, H, W), (out, C / groups, kh, kw), (out,) or None -> (N, out, rows, columns)
     """
@@ -61,7 +61,7 @@ def plain_convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pai
 def plain_transposed_convolution(
     x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """Return the transpose of a convolution of images of `size`: `col2im` adds up the kernels times each pixel.
+    """Apply the transpose of a convolution of images of `size`: sum the kernels times each pixel with `col2im`.
 
     (N, C, rows, columns), (C, out / groups, kh, kw), (out,) or None -> (N, out, H, W)
     """
@@ -75,7 +75,7 @@ def plain_transposed_convolution(
 
 
 def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Any:
-    """Return the windows of images as columns, as `im2col`, with PyTorch's order of settings; of one image, too.
+    """Copy the windows of images into columns: `im2col` with PyTorch's argument order; accepts a single image.
 
     (N, C, H, W) -> (N, C * kh * kw, L), or (C, H, W) -> (C * kh * kw, L).
     """
@@ -86,7 +86,7 @@ def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, str
 def fold(
     columns: Any, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
 ) -> Any:
-    """Add columns up into images of `output_size`, as `col2im`, with PyTorch's order of settings; one image's, too.
+    """Sum columns into images of `output_size`: `col2im` with PyTorch's argument order; accepts a single image.
 
     (N, C * kh * kw, L) -> (N, C, H, W), or (C * kh * kw, L) -> (C, H, W).
     """
@@ -96,25 +96,25 @@ def fold(
 
 
 def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]:
-    """Return the shape of an argument that has so many axes, or say that it has not."""
+    """Return the shape of an argument; raise unless it has this number of axes."""
     shape: tuple[int, ...] = getattr(x, "shape", None) or np.shape(x)
     if len(shape) != axes:
-        raise ShapeError(f"{function}: {name} needs {axes} axes, and has the shape {shape}.")
+        raise ShapeError(f"{function}: {name} must have {axes} axes, got shape {shape}.")
     return shape
 
 
 def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
-    """Return a batch, an array or Tensor of so many axes, and whether it was made of one sample, with one axis less."""
+    """Return x with a batch axis, and whether the axis was added to a single sample of one axis less."""
     x = shaped(x)
     if x.ndim == axes:
         return x, False
     if x.ndim == axes - 1:
         return expand_dims(x, 0), True
     raise ShapeError(
-        f"{function}: {name} needs {axes} axes, or {axes - 1} without that of the samples, and has the shape {x.shape}."
+        f"{function}: {name} must have {axes} axes, or {axes - 1} without the batch axis, got shape {x.shape}."
     )
 
 
 def unbatched(out: Any, alone: bool) -> Any:
-    """Return the result of a batch, or that of its one sample."""
+    """Return the result without its batch axis if that was added to a single sample."""
     return squeeze(out, 0) if alone else out

@@ -1,4 +1,4 @@
-"""Array functions in plain NumPy. The folder ``fast`` has a faster form of each."""
+"""Reference implementations in plain NumPy. The folder ``fast`` has a faster version of each."""
 
 import math
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from numpy import ndarray
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.ops.sliding_windows import Window
 
-# --- Element by element ---
+# --- Elementwise ---
 
 
 def plain_masked(x: ndarray, mask: Any) -> ndarray:
@@ -29,13 +29,13 @@ def plain_selected(mask: Any, x: Any, y: Any) -> ndarray:
 
 def plain_power_values(x: Any, y: Any) -> Any:
     """Return x ** y."""
-    # NumPy computes the power of a scalar with another function, which may differ in the last digit.
+    # NumPy computes the power of a NumPy scalar with another function, whose last digit may differ.
     return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
 
 
 def plain_sigmoid_values(x: Any) -> Any:
     """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned integers
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps for unsigned integers
     return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # the numerator is 1 for x >= 0
 
 
@@ -88,12 +88,12 @@ def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = T
 
 
 def plain_sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
-    """Return the sum of x over several axes."""
+    """Sum x over several axes."""
     return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
 
 
 def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
-    """Return log(sum(x)) over `axis`, which stays with length 1. float16 is added in float32."""
+    """Return log(sum(x)) over `axis`, which is kept with length 1. float16 is summed in float32."""
     dtype = np.float32 if x.dtype == np.float16 else x.dtype
     return np.asarray(np.log(np.add.reduce(x, axis, dtype, keepdims=True))).astype(x.dtype, copy=False)
 
@@ -111,7 +111,7 @@ def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray
 
 
 def no_division(*arguments: Any) -> None:
-    """Return None: the plain derivative of a product does not divide by its factors."""
+    """Return None: the plain vjp of a product does not divide by its factors."""
     return
 
 
@@ -184,10 +184,10 @@ def plain_flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> A
 
 
 def stable_argsort(x: ndarray, descending: bool) -> ndarray:
-    """Return the indices that sort x along its last axis. Equal elements keep their order, and NaN is the largest."""
+    """Return the indices that sort x along its last axis. The sort is stable, and NaN is the largest."""
     if not descending:
         return x.argsort(-1, kind="stable")
-    # In the reversed array equal elements are in reversed order; reversing the result restores it.
+    # Reversing the array reverses the order of ties; reversing the result restores it.
     return x.shape[-1] - 1 - x[..., ::-1].argsort(-1, kind="stable")[..., ::-1]
 
 
@@ -197,7 +197,7 @@ def plain_first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
 
 
 def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return the indices of the elements of some ranks along the last axis. A row with NaN has the index of a NaN."""
+    """Return the indices of the elements with these ranks along the last axis, or of a NaN in a row with NaN."""
     order = stable_argsort(x, False)
     has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
     return np.where(has_nan, order[..., -1:], order[..., ranks])
@@ -209,7 +209,7 @@ def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
 def plain_dropout_values(x: ndarray, bits: ndarray, scale: float, axes: tuple[int, ...]) -> ndarray:
     """Return scale * x where the bit of an element is 1, and 0 * x elsewhere.
 
-    `bits` are bytes of eight bits, in the order of the elements of ``transpose(x, axes)``.
+    `bits` has eight packed bits per byte, in the element order of ``transpose(x, axes)``.
     """
     ordered = x.transpose(axes)
     kept = np.unpackbits(bits, count=x.size).reshape(ordered.shape)
@@ -220,17 +220,17 @@ def plain_dropout_values(x: ndarray, bits: ndarray, scale: float, axes: tuple[in
 
 
 def plain_samples_last(x: ndarray, axis: int = 0) -> ndarray:
-    """Return images (N, C, H, W) as (C, H, W, N). `axis` is that of the samples."""
+    """Move the batch axis `axis` to the end: by default (N, C, H, W) -> (C, H, W, N)."""
     return np.moveaxis(x, axis, -1)
 
 
 def plain_samples_first(x: ndarray, axis: int = 0) -> ndarray:
-    """Return (C, H, W, N) as (N, C, H, W): the inverse of `plain_samples_last`."""
+    """Move the batch axis from the end to `axis`: the inverse of `plain_samples_last`."""
     return np.moveaxis(x, -1, axis)
 
 
 def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
-    """Return the windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
+    """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
     top, left = (where.start for where in window.inside)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     patches = np.stack([padded[:, :, i, j] for i in window.rows for j in window.columns], axis=2)
@@ -238,7 +238,7 @@ def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
 
 
 def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
-    """Add columns to the windows that they came from: (N, C * kh * kw, L) -> (N, C, H, W)."""
+    """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W)."""
     places = [(i, j) for i in window.rows for j in window.columns]
     n, channels = columns.shape[0], columns.shape[1] // len(places)
     patches = columns.reshape(n, channels, len(places), *window.size)
@@ -252,12 +252,12 @@ def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
 
 
 def _channel_mean(x: ndarray) -> ndarray:
-    """Return the mean over the first and the last axis: (1, K, 1), float64. The mean of nothing is 0."""
+    """Return the mean over the first and the last axis: (1, K, 1), float64; 0 if x is empty."""
     return np.asarray(x.sum((0, 2), np.float64, keepdims=True) / max(x.shape[0] * x.shape[2], 1))
 
 
 def plain_mean_of_products(x: ndarray, y: ndarray) -> ndarray:
-    """Return the mean of x * y over the first and the last axis: (1, K, 1), float64. The mean of nothing is 0."""
+    """Return the mean of x * y over the first and the last axis: (1, K, 1), float64; 0 if x is empty."""
     return _channel_mean(x * y)
 
 
@@ -283,7 +283,7 @@ def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, m
 def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of x: weight * scale * (g - mean(g) - s * mean(g * s)), where s is x standardized."""
     (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
-    g = g - _channel_mean(g)  # s is of mean 0 up to rounding, which a large mean of g would magnify
+    g = g - _channel_mean(g)  # the mean of s is 0 only up to rounding; a large mean of g would amplify that error
     slope = g - s * _channel_mean(g * s)
     return np.asarray(weight * scale * slope).astype(x.dtype)
 
@@ -302,7 +302,7 @@ def plain_channel_norm_bias(g: ndarray) -> ndarray:
 
 
 class Bell(NamedTuple):
-    """The integrand scale * exp(rate * x * x), SciPy's name of its integral, and the public function that needs it."""
+    """The integrand scale * exp(rate * x * x), SciPy's name for its integral, and the public function that uses it."""
 
     scale: float
     rate: float
@@ -315,11 +315,11 @@ NORMAL = Bell(1 / math.sqrt(2 * math.pi), -0.5, "ndtr", "gelu(approximate='none'
 
 
 def plain_bell_integral(x: Any, bell: Bell) -> Any:
-    """Return the integral from SciPy, in the dtype of a floating-point x."""
+    """Return the integral, computed by SciPy; in the dtype of x if that is floating-point."""
     try:
         from scipy import special
     except ImportError as error:
-        raise MissingExtraError(f"{bell.asker} needs SciPy: pip install 'tinygrad-edu[scipy]'") from error
+        raise MissingExtraError(f"{bell.asker} requires SciPy: pip install 'tinygrad-edu[scipy]'") from error
     x = np.asarray(x)
     out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
     return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out

@@ -1,4 +1,4 @@
-"""Pooling: the greatest pixel of each window over images, and the mean."""
+"""Max pooling and average pooling over images and rows."""
 
 import math
 from functools import reduce
@@ -19,18 +19,18 @@ from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Window, pair, requ
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 
-Border = tuple[Size, Size]  # above and below, left and right
-PoolWindows = tuple[Size, Size, Border, Size]  # the kernel, its stride, the border of the image, the dilation
+Border = tuple[Size, Size]  # (top, bottom), (left, right)
+PoolWindows = tuple[Size, Size, Border, Size]  # kernel, stride, border, dilation
 
 
 @op(name="max_pool2d")
 def window_max(
     x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
 ) -> Array:
-    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns).
+    """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns).
 
-    `border` says how many pixels, at the top and the bottom, and at the left and the right, are none of the image's:
-    numbers that are greater than no other, and whose gradient is 0 even in a window of nothing else.
+    `border` is the number of padding pixels at the top and bottom, and at the left and right. They hold the minimum
+    of the dtype and receive no gradient, even in a window without other pixels.
     """
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
     images = samples_last(x)
@@ -43,9 +43,9 @@ def window_max(
 def distribute_to_chosen(
     values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
 ) -> Array:
-    """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
+    """Distribute each value evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
 
-    `chosen`, (kh, kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
+    `chosen` is a mask (kh, kw, N, C, rows, columns) over the pixels of each window.
     """
     window = window_of(size, kernel_size, stride, 0, dilation)
     values, chosen = samples_last(values), samples_last(chosen, axis=2)
@@ -62,7 +62,7 @@ def distribute_to_chosen(
 
 @op(name="max_pool2d")
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
-    """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `distribute_to_chosen`."""
+    """Return the mean over the chosen pixels of each window, or 0: the transpose of `distribute_to_chosen`."""
     pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
@@ -70,7 +70,7 @@ def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: P
 
 
 def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
-    """Return windows of images (C, H, W, N) as a view with the kernel axes first: (kh, kw, C, rows, columns, N)."""
+    """Return a view of the windows of images (C, H, W, N), kernel axes first: (kh, kw, C, rows, columns, N)."""
     return windows_of(x, window).transpose(1, 2, 0, 3, 4, 5)
 
 
@@ -83,7 +83,7 @@ def _image_mask(size: Size, border: Border) -> ndarray:
 
 
 def _count_chosen(chosen: ndarray) -> ndarray:
-    """Count what is chosen of each window, but 1 for nothing; in small integers, of which a quotient stays float32."""
+    """Count the chosen pixels of each window, at least 1. The small integer dtype keeps float32 / count in float32."""
     places = math.prod(chosen.shape[:2])
     each = chosen.reshape(places, *chosen.shape[2:])
     count = np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
@@ -94,7 +94,7 @@ def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarr
     """Return a mask (kh, kw, C, rows, columns, N) of the pixels that are the maximum of their window."""
     pixels = _windows_by_offset(samples_last(x), window)
     chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
-    np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
+    np.logical_not(chosen, out=chosen)  # which selects each pixel of a window with a NaN
     if any(map(any, border)):
         chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
     return chosen
@@ -117,23 +117,23 @@ def max_pool2d(
     x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient.
+    """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient evenly.
 
     Parameters
     ----------
-    x : (N, C, H, W), or (C, H, W) of one image
+    x : (N, C, H, W), or (C, H, W) for a single image
     kernel_size, stride, padding, dilation : int or pair of int
-        The stride is that of the kernel unless given. The padding is at most half of the window, and never wins.
+        The stride defaults to the kernel size. The padding is at most half of the window; it never contributes.
     ceil_mode : bool
-        Whether a last window that is partly outside counts; it begins inside the image or in its padding at the top
-        or the left. Otherwise the remainder is dropped.
+        Whether to keep a last window that is partly outside, if it begins inside the image or its top or left padding.
+        By default the remainder is dropped.
     return_indices : bool
-        Whether to return the positions of the greatest pixels too: int64, row by row, of ties the first.
+        Whether to also return the flat index of each maximum in its image, as int64; the first of ties.
 
     Raises
     ------
     ShapeError
-        Where the window does not fit.
+        If the window does not fit into the padded image.
     """
     x, alone = batch_of("max_pool2d", "x", x, 4)
     windows = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
@@ -146,7 +146,7 @@ def max_pool1d(
     x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1, ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    """Return the greatest element of each window of rows: `max_pool2d` of images with a height of 1.
+    """Return the maximum of each window of rows: `max_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
@@ -164,7 +164,7 @@ def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple
 
 
 def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, Any]:
-    """Return the maximum of each window, and its indices or None."""
+    """Return the maximum of each window, and the indices or None."""
     kernel, stride, border, dilation = windows
     padded = _pad_border(x, border, extremes(x.dtype)[0])
     out = window_max(padded, kernel, stride, border, dilation)
@@ -176,7 +176,7 @@ def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, 
 
 
 def _max_indices(chosen: ndarray, window: Window, border: Border, width: int) -> ndarray:
-    """Return the index of the first chosen pixel of each window, in its flattened image."""
+    """Return the flat index of the first chosen pixel of each window in its image."""
     kh, kw, *maps = chosen.shape
     i, j = np.divmod(np.argmax(chosen.reshape(kh * kw, *maps), axis=0), kw)
     rows, columns = (np.arange(n) * s for n, s in zip(window.size, window.stride, strict=True))
@@ -192,20 +192,20 @@ def avg_pool2d(
 
     Parameters
     ----------
-    x : (N, C, H, W), or (C, H, W) of one image
+    x : (N, C, H, W), or (C, H, W) for a single image
     kernel_size, stride, padding : int or pair of int
-        The stride is that of the kernel unless given. The padding, at most half of the window, is of zeros.
+        The stride defaults to the kernel size. The image is padded with zeros, by at most half of the window.
     ceil_mode : bool
-        As in `max_pool2d`. What of a last window is outside of the padding, too, does not count.
+        As in `max_pool2d`. Pixels of the last window beyond the padding are not counted.
     count_include_pad : bool
-        Whether the zeros of the padding count.
+        Whether to count the padding pixels.
     divisor_override : int, optional
-        What the sum of each window is divided by, instead of the number of its pixels.
+        Divisor of the sum of each window, instead of the number of its pixels.
 
     Raises
     ------
     ShapeError
-        Where the window does not fit.
+        If the window does not fit into the padded image.
     """
     x, alone = batch_of("avg_pool2d", "x", x, 4)
     windows = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
@@ -217,7 +217,7 @@ def avg_pool1d(
     x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Any:  # fmt: skip
-    """Return the mean of each window of rows: `avg_pool2d` of images with a height of 1.
+    """Return the mean of each window of rows: `avg_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
@@ -235,9 +235,9 @@ def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bo
     out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *window.size)), 2)
     if divisor is not None:
         if not divisor:
-            raise ValueError("avg_pool: divisor_override is a number to divide by, and not 0.")
+            raise ValueError("avg_pool: divisor_override must not be 0.")
         return out * (kh * kw / divisor)
-    outside = padding if count_include_pad else (0, 0)  # of the image, up to where pixels count
+    outside = padding if count_include_pad else (0, 0)  # number of padding pixels that count
     if any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
         spans = zip(window.size, (kh, kw), window.stride, x.shape[2:], border, outside, strict=True)
         rows, columns = (_window_counts(*span) for span in spans)
@@ -246,7 +246,7 @@ def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bo
 
 
 def _window_counts(windows: int, kernel: int, stride: int, length: int, border: Size, outside: int) -> ndarray:
-    """Return how many pixels of each window count along one axis: those in the image or at most `outside` beyond it."""
+    """Return the number of pixels of each window that count along an axis: at most `outside` beyond the image."""
     start = np.arange(windows) * stride - border[0]
     return np.minimum(start + kernel, length + outside) - np.maximum(start, -outside)
 
@@ -256,13 +256,13 @@ def _resolve_settings(
 ) -> PoolWindows:
     """Return the kernel, stride, border and dilation as pairs, or raise if the window does not fit."""
     kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
-    s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch has () for None, too
+    s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch accepts () for None
     if any(2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, p, d, strict=True)):
         raise ShapeError(
-            f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "
-            f"(dilation {d[0]}x{d[1]})."
+            f"{name}: padding must be at most half of the window, got padding {p[0]}x{p[1]} for kernel_size "
+            f"{kernel[0]}x{kernel[1]} (dilation {d[0]}x{d[1]})."
         )
-    if ceil_mode or any(p):  # which put a border around the image before the windows are placed
+    if ceil_mode or any(p):  # these pad the image before the windows are computed
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
@@ -271,7 +271,7 @@ def _resolve_settings(
 
 
 def _ceil_mode_border(length: int, k: int, s: int, p: int, d: int) -> Size:
-    """Return the border before and after for ceil_mode: it completes each window that begins inside the image."""
+    """Return the border before and after for ceil_mode; it completes each window that begins inside the image."""
     reach = d * (k - 1) + 1
     count = -(-(length + 2 * p - reach) // s) + 1
     if (count - 1) * s >= length + p:
@@ -280,5 +280,5 @@ def _ceil_mode_border(length: int, k: int, s: int, p: int, d: int) -> Size:
 
 
 def _pad_border(x: Any, border: Border, value: float) -> Any:
-    """Pad images with a border of one value."""
+    """Pad images with a constant."""
     return pad(x, ((0, 0), (0, 0), *border), constant_values=value) if any(map(any, border)) else x

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def power_of_2_below(x: Array) -> Array:
-    """Return the greatest power of 2 that is not above x, and 1 for 0, NaN and infinity. Division by it is exact."""
+    """Return the largest power of 2 <= x, or 1 for 0, NaN and infinity. Division by it is exact."""
     usual = np.isfinite(x) & (x > 0)
     exponent = np.frexp(np.where(usual, x, 1))[1] - 1
     return np.ldexp(np.ones((), x.dtype), exponent)
@@ -64,7 +64,7 @@ rsqrt.vjps(x=lambda g, out: g * (out * out * out * -0.5))
 
 @op
 def cbrt(x: Array) -> Array:
-    """Return the cube root of x, negative where x is."""
+    """Return the cube root of x, negative for negative x."""
     return np.cbrt(x)
 
 
@@ -73,13 +73,13 @@ cbrt.vjps(x=lambda g, out: g / (out * out * 3))
 
 @op(broadcasts=True)
 def hypot(x: Operand, y: Operand) -> Array:
-    """Return sqrt(x * x + y * y), without overflow on the way. At the origin its derivatives are NaN, as in PyTorch."""
+    """Return sqrt(x * x + y * y) without intermediate overflow. At the origin the gradients are NaN, as in PyTorch."""
     return np.hypot(x, y)
 
 
 @op(name="hypot", broadcasts=True)
 def hypot_ratio(x: Operand, y: Operand) -> Array:
-    """Return x / hypot(x, y), the cosine of the angle at x. A scale cancels out of it."""
+    """Return x / hypot(x, y). Where hypot(x, y) is not a normal number, both are scaled first, which cancels."""
     length = np.hypot(x, y)
     if all_normal(length):
         return np.divide(x, length)
@@ -114,11 +114,11 @@ exp2.vjps(x=lambda g, out: g * (out * math.log(2)))
 
 @op
 def expm1(x: Array) -> Array:
-    """Return exp(x) - 1, with all its digits near 0."""
+    """Return exp(x) - 1, accurate near 0."""
     return np.expm1(x)
 
 
-expm1.vjps(x=lambda g, x: g * exp(x))  # of a negative x, the result + 1 has lost its digits
+expm1.vjps(x=lambda g, x: g * exp(x))  # for negative x, out + 1 suffers from cancellation
 
 
 @op
@@ -144,7 +144,7 @@ def log10(x: Array) -> Array:
 
 @op
 def log1p(x: Array) -> Array:
-    """Return log(1 + x), with all its digits near 0."""
+    """Return log(1 + x), accurate near 0."""
     return np.log1p(x)
 
 
@@ -155,9 +155,9 @@ log1p.vjps(x=lambda g, x: g / (1 + x))
 
 @op(broadcasts=True)
 def xlogy(x: Operand, y: Operand) -> Array:
-    """Return x * log(y), which is 0 where x is 0, unless y is NaN.
+    """Return x * log(y), and 0 where x is 0 unless y is NaN.
 
-    Where x is 0 and y is not positive, the derivative by x is 0, as in PyTorch.
+    Where x is 0 and y <= 0, the gradient with respect to x is 0, as in PyTorch.
     """
     dtype = np.result_type(x, y)
     y = np.asarray(y, dtype if dtype.kind == "f" else np.float64)
@@ -172,8 +172,8 @@ xlogy.vjps(x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)), y=lambda g,
 def power(x: Any, y: Any) -> Array:
     """Return x ** y.
 
-    At a zero exponent the derivative with respect to the base is 0 for every base, as in PyTorch, and at a zero base so
-    is the one with respect to the exponent; a negative base has a NaN derivative with respect to its exponent.
+    As in PyTorch, the gradient with respect to x is 0 where y is 0, and the gradient with respect to y is 0 where x is
+    0 and y >= 0. For a negative x the gradient with respect to y is NaN.
     """
     return power_values(x, y)
 
@@ -184,14 +184,14 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
     y = in_dtype_of(g, y)
     if not np.any(y == 0):
         return g * (y * power(x, y - 1))
-    # Where 1 / x is not finite, 0 * x ** -1 is no 0; the exponent 0 makes it one.
+    # Where 1 / x is not finite, 0 * x ** -1 is NaN; an exponent of 0 makes it 0.
     with np.errstate(all="ignore"):
         lost = (y == 0) & ~np.isfinite(1 / values_of(x))
     return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
 
 
 def _scalar_power_x(g: Any, x: Any, n: float) -> Any:
-    """Return the vjp of x ** n for x and a Python number n, with as few powers as possible."""
+    """Return the vjp of x ** n with respect to x for a Python number n, without a power for n = 0, 1 and 2."""
     if n == 0:
         return np.zeros(g.shape, g.dtype)
     if n == 1:

@@ -1,4 +1,4 @@
-"""Matrix and tensor products, and the linear maps of layers."""
+"""Matrix and tensor products, and linear and bilinear maps."""
 
 import math
 from typing import Any
@@ -19,14 +19,13 @@ __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer
 
 @op(broadcasts=True)
 def matmul(x: Array, y: Array) -> Array:
-    """Return x @ y: the last axis of x times the next to last of y; the axes before them broadcast.
+    """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). The leading axes broadcast.
 
-    Shapes (n, k) @ (k, m) -> (n, m); a 1-d operand is a row on the left and a column on the right, and its axis is
-    left out of the result.
+    A 1-d x is treated as a row, a 1-d y as a column; the added axis is removed from the result.
     """
     if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # which is slow for one
+    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
@@ -58,7 +57,7 @@ def linear_without_bias(x: Array, weight: Array) -> Array:
 
 
 def _rows(x: Any) -> Any:
-    """Return the vectors along the last axis as the rows of one matrix."""
+    """Flatten the leading axes: (..., n) -> (rows, n)."""
     return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
@@ -83,20 +82,20 @@ linear_with_bias.vjps(
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
-    A weight of one axis, (in,), gives one number for each vector: (...).
+    For a 1-d weight (in,) the result has shape (...).
 
     Raises
     ------
     ShapeError
-        Where the lengths do not fit.
+        If the shapes do not match.
     """
     of_x, of_weight, of_bias = shape_of(x), shape_of(weight), shape_of(bias)
     if len(of_weight) not in (1, 2) or of_x[-1:] != of_weight[-1:]:
         raise ShapeError(
-            f"linear: x of shape {of_x} and weight of shape {of_weight}: they need (..., in) and (out, in), or (in,)."
+            f"linear: shape mismatch: x {of_x} and weight {of_weight}; expected (..., in) and (out, in) or (in,)."
         )
     if bias is not None and of_bias not in (of_weight[:-1], (1,), ()):
-        raise ShapeError(f"linear: bias of shape {of_bias} for {of_weight[0]} outputs; it needs {of_weight[:1]}.")
+        raise ShapeError(f"linear: bias for weight {of_weight} must be {of_weight[:-1]}, (1,) or (), got {of_bias}.")
     if len(of_weight) == 2 and of_bias == of_weight[:1]:
         return linear_with_bias(x, weight, bias)
     out = linear_without_bias(x, weight) if len(of_weight) == 2 else matmul(x, weight)
@@ -104,22 +103,23 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
-    """Return for each output k the number x1 @ weight[k] @ x2, plus a bias: linear in x1 and in x2.
+    """Return x1 @ weight[k] @ x2 + bias[k] for each output k.
 
     Shapes (..., n), (..., m), (out, n, m), (out,) -> (..., out).
 
     Raises
     ------
     ShapeError
-        Where the lengths do not fit.
+        If the shapes do not match.
     """
     of_x1, of_x2, of_weight = shape_of(x1), shape_of(x2), shape_of(weight)
     if len(of_weight) != 3 or (of_x1[-1:], of_x2[-1:]) != (of_weight[1:2], of_weight[2:]) or of_x1[:-1] != of_x2[:-1]:
         raise ShapeError(
-            f"bilinear: shapes {of_x1}, {of_x2} and weight {of_weight}; they need (..., n), (..., m) and (out, n, m)."
+            f"bilinear: shape mismatch: x1 {of_x1}, x2 {of_x2} and weight {of_weight}; expected (..., n), (..., m) and "
+            f"(out, n, m)."
         )
     if bias is not None and shape_of(bias) != of_weight[:1]:
-        raise ShapeError(f"bilinear: bias of shape {shape_of(bias)} for {of_weight[0]} outputs.")
+        raise ShapeError(f"bilinear: bias must have shape {of_weight[:1]}, got {shape_of(bias)}.")
     out, n, m = of_weight
     of_all = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
     halfway = reshape(linear_without_bias(x1, of_all), (*of_x1[:-1], out, m))
@@ -128,44 +128,44 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def transposed(x: Any) -> Any:
-    """Return the matrices of a stack, each transposed."""
+    """Transpose each matrix of a stack: swap the last two axes."""
     return swapaxes(x, -1, -2)
 
 
 def bmm(x: Any, y: Any) -> Any:
-    """Return the products of two stacks of equally many matrices: (b, n, k), (b, k, m) -> (b, n, m).
+    """Return the batched matrix product of two stacks: (b, n, k), (b, k, m) -> (b, n, m).
 
-    It is `matmul` without broadcasting.
+    Unlike `matmul`, it does not broadcast.
     """
     if np.ndim(x) != 3 or np.ndim(y) != 3 or shape_of(x)[0] != shape_of(y)[0]:
         raise ShapeError(
-            f"bmm: two stacks of equally many matrices have shapes (b, n, k) and (b, k, m), not {shape_of(x)} and "
-            f"{shape_of(y)}; matmul() broadcasts."
+            f"bmm: shape mismatch: {shape_of(x)} and {shape_of(y)}; expected (b, n, k) and (b, k, m). Use matmul() to "
+            f"broadcast."
         )
     return matmul(x, y)
 
 
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
-    """Return the sum of the products of x and y over pairs of axes; the axes of x that are left come first.
+    """Sum products over pairs of axes. The result has the remaining axes of x, then the remaining axes of y.
 
     Parameters
     ----------
     x, y : array_like
     axes : int or (int or sequence of int, int or sequence of int)
-        The axes of x and those of y that are summed over in pairs; a number n means the last n of x, in their order,
-        and the first n of y.
+        The axes of x and of y to sum over, in pairs. An integer n means the last n axes of x and the first n of y, in
+        order.
 
     Raises
     ------
     ShapeError
-        Where two axes of a pair differ in length, or one side has more axes than the other.
+        If two paired axes differ in length, or x and y are given different numbers of axes.
     """
     of_x, of_y = _contracted_axes(axes, np.ndim(x), np.ndim(y))
     lengths, others = [shape_of(x)[a] for a in of_x], [shape_of(y)[a] for a in of_y]
     if lengths != others:
         raise ShapeError(
-            f"tensordot: the axes {of_x} of x have the lengths {lengths}, and the axes {of_y} of y {others}: axes are "
-            f"paired with axes of their own length. The shapes: {shape_of(x)}, {shape_of(y)}."
+            f"tensordot: paired axes must have equal lengths, got {lengths} for axes {of_x} of x and {others} for axes "
+            f"{of_y} of y; the shapes are {shape_of(x)} and {shape_of(y)}."
         )
     left, right = ([a for a in range(np.ndim(z)) if a not in taken] for z, taken in ((x, of_x), (y, of_y)))
     shape = [shape_of(x)[a] for a in left] + [shape_of(y)[a] for a in right]
@@ -176,21 +176,19 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
 
 
 def _contracted_axes(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the axes that `tensordot` sums over: those of x and those of y, none negative."""
+    """Return the axes of x and of y that `tensordot` sums over, as nonnegative integers."""
     if isinstance(axes, int | np.integer):
         if not 0 <= axes <= min(x_axes, y_axes):
-            raise ShapeError(
-                f"tensordot: there are no {axes} axes to sum over in both: x has {x_axes}, and y {y_axes}."
-            )
+            raise ShapeError(f"tensordot: cannot sum over {axes} axes; x has {x_axes} axes and y has {y_axes}.")
         axes = range(x_axes - axes, x_axes), range(axes)
     of_x, of_y = axes
     return normalize_axis_tuple(of_x, x_axes, "axes of x"), normalize_axis_tuple(of_y, y_axes, "axes of y")
 
 
 def dot(x: Any, y: Any) -> Any:
-    """Return the sum of the products over the last axis of x and the next to last of y, or the only one.
+    """Return the sum of products over the last axis of x and the second-last axis of y, or the only axis of a 1-d y.
 
-    Of vectors and matrices it is x @ y; of stacks it pairs each matrix of the one with each of the other. A number
+    For vectors and matrices this is x @ y; for stacks, each matrix of x is paired with each matrix of y. A 0-d operand
     multiplies.
     """
     if np.ndim(x) == 0 or np.ndim(y) == 0:
@@ -201,26 +199,26 @@ def dot(x: Any, y: Any) -> Any:
 
 
 def vdot(x: Any, y: Any) -> Any:
-    """Return the sum of the products of all elements, in their order whatever the shapes."""
+    """Return the dot product of x and y, both flattened."""
     return matmul(reshape(x, -1), reshape(y, -1))
 
 
 def inner(x: Any, y: Any) -> Any:
-    """Return the sum of the products over the last axes of both. A number multiplies."""
+    """Return the sum of products over the last axes of x and y. A 0-d operand multiplies."""
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         return multiply(x, y)
     return tensordot(x, y, (-1, -1))
 
 
 def outer(x: Any, y: Any) -> Any:
-    """Return the products of each element of x with each of y, both flattened: a matrix, with a row for each of x."""
+    """Return the outer product of x and y, both flattened: (n,), (m,) -> (n, m)."""
     return matmul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
 
 
 def kron(x: Any, y: Any) -> Any:
     """Return the Kronecker product: x with each element replaced by its product with all of y.
 
-    Along each axis the lengths multiply; the array of fewer axes gets axes of length 1 in front.
+    The length of each axis is the product of the two lengths; the array with fewer axes gets leading axes of length 1.
     """
     ndim = max(np.ndim(x), np.ndim(y))
     of_x, of_y = ((1,) * (ndim - np.ndim(z)) + tuple(shape_of(z)) for z in (x, y))

@@ -1,7 +1,7 @@
 """Steps of RNN, LSTM and GRU, and one op for all steps of a sequence.
 
-The op has one flat input, the concatenation of the gates, weights and initial states, because an op has one gradient
-for each input, and one backward pass through time computes all of them.
+The op has one flat input, the concatenation of gate inputs, weights and initial states. An op has one vjp per input,
+and one pass backward in time computes the gradients of all parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,16 +27,16 @@ from tinygrad_edu.plain_mode import faster_than
 
 Shapes = tuple[tuple[int, ...], ...]
 
-# --- One step: from what the input gives the gates, (N, gates * H), and the states before, to the states after ---
+# --- One step: gate inputs (N, gates * H) and previous states -> next states ---
 
 
 def rnn_step(bend: Callable[[Any], Any], pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
-    """Return (bend(pre + linear(h)),)."""
+    """Return the next state of an RNN, bend(pre + linear(h)) with the activation `bend`, in a tuple."""
     return (bend(pre + linear(h, w_hh, b_hh)),)
 
 
 def lstm_step(pre: Any, h: Any, c: Any, w_hh: Any, w_hr: Any = None, b_hh: Any = None) -> tuple[Any, Any]:
-    """Return the state and the cell of a long short-term memory, the state projected where there is a w_hr."""
+    """Return the next state h and cell c of an LSTM. h is projected if w_hr is given."""
     i, f, g, o = split(pre + linear(h, w_hh, b_hh), 4, axis=-1)
     c = sigmoid(f) * c + sigmoid(i) * tanh(g)
     h = sigmoid(o) * tanh(c)
@@ -44,7 +44,7 @@ def lstm_step(pre: Any, h: Any, c: Any, w_hh: Any, w_hr: Any = None, b_hh: Any =
 
 
 def gru_step(pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
-    """Return the state of a gated recurrent unit, which resets after its product as PyTorch's does."""
+    """Return the next state of a GRU. As in PyTorch, the reset gate multiplies linear(h), not h."""
     r, z, n = split(pre, 3, axis=-1)
     r_h, z_h, n_h = split(linear(h, w_hh, b_hh), 3, axis=-1)
     new = tanh(n + sigmoid(r + r_h) * n_h)
@@ -52,18 +52,18 @@ def gru_step(pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
 
 
 class Kind(NamedTuple):
-    """A kind of recurrent layer.
+    """Kind of recurrent layer.
 
     Attributes
     ----------
     gates : int
-        How many numbers it needs for each of its hidden units.
+        Number of gates, 1 for an RNN.
     states : int
-        How many states it hands on.
+        Number of states.
     step : callable
         One step, composed of ops.
     forward, backward : callable
-        All steps at once: see ``ops/fast/recurrent.py``.
+        All steps at once; see ``ops/fast/recurrent.py``.
     """
 
     gates: int
@@ -79,7 +79,7 @@ def _rnn_kind(bend: Any, in_place: Callable[..., Any], slope: Callable[[ndarray]
 
 KINDS = {
     "RNN_TANH": _rnn_kind(tanh, np.tanh, lambda h: 1 - h * h),
-    "RNN_RELU": _rnn_kind(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # a NaN lets it through
+    "RNN_RELU": _rnn_kind(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # the slope of NaN is 1
     "LSTM": Kind(4, 2, lstm_step, fast.lstm_states, fast.lstm_gradients),
     "GRU": Kind(3, 1, gru_step, fast.gru_states, fast.gru_gradients),
 }
@@ -90,7 +90,7 @@ KINDS = {
 
 @op(name="linear")
 def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
-    """Return linear(x, weight, bias) with each gate apart: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
+    """Return linear(x, weight, bias), gates first: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
     by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])
     out, bias = product(x, by_gates.swapaxes(1, 2)), bias.reshape(gates, 1, -1)
     return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
@@ -114,12 +114,12 @@ affine_gates.vjps(x=_affine_gates_x, weight=_affine_gates_weight, bias=_affine_g
 
 
 def packed(parts: Sequence[Any]) -> Any:
-    """Return the numbers of several arrays in a row."""
+    """Flatten and concatenate several arrays into a 1-d array."""
     return concatenate([reshape(part, (-1,)) for part in parts])
 
 
 def unpacked(row: Any, shapes: Shapes) -> list[Any]:
-    """Return arrays of these shapes from a row in which they lie one after the other."""
+    """Split a 1-d array into arrays of these shapes: the inverse of `packed`."""
     ends = accumulate(map(prod, shapes))
     return [row[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
 
@@ -130,7 +130,7 @@ def _state_shapes(kind: str, shapes: Shapes) -> Shapes:
 
 
 def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
-    """Return what `recurrent` returns, composed of one step after the other."""
+    """Return the result of `recurrent`, composed of single steps."""
     how, (pre, *rest), (gates, steps, samples, hidden) = KINDS[kind], unpacked(row, shapes), shapes[0]
     states, weights, after = tuple(rest[: how.states]), rest[how.states :], []
     for k in range(steps):
@@ -142,18 +142,18 @@ def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
 
 @op
 def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
-    """Return the states after each step of a recurrent layer, in a row.
+    """Return the states of a recurrent layer after each step, flattened and concatenated.
 
-    Float16 is computed in float32.
+    float16 is computed in float32.
 
     Parameters
     ----------
     row : 1-d
-        One after the other: what the inputs give each gate in each step, (gates, T, N, H); the states that it begins
-        with, of an LSTM h and c; the weight w_hh; and b_hh of a GRU, or w_hr of an LSTM that has one.
+        The flattened and concatenated parts: the gate inputs (gates, T, N, H); the initial states, h and for an LSTM c;
+        the weight w_hh; b_hh for a GRU, w_hr for an LSTM with projections.
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     shapes : tuple of tuple of int
-        Of these.
+        Shapes of the parts.
     """
     given = unpacked(_upcast_float16(row), shapes)
     of_states = _state_shapes(kind, shapes)
@@ -167,7 +167,7 @@ def _upcast_float16(x: ndarray) -> ndarray:
 
 
 def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
-    if isinstance(row, Tensor):  # a derivative of this derivative may be asked for: the twin has those of any order
+    if isinstance(row, Tensor):  # a recorded pass: the plain twin is differentiable to any order
         return _stepwise_gradient(g, row, kind, shapes)
     return _fused_gradient(g, row, out, kind, shapes)
 
@@ -180,7 +180,7 @@ def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: S
 
 
 def _stepwise_gradient(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
-    """Return the gradient of `row` by backpropagation through `by_steps`, itself recorded."""
+    """Return the gradient of `row` by recorded backpropagation through `by_steps`."""
     start: Any = row._node
     with enable_grad():
         twin = by_steps(row, kind, shapes)
@@ -193,32 +193,32 @@ recurrent.vjps(row=_recurrent_row)
 
 @faster_than(by_steps)
 def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
-    """Return `recurrent`."""
+    """Call `recurrent`."""
     return recurrent(row, kind, shapes)
 
 
 def over_time(
     kind: str, x: Any, states: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *w_hr: Any
 ) -> list[Any]:
-    """Return each of the states after each step of a sequence: (T, N, size).
+    """Return each state after each step of a sequence: (T, N, size).
 
-    Kept for the gradient: x, what it gives the gates, and the states. The gates themselves are computed again.
+    The op saves x, the gate inputs and the states for the backward pass, which recomputes the gates.
 
     Parameters
     ----------
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     x : (T, N, I)
-        With at least one step.
+        Inputs of at least one step.
     states : sequence of (N, size)
-        Before the first step: h, and c of an LSTM.
+        Initial states: h, and for an LSTM c.
     w_ih, w_hh : (gates * H, I), (gates * H, size of h)
-    b_ih, b_hh : (gates * H,), both or none
-    *w_hr : (size of h, H)
-        None, or one: the projection of an LSTM.
+    b_ih, b_hh : (gates * H,), optional
+    *w_hr : (size of h, H), optional
+        Projection of an LSTM.
     """
     (*of_x, inputs), gates, hidden, inside = x.shape, KINDS[kind].gates, w_hh.shape[0] // KINDS[kind].gates, w_hr
     b_ih, b_hh = (np.zeros(len(w_hh), w_hh.dtype) if b is None else b for b in (b_ih, b_hh))
-    if kind == "GRU":  # its b_hh is reset with the state
+    if kind == "GRU":  # the reset gate multiplies b_hh, too
         inside = (b_hh,)
     else:
         b_ih = b_ih + b_hh

@@ -21,15 +21,15 @@ __all__ = [
 
 
 def scale_along(x: Any, axis: Axis) -> Any:
-    """Return the power of 2 below the greatest size over `axis`, which stays with length 1."""
+    """Return the largest power of 2 <= max(|x|) over `axis`, which is kept with length 1."""
     return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
 
 
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's.
+    """Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
 
-    float16 is added in float32, along every axis.
+    float16 is summed in float32.
     """
     if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
         total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
@@ -48,15 +48,15 @@ sum.vjps(
 
 @op(promotes=False)
 def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the product over `axis`: all axes, one, or several. The product of nothing is 1. `dtype` is the result's.
+    """Return the product over `axis`: all axes, one, or several. An empty product is 1. `dtype` is that of the result.
 
-    No derivative divides by an element, so zeros are like other numbers at every order.
+    No derivative divides by an element, so zeros need no special case, at any order.
     """
     return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
 def _leave_one_out_products(x: Any) -> Any:
-    """Return the product of all other elements along the last axis: of those before and of those after each."""
+    """Return, for each element, the product of all other elements along the last axis."""
     before = neighbor(cumprod(x, -1), -1, False, 1)
     after = neighbor(flip(cumprod(flip(x, -1), -1), -1), -1, True, 1)
     return before * after
@@ -76,7 +76,7 @@ prod.vjps(x=_prod_x)
 
 @op
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the mean over `axis`. The mean of nothing is NaN, as in NumPy."""
+    """Return the mean over `axis`. The mean of an empty array is NaN, as in NumPy."""
     return mean_along(x, plain_axes(axis), keepdims)
 
 
@@ -90,7 +90,7 @@ mean.vjps(x=_mean_x)
 
 @op
 def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
-    """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1.
+    """Return the variance over `axis`, with divisor n - ddof. The default ddof is 0 as in NumPy; PyTorch's is 1.
 
     float16 and float32 are computed in float64, and the result is rounded once.
     """
@@ -99,7 +99,7 @@ def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 
 def _in_float64(x: Any) -> Any:
-    """Return float16 and float32 in float64, where their squares stay in range; wider numbers as they are."""
+    """Cast float16 and float32 to float64, where their squares stay in range; return wider dtypes unchanged."""
     return astype(x, np.float64) if x.dtype.itemsize < 8 else x
 
 
@@ -120,7 +120,7 @@ def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
 
 
 def _centred(x: Any, axis: Axis) -> Any:
-    """Return x - mean(x) in float64. For a float64 x the mean is rounded, and the mean of the differences is not 0."""
+    """Return x - mean(x) in float64. For float64 x, subtract the mean twice: the first mean has a rounding error."""
     wide = _in_float64(x)
     deviation = wide - mean(wide, axis, keepdims=True)
     return deviation - mean(deviation, axis, keepdims=True) if wide is x else deviation
@@ -131,27 +131,27 @@ var.vjps(x=_var_x)
 
 @op
 def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
-    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0.
+    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, the gradient is 0.
 
     Parameters
     ----------
     x : array_like
     axis : int, or sequence of int, optional
-        All axes unless given.
+        Default: all axes.
     ddof : int
-        The divisor is n - ddof, for n elements. The default is NumPy's, 0; PyTorch's is 1.
+        The divisor is n - ddof for n elements. The default is 0 as in NumPy; PyTorch's is 1.
     keepdims : bool
-        Whether the axes stay, with length 1.
+        Whether to keep the reduced axes with length 1.
 
     Returns
     -------
     Tensor or ndarray
-        Of the dtype of x, and float64 for integers.
+        In the dtype of x; float64 for integers.
 
     Notes
     -----
     float16 and float32 are computed in float64, and the result is rounded once. The squares of float64 do not overflow
-    or underflow where the result does not: NumPy returns infinity for ``[-1e200, 1e200]``, and 0 for
+    or underflow unless the result does; NumPy returns infinity for ``[-1e200, 1e200]`` and 0 for
     ``[-1e-200, 1e-200]``.
 
     Examples
@@ -173,13 +173,13 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 
 def _squares_in_range(x: Any) -> bool:
-    """Whether the squares of all elements neither overflow nor lose digits."""
+    """Return whether the square of no element overflows or becomes subnormal."""
     limits = np.finfo(x.dtype)
     return bool(np.all((x > (limits.tiny / limits.eps) ** 0.5) & (x < limits.max**0.5)))
 
 
 def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
-    """Return g * deviation / (std * (n - ddof)). A scale of x cancels out of deviation / std."""
+    """Return g * deviation / (std * (n - ddof)). A scale of x cancels in deviation / std."""
     divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
     if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
         x = x / scale_along(values_of(x), axis)
@@ -198,14 +198,14 @@ def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     kept = kept_shape(x.shape, axis)
     attains = x == reshape(out, kept)
     if np.count_nonzero(attains) == out.size and not (out != out).any():
-        return keep(reshape(g, kept), attains)  # no ties, and no NaN, which equals nothing
+        return keep(reshape(g, kept), attains)  # no ties and no NaN
     ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
     return divide_evenly(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
 
 
 @op
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the greatest element over `axis`. Equal ones share the gradient evenly."""
+    """Return the maximum over `axis`. Ties share the gradient evenly."""
     return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
@@ -214,7 +214,7 @@ max.vjps(x=_extremum_x)
 
 @op
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the smallest element over `axis`. Equal ones share the gradient evenly."""
+    """Return the minimum over `axis`. Ties share the gradient evenly."""
     return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
 
 
@@ -224,19 +224,19 @@ amax, amin = max, min  # NumPy has both names
 
 
 def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the greatest element minus the smallest over `axis`."""
+    """Return the maximum minus the minimum over `axis`."""
     return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
 
 
 def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the sum over `axis` of what is not NaN. No gradient flows to a NaN."""
+    """Return the sum over `axis`, ignoring NaN. NaN elements receive no gradient."""
     return sum(drop(x, np.isnan(values_of(x))), axis, keepdims)
 
 
 def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the mean over `axis` of what is not NaN; of nothing else, NaN. No gradient flows to a NaN.
+    """Return the mean over `axis`, ignoring NaN; NaN if all are NaN. NaN elements receive no gradient.
 
-    Of float16 it is computed in float32, as `var`.
+    float16 is computed in float32.
     """
     x = as_floating(x)
     there = ~np.isnan(values_of(x))
@@ -247,7 +247,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
+    """Return log(sum(exp(x))) over `axis`, without overflow: the maximum is subtracted first."""
     axes, x = plain_axes(axis), as_floating(x)
     top = reduce_along(np.maximum, x, axes, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)

@@ -1,4 +1,4 @@
-"""Repeat elements, tile arrays, and make grids of coordinates."""
+"""Repeated elements, tiled arrays and coordinate grids."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -20,7 +20,7 @@ __all__ = ["meshgrid", "repeat", "tile"]
 
 @op(name="take")
 def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
-    """Return the elements of x that are at some positions along an axis; some may be named several times."""
+    """Return the elements of x at these positions along an axis; positions may repeat."""
     runs, front = _runs(positions), in_front_of(axis)
     if runs is None:
         return np.take(x, positions, axis)
@@ -32,7 +32,7 @@ def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
 
 @op(name="scatter_add")
 def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
-    """Return zeros of that length along an axis, with the elements of x added at the positions: undo `index_select`."""
+    """Add the elements of x to zeros at these positions along an axis of that length: transpose `index_select`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
     out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
     index_add_array(out, wide, positions, axis)
@@ -40,10 +40,10 @@ def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
 
 
 def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
-    """Add the elements of x to those of `out` that are at some positions along an axis.
+    """Add the elements of x to `out` at these positions along an axis, in place.
 
-    One addition takes one run, or one element of each position, which is ten times as fast as ``np.add.at``, unless
-    they are many.
+    One addition handles one run, or one occurrence of each position. That is ten times as fast as ``np.add.at`` unless
+    positions repeat often.
     """
     runs, front = _runs(positions), in_front_of(axis)
     if runs is not None:
@@ -63,7 +63,7 @@ def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> 
 
 
 def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
-    """Yield the chunks of x of that length along an axis, or their sum if there are many: then that is faster."""
+    """Yield the chunks of x of this length along an axis, or their sum if there are many, which is faster."""
     count = x.shape[axis] // length
     if count > _MANY_DUPLICATES:
         yield np.add.reduce(x, axis, x.dtype, keepdims=True)
@@ -71,21 +71,21 @@ def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
         yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
-_MANY_DUPLICATES = SizeThreshold(16)  # of one position
+_MANY_DUPLICATES = SizeThreshold(16)  # occurrences of one position
 _MAX_RUNS = SizeThreshold(32)
-_MAX_CACHED_LENGTH = SizeThreshold(4096)  # of the positions whose runs are cached
+_MAX_CACHED_LENGTH = SizeThreshold(4096)  # longest array of positions whose runs are cached
 
 
 def in_front_of(axis: int) -> tuple[Any, ...]:
-    """Return the index of everything along the axes before one, to go on with."""
+    """Return the full slices that index all axes before `axis`."""
     return (slice(None),) * axis
 
 
 def _runs(positions: ndarray) -> list[tuple[slice, slice]] | None:
-    """Cut positions into runs of equal steps, each as two slices: its places, and the elements that it names.
+    """Split positions into runs of equal steps, each as two slices: into `positions` and into the indexed axis.
 
-    There are few where a border is put around an array; and, taking every second place or every third, where an image
-    grows by that. A run on the spot names one element. None stands for more than a few.
+    Padding needs few runs; so does upsampling by 2 or 3 if the runs take every second or third position. A run of one
+    repeated position indexes one element. Return None for more than `_MAX_RUNS` runs.
     """
     find = _find_runs if len(positions) <= _MAX_CACHED_LENGTH else _find_runs.__wrapped__
     return find(positions.astype(np.intp, copy=False).tobytes())
@@ -126,15 +126,15 @@ index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 @op
 def tile(x: Array, /, reps: Any) -> Array:
-    """Return x window side by side `reps` times along each axis; fewer axes, or fewer numbers, count as 1 in front.
+    """Repeat x `reps` times along each axis. The shorter of `reps` and the shape of x is extended by leading 1s.
 
-    This is what PyTorch calls ``t.repeat(2, 3)``.
+    PyTorch's ``t.repeat(2, 3)`` is ``tile(t, (2, 3))``.
     """
     return np.tile(x, reps)
 
 
 def _tile_x(g: Any, x_shape: tuple[int, ...], reps: Any) -> Any:
-    """Add up the copies: each axis of g is made of copies, and of places in a copy."""
+    """Sum over the copies: split each axis of g into copies and positions within a copy."""
     copies = np.ravel(reps).tolist()
     axes = max(len(copies), len(x_shape))
     copies, lengths = [1] * (axes - len(copies)) + copies, [1] * (axes - len(x_shape)) + [*x_shape]
@@ -147,16 +147,16 @@ tile.vjps(x=_tile_x)
 
 @op
 def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
-    """Return x with each element `repeats` times along `axis`: a number, or one for each place.
+    """Repeat each element of x `repeats` times along `axis`: an integer, or one per position.
 
-    Without an axis x is flattened first. As a method ``t.repeat(2, 3)`` is NumPy's too, each element twice along axis
-    3; what PyTorch means by it is ``tile(t, (2, 3))``.
+    If `axis` is None, x is flattened first. The method ``t.repeat(2, 3)`` also follows NumPy: it repeats each element
+    twice along axis 3. PyTorch's ``t.repeat(2, 3)`` is ``tile(t, (2, 3))``.
     """
     counts = np.asarray(repeats)
     length = x.size if axis is None or not x.ndim else x.shape[axis]
     total = counts.sum(dtype=float) * (length if counts.size == 1 else 1) if counts.dtype.kind in "iu" else 0
-    if total > np.iinfo(np.intp).max:  # which NumPy does not check, and then writes outside of its array
-        raise ShapeError(f"repeat: repeats={repeats!r} makes an axis of {total:.0f} elements: too long for an array.")
+    if total > np.iinfo(np.intp).max:  # NumPy does not check this, and writes out of bounds
+        raise ShapeError(f"repeat: repeats={repeats!r} makes an axis of {total:.0f} elements, too long for an array.")
     return np.repeat(x, repeats, axis)
 
 
@@ -174,27 +174,27 @@ repeat.vjps(x=_repeat_x)
 
 
 def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
-    """Return the coordinates of all points of a grid, one array for each list of coordinates.
+    """Return coordinate arrays of a grid, one for each 1-d array of coordinates.
 
     Parameters
     ----------
     *arrays : array_like
         The coordinates along each axis; flattened.
     copy : bool
-        Make arrays of their own; else read-only views, where one number is in many places.
+        Whether to return copies. If False, return read-only views whose elements share storage.
     sparse : bool
-        Keep the length 1 along the axes that a coordinate does not depend on.
+        Whether to keep length 1 along the axes that a coordinate does not depend on.
     indexing : str
-        With "ij", the first array goes along axis 0 of the results, the second along axis 1; with "xy", these two are
-        exchanged.
+        "ij" (matrix) varies the first array along axis 0 of the results and the second along axis 1; "xy" (Cartesian)
+        exchanges these two axes.
 
     Raises
     ------
     ValueError
-        For another `indexing`.
+        For any other `indexing`.
     """
     if indexing not in ("xy", "ij"):
-        raise ValueError(f'meshgrid: indexing is "xy" or "ij", not {indexing!r}.')
+        raise ValueError(f'meshgrid: indexing must be "xy" or "ij", got {indexing!r}.')
     count = len(arrays)
     places = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else range(count)
     grids = tuple(reshape(x, (1,) * at + (-1,) + (1,) * (count - 1 - at)) for at, x in zip(places, arrays, strict=True))

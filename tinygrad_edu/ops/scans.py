@@ -1,4 +1,4 @@
-"""Cumulative operations along an axis, and differences."""
+"""Cumulative operations, linear recurrences and differences along an axis."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
 
 def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
-    """Return for each place along `axis` the element before it, or the one after it; `end` where there is none."""
+    """Return the previous element at each position along `axis`, or the next if `ahead`; `end` at the border."""
     n, kept = x.shape[axis], [slice(None)] * x.ndim
     if n == 0:
         return x
@@ -34,14 +34,14 @@ def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
 
 @op
 def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array:
-    """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`, or y[k + 1], from the end, if `reverse`.
+    """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`; with ``y[k + 1]``, from the end, if `reverse`.
 
-    Float16 is computed in float32.
+    float16 is computed in float32.
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
     factors, added = (axis_first(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
     y = _chunked_scan(factors, np.zeros(1, int), added)
-    if not np.isfinite(y).all():  # the product of a piece is NaN where a factor is infinite and another one is 0
+    if not np.isfinite(y).all():  # the product of a chunk with an infinite factor and a 0 is NaN
         y = _sequential_scan(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
     y = y.astype(kind, copy=False)
     return axis_back(y[turn], axis)
@@ -53,9 +53,9 @@ _CHUNK_LENGTH, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
 def _chunked_scan(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     """Return y with ``y[k] = b[k] + a[k] * 2.0 ** power[k] * y[k - 1]`` along the first axis.
 
-    Where it is long and narrow it is cut in pieces, and all are walked through side by side: what a whole piece adds,
-    and the product of its factors, make a recurrence of fewer places, whose results are what the pieces begin with. The
-    product is kept as a mantissa and a power of two, since it may be out of range where no y is.
+    Long and narrow arrays are split into chunks that are scanned in parallel. The chunks' sums and the products of
+    their factors form a shorter recurrence, whose results are the chunks' initial values. A product is stored as a
+    mantissa and a power of 2, because it may be out of range although every y is finite.
     """
     n, rest = len(b), b.shape[1:]
     if n <= _CHUNK_LENGTH * max(_WIDE, math.prod(rest) // _WIDE):
@@ -77,7 +77,7 @@ def _chunk(x: ndarray, pieces: int, end: int) -> ndarray:
 
 
 def _sequential_scan(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
-    """Return the solution of the recurrence, one step at a time along the first axis."""
+    """Return the solution of the recurrence, computed step by step along the first axis."""
     y, exact = np.empty_like(b), not power.any()
     for k in range(len(y)):
         step = y[k, ...]
@@ -101,7 +101,7 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 
 @op(promotes=False)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
-    """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
+    """Return the cumulative sum along `axis`. If `axis` is None, x is flattened."""
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return cumsum_values(x, axis)
     return np.cumsum(x, axis, dtype)
@@ -117,9 +117,9 @@ cumsum.vjps(x=_cumsum_x)
 
 @op(promotes=False)
 def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
-    """Return the products of all elements up to each along `axis`; of x flattened if it is None.
+    """Return the cumulative product along `axis`. If `axis` is None, x is flattened.
 
-    No derivative divides by an element, so zeros are like other numbers at every order.
+    No derivative divides by an element, so zeros need no special case, at any order.
     """
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return accumulate(np.multiply, x, axis)
@@ -127,7 +127,7 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
 
 
 def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
-    """Return the product before each element, times what follows of it: g[k] + x[k + 1] * (g[k + 1] + ...)."""
+    """Return the vjp out[k - 1] * (g[k] + x[k + 1] * (g[k + 1] + x[k + 2] * (...)))."""
     along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
     if isinstance(g, ndarray) and isinstance(out, ndarray) and isinstance(factors, ndarray):
         found = cumprod_vjp(g, factors, out, along)
@@ -142,17 +142,17 @@ cumprod.vjps(x=_cumprod_x)
 
 @op
 def cumulative_extremum(x: Array, /, axis: int, largest: bool) -> Array:
-    """Return the greatest, or the smallest, of all elements up to each along `axis`."""
+    """Return the cumulative maximum, or minimum, along `axis`."""
     return accumulate(np.maximum if largest else np.minimum, x, axis)
 
 
 def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
-    """Give the gradient to where the extremum was last attained, or to where the last NaN was."""
+    """Return the vjp: the gradient goes to the last element that attained the extremum, or to the last NaN."""
     if axis not in (-1, x.ndim - 1):
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
         return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
-    places = np.flatnonzero((values == values_of(out)) | (values != values))  # where the first of each row is
+    places = np.flatnonzero((values == values_of(out)) | (values != values))  # the first of each row always attains it
     return scatter_add_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
 
 
@@ -160,19 +160,19 @@ cumulative_extremum.vjps(x=_cumulative_extremum_x)
 
 
 def cummax(x: Any, axis: int | None = None) -> Any:
-    """Return the greatest of all elements up to each along `axis`; of x flattened if it is None.
+    """Return the cumulative maximum along `axis`. If `axis` is None, x is flattened.
 
-    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
-    positions too.
+    As in PyTorch, the gradient goes to the last of ties, and after a NaN to the last NaN. PyTorch also returns the
+    indices.
     """
     return _running_extremum(x, axis, True)
 
 
 def cummin(x: Any, axis: int | None = None) -> Any:
-    """Return the smallest of all elements up to each along `axis`; of x flattened if it is None.
+    """Return the cumulative minimum along `axis`. If `axis` is None, x is flattened.
 
-    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
-    positions too.
+    As in PyTorch, the gradient goes to the last of ties, and after a NaN to the last NaN. PyTorch also returns the
+    indices.
     """
     return _running_extremum(x, axis, False)
 
@@ -184,9 +184,9 @@ def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
 
 @op
 def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
-    """Return log(cumsum(exp(x))) along `axis`, without overflow; of x flattened if it is None.
+    """Return log(cumsum(exp(x))) along `axis`, without overflow. If `axis` is None, x is flattened.
 
-    As long as there was nothing but -inf, the result is -inf and its derivative 0.
+    While all elements so far are -inf, the result is -inf and the gradient 0.
     """
     kind = x.dtype if x.dtype.kind == "f" else np.float64
     if axis is not None and x.ndim:
@@ -195,7 +195,7 @@ def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
 
 
 def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
-    """Sum up g * exp(x - out) from the end. From place to place, `out` only grows, and no factor is above 1."""
+    """Accumulate g * exp(x - out) from the end. `out` never decreases along the axis, so no factor exceeds 1."""
     if x.ndim == 0:
         return reshape(g, x.shape)
     along, values = axis or 0, values_of(out)
@@ -209,34 +209,34 @@ logcumsumexp.vjps(x=_logcumsumexp_x)
 
 
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Return the differences of neighbors along `axis`, n times over.
+    """Return the n-th differences of consecutive elements along `axis`.
 
     Parameters
     ----------
     x : array_like
-        Of at least one axis. Of booleans, the difference is whether they differ.
+        At least 1-d. The difference of booleans is ``!=``.
     n : int
-        0 or more; with 0 it is x itself.
+        Number of times to take differences, 0 or more; 0 returns x.
     axis : int
     prepend, append : array_like, optional
-        What stands before and after x along `axis`: a number, or an array of as many axes. Gradients flow to them.
+        Values before and after x along `axis`: a scalar, or an array with the axes of x. They receive gradients.
     """
     if n < 0:
-        raise ValueError(f"diff: n is 0 or more, not {n}.")
+        raise ValueError(f"diff: n must be >= 0, got {n}.")
     if np.ndim(x) == 0:
-        raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
+        raise ValueError("diff: x must have at least 1 axis, got a 0-d array.")
     along = normalize_axis_index(axis, np.ndim(x))
     borders = [border if border is None else _expand_border(border, np.shape(x), along) for border in (prepend, append)]
     if n and (prepend is not None or append is not None):
         x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
-    x = reshape(x, np.shape(x))  # with n=0 as well, no two results are one tensor
-    for _ in range(n)[: np.shape(x)[along]]:  # after so many, nothing is left
+    x = reshape(x, np.shape(x))  # a new tensor even if n=0
+    for _ in range(n)[: np.shape(x)[along]]:  # then the axis is empty
         x = _difference(*(getitem(x, (*[slice(None)] * along, part)) for part in (slice(1, None), slice(-1))))
     return x
 
 
 def _expand_border(border: Any, shape: tuple[int, ...], axis: int) -> Any:
-    """Return the array to prepend or append along `axis`; a number is expanded to length 1."""
+    """Return the array to prepend or append along `axis`; expand a scalar to length 1."""
     return border if np.ndim(border) else broadcast_to(border, (*shape[:axis], 1, *shape[axis + 1 :]))
 
 

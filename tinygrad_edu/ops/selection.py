@@ -1,4 +1,4 @@
-"""Elementwise selection: where, clip, maximum, minimum and interpolation."""
+"""Elementwise selection and interpolation: where, clip, maximum, minimum, lerp."""
 
 from typing import Any
 
@@ -15,19 +15,19 @@ __all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "w
 
 @op(broadcasts=True, promotes=("x", "y"))
 def where(condition: Any, x: Operand, y: Operand) -> Array:
-    """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
+    """Return x where `condition` is True and y elsewhere. The condition receives no gradient."""
     return selected(condition, x, y)
 
 
 @op(name="where", broadcasts=True, promotes=("x",))
 def keep(x: Array, mask: Array) -> Array:
-    """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask."""
+    """Return x where `mask` is True and 0 elsewhere, even if x is NaN there. The mask receives no gradient."""
     return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
 @op(name="where", broadcasts=True, promotes=("x",))
 def drop(x: Array, mask: Array) -> Array:
-    """Return 0 where `mask` holds, also in place of a NaN, and x elsewhere. No gradient flows to the mask."""
+    """Return 0 where `mask` is True, even if x is NaN there, and x elsewhere. The mask receives no gradient."""
     return zeroed(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
@@ -37,27 +37,29 @@ drop.vjps(x=lambda g, mask: drop(g, mask))
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
-    """Return x with `value` where `mask` holds.
+    """Return x with `value` where `mask` is True.
 
     Parameters
     ----------
     x : array_like
     mask : array_like of bool
-        Of a shape that broadcasts with that of x. No gradient flows to it.
+        Broadcastable with x. It receives no gradient.
     value : number, or 0-d array or Tensor
-        In the dtype of x, where both are floating point. A Tensor gets its gradient: the sum of what arrives at the
-        places that it fills.
+        Cast to the dtype of x if both are floating-point. The gradient of a Tensor is the sum of the upstream gradient
+        over the masked elements.
 
     Raises
     ------
-    DTypeError, ShapeError
-        For a mask that is not boolean, and for more than one value.
+    DTypeError
+        If the mask is not boolean.
+    ShapeError
+        If `value` is not 0-d.
     """
     mask = np.asarray(values_of(mask))
     if mask.dtype != bool:
-        raise DTypeError(f"masked_fill: a mask is boolean, not {mask.dtype}: compare, as in x > 0.")
+        raise DTypeError(f"masked_fill: mask must be boolean, got {mask.dtype}; compare, as in x > 0.")
     if np.shape(value):
-        raise ShapeError(f"masked_fill: one value, of shape (), fills all places; this has shape {np.shape(value)}.")
+        raise ShapeError(f"masked_fill: value must be a scalar of shape (), got shape {np.shape(value)}.")
     if all(getattr(part, "dtype", mask.dtype).kind == "f" for part in (x, value)):
         value = in_dtype_of(x, value)
     return where(mask, value, x)
@@ -65,7 +67,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 
 @op(broadcasts=True)
 def maximum(x: Operand, y: Operand) -> Array:
-    """Return the greater of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
+    """Return the maximum of x and y. Ties get half of the gradient each; where one is NaN, both get all of it."""
     return np.maximum(x, y)
 
 
@@ -80,7 +82,7 @@ maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: 
 
 @op(broadcasts=True)
 def minimum(x: Operand, y: Operand) -> Array:
-    """Return the smaller of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
+    """Return the minimum of x and y. Ties get half of the gradient each; where one is NaN, both get all of it."""
     return np.minimum(x, y)
 
 
@@ -89,7 +91,7 @@ minimum.vjps(x=lambda g, x, y: _split_ties(g, x > y, x == y), y=lambda g, x, y: 
 
 @op(name="clip")
 def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
-    """Return x held between two numbers, or None for no bound."""
+    """Clip x to two numbers; None means no bound."""
     return np.clip(x, min, max)
 
 
@@ -98,7 +100,7 @@ clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _in_bounds_mask(x, min, ma
 
 @op(name="clip", broadcasts=True)
 def clip_by_arrays(x: Operand, min: Operand, max: Operand) -> Array:
-    """Return x held between two bounds that broadcast against it."""
+    """Clip x to bounds that broadcast with it."""
     return np.clip(x, min, max)
 
 
@@ -115,10 +117,10 @@ def _in_bounds_mask(x: Any, min: Any, max: Any) -> Any:
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
-    """Return x held between `min` and `max`: numbers, arrays or Tensors that broadcast, or None for no bound.
+    """Clip x to [min, max]. Each bound is a number, an array or a Tensor that broadcasts, or None for no bound.
 
-    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. Where one of the
-    three is NaN, the result is NaN and all gradients are 0. Where `min` is above `max`, the result is `max`.
+    The gradient goes to x where min <= x <= max, and to the bound elsewhere. Where one of the three is NaN, the result
+    is NaN and all gradients are 0. Where `min` exceeds `max`, the result is `max`.
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
         return clip_by_scalars(x, min, max)
@@ -128,7 +130,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
 
 
 def extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """Return the least and the greatest value of a dtype."""
+    """Return the smallest and the largest value of a dtype."""
     if dtype.kind == "f":
         return -np.inf, np.inf
     return (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (False, True)
@@ -136,14 +138,14 @@ def extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 @op
 def nan_to_num(x: Array, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
-    """Return x with numbers in place of what is none: NaN, and the infinities. There the derivative is 0.
+    """Replace NaN and infinities with finite numbers. Replaced elements receive no gradient.
 
     Parameters
     ----------
     x : array_like
     nan, posinf, neginf : float, optional
-        What stands for NaN, infinity and minus infinity; the infinities become the greatest and the smallest number of
-        the dtype, unless given.
+        Replacements for NaN, infinity and -infinity. By default `posinf` and `neginf` are the largest and the smallest
+        finite number of the dtype.
     """
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
@@ -153,9 +155,9 @@ nan_to_num.vjps(x=lambda g, x: keep(g, np.isfinite(values_of(x))))
 
 @op(broadcasts=True)
 def lerp(x: Operand, y: Operand, weight: Operand) -> Array:
-    """Return the point on the way from x, where `weight` is 0, to y, where it is 1: x + weight * (y - x).
+    """Interpolate linearly from x (weight 0) to y (weight 1): x + weight * (y - x).
 
-    It is computed from the nearer end, so that both ends are met exactly.
+    The result is computed from the nearer end, so that it is exact at both ends.
     """
     dtype = np.result_type(x, y, weight)
     x, y, weight = (np.asarray(part, dtype) for part in (x, y, weight))

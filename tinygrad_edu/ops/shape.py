@@ -1,4 +1,4 @@
-"""Reshape, transpose, broadcast and reverse. Each derivative undoes the change of shape."""
+"""Reshape, transpose, broadcast, flip and roll arrays. Each vjp is the inverse or the transpose of its op."""
 
 from collections.abc import Sequence
 from math import prod
@@ -18,31 +18,31 @@ __all__ = [
 
 
 def shaped(x: Any) -> Any:
-    """Return a Tensor or an array as it is, and of a number or a list an array: something that has a shape."""
+    """Return a Tensor or an array unchanged; convert anything else to an array."""
     return x if isinstance(x, (Tensor, ndarray)) else np.asarray(x)
 
 
 @op(name="copy")
 def identity(x: Array) -> Array:
-    """Return a copy of x: the same values in memory, and with a node, of its own."""
+    """Return a copy of x with its own storage and its own node."""
     return np.array(x)
 
 
 identity.vjps(x=lambda g: g)
 
 
-# --- Other lengths ---
+# --- Change the shape ---
 
 
 @op
 def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
-    """Return x with the same elements in another shape; one length may be -1, and is worked out.
+    """Return x with a new shape. One length may be -1; it is inferred.
 
-    In the order "C" they are read and written with the last index changing fastest, in the order "F" with the first.
-    NumPy's orders "A" and "K" would read them as they lie in memory, on which no result depends here.
+    Order "C" reads and writes the elements with the last index changing fastest, order "F" with the first. NumPy's
+    orders "A" and "K" are not supported: they depend on the memory layout, and no result here does.
     """
     if order not in ("C", "F"):
-        raise ValueError(f'order is "C", the last index changing fastest, or "F", the first; not {order!r}.')
+        raise ValueError(f'reshape: order must be "C" or "F", got {order!r}.')
     return np.reshape(x, shape, order)
 
 
@@ -50,31 +50,31 @@ reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))
 
 
 def ravel(x: Any, /, order: Literal["C", "F"] = "C") -> Any:
-    """Return the elements of x along one axis, in an order that `reshape` knows; as a view where it can be one."""
+    """Flatten x to 1-d, in an `order` of `reshape`; a view if possible."""
     return reshape(x, -1, order)
 
 
 def flatten(x: Any, /, start_axis: int = 0, end_axis: int = -1) -> Any:
-    """Return x with the axes from `start_axis` to `end_axis`, both included, made into one: all of them, if not said.
+    """Merge the axes from `start_axis` to `end_axis`, inclusive, into one axis; by default all axes.
 
-    PyTorch's function, so it is a view where it can be one. Of a 0-d x it has one axis.
+    As in PyTorch, the result is a view if possible. A 0-d x becomes 1-d.
 
     Raises
     ------
     ShapeError
-        If the one axis lies behind the other.
+        If `start_axis` is after `end_axis`.
     """
     x = shaped(x)
     lengths = x.shape or (1,)
     first, last = (normalize_axis_index(axis, len(lengths)) for axis in (start_axis, end_axis))
     if first > last:
-        raise ShapeError(f"flatten goes from an axis to a later one; of shape {x.shape}, {start_axis} is the later.")
+        raise ShapeError(f"flatten: start_axis {start_axis} must not be after end_axis, for shape {x.shape}.")
     return reshape(x, (*lengths[:first], prod(lengths[first : last + 1]), *lengths[last + 1 :]))
 
 
 @op
 def expand_dims(x: Array, /, axis: Any) -> Array:
-    """Return x with new axes of length 1 at the positions `axis` of the result."""
+    """Insert axes of length 1 at the positions `axis` of the result."""
     return np.expand_dims(x, axis)
 
 
@@ -83,7 +83,7 @@ expand_dims.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 @op
 def squeeze(x: Array, /, axis: Any = None) -> Array:
-    """Return x without its axes of length 1: all of them, or those in `axis`."""
+    """Remove all axes of length 1, or only those in `axis`."""
     return np.squeeze(x, axis)
 
 
@@ -91,33 +91,33 @@ squeeze.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
 def atleast_1d(*arrays: Any) -> Any:
-    """Return each array as it is, or of shape (1,) if it is 0-d: one result, or a tuple of several."""
+    """Return each array with at least 1 axis: () becomes (1,). One argument gives one result, several a tuple."""
     return _reshape_each(lambda shape: shape or (1,), arrays)
 
 
 def atleast_2d(*arrays: Any) -> Any:
-    """Return each array as it is, or as a row, of shape (1, n), if it has no two axes."""
+    """Return each array with at least 2 axes: (n,) becomes (1, n). One argument gives one result, several a tuple."""
     return _reshape_each(lambda shape: (1,) * (2 - len(shape)) + shape, arrays)
 
 
 def atleast_3d(*arrays: Any) -> Any:
-    """Return each array as it is, or with axes of length 1 up to three: (n,) becomes (1, n, 1), (m, n) (m, n, 1)."""
+    """Return each array with at least 3 axes: (n,) becomes (1, n, 1), and (m, n) becomes (m, n, 1)."""
     return _reshape_each(lambda shape: {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape), arrays)
 
 
 def _reshape_each(widened: Any, arrays: Sequence[Any]) -> Any:
-    """Reshape each array to a function of its shape; return one result, or a tuple of several."""
+    """Reshape each array to `widened` of its shape; return one result or a tuple."""
     given = [shaped(x) for x in arrays]
     made = tuple(x if widened(x.shape) == x.shape else reshape(x, widened(x.shape)) for x in given)
     return made[0] if len(made) == 1 else made
 
 
-# --- Repeated without being copied ---
+# --- Broadcast ---
 
 
 @op
 def broadcast_to(x: Array, /, shape: Any) -> Array:
-    """Return x repeated along new axes and axes of length 1, as a read-only view."""
+    """Broadcast x to a shape. The result is a read-only view."""
     return np.broadcast_to(x, shape)
 
 
@@ -125,27 +125,27 @@ broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
-    """Return the arrays, each broadcast to the shape that they have in common: as they are, or read-only views.
+    """Broadcast the arrays to their common shape, as read-only views; return arrays of that shape unchanged.
 
     Raises
     ------
     ShapeError
-        If they have none in common.
+        If the shapes are not broadcastable.
     """
     given = [shaped(x) for x in arrays]
     try:
         shape = np.broadcast_shapes(*(x.shape for x in given))
     except ValueError as error:
-        raise ShapeError(f"broadcast_arrays: the shapes {[x.shape for x in given]} do not broadcast.") from error
+        raise ShapeError(f"broadcast_arrays: shapes {[x.shape for x in given]} are not broadcastable.") from error
     return tuple(x if x.shape == shape else broadcast_to(x, shape) for x in given)
 
 
-# --- The axes in another order ---
+# --- Permute the axes ---
 
 
 @op
 def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
-    """Return x with its axes in the order `axes`, or reversed."""
+    """Permute the axes of x to the order `axes`; by default reverse them."""
     return np.transpose(x, axes)
 
 
@@ -153,14 +153,14 @@ transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(
 
 
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    """Return the axes that undo a transposition."""
+    """Return the inverse of a permutation of axes."""
     places = [axis % len(axes) for axis in axes]
     return tuple(places.index(axis) for axis in range(len(axes)))
 
 
 @op
 def swapaxes(x: Array, /, axis1: int, axis2: int) -> Array:
-    """Return x with two of its axes exchanged."""
+    """Swap two axes of x."""
     return np.swapaxes(x, axis1, axis2)
 
 
@@ -169,19 +169,19 @@ swapaxes.vjps(x=lambda g, axis1, axis2: swapaxes(g, axis1, axis2))
 
 @op
 def moveaxis(x: Array, /, source: Any, destination: Any) -> Array:
-    """Return x with an axis, or several, moved from `source` to `destination`; the others keep their order."""
+    """Move one or several axes from `source` to `destination`; the other axes keep their order."""
     return np.moveaxis(x, source, destination)
 
 
 moveaxis.vjps(x=lambda g, source, destination: moveaxis(g, destination, source))
 
 
-# --- The elements in another order along their axes ---
+# --- Reorder the elements along axes ---
 
 
 @op
 def flip(x: Array, /, axis: Any = None) -> Array:
-    """Return x in reversed order along `axis`: all axes, one, or several."""
+    """Reverse the order of elements along `axis`: all axes, one, or several."""
     return np.flip(x, axis)
 
 
@@ -189,18 +189,18 @@ flip.vjps(x=lambda g, axis: flip(g, axis))
 
 
 def fliplr(x: Any, /) -> Any:
-    """Return x with its columns from right to left: in reversed order along axis 1."""
+    """Reverse x along axis 1, left to right."""
     return flip(x, 1)
 
 
 def flipud(x: Any, /) -> Any:
-    """Return x with its rows from bottom to top: in reversed order along axis 0."""
+    """Reverse x along axis 0, up to down."""
     return flip(x, 0)
 
 
 @op
 def rot90(x: Array, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
-    """Return x turned by k quarters of a circle, from the first of two axes towards the second."""
+    """Rotate x by k * 90 degrees in the plane of two axes, from the first towards the second."""
     return np.rot90(x, k, axes)
 
 
@@ -209,9 +209,9 @@ rot90.vjps(x=lambda g, k, axes: rot90(g, -k, axes))
 
 @op
 def roll(x: Array, /, shift: Any, axis: Any = None) -> Array:
-    """Return x with its elements moved by `shift` places along `axis`, and in at the front what leaves at the end.
+    """Roll the elements of x by `shift` positions along `axis`; elements beyond the end wrap around.
 
-    Several shifts go with several axes; without an axis, the elements are rolled as if x were flat.
+    Several shifts need several axes. If `axis` is None, x is flattened, rolled and restored to its shape.
     """
     return np.roll(x, shift, axis)
 

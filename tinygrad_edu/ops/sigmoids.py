@@ -13,7 +13,7 @@ __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 
 @op
 def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    """Return 1 / (1 + exp(-x)), without overflow."""
     return elementwise.sigmoid_values(x)
 
 
@@ -22,7 +22,7 @@ sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 
 @op
 def logsigmoid(x: Array) -> Array:
-    """Return log(sigmoid(x)), with all its digits at both ends."""
+    """Return log(sigmoid(x)), numerically stable for large |x|."""
     return np.negative(elementwise.softplus_values(-1.0 * np.asarray(x)))
 
 
@@ -31,17 +31,17 @@ logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
 
 @op
 def logit(x: Array, /, eps: float | None = None) -> Array:
-    """Return log(x / (1 - x)), of which `sigmoid` is the inverse.
+    """Return log(x / (1 - x)), the inverse of `sigmoid`.
 
     Parameters
     ----------
     x : array_like
-        Probabilities; of what is not between 0 and 1, the value and the derivative are NaN.
+        Probabilities. Outside [0, 1] the value and the gradient are NaN.
     eps : float, optional
-        Hold x between eps and 1 - eps first. The derivative is 0 outside of that, as in PyTorch.
+        Clip x to [eps, 1 - eps] first. As in PyTorch, the gradient outside that interval is 0.
     """
     p = np.asarray(x) * 1.0 if eps is None else np.clip(x, eps, 1.0 - eps)
-    central = np.abs(p - 0.5) < 0.25  # there log(x / (1 - x)) is small, and p / (1 - p) rounded near 1
+    central = np.abs(p - 0.5) < 0.25  # there the result is near 0, and p / (1 - p) near 1 has a rounding error
     return np.where(central, 2 * np.arctanh(np.where(central, 2 * p - 1, 0)), np.log(p / (1 - p)))
 
 
@@ -58,15 +58,15 @@ logit.vjps(x=_logit_x)
 
 @op
 def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
-    """Return log(1 + exp(beta * x)) / beta, a smooth relu; where beta * x is above `threshold`, x itself.
+    """Return log(1 + exp(beta * x)) / beta, a smooth relu, and x where beta * x > threshold.
 
     Parameters
     ----------
     x : array_like
     beta : float
-        The greater, the sharper is the bend at 0.
+        Sharpness: the larger, the closer to relu.
     threshold : float
-        Beyond it the derivative is 1. At PyTorch's 20 the value jumps by 2e-9.
+        Where beta * x exceeds it, the derivative is 1. At PyTorch's default 20 the value jumps by 2e-9.
     """
     scaled = np.multiply(x, beta)
     out, beyond = elementwise.softplus_values(scaled) / beta, scaled > threshold

@@ -1,4 +1,4 @@
-"""Sliding windows: their settings, their positions, and a view of an array as windows."""
+"""Sliding windows: their settings, their positions, and a view of images as windows."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from tinygrad_edu.errors import ShapeError
 
 Size = tuple[int, int]
 Pair = int | Size
-Row = int | tuple[int]  # the same of windows over rows (N, C, L)
+Row = int | tuple[int]  # a setting of windows over rows (N, C, L)
 
 _MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Return a setting as a pair (vertical, horizontal): an integer stands for both, alone or in a list."""
+    """Return a setting as a pair (vertical, horizontal); an integer, alone or in a list, applies to both."""
     both = value if isinstance(value, (tuple, list)) else (value, value)
     if len(both) not in (1, 2):
         raise ShapeError(f"{name} must be an integer or a pair of integers, got {value!r}.")
@@ -26,31 +26,32 @@ def pair(value: Any, name: str, least: int) -> tuple[int, int]:
 
 
 def single(value: Any, name: str, least: int) -> int:
-    """Return a setting of a window over rows: an integer, alone or in a list."""
+    """Return a setting of a window over rows, an integer, alone or in a list."""
     one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
     return integer(name, one, least)
 
 
 def row(value: Any, name: str, least: int) -> Size:
-    """Return a setting of a window over rows (N, C, L) as that of the window over images (N, C, 1, L)."""
+    """Convert a setting of windows over rows (N, C, L) to windows over images (N, C, 1, L)."""
     return least, single(value, name, least)
 
 
 class Window(NamedTuple):
-    """The positions at which a kernel meets an image.
+    """Positions of a kernel that slides over an image.
 
     Attributes
     ----------
     padded : (int, int)
-        The size of the image with its padding.
+        Size of the padded image.
     inside : (slice, slice)
-        Where in that the image lies; of a larger one, a part of it, the slices may begin before it and end behind.
+        Position of the image in the padded image. If `padded` is a part of a larger image, the slices may extend
+        beyond it.
     rows, columns : tuple of slice
-        For each row of the kernel the rows of the padded image that it meets, from window to window; and its columns.
+        For each row (column) of the kernel, the rows (columns) of the padded image that it covers in all windows.
     stride, dilation : (int, int)
-        How far the next window is, and the next pixel in a window.
+        Distance between windows, and between the pixels of a window.
     size : (int, int)
-        How many windows there are, by rows and by columns.
+        Number of windows, vertically and horizontally.
     """
 
     padded: Size
@@ -62,20 +63,20 @@ class Window(NamedTuple):
     size: Size
 
     def __hash__(self) -> int:
-        """Make plans for windows cacheable: slices have no hash before Python 3.12."""
+        """Return a hash, so that plans for windows can be cached: slices are not hashable before Python 3.12."""
         return hash((self.padded, self.stride, self.dilation, self.size))
 
     @property
     def overlap(self) -> bool:
-        """Whether several windows meet the same pixel."""
+        """Whether windows overlap."""
         kernel = len(self.rows), len(self.columns)
         return any(d * (k - 1) >= s for d, k, s in zip(self.dilation, kernel, self.stride, strict=True))
 
 
 def require_listable(kernel: Size) -> None:
-    """Refuse a kernel that has too many rows or columns to make a list of them."""
+    """Raise if the kernel has too many rows or columns to list them."""
     if max(kernel) > _MAX_KERNEL:
-        raise ShapeError(f"kernel_size is at most {_MAX_KERNEL} in each direction, not {kernel}.")
+        raise ShapeError(f"kernel_size must be at most {_MAX_KERNEL} in each direction, got {kernel}.")
 
 
 _MAX_KERNEL = 2**20  # the list takes half a second
@@ -95,16 +96,16 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
     if rows < 1 or columns < 1:
         raise ShapeError(
-            f"a window of {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) does not fit into an image of "
-            f"{size[0]}x{size[1]} with padding {p[0]}x{p[1]}."
+            f"kernel_size {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) is larger than the image {size[0]}x{size[1]} with "
+            f"padding {p[0]}x{p[1]}."
         )
     require_listable(k)
     padded = size[0] + 2 * p[0], size[1] + 2 * p[1]
     if padded[0] * padded[1] > _MAX_PIXELS:
         raise ShapeError(
-            f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has more pixels than an array can hold."
+            f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has too many pixels for an array."
         )
-    s = min(s[0], padded[0]), min(s[1], padded[1])  # a longer stride passes the image as well
+    s = min(s[0], padded[0]), min(s[1], padded[1])  # a longer stride also leaves the image
     return Window(
         padded=padded,
         inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
@@ -117,7 +118,7 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
 
 
 def overlap_slices(places: range, size: int) -> tuple[slice, slice]:
-    """Return which of `size` places are among some, and where among those they are."""
+    """Return the slice of range(size) that `places` covers, and the slice of `places` inside range(size)."""
     first = max(0, -(places.start // places.step))
     end = max(first, min(len(places), -((places.start - size) // places.step)))
     start = places.start + first * places.step
@@ -125,9 +126,9 @@ def overlap_slices(places: range, size: int) -> tuple[slice, slice]:
 
 
 def windows_of(x: ndarray, window: Window) -> ndarray:
-    """Return the windows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
+    """Return a view of the windows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
 
-    A view, in which a pixel is visited once for each window that it is in.
+    A pixel occurs once in each window that covers it.
     """
     (si, sj), (di, dj) = window.stride, window.dilation
     by_c, by_row, by_column, by_n = x.strides
@@ -136,16 +137,16 @@ def windows_of(x: ndarray, window: Window) -> ndarray:
 
 
 def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
-    """Return a view of x that begins where x does."""
-    if x.flags.c_contiguous:  # in a tenth of the time
+    """Return a view of x with this shape and these strides."""
+    if x.flags.c_contiguous:  # ten times as fast as as_strided
         return ndarray(shape, x.dtype, x, 0, strides)
     return as_strided(x, shape, strides)
 
 
 def add_windows(windows: ndarray, window: Window) -> ndarray:
-    """Add windows (C, kh, kw, rows, columns, N) to images (C, H, W, N): the transpose of `windows_of`.
+    """Sum windows (C, kh, kw, rows, columns, N) into images (C, H, W, N): the transpose of `windows_of`.
 
-    In two steps, rows and then columns, which are fewer and longer additions than place by place.
+    Rows are summed first, then columns: fewer and longer additions than one for each kernel position.
     """
     c, _, kw, _, columns, n = windows.shape
     strips = np.zeros((c, kw, window.padded[0], columns, n), windows.dtype)

@@ -20,10 +20,10 @@ __all__ = ["kthvalue", "sort", "topk", "unique"]
 def sort(
     x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> Any:
-    """Return x sorted along `axis`, or flattened and sorted if it is None. A method returns a new tensor, too.
+    """Return a sorted copy of x along `axis`; if `axis` is None, of the flattened x. The method is not in place.
 
-    Equal elements keep their order, and with it their gradients, whatever `stable` and `kind` say: those are NumPy's,
-    and of no effect. A NaN is greater than every number: ascending it comes last, and descending first.
+    The sort is always stable, also in decreasing order; NumPy's `stable` and `kind` have no effect. NaN is larger than
+    every number: it comes last in increasing and first in decreasing order.
     """
     if len(shape_of(x)) == 0 and axis is not None:
         return reshape(x, ())
@@ -31,7 +31,7 @@ def sort(
 
 
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Any, ndarray]:
-    """Return the k greatest elements along `axis`, or the smallest, and their positions.
+    """Return the k largest elements along `axis`, or the k smallest, and their indices.
 
     Parameters
     ----------
@@ -39,20 +39,21 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     k : int
     axis : int
     largest : bool
-        Of equal elements the first are taken, and a NaN is greater than every number.
+        Whether to return the largest or the smallest elements. The first of ties are taken; NaN is larger than every
+        number.
     sorted : bool
-        They come in order in any case.
+        Has no effect: the elements are always sorted, the largest (smallest) first.
 
     Returns
     -------
-    values : Tensor, or for an array an array
+    values : Tensor or ndarray
     indices : ndarray of int
-        A plain array. ``values`` is ``take_along_axis(x, indices, axis)``.
+        ``values`` is ``take_along_axis(x, indices, axis)``.
 
     Raises
     ------
     ShapeError
-        For k below 0, or above the length of the axis.
+        Unless k is from 0 to the length of the axis.
     """
     if len(shape_of(x)) == 0:
         values, places = topk(reshape(x, 1), k, 0, largest)
@@ -65,7 +66,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
-    """Return the k-th smallest element along `axis`, counted from 1, and its position: as `topk`, a plain array."""
+    """Return the k-th smallest element along `axis`, counted from 1, and its index, a plain array."""
     if len(shape_of(x)) == 0:
         integer("kthvalue: k", k, 1, 1)
         return reshape(x, ()), np.zeros((), np.intp)
@@ -80,26 +81,26 @@ def unique(
     x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
     axis: int | None = None, equal_nan: bool = True, sorted: bool = True,
 ) -> Any:  # fmt: skip
-    """Return the different elements of x, sorted; or, with an axis, the different subarrays along it.
+    """Return the sorted unique elements of x or, along an axis, its unique subarrays.
 
-    Of equal elements the gradient goes to the first.
+    The gradient goes to the first of equal elements.
 
     Parameters
     ----------
     x : array_like
     return_index, return_inverse, return_counts : bool
-        Return plain arrays, too, in this order: where each was first found, which of them each element of x is, and how
-        often each occurs.
+        Whether to also return, as plain arrays in this order: the index of the first occurrence of each unique element,
+        the index of the unique element for each element of x, and the number of occurrences.
     axis : int, optional
-        None stands for x flattened.
+        None flattens x.
     equal_nan : bool
-        Whether one NaN stands for all.
+        Whether all NaN are equal.
     sorted : bool
-        They come in order in any case.
+        Has no effect: the result is always sorted.
 
     Returns
     -------
-    Tensor or ndarray, or a tuple that begins with it
+    Tensor or ndarray, or a tuple of it and the arrays asked for
     """
     _, first, inverse, counts = np.unique(values_of(x), True, True, True, axis, equal_nan=equal_nan)
     values = getitem(reshape(x, -1), first) if axis is None else take(x, first, axis)

@@ -14,34 +14,34 @@ __all__ = ["array_split", "dsplit", "hsplit", "split", "unbind", "unstack", "vsp
 
 
 def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Return the parts of x along an axis: so many equal ones, or those that lie between the positions in a list.
+    """Split x along an axis into a number of equal parts, or at a list of positions.
 
-    Not PyTorch's function of the name, which is given the length of a part: ``split(x, 2)`` makes two parts.
+    As in NumPy, ``split(x, 2)`` makes two parts; in PyTorch the number is the length of a part.
 
     Raises
     ------
     ShapeError
-        If x cannot be divided into so many parts of one length; `array_split` does it with unequal ones.
+        If the axis cannot be divided into equal parts; use `array_split` for unequal parts.
     """
     x = shaped(x)
     length, sections = x.shape[normalize_axis_index(axis, x.ndim)], _as_integers(indices_or_sections)
     if sections.ndim == 0 and sections > 0 and length % sections:
         raise ShapeError(
-            f"split: a length of {length} does not divide into {sections} equal parts; array_split makes unequal ones, "
-            f"and a list says where to split."
+            f"split: cannot divide an axis of length {length} into {sections} equal parts; use array_split for unequal "
+            f"parts, or pass a list of positions."
         )
     return array_split(x, sections, axis)
 
 
 def array_split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Return the parts of x along an axis as `split` does; the first ones are longer by 1 where they cannot be equal.
+    """Split x along an axis like `split`, but allow unequal parts: the first ones are longer by 1.
 
     Raises
     ------
     ValueError
-        For less than one part.
+        If the number of parts is below 1.
     DTypeError
-        For a number of parts, or positions, that are not whole numbers.
+        If the number of parts or a position is not an integer.
     """
     x = shaped(x)
     along = normalize_axis_index(axis, x.ndim)
@@ -53,7 +53,7 @@ def _as_integers(indices_or_sections: Any) -> Any:
     numbers = np.asarray(values_of(indices_or_sections))
     if numbers.ndim > 1 or (numbers.size and numbers.dtype.kind not in "iu"):
         raise DTypeError(
-            f"splitting needs a whole number of parts, or a list of the positions to split at; not "
+            f"split: indices_or_sections must be an integer or a list of integer positions, got "
             f"{indices_or_sections!r}."
         )
     return numbers.astype(int)
@@ -65,41 +65,41 @@ def _edges(length: int, numbers: Any) -> list[int]:
         return [0, *numbers.tolist(), length]
     count = int(numbers)
     if count < 1:
-        raise ValueError(f"splitting makes one part or more, and was asked for {count}.")
+        raise ValueError(f"split: the number of parts must be >= 1, got {count}.")
     shortest, longer = divmod(length, count)
     return [shortest * k + min(k, longer) for k in range(count + 1)]
 
 
 def hsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
-    """Return the parts of x beside each other: along axis 1, or of a 1-d x along its axis. As `split`."""
+    """Split x along axis 1, or a 1-d x along axis 0. See `split`."""
     x = _require_ndim("hsplit", x, 1)
     return split(x, indices_or_sections, 1 if x.ndim > 1 else 0)
 
 
 def vsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
-    """Return the parts of x below each other, along axis 0 of two or more. As `split`."""
+    """Split x, which has at least 2 axes, along axis 0. See `split`."""
     return split(_require_ndim("vsplit", x, 2), indices_or_sections, 0)
 
 
 def dsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
-    """Return the parts of x behind each other, along axis 2. As `split`."""
+    """Split x along axis 2. See `split`."""
     return split(_require_ndim("dsplit", x, 3), indices_or_sections, 2)
 
 
 def _require_ndim(name: str, x: Any, least: int) -> Any:
     x = shaped(x)
     if x.ndim < least:
-        raise ShapeError(f"{name} needs {least} or more axes, and got shape {x.shape}.")
+        raise ShapeError(f"{name}: x must have at least {least} axes, got shape {x.shape}.")
     return x
 
 
 def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
-    """Return all that lies side by side along an axis, without that axis: the inverse of `stack`."""
+    """Return a tuple of the slices of x along an axis, without that axis: the inverse of `stack`."""
     x = shaped(x)
     along = normalize_axis_index(axis, x.ndim)
     return tuple(x[(*[slice(None)] * along, k)] for k in range(x.shape[along]))
 
 
 def unbind(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
-    """Return `unstack`, by PyTorch's name for it."""
+    """Return `unstack`; this is PyTorch's name."""
     return unstack(x, axis)

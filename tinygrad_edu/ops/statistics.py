@@ -20,9 +20,9 @@ __all__ = ["average", "median", "percentile", "quantile"]
 
 
 def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the median over `axis`: of an even number of elements the mean of the middle two, as in NumPy.
+    """Return the median over `axis`; for an even number of elements the mean of the middle two, as in NumPy.
 
-    With a NaN among them, it is that NaN. Of equal elements, the gradient goes to those that `sort` has in the middle.
+    The result is NaN if an element is. The gradient goes to the elements that `sort` puts in the middle.
     """
     rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
@@ -33,28 +33,28 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
-    """Return the value over `axis` below which the fraction q of the elements lies.
+    """Return the q-th quantile over `axis`.
 
     Parameters
     ----------
     x : array_like
-        With a NaN among the elements, the result is that NaN.
+        The result is NaN where an element is.
     q : array_like
-        Fractions from 0 to 1. A gradient flows to them, too, where the method is linear.
-    axis : int, or several, optional
+        Fractions from 0 to 1. They receive a gradient if the method is "linear".
+    axis : int, or sequence of int, optional
     keepdims : bool
     method : {"linear", "lower", "higher", "midpoint", "nearest"}
-        What stands for a place between two elements: the point between them, the smaller one, the greater one, their
-        mean, or the nearest one, half way that of even rank.
+        Value of a quantile between two elements: linear interpolation, the smaller one, the larger one, their mean, or
+        the nearest one (halfway, the one of even rank).
 
     Returns
     -------
-    Tensor or ndarray, shape (*q.shape, *the axes that remain)
+    Tensor or ndarray, shape (*q.shape, *remaining axes)
     """
     fractions, rows = _check_fractions(q), _merge_reduced_axes(x, axis)
     n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
-        raise ShapeError(f"quantile: of no elements there is none; x has the shape {shape_of(x)}, and axis={axis}.")
+        raise ShapeError(f"quantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
     places = reshape(fractions, -1) * (n - 1)
     below, above = _neighbor_ranks(values_of(places), method)
     out = _take_ranks(rows, [below, above])
@@ -68,7 +68,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
 
 
 def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
-    """Return `quantile` of q / 100: q is from 0 to 100."""
+    """Return the q-th percentile over `axis`, q from 0 to 100: `quantile` of q / 100."""
     q = q / 100 if isinstance(q, int | float | Tensor) else np.asarray(q) / 100
     return quantile(x, q, axis, keepdims, method)
 
@@ -81,26 +81,26 @@ def _merge_reduced_axes(x: Any, axis: Axis) -> Any:
 
 
 def _check_fractions(q: Any) -> Any:
-    """Return q, as a float64 array if it is no Tensor; raise unless it is in [0, 1]."""
+    """Return q, as a float64 array unless it is a Tensor; raise unless it is in [0, 1]."""
     values = np.asarray(values_of(q), np.float64)
     if not np.all((values >= 0) & (values <= 1)):
-        raise ValueError("quantile: q is from 0 to 1, and that of percentile from 0 to 100.")
+        raise ValueError("quantile: q must be from 0 to 1; for percentile, from 0 to 100.")
     return q if isinstance(q, Tensor) else values
 
 
 def _neighbor_ranks(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
-    """Return the ranks below and above each fractional rank, or one of them twice, as the method selects."""
+    """Return the ranks below and above each fractional rank, or the rank that the method selects twice."""
     low, high = np.floor(places), np.ceil(places)
     ends = {"linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
             "nearest": (np.rint(places),) * 2}  # fmt: skip
     if method not in ends:
-        raise ValueError(f"quantile: method is one of {', '.join(ends)}, not {method!r}.")
+        raise ValueError(f"quantile: method must be one of {', '.join(ends)}, got {method!r}.")
     below, above = ends[method]
     return below.astype(np.intp), above.astype(np.intp)
 
 
 def _lerp(x: Any, y: Any, weight: Any) -> Any:
-    """Interpolate linearly between x and y, from the nearer one."""
+    """Interpolate linearly between x and y, starting from the nearer one."""
     way = subtract(y, x)
     point = where(weight < 0.5, x + way * weight, y - way * (1 - weight))
     return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
@@ -116,7 +116,7 @@ def _take_ranks(rows: Any, ranks: Any) -> Any:
 
 @op(name="average", broadcasts=True)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
-    """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
+    """Return sum(x * weights) / sum(weights) over `axis`, where the weights broadcast with x."""
     products = x * weights
     return sum(products, axis, keepdims) / sum(weights, axis, keepdims, products.dtype)
 
@@ -134,22 +134,22 @@ weighted_mean.vjps(x=_weighted_mean_x, weights=_weighted_mean_weights)
 
 
 def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
-    """Return the mean over `axis`, each element counted `weights` times. Gradients flow to the weights, too.
+    """Return the weighted mean over `axis`. The weights receive gradients.
 
     Parameters
     ----------
     x : array_like
-    axis : int, or several, optional
+    axis : int, or sequence of int, optional
     weights : array_like, optional
-        Of the shape of x, or of its lengths along `axis` alone. All are 1 unless given.
+        Weights of the shape of x, or of its shape along `axis`. Default: all 1.
     returned : bool
-        Return a pair: the mean, and the sum of the weights, of the same shape.
+        Whether to return a pair: the mean, and the sum of the weights broadcast to its shape.
     keepdims : bool
 
     Raises
     ------
     ZeroDivisionError
-        Where the weights add up to 0, as in NumPy.
+        If the weights sum to 0, as in NumPy.
     """
     x = as_floating(x)
     if weights is None:
@@ -157,23 +157,23 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         total: Any = np.full(out.shape, x.size / np.maximum(out.size, 1), out.dtype)
     else:
         weights = _expand_weights(weights, x.shape, axis)
-        if weights.dtype.kind != "f":  # whose sum could overflow
+        if weights.dtype.kind != "f":  # the sum of narrow integers could overflow
             weights = astype(weights, np.result_type(x.dtype, weights.dtype) if isinstance(x, ndarray) else x.dtype)
         total = sum(weights, axis, keepdims)
         if np.any(values_of(total) == 0):
-            raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")
+            raise ZeroDivisionError("average: the weights must not sum to 0.")
         out = weighted_mean(x, weights, axis, keepdims)
         total = sum(astype(weights, out.dtype), axis, keepdims) if returned else total
     return (out, broadcast_to(total, out.shape)) if returned else out
 
 
 def _expand_weights(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Return weights that broadcast to `shape`."""
+    """Reshape weights to broadcast with `shape`."""
     found = shape_of(weights)
     if found == shape:
         return weights if isinstance(weights, Tensor) else np.asarray(weights)
     axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
     if found != tuple(shape[a] for a in axes):
-        raise ShapeError(f"average: weights of shape {found} fit neither {shape} nor its axes, axis={axis}.")
+        raise ShapeError(f"average: weights must have the shape {shape} or its shape along axis={axis}, got {found}.")
     ordered = transpose(weights, np.argsort(axes).tolist())
     return reshape(ordered, tuple(n if a in axes else 1 for a, n in enumerate(shape)))

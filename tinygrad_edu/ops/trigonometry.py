@@ -56,7 +56,7 @@ def arccos(x: Array) -> Array:
 
 @op
 def one_minus_square(x: Array) -> Array:
-    """Return 1 - x * x, with all its digits near 1 and -1."""
+    """Return 1 - x * x, accurate near 1 and -1."""
     return (1 - x) * (1 + x)
 
 
@@ -76,9 +76,9 @@ arctan.vjps(x=lambda g, x: g / (1 + x * x))
 
 @op(broadcasts=True)
 def arctan2(x: Operand, y: Operand) -> Array:
-    """Return the angle at which the point (y, x) lies, between -pi and pi: the ordinate comes first, as in NumPy.
+    """Return the angle of the point (y, x), between -pi and pi. As in NumPy, the ordinate is the first argument.
 
-    Its tangent is x / y. At the origin its derivatives are 0, as in PyTorch.
+    The tangent of the angle is x / y. At the origin the gradients are 0, as in PyTorch.
     """
     return np.arctan2(x, y)
 
@@ -113,19 +113,19 @@ cosh.vjps(x=lambda g, x: g * sinh(x))
 
 @op
 def arcsinh(x: Array) -> Array:
-    """Return the number whose hyperbolic sine is x."""
+    """Return the inverse hyperbolic sine of x."""
     return np.arcsinh(x)
 
 
 @op
 def arccosh(x: Array) -> Array:
-    """Return the positive number whose hyperbolic cosine is x, which is at least 1."""
+    """Return the inverse hyperbolic cosine of x, for x >= 1; the result is >= 0."""
     return np.arccosh(x)
 
 
 @op
 def arctanh(x: Array) -> Array:
-    """Return the number whose hyperbolic tangent is x, which is between -1 and 1."""
+    """Return the inverse hyperbolic tangent of x, for x between -1 and 1."""
     return np.arctanh(x)
 
 
@@ -158,7 +158,7 @@ def sinc(x: Array) -> Array:
 
 @op(name="sinc")
 def sinc_derivative(x: Array, /, order: int) -> Array:
-    """Return the derivative of `sinc` of an order that is at least 1, with all its digits near 0 too."""
+    """Return the derivative of `sinc` of an order >= 1, accurate near 0, too."""
     x = np.asarray(x)
     t = np.asarray(np.pi * x.astype(np.result_type(x, np.float32), copy=False))
     small = np.abs(t) < order + 1.5
@@ -172,7 +172,7 @@ def sinc_derivative(x: Array, /, order: int) -> Array:
 
 
 def _sinc_series(t: ndarray, order: int) -> ndarray:
-    """Return the derivative of sin(t) / t of that order, by the series of (-1)^k t^(2k) / (2k + 1)!."""
+    """Return the derivative of sin(t) / t of that order, from the series of (-1)^k t^(2k) / (2k + 1)!."""
     first = -(-order // 2)
     term = t ** (2 * first - order) * ((-1.0) ** first / math.factorial(2 * first - order))
     total = np.zeros_like(t)

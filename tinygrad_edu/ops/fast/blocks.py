@@ -1,9 +1,9 @@
-"""Large matrix products in blocks, which OpenBLAS multiplies without a copy.
+"""Large matrix products in blocks that OpenBLAS multiplies without copying the operands.
 
-OpenBLAS copies both factors into an order of its own before it multiplies, but for products of up to a million
-multiplications on processors with AVX-512. That is a tenth of the work where one of the lengths is 128 or so, and up to
-a third where the factors lie by columns. So a grid of small products is faster than the whole where lengths are those
-of a shard, whose threads share it. Where OpenBLAS always copies, nothing is cut.
+OpenBLAS packs both operands before it multiplies, except for products of up to a million multiplications on processors
+with AVX-512. For lengths near 128 packing takes a tenth of the time, and up to a third for column-major operands. For
+the sizes of a shard, a grid of small products, shared by the shard's threads, is therefore faster than one product. On
+processors where OpenBLAS always packs, products are not split.
 """
 
 from __future__ import annotations
@@ -18,33 +18,32 @@ from tinygrad_edu.cores.blas import most_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-# Where one factor lies by rows and the other by columns, so that OpenBLAS adds up across its registers, it copies them
-# from so many sums on; so few rows leave it enough columns.
+# For C-ordered x and F-ordered y, OpenBLAS sums across its registers and packs from this number of results on; products
+# of at most _FEW_ROWS rows can be split by columns.
 ACROSS, _FEW_ROWS = map(SizeThreshold, (1200, 32))
-# Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
+# Smallest number of multiplications for which looking for blocks pays off.
 FEWEST = SizeThreshold(2**18)
-# Fewer multiplications are over before a grid pays; of more, the lengths are such that copies are little.
+# A grid pays off between these numbers of multiplications; beyond, packing takes a small part of the time.
 _FEWEST_OF_GRID, _MOST = map(SizeThreshold, (2**23, 2**27))
-# No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
-# adds up across its registers, sums are at least so long.
+# Minimum of m, k and n; and of k for C-ordered x and F-ordered y, where OpenBLAS sums across its registers.
 _MIN_LENGTH, _SHORTEST_SUM = map(SizeThreshold, (32, 128))
-# Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
+# Rows of a block if both operands are C-ordered; it has as many columns as possible.
 _ROWS = SizeThreshold(8)
-# From so many multiplications on threads share them, each so many parts. The bits are the same in any.
+# Number of multiplications from which threads share a product, and parts for each thread; no result depends on them.
 _LARGE, _PARTS_PER_THREAD = map(SizeThreshold, (2**24, 2))
 
 
 class BlockSize(NamedTuple):
-    """How much of a product is computed at a time: so many rows of so many columns."""
+    """Size of a block of the result."""
 
     rows: int
     columns: int
 
 
 def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
-    """Return how the product of two matrices is cut into blocks; None for one that is better left whole.
+    """Return the block size for the product of two matrices, or None if one product is faster.
 
-    Outside of shards large ones are left to BLAS, which has threads of its own.
+    Outside of shards, large products are not split: BLAS has its own threads.
     """
     if threads_of_shard() is None and x.size * y.shape[1] > most_in_place():
         return None
@@ -84,7 +83,7 @@ def _strip_size(m: int, k: int, n: int) -> BlockSize | None:
 def _grid_block_size(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
     if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _MIN_LENGTH:
         return None
-    if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time, and any number of rows
+    if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time
         most = most_in_place() // (_ROWS * k)
         columns = n if n <= most else most // 64 * 64
         return BlockSize(_ROWS, columns) if columns else None
@@ -93,7 +92,7 @@ def _grid_block_size(m: int, k: int, n: int, orders: tuple[str | None, str | Non
 
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:
-    """Write x @ y, of matrices (m, k) and (k, n), as a grid of products, and what is left beside the grid."""
+    """Write x @ y for matrices (m, k) and (k, n) as a grid of products and the remainders."""
     (m, k), n = x.shape, y.shape[1]
 
     def fill(tiles: tuple[_Tile, ...]) -> None:
@@ -107,7 +106,7 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
 
 
 class _Tile(NamedTuple):
-    """A part of the result that is a grid of blocks of one size."""
+    """Part of the result: a grid of blocks of one size."""
 
     some: slice
     rows: int
@@ -125,7 +124,7 @@ def _tiles(m: int, n: int, block: BlockSize, count: int) -> list[tuple[_Tile, ..
 
 
 def _split_evenly(start: int, stop: int, each: int) -> list[tuple[slice, int]]:
-    """Split a range into equal pieces and a remainder; return the slice of each, with the length of its pieces."""
+    """Split a range into equal blocks and a remainder; return the slice of each with its block length."""
     end = stop - (stop - start) % each
     found = [(slice(start, end), each), (slice(end, stop), stop - end)]
     return [(some, length) for some, length in found if some.start < some.stop]

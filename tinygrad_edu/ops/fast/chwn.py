@@ -1,4 +1,4 @@
-"""Images in the memory layout (C, H, W, N), with the samples innermost, and their padding."""
+"""Images in the memory layout (C, H, W, N), samples innermost, and their padding."""
 
 import numpy as np
 from numpy import ndarray
@@ -12,9 +12,9 @@ from tinygrad_edu.thresholds import plan
 
 @faster_than(plain_samples_last)
 def samples_last(x: ndarray, axis: int = 0) -> ndarray:
-    """Return images (N, C, H, W) as (C, H, W, N), one block of memory: a view of those that lie so already.
+    """Return images (N, C, H, W) as contiguous (C, H, W, N): a view if the memory has that layout, else a copy.
 
-    The pixels of a place in all images are then neighbours, so that rows are long however small the images are.
+    The samples of a pixel are then contiguous, so that inner loops are long even for small images.
     """
     turned = x.transpose((*range(axis), *range(axis + 1, x.ndim), axis))
     if axis or turned.flags.c_contiguous:
@@ -25,27 +25,27 @@ def samples_last(x: ndarray, axis: int = 0) -> ndarray:
 
 
 def samples_together(images: ndarray) -> ndarray:
-    """Return images (C, H, W, N) with all samples of a place side by side: as they are, where they lie so already."""
+    """Return images (C, H, W, N) with the samples innermost in memory; without a copy if they are already."""
     return images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))
 
 
 @faster_than(plain_samples_first)
 def samples_first(x: ndarray, axis: int = 0) -> ndarray:
-    """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
+    """Return (C, H, W, N) as (N, C, H, W), a view: the inverse of `samples_last`."""
     return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
 
 
 def padded_images(images: ndarray, window: Window, rows: range | None = None) -> ndarray:
-    """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
+    """Return images (C, H, W, N), in any layout, with zero padding, or some rows of the padded images."""
     (height, width), top, left = window.padded, window.inside[0].start, window.inside[1].start
     rows = range(height) if rows is None else rows
     return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
 
 
 def region(images: ndarray, rows: range, columns: range) -> ndarray:
-    """Return a region of images (C, H, W, N), in any layout, with zeros where it lies outside of H and W.
+    """Return a region of images (C, H, W, N), in any layout, with zeros outside of the images.
 
-    Each row of it is one piece of memory: a view, where they lie so already.
+    Each row of the region is contiguous. The result is a view if the images have that layout.
     """
     at, into, shape = _overlap(rows, columns, images.shape)
     met = images[at]
@@ -63,7 +63,7 @@ Places = tuple[slice, slice, slice]
 
 @plan
 def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
-    """Return the index of a region in images of a shape (C, H, W, N), their index in the region, and its shape."""
+    """Return the index of a region in images (C, H, W, N), the index of these pixels in the region, and its shape."""
     (down, to_rows), (across, to_columns) = overlap_slices(rows, shape[1]), overlap_slices(columns, shape[2])
     every = slice(None)
     return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])

@@ -1,12 +1,12 @@
-"""Convolutions as matrix products (GEMM): one for each row of the output, of windows that share image rows.
+"""Convolutions as matrix products (GEMM): one product for each row of the feature maps.
 
-Of a 3x3 kernel, a window and the one below it have two rows in common. In images laid out row by row, with the
-channels inside, the three rows of either are one piece of memory, and a matrix product can read both where they are:
-only windows side by side need copies of their own. These are cut into blocks that are short enough for OpenBLAS to
-multiply where they lie (`products.cut`), and what is in a block lies together.
+Vertically adjacent windows of a 3x3 kernel share two image rows. If rows are the outer axis and channels the inner one,
+the three rows of a window are contiguous, and a matrix product can read overlapping windows from the same memory. Only
+horizontally adjacent windows need copies. The copies are split into blocks that OpenBLAS multiplies without packing
+(`products.cut`), and each block is contiguous.
 
-All three functions come from one sum: of kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n], for each
-group of channels. Each leaves one factor out, and so is the derivative of the sum with respect to that one.
+All three functions are derived from the sum over kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n],
+for each group of channels. Each is the gradient of that sum with respect to one factor.
 """
 
 from math import gcd, lcm, prod
@@ -25,31 +25,31 @@ from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-# So many bytes of windows are made at a time: they are still near by when they are multiplied.
+# Bytes of windows that are copied at a time; they stay in the cache until they are multiplied.
 _WINDOW_BYTES = SizeThreshold(2**23)
-# So many bytes of products wait to be added up: they are still in the cache then.
+# Bytes of products that are computed before they are summed; they stay in the cache until then.
 _PRODUCT_BYTES = SizeThreshold(2**19)
-# What is smaller than so many bytes is copied at once.
+# Smaller arrays are copied at once.
 _SMALL_COPY_BYTES = SizeThreshold(2**20)
-# From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
-# threads or not: the bits are then the same.
+# Number of multiplications from which threads share a convolution, and the minimum number of parts. The parts do not
+# depend on the number of threads, so that results do not, either.
 _LARGE, _PARTS = map(SizeThreshold, (2**24, 4))
-# Products of fewer rows, or of shorter ones, are slower than copies of windows.
+# For fewer or shorter rows, products are slower than copies of whole windows.
 _FEW_ROWS, _SHORT_ROW = map(SizeThreshold, (8, 128))
 
 
 def _split_groups(channels: ndarray, groups: int) -> ndarray:
-    """Split the first axis, the channels, into groups and channels of a group, as a view."""
+    """Split the first axis, channels, into groups and channels per group, as a view."""
     return channels.reshape(groups, len(channels) // groups, *channels.shape[1:])
 
 
 def _row_steps(window: Window) -> tuple[int, int]:
-    """Return the vertical stride of the windows, and the distance of the rows in a window, as `apart_in`."""
+    """Return the vertical stride of the windows, and the distance of the rows of a window (see `apart_in`)."""
     return window.stride[0], apart_in(window, 0)
 
 
 def _split_rows(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
-    """Split rows, which make `row` bytes each, into parts that fit into the cache, with a step of `apart` rows.
+    """Split rows of `row` bytes each into parts with a step of `apart` rows that fit into the cache.
 
     Also return whether threads pay off.
     """
@@ -58,22 +58,22 @@ def _split_rows(rows: range, apart: int, row: int, multiplications: int) -> tupl
         count = -(-count // _PARTS) * _PARTS
     alike = [rows[k::apart] for k in range(apart)]
     parts = [some[len(some) * k // count : len(some) * (k + 1) // count] for some in alike for k in range(count)]
-    return sorted(filter(None, parts), key=len, reverse=True), large  # the longest first: all threads end together
+    return sorted(filter(None, parts), key=len, reverse=True), large  # longest first, to balance the threads
 
 
 def _as_slice(part: range) -> slice:
     return slice(part.start, part.stop, part.step)
 
 
-# --- How well each kernel fits each window ---
+# --- Feature maps: the correlation of images with kernels ---
 
 
 def plain_correlated_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
+    """Return the feature maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
 
-    Plus a bias (out,) in their dtype, if given.
+    Add a bias (out,) of the same dtype, if given.
     """
     windows = _split_groups(windows_of(padded_images(images, window), window), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _split_groups(weight, groups), windows)
@@ -85,9 +85,9 @@ def plain_correlated_maps(
 def correlated_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
-    """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row.
+    """Return `plain_correlated_maps`, computed row by row as products of the kernels with windows.
 
-    The bias is added to what was just made, which is near by.
+    The bias is added to each part while it is in the cache.
     """
     maps = np.empty((len(weight), *window.size, images.shape[3]), np.result_type(images, weight))
     _put_maps(images, weight, window, groups, maps, bias)
@@ -97,12 +97,12 @@ def correlated_maps(
 def _put_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None = None
 ) -> None:
-    """Write the maps, which may be strided, as in a phase: through a ring buffer where that pays off, or in blocks."""
+    """Write the feature maps, through a ring buffer if that is faster. `maps` may be strided, as for a phase."""
     pieces = ring_cut(weight, window, groups, images.shape[3])
     if pieces is not None:
         put_by_ring(images, weight, window, groups, pieces, maps, bias)
         return
-    near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks are of several columns
+    near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks span several columns
     _put_maps_in_blocks(images, weight, window, groups, near, bias)
     if near is not maps:
         maps[...] = near
@@ -125,26 +125,25 @@ def _put_maps_in_blocks(
 
 
 class _MapRows(NamedTuple):
-    """Some rows of the maps, and the shapes and strides to copy their windows.
+    """Some rows of the feature maps, and the shapes and strides to copy their windows.
 
     Attributes
     ----------
     rows : slice
-        Which they are.
     seen : (range, range)
-        The rows and columns of the images that their windows see; some may lie outside.
+        Rows and columns of the images that the windows cover; they may extend beyond the images.
     strips : tuple of int
-        (groups, across, along, rows, c, kw, columns, samples): the shape of what is copied.
+        Shape of the strided view that is copied: (groups, across, along, rows, c, kw, columns, samples).
     apart : tuple of int
-        In `strips`, how many channels further the next is in `groups`, how many columns in `across`, samples in
-        `along`, and columns in `kw` and in `columns`.
+        Steps of the axes of `strips`: of `groups` in channels, of `across` in columns, of `along` in samples, and of
+        `kw` and `columns` in columns.
     copy, windows, steps : tuple of int
-        (groups, P, rows, c * kw, each), the shape of the copy, and (groups, P, rows, kh * c * kw, each), that of the
-        windows in it, and their strides.
+        Shape of the copy, (groups, P, rows, c * kw, each), and shape, (groups, P, rows, kh * c * kw, each), and strides
+        of the windows in it.
     pointwise : bool
         Whether a window is a single pixel.
     row_step, kh : int
-        The step between rows of windows in `strips`, and the rows of a window.
+        Step between rows of windows in `strips`, and number of rows of a window.
     """
 
     rows: slice
@@ -163,9 +162,9 @@ class _MapRows(NamedTuple):
 def _split_maps(
     window: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
 ) -> tuple[list[_MapRows], bool]:
-    """Split the rows of `out` maps of images (C, H, W, N) into parts, and return whether threads pay off.
+    """Split the rows of `out` feature maps of images (C, H, W, N) into parts, and return whether threads pay off.
 
-    What the windows of each part see of the images is rows that are `dilation` apart.
+    The windows of each part cover image rows at a distance of `dilation`.
     """
     (step, apart), (rows, columns), kernel = _row_steps(window), window.size, len(window.rows) * len(window.columns)
     row = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
@@ -196,10 +195,9 @@ def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int
 
 
 def _window_blocks(images: ndarray, part: _MapRows) -> ndarray:
-    """Return the windows of some rows of the maps over images (C, H, W, N): (groups, P, rows, kh * c * kw, each).
+    """Return the windows of some rows of the feature maps: (groups, P, rows, kh * c * kw, each).
 
-    As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
-    for each window of a row that it is in.
+    Horizontally overlapping windows are copies; vertically overlapping windows are views of the same elements.
     """
     x = region(images, *part.seen)
     by_c, by_row, by_column, by_n = x.strides
@@ -214,7 +212,7 @@ def _window_blocks(images: ndarray, part: _MapRows) -> ndarray:
 
 
 def _copy_rows(x: ndarray, out: ndarray) -> None:
-    """Copy (groups, across, along, rows, ...); large arrays row by row, to stay in the same pages of memory."""
+    """Copy (groups, across, along, rows, ...), large arrays row by row to stay within a few memory pages."""
     if x.nbytes < _SMALL_COPY_BYTES:
         out[...] = x
         return
@@ -223,9 +221,9 @@ def _copy_rows(x: ndarray, out: ndarray) -> None:
 
 
 def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) -> ndarray:
-    """Return `count` overlapping windows of `kh` rows of strips (..., rows, c, each), `row_step` rows apart.
+    """Return a view of `count` windows of `kh` rows, with a step of `row_step` rows, of strips (..., rows, c, each).
 
-    (..., count, kh * c, each), as a view.
+    The shape of the view is (..., count, kh * c, each).
     """
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides
@@ -234,16 +232,16 @@ def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) ->
 
 
 def _maps_as_blocks(maps: ndarray, windows: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, each) that fit windows, a view."""
+    """Return a view of feature maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, each)."""
     groups, pieces, rows, _, each = windows.shape
     return maps.reshape(groups, len(maps) // groups, rows, pieces, each).transpose(0, 3, 2, 1, 4)
 
 
-# --- The images of which the kernels make the maps, transposed: what the windows get, added up ---
+# --- Images: the transpose of the correlation, with respect to the images ---
 
 
 def plain_correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
+    """Return the images (C, H, W, N), without padding: the sum over windows of kernels times feature maps."""
     windows = np.einsum("gocij,goyxn->gcijyxn", _split_groups(weight, groups), _split_groups(maps, groups))
     images = add_windows(windows.reshape(windows.shape[0] * windows.shape[1], *windows.shape[2:]), window)
     return images[:, *window.inside]
@@ -251,16 +249,16 @@ def plain_correlated_images(maps: ndarray, weight: ndarray, window: Window, grou
 
 @faster_than(plain_correlated_images)
 def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_images`: each row is a product of kernels with rows of maps, which slide over them.
+    """Return `plain_correlated_images`, computed row by row as products of kernels with windows over the feature maps.
 
-    Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
-    one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
-    meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
-    Only the columns of the kernels are added up one by one. Where that is more than to copy windows of the maps, or
-    there is nothing to add, images are made `images_by_phases`.
+    Row r of the images is the sum over i of kernel row i times map row (r - dilation i) / stride. All r with the same
+    remainder modulo the stride use the same kernel rows, in reverse order, and consecutive map rows: overlapping
+    windows over the maps, zero-padded at the top and bottom, which share memory as windows over images do. The kernel
+    columns are summed one by one. If that costs more than copying windows of the maps, or the kernel has one column,
+    `images_by_phases` computes the images.
     """
     c, _, kw = weight.shape[1:]
-    narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
+    narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # fewer elements to copy than to add
     width = window.inside[1].stop - window.inside[1].start
     if narrow and 4 * window.stride[1] * window.size[1] >= 3 * width:  # few zeros
         largest = weight[:, :, :: window.stride[0], :: window.stride[1]]
@@ -283,9 +281,9 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
 
 
 class _ImageRows(NamedTuple):
-    """Some rows of images, the `height` rows `met` of the kernels that add to them, reversed, and `seen` of maps.
+    """Some image rows, the `height` kernel rows `met` that contribute to them, and the rows `seen` of the maps.
 
-    Some of `seen` may lie outside of the maps.
+    `seen` may extend beyond the feature maps.
     """
 
     rows: slice
@@ -298,7 +296,7 @@ class _ImageRows(NamedTuple):
 def _split_images(
     window: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
 ) -> tuple[list[_ImageRows], bool]:
-    """Split the rows of images with `c` channels a group, for maps (out, rows, columns, N), into parts."""
+    """Split the rows of images, `c` channels per group, for feature maps (out, rows, columns, N), into parts."""
     (step, apart), (kh, kw) = _row_steps(window), (len(window.rows), len(window.columns))
     row = max(shape[0], groups * c * kw) * window.size[1] * shape[3] * itemsize
     inside = range(window.padded[0])[window.inside[0]]
@@ -316,7 +314,7 @@ def _image_rows(part: range, step: int, apart: int, kh: int) -> _ImageRows:
 
 
 def _padded_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
-    """Return rows of maps (out, rows, columns, N), zero-padded, as (groups, P, rows, out / groups, each)."""
+    """Return zero-padded rows of feature maps (out, rows, columns, N) as (groups, P, rows, out / groups, each)."""
     out, columns, n = len(maps), maps.shape[2], maps.shape[3]
     across, along = columns // pieces.columns, n // pieces.samples
     found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
@@ -329,7 +327,7 @@ def _padded_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarra
 
 
 def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, window: Window) -> None:
-    """Add products of kernels (groups, c * kw, kh * out) and windows to rows of images (groups, c, rows, W, N)."""
+    """Add the products of kernels (groups, c * kw, kh * out) and windows to image rows (groups, c, rows, W, N)."""
     groups, c, rows, _, n = images.shape
     kw, columns = len(window.columns), window.size[1]
     at_a_time = max(1, _PRODUCT_BYTES // max(1, groups * c * kw * columns * n * images.itemsize))
@@ -342,11 +340,11 @@ def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, pieces: C
             images[:, :, start : start + at_a_time, met] += strips[:, :, j]
 
 
-# --- The kernels that fit the windows as the maps say ---
+# --- Kernels: the transpose of the correlation, with respect to the kernels ---
 
 
 def plain_correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the kernels (out, C / groups, kh, kw): the sum of all windows, each times its place in the maps."""
+    """Return the kernels (out, C / groups, kh, kw): the sum over windows, each times its element of the maps."""
     windows = _split_groups(windows_of(padded_images(images, window), window), groups)
     kernels = np.einsum("goyxn,gcijyxn->gocij", _split_groups(maps, groups), windows)
     return kernels.reshape(len(maps), *kernels.shape[2:])
@@ -354,11 +352,11 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, window: Window, gro
 
 @faster_than(plain_correlated_kernels)
 def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows.
+    """Return `plain_correlated_kernels`: the sum over rows of the feature maps of their products with windows.
 
-    Maps lie as they come, and what meets a row of them is one column of the kernels after the other: with a stride of
-    1 the same pixels, some numbers further, and with a larger one pixels that lie so apart. Only where that makes
-    products of few rows, or short ones, windows are copied whole.
+    The maps keep their layout. A row of the maps is multiplied once for each kernel column: with a stride of 1 by the
+    same image row at an offset, with a larger stride by strided columns of it. If these products would have few or
+    short rows, whole windows are copied instead.
     """
     kh, kw, c, out = len(window.rows), len(window.columns), len(images) // groups, len(maps) // groups
     length = window.size[1] * maps.shape[3]
@@ -387,9 +385,9 @@ def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: i
 
 
 def _kernels_by_column(images: ndarray, maps: ndarray, part: _MapRows, window: Window) -> ndarray:
-    """Return the kernels (groups, kw, kh * c, out / groups) of some rows of maps and of images (C, H, W, N).
+    """Return the kernels (groups, kw, kh * c, out / groups) for some rows of the maps and images (C, H, W, N).
 
-    Columns of the kernel that are a multiple of the stride apart see the same columns of the images, further along.
+    Kernel columns whose distance is a multiple of the stride cover the same image columns at an offset.
     """
     groups, _, _, _, c, kw, columns, n = part.strips
     maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
@@ -405,15 +403,15 @@ def _kernels_by_column(images: ndarray, maps: ndarray, part: _MapRows, window: W
 
 
 def _column_period(window: Window) -> tuple[int, int]:
-    """Return the distance of two kernel columns that see the same columns of images, and their distance in windows."""
+    """Return the distance of kernel columns that cover the same image columns, and the offset in windows."""
     step, dilation = window.stride[1], window.dilation[1]
     return step // gcd(step, dilation), dilation // gcd(step, dilation)
 
 
 def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarray:
-    """Return the columns that windows see, zero-padded, by phase: (phases, groups, rows, c, columns, N).
+    """Return the zero-padded image columns that windows cover, by phase: (phases, groups, rows, c, columns, N).
 
-    First what the first column of a kernel and those alike see, then the second's, and so on.
+    Phase k holds the columns covered by kernel column k and by the columns at multiples of the period from it.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
     (between, apart), step, dilation = _column_period(window), window.stride[1], window.dilation[1]

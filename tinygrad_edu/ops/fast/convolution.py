@@ -1,7 +1,7 @@
-"""Convolution in its fastest form: three ops that are each other's derivatives, and two with a bias.
+"""Convolution: three ops whose vjps are one another, two ops with a bias, and the choice of the fastest algorithm.
 
-Row by row a convolution is a matrix product of windows, in `fast.conv_gemm`. Where each channel has kernels of its own
-it is a sum, in `fast.depthwise`. The gradients of kernels of one pixel are products of pixels, in `fast.pointwise`.
+`fast.conv_gemm` computes matrix products with windows, row by row. `fast.depthwise` computes sums for convolutions in
+which each channel has its own kernels. `fast.pointwise` computes the gradients of 1x1 convolutions.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 
 class Form(NamedTuple):
-    """What computes maps, images and kernels of each other."""
+    """Algorithm for the feature maps and for their gradients with respect to images and kernels."""
 
     maps: Callable[[ndarray, ndarray, Window, int, ndarray | None], ndarray]
     images: Callable[[ndarray, ndarray, Window, int], ndarray]
@@ -37,7 +37,7 @@ _POINTWISE = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
 
 
 def _select_form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
-    """Return the fastest form for `out` maps of `c` channels, and for the gradients of arrays (C, H, W, N)."""
+    """Return the fastest form for `out` feature maps, `c` input channels and, for gradients, arrays (C, H, W, N)."""
     if not out or not c:
         return _PLAIN
     if groups > 1 and groups == c and out <= 2 * c:
@@ -49,10 +49,10 @@ def _select_form(out: int, c: int, groups: int, window: Window, *arrays: ndarray
 def correlate(
     x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
-    """Return how well each kernel fits each window: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
+    """Cross-correlate images with kernels: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
 
-    Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
-    j], and with several the sum of that over the channels.
+    maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation j], and over the
+    channels.
     """
     return _correlate(x, weight, None, window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
 
@@ -66,9 +66,9 @@ def _correlate(x: Array, weight: Array, bias: Array | None, window: Window, grou
 def affine_maps(
     x: Array, weight: Array, bias: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
-    """Return correlate(x, weight) plus a bias (out,), a number for each map. It is added to the maps themselves.
+    """Return correlate(x, weight) plus a bias (out,), one value per output channel, added in place.
 
-    An op for the sum would be a pass more over memory, and an array.
+    A separate op for the sum would need another pass over memory and another array.
     """
     window = window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     if np.result_type(x, weight, bias) == np.result_type(x, weight):
@@ -80,12 +80,12 @@ def affine_maps(
 def correlate_images(
     maps: Array, weight: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
+    """Return the images of `size` (H, W) with <images, x> = <maps, correlate(x, weight)> for every x.
 
-    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Which rows
-    of a kernel k meet which rows of the maps m, for images of four rows, a kernel of three, and a padding of 1::
+    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Each image row
+    as a sum of kernel rows k times map rows m, for four image rows, three kernel rows and a padding of 1::
 
-        rows of the images    stride 1: four maps         stride 2: two maps
+        image row             stride 1: four map rows     stride 2: two map rows
         (padding)             k0 m0                       k0 m0
         0                     k1 m0 + k0 m1               k1 m0
         1                     k2 m0 + k1 m1 + k0 m2       k2 m0 + k0 m1
@@ -93,12 +93,12 @@ def correlate_images(
         3                     k2 m2 + k1 m3               k2 m1
         (padding)             k2 m3
 
-    With a stride of 1 the kernel slides over the maps upside down. With a stride of 2, rows 1, 3, ... meet other rows
-    of it than rows 0, 2, ..., and each of the two kinds slides by itself.
+    With a stride of 1 the flipped kernel slides over the maps. With a stride of 2, image rows 0, 2, ... use other
+    kernel rows than rows 1, 3, ...; for each of the two phases a flipped part of the kernel slides over the maps.
 
     Examples
     --------
-    The digits of a number tell which row of the kernel (1, 10, 100) met which row of the maps (1, 2, 3, 4).
+    The digits of a result show which row of the kernel (1, 10, 100) multiplied which row of the maps (1, 2, 3, 4).
 
     >>> import numpy as np
     >>> kernel, maps = np.array([1, 10, 100]).reshape(1, 1, 3, 1), np.array([1, 2, 3, 4]).reshape(1, 1, 4, 1)
@@ -116,7 +116,7 @@ def correlate_images(
 def affine_images(
     maps: Array, weight: Array, bias: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """Return correlate_images(maps, weight) plus a bias (C,), a number for each channel, added in place."""
+    """Return correlate_images(maps, weight) plus a bias (C,), one value per channel, added in place."""
     images = correlate_images(maps, weight, size, stride, padding, dilation, groups)
     bias = bias[:, None, None]
     return np.add(images, bias, out=images if np.result_type(images, bias) == images.dtype else None)
@@ -126,7 +126,7 @@ def affine_images(
 def correlate_kernels(
     maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """Return the kernels for which <kernels, weight> = <maps, correlate(x, weight)> whatever weight is.
+    """Return the kernels with <kernels, weight> = <maps, correlate(x, weight)> for every weight.
 
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
@@ -136,8 +136,8 @@ def correlate_kernels(
     return form.kernels(maps, images, window, groups)
 
 
-# <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a
-# function of the other two, one of these ops; and that is so again for the derivatives of those.
+# <maps, correlate(x, weight)> is linear in each of its three arguments. Its gradient with respect to one of them is one
+# of these ops, applied to the other two; so are the vjps of these ops.
 correlate.vjps(
     x=lambda g, x_shape, weight, **window: correlate_images(g, weight, x_shape[2:], **window),
     weight=lambda g, x, weight_shape, **window: correlate_kernels(g, x, weight_shape[2:], **window),
@@ -156,23 +156,23 @@ affine_images.vjps(**correlate_images.vjp_functions, bias=lambda g: sum(g, axis=
 
 @op(name="conv2d")
 def samples_innermost(x: Array) -> Array:
-    """Return images (N, C, H, W), in memory with all samples of a pixel side by side: a view of those that lie so.
+    """Return images (N, C, H, W) with the samples innermost in memory: a view if they are already, else a copy.
 
-    Its derivative lies so, too. What is computed row by row wants both so; else each vjp turns them for itself.
+    The gradient gets that layout, too. `conv_gemm` needs it for both; without this op each vjp would transpose them.
     """
     return samples_first(samples_together(x.transpose(1, 2, 3, 0)))
 
 
 samples_innermost.vjps(x=lambda g: samples_innermost(g))
 
-# Two ops that transpose the images, and the gradient of the result, only once pay off from this size on.
+# Size from which it pays off to transpose the images and the gradient of the result once, in ops of their own.
 _LARGE = SizeThreshold(2**17)
 
 
 def _apply_innermost(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple[int, int, int], *window: Any) -> Any:
     """Apply an op to images and `others`, with the images transposed once if the op would transpose each row.
 
-    `channels` are the number of output channels, of input channels, and of groups; `window` is that of
+    `channels` are the numbers of output channels, input channels and groups; `window` are the arguments of
     `window_of`.
     """
     values = values_of(x)
@@ -184,7 +184,7 @@ def _apply_innermost(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple
 
 @faster_than(plain_convolution)
 def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
-    """Return `plain_convolution`, by the fastest form."""
+    """Return `plain_convolution`, computed by the fastest form."""
     apply, kernels = (correlate, (weight,)) if bias is None else (affine_maps, (weight, bias))
     (out, _, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
     channels, others = (out, x.shape[1], groups), (*kernels, *settings, groups)
@@ -195,7 +195,7 @@ def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dil
 def transposed_convolution(
     x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """Return `plain_transposed_convolution`, by the fastest form."""
+    """Return `plain_transposed_convolution`, computed by the fastest form."""
     apply, kernels = (correlate_images, (weight,)) if bias is None else (affine_images, (weight, bias))
     (c, out, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
     channels, others = (c, groups * out, groups), (*kernels, size, *settings, groups)

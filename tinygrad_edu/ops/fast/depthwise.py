@@ -1,12 +1,12 @@
 """Depthwise convolutions as sums of products of long rows. The plain forms are in `conv_gemm`.
 
-A matrix product of kernels with one channel has so little to multiply that copying its windows would take longer. Here
-they stay where they are: of images laid out with the samples inside, the windows of a row meet one place of the kernel
-in one row of numbers, and `einsum` and `vecdot` go along it.
+For kernels with one channel a matrix product is so small that copying the windows would take longer. Windows are views
+instead: with the samples innermost, the pixels under one kernel element are contiguous for all windows of a row, and
+`einsum` and `vecdot` run along them.
 
-Where there are samples enough, it is a product after all, of a band: the kernel once for each of some windows side by
-side, moved on, with zeros around. All that these windows see lies in one block, and OpenBLAS multiplies more numbers by
-nothing than by a kernel, and is faster.
+For many samples the convolution is the product of a banded matrix: several shifted copies of the kernel, padded with
+zeros, one for each of some adjacent windows. The receptive field of these windows is one block. Most of the
+multiplications are by zero, but OpenBLAS is faster all the same.
 """
 
 import numpy as np
@@ -19,12 +19,12 @@ from tinygrad_edu.ops.fast.transpose import near_by
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.thresholds import SizeThreshold
 
-# From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
+# Number of multiplications from which threads share the work; minimum number of parts; bytes of a part.
 _LARGE, _PARTS, _PART_BYTES = map(SizeThreshold, (2**22, 4, 3 * 2**19))
-# A band is of windows that begin within so many columns. It pays where kernels are at least so high and wide, from so
-# many samples on, and so many sums at a time.
+# Columns in which the windows of a band begin; minimum kernel height and width, number of samples, and results per
+# product for which bands pay off.
 _BAND_COLUMNS, _MIN_KERNEL, _MIN_SAMPLES, _MIN_SUMS = map(SizeThreshold, (8, 3, 8, 2**14))
-# How short and how long sums along whole samples are. Longer ones are shared by the threads of BLAS, if it has any.
+# Shortest and longest sums along whole samples. BLAS would share longer ones among its threads.
 _SHORTEST, _LONGEST = map(SizeThreshold, (256, 10_000))
 
 
@@ -33,7 +33,7 @@ def _split(count: int, x: ndarray) -> list[slice]:
 
 
 def _slice_groups(x: ndarray, part: slice, groups: int) -> ndarray:
-    """Return the channels of some groups, of an array (C, ...)."""
+    """Return the channels of some groups of an array (C, ...)."""
     each = len(x) // groups
     return x[part.start * each : part.stop * each]
 
@@ -41,11 +41,11 @@ def _slice_groups(x: ndarray, part: slice, groups: int) -> ndarray:
 def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the windows of images (C, H, W, N) as (groups, C / groups, kh, kw, rows, columns * N).
 
-    A view; where the windows are not side by side, of copies, one for each column of the kernel.
+    The result is a view of the images or, for a horizontal stride above 1, of one copy per kernel column.
     """
     images = padded_images(images, window)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:])
-    *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
+    *by_channel, by_row, by_column, _ = images.strides  # the last stride is arbitrary for a single sample
     by_place = window.dilation[1] * by_column
     if window.stride[1] > 1:
         images = np.stack([images[:, :, :, met] for met in window.columns], axis=2)
@@ -59,9 +59,9 @@ def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
 def depthwise_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
+    """Return the feature maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
 
-    Plus a bias (out,), if given.
+    Add a bias (out,), if given.
     """
     maps = np.empty((len(weight), *window.size, images.shape[3]), np.result_type(images, weight))
     _put_maps(images, weight, window, groups, maps, bias)
@@ -71,7 +71,7 @@ def depthwise_maps(
 def _put_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
-    """Write the maps; where their places are apart, as in a phase of a stride, by way of maps whose places are not."""
+    """Write the feature maps; if `out` is not contiguous, as for a phase of a stride, through a contiguous buffer."""
     near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
     maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
@@ -90,7 +90,7 @@ def _put_maps(
 
 
 def _put_maps_by_rows(images: ndarray, kernels: ndarray, window: Window, out: ndarray) -> None:
-    """Write maps (groups, out / groups, rows, columns, N), each row as a sum of products of rows."""
+    """Write feature maps (groups, out / groups, rows, columns, N); each row is a sum of products of rows."""
     windows = _windows_as_rows(images, window, len(out))
     np.einsum("gocij,gcijyl->goyl", kernels, windows, out=out.reshape(*out.shape[:3], windows.shape[5]))
 
@@ -115,7 +115,7 @@ def _receptive_width(window: Window, windows: int) -> int:
 def _band_kernels(kernels: ndarray, window: Window) -> list[ndarray]:
     """Return banded matrices (g, o, windows, kh * c * width) of kernels (g, o, c, kh, kw), also for the rest of a row.
 
-    Of two windows, three columns of the kernel and a stride of 1, a band has four, k0 k1 k2 0 and 0 k0 k1 k2.
+    For two windows, a kernel of three columns and a stride of 1, a band has the rows k0 k1 k2 0 and 0 k0 k1 k2.
     """
     (*each, c, kh, _), columns, step = kernels.shape, window.size[1], window.stride[1]
     length = -(-columns // _num_row_blocks(window))
@@ -130,10 +130,10 @@ def _band_kernels(kernels: ndarray, window: Window) -> list[ndarray]:
 
 
 def _put_maps_by_bands(images: ndarray, bands: list[ndarray], window: Window, out: ndarray) -> bool:
-    """Write the maps as products of banded matrices; return whether all of them are finite.
+    """Write the feature maps as products of banded matrices; return whether all of them are finite.
 
-    Zero times a number that is not finite is not zero. So next to such a number windows would be wrong that do not see
-    it; what they got is not finite then.
+    0 times infinity or NaN is NaN, so a pixel that is not finite makes the results of adjacent windows NaN, too. If a
+    result is not finite, the caller computes all of them again.
     """
     if images.strides[2] < images.strides[3]:
         images = near_by(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
@@ -152,7 +152,7 @@ def _put_maps_by_bands(images: ndarray, bands: list[ndarray], window: Window, ou
 
 
 def _image_blocks(images: ndarray, window: Window, starts: range, groups: int) -> ndarray:
-    """Return the columns that the windows from each start on see: (groups, starts, H, C / groups * width, N)."""
+    """Return the image columns that the windows from each start cover: (groups, starts, H, C / groups * width, N)."""
     (height, _), top, left = window.padded, window.inside[0].start, window.inside[1].start
     width = _receptive_width(window, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
@@ -168,12 +168,12 @@ def _image_blocks(images: ndarray, window: Window, starts: range, groups: int) -
 
 
 def depthwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
+    """Return the images (C, H, W, N), without padding: the sum over windows of kernels times feature maps."""
     return images_by_phases(_put_maps, maps, weight, window, groups)
 
 
 def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
+    """Return the kernels (out, 1, kh, kw): the sum over windows, each times its element of the feature maps."""
     large = maps.size * len(window.rows) * len(window.columns) >= _LARGE
     if _can_sum_along_samples(maps, images, window):
         kernels = _kernels_along_samples(maps, images, window, large)
@@ -188,27 +188,27 @@ def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: in
 
 
 def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarray:
-    """Return the kernels (out, 1, kh, kw) as sums along each row of all samples."""
+    """Return the kernels (out, 1, kh, kw) as sums along each row, over all samples."""
     (height, width), n, c = window.size, maps.shape[3], len(images)
     windows, rows = _windows_as_rows(images, window, c), region(maps, range(height), range(width))
     products = np.empty((c, len(maps) // c, *windows.shape[2:5]), np.result_type(maps, images))
-    by_row = 0, 1, 4, 2, 3  # all places of a row before the next: it is near by
+    by_row = 0, 1, 4, 2, 3  # all kernel elements for one row before the next row: it stays in the cache
     rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*by_row, 5)
     np.vecdot(windows.transpose(*by_row, 5), rows, out=products.transpose(by_row))
     return products.sum(axis=-1).reshape(len(maps), 1, *products.shape[2:4])
 
 
 def _can_sum_along_samples(maps: ndarray, images: ndarray, window: Window) -> bool:
-    """Return whether each sample is contiguous, and its length suits a sum along it."""
+    """Return whether each sample is contiguous and of a length for sums along samples."""
     first = maps.size and all(a.dtype.char in "fd" and a.strides[2] <= a.strides[3] for a in (maps, images))
     return bool(first) and window.stride == (1, 1) and _SHORTEST <= window.size[0] * window.padded[1] <= _LONGEST
 
 
 def _kernels_along_samples(maps: ndarray, images: ndarray, window: Window, large: bool) -> ndarray:
-    """Return `_kernels_along_rows` of all as sums along each sample, which is not turned; of infinite images maybe NaN.
+    """Return `_kernels_along_rows` as sums along each sample, without transposing; may be NaN if images are not finite.
 
-    The rows of the maps are as far apart as those of the images, so that all windows meet a place of the kernel in
-    one row of numbers. Between the rows of the maps are zeros, which meet what the windows do not see.
+    The rows of the feature maps are padded with zeros to the width of the images. The pixels under one kernel element,
+    for all windows, are then one contiguous row; the pixels between windows are multiplied by zeros.
     """
     (c, _, _, n), (rows, columns), (_, width), out = images.shape, window.size, window.padded, len(maps)
     kernel, length = (len(window.rows), len(window.columns)), (rows - 1) * width + columns

@@ -1,4 +1,4 @@
-"""Elementwise functions: selection by a mask, ReLU and its kin, sigmoid, softplus, logaddexp, and vjps."""
+"""Elementwise functions: selection by a mask, ReLU and leaky ReLU, sigmoid, softplus, logaddexp, and vjps."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 
 class _ScalarByDtype(dict[Any, ndarray]):
-    """A number as a 0-d array of each dtype: with a Python number NumPy takes twice as long on small arrays."""
+    """A number as a 0-d array of each dtype: on small arrays NumPy is twice as fast with it as with a Python number."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -27,7 +27,7 @@ ZEROS, _INFINITIES = _ScalarByDtype(0), _ScalarByDtype(np.inf)
 
 @faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
-    """Return `plain_masked`; of a large array by the bits of each element, in a tenth of the time of a choice."""
+    """Return `plain_masked`; for large arrays with bitwise operations, ten times as fast as ``np.where``."""
     if x.size < _LARGE or not _has_integer_view(x.dtype):
         return plain.plain_masked(x, mask)
     return _apply_bit_mask(x, np.negative(_mask_as_int8(mask)))
@@ -35,11 +35,11 @@ def masked(x: ndarray, mask: Any) -> ndarray:
 
 @faster_than(plain.plain_zeroed)
 def zeroed(x: ndarray, mask: Any) -> ndarray:
-    """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
+    """Return `plain_zeroed`; for large arrays as `masked`, for small ones as a copy with zeros assigned."""
     if x.size >= _LARGE and _has_integer_view(x.dtype):
         return _apply_bit_mask(x, np.subtract(_mask_as_int8(mask), 1))
     if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
-        return plain.plain_zeroed(x, mask)  # in the layout of both
+        return plain.plain_zeroed(x, mask)  # np.where chooses the layout of the result from both
     out = x.copy("K")
     out[mask] = ZEROS[x.dtype]
     return out
@@ -47,19 +47,19 @@ def zeroed(x: ndarray, mask: Any) -> ndarray:
 
 @faster_than(plain.plain_selected)
 def selected(mask: Any, x: Any, y: Any) -> ndarray:
-    """Return `plain_selected`; of a large array by the bits of each element: the processor has nothing to guess."""
+    """Return `plain_selected`; for large arrays with bitwise operations, which have no branches to predict."""
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
         return plain.plain_selected(mask, x, y)
     dtype = np.result_type(x, y)
     if not _has_integer_view(dtype):
         return plain.plain_selected(mask, x, y)
     x, y = (np.asarray(part, dtype).view(_INTEGERS[dtype.itemsize]) for part in (x, y))
-    out = _apply_bit_mask(np.bitwise_xor(x, y), np.negative(_mask_as_int8(mask)))  # what turns y into x, where it shall
+    out = _apply_bit_mask(np.bitwise_xor(x, y), np.negative(_mask_as_int8(mask)))  # x ^ y where the mask is True
     return np.bitwise_xor(out, y, out=out).view(dtype)
 
 
 def _has_integer_view(dtype: np.dtype[Any]) -> bool:
-    """Return whether an integer dtype has the same size, and the elements are no objects."""
+    """Return whether elements of the dtype can be viewed as integers of the same size."""
     return dtype.itemsize in _INTEGERS and not dtype.hasobject
 
 
@@ -70,15 +70,15 @@ def _mask_as_int8(mask: Any) -> Any:
 def _apply_bit_mask(x: Any, bits: Any) -> Any:
     """Return x where `bits` is -1, and 0 where `bits` is 0."""
     integers = _INTEGERS[x.itemsize]
-    wide = bits.astype(integers)  # at once: in the next call NumPy would do so 8,192 at a time
-    alike = (wide.shape, wide.strides) == (x.shape, x.strides)
-    return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
+    wide = bits.astype(integers)  # in one call; bitwise_and would cast 8,192 elements at a time
+    same_layout = (wide.shape, wide.strides) == (x.shape, x.strides)
+    return np.bitwise_and(x.view(integers), wide, out=wide if same_layout else None).view(x.dtype)
 
 
 @faster_than(plain.plain_leaky_relu_values)
 def leaky_relu_values(x: Any, slope: Any) -> ndarray:
-    """Return `plain_leaky_relu_values`; with one number between 0 and 1 as the slope, as the greater of the two."""
-    if not _is_unit_interval_slope(x, slope) or slope == 0:  # 0 times infinity is none
+    """Return `plain_leaky_relu_values`; for a scalar slope in (0, 1] as max(x, slope * x)."""
+    if not _is_unit_interval_slope(x, slope) or slope == 0:  # 0 * inf is NaN
         return plain.plain_leaky_relu_values(x, slope)
     out = np.multiply(slope, x)
     return np.maximum(x, out, out=out)
@@ -86,7 +86,7 @@ def leaky_relu_values(x: Any, slope: Any) -> ndarray:
 
 @faster_than(plain.plain_leaky_relu_slope)
 def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
-    """Return `plain_leaky_relu_slope`. A slope between 0 and 1 is the lower bound of ones and zeros."""
+    """Return `plain_leaky_relu_slope`; for a scalar slope in [0, 1] by clipping (x > 0) to [slope, 1]."""
     if not _is_unit_interval_slope(x, slope):
         return plain.plain_leaky_relu_slope(x, slope)
     return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
@@ -97,7 +97,7 @@ def _is_unit_interval_slope(x: Any, slope: Any) -> bool:
     return of_numbers and isinstance(slope, float | int) and 0 <= slope <= 1
 
 
-# At least 2: NumPy returns a number, which has no bits to write into, for an array of no dimensions.
+# At least 2: for 0-d arrays NumPy returns scalars, which cannot be written into.
 _LARGE, _LARGE_CHOICE = SizeThreshold(1000, least=2), SizeThreshold(4000, least=2)
 _INTEGERS: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
 _MAGNITUDE_BITS: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
@@ -106,7 +106,7 @@ _BOOL = np.dtype(bool)
 
 @faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
-    """Return `plain_sigmoid_values`; of large arrays by its formula, in one array, where that does not overflow."""
+    """Return `plain_sigmoid_values`; for large arrays 1 / (1 + exp(-x)), in place, if that does not overflow."""
     if np.size(x) < _LARGE or x.dtype.char not in _MIN_INPUT or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]:
         return plain.plain_sigmoid_values(x)
     out = np.negative(x)
@@ -115,12 +115,12 @@ def sigmoid_values(x: Any) -> Any:
     return np.divide(1, out, out=out)
 
 
-_MIN_INPUT = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
+_MIN_INPUT = {"f": -88.0, "d": -709.0}  # exp(-x) overflows below
 
 
 @faster_than(plain.plain_softplus_values)
 def softplus_values(x: Any) -> Any:
-    """Return `plain_softplus_values`; of large arrays max(x, 0) plus log(1 + exp(-|x|)), eight times as fast."""
+    """Return `plain_softplus_values`; for large arrays max(x, 0) + log(1 + exp(-|x|)), eight times as fast."""
     if np.size(x) < _LARGE or x.dtype.char not in "fd":
         return plain.plain_softplus_values(x)
     out = np.abs(x)
@@ -132,7 +132,7 @@ def softplus_values(x: Any) -> Any:
 
 @faster_than(plain.plain_logaddexp_values)
 def logaddexp_values(x: Any, y: Any) -> Any:
-    """Return `plain_logaddexp_values`; of large arrays the greater plus log(1 + exp(-|x - y|)), eight times as fast."""
+    """Return `plain_logaddexp_values`; for large arrays max(x, y) + log(1 + exp(-|x - y|)), eight times as fast."""
     dtype = np.result_type(x, y)
     if dtype.char not in "fd" or max(np.size(x), np.size(y)) < _LARGE:
         return plain.plain_logaddexp_values(x, y)
@@ -142,22 +142,22 @@ def logaddexp_values(x: Any, y: Any) -> Any:
     np.negative(np.abs(out, out=out), out=out)
     np.log1p(np.exp(out, out=out), out=out)
     out += top
-    infinite = np.isinf(top)  # where both are, their difference is none
+    infinite = np.isinf(top)  # inf - inf is NaN
     return selected(infinite, top, out) if infinite.any() else out
 
 
 @faster_than(plain.plain_relu_values)
 def relu_values(x: ndarray) -> ndarray:
-    """Return `plain_relu_values`; of large arrays as what lies between 0 and infinity, in a third of the time."""
+    """Return `plain_relu_values`; for large arrays x clipped to [0, inf], three times as fast."""
     zero = ZEROS[x.dtype]
     return x.clip(zero, _INFINITIES[x.dtype]) if x.size > _LARGE else np.maximum(x, zero)
 
 
 @faster_than(plain.plain_relu_vjp)
 def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
-    """Return `plain_relu_vjp`; of a large array by the bits of each number, which are all 0 of 0 but for the sign.
+    """Return `plain_relu_vjp`; for large arrays with bitwise operations: all bits of 0 except the sign are 0.
 
-    Of small arrays most of the time goes to asking what they are.
+    For small arrays, checking dtypes would take most of the time.
     """
     dtype = out.dtype
     if out.size < _LARGE and 0 not in cotangent.strides:
@@ -167,15 +167,15 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     if not _has_integer_view(dtype) or cotangent.dtype != dtype:
         return plain.plain_relu_vjp(cotangent, out)
     integers = _INTEGERS[dtype.itemsize]
-    bits = np.bitwise_and(out.view(integers), _MAGNITUDE_BITS[dtype.itemsize])  # at least 0, and 0 of -0.0 too
+    bits = np.bitwise_and(out.view(integers), _MAGNITUDE_BITS[dtype.itemsize])  # >= 0, and 0 for -0.0
     np.negative(bits, out=bits)
-    np.right_shift(bits, 8 * dtype.itemsize - 1, out=bits)  # its sign for every bit: -1, or 0
+    np.right_shift(bits, 8 * dtype.itemsize - 1, out=bits)  # copies the sign to all bits: -1 or 0
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
 
 
 @faster_than(plain.plain_silu_vjp)
 def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
-    """Return `plain_silu_vjp`, in one array."""
+    """Return `plain_silu_vjp`, computed in place in one array."""
     slope = 1 - share
     slope *= x
     slope += 1
@@ -186,11 +186,11 @@ def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
 
 @faster_than(plain.plain_tanh_vjp)
 def tanh_vjp(cotangent: Any, t: Any) -> Any:
-    """Return `plain_tanh_vjp`; of large arrays in parts that stay in the cache."""
+    """Return `plain_tanh_vjp`; for large arrays in chunks that stay in the cache."""
     if t.size <= _CHUNK_LENGTH:
         return plain.plain_tanh_vjp(cotangent, t)
     operands: list[Any] = [cotangent, t, None]
-    access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
+    access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's annotation has one list for all
     with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
         for g, some, slope in parts:
             np.multiply(some, some, out=slope)
@@ -199,5 +199,5 @@ def tanh_vjp(cotangent: Any, t: Any) -> Any:
         return parts.operands[2]
 
 
-# So many elements of each of three arrays fit into a core's cache, and are long enough to make few calls.
+# Elements per chunk: three chunks fit into a core's cache, and there are few calls.
 _CHUNK_LENGTH = SizeThreshold(2**18)

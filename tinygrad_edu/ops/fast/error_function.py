@@ -1,15 +1,15 @@
 """The error function and the normal CDF from a table, interpolated by the midpoint rule.
 
-Both are integrals F of a bell, F'(x) = scale * exp(rate * x * x), and SciPy computes them one element at a time. Here
-F(a) is looked up for that number a of a grid which is nearest to x. From there to x the bell is taken for a rectangle
-as high as it is in the middle:
+Both are integrals F of a Gaussian, F'(x) = scale * exp(rate * x * x), and SciPy computes them one element at a time.
+Here F(a) is looked up for the grid point a nearest to x, and the integral from a to x is approximated by the midpoint
+rule:
 
     F(x) ~ F(a) + (x - a) * F'((a + x) / 2)
 
-By Taylor's series around the middle the error is (x - a) ** 3 / 24 times F''' there. Where x - a is at most 2 ** -12,
-that is less than a tenth of a unit in the last place of float32, also of 6e-39, the normal distribution at -13. Of that
-the rectangle is at most a 250th, so it may be computed in float32, if F(a) is added in float64. Near 0 the rectangle is
-all of the error function; there its roundings show. No float32 gets a result that is 1.08 units off.
+By Taylor's theorem the error is (x - a) ** 3 / 24 times F''' near the midpoint. For |x - a| <= 2 ** -12 that is less
+than a tenth of a unit in the last place of float32, even where F is 6e-39, the normal CDF at -13. There the second term
+is at most a 250th of F, so float32 is enough for it if F(a) is added in float64. Near 0 it is the whole error function,
+and its rounding errors dominate. Over all float32 numbers, the error is below 1.08 units in the last place.
 """
 
 from functools import cache
@@ -25,12 +25,12 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 @faster_than(plain_bell_integral)
 def bell_integral(x: Any, bell: Bell) -> Any:
-    """Return `plain_bell_integral`; of a large float32 array from a table, in parts that stay in the cache."""
+    """Return `plain_bell_integral`; for large float32 arrays from a table, in chunks that stay in the cache."""
     if x.__class__ is not ndarray or x.dtype != np.float32 or x.size < _LARGE:
         return plain_bell_integral(x, bell)
     table = _integral_table(bell)
     operands: list[Any] = [x, None]
-    access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
+    access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's annotation has one list for all
     with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
         for some, out in parts:
             out[...] = _midpoint_rule(some, table, bell)
@@ -39,8 +39,8 @@ def bell_integral(x: Any, bell: Bell) -> Any:
 
 def _midpoint_rule(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
     x = np.clip(x, -_GRID_END, _GRID_END)
-    nearest = x + _ROUND_TO_GRID  # whose last bits count the steps of the grid
-    index = (nearest.view(np.int32) & (len(table) - 1)).astype(np.intp)  # some place of a NaN, too
+    nearest = x + _ROUND_TO_GRID  # its last bits are the index in the grid
+    index = (nearest.view(np.int32) & (len(table) - 1)).astype(np.intp)  # an arbitrary index for NaN
     nearest -= _ROUND_TO_GRID
     area = nearest + x
     area *= area
@@ -56,14 +56,14 @@ def _midpoint_rule(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
 
 @cache
 def _integral_table(bell: Bell) -> ndarray:
-    """Return the integral on the grid, with the negative half at the end, for negative indices."""
+    """Return the integral on the grid; the negative half is at the end, for negative indices."""
     grid = np.arange(2**16, dtype=np.uint16).view(np.int16) * _GRID_STEP
     table: ndarray = plain_bell_integral(grid, bell)
-    table[0] = table[0] or -0.0  # so that the sum is -0 where x is
+    table[0] = table[0] or -0.0  # so that F(-0.0) is -0.0
     return table
 
 
 _GRID_STEP = 2.0**-11
-_ROUND_TO_GRID = np.float32(1.5 * 2**12)  # around it float32 has the numbers of the grid, and no others
-_GRID_END = np.float32(15)  # beyond, both are 0, 1 or -1 to the last digit
+_ROUND_TO_GRID = np.float32(1.5 * 2**12)  # near this number, the float32 numbers are spaced by the grid step
+_GRID_END = np.float32(15)  # beyond, both functions are 0, 1 or -1 in float32
 _LARGE, _CHUNK_LENGTH = map(SizeThreshold, (4000, 2**17))

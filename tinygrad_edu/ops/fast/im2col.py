@@ -1,4 +1,4 @@
-"""im2col and col2im of images with the samples innermost in memory."""
+"""im2col and col2im with the samples innermost in memory."""
 
 from numpy import ndarray
 
@@ -10,7 +10,7 @@ from tinygrad_edu.plain_mode import faster_than
 
 @faster_than(plain_im2col_values)
 def im2col_values(x: ndarray, window: Window) -> ndarray:
-    """Return `plain_im2col_values`, with the samples of a place side by side in memory."""
+    """Return `plain_im2col_values`, with the samples innermost in memory."""
     windows = windows_of(padded_images(x.transpose(1, 2, 3, 0), window), window).copy()
     c, kh, kw, rows, columns, n = windows.shape
     return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
@@ -18,7 +18,7 @@ def im2col_values(x: ndarray, window: Window) -> ndarray:
 
 @faster_than(plain_col2im_values)
 def col2im_values(columns: ndarray, window: Window) -> ndarray:
-    """Return `plain_col2im_values`, with the samples of a pixel side by side in memory."""
+    """Return `plain_col2im_values`, with the samples innermost in memory."""
     kh, kw = len(window.rows), len(window.columns)
     n, c = columns.shape[0], columns.shape[1] // (kh * kw)
     images = add_windows(samples_last(columns).reshape(c, kh, kw, *window.size, n), window)

@@ -1,4 +1,4 @@
-"""Linear maps with the samples innermost in memory, and the bias added in place."""
+"""Linear layers with the samples innermost in memory and the bias added in place."""
 
 import math
 
@@ -12,10 +12,10 @@ from tinygrad_edu.plain_mode import faster_than
 
 @faster_than(plain_linear_values)
 def linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
-    """Return `plain_linear_values`. The samples (N, in) are innermost in memory, as in the images of `conv2d`.
+    """Return `plain_linear_values`. For x of shape (N, in) the result has the samples innermost, as in `conv2d`.
 
-    OpenBLAS is faster that way round, twice as fast for few samples, and elementwise ops, the loss and the gradients
-    keep the layout. Of sequences, which are normalized as they are, the features stay innermost.
+    OpenBLAS is faster in that layout, twice as fast for few samples, and elementwise ops, the loss and the gradients
+    keep it. For sequences the features stay innermost, because layers such as layer norm normalize them.
     """
     if x.ndim == 2:
         out = np.empty((len(x), len(weight)), np.result_type(x, weight), "F")

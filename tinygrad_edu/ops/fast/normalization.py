@@ -1,8 +1,8 @@
 """Normalization of channels in few passes over memory: some channels at a time, which stay in the cache.
 
-All arrays are (A, K, B), and each of the K channels is normalized by itself. What is subtracted from a channel is its
-mean as its dtype rounds it. Where that is large beside the deviations, what is left has a mean of its own; so that is
-measured, too, and taken away together with what is added at the end.
+All arrays are (A, K, B), and each of the K channels is normalized separately. The mean that is subtracted is rounded to
+the dtype. If it is large compared with the deviations, the differences have a mean other than 0: the rounding error. It
+is computed, too, and subtracted together with the addition of the bias.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from tinygrad_edu.ops import plain
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
-# So many bytes of an array are worked on at a time: a few arrays of that size are in the third-level cache together.
+# Bytes of an array in a part: a few arrays of that size fit into the third-level cache.
 _PART_BYTES = SizeThreshold(2**21)
-# From so many numbers on threads share the parts: below, they wait for each other longer than they compute.
+# Number of elements from which threads share the parts; below, synchronizing takes longer than computing.
 _LARGE = SizeThreshold(2**20)
 
 
 @faster_than(plain.plain_mean_of_products)
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
-    # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
+    # BLAS on each row is faster than x * y; the sum over rows in float64 has no large rounding error.
     rows = np.vecdot(x, y) if x.shape[2] != 1 else (x * y)[..., 0]
     return np.add.reduce(rows, 0, np.float64, keepdims=True)[..., None] / max(x.shape[0] * x.shape[2], 1)
 
@@ -40,7 +40,7 @@ def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
 
 @faster_than(plain.plain_moments)
 def moments(x: ndarray) -> ndarray:
-    """Return `plain_moments`."""
+    """Return `plain_moments`, computed part by part."""
     found = np.empty((3, x.shape[1]), x.dtype)
 
     def find(part: slice) -> None:
@@ -57,13 +57,13 @@ def moments(x: ndarray) -> ndarray:
 def _unpack_moments(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
     """Return the mean, its rounding error, and 1 / sqrt(variance + eps): each (1, K, 1)."""
     mean, more, variance = found[:, None, :, None]
-    wide = np.result_type(dtype, np.float64)  # float16 has few digits of a small eps
+    wide = np.result_type(dtype, np.float64)  # a small eps is subnormal in float16
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
 @faster_than(plain.plain_channel_norm)
 def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return `plain_channel_norm`, with the moments that were found before."""
+    """Return `plain_channel_norm`, given the moments of x."""
     mean, more, scale = _unpack_moments(found, eps, x.dtype)
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
@@ -80,11 +80,11 @@ def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: 
 
 @faster_than(plain.plain_channel_norm_x)
 def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
+    """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x standardized.
 
-    It is made of g and x without their rounded means, each times a number, plus a number.
+    It is a linear combination of g and x, each minus its rounded mean, plus a constant per channel.
     """
-    if x.dtype == np.float16:  # the number may be too large for it
+    if x.dtype == np.float16:  # the factors may overflow in float16
         g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
         return channel_norm_x(g, x, weight, eps, found).astype(np.float16)
     mean, more, scale = _unpack_moments(found, eps, x.dtype)
@@ -106,7 +106,7 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: n
 
 @faster_than(plain.plain_channel_norm_weight)
 def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
+    """Return the gradient of the weight: the sum over each channel of g * unit, (1, K, 1)."""
     mean, more, scale = _unpack_moments(found, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
 
@@ -120,5 +120,5 @@ def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> n
 
 @faster_than(plain.plain_channel_norm_bias)
 def channel_norm_bias(g: ndarray) -> ndarray:
-    """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
+    """Return the gradient of the bias: the sum over each channel, (1, K, 1)."""
     return np.asarray(_channel_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)

@@ -1,4 +1,4 @@
-"""Selection by rank with `partition`, which is much faster than sorting."""
+"""Selection by rank with ``ndarray.partition``, which is much faster than sorting."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 @faster_than(plain_first_indices)
 def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
-    """Return `plain_first_indices`: of a few, what is on their side of the k-th, where nothing else is equal to it."""
+    """Return `plain_first_indices`; for a small k without ties, by comparing with the k-th element."""
     n = x.shape[-1]
     if not x.size or x.size < _LARGE or not 0 < k <= n // _MIN_RATIO:
         return plain_first_indices(x, k, descending)
     rank = n - k if descending else k - 1
     bound = _partition(x, rank)[..., rank, None]
-    chosen = ~(x < bound) if descending else x <= bound  # descending, a NaN is chosen too: it is not less
+    chosen = ~(x < bound) if descending else x <= bound  # if descending, NaN is chosen, too
     found = chosen.reshape(-1).nonzero()[0]
     starts = np.arange(0, x.size, n)[:, None]
     if len(found) != k * len(starts):
         return plain_first_indices(x, k, descending)
     places = found.reshape(-1, k) - starts
-    if places.view(np.uintp).max() >= n:  # or negative: ascending, a row whose bound is a NaN has none
+    if places.view(np.uintp).max() >= n:  # or negative: if ascending, a row whose bound is NaN has no chosen element
         return plain_first_indices(x, k, descending)
     order = stable_argsort(x.reshape(-1).take(found).reshape(-1, k), descending)
     return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)
@@ -39,7 +39,7 @@ def _partition(x: ndarray, ranks: Any) -> ndarray:
 
 @faster_than(plain_rank_indices)
 def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return `plain_rank_indices`: of a few, where the elements of these ranks are, if nothing else equals them."""
+    """Return `plain_rank_indices`; for few ranks without ties, by searching the elements of these ranks."""
     if not x.size or len(ranks) * _MIN_RATIO > x.shape[-1] or np.isnan(x.max()):
         return plain_rank_indices(x, ranks)
     at_ranks, places = _partition(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
@@ -52,4 +52,4 @@ def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
 
 
 _LARGE = SizeThreshold(500)  # elements
-_MIN_RATIO = SizeThreshold(4)  # of the elements in a row to the chosen ones
+_MIN_RATIO = SizeThreshold(4)  # minimum ratio of elements in a row to chosen elements

@@ -1,8 +1,7 @@
-"""Gradients of 1x1 convolutions as products, sample by sample, for samples that are contiguous.
+"""Gradients of 1x1 convolutions as matrix products, one for each contiguous sample.
 
-The channels of a sample are a matrix, (C, H * W), and so is their product with the kernels. The plain forms in
-`conv_gemm` first transpose all samples to be innermost. The forward pass does that anyway, because the layers after it
-want that layout; gradients then have it, too.
+A sample is a matrix (C, H * W), and so is its product with the kernels. `conv_gemm` first transposes the samples to be
+innermost. The forward pass does that anyway, because the layers after it need that layout; gradients then have it, too.
 """
 
 import numpy as np
@@ -13,12 +12,12 @@ from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.sliding_windows import Window
 from tinygrad_edu.thresholds import SizeThreshold
 
-# From so many multiplications on threads share them, in so many parts. Samples of fewer pixels are better turned.
+# Multiplications from which threads share the work; number of parts; pixels below which transposing is faster.
 _LARGE, _PARTS, _MIN_PIXELS = map(SizeThreshold, (2**24, 4, 64))
 
 
 def lie_by_samples(window: Window, *arrays: ndarray) -> bool:
-    """Return whether windows are single pixels, and all of them, of arrays (C, H, W, N) whose samples lie apart."""
+    """Return whether windows are all single pixels of arrays (C, H, W, N) whose samples are contiguous."""
     kernel = len(window.rows), len(window.columns)
     if kernel != (1, 1) or window.size != window.padded or any(a.start for a in window.inside):
         return False
@@ -33,7 +32,7 @@ def _sample_matrices(x: ndarray, groups: int) -> ndarray:
 
 
 def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the images (C, H, W, N), each pixel the sum of kernels (out, C / groups, 1, 1) times its maps."""
+    """Return the images (C, H, W, N): the products of kernels (out, C / groups, 1, 1) and feature maps, per pixel."""
     kernels = weight.reshape(groups, len(weight) // groups, weight.shape[1]).swapaxes(1, 2)
     g = _sample_matrices(maps, groups)
     images = np.empty((len(g), *kernels.shape[:2], g.shape[3]), np.result_type(maps, weight))
@@ -46,7 +45,7 @@ def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int
 
 
 def pointwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
-    """Return the kernels (out, C / groups, 1, 1): the sum of all pixels, each times its place in the maps."""
+    """Return the kernels (out, C / groups, 1, 1): the sum over pixels, each times its element of the feature maps."""
     g, x = _sample_matrices(maps, groups), _sample_matrices(images, groups).swapaxes(2, 3)
 
     def total(part: slice) -> ndarray:

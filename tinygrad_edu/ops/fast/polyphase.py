@@ -1,8 +1,8 @@
-"""Gradients of images of strided convolutions, by polyphase decomposition: one convolution for each phase.
+"""Gradients of strided convolutions with respect to images, by polyphase decomposition: one convolution per phase.
 
-Pixels whose places have one remainder by the stride meet the same rows and columns of the kernels, backwards, and from
-one such pixel to the next those move on by one over the maps. So each such phase is a correlation with a stride of 1,
-of the maps with some of the kernels' rows and columns; with a stride of 1 there is one phase.
+Pixels whose positions have the same remainder modulo the stride depend on the same rows and columns of the kernels, and
+consecutive pixels of such a phase on consecutive elements of the feature maps. Each phase is a correlation of the
+maps, with a stride of 1, with some rows and columns of the flipped kernels. For a stride of 1 there is one phase.
 """
 
 from collections import defaultdict
@@ -19,25 +19,24 @@ from tinygrad_edu.ops.fast.chwn import region
 from tinygrad_edu.ops.sliding_windows import Window, window_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-# From so many multiplications on threads share the phases.
+# Number of multiplications from which threads share the phases.
 _LARGE = SizeThreshold(2**24)
 
 PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 
 
 class _Phase(NamedTuple):
-    """The pixels along an axis that meet the same elements of the kernels.
+    """Pixels along an axis that depend on the same elements of the kernels.
 
     Attributes
     ----------
     pixels : slice
-        Which they are.
     places : slice
-        What they meet of the kernels: the last first.
+        Kernel elements, applied in reverse order.
     met : range
-        From which of the maps to which they meet; some may lie outside.
+        Elements of the feature maps on which the pixels depend; it may extend beyond the maps.
     apart : int
-        How far apart those are that one pixel meets.
+        Distance of the elements of the feature maps on which one pixel depends.
     """
 
     pixels: slice
@@ -61,7 +60,7 @@ def _phases(window: Window, axis: int) -> list[_Phase]:
 
 
 class _PhasePair(NamedTuple):
-    """A phase of the rows and one of the columns, and the window of their kernels over the maps."""
+    """A phase of rows, a phase of columns, and the window of their kernels over the feature maps."""
 
     down: _Phase
     across: _Phase
@@ -70,9 +69,9 @@ class _PhasePair(NamedTuple):
 
 @plan
 def _phase_pairs(window: Window, border: bool) -> tuple[list[_PhasePair], tuple[range, range]]:
-    """Return the phase pairs, those with most products first, and the rows and columns of maps: all, or those met.
+    """Return the phase pairs, those with most products first, and the rows and columns of the maps to use.
 
-    Those have a border where phases meet what is outside.
+    With `border` these include the padding around the maps that the phases need.
     """
     both = _phases(window, 0), _phases(window, 1)
     rows, columns = range(window.size[0]), range(window.size[1])
@@ -91,10 +90,10 @@ def _phase_pair(window: Window, down: _Phase, across: _Phase, rows: range, colum
 def images_by_phases(
     put: PutMaps, maps: ndarray, weight: ndarray, window: Window, groups: int, border: bool = True
 ) -> ndarray:
-    """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
+    """Return images (C, H, W, N) for feature maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
 
-    `put` writes the maps of a phase, whose places lie as far apart as the stride. Phases share maps that are turned
-    once and have a border, unless `put` makes its own.
+    `put` writes the pixels of one phase, whose distance is the stride. With `border` the phases share feature maps that
+    are padded once; without it `put` pads them.
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
     alone, large = window.stride == (1, 1), maps.size * weight[0].size >= _LARGE
@@ -102,7 +101,7 @@ def images_by_phases(
     shared = maps if alone else region(maps, *met)
     height, width = (len(range(n)[inside]) for n, inside in zip(window.padded, window.inside, strict=True))
     covered = len(pairs) == min(height, window.stride[0]) * min(width, window.stride[1])
-    make = np.empty if covered else np.zeros  # where some pixels meet no kernel
+    make = np.empty if covered else np.zeros  # some pixels depend on no kernel element
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(pair: _PhasePair) -> None:

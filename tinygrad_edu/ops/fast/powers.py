@@ -1,4 +1,4 @@
-"""Powers with small integer exponents as products: NumPy takes five hundred times as long for x ** 3."""
+"""Powers with small integer exponents as products: for x ** 3 they are five hundred times as fast as NumPy."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from tinygrad_edu.ops.plain import plain_power_values
 from tinygrad_edu.plain_mode import faster_than
 
 _SCALAR_TYPES = frozenset({int, float, bool})
-# NumPy knows the exponents between -1 and 2 itself, and beyond 8 the roundings of the products add up.
+# NumPy is fast for exponents from -1 to 2; beyond 8 the rounding errors of the products accumulate.
 _PRODUCT_EXPONENTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
 
 
 @faster_than(plain_power_values)
 def power_values(x: Any, y: Any) -> Any:
-    """Return `plain_power_values`; of floating-point numbers and a small whole exponent, as a product."""
+    """Return `plain_power_values`; for floating-point x and a small integer exponent as a product."""
     if x.__class__ is not ndarray:
         return plain_power_values(x, y)
     n = y
@@ -30,10 +30,10 @@ def power_values(x: Any, y: Any) -> Any:
 
 def _power_by_squaring(x: ndarray, n: int) -> Any:
     """Return x ** n by repeated squaring."""
-    if x.dtype == np.float16:  # rounded once, as NumPy's power is
+    if x.dtype == np.float16:  # rounded once, as NumPy's power
         return _power_by_squaring(x.astype(np.float32), n).astype(np.float16)
     if n < 0:
-        x, n = np.reciprocal(x), -n  # before: the power itself may be too large, and 1 / x is not
+        x, n = np.reciprocal(x), -n  # first: x ** -n may overflow although x ** n does not
     out = x if n & 1 else None
     while n := n >> 1:
         x = x * x

@@ -1,7 +1,7 @@
-"""Matrix products that are long and thin, in pieces that OpenBLAS multiplies without a copy, as those of `blocks`.
+"""Long and thin matrix products in pieces that OpenBLAS multiplies without packing, like `blocks`.
 
-In a long and thin product that copy is most of the work. Of wider ones it is a fifth, where the pieces lie as OpenBLAS
-reads them: the left factor by columns, the right one by rows, each short enough for the first cache.
+For long and thin products packing takes most of the time. For wider ones it takes a fifth, if the pieces are in the
+order in which OpenBLAS reads them (x by columns, y by rows) and fit into the first-level cache.
 """
 
 from typing import NamedTuple
@@ -16,22 +16,22 @@ from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 _MAX_PIECE = SizeThreshold(512)
-# How short and how long the pieces of kernels and of windows are.
+# Minimum rows or columns of a piece, and maximum columns.
 _SHORT, _LONG = map(SizeThreshold, (16, 2048))
-# Shorter rows than this are multiplied side by side, where all of them are too much to do without a copy.
+# Shorter rows are joined into one product if OpenBLAS would pack them.
 _WIDE = SizeThreshold(128)
-# So many numbers of windows are near by while all kernels are multiplied with them.
+# Elements of windows that stay in the cache while all kernels are multiplied with them.
 _CACHED_SIZE = SizeThreshold(2**14)
-# How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
+# Maximum size of the smaller operand for which pieces pay off, if they are joined and if they are summed.
 _THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
-# How short and how long the sums are that OpenBLAS adds up across its registers. Where both factors have so many rows,
-# copies are little beside the work, and it adds up faster without.
+# Shortest and longest sums across registers in OpenBLAS. If both operands have at least _MANY rows, packing takes a
+# small part of the time, and one product is faster.
 _SHORTEST_SUM, _LONGEST_SUM, _MANY = map(SizeThreshold, (128, 1024, 128))
 
 
 @faster_than(plain_product)
 def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
-    """Return `plain_product`; a long and thin one in half the time, and a larger one in blocks."""
+    """Return `plain_product`; for long and thin matrices in half the time, for larger ones in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
     fits = k == y.shape[-2]
     each = _piece_length(m, k, n) if fits else None
@@ -45,7 +45,7 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     if out is None:
         stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
         out = np.empty((*stack, m, n), np.result_type(x, y))
-    if m > max(k, n):  # as the transpose of y.T @ x.T, which is wide
+    if m > max(k, n):  # as the transpose of y.T @ x.T, which has many columns
         _matmul_split_n(y.swapaxes(-1, -2), x.swapaxes(-1, -2), each, out.swapaxes(-1, -2))
     elif k > n:
         _matmul_split_k(x, y.swapaxes(-1, -2), each, out)
@@ -73,9 +73,9 @@ def _split_columns(x: ndarray, each: int) -> ndarray:
 
 def _matmul_split_n(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
     """Write x @ y, with the columns of y split."""
-    if y.strides[-2] < y.strides[-1]:  # OpenBLAS wants both by columns
+    if y.strides[-2] < y.strides[-1]:  # then OpenBLAS is faster with x by columns, too
         x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
-    cut = y.shape[-1] - y.shape[-1] % each  # the rest is a product of its own
+    cut = y.shape[-1] - y.shape[-1] % each  # the remainder is a separate product
     np.matmul(x[..., None, :, :], _split_columns(y[..., :cut], each), out=_split_columns(out[..., :cut], each))
     if cut < y.shape[-1]:
         np.matmul(x, y[..., cut:], out=out[..., cut:])
@@ -90,18 +90,18 @@ def _matmul_split_k(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
         out += np.matmul(x[..., cut:], y[..., cut:].swapaxes(-1, -2))
 
 
-# --- Stacks of products with one factor: that of kernels with the windows over each row ---
+# --- Stacks of products with one operand: kernels times the windows of each row ---
 
 
 class Cut(NamedTuple):
-    """How products of matrices (m, k) and (k, columns * samples) are cut into some that OpenBLAS does not copy.
+    """Size of the pieces of a product (m, k) @ (k, columns * samples) that OpenBLAS multiplies without packing.
 
     Attributes
     ----------
     rows : int
-        So many of the m rows at a time, and
+        Number of the m rows in a piece.
     columns, samples : int
-        so many columns of so many samples: all samples of some columns, or some of one column.
+        Number of columns and samples in a piece: all samples of some columns, or some samples of one column.
     """
 
     rows: int
@@ -111,7 +111,7 @@ class Cut(NamedTuple):
 
 @plan
 def cut(m: int, k: int, columns: int, samples: int) -> Cut:
-    """Return how to cut a product, without a rest; where that cannot be, all of it is one piece."""
+    """Return the size of equal pieces of a product; the whole product if no size is suitable."""
     lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
     cuts = [Cut(rows, *some) for rows in _divisors(m) if rows >= min(m, _SHORT) for some in lengths]
     small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _LONG and c[0] * k * c[1] * c[2] <= most_in_place()]
@@ -130,36 +130,36 @@ def _divisors(n: int) -> list[int]:
 def plain_product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
     """Write the products of matrices with blocks: (G, m, k), (G, P, R, k, each) -> (G, P, R, m, each).
 
-    The fast function takes `rows` rows of x at a time.
+    The fast function multiplies `rows` rows of x at a time.
     """
     np.matmul(x[:, None, None], blocks, out=out)
 
 
 @faster_than(plain_product_of_blocks)
 def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
-    """Do what `plain_product_of_blocks` does."""
+    """Write `plain_product_of_blocks`, in pieces or as one product."""
     (groups, pieces, height, k, each), m = blocks.shape, x.shape[1]
-    if each < _WIDE and (each < _SHORT or rows * k * each > most_in_place()):  # too short: all rows side by side
+    if each < _WIDE and (each < _SHORT or rows * k * each > most_in_place()):  # too short: join all rows
         together = product(x, blocks.transpose(0, 3, 1, 2, 4).reshape(groups, k, pieces * height * each))
         out[...] = together.reshape(groups, m, pieces, height, each).transpose(0, 2, 3, 1, 4)
         return
     x = x.reshape(groups, 1, 1, m // rows, rows, k)
-    if rows > _SHORT:  # OpenBLAS reads them faster by columns
+    if rows > _SHORT:  # OpenBLAS reads columns faster
         x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
     np.matmul(x, blocks[:, :, :, None], out=out.reshape(groups, pieces, height, m // rows, rows, each))
 
 
-# --- Sums of products: that of maps with the windows over each row ---
+# --- Sums of products: feature maps times the windows of each row ---
 
 
 def plain_sum_of_products(x: ndarray, y: ndarray) -> ndarray:
-    """Return the sum of products with transposes: (G, J, S, m, k), (G, n, S, k) -> (G, J, m, n), over S."""
+    """Return the sum over S of the products x @ y.T: (G, J, S, m, k), (G, n, S, k) -> (G, J, m, n)."""
     return np.einsum("gjsmk,gnsk->gjmn", x, y)
 
 
 @faster_than(plain_sum_of_products)
 def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
-    """Return `plain_sum_of_products`; cut into pieces that OpenBLAS adds up where they lie, across its registers."""
+    """Return `plain_sum_of_products`, in pieces that OpenBLAS sums across its registers without packing."""
     (groups, shifts, stack, m, k), n = x.shape, y.shape[1]
     pieces = _sum_tile(m, n, k)
     if pieces is None:
@@ -178,7 +178,7 @@ def _sum_tile(m: int, n: int, k: int) -> tuple[int, int, int] | None:
     if min(m, n) >= _MANY:
         return None
     areas = [(a, b) for a in _divisors(m) for b in _divisors(n) if a * b <= ACROSS]
-    rows, columns = max(areas, key=lambda area: 1 / (1 / area[0] + 1 / area[1]))  # so much work for each that is read
+    rows, columns = max(areas, key=lambda area: 1 / (1 / area[0] + 1 / area[1]))  # most products per element read
     longest = min(_LONGEST_SUM, most_in_place() // (rows * columns))
     each = max((each for each in _divisors(k) if each <= longest), default=0)
     return (rows, columns, each) if each >= _SHORTEST_SUM else None

@@ -1,9 +1,9 @@
-"""Recurrent layers over a whole sequence: a loop over the steps in NumPy, and the rest in one product.
+"""Recurrent layers over a whole sequence: a loop over the steps in NumPy, and one product for all other work.
 
-The plain twin is `by_steps` in ``ops/recurrent.py``, composed of the same step one after the other. Here, ``states``
-are written step by step; ``gradients`` are found from the last step to the first. Nothing but the states is kept for
-that: the gates of all steps are computed again, at once, and what they multiply the gradient with is written where the
-gradient will be. Each gate lies apart, (gates, T, N, H), so that what is done with it goes along one row of memory.
+The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
+the states step by step, and the ``gradients`` functions run from the last step to the first. They save only the states:
+the gates of all steps are recomputed at once, and their local derivatives are written into the array of the gradient.
+Each gate is contiguous, (gates, T, N, H).
 
 (S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et
 al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.)
@@ -19,13 +19,13 @@ from tinygrad_edu.ops.fast.products import product
 
 
 def _one_plus_exp(x: ndarray) -> None:
-    """Replace -x by 1 + exp(-x), the reciprocal of sigmoid(x): where exp overflows, which its callers ignore."""
+    """Replace -x with 1 + exp(-x), the reciprocal of sigmoid(x). The callers ignore overflow in exp."""
     np.exp(x, out=x)
     x += 1
 
 
 def _sigmoid_of_negative(x: ndarray) -> None:
-    """Replace -x by sigmoid(x)."""
+    """Replace -x with sigmoid(x)."""
     _one_plus_exp(x)
     np.reciprocal(x, out=x)
 
@@ -36,22 +36,22 @@ def _previous_states(states: ndarray, first: ndarray) -> ndarray:
 
 
 def _rows(x: ndarray) -> ndarray:
-    """Return the vectors of all steps and samples as the rows of one matrix; of gates, one for each."""
+    """Merge the axes of steps and samples: (..., T, N, size) -> (..., T * N, size)."""
     return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
 def _gate_weights(weight: ndarray, gates: int) -> ndarray:
-    """Return weight.T of each gate, contiguous: then the product of a few rows with it is fastest."""
+    """Return weight.T of each gate, contiguous, which is fastest for products with few rows."""
     return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[-1]).swapaxes(1, 2))
 
 
 def _project(x: ndarray, by_gates: ndarray) -> ndarray:
-    """Return the product of the vectors of all steps with the weights of each gate."""
+    """Return the product of the states of all steps with the weights of each gate."""
     return product(_rows(x), by_gates).reshape(len(by_gates), *x.shape[:-1], by_gates.shape[-1])
 
 
 def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
-    """Write the gradient of a weight, summed over all steps, given its inputs x and the gradient g of its outputs."""
+    """Write the gradient of a weight, summed over all steps, given its inputs x and the upstream gradient g."""
     product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
 
 
@@ -71,7 +71,7 @@ def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: nd
 def rnn_gradients(
     slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray
 ) -> None:
-    """Write the gradients of pre, h and w_hh; `slope` is that of the bend, by what it gave."""
+    """Write the gradients of pre, h and w_hh; `slope` is the derivative of the activation, given its output."""
     _, h, w_hh = given
     d_pre, d_h, d_w = out[0][0], *out[1:]
     d_pre[...] = slope(states[0])
@@ -83,20 +83,20 @@ def rnn_gradients(
     _put_weight_gradient(d_pre, _previous_states(states[0], h), d_w)
 
 
-# --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), or that @ w_hr.T ---
+# --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), @ w_hr.T if given ---
 
 
 @np.errstate(over="ignore")
 def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
-    """Write the states (T, N, H or the size of the projection) and the cells (T, N, H) after each step."""
+    """Write the states (T, N, H or projection size) and the cells (T, N, H) after each step."""
     weight, gates, shown = _gate_weights(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
     i, f, new, o = gates
     for state, cell, a in zip(*out, pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
         gates -= a
-        np.tanh(new, out=shown)  # all of them come negated
+        np.tanh(new, out=shown)  # the gates are negated
         _one_plus_exp(gates)
         np.divide(c, f, out=cell)
         cell -= np.divide(shown, i, out=shown)
@@ -113,7 +113,7 @@ def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], 
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
     pre, h, c, w_hh, *w_hr = given
     before, bent = _previous_states(states[0], h), np.tanh(states[1])
-    gates, slopes = _project(before, _gate_weights(-w_hh, 4)), out[0]  # which are written where the gradient will be
+    gates, slopes = _project(before, _gate_weights(-w_hh, 4)), out[0]  # slopes are written into the gradient of pre
     gates -= pre
     i, f, new, o = gates
     np.negative(np.tanh(new, out=new), out=new)
@@ -140,14 +140,14 @@ def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
 def _lstm_bptt(
     out: list[ndarray], g: list[ndarray], f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
 ) -> ndarray:
-    """Write the gradients of pre, h and c, and return that of the state after each step.
+    """Write the gradients of pre, h and c, and return the gradient of the state after each step.
 
-    Where that of pre will be is what the gradients of i, f and g are to that of the cell, and that of o to what is
-    shown of the cell; `of_cell` is what the latter's gradient gives the cell's.
+    On entry the array for the gradient of pre holds local derivatives: of the cell with respect to i, f and g, and of
+    h = s(o) * tanh(c) (before the projection) with respect to o. `of_cell` holds the derivative of h by c.
     """
     d_h, d_c, totals = *out[1:3], np.empty_like(g[0])
     d_h[...], d_c[...] = 0, 0
-    rows = np.empty((len(d_c), len(w_hh)), w_hh.dtype)  # of a step, for one product of all gates
+    rows = np.empty((len(d_c), len(w_hh)), w_hh.dtype)  # of one step: one product for all gates
     gates_of_rows = rows.reshape(len(d_c), 4, -1).swapaxes(0, 1)
     steps = zip(out[0].swapaxes(0, 1), *g, totals, of_cell, f, strict=True)
     for slopes, g_h, g_c, total, to_cell, forget in reversed(list(steps)):
@@ -167,7 +167,7 @@ def _lstm_bptt(
 
 
 def _activate_gru_gates(gates: ndarray, pre: ndarray) -> None:
-    """Add the projected inputs to the projected states, and apply the activations: r, z and n, in place."""
+    """Add the projected inputs to the projected states and apply the activations of r, z and n, in place."""
     both, n = gates[:2], gates[2]
     both += pre[:2]
     np.negative(both, out=both)
@@ -208,15 +208,15 @@ def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *
     np.multiply((before - n) * z, 1 - z, out=slopes[1])
     totals = _gru_bptt(out[1], g[0], slopes, z, w_hh)
     out[0][:2] = slopes[:2]
-    np.multiply(of_n, totals, out=out[0][2])  # which r does not reset, as it does what is of the state
+    np.multiply(of_n, totals, out=out[0][2])  # the reset gate does not multiply the input part of n
     _put_weight_gradient(slopes, before, out[2])
     np.add.reduce(_rows(slopes), axis=1, out=out[3].reshape(3, -1))
 
 
 def _gru_bptt(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:
-    """Write the gradient of h, and return that of the state after each step.
+    """Write the gradient of h, and return the gradient of the state after each step.
 
-    `slopes` is what those of the gates of the state are to it, and becomes these.
+    `slopes` holds the derivatives of each state with respect to its gates, and is replaced with the gates' gradients.
     """
     totals, rows = np.empty_like(g), np.empty((len(d_h), len(w_hh)), w_hh.dtype)
     gates_of_rows = rows.reshape(len(d_h), 3, -1).swapaxes(0, 1)

@@ -1,15 +1,15 @@
-"""Convolutions of many samples, row by row, with the windows in a ring buffer of rows that stays in the cache.
+"""Convolutions of many samples, row by row, with the windows in a ring buffer of image rows that stays in the cache.
 
-In memory a column of the ring holds as many rows of the images as a window has, and the next column follows. So what a
-window sees is one piece, windows overlap, and none is copied: each is a matrix that OpenBLAS multiplies where it lies.
-For the next row of the maps, only the rows that it sees anew are written, over those that it sees no longer, and the
-rows of the kernels begin with another one. Of a kernel of three rows, for three rows of the maps::
+Each column of the ring holds as many image rows as a window, and columns are adjacent in memory. The pixels of a window
+are therefore contiguous, windows overlap without copies, and OpenBLAS multiplies each window without packing. For the
+next row of the feature maps, only the new image rows are written, over rows that are no longer needed, and the kernel
+rows are rotated. For a kernel of three rows and three rows of the feature maps::
 
-    rows of the images in the ring    0 1 2    3 1 2    3 4 2
-    what they meet of the kernel      0 1 2    2 0 1    1 2 0
+    image rows in the ring    0 1 2    3 1 2    3 4 2
+    kernel rows               0 1 2    2 0 1    1 2 0
 
-So each number is copied once, where windows that share their rows have a place for each column of the kernel, and it is
-in the second cache when it is multiplied. A row has to be worth the two calls.
+Each element is copied once, not once per kernel column as in `conv_gemm`, and is in the second-level cache when it is
+multiplied. A row must be large enough to pay for the two calls.
 """
 
 from collections.abc import Iterator
@@ -27,18 +27,18 @@ from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-# Products with fewer samples are slower than those with several columns at a time.
+# For fewer samples, products of several columns at a time are faster.
 _MIN_SAMPLES = SizeThreshold(24)
-# So many multiplications are worth the calls for a row; from so many on, threads share the rows.
+# Multiplications of a row for which its calls pay off, and of all rows from which threads share them.
 _ROW_MULTIPLICATIONS, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
-# What is turned first is at most so many bytes at a time, to be near by.
+# Bytes that are transposed at a time; they stay in the cache.
 _TRANSPOSED_BYTES = SizeThreshold(2**23)
 
 
 def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut | None:
-    """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay.
+    """Return the piece size for products with kernels (out, C / groups, kh, kw), or None if a ring does not pay off.
 
-    Windows of single pixels are images as they lie.
+    1x1 kernels need no ring: their windows are the images.
     """
     kernel = prod(weight.shape[1:])
     if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW_MULTIPLICATIONS:
@@ -51,9 +51,9 @@ def put_by_ring(
     images: ndarray, weight: ndarray, window: Window, groups: int, pieces: Cut, maps: ndarray,
     bias: ndarray | None = None,
 ) -> None:  # fmt: skip
-    """Write the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N), plus a bias.
+    """Write the feature maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) and images, plus a bias.
 
-    All samples of a place in the maps are side by side; places may be any distance apart.
+    The samples of the feature maps must be contiguous; their other axes may be strided.
     """
     kernels, maps = _rotate_rows(weight, groups, pieces.rows), _maps_by_row(maps, groups, pieces)
     if bias is not None:
@@ -74,7 +74,7 @@ def put_by_ring(
 def _rotate_rows(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
     """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each rotation of their rows.
 
-    By columns, as OpenBLAS reads them faster.
+    They are in column-major order, which OpenBLAS reads faster.
     """
     c, kh, kw = weight.shape[1:]
     kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2).copy()
@@ -85,27 +85,27 @@ def _rotate_rows(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
 
 
 def _maps_by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
-    """Return maps (out, rows, columns, N) as (rows, groups, along, columns, pieces, at_a_time, each), a view."""
+    """Return a view of maps (out, rows, columns, N) as (rows, groups, along, columns, pieces, at_a_time, each)."""
     shape = groups, -1, pieces.rows, *maps.shape[1:3], maps.shape[3] // pieces.samples, pieces.samples
     return maps.reshape(shape).transpose(3, 0, 5, 4, 1, 2, 6)
 
 
 class _Part(NamedTuple):
-    """Some rows and columns of maps, whose windows share a ring, and their receptive field in the images.
+    """Rows and columns of the feature maps whose windows share a ring, and their receptive field in the images.
 
     Attributes
     ----------
     rows : range
     columns : slice
     image_rows, image_columns : slice
-        The part of the receptive field that lies inside the images.
+        The part of the receptive field inside the images.
     field_rows, field_columns : slice
-        That part relative to the receptive field, its rows numbered as `first`: the rest is padding.
+        The same part, relative to the receptive field; rows are numbered as in `first`. The rest is padding.
     first, row_step : int
-        At which of all rows the first row of windows begins, and the step to the next one. They are numbered over
-        all parts: so a number of the maps is summed up in the same order whatever the parts are.
+        Number of the row at which the first row of windows begins, and the step to the next one. Rows are numbered
+        over all parts, so that the order of summation does not depend on the parts.
     ring, windows, steps : tuple of int
-        The shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
+        Shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
     """
 
     rows: range
@@ -122,7 +122,7 @@ class _Part(NamedTuple):
 
 
 def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
-    """Yield each row of the maps, which row of a window the ring begins with, and the windows, a view of the ring."""
+    """Yield each row of the feature maps, the rotation of the ring, and the windows, a view of the ring."""
     x, ring, kh, end = _receptive_field(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
     ring[:, :, : part.field_columns.start] = ring[:, :, part.field_columns.stop :] = 0
     windows = view_of(ring, part.windows, part.steps)
@@ -139,7 +139,7 @@ def _iter_windows(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndar
 
 
 def _receptive_field(part: _Part, images: ndarray) -> ndarray:
-    """Return the receptive field in images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
+    """Return the receptive field in images (C, H, W, N): (rows, groups, c, columns, along) items of several samples."""
     groups, along, _, _, c, each = part.ring
     x = samples_together(images[:, part.image_rows, part.image_columns])
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
@@ -149,7 +149,7 @@ def _receptive_field(part: _Part, images: ndarray) -> ndarray:
 def _split_maps(
     window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
 ) -> list[_Part]:
-    """Split the maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
+    """Split the feature maps of images of shape (C, H, W, N) into parts, longest first, to balance the threads."""
     count = max(threads, prod(shape) * itemsize // _TRANSPOSED_BYTES)
     rows = [some[part] for some in _phases(window, 0) for part in shares(len(some), count)]
     parts = [
@@ -179,18 +179,18 @@ def _part(
 
 
 def apart_in(window: Window, axis: int) -> int:
-    """Return how far apart the rows or columns of a window are; a single one counts as touching the next window's."""
+    """Return the distance of the rows or columns of a window: the dilation, or the stride for a single one."""
     return window.dilation[axis] if len((window.rows, window.columns)[axis]) > 1 else window.stride[axis]
 
 
 def _phases(window: Window, axis: int) -> list[range]:
-    """Return the rows or columns of the maps by phase: windows of two phases share no row or column of images."""
+    """Return the rows or columns of the feature maps by phase: windows of different phases share none of the images."""
     count = apart_in(window, axis) // gcd(window.stride[axis], apart_in(window, axis))
     return [some for k in range(count) if (some := range(window.size[axis])[k::count])]
 
 
 def _receptive_range(places: range, window: Window, axis: int) -> tuple[range, int]:
-    """Return the receptive field of windows of one phase along an axis, and their distance in it."""
+    """Return the receptive field of the windows of one phase along an axis, and the step between them in it."""
     step, apart, kernel = window.stride[axis], apart_in(window, axis), len((window.rows, window.columns)[axis])
     first, place_step = places.start * step - window.inside[axis].start, places.step * step // apart
     return range(first, first + apart * ((len(places) - 1) * place_step + kernel), apart), place_step

@@ -1,4 +1,4 @@
-"""Cumulative operations of many rows side by side: each step is one operation on all of them."""
+"""Cumulative operations on many rows at once: each step is one operation on all rows."""
 
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 @faster_than(plain_accumulate)
 def accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
-    """Return `plain_accumulate`; of many at once in a half to a tenth of the time, with the same bits."""
+    """Return `plain_accumulate`; for many rows two to ten times as fast, with the same bits."""
     if x.size < _MANY * max(x.shape[normalize_axis_index(axis, x.ndim)], 1):
         return plain_accumulate(function, x, axis)
     steps = axis_first(x, axis)
@@ -26,9 +26,10 @@ def accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
 
 @faster_than(plain_cumsum_values)
 def cumsum_values(x: ndarray, axis: int) -> Any:
-    """Return `plain_cumsum_values`; of few long rows in a third of the time, with a product.
+    """Return `plain_cumsum_values`; for few long rows with a matrix product, three times as fast.
 
-    Each row is cut in short ones. Times a triangle of ones they are the sums in each, to which those before are added.
+    Each row is split into chunks. Their product with a triangular matrix of ones is the cumulative sum of each chunk;
+    the sum of the previous chunks is added.
     """
     n = x.shape[axis]
     if x.dtype.char not in "fd" or n < max(_LONG_ROW, _CHUNK_LENGTH) or x.size > _FEW * n or not _is_last_axis(x, axis):
@@ -38,7 +39,7 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     with np.errstate(invalid="ignore", over="ignore"):
         out = product(pieces, np.triu(np.ones((_CHUNK_LENGTH, _CHUNK_LENGTH), x.dtype)))
         out[:, 1:] += np.add.accumulate(out[:, :, -1], 1)[:, :-1, None]
-    if not np.isfinite(out[:, -1, -1]).all():  # an infinite number or a NaN, of which 0 times is a NaN
+    if not np.isfinite(out[:, -1, -1]).all():  # 0 * inf and 0 * NaN are NaN
         return accumulate(np.add, x, axis)
     out = out.reshape(*x.shape[:-1], cut)
     if cut == n:
@@ -52,9 +53,9 @@ def _is_last_axis(x: ndarray, axis: int) -> bool:
 
 @faster_than(no_division)
 def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray | None:
-    """Return the gradient of x of its `products` along `axis`: the sums of g * products from the end, divided by x.
+    """Return the vjp of cumprod: the cumulative sum of g * products from the end of `axis`, divided by x.
 
-    None where one is 0 or near it, or something is out of range: then it is made without dividing.
+    Return None if a product is near 0 or a value is out of range; the caller then computes it without dividing.
     """
     if not x.size or x.dtype == np.float16:
         return None
@@ -70,12 +71,12 @@ def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray
     return np.flip(sums, axis) / x if np.isfinite(sums).all() else None
 
 
-# --- Rows turned into columns and back ---
+# --- Rows to columns and back ---
 
 
 @faster_than(plain_axis_first)
 def axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
-    """Return `plain_axis_first`; of the last axis in half the time, some rows at a time."""
+    """Return `plain_axis_first`; for the last axis in half the time, some rows at a time."""
     if not _needs_transpose(x, axis):
         return plain_axis_first(x, axis, dtype)
     out = np.empty((x.shape[-1], *x.shape[:-1]), x.dtype if dtype is None else dtype)
@@ -106,6 +107,6 @@ def _row_chunks(rows: ndarray) -> list[slice]:
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
-# Rows: so many are accumulated as columns, and so few long ones with a product.
+# Rows: minimum to accumulate as columns, and maximum to accumulate with a product.
 _MANY, _FEW = SizeThreshold(250, least=2), SizeThreshold(1000)
 _LONG_ROW, _CHUNK_LENGTH, _CACHED_SIZE, _MIN_ROWS = map(SizeThreshold, (20_000, 32, 2**15, 16))

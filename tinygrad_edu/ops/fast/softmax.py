@@ -1,4 +1,4 @@
-"""Softmax without a maximum where no number is large, and its derivative in place."""
+"""Softmax that skips the maximum for small |x|, and its vjp in place."""
 
 import numpy as np
 from numpy import ndarray
@@ -17,7 +17,7 @@ def subtract_max(x: ndarray, axis: int) -> ndarray:
 
 @faster_than(plain_softmax_values)
 def softmax_values(x: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_values`. Numbers near 0 do not overflow, and need no maximum."""
+    """Return `plain_softmax_values`. For small |x|, exp does not overflow, and the maximum is not subtracted."""
     is_near = x.size >= _LARGE and x.dtype.char in "fd" and x.min() > -_SAFE_EXPONENT and x.max() < _SAFE_EXPONENT
     e = np.asarray(np.exp(x)) if is_near else subtract_max(x, axis)
     if not is_near:
@@ -26,13 +26,13 @@ def softmax_values(x: ndarray, axis: int) -> ndarray:
     return np.asarray(np.divide(e, total, out=e))
 
 
-# At least 2: NumPy returns a number, which cannot be written into, for an array of no dimensions.
+# At least 2: for 0-d arrays NumPy returns scalars, which cannot be written into.
 _LARGE, _SAFE_EXPONENT = SizeThreshold(4000, least=2), 30.0
 
 
 @faster_than(plain_log_softmax_vjp)
 def log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
-    """Return `plain_log_softmax_vjp`, in one array."""
+    """Return `plain_log_softmax_vjp`, computed in place in one array."""
     if not g.ndim:
         return plain_log_softmax_vjp(g, out, axis)
     slope = np.exp(out)
@@ -42,9 +42,9 @@ def log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
 
 @faster_than(plain_softmax_vjp)
 def softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_vjp`; of float32 rows in memory with two passes less, in place.
+    """Return `plain_softmax_vjp`; for contiguous float32 rows in place, with two passes less over memory.
 
-    Where p is near 1 what is left are the last digits of the sum, and BLAS rounds it otherwise: float64 is for digits.
+    Not for float64: where p is near 1, g - sum(g * p) suffers from cancellation, and BLAS rounds the sum differently.
     """
     rows = p.ndim and axis in (-1, p.ndim - 1) and g.flags.c_contiguous and p.flags.c_contiguous
     if not rows or p.dtype != np.float32:

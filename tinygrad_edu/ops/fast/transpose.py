@@ -1,7 +1,7 @@
-"""Transposition of the first axis to the last, through a buffer that stays in the cache.
+"""Move the first axis to the end, through a buffer that stays in the cache.
 
-What is turned is read in columns. Where its rows are some pages apart, all of a column falls into the same few places
-of the cache, and each row that is read drives out another one that is not read to its end.
+Transposing reads columns. If the row stride is a multiple of the page size, all elements of a column map to the same
+few cache sets, and each row evicts rows that are not yet read to the end.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.thresholds import SizeThreshold
 
-# So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
+# Elements of the buffer; minimum length of its rows, and their padding.
 _BUFFER_SIZE, _MIN_ROW, _ROW_PADDING = SizeThreshold(2**17), SizeThreshold(64), 20
-# The first cache has so many bytes, and places for each line of a page; up to so few rows are turned one by one.
+# Bytes of the first-level cache and of a page; number of rows up to which rows are copied one by one.
 _L1_BYTES, _PAGE_BYTES, _FEW_ROWS = map(SizeThreshold, (2**15, 2**12, 8))
-# From so many numbers on threads share them, in so many parts.
+# Number of elements from which threads share the copy, and number of parts.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
 
 
 def put_plainly_last(x: ndarray, out: ndarray) -> None:
-    """Write (m, k, ...) into (k, ..., m): the first axis becomes the last."""
+    """Write x (m, k, ...) into `out` (k, ..., m): move the first axis to the end."""
     out[...] = x.transpose((*range(1, x.ndim), 0))
 
 
 def put_last(x: ndarray, out: ndarray) -> None:
-    """Do as `put_plainly_last`."""
+    """Write as `put_plainly_last`, with the fastest kind of copy."""
     if not x.size:
         return
     put = _choose_copy(x)
@@ -51,7 +51,7 @@ def _put_as_items(x: ndarray, out: ndarray) -> None:
 
 
 def items_of(x: ndarray) -> ndarray:
-    """Return x (..., n) as (...), each n numbers side by side as one: NumPy copies them in half of the time."""
+    """Return a view of x (..., n) as (...) items of n elements, which NumPy copies in half of the time."""
     return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 
@@ -76,7 +76,7 @@ def _put_through_buffer(x: ndarray, out: ndarray) -> None:
 
 
 def near_by(x: ndarray) -> ndarray:
-    """Return a copy of x (m, ...) whose first axis does not meet itself in the cache, so that it may be turned."""
+    """Return a copy of x (m, ...) with padded rows, which can be transposed without cache conflicts."""
     size = x[:1].size
     copy = np.empty((len(x), size + _ROW_PADDING), x.dtype)[:, :size].reshape(x.shape)
     copy[...] = x

@@ -331,7 +331,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: the array",
         "the shape that is needed does not depend on n",
         "tests/ops/test_questions.py::test_what_is_no_call_says_so",
-        refused("a number has no neighbors", "out of bounds for array"),
+        refused("x must have at least 1 axis", "out of bounds for array"),
     ),
     Entry(
         ("take", "take_along_axis"),
@@ -748,7 +748,7 @@ LEDGER: tuple[Entry, ...] = (
             "must have shape (V, D)",
             "must have at least 3 axes",
             "have a shape",
-            "images have the shape",
+            "must have shape (N, C, H, W)",
             "output_size is from",
         ),
     ),
