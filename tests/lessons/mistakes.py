@@ -1,4 +1,4 @@
-"""Mistakes that people make in the lessons: what is in a hole, the case that finds it, and a part of what is said."""
+"""Common mistakes in the lessons: the code in a hole, the case that finds it, and a part of the complaint."""
 
 MISTAKES = {
     (1, "one_sided", "the run of both sides"): (
