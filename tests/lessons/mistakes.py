@@ -6,7 +6,7 @@ MISTAKES = {
         "lines",
         "half of what it should be",
     ),
-    (1, "one_sided", "always to the right"): ("return (f(x + abs(h)) - f(x)) / abs(h)", "of_one_side", "was asked at"),
+    (1, "one_sided", "always to the right"): ("return (f(x + abs(h)) - f(x)) / abs(h)", "of_one_side", "evaluated f at"),
     (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice what it should be"),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
     (1, "extrapolated", "weights exchanged"): (
@@ -17,12 +17,12 @@ MISTAKES = {
     (1, "has_kink", "any bend"): (
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 1e-6",
         "no_kink",
-        "found one in",
+        "has no corner",
     ),
     (1, "has_kink", "a threshold"): (
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 0.1",
         "a_kink",
-        "found none in",
+        "is False for",
     ),
     (1, "error_of", "a cotangent of ones"): (
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
@@ -47,7 +47,7 @@ MISTAKES = {
         "self.grad = g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(g)):\n"
         "        parent.backward(c)",
         "a_leaf",
-        "is 3.0, and must be 4.0",
+        "is 3.0, expected 4.0",
     ),
     (2, "backward", "hands on what it has handed on before"): (
         "self.grad += g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(self.grad)):\n"
@@ -83,7 +83,7 @@ MISTAKES = {
     (2, "relu", "1 at 0"): (
         "return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data >= 0 else 0.0,))",
         "relu_at_its_corner",
-        "is 1.0, and must be 0.0",
+        "is 1.0, expected 0.0",
     ),
     (2, "relu", "passes all"): (
         "return Value(max(self.data, 0.0), (self,), lambda g: (g,))",

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(COMMAND, description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(), help="folder of your engine (default: the current folder)")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder of your engine (default: current folder)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     start = commands.add_parser("start", help="copy the lessons into a new folder")
     start.add_argument("into", type=Path, metavar="FOLDER")
