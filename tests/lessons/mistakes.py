@@ -95,30 +95,30 @@ MISTAKES = {
         "        done.append(value)\n        for parent in value.parents:\n            visit(parent)\n"
         "visit(root)\nreturn done[::-1]",
         "parents_first",
-        "stands before it",
+        "but comes before it",
     ),
     (3, "order", "level by level"): (
         "done, level = [], [root]\nwhile level:\n    done += [x for x in level if x not in done]\n"
         "    level = list(dict.fromkeys(p for x in level for p in x.parents))\nreturn done[::-1]",
         "parents_first",
-        "stands before it",
+        "but comes before it",
     ),
     (3, "order", "with repeats"): (
         "return [x for parent in root.parents for x in order(parent)] + [root]",
         "each_once",
-        "there twice",
+        "contains a value twice",
     ),
     (3, "paths", "from the leaves on"): (
         "count = dict.fromkeys(values, 0)\ncount[root] = 1\nfor value in values:\n    for parent in value.parents:\n"
         "        count[parent] += count[value]\nreturn count",
         "doubled",
-        "paths says 0",
+        "paths returned 0",
     ),
     (3, "backward", "hands on what an earlier walk left"): (
         "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
         "        for parent, c in zip(value.parents, value.rule(value.grad)):\n            parent.grad += c",
         "twice",
-        "after two walks",
+        "after two backward passes",
     ),
     (3, "backward", "as in lesson 2"): ("root.backward(g)", "each_rule_once", "times"),
     (4, "node", "all the same"): (
@@ -133,7 +133,7 @@ MISTAKES = {
         "            gradients[parent] = gradients[parent] + c\n        else:\n            gradients[parent] = c\n"
         "            heappush(waiting, (parent.number, parent))",
         "newest_first",
-        "the walk passed fourth, first",
+        "walk visited fourth, first",
     ),
     (4, "walk", "in place"): (
         "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
@@ -142,7 +142,7 @@ MISTAKES = {
         "            gradients[parent] += c\n        else:\n            gradients[parent] = c\n"
         "            heappush(waiting, (-parent.number, parent))",
         "arrives_unchanged",
-        "that the walk was given",
+        "the initial gradient, after walk",
     ),
     (4, "computed", "plain numbers have nodes"): (
         "return Value(data, Node(tuple(getattr(x, 'node', Node()) for x in inputs), rule))",
