@@ -157,7 +157,7 @@ MISTAKES = {
     (4, "tanh", "names its result"): (
         "out = computed(math.tanh(self.data), (self,), lambda g: (g * (1 - out.data**2),))\nreturn out",
         "tanh_keeps_numbers",
-        "points back at it",
+        "refers back to it",
     ),
     (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
     (5, "unbroadcast", "the first axes alone"): (
@@ -168,7 +168,7 @@ MISTAKES = {
     (5, "computed", "always a node"): (
         "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",
         "nodes_where_they_are_needed",
-        "the result has a node",
+        "no Tensor requires a gradient, but the result has a node",
     ),
     (5, "backward", "keeps what arrives"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
@@ -178,7 +178,7 @@ MISTAKES = {
     (5, "backward", "adds in place"): (
         "if leaf.grad is None:\n    leaf.grad = np.array(arrived)\nelse:\n    leaf.grad += arrived",
         "gradients_add_up",
-        "what x.grad was after the first",
+        "x.grad after the first backward pass",
     ),
     (5, "mul", "not summed back"): (
         "return computed(x * y, (self, other), lambda g: (g * y, g * x))",
@@ -205,7 +205,7 @@ MISTAKES = {
     (6, "demand", "no hint"): (
         "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
         "names_that_are_not_there",
-        "does not say that 'factor' may be meant",
+        "does not suggest 'factor'",
     ),
     (6, "asked", "in another order"): (
         "return sorted(set(inspect.signature(rule).parameters) - {'g'})",
@@ -217,7 +217,7 @@ MISTAKES = {
         "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
         "saved = {name: values[name] for name in wanted}",
         "saved_is_what_is_asked",
-        "where x need a gradient",
+        "where x needs a gradient",
     ),
     (6, "pullback", "every rule"): (
         "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
@@ -237,13 +237,13 @@ MISTAKES = {
         "quotients",
         "its sign is flipped",
     ),
-    (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "asks for ['x']"),
+    (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "it uses ['x']"),
     (6, "tanh", "not squared"): ("tanh.vjps(x=lambda g, out: g * (1 - out))", "tanh", "the gradient of x is wrong"),
     (6, "sum", "saves an array"): (
         "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
         "sum.vjps(x=lambda g, x, axis: broadcast_to(reshape(g, shape=with_ones(x.shape, axis)), shape=x.shape))",
         "sum_saves_no_array",
-        "asks for x",
+        "it uses x",
     ),
     (6, "matmul", "the whole transposed"): (
         "matmul.vjps(x=lambda g, y: g @ np.transpose(y), y=lambda g, x: np.transpose(x) @ g)",

@@ -36,7 +36,7 @@ def each_once(mine, program):
     demand(
         set(found) >= needed, f"missing: {', '.join(_name(values, x) for x in needed - set(found))}; found: {names}."
     )
-    demand(len(found) == len(needed), f"the order contains a value twice, or one that the root does not depend on: {names}.")
+    demand(len(found) == len(needed), f"the order contains a value twice, or an unneeded one: {names}.")
 
 
 @case("order", program=PROGRAMS)
