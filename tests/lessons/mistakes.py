@@ -173,7 +173,7 @@ MISTAKES = {
     (5, "backward", "keeps what arrives"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
         "gradients_are_ones_own",
-        "x.grad is g itself",
+        "x.grad is a view of g",
     ),
     (5, "backward", "adds in place"): (
         "if leaf.grad is None:\n    leaf.grad = np.array(arrived)\nelse:\n    leaf.grad += arrived",
@@ -210,14 +210,14 @@ MISTAKES = {
     (6, "asked", "in another order"): (
         "return sorted(set(inspect.signature(rule).parameters) - {'g'})",
         "names_of_a_rule",
-        "asked returned",
+        "asked(lambda g, y",
     ),
-    (6, "recorded", "all of it"): ("saved = values", "saved_is_what_is_asked", "and the node saves"),
+    (6, "recorded", "all of it"): ("saved = values", "saved_is_what_is_asked", "but the node saves"),
     (6, "recorded", "what any rule asks for"): (
         "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
         "saved = {name: values[name] for name in wanted}",
         "saved_is_what_is_asked",
-        "where x needs a gradient",
+        "if x requires a gradient",
     ),
     (6, "pullback", "every rule"): (
         "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
@@ -253,19 +253,19 @@ MISTAKES = {
     (7, "no_grad", "ends with True"): (
         "recording.set(False)\ntry:\n    yield\nfinally:\n    recording.set(True)",
         "nothing_is_recorded",
-        "after another one in it",
+        "after a nested no_grad",
     ),
     (7, "no_grad", "no finally"): (
         "before = recording.set(False)\nyield\nrecording.reset(before)",
         "nothing_is_recorded",
-        "that an error has ended",
+        "that ended with an error",
     ),
     (7, "no_grad", "a global variable"): (
         "class Everywhere:\n    get = lambda self: False\nglobal recording\n"
         "before, recording = recording, Everywhere()\n"
         "try:\n    yield\nfinally:\n    recording = before",
         "of_a_thread",
-        "another records nothing",
+        "another thread records nothing",
     ),
     (7, "parameters_of", "by the default alone"): (
         "return (tuple(p.name for p in parameters if p.default is p.empty), "
@@ -283,14 +283,14 @@ MISTAKES = {
         "wanted = {name for rule in rules for name in asked(rule, settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "no_node_without_a_reason",
-        "the result has one",
+        "but the result has one",
     ),
     (7, "recorded", "what any rule asks for"): (
         "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
         "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "saved_by_name",
-        "and the node saves",
+        "but the node saves",
     ),
     (7, "pullback", "without k"): (
         "rules = self.op.rules\n"
@@ -311,26 +311,26 @@ MISTAKES = {
     (8, "assign", "other memory"): (
         "self.data = np.broadcast_to(values, self.shape)",
         "writing",
-        "the cell says 0",
+        "cell.changed is 0",
     ),
-    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "returns another cell than the input's"),
+    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "must return the cell of the input"),
     (8, "cell_of", "that of any input"): (
         "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
         "views_share_a_cell",
-        "an array of its own",
+        "for a new array",
     ),
-    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
+    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleError"),
     (8, "demand_fresh", "at any change ever"): (
         "if x.cell.changed:\n    raise StaleError(op.name)",
         "computed_after_the_change",
-        "and view * 2 raises",
+        "but view * 2 raises",
     ),
-    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "x was changed: no StaleError"),
     (8, "guarded", "at any change ever"): (
         "for name, cell in self.cells.items():\n    if cell.changed:\n"
         "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
         "changed_before",
-        "and then came x * x",
+        "x was changed before x * x",
     ),
     (8, "kept", "the array itself"): ("return array", "arrays_of_others", "after weights[:] = 0"),
     (8, "kept", "always a copy"): (

@@ -131,7 +131,7 @@ def gradients_are_ones_own(mine):
     y = mine.Tensor(np.ones((2, 3)), requires_grad=True)
     y.sum().backward()
     demand(
-        y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: all six elements share one number in memory."
+        y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: its elements share one address."
     )
 
 

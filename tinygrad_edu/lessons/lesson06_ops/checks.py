@@ -51,7 +51,7 @@ def saved_is_what_is_asked(mine):
         which = " and ".join(name for name, given in zip("xy", inputs, strict=True) if isinstance(given, mine.Tensor))
         demand(
             found == wanted,
-            f"where {which} needs a gradient, the vjps use {sorted(wanted)}, and the node saves {sorted(found)}.",
+            f"if {which} requires a gradient, the vjps use {sorted(wanted)}, but the node saves {sorted(found)}.",
         )
     demand_equal("the saved x_shape", area(x, y).node.rule.saved["x_shape"], (2,))
 

@@ -1,4 +1,4 @@
-"""Lesson 6: ops as data. An op is a forward function of arrays, and a vjp for each input that names its saved values."""
+"""Lesson 6: ops as data. An op is a forward function of arrays with vjps, which name the values they need."""
 
 import difflib
 import inspect
