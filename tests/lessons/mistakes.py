@@ -6,7 +6,11 @@ MISTAKES = {
         "lines",
         "half of what it should be",
     ),
-    (1, "one_sided", "always to the right"): ("return (f(x + abs(h)) - f(x)) / abs(h)", "of_one_side", "evaluated f at"),
+    (1, "one_sided", "always to the right"): (
+        "return (f(x + abs(h)) - f(x)) / abs(h)",
+        "of_one_side",
+        "evaluated f at",
+    ),
     (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice what it should be"),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
     (1, "extrapolated", "weights exchanged"): (
@@ -696,6 +700,6 @@ MISTAKES = {
         "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
         "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",
         "same_step",
-        "the kernels that it was given",
+        "after step, the old kernels",
     ),
 }

@@ -59,9 +59,7 @@ def doubled(mine, n):
     first = x = mine.Value(1.0)
     for _ in range(n):
         x = x + x
-    demand(
-        mine.paths(x)[first] == 2**n, f"paths returned {mine.paths(x)[first]} for {n} doublings, expected {2**n}."
-    )
+    demand(mine.paths(x)[first] == 2**n, f"paths returned {mine.paths(x)[first]} for {n} doublings, expected {2**n}.")
 
 
 @case("paths", program=PROGRAMS)

@@ -71,9 +71,7 @@ def nodes_of_results(mine):
     """The parents of a result's node are the nodes of its inputs, and None for a plain number."""
     x = mine.Value(2.0)
     out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
-    demand(
-        isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, expected a Value of 6.0."
-    )
+    demand(isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, expected a Value of 6.0.")
     demand(tuple(out.node.parents) == (x.node, None), f"the parents of its node are {out.node.parents}.")
 
 

@@ -130,9 +130,7 @@ def gradients_are_ones_own(mine):
     demand(not np.shares_memory(x.grad, g), "after x.reshape((6,)).backward(g), x.grad is a view of g.")
     y = mine.Tensor(np.ones((2, 3)), requires_grad=True)
     y.sum().backward()
-    demand(
-        y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: its elements share one address."
-    )
+    demand(y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: its elements share one address.")
 
 
 @case("mul")

@@ -29,9 +29,7 @@ def views_share_a_cell(mine):
     view = mine.cell_of(x.data[1:], (2.0, x))
     demand(view is x.cell, "for a view of an input, cell_of must return the cell of the input.")
     demand(mine.cell_of(np.ones(3), (x,)) is not x.cell, "for a new array, cell_of must return a new cell.")
-    demand(
-        x.reshape((3, 1)).transpose((1, 0)).cell is x.cell, "x.reshape(...).transpose(...) must have the cell of x."
-    )
+    demand(x.reshape((3, 1)).transpose((1, 0)).cell is x.cell, "x.reshape(...).transpose(...) must have the cell of x.")
 
 
 def _error(mine, call):
@@ -55,9 +53,7 @@ def changed_through_a_view(mine):
     x = new_leaf(mine)
     view, out = x.reshape((3, 1)), x * x
     view.assign(0.0)
-    demand(
-        _error(mine, lambda: out.backward(np.ones(3))), "x * x saved x, a view of x was changed: no StaleError."
-    )
+    demand(_error(mine, lambda: out.backward(np.ones(3))), "x * x saved x, a view of x was changed: no StaleError.")
 
 
 @case("guarded")

@@ -33,7 +33,7 @@ def gradient_of_logsumexp(mine, x):
     check_engine(mine.lesson09_second_order, mine.logsumexp, x)
     out, pullback = mine.lesson09_second_order.vjp(mine.logsumexp, x)
     g = pullback(np.ones(out.shape))  # has no node if it was computed by NumPy
-    demand(getattr(g, "node", None) is not None, "the gradient of logsumexp has no node: its vjp must use ops.")
+    demand(getattr(g, "node", None) is not None, "the gradient of logsumexp has no node: use ops in its vjp.")
 
 
 @case("logsumexp_rule", x=EXTREME)
@@ -86,7 +86,9 @@ def values_of_cross_entropy(mine, drawn):
 @case("cross_entropy")
 def wrong_and_sure(mine):
     """cross_entropy of a confident wrong prediction is large, and not infinite or NaN."""
-    demand_equal("cross_entropy of [[0, 2000]] and label 0", mine.cross_entropy(np.array([[0.0, 2000.0]]), np.array([0])), 2000.0)
+    demand_equal(
+        "cross_entropy of [[0, 2000]] and label 0", mine.cross_entropy(np.array([[0.0, 2000.0]]), np.array([0])), 2000.0
+    )
     found = mine.cross_entropy(np.array([[0.0, -np.inf]]), np.array([0]))
     demand_equal("cross_entropy of [[0, -inf]] and label 0", found, 0.0)
 

@@ -158,12 +158,14 @@ def fresh(x):
 
 
 def pulled(out, g, wanted):
-    """Return the gradient of each Tensor in wanted, and None for None: Tensors if g is a Tensor, otherwise arrays."""
+    """Return the gradient of each Tensor in wanted, and None for None. The gradients are Tensors if g is one."""
     nodes, lifted = {x.node for x in wanted if x is not None}, isinstance(g, Tensor)
     found = {}
     if out.node is not None:
         found = lesson09_second_order.walk(out.node, g, nodes) if lifted else walk(out.node, g)
     if found.keys() - nodes:
-        raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is not an input; pass it.")
+        raise RuntimeError(
+            "checkpoint: the function uses a tensor that requires a gradient and is not an input; pass it."
+        )
     zeros = {x.node: Tensor(np.zeros(x.shape)) if lifted else np.zeros(x.shape) for x in wanted if x is not None}
     return [None if x is None else (zeros | found)[x.node] for x in wanted]
