@@ -40,7 +40,7 @@ MISTAKES = {
         "right_gradients",
         "must be below 1e-6",
     ),
-    (1, "error_of", "the first element alone"): (
+    (1, "error_of", "only the first element"): (
         "direction = np.eye(1, x.size).reshape(x.shape)\n"
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
         "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
@@ -53,7 +53,7 @@ MISTAKES = {
         "a_leaf",
         "is 3.0, expected 4.0",
     ),
-    (2, "backward", "hands on what it has handed on before"): (
+    (2, "backward", "passes on the whole gradient again"): (
         "self.grad += g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(self.grad)):\n"
         "        parent.backward(c)",
         "random_programs",
@@ -94,7 +94,7 @@ MISTAKES = {
         "relu",
         "it should be zero",
     ),
-    (3, "order", "on the way in"): (
+    (3, "order", "preorder"): (
         "done, seen = [], set()\ndef visit(value):\n    if value not in seen:\n        seen.add(value)\n"
         "        done.append(value)\n        for parent in value.parents:\n            visit(parent)\n"
         "visit(root)\nreturn done[::-1]",
@@ -118,7 +118,7 @@ MISTAKES = {
         "doubled",
         "paths returned 0",
     ),
-    (3, "backward", "hands on what an earlier walk left"): (
+    (3, "backward", "passes on an earlier gradient"): (
         "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
         "        for parent, c in zip(value.parents, value.rule(value.grad)):\n            parent.grad += c",
         "twice",
@@ -153,12 +153,12 @@ MISTAKES = {
         "nodes_of_results",
         "parents",
     ),
-    (4, "mul", "names a Value"): (
+    (4, "mul", "uses a Value"): (
         "return computed(self.data * number_of(other), (self, other), lambda g: (g * number_of(other), g * self.data))",
         "mul_keeps_numbers",
         "still keeps the Value x alive",
     ),
-    (4, "tanh", "names its result"): (
+    (4, "tanh", "uses its result"): (
         "out = computed(math.tanh(self.data), (self,), lambda g: (g * (1 - out.data**2),))\nreturn out",
         "tanh_keeps_numbers",
         "refers back to it",
@@ -174,7 +174,7 @@ MISTAKES = {
         "nodes_where_they_are_needed",
         "no Tensor requires a gradient, but the result has a node",
     ),
-    (5, "backward", "keeps what arrives"): (
+    (5, "backward", "keeps the array itself"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
         "gradients_are_ones_own",
         "x.grad is a view of g",
@@ -189,14 +189,14 @@ MISTAKES = {
         "products",
         "It is not summed over the broadcast",
     ),
-    (5, "matmul", "a transposition forgotten"): (
+    (5, "matmul", "a transpose forgotten"): (
         "return computed(x @ y, (self, other), lambda g: (unbroadcast(g @ y, x.shape), "
         "unbroadcast(transposed(x) @ g, y.shape)))",
         "matrix_products",
         "",
     ),
-    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
-    (5, "reshape", "left as it is"): (
+    (5, "sum", "the axis not restored"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
+    (5, "reshape", "unchanged"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
         "needs its input's",
@@ -216,14 +216,14 @@ MISTAKES = {
         "names_of_a_rule",
         "asked(lambda g, y",
     ),
-    (6, "recorded", "all of it"): ("saved = values", "saved_is_what_is_asked", "but the node saves"),
-    (6, "recorded", "what any rule asks for"): (
+    (6, "recorded", "every value"): ("saved = values", "saved_is_what_is_asked", "but the node saves"),
+    (6, "recorded", "for every vjp"): (
         "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
         "saved = {name: values[name] for name in wanted}",
         "saved_is_what_is_asked",
         "if x requires a gradient",
     ),
-    (6, "pullback", "every rule"): (
+    (6, "pullback", "every vjp"): (
         "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
         "        for x, shape in zip(self.op.inputs, self.shapes)]",
         "rules_that_nobody_needs",
@@ -271,7 +271,7 @@ MISTAKES = {
         "of_a_thread",
         "another thread records nothing",
     ),
-    (7, "parameters_of", "by the default alone"): (
+    (7, "parameters_of", "by the default only"): (
         "return (tuple(p.name for p in parameters if p.default is p.empty), "
         "{p.name: p.default for p in parameters if p.default is not p.empty})",
         "inputs_without_a_mark",
@@ -289,7 +289,7 @@ MISTAKES = {
         "no_node_without_a_reason",
         "but the result has one",
     ),
-    (7, "recorded", "what any rule asks for"): (
+    (7, "recorded", "for every vjp"): (
         "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
         "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
@@ -318,7 +318,7 @@ MISTAKES = {
         "cell.changed is 0",
     ),
     (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "must return the cell of the input"),
-    (8, "cell_of", "that of any input"): (
+    (8, "cell_of", "the cell of any input"): (
         "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
         "views_share_a_cell",
         "for a new array",
@@ -342,7 +342,7 @@ MISTAKES = {
         "arrays_of_tensors",
         "is a copy",
     ),
-    (8, "in_place", "of the values that go"): (
+    (8, "in_place", "of the overwritten values"): (
         "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
         "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
         "recorded_in_place",
@@ -366,7 +366,7 @@ MISTAKES = {
         "gradients_are_recorded",
         "has no node",
     ),
-    (9, "lifted", "inputs alone"): (
+    (9, "lifted", "only inputs"): (
         "lift = lambda n, v: Tensor(v, node=nodes[n], cell=guarded.cells[n]) if n in 'xy' else v\n"
         "saved = {n: lift(n, v) for n, v in pullback.saved.items()}",
         "results_are_lifted",
@@ -404,7 +404,7 @@ MISTAKES = {
         "large_gradient",
         "the gradient of logsumexp(",
     ),
-    (10, "logsumexp_rule", "of NumPy alone"): (
+    (10, "logsumexp_rule", "with NumPy only"): (
         "x, out = getattr(x, 'data', x), getattr(out, 'data', out)\nreturn g * np.exp(np.asarray(x) - np.asarray(out))",
         "gradient_of_logsumexp",
         "",
@@ -441,7 +441,7 @@ MISTAKES = {
         "all_windows",
         "for a transposed and reversed view",
     ),
-    (11, "windows", "side by side"): (
+    (11, "windows", "without overlap"): (
         "by_n, by_c, by_row, by_column = images.strides\n"
         "strides = (by_n, by_c, height * by_row, width * by_column, by_row, by_column)",
         "all_windows",
@@ -495,7 +495,7 @@ MISTAKES = {
         "",
     ),
     (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
-    (12, "kept_bytes", "as often as it is saved"): (
+    (12, "kept_bytes", "once per save"): (
         (
             "while waiting:\n"
             "    node = waiting.pop()\n"
@@ -511,7 +511,7 @@ MISTAKES = {
         "each_array_once",
         "which saves x twice",
     ),
-    (12, "kept_bytes", "by every way"): (
+    (12, "kept_bytes", "along every path"): (
         (
             "def visit(node):\n"
             "    if node is not None and node.rule is not None:\n"
@@ -571,7 +571,7 @@ MISTAKES = {
         "freed_on_the_way",
         "alive when each vjp ran",
     ),
-    (12, "walk", "keeps nothing for a second"): (
+    (12, "walk", "ignores retain_graph"): (
         (
             "while waiting:\n"
             "    node = heappop(waiting)[1]\n"
@@ -661,7 +661,7 @@ MISTAKES = {
         "where_a_gradient_is_wanted",
         "IndexError",
     ),
-    (12, "again", "of arrays alone"): (
+    (12, "again", "with arrays only"): (
         "saved = {name: x.data if isinstance(x, Tensor) else x for name, x in self.saved.items()}\n"
         "with mode(True):\n"
         "    wanted = {name: fresh(saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None}\n"
@@ -695,7 +695,7 @@ MISTAKES = {
         "same_step",
         "the new kernels is",
     ),
-    ("engine", "step", "into what it was given"): (
+    ("engine", "step", "into the old weights"): (
         "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
         "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
         "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",

@@ -47,7 +47,7 @@ def _gradients(mine, program, g=1.0, change=None):
 def all_there(mine):
     """engine.py has every name that it needs."""
     missing = [name for name in NAMES if not hasattr(mine, name)]
-    demand(not missing, f"engine.py has no {', '.join(missing)}: import what you wrote in the lessons.")
+    demand(not missing, f"engine.py has no {', '.join(missing)}: import your code of the lessons.")
 
 
 @case("names", program=PROGRAMS)

@@ -33,7 +33,7 @@ def initial(rng, kernels=16, side=28):
 
 
 def logits(weights, images):
-    """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and the flattened maps times the weight."""
+    """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and flattened maps times the weight."""
     # hole: logits
     maps = tanh(convolution(images, weights["kernels"], weights["bias"]))
     return reshape(maps, shape=(len(images), weights["weight"].shape[0])) @ weights["weight"]
@@ -61,7 +61,7 @@ def train(weights, images, labels, epochs, rng, rate=0.05, batch=20):
 
 
 def right(weights, images, labels):
-    """Return the share of images that the network classifies correctly. The weights are arrays: no graph is recorded."""
+    """Return the share of images that the network classifies correctly. With arrays, no graph is recorded."""
     return np.mean(logits(weights, images).argmax(axis=1) == labels)
 
 

@@ -164,8 +164,6 @@ def pulled(out, g, wanted):
     if out.node is not None:
         found = lesson09_second_order.walk(out.node, g, nodes) if lifted else walk(out.node, g)
     if found.keys() - nodes:
-        raise RuntimeError(
-            "checkpoint: the function uses a tensor that requires a gradient and is not an input."
-        )
+        raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is not an input.")
     zeros = {x.node: Tensor(np.zeros(x.shape)) if lifted else np.zeros(x.shape) for x in wanted if x is not None}
     return [None if x is None else (zeros | found)[x.node] for x in wanted]
