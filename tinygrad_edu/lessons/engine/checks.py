@@ -207,7 +207,7 @@ def freed(mine):
 
 @case("names", call=st.sampled_from(OPS).flatmap(calls))
 def every_op(mine, call):
-    """Every op of tinygrad_edu gives the same result and gradients with your engine."""
+    """Ops of tinygrad_edu give the same results and gradients with your engine."""
     with suppress(MissingExtraError):  # erf needs SciPy
         demand_agreement(mine, call)
 

@@ -1,4 +1,4 @@
-"""Cases of lesson 7: inputs and settings, no_grad, and agreement with the recorder of tinygrad_edu for every op."""
+"""Cases of lesson 7: inputs and settings, no_grad, and agreement with the recorder of tinygrad_edu."""
 
 from contextlib import suppress
 from functools import wraps
@@ -197,6 +197,6 @@ NAMES = sorted(tg.ops.registry.keys() & OP_CALLS.keys())
 
 @case("pullback", call=st.sampled_from(NAMES).flatmap(calls))
 def the_real_ops(mine, call):
-    """Every op of tinygrad_edu gives the same result and gradients with your recorder."""
+    """Ops of tinygrad_edu give the same results and gradients with your recorder."""
     with suppress(MissingExtraError):  # erf needs SciPy
         demand_agreement(mine, call)
