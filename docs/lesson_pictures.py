@@ -1,4 +1,4 @@
-"""Draws the pictures of the lessons, each into the folder of its lesson: ``python docs/lesson_pictures.py``."""
+"""Draw the pictures of the lessons into the folders of their lessons: ``python docs/lesson_pictures.py``."""
 
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ BLUE, RED, GREY = "tab:blue", "tab:red", "0.6"
 
 
 def save(figure: Figure, name: str) -> None:
-    """Write a picture into the folder of the lesson that its name begins with."""
+    """Write a picture into the folder of its lesson; `name` is the name of both."""
     figure.savefig(FOLDER / name / f"{name}.png", dpi=130, bbox_inches="tight", facecolor="white")
 
 
 def bare(axes: Any, width: float, height: float) -> None:
-    """Make of axes a sheet to draw on, with equal units."""
+    """Set limits and equal units, and hide the axes."""
     axes.set(xlim=(0, width), ylim=(0, height), aspect="equal")
     axes.axis("off")
 
 
 def draw_differences() -> None:
-    """Draw the errors of three differences against the step."""
+    """Plot the errors of three finite differences against the step."""
     x, steps = 1.0, 10.0 ** np.arange(-14, 0.01, 0.1)
 
     def central(h: Any) -> Any:
@@ -42,7 +42,7 @@ def draw_differences() -> None:
         axes.loglog(steps, np.abs(slopes - (1 - np.tanh(x) ** 2)), color=color, label=name, linewidth=1.2)
     axes.set(xlabel="step h", ylabel="error of the slope of tanh at 1", ylim=(1e-17, 1))
     axes.text(2e-14, 3e-9, "rounding", color="0.3")
-    axes.text(0.003, 0.05, "bending", color="0.3")
+    axes.text(0.003, 0.05, "curvature", color="0.3")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", frameon=False)
@@ -54,12 +54,12 @@ EDGES = (("d", "a"), ("d", "c"), ("c", "a"), ("a", "x"))
 
 
 def draw_order() -> None:
-    """Draw the same graph passed level by level, and in the order in which all has arrived."""
+    """Draw the same graph visited level by level, and in topological order."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     late = {("d", "a"): "1", ("d", "c"): "1", ("c", "a"): "1, too late", ("a", "x"): "1"}
     orders = {
         "level by level": ("dacx", late, RED),
-        "after all that was made of it": ("dcax", late | {("c", "a"): "1", ("a", "x"): "2"}, BLUE),
+        "topological order": ("dcax", late | {("c", "a"): "1", ("a", "x"): "2"}, BLUE),
     }
     for axes, (title, (order, gradients, color)) in zip(figure.subplots(1, 2), orders.items(), strict=True):
         bare(axes, 4.4, 4.4)
@@ -75,7 +75,7 @@ def draw_order() -> None:
 
 
 def draw_edge(axes: Any, start: str, end: str, gradient: str, color: str) -> None:
-    """Draw an arrow from a result to what it was computed of, with what it hands on."""
+    """Draw an arrow from a result to one of its inputs, labelled with the contribution."""
     (x, y), (to_x, to_y) = PLACES[start], PLACES[end]
     arrow = FancyArrowPatch(
         (x, y), (to_x, to_y), shrinkA=19, shrinkB=19, arrowstyle="-|>", mutation_scale=14, color=color
@@ -89,7 +89,7 @@ def draw_edge(axes: Any, start: str, end: str, gradient: str, color: str) -> Non
 
 
 def draw_broadcasting() -> None:
-    """Draw a row that is used for three rows, and the gradients of three rows that become those of one."""
+    """Draw a row that is broadcast to three rows, and the gradients of three rows that are summed to one."""
     figure = Figure(figsize=(7, 2.5), layout="constrained")
     axes = figure.subplots()
     bare(axes, 15.5, 5.4)
@@ -99,17 +99,17 @@ def draw_broadcasting() -> None:
     draw_grid(axes, 0, 1.6, row, BLUE, "b, shape (4,)")
     draw_grid(axes, 5, 0.6, np.repeat(row, 3, axis=0), BLUE, "copied, shape (3, 4)")
     axes.annotate("", (4.8, 2.1), (4.2, 2.1), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
-    draw_grid(axes, 11.5, 0.6, rows, RED, "their gradients")
+    draw_grid(axes, 11.5, 0.6, rows, RED, "gradients of the rows")
     figure_sum = rows.sum(axis=0, keepdims=True)
     draw_grid(axes, 11.5, -1.4, figure_sum, RED, "")
     axes.annotate("", (13.5, -0.3), (13.5, 0.5), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
-    axes.text(11.2, -0.9, "that of b: the sum", ha="right", va="center", fontsize=10, color="0.2")
+    axes.text(11.2, -0.9, "gradient of b: the sum", ha="right", va="center", fontsize=10, color="0.2")
     axes.set(ylim=(-1.8, 5.0))
     save(figure, "lesson05_arrays")
 
 
 def draw_grid(axes: Any, x: float, y: float, values: Any, color: str, title: str) -> None:
-    """Draw an array of two axes, its first row on top, and a title above."""
+    """Draw a matrix, its first row on top, and a title above."""
     for i, line in enumerate(values[::-1]):
         for j, value in enumerate(line):
             axes.add_patch(Rectangle((x + j, y + i), 1, 1, facecolor=color, alpha=0.12))
@@ -119,7 +119,7 @@ def draw_grid(axes: Any, x: float, y: float, values: Any, color: str, title: str
 
 
 FORM = {"image": (4, BLUE), "kernel": (2, "tab:orange"), "map": (3, RED)}
-# Of each picture: what goes in, what comes out, and which element of that is looked at.
+# For each row of the picture: the inputs, the output, and the element of the output that is shown.
 PARTS = (
     (("image", "kernel"), "map", (1, 1)),
     (("map", "image"), "kernel", (0, 1)),
@@ -128,14 +128,14 @@ PARTS = (
 
 
 def meetings(out: str, at: tuple[int, int]) -> list[dict[str, tuple[int, int]]]:
-    """Return the products of the form in which one element has a part: in each, the place in every grid."""
+    """Return the products of the form that contain one element: for each, the position in every grid."""
     places = np.ndindex(3, 3, 2, 2)
     products = [{"map": (y, x), "kernel": (i, j), "image": (y + i, x + j)} for y, x, i, j in places]
     return [product for product in products if product[out] == at]
 
 
 def draw_convolution() -> None:
-    """Draw which elements of two of image, kernel and map make one element of the third: numbered by product."""
+    """Draw the elements of image, kernel and map whose products form one element of the third, numbered by product."""
     figure = Figure(figsize=(7.6, 5.6), layout="constrained")
     for axes, (given, out, at) in zip(figure.subplots(3, 1), PARTS, strict=True):
         bare(axes, 16.5, 5.2)
@@ -154,7 +154,7 @@ def draw_convolution() -> None:
 def draw_marked(
     axes: Any, x: float, y: float, size: int, marks: dict[tuple[int, int], str], color: str, title: str
 ) -> None:
-    """Draw a square grid, filled where it has a mark; row 0 is on top."""
+    """Draw a square grid whose marked cells are filled; row 0 is on top."""
     for row, column in np.ndindex(size, size):
         corner = (x + column, y + size - 1 - row)
         mark = marks.get((row, column), "")

@@ -1,4 +1,4 @@
-"""How long an example may take here: a right one ends, however loaded the machine is."""
+"""A long time limit for the examples of the lessons, for machines under load."""
 
 import pytest
 

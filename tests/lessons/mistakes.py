@@ -1,4 +1,4 @@
-"""Mistakes that people make in the lessons: what is in a hole, the case that finds it, and a part of what is said."""
+"""Common mistakes in the lessons: the code in a hole, the case that finds it, and a part of the complaint."""
 
 MISTAKES = {
     (1, "one_sided", "the run of both sides"): (
@@ -6,7 +6,11 @@ MISTAKES = {
         "lines",
         "half of what it should be",
     ),
-    (1, "one_sided", "always to the right"): ("return (f(x + abs(h)) - f(x)) / abs(h)", "of_one_side", "was asked at"),
+    (1, "one_sided", "always to the right"): (
+        "return (f(x + abs(h)) - f(x)) / abs(h)",
+        "of_one_side",
+        "evaluated f at",
+    ),
     (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice what it should be"),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
     (1, "extrapolated", "weights exchanged"): (
@@ -17,12 +21,12 @@ MISTAKES = {
     (1, "has_kink", "any bend"): (
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 1e-6",
         "no_kink",
-        "found one in",
+        "has no corner",
     ),
     (1, "has_kink", "a threshold"): (
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 0.1",
         "a_kink",
-        "found none in",
+        "is False for",
     ),
     (1, "error_of", "a cotangent of ones"): (
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
@@ -36,7 +40,7 @@ MISTAKES = {
         "right_gradients",
         "must be below 1e-6",
     ),
-    (1, "error_of", "the first element alone"): (
+    (1, "error_of", "only the first element"): (
         "direction = np.eye(1, x.size).reshape(x.shape)\n"
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
         "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
@@ -47,9 +51,9 @@ MISTAKES = {
         "self.grad = g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(g)):\n"
         "        parent.backward(c)",
         "a_leaf",
-        "is 3.0, and must be 4.0",
+        "is 3.0, expected 4.0",
     ),
-    (2, "backward", "hands on what it has handed on before"): (
+    (2, "backward", "passes on the whole gradient again"): (
         "self.grad += g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(self.grad)):\n"
         "        parent.backward(c)",
         "random_programs",
@@ -83,42 +87,42 @@ MISTAKES = {
     (2, "relu", "1 at 0"): (
         "return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data >= 0 else 0.0,))",
         "relu_at_its_corner",
-        "is 1.0, and must be 0.0",
+        "is 1.0, expected 0.0",
     ),
     (2, "relu", "passes all"): (
         "return Value(max(self.data, 0.0), (self,), lambda g: (g,))",
         "relu",
         "it should be zero",
     ),
-    (3, "order", "on the way in"): (
+    (3, "order", "preorder"): (
         "done, seen = [], set()\ndef visit(value):\n    if value not in seen:\n        seen.add(value)\n"
         "        done.append(value)\n        for parent in value.parents:\n            visit(parent)\n"
         "visit(root)\nreturn done[::-1]",
         "parents_first",
-        "stands before it",
+        "but comes before it",
     ),
     (3, "order", "level by level"): (
         "done, level = [], [root]\nwhile level:\n    done += [x for x in level if x not in done]\n"
         "    level = list(dict.fromkeys(p for x in level for p in x.parents))\nreturn done[::-1]",
         "parents_first",
-        "stands before it",
+        "but comes before it",
     ),
     (3, "order", "with repeats"): (
         "return [x for parent in root.parents for x in order(parent)] + [root]",
         "each_once",
-        "there twice",
+        "contains a value twice",
     ),
     (3, "paths", "from the leaves on"): (
         "count = dict.fromkeys(values, 0)\ncount[root] = 1\nfor value in values:\n    for parent in value.parents:\n"
         "        count[parent] += count[value]\nreturn count",
         "doubled",
-        "paths says 0",
+        "paths returned 0",
     ),
-    (3, "backward", "hands on what an earlier walk left"): (
+    (3, "backward", "passes on an earlier gradient"): (
         "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
         "        for parent, c in zip(value.parents, value.rule(value.grad)):\n            parent.grad += c",
         "twice",
-        "after two walks",
+        "after two backward passes",
     ),
     (3, "backward", "as in lesson 2"): ("root.backward(g)", "each_rule_once", "times"),
     (4, "node", "all the same"): (
@@ -133,7 +137,7 @@ MISTAKES = {
         "            gradients[parent] = gradients[parent] + c\n        else:\n            gradients[parent] = c\n"
         "            heappush(waiting, (parent.number, parent))",
         "newest_first",
-        "the walk passed fourth, first",
+        "walk visited fourth, first",
     ),
     (4, "walk", "in place"): (
         "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
@@ -142,22 +146,22 @@ MISTAKES = {
         "            gradients[parent] += c\n        else:\n            gradients[parent] = c\n"
         "            heappush(waiting, (-parent.number, parent))",
         "arrives_unchanged",
-        "that the walk was given",
+        "the initial gradient, after walk",
     ),
     (4, "computed", "plain numbers have nodes"): (
         "return Value(data, Node(tuple(getattr(x, 'node', Node()) for x in inputs), rule))",
         "nodes_of_results",
         "parents",
     ),
-    (4, "mul", "names a Value"): (
+    (4, "mul", "uses a Value"): (
         "return computed(self.data * number_of(other), (self, other), lambda g: (g * number_of(other), g * self.data))",
         "mul_keeps_numbers",
         "still keeps the Value x alive",
     ),
-    (4, "tanh", "names its result"): (
+    (4, "tanh", "uses its result"): (
         "out = computed(math.tanh(self.data), (self,), lambda g: (g * (1 - out.data**2),))\nreturn out",
         "tanh_keeps_numbers",
-        "points back at it",
+        "refers back to it",
     ),
     (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
     (5, "unbroadcast", "the first axes alone"): (
@@ -168,31 +172,31 @@ MISTAKES = {
     (5, "computed", "always a node"): (
         "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",
         "nodes_where_they_are_needed",
-        "the result has a node",
+        "no Tensor requires a gradient, but the result has a node",
     ),
-    (5, "backward", "keeps what arrives"): (
+    (5, "backward", "keeps the array itself"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
         "gradients_are_ones_own",
-        "x.grad is g itself",
+        "x.grad is a view of g",
     ),
     (5, "backward", "adds in place"): (
         "if leaf.grad is None:\n    leaf.grad = np.array(arrived)\nelse:\n    leaf.grad += arrived",
         "gradients_add_up",
-        "what x.grad was after the first",
+        "x.grad after the first backward pass",
     ),
     (5, "mul", "not summed back"): (
         "return computed(x * y, (self, other), lambda g: (g * y, g * x))",
         "products",
         "It is not summed over the broadcast",
     ),
-    (5, "matmul", "a transposition forgotten"): (
+    (5, "matmul", "a transpose forgotten"): (
         "return computed(x @ y, (self, other), lambda g: (unbroadcast(g @ y, x.shape), "
         "unbroadcast(transposed(x) @ g, y.shape)))",
         "matrix_products",
         "",
     ),
-    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
-    (5, "reshape", "left as it is"): (
+    (5, "sum", "the axis not restored"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
+    (5, "reshape", "unchanged"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
         "needs its input's",
@@ -205,21 +209,21 @@ MISTAKES = {
     (6, "demand", "no hint"): (
         "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
         "names_that_are_not_there",
-        "does not say that 'factor' may be meant",
+        "does not suggest 'factor'",
     ),
     (6, "asked", "in another order"): (
         "return sorted(set(inspect.signature(rule).parameters) - {'g'})",
         "names_of_a_rule",
-        "asked returned",
+        "asked(lambda g, y",
     ),
-    (6, "recorded", "all of it"): ("saved = values", "saved_is_what_is_asked", "and the node saves"),
-    (6, "recorded", "what any rule asks for"): (
+    (6, "recorded", "every value"): ("saved = values", "saved_is_what_is_asked", "but the node saves"),
+    (6, "recorded", "for every vjp"): (
         "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
         "saved = {name: values[name] for name in wanted}",
         "saved_is_what_is_asked",
-        "where x need a gradient",
+        "if x requires a gradient",
     ),
-    (6, "pullback", "every rule"): (
+    (6, "pullback", "every vjp"): (
         "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
         "        for x, shape in zip(self.op.inputs, self.shapes)]",
         "rules_that_nobody_needs",
@@ -237,13 +241,13 @@ MISTAKES = {
         "quotients",
         "its sign is flipped",
     ),
-    (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "asks for ['x']"),
+    (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "it uses ['x']"),
     (6, "tanh", "not squared"): ("tanh.vjps(x=lambda g, out: g * (1 - out))", "tanh", "the gradient of x is wrong"),
     (6, "sum", "saves an array"): (
         "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
         "sum.vjps(x=lambda g, x, axis: broadcast_to(reshape(g, shape=with_ones(x.shape, axis)), shape=x.shape))",
         "sum_saves_no_array",
-        "asks for x",
+        "it uses x",
     ),
     (6, "matmul", "the whole transposed"): (
         "matmul.vjps(x=lambda g, y: g @ np.transpose(y), y=lambda g, x: np.transpose(x) @ g)",
@@ -253,21 +257,21 @@ MISTAKES = {
     (7, "no_grad", "ends with True"): (
         "recording.set(False)\ntry:\n    yield\nfinally:\n    recording.set(True)",
         "nothing_is_recorded",
-        "after another one in it",
+        "after a nested no_grad",
     ),
     (7, "no_grad", "no finally"): (
         "before = recording.set(False)\nyield\nrecording.reset(before)",
         "nothing_is_recorded",
-        "that an error has ended",
+        "that ended with an error",
     ),
     (7, "no_grad", "a global variable"): (
         "class Everywhere:\n    get = lambda self: False\nglobal recording\n"
         "before, recording = recording, Everywhere()\n"
         "try:\n    yield\nfinally:\n    recording = before",
         "of_a_thread",
-        "another records nothing",
+        "another thread records nothing",
     ),
-    (7, "parameters_of", "by the default alone"): (
+    (7, "parameters_of", "by the default only"): (
         "return (tuple(p.name for p in parameters if p.default is p.empty), "
         "{p.name: p.default for p in parameters if p.default is not p.empty})",
         "inputs_without_a_mark",
@@ -283,14 +287,14 @@ MISTAKES = {
         "wanted = {name for rule in rules for name in asked(rule, settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "no_node_without_a_reason",
-        "the result has one",
+        "but the result has one",
     ),
-    (7, "recorded", "what any rule asks for"): (
+    (7, "recorded", "for every vjp"): (
         "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
         "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
         "saved = {name: values[name] for name in wanted & values.keys()}",
         "saved_by_name",
-        "and the node saves",
+        "but the node saves",
     ),
     (7, "pullback", "without k"): (
         "rules = self.op.rules\n"
@@ -311,26 +315,26 @@ MISTAKES = {
     (8, "assign", "other memory"): (
         "self.data = np.broadcast_to(values, self.shape)",
         "writing",
-        "the cell says 0",
+        "cell.changed is 0",
     ),
-    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "returns another cell than the input's"),
-    (8, "cell_of", "that of any input"): (
+    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "must return the cell of the input"),
+    (8, "cell_of", "the cell of any input"): (
         "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
         "views_share_a_cell",
-        "an array of its own",
+        "for a new array",
     ),
-    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
+    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleError"),
     (8, "demand_fresh", "at any change ever"): (
         "if x.cell.changed:\n    raise StaleError(op.name)",
         "computed_after_the_change",
-        "and view * 2 raises",
+        "but view * 2 raises",
     ),
-    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "x was changed: no StaleError"),
     (8, "guarded", "at any change ever"): (
         "for name, cell in self.cells.items():\n    if cell.changed:\n"
         "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
         "changed_before",
-        "and then came x * x",
+        "x was changed before x * x",
     ),
     (8, "kept", "the array itself"): ("return array", "arrays_of_others", "after weights[:] = 0"),
     (8, "kept", "always a copy"): (
@@ -338,7 +342,7 @@ MISTAKES = {
         "arrays_of_tensors",
         "is a copy",
     ),
-    (8, "in_place", "of the values that go"): (
+    (8, "in_place", "of the overwritten values"): (
         "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
         "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
         "recorded_in_place",
@@ -362,7 +366,7 @@ MISTAKES = {
         "gradients_are_recorded",
         "has no node",
     ),
-    (9, "lifted", "inputs alone"): (
+    (9, "lifted", "only inputs"): (
         "lift = lambda n, v: Tensor(v, node=nodes[n], cell=guarded.cells[n]) if n in 'xy' else v\n"
         "saved = {n: lift(n, v) for n, v in pullback.saved.items()}",
         "results_are_lifted",
@@ -377,7 +381,7 @@ MISTAKES = {
         "ends_at_targets",
         "the gradient of the target is missing",
     ),
-    (9, "grad", "the result"): ("return lambda x: vjp(f, x)[0]", "third", "must be 240"),
+    (9, "grad", "the result"): ("return lambda x: vjp(f, x)[0]", "third", "expected 240"),
     (9, "hvp", "times the gradient"): ("return grad(f)(x) * u", "hessian_products", "is wrong"),
     (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
     (9, "jvp", "the pullback, at x"): (
@@ -388,7 +392,7 @@ MISTAKES = {
     (10, "logsumexp", "as on paper"): (
         "return np.log(np.sum(np.exp(x), axis=-1, keepdims=True))",
         "large_logsumexp",
-        "and must be",
+        "expected",
     ),
     (10, "logsumexp", "the largest of all rows"): (
         "return np.max(x) + np.log(np.sum(np.exp(x - np.max(x, axis=-1, keepdims=True)), axis=-1, keepdims=True))",
@@ -400,7 +404,7 @@ MISTAKES = {
         "large_gradient",
         "the gradient of logsumexp(",
     ),
-    (10, "logsumexp_rule", "of NumPy alone"): (
+    (10, "logsumexp_rule", "with NumPy only"): (
         "x, out = getattr(x, 'data', x), getattr(out, 'data', out)\nreturn g * np.exp(np.asarray(x) - np.asarray(out))",
         "gradient_of_logsumexp",
         "",
@@ -435,9 +439,9 @@ MISTAKES = {
     (11, "windows", "of a shape"): (
         "row = images.itemsize * W\nstrides = (c * H * row, H * row, row, images.itemsize, row, images.itemsize)",
         "all_windows",
-        "turned round in memory",
+        "for a transposed and reversed view",
     ),
-    (11, "windows", "side by side"): (
+    (11, "windows", "without overlap"): (
         "by_n, by_c, by_row, by_column = images.strides\n"
         "strides = (by_n, by_c, height * by_row, width * by_column, by_row, by_column)",
         "all_windows",
@@ -458,19 +462,19 @@ MISTAKES = {
         "seen = windows(images, *kernels.shape[2:])\n"
         "return np.tensordot(seen, kernels[:, :, ::-1, ::-1], axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)",
         "maps_of_the_form",
-        "and must be",
+        "expected",
     ),
     (11, "without_kernels", "of the first image"): (
         "return np.tensordot(maps[0], windows(images, height, width)[0], axes=((1, 2), (1, 2)))",
         "kernels_of_the_form",
-        "and must be",
+        "expected",
     ),
     (11, "without_images", "the last window wins"): (
         "for i in range(height):\n    for j in range(width):\n"
         "        images[:, :, i : i + rows, j : j + columns] = "
         "np.einsum('nkyx, kc -> ncyx', maps, kernels[:, :, i, j])\nreturn images",
         "images_of_the_form",
-        "and must be",
+        "expected",
     ),
     (11, "correlate", "exchanged"): (
         "correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels), "
@@ -491,7 +495,7 @@ MISTAKES = {
         "",
     ),
     (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
-    (12, "kept_bytes", "as often as it is saved"): (
+    (12, "kept_bytes", "once per save"): (
         (
             "while waiting:\n"
             "    node = waiting.pop()\n"
@@ -507,7 +511,7 @@ MISTAKES = {
         "each_array_once",
         "which saves x twice",
     ),
-    (12, "kept_bytes", "by every way"): (
+    (12, "kept_bytes", "along every path"): (
         (
             "def visit(node):\n"
             "    if node is not None and node.rule is not None:\n"
@@ -539,7 +543,7 @@ MISTAKES = {
             "            heappush(waiting, (-parent.number, parent))\n"
         ),
         "freed_on_the_way",
-        "alive when the rules ran",
+        "alive when each vjp ran",
     ),
     (12, "walk", "frees at the end"): (
         (
@@ -565,9 +569,9 @@ MISTAKES = {
             "        free(node)\n"
         ),
         "freed_on_the_way",
-        "alive when the rules ran",
+        "alive when each vjp ran",
     ),
-    (12, "walk", "keeps nothing for a second"): (
+    (12, "walk", "ignores retain_graph"): (
         (
             "while waiting:\n"
             "    node = heappop(waiting)[1]\n"
@@ -607,7 +611,7 @@ MISTAKES = {
             "        free(node)\n"
         ),
         "one_sum",
-        "the walk made 9 new arrays",
+        "walk created 9 new arrays",
     ),
     (12, "walk", "in place at once"): (
         (
@@ -637,7 +641,7 @@ MISTAKES = {
             'saved = {f"x{k}": kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}\n'
         ),
         "nothing_to_keep",
-        "inside of no_grad, the result has a node",
+        "inside no_grad, the result has a node",
     ),
     (12, "checkpoint", "not at all"): (
         "return function(*inputs)\n",
@@ -657,7 +661,7 @@ MISTAKES = {
         "where_a_gradient_is_wanted",
         "IndexError",
     ),
-    (12, "again", "of arrays alone"): (
+    (12, "again", "with arrays only"): (
         "saved = {name: x.data if isinstance(x, Tensor) else x for name, x in self.saved.items()}\n"
         "with mode(True):\n"
         "    wanted = {name: fresh(saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None}\n"
@@ -691,11 +695,11 @@ MISTAKES = {
         "same_step",
         "the new kernels is",
     ),
-    ("engine", "step", "into what it was given"): (
+    ("engine", "step", "into the old weights"): (
         "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
         "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
         "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",
         "same_step",
-        "the kernels that it was given",
+        "after step, the old kernels",
     ),
 }

@@ -1,4 +1,4 @@
-"""Rules for the puzzles: wrong ones, with a part of what is said of them, and right ones of other forms than ours."""
+"""Vjps for the puzzles: wrong ones, each with a part of the complaint, and correct ones of other forms."""
 
 _WRONG = "the gradient of x is wrong"
 _SHAPE = "the vjp of x returned shape"

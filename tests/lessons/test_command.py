@@ -1,4 +1,4 @@
-"""The command, as a student uses it: in a folder, in a second process, with code that has all kinds of faults."""
+"""Tests of the command ``python -m tinygrad_edu.lessons``, in a student's folder and in a second process."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ ORDER = LESSONS[2]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, capsys):
-    """Go into a folder that was started."""
+    """Change to a folder with all lessons copied."""
     assert main(["start", str(tmp_path / "engine")]) == 0
     monkeypatch.chdir(tmp_path / "engine")
     monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", partial(judge.judged, looking=Looking(3)))
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch, capsys):
 
 
 def said(capsys, *arguments, code=0):
-    """Return what the command prints, and demand its exit code."""
+    """Run the command, check its exit code and return its output."""
     assert main([*map(str, arguments)]) == code
     out = capsys.readouterr()
     return out.out + out.err
@@ -45,7 +45,7 @@ def test_a_student_in_processes_of_their_own(folder):
     (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
     green = check()
     assert (green.returncode, green.stderr) == (0, "")
-    assert "All 8 cases pass. Go on with lesson04_clock.md." in green.stdout
+    assert "All 8 cases pass. Continue with lesson04_clock.md." in green.stdout
 
 
 def test_start_copies_all_and_overwrites_nothing(folder, capsys):
@@ -57,7 +57,7 @@ def test_start_copies_all_and_overwrites_nothing(folder, capsys):
     mine = folder / f"{ORDER.name}.py"
     mine.write_text("# mine")
     (folder / f"{LESSONS[0].name}.py").unlink()
-    assert f"1 lessons are in .; {len(LESSONS) - 1} were there" in said(capsys, "start", ".")
+    assert f"Copied 1 lessons to .; kept {len(LESSONS) - 1} that were there" in said(capsys, "start", ".")
     assert mine.read_text() == "# mine"
 
 
@@ -72,9 +72,9 @@ def test_a_folder_without_lessons_says_how_to_make_one(tmp_path, capsys):
 
 
 def test_numbers_and_holes_that_there_are_not(folder, capsys):
-    assert "no lesson 40" in said(capsys, "check", 40, code=2)
-    assert "it has order, paths, backward" in said(capsys, "hint", 3, "number", code=2)
-    assert "it has order, paths, backward" in said(capsys, "solution", 3, "number", code=2)
+    assert "got 40" in said(capsys, "check", 40, code=2)
+    assert "its holes are order, paths, backward" in said(capsys, "hint", 3, "number", code=2)
+    assert "its holes are order, paths, backward" in said(capsys, "solution", 3, "number", code=2)
     assert main(["status"]) == 0
 
 
@@ -85,14 +85,14 @@ def test_hints_come_one_after_the_other_on_the_hole_that_the_check_stopped_at(fo
     count = len(ORDER.hints["paths"])
     for k in range(count):
         assert f"On paths, hint {k + 1} of {count}" in said(capsys, "hint", 3)
-    assert "That was the last" in said(capsys, "hint", 3)
+    assert "This is the last hint" in said(capsys, "hint", 3)
     assert "On order, hint 1 of" in said(capsys, "hint", 3, "order")
     assert said(capsys, "solution", 3, "paths").startswith("count = dict.fromkeys(values, 0)\n")
 
 
 def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
     mine = folder / f"{ORDER.name}.py"
-    assert said(capsys, "status").count("  not begun\n") == len(LESSONS) + 2  # the finale, and the puzzles
+    assert said(capsys, "status").count("  not started\n") == len(LESSONS) + 2  # with the finale and the puzzles
     mine.write_text(ORDER.with_holes({"backward"}))
     said(capsys, "check", 3, code=1)
     assert "4 of 8 cases" in said(capsys, "status")
@@ -108,12 +108,12 @@ def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
 def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder, capsys):
     scalars = LESSONS[1]
     (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
-    assert "(on the solutions of 2, which your code has not passed yet)" in said(capsys, "check", 3)
+    assert "(with the solutions of 2, which your code has not passed yet)" in said(capsys, "check", 3)
     own = scalars.solution + "\nfrom pathlib import Path\nPath('asked').touch()\n"
     (folder / f"{scalars.name}.py").write_text(own)
     said(capsys, "check", 2)
     Path("asked").unlink()
-    assert "on the solutions" not in said(capsys, "check", 3)
+    assert "with the solutions" not in said(capsys, "check", 3)
     assert Path("asked").exists()
     assert json.loads(Path("progress.json").read_text())[ORDER.name]["cases"] == len(ORDER.cases)
 
@@ -121,15 +121,15 @@ def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder
 FAULTS = {
     "def f(:\n": "SyntaxError",
     "import no_such_module\n": "line 1, in <module>\n        import no_such_module\n    ModuleNotFoundError",
-    "exit()\n": "ends the program: take that out",
+    "exit()\n": "exits the program: remove it",
     "order = 3\n": "TypeError: 'int' object is not callable",
     "": "has no attribute",
     "def order(root):\n    return order(root)\n": "RecursionError",
-    "def order(root):\n    exit()\n": "lesson03_order.py, line 2, in order\n        exit()\n    It ends the program",
+    "def order(root):\n    exit()\n": "lesson03_order.py, line 2, in order\n        exit()\n    This line exits",
     "def order(root):\n    helper = {}\n    return helper['x']\n": (
         "lesson03_order.py, line 3, in order\n        return helper['x']\n    KeyError: 'x'"
     ),
-    "def order(root):\n    while True:\n        pass\n": "a loop that never ends?\n    lesson03_order.py, line ",
+    "def order(root):\n    while True:\n        pass\n": "an infinite loop?\n    lesson03_order.py, line ",
 }
 
 
@@ -145,7 +145,7 @@ def test_an_error_of_the_students_is_their_own_line_and_no_traceback(fault, fold
     assert "Traceback" not in out
     assert "site-packages" not in out
     assert len(out.splitlines()) < 15
-    for thread in set(threading.enumerate()) - before:  # what never ends was ended
+    for thread in set(threading.enumerate()) - before:  # the infinite loop was interrupted
         thread.join(60)
         assert not thread.is_alive()
 

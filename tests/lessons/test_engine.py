@@ -1,4 +1,4 @@
-"""The finale's tests of a small engine hold of the real engine, too, and the road to its end can be walked."""
+"""The cases of the finale pass on tinygrad_edu itself, and a student can complete all lessons."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tinygrad_edu.ops.fast.convolution import correlate
 
-# Under the names of the lessons. What is about lesson 7's recorder, and about the network, is the student's own.
+# tinygrad_edu under the names of the lessons. Cases on lesson 7's recorder and on the network are left out.
 REAL = SimpleNamespace(
     Tensor=lambda x, requires_grad=False: from_numpy(np.array(x, np.float64), requires_grad=requires_grad),
     no_grad=tg.no_grad, grad=tg.grad, hvp=tg.hvp, jvp=lambda f, x, u: tg.jvp(f, (x,), (u,))[1],
@@ -40,7 +40,7 @@ def test_there_are_many():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, capsys):
-    """Go into a folder with all solutions."""
+    """Change to a folder with all solutions."""
     assert main(["start", str(tmp_path)]) == 0
     for lesson in (*LESSONS, FINALE):
         (tmp_path / f"{lesson.name}.py").write_text(lesson.solution, "utf-8")
@@ -56,13 +56,13 @@ def said(capsys, *arguments, code=0):
 
 
 def test_the_road_ends_where_all_have_passed(folder, capsys):
-    assert "Go on with lesson01_differences.md." in said(capsys, "status")
+    assert "Continue with lesson01_differences.md." in said(capsys, "status")
     for lesson in LESSONS[:-1]:
         Folder(folder).note(lesson, len(lesson.cases), None)
     out = said(capsys, "check", "engine")
-    assert "(on the solutions of 12, which your code has not passed yet)" in out
-    assert "To come: 12, for which solutions stood in." in out
-    assert "Go on with engine.md." in said(capsys, "check", "12")
+    assert "(with the solutions of 12, which your code has not passed yet)" in out
+    assert "Not passed yet, replaced by solutions: 12." in out
+    assert "Continue with engine.md." in said(capsys, "check", "12")
     assert said(capsys, "status").endswith(f"\n\n{THE_END}\n")
     assert said(capsys, "check", "engine").endswith(f"{THE_END}\n")
 
@@ -72,4 +72,4 @@ def test_the_finale_has_hints_and_a_solution(folder, capsys):
     assert "The hole step is still open." in said(capsys, "check", "engine", code=1)
     assert "On step, hint 1 of" in said(capsys, "hint", "engine")
     assert said(capsys, "solution", "engine") == FINALE.solution
-    assert "puzzles are judged by" in said(capsys, "check", "puzzles", code=2)
+    assert "`check` does not accept puzzles" in said(capsys, "check", "puzzles", code=2)

@@ -1,4 +1,4 @@
-"""Each lesson: its solution passes, each hole fails for its own reason, and the mistakes that people make are found."""
+"""Tests of each lesson: the solution passes, each open hole fails and is named, and common mistakes are found."""
 
 import textwrap
 from pathlib import Path
@@ -15,7 +15,7 @@ HOLES = [(lesson, hole) for lesson in ALL for hole in lesson.pieces]
 
 
 def with_code(lesson, text):
-    """Return a lesson's code on top of the solutions of those before."""
+    """Return a lesson's code and the solutions of the lessons before it."""
     return {each.name: solved(each) for each in lesson.before} | {lesson.name: Code("mine.py", text)}
 
 
@@ -27,12 +27,12 @@ def test_the_solution_passes_every_case(lesson, looking):
 
 
 def outcome(lesson, case, text, looking):
-    """Return the outcome of one case; where the code cannot even be imported, what is said of that."""
+    """Return the outcome of one case, or of the import if that fails."""
     code = with_code(lesson, text)
     try:
         with loaded(code) as modules:
             return outcome_of(case, modules[lesson.name], {"mine.py"}, looking)
-    except NotImplementedError:  # a hole that the import needs
+    except NotImplementedError:  # the import runs the open hole
         return next(judged(lesson, code))
 
 
@@ -44,7 +44,7 @@ def test_an_open_hole_fails_and_is_named(lesson, hole):
     if lesson.pieces[hole].startswith(" "):
         line = next(k for k, line in enumerate(text.splitlines(), 1) if f'Error("{hole}")' in line)
         assert complaint.startswith(f"The hole {hole} is still open.\nmine.py, line {line}, in ")
-    else:  # at the margin, where there is nothing in its place
+    else:  # at module level, where an open hole is empty
         assert "KeyError" in complaint or "engine.py has no Tensor" in complaint
 
 
@@ -80,7 +80,7 @@ def test_the_exercise_is_the_solution_but_for_its_holes(lesson):
         assert piece not in lesson.exercise
         assert piece in lesson.solution
         assert f"YOUR TURN: {hole}\n" in lesson.exercise
-        assert f"`{hole}`" in lesson.page, "the page says what is to be done"
+        assert f"`{hole}`" in lesson.page, "the page lists each hole"
     assert lesson is FINALE or lesson.page.startswith(f"# {lesson.word}. ")
     assert f"check {lesson.word}\n" in lesson.page
 

@@ -1,4 +1,4 @@
-"""The recorder of lesson 7 as an oracle: of every op, the written-out call gives the same results and gradients."""
+"""The recorder of lesson 7 gives the same results and gradients as each op's call."""
 
 from importlib import import_module
 
@@ -16,7 +16,7 @@ CHECKS = import_module(f"tinygrad_edu.lessons.{LESSONS[6].name}.checks")
 
 @pytest.fixture(scope="module")
 def engine():
-    """Return the engine as it is after lesson 7."""
+    """Return the engine of lessons 1 to 7."""
     with loaded({lesson.name: solved(lesson) for lesson in LESSONS[:7]}) as modules:
         yield modules[LESSONS[6].name]
 

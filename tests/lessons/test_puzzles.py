@@ -1,4 +1,4 @@
-"""The rule puzzles: solutions pass, what is open or wrong does not, and every right form of a rule is right."""
+"""Tests of the vjp puzzles: solutions pass, open and wrong vjps fail, and other correct forms of a vjp pass."""
 
 import re
 from functools import partial
@@ -22,13 +22,13 @@ FEW = settings(max_examples=2, derandomize=True, database=None, deadline=None, s
 
 
 def outcomes(text, *names, examples=15):
-    """Judge the rules of some puzzles, or of all."""
+    """Return the complaints on some puzzles, or on all."""
     found = judged(PUZZLES, {"puzzles": Code("mine.py", text)}, Looking(examples, shrinks=False), names or None)
     return {outcome.hole: outcome.complaint for outcome in found}
 
 
 def with_rules(name, rules):
-    """Return one op of the solution, alone, with other rules."""
+    """Return the code of one op only, with other vjps than the solution's."""
     head, *ops = re.split(r"^# \d+\. ", PUZZLES.with_holes((), {name: f"{name}.vjps({rules})\n"}), flags=re.MULTILINE)
     return f"{head}# {ops[NAMES.index(name)]}"
 
@@ -92,9 +92,9 @@ def test_another_right_rule_passes(name, right):
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch, capsys):
-    """Go into a folder that was started, and return its file of puzzles."""
+    """Change to a folder with all lessons copied; return the path of the puzzles."""
     assert main(["start", str(tmp_path / "engine")]) == 0
-    assert "30 rule puzzles besides" in capsys.readouterr().out
+    assert "also 30 vjp puzzles" in capsys.readouterr().out
     monkeypatch.chdir(tmp_path / "engine")
     monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", partial(_judged_fast, judge.judged))
     return Path("puzzles.py")
@@ -111,7 +111,7 @@ def said(capsys, *arguments, code=0):
 
 
 def filled(mine, *names, **rules):
-    """Solve some puzzles in a student's file, and write rules for others."""
+    """Solve some puzzles in a student's file, and write other vjps for others."""
     text = mine.read_text("utf-8")
     for name in (*names, *rules):
         piece = f"{name}.vjps({rules[name]})\n" if name in rules else PUZZLES.pieces[name]
@@ -122,11 +122,11 @@ def filled(mine, *names, **rules):
 def test_a_student_begins_anywhere_and_is_told_what_is_next(mine, capsys):
     assert mine.read_text("utf-8") == PUZZLES.exercise
     assert (mine.parent / "puzzles.md").read_text("utf-8") == PUZZLES.page
-    assert "0 of 30 are right. Go on with add, in line " in said(capsys, "puzzles")
+    assert "0 of 30 are correct. Continue with add, in line " in said(capsys, "puzzles")
     filled(mine, "add", "solve", "exp")
     out = said(capsys, "puzzles")
     assert re.findall(r"(\w+) +\d+\. (\w+)", out) == [("ok", "add"), ("ok", "exp"), ("ok", "solve")]
-    assert "3 of 30 are right. Go on with subtract, in line " in out
+    assert "3 of 30 are correct. Continue with subtract, in line " in out
     assert "3 of 30 cases" in said(capsys, "status")
 
 
@@ -135,8 +135,8 @@ def test_one_wrong_rule_hides_no_other(mine, capsys):
     out = said(capsys, "puzzles", code=1)
     assert "ok     1. add\n  WRONG  3. multiply\n  ok     5. exp\n" in out
     assert "op multiply: the gradient of y is wrong" in out
-    assert "The smallest example that was found:\n        x = " in out
-    assert "2 of 30 are right. A hint on multiply: python -m tinygrad_edu.lessons hint puzzles multiply" in out
+    assert "The smallest failing example:\n        x = " in out
+    assert "2 of 30 are correct. A hint on multiply: python -m tinygrad_edu.lessons hint puzzles multiply" in out
     assert "On multiply, hint 1 of 3" in said(capsys, "hint", "puzzles")
 
 
@@ -145,13 +145,13 @@ def test_one_puzzle_by_its_number_or_its_name(mine, capsys):
     assert "ok     8. tanh\n\n1 of 30" in said(capsys, "puzzle", 8)
     assert "ok     8. tanh\n\n1 of 30" in said(capsys, "puzzles", "tanh")
     line = mine.read_text("utf-8").splitlines().index("exp.vjps(x=lambda g: ...)") + 1
-    assert f"1 of 30 are right. Go on with exp, in line {line} of puzzles.py." in said(capsys, "puzzle", 5, code=1)
+    assert f"1 of 30 are correct. Continue with exp, in line {line} of puzzles.py." in said(capsys, "puzzle", 5, code=1)
     assert "On exp, hint 1 of 3" in said(capsys, "hint", "puzzles")
     assert "On log, hint 1 of 2" in said(capsys, "hint", "puzzles", 6)
     assert said(capsys, "solution", "puzzles", 8) == PUZZLES.pieces["tanh"]
     assert "1 of 30 cases" in said(capsys, "status")
     assert "puzzles has no hole 31" in said(capsys, "puzzle", 31, code=2)
-    assert "no lesson puzzle" in said(capsys, "hint", "puzzle", code=2)
+    assert "got puzzle." in said(capsys, "hint", "puzzle", code=2)
 
 
 @pytest.mark.parametrize("rules", ["x=lambda g: g, y=lambda g: ...", "x=lambda g: g, y=...", "x=lambda g: g,\n  y=..."])
@@ -160,7 +160,7 @@ def test_a_line_that_is_half_filled_is_open_and_hides_no_other(mine, capsys, rul
     line = mine.read_text("utf-8").splitlines().index("# YOUR TURN: add") + 2
     out = said(capsys, "puzzles")
     assert "ok     5. exp\n" in out
-    assert f"1 of 30 are right. Go on with add, in line {line} of puzzles.py." in out
+    assert f"1 of 30 are correct. Continue with add, in line {line} of puzzles.py." in out
 
 
 def test_what_was_right_and_is_wrong_now_is_no_longer_counted(mine, capsys):
@@ -181,9 +181,9 @@ def test_a_line_that_python_or_the_engine_refuses_is_shown(mine, capsys, rules):
 
 def test_all_thirty(mine, capsys):
     mine.write_text(said(capsys, "solution", "puzzles"), "utf-8")
-    assert "30 of 30 are right. That was the last." in said(capsys, "puzzles")
-    assert re.search(r"Rule puzzles +passed\n", said(capsys, "status"))
+    assert "30 of 30 are correct. All puzzles are solved." in said(capsys, "puzzles")
+    assert re.search(r"vjp puzzles +passed\n", said(capsys, "status"))
     filled(mine, exp="x=lambda g, x: g * x")
-    assert "29 of 30 are right. A hint on exp" in said(capsys, "puzzle", "exp", code=1)
-    assert "29 of 30 are right. A hint on exp" in said(capsys, "puzzle", "add")
-    assert re.search(r"Rule puzzles +29 of 30 cases\n", said(capsys, "status"))
+    assert "29 of 30 are correct. A hint on exp" in said(capsys, "puzzle", "exp", code=1)
+    assert "29 of 30 are correct. A hint on exp" in said(capsys, "puzzle", "add")
+    assert re.search(r"vjp puzzles +29 of 30 cases\n", said(capsys, "status"))

@@ -1,4 +1,4 @@
-"""Build the engine anew: copies the lessons out, checks your code, gives hints and solutions, says how far you are."""
+"""Build the engine yourself: copy the lessons, check your code, show hints, solutions and your progress."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tinygrad_edu.lessons.ladder import AS_FOR_PUZZLES, PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 
 COMMAND = "python -m tinygrad_edu.lessons"
-THE_END = "All of it has passed, from a difference to a network that reads digits. The engine is yours."
+THE_END = "All lessons have passed, from finite differences to a network that reads digits. The engine is yours."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 1 where a check fails, and 2 where there is nothing to check."""
+    """Run a command; return its exit code: 0, 1 if a check fails, 2 on an error, 130 on Ctrl-C."""
     given = _parsed(arguments)
     try:
         code: int = given.run(given)
@@ -34,21 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(COMMAND, description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(), help="of the student's engine; the current one")
+    parser.add_argument("--folder", type=Path, default=Path(), help="folder of your engine (default: current folder)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    start = commands.add_parser("start", help="copy the lessons into a folder, for you to work in")
+    start = commands.add_parser("start", help="copy the lessons into a new folder")
     start.add_argument("into", type=Path, metavar="FOLDER")
     start.set_defaults(run=_start)
-    commands.add_parser("status", help="how far each lesson is").set_defaults(run=_status)
-    check = commands.add_parser("check", help="judge your code of a lesson")
+    commands.add_parser("status", help="show your progress in each lesson").set_defaults(run=_status)
+    check = commands.add_parser("check", help="check your code of a lesson")
     check.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, or {FINALE.name} for the finale")
     check.set_defaults(run=_check)
-    puzzles = commands.add_parser("puzzles", aliases=["puzzle"], help="judge all your rules of the puzzles, or one")
-    puzzles.add_argument("hole", nargs="?", metavar="PUZZLE", help=f"its name, or 1 to {len(PUZZLES.pieces)}")
+    puzzles = commands.add_parser("puzzles", aliases=["puzzle"], help="check your vjps of all puzzles, or of one")
+    puzzles.add_argument("hole", nargs="?", metavar="PUZZLE", help=f"name of a puzzle, or 1 to {len(PUZZLES.pieces)}")
     puzzles.set_defaults(run=_puzzles)
     for run, what in (
-        (_hint, "give the next hint on the hole that the last check stopped at, or on one that you name"),
-        (_solution, "show the solution of a lesson, or of one hole"),
+        (_hint, "show the next hint on the hole where the last check failed, or on HOLE"),
+        (_solution, "show the solution of a lesson, or of HOLE only"),
     ):
         command = commands.add_parser(run.__name__[1:], help=what)
         command.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}")
@@ -61,10 +61,10 @@ def _start(given: argparse.Namespace) -> int:
     _, copied = Folder.start(given.into)
     lessons = [lesson for lesson in LESSONS if lesson.name in copied]
     kept = len(LESSONS) - len(lessons)
-    print(f"{len(lessons)} lessons are in {given.into}{f'; {kept} were there, and stay as they are' * bool(kept)}.")
-    print(f"Read {LESSONS[0].name}.md there, fill the holes in {LESSONS[0].name}.py, and say:")
+    print(f"Copied {len(lessons)} lessons to {given.into}{f'; kept {kept} that were there' * bool(kept)}.")
+    print(f"Read {LESSONS[0].name}.md there, fill the holes in {LESSONS[0].name}.py, and run:")
     print(f"    cd {given.into}\n    {COMMAND} check 1")
-    print(f"There are {len(PUZZLES.pieces)} rule puzzles besides, in {PUZZLES.name}.py: {COMMAND} puzzles")
+    print(f"There are also {len(PUZZLES.pieces)} vjp puzzles, in {PUZZLES.name}.py: {COMMAND} puzzles")
     return 0
 
 
@@ -76,19 +76,19 @@ def _status(given: argparse.Namespace) -> int:
     for line, lesson in lines.items():
         print(f"{line:<{width}}  {folder.state(lesson)}")
     left = [lesson for lesson in (*LESSONS, FINALE) if not folder.has_passed(lesson)]
-    print(f"\nGo on with {left[0].name}.md." if left else f"\n{THE_END}")
+    print(f"\nContinue with {left[0].name}.md." if left else f"\n{THE_END}")
     return 0
 
 
 def _check(given: argparse.Namespace) -> int:
     lesson, folder = _lesson(given.lesson), Folder(given.folder)
     if lesson is PUZZLES:
-        raise LessonError(f"puzzles are judged by `{COMMAND} puzzles`.")
+        raise LessonError(f"`check` does not accept puzzles: use `{COMMAND} puzzles`.")
     sources, stand_ins = folder.sources(lesson)
     print(lesson.title if lesson is FINALE else f"Lesson {lesson.word}: {lesson.title}")
     if stand_ins:
         names = ", ".join(each.word for each in stand_ins)
-        print(f"(on the solutions of {names}, which your code has not passed yet)")
+        print(f"(with the solutions of {names}, which your code has not passed yet)")
     passed, complaint, hole = _judged(lesson, sources)
     folder.note(lesson, passed, hole)
     total = len(lesson.cases)
@@ -101,7 +101,7 @@ def _check(given: argparse.Namespace) -> int:
 
 
 def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str | None]:
-    """Print each case, and return how many passed, what is said of the next, and its hole."""
+    """Print each outcome; return the number of cases passed, and the complaint and hole of the first failure."""
     passed = 0
     for title, hole, complaint in judged(lesson, sources):
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
@@ -113,13 +113,13 @@ def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str 
 
 def _what_next(lesson: Lesson, folder: Folder) -> str:
     if lesson is not FINALE:
-        return f"Go on with {(*LESSONS, FINALE)[LESSONS.index(lesson) + 1].name}.md."
+        return f"Continue with {(*LESSONS, FINALE)[LESSONS.index(lesson) + 1].name}.md."
     left = ", ".join(each.word for each in LESSONS if not folder.has_passed(each))
-    return f"To come: {left}, for which solutions stood in." if left else THE_END
+    return f"Not passed yet, replaced by solutions: {left}." if left else THE_END
 
 
 def _puzzles(given: argparse.Namespace) -> int:
-    """Judge the rules that a student has written, each by itself, and say where the next are to be written."""
+    """Check each puzzle that a student has filled, and print which comes next."""
     folder, one = Folder(given.folder), _hole(PUZZLES, given.hole)
     code = folder.code(PUZZLES)
     still_open = PUZZLES.open_in(code.text)
@@ -133,15 +133,15 @@ def _puzzles(given: argparse.Namespace) -> int:
         print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
     passed = {name: name not in wrong for name in complaints} | dict.fromkeys(still_open, False)
     right, at = folder.note_each(PUZZLES, passed, [*wrong, *([one] if one in still_open else still_open)])
-    print(f"\n{right} of {len(PUZZLES.pieces)} are right. {_where_to_go_on(at, still_open)}")
+    print(f"\n{right} of {len(PUZZLES.pieces)} are correct. {_where_to_go_on(at, still_open)}")
     return int(bool(wrong) or one in still_open)
 
 
 def _where_to_go_on(at: str | None, still_open: Mapping[str, int]) -> str:
     if at is None:
-        return "That was the last."
+        return "All puzzles are solved."
     if at in still_open:
-        return f"Go on with {at}, in line {still_open[at]} of {PUZZLES.name}.py."
+        return f"Continue with {at}, in line {still_open[at]} of {PUZZLES.name}.py."
     return f"A hint on {at}: {COMMAND} hint puzzles {at}"
 
 
@@ -149,7 +149,7 @@ def _lesson(word: str) -> Lesson:
     for lesson in (*LESSONS, FINALE, PUZZLES):
         if lesson.word == word.lstrip("0"):
             return lesson
-    raise LessonError(f"there is no lesson {word}: say 1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}.")
+    raise LessonError(f"lesson must be 1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}, got {word}.")
 
 
 def _hint(given: argparse.Namespace) -> int:
@@ -158,7 +158,7 @@ def _hint(given: argparse.Namespace) -> int:
     print(f"On {hole}, hint {position + 1} of {count}:\n")
     print(textwrap.indent(textwrap.fill(lesson.hints[hole][position], 92), "    "))
     if position + 1 == count:
-        print(f"\nThat was the last. What the solution has there: {COMMAND} solution {given.lesson} {hole}")
+        print(f"\nThis is the last hint. To see the solution: {COMMAND} solution {given.lesson} {hole}")
     return 0
 
 
@@ -170,12 +170,12 @@ def _solution(given: argparse.Namespace) -> int:
 
 
 def _hole(lesson: Lesson, name: str | None) -> str | None:
-    """Return a hole that is given by its name, or by its number; None for none."""
+    """Return the hole with this name or number; None for None."""
     if name is None or name in lesson.pieces:
         return name
     if name.isdecimal() and 1 <= int(name) <= len(lesson.pieces):
         return list(lesson.pieces)[int(name) - 1]
-    raise LessonError(f"{lesson.name} has no hole {name}: it has {', '.join(lesson.pieces)}.")
+    raise LessonError(f"{lesson.name} has no hole {name}; its holes are {', '.join(lesson.pieces)}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Random programs on arrays, as source: an engine runs them on its tensors, and NumPy on arrays."""
+"""Random programs on arrays, as source code that runs on the tensors of an engine and on NumPy arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.lessons.short_programs import exact_arrays
 from tinygrad_edu.testing.strategies import broadcastable
 
-# What the functions in a program are of arrays, as a book has them.
+# The functions of a program on arrays, as defined in textbooks.
 NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "exp": np.exp,
@@ -29,14 +29,15 @@ _MOST_ELEMENTS, _LARGEST = 24, 20.0
 
 @dataclass(frozen=True, repr=False)
 class ArrayProgram:
-    """A function of arrays or of tensors, in lines of Python that each make a value.
+    """A function of arrays or of tensors, as lines of Python code.
 
     Attributes
     ----------
     inputs : tuple of ndarray
     lines : tuple of str
+        The assignments.
     names : tuple of str
-        Of the values, the inputs first.
+        Names of the values, the inputs first.
     """
 
     inputs: tuple[Array, ...]
@@ -44,7 +45,7 @@ class ArrayProgram:
     names: tuple[str, ...]
 
     def of(self, functions: Mapping[str, Any], all_of_them: bool = False) -> Callable[..., Any]:
-        """Return it as a function, with an engine's functions, to the last value, or to a list of all."""
+        """Compile the program with an engine's functions; the function returns the last value, or a list of all."""
         space = {name: functions[name] for name in NUMPY_FUNCTIONS}
         exec(self._source(f"[{', '.join(self.names)}]" if all_of_them else self.names[-1]), space)
         return space["program"]  # type: ignore[no-any-return]
@@ -58,7 +59,7 @@ class ArrayProgram:
         return "\n".join([self._source(self.names[-1]), *given])
 
 
-# --- A step: lines in which V is the newest value, or another, W any that fits it, and NEW what is made ---
+# --- Steps. V is any value, often the newest; W is a value that broadcasts with V; NEW is the result ---
 
 _ANY = ("tanh(V)", "exp(tanh(V))", "sigmoid(V)", "softplus(V)", "V ** 3", "V + 1.5", "2.0 * V", "1.0 - V")
 _PAIRS = ("V + W", "V - W", "V * W", "V / (W * W + 1.0)")
@@ -66,7 +67,7 @@ _IN_PLACE = ("NEW += W", "NEW *= W")
 
 
 def _steps(shape: tuple[int, ...]) -> st.SearchStrategy[str]:
-    """Draw an expression of one value of a shape."""
+    """Draw an expression of one value of this shape."""
     axes, size = tuple(range(len(shape))), prod(shape)
     found = [st.sampled_from(_ANY), st.sampled_from([(size,), (1, size), shape[::-1]]).map("V.reshape({})".format)]
     one = st.sampled_from([None, *axes])
@@ -102,7 +103,7 @@ def _fits(x: Array, y: Array, in_place: bool) -> bool:
 
 @st.composite
 def array_programs(draw: Any, in_place: bool = True) -> ArrayProgram:
-    """Draw a program of one or two arrays and of up to six steps; its numbers stay tame."""
+    """Draw a program with one or two input arrays and up to six steps; sizes and values stay small."""
     shapes = draw(broadcastable(draw(st.integers(1, 2)), max_dims=2, empty=False))
     inputs = [draw(exact_arrays(*shape)) for shape in shapes]
     values, lines = {f"x{k}": x for k, x in enumerate(inputs)}, []

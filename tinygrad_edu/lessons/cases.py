@@ -1,4 +1,4 @@
-"""What the checks of a lesson are made of: a case, the examples that are drawn for it, and what is said of them."""
+"""Cases of the lessons, and helpers for their checks and messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinygrad_edu.testing.report.reproduction import Message
 
 
 class Looking(NamedTuple):
-    """How hard to look: how many examples Hypothesis draws for a case, and whether it makes one that fails small."""
+    """Effort per case: the number of examples Hypothesis draws, and whether it shrinks a failing one."""
 
     examples: int = 40
     shrinks: bool = True
@@ -26,22 +26,22 @@ class Looking(NamedTuple):
 AS_FOR_STUDENTS = Looking()
 
 
-class Wrong(TinygradError, AssertionError):  # noqa: N818 - what was found, as people read it
-    """What a student's code did is not what it should do."""
+class Wrong(TinygradError, AssertionError):  # noqa: N818 - a finding about the student's code
+    """The student's code gave a wrong result."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is checked of a student's code. Made by the decorator `case`.
+    """One check of a student's code, created by the decorator `case`.
 
     Attributes
     ----------
     hole : str
-        The hole of the exercise that it is about.
+        The hole of the exercise that the case checks.
     function : callable
-        Of the student's module, and of what is drawn. Its docstring says what holds.
+        Takes the student's module and the drawn values. The first line of its docstring is the title.
     drawn : dict
-        A strategy of Hypothesis for each other parameter.
+        A Hypothesis strategy for each other parameter.
     """
 
     hole: str
@@ -50,11 +50,11 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What holds, in a line."""
+        """First line of the function's docstring, without the full stop."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
 
     def run(self, mine: ModuleType, began: Callable[[dict[str, Any]], None], looking: Looking) -> None:
-        """Check it; `began` is told of each example, and last of all of the smallest that fails."""
+        """Run the case; call `began` with each example, and last with the smallest failing one."""
         if not self.drawn:
             began({})
             self.function(mine)
@@ -72,33 +72,33 @@ class Case:
             try:
                 self.function(mine, **example)
             except TinygradError as error:
-                error.args = (told(error),)  # Hypothesis prints what it catches: the lines that repeat it cost time
+                error.args = (told(error),)  # Hypothesis formats each error it catches; reproduction lines are slow
                 raise
 
         judge()
 
 
 def case(hole: str, **drawn: Any) -> Callable[[Callable[..., None]], Case]:
-    """Make a `Case` of a function of the student's module, and of what Hypothesis draws for its other parameters."""
+    """Return a decorator that makes a `Case` of a function; `drawn` has strategies for its other parameters."""
     return lambda function: Case(hole, function, drawn)
 
 
 def demand(condition: object, message: str) -> None:
-    """Raise `Wrong` where a condition does not hold."""
+    """Raise `Wrong` unless a condition holds."""
     if not condition:
         raise Wrong(message)
 
 
 def demand_equal(what: str, found: Any, wanted: Any) -> None:
-    """Raise `Wrong` where a number or an array is not what it should be, to rounding, or has another shape."""
+    """Raise `Wrong` unless a number or an array has the shape and, to rounding, the values of `wanted`."""
     if np.shape(found) != np.shape(wanted):
-        raise Wrong(f"{what} has shape {np.shape(found)}, and must have {np.shape(wanted)}:\nit is {found!r}.")
+        raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}:\n{found!r}")
     right = np.isclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True)
     if not np.all(right) and (np.ndim(found) > 2 or np.size(found) > 12):
         at = tuple(int(k) for k in np.argwhere(~right)[0])
-        raise Wrong(f"{what} is {_plain(found[at])} at {list(at)}, and must be {_plain(np.asarray(wanted)[at])}.")
+        raise Wrong(f"{what} is {_plain(found[at])} at {list(at)}, expected {_plain(np.asarray(wanted)[at])}.")
     if not np.all(right):
-        raise Wrong(f"{what} is {_plain(found)}, and must be {_plain(wanted)}.")
+        raise Wrong(f"{what} is {_plain(found)}, expected {_plain(wanted)}.")
 
 
 def _plain(x: Any) -> str:
@@ -106,20 +106,20 @@ def _plain(x: Any) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return what an error says, without the lines that repeat it: those are about the checks, not about a lesson."""
+    """Return an error's message without the lines that reproduce it, which show the checks and not the lesson."""
     message = error.args[0] if error.args else ""
     return (message.text if isinstance(message, Message) else str(error)).replace("<lambda>: ", "")
 
 
 def shown(example: dict[str, Any]) -> str:
-    """Return the lines that make an example."""
+    """Format an example as lines of code."""
     lines = [text if "\n" in (text := repr(x)) and hasattr(x, "steps") else f"{name} = {text}"
              for name, x in example.items()]  # fmt: skip
     return "\n".join(line for text in lines for line in text.splitlines() if line.strip())
 
 
 def raised(kind: type[BaseException], call: Callable[[], Any]) -> str:
-    """Return the message of an error of a kind that a call raises; "" where it raises none."""
+    """Return the message of the error of this type that a call raises; "" if it raises none."""
     try:
         call()
     except kind as error:
@@ -128,22 +128,23 @@ def raised(kind: type[BaseException], call: Callable[[], Any]) -> str:
 
 
 def new_leaf(mine: Any, values: Any = (1.0, 2.0, 3.0)) -> Any:
-    """Return a student's Tensor of a copy of some values, which requires a gradient."""
+    """Return a student's Tensor with a copy of the values and requires_grad=True."""
     return mine.Tensor(np.array(values, np.float64), requires_grad=True)
 
 
 def check_engine(mine: Any, f: Callable[..., Any], *points: Any, plain: Any = None) -> None:
-    """Check the gradients of a function as a student's engine, a module with a Tensor, computes them.
+    """Check the gradients of a function that a student's engine computes.
 
     Parameters
     ----------
     mine : module
+        The student's module, with a class Tensor.
     f : callable
-        Of Tensors, to one.
+        Function of Tensors that returns a Tensor.
     *points
-        The arrays.
+        Arrays at which to check.
     plain : callable, optional
-        The same function of arrays, where `f` does not take them.
+        The same function of arrays, if `f` does not accept arrays.
     """
 
     def gradient(*arguments: Any) -> tuple[Any, ...]:
@@ -159,7 +160,7 @@ def _gradients(f: Callable[..., Any], leaves: list[Any], g: Any) -> tuple[Any, .
 
 
 def check_second_order(grad: Callable[..., Any], f: Callable[..., Any], x: Any) -> None:
-    """Check the gradient of the gradient of a function to one number, as a student's `grad` computes it."""
+    """Check the gradient of the gradient of a scalar function, computed with a student's `grad`."""
 
     def pulled(x: Any, cotangent: Any) -> Any:
         return np.asarray(grad(lambda x: (grad(f)(x) * cotangent).sum())(x).data)
@@ -168,7 +169,7 @@ def check_second_order(grad: Callable[..., Any], f: Callable[..., Any], x: Any) 
 
 
 def _named(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an op of a student's as a function of its name, for the checker to speak of; any function as it is."""
+    """Wrap a student's op in a function of the op's name, for the checker's messages; return other functions as is."""
     if hasattr(f, "__name__"):
         return f
 
@@ -180,12 +181,12 @@ def _named(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_numbers(mine: Any, f: Callable[..., Any], g: float, *points: float, plain: Any = None) -> None:
-    """Check the gradients of g times `f`, a function of a student's Values to one, as `check_engine` does of arrays."""
+    """Check the gradients of g * f for a function of a student's Values, as `check_engine` does for arrays."""
     check_gradient(scaled(plain or f, g), lambda *inputs: _gradients(f, [*map(mine.Value, inputs)], g), *points)
 
 
 def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:
-    """Return g times a function, under its name and with its parameters."""
+    """Return g times a function, with the function's name and signature."""
 
     @wraps(f, assigned=("__name__",))
     def times_g(*inputs: float) -> Any:
@@ -196,7 +197,7 @@ def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:
 
 
 def _with_cotangent(gradient: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """Say of a gradient of any number of inputs that it takes so many, and a cotangent."""
+    """Set the signature of a gradient function to `count` inputs and a cotangent."""
     names = [f"x{k}" for k in range(count)] + ["cotangent"]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]
     gradient.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The student's folder: the exercises that are copied into it, and how far each is."""
+"""The student's folder: exercises and progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRESS = "progress.json"
 
 
 class Folder:
-    """A folder with a student's engine: of each lesson, the page and the code, and one file about the progress.
+    """Folder of a student's engine: the page and the code of each lesson, and one file with the progress.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Folder:
     Raises
     ------
     LessonError
-        Where `start` has not made one.
+        If the progress file is missing or unreadable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,15 +37,15 @@ class Folder:
             self._all: dict[str, Any] = json.loads((path / PROGRESS).read_text("utf-8"))
         except FileNotFoundError:
             raise LessonError(
-                f"{path.resolve()} holds no lessons: go into the folder that you started, or make one with "
+                f"{path.resolve()} contains no lessons: change to the folder you started, or create one with "
                 f"`python -m tinygrad_edu.lessons start my_engine`."
             ) from None
         except (ValueError, OSError) as error:
-            raise LessonError(f"{path / PROGRESS} cannot be read ({error}): delete it, and start again.") from error
+            raise LessonError(f"{path / PROGRESS} cannot be read ({error}): delete it, run `start` again.") from error
 
     @classmethod
     def start(cls, path: Path) -> tuple[Folder, list[str]]:
-        """Copy out the lessons, and return which: what is there already stays as it is."""
+        """Copy the lessons into a folder; return it and the names of the copied lessons. Keep existing code."""
         path.mkdir(parents=True, exist_ok=True)
         copied = []
         for lesson in (*LESSONS, FINALE, PUZZLES):
@@ -66,36 +66,36 @@ class Folder:
         try:
             return Code(str(file), file.read_text("utf-8"))
         except FileNotFoundError:
-            raise LessonError(f"{file} is gone: `start` copies it out again.") from None
+            raise LessonError(f"{file} does not exist: run `start` to copy it again.") from None
         except ValueError as error:
-            raise LessonError(f"{file} is no text in UTF-8: {error}.") from None
+            raise LessonError(f"{file} must be a text file in UTF-8: {error}.") from None
 
     def sources(self, lesson: Lesson) -> tuple[dict[str, Code], list[Lesson]]:
-        """Return the code of a lesson and of those before; and those of which it is the solution, not the student's."""
+        """Return the code of a lesson and of all before it, and the imported lessons replaced by their solutions."""
         stand_ins = [each for each in lesson.before if not self.has_passed(each)]
         sources = {each.name: solved(each) if each in stand_ins else self.code(each) for each in lesson.before}
         return {**sources, lesson.name: self.code(lesson)}, [each for each in stand_ins if each in lesson.builds_on]
 
     def has_passed(self, lesson: Lesson) -> bool:
-        """Whether the code as it is now has passed all cases."""
+        """Return whether the present code has passed all cases."""
         try:
             return self._of(lesson).get("passed") == _digest(self.code(lesson))
         except LessonError:
             return False
 
     def state(self, lesson: Lesson) -> str:
-        """Return how far a lesson is, in words."""
+        """Describe the progress of a lesson in words."""
         known, code = self._of(lesson), self.code(lesson)
         if self.has_passed(lesson):
             return "passed"
         if code.text == lesson.exercise:
-            return "not begun"
+            return "not started"
         if "passed" in known:
             return "changed since it passed: check it again"
         return f"{known.get('cases', 0)} of {len(lesson.cases)} cases"
 
     def note(self, lesson: Lesson, cases: int, hole: str | None) -> None:
-        """Keep how many cases passed, and which hole the next one is about; none, if that was the last."""
+        """Record the number of cases that passed and the hole of the first failure; None if all passed."""
         known = self._of(lesson) | {"cases": cases, "hole": hole}
         known.pop("passed", None)
         if hole is None:
@@ -103,9 +103,9 @@ class Folder:
         self._keep(lesson, known)
 
     def note_each(self, lesson: Lesson, passed: Mapping[str, bool], left: Sequence[str]) -> tuple[int, str | None]:
-        """Keep of some holes, each with a case of its own, whether it passed, and the first of those that are left.
+        """Record which holes passed, where each hole has its own case.
 
-        Return how many of all holes have passed by now, and where to go on: none, if all have.
+        Return how many of all holes have passed, and the next hole, from `left` if possible; None if all have passed.
         """
         before = self._of(lesson).get("right", [])
         right = [hole for hole in lesson.pieces if passed.get(hole, hole in before)]
@@ -115,7 +115,7 @@ class Folder:
         return len(right), at
 
     def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
-        """Return the hole that the last check stopped at, which of its hints is next, and how many there are."""
+        """Return a hole, by default the one of the last failure, the position of its next hint, and its hint count."""
         known = self._of(lesson)
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
         given = known.get("hints", {})

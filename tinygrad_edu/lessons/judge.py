@@ -1,6 +1,7 @@
-"""The judge: loads a student's code on top of the lessons before, runs the cases, says what is wrong in a few lines.
+"""Checks of a student's code: load it with the earlier lessons, run the cases, report the first error in a few lines.
 
-A student's error is shown by the student's own line alone. A loop that never ends is seen by the clock, from beside it.
+An error in the student's code is shown with the student's line only, without a traceback. Each case runs in a thread
+with a time limit, which ends infinite loops.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown, told
 from tinygrad_edu.lessons.lesson import Lesson
 
-PATIENCE = 10.0  # seconds for one example: all of them together are a matter of one
+PATIENCE = 10.0  # seconds for one example; a correct lesson takes about one second for all
 
 
 class Code(NamedTuple):
-    """The text of a lesson's code, and the file that tracebacks name."""
+    """Text of a lesson's code, and the file name for tracebacks."""
 
     file: str
     text: str
 
 
 class Outcome(NamedTuple):
-    """What became of a case: its title, the hole to look at, and a complaint, which is empty where it passed."""
+    """Outcome of a case: its title, its hole, and a complaint, which is empty if the case passed."""
 
     title: str
     hole: str
@@ -43,13 +44,13 @@ class Outcome(NamedTuple):
 
 
 def solved(lesson: Lesson) -> Code:
-    """Return the solution of a lesson, as a source."""
+    """Return the solution of a lesson as a `Code`."""
     return Code(f"<the solution of {lesson.name}>", lesson.solution)
 
 
 @contextmanager
 def loaded(sources: Mapping[str, Code]) -> Iterator[dict[str, ModuleType]]:
-    """Make modules of sources, in their order; inside, each can be imported by its name."""
+    """Execute the sources in order, as modules; inside the context they can be imported by name."""
     before = {name: sys.modules.get(name) for name in sources}
     modules: dict[str, ModuleType] = {}
     try:
@@ -67,7 +68,7 @@ def loaded(sources: Mapping[str, Code]) -> Iterator[dict[str, ModuleType]]:
                 sys.modules[name] = module_before
 
 
-@lru_cache(maxsize=32)  # most of them are the same from one case to the next
+@lru_cache(maxsize=32)  # the earlier lessons rarely change between checks
 def _compiled(text: str, file: str) -> CodeType:
     return compile(text, file, "exec")
 
@@ -78,10 +79,10 @@ def judged(
     looking: Looking = AS_FOR_STUDENTS,
     holes: Collection[str] | None = None,
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each case of a lesson; where it goes in steps, up to the first that fails.
+    """Yield the outcome of each case of a lesson; if the cases depend on each other, stop at the first failure.
 
-    The first of all is the import. `sources` has the code of this lesson and of those before. With `holes`, only cases
-    about these are tried.
+    `sources` is the code of this lesson and of the lessons before. With `holes`, run only the cases of these holes.
+    If the import fails, yield only that outcome.
     """
     files = {source.file for source in sources.values()}
     try:
@@ -97,15 +98,15 @@ def judged(
 
 
 def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
-    """Run a case in a thread beside this one, which looks at the clock."""
+    """Run a case in a second thread; stop it if one example takes longer than `PATIENCE`."""
     begun: list[tuple[float, dict[str, Any]]] = []
     caught: list[BaseException] = []
 
     def run() -> None:
         try:
-            with np.errstate(all="ignore"):  # the checker says what comes of it
+            with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
                 case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
-        except BaseException as error:  # exit() too
+        except BaseException as error:  # includes SystemExit
             caught.append(error)
 
     worker = Thread(target=run, daemon=True)
@@ -115,7 +116,7 @@ def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) 
         if begun and time.monotonic() - begun[-1][0] > PATIENCE and worker.ident is not None:
             stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
             _interrupt(worker.ident)
-            what = f"It was still running after {PATIENCE:.0f} seconds: is there a loop that never ends?"
+            what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
             return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), _with(begun[-1][1])))
     if not caught:
         return Outcome(case.title, case.hole, "")
@@ -125,23 +126,23 @@ def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) 
 
 
 def _interrupt(thread: int) -> None:
-    """End a loop in another thread, at its next line: for ever it would take half of the time of what comes after."""
+    """Raise KeyboardInterrupt in another thread: an infinite loop there would slow down everything that follows."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
 
 
 def _of_student(error: BaseException, files: set[str]) -> str:
-    """Say what is wrong: in the words of the checker, or as an error of the student's, at the student's line."""
+    """Return the message of a failed check, or an error in the student's code with the student's line."""
     if isinstance(error, SyntaxError):
         return "".join(traceback.format_exception_only(error)).strip()
     where = _lines(traceback.extract_tb(error.__traceback__), files)
     if _is_open_hole(error, files):
         return _joined(f"The hole {error} is still open.", where)
     if isinstance(error, RecursionError):
-        return _joined(where, "RecursionError: it calls itself without an end, or a thousand times.")
+        return _joined(where, "RecursionError: the function calls itself forever, or more than about 1000 times.")
     if isinstance(error, TinygradError):
         return told(error)
     if isinstance(error, SystemExit):
-        return _joined(where, "It ends the program: take that out.")
+        return _joined(where, "This line exits the program: remove it.")
     return _joined(where, "".join(traceback.format_exception_only(error)).strip().partition("\n")[0])
 
 
@@ -151,7 +152,7 @@ def _is_open_hole(error: BaseException, files: set[str]) -> bool:
 
 
 def _hole_of(error: BaseException, files: set[str], lesson: Lesson) -> str:
-    """Return the hole whose name begins the line of an error in the import, or the first hole."""
+    """Return the hole whose name begins the line that failed during the import; otherwise the first hole."""
     at = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     line = error.text or "" if isinstance(error, SyntaxError) else (at or [""])[-1]
     name = line.strip().partition(".")[0]
@@ -159,7 +160,7 @@ def _hole_of(error: BaseException, files: set[str], lesson: Lesson) -> str:
 
 
 def _lines(stack: traceback.StackSummary, files: set[str]) -> str:
-    """Return the innermost line of a stack that is in one of the student's files."""
+    """Format the innermost frame of a stack that is in one of the student's files."""
     for frame in reversed(stack):
         if frame.filename in files:
             return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n    {frame.line}"
@@ -171,7 +172,7 @@ def _with(example: dict[str, Any]) -> str:
         return ""
     with np.printoptions(threshold=50):
         lines = shown(example)
-    return "The smallest example that was found:\n" + "\n".join(f"    {line}" for line in lines.splitlines())
+    return "The smallest failing example:\n" + "\n".join(f"    {line}" for line in lines.splitlines())
 
 
 def _joined(*parts: str) -> str:

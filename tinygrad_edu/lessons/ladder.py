@@ -1,4 +1,4 @@
-"""The rule puzzles: a file of ops, each with a hole for its rules. They stand apart, so each is judged by itself."""
+"""The vjp puzzles: a file of ops, each with a hole for its vjps. The puzzles are independent and checked one by one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tinygrad_edu.lessons.lesson import Lesson
 
 
 class Puzzles(Lesson):
-    """A lesson whose holes are the rules of ops, ``tanh.vjps(x=lambda g: ...)``, with one case for each."""
+    """Lesson with one hole and one case per op; a hole is the line of the vjps, ``tanh.vjps(x=lambda g: ...)``."""
 
     in_steps: ClassVar[bool] = False
 
     @cached_property
     def cases(self) -> list[Case]:
-        """What is checked, in the order of the file."""
+        """Cases of the puzzles, in the order of the file."""
         return list(import_module(f"tinygrad_edu.lessons.{self.name}.checks").CASES)
 
     def open_in(self, text: str) -> dict[str, int]:
-        """Return the holes that a student has left open, each with its line: dots stand for one of its rules."""
+        """Return the open holes, those with ``...`` for a vjp, and the line number of each."""
         return {name: call.lineno for name, call in self._open_calls(text).items()}
 
     def without_open(self, text: str) -> str:
-        """Return the text with empty lines for the holes that are open, so that they do not end its import."""
+        """Return the text with empty lines for the open holes, so that it can be imported."""
         lines = text.splitlines()
         for call in self._open_calls(text).values():
             lines[call.lineno - 1 : call.end_lineno] = [""] * ((call.end_lineno or call.lineno) - call.lineno + 1)
@@ -36,7 +36,7 @@ class Puzzles(Lesson):
     def _open_calls(self, text: str) -> dict[str, ast.Call]:
         try:
             calls = [line.value for line in ast.parse(text).body if isinstance(line, ast.Expr)]
-        except (SyntaxError, ValueError):  # the import will say it
+        except (SyntaxError, ValueError):  # the import reports the error
             return {}
         found = {ast.unparse(call.func): call for call in calls if isinstance(call, ast.Call) and _has_dots(call)}
         return {name: found[f"{name}.vjps"] for name in self.pieces if f"{name}.vjps" in found}
@@ -52,5 +52,5 @@ def _has_dots(call: ast.Call) -> bool:
     return any(isinstance(body, ast.Constant) and body.value is ... for body in bodies)
 
 
-AS_FOR_PUZZLES = Looking(15)  # a wrong rule is wrong almost everywhere, and there are thirty
+AS_FOR_PUZZLES = Looking(15)  # few examples suffice: a wrong vjp is wrong almost everywhere
 PUZZLES = Puzzles("puzzles")

@@ -1,4 +1,4 @@
-"""Lesson: what there is of one, its page, its code with and without holes, its hints and its cases."""
+"""Class of lessons: page, code with and without holes, hints and cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import ClassVar
 from tinygrad_edu.lessons.cases import Case
 
 HERE = Path(__file__).parent
-# A hole of the exercise: a piece of the solution between two comments.
+# A hole of the exercise: the part of the solution between two comments.
 _HOLE = re.compile(r"^( *)# hole: (\w+)\n(.*?)^ *# end\n", re.DOTALL | re.MULTILINE)
 
 
@@ -23,37 +23,37 @@ class Lesson:
     Attributes
     ----------
     name : str
-        Of its folder, and of the student's module: ``lesson04_clock``.
+        Name of the lesson's folder and of the student's module, such as ``lesson04_clock``.
     """
 
     name: str
 
-    # Whether a case stands on those before it, so that the first that fails ends a check.
+    # Whether each case depends on the earlier cases, so that a check stops at the first failure.
     in_steps: ClassVar[bool] = True
 
     @property
     def word(self) -> str:
-        """What a command calls it: the number of one of the twelve, or the name."""
+        """Name of the lesson on the command line: its number, or "engine" or "puzzles"."""
         return str(LESSONS.index(self) + 1) if self in LESSONS else self.name
 
     @property
     def before(self) -> tuple[Lesson, ...]:
-        """The lessons that it may stand on."""
+        """The lessons whose code this one may import."""
         return LESSONS[: LESSONS.index(self)] if self in LESSONS else LESSONS
 
     @cached_property
     def page(self) -> str:
-        """The text, in Markdown."""
+        """Text of the page, in Markdown."""
         return self._read("page.md")
 
     @property
     def title(self) -> str:
-        """The heading of the page, without the number."""
+        """Heading of the page, without the number."""
         return re.sub(r"^# (\d+\. )?", "", self.page.partition("\n")[0])
 
     @property
     def pictures(self) -> list[Path]:
-        """The pictures that the page shows, whose names begin with the lesson's."""
+        """Pictures of the page; their names begin with the lesson's name."""
         return sorted((HERE / self.name).glob(f"{self.name}*.png"))
 
     @cached_property
@@ -62,21 +62,21 @@ class Lesson:
 
     @property
     def solution(self) -> str:
-        """The code, complete."""
+        """Complete code of the lesson."""
         return _HOLE.sub(lambda found: found[3], self._marked)
 
     @property
     def exercise(self) -> str:
-        """The code with all its holes."""
+        """Code with every hole open."""
         return self.with_holes(self.pieces)
 
     @cached_property
     def pieces(self) -> dict[str, str]:
-        """What the solution has in each hole."""
+        """Code of the solution in each hole."""
         return {name: piece for _, name, piece in _HOLE.findall(self._marked)}
 
     def with_holes(self, names: object, instead: dict[str, str] | None = None) -> str:
-        """Return the code with only some of its holes, or with other pieces in the place of those of the solution."""
+        """Return the code with these holes open, and with the code `instead` gives for other holes."""
         other = instead or {}
 
         def piece(found: re.Match[str]) -> str:
@@ -90,12 +90,12 @@ class Lesson:
         return _HOLE.sub(piece, self._marked)
 
     def _open(self, name: str, indent: str) -> str:
-        """Return what stands in a hole: at the margin of the file nothing, where an error would end the import."""
+        """Return the placeholder of a hole: an error; nothing at module level, where an error would end the import."""
         return f'{indent}raise NotImplementedError("{name}")\n' if indent else ""
 
     @cached_property
     def hints(self) -> dict[str, list[str]]:
-        """The hints on each hole, from the gentle ones on."""
+        """Hints on each hole, the vaguest first."""
         sections = re.split(r"^## (\w+)\n", self._read("hints.md"), flags=re.MULTILINE)[1:]
         return {
             name: [" ".join(hint.split()) for hint in re.split(r"^- ", text, flags=re.MULTILINE)[1:]]
@@ -104,14 +104,14 @@ class Lesson:
 
     @property
     def builds_on(self) -> tuple[Lesson, ...]:
-        """The lessons whose code is imported here, or in one of those."""
+        """The lessons that this one imports, directly or through another lesson."""
         named = {each for each in self.before if each.name in self._marked}
         found = named.union(*(each.builds_on for each in named))
         return tuple(each for each in LESSONS if each in found)
 
     @cached_property
     def cases(self) -> list[Case]:
-        """What is checked, in the order of the file."""
+        """Cases of the lesson, in the order of its file."""
         checks = import_module(f"tinygrad_edu.lessons.{self.name}.checks")
         return [case for case in vars(checks).values() if isinstance(case, Case)]
 
@@ -120,4 +120,4 @@ class Lesson:
 
 
 LESSONS = tuple(Lesson(path.name) for path in sorted(HERE.glob("lesson[0-9][0-9]_*")))
-FINALE = Lesson("engine")  # all of them together: what they have made is judged as one engine, and trains a network
+FINALE = Lesson("engine")  # checks the twelve lessons as one engine, and trains a network with it

@@ -1,4 +1,4 @@
-"""Small random programs on numbers, in which values are used again: their repr is a function in Python."""
+"""Small random programs on numbers that reuse their values; the repr is a Python function."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _LETTERS = string.ascii_lowercase
 
 @dataclass(frozen=True, repr=False)
 class ShortProgram:
-    """A function of numbers, of arrays, or of what a student's engine computes with.
+    """A function of numbers, of arrays, or of the values of a student's engine.
 
     Attributes
     ----------
     count : int
-        Of its inputs.
+        Number of inputs.
     steps : tuple of (str, tuple of int)
-        Each an operator, or a method, and which of the values so far it takes.
+        An operator or a method, and the indices of its operands among the earlier values.
     """
 
     count: int
     steps: tuple[tuple[str, tuple[int, ...]], ...]
 
     def values(self, *inputs: Any) -> list[Any]:
-        """Return all that is computed, after the inputs."""
+        """Return the inputs and the result of each step."""
         found = list(inputs)
         for name, places in self.steps:
             found.append(_computed(name, *(found[place] for place in places)))
         return found
 
     def __call__(self, *inputs: Any) -> Any:
-        """Return what the last step computes."""
+        """Return the result of the last step."""
         return self.values(*inputs)[-1]
 
     @property
@@ -71,7 +71,7 @@ def _computed(name: str, x: Any, y: Any = None) -> Any:
 def short_programs(
     draw: Any, methods: tuple[str, ...] = ("tanh",), operators: tuple[str, ...] = tuple(_BINARY)
 ) -> ShortProgram:
-    """Draw a program of one or two inputs and of up to six steps, each on one of the last values and on any other."""
+    """Draw a program with one or two inputs and up to six steps; each step uses the newest value."""
     count = draw(st.integers(1, 2))
     steps: list[tuple[str, tuple[int, ...]]] = []
     for k in range(draw(st.integers(1, 6))):
@@ -83,11 +83,11 @@ def short_programs(
     return ShortProgram(count, tuple(steps))
 
 
-numbers = st.integers(-64, 64).map(lambda n: n / 32)  # exact, and short to print
+numbers = st.integers(-64, 64).map(lambda n: n / 32)  # exact in float64, and short to print
 
 
 def exact_arrays(*shape: int) -> st.SearchStrategy[Any]:
-    """Draw arrays of such numbers: none is so small that a sum with another would round it away."""
+    """Draw arrays of these numbers; their sums are exact."""
     size = math.prod(shape)
     return st.lists(numbers, min_size=size, max_size=size).map(lambda drawn: np.reshape(drawn, shape))
 

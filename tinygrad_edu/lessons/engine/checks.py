@@ -1,4 +1,4 @@
-"""What is checked of the whole engine: the tests of a small engine, which the real one passes, too, and the network."""
+"""Cases of the finale: tests of a small engine, which tinygrad_edu passes, too, and of the network."""
 
 from contextlib import suppress
 from threading import Thread
@@ -29,7 +29,7 @@ def _array(x):
 
 
 def _gradients(mine, program, g=1.0, change=None):
-    """Return the gradients of g times the sum of a program; `change` may do something to its values before the walk."""
+    """Return the gradients of g times the sum of a program; call `change` with its values before the backward pass."""
     leaves = [new_leaf(mine, x) for x in program.inputs]
     values = program.of(vars(mine), all_of_them=True)(*leaves)
     out = values[-1].sum()
@@ -45,14 +45,14 @@ def _gradients(mine, program, g=1.0, change=None):
 
 @case("names")
 def all_there(mine):
-    """The engine has all that it needs, under one roof."""
+    """engine.py has every name that it needs."""
     missing = [name for name in NAMES if not hasattr(mine, name)]
-    demand(not missing, f"engine.py has no {', '.join(missing)}: import what you wrote in the lessons.")
+    demand(not missing, f"engine.py has no {', '.join(missing)}: import your code of the lessons.")
 
 
 @case("names", program=PROGRAMS)
 def values_and_gradients(mine, program):
-    """Programs of all kinds compute what NumPy computes, and their gradients are right."""
+    """Random programs give the same values as NumPy, and their gradients are correct."""
     found = [_array(x) for x in program.of(vars(mine), all_of_them=True)(*(new_leaf(mine, x) for x in program.inputs))]
     wanted = program.of(NUMPY_FUNCTIONS, all_of_them=True)(*program.inputs)
     for name, x, y in zip(program.names, found, wanted, strict=True):
@@ -62,7 +62,7 @@ def values_and_gradients(mine, program):
 
 @case("names", program=PROGRAMS)
 def second_order(mine, program):
-    """The gradient of a gradient is right."""
+    """The gradient of a gradient is correct."""
     x, *others = program.inputs[0], *map(mine.Tensor, program.inputs[1:])
 
     def energy(x):
@@ -74,7 +74,7 @@ def second_order(mine, program):
 
 @case("names", program=array_programs(in_place=False))
 def forward_mode(mine, program):
-    """jvp is the derivative along a direction, and hvp that of the gradient."""
+    """jvp is the derivative along a direction, and hvp the derivative of the gradient."""
     x, *others = program.inputs
 
     def f(x):
@@ -86,18 +86,18 @@ def forward_mode(mine, program):
     plain = program.of(NUMPY_FUNCTIONS)
     check_gradient(lambda x: plain(x, *others), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent)))
     along = np.cos(np.arange(x.size)).reshape(x.shape)
-    demand_equal("of sum(f(x)² + x³), hvp(f, x, u) · u", *_curvatures(mine, energy, x, along))
+    demand_equal("hvp(F, x, u) · u for F(x) = sum(f(x)² + x³)", *_curvatures(mine, energy, x, along))
 
 
 def _curvatures(mine, energy, x, along):
-    """Return the second derivative of a function along a direction: by hvp, and of the line itself."""
+    """Return the second derivative of a function along a direction: by hvp, and as a function of one number."""
     slope = mine.grad(lambda t: energy(x + t * along))
     return np.sum(_array(mine.hvp(energy, x, along)) * along), _array(mine.grad(slope)(np.zeros(())))
 
 
 @case("names", program=PROGRAMS, a=st.sampled_from([0.0, 1.0, -2.5]))
 def linear(mine, program, a):
-    """A pullback is linear; and what arrives at a leaf adds up, over two walks."""
+    """A pullback is linear, and gradients accumulate over two backward passes."""
     leaves = [new_leaf(mine, x) for x in program.inputs]
     out = program.of(vars(mine))(*leaves).sum()
     out.backward(np.asarray(a), retain_graph=True)
@@ -109,13 +109,13 @@ def linear(mine, program, a):
 
 @case("names", program=PROGRAMS, place=st.integers(0, 5), operator=st.sampled_from(["+=", "*="]))
 def never_silently_wrong(mine, program, place, operator):
-    """After a change in place of any value, backward gives the gradient of what was computed, or an error."""
+    """After an in-place change of any value, backward gives the gradient of the original program, or an error."""
     place %= len(program.names)
 
     def change(values):
         x = values[place]
         if place < len(program.inputs):
-            return  # a leaf is not changed in place
+            return  # a leaf cannot be changed in place
         if operator == "+=":
             x += 1.0
         else:
@@ -124,15 +124,15 @@ def never_silently_wrong(mine, program, place, operator):
     wanted = _gradients(mine, program)
     try:
         found = _gradients(mine, program, change=change)
-    except (mine.StaleError, RuntimeError):  # the real engine has a second one, for views of leaves
+    except (mine.StaleError, RuntimeError):  # tinygrad_edu has a second error, for views of leaves
         return
     for k, pair in enumerate(zip(found, wanted, strict=True)):
-        demand_equal(f"x{k}.grad, where {program.names[place]} was changed with {operator} after the program,", *pair)
+        demand_equal(f"x{k}.grad, after {program.names[place]} was changed with {operator},", *pair)
 
 
 @case("names", program=PROGRAMS)
 def gradients_of_ones_own(mine, program):
-    """A gradient has the shape of its leaf, is float64, and shares memory with nothing."""
+    """A gradient has the shape of its leaf, is float64, and shares no memory with other arrays."""
     leaves, g = [new_leaf(mine, x) for x in program.inputs], np.ones(())
     out = program.of(vars(mine))(*leaves).sum()
     out.backward(g)
@@ -141,15 +141,18 @@ def gradients_of_ones_own(mine, program):
         if leaf.grad is None:
             continue
         grad = np.asarray(leaf.grad)
-        demand(grad.shape == leaf.shape and grad.dtype == np.float64, f"x{k}.grad is {grad.dtype} of {grad.shape}.")
+        demand(
+            grad.shape == leaf.shape and grad.dtype == np.float64,
+            f"x{k}.grad has dtype {grad.dtype} and shape {grad.shape}.",
+        )
         demand(grad.flags.writeable, f"x{k}.grad is read-only.")
-        demand(not any(np.shares_memory(grad, each) for each in held), f"x{k}.grad shares memory with something else.")
+        demand(not any(np.shares_memory(grad, each) for each in held), f"x{k}.grad shares memory with another array.")
         held.append(grad)
 
 
 @case("names")
 def deep(mine):
-    """A chain of 5,000 ops needs no recursion: to compute, to walk, to drop."""
+    """A chain of 5,000 ops is computed, differentiated and freed without recursion."""
     x = out = new_leaf(mine, 0.5)
     for _ in range(5000):
         out = out + 0.001 * out
@@ -160,13 +163,13 @@ def deep(mine):
 
 @case("names")
 def wide(mine):
-    """A value that is used 2,000 times gets 2,000 contributions, and a ladder of 60 doublings is walked once."""
+    """A value that is used 2,000 times receives 2,000 contributions, and 60 doublings take 60 steps."""
     x = new_leaf(mine, 1.0)
     total = x * 0.0
     for k in range(2000):
         total = total + x * float(k)
     total.backward(np.ones(()))
-    demand_equal("the gradient of the sum of x * k, k below 2000,", np.asarray(x.grad), 1999000.0)
+    demand_equal("the gradient of the sum of x * k for k < 2000", np.asarray(x.grad), 1999000.0)
     x = out = new_leaf(mine, 1.0)
     for _ in range(60):
         out = out + out
@@ -176,7 +179,7 @@ def wide(mine):
 
 @case("names")
 def modes(mine):
-    """What is computed inside of no_grad is a constant, here, and not in another thread."""
+    """A value computed inside no_grad is a constant, but not if another thread computes it."""
     x, found = new_leaf(mine, 3.0), []
     with mine.no_grad():
         constant = x * x
@@ -184,14 +187,14 @@ def modes(mine):
         other.start()
         other.join()
     (constant * x).backward(np.ones(()))
-    demand_equal("with c = x * x inside of no_grad, the gradient of c * x at 3", np.asarray(x.grad), 9.0)
+    demand_equal("with c = x * x inside no_grad, the gradient of c * x at 3", np.asarray(x.grad), 9.0)
     found[0].backward(np.ones(()))
-    demand_equal("after the walk through x * x of another thread, x.grad", np.asarray(x.grad), 15.0)
+    demand_equal("after backward() of x * x from another thread, x.grad", np.asarray(x.grad), 15.0)
 
 
 @case("names")
 def freed(mine):
-    """A second walk through a graph raises a FreedError, unless the first was told to retain it."""
+    """A second backward pass through a graph raises a FreedError, unless the first retained it."""
     x = new_leaf(mine, 3.0)
     out = x * x
     out.backward(np.ones(()))
@@ -199,13 +202,13 @@ def freed(mine):
         out.backward(np.ones(()))
     except mine.FreedError:
         return
-    demand(False, "a second backward() through x * x returned, and what it needs should be freed.")
+    demand(False, "a second backward() of x * x must raise a FreedError.")
 
 
 @case("names", call=st.sampled_from(OPS).flatmap(calls))
 def every_op(mine, call):
-    """Any op of the real engine gives the same result and gradients here as it gives there."""
-    with suppress(MissingExtraError):  # of erf, which needs SciPy
+    """Ops of tinygrad_edu give the same results and gradients with your engine."""
+    with suppress(MissingExtraError):  # erf needs SciPy
         demand_agreement(mine, call)
 
 
@@ -215,7 +218,7 @@ WEIGHTS = st.tuples(st.integers(1, 3), st.integers(3, 6), st.integers(0, 99))
 
 
 def _net(drawn):
-    """Return weights of a small network, images and labels for it."""
+    """Return weights, images and labels for a small network."""
     kernels, side, seed = drawn
     rng = np.random.default_rng(seed)
     weights = {
@@ -232,7 +235,7 @@ def _real_logits(weights, images):
 
 
 def _real_step(weights, images, labels):
-    """Return the loss and its gradients as the real engine has them."""
+    """Return the loss and its gradients, computed with tinygrad_edu."""
     leaves = {name: from_numpy(x.copy(), requires_grad=True) for name, x in weights.items()}
     loss = tg.cross_entropy(_real_logits(leaves, images), labels)
     loss.backward()
@@ -241,7 +244,7 @@ def _real_step(weights, images, labels):
 
 @case("logits", drawn=WEIGHTS)
 def same_logits(mine, drawn):
-    """The logits are those of the same network on the real engine: of arrays arrays, of Tensors Tensors."""
+    """The logits equal those of the same network in tinygrad_edu, for weights that are arrays or Tensors."""
     weights, images, _ = _net(drawn)
     wanted = _real_logits(weights, images)
     demand_equal("logits(weights, images) of arrays", mine.logits(weights, images), wanted)
@@ -251,23 +254,23 @@ def same_logits(mine, drawn):
 
 @case("step", drawn=WEIGHTS, rate=st.sampled_from([0.1, 1.0]))
 def same_step(mine, drawn, rate):
-    """A step goes against the gradient of the loss, which is that of the real engine, and leaves the old weights be."""
+    """A step subtracts rate times the gradient of tinygrad_edu, and does not change the old weights."""
     weights, images, labels = _net(drawn)
     before = {name: x.copy() for name, x in weights.items()}
     wanted, gradients = _real_step(weights, images, labels)
     loss, after = mine.step(weights, images, labels, rate)
     demand_equal("the loss", loss, wanted)
     for name, x in before.items():
-        demand_equal(f"after step, the {name} that it was given", weights[name], x)
+        demand_equal(f"after step, the old {name}", weights[name], x)
         demand_equal(f"the new {name}", after[name], x - rate * gradients[name])
 
 
 @case("step")
 def reads_digits(mine):
-    """The network learns: trained on 200 digits, it reads three of five others."""
+    """The network learns: trained on 200 digits, it classifies more than 60 % of others correctly."""
     digits, rng = load_embedded(), np.random.default_rng(0)
     images, labels = mine.pixels(digits.x_train[:200]), digits.y_train[:200]
     losses, weights = zip(*mine.train(mine.initial(rng, kernels=8), images, labels, 4, rng), strict=True)
     share = mine.right(weights[-1], mine.pixels(digits.x_test[:200]), digits.y_test[:200])
-    demand(losses[-1] < 0.4, f"after 4 epochs the loss is {losses[-1]:.3f}, and must be below 0.4.")
-    demand(share > 0.6, f"after 4 epochs, {share:.0%} of 200 other digits are read right, and 60% must be.")
+    demand(losses[-1] < 0.4, f"after 4 epochs the loss is {losses[-1]:.3f}, but must be below 0.4.")
+    demand(share > 0.6, f"after 4 epochs the accuracy on 200 other digits is {share:.0%}, but must be above 60%.")

@@ -1,12 +1,12 @@
-"""The finale: your engine under one roof, and a network that it trains. Run it: ``python engine.py``."""
+"""The finale: your whole engine, and a network that it trains. Run it: ``python engine.py``."""
 
 import time
 
 import numpy as np
 
-from tinygrad_edu.data import load_embedded  # the digits, and nothing else of the real engine
+from tinygrad_edu.data import load_embedded  # only the data; the engine is yours
 
-# --- All that it can do, from the lessons in which you wrote it ---
+# --- The engine, from the lessons in which you wrote it ---
 
 # hole: names
 from lesson06_ops import exp, reshape, tanh
@@ -18,11 +18,11 @@ from lesson11_convolution import convolution, correlate
 from lesson12_memory import FreedError, checkpoint
 # end
 
-# --- The network with which this project began: 3x3 kernels, tanh, and a linear layer ---
+# --- The network of the original script: 3x3 kernels, tanh, and a linear layer ---
 
 
 def initial(rng, kernels=16, side=28):
-    """Return the weights of the network for images of a side, in a dict of arrays."""
+    """Return a dict of the initial weights, for square images with `side` pixels per side."""
     inputs = kernels * (side - 2) ** 2
     bound = np.sqrt(1 / inputs)
     return {
@@ -33,7 +33,7 @@ def initial(rng, kernels=16, side=28):
 
 
 def logits(weights, images):
-    """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and all of the maps times the weight."""
+    """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and flattened maps times the weight."""
     # hole: logits
     maps = tanh(convolution(images, weights["kernels"], weights["bias"]))
     return reshape(maps, shape=(len(images), weights["weight"].shape[0])) @ weights["weight"]
@@ -41,7 +41,7 @@ def logits(weights, images):
 
 
 def step(weights, images, labels, rate):
-    """Return the loss, a float, and the weights after one step against its gradient: new arrays, in a new dict."""
+    """Return the loss, a float, and a new dict with the weights after one step of gradient descent."""
     # hole: step
     leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}
     loss = cross_entropy(logits(leaves, images), labels)
@@ -61,12 +61,12 @@ def train(weights, images, labels, epochs, rng, rate=0.05, batch=20):
 
 
 def right(weights, images, labels):
-    """Return the share of images that the network reads right. Of arrays, the engine computes without a graph."""
+    """Return the share of images that the network classifies correctly. With arrays, no graph is recorded."""
     return np.mean(logits(weights, images).argmax(axis=1) == labels)
 
 
 def pixels(images):
-    """Return images of bytes as (N, 1, 28, 28) numbers from 0 to 1."""
+    """Return images of bytes as an array (N, 1, 28, 28) of numbers from 0 to 1."""
     return images[:, np.newaxis] / 255
 
 

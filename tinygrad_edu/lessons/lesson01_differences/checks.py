@@ -1,4 +1,4 @@
-"""What is checked of lesson 1: where each difference is exact, and that the student's checker finds what is wrong."""
+"""Cases of lesson 1: each difference is exact for polynomials, and the student's checker finds wrong gradients."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ STEPS = st.sampled_from([0.5, 0.25, 0.125])
 
 
 def _check_slope(slope, h, coefficients, x):
-    """Check a slope of a polynomial, given by its coefficients from x ** 0 on."""
+    """Check a slope of a polynomial with these coefficients, in increasing order of powers."""
 
     def polynomial(x):
         return sum(c * x**k for k, c in enumerate(coefficients))
@@ -21,16 +21,16 @@ def _check_slope(slope, h, coefficients, x):
 
 @case("one_sided", a=numbers, b=numbers, x=numbers, h=STEPS | STEPS.map(lambda h: -h))
 def lines(mine, a, b, x, h):
-    """one_sided is exact for a line, a + b x, also with a negative step."""
+    """one_sided is exact for a line, a + b x, and for negative steps, too."""
     _check_slope(mine.one_sided, h, (a, b), x)
 
 
 @case("one_sided", h=STEPS | STEPS.map(lambda h: -h))
 def of_one_side(mine, h):
-    """one_sided asks for f at x and at x + h, and nowhere else."""
+    """one_sided evaluates f at x and at x + h, and nowhere else."""
     asked = []
     mine.one_sided(lambda x: asked.append(x) or 0.0, 2.0, h)
-    demand(set(asked) == {2.0, 2.0 + h}, f"for one_sided(f, 2.0, {h}), f was asked at {sorted(set(asked))}.")
+    demand(set(asked) == {2.0, 2.0 + h}, f"one_sided(f, 2.0, {h}) evaluated f at {sorted(set(asked))}.")
 
 
 @case("central", a=numbers, b=numbers, c=numbers, x=numbers, h=STEPS)
@@ -51,7 +51,7 @@ SMOOTH = {"sin": np.sin, "tanh": np.tanh, "square": np.square, "exp": np.exp}
 @case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers)
 def no_kink(mine, name, x):
     """has_kink finds no corner in sin, tanh, exp and x²."""
-    demand(not mine.has_kink(SMOOTH[name], x), f"has_kink found one in {name} at {x}: there is none.")
+    demand(not mine.has_kink(SMOOTH[name], x), f"has_kink({name}, {x}) is True, but {name} has no corner.")
 
 
 @case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers, size=st.sampled_from([0.01, 1.0, -1.0, 8.0]))
@@ -59,7 +59,7 @@ def a_kink(mine, name, x, size):
     """has_kink finds a corner of any size on top of a smooth function."""
     demand(
         mine.has_kink(lambda t: SMOOTH[name](t) + size * abs(t - x), x),
-        f"has_kink found none in {name}(t) + {size} * abs(t - {x}) at t = {x}, where the slope jumps.",
+        f"has_kink is False for {name}(t) + {size} * abs(t - {x}) at t = {x}, where the slope jumps.",
     )
 
 
@@ -79,25 +79,25 @@ SEEDS = st.integers(0, 99)
 
 @case("error_of", x=POINTS, seed=SEEDS)
 def right_gradients(mine, x, seed):
-    """error_of is below a millionth for the right gradient of softmax."""
+    """error_of is below 1e-6 for the correct gradient of softmax."""
     error = mine.error_of(_softmax, _softmax_gradient, x, np.random.default_rng(seed))
-    demand(error < 1e-6, f"error_of is {error:.3g} for the right gradient, and must be below 1e-6.")
+    demand(error < 1e-6, f"error_of is {error:.3g} for the correct gradient, but must be below 1e-6.")
 
 
 def _demand_found(mine, f, wrong, x, seed, at_least):
     error = mine.error_of(f, wrong, x, np.random.default_rng(seed))
-    demand(error > at_least, f"error_of is {error:.3g} for this wrong gradient, and must be above {at_least:g}.")
+    demand(error > at_least, f"error_of is {error:.3g} for this wrong gradient, but must be above {at_least:g}.")
 
 
 @case("error_of", seed=SEEDS)
 def softmax_of_zeros(mine, seed):
-    """error_of is large for the softmax whose gradient is always 0: its outputs add up to 1, whatever x is."""
+    """error_of is large for a softmax whose gradient is always 0, although the outputs always add up to 1."""
     _demand_found(mine, _softmax, lambda x, cotangent: 0 * x, np.array([1.0, 0.0, -1.0]), seed, 1e-3)
 
 
 @case("error_of", x=POINTS, k=st.integers(0, 4), seed=SEEDS)
 def one_wrong_element(mine, x, k, seed):
-    """error_of finds a gradient of x³ + x that is wrong in one element of five."""
+    """error_of finds a gradient of x³ + x that is wrong in one element."""
     factors = np.ones(len(x))
     factors[k % len(x)] = 1.5
     _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: factors * cotangent * (3 * x**2 + 1), x, seed, 1e-4)
@@ -105,6 +105,6 @@ def one_wrong_element(mine, x, k, seed):
 
 @case("error_of", x=numbers, seed=SEEDS)
 def a_thousandth_too_much(mine, x, seed):
-    """error_of finds a gradient of x³ + x that is a thousandth too large."""
-    point = np.array([x])  # of several, the errors may cancel by chance
+    """error_of finds a gradient of x³ + x that is 0.1 % too large."""
+    point = np.array([x])  # with several elements, the errors could cancel
     _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: 1.001 * cotangent * (3 * x**2 + 1), point, seed, 1e-4)

@@ -1,4 +1,4 @@
-"""Lesson 1: the slope of a function from its values alone, and how that lies."""
+"""Lesson 1: derivatives from function values, and a checker of gradients."""
 
 import numpy as np
 
@@ -18,14 +18,14 @@ def central(f, x, h):
 
 
 def extrapolated(f, x, h):
-    """Return the slope of f at x, of two central slopes: so weighed that their largest errors cancel."""
+    """Return the slope of f at x from two central slopes, weighted so that their h² errors cancel."""
     # hole: extrapolated
     return (4 * central(f, x, h / 2) - central(f, x, h)) / 3
     # end
 
 
 def has_kink(f, x, h=1e-3):
-    """Return whether f has a corner at x: the slopes on both sides stay apart, however close one looks."""
+    """Return whether f has a corner at x: the gap between the one-sided slopes does not shrink with h."""
 
     # hole: has_kink
     def gap(h):
@@ -36,14 +36,14 @@ def has_kink(f, x, h=1e-3):
 
 
 def signed(rng, shape):
-    """Return random numbers of both signs, none of them near 0."""
+    """Return random numbers of both signs, none of them close to 0."""
     return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
 
 
 def error_of(f, gradient, x, rng):
-    """Return how wrong the gradient of a function of arrays is: 0 for a right one, and about 1 for any odd numbers.
+    """Return the relative error of a gradient: about 0 if it is correct, up to 1 if it is not.
 
-    ``gradient(x, cotangent)`` claims to be the gradient of ``sum(cotangent * f(x))``, whatever the cotangent is.
+    ``gradient(x, cotangent)`` must be the gradient of ``sum(cotangent * f(x))`` with respect to x, for any cotangent.
     """
     x = np.asarray(x, np.float64)
     cotangent, direction = signed(rng, np.shape(f(x))), signed(rng, x.shape)

@@ -1,4 +1,4 @@
-"""What is checked of lesson 2: each rule, and the walk, on random programs."""
+"""Cases of lesson 2: each vjp, and the backward pass on random programs."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_progr
 
 @case("backward")
 def a_leaf(mine):
-    """backward() of a leaf leaves 1 in its grad, and backward(3.0) adds 3."""
+    """backward() of a leaf sets its grad to 1, and backward(3.0) then adds 3."""
     x = mine.Value(2.0)
     x.backward()
     demand_equal("x.grad after x.backward()", x.grad, 1.0)
@@ -19,7 +19,7 @@ def a_leaf(mine):
 
 @case("backward")
 def a_sum(mine):
-    """backward() of x + y hands 1 to both."""
+    """backward() of x + y gives x and y a grad of 1."""
     x, y = mine.Value(2.0), mine.Value(5.0)
     (x + y).backward()
     demand_equal("x.grad after (x + y).backward()", x.grad, 1.0)
@@ -28,7 +28,7 @@ def a_sum(mine):
 
 @case("backward")
 def used_twice(mine):
-    """x + x gives x both contributions."""
+    """backward() of x + x adds both contributions to the grad of x."""
     x = mine.Value(2.0)
     (x + x).backward()
     demand_equal("x.grad after (x + x).backward()", x.grad, 2.0)
@@ -36,31 +36,31 @@ def used_twice(mine):
 
 @case("mul", x=numbers, y=numbers, g=cotangents)
 def products(mine, x, y, g):
-    """The rule of x * y."""
+    """The vjp of x * y."""
     check_numbers(mine, lambda x, y: x * y, g, x, y)
 
 
 @case("power", x=st.integers(1, 96).map(lambda n: n / 32), n=st.sampled_from([-2, -1, 0.5, 2, 3]), g=cotangents)
 def powers(mine, x, n, g):
-    """The rule of x ** n."""
+    """The vjp of x ** n."""
     check_numbers(mine, lambda x: x**n, g, x)
 
 
 @case("power", x=numbers, g=cotangents)
 def quotients(mine, x, g):
-    """The rule of x / (1 + x²), of which each part is there already."""
+    """The gradient of x / (1 + x²), composed of +, * and **."""
     check_numbers(mine, lambda x: x / (1.0 + x * x), g, x)
 
 
 @case("tanh", program=short_programs(methods=("tanh",), operators=()), x=numbers, g=cotangents)
 def tanh(mine, program, x, g):
-    """The rule of tanh, and of tanh of tanh."""
+    """The vjp of tanh, also applied repeatedly."""
     check_numbers(mine, program, g, *[x] * program.count)
 
 
 @case("relu", x=numbers.filter(bool), g=cotangents)
 def relu(mine, x, g):
-    """The rule of relu."""
+    """The vjp of relu."""
     check_numbers(mine, lambda x: x.relu(), g, x, plain=lambda x: np.maximum(x, 0.0))
 
 
@@ -74,13 +74,13 @@ def relu_at_its_corner(mine):
 
 @case("backward", program=short_programs(), a=numbers, b=numbers, g=cotangents)
 def random_programs(mine, program, a, b, g):
-    """Programs that use their values many times over."""
+    """The gradients of programs that use their values many times."""
     check_numbers(mine, program, g, *(a, b)[: program.count])
 
 
 @case("backward")
 def learning(mine):
-    """A neuron learns: 100 steps of gradient descent bring tanh(w x + b) to its four points."""
+    """A neuron learns: 100 steps of gradient descent fit tanh(w x + b) to four points."""
     points = [(x, (x / 2 - 0.5) / (1 + abs(x / 2 - 0.5))) for x in (-2.0, -1.0, 0.0, 1.0)]
     w, b = 0.0, 0.0
     for _ in range(100):
@@ -88,4 +88,4 @@ def learning(mine):
         loss = sum((((w * x + b).tanh() - y) ** 2 for x, y in points), mine.Value(0.0))
         loss.backward()
         w, b = w.data - 0.1 * w.grad, b.data - 0.1 * b.grad
-    demand(loss.data < 0.02, f"the loss is {loss.data:.3g} after 100 steps, and must be below 0.02.")
+    demand(loss.data < 0.02, f"the loss is {loss.data:.3g} after 100 steps, but must be below 0.02.")

@@ -1,4 +1,4 @@
-"""Lesson 2: an engine of sixty lines, for numbers: each result keeps a function that hands its gradient on."""
+"""Lesson 2: an autograd engine for scalars; each result keeps a function that passes its gradient on."""
 
 import math
 
@@ -9,17 +9,17 @@ def as_value(x):
 
 
 class Value:
-    """A number that remembers what it was computed of.
+    """A number in a graph: it keeps its parents and its vjp.
 
     Attributes
     ----------
     data : float
     grad : float
-        The derivative, with respect to this number, of what `backward` was called on.
+        The derivative, with respect to this number, of the result on which `backward` was called.
     parents : tuple of Value
-        What it was computed of.
+        The inputs that it was computed from.
     rule : callable or None
-        Of the gradient that arrives here, to the contributions to the gradients of the parents: a tuple, one for each.
+        The vjp: maps the gradient of this number to a tuple with one contribution for each parent.
     """
 
     def __init__(self, data, parents=(), rule=None):
@@ -36,20 +36,20 @@ class Value:
         # end
 
     def __pow__(self, n):
-        """Return this number to the power of n, a plain number."""
+        """Return this number to the power n, a plain number."""
         # hole: power
         return Value(self.data**n, (self,), lambda g: (g * n * self.data ** (n - 1),))
         # end
 
     def tanh(self):
-        """Return the hyperbolic tangent. Its derivative is 1 - tanh², of what is known already."""
+        """Return the hyperbolic tangent. Its derivative is 1 - tanh²."""
         out = math.tanh(self.data)
         # hole: tanh
         return Value(out, (self,), lambda g: (g * (1 - out * out),))
         # end
 
     def relu(self):
-        """Return the number where it is positive, and else 0. The derivative at 0 is a convention: 0."""
+        """Return the number if it is positive, otherwise 0. The derivative at 0 is 0 by convention."""
         # hole: relu
         return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data > 0 else 0.0,))
         # end
@@ -73,7 +73,7 @@ class Value:
         return as_value(other) - self
 
     def backward(self, g=1.0):
-        """Take up g, a contribution to the gradient of this number, and hand to each parent what it gets of it."""
+        """Add g to the gradient of this number, and pass to each parent its contribution."""
         # hole: backward
         self.grad += g
         if self.rule is not None:

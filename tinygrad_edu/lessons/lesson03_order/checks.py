@@ -1,4 +1,4 @@
-"""What is checked of lesson 3: the order, the number of paths, and one call of each rule."""
+"""Cases of lesson 3: the order, the number of paths, and one call of each vjp."""
 
 from hypothesis import strategies as st
 
@@ -6,11 +6,11 @@ from tinygrad_edu.lessons.cases import case, demand, demand_equal, scaled
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 from tinygrad_edu.testing import check_gradient
 
-PROGRAMS = short_programs(operators=("+", "*"))  # x - y would make a value that has no name
+PROGRAMS = short_programs(operators=("+", "*"))  # x - y would create an unnamed value
 
 
 def _made(mine, program):
-    """Return all values of a program, and those of them that its last was computed of."""
+    """Return all values of a program, and the set of those that its result depends on."""
     values = program.values(*[mine.Value(0.5 + k) for k in range(program.count)])
     needed, waiting = set(), [values[-1]]
     while waiting:
@@ -22,26 +22,26 @@ def _made(mine, program):
 
 
 def _name(values, value):
-    """Return the name that a value has in its program."""
+    """Return the name of a value in its program."""
     return chr(ord("a") + values.index(value))
 
 
 @case("order", program=PROGRAMS)
 def each_once(mine, program):
-    """The order has all that the root was computed of, each once."""
+    """The order contains every value that the root was computed from, once."""
     values, needed = _made(mine, program)
     found = mine.order(values[-1])
-    demand(isinstance(found, list), f"order returned a {type(found).__name__}: it must be a list.")
+    demand(isinstance(found, list), f"order must return a list, got {type(found).__name__}.")
     names = [_name(values, value) for value in found]
     demand(
         set(found) >= needed, f"missing: {', '.join(_name(values, x) for x in needed - set(found))}; found: {names}."
     )
-    demand(len(found) == len(needed), f"something is there twice, or too much: {names}.")
+    demand(len(found) == len(needed), f"the order contains a value twice, or an unneeded one: {names}.")
 
 
 @case("order", program=PROGRAMS)
 def parents_first(mine, program):
-    """In the order, each value stands after its parents."""
+    """In the order, each value comes after its parents."""
     values, _ = _made(mine, program)
     found = mine.order(values[-1])
     names, place = [_name(values, value) for value in found], {value: k for k, value in enumerate(found)}
@@ -49,24 +49,22 @@ def parents_first(mine, program):
         for parent in value.parents:
             demand(
                 place[parent] < place[value],
-                f"{_name(values, value)} was computed of {_name(values, parent)} and stands before it: {names}.",
+                f"{_name(values, value)} was computed from {_name(values, parent)} but comes before it: {names}.",
             )
 
 
 @case("paths", n=st.integers(0, 60))
 def doubled(mine, n):
-    """From the last of n doublings, x = x + x, there are 2ⁿ paths to the first x: paths counts them in no time."""
+    """After n doublings, x = x + x, there are 2ⁿ paths to the first x; paths counts them in n steps."""
     first = x = mine.Value(1.0)
     for _ in range(n):
         x = x + x
-    demand(
-        mine.paths(x)[first] == 2**n, f"of {n} doublings there are {2**n} paths, and paths says {mine.paths(x)[first]}."
-    )
+    demand(mine.paths(x)[first] == 2**n, f"paths returned {mine.paths(x)[first]} for {n} doublings, expected {2**n}.")
 
 
 @case("paths", program=PROGRAMS)
 def paths_of_programs(mine, program):
-    """paths is how often the walk of lesson 2 comes by, for each value of a program."""
+    """paths returns how often the backward pass of lesson 2 visits each value of a program."""
     values, needed = _made(mine, program)
     passed = dict.fromkeys(needed, 0)
     waiting = [values[-1]]
@@ -81,7 +79,7 @@ def paths_of_programs(mine, program):
 
 @case("backward", program=PROGRAMS)
 def each_rule_once(mine, program):
-    """backward calls each rule once."""
+    """backward calls each vjp once."""
     values, needed = _made(mine, program)
     calls = {}
 
@@ -98,12 +96,12 @@ def each_rule_once(mine, program):
             calls[value] = 0
     mine.backward(values[-1])
     for value, count in calls.items():
-        demand(count == 1, f"the rule of {_name(values, value)} was called {count} times.")
+        demand(count == 1, f"the vjp of {_name(values, value)} was called {count} times, expected 1.")
 
 
 @case("backward", program=PROGRAMS, a=numbers, b=numbers, g=cotangents)
 def gradients(mine, program, a, b, g):
-    """The gradients of programs are right."""
+    """The gradients of programs are correct."""
 
     def gradient(*inputs):
         leaves = [mine.Value(x) for x in inputs]
@@ -115,7 +113,7 @@ def gradients(mine, program, a, b, g):
 
 @case("backward")
 def sixty_doublings(mine):
-    """After 60 doublings, the gradient is 2⁶⁰: the walk of lesson 2 would take thousands of years."""
+    """After 60 doublings, the gradient is 2⁶⁰; the backward pass of lesson 2 would take thousands of years."""
     first = x = mine.Value(1.0)
     for _ in range(60):
         x = x + x
@@ -125,11 +123,11 @@ def sixty_doublings(mine):
 
 @case("backward", program=PROGRAMS, a=numbers)
 def twice(mine, program, a):
-    """A second backward through the same values adds the same once more, and no more than that."""
+    """A second backward through the same values adds the same gradient once more."""
     leaves = [mine.Value(a) for _ in range(program.count)]
     out = program(*leaves)
     mine.backward(out)
     once = [x.grad for x in leaves]
     mine.backward(out)
     for name, x, g in zip("ab", leaves, once, strict=False):
-        demand_equal(f"the gradient of {name} after two walks, of {g} after the first,", x.grad, 2 * g)
+        demand_equal(f"the gradient of {name} after two backward passes ({g} after the first)", x.grad, 2 * g)

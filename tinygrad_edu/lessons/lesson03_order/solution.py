@@ -1,10 +1,10 @@
-"""Lesson 3: an order in which each value is passed once, after all that was made of it."""
+"""Lesson 3: topological order, and a backward pass that visits each value once."""
 
-from lesson02_scalars import Value  # noqa: F401 - what the values here are
+from lesson02_scalars import Value  # noqa: F401 - the class of the values
 
 
 def order(root):
-    """Return root and all that it was computed of, in a list: each value once, and after its parents."""
+    """Return a list of root and every value it was computed from, each once and after its parents."""
     # hole: order
     done, seen = [], set()
 
@@ -21,7 +21,7 @@ def order(root):
 
 
 def paths(root):
-    """Return how many paths lead from root to each value: so often does the walk of lesson 2 come by. A dict."""
+    """Return a dict with the number of paths from root to each value, the number of visits in lesson 2."""
     values = order(root)
     # hole: paths
     count = dict.fromkeys(values, 0)
@@ -34,9 +34,9 @@ def paths(root):
 
 
 def backward(root, g=1.0):
-    """Add to the grad of each leaf the derivative of g * root with respect to it. A leaf has no rule.
+    """Add to the grad of each leaf the derivative of g * root with respect to it. A leaf has no vjp.
 
-    Each rule is called once, with the whole gradient of its value. What is not a leaf keeps nothing.
+    Each vjp is called once, with the complete gradient of its value. The grad of other values does not change.
     """
     # hole: backward
     values = order(root)

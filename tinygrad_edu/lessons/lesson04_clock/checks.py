@@ -1,4 +1,4 @@
-"""What is checked of lesson 4: the numbers, the walk, its order, its length, and that graphs die at once."""
+"""Cases of lesson 4: numbers of nodes, the backward pass and its order, long chains, and graphs freed at once."""
 
 import gc
 import weakref
@@ -13,22 +13,22 @@ from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_progr
 
 @case("node")
 def numbers_grow(mine):
-    """A new node has a greater number than any node before."""
+    """Each new node has a larger number than the nodes before it."""
     found = [mine.Node().number for _ in range(5)]
-    demand(all(a < b for a, b in pairwise(found)), f"the numbers of five new nodes are {found}.")
+    demand(all(a < b for a, b in pairwise(found)), f"the numbers of five new nodes must increase, got {found}.")
 
 
 @case("node")
 def what_a_node_knows(mine):
-    """A node has its parents, its rule and no grad yet."""
+    """A new node has its parents and its vjp, and its grad is None."""
     parent, rule = mine.Node(), lambda g: (g,)
     node = mine.Node((parent,), rule)
-    demand(node.parents == (parent,) and node.rule is rule, "Node(parents, rule) has other parents, or another rule.")
-    demand(node.grad is None, f"the grad of a new node is {node.grad}, and must be None.")
+    demand(node.parents == (parent,) and node.rule is rule, "Node(parents, rule) must keep its parents and its rule.")
+    demand(node.grad is None, f"the grad of a new node is {node.grad}, expected None.")
 
 
 def _graph(mine, passed):
-    """Return a root over a diamond: rules that double, and say that they were called."""
+    """Return the leaf and the root of a diamond whose vjps double the gradient and record their calls."""
 
     def rule(name, count):
         def call(g):
@@ -46,58 +46,56 @@ def _graph(mine, passed):
 
 @case("walk")
 def newest_first(mine):
-    """The walk passes nodes newest first, each once, and skips a parent that is None."""
+    """walk visits each node once, the newest first, and skips parents that are None."""
     passed = []
     leaf, root = _graph(mine, passed)
     found = mine.walk(root, 1.0)
-    demand(passed == ["fourth", "third", "second", "first"], f"the walk passed {', '.join(passed)}.")
-    demand(set(found) == {leaf}, f"the walk returned the gradients of {len(found)} nodes, and there is one leaf.")
+    demand(passed == ["fourth", "third", "second", "first"], f"walk visited {', '.join(passed)}.")
+    demand(set(found) == {leaf}, f"walk returned gradients of {len(found)} nodes, expected the one leaf.")
     demand_equal("the gradient of the leaf", found[leaf], 20.0)
 
 
 @case("walk")
 def arrives_unchanged(mine):
-    """The walk adds gradients with +, and not with +=, which would write into arrays that are not its own."""
+    """walk adds gradients with +, not with +=, which would overwrite the caller's array."""
     given = np.ones(2)
     leaf = mine.Node()
     doubled = mine.Node((leaf, leaf), lambda g: (g, g))
     found = mine.walk(mine.Node((doubled, doubled), lambda g: (g, g)), given)
-    demand_equal("the gradient that the walk was given, after it,", given, np.ones(2))
+    demand_equal("the initial gradient, after walk,", given, np.ones(2))
     demand_equal("the gradient of the leaf", found[leaf], np.full(2, 4.0))
 
 
 @case("computed")
 def nodes_of_results(mine):
-    """A result's node has the inputs' nodes for parents, and None for a plain number."""
+    """The parents of a result's node are the nodes of its inputs, and None for a plain number."""
     x = mine.Value(2.0)
     out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
-    demand(
-        isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, and must be a Value of 6.0."
-    )
+    demand(isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, expected a Value of 6.0.")
     demand(tuple(out.node.parents) == (x.node, None), f"the parents of its node are {out.node.parents}.")
 
 
 @case("mul", x=numbers, y=numbers, g=cotangents)
 def products(mine, x, y, g):
-    """The rule of x * y, and of 3 * x."""
+    """The vjp of x * y, and of 3 * x."""
     check_numbers(mine, lambda x, y: x * y + 3 * x, g, x, y)
 
 
 @case("tanh", x=numbers, g=cotangents)
 def tanh(mine, x, g):
-    """The rule of tanh."""
+    """The vjp of tanh."""
     check_numbers(mine, lambda x: x.tanh(), g, x, plain=lambda x: np.tanh(x))
 
 
 @case("walk", program=short_programs(), a=numbers, b=numbers, g=cotangents)
 def random_programs(mine, program, a, b, g):
-    """Programs that use their values many times over."""
+    """The gradients of programs that use their values many times."""
     check_numbers(mine, program, g, *(a, b)[: program.count])
 
 
 @contextmanager
 def no_collector():
-    """Leave to reference counts alone what is freed inside."""
+    """Disable the garbage collector, so that only reference counts free objects."""
     gc.disable()
     try:
         yield
@@ -106,7 +104,7 @@ def no_collector():
 
 
 def _demand_dropped(mine, hole, compute):
-    """Demand that the Values that a result was computed of can go, and the graph with its last Value."""
+    """Raise `Wrong` unless the input Values are freed when dropped, and the graph with its last Value."""
     with no_collector():
         x = mine.Value(0.5)
         out = compute(x)
@@ -114,31 +112,31 @@ def _demand_dropped(mine, hole, compute):
         del x
         demand(
             value() is None,
-            f"{hole}: after `del x`, its result still keeps the Value x alive. A rule is a function, and keeps what it "
-            f"names: let it name plain numbers.",
+            f"{hole}: after `del x`, its result still keeps the Value x alive. A closure keeps every variable it uses: "
+            f"use plain numbers in the vjp.",
         )
         del out
         demand(
             node() is None,
-            f"{hole}: when its result is dropped, the node stays: something that the rule names points back at it.",
+            f"{hole}: when its result is dropped, the node stays alive: a variable of the vjp refers back to it.",
         )
 
 
 @case("mul")
 def mul_keeps_numbers(mine):
-    """The rule of x * y keeps numbers alive, and no Value."""
+    """The vjp of x * y keeps numbers alive, and no Value."""
     _demand_dropped(mine, "x * x", lambda x: x * x)
 
 
 @case("tanh")
 def tanh_keeps_numbers(mine):
-    """The rule of tanh keeps a number alive, and no Value: no cycle of references."""
+    """The vjp of tanh keeps a number alive, and no Value: there is no reference cycle."""
     _demand_dropped(mine, "x.tanh()", lambda x: x.tanh())
 
 
 @case("walk")
 def a_long_chain(mine):
-    """A chain of 100,000 sums needs no recursion, neither to walk it nor to drop it."""
+    """The backward pass of a chain of 100,000 sums needs no recursion, nor does freeing the chain."""
     first = x = mine.Value(0.0)
     for _ in range(100_000):
         x = x + 1.0

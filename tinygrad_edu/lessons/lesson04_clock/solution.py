@@ -1,4 +1,4 @@
-"""Lesson 4: a tape. Each node has the number of its making, and a heap gives the newest first."""
+"""Lesson 4: a tape of nodes numbered in creation order, and a backward pass that takes the newest from a heap."""
 
 import itertools
 import math
@@ -8,18 +8,18 @@ clock = itertools.count(1)
 
 
 class Node:
-    """What the graph knows of a number: it points at older nodes, and at no Value.
+    """Node of the graph: refers to older nodes, and to no Value.
 
     Attributes
     ----------
     number : int
-        When it was made: more than that of any node before.
+        Position in creation order: larger than the number of any older node.
     parents : tuple
-        The node of each thing it was computed of; None for a plain number.
+        The node of each input; None for a plain number.
     rule : callable or None
-        Of the gradient that arrives, to one contribution for each parent. None for a leaf.
+        The vjp: maps the gradient of this node to one contribution for each parent. None for a leaf.
     grad
-        What has arrived at a leaf; None before.
+        The gradient of a leaf; None before the first backward pass.
     """
 
     __slots__ = ("__weakref__", "grad", "number", "parents", "rule")
@@ -31,7 +31,7 @@ class Node:
 
 
 def walk(root, g):
-    """Carry the gradient g of a node back to the leaves; return the gradient of each leaf, by its node, in a dict."""
+    """Run the backward pass from root with gradient g; return a dict of the gradients of the leaves, by node."""
     gradients, waiting = {root: g}, [(-root.number, root)]
     # hole: walk
     while waiting:
@@ -51,19 +51,19 @@ def walk(root, g):
 
 
 def computed(data, inputs, rule):
-    """Return a Value that was computed of inputs, Values and plain numbers: its node has theirs for parents."""
+    """Return a Value computed from Values and plain numbers; its node has the nodes of the inputs as parents."""
     # hole: computed
     return Value(data, Node(tuple(x.node if isinstance(x, Value) else None for x in inputs), rule))
     # end
 
 
 def number_of(x):
-    """Return the number of a Value, and a plain number as it is."""
+    """Return the number of a Value; return a plain number unchanged."""
     return x.data if isinstance(x, Value) else x
 
 
 class Value:
-    """A number, and the node that stands for it in the graph. One that is made of a plain number is a leaf."""
+    """A number and its node in the graph. ``Value(number)`` is a leaf."""
 
     __slots__ = ("__weakref__", "data", "node")
 
@@ -72,7 +72,7 @@ class Value:
 
     @property
     def grad(self):
-        """What `backward` left at this number, if it is a leaf."""
+        """Gradient of a leaf, accumulated by `backward`; None for other numbers."""
         return self.node.grad
 
     def __add__(self, other):
@@ -107,6 +107,6 @@ class Value:
         return self * -1 + other
 
     def backward(self, g=1.0):
-        """Add to the grad of each leaf the derivative of g times this number with respect to it."""
+        """Add to the grad of each leaf the derivative of g * self with respect to it."""
         for leaf, arrived in walk(self.node, g).items():
             leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived

@@ -1,4 +1,4 @@
-"""What is checked of lesson 5: each rule, for shapes of all kinds, and whose memory a gradient is."""
+"""Cases of lesson 5: each vjp for shapes of all kinds, and gradients that share no memory with other arrays."""
 
 import math
 
@@ -21,7 +21,7 @@ def pairs(**bounds):
 
 @case("unbroadcast", pair=broadcastable(max_dims=4, empty=False))
 def unbroadcast(mine, pair):
-    """unbroadcast(g, shape) is what undoes broadcasting from that shape to g's."""
+    """unbroadcast(g, shape) is the vjp of broadcasting from this shape to the shape of g."""
     shape, to = pair[0], np.broadcast_shapes(*pair)
     x = np.linspace(-1, 2, math.prod(shape)).reshape(shape)
     check_gradient(lambda x: np.broadcast_to(x, to), lambda x, g: mine.unbroadcast(g, x.shape), x)
@@ -29,42 +29,42 @@ def unbroadcast(mine, pair):
 
 @case("computed")
 def nodes_where_they_are_needed(mine):
-    """A result has a node if one of its inputs has one, and else none."""
+    """A result has a node if and only if an input has one."""
     x, y = mine.Tensor([1.0, 2.0], requires_grad=True), mine.Tensor([3.0, 4.0])
     out = mine.computed(np.ones(2), (x, y, np.ones(2)), lambda g: (g, g, g))
-    demand(out.node is not None, "of a Tensor that requires a gradient, the result has no node.")
+    demand(out.node is not None, "one Tensor requires a gradient, but the result has no node.")
     demand(tuple(out.node.parents) == (x.node, None, None), f"the parents of its node are {out.node.parents}.")
     constant = mine.computed(np.ones(2), (y, 2.0), lambda g: (g, g))
-    demand(constant.node is None, "of Tensors that require no gradient, the result has a node.")
+    demand(constant.node is None, "no Tensor requires a gradient, but the result has a node.")
 
 
 @case("backward")
 def gradients_add_up(mine):
-    """A second backward adds to the grad, and leaves the array that was there before as it is."""
+    """A second backward adds to the grad, and does not change the array that was the grad before."""
     x = mine.Tensor(np.ones(3), requires_grad=True)
     out = x + 1.0
     out.backward(np.ones(3))
     before = x.grad
     out.backward(np.ones(3))
-    demand_equal("x.grad after two walks", x.grad, np.full(3, 2.0))
-    demand_equal("what x.grad was after the first", before, np.ones(3))
+    demand_equal("x.grad after two backward passes", x.grad, np.full(3, 2.0))
+    demand_equal("after the second, the array that was x.grad after the first backward pass", before, np.ones(3))
 
 
 @case("unbroadcast", pair=pairs())
 def sums(mine, pair):
-    """The rule of x + y, for all shapes that broadcast."""
+    """The vjp of x + y, for all shapes that broadcast."""
     check_engine(mine, lambda x, y: x + y, *pair)
 
 
 @case("mul", pair=pairs())
 def products(mine, pair):
-    """The rule of x * y, for all shapes that broadcast."""
+    """The vjp of x * y, for all shapes that broadcast."""
     check_engine(mine, lambda x, y: x * y, *pair)
 
 
 @st.composite
 def matrices(draw):
-    """Draw two stacks of matrices that can be multiplied."""
+    """Draw two stacks of matrices with shapes that matmul accepts."""
     front = draw(broadcastable(max_dims=2, empty=False))
     n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
     return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
@@ -72,33 +72,33 @@ def matrices(draw):
 
 @case("matmul", pair=matrices())
 def matrix_products(mine, pair):
-    """The rule of x @ y, with axes in front that broadcast."""
+    """The vjp of x @ y, with leading axes that broadcast."""
     check_engine(mine, lambda x, y: x @ y, *pair)
 
 
 @st.composite
 def summed(draw):
-    """Draw an array, the axes of a sum over it, and whether they stay."""
+    """Draw an array, the axes of a sum over it, and keepdims."""
     x = draw(arrays(SMALL, layouts=False))
     return x, draw(axes(x.ndim)), draw(st.booleans())
 
 
 @case("sum", drawn=summed())
 def reductions(mine, drawn):
-    """The rule of x.sum(axis, keepdims)."""
+    """The vjp of x.sum(axis, keepdims)."""
     x, axis, keepdims = drawn
     check_engine(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
 
 
 @case("sum")
 def along_an_axis(mine):
-    """The rule of x.sum(axis=1), of a square: a gradient of one axis belongs to the rows, and not to the columns."""
+    """The vjp of x.sum(axis=1) of a square matrix: the gradient belongs to the rows, not to the columns."""
     check_engine(mine, lambda x: x.sum(axis=1), np.array([[1.0, 2.0], [3.0, 4.0]]))
 
 
 @case("reshape", x=arrays(SMALL, layouts=False))
 def reshaped(mine, x):
-    """The rule of reshape."""
+    """The vjp of reshape."""
     shape = (x.size, 1)
     check_engine(mine, lambda x: x.reshape(shape), x)
 
@@ -111,33 +111,31 @@ def _turned(draw):
 
 @case("transpose", drawn=_turned())
 def transposed(mine, drawn):
-    """The rule of transpose, for every order of the axes."""
+    """The vjp of transpose, for every permutation of the axes."""
     x, axes = drawn
     check_engine(mine, lambda x: x.transpose(axes), x)
 
 
 @case("transpose")
 def three_axes(mine):
-    """The rule of transpose where three axes change places in a circle: the way back is another than the way there."""
+    """The vjp of transpose for a cyclic permutation of three axes, which is not its own inverse."""
     check_engine(mine, lambda x: x.transpose((1, 2, 0)), np.arange(8.0).reshape(2, 2, 2))
 
 
 @case("backward")
 def gradients_are_ones_own(mine):
-    """Gradients are arrays of one's own: one may write into them, and nobody else's change."""
+    """Gradients are writable, and share no memory with other arrays."""
     x, g = mine.Tensor(np.ones((2, 3)), requires_grad=True), np.ones(6)
     x.reshape((6,)).backward(g)
-    demand(not np.shares_memory(x.grad, g), "after x.reshape((6,)).backward(g), x.grad is g itself, in another shape.")
+    demand(not np.shares_memory(x.grad, g), "after x.reshape((6,)).backward(g), x.grad is a view of g.")
     y = mine.Tensor(np.ones((2, 3)), requires_grad=True)
     y.sum().backward()
-    demand(
-        y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: it is one number, shown at six places."
-    )
+    demand(y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: its elements share one address.")
 
 
 @case("mul")
 def a_layer(mine):
-    """A layer with a bias: tanh(x @ w + b), and its mean square."""
+    """The gradients of a layer with a bias, of the mean square of tanh(x @ w + b)."""
     rng = np.random.default_rng(0)
 
     def layer(x, w, b):

@@ -1,11 +1,11 @@
-"""Lesson 5: arrays, and what becomes of a gradient where an array was used many times over."""
+"""Lesson 5: tensors, and the vjps of array operations."""
 
 import numpy as np
 from lesson04_clock import Node, walk
 
 
 def unbroadcast(g, shape):
-    """Return g summed to a shape that was broadcast to g's: each element gets the sum over all its copies."""
+    """Sum g to the shape of the array that was broadcast; each element gets the sum over its copies."""
     # hole: unbroadcast
     extra = g.ndim - len(shape)
     stretched = tuple(extra + axis for axis, length in enumerate(shape) if length == 1)
@@ -19,7 +19,7 @@ def transposed(x):
 
 
 def computed(data, inputs, rule):
-    """Return a Tensor that was computed of inputs; it has a node only if one of them has one."""
+    """Return a Tensor computed from inputs; it has a node only if an input has one."""
     # hole: computed
     nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
     has_gradient = any(node is not None for node in nodes)
@@ -28,14 +28,14 @@ def computed(data, inputs, rule):
 
 
 def array_of(x):
-    """Return the array of a Tensor, and of anything else an array."""
+    """Return the array of a Tensor; convert anything else to an array."""
     return x.data if isinstance(x, Tensor) else np.asarray(x, np.float64)
 
 
 class Tensor:
-    """An array of float64, and its node in the graph; None where no gradient is wanted."""
+    """A float64 array and its node in the graph; the node is None if no gradient is needed."""
 
-    __array_ufunc__ = None  # so that array * tensor asks the tensor
+    __array_ufunc__ = None  # so that array * tensor calls Tensor.__rmul__
 
     def __init__(self, data, requires_grad=False, node=None):
         self.data = np.asarray(data, np.float64)
@@ -43,17 +43,17 @@ class Tensor:
 
     @property
     def grad(self):
-        """What `backward` left at this array, if it is a leaf."""
+        """Gradient of a leaf, accumulated by `backward`; None for other tensors."""
         return None if self.node is None else self.node.grad
 
     @property
     def shape(self):
-        """The length of each axis."""
+        """Length of each axis."""
         return self.data.shape
 
     @property
     def ndim(self):
-        """The number of axes."""
+        """Number of axes."""
         return self.data.ndim
 
     def __add__(self, other):
@@ -67,7 +67,7 @@ class Tensor:
         # end
 
     def __matmul__(self, other):
-        """Return the product of matrices; axes before the last two broadcast."""
+        """Return the matrix product; axes before the last two broadcast."""
         x, y = self.data, array_of(other)
         # hole: matmul
         return computed(
@@ -78,7 +78,7 @@ class Tensor:
         # end
 
     def sum(self, axis=None, keepdims=False):
-        """Return the sum over an axis, over several, or over all."""
+        """Return the sum over one axis, over several, or over all."""
         x = self.data
 
         def rule(g):
@@ -91,14 +91,14 @@ class Tensor:
         return computed(x.sum(axis=axis, keepdims=keepdims), (self,), rule)
 
     def reshape(self, shape):
-        """Return the same numbers in another shape."""
+        """Return the same elements in another shape."""
         x = self.data
         # hole: reshape
         return computed(x.reshape(shape), (self,), lambda g: (g.reshape(x.shape),))
         # end
 
     def transpose(self, axes):
-        """Return the array with its axes in another order."""
+        """Permute the axes."""
         # hole: transpose
         return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(np.argsort(axes)),))
         # end
@@ -124,7 +124,7 @@ class Tensor:
         return self * -1 + other
 
     def backward(self, g=None):
-        """Add to the grad of each leaf the gradient of ``sum(g * self)``; g is 1 where this is one number."""
+        """Add to the grad of each leaf the gradient of ``sum(g * self)``; g is all ones by default."""
         for leaf, arrived in walk(self.node, np.ones(self.shape) if g is None else np.asarray(g, np.float64)).items():
             # hole: backward
             leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived

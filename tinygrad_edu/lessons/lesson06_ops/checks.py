@@ -1,4 +1,4 @@
-"""What is checked of lesson 6: what a rule may name, what a node saves, which rules run, and the table itself."""
+"""Cases of lesson 6: the names of a vjp's parameters, saved values, which vjps run, and the table of vjps."""
 
 import weakref
 
@@ -12,33 +12,33 @@ from tinygrad_edu.testing.strategies import arrays, broadcastable
 
 @case("asked")
 def names_of_a_rule(mine):
-    """asked(rule) has the names of what a rule asks for beside g, in its order."""
+    """asked(rule) returns the names of a vjp's parameters after g, in order."""
     found = mine.asked(lambda g, y, x_shape, axis: g)
-    demand(found == ["y", "x_shape", "axis"], f"of lambda g, y, x_shape, axis: g, asked returned {found}.")
-    demand(mine.asked(lambda g: g) == [], f"of lambda g: g, asked returned {mine.asked(lambda g: g)}.")
+    demand(found == ["y", "x_shape", "axis"], f"asked(lambda g, y, x_shape, axis: g) is {found}.")
+    demand(mine.asked(lambda g: g) == [], f"asked(lambda g: g) is {mine.asked(lambda g: g)}.")
 
 
 @case("demand")
 def names_that_are_not_there(mine):
-    """A rule that names what its op does not have is refused when the op is defined, by a TypeError."""
+    """A vjp with a parameter that its op does not have raises a TypeError when it is defined."""
 
     @mine.op
     def scale(x, factor=2):
         return x * factor
 
     message = raised(TypeError, lambda: scale.vjps(x=lambda g, factors: g * factors))
-    demand("scale" in message, f"lambda g, factors: ... is not refused by a TypeError that names the op: {message!r}.")
-    demand("'factor'" in message, f"the message does not say that 'factor' may be meant: {message!r}.")
+    demand("scale" in message, f"lambda g, factors: ... must raise a TypeError that names the op: {message!r}.")
+    demand("'factor'" in message, f"the message does not suggest 'factor': {message!r}.")
     demand(
         raised(TypeError, lambda: scale.vjps(y=lambda g: g)),
-        "a rule for y, which is no input of scale(x), is not refused.",
+        "a vjp for y, which is no input of scale(x), must raise a TypeError.",
     )
-    demand(not raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor)), "a right rule is refused.")
+    demand(not raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor)), "a correct vjp raises TypeError.")
 
 
 @case("recorded")
 def saved_is_what_is_asked(mine):
-    """A node saves what the rules ask for, and nothing else."""
+    """A node saves the values that its vjps name, and nothing else."""
 
     @mine.op
     def area(x, y, unit=1.0):
@@ -51,14 +51,14 @@ def saved_is_what_is_asked(mine):
         which = " and ".join(name for name, given in zip("xy", inputs, strict=True) if isinstance(given, mine.Tensor))
         demand(
             found == wanted,
-            f"where {which} need a gradient, the rules ask for {sorted(wanted)}, and the node saves {sorted(found)}.",
+            f"if {which} requires a gradient, the vjps use {sorted(wanted)}, but the node saves {sorted(found)}.",
         )
-    demand_equal("what is saved as x_shape", area(x, y).node.rule.saved["x_shape"], (2,))
+    demand_equal("the saved x_shape", area(x, y).node.rule.saved["x_shape"], (2,))
 
 
 @case("recorded")
 def what_nobody_asks_for_dies(mine):
-    """The input of an op whose rule asks for its result alone can go."""
+    """An input is freed if the vjp names only the result."""
 
     @mine.op
     def root(x):
@@ -69,13 +69,13 @@ def what_nobody_asks_for_dies(mine):
     middle = x + 1.0
     kept, array = root(middle), weakref.ref(middle.data)
     del middle
-    demand(array() is None, "root's rule asks for out alone, and its node keeps the array x alive.")
+    demand(array() is None, "the vjp of root uses only out, but its node keeps the array x alive.")
     demand(kept.node is not None, "the result has no node.")
 
 
 @case("pullback")
 def rules_that_nobody_needs(mine):
-    """The rule of an input that needs no gradient does not run."""
+    """The vjp for an input that needs no gradient does not run."""
 
     @mine.op
     def product(x, y):
@@ -89,85 +89,85 @@ def rules_that_nobody_needs(mine):
     try:
         product(x, np.full(2, 3.0)).backward(np.ones(2))
     except AssertionError:
-        demand(False, "product(x, array): the rule of y ran, and y is an array, which needs no gradient.")
+        demand(False, "product(x, array): the vjp for y ran, but y is an array, which needs no gradient.")
     demand_equal("x.grad of product(x, [3, 3])", x.grad, np.full(2, 3.0))
 
 
 @case("pullback", pair=pairs())
 def products(mine, pair):
-    """x * y, whose rules know nothing of broadcasting."""
+    """The gradients of x * y, whose vjps do not undo broadcasting."""
     check_engine(mine, mine.multiply, *pair)
 
 
 @case("pullback", x=arrays(SMALL, low=0.5, high=3.0, layouts=False), n=st.sampled_from([-1, 0.5, 3]))
 def powers(mine, x, n):
-    """x ** n, whose rule asks for a setting."""
+    """The gradient of x ** n, whose vjp names a setting."""
     check_engine(mine, lambda x: mine.power(x, n=n), x)
 
 
 @case("divide", pair=pairs(low=0.5, high=3.0))
 def quotients(mine, pair):
-    """The rules of divide."""
+    """The vjps of divide."""
     check_engine(mine, mine.divide, *pair)
 
 
 @case("exp", x=arrays(SMALL, layouts=False))
 def exponentials(mine, x):
-    """The rule of exp."""
+    """The vjp of exp."""
     check_engine(mine, mine.exp, x)
 
 
 @case("exp")
 def exp_saves_its_result(mine):
-    """The rule of exp asks for its result alone."""
+    """The vjp of exp uses only its result."""
     saved = mine.exp(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
-    demand(set(saved) == {"out"}, f"it asks for {sorted(saved)}.")
+    demand(set(saved) == {"out"}, f"it uses {sorted(saved)}.")
 
 
 @case("tanh", x=arrays(SMALL, layouts=False))
 def tanh(mine, x):
-    """The rule of tanh."""
+    """The vjp of tanh."""
     check_engine(mine, mine.tanh, x)
 
 
 @case("tanh")
 def tanh_saves_its_result(mine):
-    """The rule of tanh asks for its result alone."""
+    """The vjp of tanh uses only its result."""
     saved = mine.tanh(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
-    demand(set(saved) == {"out"}, f"it asks for {sorted(saved)}.")
+    demand(set(saved) == {"out"}, f"it uses {sorted(saved)}.")
 
 
 @case("sum", pair=broadcastable(max_dims=3, empty=False))
 def repeated(mine, pair):
-    """The rule of broadcast_to."""
+    """The vjp of broadcast_to."""
     x, to = np.ones(pair[0]), np.broadcast_shapes(*pair)
     check_engine(mine, lambda x: mine.broadcast_to(x, shape=to), x)
 
 
 @case("sum", drawn=summed())
 def reductions(mine, drawn):
-    """The rule of sum, over any axes."""
+    """The vjp of sum, over any axes."""
     x, axis, keepdims = drawn
     check_engine(mine, lambda x: mine.sum(x, axis=axis, keepdims=keepdims), x)
 
 
 @case("sum")
 def sum_saves_no_array(mine):
-    """The rule of sum asks for no array: what was summed can go."""
+    """The vjp of sum uses no array, so the input can be freed."""
     saved = mine.sum(mine.Tensor(np.ones((2, 3)), requires_grad=True), axis=0).node.rule.saved
     kept = [name for name, value in saved.items() if isinstance(value, np.ndarray)]
-    demand(not kept, f"it asks for {', '.join(kept)}: the shape of x, and the settings, are enough.")
+    demand(not kept, f"it uses {', '.join(kept)}: the shape of x and the settings are enough.")
 
 
 @case("matmul", pair=matrices())
 def matrix_products(mine, pair):
-    """The rules of matmul, with axes in front that broadcast."""
+    """The vjps of matmul, with leading axes that broadcast."""
     check_engine(mine, mine.matmul, *pair)
 
 
 @case("matmul")
 def a_network_learns(mine):
-    """A network of two layers learns to tell the corners of a square apart, as x1 * x2 does."""
+    """A network of two layers learns the product x1 * x2 at the corners of a square."""
     rng = np.random.default_rng(0)
     x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
     y = x[:, :1] * x[:, 1:]
@@ -178,4 +178,4 @@ def a_network_learns(mine):
         loss = (error * error).sum()
         loss.backward()
         weights = [a.data - 0.05 * a.grad for a in leaves]
-    demand(loss.data < 0.1, f"the loss is {float(loss.data):.3g} after 100 steps, and must be below 0.1.")
+    demand(loss.data < 0.1, f"the loss is {float(loss.data):.3g} after 100 steps, but must be below 0.1.")

@@ -1,4 +1,4 @@
-"""Lesson 6: ops as data. An op is a forward function of arrays and, for each input, a rule that names what it needs."""
+"""Lesson 6: ops as data. An op is a forward function of arrays with vjps, which name the values they need."""
 
 import difflib
 import inspect
@@ -10,21 +10,21 @@ from lesson05_arrays import transposed, unbroadcast
 
 
 class Op:
-    """A function of arrays that has, for each input, a rule: how the result's gradient becomes the input's.
+    """A function of arrays, with a vjp for each input.
 
     Attributes
     ----------
     name : str
     forward : callable
-        Of arrays and settings, to an array.
+        Maps arrays and settings to an array.
     broadcasts : bool
         Whether gradients are summed back to the shapes of the inputs.
     inputs : tuple of str
-        The parameters of the forward that have no default.
+        Names of the forward's parameters that have no default.
     settings : dict
-        The others, with their defaults.
+        The other parameters and their defaults.
     rules : dict
-        By input, a function of g and of what its parameters name.
+        The vjp of each input, a function of g and of the values that its other parameters name.
     """
 
     def __init__(self, forward, broadcasts=False):
@@ -34,7 +34,7 @@ class Op:
         self.settings = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def vjps(self, **rules):
-        """Give inputs their rules: ``multiply.vjps(x=lambda g, y: g * y)``."""
+        """Set the vjps of inputs: ``multiply.vjps(x=lambda g, y: g * y)``."""
         for name, rule in rules.items():
             self.demand(name, self.inputs)
             for parameter in asked(rule):
@@ -42,11 +42,11 @@ class Op:
         self.rules = self.rules | rules
 
     def offered(self):
-        """Return what a rule may ask for: an input, its shape, the result, a setting."""
+        """Return the names that a vjp may use: inputs, their shapes, the result, settings."""
         return [*self.inputs, *(f"{x}_shape" for x in self.inputs), "out", *self.settings]
 
     def demand(self, name, known):
-        """Raise a TypeError for a name that is not known, with the one that was probably meant."""
+        """Raise a TypeError unless a name is known; the message suggests the closest known name."""
         # hole: demand
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -55,7 +55,7 @@ class Op:
         # end
 
     def __call__(self, *inputs, **settings):
-        """Compute: of arrays, an array; of Tensors, a Tensor, and its node."""
+        """Compute an array from arrays; if an input is a Tensor, return a Tensor and record its node."""
         arrays, settings = [x.data if isinstance(x, Tensor) else x for x in inputs], self.settings | settings
         out = self.forward(*arrays, **settings)
         return recorded(self, inputs, arrays, settings, out) if any(isinstance(x, Tensor) for x in inputs) else out
@@ -67,14 +67,14 @@ def op(forward=None, *, broadcasts=False):
 
 
 def asked(rule):
-    """Return what a rule asks for, the names of its parameters after the first, in a list."""
+    """Return a list of the names of a vjp's parameters after the first."""
     # hole: asked
     return list(inspect.signature(rule).parameters)[1:]
     # end
 
 
 def recorded(op, inputs, arrays, settings, out):
-    """Return the Tensor of a result; if an input has a node, with a node that saves what the rules will ask for."""
+    """Return the result as a Tensor; if an input has a node, record a node that saves the values its vjps name."""
     nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
     if all(node is None for node in nodes):
         return Tensor(out)
@@ -89,7 +89,7 @@ def recorded(op, inputs, arrays, settings, out):
 
 
 class Pullback:
-    """What a node has for a rule: the op, the shape of each input that has a node, and what was saved of the call."""
+    """The rule of a node: the op, the saved values, and the shape of each input that has a node."""
 
     __slots__ = ("op", "saved", "shapes")
 
@@ -97,7 +97,7 @@ class Pullback:
         self.op, self.shapes, self.saved = op, shapes, saved
 
     def __call__(self, g):
-        """Return one contribution for each input; None for one without a node, whose rule does not run."""
+        """Return one contribution per input; None for an input without a node, whose vjp does not run."""
         # hole: pullback
         contributions = []
         for x, shape in zip(self.op.inputs, self.shapes):
@@ -111,7 +111,7 @@ class Pullback:
         # end
 
 
-# --- The table of derivatives. Rules are written in what arrays and tensors have in common ---
+# --- The table of vjps. They use only operations that arrays and tensors have in common ---
 
 
 @op(broadcasts=True)
@@ -145,7 +145,7 @@ divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 
 @op
 def power(x, n=2):
-    """Return x to the power of a plain number."""
+    """Return x to the power n, a plain number."""
     return np.power(x, n)
 
 
@@ -154,7 +154,7 @@ power.vjps(x=lambda g, x, n: g * n * x ** (n - 1))
 
 @op
 def exp(x):
-    """Return e to the power of x."""
+    """Return e to the power x."""
     return np.exp(x)
 
 
@@ -176,7 +176,7 @@ tanh.vjps(x=lambda g, out: g * (1 - out * out))
 
 @op
 def reshape(x, shape=()):
-    """Return the numbers of x in another shape."""
+    """Return the elements of x in another shape."""
     return np.reshape(x, shape)
 
 
@@ -185,7 +185,7 @@ reshape.vjps(x=lambda g, x_shape: reshape(g, shape=x_shape))
 
 @op
 def transpose(x, axes=()):
-    """Return x with its axes in another order."""
+    """Permute the axes of x."""
     return np.transpose(x, axes)
 
 
@@ -194,18 +194,18 @@ transpose.vjps(x=lambda g, axes: transpose(g, axes=tuple(np.argsort(axes))))
 
 @op
 def broadcast_to(x, shape=()):
-    """Return x, repeated along the axes of a shape that it does not have, or has once."""
+    """Broadcast x to a shape."""
     return np.broadcast_to(x, shape)
 
 
 @op
 def sum(x, axis=None, keepdims=False):
-    """Return the sum over an axis, over several, or over all."""
+    """Return the sum over one axis, over several, or over all."""
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
 def with_ones(shape, axis):
-    """Return a shape with the length 1 along an axis, along several, or along all."""
+    """Return a shape with length 1 along one axis, along several, or along all."""
     axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
     axes = {position % len(shape) for position in axes}
     return tuple(1 if position in axes else length for position, length in enumerate(shape))
@@ -228,7 +228,7 @@ swap_last.vjps(x=lambda g: swap_last(g))
 
 @op(broadcasts=True)
 def matmul(x, y):
-    """Return the product of matrices; axes before the last two broadcast."""
+    """Return the matrix product; axes before the last two broadcast."""
     return np.matmul(x, y)
 
 
@@ -249,15 +249,15 @@ class Tensor(TensorOfClosures):
     __rmatmul__ = lambda self, other: matmul(other, self)
 
     def sum(self, axis=None, keepdims=False):
-        """Return the sum over an axis, over several, or over all."""
+        """Return the sum over one axis, over several, or over all."""
         return sum(self, axis=axis, keepdims=keepdims)
 
     def reshape(self, shape):
-        """Return the same numbers in another shape."""
+        """Return the same elements in another shape."""
         return reshape(self, shape=shape)
 
     def transpose(self, axes):
-        """Return the array with its axes in another order."""
+        """Permute the axes."""
         return transpose(self, axes=axes)
 
     def tanh(self):

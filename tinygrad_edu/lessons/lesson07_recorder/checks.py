@@ -1,4 +1,4 @@
-"""What is checked of lesson 7: what a call means, the mode, and that every op of the real engine is recorded right."""
+"""Cases of lesson 7: inputs and settings, no_grad, and agreement with the recorder of tinygrad_edu."""
 
 from contextlib import suppress
 from functools import wraps
@@ -18,13 +18,13 @@ def _demand_parameters(mine, forward, inputs, settings):
     found = mine.parameters_of(forward)
     demand(
         found == (inputs, settings),
-        f"of {forward.__doc__}, parameters_of returned\n{found}, and must return\n{(inputs, settings)}.",
+        f"for {forward.__doc__}, parameters_of returned\n{found}, expected\n{(inputs, settings)}.",
     )
 
 
 @case("parameters_of")
 def inputs_without_a_mark(mine):
-    """Without a /, the inputs are the parameters that have no default."""
+    """Without a /, the inputs are the parameters without a default."""
 
     def forward(x, y, axis=0, *, keepdims):
         """def f(x, y, axis=0, *, keepdims)"""
@@ -35,7 +35,7 @@ def inputs_without_a_mark(mine):
 
 @case("parameters_of")
 def inputs_with_a_mark(mine):
-    """With a /, the inputs are what stands before it, and settings need no default."""
+    """With a /, the inputs are the parameters before it; settings need no default."""
 
     def forward(x, y=1.0, /, axis=0, *, keepdims=True):
         """def f(x, y=1.0, /, axis=0, *, keepdims=True)"""
@@ -45,7 +45,7 @@ def inputs_with_a_mark(mine):
 
 @case("parameters_of")
 def any_number_of_inputs(mine):
-    """*arrays stands for any number of inputs."""
+    """*arrays are any number of inputs."""
 
     def forward(*arrays, axis=0):
         """def f(*arrays, axis=0)"""
@@ -55,18 +55,18 @@ def any_number_of_inputs(mine):
 
 @case("asked")
 def settings_by_two_stars(mine):
-    """A rule with ** asks for the settings that it does not name."""
+    """A vjp with ** also receives the settings that it does not name."""
     settings = {"axis": 0, "stride": 1, "padding": 2}
     found = mine.asked(lambda g, x, stride, **window: g, settings)
     wanted = ["x", "stride", "axis", "padding"]
-    demand(found == wanted, f"of lambda g, x, stride, **window: ..., asked returned {found}, and must {wanted}.")
+    demand(found == wanted, f"asked(lambda g, x, stride, **window: ...) is {found}, expected {wanted}.")
     found = mine.asked(lambda g, x: g, settings)
-    demand(found == ["x"], f"of lambda g, x: ..., asked returned {found}, and must return ['x'].")
+    demand(found == ["x"], f"asked(lambda g, x: ...) is {found}, expected ['x'].")
 
 
 @case("recorded")
 def saved_by_name(mine):
-    """A node saves what the rules name, of all that there is to name."""
+    """A node saves the values that its vjps name, for every kind of name."""
 
     @mine.op
     def f(x, y, /, axis, by=2):
@@ -76,14 +76,14 @@ def saved_by_name(mine):
     x, y = mine.Tensor(np.ones(2), requires_grad=True), mine.Tensor(np.ones(2), requires_grad=True)
     for inputs, wanted in (((x, y), {"x_dtype", "x", "y", "axis", "by"}), ((x, 3.0), {"x_dtype", "y", "by"})):
         found = set(f(*inputs, axis=0).node.rule.saved)
-        demand(found == wanted, f"the rules ask for {sorted(wanted)}, and the node saves {sorted(found)}.")
+        demand(found == wanted, f"the vjps use {sorted(wanted)}, but the node saves {sorted(found)}.")
 
 
 @case("recorded")
 def no_node_without_a_reason(mine):
-    """A result has no node where no input has one, or where recording is off."""
+    """A result has no node if no input has one, or if recording is off."""
     constant, x = mine.Tensor(np.ones(2)), mine.Tensor(np.ones(2), requires_grad=True)
-    demand((constant * 2.0).node is None, "of a Tensor without a node, the result has one.")
+    demand((constant * 2.0).node is None, "no input has a node, but the result has one.")
     before = mine.recording.set(False)
     try:
         demand((x * 2.0).node is None, "while recording.get() is False, x * 2 gets a node.")
@@ -93,7 +93,7 @@ def no_node_without_a_reason(mine):
 
 @case("pullback")
 def which_of_many(mine):
-    """A rule of *arrays may ask for k, the position of the input whose gradient is wanted."""
+    """A vjp for *arrays may use k, the position of the input whose gradient is computed."""
 
     @mine.op
     def weighted(*arrays):
@@ -109,7 +109,7 @@ def which_of_many(mine):
 
 @case("pullback", times=st.integers(0, 3))
 def a_setting_called_k(mine, times):
-    """Where a setting is called k, a rule that asks for k gets the setting."""
+    """If a setting is called k, a vjp that uses k receives the setting."""
 
     @mine.op
     def turned(x, k=1):
@@ -121,38 +121,38 @@ def a_setting_called_k(mine, times):
 
 @case("pullback", x=arrays(shapes(max_dims=2, empty=False), layouts=False))
 def the_ops_before(mine, x):
-    """The ops of lesson 6 are recorded by the new recorder, and right as before."""
+    """The ops of lesson 6 use the new recorder, with correct gradients."""
     check_engine(mine, lambda x: x * x + x.sum(axis=None), x)
 
 
 @case("no_grad")
 def nothing_is_recorded(mine):
-    """Inside of no_grad, nothing is recorded, and after it, everything is, also where an error ended it."""
+    """Inside no_grad nothing is recorded; after it recording resumes, even if it ended with an error."""
     x = mine.Tensor(np.ones(2), requires_grad=True)
     with mine.no_grad():
-        demand((x * x).node is None, "inside of no_grad, x * x has a node.")
+        demand((x * x).node is None, "inside no_grad, x * x has a node.")
         with mine.no_grad():
             pass
-        demand((x * x).node is None, "in a no_grad, after another one in it, x * x has a node.")
-    demand((x * x).node is not None, "after a no_grad, x * x has no node.")
+        demand((x * x).node is None, "inside no_grad, after a nested no_grad, x * x has a node.")
+    demand((x * x).node is not None, "after no_grad, x * x has no node.")
     with suppress(KeyError), mine.no_grad():
         raise KeyError
-    demand((x * x).node is not None, "after a no_grad that an error has ended, x * x has no node.")
+    demand((x * x).node is not None, "after a no_grad that ended with an error, x * x has no node.")
 
 
 @case("no_grad")
 def of_a_thread(mine):
-    """no_grad holds in the thread that says so, and in no other."""
+    """no_grad applies only to the thread that uses it."""
     x, found = mine.Tensor(np.ones(2), requires_grad=True), []
     with mine.no_grad():
         other = Thread(target=lambda: found.append((x * x).node))
         other.start()
         other.join()
-    demand(found[0] is not None, "while one thread is inside of no_grad, another records nothing.")
+    demand(found[0] is not None, "while one thread is inside no_grad, another thread records nothing.")
 
 
 def in_the_lesson(mine, op):
-    """Return an op of the real engine as one of the student's; whose rules return whole arrays."""
+    """Return a student's Op with the forward and the vjps of tinygrad_edu's op; the vjps return dense arrays."""
     twin = mine.Op(op.forward, op.broadcasts)
 
     def completed(rule):
@@ -167,7 +167,7 @@ def in_the_lesson(mine, op):
 
 
 def demand_agreement(mine, call):
-    """Demand that a call gives the same result and gradients here as by the written-out call of the real engine."""
+    """Raise `Wrong` unless the student's recorder and tinygrad_edu's give the same result and gradients."""
     op = tg.ops.registry[call.name]
     results = []
     for function, leaf in (
@@ -197,6 +197,6 @@ NAMES = sorted(tg.ops.registry.keys() & OP_CALLS.keys())
 
 @case("pullback", call=st.sampled_from(NAMES).flatmap(calls))
 def the_real_ops(mine, call):
-    """Any op of the real engine gives the same result and gradients here as by its written-out call."""
-    with suppress(MissingExtraError):  # of erf, which needs SciPy
+    """Ops of tinygrad_edu give the same results and gradients with your recorder."""
+    with suppress(MissingExtraError):  # erf needs SciPy
         demand_agreement(mine, call)

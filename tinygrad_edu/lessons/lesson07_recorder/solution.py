@@ -1,4 +1,4 @@
-"""Lesson 7: the recorder. It takes any op there is, those of the real engine too, and records only where it should."""
+"""Lesson 7: a recorder for every op of tinygrad_edu, and the context manager no_grad."""
 
 import inspect
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from lesson05_arrays import unbroadcast
 from lesson06_ops import Op as SimpleOp
 from lesson06_ops import Tensor
 
-recording = ContextVar("recording", default=True)  # of a thread or a task: each has its own
+recording = ContextVar("recording", default=True)  # separate for each thread and task
 
 
 @contextmanager
 def no_grad():
-    """Record nothing inside: ``with no_grad():``. After it, things are as before, also if it was left by an error."""
+    """Disable recording in a ``with`` block. Restore the previous mode at its end, also after an error."""
     # hole: no_grad
     before = recording.set(False)
     try:
@@ -27,10 +27,10 @@ def no_grad():
 
 
 def parameters_of(forward):
-    """Return the names of a forward's inputs, in a tuple, and its settings with their defaults, in a dict.
+    """Return a tuple of the names of a forward's inputs, and a dict of its settings and their defaults.
 
-    The inputs are what stands before a ``/``, or ``*arrays``. Where there is neither, they are the parameters that have
-    no default and may be given by position. All others are settings.
+    The inputs are the parameters before a ``/``, or ``*arrays``. If there is neither, they are the parameters without a
+    default that may be passed by position. All other parameters are settings.
     """
     parameters = inspect.signature(forward).parameters.values()
     # hole: parameters_of
@@ -42,7 +42,7 @@ def parameters_of(forward):
 
 
 def asked(rule, settings):
-    """Return what a rule asks for, in a list. A rule with ``**`` asks for all the settings that it does not name."""
+    """Return a list of the names that a vjp uses. A vjp with ``**`` uses all settings, including unnamed ones."""
     parameters = list(inspect.signature(rule).parameters.values())[1:]
     # hole: asked
     named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
@@ -52,7 +52,7 @@ def asked(rule, settings):
 
 
 class Op(SimpleOp):
-    """The op of lesson 6, of any forward. The rule of ``*arrays`` may ask for ``k``: for which of them it is called."""
+    """The op of lesson 6, for any forward. A vjp for ``*arrays`` may use ``k``, the position of its input."""
 
     def __init__(self, forward, broadcasts=False):
         self.name, self.forward, self.broadcasts, self.rules = forward.__name__, forward, broadcasts, {}
@@ -60,7 +60,7 @@ class Op(SimpleOp):
         self.inputs, self.settings = parameters_of(forward)
 
     def vjps(self, **rules):
-        """Give inputs their rules."""
+        """Set the vjps of inputs."""
         for name, rule in rules.items():
             self.demand(name, self.inputs)
             for parameter in asked(rule, self.settings):
@@ -68,12 +68,12 @@ class Op(SimpleOp):
         self.rules = self.rules | rules
 
     def offered(self):
-        """Return what a rule may ask for."""
+        """Return the names that a vjp may use."""
         parts = [f"{x}_{part}" for x in self.inputs for part in ("shape", "dtype", "shapes")]
         return [*self.inputs, *parts, "out", "k", *self.settings]
 
     def __call__(self, *args, **keywords):
-        """Compute: of arrays, an array; of Tensors, a Tensor, and its node."""
+        """Compute an array from arrays; if an input is a Tensor, return a Tensor and record its node."""
         bound = self.signature.bind(*args, **keywords)
         bound.apply_defaults()
         settings = {name: bound.arguments[name] for name in self.settings}
@@ -91,8 +91,8 @@ def op(forward=None, *, broadcasts=False):
 
 
 def recorded(op, inputs, arrays, settings, out):
-    """Return the Tensor of a result; with a node, if one records here and an input has one."""
-    names = op.inputs * len(inputs) if len(op.inputs) == 1 else op.inputs  # *arrays is one name for all of them
+    """Return the result as a Tensor, with a node if recording is on and an input has a node."""
+    names = op.inputs * len(inputs) if len(op.inputs) == 1 else op.inputs  # *arrays: one name for all inputs
     nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
     values = settings | {"out": out, f"{op.inputs[0]}_shapes": tuple(np.shape(a) for a in arrays)}
     for x, a in zip(names, arrays):
@@ -109,7 +109,7 @@ def recorded(op, inputs, arrays, settings, out):
 
 
 class Pullback:
-    """What a node has for a rule: the op, the name and the shape of each input, and what was saved of the call."""
+    """The rule of a node: the op, the saved values, and the name and the shape of each input."""
 
     __slots__ = ("names", "op", "saved", "shapes")
 
@@ -117,18 +117,18 @@ class Pullback:
         self.op, self.names, self.shapes, self.saved = op, names, shapes, saved
 
     def __call__(self, g):
-        """Return one contribution for each input; None for one without a node, whose rule does not run."""
+        """Return one contribution per input; None for an input without a node, whose vjp does not run."""
         # hole: pullback
         contributions = []
         for k, (x, shape) in enumerate(zip(self.names, self.shapes)):
             if shape is None:
                 contributions.append(None)
                 continue
-            rule, known = self.op.rules[x], {"k": k} | self.saved  # where a setting is called k, that is meant
+            rule, known = self.op.rules[x], {"k": k} | self.saved  # a setting called k takes precedence
             contribution = rule(g, **{name: known[name] for name in asked(rule, self.op.settings)})
             contributions.append(unbroadcast(contribution, shape) if self.op.broadcasts else contribution)
         return contributions
         # end
 
 
-lesson06_ops.recorded = recorded  # the ops of lesson 6 are recorded by this, from now on
+lesson06_ops.recorded = recorded  # the ops of lesson 6 use this recorder, too

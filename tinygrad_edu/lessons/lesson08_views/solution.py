@@ -1,4 +1,4 @@
-"""Lesson 8: views, changes in place, and values that are stale when their rule wants them."""
+"""Lesson 8: views, in-place operations and stale saved values."""
 
 import lesson06_ops
 import lesson07_recorder
@@ -10,11 +10,11 @@ from lesson07_recorder import recording
 
 
 class StaleError(RuntimeError):
-    """A value that a gradient needs was changed since."""
+    """A saved value was changed in place before the backward pass."""
 
 
 class Cell:
-    """When a piece of memory was last written to, by the clock that numbers the nodes; 0 for never. Views share it."""
+    """Number of the last write to a storage, from the clock that numbers the nodes; 0 for none. Shared by views."""
 
     __slots__ = ("changed",)
 
@@ -23,14 +23,14 @@ class Cell:
 
 
 class Tensor(TensorOfOps):
-    """The tensor of lesson 6, with the cell of its memory."""
+    """The tensor of lesson 6, with the cell of its storage."""
 
     def __init__(self, data, requires_grad=False, node=None, cell=None):
         super().__init__(data, requires_grad, node)
         self.cell = cell or Cell()
 
     def assign(self, values):
-        """Write values into this tensor's memory, unrecorded: all views of it see them."""
+        """Write values into this tensor's storage, without recording; all views change, too."""
         # hole: assign
         self.data[...] = values
         self.cell.changed = next(clock)
@@ -44,7 +44,7 @@ class Tensor(TensorOfOps):
 
 
 def cell_of(out, inputs):
-    """Return the cell of the input whose memory an array is a view of, and of a new array a new cell."""
+    """Return the cell of the input that an array is a view of; return a new cell for a new array."""
     # hole: cell_of
     for x in inputs:
         if isinstance(x, Tensor) and np.may_share_memory(out, x.data):
@@ -54,26 +54,26 @@ def cell_of(out, inputs):
 
 
 def demand_fresh(op, x):
-    """Raise a StaleError for a computed tensor whose memory was changed later: its node tells of other values."""
+    """Raise a StaleError if x was computed and its storage changed later: its node no longer describes its values."""
     if not isinstance(x, Tensor) or x.node is None or x.node.rule is None:
         return
     # hole: demand_fresh
     if x.cell.changed > x.node.number:
-        raise StaleError(f"op {op.name}: an input shares memory that was changed in place after it was computed.")
+        raise StaleError(f"op {op.name}: the storage of an input was changed in place after the input was computed.")
     # end
 
 
 class Guarded:
-    """A pullback that first looks whether what it saved is still what it was.
+    """Pullback that first checks whether its saved values are unchanged.
 
     Attributes
     ----------
     pullback : Pullback
-        That of lesson 7.
+        The pullback of lesson 7.
     number : int
-        When it was recorded.
+        Number of the node that it belongs to.
     cells : dict
-        By name, the cell of each saved array.
+        The cell of each saved array, by name.
     """
 
     __slots__ = ("cells", "number", "pullback")
@@ -82,24 +82,24 @@ class Guarded:
         self.pullback, self.number, self.cells = pullback, number, cells
 
     def __call__(self, g):
-        """Return what the pullback does, or raise a StaleError that names the op and what it saved."""
+        """Call the pullback, or raise a StaleError that names the op and the changed value."""
         # hole: guarded
         for name, cell in self.cells.items():
             if cell.changed > self.number:
-                raise StaleError(f"op {self.pullback.op.name}: it saved {name}, which was changed in place since.")
+                raise StaleError(f"op {self.pullback.op.name}: {name} was changed in place after it was saved.")
         # end
         return self.pullback(g)
 
 
 def kept(x, array):
-    """Return what a node may keep of an input: the array of a Tensor, whose changes are noted; of plain data a copy."""
+    """Return the array to save for an input: the array of a Tensor, whose cell records changes, or a copy."""
     # hole: kept
     return array if isinstance(x, Tensor) or not isinstance(array, np.ndarray) else array.copy()
     # end
 
 
 def recorded(op, inputs, arrays, settings, out):
-    """Return the Tensor of a result, as in lesson 7, with the cell of its memory and a guard before its rules."""
+    """Return the result as a Tensor, as in lesson 7, with its cell and with a guarded pullback."""
     for x in inputs:
         demand_fresh(op, x)
     arrays = [kept(x, a) for x, a in zip(inputs, arrays)]
@@ -113,9 +113,9 @@ def recorded(op, inputs, arrays, settings, out):
 
 
 def in_place(op, tensor, other):
-    """Write the result of op into tensor, as ``+=`` does, and record it: from now on tensor is that result."""
+    """Write the result of op into tensor, as ``+=`` does, and make its node the node of tensor."""
     if recording.get() and tensor.node is not None and tensor.node.rule is None:
-        raise RuntimeError("a leaf that requires a gradient cannot be changed in place: the gradient would be of what?")
+        raise RuntimeError("cannot change a leaf that requires a gradient in place while recording; use assign.")
     # hole: in_place
     old = Tensor(tensor.data.copy(), node=tensor.node)
     if isinstance(other, Tensor) and other.cell is tensor.cell:
@@ -124,7 +124,7 @@ def in_place(op, tensor, other):
     tensor.assign(result.data)
     tensor.node = result.node
     if tensor.node is not None:
-        tensor.node.number = next(clock)  # it is that of the values that are there now
+        tensor.node.number = next(clock)  # newer than the write, so not stale
     return tensor
     # end
 

@@ -1,4 +1,4 @@
-"""What is checked of lesson 9: gradients that are recorded, of any order, and forward derivatives of two pullbacks."""
+"""Cases of lesson 9: recorded gradients, derivatives of higher order, and forward derivatives from two pullbacks."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -21,39 +21,39 @@ NAMES = st.sampled_from(sorted(FUNCTIONS))
 
 
 def _of(mine, name):
-    """Return a function of the table, of Tensors and of arrays."""
+    """Return a function of the table, for Tensors and arrays."""
     return lambda x: FUNCTIONS[name](mine.lesson06_ops, x)
 
 
 def _number(f):
-    """Return the sum of squares of f, so that there is a second derivative, whatever f is."""
+    """Return the sum of squares of f: a scalar function whose second derivative is not zero."""
     return lambda x: (f(x) * f(x)).sum()
 
 
 @case("walk")
 def ends_at_targets(mine):
-    """The walk ends at a target, which need not be a leaf."""
+    """walk stops at a target, which need not be a leaf."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     middle = x * 3.0
     out = middle * middle
     found = mine.walk(out.node, mine.Tensor(np.ones(2)), {middle.node})
     demand(middle.node in found, "the gradient of the target is missing.")
-    demand(x.node not in found, "the walk went on behind the target.")
+    demand(x.node not in found, "walk did not stop at the target.")
     demand_equal("the gradient of the target", found[middle.node].data, [6.0, 12.0])
 
 
 @case("lifted")
 def gradients_are_recorded(mine):
-    """The gradient of x * x is a Tensor that has a node: it was computed of x."""
+    """The gradient of x * x is a Tensor with a node, because it depends on x."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     g = mine.walk((x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
-    demand(isinstance(g, mine.Tensor), f"the gradient is a {type(g).__name__}, and must be a Tensor.")
-    demand(g.node is not None, "the gradient has no node: its rule ran on arrays, and nothing was recorded.")
+    demand(isinstance(g, mine.Tensor), f"the gradient must be a Tensor, got {type(g).__name__}.")
+    demand(g.node is not None, "the gradient has no node: the vjp ran on arrays, so nothing was recorded.")
 
 
 @case("lifted")
 def results_are_lifted(mine):
-    """The result, too, is lifted where it was saved: the gradient of exp depends on x through it."""
+    """A saved result is lifted, too: the gradient of exp depends on x through it."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     g = mine.walk(mine.lesson06_ops.exp(x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
     demand(g.node is not None, "the gradient of exp has no node: out was not lifted.")
@@ -61,14 +61,14 @@ def results_are_lifted(mine):
 
 @case("grad", name=NAMES, x=MATRICES)
 def first(mine, name, x):
-    """grad is right, for sums of squares of all kinds of functions."""
+    """grad is correct, for sums of squares of various functions."""
     f = _number(_of(mine, name))
     check_gradient(lambda x: f(x), lambda x: mine.grad(f)(x).data, x)
 
 
 @case("lifted", name=NAMES, x=MATRICES)
 def second(mine, name, x):
-    """The gradient of the gradient is right."""
+    """The gradient of the gradient is correct."""
     check_second_order(mine.grad, _number(_of(mine, name)), x)
 
 
@@ -103,7 +103,7 @@ def forward(mine, name, x):
 
 @case("jvp")
 def of_another_shape(mine):
-    """jvp has the shape of the result, where that is not the one of x."""
+    """jvp has the shape of the result, even if x has another shape."""
     x, w = np.ones((2, 3)), np.arange(12.0).reshape(3, 4)
     found = mine.jvp(lambda x: x @ w, x, np.ones((2, 3)))
-    demand_equal("jvp of x @ w, along ones,", found.data, np.ones((2, 3)) @ w)
+    demand_equal("the jvp of x @ w along ones", found.data, np.ones((2, 3)) @ w)

@@ -1,4 +1,4 @@
-"""Lesson 9: derivatives of derivatives. The same rules run on Tensors, and are recorded like anything else."""
+"""Lesson 9: derivatives of higher order. The vjps run on Tensors and are recorded."""
 
 from heapq import heappop, heappush
 
@@ -9,7 +9,7 @@ from lesson08_views import Guarded, Tensor
 
 
 def lifted(node):
-    """Return the rule of a node, with Tensors in the place of the arrays that it saved: those that the arrays were."""
+    """Return the rule of a node with its saved arrays converted back to the Tensors that held them."""
     guarded, pullback = node.rule, node.rule.pullback
     nodes = dict(zip(pullback.names, node.parents)) | {"out": node}
     # hole: lifted
@@ -23,9 +23,9 @@ def lifted(node):
 
 
 def walk(root, g, targets):
-    """Carry a gradient, a Tensor, back to the targets, a set of nodes; return the gradients by node, in a dict.
+    """Run the backward pass from root with gradient g, a Tensor; return a dict of the gradients by node.
 
-    It is the walk of lesson 4, with lifted rules. It ends at targets, which need not be leaves.
+    It is the walk of lesson 4 with lifted vjps. It stops at targets, a set of nodes, which need not be leaves.
     """
     gradients, waiting = {root: g}, [(-root.number, root)]
     # hole: walk
@@ -46,12 +46,12 @@ def walk(root, g, targets):
 
 
 def leaf_or_itself(x):
-    """Return a Tensor that has a node as it is, and of anything else a leaf."""
+    """Return a Tensor with a node unchanged; make a leaf of anything else."""
     return x if isinstance(x, Tensor) and x.node is not None else Tensor(array_of(x), requires_grad=True)
 
 
 def vjp(f, x):
-    """Return f(x), and the pullback: from a gradient of that, to the gradient of x. Both are Tensors, and recorded."""
+    """Return f(x) and its pullback, which maps a gradient of f(x) to the gradient of x. Both are recorded."""
     x = leaf_or_itself(x)
     out = f(x)
     out = out if isinstance(out, Tensor) else Tensor(out)  # a constant
@@ -64,21 +64,21 @@ def vjp(f, x):
 
 
 def grad(f):
-    """Return the gradient of a function of one Tensor to one number, as a function, of which there is a gradient."""
+    """Return the gradient of a scalar function of one Tensor, as a function that is itself differentiable."""
     # hole: grad
     return lambda x: vjp(f, x)[1](1.0)
     # end
 
 
 def hvp(f, x, u):
-    """Return the derivative of the gradient of f along u, H u, without the matrix H: it is a gradient."""
+    """Return H u, the derivative of the gradient of f along u, as a gradient, without computing the Hessian H."""
     # hole: hvp
     return grad(lambda x: (grad(f)(x) * u).sum())(x)
     # end
 
 
 def jvp(f, x, u):
-    """Return the derivative of f along u, J u, with reverse mode alone: a pullback is linear, and has one itself."""
+    """Return J u, the derivative of f along u, as the pullback of a pullback."""
     out, pullback = vjp(f, x)
     # hole: jvp
     return vjp(pullback, np.zeros(out.shape))[1](u)

@@ -1,6 +1,6 @@
-"""Lesson 10: softmax, cross entropy, and numbers that survive where the formulas do not."""
+"""Lesson 10: softmax, cross entropy and other functions in numerically stable form."""
 
-import lesson09_second_order  # noqa: F401 - the engine as it is by now
+import lesson09_second_order  # noqa: F401 - the engine of lessons 1 to 9
 import numpy as np
 from lesson06_ops import exp
 from lesson07_recorder import op
@@ -8,7 +8,7 @@ from lesson07_recorder import op
 
 @op
 def logsumexp(x):
-    """Return log(sum(exp(x))) along the last axis, which stays, with the length 1."""
+    """Return log(sum(exp(x))) along the last axis, which stays with length 1."""
     # hole: logsumexp
     largest = np.max(x, axis=-1, keepdims=True)
     return largest + np.log(np.sum(np.exp(x - largest), axis=-1, keepdims=True))
@@ -16,7 +16,7 @@ def logsumexp(x):
 
 
 def logsumexp_rule(g, x, out):
-    """Return the gradient of x. In what arrays and Tensors have in common, and with no power that overflows."""
+    """Return the gradient of x without overflow. g, x and out are arrays or Tensors."""
     # hole: logsumexp_rule
     return g * exp(x - out)
     # end
@@ -26,26 +26,26 @@ logsumexp.vjps(x=logsumexp_rule)
 
 
 def log_softmax(x):
-    """Return the logarithms of the softmax of x along the last axis: composed of ops, it needs no rule."""
+    """Return the logarithm of the softmax of x along the last axis. Composed of ops, it needs no vjp."""
     # hole: log_softmax
     return x - logsumexp(x)
     # end
 
 
 def softmax(x):
-    """Return powers of e that add up to 1 along the last axis."""
+    """Return the softmax of x along the last axis."""
     return exp(log_softmax(x))
 
 
 @op
 def pick(x, labels, /):
-    """Return of each row of x the element that its label names: of shape (n, classes), and of (n,) integers, (n,)."""
+    """Return the element of each row of x at its label; x is (n, classes), labels are n integers."""
     return x[np.arange(len(labels)), labels]
 
 
 @op
 def put(g, labels, /, shape):
-    """Return rows of zeros, each with an element of g where its label says: the transpose of pick."""
+    """Return rows of zeros with the elements of g at the labels: the transpose of pick."""
     # hole: put
     rows = np.zeros(shape)
     rows[np.arange(len(labels)), labels] = g
@@ -66,7 +66,7 @@ def cross_entropy(logits, labels):
 
 @op
 def sigmoid(x):
-    """Return 1 / (1 + exp(-x)), of any x."""
+    """Return 1 / (1 + exp(-x)) for any x."""
     # hole: sigmoid
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
@@ -78,7 +78,7 @@ sigmoid.vjps(x=lambda g, out: g * out * (1 - out))
 
 @op
 def softplus(x):
-    """Return log(1 + exp(x)), of any x."""
+    """Return log(1 + exp(x)) for any x."""
     # hole: softplus
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     # end

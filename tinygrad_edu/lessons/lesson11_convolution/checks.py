@@ -1,4 +1,4 @@
-"""What is checked of lesson 11: the windows, the three ops against the form, their six rules, and a layer."""
+"""Cases of lesson 11: windows, the three ops compared with the form, their six vjps, and a layer."""
 
 from operator import itemgetter
 
@@ -12,38 +12,38 @@ from tinygrad_edu.testing.strategies import arrays
 
 @st.composite
 def _fitting(draw):
-    """Draw images, kernels and maps that fit together."""
+    """Draw images, kernels and maps of matching shapes."""
     n, c, k = (draw(st.integers(1, 2)) for _ in range(3))
     height, width, rows, columns = (draw(st.integers(1, 3)) for _ in range(4))
     shapes = ((n, c, rows + height - 1, columns + width - 1), (k, c, height, width), (n, k, rows, columns))
     return tuple(draw(arrays(shape, layouts=False)) for shape in shapes)
 
 
-IMAGES, KERNELS, MAPS = (st.shared(_fitting(), key="three that fit").map(itemgetter(k)) for k in range(3))
+IMAGES, KERNELS, MAPS = (st.shared(_fitting(), key="matching shapes").map(itemgetter(k)) for k in range(3))
 
 
 @case("windows", images=IMAGES, kernels=KERNELS)
 def all_windows(mine, images, kernels):
-    """windows(images, height, width)[n, c, y, x] is the window of images[n, c] whose corner is at y, x."""
+    """windows(images, height, width)[n, c, y, x] is the window of images[n, c] with its first element at y, x."""
     found = mine.windows(images, *kernels.shape[2:])
     demand_equal("windows(images, ...)", found, sliding_window_view(images, kernels.shape[2:], axis=(2, 3)))
-    space = np.zeros((3, *images.shape))  # around them, where wrong strides read: the same in every run
+    space = np.zeros((3, *images.shape))  # wrong strides read zeros around the images, not arbitrary memory
     space[1] = images
     other = space[1, ::-1, :, ::-1].transpose(0, 1, 3, 2)
     found = mine.windows(other, 1, 1)
-    demand_equal("of images that are turned round in memory, windows(images, 1, 1)", found[..., 0, 0], other)
+    demand_equal("for a transposed and reversed view, windows(images, 1, 1)", found[..., 0, 0], other)
 
 
 @case("windows")
 def no_copy(mine):
-    """The windows are a view of the images: nine times the numbers, and no memory."""
+    """The windows are a view of the images, not a copy."""
     images = np.arange(25.0).reshape(1, 1, 5, 5)
     found = mine.windows(images, 3, 3)
     demand(np.may_share_memory(found, images), "windows(images, 3, 3) is a copy of the images.")
 
 
 def _derivative(of, shape):
-    """Return the derivative of a linear function of arrays of a shape: what it is of each unit."""
+    """Return the derivative of a linear function of arrays of a shape: its values at the unit arrays."""
     size = int(np.prod(shape))
     return np.reshape([of(unit.reshape(shape)) for unit in np.eye(size)], shape)
 
@@ -74,32 +74,32 @@ def images_of_the_form(mine, maps, kernels):
 
 @case("without_images")
 def pieces_that_overlap(mine):
-    """A pixel that several windows see gets something of each."""
+    """A pixel in several windows receives the sum of their contributions."""
     found = mine.correlate_images(np.ones((1, 1, 1, 3)), np.array([1.0, 10.0]).reshape(1, 1, 1, 2))
-    demand_equal("of three ones and the kernel 1, 10, correlate_images", np.ravel(found), [1.0, 11.0, 11.0, 10.0])
+    demand_equal("correlate_images of the map 1, 1, 1 and the kernel 1, 10", np.ravel(found), [1.0, 11.0, 11.0, 10.0])
 
 
 @case("correlate", images=IMAGES, kernels=KERNELS)
 def rules_of_correlate(mine, images, kernels):
-    """Both rules of correlate are right."""
+    """Both vjps of correlate are correct."""
     check_engine(mine.lesson09_second_order, mine.correlate, images, kernels)
 
 
 @case("correlate_kernels", maps=MAPS, images=IMAGES)
 def rules_of_correlate_kernels(mine, maps, images):
-    """Both rules of correlate_kernels are right."""
+    """Both vjps of correlate_kernels are correct."""
     check_engine(mine.lesson09_second_order, mine.correlate_kernels, maps, images)
 
 
 @case("correlate_images", maps=MAPS, kernels=KERNELS)
 def rules_of_correlate_images(mine, maps, kernels):
-    """Both rules of correlate_images are right."""
+    """Both vjps of correlate_images are correct."""
     check_engine(mine.lesson09_second_order, mine.correlate_images, maps, kernels)
 
 
 @case("correlate", images=IMAGES, kernels=KERNELS)
 def second_order(mine, images, kernels):
-    """The gradient of a gradient goes through all three ops, and is right."""
+    """The gradient of a gradient, which uses all three ops, is correct."""
 
     def energy(kernels):
         maps = mine.correlate(images, kernels)
@@ -110,7 +110,7 @@ def second_order(mine, images, kernels):
 
 @case("convolution", images=IMAGES, kernels=KERNELS)
 def a_layer(mine, images, kernels):
-    """convolution adds to each map the bias of its kernel, and its three gradients are right."""
+    """convolution adds the bias of each kernel to its map, and its three gradients are correct."""
     bias = np.arange(1.0, len(kernels) + 1)
     wanted = mine.correlate(images, kernels) + bias[:, np.newaxis, np.newaxis]
     demand_equal("convolution(images, kernels, bias)", mine.convolution(images, kernels, bias), wanted)

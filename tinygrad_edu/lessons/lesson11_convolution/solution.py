@@ -1,16 +1,15 @@
-"""Lesson 11: convolution. One number, linear in images, kernels and maps, and three ops that are its derivatives."""
+"""Lesson 11: convolution. A form that is linear in images, kernels and maps, and three ops that are its derivatives."""
 
-import lesson09_second_order  # noqa: F401 - the engine as it is by now
+import lesson09_second_order  # noqa: F401 - the engine of lessons 1 to 9
 import numpy as np
 from lesson07_recorder import op
 from numpy.lib.stride_tricks import as_strided
 
 
 def fit(images, kernels, maps):
-    """Return how well images, kernels and maps fit together: the sum of all products of three elements that meet.
+    """Return the form: the sum over all indices of maps[n, k, y, x] * kernels[k, c, i, j] * images[n, c, y + i, x + j].
 
-    maps[n, k, y, x] meets kernels[k, c, i, j] and images[n, c, y + i, x + j]. It is written as it is read, for small
-    arrays.
+    Written for clarity, not for speed.
     """
     (_, _, rows, columns), (_, _, height, width) = maps.shape, kernels.shape
     total = 0.0
@@ -22,7 +21,7 @@ def fit(images, kernels, maps):
 
 
 def windows(images, height, width):
-    """Return all windows of images (N, C, H, W), of shape (N, C, rows, columns, height, width): a view, not a copy."""
+    """Return all windows of images (N, C, H, W) as a view of shape (N, C, rows, columns, height, width)."""
     n, c, H, W = images.shape
     shape = (n, c, H - height + 1, W - width + 1, height, width)
     # hole: windows
@@ -32,12 +31,12 @@ def windows(images, height, width):
     return as_strided(images, shape, strides, writeable=False)
 
 
-# --- The form without one of its three: each is the derivative of the form with respect to that one ---
+# --- The form without one of its arrays: the derivative of the form with respect to that array ---
 
 
 @op
 def correlate(images, kernels):
-    """Return the maps: of images (N, C, H, W) and kernels (K, C, height, width), of shape (N, K, rows, columns)."""
+    """Return maps (N, K, rows, columns) from images (N, C, H, W) and kernels (K, C, height, width)."""
     # hole: without_maps
     seen = windows(images, *kernels.shape[2:])
     return np.tensordot(seen, kernels, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
@@ -46,7 +45,7 @@ def correlate(images, kernels):
 
 @op
 def correlate_kernels(maps, images):
-    """Return kernels: of maps (N, K, rows, columns) and images (N, C, H, W), of shape (K, C, height, width)."""
+    """Return kernels (K, C, height, width) from maps (N, K, rows, columns) and images (N, C, H, W)."""
     height, width = (whole - part + 1 for whole, part in zip(images.shape[2:], maps.shape[2:]))
     # hole: without_kernels
     return np.tensordot(maps, windows(images, height, width), axes=((0, 2, 3), (0, 2, 3)))
@@ -55,7 +54,7 @@ def correlate_kernels(maps, images):
 
 @op
 def correlate_images(maps, kernels):
-    """Return images: of maps (N, K, rows, columns) and kernels (K, C, height, width), of shape (N, C, H, W)."""
+    """Return images (N, C, H, W) from maps (N, K, rows, columns) and kernels (K, C, height, width)."""
     (n, _, rows, columns), (_, c, height, width) = maps.shape, kernels.shape
     images = np.zeros((n, c, rows + height - 1, columns + width - 1))
     # hole: without_images
@@ -66,7 +65,7 @@ def correlate_images(maps, kernels):
     return images
 
 
-# --- Six rules, and no new formula ---
+# --- Six vjps, each a call of one of the three ops ---
 
 # hole: correlate
 correlate.vjps(
@@ -85,7 +84,7 @@ correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), kernels=lam
 
 
 def convolution(images, kernels, bias):
-    """Return maps, each plus the bias of its kernel: what a layer of a network computes. bias has the shape (K,)."""
+    """Return the maps of a convolution layer; bias has shape (K,)."""
     # hole: convolution
     return correlate(images, kernels) + bias.reshape((*bias.shape, 1, 1))
     # end

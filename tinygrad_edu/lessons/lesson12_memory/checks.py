@@ -1,4 +1,4 @@
-"""What is checked of lesson 12: bytes that are kept and freed, whose memory a sum is, and what is computed again."""
+"""Cases of lesson 12: kept and freed bytes, sums in place, and checkpoints."""
 
 import weakref
 from importlib import import_module
@@ -19,45 +19,45 @@ def _of(lesson):
     return import_module(lesson)
 
 
-# --- What is kept ---
+# --- Kept bytes ---
 
 
 @case("kept_bytes")
 def each_array_once(mine):
-    """kept_bytes counts each array that a rule of the graph will need, and each once."""
+    """kept_bytes counts each saved array of the graph once."""
     x = new_leaf(mine)
     for what, out, arrays_kept in (
         ("x * x, which saves x twice,", x * x, 1),
         ("tanh(x), which saves its result,", x.tanh(), 1),
-        ("x + x, whose rules need nothing,", x + x, 0),
+        ("x + x, whose vjps need nothing,", x + x, 0),
         ("x.sum(), which saves a shape,", x.sum(), 0),
-        ("(y + y) * x, of y = x.tanh(),", (lambda y: (y + y) * x)(x.tanh()), 3),
+        ("(y + y) * x with y = x.tanh(),", (lambda y: (y + y) * x)(x.tanh()), 3),
         ("a leaf", x, 0),
         ("a constant", mine.Tensor(np.ones(3)), 0),
     ):
-        demand_equal(f"kept_bytes of {what} for 3 numbers of 8 bytes each,", mine.kept_bytes(out), arrays_kept * 24)
+        demand_equal(f"kept_bytes of {what} with 3 elements of 8 bytes,", mine.kept_bytes(out), arrays_kept * 24)
 
 
 @case("kept_bytes")
 def of_a_long_graph(mine):
-    """kept_bytes needs no recursion, and passes a node once, by however many ways it is reached."""
+    """kept_bytes needs no recursion, and visits a node once, for any number of paths to it."""
     x = new_leaf(mine)
     for _ in range(3000):
         x = x + x
-    demand_equal("kept_bytes of 3000 doublings, to which there are 2 ** 3000 ways,", mine.kept_bytes(x), 0)
+    demand_equal("kept_bytes of 3000 doublings, with 2 ** 3000 paths,", mine.kept_bytes(x), 0)
 
 
-# --- The walk ---
+# --- The backward pass ---
 
 
 @case("walk", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
 def random_programs(mine, program, x, y):
-    """The new walk gives the gradients of programs that use their values many times over."""
+    """The gradients of programs that use their values many times."""
     check_engine(mine, program, *(x, y)[: program.count])
 
 
 def _noting_op(made, alive):
-    """Return an op that saves its result, and whose rule says how many of the results so far are alive."""
+    """Return an op that saves its result; its vjp records how many of all results are alive."""
 
     @_of("lesson07_recorder").op
     def halved(x):
@@ -75,7 +75,7 @@ def _noting_op(made, alive):
 
 @case("walk")
 def freed_on_the_way(mine):
-    """What a node saved is freed when the walk has passed it, and not only at the end."""
+    """The saved values of a node are freed as soon as its vjp has run."""
     made, alive = [], []
     op, x = _noting_op(made, alive), new_leaf(mine)
     for _ in range(10):
@@ -84,36 +84,36 @@ def freed_on_the_way(mine):
         x.backward(np.ones(3))
     demand(
         len(alive) == 10 and all(count <= 12 - k for k, count in enumerate(alive)),
-        f"of ten results that ten nodes in a chain saved, alive when the rules ran, newest first: {alive}.",
+        f"a chain of ten nodes saved ten results; still alive when each vjp ran, newest first: {alive}.",
     )
 
 
 @case("walk")
 def a_second_walk(mine):
-    """A second walk through what was freed raises a FreedError that names the op; retain_graph=True keeps the graph."""
+    """A second backward pass raises a FreedError that names the op; retain_graph=True keeps the graph."""
     x = new_leaf(mine)
     out = x.tanh() * 2.0
     out.backward(np.ones(3), retain_graph=True)
     once = x.grad
     message = raised(mine.FreedError, lambda: out.backward(np.ones(3)))
-    demand(not message, f"after backward(g, retain_graph=True), a second one raises: {message}")
-    demand_equal("x.grad after both", x.grad, 2 * once)
+    demand(not message, f"after backward(g, retain_graph=True), a second backward raises: {message}")
+    demand_equal("x.grad after both backward passes", x.grad, 2 * once)
     for what, call in (
         ("a third backward", lambda: out.backward(np.ones(3))),
         ("the walk of lesson 9", lambda: _of("lesson09_second_order").walk(out.node, mine.Tensor(1.0), {x.node})),
     ):
         message = raised(mine.FreedError, call)
-        demand("multiply" in message, f"{what} through a graph that was freed raises no FreedError of op multiply.")
-    demand_equal("x.grad after those", x.grad, 2 * once)
+        demand("multiply" in message, f"{what} through a freed graph must raise a FreedError that names multiply.")
+    demand_equal("x.grad after the errors", x.grad, 2 * once)
 
 
 class Watched(np.ndarray):
-    """An array that notes how many arrays were made of it and its like, and which were written into."""
+    """Array class that counts new arrays, and records the arrays that were written into."""
 
     made, written = 0, ()
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **keywords):
-        """Compute as any array does."""
+        """Compute with plain arrays, and record the call."""
         plain = [x.view(np.ndarray) if isinstance(x, Watched) else x for x in inputs]
         if out is None:
             Watched.made += 1
@@ -125,7 +125,7 @@ class Watched(np.ndarray):
 
 @case("walk")
 def one_sum(mine):
-    """Of many contributions the walk makes one new array, and writes into that alone."""
+    """walk creates one new array for the sum of many contributions, and writes only into it."""
     x, Watched.made, Watched.written = new_leaf(mine), 0, ()
     contributions = [np.full(3, float(k)).view(Watched) for k in range(10)]
     rule = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.rule.pullback})()
@@ -133,12 +133,12 @@ def one_sum(mine):
     demand_equal("the sum of ten contributions", np.asarray(found), np.full(3, 45.0))
     demand(
         not {*map(id, contributions)} & {*Watched.written},
-        "the walk wrote into a contribution: the first is borrowed, and may be the gradient of something else, too.",
+        "walk wrote into a contribution: the first is borrowed, and may be in use elsewhere.",
     )
-    demand(Watched.made == 1, f"for the sum of ten contributions the walk made {Watched.made} new arrays; one will do.")
+    demand(Watched.made == 1, f"walk created {Watched.made} new arrays for the sum of ten contributions, expected 1.")
 
 
-# --- Computed again ---
+# --- Checkpoints ---
 
 
 def _layers(x):
@@ -149,27 +149,27 @@ def _layers(x):
 
 @case("checkpoint")
 def keeps_its_inputs(mine):
-    """checkpoint(f, x) is f(x), and keeps x alone, of all that is computed inside."""
+    """checkpoint(f, x) equals f(x), and keeps only x."""
     x = new_leaf(mine)
     out = mine.checkpoint(_layers, x)
     demand_equal("checkpoint(f, x)", out.data, _layers(x).data)
-    demand_equal("kept_bytes of ten tanh in a checkpoint, of three numbers,", mine.kept_bytes(out), 24)
-    demand(out.node is not None, "checkpoint(f, x) has no node, and x requires a gradient.")
+    demand_equal("kept_bytes of ten tanh in a checkpoint, with three elements,", mine.kept_bytes(out), 24)
+    demand(out.node is not None, "checkpoint(f, x) has no node, but x requires a gradient.")
 
 
 @case("checkpoint")
 def nothing_to_keep(mine):
-    """checkpoint makes no node where no input requires a gradient, or nothing is recorded."""
+    """checkpoint creates no node if no input requires a gradient, or if recording is off."""
     constant = mine.Tensor(np.ones(3))
-    demand(mine.checkpoint(_layers, constant).node is None, "of an input without a node, the result has one.")
+    demand(mine.checkpoint(_layers, constant).node is None, "no input has a node, but the result has one.")
     with _of("lesson07_recorder").no_grad():
-        demand(mine.checkpoint(_layers, new_leaf(mine)).node is None, "inside of no_grad, the result has a node.")
-    demand((new_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded any more.")
+        demand(mine.checkpoint(_layers, new_leaf(mine)).node is None, "inside no_grad, the result has a node.")
+    demand((new_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded.")
 
 
 @case("again", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
 def gradients(mine, program, x, y):
-    """The gradients through a checkpoint are those of the program in it."""
+    """The gradients through a checkpoint equal those of the program itself."""
 
     def checkpointed(*inputs):
         return mine.checkpoint(program, *inputs) * 2.0
@@ -182,22 +182,22 @@ def gradients(mine, program, x, y):
 
 @case("again")
 def where_a_gradient_is_wanted(mine):
-    """Constants and labels among the inputs, one given twice, one that is not used: each gets what is its own."""
+    """Inputs may be constants or labels, may be passed twice, or not be used; each gradient is correct."""
     x, y = new_leaf(mine), new_leaf(mine)
     mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
-    demand_equal("of a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
-    demand_equal("the gradient of an input that is not used", y.grad, np.zeros(3))
+    demand_equal("for a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
+    demand_equal("the gradient of an unused input", y.grad, np.zeros(3))
     x, constant = new_leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
     mine.checkpoint(lambda x, c: x * c.tanh(), x, constant).backward(np.ones(3))
-    demand_equal("of x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
+    demand_equal("for x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
     rows, pick = new_leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
     mine.checkpoint(pick, rows, np.array([2, 0])).backward(np.array([5.0, 7.0]))
-    demand_equal("the gradient of rows of which labels 2 and 0 are picked", rows.grad, [[0, 0, 5], [7, 0, 0]])
+    demand_equal("the gradient of pick(rows, [2, 0])", rows.grad, [[0, 0, 5], [7, 0, 0]])
 
 
 @case("again")
 def run_twice(mine):
-    """The function runs once on the way forward and once on the way back, also where nothing is recorded there."""
+    """The function runs once forward and once in the backward pass, even if recording is off then."""
     x, runs = new_leaf(mine), []
 
     def function(x):
@@ -207,16 +207,16 @@ def run_twice(mine):
     out = mine.checkpoint(function, x)
     with _of("lesson07_recorder").no_grad():
         out.backward(np.ones(3))
-    demand_equal("how often the function ran", len(runs), 2)
+    demand_equal("the number of runs of the function", len(runs), 2)
     demand_equal("x.grad", x.grad, 1 - np.tanh(x.data) ** 2)
 
 
 @case("again")
 def inside_each_other(mine):
-    """A checkpoint in a checkpoint is right, and keeps no more."""
+    """A checkpoint in a checkpoint gives correct gradients, and keeps no more."""
     x = new_leaf(mine)
     out = mine.checkpoint(lambda x: mine.checkpoint(_layers, mine.checkpoint(_layers, x)), x)
-    demand_equal("kept_bytes of it, for three numbers,", mine.kept_bytes(out), 24)
+    demand_equal("kept_bytes of nested checkpoints, with three elements,", mine.kept_bytes(out), 24)
     out.backward(np.ones(3))
     other = new_leaf(mine)
     _layers(_layers(other)).backward(np.ones(3))
@@ -225,21 +225,21 @@ def inside_each_other(mine):
 
 @case("again")
 def inputs_that_were_changed(mine):
-    """An input that was changed since is stale: the function would compute something else."""
+    """An input that was changed in place is stale: the second run would differ."""
     x = new_leaf(mine)
     out = mine.checkpoint(_layers, x)
     x.assign(0.0)
     message = raised(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
-    demand(message, "x was changed after checkpoint(f, x), and backward() returned a gradient all the same.")
+    demand(message, "x was changed after checkpoint(f, x): no StaleError.")
 
 
 @case("again")
 def what_is_no_input(mine):
-    """A function that uses another tensor with a gradient is refused: that gradient would be lost in silence."""
+    """A function that uses another tensor with a gradient raises an error: the gradient would be lost."""
     x, weight = new_leaf(mine), new_leaf(mine)
     out = mine.checkpoint(lambda x: x * weight, x)
     message = raised(RuntimeError, lambda: out.backward(np.ones(3)))
-    demand("no input" in message, "checkpoint(lambda x: x * weight, x): the gradient of weight is lost in silence.")
+    demand("not an input" in message, "checkpoint(lambda x: x * weight, x) must raise: the gradient of weight is lost.")
 
 
 @case("again", x=exact_arrays(2), scale=st.sampled_from([0.5, 1.0, -2.0]))

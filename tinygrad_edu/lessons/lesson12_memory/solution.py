@@ -1,4 +1,4 @@
-"""Lesson 12: memory and time. What a graph keeps and when it lets go, whose memory a sum is, what is computed again."""
+"""Lesson 12: memory and time. Freeing a graph during the backward pass, sums in place, and checkpoints."""
 
 from contextlib import contextmanager
 from heapq import heappop, heappush
@@ -11,31 +11,31 @@ from lesson08_views import Guarded, Tensor, cell_of, kept
 
 
 class FreedError(RuntimeError):
-    """A gradient is wanted of a graph that a walk has passed, and freed."""
+    """A backward pass reached a node that an earlier backward pass has freed."""
 
 
 class Freed:
-    """What a node has in the place of its rule after a walk: it raises a FreedError, whatever is asked of it."""
+    """The rule of a freed node: raises a FreedError when it is called."""
 
     def __init__(self, name):
         self.name = name
 
     def __call__(self, g):
-        raise FreedError(f"op {self.name}: backward() has freed what it saved; the first needs retain_graph=True.")
+        raise FreedError(f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first.")
 
     @property
     def pullback(self):
-        """What the walk of lesson 9 asks for."""
+        """Raise a FreedError in the backward pass of lesson 9, too."""
         return self(None)
 
 
 def free(node):
-    """Drop what a node keeps for its rule: who wants the rule gets an error from now on."""
+    """Drop the saved values of a node; calling its rule then raises a FreedError."""
     node.rule = Freed(node.rule.pullback.op.name)
 
 
 def kept_bytes(tensor):
-    """Return how many bytes of arrays the graph of a tensor keeps for its rules: each array once."""
+    """Return the number of bytes of the saved arrays in the graph of a tensor; count each array once."""
     found, seen, waiting = {}, set(), [tensor.node]
     # hole: kept_bytes
     while waiting:
@@ -51,9 +51,9 @@ def kept_bytes(tensor):
 
 
 def walk(root, g, retain_graph=False):
-    """Carry the gradient g of a node back to the leaves, and return theirs, by node, in a dict; free what was passed.
+    """Run the backward pass from root with gradient g, free each node, and return a dict of the leaves' gradients.
 
-    It is the walk of lesson 4. The sum of two contributions is an array of its own; what comes after is added in place.
+    It is the walk of lesson 4. The sum of two contributions is a new array; later contributions are added in place.
     """
     gradients, waiting, own = {root: g}, [(-root.number, root)], set()
     # hole: walk
@@ -65,7 +65,7 @@ def walk(root, g, retain_graph=False):
             if parent is None:
                 continue
             if parent not in gradients:
-                gradients[parent] = contribution  # borrowed: others may hold it
+                gradients[parent] = contribution  # borrowed: may be in use elsewhere
                 heappush(waiting, (-parent.number, parent))
             elif parent not in own:
                 gradients[parent] = gradients[parent] + contribution
@@ -79,9 +79,9 @@ def walk(root, g, retain_graph=False):
 
 
 def backward(self, g=None, retain_graph=False):
-    """Add to the grad of each leaf the gradient of ``sum(g * self)``, and free the graph, unless it is to be kept."""
+    """Add to the grad of each leaf the gradient of ``sum(g * self)``; free the graph unless retain_graph is true."""
     if self.node is None:
-        raise RuntimeError("nothing that this was computed of requires a gradient.")
+        raise RuntimeError("backward() of a tensor that does not depend on any tensor with requires_grad=True.")
     g = np.ones(self.shape) if g is None else np.asarray(g, np.float64)
     for leaf, arrived in walk(self.node, g, retain_graph).items():
         leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
@@ -90,12 +90,12 @@ def backward(self, g=None, retain_graph=False):
 Tensor.backward = backward
 
 
-# --- Computed again: a node that keeps the inputs of a function, and nothing of what is computed inside ---
+# --- Checkpoints: nodes that save only the inputs of a function ---
 
 
 @contextmanager
 def mode(records):
-    """Record inside, or do not, whatever it was outside."""
+    """Turn recording on or off in a ``with`` block, and restore the mode at its end."""
     before = recording.set(records)
     try:
         yield
@@ -104,7 +104,7 @@ def mode(records):
 
 
 class Function:
-    """What stands for the op in a pullback that runs a function again; called with its inputs by name, in order."""
+    """The op of a checkpoint's pullback: calls the function with its inputs, given by name and in order."""
 
     def __init__(self, function, tensors):
         self.function, self.name, self.tensors = function, getattr(function, "__name__", "checkpoint"), tensors
@@ -115,9 +115,9 @@ class Function:
 
 
 def checkpoint(function, *inputs):
-    """Return function(*inputs), a Tensor, and keep no more of it than the inputs, Tensors or arrays.
+    """Return function(*inputs), a Tensor, and save only the inputs, Tensors or arrays.
 
-    The function is called once more when a gradient arrives. It must not depend on anything else that requires one.
+    The backward pass calls the function again. The function must not use any other tensor that requires a gradient.
     """
     node = Node(tuple(x.node if isinstance(x, Tensor) else None for x in inputs))
     # hole: checkpoint
@@ -128,7 +128,7 @@ def checkpoint(function, *inputs):
     saved = {f"x{k}": kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}
     # end
     if not isinstance(out, Tensor):
-        raise TypeError(f"checkpoint: the function returned a {type(out).__name__}, and must return one Tensor.")
+        raise TypeError(f"checkpoint: function must return a Tensor, got {type(out).__name__}.")
     cells = {name: x.cell for name, x in zip(saved, inputs) if isinstance(x, Tensor)}
     shapes = tuple(None if parent is None else x.shape for parent, x in zip(node.parents, inputs))
     node.rule = Guarded(Again(Function(function, cells.keys()), tuple(saved), shapes, saved), node.number, cells)
@@ -136,12 +136,12 @@ def checkpoint(function, *inputs):
 
 
 class Again(Pullback):
-    """A pullback that saved the inputs of a function: it runs the function again, and walks back through that."""
+    """Pullback of a checkpoint: runs the function again from its saved inputs, and then its backward pass."""
 
     __slots__ = ()
 
     def __call__(self, g):
-        """Return one contribution for each input; Tensors of a Tensor, whose derivative may be asked for."""
+        """Return one contribution per input; differentiable Tensors if g is a Tensor."""
         # hole: again
         with mode(True):
             wanted = {
@@ -153,17 +153,17 @@ class Again(Pullback):
 
 
 def fresh(x):
-    """Return a Tensor with a node of its own: a leaf of an array, and of a Tensor one that is computed of it."""
+    """Return a Tensor with a new node: a leaf for an array, x * 1.0 for a Tensor."""
     return x * 1.0 if isinstance(x, Tensor) else Tensor(x, requires_grad=True)
 
 
 def pulled(out, g, wanted):
-    """Return the gradient of each Tensor that is wanted, None for None: arrays if g is one, and else Tensors."""
+    """Return the gradient of each Tensor in wanted, and None for None. The gradients are Tensors if g is one."""
     nodes, lifted = {x.node for x in wanted if x is not None}, isinstance(g, Tensor)
     found = {}
     if out.node is not None:
         found = lesson09_second_order.walk(out.node, g, nodes) if lifted else walk(out.node, g)
     if found.keys() - nodes:
-        raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is no input of it.")
+        raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is not an input.")
     zeros = {x.node: Tensor(np.zeros(x.shape)) if lifted else np.zeros(x.shape) for x in wanted if x is not None}
     return [None if x is None else (zeros | found)[x.node] for x in wanted]

@@ -1,4 +1,4 @@
-"""What is checked of the rule puzzles: each rule against finite differences, at points that Hypothesis draws."""
+"""Cases of the vjp puzzles: each vjp is checked against finite differences, at points drawn by Hypothesis."""
 
 import math
 
@@ -10,7 +10,7 @@ from tinygrad_edu.lessons.cases import Case, demand
 from tinygrad_edu.testing import Call, check_vjp
 from tinygrad_edu.testing.strategies import arrays, broadcastable, masks, shapes
 
-# --- What is drawn. What is shared is the same for all inputs of one example ---
+# --- Strategies. Shared strategies draw the same value for all inputs of one example ---
 
 _SIDE = st.integers(1, 3)
 _PAIR = st.shared(broadcastable(max_dims=2, empty=False), key="shapes of two inputs")
@@ -39,17 +39,17 @@ _OTHER_SHAPE = _SHAPE.flatmap(lambda shape: st.sampled_from([shape[::-1], (math.
 
 
 def _sides(*names):
-    """Draw lengths that are the same wherever an example has an axis of this name."""
+    """Draw lengths of named axes; axes with the same name have the same length within an example."""
     return st.tuples(*(st.shared(_SIDE, key=name) for name in names))
 
 
 def _stack(k, *names):
-    """Draw a stack of matrices, whose axes in front broadcast with those of the other input."""
+    """Draw a stack of matrices whose leading axes broadcast with those of the other input."""
     return st.tuples(_FRONT, _sides(*names)).flatmap(lambda drawn: _x((*drawn[0][k], *drawn[1])))
 
 
 def _regular(matrices):
-    """Draw matrices that can be inverted: what is on the diagonal outweighs the rest."""
+    """Draw invertible matrices, made diagonally dominant."""
     return matrices.map(lambda a: a + np.copysign(10, a.sum()) * np.eye(a.shape[-1]))
 
 
@@ -91,24 +91,24 @@ PUZZLES = {
 }
 
 
-# --- How it is judged ---
+# --- Checks ---
 
 
 def check_rules(op, order=1, **drawn):
-    """Check the rules of an op at inputs and settings, by their names."""
+    """Check the vjps of an op at the drawn inputs and settings."""
     inputs = [drawn[name] for name in op.inputs]
     settings = {name: value for name, value in drawn.items() if name not in op.inputs}
     check_vjp(Call(op, inputs, range(len(inputs)), **settings), order=order)
 
 
 def check_kink(op):
-    """Demand of |x| at 0 a slope between those on its two sides."""
+    """Raise `Wrong` unless the slope of |x| at 0 is from -1 to 1."""
     slope = float(vjp(op, np.zeros(1))[1](np.ones(1))[0].numpy()[0])
-    demand(-1 <= slope <= 1, f"op {op.name}: at 0 the slope is {slope}, and must be a number from -1 to 1.")
+    demand(-1 <= slope <= 1, f"op {op.name}: at 0 the slope is {slope}, expected a number from -1 to 1.")
 
 
 def check_ties(op):
-    """Demand that no more than g arrives where both inputs are one."""
+    """Check the gradient of maximum(x, x), which must be g."""
 
     def maximum_of_x_and_x(x):
         return op(x, x)

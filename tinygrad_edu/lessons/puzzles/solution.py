@@ -1,7 +1,7 @@
-"""Thirty rule puzzles: each forward is plain NumPy; write how the gradient of its result becomes those of its inputs.
+"""Thirty vjp puzzles. Each forward is plain NumPy; write the vjps, from the gradient of the result to an input's.
 
-Put your rules in the place of the dots. `g` has the shape of the result; what a rule returns needs the shape of its
-input. Name behind g what you need: an input, `out` (the result), `x_shape` (the shape of x), or a setting.
+Replace the dots. `g` is the gradient of the result and has its shape; a vjp returns the gradient of its input, in the
+input's shape. After g, name the values you need: an input, `out` (the result), `x_shape` (the shape of x), a setting.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu import op
 
-# --- One element at a time. Where shapes broadcast, the engine sums back what your rule returns ---
+# --- Elementwise ops. With broadcasts=True, the engine sums your gradient to the shape of the input ---
 
 
 # 1. x + y. How much does the sum grow when x grows a little?
@@ -34,7 +34,7 @@ subtract.vjps(x=lambda g: g, y=lambda g: -g)
 # end
 
 
-# 3. x * y. Each rule needs a value of the forward: which one?
+# 3. x * y. Each vjp needs a value of the forward: which one?
 @op(broadcasts=True)
 def multiply(x, y):
     return np.multiply(x, y)
@@ -45,7 +45,7 @@ multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
 # end
 
 
-# 4. x / y. It is linear in x, and it is not in y.
+# 4. x / y. It is linear in x, but not in y.
 @op(broadcasts=True)
 def divide(x, y):
     return np.divide(x, y)
@@ -56,7 +56,7 @@ divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 # end
 
 
-# 5. eˣ. The cheapest rule computes nothing anew.
+# 5. eˣ. The cheapest vjp computes no exponential.
 @op
 def exp(x):
     return np.exp(x)
@@ -111,7 +111,7 @@ sigmoid.vjps(x=lambda g, out: g * out * (1 - out))
 # end
 
 
-# 10. |x|. At 0 it has a kink: any slope from -1 to 1 will do there, but it must be a number.
+# 10. |x|. At 0 it has a kink: any slope from -1 to 1 is accepted there, but not NaN.
 @op
 def absolute(x):
     return np.abs(x)
@@ -122,7 +122,7 @@ absolute.vjps(x=lambda g, x: g * np.sign(x))
 # end
 
 
-# 11. The greater of x and y. Where they are equal, all of g may go to one, or some to each; but no more than g.
+# 11. The larger of x and y. For ties, pass all of g to one input, or a part to each; the sum must be g.
 @op(broadcasts=True)
 def maximum(x, y):
     return np.maximum(x, y)
@@ -133,7 +133,7 @@ maximum.vjps(x=lambda g, x, y: g * (1 + np.sign(x - y)) / 2, y=lambda g, x, y: g
 # end
 
 
-# 12. x where the mask is true, y elsewhere. What reaches the one that was not taken?
+# 12. x where the mask is true, y elsewhere. What is the gradient of an element that was not chosen?
 @op(broadcasts=True)
 def choose(x, y, *, mask):
     return np.where(mask, x, y)
@@ -144,10 +144,10 @@ choose.vjps(x=lambda g, mask: tg.where(mask, g, 0.0), y=lambda g, mask: tg.where
 # end
 
 
-# --- Along axes. From here on the shape of g is not that of x ---
+# --- Along axes. From here on, g may have another shape than x ---
 
 
-# 13. The sum over one axis. Each number went into one sum: which g belongs to it?
+# 13. The sum over one axis. Each element is in one sum: which element of g belongs to it?
 @op
 def total(x, *, axis):
     return np.sum(x, axis=axis)
@@ -169,7 +169,7 @@ mean.vjps(x=lambda g, x_shape, axis: tg.broadcast_to(tg.expand_dims(g, axis), x_
 # end
 
 
-# 15. A column of shape (n, 1), copied: of shape (copies, n, width). The engine does not sum for you here.
+# 15. A column of shape (n, 1), copied to shape (copies, n, width). Here the engine does not sum for you.
 @op
 def spread(x, *, copies, width):
     return np.broadcast_to(x, (copies, len(x), width))
@@ -180,7 +180,7 @@ spread.vjps(x=lambda g, x_shape: g.sum(axis=(0, 2)).reshape(x_shape))
 # end
 
 
-# 16. The same numbers, in another shape.
+# 16. The same elements, in another shape.
 @op
 def reshape(x, *, shape):
     return np.reshape(x, shape)
@@ -191,7 +191,7 @@ reshape.vjps(x=lambda g, x_shape: tg.reshape(g, x_shape))
 # end
 
 
-# 17. The axes in another order, such as (2, 0, 1). Which order leads back?
+# 17. The axes in another order, such as (2, 0, 1). What is the inverse order?
 @op
 def transpose(x, *, axes):
     return np.transpose(x, axes)
@@ -202,7 +202,7 @@ transpose.vjps(x=lambda g, axes: tg.transpose(g, np.argsort(axes)))
 # end
 
 
-# 18. All numbers of a row but the first. What is the gradient of one that was left out?
+# 18. All elements of a row except the first. What is the gradient of the first?
 @op
 def rest(x):
     return x[1:]
@@ -213,7 +213,7 @@ rest.vjps(x=lambda g: tg.pad(g, (1, 0)))
 # end
 
 
-# 19. Rows of a table, by their numbers, such as [2, 0, 2]. A row that was taken twice gets two contributions.
+# 19. Rows of a matrix, by index, such as [2, 0, 2]. A row that is taken twice receives two contributions.
 @op
 def rows(x, *, index):
     return x[index]
@@ -224,7 +224,7 @@ rows.vjps(x=lambda g, x_shape, index: np.eye(x_shape[0])[index].T @ g)
 # end
 
 
-# 20. Running sums along a row: x₀, x₀ + x₁, ... In how many of them is the last number, and in how many the first?
+# 20. Cumulative sums: x₀, x₀ + x₁, ... How many of them contain the last element, and how many the first?
 @op
 def cumsum(x):
     return np.cumsum(x)
@@ -235,7 +235,7 @@ cumsum.vjps(x=lambda g: tg.flip(tg.cumsum(tg.flip(g))))
 # end
 
 
-# 21. Each row (the last axis) less its mean. A number of the row is in all its results.
+# 21. Each row (the last axis) minus its mean. Each element of a row affects all results of the row.
 @op
 def centre(x):
     return x - np.mean(x, axis=-1, keepdims=True)
@@ -258,7 +258,7 @@ logsumexp.vjps(x=lambda g, x, out: g[..., None] * tg.exp(x - out[..., None]))
 # end
 
 
-# 23. The softmax over the last axis, from its result. A number of the row moves all its results.
+# 23. The softmax over the last axis, from its result. Each element of a row affects all results of the row.
 @op
 def softmax(x):
     powers = np.exp(x - np.max(x, axis=-1, keepdims=True))
@@ -270,7 +270,7 @@ softmax.vjps(x=lambda g, out: out * (g - (g * out).sum(axis=-1, keepdims=True)))
 # end
 
 
-# 24. Each row divided by its length, x / ‖x‖. Moving along the row changes nothing: no gradient may point there.
+# 24. Each row divided by its norm, x / ‖x‖. Scaling x changes nothing: the gradient is orthogonal to x.
 @op
 def normalise(x):
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
@@ -286,7 +286,7 @@ normalise.vjps(
 # --- Matrices ---
 
 
-# 25. The product of two matrices. The shapes leave hardly a choice.
+# 25. The product of two matrices. The shapes leave little choice.
 @op
 def matmul(x, y):
     return x @ y
@@ -297,7 +297,7 @@ matmul.vjps(x=lambda g, y: g @ y.T, y=lambda g, x: x.T @ g)
 # end
 
 
-# 26. Products of stacks of matrices, of shapes (..., n, m) and (..., m, k). The axes in front broadcast.
+# 26. Products of stacks of matrices, of shapes (..., n, m) and (..., m, k). The leading axes broadcast.
 @op(broadcasts=True)
 def stacked_matmul(x, y):
     return x @ y
@@ -308,7 +308,7 @@ stacked_matmul.vjps(x=lambda g, y: g @ y.mT, y=lambda g, x: x.mT @ g)
 # end
 
 
-# 27. out[i] = Σⱼ x[i + j] w[j], a convolution in one dimension. It is linear in x, and it is linear in w.
+# 27. out[i] = Σⱼ x[i + j] w[j], a correlation in one dimension. It is linear in x, and linear in w.
 @op
 def correlate(x, w):
     return np.correlate(x, w, "valid")
@@ -319,7 +319,7 @@ correlate.vjps(x=lambda g, w: correlate(tg.pad(g, len(w) - 1), tg.flip(w)), w=la
 # end
 
 
-# 28. log |det x|, a number. A little step dx changes it by trace(x⁻¹ dx).
+# 28. log |det x|, a scalar. A small step dx changes it by trace(x⁻¹ dx).
 @op
 def logdet(x):
     return np.linalg.slogdet(x)[1]
@@ -341,8 +341,8 @@ inverse.vjps(x=lambda g, out: -out.T @ g @ out.T)
 # end
 
 
-# 30. a⁻¹ b, without the inverse, of stacks (..., n, n) and (..., n, k) whose axes in front broadcast. A rule may call
-# the op itself.
+# 30. a⁻¹ b, without computing the inverse, for stacks (..., n, n) and (..., n, k) whose leading axes broadcast. A vjp
+# may call the op itself.
 @op(broadcasts=True)
 def solve(a, b):
     return np.linalg.solve(a, b)
