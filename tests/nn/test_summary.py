@@ -68,7 +68,7 @@ def test_functions_kinds_of_inputs_and_of_results_and_buffers_are_shown():
         "acts.more.1    sum     (1, 4)                                     0       0        0",
         "cell           Linear  2 x (1, 2, 4)                             20       4        0",
         "spare          gelu    not called                                 0       0        0",
-        "Total: 34 parameters, 30 of them trainable, 4 frozen. In buffers: 4 numbers.",
+        "Total: 34 parameters, 30 of them trainable, 4 frozen. Buffers: 4 elements.",
     ]
     assert repr(model) == before
     assert before.splitlines()[2:4] == ["  (acts.first): relu", "  (acts.more.0.0): tanh"]
