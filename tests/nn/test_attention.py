@@ -231,7 +231,7 @@ def test_second_derivatives_are_right():
         (lambda: attention(0, 4.0, 2), DTypeError, "embed_dim must be an integer"),
         (lambda: attention(kdim=0), ValueError, "kdim must be an integer >= 1, got 0"),
         (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, got 1.5"),
-        (lambda: attention()(X, X[:2], X), ShapeError, r"key \(2, 2, 4\)"),
+        (lambda: attention()(X, X[:2], X), ShapeError, r"got \(3, 2, 4\), \(2, 2, 4\)"),
         (lambda: attention()(X, X[:, :1], X[:, :1]), ShapeError, r"\(L, N, 4\)"),
         (lambda: attention(batch_first=True)(X, X[:1], X[:1]), ShapeError, r"\(N, L, 4\)"),
         (lambda: attention()(X, X[0], X[0]), ShapeError, "the same without N"),

@@ -127,7 +127,7 @@ def test_what_is_kept_for_the_gradient_is_what_the_gates_are_given_and_the_state
 
 def test_what_does_not_fit_is_refused_by_name():
     lstm, cell = made("LSTM", 3, 4, batch_first=True), made("LSTMCell", 3, 4)
-    with pytest.raises(ShapeError, match=r"LSTM\(3, 4, batch_first=True\).*\(5, 2, 4\).*\(N, T, 3\)"):
+    with pytest.raises(ShapeError, match=r"LSTM\(3, 4, batch_first=True\).*\(N, T, 3\).*\(5, 2, 4\)"):
         lstm(drawn(5, 2, 4))
     with pytest.raises(ShapeError, match="T >= 1 steps"):
         lstm(np.zeros((5, 0, 3)))
