@@ -15,7 +15,7 @@ from tinygrad_edu._checks import generator
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
 
 
-# In a forked process: ids of the generators with renewed locks. A thread that held another lock may not exist here.
+# In a forked process: ids of the generators with renewed locks. Threads that held other locks may not exist here.
 _renewed_ids: set[int] | None = None
 _renewal_lock = Lock()
 

@@ -74,7 +74,7 @@ def needs_whole_batch(reason: str) -> None:
     Raises
     ------
     WholeBatchNeeded
-        In the forward of a shard. The trainer then computes the whole batch at once.
+        In the forward of a shard. The training loop then computes the whole batch at once.
     """
     shard = _current_shard()
     if shard is not None:
