@@ -324,7 +324,7 @@ def test_who_declares_is_not_asked(model):
 
 
 def in_shard():
-    return is_shared_with_shards("what was made outside")
+    return is_shared_with_shards("an object made outside")
 
 
 def test_only_in_a_shard_it_needs_the_whole_batch():
