@@ -1,6 +1,6 @@
-"""Layers and losses against Keras's own on the JAX backend: values, and gradients under random cotangents.
+"""Layers and losses compared with Keras on the JAX backend: values, and gradients for random cotangents.
 
-JAX computes in float32, and adds up in another order: the tolerance is that of float32.
+JAX computes in float32 and sums in another order, so the tolerance is that of float32.
 """
 
 import os
@@ -20,14 +20,14 @@ keras = pytest.importorskip("keras", reason="the judge is an extra: pip install 
 jax = pytest.importorskip("jax")
 theirs = keras.layers
 
-# JAX compiles every op anew for each shape: few examples, no deadline, and no optimizations of what runs but once.
+# JAX compiles every op for each shape: few examples, no deadline, and no optimization of code that runs once.
 jax.config.update("jax_disable_most_optimizations", True)
 few = settings(max_examples=10, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 4)
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=COMPILED_ONCE)  # one program, where op by op there are dozens
+@partial(jax.jit, static_argnums=0, compiler_options=COMPILED_ONCE)  # a single program instead of dozens
 def value_and_gradients(function, cotangent, *values):
     result, pullback = jax.vjp(function, *values)
     return result, pullback(cotangent)
@@ -37,11 +37,11 @@ def agree(ours, theirs, arrays, seed, parameters=(), translate=lambda gradients:
     """Compare values, and the gradients of the arrays and of the parameters.
 
     ours
-        A function of tensors; `parameters` are the tensors that it reads besides.
+        A function of tensors, which also reads the tensors `parameters`.
     theirs
-        The same function of JAX arrays, of the arrays and then of the parameters of Keras.
+        The same function of JAX arrays: the arrays, followed by the parameters in Keras's layout.
     translate
-        From the gradients of the parameters of Keras to the layouts of ours.
+        Converts a list of our parameters, or of their gradients, to Keras's layout.
     """
     inputs = [Tensor(array, requires_grad=True) for array in arrays]
     out = ours(*inputs)
@@ -58,14 +58,14 @@ def agree(ours, theirs, arrays, seed, parameters=(), translate=lambda gradients:
 
 
 class Blank(keras.initializers.Initializer):
-    """What stands in a layer of Keras until ours gives it weights: JAX would compile random ones for each shape."""
+    """Initializer with zeros, until the test sets the weights: JAX would compile a random one for each shape."""
 
     def __call__(self, shape, dtype=None):
         return np.zeros(shape, dtype)
 
 
 def built(layer, *shapes):
-    """Return a layer of Keras, built, without weights of its own."""
+    """Build a layer of Keras with zero weights, and return it."""
     for part in layer._flatten_layers():
         for name in [name for name in vars(part) if name.endswith("_initializer")]:
             setattr(part, name, Blank())
@@ -74,7 +74,7 @@ def built(layer, *shapes):
 
 
 def stateless(layer, shape):
-    """Return a layer of Keras as a function of its input and its parameters."""
+    """Return a layer of Keras as a function of its input and parameters."""
     built(layer, shape)
     return lambda x, *parameters: layer.stateless_call(list(parameters), [], x)[0]
 
@@ -101,7 +101,7 @@ def test_linear_is_dense(batch, n_in, n_out, bias, seed):
     )
 
 
-# What normalizes: ours, Keras's, and the axes of an input beside the batch. Keras loses digits of two values alone.
+# Our layer, Keras's layer, and the axes of an input without the batch axis. Keras is inaccurate for only two values.
 NORMALIZING = [
     (nn.LayerNorm, lambda c, eps: theirs.LayerNormalization(epsilon=eps), ("c",)),
     (nn.RMSNorm, lambda c, eps: theirs.RMSNormalization(epsilon=eps), (2, "c")),
@@ -189,7 +189,7 @@ def test_softmax_along_any_axis(ours, function, shape, axis, seed):
 
 
 @few
-@given(st.sampled_from([(1, 1), (4, 3), (2, 1, 3), (3, 2, 1, 4)]), seeds)  # of few shapes: each is compiled once
+@given(st.sampled_from([(1, 1), (4, 3), (2, 1, 3), (3, 2, 1, 4)]), seeds)  # few shapes, because each is compiled
 @pytest.mark.parametrize(
     ("ours", "function"),
     [
@@ -225,7 +225,7 @@ def test_functions_of_each_element_and_flatten(ours, function, shape, seed):
 
 # --- losses ---
 
-# How Keras names what we name "mean", "sum" and "none".
+# Our reductions and Keras's names.
 reductions = st.sampled_from([("mean", "sum_over_batch_size"), ("sum", "sum"), ("none", None)])
 
 

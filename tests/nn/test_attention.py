@@ -1,4 +1,4 @@
-"""Attention and transformers beyond PyTorch's table: what must agree with itself, what is dropped, what is refused."""
+"""Attention and transformers: equivalent calls, masks, initialization, dropout, copies and errors."""
 
 import copy
 import pickle
@@ -25,7 +25,7 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-14)
 
 
-# --- One result by several ways ---
+# --- Equivalent calls ---
 
 settings = st.fixed_dictionaries(
     {name: st.booleans() for name in ("bias", "add_bias_kv", "add_zero_attn")},
@@ -119,7 +119,7 @@ def test_a_boolean_mask_keeps_the_dtype_of_the_weights(dtype):
     assert not weights.numpy()[..., 1].any()
 
 
-# --- Where parameters begin, and what is dropped ---
+# --- Initialization and dropout ---
 
 
 def test_parameters_begin_as_in_pytorch():
@@ -166,7 +166,7 @@ def test_attention_drops_weights_in_training_alone_and_returns_those_that_were_u
     assert_close(module.eval()(X, X, X)[0], plain(X, X, X)[0])
 
 
-# --- As a module among others ---
+# --- Module behaviour ---
 
 
 def encoder(**settings):
@@ -221,7 +221,7 @@ def test_second_derivatives_are_right():
     check_gradient(lambda *point: float(slope(*point)), tg.grad(slope, argnums=(0, 1)), X, weight)
 
 
-# --- What is refused ---
+# --- Errors ---
 
 
 @pytest.mark.parametrize(
@@ -231,20 +231,20 @@ def test_second_derivatives_are_right():
         (lambda: attention(0, 4.0, 2), DTypeError, "embed_dim must be an integer"),
         (lambda: attention(kdim=0), ValueError, "kdim must be an integer >= 1, got 0"),
         (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, got 1.5"),
-        (lambda: attention()(X, X[:2], X), ShapeError, r"key \(2, 2, 4\)"),
+        (lambda: attention()(X, X[:2], X), ShapeError, r"got \(3, 2, 4\), \(2, 2, 4\)"),
         (lambda: attention()(X, X[:, :1], X[:, :1]), ShapeError, r"\(L, N, 4\)"),
         (lambda: attention(batch_first=True)(X, X[:1], X[:1]), ShapeError, r"\(N, L, 4\)"),
         (lambda: attention()(X, X[0], X[0]), ShapeError, "the same without N"),
         (lambda: attention(kdim=3)(X, X, X), ShapeError, r"\(S, N, 3\)"),
-        (lambda: attention()(X, X, X, np.zeros((3, 2), bool)), ShapeError, r"key_padding_mask.*needs \(2, 3\)"),
-        (lambda: attention()(X, X, X, np.zeros((2, 3), int)), DTypeError, "key_padding_mask is boolean.*not int64"),
+        (lambda: attention()(X, X, X, np.zeros((3, 2), bool)), ShapeError, r"padding_mask must have shape \(2, 3\)"),
+        (lambda: attention()(X, X, X, np.zeros((2, 3), int)), DTypeError, "padding_mask must be boolean.*got int64"),
         (lambda: attention()(X, X, X, attn_mask=np.zeros((2, 3, 3), bool)), ShapeError, r"\(3, 3\) or \(4, 3, 3\)"),
         (lambda: attention(device="cpu"), TypeError, "leave it out"),
         (lambda: nn.TransformerDecoderLayer(4, 2, device="cpu"), TypeError, "leave it out"),
         (lambda: nn.Transformer(device="cpu"), TypeError, "leave it out"),
-        (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ValueError, "'relu' or 'gelu', not 'tanh'"),
-        (lambda: nn.TransformerDecoderLayer(4, 2, activation=nn.Tanh), ValueError, "activation is a function"),
-        (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer, 2), DTypeError, "is a layer, which is copied"),
+        (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ValueError, "'relu' or 'gelu', got 'tanh'"),
+        (lambda: nn.TransformerDecoderLayer(4, 2, activation=nn.Tanh), ValueError, "activation must be callable"),
+        (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer, 2), DTypeError, "first argument must be a Module"),
         (lambda: nn.TransformerDecoder(nn.Tanh(), 0), ValueError, "num_layers must be an integer >= 1, got 0"),
         (lambda: nn.Transformer.generate_square_subsequent_mask(0), ValueError, "sz must be an integer >= 1, got 0"),
     ],
@@ -254,14 +254,14 @@ def test_what_does_not_fit_is_refused(call, error, message):
         call()
 
 
-# --- All of it together ---
+# --- Training ---
 
 TEXT = "a small net learns a small text "
 SEEN = 12
 
 
 class Characters(nn.Module):
-    """Predict each character from those before it."""
+    """Predict each character from the previous ones."""
 
     def __init__(self, count, width, length, rng):
         self.characters = nn.init.gaussian((count, width), 1.0, rng)

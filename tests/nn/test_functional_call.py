@@ -1,4 +1,4 @@
-"""A model called with other parameters computes with these, is differentiated by these, and is left as it was."""
+"""functional_call: outputs and gradients with the given parameters, and an unchanged model afterwards."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ X = RNG.standard_normal((5, 3))
 
 
 def small_net():
-    """A net whose last layer is tied to its first by a plain function."""
+    """Return a net with tied weights: a plain function uses the weight of the first layer."""
     first = Linear(3, 4, rng=RNG, dtype=np.float64)
     return Sequential(first, Tanh(), Lambda(lambda h: h @ first.weight), Tanh())
 
@@ -46,7 +46,7 @@ def others(model):
         lambda loss: lambda p: tg.hessian(lambda p, bias: loss({**p, "0.bias": bias}), (1, 0))(p, p["0.bias"])[0][1],
         lambda loss: lambda p: tg.jacobian(tg.grad(lambda p: (loss(p), p), has_aux=True), has_aux=True)(p)[0]["0.bias"],
     ],
-    ids=["grad", "hvp", "jacobian", "jvp", "hessian", "hessian by two", "jacobian of grad"],
+    ids=["grad", "hvp", "jacobian", "jvp", "hessian", "hessian of two", "jacobian of grad"],
 )
 def test_transforms_take_derivatives_by_the_parameters(derivative):
     model = small_net()
@@ -94,10 +94,10 @@ def test_arrays_lists_and_buffers_are_given_too():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"wieght": [[1.0]]}, "wieght does not fit Linear: the model has no tensor of that name."),
-        ({"weight": [1.0]}, "weight does not fit Linear: it has shape (1,), and needs (1, 1)."),
-        ({"steps": [1.0]}, "steps does not fit Linear: it has dtype float32, and needs int64."),
-        ({"weight": [[1.0]], "tied": [[2.0]]}, "tied does not fit Linear: it and weight are one tensor"),
+        ({"wieght": [[1.0]]}, "cannot replace wieght of Linear: the model has no tensor of this name."),
+        ({"weight": [1.0]}, "cannot replace weight of Linear: expected shape (1, 1), got (1,)."),
+        ({"steps": [1.0]}, "cannot replace steps of Linear: expected dtype int64, got float32."),
+        ({"weight": [[1.0]], "tied": [[2.0]]}, "cannot replace tied of Linear: it is the same tensor as weight"),
     ],
 )
 def test_what_does_not_fit_is_named(given, message):

@@ -1,4 +1,4 @@
-"""Layers of images, and of rows, against Keras's own on the JAX backend, which has the channels last."""
+"""Layers of images and sequences compared with Keras on the JAX backend, with channels last."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs
 from tinygrad_edu import nn
 
-fewer = settings(max_examples=5, deadline=None)  # of what takes JAX seconds to compile
+fewer = settings(max_examples=5, deadline=None)  # for functions that JAX compiles in seconds
 
-# What a border holds: our names, and those of `jax.numpy.pad`.
+# Padding modes: our names, and those of `jax.numpy.pad`.
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def channels_last(layer):
-    """Return a layer of Keras as a function of images that have the channels first."""
+    """Return a layer of Keras as a function of images with channels first."""
     return lambda x, *parameters: jax.numpy.moveaxis(layer(jax.numpy.moveaxis(x, 1, -1), *parameters), -1, 1)
 
 
@@ -24,13 +24,13 @@ def every(axes, low, high):
 
 
 def kernels_last(ours):
-    """(out, in, kh, kw) -> (kh, kw, in, out): of a transposed convolution, too, whose two names are exchanged."""
+    """(out, in, kh, kw) -> (kh, kw, in, out); for a transposed convolution, with in and out exchanged."""
     return [np.moveaxis(ours[0], (0, 1), (-1, -2)), *ours[1:]]
 
 
 @st.composite
 def kernels(draw, axes):
-    """Draw a kernel with a stride or a dilation, which Keras has not at once, and images that it fits."""
+    """Draw a kernel with a stride or a dilation (Keras does not support both), and the size of images for it."""
     window = {"kernel_size": draw(every(axes, 1, 3)), "stride": (1,) * axes, "dilation": (1,) * axes}
     window[draw(st.sampled_from(["stride", "dilation"]))] = draw(every(axes, 1, 3))
     reach = [d * (k - 1) + 1 for d, k in zip(window["dilation"], window["kernel_size"], strict=True)]
@@ -39,7 +39,7 @@ def kernels(draw, axes):
 
 
 def twin(layer, options, channels, shape, **more):
-    """Return the layer of Keras with these settings."""
+    """Return the layer of Keras with these options."""
     window = {"strides": options["stride"], "dilation_rate": options["dilation"], "use_bias": options["bias"]}
     made = layer(channels, options["kernel_size"], **window, data_format="channels_last", **more)
     return channels_last(stateless(made, (shape[0], *shape[2:], shape[1])))

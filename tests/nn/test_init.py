@@ -1,4 +1,4 @@
-"""Initial values lie within their bounds, have the variance that their source gives, and follow the Generator."""
+"""Initializers: bounds and variances of the initial values, and reproducibility."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 class Ceiling(np.random.Generator):
-    """Draws the greatest number below 1, always."""
+    """A Generator that always draws the largest number below 1."""
 
     def random(self, size, dtype):
         return np.full(size, 1 - np.finfo(dtype).epsneg, dtype)
@@ -41,7 +41,7 @@ def test_uniform_lies_within_its_bounds(shape, a, dtype, seed):
     ("make", "variance"),
     [
         (lambda shape, rng: init.uniform(shape, 0.3, rng), 0.3**2 / 3),
-        (init.xavier_uniform, 2 / (300 + 900)),  # of the fans (in, out) = (12 * 25, 36 * 25)
+        (init.xavier_uniform, 2 / (300 + 900)),  # for (fan_in, fan_out) = (12 * 25, 36 * 25)
         (init.kaiming_uniform, 2 / 300),
         (init.kaiming_normal, 2 / 300),
         (init.xavier_normal, 2 / (300 + 900)),
@@ -49,7 +49,7 @@ def test_uniform_lies_within_its_bounds(shape, a, dtype, seed):
         (lambda shape, rng: init.kaiming_normal(shape, rng, gain=1.0), 1 / 300),
         (lambda shape, rng: init.kaiming_uniform(shape, rng, gain=1.0), 1 / 300),
         (lambda shape, rng: init.gaussian(shape, 0.3, rng), 0.3**2),
-        # of the standard normal distribution cut at a: 1 - 2 a pdf(a) / (1 - 2 cdf(-a)), with a = 2
+        # The standard normal distribution truncated at +-a has the variance 1 - 2 a pdf(a) / (1 - 2 cdf(-a)); a = 2.
         (lambda shape, rng: init.truncated_normal(shape, 0.3, rng, a=-0.6, b=0.6), 0.3**2 * 0.7737413),
         (lambda shape, rng: Conv2D(12, 36, 5, rng=rng).weight, 1 / 300 / 3),
         (lambda shape, rng: Linear(300, 200, rng=rng).weight, 1 / 300 / 3),
@@ -60,7 +60,7 @@ def test_the_mean_is_zero_and_the_variance_as_the_source_says(make, variance):
     values = make((36, 12, 5, 5), np.random.default_rng(0)).numpy().astype(np.float64)
     deviation = np.sqrt(variance / values.size)
     assert abs(values.mean()) < 4 * deviation
-    # The kurtosis of a normal distribution, 3, is the greater: the variance of x ** 2 is at most 2 variance ** 2.
+    # A normal distribution has the larger kurtosis, 3: the variance of x ** 2 is at most 2 variance ** 2.
     assert abs(np.mean(values**2) - variance) < 4 * variance * np.sqrt(2 / values.size)
 
 
@@ -81,12 +81,12 @@ def test_one_seed_gives_one_weight_and_the_dtype_asked_for(make):
 
 
 def test_a_bias_has_no_fans():
-    with pytest.raises(ShapeError, match=r"a weight has the shape \(out, in, ...\), not \(3,\)"):
+    with pytest.raises(ShapeError, match=r"a weight must have shape \(out, in, ...\), got \(3,\)"):
         init.xavier_uniform((3,), np.random.default_rng(0))
 
 
 def test_other_dtypes_and_seeds_are_refused():
-    with pytest.raises(DTypeError, match="drawn as float32 or float64"):
+    with pytest.raises(DTypeError, match="must be float32 or float64, got"):
         init.uniform((3,), 1.0, np.random.default_rng(0), np.int64)
     with pytest.raises(DTypeError, match=r"a numpy\.random\.Generator, not 5"):
         init.kaiming_normal((3, 3), 5)
@@ -112,8 +112,8 @@ def test_a_truncated_normal_lies_within_its_bounds_around_its_mean():
     values = init.truncated_normal((50_000,), 0.5, np.random.default_rng(0), np.float64, mean=1.0, a=0.5, b=2.0).numpy()
     assert values.min() >= 0.5
     assert values.max() <= 2
-    assert values.mean() == pytest.approx(1.1148, abs=0.01)  # by the formula for one cut at -1 and 2 deviations
-    with pytest.raises(DataError, match="holds less than a hundredth of the normal distribution"):
+    assert values.mean() == pytest.approx(1.1148, abs=0.01)  # the formula for bounds at -1 and 2 standard deviations
+    with pytest.raises(DataError, match="less than 1% of the normal distribution"):
         init.truncated_normal((2,), 1.0, np.random.default_rng(0), a=5.0, b=6.0)
 
 
@@ -125,5 +125,5 @@ def test_filled_parameters_and_gains():
     gains = {"conv2d": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 1.4141428569978354, "selu": 0.75}
     assert {name: init.calculate_gain(name) for name in gains} == pytest.approx(gains)
     assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(1.3545709229571927)
-    with pytest.raises(DataError, match="there is no gain for 'swish', only for linear, "):
+    with pytest.raises(DataError, match=r"must be one of linear, .*, got 'swish'"):
         init.calculate_gain("swish")

@@ -1,4 +1,4 @@
-"""Every line of ``torch/layers/*.txt`` has the state, results, gradients and buffers that PyTorch gave."""
+"""Every line of ``torch/layers/*.txt`` gives the state, outputs, gradients and buffers of PyTorch."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ from tinygrad_edu.testing import check_module
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected
 
-# What another table, or a test of its own, holds to PyTorch: see test_torch_modules.py and test_layers.py.
+# Tested elsewhere: see test_torch_modules.py and test_layers.py.
 ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"}
 
 TABLE = {case.line: case for name in names() for case in cases(name)}
@@ -21,7 +21,7 @@ EXPECTED = expected(FOLDER, names())
 
 
 class Called(nn.Module):
-    """A module, called as a line of the table says."""
+    """A module that is called by the expression in a line of the table."""
 
     couples_samples = children_couple_samples
 
@@ -35,7 +35,7 @@ class Called(nn.Module):
 
 
 def made(case, dtype=np.float64):
-    """Return the module of a case with the state drawn for it, and its inputs."""
+    """Return the module of a case with its random state, and its inputs."""
     inputs = {
         name: Tensor(x.astype(dtype), requires_grad=True) if x.dtype.kind == "f" else x
         for name, x in case.inputs.items()
@@ -72,7 +72,7 @@ def kind(line):
     return re.match(r"nn\.(\w+)", line)[1]
 
 
-# The line of each class with the fewest numbers, which is checked by differences, too.
+# The line of each class with the smallest arrays, which is also checked by finite differences.
 SMALLEST = {kind(line): line for line in sorted(TABLE, key=lambda line: -len(str(EXPECTED[line])))}
 
 

@@ -1,4 +1,4 @@
-"""Each layer declares whether it couples samples, and one that declares False returns on shards what it does on all."""
+"""Layers declare whether they couple samples. With False, the outputs of shards equal those of the whole batch."""
 
 import inspect
 
@@ -20,14 +20,14 @@ LAYERS = {
     if inspect.isclass(cls := getattr(nn, name)) and issubclass(cls, nn.Module) and not issubclass(cls, LossModule)
 }
 UNDECLARED = {
-    "Lambda": "a plain function cannot declare it",
+    "Lambda": "a function cannot declare it",
     "Module": "it has no forward",
     "RNN": "h_n has the samples on axis 1",
     "LSTM": "h_n has the samples on axis 1",
     "GRU": "h_n has the samples on axis 1",
 }
 
-# Constructors with the shapes of inputs: True as they are made, and needing the whole batch for these inputs.
+# Layers that declare True for their arguments, with the shape of an input.
 COUPLED = {
     "nn.Softmax(0)": (4, 3),
     "nn.LogSoftmax(axis=0)": (4, 3),
@@ -63,7 +63,7 @@ NEEDING = [
     ("nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)", (4, 4)),
     ("nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 1)", (4, 4)),
 ]  # fmt: skip
-# More that is cut: the states of PyTorch's table begin with an axis that a cut leaves alone, and these do not.
+# Layers that can be sharded, with the shapes of their inputs, in addition to those in PyTorch's table.
 CUT = {
     "nn.Bilinear(3, 4, 2)": [(5, 3), (5, 4)],
     "nn.MultiheadAttention(4, 2, batch_first=True)": [(5, 3, 4), (5, 2, 4), (5, 2, 4)],
@@ -93,7 +93,7 @@ CUT = {
 
 
 def built(text, *shapes):
-    """Return a layer in float64, and inputs for it."""
+    """Return a float64 layer and its inputs."""
     layer, rng = eval(text, {"nn": nn, "tg": tg}), np.random.default_rng(0)
     if "Embedding" in text:
         return layer, [rng.integers(0, 9, shape) for shape in shapes]
@@ -101,7 +101,7 @@ def built(text, *shapes):
 
 
 def outcome(layer, call, inputs, cotangents=None):
-    """Return the leaves of a result, and gradients by the parameters for cotangents of these leaves."""
+    """Return the leaves of an output, and the gradients of the parameters for cotangents of these leaves."""
     layer.zero_grad()
     leaves = [leaf for leaf in tree_leaves(call(*inputs)) if leaf is not None]
     for leaf, cotangent in zip(leaves, cotangents or [], strict=bool(cotangents)):
@@ -112,14 +112,14 @@ def outcome(layer, call, inputs, cotangents=None):
 
 
 def parts_of(count, rng):
-    """Yield the parts of some random cuts of so many samples: no more than each alone."""
+    """Yield three random partitions of `count` samples into slices."""
     for _ in range(3):
         cuts = sorted(rng.choice(np.arange(1, count), rng.integers(1, count), replace=False))
         yield [slice(a, b) for a, b in zip([0, *cuts], [*cuts, count], strict=True)]
 
 
 def require_cut(layer, call, inputs):
-    """Hold shards against the whole batch, or return that a call needs the whole one."""
+    """Compare shards with the whole batch. Return False if a call needs the whole batch."""
     count, rng = len(inputs[0]), np.random.default_rng(1)
     leaves, _ = outcome(layer, call, inputs)
     cotangents = [rng.standard_normal(leaf.shape) for leaf in leaves]
@@ -171,7 +171,7 @@ def test_a_layer_couples_samples_for_its_settings(text):
 def test_a_layer_needs_the_whole_batch_for_its_input(text, shape):
     layer, inputs = built(text, shape)
     assert couples_samples(layer) is False
-    layer(Tensor(inputs[0]))  # outside of shards it is computed
+    layer(Tensor(inputs[0]))  # no error outside of a shard
     for part in (slice(None), slice(0, 2)):
         with pytest.raises(WholeBatchNeeded, match=f"{type(layer).__name__}|MultiheadAttention"), shard_forward():
             layer(Tensor(inputs[0][part]))
@@ -182,7 +182,7 @@ def test_layers_of_several_inputs_and_recurrent_layers_need_the_whole_batch():
     calls = [lambda: attention(x, x, x), lambda: nn.Bilinear(4, 4, 1)(x[0], x[0])]
     calls += [lambda kind=kind: kind(4, 4)(x) for kind in (nn.RNN, nn.LSTM, nn.GRU)]
     for call in calls:
-        with pytest.raises(WholeBatchNeeded, match="has no axis of samples"), shard_forward():
+        with pytest.raises(WholeBatchNeeded, match="has no sample axis"), shard_forward():
             call()
     pooled = nn.MaxPool2D(2, return_indices=True)(x[None])
     with pytest.raises(WholeBatchNeeded, match="MaxUnpool2D"), shard_forward():

@@ -1,6 +1,6 @@
-"""Losses where a table of numbers does not reach: errors for what does not fit, and answers at the ends and the kinks.
+"""Losses: errors, dtypes, weights, and values and gradients for extreme inputs.
 
-What they compute is held to PyTorch by test_layer_tables.py, and some to Keras by test_against_keras.py.
+test_layer_tables.py compares them with PyTorch, and test_against_keras.py compares some with Keras.
 """
 
 import inspect
@@ -27,7 +27,7 @@ SCORES, LABELS = np.array([[0.5, -1.0, 0.25], [2.0, 3.0, -2.0]]), np.array([1, 0
 P, HITS = np.array([0.25, 0.75, 0.5]), np.array([1.0, 0.0, 1.0])
 PAIR = (SCORES, SCORES[::-1])
 
-# Of each function, inputs that fit.
+# Valid inputs of each function.
 FITTING = {
     "mse_loss": PAIR, "l1_loss": PAIR, "smooth_l1_loss": PAIR, "huber_loss": PAIR, "kl_div": (SCORES, np.abs(SCORES)),
     "cross_entropy": (SCORES, LABELS), "nll_loss": (SCORES, LABELS), "multi_margin_loss": (SCORES, LABELS),
@@ -92,7 +92,7 @@ def test_another_reduction_is_refused(name):
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_a_prediction_is_never_broadcast_against_its_target(name):
-    with pytest.raises(ShapeError, match=r"prediction of shape \(3, 1\) and a target of shape \(3,\)"):
+    with pytest.raises(ShapeError, match=r"shape mismatch: prediction \(3, 1\) and target \(3,\)"):
         loss_of(name)(Tensor(np.ones((3, 1))), np.ones(3), *FITTING[name][2:])
 
 
@@ -153,7 +153,7 @@ def test_the_weights_of_classes_get_a_gradient_too(loss):
     np.testing.assert_allclose(weight.grad, [each, 0, each], rtol=1e-6)
 
 
-# --- What does not fit ---
+# --- Errors ---
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, nll_loss, nn.multi_margin_loss])
@@ -185,28 +185,28 @@ X = np.zeros((2, 3))
         (lambda: cross_entropy(X, [0, 1], label_smoothing=1.5), ValueError, "from 0 to 1, got 1.5"),
         (lambda: cross_entropy(X, X[:1]), ShapeError, "probabilities must have shape"),
         (lambda: cross_entropy(np.array(0.0), 0), ShapeError, r"\(N, C, ...\), or \(C,\) for one sample, got \(\)"),
-        (lambda: binary_cross_entropy([0.5, 1.5], [0, 1]), ValueError, "the input has probabilities"),
-        (lambda: binary_cross_entropy([0.5, np.nan], [0, 1]), ValueError, "the input has probabilities"),
-        (lambda: binary_cross_entropy([0.5, 0.5], [-1, 1]), ValueError, "targets are probabilities"),
-        (lambda: binary_cross_entropy_with_logits([0.5, 0.5], [-1, 1]), ValueError, "targets are probabilities"),
-        (lambda: binary_cross_entropy(P, HITS, np.ones((3, 1))), ShapeError, r"weights of shape \(3, 1\)"),
-        (lambda: nn.mse_loss(X, X, weight=np.ones(3)), ShapeError, r"weights of shape \(3,\)"),
-        (lambda: nn.smooth_l1_loss(X, X, beta=-1), ValueError, "at least 0, not -1"),
-        (lambda: nn.huber_loss(X, X, delta=0), ValueError, "more than 0, not 0"),
-        (lambda: nn.gaussian_nll_loss(X, X, -1.0), ValueError, "a variance is not negative"),
-        (lambda: nn.gaussian_nll_loss(X, X, np.ones((1, 1))), ShapeError, r"variances of shape \(1, 1\)"),
-        (lambda: nn.gaussian_nll_loss(X, X, np.ones(3)), ShapeError, r"variances of shape \(3,\)"),
-        (lambda: nn.hinge_embedding_loss(P, HITS), ValueError, "1 and -1"),
+        (lambda: binary_cross_entropy([0.5, 1.5], [0, 1]), ValueError, "inputs must be probabilities"),
+        (lambda: binary_cross_entropy([0.5, np.nan], [0, 1]), ValueError, "inputs must be probabilities"),
+        (lambda: binary_cross_entropy([0.5, 0.5], [-1, 1]), ValueError, "targets must be probabilities"),
+        (lambda: binary_cross_entropy_with_logits([0.5, 0.5], [-1, 1]), ValueError, "targets must be probabilities"),
+        (lambda: binary_cross_entropy(P, HITS, np.ones((3, 1))), ShapeError, r"weights \(3, 1\) and losses"),
+        (lambda: nn.mse_loss(X, X, weight=np.ones(3)), ShapeError, r"weights \(3,\) and losses"),
+        (lambda: nn.smooth_l1_loss(X, X, beta=-1), ValueError, "must be >= 0, got -1"),
+        (lambda: nn.huber_loss(X, X, delta=0), ValueError, "must be > 0, got 0"),
+        (lambda: nn.gaussian_nll_loss(X, X, -1.0), ValueError, "variances must not be negative"),
+        (lambda: nn.gaussian_nll_loss(X, X, np.ones((1, 1))), ShapeError, r"variances \(1, 1\)"),
+        (lambda: nn.gaussian_nll_loss(X, X, np.ones(3)), ShapeError, r"variances \(3,\)"),
+        (lambda: nn.hinge_embedding_loss(P, HITS), ValueError, "1 or -1"),
         (lambda: nn.soft_margin_loss(P, HITS), ValueError, r"2 \* labels - 1"),
-        (lambda: nn.cosine_embedding_loss(X, X, [0, 1]), ValueError, "1 and -1"),
-        (lambda: nn.cosine_embedding_loss(X, X, 1), ShapeError, r"they need \(N, D\)"),
+        (lambda: nn.cosine_embedding_loss(X, X, [0, 1]), ValueError, "1 or -1"),
+        (lambda: nn.cosine_embedding_loss(X, X, 1), ShapeError, r"must have shapes \(N, D\)"),
         (lambda: nn.margin_ranking_loss(X, X, [1, 1]), ShapeError, r"target \(2,\)"),
         (lambda: nn.triplet_margin_loss(X, X, X[0]), ShapeError, r"negative \(3,\)"),
-        (lambda: nn.triplet_margin_loss(X, X, X, margin=0), ValueError, "more than 0, not 0"),
-        (lambda: nn.TripletMarginLoss(margin=-1.0), ValueError, "more than 0, not -1.0"),
-        (lambda: nn.multi_margin_loss(X, [0, 1], p=3), ValueError, "p is 1 or 2, not 3"),
+        (lambda: nn.triplet_margin_loss(X, X, X, margin=0), ValueError, "must be > 0, got 0"),
+        (lambda: nn.TripletMarginLoss(margin=-1.0), ValueError, "must be > 0, got -1.0"),
+        (lambda: nn.multi_margin_loss(X, [0, 1], p=3), ValueError, "p must be 1 or 2, got 3"),
         (lambda: nn.multi_margin_loss(X[None], [0]), ShapeError, r"\(N, C\), or \(C,\)"),
-        (lambda: nn.multilabel_margin_loss(X, [[0, 1], [1, 0]]), ShapeError, r"labels of shape \(2, 2\)"),
+        (lambda: nn.multilabel_margin_loss(X, [[0, 1], [1, 0]]), ShapeError, r"labels \(2, 2\) and scores"),
         (lambda: nn.multilabel_margin_loss(X[0], [0, 3, -1]), ValueError, "labels from 0 to 3"),
         (lambda: nn.KLDivLoss("batch"), ValueError, "'batchmean', 'mean', 'sum' or 'none', got 'batch'"),
     ],
@@ -216,7 +216,7 @@ def test_what_does_not_fit_is_explained(call, error, message):
         call()
 
 
-# --- Means of nothing, and labels that do not count ---
+# --- Empty means, and ignored labels ---
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, nll_loss])
@@ -243,7 +243,7 @@ def test_the_mean_of_no_losses_is_nan_and_their_sum_0(loss):
             assert np.isnan(loss(x, labels).item())
 
 
-# --- Numbers of any size ---
+# --- Extreme inputs ---
 
 
 def test_binary_cross_entropy_is_stable_for_logits_of_any_size():
@@ -266,7 +266,7 @@ def test_the_weight_of_the_positive_counts_their_part_alone(pos_weight, logit, t
 @pytest.mark.parametrize("pos_weight", [None, 2.0])
 @pytest.mark.parametrize("target", [0.0, 0.3, 1.0])
 def test_binary_cross_entropy_is_smooth_at_zero(target, pos_weight):
-    # The usual formula has kinks at 0 that cancel in the value but not in its derivatives, term by term.
+    # The terms of the usual formula have kinks at 0, which cancel in the value but not in the derivatives.
     def loss(x):
         return binary_cross_entropy_with_logits(x, np.array(target), pos_weight=pos_weight)
 

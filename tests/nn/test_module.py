@@ -1,4 +1,4 @@
-"""Modules find what their attributes hold, by PyTorch's names; a state dict is loaded whole or not at all."""
+"""Modules: registration of tensors and modules under PyTorch's names, hooks, dtypes, state dicts and copies."""
 
 import ast
 import contextlib
@@ -22,8 +22,8 @@ from tinygrad_edu.parallel import sharded_value_and_grad
 from tinygrad_edu.testing import check_module
 from tools.campaign import interruptions
 
-# A model of torch 2.13: Sequential(Conv2d(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2)); its state dict,
-# with the values rounded, and what it makes of one image.
+# A model of torch 2.13: Sequential(Conv2d(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2)). Its state dict,
+# with rounded values, and its output for one image.
 TORCH_STATE = {
     "0.weight": np.array([-0.01, 0.38, -0.58, -0.52], np.float32).reshape(2, 1, 1, 2),
     "0.bias": np.array([-0.27, 0.19], np.float32),
@@ -43,7 +43,7 @@ def weight(*shape):
 
 
 class Holder(Module):
-    """Holds what it is given."""
+    """A module with the given attributes."""
 
     def __init__(self, **attributes):
         vars(self).update(attributes)
@@ -53,11 +53,11 @@ def names(module):
     return [name for name, _ in module.named_parameters()]
 
 
-# --- what a module holds ---
+# --- parameters, buffers and modules ---
 
 
 def test_names_are_pytorchs_in_nested_containers():
-    # torch 2.13 names the parameters of the same model, of Parameters, ModuleList and ModuleDict, just so.
+    # The names are those of torch 2.13 for the same model of Parameters, ModuleList and ModuleDict.
     block = Holder(
         scale=weight(1),
         blocks=[Linear(1, 1), Sequential(Linear(1, 1, bias=False))],
@@ -69,7 +69,7 @@ def test_names_are_pytorchs_in_nested_containers():
     assert list(block.state_dict()) == [*first, "again.weight", "again.bias"]
 
 
-# A plan of a module: a weight of its own ("shared" is one for all), or nested containers of plans.
+# A plan of a module: a new weight, the shared weight, a number, or nested containers of plans.
 plans = st.recursive(
     st.sampled_from(["weight", "shared", "number"]),
     lambda inner: st.one_of(
@@ -83,7 +83,7 @@ plans = st.recursive(
 
 
 def build(plan, name, shared, expected):
-    """Build what a plan says, and note the name of each weight where it is made."""
+    """Build a module from a plan. Append the name and tensor of each weight to `expected`."""
     if plan == "number":
         return 3.0
     if isinstance(plan, str):
@@ -137,7 +137,7 @@ def test_what_requires_no_gradient_is_state_but_no_parameter():
     assert list(model.state_dict()) == ["weight", "bias", "scale"]
 
 
-# What is made of values is state, and so are copies of it and views that are detached from it.
+# Tensors created from values are state, as are their copies and detached tensors.
 MADE_OF_VALUES = {
     "Tensor": lambda w: Tensor([1.0, 2.0]),
     "a Tensor of a computed one": lambda w: Tensor((w * 2).detach()),
@@ -150,18 +150,18 @@ MADE_OF_VALUES = {
     "a copy of a copy": lambda w: pickle.loads(pickle.dumps(copy.deepcopy(Tensor([1.0, 2.0])))),
     "a computed leaf": lambda w: computed_leaf(w),
 }
-# What an op computed is not: it is a cache, or the last activation.
+# Tensors computed by ops are not state: they are caches or activations.
 COMPUTED = {
     "a product": lambda w: w * 2,
     "a slice": lambda w: w[:1],
     "another dtype": lambda w: w.astype(np.float64),
     "joined": lambda w: tg.concatenate([w, w]),
     "detached": lambda w: (w * 2).detach(),
-    "a view that is detached": lambda w: w[:1].detach(),
+    "a detached view": lambda w: w[:1].detach(),
     "a copy": lambda w: copy.copy((w * 2).detach()),
     "a pickle": lambda w: pickle.loads(pickle.dumps(w * 2)),
     "in place": lambda w: operator.iadd((w * 2).detach(), 1.0),
-    "of whole numbers": lambda w: tg.einsum("i->", tg.ones(2, int)),
+    "of integers": lambda w: tg.einsum("i->", tg.ones(2, int)),
     "a gradient": lambda w: tg.grad(lambda x: (x * x).sum())(w),
 }
 
@@ -187,7 +187,7 @@ def test_what_is_made_of_values_is_state_and_what_an_op_computed_is_not(table, s
 
 
 class Caching(Module):
-    """Keeps activations, builds a weight when it is first called, and counts in every way."""
+    """Stores activations, creates a weight at its first call, and updates buffers with `update`."""
 
     couples_samples = True
 
@@ -274,7 +274,7 @@ def test_a_buffer_that_is_added_to_in_a_graph_stays_state():
 
 def test_a_buffer_is_not_replaced_by_what_belongs_to_a_graph():
     model = Holder(w=weight(2), mean=tg.zeros(2))
-    with pytest.raises(DTypeError, match=r"Holder\.mean belongs to the state, and a computed tensor .* not be saved"):
+    with pytest.raises(DTypeError, match=r"a computed tensor to Holder\.mean, a parameter or buffer: .* not be saved"):
         model.mean = 0.5 * model.mean + model.w
     assert model.mean.numpy().tolist() == [0, 0]
 
@@ -311,7 +311,7 @@ def test_an_input_that_a_module_keeps_is_not_state():
 
 
 class Norm(Module):
-    """Like BatchNorm1d of PyTorch, in what it holds."""
+    """A module with the parameters and buffers of PyTorch's BatchNorm1d."""
 
     couples_samples = True
 
@@ -392,9 +392,9 @@ def test_a_module_with_running_statistics_passes_the_check():
 @pytest.mark.parametrize(
     ("name", "values", "error", "message"),
     [
-        ("forward", [1.0], ValueError, "Norm cannot have a buffer of the name 'forward'"),
-        ("weight", [1.0], ValueError, "Norm cannot have a buffer of the name 'weight'"),
-        ("a.b", [1.0], ValueError, "Norm cannot have a buffer of the name 'a.b'"),
+        ("forward", [1.0], ValueError, "Norm cannot have a buffer named 'forward'"),
+        ("weight", [1.0], ValueError, "Norm cannot have a buffer named 'weight'"),
+        ("a.b", [1.0], ValueError, "Norm cannot have a buffer named 'a.b'"),
         ("mean", Tensor(1.0, requires_grad=True), DTypeError, "mean is a parameter"),
         ("mean", ["a"], DTypeError, "real numbers or booleans"),
     ],
@@ -406,12 +406,12 @@ def test_what_cannot_be_a_buffer_is_refused(name, values, error, message):
 
 def test_a_buffer_is_not_replaced_by_what_would_not_be_saved():
     model = Norm(2)
-    with pytest.raises(DTypeError, match=r"Norm.running_mean belongs to the state, and a ndarray.*would not be saved"):
+    with pytest.raises(DTypeError, match=r"a ndarray to Norm.running_mean, .*would not be saved"):
         model.running_mean = np.ones(2)
     model.register_buffer("running_mean", None)
     model.register_buffer("running_mean", [1.0, 2.0], persistent=False)
     assert "running_mean" not in model.state_dict()
-    model.running_mean = weight(2)  # no buffer any more, and so saved
+    model.running_mean = weight(2)  # a parameter, which is saved
     assert "running_mean" in model.state_dict()
 
 
@@ -511,9 +511,9 @@ def test_a_graph_from_before_another_dtype_is_stale():
 @pytest.mark.parametrize(
     ("spoil", "dtype", "message"),
     [
-        (lambda m: m.b.assign([1e30]), "float16", "Holder.astype: b has .*30, which float16 cannot hold"),
-        (lambda m: setattr(m.b, "grad", [1e30]), "float16", "b.grad has .*30, which float16 cannot hold"),
-        (lambda m: None, int, "a module computes in float16, float32 or float64, not in int64"),
+        (lambda m: m.b.assign([1e30]), "float16", "Holder.astype: b has .*30, an overflow in float16"),
+        (lambda m: setattr(m.b, "grad", [1e30]), "float16", "b.grad has .*30, an overflow in float16"),
+        (lambda m: None, int, "dtype must be float16, float32 or float64, got int64"),
     ],
 )
 def test_a_dtype_that_does_not_hold_everything_changes_nothing(spoil, dtype, message):
@@ -586,19 +586,19 @@ def test_loading_names_every_fault_and_writes_nothing():
     with pytest.raises(StateDictError) as caught:
         model.load_state_dict(state)
     assert str(caught.value).splitlines() == [
-        "this state dict does not fit Sequential, and nothing was loaded:",
+        "cannot load this state dict into Sequential (nothing was loaded):",
         "  missing: 3.weight, of shape (2, 4)",
         "  unexpected: 3.wieght, of shape (2, 4)",
-        "  wrong: 0.weight has shape (2, 1, 2, 1), and needs (2, 1, 1, 2)",
-        "  wrong: 3.bias has dtype complex128, and needs float32",
-        "Build the module as the saved one was built, or rename, reshape or leave out entries.",
+        "  wrong: 0.weight has shape (2, 1, 2, 1), expected (2, 1, 1, 2)",
+        "  wrong: 3.bias has dtype complex128, expected float32",
+        "Build the module as the saved one was built, or rename, reshape or remove entries.",
     ]
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
 
 
 class LikeTorch:
-    """A tensor as PyTorch's: NumPy reads it once it is detached, in main memory and not of bfloat16."""
+    """A stand-in for a PyTorch tensor. NumPy can read it after the methods in `hurdles` were called."""
 
     def __init__(self, values, *hurdles):
         self.values, self.hurdles = values, hurdles
@@ -630,7 +630,7 @@ def test_bfloat16_arrays_load():
 
 @pytest.mark.parametrize("values", ["net.safetensors", Path("net.safetensors"), 3])
 def test_what_is_no_dict_is_no_state_dict(values):
-    with pytest.raises(DTypeError, match=r"takes values by name.*A safetensors file is read by load\(path\)"):
+    with pytest.raises(DTypeError, match=r"expected a mapping.*To read a safetensors file, use load\(path\)"):
         Linear(1, 1).load_state_dict(values)
 
 
@@ -644,7 +644,7 @@ def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
         model.load_state_dict({"weight": [6.0], "bias": [6.0]}, strict=False)
     assert model.bias.item() == 5
     model.tied, model.again = model.bias, model.bias
-    with pytest.raises(StateDictError, match="again and tied are one tensor here, and have different values"):
+    with pytest.raises(StateDictError, match="again and tied are the same tensor, but have different saved values"):
         model.load_state_dict({"tied": [1.0], "again": [2.0]}, strict=False)
 
 
@@ -652,14 +652,14 @@ def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
 @pytest.mark.parametrize("path", ["no/such/folder", ".", "/dev/null"])
 def test_a_path_that_no_file_can_have_is_refused(act, path, tmp_path):
     with pytest.raises(
-        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (What was there|Give a file)"
+        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (What was there|Expected a safe)"
     ):
         getattr(Linear(1, 1), act)(tmp_path / path)
 
 
 def test_a_file_of_another_format_is_refused(tmp_path):
     (tmp_path / "net.pt").write_bytes(b"PK" * 50)
-    with pytest.raises(DataError, match=r"net\.pt: it is not of the safetensors format.* Give a file that save"):
+    with pytest.raises(DataError, match=r"net\.pt: it is not in the safetensors format.* Expected a safetensors file"):
         Linear(1, 1).load(tmp_path / "net.pt")
 
 
@@ -671,10 +671,10 @@ class Unreadable:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (Unreadable(), "NumPy cannot read bias, a Unreadable: not here. Nothing was loaded."),
-        (np.array(["a"]), "wrong: bias has dtype <U1, and needs float32"),
-        (None, r"wrong: bias has shape \(\), and needs \(1,\)"),
-        ([None], "wrong: bias has dtype object, and needs float32"),
+        (Unreadable(), r"cannot convert bias \(Unreadable\) to an array: not here. Nothing was loaded."),
+        (np.array(["a"]), "wrong: bias has dtype <U1, expected float32"),
+        (None, r"wrong: bias has shape \(\), expected \(1,\)"),
+        ([None], "wrong: bias has dtype object, expected float32"),
     ],
 )
 def test_a_value_that_is_no_array_of_numbers_is_refused_before_anything_is_written(value, message):
@@ -689,7 +689,7 @@ def test_read_only_memory_is_refused_before_anything_is_written():
     locked = np.zeros(1)
     locked.flags.writeable = False
     model = Holder(a=weight(1), b=from_numpy(locked))
-    with pytest.raises(StateDictError, match="wrong: b belongs to a tensor that borrows read-only memory"):
+    with pytest.raises(StateDictError, match="wrong: b belongs to a tensor with read-only storage"):
         model.load_state_dict({"a": [5.0], "b": [6.0]})
     assert model.a.item() == 1
 
@@ -698,7 +698,7 @@ def test_a_shared_tensor_cannot_take_two_values():
     model = Holder(a=weight(1))
     model.b = model.a
     model.load_state_dict({"a": [2.0], "b": [2.0]})
-    with pytest.raises(StateDictError, match="wrong: b and a are one tensor here, and have different values"):
+    with pytest.raises(StateDictError, match="wrong: b and a are the same tensor, but have different saved values"):
         model.load_state_dict({"a": [3.0], "b": [4.0]})
     assert model.a.item() == 2
 
@@ -710,7 +710,7 @@ def test_numbers_that_the_dtype_cannot_hold_are_named_before_anything_is_written
     large = np.array([1, 300]) if dtype is np.int8 else np.array([1, 1e300])
     with (
         np.errstate(all="raise" if raises else "warn"),
-        pytest.raises(StateDictError, match=r"wrong: b has .*300, and"),
+        pytest.raises(StateDictError, match=r"wrong: b has the value .*300, which"),
     ):
         model.load_state_dict({"a": [5.0], "b": large, "c": [5.0]})
     assert (model.a.item(), model.b.numpy().tolist(), model.c.item()) == (1, [0, 0], 1)
@@ -738,10 +738,10 @@ def test_tensors_of_one_name_are_refused():
 )
 def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
     model = Holder(w=weight(2), inside=[weight(1), {"a": weight(2)}])
-    message = f"belongs to the state, and a {what} in its place would not be trained"
-    with pytest.raises(DTypeError, match=rf"Holder\.w {message}.*, Tensor\(values, requires_grad=True\)"):
+    message = "a parameter or buffer: it would not be trained"
+    with pytest.raises(DTypeError, match=rf"a {what} to Holder\.w, {message}.* Tensor\(values, requires_grad=True\)"):
         model.w = value(model.w)
-    with pytest.raises(DTypeError, match=rf"Holder\.inside\.1\.a {message}"):
+    with pytest.raises(DTypeError, match=rf"a {what} to Holder\.inside\.1\.a, {message}"):
         model.inside = [weight(1), {"a": value(model.inside[1]["a"])}]
     model.inside = [weight(2)]
     model.w = Tensor([2.0, 2.0], requires_grad=True)
@@ -765,7 +765,7 @@ def test_values_are_cast_but_not_to_integers():
     model = Holder(a=Tensor([1.0]), steps=Tensor(np.array(3)))
     model.load_state_dict({"a": np.array([2], np.int64), "steps": np.array(7, np.int8)})
     assert (model.a.dtype, model.a.item(), model.steps.item()) == (np.float32, 2, 7)
-    with pytest.raises(StateDictError, match="wrong: steps has dtype float64, and needs int64"):
+    with pytest.raises(StateDictError, match="wrong: steps has dtype float64, expected int64"):
         model.load_state_dict({"a": [2.0], "steps": 7.5})
 
 
@@ -790,7 +790,7 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
     np.testing.assert_array_equal(model(x).numpy(), twin(x).numpy())
 
 
-# --- the house rule ---
+# --- layers define no vjps ---
 
 
 def test_no_derivative_is_written_in_nn():

@@ -1,4 +1,4 @@
-"""Normalizing layers: how exact they are, what moves their running statistics, and what they refuse."""
+"""Normalization layers: accuracy, running statistics and errors; and embeddings."""
 
 import copy
 import pickle
@@ -108,16 +108,16 @@ def test_copies_and_pickles_have_statistics_of_their_own():
 
 
 REFUSED = [
-    (lambda: nn.BatchNorm1D(3)(np.ones((2, 4))), r"BatchNorm1D\(3.*needs 3 channels along axis 1"),
-    (lambda: nn.BatchNorm1D(3)(np.ones((2, 3, 4, 5))), r"needs the axes \(N, C\) or \(N, C, L\)"),
-    (lambda: nn.BatchNorm2D(3)(np.ones((3, 4, 5))), r"needs the axes \(N, C, H, W\)"),
+    (lambda: nn.BatchNorm1D(3)(np.ones((2, 4))), r"BatchNorm1D\(3.*must have 3 channels along axis 1"),
+    (lambda: nn.BatchNorm1D(3)(np.ones((2, 3, 4, 5))), r"must have shape \(N, C\) or \(N, C, L\)"),
+    (lambda: nn.BatchNorm2D(3)(np.ones((3, 4, 5))), r"must have shape \(N, C, H, W\)"),
     (lambda: nn.InstanceNorm2D(3)(np.ones((4, 3, 5))), "3 channels along axis 0"),
     (lambda: nn.InstanceNorm1D(3)(np.ones((3, 1))), "more than one value"),
     (lambda: nn.GroupNorm(2, 5), "num_groups=2 must divide num_channels=5"),
     (lambda: nn.GroupNorm(2, 4)(np.ones((3, 6))), "4 channels along axis 1"),
     (lambda: nn.LayerNorm(4)(np.ones((4, 3))), "normalized_shape"),
     (lambda: nn.LayerNorm(()), "LayerNorm: normalized_shape must have at least one axis"),
-    (lambda: nn.Embedding.from_pretrained([1.0, 2.0]), r"not of shape \(2,\)"),
+    (lambda: nn.Embedding.from_pretrained([1.0, 2.0]), r"must have 2 axes, got shape \(2,\)"),
     (lambda: nn.Bilinear(2, 3, 4)(np.ones((5, 2)), np.ones((5, 2))), r"\(\.\.\., n\)"),
 ]
 
@@ -137,7 +137,7 @@ def test_the_padding_begins_as_zeros_and_stays():
     layer([[2, 1], [2, 3]]).sum().backward()
     np.testing.assert_array_equal(layer.weight.grad, [[0] * 3, [1] * 3, [0] * 3, [1] * 3])
     np.testing.assert_array_equal(layer.weight.numpy().any(axis=1), [True, True, False, True])
-    with pytest.raises(IndexError, match="padding_idx 4 is not in a table of 4 vectors"):
+    with pytest.raises(IndexError, match="padding_idx 4 is out of range for 4 vectors"):
         nn.Embedding(4, 3, padding_idx=4)
 
 

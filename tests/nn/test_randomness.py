@@ -1,4 +1,4 @@
-"""The streams that layers draw from."""
+"""Random streams of layers."""
 
 import itertools
 
@@ -66,7 +66,7 @@ def test_streams_begin_apart_and_follow_sequences_of_their_own():
 
 def test_streams_are_uniform_and_uncorrelated():
     streams = drawn(independent_streams(np.random.default_rng(0), 100))
-    for along in (streams, streams.T):  # within a stream, and what all of them draw at the same place
+    for along in (streams, streams.T):  # within a stream, and across streams at the same position
         assert abs(along.mean(axis=1) - 0.5).max() < 6 * np.sqrt(1 / 12 / along.shape[1])
     correlations = np.corrcoef(streams) - np.eye(100)
     assert abs(correlations).max() < 6 / np.sqrt(1000)

@@ -1,6 +1,6 @@
-"""Recurrent layers against Keras's own on the JAX backend: values, and gradients under random cotangents.
+"""Recurrent layers compared with Keras on the JAX backend: values, and gradients for random cotangents.
 
-Keras has one bias where PyTorch has two, but for its GRU, and the update gate before the reset gate.
+Keras has one bias instead of PyTorch's two, except in its GRU, which has the update gate before the reset gate.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from tinygrad_edu import nn
 
 
 def gates_of_keras(weight, kind):
-    """Return a weight or bias of ours with the gates in the order of Keras, and the outputs on the last axis."""
+    """Return a weight or bias in Keras's layout: gates in its order, and outputs on the last axis."""
     if kind == "GRU":
         weight = weight.reshape(3, -1, *weight.shape[1:])[[1, 0, 2]].reshape(weight.shape)
     return weight.T
@@ -32,7 +32,7 @@ def test_recurrent_layers_are_those_of_keras(kind, samples, steps, n_in, hidden,
 
     made = {"RNN": theirs.SimpleRNN, "LSTM": theirs.LSTM, "GRU": theirs.GRU}[kind](hidden, return_sequences=True)
     other = built(made, x.shape)
-    rest = [variable.value for variable in other.non_trainable_variables]  # a seed, for dropout that is not there
+    rest = [variable.value for variable in other.non_trainable_variables]  # the seed of dropout, which is not used
 
     def stateless(x, *parameters):
         return other.stateless_call(list(parameters), rest, x)[0]

@@ -1,4 +1,4 @@
-"""Whether a model couples samples: what its classes declare, and who is asked to declare it."""
+"""Declarations of `couples_samples`, the warning about a missing one, and the forward of a shard."""
 
 import contextlib
 import threading
@@ -120,7 +120,7 @@ class OverMethod(InMethod):
 
 
 class Whole(nn.Module):
-    """A module around others, that declares for them."""
+    """A module that contains others, and declares False for all."""
 
     couples_samples = False
 
@@ -213,7 +213,7 @@ MODELS = {
     "an undeclared part in Sequential": (lambda: nn.Sequential(Undeclared()), None),
     "one that couples in False": (lambda: Whole(nn.Sequential(Coupled())), True),
     "one that couples in False in False": (lambda: Whole(Whole(Coupled())), True),
-    "one that couples beside an undeclared one": (lambda: nn.Sequential(Undeclared(), Coupled()), True),
+    "one that couples after an undeclared one": (lambda: nn.Sequential(Undeclared(), Coupled()), True),
     "a hook anywhere": (lambda: Whole(nn.Sequential(run_hooks(nn.Tanh()))), None),
     "a hook, and one that couples": (lambda: Whole(run_hooks(nn.Tanh()), Coupled()), True),
     "a patched forward anywhere": (lambda: Whole(nn.Sequential(patched(nn.Tanh()))), None),
@@ -261,7 +261,7 @@ def test_a_forward_that_is_replaced_in_a_subclass_later():
     assert declaration(part) is None
 
 
-# --- Who is asked to declare it ---
+# --- The warning about a missing declaration ---
 
 
 def warned(model):
@@ -273,7 +273,7 @@ def warned(model):
 
 
 def fresh(name, base=nn.Module, **members):
-    """Return a module of a class of its own, of which nothing was said yet."""
+    """Return a new class of modules, without a warning so far."""
     return type(name, (base,), {"forward": lambda self, x: x, **members})
 
 
@@ -281,8 +281,8 @@ def test_it_warns_once_for_each_class():
     one, other = fresh("One"), fresh("Other")
     messages = warned(nn.Sequential(one(), one(), nn.Residual(other())))
     assert [message.split()[0] for message in messages] == ["One", "Other"]
-    assert "write in the class: couples_samples = False" in messages[0]
-    assert "write couples_samples = True" in messages[0]
+    assert "set couples_samples = False in the class" in messages[0]
+    assert "set couples_samples = True" in messages[0]
     assert warned(nn.Sequential(one(), other())) == []
 
 
@@ -294,13 +294,13 @@ ASKED = {
         "Sub does not declare whether it couples the samples",
     ),
     "a container with another forward": (lambda: fresh("Chain", nn.Sequential)(nn.Tanh()), "Chain does not declare"),
-    "hooks": (lambda: Whole(run_hooks(fresh("Hooked", nn.Tanh)())), "Hooked has forward hooks or a forward of its own"),
+    "hooks": (lambda: Whole(run_hooks(fresh("Hooked", nn.Tanh)())), "Hooked has forward hooks or an instance"),
     "a setting": (
         lambda: type("Set", (BySetting,), {"forward": lambda self, x: x, "couples_samples": REASON})(None),
-        "Set has couples_samples = None with its settings: .* The setting answer is None. Call it in a Module that",
+        "Set has couples_samples = None with these options: .* The option answer is None. Call it in a Module whose",
     ),
 }  # fmt: skip
-REASON = property(lambda self: None, doc="The setting answer is None.")
+REASON = property(lambda self: None, doc="The option answer is None.")
 
 
 @pytest.mark.parametrize(("make", "said"), ASKED.values(), ids=ASKED)
@@ -311,7 +311,7 @@ def test_the_class_that_has_to_declare_is_named(make, said):
 
 def test_a_plain_function_cannot_declare():
     model = nn.Sequential(type("Lambda", (nn.Lambda,), {})(np.tanh))
-    with pytest.warns(WholeBatchWarning, match=r"Lambda\(tanh\), a plain function, cannot declare"):
+    with pytest.warns(WholeBatchWarning, match=r"Lambda\(tanh\), a function, cannot declare"):
         warn_undeclared(model)
 
 
@@ -324,7 +324,7 @@ def test_who_declares_is_not_asked(model):
 
 
 def in_shard():
-    return is_shared_with_shards("what was made outside")
+    return is_shared_with_shards("an object made outside")
 
 
 def test_only_in_a_shard_it_needs_the_whole_batch():
@@ -388,7 +388,7 @@ def test_a_forward_may_make_modules():
 
 def test_a_forward_that_exchanges_parameters_needs_the_whole_batch():
     line = nn.Linear(3, 2)
-    with pytest.raises(WholeBatchNeeded, match="functional_call: the parameters of Linear"), shard_forward():
+    with pytest.raises(WholeBatchNeeded, match="functional_call: it changes the parameters of Linear"), shard_forward():
         nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X)
     assert tg.nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X).shape == (4, 2)
 

@@ -1,4 +1,4 @@
-"""The summary counts what is there, and leaves the model as it was."""
+"""Summaries: rows, counts and shapes, and an unchanged model."""
 
 from functools import partial
 from threading import Lock
@@ -37,7 +37,7 @@ def test_a_model_that_keeps_its_last_activation_has_a_summary():
 
 
 class Tagger(Module):
-    """Of inputs of every kind, with functions, a buffer, a frozen parameter, and results in a list and a dict."""
+    """A module with all kinds of inputs, functions, a buffer, a frozen parameter, and outputs in a list and a dict."""
 
     def __init__(self):
         self.table, self.shift = Linear(3, 4, bias=False), tg.ones(4)
@@ -68,14 +68,14 @@ def test_functions_kinds_of_inputs_and_of_results_and_buffers_are_shown():
         "acts.more.1    sum     (1, 4)                                     0       0        0",
         "cell           Linear  2 x (1, 2, 4)                             20       4        0",
         "spare          gelu    not called                                 0       0        0",
-        "Total: 34 parameters, 30 of them trainable, 4 frozen. In buffers: 4 numbers.",
+        "Total: 34 parameters, 30 of them trainable, 4 frozen. Buffers: 4 elements.",
     ]
     assert repr(model) == before
     assert before.splitlines()[2:4] == ["  (acts.first): relu", "  (acts.more.0.0): tanh"]
 
 
 class Counting(Dropout):
-    """Counts its calls in a buffer, and draws in evaluation as well."""
+    """Count calls in a buffer, and draw random numbers in evaluation, too."""
 
     def __init__(self):
         super().__init__(0.5, rng=np.random.default_rng(0))
@@ -150,7 +150,7 @@ def test_the_zeros_have_the_dtype_of_the_parameters():
 
 @pytest.mark.parametrize("given", [784, "784", (1, 2.0)])
 def test_a_number_is_not_a_shape(given):
-    with pytest.raises(ShapeError, match=r"the shape of one sample, such as \(784,\), not"):
+    with pytest.raises(ShapeError, match=r"the shape of one sample, such as \(784,\), got"):
         summary(Linear(784, 10), given)
 
 
@@ -164,4 +164,4 @@ def test_a_model_that_cannot_be_copied_says_so():
     model.lock = Lock()
     with pytest.raises(TypeError) as caught:
         summary(model, (1, 4, 4))
-    assert caught.value.__notes__ == ["summary runs a copy of the model, and this Sequential cannot be copied."]
+    assert caught.value.__notes__ == ["summary calls a copy of the model, but this Sequential cannot be copied."]

@@ -1,4 +1,4 @@
-"""Containers leave what PyTorch's leave, and the models that PyTorch saved compute here what they compute there."""
+"""Containers behave as in PyTorch, and models saved by PyTorch have the same outputs and gradients."""
 
 import json
 from collections import OrderedDict
@@ -58,7 +58,7 @@ def test_bfloat16_in_a_file_is_read_exactly(name):
     model, exact = build(name), read_arrays(FOLDER / f"{name}.safetensors")
     model.load(FOLDER / f"{name}.bf16.safetensors")
     for key, values in model.state_dict().items():
-        if values.dtype.kind == "i":  # how many batches were seen
+        if values.dtype.kind == "i":  # the number of batches
             assert values == exact[key] == 1
             continue
         assert not np.any(values.view(np.uint32) & 0xFFFF)

@@ -271,7 +271,7 @@ def test_a_nan_among_the_scores_reaches_the_loss():
 
 
 def test_scores_and_labels_have_one_shape():
-    with pytest.raises(ShapeError, match="they need that shape"):
+    with pytest.raises(ShapeError, match="they must be equal"):
         nn.multilabel_margin_loss(np.zeros(1), np.array(0))
 
 

@@ -77,8 +77,10 @@ LAWS = {
 
 
 def functions(names):
-    """Return the functions that a module defines, without their decorators."""
-    return {name: inspect.unwrap(f) for name, f in names.items() if inspect.isfunction(inspect.unwrap(f))}
+    """Return the functions and methods that a module defines, without their decorators."""
+    classes = [c for c in names.values() if inspect.isclass(c) and c.__module__ == names["__name__"]]
+    methods = {f"{c.__name__}.{name}": f for c in classes for name, f in vars(c).items()}
+    return {name: inspect.unwrap(f) for name, f in (names | methods).items() if inspect.isfunction(inspect.unwrap(f))}
 
 
 @contextmanager

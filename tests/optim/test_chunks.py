@@ -1,4 +1,4 @@
-"""Updating in chunks and on threads gives the bits of one update per parameter, for any values."""
+"""Updates in chunks and on threads have the same bits as one update per parameter."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Clipping changes gradients as PyTorch does, in place, all or none."""
+"""Gradient clipping: values as in PyTorch, in place, all gradients or none."""
 
 import math
 
@@ -92,12 +92,12 @@ def test_mistakes_are_explained_and_nothing_is_clipped():
     for call, error, message in [
         (lambda: clip_grad_norm([p, q], 1.0), ReadOnlyError, r"clip_grad_norm: the gradient of parameter 1, .*a copy"),
         (lambda: clip_grad_value([p, q], 1.0), ReadOnlyError, "clip_grad_value: the gradient of parameter 1"),
-        (lambda: clip_grad_norm([p], -1.0), ValueError, "max_norm is a number of at least 0, not -1"),
-        (lambda: clip_grad_norm([p], 1.0, 0), ValueError, "norm_type is a number greater than 0, or math.inf, not 0"),
-        (lambda: clip_grad_norm([p], None), ValueError, "max_norm is a number of at least 0, not None"),
-        (lambda: clip_grad_norm(Linear(1, 1), 1.0), DTypeError, r"not one Linear: pass model.parameters\(\)"),
-        (lambda: clip_grad_value([p], math.nan), ValueError, "clip_value is a number of at least 0, not nan"),
-        (lambda: clip_grad_value([p, p.grad], 1.0), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
+        (lambda: clip_grad_norm([p], -1.0), ValueError, "max_norm must be a number >= 0, got -1"),
+        (lambda: clip_grad_norm([p], 1.0, 0), ValueError, "norm_type must be a number > 0 or math.inf, got 0"),
+        (lambda: clip_grad_norm([p], None), ValueError, "max_norm must be a number >= 0, got None"),
+        (lambda: clip_grad_norm(Linear(1, 1), 1.0), DTypeError, r"got Linear: pass model.parameters\(\)"),
+        (lambda: clip_grad_value([p], math.nan), ValueError, "clip_value must be a number >= 0, got nan"),
+        (lambda: clip_grad_value([p, p.grad], 1.0), DTypeError, "parameter 1 must be a Tensor, got ndarray"),
     ]:
         with pytest.raises(error, match=message):
             call()

@@ -1,4 +1,4 @@
-"""The moving average follows its formula, stands in for the parameters and gives them back, and is saved."""
+"""MovingAverage: its formula, swap, state dict and errors."""
 
 import numpy as np
 import pytest
@@ -64,13 +64,13 @@ def test_mistakes_are_explained():
     still = MovingAverage([from_numpy(locked)])
     locked.flags.writeable = False
     for call, error, message in [
-        (lambda: MovingAverage(model.parameters(), 1.5), ValueError, "decay is a number from 0 to 1, not 1.5"),
-        (lambda: MovingAverage(model.parameters(), "0.9"), ValueError, "decay is a number from 0 to 1, not '0.9'"),
-        (lambda: MovingAverage(model), DTypeError, r"not one Linear: pass model.parameters\(\)"),
-        (lambda: MovingAverage(model.bias), DTypeError, r"not one Tensor: .* or \[w\]"),
-        (lambda: MovingAverage([]), ValueError, "there are no parameters to average"),
-        (lambda: MovingAverage([np.ones(2)]), DTypeError, "parameter 0 is a ndarray, and must be a Tensor"),
-        (lambda: average.load_state_dict({}), StateDictError, r"the saved averages have the shapes \[\]"),
+        (lambda: MovingAverage(model.parameters(), 1.5), ValueError, "decay must be a number from 0 to 1, got 1.5"),
+        (lambda: MovingAverage(model.parameters(), "0.9"), ValueError, "decay must be a number from 0 to 1, got '0.9'"),
+        (lambda: MovingAverage(model), DTypeError, r"got Linear: pass model.parameters\(\)"),
+        (lambda: MovingAverage(model.bias), DTypeError, r"got Tensor: .* or \[w\]"),
+        (lambda: MovingAverage([]), ValueError, "got an empty parameter list"),
+        (lambda: MovingAverage([np.ones(2)]), DTypeError, "parameter 0 must be a Tensor, got ndarray"),
+        (lambda: average.load_state_dict({}), StateDictError, r"expected averages of shapes \[\(1,\)\], got \[\]"),
         (lambda: still.swap().__enter__(), ReadOnlyError, r"MovingAverage.swap writes parameter 0 in place"),
     ]:
         with pytest.raises(error, match=message):

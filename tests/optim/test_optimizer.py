@@ -1,4 +1,4 @@
-"""What holds for all optimizers: in place, without a graph, in groups, saved and loaded, and mistakes are explained."""
+"""All optimizers: in-place steps, groups, schedules, frozen parameters, state dicts and errors."""
 
 import copy
 import pickle
@@ -68,7 +68,7 @@ def test_the_bits_depend_neither_on_thresholds_nor_on_threads(kind, settings, dt
     def descend():
         rng = np.random.default_rng(seed)
         values = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-        values[1] = values[1][::2, ::-1].T  # neither in order nor contiguous
+        values[1] = values[1][::2, ::-1].T  # reversed, and not contiguous
         parameters = [from_numpy(array, requires_grad=True) for array in values]
         return bits(take(kind(parameters, **settings), parameters, 2, seed))
 
@@ -225,7 +225,7 @@ def test_lion_follows_the_program_of_its_paper():
 @every
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=6), seeds)
 def test_a_frozen_parameter_stays_and_trains_as_if_it_were_alone_where_it_is_not(kind, settings, trained, seed):
-    """The oracle is an optimizer for each parameter, which takes no step where its parameter is frozen."""
+    """Compare with one optimizer per parameter, which takes no step while its parameter is frozen."""
     together, alone = leaves(kind), leaves(kind)
     for p in together:
         p.requires_grad = False
@@ -258,7 +258,7 @@ def test_an_optimizer_that_was_made_while_the_body_was_frozen_trains_it_later():
         p.requires_grad = True
     assert moved() == list(before)
     before = model.state_dict()
-    model[0].requires_grad_(False)  # with gradients of the step before, and a momentum
+    model[0].requires_grad_(False)  # it has gradients of the previous step, and momentum
     optimizer.step()
     assert moved() == ["2.weight", "2.bias"]
     twin = SGD(model.parameters())
@@ -273,7 +273,7 @@ def test_a_frozen_parameter_that_the_model_has_another_for_is_refused():
     model(np.ones((4, 2))).sum().backward()
     optimizer.step()
     model[0] = nn.Linear(2, 3)
-    with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(3, 2\), .* its replacement is not trained"):
+    with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(3, 2\), was replaced in the model"):
         optimizer.step()
 
 
@@ -293,7 +293,7 @@ def rates(optimizer):
 
 
 def in_groups(*lrs, kind=SGD, **settings):
-    """Make an optimizer of groups with these learning rates; None takes the default."""
+    """Return an optimizer of groups with these learning rates. None is the default."""
     return kind([{"params": [leaf([1.0])], **({} if lr is None else {"lr": lr})} for lr in lrs], **settings)
 
 
@@ -316,12 +316,12 @@ FALLING = [0.5 ** (step / 3) for step in STEPS]
         ((1e-5, None), 1e-2, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
         ((1e-5, None), 1e-2, lambda step: 1e-2 * 0.5 ** (step / 3), (1e-5, 1e-2)),
         ((None, 10.0), 1.0, schedules.step(1.0, 3, 0.5), (1.0, 10.0)),
-        # The schedule is made with the rate of one group, and the default does not matter.
+        # The schedule has the rate of one group. The default does not matter.
         ((1e-5, 1e-2), 1e-3, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
         ((1e-3, 1e-2), 1e-3, schedules.multi_step(1e-2, [3, 6, 9], 0.5), (1e-3, 1e-2)),
         ((1e-3, 1e-2), 1e-3, schedules.step(1e-3, 3, 0.5), (1e-3, 1e-2)),
         ((0.0, 1e-2), 0.0, schedules.step(1e-2, 3, 0.5), (0.0, 1e-2)),
-        # With neither, it is for the groups that have the default.
+        # No group has the rate of the schedule: it applies to the groups with the default.
         ((None, 0.1), 1.0, schedules.step(0.5, 3, 0.5), (0.5, 0.05)),
     ],
 )
@@ -352,10 +352,10 @@ def test_a_warm_up_or_a_cycle_is_for_the_group_with_its_highest_rate(make):
             lambda step: 2e-2,
             r"SGD: the schedule matches none of the learning rates \[1e-05, 0.01\] .* optimizer is 0.001",
         ),
-        ((1e-5, 1e-2), 1e-3, schedules.constant(0.1), "one of them must be the learning rate of a group"),
+        ((1e-5, 1e-2), 1e-3, schedules.constant(0.1), "One of them must be the learning rate of a group"),
         ((None, 1e-2), 0.0, lambda step: 0.1, "the lr of the optimizer is 0.0"),
-        ((None, 1e-2), 1.0, lambda step: -1.0, "SGD: lr is a finite number of at least 0, not -1.0"),
-        ((None, 1e300), 1e-9, lambda step: 1e200, "SGD: lr is a finite number of at least 0, not inf"),
+        ((None, 1e-2), 1.0, lambda step: -1.0, "SGD: lr must be a finite number >= 0, got -1.0"),
+        ((None, 1e300), 1e-9, lambda step: 1e200, "SGD: lr must be a finite number >= 0, got inf"),
     ],
 )
 def test_a_schedule_that_fits_no_group_is_refused_and_changes_nothing(lrs, lr, schedule, message):
@@ -375,7 +375,7 @@ def test_base_rates_are_saved_and_a_rate_that_is_assigned_is_a_new_one():
     resumed.load_state_dict(saved)
     resumed.apply_schedule(schedule, 4)
     assert rates(resumed) == [2**-6, 2**-4]
-    with pytest.raises(StateDictError, match="group 0: wrong: SGD: initial_lr is a finite number of at least 0"):
+    with pytest.raises(StateDictError, match="group 0: wrong: SGD: initial_lr must be a finite number >= 0"):
         resumed.load_state_dict({**saved, "param_groups": [{**g, "initial_lr": -1} for g in saved["param_groups"]]})
     alone = in_groups(1.0)
     alone.apply_schedule(schedule, 5)
@@ -414,7 +414,7 @@ def test_groups_have_settings_of_their_own_and_more_may_be_added():
     model = nn.Linear(2, 3)
     optimizer = SGD([{"params": [("bias", model.bias)], "lr": 0.5}], lr=0.1)
     optimizer.add_param_group({"params": iter([("weight", model.weight)]), "momentum": 0.9})
-    SGD([{"params": [model.bias]}, {"params": []}]).step()  # sorted by kind, and there are none of one
+    SGD([{"params": [model.bias]}, {"params": []}]).step()  # an empty group is allowed
     assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0), (0.1, 0.9)]
     with pytest.raises(ValueError, match=r"SGD: lr differs between the parameter groups: \[0.5, 0.1\]"):
         optimizer.lr  # noqa: B018
@@ -435,11 +435,11 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
     other = from_numpy(array, requires_grad=True)
     optimizer = Adam([{"params": model.named_parameters()}, {"params": [("other", other)]}])
     before = model.weight.numpy().copy()
-    for _ in range(2):  # before it has a state, and with one
+    for _ in range(2):  # without a state, and with one
         model.bias = leaf(np.zeros(3))
         optimizer.zero_grad()
         model.weight.grad = np.ones((3, 2))
-        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* no longer holds it"):
+        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), was replaced in"):
             optimizer.step()
         np.testing.assert_array_equal(model.weight.numpy(), before)
         model.bias = optimizer.param_groups[0]["params"][1]
@@ -462,9 +462,9 @@ def test_a_parameter_that_was_replaced_is_refused_whoever_else_holds_it(listed):
     optimizer = SGD(params)
     old, model[1] = model[1], nn.Linear(3, 1)
     model(np.ones((4, 2))).sum().backward()
-    with pytest.raises(NoGraphError, match=r"SGD: parameter 2( \(1.weight\))?, of shape \(1, 3\), .* not trained"):
+    with pytest.raises(NoGraphError, match=r"SGD: parameter 2( \(1.weight\))?, of shape \(1, 3\), was replaced"):
         optimizer.step()
-    twin = copy.deepcopy((optimizer, old))  # of other parameters, whose model nobody knows
+    twin = copy.deepcopy((optimizer, old))  # with other parameters, of no known model
     twin[0].step()
     model[1] = old
     optimizer.step()
@@ -481,7 +481,7 @@ def test_a_parameter_that_is_put_back_is_trained_again():
         if weight is old:
             optimizer.step()
             continue
-        with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(1, 2\), has no gradient because the model"):
+        with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(1, 2\), was replaced in the model"):
             optimizer.step()
 
 
@@ -490,34 +490,34 @@ def test_one_that_became_computed_is_refused():
     optimizer = SGD([w], lr=1.0)
     w.requires_grad = False
     w += other
-    with pytest.raises(NoGraphError, match=r"parameter 0, .* was computed by an op"):
+    with pytest.raises(NoGraphError, match=r"parameter 0, .* is not a leaf: an op computed it"):
         optimizer.step()
 
 
 @pytest.mark.parametrize(
     ("make", "name", "value", "words"),
     [
-        (SGD, "lr", np.nan, "a finite number of at least 0, not nan"),
-        (SGD, "lr", "0.1", "a finite number of at least 0, not '0.1'"),
-        (SGD, "lr", [0.1], "a finite number of at least 0"),
-        (SGD, "momentum", -0.5, "a finite number of at least 0"),
+        (SGD, "lr", np.nan, "a finite number >= 0, got nan"),
+        (SGD, "lr", "0.1", "a finite number >= 0, got '0.1'"),
+        (SGD, "lr", [0.1], "a finite number >= 0"),
+        (SGD, "momentum", -0.5, "a finite number >= 0"),
         (SGD, "dampening", True, "a finite number"),
-        (SGD, "weight_decay", np.inf, "a finite number of at least 0"),
-        (SGD, "maximize", 1, "True or False, not 1"),
-        (Adam, "betas", (0.9, 1.0), "two numbers from 0 to below 1"),
+        (SGD, "weight_decay", np.inf, "a finite number >= 0"),
+        (SGD, "maximize", 1, "True or False, got 1"),
+        (Adam, "betas", (0.9, 1.0), "two numbers >= 0 and < 1"),
         (Adam, "betas", 0.9, "two numbers"),
-        (AdamW, "decoupled_weight_decay", False, "True, not False"),
+        (AdamW, "decoupled_weight_decay", False, "True, got False"),
         (RMSprop, "alpha", 1.5, "a number from 0 to 1"),
         (Muon, "ns_coefficients", (1.0, 2.0), "three finite numbers"),
-        (Muon, "ns_steps", 100, "a whole number from 0 to 99"),
-        (Muon, "ns_steps", 2.0, "a whole number"),
+        (Muon, "ns_steps", 100, "an integer from 0 to 99"),
+        (Muon, "ns_steps", 2.0, "an integer"),
         (Muon, "adjust_lr_fn", "keller", "None or 'original' or 'match_rms_adamw'"),
     ],
 )
 def test_a_wrong_setting_is_refused_wherever_it_is_set_and_nothing_moves(make, name, value, words):
     p = leaf([[1.0, 2.0]])
     p.grad = [[1.0, 1.0]]
-    optimizer, message = make([p]), f"{make.__name__}: {name} is {words}"
+    optimizer, message = make([p]), f"{make.__name__}: {name} must be {words}"
     if name != "decoupled_weight_decay":
         with pytest.raises(ValueError, match=message):
             make([p], **{name: value})
@@ -534,7 +534,7 @@ def test_a_wrong_setting_is_refused_wherever_it_is_set_and_nothing_moves(make, n
 def test_a_misspelt_setting_is_refused():
     with pytest.raises(AttributeError, match="learning_rate"):
         SGD([leaf(1.0)]).learning_rate = 0.1
-    with pytest.raises(ValueError, match="SGD: a parameter group has no setting 'lrate'; it may have lr, momentum"):
+    with pytest.raises(ValueError, match="SGD: unknown hyperparameter 'lrate' in a group; expected lr, momentum"):
         SGD([{"params": [leaf(1.0)], "lrate": 0.1}])
 
 
@@ -548,24 +548,24 @@ def locked():
     ("make", "error", "message"),
     [
         (lambda w: SGD([locked()]), ReadOnlyError, "SGD updates parameter 0 in place .* read-only"),
-        (lambda w: SGD([w], nesterov=True), ValueError, "SGD: nesterov=True requires a momentum, such as 0.9"),
-        (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and no dampening"),
-        (lambda w: SGD([]), ValueError, "there are no parameters to optimize"),
-        (lambda w: Adam([{"params": []}, {"params": ()}]), ValueError, "Adam: there are no parameters to optimize"),
-        (lambda w: SGD(iter([w, w])), ValueError, r"parameter 1, of shape \(2,\), is there twice"),
-        (lambda w: SGD([{"params": w}, {"params": [w]}]), ValueError, "parameter 1, .* is there twice"),
-        (lambda w: SGD(w), DTypeError, r"not one Tensor: pass model.parameters\(\), or \[w\]"),
-        (lambda w: SGD({w}), DTypeError, r"not one set: pass model.parameters\(\)"),
-        (lambda w: SGD(nn.Linear(1, 1)), DTypeError, r"not one Linear: pass model.parameters\(\)"),
-        (lambda w: SGD([w, w.numpy()]), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
-        (lambda w: SGD([{"params": [w]}, w]), DTypeError, 'a parameter group is a dict such as {"params"'),
-        (lambda w: SGD([("w", w), leaf(1.0)]), DTypeError, r"either all pairs \(name, tensor\) or all tensors"),
+        (lambda w: SGD([w], nesterov=True), ValueError, "SGD: nesterov=True requires momentum > 0, such as 0.9"),
+        (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and dampening=0"),
+        (lambda w: SGD([]), ValueError, "got an empty parameter list"),
+        (lambda w: Adam([{"params": []}, {"params": ()}]), ValueError, "Adam: got an empty parameter list"),
+        (lambda w: SGD(iter([w, w])), ValueError, r"parameter 1, of shape \(2,\), is duplicated"),
+        (lambda w: SGD([{"params": w}, {"params": [w]}]), ValueError, "parameter 1, .* is duplicated"),
+        (lambda w: SGD(w), DTypeError, r"got Tensor: pass model.parameters\(\), or \[w\]"),
+        (lambda w: SGD({w}), DTypeError, r"got set: pass model.parameters\(\)"),
+        (lambda w: SGD(nn.Linear(1, 1)), DTypeError, r"got Linear: pass model.parameters\(\)"),
+        (lambda w: SGD([w, w.numpy()]), DTypeError, "parameter 1 must be a Tensor, got ndarray"),
+        (lambda w: SGD([{"params": [w]}, w]), DTypeError, 'a parameter group must be a dict such as {"params"'),
+        (lambda w: SGD([("w", w), leaf(1.0)]), DTypeError, r"must be all \(name, tensor\) pairs or all tensors"),
         (lambda w: SGD([w.detach()]), NoGraphError, "parameter 0, .* does not require a gradient"),
-        (lambda w: SGD([w * 2]), NoGraphError, "parameter 0, .* was computed by an op"),
+        (lambda w: SGD([w * 2]), NoGraphError, "parameter 0, .* is not a leaf: an op computed it"),
         (
             lambda w: Muon([("w", w)]),
             ShapeError,
-            r"Muon: parameter 0 \(w\) has shape \(2,\), and Muon updates m",
+            r"Muon: parameter 0 \(w\) must be a matrix, got shape \(2,\)",
         ),
     ],
 )
@@ -577,18 +577,24 @@ def test_mistakes_are_explained(make, error, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda saved: saved.pop("state"), 'has the keys "state" and "param_groups"'),
-        (lambda saved: saved["param_groups"].pop(), r"the saved groups have \[1\] parameters, and those here \[1, 1\]"),
-        (lambda saved: saved["param_groups"][1].pop("eps"), "group 1: missing: the setting eps"),
-        (lambda saved: saved["param_groups"][0].update(rho=1), "group 0: unexpected: the setting rho"),
-        (lambda saved: saved["param_groups"][0].update(lr=-1), "group 0: wrong: Adam: lr is a finite number"),
-        (lambda saved: saved["param_groups"][0].update(param_names=["a", "b"]), "one of the param_names for each"),
-        (lambda saved: saved["state"].update({7: {}}), "unexpected: a state of parameter 7"),
+        (lambda saved: saved.pop("state"), 'with the keys "state" and "param_groups"'),
+        (lambda saved: saved["param_groups"].pop(), r"expected groups with \[1, 1\] parameters, got \[1\]"),
+        (lambda saved: saved["param_groups"][1].pop("eps"), "group 1: missing: hyperparameter eps"),
+        (lambda saved: saved["param_groups"][0].update(rho=1), "group 0: unexpected: hyperparameter rho"),
+        (lambda saved: saved["param_groups"][0].update(lr=-1), "group 0: wrong: Adam: lr must be a finite number"),
+        (
+            lambda saved: saved["param_groups"][0].update(param_names=["a", "b"]),
+            "param_names must have one name for each",
+        ),
+        (lambda saved: saved["state"].update({7: {}}), "unexpected: state of parameter 7"),
         (lambda saved: saved["state"][1].pop("exp_avg"), "parameter 1: missing: exp_avg"),
         (lambda saved: saved["state"][0].update(sum=1.0), "parameter 0: unexpected: sum"),
-        (lambda saved: saved["state"][0].update(exp_avg=np.ones(3)), r"exp_avg has shape \(3,\) and .* needs \(3, 2\)"),
+        (
+            lambda saved: saved["state"][0].update(exp_avg=np.ones(3)),
+            r"exp_avg has shape \(3,\) and .* expected \(3, 2\)",
+        ),
         (lambda saved: saved["state"][0].update(exp_avg=[[1], [1, 2]]), "parameter 0: wrong: exp_avg setting an array"),
-        (lambda saved: saved["state"][1].update(exp_avg=1e300), "exp_avg has a number that float32 cannot hold"),
+        (lambda saved: saved["state"][1].update(exp_avg=1e300), "exp_avg has a value that overflows in float32"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_loaded(change, message):

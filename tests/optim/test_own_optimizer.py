@@ -1,4 +1,4 @@
-"""An optimizer from outside of the package: settings, state, groups, saving, training, and errors."""
+"""A custom optimizer: hyperparameters, state, groups, saving, training and errors."""
 
 import copy
 import inspect
@@ -15,7 +15,7 @@ from tinygrad_edu.training import fit
 
 
 class Centered(optim.Optimizer):
-    """Momentum of the gradient minus its mean: not elementwise."""
+    """Momentum of the gradient minus its mean, which is not elementwise."""
 
     lr: float = optim.hyperparameter(default=0.5)
     momentum: float = optim.hyperparameter(default=0.5, rule=FRACTION)
@@ -108,14 +108,14 @@ def test_fit_trains_with_it(draws):
 
 
 class WithInit(optim.SGD):
-    """A constructor as in PyTorch."""
+    """An optimizer with its own constructor."""
 
     def __init__(self, params, rate):
         super().__init__(params, lr=rate, momentum=0.5)
 
 
 class Inherits(WithInit):
-    """Inherits that constructor."""
+    """An optimizer that inherits a constructor."""
 
 
 def test_the_constructor_has_the_settings_as_arguments_unless_the_class_writes_another():
@@ -149,11 +149,11 @@ class Misnamed(optim.Optimizer):
             TypeError,
             r"Misnamed\(\) got an unexpected keyword .* 'rho': it takes lr",
         ),
-        (lambda w: Centered([w], momentum=2), ValueError, "Centered: momentum is a number from 0 to 1, not 2"),
+        (lambda w: Centered([w], momentum=2), ValueError, "Centered: momentum must be a number from 0 to 1, got 2"),
         (
             lambda w: Centered([{"params": [w], "rho": 1}]),
             ValueError,
-            "no setting 'rho'; it may have lr, mom",
+            "unknown hyperparameter 'rho' in a group; expected lr, mom",
         ),
         (lambda w: optim.AdamW([w], decoupled_weight_decay=True), TypeError, "'decoupled_weight_decay': it takes"),
         (lambda w: Centered([w]).load_state_dict(saved(buffer=[1.0])), StateDictError, "parameter 0: missing: step"),

@@ -1,4 +1,4 @@
-"""Schedules are functions of the step alone."""
+"""Learning-rate schedules: values and errors."""
 
 import math
 
@@ -59,14 +59,14 @@ def test_what_is_saved_of_a_plateau_goes_on_the_same():
 
 
 def test_lengths_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="cosine: steps is a number greater than 0, not 0"):
+    with pytest.raises(ValueError, match="cosine: steps must be a number > 0, got 0"):
         cosine(0.1, 0)
-    with pytest.raises(ValueError, match="step: step_size is a number of at least 1, not 0"):
+    with pytest.raises(ValueError, match="step: step_size must be a number >= 1, got 0"):
         step(0.1, 0)
-    with pytest.raises(ValueError, match="warm_up: steps is a number of at least 1, not 0"):
+    with pytest.raises(ValueError, match="warm_up: steps must be a number >= 1, got 0"):
         warm_up(constant(0.1), 0)
-    with pytest.raises(ValueError, match=r"one_cycle: pct_start is a share from 1 / 10, of one step, to 1, not 0.1"):
+    with pytest.raises(ValueError, match=r"one_cycle: pct_start must be between 1 / 10 \(one step\) and 1, got 0.1"):
         one_cycle(0.1, 10, pct_start=0.1)
     for settings in ({"mode": "least"}, {"threshold_mode": "sum"}, {"factor": 1.0}):
-        with pytest.raises(ValueError, match=f"Plateau: {next(iter(settings))} is "):
+        with pytest.raises(ValueError, match=f"Plateau: {next(iter(settings))} must be "):
             Plateau(0.1, **settings)

@@ -1,4 +1,4 @@
-"""SGD follows its formulas with any schedule, and is Keras' SGD where the learning rate is constant."""
+"""SGD compared with its formulas for any schedule, and with Keras for a constant learning rate."""
 
 import os
 
@@ -23,7 +23,7 @@ def leaf(values, dtype=np.float64):
 
 
 def by_the_formulas(p, grads, lrs, momentum, nesterov, weight_decay):
-    """Follow the pseudocode in PyTorch's documentation of SGD, with a buffer that begins as the first gradient."""
+    """Compute the steps by the pseudocode in PyTorch's documentation of SGD. The first buffer is the first gradient."""
     buffer = None
     for grad, lr in zip(grads, lrs, strict=True):
         g = grad + weight_decay * p
@@ -106,7 +106,7 @@ def test_it_fits_a_line():
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
-    # Keras folds the learning rate into its velocity, which is -lr times ours.
+    # The velocity of Keras includes the learning rate: it is -lr times our buffer.
     os.environ["KERAS_BACKEND"] = "jax"
     keras = pytest.importorskip("keras", reason="the judge is an extra: pip install '.[keras]'")
     variable, p = keras.Variable(np.array([1, 2, -3], np.float32)), leaf([1, 2, -3], np.float32)

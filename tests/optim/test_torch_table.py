@@ -1,4 +1,4 @@
-"""Every line of ``torch/*.txt`` gives the numbers that PyTorch gave: optimizers in both widths, and schedules."""
+"""Every line of ``torch/*.txt`` gives PyTorch's numbers: optimizers in float32 and float64, and schedules."""
 
 import json
 

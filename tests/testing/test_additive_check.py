@@ -140,5 +140,5 @@ def test_what_cannot_be_checked_is_refused():
         check_additive(lambda out, y: out.mean(), SCORES, LABELS)
     with pytest.raises(DataError, match="There are 1, and"):
         check_additive(nn.mse_loss, SCORES[:1], SHARES[:1])
-    with pytest.raises(DTypeError, match="denominator of a loss is a number"):
+    with pytest.raises(DTypeError, match="denominator of a loss must be a number"):
         denominator_of(nn.additive(lambda target: "many")(lambda out, y: out), LABELS)

@@ -243,7 +243,7 @@ FAULTS = {
                        "sets the attribute kind"),
     "needs the whole batch": (
         lambda: declares(lambda self, x: x + self.part(np.ones(3)), part=nn.Linear(3, 3)),
-        r"a call needs the whole batch \(Linear: its input of shape \(3,\) has no axis of samples\)"),
+        r"a call needs the whole batch \(Linear: its input of shape \(3,\) has no sample axis\)"),
 }  # fmt: skip
 LEAVES = {
     "no axis": lambda self, x: (x * 1.0, tg.sum(x)),

@@ -190,7 +190,7 @@ WRONG = {
     "a mark of nothing": (inside("model", "values"), {"array": "w"}, "model is the array 'w', which is missing"),
     "no pairs": (inside("seen", "values"), {"dict": 3}, "seen is a dict of 3, which are not keys and values"),
     "a list as a dict": (inside("plateau", "values"), [], "its part plateau does not fit: it is [], which is not a"),
-    "no optimizer": (inside("optimizer", "values"), 3, "state dict of an optimizer has the keys"),
+    "no optimizer": (inside("optimizer", "values"), 3, "expected a state dict with the keys"),
     "a group": (inside("optimizer", "values", "param_groups"), [3], "(AttributeError: 'int' object has no attribute"),
     "a place": (inside("fit", "values", "progress", "step"), "x", "the progress has step = 'x', which is not a int"),
     "a negative place": (inside("fit", "values", "progress", "epoch"), -1, "is not a valid progress"),

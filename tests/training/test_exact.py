@@ -137,7 +137,7 @@ def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
         (lambda: program_models.ScalesGradient(), "Sequential: its forward registers a hook"),
         (lambda: program_models.TakesSizes([9]), "Sequential: its forward of 4 samples of a batch raised ValueError"),
         (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\), not one row"),
-        (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \(4, 4\) has no axis of samples"),
+        (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \(4, 4\) has no sample axis"),
     ],
 )
 def test_a_promise_that_is_broken_is_named_once_in_a_run(layer, reason):

@@ -1,6 +1,6 @@
 """Modules, layers, losses and initializers, all composed of ops.
 
-``__all__`` in each file says what is public in it.
+``__all__`` in each file lists its public names.
 """
 
 # ruff: noqa: I001
@@ -38,7 +38,7 @@ from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
 
-if not TYPE_CHECKING:  # a type checker reads no computed list, and takes the names of the star imports
+if not TYPE_CHECKING:  # type checkers cannot read a computed list; they use the names of the star imports
     __all__ = _public_names(globals(), __name__, "HookHandle", "cross_entropy", "init")
-    # In globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
+    # Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
     globals()["__getattr__"] = _getattr_with_hints("tg.nn", __all__)

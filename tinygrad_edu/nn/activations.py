@@ -1,4 +1,4 @@
-"""Activation layers. Each applies a function of `ops` with stored settings."""
+"""Activation layers. Each applies a function of `ops` with stored arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,24 +28,24 @@ Decorated = TypeVar("Decorated", bound="Activation")
 
 @dataclass_transform(eq_default=False)
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
-    """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
+    """Generate ``__init__`` from the annotated attributes of an activation, in their order."""
     made = dataclass(eq=False, repr=False, match_args=False)(kind)
     made._setting_names = tuple(vars(made)["__dataclass_fields__"])
     return made
 
 
 class Activation(Module):
-    """What the activations are: a `function` of the input, and of the settings in their order."""
+    """Base class of activations: a `function` of the input and the arguments in ``_setting_names``."""
 
     function: ClassVar[Callable[..., Any]]
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the arguments."""
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._setting_names)
 
 
 class Elementwise(Activation):
-    """An activation of each element by itself."""
+    """Base class of elementwise activations."""
 
     couples_samples = False
 
@@ -55,46 +55,46 @@ class Elementwise(Activation):
 
 
 def is_elementwise(function: Any) -> bool:
-    """Return whether a function is that of an elementwise activation, or a ufunc of NumPy."""
+    """Return whether a function is a NumPy ufunc or the function of an elementwise activation."""
     known = (kind.function for kind in Elementwise.__subclasses__())
     return isinstance(function, np.ufunc) or any(function is each for each in known)
 
 
 class AlongAxis(Activation):
-    """An activation of all elements along an axis."""
+    """Base class of activations along an axis."""
 
     axis: int
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the axis is the first one, that of the samples."""
+        """Whether the axis is the first, which has the samples."""
         return self.axis == 0
 
     def forward(self, x: Any) -> Any:
         """Apply the function."""
         if len(shape_of(x)) + self.axis == 0:
-            needs_whole_batch(f"{self!r}: axis {self.axis} of its input of shape {shape_of(x)} is that of the samples")
+            needs_whole_batch(f"{self!r}: axis {self.axis} of its input of shape {shape_of(x)} is the sample axis")
         return self.function(x, self.axis)
 
 
-# --- Straight lines with a bend ---
+# --- Piecewise ---
 
 
 class ReLU(Elementwise):
-    """max(x, 0) of each element. At 0 its derivative is 0."""
+    """Compute max(x, 0) elementwise. The derivative at 0 is 0."""
 
     function = staticmethod(ops.relu)
 
 
 class ReLU6(Elementwise):
-    """min(max(x, 0), 6) of each element."""
+    """Compute min(max(x, 0), 6) elementwise."""
 
     function = staticmethod(ops.relu6)
 
 
 @with_settings
 class LeakyReLU(Elementwise):
-    """x where it is positive, and negative_slope * x elsewhere."""
+    """Compute x where x > 0, and negative_slope * x elsewhere."""
 
     negative_slope: float = 0.01
     function = staticmethod(ops.leaky_relu)
@@ -102,7 +102,7 @@ class LeakyReLU(Elementwise):
 
 @with_settings
 class Hardtanh(Elementwise):
-    """x, held between `min_val` and `max_val`."""
+    """Clip x to the interval from `min_val` to `max_val`."""
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -110,20 +110,20 @@ class Hardtanh(Elementwise):
 
 
 class Hardsigmoid(Elementwise):
-    """(x + 3) / 6, held between 0 and 1: a sigmoid of straight lines."""
+    """Compute (x + 3) / 6, clipped to [0, 1]: a piecewise linear sigmoid."""
 
     function = staticmethod(ops.hardsigmoid)
 
 
 class Hardswish(Elementwise):
-    """x * hardsigmoid(x): `SiLU` without exponentials."""
+    """Compute x * hardsigmoid(x): `SiLU` without exponentials."""
 
     function = staticmethod(ops.hardswish)
 
 
 @with_settings
 class Hardshrink(Elementwise):
-    """0 where -lambd <= x <= lambd, and x elsewhere."""
+    """Compute 0 where -lambd <= x <= lambd, and x elsewhere."""
 
     lambd: float = 0.5
     function = staticmethod(ops.hardshrink)
@@ -131,7 +131,7 @@ class Hardshrink(Elementwise):
 
 @with_settings
 class Softshrink(Elementwise):
-    """x moved towards 0 by `lambd`, and 0 where it would cross it."""
+    """Compute sign(x) * max(abs(x) - lambd, 0)."""
 
     lambd: float = 0.5
     function = staticmethod(ops.softshrink)
@@ -139,43 +139,43 @@ class Softshrink(Elementwise):
 
 @with_settings
 class Threshold(Elementwise):
-    """x where it is above `threshold`, and `value` elsewhere."""
+    """Compute x where x > threshold, and `value` elsewhere."""
 
     threshold: float
     value: float
     function = staticmethod(ops.threshold)
 
 
-# --- Smooth ones ---
+# --- Smooth ---
 
 
 class Sigmoid(Elementwise):
-    """1 / (1 + exp(-x)) of each element."""
+    """Compute 1 / (1 + exp(-x)) elementwise."""
 
     function = staticmethod(ops.sigmoid)
 
 
 class LogSigmoid(Elementwise):
-    """The logarithm of `Sigmoid`, without overflow."""
+    """Compute log(sigmoid(x)) without overflow."""
 
     function = staticmethod(ops.logsigmoid)
 
 
 class Tanh(Elementwise):
-    """The hyperbolic tangent of each element."""
+    """Compute the hyperbolic tangent elementwise."""
 
     function = staticmethod(ops.tanh)
 
 
 class Tanhshrink(Elementwise):
-    """x - tanh(x) of each element."""
+    """Compute x - tanh(x) elementwise."""
 
     function = staticmethod(ops.tanhshrink)
 
 
 @with_settings
 class Softplus(Elementwise):
-    """log(1 + exp(beta * x)) / beta, a smooth `ReLU`; where beta * x is above `threshold`, x itself."""
+    """Compute log(1 + exp(beta * x)) / beta, a smooth `ReLU`, and x where beta * x > threshold."""
 
     beta: float = 1.0
     threshold: float = 20.0
@@ -183,14 +183,14 @@ class Softplus(Elementwise):
 
 
 class Softsign(Elementwise):
-    """x / (1 + |x|) of each element."""
+    """Compute x / (1 + abs(x)) elementwise."""
 
     function = staticmethod(ops.softsign)
 
 
 @with_settings
 class ELU(Elementwise):
-    """x where it is positive, and alpha * (exp(x) - 1) elsewhere."""
+    """Compute x where x > 0, and alpha * (exp(x) - 1) elsewhere."""
 
     alpha: float = 1.0
     function = staticmethod(ops.elu)
@@ -198,33 +198,33 @@ class ELU(Elementwise):
 
 @with_settings
 class CELU(Elementwise):
-    """x where it is positive, and alpha * (exp(x / alpha) - 1) elsewhere."""
+    """Compute x where x > 0, and alpha * (exp(x / alpha) - 1) elsewhere."""
 
     alpha: float = 1.0
     function = staticmethod(ops.celu)
 
 
 class SELU(Elementwise):
-    """`ELU`, scaled so that layers keep mean 0 and variance 1: see `AlphaDropout`."""
+    """`ELU`, scaled so that layers preserve mean 0 and variance 1; see `AlphaDropout`."""
 
     function = staticmethod(ops.selu)
 
 
 class SiLU(Elementwise):
-    """x * sigmoid(x) of each element."""
+    """Compute x * sigmoid(x) elementwise."""
 
     function = staticmethod(ops.silu)
 
 
 class Mish(Elementwise):
-    """x * tanh(softplus(x)) of each element."""
+    """Compute x * tanh(softplus(x)) elementwise."""
 
     function = staticmethod(ops.mish)
 
 
 @with_settings
 class GELU(Elementwise):
-    """x times the probability that a standard normal variable is below x; approximate is "none" or "tanh"."""
+    """Compute x * cdf(x) for the standard normal distribution, with `approximate` "none" or "tanh"."""
 
     approximate: str = "none"
     function = staticmethod(ops.gelu)
@@ -235,7 +235,7 @@ class GELU(Elementwise):
 
 @with_settings
 class GLU(AlongAxis):
-    """The first half of x along `axis`, times the sigmoid of the second half."""
+    """Multiply the first half of x along `axis` by the sigmoid of the second half."""
 
     axis: int = -1
     function = staticmethod(ops.glu)
@@ -243,7 +243,7 @@ class GLU(AlongAxis):
 
 @with_settings
 class Softmax(AlongAxis):
-    """exp(x) / sum(exp(x)) along `axis`. A loss wants the logits instead: see `CrossEntropyLoss`."""
+    """Compute exp(x) / sum(exp(x)) along `axis`. `CrossEntropyLoss` takes logits: do not apply Softmax before it."""
 
     axis: int = -1
     function = staticmethod(ops.softmax)
@@ -251,7 +251,7 @@ class Softmax(AlongAxis):
 
 @with_settings
 class LogSoftmax(AlongAxis):
-    """The logarithm of `Softmax`, without overflow: what `NLLLoss` wants."""
+    """Compute log(softmax(x)) along `axis` without overflow: the input of `NLLLoss`."""
 
     axis: int = -1
     function = staticmethod(ops.log_softmax)
@@ -259,39 +259,39 @@ class LogSoftmax(AlongAxis):
 
 @with_settings
 class Softmin(AlongAxis):
-    """Softmax of -x along `axis`: the smallest element gets the greatest share."""
+    """Compute softmax(-x) along `axis`."""
 
     axis: int = -1
     function = staticmethod(ops.softmin)
 
 
 class Softmax2D(Module):
-    """Softmax over the channels of images, (N, C, H, W) or (C, H, W), for each pixel. For others, ShapeError."""
+    """Compute softmax over the channels of images (N, C, H, W) or (C, H, W). Other shapes raise ShapeError."""
 
     couples_samples = False
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.softmax` along the third axis from the end."""
         if np.ndim(x) not in (3, 4):
-            raise ShapeError(f"Softmax2D: images have the axes (N, C, H, W) or (C, H, W), not the shape {np.shape(x)}.")
+            raise ShapeError(f"Softmax2D: the input must have shape (N, C, H, W) or (C, H, W), got {np.shape(x)}.")
         require_batch("Softmax2D", shape_of(x), 3)
         return ops.softmax(x, axis=-3)
 
 
-# --- With a slope that is learned, or drawn ---
+# --- Learned or random slopes ---
 
 
 class PReLU(Module):
-    """x where it is positive, and weight * x elsewhere: a `LeakyReLU` whose slopes are learned.
+    """Compute x where x > 0, and weight * x elsewhere: `LeakyReLU` with learned slopes.
 
     Parameters
     ----------
     num_parameters : int
-        1 for one slope, or the number of channels along axis 1 for one each.
+        1 for a single slope, or the number of channels (axis 1) for one slope per channel.
     init : float
-        Where the slopes begin.
+        Initial slope.
     dtype : float32 or float64
-        Of the weight.
+        Dtype of the weight.
 
     Attributes
     ----------
@@ -299,8 +299,10 @@ class PReLU(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        `num_parameters` is not an integer >= 1.
     ShapeError
-        For a number that is not whole, or less than 1; of `forward`, for an input of another number of channels.
+        The input has another number of channels.
 
     Examples
     --------
@@ -322,21 +324,21 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """A `LeakyReLU` whose slope is drawn for each element in training, and the middle of its range in evaluation.
+    """`LeakyReLU` with random slopes for each element in training, and the slope (lower + upper) / 2 in evaluation.
 
     From B. Xu and others, "Empirical evaluation of rectified activations in convolutional network", 2015.
 
     Parameters
     ----------
     lower, upper : float
-        The range of the slopes.
+        Range of the slopes.
     rng : numpy.random.Generator, optional
-        Draws them. Without it they differ from run to run.
+        Generator of the slopes. The default is a new, unseeded generator.
 
     Raises
     ------
     ValueError
-        Where `lower` is above `upper`.
+        `lower` is greater than `upper`.
 
     Examples
     --------
@@ -349,12 +351,12 @@ class RReLU(Module):
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:
         if not lower <= upper:
-            raise ValueError(f"RReLU: slopes from {lower} to {upper}: lower must not be above upper.")
+            raise ValueError(f"RReLU: lower must be <= upper, got lower={lower}, upper={upper}.")
         self.lower, self.upper = lower, upper
         self.rng = generator_or_new(rng)
 
     def forward(self, x: Any) -> Any:
-        """Draw the slopes, or take the middle of their range."""
+        """Apply `ops.leaky_relu` with random slopes in training, or the mean slope in evaluation."""
         if not self.training:
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
         slopes = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))

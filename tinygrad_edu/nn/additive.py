@@ -1,4 +1,4 @@
-"""Additive losses: a sum over samples, divided by a denominator of the target."""
+"""Additive losses: a sum over samples, divided by a denominator that depends on the target."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,15 +19,15 @@ AnyLoss = TypeVar("AnyLoss", bound=Callable[..., Any])
 
 
 def additive(denominator: Callable[..., float | None]) -> Callable[[AnyLoss], AnyLoss]:
-    """Declare the denominator of a loss: a decorator that sets ``loss.denominator``.
+    """Decorate a loss: set ``loss.denominator``.
 
-    A loss is additive if the denominators of any two parts of a batch add up to that of both, and so do the losses of
-    the parts, each times its denominator.
+    A loss is additive if, for any two parts of a batch, the denominators of the parts sum to the denominator of the
+    batch, and loss * denominator of the parts sums to loss * denominator of the batch.
 
     Parameters
     ----------
     denominator : callable
-        From the target, and the settings of the loss as keywords, to a number; or None where the loss is not additive.
+        Function of the target and the keyword arguments of the loss. Returns a number, or None if not additive.
 
     Examples
     --------
@@ -47,11 +47,11 @@ def additive(denominator: Callable[..., float | None]) -> Callable[[AnyLoss], An
 
 
 def denominator_of(loss: Any, target: Any) -> float | None:
-    """Return the denominator that a loss declares for a target; None where it declares none.
+    """Return the denominator that a loss declares for a target, or None.
 
-    A function declares ``loss.denominator``, a function of the target; a class declares a method
-    ``denominator(self, target)``, together with its `forward` or, of a class that is no Module, its ``__call__``. The
-    settings in a ``functools.partial`` count.
+    A function declares ``loss.denominator``, a function of the target. A class declares a method
+    ``denominator(self, target)`` in the class that defines `forward` (``__call__`` if it is not a Module). The
+    keyword arguments of a ``functools.partial`` are passed on.
     """
     settings: dict[str, Any] = {}
     while isinstance(loss, partial):
@@ -61,7 +61,7 @@ def denominator_of(loss: Any, target: Any) -> float | None:
     declared = _declared_denominator(loss)
     found = None if declared is None else declared(target, **settings)
     if found is not None and not isinstance(found, int | float | np.integer | np.floating):
-        raise DTypeError(f"the denominator of a loss is a number, or None, not {found!r}, a {type(found).__name__}.")
+        raise DTypeError(f"the denominator of a loss must be a number or None, got {found!r} ({type(found).__name__}).")
     return None if found is None else float(found)
 
 
@@ -76,13 +76,13 @@ def _declared_denominator(loss: Any) -> Callable[..., Any] | None:
     return declared if declaration_covers(loss, "denominator", *calls) else None
 
 
-# --- The denominators of our own losses ---
+# --- Denominators of the losses of this library ---
 
 
 def elements(
     target: Any, reduction: str = "mean", weight: Any = None, pos_weight: Any = None, **settings: Any
 ) -> float | None:
-    """Return the number of elements, for a mean over all of them."""
+    """Return the number of elements: the denominator of a mean over all axes."""
     values = _single_array(target)
     if (
         reduction != "mean"
@@ -94,13 +94,13 @@ def elements(
 
 
 def _broadcasts_over_samples(weight: Any, values: ndarray) -> bool:
-    """Return whether weights broadcast along the axis of the samples."""
+    """Return whether weights broadcast along the sample axis."""
     shape = np.shape(values_of(weight)) if weight is not None else ()
     return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,))
 
 
 def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
-    """Return the number of samples and positions, for a mean over all axes but the last."""
+    """Return the number of elements of all axes except the last: the denominator of a mean over those axes."""
     values = _single_array(target)
     if reduction != "mean" or values is None or values.ndim < 2:
         return None
@@ -110,7 +110,7 @@ def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
 def label_weights(
     target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> float | None:  # fmt: skip
-    """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
+    """Return the sum of the weights of the labels that are not ignored; for class probabilities, the number of them."""
     values = _single_array(target)
     if reduction != "mean" or values is None:
         return None
@@ -121,9 +121,9 @@ def label_weights(
         return int(np.count_nonzero(counts))
     weights, labels = np.asarray(values_of(weight), np.float64), values[counts]
     if weights.ndim != 1 or not np.all((labels >= 0) & (labels < len(weights))):
-        return None  # the loss itself says why this is wrong
+        return None  # the loss raises the error
     if label_smoothing and not weights.all():
-        return None  # the loss of a label without weight is not 0
+        return None  # with label smoothing, the loss of a label with weight 0 is not 0
     return float(weights[labels].sum())
 
 

@@ -20,54 +20,50 @@ __all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(Module):
-    """Attention of queries to keys, whose values they get the mean of; each head in a part of the features of its own.
+    """Multi-head attention.
 
-    Queries, keys and values are mapped into heads by a matrix and a bias each, each head does what
-    `scaled_dot_product_attention` does, and what the heads found is mapped by `out_proj`. From A. Vaswani et al.,
-    "Attention is all you need", NeurIPS 2017, section 3.2.2.
+    Queries, keys and values are projected into heads. Each head applies `scaled_dot_product_attention`. `out_proj`
+    projects the concatenated outputs of the heads. From A. Vaswani et al., "Attention is all you need", NeurIPS 2017,
+    section 3.2.2.
 
     Parameters
     ----------
     embed_dim, num_heads : int
-        The features of a query and of the result, and the heads that share them: the one divides by the other.
+        Number of features of the queries and the output, and number of heads, which must divide it.
     dropout : float
-        The part of the weights that is dropped in training, from 0 to 1.
+        Probability of dropping an attention weight in training, from 0 to 1.
     bias : bool
-        Whether the maps into the heads and out of them add one.
+        Whether the input and output projections have a bias.
     add_bias_kv : bool
-        Whether there is one more key and value, which are parameters.
+        Whether to append a learned key and value.
     add_zero_attn : bool
-        Whether there is one more key and value, which are 0.
+        Whether to append a key and value of zeros.
     kdim, vdim : int, optional
-        The features of a key and of a value: `embed_dim` unless given.
+        Numbers of features of the keys and of the values. Default: `embed_dim`.
     batch_first : bool
-        Whether the axes of a batch are (N, L, E), and not (L, N, E).
+        Whether inputs and outputs are (N, L, E) instead of (L, N, E).
     rng : numpy.random.Generator, optional
-        Draws the parameters, and what is dropped. Without it they differ from run to run.
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     in_proj_weight : Tensor, shape (3 embed_dim, embed_dim), or None
-        The matrices of query, key and value below each other, where all have `embed_dim` features. Otherwise there are
-        `q_proj_weight`, `k_proj_weight` and `v_proj_weight`, (embed_dim, features); those that are not there are None.
+        The stacked projections of query, key and value, if all have `embed_dim` features. Otherwise it is None, and
+        `q_proj_weight`, `k_proj_weight` and `v_proj_weight`, (embed_dim, features), take its place.
     in_proj_bias : Tensor, shape (3 embed_dim,), or None
     bias_k, bias_v : Tensor, shape (1, 1, embed_dim), or None
     out_proj : Linear
-        All weights are drawn as in PyTorch, by `init.xavier_uniform`, but for those of `out_proj`, which are those of
-        `Linear`, and `bias_k` and `bias_v`, by `init.xavier_normal`. The biases begin at 0.
+        As in PyTorch, the input projections are initialized by `init.xavier_uniform`, the weight of `out_proj` as in
+        `Linear`, `bias_k` and `bias_v` by `init.xavier_normal`, and the other biases with zeros.
 
     Raises
     ------
     DTypeError, ValueError
-        A size is not an integer >= 1.
+        A size is not an integer >= 1, `dropout` is not a probability, or a mask is neither boolean nor floating point.
     ShapeError
-        The number of heads does not divide `embed_dim`, or `forward` got inputs or masks of other shapes.
-    ValueError
-        For another `dropout`.
-    DTypeError
-        Of `forward`, for a mask that is neither boolean nor floating point.
+        `num_heads` does not divide `embed_dim`, or an input or mask has the wrong shape.
 
     Examples
     --------
@@ -90,7 +86,7 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ShapeError(f"MultiheadAttention: num_heads={num_heads} must divide embed_dim={embed_dim}.")
         if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is a probability from 0 to 1, got {dropout!r}.")
+            raise ValueError(f"MultiheadAttention: dropout must be a probability from 0 to 1, got {dropout!r}.")
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.rng = init.generator_or_new(rng)
@@ -112,40 +108,40 @@ class MultiheadAttention(Module):
 
     @by_settings
     def couples_samples(self) -> bool | None:
-        """Without batch_first, inputs and results have the samples on axis 1."""
+        """Without batch_first, inputs and outputs have the samples on axis 1."""
         return False if self.batch_first else None
 
     def forward(
         self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
         attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
     ) -> tuple[Any, Any]:  # fmt: skip
-        """Return what each query finds, and how it weighs the keys.
+        """Return the output for each query, and the attention weights.
 
         Parameters
         ----------
         query : (L, N, embed_dim), or (N, L, embed_dim) with `batch_first`; or (L, embed_dim)
         key, value : (S, N, kdim), (S, N, vdim), or as the query
-        key_padding_mask : (N, S), or (S,) where there is no batch
-            Booleans say which keys are hidden from all queries; numbers are added to their scores.
+        key_padding_mask : (N, S), or (S,) without a batch
+            Boolean: True masks a key for all queries. Floating point: added to the scores of the key.
         need_weights : bool
-            Whether to return the weights. Without them it is faster.
+            Whether to return the attention weights. False is faster.
         attn_mask : (L, S) or (N num_heads, L, S)
-            The same for each query. It is True where `scaled_dot_product_attention` has False.
+            As `key_padding_mask`, for each query and key. True masks, unlike in `scaled_dot_product_attention`.
         average_attn_weights : bool
-            Whether the weights are the mean of those of the heads.
+            Whether to average the weights over the heads.
         is_causal : bool
-            Whether keys after the query's own position are hidden from it, besides what the masks hide.
+            Whether to also mask the keys after the position of each query.
 
         Returns
         -------
         out : shape of the query
-        weights : (N, L, S), or (N, num_heads, L, S), without N where there is no batch; or None
+        weights : (N, L, S), or (N, num_heads, L, S), without N if there is no batch; or None
 
         Notes
         -----
-        A query from which all keys are hidden has no weights: with `need_weights` they, the result and the gradients
-        are NaN, and without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has
-        `is_causal` for a hint that `attn_mask` is causal, and may then not look at it.
+        If all keys of a query are masked, its weights, output and gradients are NaN with `need_weights`. Without
+        `need_weights`, the attention is 0, and the output the bias of `out_proj`. Both are as in PyTorch. In PyTorch,
+        however, `is_causal` is only a hint that `attn_mask` is causal, which may then be ignored.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
@@ -170,12 +166,13 @@ class MultiheadAttention(Module):
                 "(N, L, {}), (N, S, {}) and (N, S, {})" if self.batch_first else "(L, N, {}), (S, N, {}) and (S, N, {})"
             )
             raise ShapeError(
-                f"MultiheadAttention: query {query}, key {key} and value {value}; with batch_first={self.batch_first} "
-                f"they need {wanted.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N."
+                f"MultiheadAttention: with batch_first={self.batch_first}, query, key and value must have shape "
+                f"{wanted.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N, got {query}, {key} and "
+                f"{value}."
             )
 
     def _as_batch_first(self, *inputs: Any) -> list[Any]:
-        """Return the inputs as (N, length, features). Equal inputs stay the same object."""
+        """Return the inputs as (N, length, features). Identical inputs stay the same object."""
         made = {}
         for x in inputs:
             if np.ndim(x) == 2:
@@ -201,7 +198,7 @@ class MultiheadAttention(Module):
         return ops.transpose(ops.reshape(x, (n, length, parts, self.num_heads, self.head_dim)), (2, 0, 3, 1, 4))
 
     def _extend_keys(self, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any]:
-        """Append the key and value of `bias_k` and `bias_v`, and zeros for `add_zero_attn`. No mask hides them."""
+        """Append `bias_k` and `bias_v`, and zeros for `add_zero_attn`, as an unmasked key and value."""
         if self.bias_k is not None:
             k, v = (self._append_row(x, row) for x, row in ((k, self.bias_k), (v, self.bias_v)))
         if self.add_zero_attn:
@@ -216,12 +213,12 @@ class MultiheadAttention(Module):
         return ops.concatenate((x, rows), 2)
 
     def _attend(self, q: Any, k: Any, v: Any, mask: Any, need_weights: bool) -> tuple[Any, Any]:
-        """Return the output of the attention, (N, num_heads, L, head_dim), and the weights, if they are needed."""
+        """Return the output of the attention, (N, num_heads, L, head_dim), and the weights if needed."""
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
         boolean = mask is not None and mask.dtype == bool
-        if not need_weights:  # a boolean mask hides keys here, and shows them in ops
+        if not need_weights:  # True masks a key here, and keeps it in ops
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
-        if boolean:  # added, as in PyTorch, so that the NaN of a query without keys reaches its gradient
+        if boolean:  # added, as in PyTorch, so that a query without keys has a NaN gradient
             mask = np.where(mask, -np.inf, 0.0)
         weights = dropped(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
         return ops.matmul(weights, v), weights
@@ -248,18 +245,18 @@ def _checked_mask(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
     mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
-            f"MultiheadAttention: {name} is boolean, True where a key is hidden, or of floating-point numbers that are "
-            f"added to the scores; not {mask.dtype}. Compare, as in mask == 0."
+            f"MultiheadAttention: {name} must be boolean (True masks a key) or floating point (added to the scores), "
+            f"got {mask.dtype}. Convert integers by a comparison, such as mask == 0."
         )
     if mask.shape not in shapes:
-        needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not cut along the samples")
+        needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not split along the samples")
         wanted = " or ".join(map(str, shapes))
-        raise ShapeError(f"MultiheadAttention: {name} has the shape {mask.shape}, and needs {wanted}.")
+        raise ShapeError(f"MultiheadAttention: {name} must have shape {wanted}, got {mask.shape}.")
     return np.asarray(values_of(mask)) if mask.dtype == bool else mask
 
 
 def _combine_masks(mask: Any, other: Any) -> Any:
-    """Combine two masks: the result hides the keys that either of them hides."""
+    """Return the union of two masks."""
     if mask.dtype == other.dtype == bool:
         return mask | other
     added, more = (np.where(each, -np.inf, 0.0) if each.dtype == bool else each for each in (mask, other))

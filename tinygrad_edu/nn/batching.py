@@ -13,11 +13,11 @@ __all__ = ["as_arrays", "as_tensors", "inputs_and_target", "num_samples", "take_
 
 
 def num_samples(nest: Any) -> int:
-    """Return the number of samples: the length of the first axis of all arrays, or ShapeError where it differs."""
+    """Return the length of the first axis of all arrays. Raise ShapeError if the lengths differ."""
     lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(nest)}
     if len(lengths) != 1 or not (length := lengths.pop()):
         shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves(nest)) or "none"
-        raise ShapeError(f"the arrays of a batch must have one row for each sample; got the shapes {shapes}.")
+        raise ShapeError(f"the arrays of a batch must have the same length along axis 0, got the shapes {shapes}.")
     return int(length[0])
 
 
@@ -53,7 +53,7 @@ def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
     if not isinstance(batch, tuple | list) or len(batch) < 2:
         what = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
         raise DTypeError(
-            f"a batch must be a tuple (x, y) or (x1, x2, y): the inputs of the model, and last the target. This one "
-            f"{what}. Give the DataLoader several arrays, or a transform that returns a tuple: lambda x: (x, x)."
+            f"a batch must be a tuple (x, y) or (x1, x2, y) of the model's inputs and the target. This one {what}. "
+            f"Pass several arrays to the DataLoader, or a transform that returns a tuple, such as lambda x: (x, x)."
         )
     return list(batch[:-1]), batch[-1]

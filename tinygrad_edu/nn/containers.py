@@ -13,7 +13,7 @@ __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequen
 
 
 class Identity(Module):
-    """Return the input as it is: what takes the place of a layer that is not wanted. Its arguments mean nothing."""
+    """Return the input unchanged: a placeholder for a layer. All arguments are ignored."""
 
     couples_samples = False
 
@@ -25,17 +25,17 @@ class Identity(Module):
 
 
 class Lambda(Module):
-    """A plain function as a module, so that it can be seen in `repr` and `summary`.
+    """Wrap a function as a module, so that `repr` and `summary` show it.
 
     Parameters
     ----------
     function : callable
-        Of one or more tensors.
+        A function of one or more tensors.
 
     Raises
     ------
     DTypeError
-        For what cannot be called.
+        `function` is not callable.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Lambda(Module):
 
     def __init__(self, function: Any) -> None:
         if not callable(function):
-            raise DTypeError(f"Lambda: a {type(function).__name__} cannot be called; it makes a module of a function.")
+            raise DTypeError(f"Lambda: function must be callable, got {type(function).__name__}.")
         self.function = function
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -67,15 +67,15 @@ class Lambda(Module):
 
 
 class _Container(Module):
-    """Base class of containers of named modules. State names have no prefix ``layers.``, as in PyTorch."""
+    """Base class of containers of named modules. As in PyTorch, names in the state dict have no prefix ``layers.``."""
 
     layers: dict[str, Any]
     couples_samples = children_couple_samples
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
-        """Refuse: modules that are only held have no order."""
+        """Raise NotImplementedError: a list or dict of modules has no forward."""
         kind = type(self).__name__
-        raise NotImplementedError(f"{kind} only holds modules: call them in the forward of the module that holds it.")
+        raise NotImplementedError(f"{kind} has no forward: call its modules in the forward of the enclosing module.")
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -87,22 +87,22 @@ class _Container(Module):
         """Convert a layer to a module, or raise if it is not callable."""
         where = f"{type(self).__name__}: layer {name}"
         if isinstance(layer, type):
-            raise DTypeError(f"{where} is the class {layer.__name__}: write {layer.__name__}(), which makes a layer.")
+            raise DTypeError(f"{where} is the class {layer.__name__}; expected an instance, {layer.__name__}().")
         if not callable(layer):
-            hint = " Write Sequential(*layers) for a list of layers." if isinstance(layer, list | tuple) else ""
-            raise DTypeError(f"{where} is a {type(layer).__name__}, which cannot be called.{hint}")
+            hint = " For a list of layers, use Sequential(*layers)." if isinstance(layer, list | tuple) else ""
+            raise DTypeError(f"{where} must be callable, got {type(layer).__name__}.{hint}")
         return layer if isinstance(layer, Module) else Lambda(layer)
 
     def _as_modules(self, layers: Mapping[str, Any]) -> dict[str, Any]:
         """Convert layers to modules by name, or raise for an invalid name."""
         for name in layers:
             if not isinstance(name, str) or not name or "." in name:
-                raise ValueError(f"{type(self).__name__}: a name is a string without a dot, and not {name!r}.")
+                raise ValueError(f"{type(self).__name__}: a name must be a non-empty str without dots, got {name!r}.")
         return {name: self._as_module(name, layer) for name, layer in layers.items()}
 
 
 class _OrderedContainer(_Container):
-    """Base class of the containers with ordered modules. The index of a module is its name."""
+    """Base class of containers of ordered modules. The name of a module is its index unless given."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.layers.values())
@@ -117,52 +117,52 @@ class _OrderedContainer(_Container):
         self.layers = _renumbered(named)
 
     def append(self, layer: Any) -> Self:
-        """Add a layer at the end, and return this module."""
+        """Append a layer. Return this module."""
         return self.insert(len(self), layer)
 
     def insert(self, index: int, layer: Any) -> Self:
-        """Add a layer before the one that has this index, and return this module. Those behind it get new numbers."""
+        """Insert a layer before `index`, and renumber the layers after it. Return this module."""
         if not -len(self) <= index <= len(self):
-            raise IndexError(f"{type(self).__name__} has {len(self)} layers: none can be inserted at {index}.")
+            raise IndexError(f"{type(self).__name__}: cannot insert at index {index} of {len(self)} layers.")
         named = list(self.layers.items())
         named.insert(index, ("0", self._as_module(index, layer)))
         self.layers = _renumbered(named)
         return self
 
     def extend(self, layers: Iterable[Any]) -> Self:
-        """Add layers at the end, and return this module."""
+        """Append layers. Return this module."""
         new = [("0", self._as_module(number, layer)) for number, layer in enumerate(layers, len(self))]
         self.layers = _renumbered([*self.layers.items(), *new])
         return self
 
 
 def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return layers by name, where those whose name is a number are named by their place."""
+    """Return layers by name. Each decimal name becomes the index of its layer."""
     return {str(place) if name.isdecimal() else name: layer for place, (name, layer) in enumerate(named)}
 
 
 class Sequential(_OrderedContainer):
-    """Layers one after the other: each gets what the one before it returned.
+    """Apply layers in sequence: the output of each is the input of the next.
 
-    It is a list of them: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]``, and the loops. A part
-    such as ``model[:2]`` is a Sequential of the same layers, under the names that they have here.
+    A Sequential behaves like a list: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]`` and
+    iteration. A slice such as ``model[:2]`` is a Sequential of the same layers with the same names.
 
     Parameters
     ----------
     *layers : callable
-        Modules, or plain functions of one tensor, each of which becomes a `Lambda`. Or one dict of layers by name.
+        Modules or functions of one tensor, or a single dict of layers by name. A function becomes a `Lambda`.
 
     Attributes
     ----------
     layers : dict of str to Module
-        By their names, which are their numbers unless given.
+        The layers by name. The default names are the indices.
 
     Raises
     ------
     DTypeError
-        For something that cannot be called, or a class in the place of a layer.
+        A layer is not callable, or is a class.
     ValueError
-        For a name with a dot.
+        A name is empty, has a dot, or is not a str.
 
     Examples
     --------
@@ -191,7 +191,7 @@ class Sequential(_OrderedContainer):
         self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
 
     def forward(self, x: Any) -> Any:
-        """Apply the layers in turn."""
+        """Apply the layers in order."""
         for layer in self.layers.values():
             x = layer(x)
         return x
@@ -206,19 +206,19 @@ class Sequential(_OrderedContainer):
 
 
 class Residual(Sequential):
-    """Layers whose result is added to their input: x + f(x).
+    """Add the input to the output of layers: x + f(x).
 
     From K. He and others, "Deep residual learning for image recognition", 2016.
 
     Parameters
     ----------
     *layers : callable
-        As of `Sequential`. Together they return what has the shape of their input.
+        As in `Sequential`. Their output must have the shape of their input.
 
     Raises
     ------
     ShapeError
-        Of `forward`, where they do not.
+        The output of the layers has another shape than their input.
 
     Examples
     --------
@@ -230,23 +230,23 @@ class Residual(Sequential):
     couples_samples = children_couple_samples
 
     def forward(self, x: Any) -> Any:
-        """Add x to what the layers make of it."""
+        """Return x + f(x), where f applies the layers."""
         out = super().forward(x)
         if shape_of(out) != shape_of(x):
             raise ShapeError(
-                f"Residual: of an input of shape {shape_of(x)} its layers made {shape_of(out)}, which cannot be added "
-                f"to it: choose their sizes, strides and paddings so that the shape stays."
+                f"Residual: shape mismatch: the input is {shape_of(x)}, the output of the layers {shape_of(out)}. "
+                f"Choose sizes, strides and padding that preserve the shape."
             )
         return x + out
 
 
 class ModuleList(_OrderedContainer):
-    """Modules in a list, which the module that holds it calls as it likes. A plain list of modules is found as well.
+    """A list of modules without a forward. A plain list in an attribute is registered, too.
 
     Parameters
     ----------
     modules : iterable of callable
-        Modules, or plain functions, each of which becomes a `Lambda`.
+        Modules or functions. A function becomes a `Lambda`.
 
     Examples
     --------
@@ -272,14 +272,14 @@ class ModuleList(_OrderedContainer):
 
 
 class ModuleDict(_Container, MutableMapping[str, Any]):
-    """Modules in a dict, which the module that holds it calls as it likes. A plain dict of modules is found as well.
+    """A dict of modules without a forward. A plain dict in an attribute is registered, too.
 
-    It has all that a dict has: ``keys``, ``items``, ``update``, ``pop`` and the rest.
+    It has the methods of a dict: ``keys``, ``items``, ``update``, ``pop`` and others.
 
     Parameters
     ----------
     modules : mapping of str to callable, or iterable of (str, callable)
-        Modules, or plain functions, each of which becomes a `Lambda`.
+        Modules or functions. A function becomes a `Lambda`.
 
     Examples
     --------
@@ -292,7 +292,7 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
     def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
         self.layers = self._as_modules(dict(modules))
 
-    # As of every module: it is itself, and not what it holds.
+    # Identity, as in every module; MutableMapping would compare contents.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 

@@ -17,17 +17,17 @@ from tinygrad_edu.ops.sliding_windows import pair, single
 
 __all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
 
-Numbers = int | tuple[int, ...]  # one for all axes, or one for each
+Numbers = int | tuple[int, ...]  # one for all axes, or one per axis
 
 
 def per_axis(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
-    """Return the number that a setting of the window of a layer is for each axis, or say why it is none."""
+    """Return a window option of a layer as one integer per axis. Raise if it is invalid."""
     where, least = f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1
     return pair(value, where, least) if layer.axes == 2 else (single(value, where, least),)
 
 
 class _ConvNd(Module):
-    """Base class of convolutions and their transposes: settings, and parameters of PyTorch's distribution."""
+    """Base class of convolutions and transposed convolutions: options and parameters."""
 
     axes = 2
     function: Callable[..., Any]
@@ -45,12 +45,12 @@ class _ConvNd(Module):
             raise ShapeError(f"{name}: groups={groups} must divide {channels[0]} and {channels[1]} channels.")
         modes = ("zeros",) if self.transposed else tuple(FILLINGS)
         if padding_mode not in modes:
-            raise ValueError(f"{name}: padding_mode is one of {', '.join(map(repr, modes))}, not {padding_mode!r}.")
+            raise ValueError(f"{name}: padding_mode must be {' or '.join(map(repr, modes))}, got {padding_mode!r}.")
         self.groups, self.padding_mode = groups, padding_mode
         for setting, value in window.items():
             named = setting == "padding" and isinstance(value, str) and not self.transposed
             if named and value not in ("same", "valid"):
-                raise ShapeError(f"{name}: padding is 'same', 'valid' or whole numbers, not {value!r}.")
+                raise ShapeError(f"{name}: padding must be 'same', 'valid', an integer or a pair, got {value!r}.")
             setattr(self, setting, value if named else per_axis(self, setting, value))
 
     def _init_parameters(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
@@ -61,7 +61,7 @@ class _ConvNd(Module):
         self.weight, self.bias = affine(shape, bias, rng, dtype, self.out_channels)
 
     def extra_repr(self) -> str:
-        """Return the sizes, and the settings that are not the usual ones."""
+        """Return the sizes, and the options that differ from their defaults."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
         changed = self._non_defaults(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         without = "" if self.bias is not None else ", bias=False"
@@ -83,11 +83,11 @@ class _Conv(_ConvNd):
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
-            raise ShapeError(f"{type(self).__name__}: padding 'same' keeps the size with a stride of 1, not {stride}.")
+            raise ShapeError(f"{type(self).__name__}: padding='same' requires stride 1, got {stride}.")
         self._init_parameters(bias, rng, dtype)
 
     def forward(self, x: Any) -> Any:
-        """Map images (N, in_channels, H, W), or one without N, to maps (N, out_channels, rows, columns)."""
+        """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
@@ -95,7 +95,7 @@ class _Conv(_ConvNd):
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _pad_widths(self) -> list[tuple[int, int]]:
-        """Return the numbers of pixels to add before and after, along each axis."""
+        """Return the padding (before, after) of each axis."""
         if not isinstance(self.padding, str):
             return [(n, n) for n in self.padding]
         same = self.padding == "same"
@@ -104,7 +104,7 @@ class _Conv(_ConvNd):
 
 
 class Conv2D(_Conv):
-    """A layer of kernels that slide over images (cross-correlation, as everywhere in the field).
+    """2-D convolution (cross-correlation): (N, in_channels, H, W) becomes (N, out_channels, H_out, W_out).
 
     Parameters
     ----------
@@ -112,32 +112,31 @@ class Conv2D(_Conv):
     kernel_size, stride, dilation : int or (int, int)
         A pair is (vertical, horizontal).
     padding : int, (int, int), "valid" or "same"
-        How wide the border is, on both sides. "valid" is none; "same" is as much as keeps the size, for a stride of 1:
-        of an odd number the larger half is at the bottom and the right.
+        Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; an
+        odd total puts the extra pixel at the bottom and the right.
     groups : int
-        The channels are cut into so many groups, each with kernels of its own; it divides both numbers of channels.
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
     bias : bool
-        Whether to add one.
+        Whether to add a learned bias.
     padding_mode : {"zeros", "reflect", "replicate", "circular"}
-        What the border holds, as in `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
+        As in `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
     rng : numpy.random.Generator, optional
-        Draws the parameters. Without it they differ from run to run.
+        Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight : Tensor, shape (out_channels, in_channels / groups, kh, kw)
     bias : Tensor, shape (out_channels,), or None
-        Both drawn from [-a, a) with a = 1 / sqrt(in_channels / groups * kh * kw), as in PyTorch.
+        Both are drawn from [-a, a) for a = 1 / sqrt(in_channels / groups * kh * kw), as in PyTorch.
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer in its range, or `padding_mode` is unknown.
     ShapeError
-        For sizes that are not whole numbers, or that `groups` does not divide, or for "same" with another stride; of
-        `forward`, for images that do not fit.
-    ValueError
-        For another padding mode.
+        `groups` does not divide the channels, "same" has another stride, or the input has the wrong shape.
 
     Examples
     --------
@@ -152,10 +151,9 @@ class Conv2D(_Conv):
 
 
 class Conv1D(_Conv):
-    """`Conv2D` of rows: (N, in_channels, L), or (in_channels, L) of one sample, to (N, out_channels, columns).
+    """1-D convolution: (N, in_channels, L), or (in_channels, L), becomes (N, out_channels, L_out). See `Conv2D`.
 
-    Each setting of the window is a whole number, alone or in a tuple; the weight has the shape (out_channels,
-    in_channels / groups, k).
+    Each window option is an int or a tuple of one int. The weight has shape (out_channels, in_channels / groups, k).
 
     Examples
     --------
@@ -183,9 +181,9 @@ class _ConvTranspose(_ConvNd):
         self._init_parameters(bias, rng, dtype)
 
     def forward(self, x: Any, output_size: Sequence[int] | None = None) -> Any:
-        """Map images (N, in_channels, H, W), or one without N, to (N, out_channels, rows, columns).
+        """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out).
 
-        `output_size` is (rows, columns), or the whole shape, and stands for the output padding that leads there.
+        `output_size`, (H_out, W_out) or the full output shape, replaces `output_padding`.
         """
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         extra = self.output_padding if output_size is None else self._output_padding(np.shape(x), output_size)
@@ -193,7 +191,7 @@ class _ConvTranspose(_ConvNd):
         return type(self).function(x, self.weight, self.bias, *window, self.groups, self.dilation)
 
     def _output_padding(self, shape: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
-        """Return the output padding for a size of the result."""
+        """Return the output padding that gives the requested size."""
         window: Any = self.kernel_size, self.stride, self.padding, self.dilation
         each = zip(shape[-self.axes :], *window, strict=True)
         least = tuple((n - 1) * s + d * (k - 1) + 1 - 2 * p for n, k, s, p, d in each)
@@ -203,34 +201,33 @@ class _ConvTranspose(_ConvNd):
 
 
 class ConvTranspose2D(_ConvTranspose):
-    """A layer of which each pixel adds its multiple of the kernels to a window of the result: larger images of smaller.
+    """2-D transposed convolution: each input pixel adds a multiple of the kernel to a window of the output.
 
-    It maps the shapes that the `Conv2D` with its settings returns to those that it takes, and is the gradient of that.
+    It is the gradient of the `Conv2D` with the same options, and maps its output shape to its input shape.
 
     Parameters
     ----------
     in_channels, out_channels : int
     kernel_size, stride, padding, dilation : int or (int, int)
-        Of the convolution that it is the transpose of: the padding is cut off from the result.
+        As in the `Conv2D`. The padding is removed from the output.
     output_padding : int or (int, int)
-        How many rows and columns to add at the bottom and the right; less than the stride, or than the dilation.
+        Rows and columns added at the bottom and the right; less than the stride or the dilation.
     groups, bias, rng, dtype
-        Those of `Conv2D`.
+        As in `Conv2D`.
     padding_mode : {"zeros"}
 
     Attributes
     ----------
     weight : Tensor, shape (in_channels, out_channels / groups, kh, kw)
     bias : Tensor, shape (out_channels,), or None
-        Both drawn from [-a, a) with a = 1 / sqrt(out_channels / groups * kh * kw), as in PyTorch.
+        Both are drawn from [-a, a) for a = 1 / sqrt(out_channels / groups * kh * kw), as in PyTorch.
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer in its range, or `padding_mode` is unknown.
     ShapeError
-        For sizes that are not whole numbers, or that `groups` does not divide; of `forward`, for images, or a size,
-        that do not fit.
-    ValueError
-        For another padding mode.
+        `groups` does not divide the channels, or the input or `output_size` has the wrong shape.
 
     Examples
     --------
@@ -244,10 +241,10 @@ class ConvTranspose2D(_ConvTranspose):
 
 
 class ConvTranspose1D(_ConvTranspose):
-    """`ConvTranspose2D` of rows: (N, in_channels, L), or (in_channels, L), to (N, out_channels, columns).
+    """1-D transposed convolution: (N, in_channels, L), or (in_channels, L), becomes (N, out_channels, L_out).
 
-    Each setting of the window is a whole number, alone or in a tuple; the weight has the shape (in_channels,
-    out_channels / groups, k).
+    Each window option is an int or a tuple of one int. The weight has shape (in_channels, out_channels / groups, k).
+    See `ConvTranspose2D`.
 
     Examples
     --------
@@ -262,13 +259,13 @@ class ConvTranspose1D(_ConvTranspose):
 def size_between(
     name: str, shape: tuple[int, ...], output_size: Sequence[int], least: tuple[int, ...], most: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Return a size that was asked for, without the axes of samples and channels, or say which sizes there are.
+    """Return `output_size` without the batch and channel axes. Raise ShapeError if it is not between the bounds.
 
-    It may be longer by the number of axes that the input of that shape has besides.
+    It may have as many elements as the input shape has axes.
     """
     size = tuple(output_size)
     if len(size) == len(shape):
         size = size[-len(least) :]
     if len(size) != len(least) or not all(a <= n <= b for a, n, b in zip(least, size, most, strict=True)):
-        raise ShapeError(f"{name}: of an input {shape}, output_size is from {least} to {most}, not {output_size}.")
+        raise ShapeError(f"{name}: output_size for an input {shape} must be from {least} to {most}, got {output_size}.")
     return size

@@ -23,7 +23,7 @@ class _DropoutBase(Module):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p is a probability from 0 to 1, got {p!r}.")
+            raise ValueError(f"{type(self).__name__}: p must be a probability from 0 to 1, got {p!r}.")
         self.p = float(p)
         self.rng = init.generator_or_new(rng)
 
@@ -32,11 +32,11 @@ class _DropoutBase(Module):
         if not self.training or self.p == 0:
             return x
         if x.dtype.kind != "f":
-            raise DTypeError(f"{type(self).__name__} scales its input, which must be floating point, got {x.dtype}.")
+            raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
         return self.apply_mask(x)
 
     def apply_mask(self, x: Any) -> Any:
-        """Return x with a random part of it dropped. Each subclass defines this method."""
+        """Return x with random elements dropped. Each subclass defines this method."""
         raise NotImplementedError
 
     def random_bits(self, count: int) -> Any:
@@ -59,7 +59,7 @@ class Dropout(_DropoutBase):
     p : float
         The probability of dropping an element, from 0 to 1.
     rng : numpy.random.Generator, optional
-        Draws the masks. The default is a new generator, whose masks differ from run to run.
+        Generator of the masks. The default is a new, unseeded generator.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class Dropout1D(_DropoutBase):
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each channel."""
         if x.ndim not in (2, 3):
-            raise ShapeError(f"Dropout1D: the input must have the axes (N, C, L) or (C, L), got the shape {x.shape}.")
+            raise ShapeError(f"Dropout1D: the input must have shape (N, C, L) or (C, L), got {x.shape}.")
         return x * (self.keep_mask((*x.shape[:-1], 1), x.dtype) * _scale(self.p))
 
 
@@ -126,9 +126,7 @@ class Dropout2D(_DropoutBase):
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each channel."""
         if x.ndim not in (3, 4):
-            raise ShapeError(
-                f"Dropout2D: the input must have the axes (N, C, H, W) or (N, C, L), got the shape {x.shape}."
-            )
+            raise ShapeError(f"Dropout2D: the input must have shape (N, C, H, W) or (N, C, L), got {x.shape}.")
         return x * (self.keep_mask(_channel_shape(x), x.dtype) * _scale(self.p))
 
 
@@ -179,5 +177,5 @@ class FeatureAlphaDropout(AlphaDropout):
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each channel."""
         if x.ndim < 2:
-            raise ShapeError(f"FeatureAlphaDropout: the input must have the axes (N, C, ...), got the shape {x.shape}.")
+            raise ShapeError(f"FeatureAlphaDropout: the input must have shape (N, C, ...), got {x.shape}.")
         return self.alpha_dropout(x, _channel_shape(x))

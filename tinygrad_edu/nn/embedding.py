@@ -1,4 +1,4 @@
-"""The embedding layer: a learned table of vectors."""
+"""Embedding layer: a learned table of vectors."""
 
 from typing import Any, Self
 
@@ -17,36 +17,36 @@ __all__ = ["Embedding"]
 
 
 class Embedding(Module):
-    """A vector for each whole number from 0 up to `num_embeddings`: a table of them that is learned.
+    """Look up vectors in a learned table by their indices, from 0 to `num_embeddings` - 1.
 
     Parameters
     ----------
     num_embeddings, embedding_dim : int
-        How many vectors there are, and how long each is.
+        Number of vectors, and length of each.
     padding_idx : int, optional
-        The number of a vector, from either end, that begins as zeros and gets no gradient.
+        Index of a vector that is initialized with zeros and gets no gradient. Negative indices count from the end.
     max_norm : float, optional
-        A vector that is longer is shortened to this length, in the table, before it is looked up.
+        Before the lookup, each vector with a greater norm is scaled to this norm, in place in the table.
     norm_type : float
-        Of the norm that is its length.
+        The p of the p-norm for `max_norm`.
     scale_grad_by_freq : bool
-        Whether the gradient of a vector is divided by how often it is looked up in one call.
+        Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
     rng : numpy.random.Generator, optional
-        Draws the vectors. Without it they differ from run to run.
+        Generator of the initial vectors. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the vectors.
+        Dtype of the vectors.
 
     Attributes
     ----------
     weight : Tensor, shape (num_embeddings, embedding_dim)
-        Drawn from the standard normal distribution, as in PyTorch.
+        Initialized from the standard normal distribution, as in PyTorch.
 
     Raises
     ------
     DTypeError, ValueError
         A size is not an integer >= 1.
     IndexError, DTypeError
-        For a `padding_idx` out of range; of `forward`, for numbers out of range, or that are not whole.
+        `padding_idx` or an index is out of range, or an index is not an integer.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class Embedding(Module):
 
     def _store_settings(self, count: int, length: int, padding_idx: int | None, *lookup: Any) -> None:
         if padding_idx is not None and not -count <= padding_idx < count:
-            raise IndexError(f"Embedding: padding_idx {padding_idx} is not in a table of {count} vectors.")
+            raise IndexError(f"Embedding: padding_idx {padding_idx} is out of range for {count} vectors.")
         self.num_embeddings, self.embedding_dim = count, length
         self.padding_idx = None if padding_idx is None else padding_idx % count
         self.max_norm, self.norm_type, self.scale_grad_by_freq = lookup
@@ -80,16 +80,16 @@ class Embedding(Module):
         cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
         norm_type: float = 2.0, scale_grad_by_freq: bool = False,
     ) -> Self:  # fmt: skip
-        """Return a layer with a copy of these vectors, (num_embeddings, embedding_dim).
+        """Return a layer with a copy of the given vectors, (num_embeddings, embedding_dim).
 
-        They stay as they are, unless `freeze` is False; at `padding_idx`, too, they are not made zeros.
+        The weight is frozen unless `freeze` is False. The vector at `padding_idx` is not set to zeros.
 
         Raises
         ------
         ShapeError
-            For another number of axes.
+            `embeddings` is not 2-D.
         IndexError
-            For a `padding_idx` out of range.
+            `padding_idx` is out of range.
 
         Examples
         --------
@@ -98,7 +98,7 @@ class Embedding(Module):
         (Tensor([[4., 5.]], shape=(1, 2), dtype=float32), False)
         """
         if np.ndim(embeddings) != 2:
-            raise ShapeError(f"Embedding: vectors are the rows of a table, and not of shape {np.shape(embeddings)}.")
+            raise ShapeError(f"Embedding: embeddings must have 2 axes, got shape {np.shape(embeddings)}.")
         layer = cls.__new__(cls)
         layer._store_settings(*np.shape(embeddings), padding_idx, max_norm, norm_type, scale_grad_by_freq)
         layer.weight = Tensor(values_of(embeddings), requires_grad=True)
@@ -107,15 +107,15 @@ class Embedding(Module):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether a forward writes into the table, or the gradient counts how often the batch looks up a vector."""
+        """Whether a forward writes into the table, or the gradient depends on the counts of indices in the batch."""
         return self.max_norm is not None or self.scale_grad_by_freq
 
     def forward(self, indices: Any) -> Any:
-        """Apply `ops.embedding`: whole numbers (...) to vectors (..., embedding_dim)."""
+        """Apply `ops.embedding`: integers (...) to vectors (..., embedding_dim)."""
         lookup = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
         return ops.embedding(indices, self.weight, *lookup)
 
     def extra_repr(self) -> str:
-        """Return the sizes, and the settings that are not the usual ones."""
+        """Return the sizes, and the options that differ from their defaults."""
         changed = self._non_defaults(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
         return f"{self.num_embeddings}, {self.embedding_dim}{changed}"

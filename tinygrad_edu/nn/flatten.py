@@ -1,4 +1,4 @@
-"""Flatten and Unflatten: merge axes into one, and split one axis."""
+"""Layers that merge and split axes."""
 
 import math
 from collections.abc import Sequence
@@ -42,13 +42,13 @@ class Flatten(Module):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the axis of the samples is merged into another axis."""
+        """Whether the sample axis is merged with others."""
         return self.start_axis == 0
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.flatten`."""
         if len(shape_of(x)) + self.start_axis == 0:
-            needs_whole_batch(f"{self!r}: it merges the axis of the samples of its input of shape {shape_of(x)}")
+            needs_whole_batch(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
         return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
@@ -65,7 +65,7 @@ class Unflatten(Module):
     axis : int
         The axis to split. A negative axis counts from the end.
     unflattened_size : sequence of int
-        The lengths of the new axes. One of them may be -1; it is inferred.
+        The lengths of the new axes. One of them may be -1, which is inferred.
 
     Raises
     ------
@@ -86,14 +86,14 @@ class Unflatten(Module):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the axis of the samples is split."""
+        """Whether the sample axis is split."""
         return self.axis == 0
 
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
         shape, wanted = shape_of(x), self.unflattened_size
         if len(shape) + self.axis == 0:
-            needs_whole_batch(f"{self!r}: it splits the axis of the samples of its input of shape {shape}")
+            needs_whole_batch(f"{self!r}: it splits the sample axis of its input of shape {shape}")
         axis = normalize_axis_index(self.axis, len(shape))
         known = math.prod(size for size in wanted if size != -1)
         rest = shape[axis] // known if known else 0

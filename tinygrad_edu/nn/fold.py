@@ -1,4 +1,4 @@
-"""Unfold and Fold: extract sliding windows of images as columns (im2col), and add columns to images (col2im)."""
+"""Layers that extract sliding windows of images as columns (im2col) and sum columns into images (col2im)."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ class Unfold(Module):
 
 
 class Fold(Unfold):
-    """Add columns to images: (N, C * kh * kw, L) -> (N, C, H, W). It is the transpose of `Unfold`.
+    """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W), the transpose of `Unfold`.
 
     Parameters
     ----------

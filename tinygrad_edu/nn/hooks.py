@@ -6,14 +6,14 @@ from tinygrad_edu.engine import Hook
 
 
 class Hooks:
-    """The hooks of a module, called before and after its ``forward`` in the order in which they came."""
+    """The hooks of a module, called before and after its ``forward`` in the order of registration."""
 
     def __init__(self) -> None:
         self.before: dict[int, Hook] = {}
         self.after: dict[int, Hook] = {}
 
     def around(self, module: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-        """Compute the module's ``forward``, with what the hooks make of its inputs and of its result."""
+        """Call the module's ``forward`` with its hooks, which may replace the inputs and the output."""
         for hook in list(self.before.values()):
             changed = hook(module, inputs)
             if changed is not None:

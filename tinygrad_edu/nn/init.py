@@ -1,4 +1,4 @@
-"""Initializers of parameters. They draw from the Generator that the caller passes.
+"""Initializers of parameters. All randomness comes from the Generator passed as `rng`.
 
 To replace the initial values of a layer, assign a tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
 """
@@ -24,28 +24,28 @@ __all__ = [
 
 
 def generator_or_new(rng: Any) -> np.random.Generator:
-    """Return `rng`, or for None a new Generator that differs from run to run.
+    """Return `rng`, or a new, unseeded Generator for None.
 
     Raises
     ------
     DTypeError
-        For anything else.
+        `rng` is not a Generator or None.
     """
     return np.random.default_rng() if rng is None else _checks.generator(rng)
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
-    """Return how many inputs meet in one output of a layer, and how many outputs one input reaches.
+    """Return (fan_in, fan_out) of a weight: the inputs of each output, and the outputs of each input.
 
     Parameters
     ----------
     shape : sequence of int
-        Of a weight: (out, in) of a linear layer, (out, in, kh, kw) of a convolution.
+        Shape of the weight: (out, in) for a linear layer, (out, in, kh, kw) for a convolution.
 
     Raises
     ------
     ShapeError
-        For fewer than two axes: a bias has no fans of its own.
+        `shape` has fewer than two axes.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     (75, 400)
     """
     if len(shape) < 2:
-        raise ShapeError(f"a weight has the shape (out, in, ...), not {tuple(shape)}; use init.uniform for a bias.")
+        raise ShapeError(f"a weight must have shape (out, in, ...), got {tuple(shape)}; for a bias, use init.uniform.")
     window = math.prod(shape[2:])
     return shape[1] * window, shape[0] * window
 
@@ -65,7 +65,7 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
     ----------
     shape : sequence of int
     a : float
-        The bound.
+        Bound of the interval.
     rng : numpy.random.Generator
     dtype : float32 or float64
 
@@ -85,18 +85,18 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return a dtype for random parameters, or raise if it is not float32 or float64."""
     if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
-        raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
+        raise DTypeError(f"dtype of random parameters must be float32 or float64, got {dtype!r}; cast with .astype.")
     return np.dtype(dtype)
 
 
 def xavier_uniform(
     shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32, gain: float = 1.0
 ) -> Tensor:
-    """Return a weight drawn from [-a, a) with a = gain * sqrt(6 / (fan_in + fan_out)): for tanh and its like.
+    """Return a weight drawn from [-a, a) for a = gain * sqrt(6 / (fan_in + fan_out)), for tanh and similar functions.
 
-    A compromise between keeping the variance of the values on the way forward and that of the gradients on the way
-    back. Formula 16 of X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
-    networks", AISTATS 2010.
+    It balances the variance of the activations in the forward pass and of the gradients in the backward pass. Formula
+    16 of X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS
+    2010.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def xavier_normal(
 def kaiming_uniform(
     shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32, gain: float = math.sqrt(2)
 ) -> Tensor:
-    """Return a weight drawn from [-a, a) with a = gain * sqrt(3 / fan_in): with the variance of `kaiming_normal`.
+    """Return a weight drawn from [-a, a) for a = gain * sqrt(3 / fan_in), with the variance of `kaiming_normal`.
 
     Examples
     --------
@@ -138,10 +138,10 @@ def kaiming_uniform(
 def kaiming_normal(
     shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32, gain: float = math.sqrt(2)
 ) -> Tensor:
-    """Return a weight drawn from the normal distribution of variance gain**2 / fan_in: for ReLU, or what has the gain.
+    """Return a weight drawn from the normal distribution with variance gain**2 / fan_in. The default gain is for ReLU.
 
-    ReLU halves the mean square of what passes; the 2 makes up for it. Formula 10 of K. He, X. Zhang, S. Ren and
-    J. Sun, "Delving deep into rectifiers", ICCV 2015. For others, see `calculate_gain`.
+    ReLU halves the mean square of its input; the gain sqrt(2) compensates. Formula 10 of K. He, X. Zhang, S. Ren and
+    J. Sun, "Delving deep into rectifiers", ICCV 2015. For other activations, see `calculate_gain`.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def kaiming_normal(
 def gaussian(
     shape: Sequence[int], std: float, rng: np.random.Generator, dtype: DTypeLike = np.float32, mean: float = 0.0
 ) -> Tensor:
-    """Return a parameter drawn from the normal distribution of this mean and standard deviation.
+    """Return a parameter drawn from the normal distribution with mean `mean` and standard deviation `std`.
 
     Examples
     --------
@@ -170,15 +170,15 @@ def truncated_normal(
     shape: Sequence[int], std: float, rng: np.random.Generator, dtype: DTypeLike = np.float32, mean: float = 0.0,
     a: float = -2.0, b: float = 2.0,
 ) -> Tensor:  # fmt: skip
-    """Return a parameter drawn from the part of a normal distribution that lies in [a, b].
+    """Return a parameter drawn from a normal distribution truncated to [a, b].
 
-    As PyTorch's ``trunc_normal_``: the mean and the standard deviation are those of the whole distribution, and the
-    bounds are values, no multiples of it. What falls outside is drawn again.
+    As in PyTorch's ``trunc_normal_``, `mean` and `std` describe the distribution before truncation, and the bounds are
+    values, not multiples of `std`. Values outside of the bounds are drawn again.
 
     Raises
     ------
     DataError
-        Where [a, b] holds less than a hundredth of the distribution: the drawing would go on for long, or for ever.
+        Less than 1% of the distribution is in [a, b], so that drawing again would take too long.
 
     Examples
     --------
@@ -189,8 +189,8 @@ def truncated_normal(
     whole = NormalDist(mean, std)
     if not whole.cdf(b) - whole.cdf(a) >= 0.01:
         raise DataError(
-            f"truncated_normal: [{a}, {b}] holds less than a hundredth of the normal distribution with the mean {mean} "
-            f"and the standard deviation {std}: take bounds nearer to the mean, or a greater std."
+            f"truncated_normal: less than 1% of the normal distribution with mean {mean} and std {std} is in "
+            f"[{a}, {b}]. Use bounds closer to the mean, or a greater std."
         )
     values = gaussian(shape, std, rng, dtype, mean).numpy().copy()
     while (outside := (values < a) | (values > b)).any():
@@ -201,16 +201,16 @@ def truncated_normal(
 def orthogonal(
     shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32, gain: float = 1.0
 ) -> Tensor:
-    """Return a weight whose rows are orthogonal to each other and of length `gain`; or its columns, if those are fewer.
+    """Return a weight with orthogonal rows of norm `gain`, or orthogonal columns if it has fewer columns than rows.
 
-    Axes after the first count as one. All such matrices are equally likely: the Q of a QR decomposition of normally
-    distributed numbers, with the signs of R's diagonal. From A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to
-    the nonlinear dynamics of learning in deep linear neural networks", ICLR 2014.
+    Axes after the first are flattened. The weight is uniformly distributed: the Q of a QR decomposition of normally
+    distributed numbers, times the signs of R's diagonal. From A. Saxe, J. McClelland and S. Ganguli, "Exact solutions
+    to the nonlinear dynamics of learning in deep linear neural networks", ICLR 2014.
 
     Raises
     ------
     ShapeError
-        For fewer than two axes.
+        `shape` has fewer than two axes.
 
     Examples
     --------
@@ -219,7 +219,7 @@ def orthogonal(
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    fans(shape)  # says so where there are too few axes
+    fans(shape)  # raises for fewer than two axes
     rows, columns = shape[0], math.prod(shape[1:])
     drawn = gaussian((max(rows, columns), min(rows, columns)), 1.0, rng, dtype).numpy()
     q, r = np.linalg.qr(drawn)
@@ -228,7 +228,7 @@ def orthogonal(
 
 
 def filled(shape: Sequence[int], value: float, dtype: DTypeLike = np.float32) -> Tensor:
-    """Return a parameter of which every element is `value`.
+    """Return a parameter filled with `value`.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def filled(shape: Sequence[int], value: float, dtype: DTypeLike = np.float32) ->
 
 
 def all_zeros(shape: Sequence[int], dtype: DTypeLike = np.float32) -> Tensor:
-    """Return a parameter of zeros: for a bias.
+    """Return a parameter of zeros, such as a bias.
 
     Examples
     --------
@@ -250,7 +250,7 @@ def all_zeros(shape: Sequence[int], dtype: DTypeLike = np.float32) -> Tensor:
 
 
 def all_ones(shape: Sequence[int], dtype: DTypeLike = np.float32) -> Tensor:
-    """Return a parameter of ones: for the weight of a normalization.
+    """Return a parameter of ones, such as the weight of a normalization layer.
 
     Examples
     --------
@@ -261,19 +261,19 @@ def all_ones(shape: Sequence[int], dtype: DTypeLike = np.float32) -> Tensor:
 
 
 def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
-    """Return what the standard deviation of a weight is multiplied with before an activation, by PyTorch's names.
+    """Return the gain of an activation, the factor of the standard deviation of the weight before it.
 
     Parameters
     ----------
     nonlinearity : str
-        "linear", "conv1d" (and the other linear ones), "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
+        As in PyTorch: "linear", "conv1d" (or another convolution), "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
     param : float
-        Of "leaky_relu", its slope for negative numbers.
+        Negative slope of "leaky_relu".
 
     Raises
     ------
     DataError
-        For any other name.
+        `nonlinearity` is unknown.
 
     Examples
     --------
@@ -284,9 +284,9 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     gains = dict.fromkeys((*linear, "sigmoid"), 1.0)
     gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + param**2)), "selu": 3 / 4}
     if nonlinearity not in gains:
-        raise DataError(f"calculate_gain: there is no gain for {nonlinearity!r}, only for {', '.join(gains)}.")
+        raise DataError(f"calculate_gain: nonlinearity must be one of {', '.join(gains)}, got {nonlinearity!r}.")
     return gains[nonlinearity]
 
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+# Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
 globals()["__getattr__"] = _getattr_with_hints("tg.nn.init", __all__)

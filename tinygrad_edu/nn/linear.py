@@ -1,4 +1,4 @@
-"""Linear and Bilinear layers, and the default initialization of a weight and a bias."""
+"""Linear and bilinear layers, and the default initialization of weights and biases."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 def affine(
     shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike, outputs: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """Return a weight, and a bias of `outputs` or shape[0] elements, drawn from [-a, a) with a = 1 / sqrt(fan_in)."""
+    """Return a weight, and a bias of `outputs` or shape[0] elements, drawn from [-a, a) for a = 1 / sqrt(fan_in)."""
     rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)
@@ -34,30 +34,30 @@ def affine(
 
 
 class Linear(Module):
-    """The affine map y = x @ weight.T + bias.
+    """Apply an affine map: y = x @ weight.T + bias.
 
     Parameters
     ----------
     in_features, out_features : int
     bias : bool
-        Whether to add one.
+        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
-        Draws the parameters. Without it they differ from run to run.
+        Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight : Tensor, shape (out_features, in_features)
     bias : Tensor, shape (out_features,), or None
-        Both drawn from [-a, a) with a = 1 / sqrt(in_features), as in PyTorch: see `init` for others.
+        Both are drawn from [-a, a) for a = 1 / sqrt(in_features), as in PyTorch. See `init` for other distributions.
 
     Raises
     ------
     DTypeError, ValueError
         A size is not an integer >= 1.
     ShapeError
-        `forward` got an input of another shape.
+        The last axis of the input does not have the length `in_features`.
 
     Examples
     --------
@@ -83,42 +83,42 @@ class Linear(Module):
             require_batch("Linear", shape, 1)
         if shape[-1:] != (self.in_features,):
             raise ShapeError(
-                f"Linear({self.in_features}, {self.out_features}): the input has shape {shape}, and its last "
-                f"axis needs the length {self.in_features}. Images become rows with Flatten()."
+                f"Linear({self.in_features}, {self.out_features}): the last axis of the input must have length "
+                f"{self.in_features}, got shape {shape}. To flatten images, use Flatten()."
             )
         return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Return the sizes."""
+        """Return the numbers of features."""
         without = "" if self.bias is not None else ", bias=False"
         return f"in_features={self.in_features}, out_features={self.out_features}{without}"
 
 
 class Bilinear(Module):
-    """For each output k the number input1 @ weight[k] @ input2, plus a bias: linear in each input.
+    """Apply a bilinear map: y[k] = input1 @ weight[k] @ input2 + bias[k].
 
     Parameters
     ----------
     in1_features, in2_features, out_features : int
     bias : bool
-        Whether to add one.
+        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
-        Draws the parameters. Without it they differ from run to run.
+        Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight : Tensor, shape (out_features, in1_features, in2_features)
     bias : Tensor, shape (out_features,), or None
-        Both drawn from [-a, a) with a = 1 / sqrt(in1_features), as in PyTorch.
+        Both are drawn from [-a, a) for a = 1 / sqrt(in1_features), as in PyTorch.
 
     Raises
     ------
     DTypeError, ValueError
         A size is not an integer >= 1.
     ShapeError
-        `forward` got inputs of other shapes.
+        The last axes of the inputs do not have these lengths.
 
     Examples
     --------
@@ -145,6 +145,6 @@ class Bilinear(Module):
         return ops.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Return the sizes."""
+        """Return the numbers of features."""
         sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}"
         return f"{sizes}{'' if self.bias is not None else ', bias=False'}"

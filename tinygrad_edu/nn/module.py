@@ -1,4 +1,4 @@
-"""Base class of layers and models. Parameters are plain attributes, found by walking them."""
+"""Base class of layers and models. Parameters and buffers are the tensors in their attributes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STATE_TYPES = (Tensor, *_CONTAINERS)  # the types of attributes that can hold s
 
 
 class OwnedList(list[Part]):
-    """A list with a weak reference to the module whose parameters it has, which optimizers ask; a copy has none."""
+    """A list of parameters with a weak reference to their module, for optimizers. A copy is a plain list."""
 
     def __init__(self, owner: Module, items: Iterable[Part]) -> None:
         super().__init__(items)
@@ -43,33 +43,32 @@ class OwnedList(list[Part]):
 
 
 class Module(ShardAware):
-    """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
+    """Base class of layers and models: define `forward`, and assign tensors and other modules to attributes.
 
-    Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
-    Its name is the path that leads to it: ``model.blocks[0].weight`` is ``"blocks.0.weight"``, as in PyTorch. What
-    is reached twice is one thing with several names. A module that refers back to one that holds it is not walked
-    again.
+    The tensors and modules in attributes, also inside nested lists, tuples and dicts, are registered in the order of
+    definition. The name of each is its path: ``model.blocks[0].weight`` is ``"blocks.0.weight"``, as in PyTorch. An
+    object with several paths has several names. A reference back to an enclosing module is ignored.
 
     Attributes
     ----------
     training : bool
-        Whether layers such as `Dropout` behave as in training. Set by `train` and `eval`.
+        Whether layers such as `Dropout` run in training mode. Set by `train` and `eval`.
     couples_samples : bool or None
-        Whether samples of a batch depend on each other. False is a promise: each array or tensor in the result has the
-        samples on its first axis, row i depends on row i of the inputs alone, and a call changes no attribute and no
-        buffer. Training then cuts batches into shards. True, as in batch normalization, and None, the default for a
-        class that declares nothing, leave batches whole. Declare it in the class that defines `forward`, as a constant
-        or as a property of the settings; a subclass with another `forward` declares it again.
+        Whether the samples of a batch depend on each other. False declares that each array or tensor in the result has
+        the samples on its first axis, that row i depends only on row i of the inputs, and that a call changes no
+        attribute and no buffer. Training then splits batches into shards. With True, as in batch normalization, and
+        with None, the default, batches stay whole. Declare it in the class that defines `forward`, as a constant or a
+        property; a subclass that overrides `forward` declares it again.
 
     Notes
     -----
-    A tensor with ``requires_grad`` is a parameter; one whose ``requires_grad`` was set to False is a frozen parameter;
-    any other, ``Tensor(values)`` say, is a buffer: a running statistic, or a table of constants. All three belong to
-    the state that `state_dict` saves, except for buffers that `register_buffer` is told not to.
+    A tensor with ``requires_grad`` is a parameter. Setting ``requires_grad`` to False makes it a frozen parameter. Any
+    other tensor, such as ``Tensor(values)``, is a buffer: a running statistic or a table of constants. `state_dict`
+    saves all three, except buffers registered with ``persistent=False``.
 
-    A tensor that is made of values, by `Tensor`, `from_numpy` or `zeros`, is state wherever it is made, and so is its
-    copy and what is detached from it. A tensor that an op computed, under `no_grad` too, is not: it becomes state only
-    if `register_buffer` gets it, or if it takes the place of a buffer or of a frozen parameter.
+    A tensor created from values, by `Tensor`, `from_numpy` or `zeros`, is state wherever it is created; so are its
+    copies and its detached tensors. The result of an op is not state, under `no_grad` either, unless it is passed to
+    `register_buffer` or replaces a buffer or a frozen parameter.
 
     Examples
     --------
@@ -89,26 +88,26 @@ class Module(ShardAware):
 
     training: bool = True
     couples_samples: bool | None = None
-    _setting_names: tuple[str, ...] = ()  # the settings in the repr
+    _setting_names: tuple[str, ...] = ()  # the attributes in the repr
     _hooks: Hooks | None = None
-    _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
-    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
+    _unsaved: frozenset[str] = frozenset()  # names of the buffers that are not in the state dict
+    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts: __setattr__ misses their writes
 
     def __init__(self) -> None:
         super().__init__()
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Compute `forward`, and what hooks there are before and after it."""
+        """Call `forward`, and the hooks before and after it."""
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         return self._hooks.around(self, inputs, settings)
 
-    if not TYPE_CHECKING:  # to which a __getattr__ would make every name right
+    if not TYPE_CHECKING:  # a visible __getattr__ would make every name valid
 
         def __getattr__(self, name):
             if name in NAMES["Module"]:
                 raise attribute_error("Module", name)
-            return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
+            return object.__getattribute__(self, name)  # raises the original error, such as one in a property
 
     def __setattr__(self, name: str, value: Any) -> None:
         if is_shared_with_shards(self):
@@ -137,45 +136,45 @@ class Module(ShardAware):
         super().__delattr__(name)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
-        """Compute the result. Every module defines its own."""
+        """Compute the output. Every subclass defines this method."""
         raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
 
     def parameters(self) -> list[Tensor]:
-        """Return the parameters, frozen ones too, each once."""
+        """Return the parameters, including frozen ones, each once."""
         return OwnedList(self, (tensor for _, tensor in self.named_parameters()))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """Return the parameters, frozen ones too, with their names; a shared one once, under the first of its names."""
+        """Return (name, parameter) pairs, including frozen ones. A shared parameter appears once, by its first name."""
         return OwnedList(self, (named for named in _unique(self._tensors().items()) if role_of(named[1]) == PARAMETER))
 
     def buffers(self) -> list[Tensor]:
-        """Return the tensors of the state that are no parameters, each once."""
+        """Return the buffers, each once: the tensors of the state that are not parameters."""
         return [tensor for _, tensor in self.named_buffers()]
 
     def named_buffers(self) -> list[tuple[str, Tensor]]:
-        """Return the buffers with their names; a shared one once, under the first of its names."""
+        """Return (name, buffer) pairs. A shared buffer appears once, by its first name."""
         return [(name, tensor) for name, tensor in _unique(self._tensors().items()) if is_buffer(tensor)]
 
     def register_buffer(self, name: str, values: Any, persistent: bool = True) -> None:
-        """Give this module a buffer: an attribute that holds a tensor without a gradient.
+        """Add a buffer: an attribute with a tensor that requires no gradient.
 
-        ``self.name = Tensor(values)`` does the same, for a buffer that `state_dict` saves.
+        ``self.name = Tensor(values)`` does the same for a persistent buffer.
 
         Parameters
         ----------
         name : str
-            Of the attribute.
+            The name of the attribute.
         values : Tensor, array_like or None
-            A Tensor is kept as it is, one that an op computed too. None keeps the place free.
+            A Tensor is stored as it is, also if an op computed it. None sets the attribute to None.
         persistent : bool
-            Whether `state_dict` saves it.
+            Whether the buffer is part of the state dict.
 
         Raises
         ------
         ValueError
-            The name is none that an attribute can have, or is taken by something else than a buffer.
+            `name` is not an identifier, or is an attribute that is not a buffer.
         DTypeError
-            For a Tensor that requires a gradient.
+            `values` is a parameter.
 
         Examples
         --------
@@ -188,47 +187,47 @@ class Module(ShardAware):
         before = getattr(self, name, None)
         free = before is None or (isinstance(before, Tensor) and role_of(before) != PARAMETER)
         if not name.isidentifier() or not free:
-            raise ValueError(f"register_buffer: {type(self).__name__} cannot have a buffer of the name {name!r}.")
+            raise ValueError(f"register_buffer: {type(self).__name__} cannot have a buffer named {name!r}.")
         buffer = values if isinstance(values, Tensor) or values is None else Tensor(values)
         if buffer is not None:
             if buffer.requires_grad or buffer.frozen:
                 raise DTypeError(
-                    f"register_buffer: {name} is a parameter, which needs no registration; or detach() it."
+                    f"register_buffer: {name} is a parameter. Assign it to an attribute, or pass its detach()."
                 )
             buffer._role = BUFFER
         setattr(self, name, buffer)
         self._unsaved = self._unsaved - {name} if persistent else self._unsaved | {name}
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Return parameters, frozen parameters and buffers by name; a shared one under each of its names."""
+        """Return parameters, frozen parameters and buffers by name. A shared tensor appears under each of its names."""
         found: dict[str, Tensor] = {}
         tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and role_of(part)]
         for name, part in tensors:
             if found.setdefault(name, part) is not part:
                 raise StateDictError(
-                    f"two tensors of {type(self).__name__} have the name {name}, of which a state dict holds one: "
-                    f'rename an attribute or a key, such as 1 beside "1".'
+                    f"two tensors of {type(self).__name__} have the name {name}, which must be unique in a state "
+                    f'dict. Rename an attribute or a key; the keys 1 and "1" have the same name.'
                 )
         return found
 
     def modules(self) -> list[Module]:
-        """Return this module and all modules in it, each once."""
+        """Return this module and all its descendants, each once."""
         return [module for _, module in self.named_modules()]
 
     def named_modules(self) -> list[tuple[str, Module]]:
-        """Return this module, under the name ``""``, and all modules in it with their names, each once."""
+        """Return (name, module) pairs of this module, named ``""``, and all its descendants, each once."""
         return _unique((name, part) for name, part in self._walk() if isinstance(part, Module))
 
     def children(self) -> list[Module]:
-        """Return the modules that this one holds itself, each once."""
+        """Return the direct child modules, each once."""
         return [module for _, module in self.named_children()]
 
     def named_children(self) -> list[tuple[str, Module]]:
-        """Return the modules that this one holds itself, also in its lists and dicts, with their names, each once."""
+        """Return (name, module) pairs of the direct children, also those in lists and dicts, each once."""
         return _unique((name, part) for name, part in self._named_members() if isinstance(part, Module))
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call a function with each module once, those inside a module before that module, and return this module.
+        """Call ``function(module)`` once for each module, children before parents. Return this module.
 
         Examples
         --------
@@ -243,25 +242,24 @@ class Module(ShardAware):
         return self
 
     def train(self, mode: bool = True) -> Self:
-        """Set ``training`` here and in all modules inside, and return this module."""
+        """Set ``training`` in this module and all its descendants. Return this module."""
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set ``training`` to False here and in all modules inside, and return this module."""
+        """Set ``training`` to False in this module and all its descendants. Return this module."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Forget the gradient of each parameter: ``grad`` becomes None."""
+        """Set ``grad`` of each parameter to None."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze all parameters with False, and unfreeze them with True. Return this module.
+        """Freeze all parameters (False) or unfreeze them (True). Return this module.
 
-        `parameters` returns frozen parameters too, so that an optimizer holds them, and trains them once they are
-        unfrozen.
+        `parameters` includes frozen parameters, so that an optimizer trains them after they are unfrozen.
 
         Examples
         --------
@@ -277,9 +275,9 @@ class Module(ShardAware):
         return self
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Change the dtype of all floating-point parameters, with their gradients, and buffers; return this module.
+        """Cast all floating-point parameters, their gradients and buffers to a dtype. Return this module.
 
-        Each stays the tensor that it is, with new memory. Make the optimizer afterwards: what it keeps has a dtype too.
+        The Tensor objects stay the same; their storage is new. Create the optimizer afterwards: its state has a dtype.
 
         Parameters
         ----------
@@ -288,7 +286,7 @@ class Module(ShardAware):
         Raises
         ------
         DTypeError
-            For another dtype, or a finite number that is too large for it. Then nothing was changed.
+            The dtype is another, or a finite value would overflow. Then nothing was changed.
 
         Examples
         --------
@@ -300,23 +298,23 @@ class Module(ShardAware):
         return self
 
     def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, inputs)`` called before each `forward`, until the handle removes it.
+        """Register ``hook(module, inputs)``, called before each `forward`. ``handle.remove()`` removes it.
 
         Parameters
         ----------
         hook : callable
-            Gets the positional inputs as a tuple. What it returns, one input or a tuple of all, takes their place,
-            unless it is None.
+            Receives the tuple of positional inputs. May return replacements: a tuple, or a single input. None keeps
+            the inputs.
         """
         return HookHandle(self._own_hooks().before, hook)
 
     def register_forward_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(module, inputs, out)`` called after each `forward`, until the handle removes it.
+        """Register ``hook(module, inputs, out)``, called after each `forward`. ``handle.remove()`` removes it.
 
         Parameters
         ----------
         hook : callable
-            What it returns takes the place of the result, unless it is None.
+            May return a replacement of the output. None keeps the output.
 
         Examples
         --------
@@ -332,7 +330,7 @@ class Module(ShardAware):
 
     @property
     def has_forward_hooks(self) -> bool:
-        """Whether a function that was registered runs before or after `forward`."""
+        """Whether any forward hook or forward pre-hook is registered."""
         return self._hooks is not None and bool(self._hooks.before or self._hooks.after)
 
     def _own_hooks(self) -> Hooks:
@@ -341,36 +339,36 @@ class Module(ShardAware):
         return self._hooks
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Return a copy of the values of each tensor, by name: what to save. A shared one appears under each name.
+        """Return a copy of the values of each parameter and persistent buffer, by name.
 
-        The names and shapes are those of the same model in PyTorch, so that each loads what the other saved. Where two
-        tensors have one name, it raises `StateDictError`.
+        A shared tensor appears under each of its names. Names and shapes equal those of the same model in PyTorch, so
+        that each library loads state dicts of the other. Two tensors with the same name raise `StateDictError`.
         """
         return {name: tensor.numpy().copy() for name, tensor in self._state_tensors().items()}
 
     def load_state_dict(self, state_dict: SavedValues, strict: bool = True) -> IncompatibleKeys:
-        """Write saved values into the tensors, in place: an optimizer that holds them goes on.
+        """Copy saved values into the tensors, in place. Optimizers of these tensors stay valid.
 
         Parameters
         ----------
         state_dict : mapping of str to array_like, or pairs of both
-            The names of `state_dict`, each with an array, a Tensor or a PyTorch tensor of its shape, of bfloat16, too;
-            cast to its dtype.
+            Arrays, Tensors or PyTorch tensors (bfloat16 too) by the names of `state_dict()`. Each must have the shape
+            of its tensor, and is cast to its dtype.
         strict : bool
-            Whether the names must be exactly those of `state_dict`. Otherwise those that both have are loaded.
+            Whether the names must match those of `state_dict()` exactly. Otherwise only common names are loaded.
 
         Returns
         -------
         IncompatibleKeys
-            The names that are missing, and those that are unexpected: ``missing_keys``, ``unexpected_keys``.
+            Named tuple of ``missing_keys`` and ``unexpected_keys``.
 
         Raises
         ------
         StateDictError
-            Naming every missing, unexpected and unfitting entry, and those with numbers that are finite and too large
-            for the dtype. Then nothing was written.
+            Entries are missing, unexpected, or of another shape or kind of dtype, or finite values overflow. The
+            message lists all of them. Then nothing was written.
         DTypeError
-            For what is not values by name.
+            `state_dict` is not a mapping or pairs.
 
         Examples
         --------
@@ -383,15 +381,15 @@ class Module(ShardAware):
         >>> layer.load_state_dict({"weight": [1.0, 2.0]})
         Traceback (most recent call last):
             ...
-        tinygrad_edu.errors.StateDictError: this state dict does not fit Linear, and nothing was loaded:
+        tinygrad_edu.errors.StateDictError: cannot load this state dict into Linear (nothing was loaded):
           missing: bias, of shape (1,)
-          wrong: weight has shape (2,), and needs (1, 2)
-        Build the module as the saved one was built, or rename, reshape or leave out entries.
+          wrong: weight has shape (2,), expected (1, 2)
+        Build the module as the saved one was built, or rename, reshape or remove entries.
         """
         return write_state(type(self).__name__, self._state_tensors(), state_dict, strict)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what `state_dict` returns into a safetensors file, in one step: an old file stays until it is replaced.
+        """Write the state dict to a safetensors file, atomically: an existing file is replaced only when complete.
 
         Raises
         ------
@@ -424,16 +422,16 @@ class Module(ShardAware):
         MissingExtraError
             safetensors is not installed.
         StateDictError
-            What is in it does not fit.
+            The state dict does not match the module.
         """
         return self.load_state_dict(read_arrays(path), strict)
 
     def extra_repr(self) -> str:
-        """Return what the printed form shows between the parentheses."""
+        """Return the text between the parentheses of the repr."""
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._setting_names)
 
     def _non_defaults(self, **defaults: Any) -> str:
-        """Return the settings that differ from their defaults, each after a comma, for the repr."""
+        """Return the options that differ from their defaults, each after a comma, for the repr."""
         return "".join(f", {name}={getattr(self, name)}" for name in defaults if getattr(self, name) != defaults[name])
 
     @recursive_repr("...")
@@ -469,7 +467,7 @@ class Module(ShardAware):
         return render_object_constructor(type(self), parts, path, subtree_renderer)
 
     def _named_members(self) -> Iterator[tuple[str, Any]]:
-        """Yield the modules, tensors and plain functions that this module holds itself, by name."""
+        """Yield (name, member) pairs of the modules, tensors and plain functions in the attributes of this module."""
         parts = list(_nested_members(vars(self)))
         self._update_roles(parts)
         yield from parts
@@ -485,7 +483,7 @@ class Module(ShardAware):
                     vars(self)["_roles"] = {**self._roles, path: role}
 
     def _walk(self, name: str = "", ancestors: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
-        """Yield this module and all its descendants, once for each path."""
+        """Yield (path, member) pairs of this module and all its descendants, once for each path."""
         yield name, self
         ancestors |= {id(self)}
         for part_name, part in self._named_members():
@@ -517,18 +515,18 @@ def _class_with_code(cls: type, code: CodeType) -> type | None:
 
 
 def duplicate(module: Module) -> Module:
-    """Return a deep copy, which holds the same computed tensors: activations that a module keeps to look at, say."""
+    """Return a deep copy that shares computed tensors with the original, such as stored activations."""
     computed = [part for _, part in module._walk() if isinstance(part, Tensor) and not part.is_leaf]
     return deepcopy(module, {id(tensor): tensor for tensor in computed})
 
 
 def is_buffer(tensor: Tensor) -> bool:
-    """Whether a tensor belongs to the state of a module and is no parameter."""
+    """Return whether a tensor belongs to the state of a module and is not a parameter."""
     return role_of(tensor) == BUFFER
 
 
 def name_of(function: Any) -> str:
-    """Return how a plain function is shown: by its name, that of the function in a partial, or that of its class."""
+    """Return the name of a function, of the function in a partial, or of the class of a callable object."""
     named = function.func if isinstance(function, partial) else function
     return str(getattr(named, "__name__", type(named).__name__))
 
@@ -563,9 +561,9 @@ def _replacement_error(path: str, tensor: Tensor, new: Any) -> str:
         what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
     lost, made = ("trained", ", requires_grad=True") if _is_trained(tensor) else ("saved", "")
     return (
-        f"{path} belongs to the state, and {what} in its place would not be {lost}: write into it, with "
-        f".assign(values), or give it a Tensor of its own, Tensor(values{made}). To freeze it, set its requires_grad "
-        f"to False. Where it shall be no part of the state any more, delete it first."
+        f"cannot assign {what} to {path}, a parameter or buffer: it would not be {lost}. Write into the tensor with "
+        f".assign(values), or assign Tensor(values{made}). To freeze a parameter, set its requires_grad to False; to "
+        f"remove the tensor from the state, delete it first."
     )
 
 
@@ -579,9 +577,9 @@ _PLAIN_TYPES = frozenset((int, float, bool, str, type(None)))
 def _nested_members(
     container: Any, prefix: str = "", ancestors: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the modules, tensors and functions in a list, tuple or dict, and in those inside it, with their paths."""
+    """Yield (path, member) pairs of the modules, tensors and functions in nested lists, tuples and dicts."""
     for key, part in _items(container):
-        if part.__class__ in _PLAIN_TYPES:  # what most attributes are
+        if part.__class__ in _PLAIN_TYPES:  # most attributes
             continue
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part

@@ -23,37 +23,37 @@ __all__ = [
 def scale_and_shift(
     shape: tuple[int, ...], scale: bool, shift: bool, dtype: DTypeLike
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return a weight of ones, and a bias of zeros, each if it is wanted; a shift alone is not."""
+    """Return a weight of ones if `scale`, else None, and a bias of zeros if `scale` and `shift`, else None."""
     return all_ones(shape, dtype) if scale else None, all_zeros(shape, dtype) if scale and shift else None
 
 
 class LayerNorm(Module):
-    """Each sample with a mean of 0 and a variance of 1 over its last axes, times a weight, plus a bias.
+    """Normalize each sample to mean 0 and variance 1 over its last axes, then multiply by a weight and add a bias.
 
     From J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", 2016.
 
     Parameters
     ----------
     normalized_shape : int or sequence of int
-        The lengths of these axes.
+        Lengths of the normalized axes.
     eps : float
-        What is added to the variance.
+        Constant added to the variance.
     elementwise_affine, bias : bool
-        Whether there is a weight, and with it a bias.
+        Whether to learn a weight, and with it a bias.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight, bias : Tensor, shape normalized_shape, or None
-        They begin as ones and zeros.
+        Initialized with ones and zeros.
 
     Raises
     ------
     DTypeError, ValueError
         A length is not an integer >= 1.
     ShapeError
-        `forward` got an input whose last axes are not of these lengths.
+        The last axes of the input do not have these lengths.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the options."""
         affine = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
         return f"{self.normalized_shape}, eps={self.eps}, {affine}"
 
@@ -93,32 +93,32 @@ def _normalized_shape(layer: str, normalized_shape: int | Sequence[int]) -> tupl
 
 
 class RMSNorm(Module):
-    """Each sample, divided by the root of the mean of its squares over its last axes, times a weight.
+    """Divide each sample by the root mean square over its last axes, then multiply by a weight.
 
     From B. Zhang and R. Sennrich, "Root mean square layer normalization", NeurIPS 2019.
 
     Parameters
     ----------
     normalized_shape : int or sequence of int
-        The lengths of these axes.
+        Lengths of the normalized axes.
     eps : float, optional
-        What is added to the mean; the rounding of the input's dtype, unless given.
+        Constant added to the mean square. Default: the machine epsilon of the input's dtype.
     elementwise_affine : bool
-        Whether there is a weight.
+        Whether to learn a weight.
     dtype : float32 or float64
-        Of the weight.
+        Dtype of the weight.
 
     Attributes
     ----------
     weight : Tensor, shape normalized_shape, or None
-        It begins as ones.
+        Initialized with ones.
 
     Raises
     ------
     DTypeError, ValueError
         A length is not an integer >= 1.
     ShapeError
-        `forward` got an input whose last axes are not of these lengths.
+        The last axes of the input do not have these lengths.
 
     Examples
     --------
@@ -142,35 +142,37 @@ class RMSNorm(Module):
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the options."""
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
 class GroupNorm(Module):
-    """Each group of channels of each sample with a mean of 0 and a variance of 1, then each channel scaled and shifted.
+    """Normalize each group of channels of each sample to mean 0 and variance 1, then scale and shift each channel.
 
     From Y. Wu and K. He, "Group normalization", ECCV 2018.
 
     Parameters
     ----------
     num_groups, num_channels : int
-        The first divides the second.
+        `num_groups` must divide `num_channels`.
     eps : float
-        What is added to the variance.
+        Constant added to the variance.
     affine, bias : bool
-        Whether there is a weight, and with it a bias.
+        Whether to learn a weight, and with it a bias.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight, bias : Tensor, shape (num_channels,), or None
-        They begin as ones and zeros.
+        Initialized with ones and zeros.
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     ShapeError
-        For numbers that are not whole, less than 1, or do not divide; of `forward`, for another number of channels.
+        `num_groups` does not divide `num_channels`, or the input has another number of channels.
 
     Examples
     --------
@@ -196,23 +198,21 @@ class GroupNorm(Module):
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the options."""
         affine = f"affine={self.affine}, bias={self.bias is not None}"
         return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, {affine}"
 
 
 def require_channels(layer: Module, shape: tuple[int, ...], axis: int, channels: int) -> None:
-    """Raise `ShapeError` for an input whose axis of channels has another length, or is not there."""
+    """Raise `ShapeError` unless the channel axis of an input has the length `channels`."""
     if shape[axis : axis + 1] != (channels,):
-        raise ShapeError(
-            f"{layer!r}: the input has the shape {shape}, and needs {channels} channels along axis {axis}."
-        )
+        raise ShapeError(f"{layer!r}: the input must have {channels} channels along axis {axis}, got shape {shape}.")
 
 
 class ChannelNorm(Module):
-    """What the layers below begin with: parameters and running statistics, one number for each channel."""
+    """Base class of normalizations with parameters and running statistics for each channel."""
 
-    inputs: ClassVar[tuple[str, ...]]  # the axes that an input may have, each a letter
+    inputs: ClassVar[tuple[str, ...]]  # the accepted axes of an input, one letter each
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
@@ -227,38 +227,38 @@ class ChannelNorm(Module):
         self.num_batches_tracked = Tensor(0, dtype=np.int64) if track_running_stats else None
 
     def reset_running_stats(self) -> None:
-        """Let the running statistics begin anew."""
+        """Reset the running statistics to their initial values."""
         for buffer, start in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
             if buffer is not None:
                 buffer.assign(np.full(buffer.shape, start))
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the options."""
         affine = f"affine={self.affine}, bias={self.bias is not None}"
         tracked = f"track_running_stats={self.track_running_stats}"
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, {affine}, {tracked}"
 
     def axes_of(self, x: Any) -> str:
-        """Return the axes of an input, or raise `ShapeError` where it has others, or another number of channels."""
+        """Return the axes of an input. Raise `ShapeError` for other axes or another number of channels."""
         shape = np.shape(x)
         axes = next((axes for axes in self.inputs if len(axes) == len(shape)), None)
         if axes is None:
             wanted = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)
-            raise ShapeError(f"{self!r}: the input has the shape {shape}, and needs the axes {wanted}.")
+            raise ShapeError(f"{self!r}: the input must have shape {wanted}, got {shape}.")
         require_channels(self, shape, axes.index("C"), self.num_features)
         return axes
 
 
 class BatchNorm(ChannelNorm):
-    """What `BatchNorm1D` and `BatchNorm2D` do: see there."""
+    """Base class of `BatchNorm1D` and `BatchNorm2D`."""
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the statistics are those of the batch, as in training."""
+        """Whether the statistics of the batch are used, as in training."""
         return self.training or self.running_mean is None
 
     def forward(self, x: Any) -> Any:
-        """Apply `ops.batch_norm`, and count the batch if it moved the running statistics."""
+        """Apply `ops.batch_norm`, and count the batch if it updates the running statistics."""
         self.axes_of(x)
         moved = self.num_batches_tracked if self.training and self.track_running_stats else None
         count = 0 if moved is None else moved.item() + 1
@@ -272,40 +272,41 @@ class BatchNorm(ChannelNorm):
 
 
 class BatchNorm2D(BatchNorm):
-    """Each channel with a mean of 0 and a variance of 1 over a batch of images, then scaled and shifted.
+    """Normalize each channel of a batch (N, C, H, W) to mean 0 and variance 1, then scale and shift it.
 
-    In evaluation the mean and the variance are not those of the batch, but running ones, which each batch in training
-    moved towards its own. From S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
+    Training uses the mean and variance of the batch and updates running averages of them, which evaluation uses. From
+    S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
 
     Parameters
     ----------
     num_features : int
-        How many channels there are.
+        Number of channels.
     eps : float
-        What is added to the variance.
+        Constant added to the variance.
     momentum : float or None
-        How far a batch moves the running statistics towards its own; None makes them the means of all batches.
+        Weight of a batch in the running statistics. None averages all batches equally.
     affine, bias : bool
-        Whether there is a weight, and with it a bias.
+        Whether to learn a weight, and with it a bias.
     track_running_stats : bool
-        Whether there are running statistics. Without them, evaluation takes those of the batch, too.
+        Whether to keep running statistics. Without them, evaluation uses those of the batch.
     dtype : float32 or float64
-        Of parameters and running statistics.
+        Dtype of the parameters and running statistics.
 
     Attributes
     ----------
     weight, bias : Tensor, shape (num_features,), or None
-        They begin as ones and zeros.
+        Initialized with ones and zeros.
     running_mean, running_var : Tensor, shape (num_features,), or None
-        Buffers, which begin as zeros and ones. The variance is the unbiased one.
+        Buffers, initialized with zeros and ones. The variance is the unbiased estimate.
     num_batches_tracked : Tensor, shape (), int64, or None
-        A buffer: how many batches moved them.
+        Buffer: the number of batches in the running statistics.
 
     Raises
     ------
+    DTypeError, ValueError
+        `num_features` is not an integer >= 1.
     ShapeError
-        For a number of channels that is not whole, or less than 1; of `forward`, for an input with other axes or
-        another number of channels, or, in training, where each channel has one value alone.
+        The input has other axes or another number of channels, or, in training, a single value per channel.
 
     Examples
     --------
@@ -320,13 +321,13 @@ class BatchNorm2D(BatchNorm):
 
 
 class BatchNorm1D(BatchNorm):
-    """As `BatchNorm2D`, for a batch of rows (N, C), or of sequences (N, C, L)."""
+    """`BatchNorm2D` for batches of vectors (N, C) or sequences (N, C, L)."""
 
     inputs = ("NC", "NCL")
 
 
 class InstanceNorm(ChannelNorm):
-    """What `InstanceNorm1D` and `InstanceNorm2D` do: see there."""
+    """Base class of `InstanceNorm1D` and `InstanceNorm2D`."""
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
@@ -336,11 +337,11 @@ class InstanceNorm(ChannelNorm):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the batch moves running statistics, as in training: shards would do so each with its own."""
+        """Whether the batch updates running statistics, which shards would update separately."""
         return self.training and self.track_running_stats
 
     def forward(self, x: Any) -> Any:
-        """Apply `ops.instance_norm`, to one image as to a batch of one."""
+        """Apply `ops.instance_norm`. A single sample is a batch of one."""
         require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
         images = ops.expand_dims(x, 0) if alone else x
@@ -350,11 +351,11 @@ class InstanceNorm(ChannelNorm):
 
 
 class InstanceNorm2D(InstanceNorm):
-    """Each channel of each image with a mean of 0 and a variance of 1, then scaled and shifted.
+    """Normalize each channel of each image to mean 0 and variance 1, then scale and shift it.
 
     From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Parameters, attributes and errors are
-    those of `BatchNorm2D`, but by default nothing is learned, and nothing tracked. With running statistics, evaluation
-    takes these; a momentum of None never moves them, and nothing is counted.
+    as in `BatchNorm2D`, except that `affine` and `track_running_stats` are False by default. `num_batches_tracked`
+    stays 0, and with ``momentum=None`` the running statistics are not updated.
 
     Examples
     --------
@@ -366,13 +367,13 @@ class InstanceNorm2D(InstanceNorm):
 
 
 class InstanceNorm1D(InstanceNorm):
-    """As `InstanceNorm2D`, for a sequence (C, L), or a batch of them (N, C, L)."""
+    """`InstanceNorm2D` for a sequence (C, L) or a batch of sequences (N, C, L)."""
 
     inputs = ("CL", "NCL")
 
 
 class LocalResponseNorm(Module):
-    """Each channel, divided by what those around it add up to: (k + alpha * the mean of `size` squares) ** beta.
+    """Divide each channel by (k + alpha * the mean of the squares of `size` neighbouring channels) ** beta.
 
     From A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet classification with deep convolutional neural
     networks", NeurIPS 2012.
@@ -380,7 +381,7 @@ class LocalResponseNorm(Module):
     Parameters
     ----------
     size : int
-        How many channels count as around.
+        Number of neighbouring channels, including the channel itself.
     alpha, beta, k : float
 
     Raises
@@ -388,7 +389,7 @@ class LocalResponseNorm(Module):
     DTypeError, ValueError
         `size` is not an integer >= 1.
     ShapeError
-        `forward` got an input with fewer axes than (N, C, L).
+        The input has fewer axes than (N, C, L).
 
     Examples
     --------
@@ -407,5 +408,5 @@ class LocalResponseNorm(Module):
         return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
-        """Return the settings."""
+        """Return the options."""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -17,18 +17,18 @@ __all__ = [
     "ReplicationPad1D", "ReplicationPad2D", "ZeroPad1D", "ZeroPad2D",
 ]  # fmt: skip
 
-# PyTorch's names of what a border holds, and those of `ops.pad`.
+# PyTorch's padding modes, and the modes of `ops.pad`.
 FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
-    """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
+    """Pad the last axes of x by (before, after) each, in one of the modes of `ops.pad`. Negative widths crop.
 
-    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards. A
-    reflection is less wide than x, a circle goes around once.
+    As in PyTorch, reflection pads x before it is cropped, circular padding afterwards. Reflection padding must be less
+    than the length of the axis, and circular padding at most that length.
     """
     if np.ndim(x) < len(border):
-        raise ShapeError(f"{name}: the border is one of {len(border)} axes, and the input has the shape {np.shape(x)}.")
+        raise ShapeError(f"{name}: the input must have at least {len(border)} axes, got shape {np.shape(x)}.")
     for length, sides in zip(np.shape(x)[-len(border) :], border, strict=True):
         _check_padding(name, length, sides, mode)
     crop = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in border))
@@ -42,12 +42,12 @@ def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, 
 
 def _check_padding(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
     if length + sum(sides) < 1:
-        raise ShapeError(f"{name}: the border {sides} leaves nothing of an axis of length {length}.")
+        raise ShapeError(f"{name}: the padding {sides} leaves no elements of an axis of length {length}.")
     most = {"reflect": length - 1, "wrap": length + min(sides[0], 0) + min(sides[1], 0)}.get(mode, max(sides))
     if max(sides) > most:
         raise ShapeError(
-            f"{name}: the border {sides} of an axis of length {length} can be {most} wide at most, to be filled with "
-            f"what there is. ReplicationPad and ConstantPad have no such bound."
+            f"{name}: the padding of an axis of length {length} must be at most {most}, got {sides}. ReplicationPad "
+            f"and ConstantPad have no such limit."
         )
 
 
@@ -65,13 +65,13 @@ class _Pad(Module):
         self.padding = tuple(integer(f"{type(self).__name__}: padding", side) for side in sides)
 
     def forward(self, x: Any) -> Any:
-        """Put the border around the last axes of x; what else there is in front of them is a batch."""
+        """Pad the last axes of x. All other axes are batch axes."""
         require_batch(type(self).__name__, shape_of(x), self.axes)
         border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
         return pad_images(type(self).__name__, x, border, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        """Return the border, and what it holds where that is a setting."""
+        """Return the padding, and the value of a constant padding."""
         return super().extra_repr() or f"{self.padding}"
 
 
@@ -84,19 +84,19 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad2D(_ConstantPad):
-    """A border of a constant around images: (..., H, W) becomes (..., top + H + bottom, left + W + right).
+    """Pad images with a constant: (..., H, W) becomes (..., top + H + bottom, left + W + right).
 
     Parameters
     ----------
     padding : int or (int, int, int, int)
-        How wide: on all sides, or at the left, the right, the top and the bottom. What is negative is cropped.
+        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
     value : float
-        What it holds; no gradient flows to it.
+        The constant. It gets no gradient.
 
     Raises
     ------
     ShapeError
-        For another padding; of `forward`, where nothing would be left of the images.
+        `padding` has another length, or would leave no pixels of the input.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class ConstantPad2D(_ConstantPad):
 
 
 class ConstantPad1D(_ConstantPad):
-    """`ConstantPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+    """`ConstantPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
 
     axes = 1
 
@@ -122,14 +122,14 @@ class ZeroPad1D(_Pad):
 
 
 class ReflectionPad2D(_Pad):
-    """A border in which images go on as in a mirror at their outermost pixels, which are not there twice.
+    """Pad images with their reflection at the border pixels, which are not repeated.
 
-    The padding and the shapes are those of `ConstantPad2D`.
+    Padding and shapes are as in `ConstantPad2D`.
 
     Raises
     ------
     ShapeError
-        For another padding; of `forward`, where it is not less than the images are wide or high.
+        `padding` has another length, or is not less than the size of the input.
 
     Examples
     --------
@@ -141,13 +141,13 @@ class ReflectionPad2D(_Pad):
 
 
 class ReflectionPad1D(_Pad):
-    """`ReflectionPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+    """`ReflectionPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
 
     axes, mode = 1, "reflect"
 
 
 class ReplicationPad2D(_Pad):
-    """A border of copies of the outermost pixels; its padding and shapes are those of `ConstantPad2D`.
+    """Pad images by repeating the border pixels. Padding and shapes are as in `ConstantPad2D`.
 
     Examples
     --------
@@ -159,18 +159,18 @@ class ReplicationPad2D(_Pad):
 
 
 class ReplicationPad1D(_Pad):
-    """`ReplicationPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+    """`ReplicationPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
 
     axes, mode = 1, "edge"
 
 
 class CircularPad2D(_Pad):
-    """A border in which images begin again from their other end; its padding and shapes are those of `ConstantPad2D`.
+    """Pad images with pixels of the opposite side. Padding and shapes are as in `ConstantPad2D`.
 
     Raises
     ------
     ShapeError
-        For another padding; of `forward`, where it is more than what is left of the images when they are cropped.
+        `padding` has another length, or is greater than the size of the input after cropping.
 
     Examples
     --------
@@ -182,6 +182,6 @@ class CircularPad2D(_Pad):
 
 
 class CircularPad1D(_Pad):
-    """`CircularPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+    """`CircularPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
 
     axes, mode = 1, "wrap"

@@ -21,7 +21,7 @@ __all__ = [
 
 
 class _Pool(Module):
-    """Base class of pools. Their settings stay as they are written, as in PyTorch."""
+    """Base class of pooling layers. Options keep the form in which they are passed, as in PyTorch."""
 
     axes = 2
     function: Callable[..., Any]
@@ -32,7 +32,7 @@ class _Pool(Module):
     def _set_window(self, **window: Numbers | None) -> None:
         for name, value in window.items():
             if value is not None:
-                per_axis(self, name, value)  # which says what is wrong with it
+                per_axis(self, name, value)  # raises for an invalid value
             setattr(self, name, value)
 
 
@@ -51,32 +51,34 @@ class _MaxPool(_Pool):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Any) -> Any:
-        """Apply `ops.max_pool2d`, or that of rows."""
+        """Apply `ops.max_pool2d` or `ops.max_pool1d`."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, return_indices=self.return_indices)
 
 
 class MaxPool2D(_MaxPool):
-    """The greatest pixel of each window: (N, C, H, W) becomes (N, C, rows, columns), and (C, H, W) of one image, too.
+    """2-D max pooling: (N, C, H, W) or (C, H, W) becomes (..., H_out, W_out), the maximum of each window.
 
     Parameters
     ----------
     kernel_size : int or (int, int)
     stride : int or (int, int), optional
-        That of the kernel unless given.
+        Default: `kernel_size`.
     padding : int or (int, int)
-        At most half of the window. It never wins.
+        Implicit padding with minus infinity, at most half of the window.
     dilation : int or (int, int)
-        How far the next pixel in a window is.
+        Step between the elements of a window.
     return_indices : bool
-        Whether to return the positions of the greatest pixels, too: what `MaxUnpool2D` takes.
+        Whether to also return the positions of the maxima, for `MaxUnpool2D`.
     ceil_mode : bool
-        Whether a last window that is partly outside counts. Otherwise a remainder of the image is dropped.
+        Whether to round the output size up, which includes windows that are partly outside. Otherwise round down.
 
     Raises
     ------
+    DTypeError, ValueError
+        A window option is not an integer in its range.
     ShapeError
-        For settings that are not whole numbers; of `forward`, where the window does not fit.
+        The window does not fit into the input.
 
     Examples
     --------
@@ -89,7 +91,7 @@ class MaxPool2D(_MaxPool):
 
 
 class MaxPool1D(_MaxPool):
-    """`MaxPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
+    """1-D max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `MaxPool2D`."""
 
     axes = 1
     function = staticmethod(ops.max_pool1d)
@@ -109,34 +111,34 @@ class _AvgPool(_Pool):
         self.divisor_override = divisor_override
 
     def forward(self, x: Any) -> Any:
-        """Apply `ops.avg_pool2d`, or that of rows."""
+        """Apply `ops.avg_pool2d` or `ops.avg_pool1d`."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
 class AvgPool2D(_AvgPool):
-    """The mean of each window: (N, C, H, W) becomes (N, C, rows, columns), and (C, H, W) of one image, too.
+    """2-D average pooling: (N, C, H, W) or (C, H, W) becomes (..., H_out, W_out), the mean of each window.
 
     Parameters
     ----------
     kernel_size : int or (int, int)
     stride : int or (int, int), optional
-        That of the kernel unless given.
+        Default: `kernel_size`.
     padding : int or (int, int)
-        At most half of the kernel, of zeros.
+        Zero padding, at most half of the kernel.
     ceil_mode : bool
-        Whether a last window that is partly outside counts. Otherwise a remainder of the image is dropped.
+        Whether to round the output size up, which includes windows that are partly outside. Otherwise round down.
     count_include_pad : bool
-        Whether the mean includes the zeros of the padding.
+        Whether the mean includes the padding.
     divisor_override : int, optional
-        What the sum of each window is divided by, instead of the number of its pixels.
+        Divisor of the sum of each window. Default: the number of pixels of the window.
 
     Raises
     ------
+    DTypeError, ValueError
+        A window option is not an integer in its range, or the divisor is 0.
     ShapeError
-        For settings that are not whole numbers; of `forward`, where the window does not fit.
-    ValueError
-        Of `forward`, for a divisor of 0.
+        The window does not fit into the input.
 
     Examples
     --------
@@ -149,7 +151,7 @@ class AvgPool2D(_AvgPool):
 
 
 class AvgPool1D(_AvgPool):
-    """`AvgPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
+    """1-D average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AvgPool2D`."""
 
     axes = 1
     function = staticmethod(ops.avg_pool1d)
@@ -159,7 +161,7 @@ class AvgPool1D(_AvgPool):
         count_include_pad: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        for name in self._setting_names:  # in tuples, as in PyTorch for this layer alone
+        for name in self._setting_names:  # as tuples, as in PyTorch's AvgPool1d only
             setattr(self, name, per_axis(self, name, getattr(self, name)))
 
 
@@ -175,45 +177,45 @@ class _LPPool(_Pool):
         self, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
     ) -> None:
         if norm_type == 0:
-            raise ValueError(f"{type(self).__name__}: norm_type is the p of a p-norm, and not 0.")
+            raise ValueError(f"{type(self).__name__}: norm_type, the p of a p-norm, must not be 0.")
         self._set_window(kernel_size=kernel_size, stride=stride)
         self.norm_type, self.ceil_mode = norm_type, ceil_mode
 
     def forward(self, x: Any) -> Any:
-        """Take the root of so many times the mean as the window has places."""
+        """Return (mean of x**p * window size)**(1 / p) for each window."""
         window = {"kernel_size": self.kernel_size, "stride": self.stride, "ceil_mode": self.ceil_mode}
         p, avg_pool, max_pool = self.norm_type, type(self).avg_pool, type(self).max_pool
         if math.isinf(p):
             return max_pool(ops.abs(x), **window) if p > 0 else -max_pool(-ops.abs(x), **window)
         means = avg_pool(ops.power(x, p), **window)
-        zero = values_of(means) == 0  # where the root has no finite derivative
+        zero = values_of(means) == 0  # the root has no finite derivative there
         sums = ops.masked_fill(means, zero, 1.0) * math.prod(per_axis(self, "kernel_size", self.kernel_size))
         return ops.masked_fill(ops.power(sums, 1 / p), zero, 0.0)
 
 
 class LPPool2D(_LPPool):
-    """The p-norm of each window, (sum of x**p)**(1 / p): (N, C, H, W) becomes (N, C, rows, columns).
+    """2-D power-average pooling: (sum of x**p)**(1 / p) of each window. (N, C, H, W) becomes (N, C, H_out, W_out).
 
     Parameters
     ----------
     norm_type : float
-        The p, other than 0. With 1 it is the sum; with infinity, the greatest of the absolute values.
+        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     kernel_size : int or (int, int)
     stride : int or (int, int), optional
-        That of the kernel unless given.
+        Default: `kernel_size`.
     ceil_mode : bool
-        Whether a last window that is partly outside counts, as if it went on with the mean of what is inside.
+        Whether to round the output size up. A window that is partly outside is filled with the mean of its inside.
 
     Raises
     ------
+    DTypeError, ValueError
+        A window option is not an integer in its range, or `norm_type` is 0.
     ShapeError
-        For settings that are not whole numbers; of `forward`, where the window does not fit.
-    ValueError
-        For a p of 0.
+        The window does not fit into the input.
 
     Notes
     -----
-    As in PyTorch, x is not made positive unless p is infinite, and the derivative is 0 where the sum is.
+    As in PyTorch, no absolute value is taken unless p is infinite, and the gradient is 0 where the sum is 0.
 
     Examples
     --------
@@ -225,14 +227,14 @@ class LPPool2D(_LPPool):
 
 
 class LPPool1D(_LPPool):
-    """`LPPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
+    """1-D power-average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `LPPool2D`."""
 
     axes = 1
     avg_pool, max_pool = staticmethod(ops.avg_pool1d), staticmethod(ops.max_pool1d)
 
 
 class _AdaptivePool(Module):
-    """Base class of the adaptive pools."""
+    """Base class of the adaptive pooling layers."""
 
     couples_samples = False
     function: Callable[..., Any]
@@ -247,17 +249,17 @@ class _AdaptivePool(Module):
 
 
 class AdaptiveAvgPool2D(_AdaptivePool):
-    """The means of windows that cover the images as evenly as may be: (N, C, H, W) becomes (N, C, rows, columns).
+    """2-D adaptive average pooling: (N, C, H, W) becomes (N, C, H_out, W_out) with evenly spaced windows.
 
     Parameters
     ----------
     output_size : int, or pair of int or None
-        (rows, columns). None leaves a direction as it is.
+        (H_out, W_out). None keeps the size of the input.
 
     Raises
     ------
-    ShapeError
-        Of `forward`, for anything else.
+    DTypeError, ValueError, ShapeError
+        `output_size` is not an integer >= 1 or a pair of them, or the input has the wrong shape.
 
     Examples
     --------
@@ -269,7 +271,7 @@ class AdaptiveAvgPool2D(_AdaptivePool):
 
 
 class AdaptiveAvgPool1D(_AdaptivePool):
-    """`AdaptiveAvgPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
+    """1-D adaptive average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveAvgPool2D`."""
 
     function = staticmethod(ops.adaptive_avg_pool1d)
 
@@ -289,20 +291,20 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
 
 class AdaptiveMaxPool2D(_AdaptiveMaxPool):
-    """The greatest pixels of the windows of `AdaptiveAvgPool2D`.
+    """2-D adaptive max pooling, with the windows of `AdaptiveAvgPool2D`.
 
     Parameters
     ----------
     output_size : int, or pair of int or None
     return_indices : bool
-        Whether to return the positions of the greatest pixels, too.
+        Whether to also return the positions of the maxima.
     """
 
     function = staticmethod(ops.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool1D(_AdaptiveMaxPool):
-    """`AdaptiveMaxPool2D` of rows: (N, C, L) becomes (N, C, columns), and (C, L) of one sample, too."""
+    """1-D adaptive max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveMaxPool2D`."""
 
     function = staticmethod(ops.adaptive_max_pool1d)
 
@@ -316,19 +318,19 @@ class _MaxUnpool(_Pool):
         self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
 
     def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Any:
-        """Map (N, C, rows, columns), or one without N, and its positions to (N, C, H, W).
+        """Map (N, C, H_in, W_in), or one sample without N, and the indices of its elements to (N, C, H, W).
 
-        `output_size`, (H, W) or the whole shape, is less than a stride away from the size that it would be.
+        `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.
         """
         shape, places = shape_of(x), np.asarray(values_of(indices))
         require_batch(type(self).__name__, shape, self.axes)
         size = self._unpooled_size(shape, output_size)
         if places.dtype.kind not in "iu":
-            raise DTypeError(f"{type(self).__name__}: indices are whole numbers, not {places.dtype}.")
+            raise DTypeError(f"{type(self).__name__}: indices must be integers, got {places.dtype}.")
         if places.shape != shape or not np.all((places >= 0) & (places < math.prod(size))):
             raise ShapeError(
-                f"{type(self).__name__}: an input {shape} for images of the size {size}: its indices have that shape, "
-                f"here {places.shape}, and are positions in an image. Is this the size before the pooling?"
+                f"{type(self).__name__}: indices must have the shape {shape} of the input and be positions in an image "
+                f"of size {size}, got shape {places.shape}. Pass the size before pooling as output_size."
             )
         others, flat = shape[: -self.axes], (*shape[: -self.axes], math.prod(shape[-self.axes :]))
         blank = np.zeros((*others, math.prod(size)), np.asarray(values_of(x)).dtype)
@@ -344,20 +346,19 @@ class _MaxUnpool(_Pool):
 
 
 class MaxUnpool2D(_MaxUnpool):
-    """Images of zeros, but for the pixels that `MaxPool2D` returned, each at the position it had.
+    """Partial inverse of `MaxPool2D`: put the maxima back at their positions, and zeros elsewhere.
 
     Parameters
     ----------
     kernel_size, stride, padding
-        Those of the pooling.
+        As in the `MaxPool2D`.
 
     Raises
     ------
+    DTypeError, ValueError
+        A window option is not an integer in its range, or the indices are not integers.
     ShapeError
-        For settings that are not whole numbers; of `forward`, for positions outside of the image or in another shape
-        than x, or for a size that cannot be.
-    DTypeError
-        Of `forward`, for positions that are not whole numbers.
+        The indices are out of range or not of the shape of x, or `output_size` is out of range.
 
     Examples
     --------
@@ -369,6 +370,6 @@ class MaxUnpool2D(_MaxUnpool):
 
 
 class MaxUnpool1D(_MaxUnpool):
-    """`MaxUnpool2D` of rows: (N, C, columns), or (C, columns), and its positions, to (N, C, L)."""
+    """Partial inverse of `MaxPool1D`: (N, C, L_in) or (C, L_in) becomes (..., L). See `MaxUnpool2D`."""
 
     axes = 1

@@ -15,7 +15,7 @@ from tinygrad_edu._checks import generator
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
 
 
-# In a forked process, the ids of the generators whose locks are renewed; who holds the others may not be there.
+# In a forked process: ids of the generators with renewed locks. Threads that held other locks may not exist here.
 _renewed_ids: set[int] | None = None
 _renewal_lock = Lock()
 
@@ -30,7 +30,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _renew_lock(rng: np.random.Generator) -> np.random.Generator:
-    """Return `rng`. At its first use in a forked process, reinitialize its lock, as Python's own modules do."""
+    """Return `rng`. At its first use in a forked process, reinitialize its lock, as modules of CPython do."""
     if _renewed_ids is not None and id(rng) not in _renewed_ids:
         with _renewal_lock:
             if id(rng) not in _renewed_ids:
@@ -41,9 +41,9 @@ def _renew_lock(rng: np.random.Generator) -> np.random.Generator:
 
 
 class random_stream:  # noqa: N801 (used like a function)
-    """Make every layer draw from `rng` inside, in this thread or task: ``with random_stream(rng): ...``.
+    """Context manager in which all layers draw from `rng`, in this thread or task: ``with random_stream(rng): ...``.
 
-    Outside, each draws from its own generator.
+    Outside of it, each layer draws from its own generator.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ class random_stream:  # noqa: N801 (used like a function)
 
 
 def current_stream(own: np.random.Generator) -> np.random.Generator:
-    """Return the generator that a layer is to draw from now: its own, or that of the shard it is working on.
+    """Return the generator to draw from: the stream of the current `random_stream` or shard, or else `own`.
 
-    A layer of your own asks for it in `forward`, and so the bits of a training depend on its seed alone, however many
-    threads compute it.
+    A custom layer calls this function in `forward`. The result of a training run then depends on its seed, and not on
+    the number of threads.
 
     Examples
     --------
@@ -93,31 +93,31 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
 
 
 class _RawSeedSequence(ISeedSequence):
-    """A seed whose bits are random already. NumPy's own mixes its bits first, which takes most of a stream's time."""
+    """A seed sequence of random bits. It skips the mixing of NumPy's SeedSequence, most of the time of a new stream."""
 
     def __init__(self, words: ndarray) -> None:
         self._words = words
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> ndarray:
-        """Return the bits, as the four 64-bit words that PCG64 asks for."""
+        """Return the bits as the four 64-bit words that PCG64 requires."""
         return self._words
 
 
 def stream_seeds(rng: np.random.Generator, count: int) -> ndarray:
-    """Return the seeds of independent streams, (count, 4) words that `rng` draws.
+    """Return the seeds of independent streams, (count, 4) random words drawn from `rng`.
 
-    The 256 bits of each say where its PCG64 begins and which of 2**127 sequences it follows: two streams as good as
-    never meet. All depends on nothing but the state of `rng`.
+    The 256 bits of each seed select the state of a PCG64 and one of its 2**127 sequences, so that an overlap of two
+    streams is negligibly likely.
     """
     return _renew_lock(rng).integers(2**64, size=(count, 4), dtype=np.uint64)
 
 
 def stream_of(seed: ndarray) -> np.random.Generator:
-    """Return the stream of one of the `stream_seeds`, at its beginning. It takes a fifth of the time of a spawn."""
+    """Return a new stream for one of the `stream_seeds`, in a fifth of the time of ``Generator.spawn``."""
     words: Any = _RawSeedSequence(seed)
     return np.random.Generator(np.random.PCG64(words))
 
 
 def loss_stream(seed: ndarray) -> np.random.Generator:
-    """Return the stream of the loss of a batch, given the seed of its first shard: that of the complementary bits."""
+    """Return the stream of the loss of a batch: its seed is the bitwise complement of the first shard's seed."""
     return stream_of(~seed)

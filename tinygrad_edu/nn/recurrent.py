@@ -23,14 +23,14 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence
 
 def _mode(layer: str, nonlinearity: str) -> str:
     if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"{layer}: the nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}.")
+        raise ValueError(f"{layer}: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}.")
     return f"RNN_{nonlinearity.upper()}"
 
 
 def _init_parameters(
     module: Any, suffix: str, inputs: int, proj_size: int, rng: np.random.Generator, dtype: DTypeLike
 ) -> None:
-    """Initialize the parameters of one direction of a layer, whose names end with the suffix."""
+    """Initialize the parameters of one direction of a layer. Their names end with the suffix."""
     gates, shown = KINDS[module.mode].gates * module.hidden_size, proj_size or module.hidden_size
     biases = (gates,) if module.bias else None
     shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, shown), "bias_ih": biases, "bias_hh": biases}
@@ -48,17 +48,17 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
     if len(shapes) == 1:
         hx = (hx,)
     if not isinstance(hx, tuple | list) or len(hx) != len(shapes):
-        raise ShapeError(f"{layer}: the states that it begins with are a pair (h, c), not a {type(hx).__name__}.")
+        raise ShapeError(f"{layer}: the initial states must be a pair (h, c), got {type(hx).__name__}.")
     found = [np.shape(state) for state in hx]
     if found != list(shapes):
         raise ShapeError(
-            f"{layer}: the states that it begins with, for this input, need {' and '.join(map(str, shapes))}, and "
-            f"have {' and '.join(map(str, found))}."
+            f"{layer}: the initial states for this input must have shape {' and '.join(map(str, shapes))}, "
+            f"got {' and '.join(map(str, found))}."
         )
     return [state if hasattr(state, "dtype") else np.asarray(state, dtype) for state in hx]
 
 
-# --- Over sequences ---
+# --- Layers over sequences ---
 
 
 class _RNNBase(Module):
@@ -86,12 +86,10 @@ class _RNNBase(Module):
         sizes = ("input_size", "hidden_size", "num_layers", *(("proj_size",) if proj != 0 else ()))
         require_sizes(name, **{size: getattr(self, size) for size in sizes})
         if proj >= self.hidden_size:
-            raise ShapeError(
-                f"{name}: proj_size is less than hidden_size, which is {self.hidden_size}, and not {proj}."
-            )
+            raise ShapeError(f"{name}: proj_size must be less than hidden_size={self.hidden_size}, got {proj}.")
         if self.dropout > 0 and self.num_layers == 1:
-            what = f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has none between"
-            warn_caller(f"{what}: put a Dropout after it.", UserWarning)
+            what = f"{name}: dropout={self.dropout} acts between layers, so it has no effect with num_layers=1"
+            warn_caller(f"{what}. Add a Dropout layer after it.", UserWarning)
 
     def _suffixes(self, layer: int) -> list[str]:
         """Return the suffixes of the parameter names of a layer, one for each direction."""
@@ -109,21 +107,20 @@ class _RNNBase(Module):
 
     @by_settings
     def couples_samples(self) -> None:
-        """The last states have the samples on axis 1, and so has the output without batch_first."""
+        """The last states have the samples on axis 1, as does the output without batch_first."""
         return
 
     def flatten_parameters(self) -> None:
-        """Do nothing: PyTorch puts the parameters side by side for a GPU here."""
+        """Do nothing. PyTorch's method makes the parameters contiguous in GPU memory."""
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the states of the last layer after each step, and those of all layers after their last step.
+        """Return the states of the last layer at all steps, and the last states of all layers.
 
         Parameters
         ----------
         x : (T, N, input_size), with `batch_first` (N, T, input_size); or one sequence, (T, input_size)
         hx : (layers * directions, N, size), for one sequence (layers * directions, size); optional
-            What to begin with, the directions of a layer one after the other; zeros unless given. Of an LSTM a pair of
-            such, (h, c).
+            Initial states, with the directions of a layer in succession. For an LSTM, a pair (h, c). Default: zeros.
 
         Returns
         -------
@@ -146,9 +143,9 @@ class _RNNBase(Module):
         time = 1 if self.batch_first and len(shape) == 3 else 0
         if len(shape) not in (2, 3) or shape[-1] != self.input_size or shape[time] == 0:
             raise ShapeError(
-                f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}. It needs "
+                f"{type(self).__name__}({self.extra_repr()}): the input must have shape "
                 f"{'(N, T' if self.batch_first else '(T, N'}, {self.input_size}), or (T, {self.input_size}) for one "
-                f"sequence, with at least one step T."
+                f"sequence, with T >= 1 steps, got {shape}."
             )
 
     def _initial_states(self, hx: Any, samples: int, alone: bool) -> list[Any]:
@@ -173,7 +170,7 @@ class _RNNBase(Module):
         return x, [ops.stack(each) for each in zip(*last, strict=True)]
 
     def extra_repr(self) -> str:
-        """Return the sizes, and the settings that are not the usual ones."""
+        """Return the sizes, and the options that differ from their defaults."""
         changed = self._non_defaults(
             proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False
         )
@@ -181,34 +178,34 @@ class _RNNBase(Module):
 
 
 class RNN(_RNNBase):
-    """A recurrent layer, or several: in each step the state becomes tanh(W_ih x + b_ih + W_hh h + b_hh).
+    """Elman RNN of one or more layers: the state at each step is tanh(W_ih x + b_ih + W_hh h + b_hh).
 
     Parameters
     ----------
     input_size, hidden_size : int
     num_layers : int
-        Each layer after the first reads the states of the one before.
+        Number of stacked layers. The input of each is the sequence of states of the previous layer.
     nonlinearity : "tanh" or "relu"
     bias : bool
     batch_first : bool
-        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...); states are (layers, N, ...) in any case.
+        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
     dropout : float
-        What part of the states to drop between layers, in training: see `Dropout`.
+        Probability of dropping a state between layers in training; see `Dropout`.
     bidirectional : bool
-        Whether each layer also reads the sequence from its end, with parameters of its own. The states of both
-        directions are side by side along the last axis.
+        Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
+        directions are concatenated along the last axis.
     rng : numpy.random.Generator, optional
-        Draws the parameters, and what is dropped. Without it they differ from run to run.
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
     weight_ih_l0 : Tensor, shape (hidden_size, input_size)
     weight_hh_l0 : Tensor, shape (hidden_size, hidden_size)
     bias_ih_l0, bias_hh_l0 : Tensor, shape (hidden_size,), or None
-        Those of the first layer; the second has ``_l1``, and so on, the other direction ``_l0_reverse``. All are drawn
-        from [-a, a) with a = 1 / sqrt(hidden_size), as in PyTorch.
+        The parameters of the first layer. Those of the second end with ``_l1``, those of the reverse direction with
+        ``_l0_reverse``. All are drawn from [-a, a) for a = 1 / sqrt(hidden_size), as in PyTorch.
     all_weights : list of list of Tensor
         The parameters of each direction of each layer.
 
@@ -217,17 +214,17 @@ class RNN(_RNNBase):
     DTypeError
         A size is not an integer.
     ShapeError
-        `forward` got an input or a state of another shape.
+        The input or a state has the wrong shape.
     ValueError
         A size is less than 1, `nonlinearity` is unknown, or `dropout` is not a probability.
 
     Notes
     -----
-    Sequences of different lengths are filled up at the end, with `pad_sequence`. What is after the end of a sequence
-    changes no output before it, so its last state is ``output[length - 1]``; the one of ``h_n`` has read the padding,
-    and so has all that the second of two directions gives: for that, turn each sequence around before it is filled up.
+    Pad sequences of different lengths at the end with `pad_sequence`. The padding does not change the outputs before
+    it, so the last state of a sequence is ``output[length - 1]``. It does change ``h_n`` and all outputs of the reverse
+    direction. For a reverse direction without padding, flip each sequence before padding.
 
-    For its gradient a layer keeps, for each direction, its input, what that gives the gates, and the states.
+    Each direction of a layer saves its input, the input's contribution to the gates and the states for the gradient.
 
     Examples
     --------
@@ -250,24 +247,24 @@ class RNN(_RNNBase):
 
 
 class LSTM(_RNNBase):
-    """Long short-term memory: a recurrent layer, or several, whose gates say what its cell forgets, takes on and shows.
+    """Long short-term memory (LSTM) of one or more layers.
 
-    With i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, the cell becomes c = sigmoid(f) * c + sigmoid(i) * tanh(g), and the
-    state h = sigmoid(o) * tanh(c); with a projection W_hr times that. The weights have four times as many rows as those
-    of `RNN`, of i, f, g and o in this order. (S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural
-    Computation 9, 1997; the forget gate is of F. Gers and others, 2000, the projection of H. Sak and others, 2014.)
+    With i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, the cell state is c = sigmoid(f) * c + sigmoid(i) * tanh(g), and
+    the hidden state h = sigmoid(o) * tanh(c), times W_hr with a projection. The weights have four times as many rows as
+    in `RNN`, for i, f, g and o in this order. (S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural
+    Computation 9, 1997; forget gate: F. Gers and others, 2000; projection: H. Sak and others, 2014.)
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
-        As of `RNN`.
+        As in `RNN`.
     proj_size : int
-        To how many numbers the state is projected, less than `hidden_size`; 0 for no projection.
+        Size of the projected hidden state, less than `hidden_size`. 0 is no projection.
 
     Attributes
     ----------
     weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 : Tensor
-        As of `RNN`.
+        As in `RNN`.
     weight_hr_l0 : Tensor, shape (proj_size, hidden_size)
         Only with a projection.
 
@@ -292,17 +289,17 @@ class LSTM(_RNNBase):
 
 
 class GRU(_RNNBase):
-    """Gated recurrent units: a recurrent layer, or several, whose gates say how much of its state is new.
+    """Gated recurrent unit (GRU) of one or more layers.
 
-    With r, z, n = W_ih x + b_ih and r', z', n' = W_hh h + b_hh, the new is n = tanh(n + sigmoid(r + r') * n'), and the
-    state becomes n + sigmoid(z + z') * (h - n). The weights have three times as many rows as those of `RNN`, of r, z
-    and n in this order. (K. Cho and others, "Learning phrase representations using RNN encoder-decoder", EMNLP 2014;
-    r acts after the product with h, as in PyTorch.)
+    With r, z, n = W_ih x + b_ih and r', z', n' = W_hh h + b_hh, the candidate is n = tanh(n + sigmoid(r + r') * n') and
+    the state n + sigmoid(z + z') * (h - n). The weights have three times as many rows as in `RNN`, for r, z and n in
+    this order. (K. Cho and others, "Learning phrase representations using RNN encoder-decoder", EMNLP 2014; r is
+    applied after the product with h, as in PyTorch.)
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
-        As of `RNN`.
+        As in `RNN`.
 
     Examples
     --------
@@ -318,16 +315,16 @@ class GRU(_RNNBase):
 def pad_sequence(
     sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> Any:
-    """Return sequences of different lengths side by side, filled up to the longest.
+    """Pad sequences to the length of the longest, and stack them.
 
     Parameters
     ----------
     sequences : sequence of (T, ...)
-        Alike but for their lengths.
+        Arrays or Tensors whose shapes are equal except for the first axis.
     batch_first : bool
     padding_value : float
     padding_side : "right" or "left"
-        Whether to fill up after their end or before their beginning.
+        Whether to pad at the end or at the start.
 
     Returns
     -------
@@ -340,7 +337,7 @@ def pad_sequence(
            [4., 0., 0.]])
     """
     if padding_side not in ("right", "left"):
-        raise ValueError(f"pad_sequence: padding_side is 'right' or 'left', not {padding_side!r}.")
+        raise ValueError(f"pad_sequence: padding_side must be 'right' or 'left', got {padding_side!r}.")
     longest, filled = max(len(x) for x in sequences), []
     for x in sequences:
         width = (0, longest - len(x)) if padding_side == "right" else (longest - len(x), 0)
@@ -348,11 +345,11 @@ def pad_sequence(
     return ops.stack(filled, 0 if batch_first else 1)
 
 
-# --- One step ---
+# --- Cells: one step ---
 
 
 class _RNNCellBase(Module):
-    """Base class of the cells: the parameters of one layer, and one step."""
+    """Base class of the cells: one step of a layer."""
 
     couples_samples = False
     mode: str
@@ -370,16 +367,16 @@ class _RNNCellBase(Module):
         _init_parameters(self, "", input_size, 0, init.generator_or_new(rng), dtype)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        """Return the state after one step: of (N, input_size), (N, hidden_size); and the same without N.
+        """Map (N, input_size), or one sample without N, to the next state (N, hidden_size).
 
-        `hx` is the state before, zeros unless given. Of an LSTMCell both are pairs, (h, c).
+        `hx` is the current state, zeros by default. For an LSTMCell, both states are pairs (h, c).
         """
         shape = shape_of(x)
         require_batch(type(self).__name__, shape, 1)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ShapeError(
-                f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}, and needs "
-                f"(N, {self.input_size}), or ({self.input_size},) for one sample."
+                f"{type(self).__name__}({self.extra_repr()}): the input must have shape (N, {self.input_size}), "
+                f"or ({self.input_size},) for one sample, got {shape}."
             )
         kind = KINDS[self.mode]
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
@@ -388,18 +385,18 @@ class _RNNCellBase(Module):
         return after[0] if kind.states == 1 else after
 
     def extra_repr(self) -> str:
-        """Return the sizes, and the settings that are not the usual ones."""
+        """Return the sizes, and the options that differ from their defaults."""
         nonlinearity = ", nonlinearity=relu" if "RELU" in self.mode else ""
         return f"{self.input_size}, {self.hidden_size}{self._non_defaults(bias=True)}{nonlinearity}"
 
 
 class RNNCell(_RNNCellBase):
-    """One step of an `RNN` of one layer.
+    """One step of a single-layer `RNN`.
 
     Parameters
     ----------
     input_size, hidden_size, bias, nonlinearity, rng, dtype
-        As of `RNN`.
+        As in `RNN`.
 
     Attributes
     ----------
@@ -425,12 +422,12 @@ class RNNCell(_RNNCellBase):
 
 
 class LSTMCell(_RNNCellBase):
-    """One step of an `LSTM` of one layer, whose parameters it has: from (h, c) to (h, c).
+    """One step of a single-layer `LSTM`, from (h, c) to (h, c).
 
     Parameters
     ----------
     input_size, hidden_size, bias, rng, dtype
-        As of `LSTM`.
+        As in `LSTM`.
 
     Examples
     --------
@@ -443,12 +440,12 @@ class LSTMCell(_RNNCellBase):
 
 
 class GRUCell(_RNNCellBase):
-    """One step of a `GRU` of one layer, whose parameters it has.
+    """One step of a single-layer `GRU`.
 
     Parameters
     ----------
     input_size, hidden_size, bias, rng, dtype
-        As of `GRU`.
+        As in `GRU`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Tell from the declarations of classes whether a model mixes the samples of a batch."""
+"""Decide from the declarations of classes whether a model couples the samples of a batch."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -23,10 +23,10 @@ _warned: WeakSet[type] = WeakSet()  # the classes that `warn_undeclared` has war
 
 
 def couples_samples(model: Module) -> bool | None:
-    """Return whether a model mixes the samples of a batch, or None if its classes do not declare it.
+    """Return whether a model couples the samples of a batch, or None if its classes do not declare it.
 
     If any module in the model declares True, the result is True. If any module has forward hooks, it is None. Otherwise
-    the model's own declaration counts, and False covers the modules inside that declare nothing.
+    the declaration of the model counts, and False includes its undeclared submodules.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def couples_samples(model: Module) -> bool | None:
 
 
 def modules_couple_samples(modules: list[Module]) -> bool | None:
-    """Return `couples_samples` of a model, given the list of its modules, itself first."""
+    """Return `couples_samples` of a model, given the list of its modules with the model first."""
     declared = [module.couples_samples for module in modules]
     if True in declared:
         return True
@@ -62,7 +62,7 @@ def declaration(module: Module) -> bool | None:
 
 
 def is_patched(module: Module) -> bool:
-    """Return whether hooks or an instance attribute change what the module computes."""
+    """Return whether forward hooks or an instance attribute ``forward`` change the computation of the module."""
     own = vars(module)
     return module.has_forward_hooks or ("forward" in own and "couples_samples" not in own)
 
@@ -71,7 +71,7 @@ def _covers_forward(module: Module) -> bool:
     """Return whether the declaration was made for the `forward` in use."""
     if "couples_samples" not in vars(module):
         return declaration_covers(module, "couples_samples", *CALLS)
-    by = vars(module).get("_declared_by")  # None: code outside of the module's classes declared it
+    by = vars(module).get("_declared_by")  # None: declared outside of the module's classes
     return by is None or _covers(by, type(module), CALLS)
 
 
@@ -86,7 +86,7 @@ def declaration_covers(owner: Any, declared: str, *described: str) -> bool:
 
 @lru_cache(1024)
 def _class_covers(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
-    """Cache the answer for a class and its current definitions, which code may replace."""
+    """Cache the result for a class and its current definitions, which may be reassigned."""
     return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, described)
 
 
@@ -97,7 +97,7 @@ def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
 
 @by_settings
 def children_couple_samples(module: Any) -> bool | None:
-    """Whether any child mixes samples: the declaration of a container that only calls its children."""
+    """Whether any child couples samples: the declaration of a container that only calls its children."""
     answers = [declaration(part) for _, part in module._named_members() if isinstance(part, Module)]
     return True if True in answers else None if None in answers else False
 
@@ -124,7 +124,7 @@ def _undeclared(module: Module) -> Iterator[Module]:
 
 
 def _own_reason(module: Module) -> str:
-    """Return the docstring of a `couples_samples` property that returned None, which says why."""
+    """Return the docstring of a `couples_samples` property that returned None, which gives the reason."""
     declared = getattr(type(module), "couples_samples", None)
     is_own = isinstance(declared, property) and "couples_samples" not in vars(module) and _covers_forward(module)
     return (is_own and declared.__doc__) or ""
@@ -134,21 +134,21 @@ def _warning_message(module: Module) -> str:
     name = type(module).__name__
     if is_patched(module):
         return (
-            f"{name} has forward hooks or a forward of its own, which may couple the samples of a batch: batches are "
-            f"computed whole, and not in shards on all cores. Remove them for training, or move their code into a "
-            f"Module whose class has couples_samples = False."
+            f"{name} has forward hooks or an instance attribute forward, which may couple the samples of a batch: "
+            f"batches are not split into shards for all cores. Remove the hooks for training, or move their code into "
+            f"a Module whose class has couples_samples = False."
         )
     if reason := _own_reason(module):
         return (
-            f"{name} has couples_samples = None with its settings: batches are computed whole, and not in shards on "
-            f"all cores. {reason} Call it in a Module that returns arrays with the samples first, and whose class has "
-            f"couples_samples = False."
+            f"{name} has couples_samples = None with these options: batches are not split into shards for all cores. "
+            f"{reason} Call it in a Module whose class has couples_samples = False and that returns arrays with the "
+            f"samples on the first axis."
         )
     what = f"{name} does not declare whether it couples the samples of a batch"
     if name == "Lambda":
-        what = f"{module!r}, a plain function, cannot declare whether it couples the samples of a batch"
+        what = f"{module!r}, a function, cannot declare whether it couples the samples of a batch"
     return (
-        f"{what}: batches are computed whole, and not in shards on all cores. If each row of its result depends on "
-        f"that row of its inputs alone, and a call changes no attribute, write in the class: couples_samples = False. "
-        f"If not, write couples_samples = True, which also ends this warning."
+        f"{what}: batches are not split into shards for all cores. If row i of its output depends only on row i of its "
+        f"inputs, and a call changes no attribute, set couples_samples = False in the class. Otherwise set "
+        f"couples_samples = True, which also ends this warning."
     )

@@ -14,21 +14,21 @@ __all__ = ["decoded", "encoded", "read_arrays", "write_arrays"]
 
 
 def encoded(arrays: Mapping[str, ndarray]) -> bytes:
-    """Return arrays by name as the content of a safetensors file."""
+    """Return arrays by name as the bytes of a safetensors file."""
     content: bytes = package().numpy.save({name: np.asarray(a, order="C") for name, a in arrays.items()})
     return content
 
 
 def decoded(content: bytes) -> dict[str, ndarray]:
-    """Return the arrays in the content of a safetensors file; bfloat16, which NumPy lacks, as float32."""
+    """Return the arrays in the bytes of a safetensors file. bfloat16, which NumPy lacks, becomes float32."""
     safetensors = package()
     try:
         parts = safetensors.deserialize(content)
     except safetensors.SafetensorError as error:
-        raise DataError(f"it is not of the safetensors format: {error}.") from error
+        raise DataError(f"it is not in the safetensors format: {error}.") from error
     for name, part in parts:
         if part["dtype"] not in DTYPES:
-            raise DataError(f"{name} is of the type {part['dtype']}, which NumPy does not have.")
+            raise DataError(f"{name} has dtype {part['dtype']}, which NumPy does not support.")
     return {
         name: native(np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"]), part["dtype"])
         for name, part in parts
@@ -36,17 +36,17 @@ def decoded(content: bytes) -> dict[str, ndarray]:
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ndarray]) -> None:
-    """Write arrays by name into a safetensors file, in one step: the old file stays until the new one is whole."""
+    """Write arrays by name to a safetensors file, atomically: an existing file is replaced only when complete."""
     write_result("the weights", path, encoded(arrays))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, ndarray]:
-    """Return the arrays in a safetensors file by name, or raise DataError for a file of which they cannot be read."""
+    """Return the arrays in a safetensors file by name. Raise DataError if the file cannot be read."""
     try:
         with open_regular(path) as file:
             return decoded(file.read())
     except (DataError, OSError) as error:
         raise DataError(
-            f"cannot read the weights in {os.fspath(path)}: {reason(error)}. Give a file that save(path) wrote, or "
-            f"another of the safetensors format."
+            f"cannot read the weights in {os.fspath(path)}: {reason(error)}. Expected a safetensors file, such as "
+            f"one written by save(path)."
         ) from error

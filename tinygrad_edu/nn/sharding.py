@@ -1,4 +1,4 @@
-"""The forward of a shard, and the signal for code that needs the whole batch."""
+"""The forward of a shard, and the signal of code that needs the whole batch."""
 
 from collections.abc import Collection
 from types import TracebackType
@@ -12,33 +12,33 @@ __all__ = [
     "require_batch", "shard_forward",
 ]  # fmt: skip
 
-SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
+SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason given by `Module.__setattr__`; `check_module` matches it
 DECLARED = "couples_samples"
 
 
 class WholeBatchNeeded(BaseException):
-    """The forward of a shard did something that only the forward of a whole batch may do."""
+    """Raised in the forward of a shard by an operation that requires the whole batch."""
 
 
 class shard_forward:  # noqa: N801 (used like a function)
-    """Compute the forward of a shard inside: ``with shard_forward(): ...``.
+    """Context manager for the forward of a shard: ``with shard_forward(): ...``.
 
-    It raises `WholeBatchNeeded` if a call needed the whole batch, also where the code around it caught the signal.
+    On exit it raises `WholeBatchNeeded` if a call needed the whole batch, even if user code caught the exception.
 
     Parameters
     ----------
     name : str
-        What computes it, for messages.
+        Name of the model in messages.
     state : collection of Storage
-        The memory of the parameters and buffers, which the forward of a shard may not write to.
+        Storage of the parameters and buffers. Writing to it needs the whole batch.
     """
 
     __slots__ = ("made", "name", "reason", "state", "token")
 
     def __init__(self, name: str = "the model", state: Collection[Storage] = ()) -> None:
         self.name, self.state = name, state
-        self.made = set[int]()  # the ids of the modules that it made, and may change: no other thread has them
-        self.reason: str | None = None  # why it needs the whole batch
+        self.made = set[int]()  # ids of modules created in this shard: it may change them
+        self.reason: str | None = None  # why the whole batch is needed
 
     def __enter__(self) -> Self:
         self.token = guard.set(self)
@@ -50,31 +50,31 @@ class shard_forward:  # noqa: N801 (used like a function)
             raise WholeBatchNeeded(self.reason)
 
     def before_hook(self) -> None:
-        """Need the whole batch: a hook gets the gradient of all samples."""
+        """Require the whole batch: a hook receives the gradient of all samples."""
         needs_whole_batch(f"{self.name}: its forward registers a hook")
 
     def before_write(self, storages: tuple[Storage, ...]) -> None:
-        """Need the whole batch for a write to the state."""
+        """Require the whole batch for a write to the state."""
         if any(storage in self.state for storage in storages):
             needs_whole_batch(f"{self.name}: its forward writes to a parameter or a buffer")
 
 
 def _current_shard() -> shard_forward | None:
-    return guard.get()  # type: ignore[return-value] # nothing else guards
+    return guard.get()  # type: ignore[return-value] # the only guard
 
 
 def needs_whole_batch(reason: str) -> None:
-    """Declare that the call under way couples samples, or changes a module. It raises in a shard, and only there.
+    """Declare that the current call couples samples, or changes a module. Does nothing outside of a shard.
 
     Parameters
     ----------
     reason : str
-        Names the module and the cause: "RNN: its 2-D input is one sequence".
+        The module and the cause, such as "RNN: its 2-D input is one sequence".
 
     Raises
     ------
     WholeBatchNeeded
-        In the forward of a shard. The batch is then computed whole.
+        In the forward of a shard. The training loop then computes the whole batch at once.
     """
     shard = _current_shard()
     if shard is not None:
@@ -83,7 +83,7 @@ def needs_whole_batch(reason: str) -> None:
 
 
 class by_settings(property):  # noqa: N801 (used like `property`)
-    """A property ``couples_samples`` of the settings of a module, which an assignment to one module overrides."""
+    """A property ``couples_samples``, computed from a module's options, that assignment to an instance overrides."""
 
     def __get__(self, module: Any, cls: type | None = None) -> Any:
         own = {} if module is None else vars(module)
@@ -94,18 +94,18 @@ class by_settings(property):  # noqa: N801 (used like `property`)
 
 
 def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
-    """Need the whole batch for an input with the `axes` axes of one sample, or fewer: none is that of the samples."""
+    """Require the whole batch for an input with at most `axes` axes, which has no sample axis."""
     if len(shape) <= axes:
-        needs_whole_batch(f"{layer}: its input of shape {shape} has no axis of samples")
+        needs_whole_batch(f"{layer}: its input of shape {shape} has no sample axis")
 
 
 class ShardAware(KeywordHints):
-    """What `Module` inherits, so that the forward of a shard knows the modules that it made."""
+    """Base class of `Module` that records the modules created in the forward of a shard."""
 
     __slots__ = ()
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
-        """Make an instance, and note it in the shard under way, if there is one."""
+        """Create an instance. In the forward of a shard, record it."""
         module = super().__new__(cls, *args, **settings)
         shard = _current_shard()
         if shard is not None:
@@ -114,6 +114,6 @@ class ShardAware(KeywordHints):
 
 
 def is_shared_with_shards(module: Any) -> bool:
-    """Return whether the forward of a shard is under way, and did not make this module itself."""
+    """Return whether a shard is being computed that did not create this module."""
     shard = _current_shard()
     return shard is not None and id(module) not in shard.made

@@ -1,4 +1,4 @@
-"""State dicts: check saved values against tensors, and write them all or none."""
+"""State dicts: check saved values against tensors, and copy all or none of them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ __all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
 
 
 class IncompatibleKeys(NamedTuple):
-    """What a state dict and a module do not have in common.
+    """The names that a state dict and a module do not have in common.
 
     Attributes
     ----------
     missing_keys : list of str
-        The names in the module that the state dict does not have: these tensors stay as they are.
+        Names of the module that are not in the state dict. Their tensors are unchanged.
     unexpected_keys : list of str
-        The names in the state dict that the module does not have.
+        Names of the state dict that are not in the module.
     """
 
     missing_keys: list[str]
@@ -31,7 +31,7 @@ SavedValues = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, strict: bool) -> IncompatibleKeys:
-    """Write saved values into tensors by name, all or nothing; see `Module.load_state_dict`."""
+    """Copy saved values into tensors by name, all or none; see `Module.load_state_dict`."""
     saved = _as_dict(values)
     keys = IncompatibleKeys([name for name in tensors if name not in saved], [n for n in saved if n not in tensors])
     arrays = {name: _copy_array(name, value) for name, value in saved.items() if strict or name in tensors}
@@ -40,9 +40,9 @@ def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, str
     faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _mismatch(name, tensors, arrays))]
     if faults:
         raise StateDictError(
-            f"this state dict does not fit {owner}, and nothing was loaded:\n  "
+            f"cannot load this state dict into {owner} (nothing was loaded):\n  "
             + "\n  ".join(faults)
-            + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
+            + "\nBuild the module as the saved one was built, or rename, reshape or remove entries."
         )
     targets = [tensors[name] for name in arrays]
     write_all(targets, [_cast(array, t.dtype) for t, array in zip(targets, arrays.values(), strict=True)])
@@ -54,23 +54,23 @@ def _as_dict(values: Any) -> dict[str, Any]:
         return dict(values)
     except (TypeError, ValueError) as error:
         raise DTypeError(
-            f"load_state_dict takes values by name, as state_dict() returns them, and not a {type(values).__name__}. "
-            f"A safetensors file is read by load(path)."
+            f"load_state_dict: expected a mapping of names to values, as state_dict() returns, got "
+            f"{type(values).__name__}. To read a safetensors file, use load(path)."
         ) from error
 
 
 def _copy_array(name: str, value: Any) -> NDArray[Any]:
-    """Copy a saved value to an array, because it may be a view of the memory that is written next."""
+    """Copy a saved value to an array, because it may share storage with a tensor that is written next."""
     try:
         found = values_of(value)
-        if hasattr(found, "detach"):  # PyTorch's; NumPy reads no parameter, no memory of a GPU, and no bfloat16
+        if hasattr(found, "detach"):  # PyTorch's; NumPy cannot read parameters, GPU tensors or bfloat16
             found = found.detach().cpu()
             found = found.float() if str(found.dtype) == "torch.bfloat16" else found
         array = np.asarray(found)
-        return np.array(array, np.float32 if array.dtype.name == "bfloat16" else None)  # which ml_dtypes adds to NumPy
+        return np.array(array, np.float32 if array.dtype.name == "bfloat16" else None)  # a dtype of ml_dtypes
     except Exception as error:
         raise StateDictError(
-            f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."
+            f"load_state_dict: cannot convert {name} ({type(value).__name__}) to an array: {error} Nothing was loaded."
         ) from error
 
 
@@ -80,44 +80,44 @@ def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
 
 def _first_overflow(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
-    """Return the first number of an array that a dtype cannot hold, or None."""
+    """Return the first element of an array that overflows in a dtype, or None."""
     cast = _cast(array, dtype)
     lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
     return array[lost][0] if lost.any() else None
 
 
 def _mismatch(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
-    """Describe why the array of a name cannot be written into its tensor. Return None if it can."""
+    """Describe why the array cannot be copied into the tensor of this name. Return None if it can."""
     if name not in arrays:
         return None
     tensor, array = tensors[name], arrays[name]
     if array.shape != tensor.shape:
-        return f"has shape {array.shape}, and needs {tensor.shape}"
+        return f"has shape {array.shape}, expected {tensor.shape}"
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
-        return f"has dtype {array.dtype}, and needs {tensor.dtype}"
+        return f"has dtype {array.dtype}, expected {tensor.dtype}"
     if not tensor._data.flags.writeable:
-        return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
+        return "belongs to a tensor with read-only storage; create it by Tensor(array), which copies"
     if lost := _first_overflow(tensor.dtype, array):
-        return f"has {lost}, and {tensor.dtype} cannot hold it"
+        return f"has the value {lost}, which overflows in {tensor.dtype}"
     first = next(other for other in tensors if tensors[other] is tensor and other in arrays)
     if not np.array_equal(array, arrays[first], equal_nan=True):
-        return f"and {first} are one tensor here, and have different values"
+        return f"and {first} are the same tensor, but have different saved values"
     return None
 
 
 def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> None:
-    """Give the floating-point tensors of another dtype new memory of this one, all or none; see `Module.astype`."""
+    """Cast the floating-point tensors to a dtype in new storage, all or none; see `Module.astype`."""
     wanted = np.dtype(dtype)
     if wanted not in (np.float16, np.float32, np.float64):
-        raise DTypeError(f"{owner}.astype: a module computes in float16, float32 or float64, not in {wanted}.")
+        raise DTypeError(f"{owner}.astype: dtype must be float16, float32 or float64, got {wanted}.")
     changing = {name: t for name, t in tensors.items() if t.dtype.kind == "f" and t.dtype != wanted}
     for name, t in changing.items():
         for what, array in ((name, t._data), (f"{name}.grad", t.grad)):
             if array is not None and (lost := _first_overflow(wanted, array)) is not None:
-                raise DTypeError(f"{owner}.astype: {what} has {lost}, which {wanted} cannot hold. Nothing was changed.")
+                raise DTypeError(f"{owner}.astype: {what} has {lost}, an overflow in {wanted}. Nothing was changed.")
     before = list({id(t): t for t in changing.values()}.values())
     exchange, _ = swap_storage(before, [_cast_tensor(t, wanted) for t in before])
-    with writing(*(t._storage for t in before)):  # graphs that saved the old memory would leave their gradients there
+    with writing(*(t._storage for t in before)):  # graphs that saved the old storage would store their gradients there
         exchange()
 
 

@@ -19,19 +19,19 @@ _COLUMNS = ("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")
 
 
 class LayerRow(NamedTuple):
-    """What a summary says of one layer.
+    """One row of a summary.
 
     Attributes
     ----------
     name : str
-        The path to it: "blocks.0". That of the model itself is "".
+        Path of the layer, such as "blocks.0". The model itself has the name "".
     layer : str
-        Its class; of a plain function, its name.
+        Name of its class, or of a plain function.
     output : str
-        The shapes of its results, each once: "3 x (1, 8)" of three calls. Of one that is never called "not called".
+        Shapes of its outputs, each once. "3 x (1, 8)" means three calls; "not called" means none.
     parameters, frozen, buffers : int
-        How many numbers are in its parameters, in those of them that are frozen, and in its buffers: those that it
-        holds itself, and no row before it.
+        Numbers of elements of its own parameters, its own frozen parameters and its own buffers, without its child
+        modules. Shared tensors count in the first row only.
     """
 
     name: str
@@ -44,40 +44,40 @@ class LayerRow(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """A table that prints itself.
+    """Table of the layers of a model. Its repr is the formatted table.
 
     Attributes
     ----------
     rows : list of LayerRow
     total, trainable, frozen, buffers : int
-        How many numbers are in the parameters of the model, in those that require a gradient, in the frozen ones, and
-        in its buffers. Shared ones count once.
+        Numbers of elements of all parameters, of trainable parameters, of frozen parameters and of buffers. Shared
+        tensors count once.
     """
 
     rows: list[LayerRow]
 
     @property
     def total(self) -> int:
-        """Of trainable and frozen parameters."""
+        """Number of elements of all parameters."""
         return sum(row.parameters for row in self.rows)
 
     @property
     def trainable(self) -> int:
-        """Of parameters that require a gradient."""
+        """Number of elements of trainable parameters."""
         return self.total - self.frozen
 
     @property
     def frozen(self) -> int:
-        """Of parameters that do not."""
+        """Number of elements of frozen parameters."""
         return sum(row.frozen for row in self.rows)
 
     @property
     def buffers(self) -> int:
-        """Of buffers."""
+        """Number of elements of buffers."""
         return sum(row.buffers for row in self.rows)
 
     def _cells(self) -> list[tuple[str, ...]]:
-        """Return the table as text: the heads, and a line for each row."""
+        """Return the cells as text: the column heads, then the rows."""
         shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
         cells: list[tuple[str, ...]] = [_COLUMNS]
         cells += [(*row[:3], *(f"{count:,}" for count in row[3:])) for row in self.rows]
@@ -85,7 +85,7 @@ class Summary:
 
     def _total_text(self) -> str:
         frozen = f", {self.frozen:,} frozen" if self.frozen else ""
-        buffers = f" In buffers: {self.buffers:,} numbers." if self.buffers else ""
+        buffers = f" Buffers: {self.buffers:,} elements." if self.buffers else ""
         return f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable{frozen}.{buffers}"
 
     def __repr__(self) -> str:
@@ -104,29 +104,29 @@ class Summary:
 
 
 def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
-    """Return a table of the layers of a model, from a run on the inputs, or on zeros.
+    """Return a table of the layers of a model with their output shapes and numbers of parameters.
 
-    It is a copy that runs, in evaluation mode and without gradients: the mode, the parameters, the buffers and the
-    generators of the model stay as they are. Its hooks run as ever.
+    A copy of the model is called in evaluation mode without gradients, so that its mode, parameters, buffers and
+    generators do not change. Its hooks are called.
 
     Parameters
     ----------
     model : Module
     *inputs : array, Tensor, tuple of int, or None
-        What the model is called with: a batch. Or the shape of one sample, without the axis of the batch: (1, 28, 28).
-        Also tuples, lists and dicts of these, where the model takes them.
+        A batch, or the shape of one sample without the batch axis, such as (1, 28, 28), for an input of zeros. Nested
+        tuples, lists and dicts of these are possible.
     **settings
-        The keywords that it is called with, as they are.
+        Keyword arguments of the model, passed unchanged.
 
     Returns
     -------
     Summary
-        Print it. Modules that only hold other modules have no row; plain functions in attributes have one.
+        Modules that only contain other modules have no row. Plain functions in attributes have one.
 
     Raises
     ------
     ShapeError
-        If an input is neither an array nor a shape, or the model refuses it.
+        An input is neither an array nor a shape, or the model raises it.
 
     Examples
     --------
@@ -155,12 +155,12 @@ def _eval_copy(model: Module) -> Module:
     try:
         return duplicate(model).eval()
     except Exception as error:
-        error.add_note(f"summary runs a copy of the model, and this {type(model).__name__} cannot be copied.")
+        error.add_note(f"summary calls a copy of the model, but this {type(model).__name__} cannot be copied.")
         raise
 
 
 def _example_input(given: Any, dtype: np.dtype[Any]) -> Any:
-    """Return an input in which zeros for one sample replace each shape."""
+    """Return an input with each shape replaced by zeros for one sample."""
     if given is None or isinstance(given, Tensor | ndarray):
         return given
     if isinstance(given, dict):
@@ -169,11 +169,11 @@ def _example_input(given: Any, dtype: np.dtype[Any]) -> Any:
         if all(isinstance(length, int | np.integer) for length in given):
             return from_numpy(np.zeros((1, *given), dtype))
         return type(given)(_example_input(part, dtype) for part in given)
-    raise ShapeError(f"summary: an input is an array, or the shape of one sample, such as (784,), not {given!r}.")
+    raise ShapeError(f"summary: an input must be an array or the shape of one sample, such as (784,), got {given!r}.")
 
 
 class _ShapeRecorder:
-    """A wrapper that records the shapes of the results of a function."""
+    """Wrapper that records the shapes of the outputs of a function."""
 
     def __init__(self, function: Any) -> None:
         self.function, self.shapes = function, Counter[str]()
@@ -188,7 +188,7 @@ class _ShapeRecorder:
 
 
 def _record_shapes(model: Module) -> dict[str, Counter[str]]:
-    """Wrap the modules and functions of a model. Return counters, by name, of the shapes of their results."""
+    """Wrap the modules and functions of a model. Return counters of their output shapes by name."""
     shapes: dict[str, Counter[str]] = {}
     for name, module in model.named_modules():
         functions = {path for path, part in module._named_members() if not isinstance(part, Module | Tensor)}
@@ -200,7 +200,7 @@ def _record_shapes(model: Module) -> dict[str, Counter[str]]:
 
 
 def _wrap_functions(container: Any, prefix: str, functions: set[str]) -> Iterator[tuple[str, _ShapeRecorder]]:
-    """Wrap the functions at the given paths in a dict or list, and yield the wrappers."""
+    """Wrap the functions at the given paths in a dict or list. Yield (path, wrapper) pairs."""
     for key, part in list(container.items() if isinstance(container, dict) else enumerate(container)):
         path = f"{prefix}{key}"
         if path in functions:
@@ -214,7 +214,7 @@ def _wrap_functions(container: Any, prefix: str, functions: set[str]) -> Iterato
 
 
 def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
-    """Yield the rows of modules and functions, from what each of them is and the shapes that it returned."""
+    """Yield a row for each module or function, given the object and its output shapes by name."""
     counted: set[int] = set()
     for name, (part, shapes) in calls.items():
         output = ", ".join(f"{n} x {shape}" if n > 1 else shape for shape, n in shapes.items()) or "not called"
@@ -230,13 +230,13 @@ def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
 
 
 def _parameter_counts(tensors: list[Tensor]) -> tuple[int, int, int]:
-    """Return the numbers of elements in parameters, in frozen parameters and in buffers."""
+    """Return the numbers of elements of parameters, of frozen parameters and of buffers."""
     buffers = sum(tensor.size for tensor in tensors if is_buffer(tensor))
     return sum(t.size for t in tensors) - buffers, sum(t.size for t in tensors if t.frozen), buffers
 
 
 def _shape_text(out: Any) -> str:
-    """Return the shape of a result as text; of several, in a tuple, list or dict, the shape of each."""
+    """Return the shape of an output, or the shapes in a tuple, list or dict, as text."""
     if isinstance(out, tuple | list):
         return f"[{', '.join(map(_shape_text, out))}]"
     if isinstance(out, dict):

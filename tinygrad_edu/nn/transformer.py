@@ -1,4 +1,4 @@
-"""Transformer layers, encoder, decoder and the whole model."""
+"""Transformer layers, encoder, decoder and encoder-decoder model."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -32,13 +32,13 @@ _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
 @by_settings
 def _layer_couples_samples(layer: Any) -> bool | None:
-    """Without batch_first, the samples are on axis 1; a function as the activation declares nothing."""
+    """Without batch_first, the samples are on axis 1; an activation that is a plain function declares nothing."""
     known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
     return children_couple_samples.__get__(layer) if known else None
 
 
 class _TransformerLayer(Module):
-    """Base class of both kinds of layers: attention and a small network, each a normalized residual block.
+    """Base class of encoder and decoder layers: attention and feed-forward blocks with residuals and normalization.
 
     From A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.1; with `norm_first` as in R. Xiong et
     al., "On layer normalization in the transformer architecture", ICML 2020.
@@ -58,7 +58,9 @@ class _TransformerLayer(Module):
     ) -> None:  # fmt: skip
         function = _ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
         if not callable(function) or isinstance(function, type):
-            raise ValueError(f"{type(self).__name__}: activation is a function, 'relu' or 'gelu', not {activation!r}.")
+            raise ValueError(
+                f"{type(self).__name__}: activation must be callable, 'relu' or 'gelu', got {activation!r}."
+            )
         rng = init.generator_or_new(rng)
         for name in self._attentions:
             attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng, dtype=dtype)
@@ -75,7 +77,7 @@ class _TransformerLayer(Module):
         self.activation = function
 
     def _residual(self, x: Any, block: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
-        """Add the output of a block to its input. Normalize the sum, or the input of the block."""
+        """Add the output of a block to its input. Normalize the sum, or with `norm_first` the input of the block."""
         if self.norm_first:
             return x + dropout(block(norm(x)))
         return norm(x + dropout(block(x)))
@@ -87,38 +89,37 @@ class _TransformerLayer(Module):
 def _attention_output(
     attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool
 ) -> Any:
-    """Return the output of an attention of x to a memory, without the weights."""
+    """Return the output of attention of x to memory, without the weights."""
     return attention(
         x, memory, memory, key_padding_mask=padding, need_weights=False, attn_mask=attn_mask, is_causal=is_causal
     )[0]
 
 
 class TransformerEncoderLayer(_TransformerLayer):
-    """Attention of a sequence to itself, and then a network of two maps at each position.
+    """Transformer encoder layer: self-attention and a feed-forward network of two linear layers.
 
     Parameters
     ----------
     d_model, nhead : int
-        The features, and the heads of the attention: `MultiheadAttention`.
+        Numbers of features and of attention heads; see `MultiheadAttention`.
     dim_feedforward : int
-        The features between the two maps.
+        Number of hidden features of the feed-forward network.
     dropout : float
-        The part that is dropped in training: of the weights of the attention, of the features between the two maps, and
-        of what is added to the sequence.
+        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
     activation : callable, "relu" or "gelu"
-        What is between the two maps: a function or a module.
+        Activation of the feed-forward network: a function or a module.
     layer_norm_eps : float
         `eps` of each `LayerNorm`.
     batch_first : bool
-        Whether the axes of a batch are (N, L, d_model), and not (L, N, d_model).
+        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
     norm_first : bool
-        Whether it normalizes what attention and network are given, and not the sums.
+        Whether to normalize the input of each block instead of the sum after it.
     bias : bool
-        Whether maps and normalizations add one.
+        Whether linear layers and normalizations have a bias.
     rng : numpy.random.Generator, optional
-        Draws the parameters, and what is dropped. Without it they differ from run to run.
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Of the parameters.
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -130,7 +131,7 @@ class TransformerEncoderLayer(_TransformerLayer):
     Raises
     ------
     ShapeError, ValueError, DTypeError
-        As in `MultiheadAttention`; ValueError for another activation.
+        As in `MultiheadAttention`. An unknown activation raises ValueError.
 
     Examples
     --------
@@ -150,11 +151,11 @@ class TransformerEncoderLayer(_TransformerLayer):
         ----------
         src : see above
         src_mask : (L, L) or (N nhead, L, L)
-            Booleans say which positions are hidden from which; numbers are added to the scores.
-        src_key_padding_mask : (N, L), or (L,) where there is no batch
-            The same for positions that are hidden from all.
+            Boolean: True masks. Floating point: added to the attention scores.
+        src_key_padding_mask : (N, L), or (L,) without a batch
+            As `src_mask`, for positions that are masked for all queries.
         is_causal : bool
-            Whether later positions are hidden from each, besides what the masks hide.
+            Whether to also mask the positions after each query.
         """
 
         def attend(x: Any) -> Any:
@@ -165,14 +166,14 @@ class TransformerEncoderLayer(_TransformerLayer):
 
 
 class TransformerDecoderLayer(_TransformerLayer):
-    """Attention of a sequence to itself, attention to a memory, and then a network of two maps at each position.
+    """Transformer decoder layer: self-attention, attention to a memory, and a feed-forward network.
 
-    The parameters are those of `TransformerEncoderLayer`.
+    Parameters are as in `TransformerEncoderLayer`.
 
     Attributes
     ----------
     self_attn, multihead_attn : MultiheadAttention
-        To the sequence, and to the memory.
+        Attention to the sequence, and to the memory.
     linear1, linear2 : Linear
     norm1, norm2, norm3 : LayerNorm
     dropout, dropout1, dropout2, dropout3 : Dropout
@@ -200,16 +201,16 @@ class TransformerDecoderLayer(_TransformerLayer):
         self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
         memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Map a sequence, given a memory of the length S, to the same shape.
+        """Map a sequence of length L and a memory of length S to an output of the shape of the sequence.
 
         Parameters
         ----------
         tgt : (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model)
-        memory : the same with S for L
+        memory : as `tgt`, with length S
         tgt_mask, tgt_key_padding_mask, tgt_is_causal
-            What is hidden of the sequence itself: (L, L) or (N nhead, L, L); (N, L). See `TransformerEncoderLayer`.
+            Masks of the sequence: (L, L) or (N nhead, L, L); (N, L). See `TransformerEncoderLayer`.
         memory_mask, memory_key_padding_mask, memory_is_causal
-            What is hidden of the memory: (L, S) or (N nhead, L, S); (N, S).
+            Masks of the memory: (L, S) or (N nhead, L, S); (N, S).
         """
 
         def attend(x: Any) -> Any:
@@ -226,13 +227,13 @@ class TransformerDecoderLayer(_TransformerLayer):
 
 
 class _LayerStack(Module):
-    """Deep copies of a layer, and a norm after the last. They begin with equal values, and draw from one Generator."""
+    """Base class of stacks: deep copies of a layer, which share its Generator, and a final normalization."""
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
         kind = type(self).__name__
         require_sizes(kind, num_layers=num_layers)
         if not isinstance(layer, Module):
-            raise DTypeError(f"{kind}: the first argument is a layer, which is copied, not a {type(layer).__name__}.")
+            raise DTypeError(f"{kind}: the first argument must be a Module, got {type(layer).__name__}.")
         self.layers = ModuleList([_clone(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
@@ -243,24 +244,24 @@ class _LayerStack(Module):
 
 
 def _clone(layer: Module) -> Module:
-    """Return a deep copy that shares the Generators: copies of them would drop the same in every layer."""
+    """Return a deep copy that shares the Generators: with copies, all layers would draw the same dropout masks."""
     attributes = [value for module in layer.modules() for value in vars(module).values()]
     return deepcopy(layer, {id(value): value for value in attributes if isinstance(value, np.random.Generator)})
 
 
 class TransformerEncoder(_LayerStack):
-    """A stack of encoder layers.
+    """Stack of encoder layers.
 
     Parameters
     ----------
     encoder_layer : Module
-        A `TransformerEncoderLayer`, or what is called as one. The layers are deep copies of it, with the same values to
-        begin with.
+        A `TransformerEncoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
+        values.
     num_layers : int
     norm : Module, optional
-        What is applied to the result of the last layer.
+        Module applied to the output of the last layer.
     enable_nested_tensor, mask_check : bool
-        Without a meaning here; PyTorch takes them, too.
+        Ignored; accepted as in PyTorch.
 
     Attributes
     ----------
@@ -268,8 +269,8 @@ class TransformerEncoder(_LayerStack):
 
     Raises
     ------
-    ShapeError, DTypeError
-        For no layers, and for what is no module; of `forward`, as in `MultiheadAttention`.
+    DTypeError, ValueError, ShapeError
+        `num_layers` is not an integer >= 1, or `encoder_layer` not a Module. `forward`: as in `MultiheadAttention`.
 
     Examples
     --------
@@ -290,23 +291,23 @@ class TransformerEncoder(_LayerStack):
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
     ) -> Any:
-        """Pass a sequence through all layers, each with the masks of `TransformerEncoderLayer`."""
+        """Apply all layers, each with the masks of `TransformerEncoderLayer`."""
         return self._forward_layers(
             src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
         )
 
 
 class TransformerDecoder(_LayerStack):
-    """A stack of decoder layers, each of which attends to the same memory.
+    """Stack of decoder layers, all with the same memory.
 
     Parameters
     ----------
     decoder_layer : Module
-        A `TransformerDecoderLayer`, or what is called as one. The layers are deep copies of it, with the same values to
-        begin with.
+        A `TransformerDecoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
+        values.
     num_layers : int
     norm : Module, optional
-        What is applied to the result of the last layer.
+        Module applied to the output of the last layer.
 
     Attributes
     ----------
@@ -314,7 +315,7 @@ class TransformerDecoder(_LayerStack):
 
     Raises
     ------
-    ShapeError, DTypeError
+    DTypeError, ValueError, ShapeError
         As in `TransformerEncoder`.
 
     Examples
@@ -333,7 +334,7 @@ class TransformerDecoder(_LayerStack):
         self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
         memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Pass a sequence through all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
+        """Apply all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
         return self._forward_layers(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=bool(tgt_is_causal),
@@ -342,21 +343,21 @@ class TransformerDecoder(_LayerStack):
 
 
 class Transformer(Module):
-    """An encoder, whose result is the memory of a decoder.
+    """Encoder-decoder transformer: the output of the encoder is the memory of the decoder.
 
     Parameters
     ----------
     d_model, nhead : int
     num_encoder_layers, num_decoder_layers : int
-    dim_feedforward, dropout, activation
-        Those of `TransformerEncoderLayer`, as are all from `layer_norm_eps` on.
+    dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, rng, dtype
+        As in `TransformerEncoderLayer`.
     custom_encoder, custom_decoder : Module, optional
-        To be in the place of the usual `TransformerEncoder` and `TransformerDecoder`.
+        Replacements of the default `TransformerEncoder` and `TransformerDecoder`.
 
     Attributes
     ----------
     encoder, decoder : Module
-        All parameters of two axes or more are drawn by `init.xavier_uniform`, as in PyTorch.
+        All parameters with two or more axes are initialized by `init.xavier_uniform`, as in PyTorch.
 
     Raises
     ------
@@ -402,10 +403,10 @@ class Transformer(Module):
         src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
         src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Return what the decoder makes of `tgt`, given what the encoder makes of `src`.
+        """Return the output of the decoder for `tgt`, with the output of the encoder for `src` as memory.
 
-        The inputs and masks are those of `TransformerEncoder` and `TransformerDecoder`, by their names. To predict each
-        element of `tgt` from those before it, hide the later ones: ``tgt_is_causal=True``.
+        Inputs and masks are as in `TransformerEncoder` and `TransformerDecoder`. To predict each element of `tgt` from
+        the previous elements only, pass ``tgt_is_causal=True``.
         """
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
@@ -416,7 +417,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = np.float32) -> Tensor:
-        """Return the mask (sz, sz) that hides later positions from each: -inf above the diagonal, and else 0.
+        """Return the causal mask (sz, sz): -inf above the diagonal, and 0 elsewhere.
 
         Examples
         --------

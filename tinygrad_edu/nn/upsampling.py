@@ -1,4 +1,4 @@
-"""Upsample images, and rearrange channels and pixels."""
+"""Layers that resize images, and that rearrange channels and pixels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +22,11 @@ class Upsample(Module):
     Parameters
     ----------
     size : int or tuple of int, optional
-        The size of the result. Give either `size` or `scale_factor`.
+        The output size. Pass either `size` or `scale_factor`.
     scale_factor : float or tuple of float, optional
-        The ratio of the size of the result to that of the input. The result is rounded down.
+        Ratio of the output size to the input size. The output size is rounded down.
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
-        "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W).
+        "linear" requires (N, C, L), "bilinear" and "bicubic" require (N, C, H, W).
     align_corners : bool, optional
         Whether to align the centres of the corner pixels instead of the corners of the images.
     recompute_scale_factor : bool, optional
@@ -35,7 +35,7 @@ class Upsample(Module):
     Raises
     ------
     ShapeError, ValueError
-        `forward` got an input that does not match the settings; see `ops.interpolate`.
+        The input does not match the options; see `ops.interpolate`.
 
     Examples
     --------
@@ -69,21 +69,21 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2D(Upsample):
-    """`Upsample` with the mode "nearest"."""
+    """`Upsample` with mode "nearest"."""
 
     def __init__(self, size: Numbers | None = None, scale_factor: Factor = None) -> None:
         super().__init__(size, scale_factor)
 
 
 class UpsamplingBilinear2D(Upsample):
-    """`Upsample` with the mode "bilinear" and `align_corners`."""
+    """`Upsample` with mode "bilinear" and ``align_corners=True``."""
 
     def __init__(self, size: Numbers | None = None, scale_factor: Factor = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
 
 
 class _Shuffle(Module):
-    """Base class of the layers that rearrange channels and pixels, with one integer setting."""
+    """Base class of the layers that rearrange channels and pixels, with one integer option."""
 
     couples_samples = False
     function: Callable[..., Any]
@@ -95,7 +95,7 @@ class _Shuffle(Module):
 
 
 class PixelShuffle(_Shuffle):
-    """`ops.pixel_shuffle` as a module: (..., C r r, H, W) -> (..., C, H r, W r), with r = `upscale_factor`.
+    """Move channels into pixels: (..., C r r, H, W) -> (..., C, H r, W r), with r = `upscale_factor`.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class PixelShuffle(_Shuffle):
 
 
 class PixelUnshuffle(_Shuffle):
-    """`ops.pixel_unshuffle` as a module: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
+    """Move pixels into channels: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
 
     function, _setting_names = staticmethod(ops.pixel_unshuffle), ("downscale_factor",)
 
@@ -121,7 +121,7 @@ class PixelUnshuffle(_Shuffle):
 
 
 class ChannelShuffle(_Shuffle):
-    """`ops.channel_shuffle` as a module: interleave the channels of `groups` groups of (N, C, ...)."""
+    """Interleave the channels of `groups` groups of an input (N, C, ...)."""
 
     function, _setting_names = staticmethod(ops.channel_shuffle), ("groups",)
 

@@ -20,5 +20,5 @@ __all__ = [
     "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
 ]  # fmt: skip
 
-# Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
+# Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
 globals()["__getattr__"] = _getattr_with_hints("tg.optim", __all__)

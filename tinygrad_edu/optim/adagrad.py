@@ -1,4 +1,4 @@
-"""Adagrad: step = gradient / root of the sum of all squared gradients."""
+"""Adagrad: step = gradient / root of the sum of squared gradients."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -21,17 +21,17 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors.
+        As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-2
-        The learning rate.
+        Learning rate.
     lr_decay : float, default 0.0
-        The rate at which the learning rate decreases.
+        Decay of the learning rate.
     weight_decay : float, default 0.0
-        Adds weight_decay * p to the gradient.
+        Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     initial_accumulator_value : float, default 0.0
-        The value of the sum before the first step of a parameter.
+        Initial value of the sum.
     eps : float, default 1e-10
-        Added to the denominator, so that it is not 0.
+        Term added to the denominator for numerical stability.
     maximize : bool, default False
         Maximize instead of minimize.
 

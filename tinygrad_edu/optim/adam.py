@@ -1,4 +1,4 @@
-"""Adam: step = running mean of the gradients / their running RMS; and AdamW."""
+"""Adam, step = running mean of the gradients / their running RMS, and AdamW."""
 
 import math
 from collections.abc import Mapping
@@ -16,28 +16,28 @@ from tinygrad_edu.optim.state import Slot, count_step
 class Adam(Optimizer):
     """Adam, as in PyTorch: p -= lr * m / (sqrt(v) + eps).
 
-    m is the running mean of the gradients and v that of their squares. At step t each is divided by the sum of its
-    weights, 1 - beta**t. Algorithm 1 of D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    m and v are the running means of the gradients and of their squares, each divided by 1 - beta**t at step t (bias
+    correction). Algorithm 1 of D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors.
+        As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
-        The learning rate.
+        Learning rate.
     betas : (float, float), default (0.9, 0.999)
-        The factors of m and of v in each step.
+        Decay factors of m and of v.
     eps : float, default 1e-8
-        Added to the denominator, so that it is not 0.
+        Term added to the denominator for numerical stability.
     weight_decay : float, default 0.0
-        Adds weight_decay * p to the gradient.
+        Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     amsgrad : bool, default False
-        Divide by the maximum of all v so far. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and
+        Use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and
         beyond", ICLR 2018.
     maximize : bool, default False
         Maximize instead of minimize.
     decoupled_weight_decay : bool, default False
-        Decay as in `AdamW`.
+        Apply the weight decay as in `AdamW`.
 
     Examples
     --------
@@ -76,17 +76,17 @@ class Adam(Optimizer):
         v += (1 - beta2) * (grad * grad)
         if group["amsgrad"]:
             v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
-        # Both bias corrections are two numbers here: dividing the arrays would take two passes more.
+        # Both bias corrections are scalars here: dividing the arrays would take two more passes.
         root = math.sqrt(1 - beta2**t)
         lr, eps = group["lr"] * root / (1 - beta1**t), group["eps"] * root
         param -= lr * (m / (np.sqrt(v) + eps))
 
 
 class AdamW(Adam):
-    """Adam with a decoupled weight decay: each step also shrinks p to (1 - lr * weight_decay) * p.
+    """Adam with decoupled weight decay: each step first multiplies p by 1 - lr * weight_decay.
 
-    From I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019. The settings are those of
-    `Adam`, with a `weight_decay` of 1e-2.
+    From I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019. The parameters are as in
+    `Adam`, with a default `weight_decay` of 1e-2.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Gradient clipping, by the norm of all gradients or by value."""
+"""Gradient clipping by norm and by value."""
 
 import math
 from collections import deque
@@ -17,9 +17,10 @@ __all__ = ["clip_grad_norm", "clip_grad_value"]
 
 
 def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> float:
-    """Scale all gradients by one factor, so that their norm, as one vector, is at most `max_norm`.
+    """Scale all gradients by one factor so that their total norm is at most `max_norm`.
 
-    As in PyTorch's ``clip_grad_norm_``, the factor is max_norm / (norm + 1e-6), if that is less than 1.
+    The total norm is the norm of all gradients concatenated into one vector. As in PyTorch's ``clip_grad_norm_``, the
+    factor is max_norm / (norm + 1e-6), if that is less than 1.
 
     Parameters
     ----------
@@ -27,20 +28,20 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
         Parameters without a gradient are ignored.
     max_norm : float
     norm_type : float, default 2.0
-        The order of the norm, greater than 0; ``math.inf`` or "inf" for the maximum absolute value.
+        Order of the norm, > 0. ``math.inf`` or "inf" is the maximum absolute value.
 
     Returns
     -------
     float
-        The norm before clipping. If it is infinite, infinite gradients become NaN and the others 0; if it is NaN, all
-        become NaN.
+        The norm before clipping. If it is infinite, infinite gradients become NaN and the others 0. If it is NaN, all
+        gradients become NaN.
 
     Raises
     ------
     ValueError
-        For a `max_norm` less than 0, or a `norm_type` that is not greater than 0. No gradient is changed then.
+        `max_norm` is negative, or `norm_type` is not positive. No gradient is changed then.
     DTypeError, ReadOnlyError
-        For a parameter that is not a Tensor, and a gradient in read-only memory. No gradient is changed then.
+        A parameter is not a Tensor, or a gradient is read-only. No gradient is changed then.
 
     Examples
     --------
@@ -53,22 +54,22 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     """
     most, order = _float_or_nan(max_norm), _float_or_nan(norm_type)
     if not most >= 0:
-        raise ValueError(f"clip_grad_norm: max_norm is a number of at least 0, not {max_norm!r}.")
+        raise ValueError(f"clip_grad_norm: max_norm must be a number >= 0, got {max_norm!r}.")
     if not order > 0:
-        raise ValueError(f"clip_grad_norm: norm_type is a number greater than 0, or math.inf, not {norm_type!r}.")
+        raise ValueError(f"clip_grad_norm: norm_type must be a number > 0 or math.inf, got {norm_type!r}.")
     gradients = _gradients("clip_grad_norm", parameters)
     with np.errstate(all="ignore"):  # an infinite norm is a valid result
         norms = [_norm(g, order) for g in gradients if g.size]
         norm = float(np.linalg.norm(norms, order)) if norms else 0.0
         share = most / (norm + 1e-6)
         if not share >= 1:
-            # One call from C: no Ctrl-C can come between two gradients.
+            # A single call in C, so that Ctrl-C cannot interrupt between two gradients.
             deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
     return norm
 
 
 def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
-    """Clip every element of the gradients to [-clip_value, clip_value].
+    """Clip the gradients elementwise to [-clip_value, clip_value].
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     Raises
     ------
     ValueError, DTypeError, ReadOnlyError
-        For a `clip_value` less than 0, and as for `clip_grad_norm`. No gradient is changed then.
+        `clip_value` is negative, or as in `clip_grad_norm`. No gradient is changed then.
 
     Examples
     --------
@@ -90,22 +91,22 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     """
     most = _float_or_nan(clip_value)
     if not most >= 0:
-        raise ValueError(f"clip_grad_value: clip_value is a number of at least 0, not {clip_value!r}.")
+        raise ValueError(f"clip_grad_value: clip_value must be a number >= 0, got {clip_value!r}.")
     gradients = _gradients("clip_grad_value", parameters)
     clipped = [np.clip(g, -most, most) for g in gradients]
-    deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # one call from C, too
+    deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # a single call in C
 
 
 def _gradients(where: str, parameters: Any) -> list[ndarray]:
-    """Return the gradients of parameters, or raise for one that cannot be changed."""
+    """Return the gradients of parameters. Raise for one that is read-only."""
     found = as_parameters(where, [parameters] if isinstance(parameters, Tensor) else parameters)
     for k, p in enumerate(found):
         if p.grad is not None and not p.grad.flags.writeable:
             raise ReadOnlyError(
-                f"{where}: the gradient of parameter {k}, of shape {p.shape}, is in read-only memory: "
-                f"give the parameter a copy, p.grad = p.grad.copy()."
+                f"{where}: the gradient of parameter {k}, of shape {p.shape}, is read-only. "
+                f"Assign a copy: p.grad = p.grad.copy()."
             )
-    # A parameter given twice must not be changed twice.
+    # A duplicated parameter must be changed only once.
     return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
 
 

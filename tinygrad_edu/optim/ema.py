@@ -1,4 +1,4 @@
-"""Exponential moving average of parameters, to evaluate a model with."""
+"""Exponential moving average of parameters, for evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinygrad_edu.optim.groups import as_parameters
 
 
 class MovingAverage:
-    """The exponential moving average of parameters: average = decay * average + (1 - decay) * parameter.
+    """Exponential moving average of parameters: average = decay * average + (1 - decay) * parameter.
 
     The first `update` copies the parameters, as PyTorch's ``AveragedModel`` with ``get_ema_avg_fn`` does.
 
@@ -26,21 +26,21 @@ class MovingAverage:
     parameters : iterable of Tensor
         ``model.parameters()``.
     decay : float, default 0.999
-        From 0 to 1.
+        Decay factor, from 0 to 1.
 
     Attributes
     ----------
     averages : list of ndarray
         One array for each parameter.
     n_averaged : int
-        The number of updates.
+        Number of updates.
 
     Raises
     ------
     ValueError
-        For a decay outside [0, 1], or no parameters.
+        `decay` is outside of [0, 1], or there are no parameters.
     DTypeError
-        If `parameters` is not a list, or holds anything but tensors.
+        `parameters` is not an iterable of tensors.
 
     Examples
     --------
@@ -58,14 +58,14 @@ class MovingAverage:
 
     def __init__(self, parameters: Iterable[Tensor], decay: float = 0.999) -> None:
         if not (isinstance(decay, int | float | np.number) and 0 <= decay <= 1):
-            raise ValueError(f"MovingAverage: decay is a number from 0 to 1, not {decay!r}.")
+            raise ValueError(f"MovingAverage: decay must be a number from 0 to 1, got {decay!r}.")
         self.parameters, self.decay, self.n_averaged = as_parameters("MovingAverage", parameters), float(decay), 0
         if not self.parameters:
-            raise ValueError("MovingAverage: there are no parameters to average.")
+            raise ValueError("MovingAverage: got an empty parameter list.")
         self.averages = [p.numpy().copy() for p in self.parameters]
 
     def update(self) -> None:
-        """Update the averages with the present parameters. Call it after each step of the optimizer."""
+        """Update the averages with the current parameters. Call it after each step of the optimizer."""
         now, share = [p.numpy().copy() for p in self.parameters], 1 - self.decay
         if self.n_averaged:
             now = [np.asarray(a + (x - a) * share) for a, x in zip(self.averages, now, strict=True)]
@@ -73,14 +73,14 @@ class MovingAverage:
 
     @contextmanager
     def swap(self) -> Iterator[None]:
-        """Set the parameters to their averages inside the block, and restore them afterwards, also after an error.
+        """Context manager that sets the parameters to their averages, and restores them at exit.
 
-        The end of the block overwrites changes of the parameters inside.
+        Changes of the parameters inside the block are lost.
 
         Raises
         ------
         ReadOnlyError
-            For a parameter in read-only memory. Nothing is written then.
+            The storage of a parameter is read-only. Nothing is written then.
         """
         for k, p in enumerate(self.parameters):
             refuse_read_only(f"MovingAverage.swap writes parameter {k}", p)
@@ -101,17 +101,15 @@ class MovingAverage:
         Raises
         ------
         StateDictError
-            If the shapes are not those of the parameters. Nothing is loaded then.
+            The shapes are not those of the parameters. Nothing is loaded then.
         """
         saved = [np.asarray(values_of(a)) for a in state_dict.get("averages", ())]
         shapes, here = [a.shape for a in saved], [a.shape for a in self.averages]
         if shapes != here or "n_averaged" not in state_dict:
-            raise StateDictError(
-                f"MovingAverage: the saved averages have the shapes {shapes}, and here they are {here}."
-            )
+            raise StateDictError(f"MovingAverage: expected averages of shapes {here}, got {shapes}.")
         arrays = [a.astype(p.dtype) for a, p in zip(saved, self.parameters, strict=True)]
         self._set_averages(arrays, int(state_dict["n_averaged"]))
 
     def _set_averages(self, averages: list[ndarray], n_averaged: int) -> None:
-        # One call from C: no Ctrl-C can come between the two.
+        # A single call in C, so that Ctrl-C cannot interrupt between the two assignments.
         deque(map(setattr, repeat(self), ("averages", "n_averaged"), (averages, n_averaged)), maxlen=0)

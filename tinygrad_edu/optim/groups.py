@@ -1,4 +1,4 @@
-"""Parameter groups: read and validate the parameters and settings that an optimizer is given."""
+"""Parameter groups: validation of the parameters and hyperparameters passed to an optimizer."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Group = dict[str, Any]
 
 
 class OwnerRefs(dict[int, Callable[[], Any]]):
-    """Weak references to the modules whose ``parameters()`` the optimizer was given, by the id of each parameter.
+    """Weak references to the modules whose ``parameters()`` were passed to the optimizer, by the id of each parameter.
 
-    A copied optimizer has other parameters, and starts with no references.
+    A copied optimizer has other parameters, and starts without references.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OwnerRefs, ()
 
     def add(self, listed: Any, params: list[Tensor]) -> None:
-        """Record the module that returned the list `listed`, if a module did."""
+        """Record the module that returned the list `listed`, if any."""
         if owner := getattr(listed, "owner", None):
             self.update((id(p), owner) for p in params)
 
     def replaced(self, params: list[Tensor]) -> Iterator[Tensor]:
-        """Yield each parameter that its module no longer holds."""
+        """Yield each parameter that is no longer in its module."""
         held: dict[int, set[int]] = {}
         for p in params:
             model = self.get(id(p), lambda: None)()
@@ -40,17 +40,17 @@ class OwnerRefs(dict[int, Callable[[], Any]]):
 
 
 def as_list(where: str, params: Any) -> list[Any]:
-    """Return parameters or groups as a list, or raise DTypeError if they are not in a list."""
+    """Return parameters or groups as a list. Raise DTypeError for a Tensor, a dict, a str, a set or a non-iterable."""
     if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
         raise DTypeError(
-            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
+            f"{where}: parameters must be a list of tensors, got {type(params).__name__}: pass model.parameters(), or "
             f"[w] for a single tensor."
         )
     return list(params)
 
 
 def as_parameters(where: str, params: Any) -> list[Tensor]:
-    """Return parameters as a list, or raise DTypeError for one that is no Tensor."""
+    """Return parameters as a list. Raise DTypeError for one that is not a Tensor."""
     found = as_list(where, params)
     for k, p in enumerate(found):
         _require_tensor(where, f"parameter {k}", p)
@@ -59,7 +59,7 @@ def as_parameters(where: str, params: Any) -> list[Tensor]:
 
 def _require_tensor(where: str, label: str, p: Any) -> None:
     if not isinstance(p, Tensor):
-        raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
+        raise DTypeError(f"{where}: {label} must be a Tensor, got {type(p).__name__}.")
 
 
 def groups_of(where: str, params: Any) -> list[Any]:
@@ -71,11 +71,13 @@ def groups_of(where: str, params: Any) -> list[Any]:
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:
-    """Return a complete group: its parameters as a list, and the defaults for settings that it does not have."""
+    """Return a complete group, with its parameters as a list and defaults for missing hyperparameters."""
     if not isinstance(given, Mapping) or "params" not in given:
-        raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
+        raise DTypeError(
+            f'{where}: a parameter group must be a dict such as {{"params": [w], "lr": 0.1}}, got {given!r}.'
+        )
     for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
-        raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
+        raise ValueError(f"{where}: unknown hyperparameter {name!r} in a group; expected {', '.join(defaults)}.")
     found = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
@@ -86,18 +88,18 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
 def _unzip(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise DTypeError(f"{where}: parameters are either all pairs (name, tensor) or all tensors, not {pair!r}.")
+            raise DTypeError(f"{where}: parameters must be all (name, tensor) pairs or all tensors, got {pair!r}.")
     return [name for name, _ in pairs], [p for _, p in pairs]
 
 
 def parameter_labels(groups: Iterable[Group], first: int = 0) -> list[str]:
-    """Return the names of the parameters in messages: their numbers, counted from `first`, and names if known."""
+    """Return labels of the parameters for messages: their indices, starting at `first`, and names if known."""
     names = [name for group in groups for name in group.get("param_names") or [None] * len(group["params"])]
     return [f"parameter {k}" + (f" ({name})" if name else "") for k, name in enumerate(names, first)]
 
 
 def check_parameter(where: str, label: str, p: Any) -> None:
-    """Raise unless `p` is a leaf that requires a gradient, or a frozen parameter, in writable memory."""
+    """Raise unless `p` is a frozen parameter, or a leaf that requires a gradient and has writable storage."""
     _require_tensor(where, label, p)
     if not p.requires_grad and not p.frozen:
         raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
@@ -105,18 +107,18 @@ def check_parameter(where: str, label: str, p: Any) -> None:
         refuse_read_only(f"{where} updates {label}", p)
     if not p.is_leaf:
         raise NoGraphError(
-            f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
-            f"next forward. Optimize the leaves that it was computed from."
+            f"{where}: {label}, of shape {p.shape}, is not a leaf: an op computed it, and the next forward would "
+            f"overwrite any change. Optimize the leaves that it was computed from."
         )
 
 
 def base_rates(where: str, groups: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Return the learning rate of each group before a schedule changed it."""
+    """Return the base learning rate of each group, before any schedule changed it."""
     return [check(where, INITIAL_LR, NON_NEGATIVE, group.get(INITIAL_LR, group["lr"])) for group in groups]
 
 
 def set_rates(where: str, groups: list[Group], schedule: Callable[[Any], Any], step: Any, default: float) -> None:
-    """Set the learning rate of all groups by a schedule, as `Optimizer.apply_schedule` says."""
+    """Set the learning rate of all groups by a schedule; see `Optimizer.apply_schedule`."""
     lr, bases = check(where, "lr", NON_NEGATIVE, schedule(step)), base_rates(where, groups)
     equal = all(base == bases[0] for base in bases)
     reference = bases[0] if equal else _reference_lr(where, schedule, bases, default)
@@ -133,7 +135,7 @@ def _reference_lr(where: str, schedule: Any, bases: list[float], lr: float) -> f
     if not rate or rate not in bases:
         raise ValueError(
             f"{where}: the schedule matches none of the learning rates {bases} of the parameter groups. The lr of the "
-            f"schedule (of your own function, its value at step 0) is {first}, and the lr of the optimizer is {lr}: "
-            f"one of them must be the learning rate of a group."
+            f"schedule (for a custom function, its value at step 0) is {first}, and the lr of the optimizer is {lr}. "
+            f"One of them must be the learning rate of a group."
         )
     return rate

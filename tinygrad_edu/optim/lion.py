@@ -16,18 +16,18 @@ class Lion(Optimizer):
     """Lion: p -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p), then m = beta2 * m + (1 - beta2) * g.
 
     Program 1 of X. Chen and others, "Symbolic discovery of optimization algorithms", NeurIPS 2023. PyTorch has no
-    Lion; the settings and their defaults are the paper's.
+    Lion; the parameters and their defaults are those of the paper.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors.
+        As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-4
-        The learning rate, by which every element changes. A third to a tenth of Adam's.
+        Learning rate: the size of the step of every element. Typically a third to a tenth of Adam's.
     betas : (float, float), default (0.9, 0.99)
-        The factor of m in the direction of the step, and in the next m.
+        Decay factors of m in the direction of the step, and in the update of m.
     weight_decay : float, default 0.0
-        Shrinks every parameter, independently of its gradient.
+        Decoupled weight decay.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Muon: step = the momentum with its singular values set to about 1."""
+"""Muon: step = the momentum with all singular values set to about 1."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,36 +16,36 @@ from tinygrad_edu.optim.state import Slot
 class Muon(Optimizer):
     """Muon, as in PyTorch, for matrices: p -= lr * lr' * O(M), where O sets all singular values of M to about 1.
 
-    M is the running mean m of the gradients, or (1 - momentum) * g + momentum * m with Nesterov's momentum. Before the
-    step, p shrinks to (1 - lr * weight_decay) * p. Use another optimizer, such as `AdamW`, for biases, embeddings and
+    M is the running mean m of the gradients, or (1 - momentum) * g + momentum * m with Nesterov momentum. Before the
+    step, p is multiplied by 1 - lr * weight_decay. Use another optimizer, such as `AdamW`, for biases, embeddings and
     the first and last layer. From K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks",
     2024.
 
     Parameters
     ----------
     params : iterable
-        Matrices; `ShapeError` for any other shape. Else as for every `Optimizer`, which also lists the errors.
+        Matrices; other shapes raise `ShapeError`. Otherwise as in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
-        The learning rate.
+        Learning rate.
     weight_decay : float, default 0.1
-        Shrinks every parameter, independently of its gradient.
+        Decoupled weight decay.
     momentum : float, default 0.95
-        The factor of m in each step.
+        Decay factor of m.
     nesterov : bool, default True
-        Use Nesterov's momentum.
+        Whether to use Nesterov momentum.
     ns_coefficients : (float, float, float), default (3.4445, -4.775, 2.0315)
-        The coefficients of the Newton-Schulz polynomial, which brings singular values closer to 1.
+        Coefficients of the Newton-Schulz polynomial, which moves singular values closer to 1.
     eps : float, default 1e-7
-        The minimum of the norm that M is divided by.
+        Lower bound of the norm by which M is divided.
     ns_steps : int, default 5
-        The number of Newton-Schulz steps, from 0 to 99.
+        Number of Newton-Schulz steps, from 0 to 99.
     adjust_lr_fn : str, default None
-        Defines lr' of a matrix of shape (A, B): sqrt(max(1, A / B)) for "original" and None, 0.2 * sqrt(max(A, B)) for
-        "match_rms_adamw".
+        Formula of lr' for a matrix of shape (A, B): sqrt(max(1, A / B)) for "original" and None, 0.2 * sqrt(max(A, B))
+        for "match_rms_adamw".
 
     Notes
     -----
-    PyTorch computes O in bfloat16, which gives two digits. Here it has the dtype of the parameter.
+    PyTorch computes O in bfloat16, with about two significant digits. Here O has the dtype of the parameter.
 
     Examples
     --------
@@ -83,8 +83,8 @@ class Muon(Optimizer):
         super()._check_parameter(label, p)
         if p.ndim != 2:
             raise ShapeError(
-                f"Muon: {label} has shape {p.shape}, and Muon updates matrices: give it the weights of hidden linear "
-                f"layers, and the other parameters to another optimizer, such as AdamW."
+                f"Muon: {label} must be a matrix, got shape {p.shape}. Use Muon for the weights of hidden linear "
+                f"layers, and another optimizer, such as AdamW, for the other parameters."
             )
 
     def _adjusted_lr(self, shape: tuple[int, ...], group: Mapping[str, Any]) -> float:
@@ -97,7 +97,7 @@ class Muon(Optimizer):
 
 
 def orthogonalized(matrix: ndarray, coefficients: Sequence[float], eps: float, steps: int) -> ndarray:
-    """Return the matrix with its singular values set to about 1, by Newton-Schulz iteration.
+    """Return the matrix with all singular values set to about 1, by Newton-Schulz iteration.
 
     Each step applies the polynomial a * x + b * (x x^T) x + c * (x x^T)^2 x, which maps each singular value s to
     a * s + b * s**3 + c * s**5.

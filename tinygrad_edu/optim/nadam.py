@@ -1,4 +1,4 @@
-"""NAdam: Adam with Nesterov's momentum."""
+"""NAdam: Adam with Nesterov momentum."""
 
 import math
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from tinygrad_edu.optim.state import Slot, count_step
 class NAdam(Optimizer):
     """NAdam, as in PyTorch: p -= lr * (mu' * m / (1 - M') + (1 - mu) * g / (1 - M)) / (sqrt(v) + eps).
 
-    m and v are those of `Adam`, m without its bias correction. The momentum of step t is
-    mu = beta1 * (1 - 0.96**(t * momentum_decay) / 2), and mu' is that of step t + 1. M is the product of the momenta of
+    m and v are as in `Adam`, but m has no bias correction. The momentum of step t is
+    mu = beta1 * (1 - 0.96**(t * momentum_decay) / 2); mu' belongs to step t + 1. M is the product of the momenta of
     steps 1 to t, and M' = M * mu'. From T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR 2016 workshop.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors.
+        As in `Optimizer`, which also lists the errors.
     lr, betas, eps, weight_decay, decoupled_weight_decay, maximize
-        As for `Adam`.
+        As in `Adam`.
     momentum_decay : float, default 4e-3
-        The rate at which the momentum rises to beta1.
+        Rate at which the momentum approaches beta1.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class NAdam(Optimizer):
         m += (1 - beta1) * grad
         v *= beta2
         v += (1 - beta2) * (grad * grad)
-        # The bias corrections are three numbers here: dividing the arrays would take more passes.
+        # The bias corrections are scalars here: dividing the arrays would take more passes.
         root = math.sqrt(1 - beta2**t)
         lr, eps = group["lr"] * root * (1 - mu) / (1 - product), group["eps"] * root
         ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)

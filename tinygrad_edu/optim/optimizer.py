@@ -1,4 +1,4 @@
-"""Base class of optimizers: parameter groups, settings, state, and the step."""
+"""Base class of optimizers."""
 
 from __future__ import annotations
 
@@ -17,38 +17,37 @@ from tinygrad_edu.optim.settings import NON_NEGATIVE, HasSettings, checked, defa
 from tinygrad_edu.optim.state import Slot, read_state
 from tinygrad_edu.plain_mode import faster_than
 
-ParamToUpdate = tuple[Tensor, ndarray, dict[str, Any]]  # with its gradient and its settings
+ParamToUpdate = tuple[Tensor, ndarray, dict[str, Any]]  # parameter, gradient, hyperparameters
 
 
 class Optimizer(HasSettings):
-    """Base class of optimizers. A subclass declares its settings and its state, and defines `update`.
+    """Base class of optimizers. A subclass declares its hyperparameters and state, and defines `update`.
 
     Parameters
     ----------
     params : iterable of Tensor, of (str, Tensor), or of dict
-        Leaves that require a gradient: ``model.parameters()``, or ``model.named_parameters()`` to see names in
-        messages. A frozen parameter is skipped until it is unfrozen. Dicts are parameter groups: each has ``"params"``,
-        and the settings that differ from the defaults.
+        Leaf tensors that require a gradient: ``model.parameters()``, or ``model.named_parameters()`` for names in
+        messages. Frozen parameters are skipped until they are unfrozen. Dicts are parameter groups, with ``"params"``
+        and the hyperparameters that differ from the defaults.
     lr : float, default 1e-3
-        The learning rate. A subclass has further settings, each declared by `hyperparameter`.
+        Learning rate. Subclasses declare further hyperparameters with `hyperparameter`.
 
     Attributes
     ----------
     param_groups : list of dict
-        Each has ``"params"`` and every setting. Settings may change between steps. ``optimizer.lr = 0.1`` sets one in
-        all groups; if their values differ, it raises ValueError.
+        Each has ``"params"`` and all hyperparameters, which may change between steps. ``optimizer.lr = 0.1`` sets the
+        value of all groups, and raises ValueError if their values differ.
     state : dict
-        Maps each parameter to its arrays, by PyTorch's names.
+        Maps each parameter to its arrays, named as in PyTorch.
     state_slots : dict
         Maps the name of each array in the state of a parameter to its `Slot`. Declared by the class.
 
     Raises
     ------
     ValueError
-        For an invalid or unknown setting, no parameters, or a parameter given twice.
+        A hyperparameter is invalid or unknown, there are no parameters, or a parameter is duplicated.
     DTypeError, NoGraphError, ReadOnlyError
-        For a parameter that is not a Tensor, that is neither a leaf that requires a gradient nor frozen, or whose
-        memory is read-only.
+        A parameter is not a Tensor, is neither frozen nor a leaf that requires a gradient, or has read-only storage.
 
     Examples
     --------
@@ -63,7 +62,7 @@ class Optimizer(HasSettings):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    # Also the names that __setattr__ accepts; subclasses have a __dict__, so that type checkers accept settings.
+    # Also the names that __setattr__ accepts. Subclasses have a __dict__, so that type checkers accept hyperparameters.
     __slots__ = ("_owner_refs", "defaults", "param_groups", "state")
 
     params: Any
@@ -79,10 +78,10 @@ class Optimizer(HasSettings):
         for group in groups_of(where, params):
             self.add_param_group(group)
         if not self._parameters():
-            raise ValueError(f"{where}: there are no parameters to optimize: the model or list has none.")
+            raise ValueError(f"{where}: got an empty parameter list: the model or list has no parameters.")
 
     def __init_subclass__(cls) -> None:
-        """Give the class an ``__init__`` with its settings as arguments, unless it defines or inherits another."""
+        """Generate an ``__init__`` from the hyperparameters, unless the class defines or inherits another."""
         super().__init_subclass__()
         if cls.__init__ is Optimizer.__init__ or "__signature__" in vars(cls.__init__):
             cls.__init__ = init_of(cls._settings, Optimizer.__init__)  # type: ignore[method-assign]
@@ -93,11 +92,11 @@ class Optimizer(HasSettings):
         Parameters
         ----------
         param, grad : ndarray
-            The parameter, to write into, and its gradient, to leave unchanged. Both have the same shape and dtype.
+            The parameter, updated in place, and its gradient, read only. Both have the same shape and dtype.
         state : dict
-            The arrays of this parameter, by the names in `state_slots`, to write into.
+            The arrays of this parameter by the names in `state_slots`, updated in place.
         group : dict
-            The settings of its parameter group.
+            The hyperparameters of its parameter group.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
@@ -106,23 +105,22 @@ class Optimizer(HasSettings):
     def step(self) -> None:
         """Update every parameter that has a gradient.
 
-        If Ctrl-C interrupts it, some parameters are updated and some are not. Graphs that saved any of them are stale.
+        If Ctrl-C interrupts the step, only some parameters are updated, and graphs that saved any of them are stale.
 
         Raises
         ------
         ValueError
-            For an invalid setting.
+            A hyperparameter is invalid.
         NoGraphError, ReadOnlyError
-            For a parameter without a gradient that the model no longer holds, if the optimizer was given
-            ``model.parameters()``; for one that an op computed since; and for one in read-only memory. No parameter is
-            updated then.
+            A parameter from ``model.parameters()`` has no gradient and was replaced in the model, a parameter is no
+            longer a leaf, or its storage is read-only. No parameter is updated then.
         """
         params = self._params_with_grad()
         with writing(*(p._storage for p, _, _ in params)):
             update_all(self, params)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Add parameters: a dict with ``"params"``, and the settings that differ from the defaults.
+        """Add a parameter group: a dict with ``"params"`` and the hyperparameters that differ from the defaults.
 
         Raises
         ------
@@ -136,36 +134,36 @@ class Optimizer(HasSettings):
         for label, p in zip(parameter_labels([group], len(taken)), group["params"], strict=True):
             self._check_parameter(label, p)
             if id(p) in seen:
-                raise ValueError(f"{where}: {label}, of shape {p.shape}, is there twice: a step would update it twice.")
+                raise ValueError(f"{where}: {label}, of shape {p.shape}, is duplicated: a step would update it twice.")
             seen.add(id(p))
         self._owner_refs.add(param_group["params"], group["params"])
         self.param_groups.append(group)
 
     def apply_schedule(self, schedule: Callable[[Any], float], step: Any) -> None:
-        """Set the learning rate of all groups to ``schedule(step)``; groups with different rates keep their ratio.
+        """Set the learning rate of all groups to ``schedule(step)``. Groups with different rates keep their ratio.
 
-        A schedule multiplies the base rates of all groups by the same factor, as PyTorch's schedulers do. If the base
-        rates differ, ``schedule(step)`` is the rate of the groups whose base rate equals the `lr` of the schedule, as
-        in ``schedules.cosine(lr, steps)``; for a function of your own that `lr` is its value at step 0. If no group has
-        that base rate, it is the rate of the groups that have the `lr` of the optimizer.
+        As in PyTorch's schedulers, the base rates of all groups are multiplied by the same factor. If they differ,
+        ``schedule(step)`` is the rate of the groups whose base rate equals the `lr` of the schedule, such as in
+        ``schedules.cosine(lr, steps)``, or its value at step 0 for a custom function. If there is no such group, it is
+        the rate of the groups whose base rate equals the `lr` of the optimizer.
 
         Parameters
         ----------
         schedule : callable
-            One of `schedules`, or any function from the step to a learning rate.
+            One of `schedules`, or any function of the step that returns a learning rate.
         step : int
-            The argument of the schedule.
+            Argument of the schedule.
 
         Raises
         ------
         ValueError
-            For a rate that is negative or not finite, and if the groups differ and none has the `lr` of the schedule or
-            of the optimizer. No rate is changed then.
+            A rate is negative or not finite, or the groups differ and none has the `lr` of the schedule or of the
+            optimizer. No rate is changed then.
 
         Notes
         -----
-        The base rate of a group is its ``"lr"`` when a schedule is first applied. The group keeps it as
-        ``"initial_lr"``, which `state_dict` saves. Assigning ``optimizer.lr`` sets a new one.
+        The base rate of a group is its ``"lr"`` when a schedule is first applied. The group stores it as
+        ``"initial_lr"``, which `state_dict` saves. Assigning ``optimizer.lr`` resets it.
 
         Examples
         --------
@@ -184,13 +182,13 @@ class Optimizer(HasSettings):
             p.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the settings and the state, in PyTorch's format.
+        """Return a copy of the hyperparameters and the state, in PyTorch's format.
 
         Returns
         -------
         dict
-            ``"state"`` maps the number of each parameter to its arrays by name; ``"param_groups"`` lists the groups,
-            with the numbers of their parameters.
+            ``"state"`` maps the index of each parameter to its arrays by name. ``"param_groups"`` lists the groups,
+            with the indices of their parameters.
 
         Examples
         --------
@@ -212,20 +210,20 @@ class Optimizer(HasSettings):
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load settings and state that this optimizer, or PyTorch's of the same name, saved.
+        """Load hyperparameters and state saved by this optimizer, or by PyTorch's of the same name.
 
         Parameters
         ----------
         state_dict : mapping
-            The result of `state_dict`. It may hold PyTorch's tensors. Parameters are matched by their order.
+            The result of `state_dict`, with arrays or PyTorch tensors. Parameters are matched by their order.
 
         Raises
         ------
         StateDictError
-            If an entry is missing, unexpected or of another shape. The message lists all of them; nothing is loaded.
+            An entry is missing, unexpected or of another shape. The message lists all of them; nothing is loaded.
         """
         groups, state = read_state(self, state_dict)
-        # One call from C: no Ctrl-C can come between the two.
+        # A single call in C, so that Ctrl-C cannot interrupt between the two assignments.
         deque(map(object.__setattr__, repeat(self), ("param_groups", "state"), (groups, state)), maxlen=0)
 
     def __repr__(self) -> str:
@@ -243,11 +241,11 @@ class Optimizer(HasSettings):
         check_parameter(type(self).__name__, label, p)
 
     def _checked(self, group: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a group, or raise for an invalid one."""
+        """Return the hyperparameters of a group. Raise for an invalid one."""
         return checked(type(self).__name__, self._settings, group)
 
     def _params_with_grad(self) -> list[ParamToUpdate]:
-        """Return each parameter that has a gradient, or raise for one that cannot be updated."""
+        """Return each parameter that has a gradient. Raise for one that cannot be updated."""
         found, without = list[ParamToUpdate](), list[Tensor]()
         for group in self.param_groups:
             settings = self._checked(group)
@@ -261,9 +259,9 @@ class Optimizer(HasSettings):
                     self._check_parameter(self._label(p), p)
         for p in self._owner_refs.replaced(without) if without else ():
             raise NoGraphError(
-                f"{type(self).__name__}: {self._label(p)}, of shape {p.shape}, has no gradient because the model no "
-                f"longer holds it: its replacement is not trained. Create a new optimizer from model.parameters(); or "
-                f"change a parameter with .assign(values) instead of replacing it."
+                f"{type(self).__name__}: {self._label(p)}, of shape {p.shape}, was replaced in the model, and has no "
+                f"gradient. Create a new optimizer from model.parameters(), or change a parameter with "
+                f".assign(values) instead of replacing it."
             )
         return found
 
@@ -271,7 +269,7 @@ class Optimizer(HasSettings):
         return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]
 
     def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, ndarray]:
-        """Return the state of a parameter, with the initial arrays of new slots."""
+        """Return the state of a parameter. Create missing arrays with their initial values."""
         state = self.state.setdefault(p, {})
         for name, slot in self.state_slots.items():
             if name not in state and slot.initial is not None and slot.is_used(group):
@@ -280,9 +278,9 @@ class Optimizer(HasSettings):
 
 
 def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -> ndarray:
-    """Return the gradient to descend along: negated to maximize, plus weight_decay * param.
+    """Return the gradient, negated if ``maximize``, plus weight_decay * param.
 
-    A decoupled weight decay instead shrinks the parameter in place, to (1 - lr * weight_decay) * param.
+    Decoupled weight decay instead scales the parameter in place by 1 - lr * weight_decay.
     """
     grad = -grad if group["maximize"] else grad
     if not group["weight_decay"]:
@@ -294,7 +292,7 @@ def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -
 
 
 def update_each(optimizer: Optimizer, params: list[ParamToUpdate]) -> None:
-    """Update parameters one after the other."""
+    """Update parameters one by one."""
     for p, grad, group in params:
         optimizer.update(p._data, grad, optimizer._state_of(p, group), group)
 

@@ -21,17 +21,17 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors.
+        As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-2
-        The learning rate.
+        Learning rate.
     alpha : float, default 0.99
-        The factor of the running means in each step.
+        Decay factor of the running means.
     eps : float, default 1e-8
-        Added to the denominator, so that it is not 0.
+        Term added to the denominator for numerical stability.
     weight_decay : float, default 0.0
-        Adds weight_decay * p to the gradient.
+        Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     momentum : float, default 0.0
-        The factor of a momentum buffer, to which g / (sqrt(v) + eps) is added. The step is then p -= lr * buffer.
+        Momentum factor: buffer = momentum * buffer + g / (sqrt(v) + eps), and p -= lr * buffer.
     centered : bool, default False
         Divide by the standard deviation: subtract the square of the running mean of g from v.
     maximize : bool, default False

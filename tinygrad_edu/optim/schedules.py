@@ -1,6 +1,6 @@
-"""Learning-rate schedules: functions of the number of the step (or epoch), counted from 0.
+"""Learning-rate schedules: functions of the index of the step or epoch, which starts at 0.
 
-Functions compose: `warm_up` takes any other schedule. `Optimizer.apply_schedule` sets the rates of all parameter
+Schedules compose: `warm_up` takes any other schedule. `Optimizer.apply_schedule` sets the rates of all parameter
 groups; groups with different rates keep their ratio. `Plateau` is a function of a metric.
 
 >>> from tinygrad_edu.optim import SGD
@@ -24,7 +24,7 @@ Schedule = Callable[[float], float]
 
 
 def constant(lr: float) -> Schedule:
-    """Return the schedule that stays at `lr`.
+    """Return a schedule with the constant rate `lr`.
 
     Examples
     --------
@@ -35,21 +35,21 @@ def constant(lr: float) -> Schedule:
 
 
 def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
-    """Return the schedule that starts at `lr` and is multiplied by `gamma` after each `step_size` steps.
+    """Return a schedule that starts at `lr` and is multiplied by `gamma` after every `step_size` steps.
 
     Examples
     --------
     >>> [step(8.0, step_size=2, gamma=0.5)(number) for number in range(6)]
     [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
-    _require("step", "step_size", step_size, step_size >= 1, "a number of at least 1")
+    _require("step", "step_size", step_size, step_size >= 1, "a number >= 1")
     return _with_base_lr(lr, lambda number: lr * gamma ** (number // step_size))
 
 
 def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Schedule:
-    """Return the schedule that starts at `lr` and is multiplied by `gamma` at each step in `milestones`.
+    """Return a schedule that starts at `lr` and is multiplied by `gamma` at each step in `milestones`.
 
-    A milestone given twice counts twice.
+    A duplicated milestone multiplies twice.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Sc
 
 
 def exponential(lr: float, gamma: float) -> Schedule:
-    """Return the schedule that starts at `lr` and is multiplied by `gamma` after each step.
+    """Return a schedule that starts at `lr` and is multiplied by `gamma` after each step.
 
     Examples
     --------
@@ -72,24 +72,24 @@ def exponential(lr: float, gamma: float) -> Schedule:
 
 
 def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
-    """Return the schedule that falls from `lr` to `eta_min` in `steps` steps, as half a cosine wave, and stays there.
+    """Return a schedule with cosine decay from `lr` to `eta_min` over `steps` steps, and constant afterwards.
 
-    From I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017. It has no
-    restarts. PyTorch's ``CosineAnnealingLR`` has the same values up to `steps`, and rises again afterwards.
+    From I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, without
+    restarts. PyTorch's ``CosineAnnealingLR`` has the same values up to `steps`, but rises again afterwards.
 
     Examples
     --------
     >>> [round(cosine(1.0, steps=4)(number), 3) for number in range(6)]
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
-    _require("cosine", "steps", steps, steps > 0, "a number greater than 0")
+    _require("cosine", "steps", steps, steps > 0, "a number > 0")
     return _with_base_lr(lr, lambda number: _cosine_decay(lr, eta_min, number / steps))
 
 
 def one_cycle(
     max_lr: float, total_steps: int, pct_start: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4,
 ) -> Schedule:  # fmt: skip
-    """Return the schedule that rises to `max_lr` and falls to nearly 0, each as half a cosine wave.
+    """Return a schedule with cosine annealing up to `max_lr`, then down to nearly 0.
 
     From L. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2018, in the form of PyTorch's ``OneCycleLR``.
@@ -97,15 +97,15 @@ def one_cycle(
     Parameters
     ----------
     max_lr : float
-        The maximum, reached at step ``pct_start * total_steps - 1``.
+        Maximum rate, reached at step ``pct_start * total_steps - 1``.
     total_steps : int
-        The number of steps. The rate stays constant afterwards.
+        Number of steps. The rate is constant afterwards.
     pct_start : float, default 0.3
-        The fraction of the steps in which the rate rises; more than ``1 / total_steps``.
+        Fraction of the steps in which the rate rises, greater than ``1 / total_steps`` and less than 1.
     div_factor : float, default 25.0
-        The rate starts at ``max_lr / div_factor``.
+        The initial rate is ``max_lr / div_factor``.
     final_div_factor : float, default 1e4
-        The rate ends at its start divided by this.
+        The final rate is the initial rate divided by this factor.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def one_cycle(
     """
     top = pct_start * total_steps - 1
     within = 0 < top < total_steps - 1
-    _require("one_cycle", "pct_start", pct_start, within, f"a share from 1 / {total_steps}, of one step, to 1")
+    _require("one_cycle", "pct_start", pct_start, within, f"between 1 / {total_steps} (one step) and 1")
     begin = max_lr / div_factor
     end = begin / final_div_factor
 
@@ -128,23 +128,23 @@ def one_cycle(
 
 
 def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Schedule:
-    """Return a schedule whose rate rises linearly to ``schedule(0)``, and then follows `schedule`.
+    """Return a schedule with a linear warm-up to ``schedule(0)``, followed by `schedule`.
 
     Parameters
     ----------
     schedule : callable
-        Called with steps from 0 on, after the warm-up.
+        Schedule after the warm-up, called with steps that start at 0.
     steps : int
-        The length of the warm-up.
+        Number of steps of the warm-up.
     start_factor : float, default 1/3
-        The warm-up starts at this fraction of ``schedule(0)``.
+        The initial rate is this fraction of ``schedule(0)``.
 
     Examples
     --------
     >>> [warm_up(exponential(8.0, gamma=0.5), steps=2, start_factor=0.25)(number) for number in range(5)]
     [2.0, 5.0, 8.0, 4.0, 2.0]
     """
-    _require("warm_up", "steps", steps, steps >= 1, "a number of at least 1")
+    _require("warm_up", "steps", steps, steps >= 1, "a number >= 1")
 
     def warmed(number: float) -> float:
         if number >= steps:
@@ -156,39 +156,39 @@ def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Sche
 
 @dataclass
 class Plateau:
-    """The schedule that multiplies the learning rate by `factor` when a metric stops improving.
+    """Multiply the learning rate by `factor` when a metric stops improving.
 
-    Call it with the metric once an epoch. It returns the learning rate of the next epoch. As PyTorch's
-    ``ReduceLROnPlateau``, it counts the calls in which the metric does not improve on the best so far.
+    Call it with the metric once per epoch. It returns the learning rate of the next epoch. As PyTorch's
+    ``ReduceLROnPlateau``, it counts the calls without an improvement over the best metric.
 
     Parameters
     ----------
     lr : float
-        The learning rate, updated by each call.
+        Learning rate, updated by each call.
     mode : "min" or "max"
         Whether a lower or a higher metric is better.
     factor : float, default 0.1
-        Less than 1.
+        Factor of a reduction, less than 1.
     patience : int, default 10
-        The number of calls in a row that may bring no improvement.
+        Number of consecutive calls without an improvement that are allowed.
     threshold : float, default 1e-4
-        The smallest improvement that counts: a fraction of the best, or absolute with ``threshold_mode="abs"``.
+        Minimum improvement: a fraction of the best metric, or absolute with ``threshold_mode="abs"``.
     threshold_mode : "rel" or "abs"
     cooldown : int, default 0
-        The number of calls after a reduction that are not counted.
+        Number of calls after a reduction that are not counted.
     min_lr : float, default 0.0
-        The minimum of the learning rate.
+        Minimum of the learning rate.
 
     Attributes
     ----------
     best : float
         The best metric so far.
     bad, cooling : int
-        The number of calls in a row without an improvement, and of further calls that are not counted.
+        Number of consecutive calls without an improvement, and remaining calls of the cooldown.
 
     Notes
     -----
-    ``vars(plateau)`` is its complete state: save it, and `update` it later.
+    ``vars(plateau)`` is the complete state. Save a copy, and restore it with ``vars(plateau).update(saved)``.
 
     Examples
     --------
@@ -217,7 +217,7 @@ class Plateau:
         self.best = math.inf if self.mode == "min" else -math.inf
 
     def __call__(self, metric: float) -> float:
-        """Return the learning rate after one more metric. NaN is no improvement."""
+        """Return the learning rate after a new value of the metric. NaN is not an improvement."""
         metric = float(metric)
         better = self._is_better(metric)
         if better:
@@ -240,7 +240,7 @@ class Plateau:
 
 
 def _with_base_lr(lr: float | None, schedule: Schedule) -> Schedule:
-    """Record the learning rate of a schedule, by which `apply_schedule` finds its groups."""
+    """Store the base rate of a schedule, which `apply_schedule` compares with those of the groups."""
     vars(schedule)["base_lr"] = lr
     return schedule
 
@@ -251,8 +251,8 @@ def _cosine_decay(begin: float, end: float, share: float) -> float:
 
 def _require(where: str, name: str, value: object, holds: bool, words: str) -> None:
     if not holds:
-        raise ValueError(f"{where}: {name} is {words}, not {value!r}.")
+        raise ValueError(f"{where}: {name} must be {words}, got {value!r}.")
 
 
-# Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
+# Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
 globals()["__getattr__"] = _getattr_with_hints("tg.optim.schedules", __all__)

@@ -1,4 +1,4 @@
-"""Settings of optimizers: descriptors that check a value and set it in every parameter group."""
+"""Hyperparameters of optimizers: descriptors that check a value and set it in every parameter group."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from tinygrad_edu.names import KeywordHints, attribute_error, raise_unexpected_keyword
 
-INITIAL_LR = "initial_lr"  # PyTorch's key in a group for the rate that a schedule scales
+INITIAL_LR = "initial_lr"  # PyTorch's key of the base rate in a group
 
 
 class Rule(NamedTuple):
-    """The valid values of a setting, in words, and a function that returns a value to compute with.
+    """A description of the valid values of a hyperparameter, and a function that converts a value.
 
     The function raises TypeError or ValueError for an invalid value.
     """
@@ -29,18 +29,18 @@ ANY_VALUE = Rule("any value", lambda value: value)
 
 
 def hyperparameter(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = False, init: bool = True) -> Any:
-    """Declare a setting of an optimizer class, as `dataclasses.field` declares a field.
+    """Declare a hyperparameter of an optimizer class, as `dataclasses.field` declares a field.
 
     Parameters
     ----------
     default
-        The default value.
+        Default value.
     rule : Rule
-        Checks each value. The rules of the built-in optimizers are in this module.
+        Check of each value. This module defines the rules of the built-in optimizers.
     kw_only : bool
-        Whether ``__init__`` takes it by keyword only.
+        Whether it is a keyword-only argument of ``__init__``.
     init : bool
-        Whether ``__init__`` takes it at all.
+        Whether it is an argument of ``__init__``.
 
     Examples
     --------
@@ -54,13 +54,13 @@ def hyperparameter(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = Fals
     >>> optimizer.limit = -2.0
     Traceback (most recent call last):
         ...
-    ValueError: Clipped: limit is a finite number of at least 0, not -2.0.
+    ValueError: Clipped: limit must be a finite number >= 0, got -2.0.
     """
     return Setting(default, rule, kw_only, init)
 
 
 class Setting:
-    """The attribute of a setting: reads or sets its value in all parameter groups."""
+    """Descriptor of a hyperparameter: reads or sets its value in all parameter groups."""
 
     __slots__ = ("default", "init", "kw_only", "name", "rule")
 
@@ -73,12 +73,12 @@ class Setting:
     def __get__(self, optimizer: Any, owner: type) -> Any:
         if optimizer is None:
             return self
-        return self._shared_value(optimizer, f'Read that of one group, param_groups[0]["{self.name}"].')
+        return self._shared_value(optimizer, f'Read the value of a group: param_groups[0]["{self.name}"].')
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         checked = check(type(optimizer).__name__, self.name, self.rule, value)
-        help = f'Assign that of each group, param_groups[0]["{self.name}"] = {value!r}'
-        by_schedule = ", or scale them together, with apply_schedule(schedule, step)" if self.name == "lr" else ""
+        help = f'Assign the value of each group: param_groups[0]["{self.name}"] = {value!r}'
+        by_schedule = ", or scale all with apply_schedule(schedule, step)" if self.name == "lr" else ""
         self._shared_value(optimizer, f"{help}{by_schedule}.")
         for group in optimizer.param_groups:
             group[self.name] = checked
@@ -86,7 +86,7 @@ class Setting:
                 group.pop(INITIAL_LR, None)  # the next schedule starts from the assigned rate
 
     def _shared_value(self, optimizer: Any, help: str) -> Any:
-        """Return the value that all groups share, or raise with the alternative."""
+        """Return the value that all groups share. Raise ValueError with `help` if their values differ."""
         values = [group[self.name] for group in optimizer.param_groups]
         if any(value != values[0] for value in values):
             where = type(optimizer).__name__
@@ -96,11 +96,11 @@ class Setting:
 
 @dataclass_transform(field_specifiers=(hyperparameter,))
 class HasSettings(KeywordHints):
-    """Base class that collects the settings. To type checkers they are arguments of ``__init__``, as in a dataclass."""
+    """Base class that collects hyperparameters, for type checkers arguments of ``__init__`` as in a dataclass."""
 
-    _settings: ClassVar[dict[str, Setting]]  # those of a base class come first
+    _settings: ClassVar[dict[str, Setting]]  # base classes first
 
-    if not TYPE_CHECKING:  # which would allow any attribute
+    if not TYPE_CHECKING:  # a visible __setattr__ would allow any attribute
 
         def __setattr__(self, name, value):
             if not hasattr(type(self), name):
@@ -114,7 +114,7 @@ class HasSettings(KeywordHints):
 
 
 def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Callable[..., None]:
-    """Return an ``__init__`` that calls `init` and has the settings as its signature."""
+    """Return an ``__init__`` that calls `init` and has the hyperparameters in its signature."""
 
     def __init__(*args: Any, **given: Any) -> None:  # noqa: N807
         init(*args, **given)
@@ -128,7 +128,7 @@ def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Calla
 
 
 def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
-    """Return the value of each setting, from the positional and keyword arguments of ``__init__``."""
+    """Return the value of each hyperparameter from the positional and keyword arguments of ``__init__``."""
     if unknown := given.keys() - settings:
         raise_unexpected_keyword(where, unknown, settings)
     positional = [name for name, each in settings.items() if each.init and not each.kw_only]
@@ -137,15 +137,15 @@ def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given:
 
 
 def check(where: str, name: str, rule: Rule, value: Any) -> Any:
-    """Return a value, converted, or raise ValueError with the valid values."""
+    """Return the converted value. Raise ValueError with the valid values if it is invalid."""
     try:
         return rule.convert(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {name} is {rule.expected}, not {value!r}.") from error
+        raise ValueError(f"{where}: {name} must be {rule.expected}, got {value!r}.") from error
 
 
 def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a group, converted, or raise ValueError for the first invalid one."""
+    """Return the converted hyperparameters of a group. Raise ValueError for the first invalid one."""
     try:
         return {name: each.rule.convert(group[name]) for name, each in settings.items()}
     except (TypeError, ValueError):
@@ -153,7 +153,7 @@ def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any
 
 
 def one_of(*choices: Any) -> Rule:
-    """Return the rule of a setting that is one of these values."""
+    """Return the rule of a hyperparameter with the given choices."""
 
     def convert(value: Any) -> Any:
         if value not in choices:
@@ -171,7 +171,7 @@ def integer_below(stop: int) -> Rule:
             raise ValueError
         return index(value)
 
-    return Rule(f"a whole number from 0 to {stop - 1}", convert)
+    return Rule(f"an integer from 0 to {stop - 1}", convert)
 
 
 def _number_in(low: float, high: float) -> Callable[[Any], float]:
@@ -187,7 +187,7 @@ def _number_in(low: float, high: float) -> Callable[[Any], float]:
 def _to_float(value: Any) -> float:
     if isinstance(value, str | bool | np.bool_) or np.ndim(value):
         raise TypeError
-    return float(value)  # a NumPy scalar would compute in its own precision
+    return float(value)  # a NumPy scalar would change the dtype of the computation
 
 
 def _tuple_of(count: int, convert: Callable[[Any], float]) -> Callable[[Any], tuple[float, ...]]:
@@ -206,9 +206,9 @@ def _to_bool(value: Any) -> bool:
 
 
 _FLOAT_MAX = float(np.finfo(float).max)
-NON_NEGATIVE = Rule("a finite number of at least 0", _number_in(0, _FLOAT_MAX))
+NON_NEGATIVE = Rule("a finite number >= 0", _number_in(0, _FLOAT_MAX))
 FINITE = Rule("a finite number", _number_in(-_FLOAT_MAX, _FLOAT_MAX))
 FRACTION = Rule("a number from 0 to 1", _number_in(0, 1))
-BETAS = Rule("two numbers from 0 to below 1", _tuple_of(2, _number_in(0, math.nextafter(1, 0))))
+BETAS = Rule("two numbers >= 0 and < 1", _tuple_of(2, _number_in(0, math.nextafter(1, 0))))
 TRIPLE = Rule("three finite numbers", _tuple_of(3, FINITE.convert))
 FLAG = Rule("True or False", _to_bool)

@@ -1,4 +1,4 @@
-"""SGD: step = gradient, or its momentum buffer."""
+"""SGD: step = gradient or momentum buffer."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,27 +13,26 @@ from tinygrad_edu.optim.state import Slot
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum, Nesterov's momentum and weight decay; the formulas are PyTorch's.
+    """Stochastic gradient descent, as in PyTorch, with optional momentum, Nesterov momentum and weight decay.
 
     With g = grad + weight_decay * p, the momentum buffer is b = g in the first step, and
     momentum * b + (1 - dampening) * g afterwards. The step is p -= lr * b, or p -= lr * (g + momentum * b) with
-    Nesterov's momentum, or p -= lr * g without momentum.
+    Nesterov momentum, or p -= lr * g without momentum.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, which also lists the errors. The settings are PyTorch's. Each may change between
-        steps: see `schedules`.
+        As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
-        The learning rate.
+        Learning rate. To change it between steps, see `schedules`.
     momentum : float, default 0.0
-        The factor of the buffer in each step; 0 for no buffer.
+        Momentum factor. 0 means no momentum buffer.
     dampening : float, default 0.0
-        The part of a gradient that is not added to the buffer.
+        Dampening of the momentum: 1 - dampening is the factor of the gradient.
     weight_decay : float, default 0.0
-        Adds weight_decay * p to the gradient.
+        Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     nesterov : bool, default False
-        Nesterov's momentum: requires momentum > 0 and dampening = 0.
+        Whether to use Nesterov momentum. Requires momentum > 0 and dampening = 0.
     maximize : bool, default False
         Maximize instead of minimize.
 
@@ -62,7 +61,7 @@ class SGD(Optimizer):
     def _checked(self, group: Mapping[str, Any]) -> dict[str, Any]:
         checked = super()._checked(group)
         if checked["nesterov"] and (not checked["momentum"] or checked["dampening"]):
-            raise ValueError("SGD: nesterov=True requires a momentum, such as 0.9, and no dampening.")
+            raise ValueError("SGD: nesterov=True requires momentum > 0, such as 0.9, and dampening=0.")
         return checked
 
     @elementwise

@@ -1,4 +1,4 @@
-"""State of optimizers: the arrays that each parameter has beside it, and reading them from a state dict."""
+"""State of optimizers: the arrays of each parameter, and loading them from a state dict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.optim.groups import base_rates
 from tinygrad_edu.optim.settings import INITIAL_LR
 
-# Settings of PyTorch's kernels and schedulers in its groups: none changes the result of a step.
+# Options of PyTorch's kernels and schedulers in its groups, which do not change the result of a step.
 _PYTORCH_ONLY = frozenset(
     ("foreach", "fused", "capturable", "differentiable", "max_lr", "min_lr", "max_momentum", "base_momentum")
 )
@@ -26,13 +26,13 @@ class Slot(NamedTuple):
     Parameters
     ----------
     initial : float, str or None
-        The value of its elements before the first update, or the name of the setting that holds it. None: `update`
-        itself adds the array to the state.
+        Initial value of all elements, or the name of the hyperparameter with this value. None: `update` adds the array
+        to the state.
     scalar : bool
-        Whether it is one float32 number, such as a step count; compute with ``float(state["step"])``. Else it has the
-        shape and dtype of the parameter.
+        Whether it is a float32 scalar, such as a step count; compute with ``float(state["step"])``. Otherwise it has
+        the shape and dtype of the parameter.
     when : str, optional
-        The setting that must be true (or not 0) for the parameter to have the array.
+        Name of a hyperparameter. The array exists only if its value is true (or not 0).
 
     Examples
     --------
@@ -45,11 +45,11 @@ class Slot(NamedTuple):
     when: str | None = None
 
     def is_used(self, group: Mapping[str, Any]) -> bool:
-        """Return whether parameters with these settings have the array."""
+        """Return whether parameters of a group have the array."""
         return self.when is None or bool(group[self.when])
 
     def new(self, param: ndarray, group: Mapping[str, Any]) -> ndarray:
-        """Return the array before the first update."""
+        """Return the initial array of a parameter."""
         zeros = np.zeros((), np.float32) if self.scalar else np.zeros(param.shape, param.dtype)
         initial = group[self.initial] if isinstance(self.initial, str) else self.initial
         if initial:
@@ -65,7 +65,7 @@ def count_step(state: Mapping[str, ndarray]) -> float:
 
 
 def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]:
-    """Return the parameter groups and the state that `saved` gives an optimizer, or raise with everything wrong."""
+    """Return the parameter groups and the state in a state dict. Raise StateDictError with a list of all mismatches."""
     pairs = _paired_groups(optimizer, saved)
     groups = [_restored_group(mine, theirs) for mine, theirs in pairs]
     faults = [f"group {k}: {fault}" for k, group in enumerate(groups) for fault in _group_faults(optimizer, group)]
@@ -75,14 +75,14 @@ def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]
         for number, p in zip(theirs["params"], group["params"], strict=True)
     }
     state: State = {p: {} for number, (p, _) in params.items() if number in saved["state"]}
-    faults += [f"unexpected: a state of parameter {number}" for number in saved["state"] if number not in params]
+    faults += [f"unexpected: state of parameter {number}" for number in saved["state"] if number not in params]
     for number, (p, group) in {} if faults else params.items():
         if p in state:
             entries = saved["state"][number]
             faults += [f"parameter {number}: {fault}" for fault in _load_state(state[p], optimizer, p, group, entries)]
     if faults:
         raise StateDictError(
-            f"this state dict does not fit {type(optimizer).__name__}, and nothing was loaded:\n  "
+            f"cannot load this state dict into {type(optimizer).__name__} (nothing was loaded):\n  "
             + "\n  ".join(faults)
             + "\nBuild the optimizer as the saved one was built."
         )
@@ -93,19 +93,19 @@ def _paired_groups(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Map
     """Pair each parameter group with its saved group."""
     where = type(optimizer).__name__
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
-        raise StateDictError(f'{where}: the state dict of an optimizer has the keys "state" and "param_groups".')
+        raise StateDictError(f'{where}: expected a state dict with the keys "state" and "param_groups".')
     here = [len(group["params"]) for group in optimizer.param_groups]
     there = [len(group.get("params", ())) for group in saved["param_groups"]]
     if here != there:
         raise StateDictError(
-            f"{where}: the saved groups have {there} parameters, and those here {here}. Nothing was loaded: build the "
-            f"optimizer over the same groups first."
+            f"{where}: expected groups with {here} parameters, got {there}. Nothing was loaded. Build the optimizer "
+            f"with the saved groups first."
         )
     return list(zip(optimizer.param_groups, saved["param_groups"], strict=True))
 
 
 def _restored_group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the saved settings of a group with the present parameters and their names."""
+    """Return the saved hyperparameters of a group with the current parameters and their names."""
     settings = {name: value for name, value in theirs.items() if name not in _PYTORCH_ONLY}
     names = {"param_names": mine["param_names"]} if "param_names" in mine else {}
     return {**names, **settings, "params": list(mine["params"])}
@@ -113,11 +113,11 @@ def _restored_group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[
 
 def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
     missing = optimizer.defaults.keys() - group.keys()
-    yield from (f"missing: the setting {name}" for name in sorted(missing))
+    yield from (f"missing: hyperparameter {name}" for name in sorted(missing))
     unknown = group.keys() - {"params", "param_names", INITIAL_LR, *optimizer.defaults}
-    yield from (f"unexpected: the setting {name}" for name in sorted(unknown))
+    yield from (f"unexpected: hyperparameter {name}" for name in sorted(unknown))
     if len(group.get("param_names", group["params"])) != len(group["params"]):
-        yield "wrong: there is not one of the param_names for each parameter"
+        yield "wrong: param_names must have one name for each parameter"
     if not missing:
         try:
             optimizer._checked(group)
@@ -127,7 +127,7 @@ def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _load_state(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
-    """Copy the saved arrays of a parameter into its state, and yield everything wrong with them."""
+    """Copy the saved arrays of a parameter into its state. Yield a description of each mismatch."""
     found = {name: value for name, value in entries.items() if value is not None}
     slots: Mapping[str, Slot] = optimizer.state_slots
     for name, slot in slots.items():
@@ -142,12 +142,12 @@ def _load_state(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any
 
 
 def _cast_saved(value: Any, like: ndarray) -> ndarray:
-    """Return a copy of a saved value as an array of the shape and dtype of `like`, or raise ValueError."""
+    """Return a saved value as a new array of the shape and dtype of `like`. Raise ValueError for a mismatch."""
     array = np.asarray(values_of(value))
     if array.shape != like.shape or array.dtype.kind not in "fiu":
-        raise ValueError(f"has shape {array.shape} and dtype {array.dtype}, and needs {like.shape} and {like.dtype}")
+        raise ValueError(f"has shape {array.shape} and dtype {array.dtype}, expected {like.shape} and {like.dtype}")
     with np.errstate(over="ignore"):
         cast = array.astype(like.dtype)
     if np.any(np.isinf(cast) & np.isfinite(array)):
-        raise ValueError(f"has a number that {like.dtype} cannot hold")
+        raise ValueError(f"has a value that overflows in {like.dtype}")
     return cast

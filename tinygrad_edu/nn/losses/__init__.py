@@ -12,5 +12,5 @@ from tinygrad_edu.nn.losses.distributions import *
 from tinygrad_edu.nn.losses.margins import *
 from tinygrad_edu.nn.losses.similarity import *
 
-if not TYPE_CHECKING:  # a type checker reads no computed list, and takes the names of the star imports
+if not TYPE_CHECKING:  # type checkers cannot read a computed list; they use the names of the star imports
     __all__ = _public_names(globals(), __name__, "cross_entropy")

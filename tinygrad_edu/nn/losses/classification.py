@@ -26,34 +26,34 @@ __all__ = [
     "binary_cross_entropy_with_logits", "cross_entropy", "multilabel_soft_margin_loss", "nll_loss",
 ]  # fmt: skip
 
-# --- One class of several ---
+# --- Multiclass ---
 
-additive(label_weights)(cross_entropy)  # an op, which declares no more than its derivative
+additive(label_weights)(cross_entropy)  # ops declare their gradients only
 
 
 @additive(label_weights)
 def nll_loss(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
 ) -> Any:
-    """Return the negative log likelihood of the labels. `cross_entropy` takes the logits instead.
+    """Return the negative log likelihood of labels, given log probabilities. For logits, use `cross_entropy`.
 
     Parameters
     ----------
     input : (N, C, ...) floating, or (C,) for one sample
-        Logarithms of probabilities, for example from `LogSoftmax(axis=1)`.
+        Log probabilities, such as the output of `LogSoftmax(axis=1)`.
     target : (N, ...) integers
-        Labels, each from 0 to C - 1.
+        Labels from 0 to C - 1.
     weight : (C,), optional
-        What the loss of each class counts; "mean" divides by the weights of the labels.
+        Weight of each class. "mean" divides by the sum of the weights of the labels.
     ignore_index : int
-        Labels that equal it do not count.
+        Label that is ignored.
     reduction : {"mean", "sum", "none"}
-        Over the samples, and positions.
+        Reduction over samples and positions.
 
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        For labels or weights that do not fit, labels that are not integers or are out of range, another reduction.
+        A shape does not match, a label is not an integer or is out of range, or the reduction is unknown.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def nll_loss(
 
 
 class CrossEntropyLoss(LossModule):
-    """`cross_entropy` as a module: of logits (N, C, ...) and integer labels or probabilities."""
+    """`cross_entropy` as a module, for logits (N, C, ...) and integer labels or class probabilities."""
 
     function = staticmethod(cross_entropy)
 
@@ -88,7 +88,7 @@ class CrossEntropyLoss(LossModule):
 
 
 class NLLLoss(LossModule):
-    """`nll_loss` as a module: of logarithms of probabilities (N, C, ...) and integer labels."""
+    """`nll_loss` as a module, for log probabilities (N, C, ...) and integer labels."""
 
     function = staticmethod(nll_loss)
 
@@ -96,42 +96,42 @@ class NLLLoss(LossModule):
         self._store_settings(weight=weight, ignore_index=ignore_index, reduction=reduction)
 
 
-# --- Yes or no, once or several times ---
+# --- Binary and multilabel ---
 
 
 def _require_probabilities(name: str, what: str, p: Any) -> None:
     values = values_of(p)
     if values.size and not np.all((values >= 0) & (values <= 1)):
-        raise ValueError(f"{name}: {what}; these are not all from 0 to 1.")
+        raise ValueError(f"{name}: {what}, got values outside of [0, 1].")
 
 
 def _binary_inputs(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
     x, t = compared(name, input, target, reduction)
-    _require_probabilities(name, "targets are probabilities, or labels 0 and 1", t)
+    _require_probabilities(name, "targets must be probabilities, or labels 0 and 1", t)
     return x, t
 
 
 @additive(elements)
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
-    """Return the cross entropy of probabilities against the targets: `binary_cross_entropy_with_logits` is safer.
+    """Return the binary cross entropy of probabilities. `binary_cross_entropy_with_logits` is numerically stable.
 
     Parameters
     ----------
     input : array_like, floating
-        Probabilities, of any shape. Their logarithms are held at -100, so that of 0 and 1 the loss is finite.
-    target : array_like, of that shape
+        Probabilities of any shape. Their logarithms are clipped to at least -100, so that the loss is finite.
+    target : array_like, of the shape of `input`
         Probabilities, or labels 0 and 1.
     weight : array_like, optional
-        What each loss counts; it broadcasts to that shape. "mean" divides by the number of losses.
+        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
     reduction : {"mean", "sum", "none"}
-        Over all elements.
+        Reduction over all elements.
 
     Raises
     ------
     ShapeError
-        For different shapes, and weights that do not fit.
+        The shapes differ, or the weights do not broadcast.
     ValueError
-        For inputs or targets outside of [0, 1], and another reduction.
+        An input or target is outside of [0, 1], or the reduction is unknown.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     array([  0.6931, 100.    ], dtype=float32)
     """
     p, t = _binary_inputs("binary_cross_entropy", input, target, reduction)
-    _require_probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
+    _require_probabilities("binary_cross_entropy", "inputs must be probabilities, such as outputs of Sigmoid()", p)
     return reduce_losses(times_weight("binary_cross_entropy", clamped_cross_entropy(p, t), weight), reduction)
 
 
@@ -148,27 +148,27 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
 ) -> Any:
-    """Return the cross entropy of sigmoid(input) against the targets, stable for logits of any size.
+    """Return the binary cross entropy of sigmoid(input), numerically stable for all logits.
 
     Parameters
     ----------
     input : array_like, floating
-        Logits, of any shape.
-    target : array_like, of that shape
+        Logits of any shape.
+    target : array_like, of the shape of `input`
         Probabilities, or labels 0 and 1.
     weight : array_like, optional
-        What each loss counts; it broadcasts to that shape. "mean" divides by the number of losses.
+        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
     reduction : {"mean", "sum", "none"}
-        Over all elements.
+        Reduction over all elements.
     pos_weight : array_like, optional
-        What the part of a loss counts that the target 1 has; it broadcasts, too: (C,) for a target (N, C).
+        Weight of the positive term of each loss, broadcast to the shape of `input`: (C,) for a target (N, C).
 
     Raises
     ------
     ShapeError
-        For different shapes, and weights that do not fit.
+        The shapes differ, or the weights do not broadcast.
     ValueError
-        For targets outside of [0, 1], and another reduction.
+        A target is outside of [0, 1], or the reduction is unknown.
 
     Examples
     --------
@@ -186,30 +186,30 @@ def binary_cross_entropy_with_logits(
 
 
 def _binary_term(targets: Any, logits: Any) -> Any:
-    """Return -targets log(sigmoid(logits)), where as in `sigmoid_cross_entropy` 0 times infinity counts as 0."""
+    """Return -targets log(sigmoid(logits)), with 0 times infinity = 0 as in `sigmoid_cross_entropy`."""
     missed = negative(logsigmoid(logits))
     return targets * keep(missed, (targets != 0) | np.isfinite(values_of(missed)))
 
 
 @additive(rows)
 def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
-    """Return, for each sample, the mean over its classes of `binary_cross_entropy_with_logits`.
+    """Return the mean of `binary_cross_entropy_with_logits` over the classes of each sample.
 
     Parameters
     ----------
     input : (..., C) floating
         Logits.
     target : (..., C)
-        Labels 0 and 1: any number of classes may be right.
+        Labels 0 and 1. A sample may have any number of classes.
     weight : (C,), optional
-        What the loss of each class counts.
+        Weight of each class.
     reduction : {"mean", "sum", "none"}
-        Over the samples.
+        Reduction over the samples.
 
     Raises
     ------
     ShapeError, ValueError
-        As `binary_cross_entropy_with_logits`.
+        As in `binary_cross_entropy_with_logits`.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
 
 
 class BCELoss(LossModule):
-    """`binary_cross_entropy` as a module: of probabilities. `BCEWithLogitsLoss` is safer."""
+    """`binary_cross_entropy` as a module, for probabilities. `BCEWithLogitsLoss` is numerically stable."""
 
     function = staticmethod(binary_cross_entropy)
 

@@ -1,4 +1,4 @@
-"""Shared code of the losses: the module that stores settings, and checks of arguments."""
+"""Shared code of the losses: base class of loss modules, and checks of arguments."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -14,16 +14,16 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 class LossModule(Module):
-    """A loss as a module: it keeps the settings of its function, each in an attribute, and calls it with them.
+    """Base class of loss modules: stores the keyword arguments of a loss function in attributes.
 
-    A weight is a buffer, so the state dict has it, as in PyTorch.
+    A weight is a buffer, which the state dict includes, as in PyTorch.
 
     Attributes
     ----------
     function : callable
-        Of the inputs, and of the settings as keywords.
+        Loss function of the inputs and the keyword arguments.
     more_reductions : tuple of str
-        Those that this loss has beside "mean", "sum" and "none".
+        Reductions in addition to "mean", "sum" and "none".
     """
 
     function: Callable[..., Any]
@@ -43,16 +43,16 @@ class LossModule(Module):
                 setattr(self, name, value)
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
-        """Apply the function of this loss."""
+        """Apply the loss function."""
         return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._setting_names})
 
     def denominator(self, target: Any) -> float | None:
-        """Return the denominator of the function of this loss, with these settings: see `additive`."""
+        """Return the denominator of the loss function with the stored arguments; see `additive`."""
         declared: Any = getattr(type(self).function, "denominator", None)
         return None if declared is None else declared(target, **self._settings())
 
     def extra_repr(self) -> str:
-        """Return the settings: of weights their shape, and no functions and modules."""
+        """Return the arguments except functions and modules, with the shapes of weights."""
         values = self._settings()
         shown = {name: f"Tensor{x.shape}" if isinstance(x, Tensor) else repr(x) for name, x in values.items()}
         return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
@@ -62,31 +62,31 @@ class LossModule(Module):
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
-    """Return a prediction, as floating point, and its target in the same dtype; both need one shape.
+    """Return a floating-point prediction, and its target in the same dtype. Raise ShapeError for different shapes.
 
-    Broadcasting (N, 1) against (N,) would compare each with all.
+    Broadcasting (N, 1) against (N,) would compare each element with all others.
     """
     require_reduction(name, reduction, *reductions)
     x = as_floating(input)
     t = convert_like(x, target)
     if x.shape != t.shape:
         raise ShapeError(
-            f"{name}: a prediction of shape {x.shape} and a target of shape {t.shape}. They are compared element by "
-            f"element: give them one shape, with reshape for example."
+            f"{name}: shape mismatch: prediction {x.shape} and target {t.shape}. The shapes must be equal; use "
+            f"reshape, for example."
         )
     return x, t
 
 
 def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) -> Any:
-    """Return losses times their weights, if there are any, which broadcast to the losses or have their shape."""
+    """Multiply losses by optional weights, which broadcast to the losses, or with `same_shape` have their shape."""
     if weight is None:
         return losses
     weight = as_weight(name, weight, losses)
     if weight.shape != losses.shape and (same_shape or not _broadcasts_to(weight.shape, losses.shape)):
-        raise ShapeError(f"{name}: weights of shape {weight.shape} do not fit losses of shape {losses.shape}.")
+        raise ShapeError(f"{name}: shape mismatch: weights {weight.shape} and losses {losses.shape}.")
     return multiply(losses, weight)
 
 
 def _broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Return whether a shape broadcasts to another without a change of that shape."""
+    """Return whether an array of a shape broadcasts to the shape `whole`."""
     return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))

@@ -19,29 +19,29 @@ ReductionOfBatches = Literal["mean", "batchmean", "sum", "none"]
 
 
 def _kl_denominator(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
-    """Return the denominator of "mean" or "batchmean": the number of elements, or of samples."""
+    """Return the denominator: the number of elements for "mean", the number of samples for "batchmean"."""
     return np.shape(target)[0] if reduction == "batchmean" else elements(target, reduction)
 
 
 @additive(_kl_denominator)
 def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
-    """Return the Kullback-Leibler divergence, target (log(target) - input), of a distribution from the target.
+    """Return the Kullback-Leibler divergence, the reduction of target * (log(target) - input).
 
     Parameters
     ----------
     input : array_like, floating
-        Logarithms of probabilities, for example from `LogSoftmax(axis=1)`.
-    target : array_like, of that shape
-        Probabilities, or with `log_target` their logarithms.
+        Log probabilities, such as the output of `LogSoftmax(axis=1)`.
+    target : array_like, of the shape of `input`
+        Probabilities, or with `log_target` log probabilities.
     reduction : {"mean", "batchmean", "sum", "none"}
-        "batchmean" divides the sum by the number of samples, which makes it the divergence; "mean" divides by the
-        number of elements, as in PyTorch.
+        "batchmean" divides the sum by the number of samples, which is the mathematical definition. "mean" divides by
+        the number of elements, as in PyTorch.
     log_target : bool
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for another reduction.
+        The shapes differ, or the reduction is unknown.
 
     Examples
     --------
@@ -61,24 +61,24 @@ def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean"
 ) -> Any:
-    """Return the negative log likelihood of the targets under normal distributions, (log(var) + error**2 / var) / 2.
+    """Return the negative log likelihood of targets under normal distributions, (log(var) + error**2 / var) / 2.
 
     Parameters
     ----------
-    input, target : array_like, of one shape
-        The means, and what was seen.
+    input, target : array_like, of equal shapes
+        Means of the distributions, and observed values.
     var : array_like, or a number
-        The variances: of that shape; of that shape with one axis of length 1, or without the last one; or one for all.
+        Variances, of the shape of `input`, optionally with one axis of length 1 or without the last axis; or a scalar.
     full : bool
-        Whether to add the constant, log(2 pi) / 2.
+        Whether to add the constant log(2 pi) / 2.
     eps : float
-        A variance below it counts as `eps`. Its gradient is that at `eps`, so that it can leave, as in PyTorch.
+        Minimum of the variances. As in PyTorch, a smaller variance gets the gradient at `eps`.
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For shapes that do not fit; for a negative variance, and another reduction.
+        The shapes do not match, a variance is negative, or the reduction is unknown.
 
     References
     ----------
@@ -94,14 +94,14 @@ def gaussian_nll_loss(
     variance = _broadcastable_variance(convert_like(x, var), x.shape)
     values = values_of(variance)
     if np.any(values < 0):
-        raise ValueError("gaussian_nll_loss: a variance is not negative, and some of these are.")
-    variance = variance + (np.maximum(values, eps) - values)  # the constant lets the gradient pass
+        raise ValueError("gaussian_nll_loss: variances must not be negative, got some that are.")
+    variance = variance + (np.maximum(values, eps) - values)  # adding a constant preserves the gradient
     losses = 0.5 * (log(variance) + square(x - t) / variance)
     return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
 def _broadcastable_variance(var: Any, shape: tuple[int, ...]) -> Any:
-    """Return variances that broadcast to a shape, or raise. PyTorch's shapes are allowed, and a scalar."""
+    """Return variances that broadcast to a shape. Raise for shapes that PyTorch rejects, except for a scalar."""
     if var.shape == shape or var.ndim == 0:
         return var
     if var.shape == shape[:-1]:
@@ -109,8 +109,8 @@ def _broadcastable_variance(var: Any, shape: tuple[int, ...]) -> Any:
     if var.ndim == len(shape) and [n for n, m in zip(var.shape, shape, strict=True) if n != m] == [1]:
         return var
     raise ShapeError(
-        f"gaussian_nll_loss: variances of shape {var.shape} for means of shape {shape}: they need that shape, or that "
-        f"with one axis of length 1, or without the last axis."
+        f"gaussian_nll_loss: shape mismatch: variances {var.shape} and means {shape}. The variances must have this "
+        f"shape, optionally with one axis of length 1, or without the last axis."
     )
 
 
@@ -119,25 +119,25 @@ def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: Reduction = "mean",
 ) -> Any:  # fmt: skip
-    """Return the negative log likelihood of counts under Poisson distributions, rate - target log(rate).
+    """Return the negative log likelihood of counts under Poisson distributions, rate - target * log(rate).
 
     Parameters
     ----------
     input : array_like, floating
-        The logarithms of the rates; with ``log_input=False`` the rates.
-    target : array_like, of that shape
-        The counts.
+        Logarithms of the rates, or with ``log_input=False`` the rates.
+    target : array_like, of the shape of `input`
+        Counts.
     log_input : bool
     full : bool
-        Whether to add log(target!), by Stirling's approximation, for counts above 1.
+        Whether to add log(target!), by Stirling's approximation, for counts > 1.
     eps : float
-        What is added to a rate before its logarithm is taken.
+        Constant added to a rate before the logarithm.
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for another reduction.
+        The shapes differ, or the reduction is unknown.
 
     Examples
     --------
@@ -165,7 +165,7 @@ class KLDivLoss(LossModule):
 
 
 class GaussianNLLLoss(LossModule):
-    """`gaussian_nll_loss` as a module: of means, what was seen, and variances."""
+    """`gaussian_nll_loss` as a module, called with means, observed values and variances."""
 
     function = staticmethod(gaussian_nll_loss)
 

@@ -19,32 +19,32 @@ __all__ = [
     "multi_margin_loss", "multilabel_margin_loss", "soft_margin_loss",
 ]  # fmt: skip
 
-# --- Yes or no, as 1 and -1 ---
+# --- Binary targets, 1 and -1 ---
 
 
 def require_signs(name: str, target: Any) -> None:
-    """Refuse targets that are not 1 and -1, labels 0 and 1 for example, of which the loss would be another."""
+    """Raise ValueError unless all targets are 1 or -1. Labels 0 and 1 would give a wrong loss silently."""
     if not np.all(np.abs(values_of(target)) == 1):
-        raise ValueError(f"{name}: targets are 1 and -1, and these are others. Of labels 0 and 1, 2 * labels - 1 is.")
+        raise ValueError(f"{name}: targets must be 1 or -1, got other values. Convert labels 0 and 1: 2 * labels - 1.")
 
 
 @additive(elements)
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """Return distances of what belongs together, and of what does not, how much less than the margin theirs are.
+    """Return the hinge embedding loss: input where target is 1, and max(margin - input, 0) where target is -1.
 
     Parameters
     ----------
     input : array_like, floating
         Distances, of any shape.
-    target : array_like, of that shape
-        1 for what belongs together, -1 for what does not.
+    target : array_like, of the shape of `input`
+        1 for similar pairs, -1 for dissimilar pairs.
     margin : float
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for other targets, and another reduction.
+        The shapes differ, a target is not 1 or -1, or the reduction is unknown.
 
     Examples
     --------
@@ -59,20 +59,20 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
 
 @additive(elements)
 def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
-    """Return log(1 + exp(-target * input)), stable for scores of any size.
+    """Return log(1 + exp(-target * input)), numerically stable for all scores.
 
     Parameters
     ----------
     input : array_like, floating
         Scores, of any shape.
-    target : array_like, of that shape
-        1 and -1.
+    target : array_like, of the shape of `input`
+        Labels 1 and -1.
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for other targets, and another reduction.
+        The shapes differ, a target is not 1 or -1, or the reduction is unknown.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
     return reduce_losses(negative(logsigmoid(t * x)), reduction)
 
 
-# --- One class of several, or some of them ---
+# --- Multiclass and multilabel ---
 
 
 @additive(lambda target, reduction="mean", **settings: elements(target, reduction))
@@ -93,26 +93,26 @@ def multi_margin_loss(
     input: Any, target: Any, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Any = None,
     reduction: Reduction = "mean",
 ) -> Any:  # fmt: skip
-    """Return for each sample how much its class misses the margin before each of the others, over their number.
+    """Return the multiclass hinge loss: the sum over classes c != target of max(margin - x[target] + x[c], 0)**p / C.
 
     Parameters
     ----------
     input : (N, C) floating, or (C,) for one sample
         Scores.
     target : (N,) integers
-        Labels, each from 0 to C - 1.
+        Labels from 0 to C - 1.
     p : {1, 2}
-        What is missed counts to this power.
+        Exponent.
     margin : float
     weight : (C,), optional
-        What the loss of each class counts; "mean" divides by the number of samples.
+        Weight of each class. "mean" divides by the number of samples.
     reduction : {"mean", "sum", "none"}
-        Over the samples.
+        Reduction over the samples.
 
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        For labels or weights that do not fit, labels that are not integers or are out of range, other settings.
+        A shape does not match, a label is not an integer or is out of range, or `p` or the reduction is unknown.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def multi_margin_loss(
     name, x, labels = "multi_margin_loss", as_floating(input), np.asarray(values_of(target))
     require_reduction(name, reduction)
     if p not in (1, 2):
-        raise ValueError(f"{name}: p is 1 or 2, not {p!r}.")
+        raise ValueError(f"{name}: p must be 1 or 2, got {p!r}.")
     if x.ndim == 1:
         return one_sample(multi_margin_loss, x, labels, reduction, p=p, margin=margin, weight=weight)
     _require_2d(name, x.shape)
@@ -138,21 +138,21 @@ def multi_margin_loss(
 
 @additive(rows)
 def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
-    """Return for each sample how much its classes miss a margin of 1 before each of the others, over their number.
+    """Return the multilabel hinge loss: the sum of max(1 - x[t] + x[c], 0) / C over labels t and other classes c.
 
     Parameters
     ----------
     input : (N, C) floating, or (C,) for one sample
         Scores.
-    target : integers, of that shape
-        The labels of a sample, one after the other, and then -1, if there are less than C.
+    target : integers, of the shape of `input`
+        The labels of each sample, followed by -1 if there are fewer than C.
     reduction : {"mean", "sum", "none"}
-        Over the samples.
+        Reduction over the samples.
 
     Raises
     ------
     ShapeError, DTypeError, ValueError
-        For labels that do not fit, are not integers or are out of range; for another reduction.
+        The shapes differ, a label is not an integer or is out of range, or the reduction is unknown.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
         return one_sample(multilabel_margin_loss, x, labels, reduction)
     _require_2d(name, x.shape)
     times = _label_counts(name, labels, x.shape)
-    compared = (times > 0)[:, :, None] & (times == 0)[:, None, :]  # [sample, its class, another]
+    compared = (times > 0)[:, :, None] & (times == 0)[:, None, :]  # [sample, label, other class]
     others = keep(relu(1 - x[:, :, None] + x[:, None, :]), compared)
     losses = sum(multiply(others, times[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
     return reduce_losses(losses, reduction)
@@ -175,7 +175,7 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
 def _label_counts(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Count each class in the labels of each sample, up to the first -1. Return an array (N, C)."""
     if labels.shape != shape:
-        raise ShapeError(f"{name}: labels of shape {labels.shape} for scores of shape {shape}; they need that shape.")
+        raise ShapeError(f"{name}: shape mismatch: labels {labels.shape} and scores {shape}; they must be equal.")
     named = np.logical_and.accumulate(labels >= 0, axis=1)
     check_labels(name, "scores", (labels.size, shape[1]), np.where(named, labels, 0).ravel())
     times = np.zeros(shape, int)
@@ -185,7 +185,7 @@ def _label_counts(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.n
 
 def _require_2d(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 2:
-        raise ShapeError(f"{name}: scores have a shape (N, C), or (C,) for one sample, not {shape}.")
+        raise ShapeError(f"{name}: scores must have shape (N, C), or (C,) for one sample, got {shape}.")
 
 
 class HingeEmbeddingLoss(LossModule):

@@ -1,4 +1,4 @@
-"""Regression losses: squared, absolute, smooth L1 and Huber."""
+"""Regression losses: squared, absolute, smooth L1 and Huber loss."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
 
     Parameters
     ----------
-    input, target : array_like, of one shape
-        The target is taken in the dtype of the input. Both get a gradient.
+    input, target : array_like, of equal shapes
+        The target is cast to the dtype of the input. Both get a gradient.
     reduction : {"mean", "sum", "none"}
-        Over all elements; "none" returns the squared errors, of the shape of the input.
-    weight : array_like, of that shape, optional
-        What each error counts; "mean" divides by their sum.
+        Reduction over all elements. "none" returns the squared errors, in the shape of the input.
+    weight : array_like, of the shape of `input`, optional
+        Weight of each error. "mean" divides by the sum of the weights.
 
     Raises
     ------
     ShapeError
-        For different shapes: broadcasting (N, 1) against (N,) would compare each with all.
+        The shapes differ. Broadcasting (N, 1) against (N,) would compare each element with all others.
     ValueError
-        For another reduction.
+        The reduction is unknown.
 
     Examples
     --------
@@ -44,9 +44,9 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
 
 @additive(elements)
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
-    """Return the mean absolute error; its derivative is 0 where the prediction is exact.
+    """Return the mean absolute error. The derivative is 0 where input and target are equal.
 
-    The parameters and errors are those of `mse_loss`.
+    Parameters and errors are as in `mse_loss`.
 
     Examples
     --------
@@ -59,26 +59,26 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any 
 
 
 def _reduce_weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
-    """Multiply losses by their weights and reduce them. A mean divides by the sum of the weights."""
+    """Multiply losses by their weights and reduce them. "mean" divides by the sum of the weights."""
     weight = None if weight is None else as_weight(name, weight, losses)
     return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
 
 @additive(elements)
 def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
-    """Return the mean absolute error, less beta / 2, and for errors below beta their square / (2 beta).
+    """Return the smooth L1 loss: error**2 / (2 beta) if abs(error) < beta, else abs(error) - beta / 2.
 
     Parameters
     ----------
     input, target, reduction
         As in `mse_loss`.
     beta : float
-        Where the parabola ends; 0 leaves the absolute error alone.
+        Error at which the loss changes from quadratic to linear. With 0, it is `l1_loss`.
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for another reduction, and a negative beta.
+        The shapes differ, the reduction is unknown, or `beta` is negative.
 
     References
     ----------
@@ -91,7 +91,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
     Tensor([0.125, 1.5  ], shape=(2,), dtype=float32)
     """
     if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta is where the parabola ends, at least 0, not {beta!r}.")
+        raise ValueError(f"smooth_l1_loss: beta must be >= 0, got {beta!r}.")
     if beta == 0:
         return l1_loss(input, target, reduction)
     x, t = compared("smooth_l1_loss", input, target, reduction)
@@ -100,23 +100,23 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
 
 @additive(elements)
 def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0, weight: Any = None) -> Any:
-    """Return half the mean squared error, where errors beyond delta count as on the tangent at delta.
+    """Return the Huber loss: error**2 / 2 if abs(error) < delta, else delta * (abs(error) - delta / 2).
 
-    It is delta times `smooth_l1_loss` of that beta.
+    It equals delta times `smooth_l1_loss` with beta=delta.
 
     Parameters
     ----------
     input, target, reduction
         As in `mse_loss`.
     delta : float
-        Where the parabola ends.
+        Error at which the loss changes from quadratic to linear.
     weight : array_like, of the shape of the input, optional
-        What each error counts; "mean" divides by the number of errors, as in PyTorch.
+        Weight of each error. "mean" divides by the number of errors, as in PyTorch.
 
     Raises
     ------
     ShapeError, ValueError
-        For different shapes; for another reduction, and a delta that is not positive.
+        The shapes differ, the reduction is unknown, or `delta` is not positive.
 
     References
     ----------
@@ -129,15 +129,15 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
     Tensor([0.125, 0.875], shape=(2,), dtype=float32)
     """
     if not delta > 0:
-        raise ValueError(f"huber_loss: delta is where the parabola ends, more than 0, not {delta!r}.")
+        raise ValueError(f"huber_loss: delta must be > 0, got {delta!r}.")
     x, t = compared("huber_loss", input, target, reduction)
     return reduce_losses(times_weight("huber_loss", _huber(x - t, delta), weight, same_shape=True), reduction)
 
 
 def _huber(error: Any, end: float, scale: float = 1.0) -> Any:
-    """Return scale * error**2 / 2 up to `end`, and the tangent beyond it.
+    """Return scale * error**2 / 2 up to `end`, and its tangent beyond.
 
-    With the error held at the end, that is one formula for both, and the square of a large error is never made.
+    With a clipped error, one formula covers both cases without the square of a large error, which could overflow.
     """
     held = clip(error, -end, end)
     return held * scale * (error - held * 0.5)

@@ -21,26 +21,26 @@ __all__ = [
 
 Distance = Callable[[Any, Any], Any]
 
-_EPS = float(np.float32(1e-12))  # is added to a squared length, so that nothing is divided by 0: PyTorch's number
+_EPS = float(np.float32(1e-12))  # added to a squared norm to avoid a division by 0, as in PyTorch
 
 
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Any:
-    """Return how much the greater of two misses the margin before the other: max(margin - target (x1 - x2), 0).
+    """Return the margin ranking loss, max(margin - target * (input1 - input2), 0).
 
     Parameters
     ----------
     input1, input2 : array_like, floating
     target : array_like
-        1 where the first shall be the greater, -1 where the second. The three have as many axes, and broadcast.
+        1 where `input1` should be greater, -1 where `input2`. All three have the same number of axes and broadcast.
     margin : float
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For different numbers of axes, or shapes that do not broadcast; for another reduction.
+        The numbers of axes differ, the shapes do not broadcast, or the reduction is unknown.
 
     Examples
     --------
@@ -58,13 +58,14 @@ def margin_ranking_loss(
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Any:
-    """Return 1 - cos of the angle between vectors that are alike, and max(cos - margin, 0) of those that are not.
+    """Return the cosine embedding loss: 1 - cos where target is 1, and max(cos - margin, 0) where target is -1.
 
     Parameters
     ----------
     input1, input2 : (N, D) floating, or (D,) for one pair
+        Vectors. cos is the cosine of the angle between them.
     target : (N,), or () for one pair
-        1 for what is alike, -1 for what is not.
+        1 for similar pairs, -1 for dissimilar pairs.
     margin : float
         From -1 to 1.
     reduction : {"mean", "sum", "none"}
@@ -72,7 +73,7 @@ def cosine_embedding_loss(
     Raises
     ------
     ShapeError, ValueError
-        For shapes that do not fit; for other targets, and another reduction.
+        The shapes do not match, a target is not 1 or -1, or the reduction is unknown.
 
     Examples
     --------
@@ -85,8 +86,8 @@ def cosine_embedding_loss(
     require_reduction(name, reduction)
     if t.ndim > 1 or not x1.ndim == x2.ndim == t.ndim + 1:
         raise ShapeError(
-            f"{name}: inputs of shapes {x1.shape} and {x2.shape}, and targets of shape {t.shape}; they need (N, D), "
-            f"(N, D) and (N,), or (D,), (D,) and ()."
+            f"{name}: inputs and targets must have shapes (N, D), (N, D) and (N,), or (D,), (D,) and (), got "
+            f"{x1.shape}, {x2.shape} and {t.shape}."
         )
     require_signs(name, t)
     length1, length2 = (sqrt(sum(square(x), -1) + _EPS) for x in (x1, x2))
@@ -98,24 +99,24 @@ def triplet_margin_with_distance_loss(
     anchor: Any, positive: Any, negative: Any, *, distance_function: Distance = pairwise_distance,
     margin: float = 1.0, swap: bool = False, reduction: Reduction = "mean",
 ) -> Any:  # fmt: skip
-    """Return how much the negative misses the margin of being farther from the anchor than the positive is.
+    """Return the triplet margin loss, max(d(anchor, positive) - d(anchor, negative) + margin, 0), for a distance d.
 
     Parameters
     ----------
     anchor, positive, negative : array_like
-        With as many axes, so that the distance takes them.
+        Inputs with the same number of axes.
     distance_function : callable
-        Of two of them: their distances.
+        The distance d, a function of two inputs.
     margin : float
-        More than 0.
+        Positive margin.
     swap : bool
-        Whether the positive stands in for the anchor where it is nearer to the negative.
+        Whether to use d(positive, negative) where it is less than d(anchor, negative).
     reduction : {"mean", "sum", "none"}
 
     Raises
     ------
     ShapeError, ValueError
-        For different numbers of axes; for a margin that is not positive, and another reduction.
+        The numbers of axes differ, `margin` is not positive, or the reduction is unknown.
 
     References
     ----------
@@ -144,21 +145,21 @@ def triplet_margin_loss(
     anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6,
     swap: bool = False, reduction: Reduction = "mean",
 ) -> Any:  # fmt: skip
-    """Return `triplet_margin_with_distance_loss` of `pairwise_distance`: the p-norm of the difference plus `eps`.
+    """Return `triplet_margin_with_distance_loss` for `pairwise_distance`, the p-norm of the difference plus `eps`.
 
     Parameters
     ----------
     anchor, positive, negative : (N, D) floating, or (D,) for one triplet
-        They broadcast.
+        Inputs, which broadcast.
     margin, swap, reduction
-        As there.
+        As in `triplet_margin_with_distance_loss`.
     p, eps : float
         As in `pairwise_distance`.
 
     Raises
     ------
     ShapeError, ValueError
-        As there.
+        As in `triplet_margin_with_distance_loss`.
 
     Examples
     --------
@@ -175,14 +176,14 @@ def triplet_margin_loss(
 
 def _require_positive(name: str, margin: float) -> None:
     if not margin > 0:
-        raise ValueError(f"{name}: margin is more than 0, not {margin!r}.")
+        raise ValueError(f"{name}: margin must be > 0, got {margin!r}.")
 
 
 def _require_same_ndim(name: str, **given: Any) -> None:
-    """Raise for inputs with different numbers of axes: broadcasting (N, 1) against (N,) would compare each with all."""
+    """Raise for different numbers of axes: broadcasting (N, 1) with (N,) would compare each element with all others."""
     if len({x.ndim for x in given.values()}) > 1:
         shapes = ", ".join(f"{which} {x.shape}" for which, x in given.items())
-        raise ShapeError(f"{name}: the inputs have as many axes as each other, and these have the shapes {shapes}.")
+        raise ShapeError(f"{name}: the inputs must have the same number of axes, got shapes {shapes}.")
 
 
 class MarginRankingLoss(LossModule):
@@ -217,7 +218,7 @@ class TripletMarginLoss(LossModule):
 
 
 class TripletMarginWithDistanceLoss(LossModule):
-    """`triplet_margin_with_distance_loss` as a module; the distance may be a module with parameters."""
+    """`triplet_margin_with_distance_loss` as a module. The distance may be a module with parameters."""
 
     function = staticmethod(triplet_margin_with_distance_loss)
 

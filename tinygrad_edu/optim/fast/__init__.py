@@ -1,1 +1,1 @@
-"""Faster steps: the same updates in chunks that fit the cache, shared over threads."""
+"""Faster steps: the same updates in cache-sized chunks on several threads."""

@@ -1,4 +1,4 @@
-"""Update large parameters in chunks that fit the cache, and share the chunks over threads."""
+"""Update large parameters in chunks that fit into the cache, on several threads."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,23 +14,23 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 Update = TypeVar("Update", bound=Callable[..., Any])
 
-# An update passes over its arrays two to sixteen times: chunks of this size stay in the cache meanwhile.
+# An update passes over its arrays two to sixteen times. Chunks of this size stay in the cache between passes.
 _CHUNK_BYTES = SizeThreshold(256 * 1024)
-# Threads share the chunks if a step reads this many numbers: for fewer, this thread ends before another starts.
+# Minimum number of elements that a step reads for several threads: a smaller step ends before another thread starts.
 _MIN_ELEMENTS_FOR_THREADS = SizeThreshold(3_000_000)
 
 
 def elementwise(update: Update) -> Update:
-    """Declare that an `Optimizer.update` computes each element from the same element of its arrays.
+    """Declare that an `Optimizer.update` is elementwise: it computes each element from the same element of its arrays.
 
-    It must write into the arrays of the state that exist. A subclass that overrides `update` does not inherit this.
+    It must update existing arrays of the state in place. A subclass that overrides `update` does not inherit this.
     """
     vars(update)["elementwise"] = True
     return update
 
 
 def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[str, Any]]]) -> None:
-    """Update parameters; an elementwise update in chunks, on several threads if the parameters are large."""
+    """Update parameters. Elementwise updates run in chunks, and on several threads if the parameters are large."""
     can_cut = hasattr(type(optimizer).update, "elementwise")
     calls: list[Callable[[], None]] = []
     for p, grad, group in params:
@@ -46,7 +46,7 @@ def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[st
 def _chunks(
     optimizer: Any, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Any
 ) -> list[Callable[[], None]]:
-    """Return the update of each chunk. The first updates the scalars of the state, the others copies of them."""
+    """Return the update of each chunk. The first updates the scalars of the state, the others update copies."""
     scalars = {name: array for name, array in state.items() if optimizer.state_slots[name].scalar}
     arrays = {name: array for name, array in state.items() if name not in scalars}
     calls: list[Callable[[], None]] = []
@@ -60,17 +60,17 @@ def _chunks(
 
 
 def _is_complete(optimizer: Any, state: dict[str, ndarray], group: Any) -> bool:
-    """Return whether the state has all its arrays: `update` adds the others, of the shape of the parameter."""
+    """Return whether the state has all its arrays. Otherwise `update` adds arrays of the shape of the parameter."""
     return all(name in state for name, slot in optimizer.state_slots.items() if slot.is_used(group))
 
 
 def _should_use_threads(optimizer: Any, params: list[Tensor]) -> bool:
-    """Return whether threads may share the parameters: large enough together, and none overlaps another."""
+    """Return whether several threads may update the parameters: large enough in total, and without overlap."""
     large = [p for p in params if p._data.nbytes > _CHUNK_BYTES]
     read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
     return read >= _MIN_ELEMENTS_FOR_THREADS and _are_disjoint(p._data for p in params)
 
 
 def _are_disjoint(arrays: Iterable[ndarray]) -> bool:
-    """Return whether no two arrays share memory: otherwise the order of their updates matters."""
+    """Return whether no two arrays overlap in memory. With an overlap, the order of updates would matter."""
     return all(end <= start for (_, end), (start, _) in pairwise(sorted(map(byte_bounds, arrays))))
