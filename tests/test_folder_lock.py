@@ -67,7 +67,7 @@ def test_the_second_process_says_who_the_first_one_is(tmp_path, impatient):
     with holding(tmp_path) as process:
         said = refused(tmp_path)
     pattern = (
-        rf"another program writes into {re.escape(str(tmp_path))}: process {process.pid} on .+, "
+        rf"another program is writing into {re.escape(str(tmp_path))}: process {process.pid} on .+, "
         r"since [-\d]+ [:\d]+\S*: .*python.* -c .*\. Wait until it ends, stop it, or choose another folder\."
     )
     assert re.fullmatch(pattern, said)
@@ -195,7 +195,7 @@ CONTENTS = [b"", b"no", b"[]", b"{}", b"null", b"[" * 5000, b"\xff\x00", b'{"pro
 def test_any_content_of_the_file_is_no_more_than_a_word(content, tmp_path, impatient):
     with holding(tmp_path):
         (tmp_path / LOCK_FILE).write_bytes(content)
-        assert f"{tmp_path}: a process that does not say who it is. Wait" in refused(tmp_path)
+        assert f"{tmp_path}: an unknown process. Wait" in refused(tmp_path)
     (tmp_path / LOCK_FILE).write_bytes(content)
     with FolderLock(tmp_path):
         assert b"process" in (tmp_path / LOCK_FILE).read_bytes()
@@ -251,7 +251,7 @@ def test_where_the_file_system_has_no_locks_a_warning_says_so(number, tmp_path, 
     assert lock.is_held()
     handle = os.open(tmp_path / LOCK_FILE, os.O_RDONLY)
     assert f"process {os.getpid()} on" in folder_lock._holder(handle)
-    with pytest.warns(UnlockedFolderWarning, match=rf"The last one there was process {os.getpid()} on"):
+    with pytest.warns(UnlockedFolderWarning, match=rf"The last holder was process {os.getpid()} on"):
         folder_lock._try_lock(tmp_path / LOCK_FILE, handle)
     os.close(handle)
 

@@ -209,10 +209,10 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims, dtype."),
+        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': expected axis, keepdims, dtype."),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': it takes axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
         ),
     ],
 )
@@ -239,16 +239,16 @@ class Block(tg.nn.Module):
         (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
         (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
         (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: no l"),
-        (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
+        (lambda: tg.nn.ReLU(True), "ReLU() takes no positional arguments, got 1; if True is PyTorch's inplace, le"),
         (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),
-        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': it takes factor."),
+        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': expected factor."),
         (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
         (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
         (lambda: tg.data.DataLoader([1, 2], num_workers=4), "'num_workers': num_workers of PyTorch is workers here."),
         (lambda: tg.data.DataLoader([1, 2], pin_memory=True), "'pin_memory': leave it out: workers are threads, and"),
         (lambda: tg.data.DataLoader([1, 2], batch_sampler=[]), "write sampler= and batch_size=."),
-        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),
-        (lambda: Block(3, 2), "Block() takes the values width, and was given 2; by keyword also depth."),
+        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': expected width, depth."),
+        (lambda: Block(3, 2), "Block() takes the positional arguments width, got 2; keyword-only: depth."),
     ],
 )  # fmt: skip
 def test_making_a_layer_or_an_optimizer_with_other_arguments_says_what_to_write(make, said):

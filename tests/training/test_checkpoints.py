@@ -504,7 +504,7 @@ def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeyp
     assert on_workers(3, lock)[1] == [True, False, False]
     with another_program(tmp_path):
         first, *others = on_workers(3, lock)[1]
-    assert "another program writes into" in first
+    assert "another program is writing into" in first
     assert others == [first] * 2
 
 
