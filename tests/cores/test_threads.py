@@ -335,7 +335,7 @@ thread.start()
 assert begun.wait(10)
 forked(lambda: {})
 """
-GO_ON = "map_shards goes on in a forked process, without the threads that compute its other shards"
+GO_ON = "map_shards cannot continue in a forked process, which lacks the threads of the other shards"
 FORKED = {
     "has threads of its own": (OWN_THREADS, "[True, True]"),
     "beside maps": ("beside(squares, squares)", "[0, 1, 4, 9]"),

@@ -70,5 +70,5 @@ def test_a_setting_that_nobody_can_copy_is_refused_by_name():
 
     scaled.vjps(x=lambda g, by: g * 2.0)
     x = Tensor(X, requires_grad=True)
-    with pytest.raises(DTypeError, match="op scaled: a vjp asks for by, a Uncopied, which cannot be copied"):
+    with pytest.raises(DTypeError, match="op scaled: a vjp saves by, a Uncopied, which cannot be copied"):
         scaled(x, Uncopied())

@@ -116,8 +116,8 @@ def test_a_hook_cannot_write_into_a_gradient():
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (lambda g: 1.0, "of op multiply returned a float: it returns"),
-        (lambda g: g[:1], r"returned float64 of shape \(1,\); that gradient is float64 of shape \(2,\)"),
+        (lambda g: 1.0, "of op multiply returned a float; it must return"),
+        (lambda g: g[:1], r"returned float64 of shape \(1,\); expected float64 of shape \(2,\)"),
         (lambda g: g.astype(np.float32), r"returned float32 of shape"),
         (lambda g: Tensor(g), "returned a Tensor"),
         (lambda g: np.array([1, 2]), "returned int64"),
@@ -144,19 +144,19 @@ def test_where_no_gradient_flows_there_is_nothing_to_hook():
     with tg.no_grad():
         computed = leaf(1.0) * 2
     for tensor in (Tensor(1.0), leaf(1.0).detach(), computed):
-        with pytest.raises(NoGraphError, match=r"register_hook\(\) on a tensor that no gradient flows to"):
+        with pytest.raises(NoGraphError, match=r"register_hook\(\) on a tensor without a gradient"):
             tensor.register_hook(print)
         with pytest.raises(NoGraphError, match=r"retain_grad\(\)"):
             tensor.retain_grad()
         assert not tensor.retains_grad
-    with pytest.raises(DTypeError, match="a hook is a function"):
+    with pytest.raises(DTypeError, match="a hook must be callable"):
         leaf(1.0).register_hook(None)
 
 
 def test_the_grad_of_a_computed_tensor_says_what_to_do_and_is_none():
     y = leaf(1.0) * 2
     with pytest.warns(
-        LostGradientWarning, match=r"op made \(multiply\) has no .grad.* call t.retain_grad\(\).*tape.steps"
+        LostGradientWarning, match=r"computed by op multiply has no .grad.* Call t.retain_grad\(\).*tape.steps"
     ):
         assert y.grad is None
     with pytest.raises(NoGraphError, match="retain_grad"):

@@ -278,13 +278,13 @@ def test_open_keywords_of_a_vjp_are_the_settings_that_it_does_not_name():
 @pytest.mark.parametrize(
     ("vjps", "message"),
     [
-        ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; it can name x, y\.$"),
+        ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; expected one of x, y\.$"),
         ({"xx": lambda g: g}, r"f\.vjps: op f has nothing named 'xx'; did you mean 'x'\?"),
         ({"x": lambda g, ot: g}, r"f\.vjps\(x=\.\.\.\): .*'ot'; did you mean 'out'\?"),
         ({"x": lambda g, y_shap: g}, r"'y_shap'; did you mean 'y_shape'\?"),
         ({"y": lambda g, x_dtyp: g}, r"f\.vjps\(y=\.\.\.\): .*'x_dtyp'; did you mean 'x_dtype'\?"),
         ({"x": lambda g, axes: g}, r"'axes'; did you mean 'axis'\?"),
-        ({"x": lambda g, q: g}, r"'q'; it can name x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
+        ({"x": lambda g, q: g}, r"'q'; expected one of x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(vjps, message):

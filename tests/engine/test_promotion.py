@@ -36,8 +36,8 @@ def found(call, *inputs):
 
 TABLE = (
     "Positions: op add computed float64, because a float32 tensor of shape (4, 3) met a float64 Tensor of shape (4, 3)."
-    " What follows in the model is float64 too, at half the speed. Convert the float64 values once, where they are "
-    "made: values.astype(np.float32)."
+    " The rest of the model is float64 too, at half the speed. Convert the float64 values once, where they are "
+    "created: values.astype(np.float32)."
 )
 
 

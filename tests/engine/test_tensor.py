@@ -306,7 +306,7 @@ def test_only_a_leaf_has_a_gradient():
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = x * 2
     y.sum().backward()
-    with pytest.warns(LostGradientWarning, match=re.escape("a tensor that an op made (multiply) has no .grad")):
+    with pytest.warns(LostGradientWarning, match=re.escape("a tensor computed by op multiply has no .grad")):
         assert y.grad is None
     assert (x.is_leaf, y.is_leaf, y.requires_grad) == (True, False, True)
 
@@ -360,7 +360,7 @@ def test_one_element_is_a_float_an_int_and_true_or_false():
     for function in (float, int):
         with pytest.raises(ValueError, match="size 1"):
             function(Tensor([1.0, 2.0]))
-    with pytest.raises(ValueError, match=r"shape \(2,\) is neither true nor false.*\.any\(\) or \.all\(\)"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) is ambiguous.*\.any\(\) or \.all\(\)"):
         bool(Tensor([1.0, 2.0]))
 
 
@@ -443,9 +443,9 @@ def test_a_tensor_that_is_held_twice_is_copied_once():
 def test_a_gradient_holds_real_numbers(gradient):
     x = Tensor([1.0], requires_grad=True)
     if gradient is not None:
-        with pytest.raises(DTypeError, match="holds real numbers or booleans"):
+        with pytest.raises(DTypeError, match="must hold real numbers or booleans"):
             (x * x).backward(gradient)
-        with pytest.raises(DTypeError, match="holds real numbers or booleans"):
+        with pytest.raises(DTypeError, match="must hold real numbers or booleans"):
             x.grad = gradient
     assert x.grad is None
 
@@ -465,7 +465,7 @@ def test_the_gradient_of_one_number_is_an_array_that_can_be_filled(times, f):
 def test_requires_grad_is_true_or_false(value):
     x = Tensor([1.0])
     for act in (lambda: setattr(x, "requires_grad", value), lambda: Tensor([1.0], requires_grad=value)):
-        with pytest.raises(DTypeError, match="requires_grad is True or False, not"):
+        with pytest.raises(DTypeError, match="requires_grad must be True or False, got"):
             act()
     assert not x.requires_grad
     x.requires_grad = np.True_
@@ -522,7 +522,7 @@ def test_a_tensor_is_a_number_and_a_sequence_as_an_array_is(what):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: f"{Tensor([1.0, 2.0]):.2f}", r"a tensor of shape \(2,\) has no format '.2f'.*array2string"),
+        (lambda: f"{Tensor([1.0, 2.0]):.2f}", r"cannot format a tensor of shape \(2,\) with '.2f'.*array2string"),
         (lambda: operator.index(Tensor(2.0)), "only integer scalar arrays"),
         (lambda: operator.index(Tensor(np.array([2]))), "only integer scalar arrays"),
     ],
@@ -566,10 +566,10 @@ def test_dlpack_shares_the_memory_both_ways():
 def test_dlpack_takes_no_gradient_along():
     x = Tensor([1.0], requires_grad=True)
     for ask in (np.from_dlpack, tg.from_dlpack, lambda t: np.from_dlpack(t * 2)):
-        with pytest.raises(DTypeError, match=r"lend t\.detach\(\)"):
+        with pytest.raises(DTypeError, match=r"Export t\.detach\(\)"):
             ask(x)
     assert np.from_dlpack(x.detach()) == 1
-    with pytest.raises(DTypeError, match="has __dlpack__, which a list has not"):
+    with pytest.raises(DTypeError, match="must have a method __dlpack__, got a list"):
         tg.from_dlpack([1.0])
 
 

@@ -478,7 +478,7 @@ def test_a_hook_may_be_removed_while_it_runs_and_a_copy_has_hooks_of_its_own():
 
 
 def test_what_is_no_function_is_no_hook():
-    with pytest.raises(DTypeError, match="a hook is a function that is called, and a int is none"):
+    with pytest.raises(DTypeError, match="a hook must be callable, got a int"):
         Tanh().register_forward_pre_hook(3)
 
 

@@ -68,7 +68,7 @@ def test_what_is_made_can_be_a_leaf_of_any_float(name):
         np.testing.assert_array_equal(made.grad, 2 * made.numpy())
     with pytest.raises(DTypeError):
         make(dtype=complex)
-    with pytest.raises(DTypeError, match="requires_grad is True or False"):
+    with pytest.raises(DTypeError, match="requires_grad must be True or False"):
         make(requires_grad=1)
     if name not in RANDOM:
         with pytest.raises(IntegerGradientError):

@@ -503,7 +503,7 @@ def test_one_that_became_computed_is_refused():
         (SGD, "momentum", -0.5, "a finite number of at least 0"),
         (SGD, "dampening", True, "a finite number"),
         (SGD, "weight_decay", np.inf, "a finite number of at least 0"),
-        (SGD, "maximize", 1, "True or False, not 1"),
+        (SGD, "maximize", 1, "True or False, got 1"),
         (Adam, "betas", (0.9, 1.0), "two numbers from 0 to below 1"),
         (Adam, "betas", 0.9, "two numbers"),
         (AdamW, "decoupled_weight_decay", False, "True, not False"),
