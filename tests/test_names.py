@@ -1,4 +1,4 @@
-"""Another library's names: what is said of each is true, a page lists them, and asking for them hides nothing."""
+"""Hints for names of other libraries: they are correct, a page lists them, and they hide no attribute."""
 
 import copy
 import inspect
@@ -25,7 +25,7 @@ PLACES = {
 def test_a_name_that_is_another_answers_with_the_one_here(place):
     table = name_tables.NAMES[place]
     there = {name for name in table if hasattr(PLACES[place], name)}
-    assert there <= {"parallel", "testing", "training"}  # which the tests import
+    assert there <= {"parallel", "testing", "training"}  # imported by the tests
     for name in table.keys() - there:
         with pytest.raises(AttributeError) as caught:
             getattr(PLACES[place], name)
@@ -34,7 +34,7 @@ def test_a_name_that_is_another_answers_with_the_one_here(place):
 
 
 def a_script(t):
-    """Return what the names stand for in the code of the tables, by the tensor `t` and an optimizer that is new."""
+    """Return the variables for the code in the tables, with the tensor `t` and a new optimizer."""
     rng, layer, numbers = np.random.default_rng(0), tg.nn.Linear(3, 3), t.numpy()
     np.savez("path.npz", **layer.state_dict())
     layer.save("path")
@@ -78,7 +78,7 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
 
 
 def of_pytorch():
-    """Return what PyTorch has at each place, without what is private or of no use here."""
+    """Return PyTorch's public names for each object, without those that do not apply here."""
     torch = pytest.importorskip("torch")
     from torch.optim import lr_scheduler
 
@@ -148,7 +148,7 @@ def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
 
 def test_the_page_has_these_tables():
     page = names_page.PAGE.read_text()
-    assert names_page.filled(page) == page, "python -m tools.names_page writes it anew"
+    assert names_page.filled(page) == page, "run python -m tools.names_page to update it"
 
 
 def test_a_near_miss_names_the_nearest():
@@ -189,7 +189,7 @@ def test_what_is_missing_is_no_part_of_a_tensor():
     with pytest.raises(AttributeError):
         t.view = 1
     assert "view" not in vars(Tensor)
-    assert "__getattr__" not in dir(Tensor)  # which would slow every op down
+    assert "__getattr__" not in dir(Tensor)  # it would slow down every op
     assert inspect.getmembers(t, inspect.isbuiltin) is not None
 
 

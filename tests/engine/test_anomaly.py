@@ -1,4 +1,4 @@
-"""detect_anomaly: it names the first op or vjp that made NaN or an infinity, and the line, and changes nothing."""
+"""detect_anomaly names the first op or vjp that makes NaN or an infinity, with its line, and changes no result."""
 
 import asyncio
 import contextvars
@@ -18,9 +18,9 @@ from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.parallel import map_shards, sharded_value_and_grad
 from tinygrad_edu.testing.strategies import OP_CALLS, calls, programs
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy sees some of it, too, and does not raise
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of some of it, too
 
-ANOMALIES = {}  # by name, a program and how its message begins; the message ends with the line that says "# here"
+ANOMALIES = {}  # programs by name, each with the start of its message; the message ends with the line marked "# here"
 
 
 def makes(message):
@@ -116,7 +116,7 @@ def more_arrays_than_are_written_out():
     total(*[Tensor(1e38)] * 20)  # here
 
 
-# --- In the walk back: the line is that of the forward ---
+# --- In the backward pass: the line is that of the forward pass ---
 
 
 @makes("op sqrt: gradient of x[0] is inf, of g[0] = 3.0, out[0] = 0.0, and no input is infinite.\n  g: float32")
@@ -245,7 +245,7 @@ def test_the_layer_is_named(x, bias, layer):
         tg.detect_anomaly()(lambda: net(Tensor([[x, 1.0]])).backward())()
 
 
-# --- What is no anomaly, and what is left as it was ---
+# --- Not an anomaly, and no side effects ---
 
 
 @tg.op
@@ -276,7 +276,7 @@ def test_what_was_given_is_no_anomaly(name):
 
 
 def left_by(program, arrays, order):
-    """Return the bytes of the results of a program and of its gradients, and whether all of them are finite."""
+    """Return the bytes of a program's results and gradients, and whether all of them are finite."""
     inputs = [Tensor(x, requires_grad=True) for x in arrays]
 
     def slopes(*inputs):
@@ -313,7 +313,7 @@ def test_what_is_finite_leaves_the_same_bits_inside_and_outside(program, order):
 
 
 def test_slices_that_meet_other_gradients_leave_the_same_bits():
-    """An index that names an element twice adds to it twice, and three numbers have other sums in another order."""
+    """A duplicate index adds twice, and the sum of three numbers depends on their order."""
     numbers = np.random.default_rng(0).standard_normal((3, 100))
 
     def gradient():
@@ -326,7 +326,7 @@ def test_slices_that_meet_other_gradients_leave_the_same_bits():
     assert inside == gradient()
 
 
-# --- Where it holds ---
+# --- Scope of the mode ---
 
 
 def detects():

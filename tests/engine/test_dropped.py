@@ -1,4 +1,4 @@
-"""Where a value leaves the graph: refused where nobody can mean it, warned of where some do, silent where all do."""
+"""Values that leave the graph: an error where it is always a mistake, a warning where it may be, else silence."""
 
 import copy
 import math

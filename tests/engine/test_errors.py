@@ -1,4 +1,4 @@
-"""Every mistake has a class of its own, and a message that says what happened, where, and what to do."""
+"""Every mistake has an error class of its own, and a message with the problem, the place and the remedy."""
 
 import re
 
@@ -95,7 +95,7 @@ def new_requires_grad(t, value):
     t.requires_grad = value
 
 
-# What is done; the class of its error; and what the message says, in this order.
+# A mistake, the class of its error, and parts of the message in order.
 MISTAKES = {
     "adding": (lambda: leaf() + leaf((4, 3)), "ShapeError",
                ["op add", "(2,3) (4,3)", "x float32 of shape (2, 3)", "y float32 of shape (4, 3)"]),
@@ -132,9 +132,9 @@ MISTAKES = {
                              ["add in place", "float32", "int64"]),
     "NumPy reading a tensor with a gradient": (lambda: np.asarray(leaf()), "DTypeError",
                                                ["NumPy array", "gradient would be lost", ".numpy()"]),
-    "a NumPy function that is not ours": (lambda: np.fft.fft(leaf()), "DTypeError",
+    "a NumPy function without an op": (lambda: np.fft.fft(leaf()), "DTypeError",
                                           ["np.fft.fft", "lose the gradient", ".numpy()"]),
-    "a NumPy ufunc that is not ours": (lambda: np.nextafter(leaf(), 1.0), "DTypeError", ["np.nextafter", ".numpy()"]),
+    "a NumPy ufunc without an op": (lambda: np.nextafter(leaf(), 1.0), "DTypeError", ["np.nextafter", ".numpy()"]),
     "a ufunc's method": (lambda: np.add.reduceat(leaf(), [0]), "DTypeError", ["np.add.reduceat", ".numpy()"]),
     "into a plain array": (lambda: in_place(np.ones((2, 3)), leaf()), "DTypeError", ["np.add", "out="]),
     "a forward that returns two": (lambda: tg.op(lambda_named("pair", lambda x: (x, x)))(leaf()), "DTypeError",
@@ -146,7 +146,7 @@ MISTAKES = {
     "a gradient of integers": (lambda: Tensor(np.arange(3), requires_grad=True), "IntegerGradientError",
                                ["int64", "floating point", "dtype=np.float32"]),
     "a gradient of booleans": (lambda: Tensor([True], requires_grad=True), "IntegerGradientError", ["bool"]),
-    "asking it later": (lambda: new_requires_grad(Tensor(np.arange(3)), True), "IntegerGradientError", ["int64"]),
+    "setting it later": (lambda: new_requires_grad(Tensor(np.arange(3)), True), "IntegerGradientError", ["int64"]),
     "a transform of integers": (lambda: tg.grad(tg.sum)(np.arange(3)), "IntegerGradientError", ["int64"]),
 
     "a vjp for an unknown argument": (lambda: third.vjps(y=lambda g: g), "VJPDefinitionError",
@@ -164,7 +164,7 @@ MISTAKES = {
                                     ["op third", "vjp of x", "(3,)", "(2, 3)", "broadcasts=True"]),
     "a gradient of another dtype": (lambda: third_with(lambda g: g.astype(np.float64)).sum().backward(),
                                     "WrongGradientError", ["op third", "vjp of x", "float64", "float32"]),
-    "a gradient that is none": (lambda: third_with(lambda g: None).sum().backward(), "WrongGradientError",
+    "None as a gradient": (lambda: third_with(lambda g: None).sum().backward(), "WrongGradientError",
                                 ["op third", "vjp of x", "NoneType", "array"]),
 
     "backward of a constant": (lambda: Tensor(1.0).backward(), "NoGraphError",

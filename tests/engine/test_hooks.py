@@ -1,4 +1,4 @@
-"""Hooks and retained gradients: a hook sees each gradient whole and once, and what it returns is what goes on."""
+"""Hooks and retained gradients: a hook receives each complete gradient once, and its result replaces the gradient."""
 
 import gc
 import weakref
@@ -18,7 +18,7 @@ def leaf(*values):
     return Tensor(np.array(values), requires_grad=True)
 
 
-# Where h is used twice: before the hook is registered and after it, as a whole and in parts.
+# h is used twice, before and after the registration of the hook, as a whole and in slices.
 USES = {
     "once": lambda h: h.sum(),
     "twice": lambda h: (h * h + 3 * h).sum(),
@@ -173,7 +173,7 @@ def test_each_walk_of_a_second_derivative_calls_the_hook():
 
     assert float(tg.grad(f)(3.0)) == 2 * 4 * 3**3
     assert kinds == [np.ndarray]
-    # The inner walk makes 8 h x; in the outer one the slope of that by h, 8 x, is doubled, too.
+    # The inner pass gives 8 h x. In the outer pass its derivative with respect to h, 8 x, is doubled, too.
     assert float(tg.grad(tg.grad(f))(3.0)) == 8 * 3**2 + 2 * 8 * 3 * 2 * 3
     assert kinds == [np.ndarray, Tensor, np.ndarray]
 
@@ -222,7 +222,7 @@ def test_hooks_hold_no_graph():
 
 @given(programs())
 def test_hooks_that_return_nothing_change_nothing(program):
-    """With a hook on each node of a program, and each retained, its gradients are the same to the bit."""
+    """With a hook on each node and retained gradients, the gradients of a program are bitwise equal."""
     for array, other in zip(gradients(program, False), gradients(program, True), strict=True):
         np.testing.assert_array_equal(array, other)
 

@@ -1,4 +1,4 @@
-"""Tensor: what it is made of, which dtype it has, and what NumPy may do with it."""
+"""Tensor: its construction, its dtype, and its conversion to NumPy."""
 
 import ast
 import copy
@@ -133,7 +133,7 @@ def test_a_tensor_of_a_tensor_is_a_copy_without_its_history(of):
 
 
 class Subclass(np.ndarray):
-    """An array of somebody else's."""
+    """A subclass of ndarray, as another library may define."""
 
 
 def test_a_subclass_of_ndarray_becomes_a_plain_array():
@@ -144,7 +144,7 @@ def test_a_subclass_of_ndarray_becomes_a_plain_array():
     assert [type(x) for x in (t.numpy(), out.numpy(), t.grad)] == [np.ndarray] * 3
 
 
-# --- from_numpy borrows ---
+# --- from_numpy shares memory ---
 
 
 def test_from_numpy_borrows_the_memory_both_ways():
@@ -170,7 +170,7 @@ def test_from_numpy_of_read_only_memory_computes_but_does_not_change():
 
 
 def test_from_numpy_borrows_a_memory_map(tmp_path):
-    """As ``np.load(..., mmap_mode="r")`` gives, for a set that is larger than the memory."""
+    """``np.load(..., mmap_mode="r")`` returns one, for a dataset larger than the memory."""
     images = np.memmap(tmp_path / "images", np.float32, "w+", shape=(4, 3))
     images[:] = 2
     t = tg.from_numpy(images, requires_grad=True)
@@ -179,7 +179,7 @@ def test_from_numpy_borrows_a_memory_map(tmp_path):
     assert type(t.grad) is np.ndarray
 
 
-# --- Plain operands follow the tensor that they meet ---
+# --- Plain operands take the dtype of the tensor ---
 
 OPERATORS = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
@@ -278,7 +278,7 @@ def test_requires_grad_can_be_switched_on_a_leaf():
     t.requires_grad = True
     (t * t).sum().backward()
     assert t.grad.tolist() == [2, 4]
-    t.requires_grad = True  # which changes nothing
+    t.requires_grad = True  # has no effect
     assert t.grad.tolist() == [2, 4]
     t.requires_grad = False
     assert t.grad is None
@@ -295,7 +295,7 @@ def test_grad_can_be_assigned_and_forgotten():
     t.zero_grad()
     assert t.grad is None
     t.grad = None
-    (t * 2).zero_grad()  # a result has none to forget
+    (t * 2).zero_grad()  # a computed tensor has no gradient
     result = t * 2
     t.requires_grad = False
     for each in (t, result, result.detach()):
@@ -434,7 +434,7 @@ def test_a_tensor_that_is_held_twice_is_copied_once():
     assert first is second is not w
 
 
-# --- Gradients that are given and found ---
+# --- Assigned and computed gradients ---
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_comparisons_give_boolean_arrays(compare, other):
         np.testing.assert_array_equal(found, wanted)
 
 
-# --- What Python asks of a number, and of a sequence ---
+# --- Python's protocols for numbers and sequences ---
 
 HALVES = [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]
 PYTHON = {
@@ -544,7 +544,7 @@ def test_a_copy_has_memory_of_its_own_and_the_gradient_flows_through():
 
 
 class Elsewhere:
-    """An array of another library's, that has nothing but DLPack."""
+    """An array of another library, which supports only DLPack."""
 
     def __init__(self, array):
         self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
@@ -586,11 +586,11 @@ def test_numpy_reads_a_constant():
     assert not np.shares_memory(np.array(c), c.data)
 
 
-# --- The surface that type checkers see ---
+# --- The interface for type checkers ---
 
 
 def parameters(arguments):
-    """Return the parameters that a `def` lists, but for self: ("*shape",) or ("axis=None", ...)."""
+    """Return the parameters of a `def` without self: ("*shape",) or ("axis=None", ...)."""
     names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
     plain = [None] * (len(names) - len(arguments.defaults))
     defaults = plain + [ast.literal_eval(default) for default in arguments.defaults]
@@ -616,7 +616,7 @@ def written_in_the_engine():
 
 def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
-        """What every class has, in this version of Python."""
+        """An empty class, with the attributes that every class has in this version of Python."""
 
         __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
         _data: int
@@ -637,7 +637,7 @@ def test_surface_has_the_parameters_of_the_methods(name):
 
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_a_method_can_be_found_by_its_name(name):
-    """In the table, in what prints of it, and in the source of what it computes."""
+    """In the table, in its printed form, and in the source of its function."""
     method = getattr(Tensor, name)
     assert (method.__name__, method.__qualname__) == (name, f"Tensor.{name}")
     assert method.__doc__

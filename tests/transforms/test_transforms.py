@@ -1,4 +1,4 @@
-"""The transforms: derivatives of any order, of structured arguments, composed with each other and with backward()."""
+"""The transforms: derivatives of any order and of nested arguments, composed with each other and with backward()."""
 
 import collections
 import gc
@@ -46,7 +46,7 @@ def test_no_two_gradients_share_memory(f, recording):
     assert gx is not gy
     assert not np.shares_memory(gx.data, gy.data)
     with tg.no_grad():
-        gx *= 10  # and may be changed
+        gx *= 10  # and is writable
 
 
 def test_no_two_recorded_gradients_share_memory():
@@ -222,7 +222,7 @@ def test_a_jacobian_has_the_shape_of_the_result_and_then_of_the_argument(shape, 
 
 
 def test_derivatives_of_a_closure_over_the_outer_variable_are_not_confused():
-    """The inner derivative must not see the outer one's variable, and the outer must see through the inner."""
+    """The inner derivative must ignore the outer variable, and the outer must pass through the inner."""
     sum_of_both = tg.grad(lambda x: x * tg.grad(lambda y: x + y)(1.0))
     product = tg.grad(lambda x: x * tg.grad(lambda y: x * y)(2.0))
     cube = tg.grad(lambda x: tg.grad(lambda y: x * x * y * y)(x))
@@ -396,7 +396,7 @@ def test_a_structure_of_another_shape_is_a_shape_error():
         tg.vjp(lambda x: (x, x), 1.0)[1]((1.0,))
 
 
-# --- Several arguments, several results, and what is not differentiated ---
+# --- Several arguments, several results, and auxiliary data ---
 
 
 def weighted(p, x):
@@ -515,7 +515,7 @@ def test_of_a_constant_function_every_derivative_is_zero():
     assert tg.grad(lambda x: constant.sum())([1.0]).numpy().tolist() == [0]
 
 
-# --- Beside backward() and gradient modes ---
+# --- Combination with backward() and gradient modes ---
 
 
 def test_backward_goes_through_a_gradient():
