@@ -153,7 +153,7 @@ def _definitions(text: str) -> list[_Defined]:
 
 
 def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
-    """Whether a definition in a file is that of the value: the positions of their code agree."""
+    """Return whether a definition in a file is that of the value: the positions of their code agree."""
     if isinstance(node, ast.Lambda):
         places = list(_places(codes[0]))
         inside = bool(places) and all(_lies_in(node.body, place) for place in places)

@@ -448,7 +448,7 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
         before = model.weight.numpy().copy()
     other.grad = np.ones(2)
     array.flags.writeable = False
-    with pytest.raises(ReadOnlyError, match=r"Adam updates parameter 2 \(other\) in place .* read-only"):
+    with pytest.raises(ReadOnlyError, match=r"Adam updates parameter 2 \(other\) in place: .* read-only"):
         optimizer.step()
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
@@ -503,7 +503,7 @@ def test_one_that_became_computed_is_refused():
         (SGD, "momentum", -0.5, "a finite number of at least 0"),
         (SGD, "dampening", True, "a finite number"),
         (SGD, "weight_decay", np.inf, "a finite number of at least 0"),
-        (SGD, "maximize", 1, "True or False, got 1"),
+        (SGD, "maximize", 1, "True or False, not 1"),
         (Adam, "betas", (0.9, 1.0), "two numbers from 0 to below 1"),
         (Adam, "betas", 0.9, "two numbers"),
         (AdamW, "decoupled_weight_decay", False, "True, not False"),
@@ -547,7 +547,7 @@ def locked():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda w: SGD([locked()]), ReadOnlyError, "SGD updates parameter 0 in place .* read-only"),
+        (lambda w: SGD([locked()]), ReadOnlyError, "SGD updates parameter 0 in place: .* read-only"),
         (lambda w: SGD([w], nesterov=True), ValueError, "SGD: nesterov=True requires a momentum, such as 0.9"),
         (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and no dampening"),
         (lambda w: SGD([]), ValueError, "there are no parameters to optimize"),

@@ -34,7 +34,7 @@ def plain_backward_pass(
     accumulator: PlainAccumulator | None = None,
     pull: CallVJP | None = None,
 ) -> dict[Node, Any]:
-    """Implement `backward_pass`. Observers pass an `accumulator` and a `pull` of their own."""
+    """Implement `backward_pass`. Observers replace the `accumulator`, and `pull`, which calls a vjp."""
     accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
     for node, g in seeds:
         accumulator.add(node, g)

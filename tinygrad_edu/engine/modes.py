@@ -51,9 +51,9 @@ def observers() -> tuple[Any, ...]:
 
 
 class Mode:
-    """The modes that a block sets, as a context manager or a decorator. None inherits from the block around it.
+    """The modes that a block sets, as a context manager or a decorator. None keeps the mode of the outer block.
 
-    Observers are inherited, too, unless the block is `unobserved`.
+    Observers of the outer block are kept, too, unless the block is `unobserved`.
     """
 
     def __init__(

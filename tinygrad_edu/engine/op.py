@@ -51,7 +51,7 @@ class VJPs:
     pairs : tuple of (int, callable)
         For each input, its position and its vjp in the form that the backward pass calls: ``vjp(g, saved)``.
     hooks : GradientHooks or None
-        Hooks of a node. A node with hooks has a copy of the vjps of its own.
+        Hooks of a node. A node with hooks has its own copy of the vjps.
     """
 
     __slots__ = ("_positions", "functions", "hooks", "names", "op", "pairs", "saves")
@@ -211,7 +211,7 @@ class Op:
         return tuple(f"{self.inputs[0]}{k}" for k in range(count)) if self.variadic else self.inputs
 
     def promoted(self, k: int) -> bool:
-        """Whether input `k` is promoted to the common dtype."""
+        """Return whether input `k` is promoted to the common dtype."""
         return self.inputs[0 if self.variadic else k] in self.promotes
 
     def vjps_for(self, count: int) -> VJPs:

@@ -237,7 +237,7 @@ class Tensor(NumberProtocol, Surface):
         return self._data.strides
 
     def item(self) -> Any:
-        """Return the only element as a Python number. Raise ValueError if there is more than one."""
+        """Return the only element as a Python number. Raise ValueError unless the size is 1."""
         return self._data.item()
 
     def tolist(self) -> Any:
@@ -264,7 +264,7 @@ class Tensor(NumberProtocol, Surface):
             self._node.grad = None
 
     def assign(self, values: Any) -> None:
-        """Write `values` into this tensor in place, without recording. Its views change, too.
+        """Write `values` to this tensor in place, unrecorded. Its views change, and its saved values become stale.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class Tensor(NumberProtocol, Surface):
             self._data[...] = values
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Compute the gradient of this tensor with respect to each leaf, and add it to the ``grad`` of the leaf.
+        """Compute the gradient of this tensor with respect to each leaf, and add it to the leaf's ``grad``.
 
         Parameters
         ----------
@@ -321,7 +321,7 @@ class Tensor(NumberProtocol, Surface):
         Raises
         ------
         NoGraphError
-            Where no gradient flows to this tensor.
+            No gradient flows to this tensor.
 
         Examples
         --------
@@ -357,7 +357,7 @@ class Tensor(NumberProtocol, Surface):
         Raises
         ------
         NoGraphError
-            Where no gradient flows to this tensor.
+            No gradient flows to this tensor.
         WrongGradientError
             Raised in the backward pass: the hook returned another type, shape or dtype.
 

@@ -15,8 +15,8 @@ from tinygrad_edu.errors import WrongGradientError
 def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """Return the gradient from a vjp in the shape and the dtype of its input.
 
-    Only an op that declares broadcasting or promotion may return another. `kind` is the class of all gradients in this
-    pass, ndarray or Tensor. In a pass of Tensors, an array becomes a Tensor, since a bare array would be promoted.
+    Other shapes and dtypes are errors, unless the op declares broadcasting or promotion. `kind` is the class of all
+    gradients in this pass: ndarray or Tensor. If it is Tensor, wrap an array, since a bare array would be promoted.
     """
     op, parent, argument = node.vjps.op, node.links[k], node.vjps.names[k]
     assert op is not None
@@ -27,7 +27,7 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     where = f"op {op.name}: the vjp of {argument}"
     if not isinstance(contribution, ndarray | kind):
         raise WrongGradientError(
-            f"{where} returned a {type(contribution).__name__}; it must return an array for arrays, or a Tensor."
+            f"{where} returned a {type(contribution).__name__}; expected an array, or a Tensor for Tensors."
         )
     if contribution.shape != parent.shape:
         contribution = _unbroadcast_to(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)

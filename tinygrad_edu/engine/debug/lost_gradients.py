@@ -28,7 +28,7 @@ def warn_of_a_plain_number() -> None:
 
 
 def asked_by_a_test() -> bool:
-    """Whether ``__array__``, the caller, was called by NumPy's assertions, which only compare values."""
+    """Return whether ``__array__``, the caller, was called by NumPy's assertions, which only compare values."""
     return str(sys._getframe(2).f_globals.get("__name__")).startswith("numpy.testing")
 
 

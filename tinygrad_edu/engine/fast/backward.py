@@ -127,7 +127,7 @@ class GradientAccumulator(backward.PlainAccumulator):
         return densify(self.gradients.pop(node))
 
     def is_unreachable(self, node: Node) -> bool:
-        """Whether no path leads from a node to a target. There must be targets."""
+        """Return whether no path leads from a node to a target. There must be targets."""
         return node.number < self.oldest or (not node.links and node not in (self.targets or ()))
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
