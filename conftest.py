@@ -1,4 +1,4 @@
-"""Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
+"""Run the pages as tests: Python blocks, their printed output, and our side of a diff. A page is one program."""
 
 import gc
 import os
@@ -28,19 +28,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class OursInADiff(CodeBlockParser):
-    """Runs the lines of a diff that are not PyTorch's alone."""
+    """Runs the lines of a diff that belong to this package, not to PyTorch."""
 
     language = "diff"
 
     def evaluate(self, example: Example) -> None:
-        """Run them in the namespace of the page."""
+        """Run the lines in the namespace of the page."""
         diff = example.parsed
         example.parsed = Lexeme(side("+", diff), diff.offset, diff.line_offset)
         PythonEvaluator()(example)
 
 
 class Printing(PythonCodeBlockParser):
-    """Takes blocks of Python, and sessions of the interpreter."""
+    """Parses Python blocks and interpreter sessions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,27 +48,27 @@ class Printing(PythonCodeBlockParser):
 
 
 class Listening(PythonEvaluator):
-    """Runs a block, and notes what it prints."""
+    """Runs a block and records its printed output."""
 
     def __call__(self, example: Example) -> None:
-        """Run it in the namespace of the page."""
+        """Run the block in the namespace of the page."""
         with redirect_stdout(StringIO()) as printed:
             super().__call__(example)
         example.namespace["_printed"] = printed.getvalue()
 
 
 class Output(CodeBlockParser):
-    """Compares a block with what the block of Python before it printed."""
+    """Compares a block with the printed output of the Python block before it."""
 
     language = "output"
 
     def evaluate(self, example: Example) -> None:
-        """Compare them, but for white space at both ends."""
+        """Compare the texts, except for white space at both ends."""
         assert example.parsed.strip() == example.namespace["_printed"].strip()
 
 
 def solve(namespace: dict[str, Any]) -> None:
-    """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
+    """Let a page import the solutions of the lessons, like the files in a student's folder."""
     namespace["_folder"] = folder = TemporaryDirectory()
     for lesson in (*LESSONS, FINALE):
         Path(folder.name, f"{lesson.name}.py").write_text(lesson.solution, "utf-8")
@@ -76,30 +76,30 @@ def solve(namespace: dict[str, Any]) -> None:
 
 
 def forget(namespace: dict[str, Any]) -> None:
-    """Take the solutions away again."""
+    """Remove the solutions again."""
     sys.path.remove(namespace["_folder"].name)
     for lesson in (*LESSONS, FINALE):
         sys.modules.pop(lesson.name, None)
     namespace["_folder"].cleanup()
 
 
-# They import what is in a student's folder.
+# These files import from a student's folder.
 collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py", "tinygrad_edu/lessons/engine/*.py"]
 pytest_collect_file = Sybil(
     parsers=[Printing(), Output(), OursInADiff()],
-    patterns=["*.md"],  # of any folder
+    patterns=["*.md"],  # in any folder
     setup=solve,
     teardown=forget,
 ).pytest()
 
 
-# Files of many long tests, none of which needs another: they go to whichever process is free.
+# Files of many long, independent tests, which are distributed over all processes.
 SCATTERED = ("tests/ops/test_derivatives.py", "tests/ops/test_forward.py", "tests/ops/test_laws.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of any other file together, on one of xdist's processes: a page is a story."""
+    """Keep the tests of any other file in one process of xdist: the blocks of a page depend on each other."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]
@@ -111,9 +111,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the programs that tests start find modules compiled, also where Python is to leave nothing beside them.
+    """Let the subprocesses of tests find compiled modules, even under PYTHONDONTWRITEBYTECODE.
 
-    And let JAX find what it compiled for Keras in an earlier run.
+    Also let JAX find the programs that it compiled for Keras in earlier runs.
     """
     cache = getattr(config, "cache", None)
     if cache and os.environ.get("PYTHONDONTWRITEBYTECODE"):
@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """Let the garbage collector rest while everything is imported: all of it stays."""
+    """Disable the garbage collector during the imports, since all imported objects stay alive."""
     gc.disable()
     try:
         return (yield)
@@ -136,6 +136,6 @@ def pytest_collection() -> Generator[None, Any, Any]:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from what was imported: Hypothesis runs it in each new thread, some tests often."""
+    """Exclude the imported objects from garbage collection, since Hypothesis collects in each new thread."""
     gc.collect()
     gc.freeze()

@@ -1,1 +1,1 @@
-"""What pytest and Hypothesis load of us in every project, by entry points: apart from the package, and light."""
+"""Entry points for pytest and Hypothesis, outside of the package: every project loads them, so they are small."""

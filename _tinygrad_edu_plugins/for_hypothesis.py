@@ -1,10 +1,10 @@
-"""What Hypothesis calls when it is imported: it is told of Tensor if tinygrad_edu is there, and else by the latter."""
+"""The entry point of Hypothesis, which registers Tensor if tinygrad_edu was imported first."""
 
 import sys
 
 
 def hook() -> None:
-    """Let ``from_type(Tensor)`` draw Tensors, without an import of tinygrad_edu where nobody uses it."""
+    """Let ``from_type(Tensor)`` draw Tensors, without importing tinygrad_edu in programs that do not use it."""
     if "tinygrad_edu" in sys.modules:
         from tinygrad_edu.hypothesis_hook import tell_hypothesis
 

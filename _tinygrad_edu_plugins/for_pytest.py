@@ -4,6 +4,6 @@ from inspect import signature
 
 import pytest
 
-# Below pluggy 1.2 there are no `wrapper` hooks, and pytest_hooks would stop suites that do not use tinygrad_edu.
+# pluggy < 1.2 has no `wrapper` hooks, and pytest_hooks would break suites that do not use tinygrad_edu.
 _supported = "wrapper" in signature(pytest.hookimpl.__call__).parameters
 pytest_plugins = ["_tinygrad_edu_plugins.pytest_hooks"] if _supported else []

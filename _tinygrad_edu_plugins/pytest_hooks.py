@@ -1,14 +1,14 @@
 """The hooks and the fixture of the pytest plugin: the number of Hypothesis examples, and a limit on inconclusive ones.
 
 ``pytest --tinygrad-edu-gradients ci`` draws 100 examples for each Hypothesis test, the same in every run, and prints
-what reproduces a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite keeps its own profile.
+code to reproduce a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite keeps its own profile.
 
 The option sets the number of examples. The suite's own profiles, from a conftest of any folder or from
-``--hypothesis-profile``, keep their deadline, their database and their health checks. If a test or a
+``--hypothesis-profile``, keep their deadline, database and health checks. If a test or a
 ``--hypothesis-profile`` sets a number of examples, ``ci`` and ``nightly`` raise a smaller number and keep a larger one.
 If the configuration sets the option and the command line sets ``--hypothesis-profile``, the plugin ignores the option.
 
-A test fails if too large a fraction of its Hypothesis examples is inconclusive, because it proves little. The limit is
+A test fails if too large a fraction of its Hypothesis examples is inconclusive. The limit is
 0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark ``max_inconclusive`` on a
 test.
 """
@@ -43,17 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tinygrad_edu").addoption(
         OPTION, choices=PROFILES, help="how many examples Hypothesis draws: dev 25, ci 100, nightly 2,000"
     )
-    kind: Any = "float" if pytest.version_tuple >= (8, 4) else "string"  # an older pytest has no floats
+    kind: Any = "float" if pytest.version_tuple >= (8, 4) else "string"  # older versions of pytest have no float type
     parser.addini(LIMIT_KEY, f"the {LIMIT_HELP} of each test", type=kind, default=0.5)
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis's own plugin and the conftest files loaded their profiles
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the profile that was asked for, on top of the suite's own."""
+    """Load the profile that the option selects, on top of the suite's own."""
     config.addinivalue_line("markers", f"{LIMIT_MARK}(limit): the {LIMIT_HELP} of this test")
     _configured_limit(config)
     if _on_command_line(config, "--hypothesis-profile") and not _on_command_line(config, OPTION):
-        config.option.tinygrad_edu_gradients = None  # where the processes of xdist find it, too
+        config.option.tinygrad_edu_gradients = None  # the worker processes of xdist read it, too
     if config.getoption(OPTION) is None:
         return
     try:
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test the number of examples: it was read beside the profile of its own folder's conftest."""
+    """Set the number of examples of each test, which was collected with the profile of its folder's conftest."""
     if config.getoption(OPTION) is None:
         return
     _load_profile(config)
@@ -90,7 +90,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Print what reproduces a failure in a section of its own: pytest puts a margin before each line of a message."""
+    """Print code to reproduce a failure in a separate section, since pytest indents the lines of a message."""
     reproduction = sys.modules.get("tinygrad_edu.testing.report.reproduction")
     lines = ""
     if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
@@ -103,7 +103,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def gradient_rng(request: pytest.FixtureRequest) -> np.random.Generator:
-    """Return a Generator for the checks, seeded by the name of the test: another in each, the same in every run."""
+    """Return a Generator for gradient checks, seeded by the name of the test, so that runs are reproducible."""
     from numpy.random import default_rng
 
     return default_rng(zlib.crc32(request.node.nodeid.encode()))
@@ -150,7 +150,7 @@ def _load_profile(config: pytest.Config) -> None:
 
 
 def _on_top_of(theirs: Any, config: pytest.Config, keep: bool) -> settings:
-    """Return settings with the number of examples that was asked for, or `keep` theirs where it is greater."""
+    """Return settings with the number of examples of the profile, or with theirs if it is larger and `keep` is true."""
     from hypothesis import HealthCheck, settings
 
     profile = PROFILES[config.getoption(OPTION)]
@@ -168,9 +168,9 @@ def _set_examples(config: pytest.Config, item: Any) -> None:
     test: Any = getattr(item, "obj", None)
     if not getattr(test, "is_hypothesis_test", False):
         return
-    if item.name == "runTest":  # of a state machine, whose settings stand in its class
+    if item.name == "runTest":  # a state machine, which has its settings in the class
         owner, attribute, own = item.cls, "settings", True
-    else:  # below other decorators, where Hypothesis's own plugin changes them too
+    else:  # below other decorators, as in Hypothesis's own plugin
         while getattr(getattr(test, "__wrapped__", None), "is_hypothesis_test", False):
             test = test.__wrapped__
         owner, attribute = getattr(test, "__func__", test), "_hypothesis_internal_use_settings"

@@ -1,4 +1,4 @@
-"""What files leave behind is freed, or left out of the way; and a page in a real browser for tests marked `browser`."""
+"""Cleanup between test files, and a page in a real browser for tests marked `browser`."""
 
 import gc
 import os
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True, scope="module")
 def free_what_jax_compiled() -> Iterator[None]:
-    """Each program that JAX compiled holds some memory maps; Linux gives a process 65,530, and JAX crashes beyond.
+    """Free the memory maps of programs that JAX compiled: Linux allows 65,530 for a process, and JAX crashes beyond.
 
-    The tests of one file share what is compiled for all of them, as what fills the layers of Keras.
+    The tests of one file share the programs that are compiled for all of them, such as those that fill Keras layers.
     """
     yield
     if jax := sys.modules.get("jax"):
@@ -26,7 +26,7 @@ def free_what_jax_compiled() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def little_to_collect() -> None:
-    """Keep the garbage collector from what earlier files left: some tests run it, and Hypothesis in each new thread."""
+    """Exclude the objects of earlier files from garbage collection, which some tests and Hypothesis run often."""
     gc.collect()
     gc.freeze()
 
@@ -39,7 +39,7 @@ def browser() -> "Iterator[Browser]":
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         pytest.fail(f"the tests in a browser need one of {', '.join(names)} on the PATH: apt-get install chromium")
-    sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
+    sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has no sandbox for root
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=found, args=sandbox)
         yield started
@@ -48,7 +48,7 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
-    """An empty page. What it writes to its console as an error, or asks of another machine, fails the test."""
+    """Return an empty page. A console error, or a request to another machine, fails the test."""
     context = browser.new_context()
     opened = context.new_page()
     wrong: list[str] = []

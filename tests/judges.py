@@ -1,11 +1,11 @@
-"""How JAX, which judges us, compiles what runs but once: so that it is compiled soon, not so that it runs fast."""
+"""Options for JAX as the reference: compile quickly, since each program runs only once."""
 
-# A fusion is compiled by way of MLIR, and each program in parts: both cost more than they save.
+# Fusion through MLIR and parallel compilation cost more time than they save.
 _OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 
 
 def _if_known(options):
-    """Return options for `jax.jit`, or None where there is no JAX, or one that has others."""
+    """Return options for `jax.jit`, or None if JAX is not installed or does not support them."""
     try:
         import jax
     except ImportError:

@@ -10,11 +10,11 @@ from tinygrad_edu.core import executed_lines
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 EXAMPLES = 4
-ONLY_FASTER = {"recurrent"}  # in plain mode its steps are composed of other ops, and nothing calls it
+ONLY_FASTER = {"recurrent"}  # never called in plain mode, where its steps are composed of other ops
 
 
 def fast_files(call):
-    """Return the files of folders `fast` that a call and its backward pass run."""
+    """Return the files in folders `fast` that a call and its backward pass execute."""
 
     def run():
         out = call(*[tg.from_numpy(x, requires_grad=x.dtype.kind == "f") for x in call.arrays])
@@ -25,7 +25,7 @@ def fast_files(call):
 
 
 def files_of_op(name):
-    """Return the files of folders `fast` that a few calls of an op run."""
+    """Return the files in folders `fast` that a few calls of an op execute."""
     found = set()
 
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -38,7 +38,7 @@ def files_of_op(name):
 
 
 def main():
-    """Print each op with the files that it runs."""
+    """Print each op with the files that it executes."""
     for name in OP_CALLS:
         op = tg.ops.registry.get(name)
         if name not in ONLY_FASTER and (op is None or ".fast." not in op.forward.__module__):

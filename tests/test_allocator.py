@@ -1,4 +1,4 @@
-"""What is freed is used again: glibc keeps it, whether it is freed alone or with all else that a step made."""
+"""Freed memory is reused: glibc keeps it, whether one array is freed or all arrays of a step."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ import tinygrad_edu
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    arrays = [np.ones(2**20) for _ in range(30)]  # 240 MiB, of which 8 would go back when they are freed, alone or all
+    arrays = [np.ones(2**20) for _ in range(30)]  # 240 MiB in arrays of 8 MiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 faults()

@@ -1,4 +1,4 @@
-"""A wrong integer argument raises the same error in every room."""
+"""An invalid integer argument raises the same error in every subpackage."""
 
 import numpy as np
 import pytest

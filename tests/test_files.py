@@ -1,4 +1,4 @@
-"""A file is written as a whole, whatever comes between."""
+"""Files are written atomically, even with errors and interruptions."""
 
 import os
 

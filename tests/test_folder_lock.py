@@ -1,4 +1,4 @@
-"""Locks on folders: one process at a time has one, the next one says who that is, and no lock outlives its process."""
+"""Locks on folders: one process holds a lock, the error names the holder, and no lock outlives its process."""
 
 import errno
 import fcntl
@@ -29,7 +29,7 @@ sys.stdin.read()
 
 @contextmanager
 def holding(folder, script=HOLD, says="locked"):
-    """Run a script on a folder in another process: up to what it says, then the code inside, then the rest."""
+    """Run a script on a folder in another process: until its first output, then the block, then the rest."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", script, folder], **pipes) as process:
         try:
@@ -45,14 +45,14 @@ def impatient(monkeypatch):
 
 
 def refused(folder):
-    """Return what is said where another process has locked a folder."""
+    """Return the error message for a folder that another process has locked."""
     with pytest.raises(DataError) as error:
         FolderLock(folder)
     return str(error.value)
 
 
 def is_locked(folder):
-    """Whether the system has locked the file, as another process sees it."""
+    """Return whether the file is locked for other processes."""
     handle = os.open(folder / LOCK_FILE, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,12 +67,12 @@ def test_the_second_process_says_who_the_first_one_is(tmp_path, impatient):
     with holding(tmp_path) as process:
         said = refused(tmp_path)
     pattern = (
-        rf"another program writes into {re.escape(str(tmp_path))}: process {process.pid} on .+, "
+        rf"another program is writing into {re.escape(str(tmp_path))}: process {process.pid} on .+, "
         r"since [-\d]+ [:\d]+\S*: .*python.* -c .*\. Wait until it ends, stop it, or choose another folder\."
     )
     assert re.fullmatch(pattern, said)
     assert said.isprintable()
-    assert os.listdir(tmp_path) == []  # it has ended, and removed its file
+    assert os.listdir(tmp_path) == []  # the process has ended and removed its file
     FolderLock(tmp_path).release()
 
 
@@ -113,13 +113,13 @@ def test_two_folders_have_two_locks(tmp_path):
 
 
 def in_child(function):
-    """Return whether a function returns a true value in a forked child, which ends as a program does."""
+    """Return whether a function returns a true value in a forked child that exits normally."""
     process = os.fork()
     if not process:
         code = 1
         try:
             code = not function()
-            folder_lock.weakref.finalize._exitfunc()  # what runs at the end of a program
+            folder_lock.weakref.finalize._exitfunc()  # the exit handlers of a program
         finally:
             os._exit(code)
     return os.waitpid(process, 0)[1] == 0
@@ -195,7 +195,7 @@ CONTENTS = [b"", b"no", b"[]", b"{}", b"null", b"[" * 5000, b"\xff\x00", b'{"pro
 def test_any_content_of_the_file_is_no_more_than_a_word(content, tmp_path, impatient):
     with holding(tmp_path):
         (tmp_path / LOCK_FILE).write_bytes(content)
-        assert f"{tmp_path}: a process that does not say who it is. Wait" in refused(tmp_path)
+        assert f"{tmp_path}: an unknown process. Wait" in refused(tmp_path)
     (tmp_path / LOCK_FILE).write_bytes(content)
     with FolderLock(tmp_path):
         assert b"process" in (tmp_path / LOCK_FILE).read_bytes()
@@ -246,12 +246,12 @@ def test_where_the_file_system_has_no_locks_a_warning_says_so(number, tmp_path, 
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.warns(UnlockedFolderWarning, match=rf"{tmp_path} cannot be locked .{os.strerror(number)}.*into it\.$"):
+    with pytest.warns(UnlockedFolderWarning, match=rf"{tmp_path} cannot be locked .{os.strerror(number)}.*time\.$"):
         lock = FolderLock(tmp_path)
     assert lock.is_held()
     handle = os.open(tmp_path / LOCK_FILE, os.O_RDONLY)
     assert f"process {os.getpid()} on" in folder_lock._holder(handle)
-    with pytest.warns(UnlockedFolderWarning, match=rf"The last one there was process {os.getpid()} on"):
+    with pytest.warns(UnlockedFolderWarning, match=rf"The last holder was process {os.getpid()} on"):
         folder_lock._try_lock(tmp_path / LOCK_FILE, handle)
     os.close(handle)
 
@@ -269,7 +269,7 @@ print("done")
 
 
 def test_no_two_processes_have_it_at_once(tmp_path):
-    """Each removes the file as it leaves, and another one may have opened that just before."""
+    """Each process removes the file at its end, after another one may have opened it."""
     program = f"from tinygrad_edu import folder_lock\nfolder_lock.GRACE, folder_lock.PAUSE = 60.0, 0.0\n{CONTEND}"
     command = [sys.executable, "-c", program, tmp_path, "150"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in "abcd"]

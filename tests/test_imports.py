@@ -1,4 +1,4 @@
-"""Imports point one way, the core needs NumPy alone, and what is public is listed, exists and is described."""
+"""Imports point one way, the core needs only NumPy, and public names are listed, exist and have docstrings."""
 
 import ast
 import importlib
@@ -16,7 +16,7 @@ import tinygrad_edu as tg
 PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
-# Each room may import from the rooms that are named here, and from itself.
+# Each subpackage may import from itself and from the subpackages listed here.
 OPS = {"errors", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
 ROOMS = {
     "errors": set(),
@@ -69,7 +69,7 @@ FILES = {
 
 
 def room(module):
-    """Return the room of a module; "tinygrad_edu" for the package's own file."""
+    """Return the subpackage of a module, or "tinygrad_edu" for the package itself."""
     parts = module.split(".")
     return parts[1] if parts[0] == "tinygrad_edu" and len(parts) > 1 else parts[0]
 
@@ -113,7 +113,7 @@ def test_imports_point_one_way(module):
 def test_every_room_has_a_place_in_the_order():
     assert {room(module) for module in FILES} == set(ROOMS)
     done = set()
-    while done != set(ROOMS):  # each round, some room has all that it imports below it
+    while done != set(ROOMS):  # in each round, some subpackage imports only from earlier ones
         ready = {name for name, below in ROOMS.items() if below - {name} <= done}
         assert ready > done
         done = ready
@@ -150,7 +150,7 @@ def test_what_points_down_or_stays_in_its_room_is_no_back_edge():
 
 
 def test_no_file_imports_one_that_imports_it():
-    """Not by way of others either; a package's own file only gathers what is in it."""
+    """No file imports another one in a cycle. An ``__init__.py`` only collects names, and is left out."""
     below = {
         module: imported(module, path.read_text(), path.name == "__init__.py") & set(FILES) - {module}
         for module, path in FILES.items()
@@ -176,13 +176,13 @@ class OnlyNumPy:
         raise ImportError(f"the core asked for {name}")
 
 sys.meta_path.insert(0, OnlyNumPy())
-import copy, numpy  # what these try by themselves does not count
+import copy, numpy  # the imports that these attempt do not count
 asked.clear()
 """
 
 
 def asked_for(program, tmp_path):
-    """Run a program where every third-party import but NumPy fails, and return what it asked for."""
+    """Run a program in which all third-party imports except NumPy fail, and return the attempted imports."""
     program = f"{ONLY_NUMPY}\n{program}\nprint(*asked)"
     result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -206,7 +206,7 @@ def test_the_other_rooms_import_without_an_extra(name, tmp_path):
     assert asked_for(f"import tinygrad_edu.{name}", tmp_path) == set()
 
 
-# What the issue that this was built from promises under `tg`.
+# The names that the project's first issue requires in `tg`.
 PROMISED = """
 Tensor no_grad enable_grad from_numpy op nn optim data grad value_and_grad vjp jvp hvp jacobian hessian
 add subtract multiply divide power floor_divide remainder matmul negative exp log sqrt square abs sin cos tanh sigmoid
@@ -223,7 +223,7 @@ def test_the_public_surface_is_exactly_what_all_lists():
     accidents = {
         name
         for name in dir(tg)
-        if name.isidentifier()  # pytest leaves names of its own with an @, where it rewrites a plugin's package
+        if name.isidentifier()  # pytest adds names with an @ when it rewrites the package of a plugin
         and not name.startswith("_")
         and name not in tg.__all__
         and f"tinygrad_edu.{name}" not in sys.modules
@@ -245,7 +245,7 @@ def test_what_all_lists_exists_once(module):
 
 
 def defined(path):
-    """Yield the public names that a file gives to functions, classes, types and constants."""
+    """Yield the public names of functions, classes, types and constants in a file."""
     for node in ast.parse(path.read_text()).body:
         targets = getattr(node, "targets", [getattr(node, "target", node)])
         names = [getattr(part, "name", getattr(part, "id", "_")) for target in targets for part in parts(target)]
@@ -253,7 +253,7 @@ def defined(path):
 
 
 def parts(target):
-    """Return the names in ``a, b = ...``, or what stands there as it is."""
+    """Return the targets in ``a, b = ...``, or a single target."""
     return target.elts if isinstance(target, ast.Tuple) else [target]
 
 
@@ -264,7 +264,7 @@ def test_everything_public_can_be_pickled_by_its_name():
 
 
 def test_no_public_name_stands_for_two_things():
-    """Except a command's main, what the lessons build again, and PyTorch's two uniforms: a draw and an initializer."""
+    """Exceptions: the main of a command, the lessons, and PyTorch's two names `uniform`, a draw and an initializer."""
     homes = {}
     for path in {*PACKAGE.rglob("*.py")} - {*PACKAGE.rglob("__main__.py")} - {*PACKAGE.glob("lessons/*/*.py")}:
         for name in set(defined(path)):
@@ -276,7 +276,7 @@ def test_no_public_name_stands_for_two_things():
 
 
 def undescribed(module):
-    """Return the public names of a module, and of its classes, that have no docstring."""
+    """Return the public names of a module and of its classes without a docstring."""
     for name, value in vars(module).items():
         home = getattr(value, "__module__", None)
         if name.startswith("_") or not callable(value) or home != module.__name__ or isinstance(value, type(list[int])):

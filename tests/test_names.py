@@ -1,4 +1,4 @@
-"""Another library's names: what is said of each is true, a page lists them, and asking for them hides nothing."""
+"""Hints for names of other libraries: they are correct, a page lists them, and they hide no attribute."""
 
 import copy
 import inspect
@@ -25,7 +25,7 @@ PLACES = {
 def test_a_name_that_is_another_answers_with_the_one_here(place):
     table = name_tables.NAMES[place]
     there = {name for name in table if hasattr(PLACES[place], name)}
-    assert there <= {"parallel", "testing", "training"}  # which the tests import
+    assert there <= {"parallel", "testing", "training"}  # imported by the tests
     for name in table.keys() - there:
         with pytest.raises(AttributeError) as caught:
             getattr(PLACES[place], name)
@@ -34,7 +34,7 @@ def test_a_name_that_is_another_answers_with_the_one_here(place):
 
 
 def a_script(t):
-    """Return what the names stand for in the code of the tables, by the tensor `t` and an optimizer that is new."""
+    """Return the variables for the code in the tables, with the tensor `t` and a new optimizer."""
     rng, layer, numbers = np.random.default_rng(0), tg.nn.Linear(3, 3), t.numpy()
     np.savez("path.npz", **layer.state_dict())
     layer.save("path")
@@ -78,7 +78,7 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
 
 
 def of_pytorch():
-    """Return what PyTorch has at each place, without what is private or of no use here."""
+    """Return PyTorch's public names for each object, without those that do not apply here."""
     torch = pytest.importorskip("torch")
     from torch.optim import lr_scheduler
 
@@ -148,7 +148,7 @@ def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
 
 def test_the_page_has_these_tables():
     page = names_page.PAGE.read_text()
-    assert names_page.filled(page) == page, "python -m tools.names_page writes it anew"
+    assert names_page.filled(page) == page, "run python -m tools.names_page to update it"
 
 
 def test_a_near_miss_names_the_nearest():
@@ -189,7 +189,7 @@ def test_what_is_missing_is_no_part_of_a_tensor():
     with pytest.raises(AttributeError):
         t.view = 1
     assert "view" not in vars(Tensor)
-    assert "__getattr__" not in dir(Tensor)  # which would slow every op down
+    assert "__getattr__" not in dir(Tensor)  # it would slow down every op
     assert inspect.getmembers(t, inspect.isbuiltin) is not None
 
 
@@ -209,10 +209,10 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims, dtype."),
+        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': expected axis, keepdims, dtype."),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': it takes axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
         ),
     ],
 )
@@ -239,16 +239,16 @@ class Block(tg.nn.Module):
         (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
         (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
         (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: no l"),
-        (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
+        (lambda: tg.nn.ReLU(True), "ReLU() takes no positional arguments, got 1; if True is PyTorch's inplace, le"),
         (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),
-        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': it takes factor."),
+        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': expected factor."),
         (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
         (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
         (lambda: tg.data.DataLoader([1, 2], num_workers=4), "'num_workers': num_workers of PyTorch is workers here."),
-        (lambda: tg.data.DataLoader([1, 2], pin_memory=True), "'pin_memory': leave it out: workers are threads, and"),
+        (lambda: tg.data.DataLoader([1, 2], pin_memory=True), "'pin_memory': leave it out: workers are threads, wh"),
         (lambda: tg.data.DataLoader([1, 2], batch_sampler=[]), "write sampler= and batch_size=."),
-        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),
-        (lambda: Block(3, 2), "Block() takes the values width, and was given 2; by keyword also depth."),
+        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': expected width, depth."),
+        (lambda: Block(3, 2), "Block() takes the positional arguments width, got 2; keyword-only: depth."),
     ],
 )  # fmt: skip
 def test_making_a_layer_or_an_optimizer_with_other_arguments_says_what_to_write(make, said):
@@ -265,7 +265,7 @@ def test_a_constructor_that_answers_looks_as_it_is_written():
         assert list(shown.parameters) == list(written.parameters)[1:]
         if not any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in shown.parameters.values()):
             with pytest.raises(
-                TypeError, match=rf"^{kind.__name__}\(\) got an unexpected keyword argument 'nothing': it"
+                TypeError, match=rf"^{kind.__name__}\(\) got an unexpected keyword argument 'nothing': expected"
             ):
                 kind(nothing=1)
 
@@ -281,11 +281,11 @@ TRAPS = {
     ),
     "transpose in place": (lambda: TWO.transpose(0, 1), ShapeError, r"swapaxes\(0, 1\); to keep both in place, use tr"),
     "transpose from the end": (lambda: TWO.transpose(-2, -1), ShapeError, r"use swapaxes\(-2, -1\)"),
-    "Tensor": (lambda: Tensor(2, 3), DTypeError, r"not 3: .* zeros\(\(2, 3\)\)"),
+    "Tensor": (lambda: Tensor(2, 3), DTypeError, r"got 3: .* zeros\(\(2, 3\)\)"),
     "zeros": (lambda: tg.zeros(2, 3), DTypeError, r"zeros: 3 is not a dtype; pass the shape as one argument"),
     "ones": (lambda: tg.ones(2, 3), DTypeError, r"ones: 3 is not a dtype; pass the shape as one argument"),
-    "grad": (lambda: tg.grad(TWO, THREE), DTypeError, r"y\.backward\(\) leaves it in x\.grad"),
-    "value_and_grad": (lambda: tg.value_and_grad(TWO), DTypeError, r"the gradient is taken of a function"),
+    "grad": (lambda: tg.grad(TWO, THREE), DTypeError, r"y\.backward\(\) stores the gradient in x\.grad"),
+    "value_and_grad": (lambda: tg.value_and_grad(TWO), DTypeError, r"f must be a function"),
 }
 
 

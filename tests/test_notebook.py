@@ -1,4 +1,4 @@
-"""What a notebook shows of a tensor, an op, a module, a summary and a tape."""
+"""Notebook display of a tensor, an op, a module, a summary and a tape."""
 
 import io
 import re
@@ -16,7 +16,7 @@ from tinygrad_edu.notebook import array_html
 
 
 class Balanced(HTMLParser):
-    """Fails where a tag is closed that is not open."""
+    """Fails if a closing tag does not match the open one."""
 
     def __init__(self, text):
         super().__init__()
@@ -37,7 +37,7 @@ class Balanced(HTMLParser):
 
 
 class Odd(nn.Module):
-    """A module with everything in it, itself too."""
+    """A module with attributes of all kinds, including itself."""
 
     def __init__(self):
         self.layers = [nn.Linear(2, 3), nn.Linear(3, 1)]

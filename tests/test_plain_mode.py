@@ -1,4 +1,4 @@
-"""Plain mode: nothing of a folder `fast` runs, and the core stays small."""
+"""Plain mode: no code in a folder `fast` runs, and the core stays small."""
 
 import ast
 import os
@@ -12,7 +12,7 @@ from tinygrad_edu.plain_mode import PLAIN, faster_than
 from tools import core_page
 
 PROJECT = Path(__file__).parent.parent
-# The measure of issue 31: lines that one warm step executes.
+# Issue 31: the number of lines that one step executes after a warm-up.
 MOST_LINES, MOST_FILES = 380, 32
 MOST_MARKED = 30
 

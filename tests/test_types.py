@@ -1,4 +1,4 @@
-"""What a type checker sees: of Tensors an op makes a Tensor, of arrays an array, and it knows the op's settings."""
+"""Types for type checkers: an op returns a Tensor for Tensors and an array for arrays, and checks its settings."""
 
 import re
 import subprocess
@@ -55,9 +55,9 @@ PROGRAMS = {"right": RIGHT, "wrong": WRONG}
 
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory):
-    """The numbers of the lines of each program, counted from 1, of which the type checker complains.
+    """Return the line numbers, counted from 1, of the type checker's errors in each program.
 
-    It is asked once, in a process of its own: millions of objects stay of it.
+    It runs once, in a subprocess, since it leaves millions of objects.
     """
     folder = tmp_path_factory.mktemp("types")
     programs = {name: textwrap.dedent(BEGIN) + textwrap.dedent(lines) for name, lines in PROGRAMS.items()}

@@ -24,12 +24,12 @@ __all__ = [
 _keep_large_buffers()
 _tell_hypothesis()
 
-if _typing.TYPE_CHECKING:  # to which a __getattr__ would make every name right
+if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
     from tinygrad_edu import data, nn, optim
 else:
 
     def __getattr__(name):
-        """Import a room when it is first asked for, which a program of arrays never does; or raise for what is not."""
+        """Import a subpackage at its first use, since programs of arrays alone need none. Raise for unknown names."""
         if name in ("data", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
         raise _attribute_error("tg", name, __all__)

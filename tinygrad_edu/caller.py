@@ -1,4 +1,4 @@
-"""Warnings at the line that called this package."""
+"""Warnings that name the line of user code that called this package."""
 
 import os
 import sys

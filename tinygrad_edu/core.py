@@ -1,7 +1,7 @@
-"""The core: the lines that one training step of a small network runs in plain mode.
+"""The core: the lines that one training step of a small network executes in plain mode.
 
-``python -m tinygrad_edu.core`` prints the files in the order in which the step enters them, and the lines of each that
-run. ``--code`` prints the lines themselves, below the first line of their function, which has no number.
+``python -m tinygrad_edu.core`` prints the files in the order in which the step enters them, and the number of executed
+lines in each. ``--code`` prints the lines, too, below the first line of their function, which has no number.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def training_step() -> Callable[[], None]:
-    """Return a step: forward, loss, backward and update of a small convolutional network for MNIST."""
+    """Return a function that runs one training step of a small convolutional network for MNIST."""
     rng = np.random.default_rng(0)
     model = Sequential(
         Conv2D(1, 4, 3, rng=rng), Tanh(), Dropout(0.5, rng=rng), Flatten(), Linear(4 * 26 * 26, 10, rng=rng)
@@ -41,7 +41,7 @@ def training_step() -> Callable[[], None]:
 
 
 def executed_lines(function: Callable[[], Any]) -> dict[str, list[int]]:
-    """Call a function and return the lines of the package that it runs, by file, in the order of the first calls."""
+    """Call a function and return the package's lines that it executes, by file, in order of the first call."""
     lines: dict[str, set[int]] = {}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -63,7 +63,7 @@ def executed_lines(function: Callable[[], Any]) -> dict[str, list[int]]:
 
 
 def core() -> dict[str, list[int]]:
-    """Return the lines that a step runs, after two steps that fill caches."""
+    """Return the lines that a step executes, after two steps that fill the caches."""
     step = training_step()
     step()
     step()
@@ -71,10 +71,10 @@ def core() -> dict[str, list[int]]:
 
 
 def source_lines(file: str, numbers: list[int]) -> Iterator[str]:
-    """Yield the numbered lines of a file, and before those of each function its first line."""
+    """Yield the numbered lines of a file, preceded by the first line of each function."""
     text = (_PACKAGE / file).read_text(encoding="utf-8")
     functions: dict[int, int] = {}
-    for node in ast.walk(ast.parse(text)):  # from the outside in
+    for node in ast.walk(ast.parse(text)):  # outer functions first
         if isinstance(node, ast.FunctionDef):
             functions |= dict.fromkeys(range(node.lineno + 1, (node.end_lineno or 0) + 1), node.lineno)
     lines, last = text.splitlines(), 0
@@ -87,9 +87,9 @@ def source_lines(file: str, numbers: list[int]) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the core; start a process in plain mode if this one is not."""
+    """Print the core, in a subprocess if this process is not in plain mode."""
     parser = argparse.ArgumentParser("python -m tinygrad_edu.core", description=__doc__)
-    parser.add_argument("--code", action="store_true", help="print the lines, not only their numbers")
+    parser.add_argument("--code", action="store_true", help="print the lines, too")
     options = parser.parse_args(arguments)
     if not PLAIN:
         command = [sys.executable, "-m", "tinygrad_edu.core", *(["--code"] if options.code else [])]

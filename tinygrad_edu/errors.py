@@ -1,24 +1,24 @@
-"""One class per mistake. Each is also the built-in exception that people would catch."""
+"""Errors and warnings: one class for each kind of mistake, derived from the matching built-in exception."""
 
 
 class TinygradError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """Base class of the errors that this package raises."""
 
 
 class ShapeError(TinygradError, ValueError):
-    """Shapes that do not broadcast, multiply or fit the op that got them."""
+    """Shapes that do not broadcast, multiply or match."""
 
 
 class DTypeError(TinygradError, TypeError):
-    """A dtype, or a kind of value, that cannot be used here."""
+    """A dtype, or a type of value, that is not supported."""
 
 
 class IntegerGradientError(DTypeError):
-    """A gradient was asked of a tensor that is not floating point."""
+    """A gradient was requested for a tensor that is not floating point."""
 
 
 class VJPDefinitionError(TinygradError, TypeError):
-    """A vjp names an argument or a saved value that its op does not have."""
+    """An op or a vjp is declared, or a gradient check is called, with invalid arguments."""
 
 
 class MissingVJPError(TinygradError, NotImplementedError):
@@ -26,27 +26,27 @@ class MissingVJPError(TinygradError, NotImplementedError):
 
 
 class WrongGradientError(TinygradError, ValueError):
-    """A vjp returned a gradient of the wrong type, shape or dtype."""
+    """A vjp or a hook returned a gradient of the wrong type, shape or dtype."""
 
 
 class LostGradientWarning(UserWarning):
-    """A value leaves the graph where nobody said that it should; the message says how to say it."""
+    """A value leaves the graph implicitly, and its gradient is lost; the message shows the explicit form."""
 
 
 class PromotionWarning(UserWarning):
-    """A float32 tensor met a float64 one in a module, and the rest of the model is float64. Once for each model."""
+    """A float32 tensor met a float64 tensor in a module, so the rest of the model is float64. Once for each model."""
 
 
 class NoGraphError(TinygradError, RuntimeError):
-    """backward() on a tensor that no recorded op made."""
+    """A tensor without a recorded graph or a gradient, where one is needed."""
 
 
 class NonScalarBackwardError(TinygradError, RuntimeError):
-    """backward() without a gradient on a tensor of more than one element."""
+    """The gradient of a result of more than one element, without a cotangent."""
 
 
 class GraphFreedError(TinygradError, RuntimeError):
-    """A second backward() through a graph whose saved values are gone."""
+    """A second backward() through a graph whose saved values were freed."""
 
 
 class StaleValueError(TinygradError, RuntimeError):
@@ -54,7 +54,7 @@ class StaleValueError(TinygradError, RuntimeError):
 
 
 class AnomalyError(TinygradError, FloatingPointError):
-    """An op, or a vjp, made NaN or an infinity of numbers that were none, inside of `detect_anomaly`."""
+    """An op or a vjp made NaN or an infinity from inputs without any, inside of `detect_anomaly`."""
 
 
 class LeafInPlaceError(TinygradError, RuntimeError):
@@ -62,31 +62,31 @@ class LeafInPlaceError(TinygradError, RuntimeError):
 
 
 class ReadOnlyError(TinygradError, ValueError):
-    """An in-place operation on memory that cannot be written to."""
+    """An in-place operation on read-only memory."""
 
 
 class FitNotRunWarning(UserWarning):
-    """The result of `fit` was dropped before it was looped over, so nothing was trained."""
+    """The result of `fit` was discarded before it was iterated over, so nothing was trained."""
 
 
 class OptimizerWarning(UserWarning):
-    """An optimizer does not hold a parameter that is to be trained, or holds one of another model."""
+    """An optimizer lacks a trainable parameter of the model, or holds a parameter of another model."""
 
 
 class WholeBatchWarning(UserWarning):
-    """Batches are computed whole, and not in shards on all cores; the message says why and what to write."""
+    """Batches are computed whole, not in shards on all cores; the message has the reason and the remedy."""
 
 
 class StateDictError(TinygradError, ValueError):
-    """Keys or shapes of a state dict that do not fit the module."""
+    """Keys or shapes of a state dict that do not match the module."""
 
 
 class ForkedError(TinygradError, RuntimeError):
-    """Work on several threads goes on in a forked process, where those threads are not."""
+    """Work on several threads continues in a forked process, which does not have those threads."""
 
 
 class LostWorkerError(TinygradError, RuntimeError):
-    """A worker has ended before its work was done."""
+    """A worker ended before its work was done."""
 
 
 class FailedWorkerError(TinygradError, RuntimeError):
@@ -94,32 +94,32 @@ class FailedWorkerError(TinygradError, RuntimeError):
 
 
 class WorkersDifferError(TinygradError, RuntimeError):
-    """Workers that train one model have not all the same weights, random numbers or samples."""
+    """Workers that train one model differ in weights, random numbers or samples."""
 
 
 class DataError(TinygradError, ValueError):
-    """A dataset or a file that is not what it should be."""
+    """An invalid dataset or file."""
 
 
 class CheckpointError(DataError):
-    """A checkpoint that cannot be written, or that is damaged, of another run or of a newer version."""
+    """A checkpoint that cannot be written, is damaged, or is of another run or a newer version."""
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written, and the training goes on without it."""
+    """A checkpoint could not be written; training continues without it."""
 
 
 class UnlockedFolderWarning(UserWarning):
-    """A folder is on a file system without locks: nothing stops a second program from writing into it."""
+    """A folder is on a file system without locks, so a second program may write into it."""
 
 
 class NonFiniteLossError(TinygradError, ArithmeticError):
-    """A loss, or its gradient, that became infinite or NaN in training.
+    """A loss or its gradient became infinite or NaN in training.
 
     Attributes
     ----------
     what, cause : str
-        The parts of the message that say what became so, and where; and what made it.
+        Parts of the message: the quantity that is not finite and where it occurred; and the cause.
     """
 
     def __init__(self, message: str, what: str = "", cause: str = "") -> None:
@@ -128,8 +128,8 @@ class NonFiniteLossError(TinygradError, ArithmeticError):
 
 
 class LessonError(TinygradError, ValueError):
-    """A lesson that there is not, or a folder that holds none."""
+    """An unknown lesson, or a folder without lessons."""
 
 
 class MissingExtraError(TinygradError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""

@@ -1,4 +1,4 @@
-"""Files: read if they are regular ones, and written as a whole or not at all."""
+"""Files: opened for reading if they are regular, and written atomically."""
 
 import os
 import secrets
@@ -10,14 +10,14 @@ from tinygrad_edu.errors import DataError
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Open a file to read its bytes, if it is one: pipes and devices may never end.
+    """Open a regular file to read bytes. Reject pipes and devices, which may never end.
 
     Raises
     ------
     DataError
-        It is something else.
+        The path is not a regular file.
     OSError
-        It cannot be opened.
+        The file cannot be opened.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise DataError("it is not a regular file.")
@@ -25,7 +25,7 @@ def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     if os.name != "posix" and path.is_dir():
         return
     handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
@@ -36,18 +36,18 @@ def sync(path: Path) -> None:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file in one step: killed at any moment, the path shows what was there before, or the whole content.
+    """Write a file atomically: after a crash the path has the old content, or all of the new one.
 
-    A killed one may leave a file beside it, ``.writing-`` and a random number.
+    A killed process may leave a temporary file in the folder, named ``.writing-`` and a random number.
 
     Raises
     ------
     DataError
-        There is something else than a regular file.
+        The path exists and is not a regular file.
     OSError
         The file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # where a link leads, and the link stays
+    target = Path(os.path.realpath(path))  # a symbolic link stays, and its target is written
     if target.exists() and not target.is_file():
         raise DataError("it is not a regular file.")
     staged = target.with_name(f".writing-{secrets.token_hex(8)}")
@@ -62,7 +62,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_result(what: str, path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file in one step, or say why `what` is not written.
+    """Write a file atomically; the error names `what` and the path.
 
     Raises
     ------
@@ -73,11 +73,10 @@ def write_result(what: str, path: str | os.PathLike[str], content: bytes) -> Non
         write_whole(path, content)
     except (DataError, OSError) as error:
         raise DataError(
-            f"cannot write {what} to {os.fspath(path)}: {reason(error)}. What was there is as it was; choose "
-            f"another path."
+            f"cannot write {what} to {os.fspath(path)}: {reason(error)}. Nothing was changed; choose another path."
         ) from error
 
 
 def reason(error: Exception) -> str:
-    """Return why a file could not be read or written, as what follows a colon in a message."""
+    """Return the reason for a failed read or write, to follow a colon in a message."""
     return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")

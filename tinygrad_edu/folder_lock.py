@@ -1,4 +1,4 @@
-"""Locks on folders: one process at a time writes into a folder, and the next one says who that is."""
+"""Locks on folders: one process at a time writes into a folder, and an error names the holder to the next one."""
 
 import json
 import os
@@ -24,19 +24,19 @@ else:
 __all__ = ["FolderLock"]
 
 LOCK_FILE = ".tinygrad_edu.lock"
-GRACE, PAUSE = 1.0, 0.02  # seconds: a process that was just killed still holds its locks
-UNKNOWN = "a process that does not say who it is"
-HOLDER_BYTES = 4096  # bytes of a lock file
-FAR = 1 << 30  # Windows lets nobody read a byte that is locked, so it is one that is not there
+GRACE, PAUSE = 1.0, 0.02  # seconds: a process that was killed holds its locks a little longer
+UNKNOWN = "an unknown process"
+HOLDER_BYTES = 4096  # maximum size of a lock file
+FAR = 1 << 30  # Windows forbids reading a locked byte, so this one is beyond the end of the file
 
 
 class FolderLock:
-    """A lock on a folder, which this process holds until `release`, until this object is deleted, or until it ends.
+    """A lock on a folder. It is held until `release`, until this object is deleted, or until the process ends.
 
-    The system locks the file ``.tinygrad_edu.lock`` in the folder, and unlocks it when the process ends, also by
-    SIGKILL or a power failure. The file says who holds the lock. The lock is advisory: it stops only those who ask.
+    The system locks the file ``.tinygrad_edu.lock`` in the folder, and unlocks it when the process ends, even by
+    SIGKILL or a power failure. The file names the holder. The lock is advisory: it stops only programs that use it.
 
-    All threads and all locks of one process share the lock on a folder. A forked child does not have it.
+    All threads and all locks of one process share the lock on a folder. A forked child does not hold it.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class FolderLock:
     Raises
     ------
     DataError
-        Another process holds the lock. The message has its number, host, start and command.
+        Another process holds the lock. The message has its process id, host, start time and command.
     OSError
         The lock file cannot be opened.
 
     Warns
     -----
     UnlockedFolderWarning
-        The file system has no locks. Then nothing stops a second process.
+        The file system has no locks, so a second process is not stopped.
 
     Examples
     --------
@@ -71,11 +71,11 @@ class FolderLock:
         self.threads = self._file.threads  # an RLock, for threads of this process that write into the folder
 
     def is_held(self) -> bool:
-        """Return whether this still locks the folder: not after `release`, in a forked child, or if it was moved."""
+        """Return whether this object locks the folder: not after `release`, after a move, or in a forked child."""
         return self._file is not None and self._file.is_at(self._file.path)
 
     def release(self) -> None:
-        """Give the lock up. The folder is unlocked when no other object of this process holds its lock."""
+        """Release the lock. The folder is unlocked when no other object of this process holds its lock."""
         self._file = None
 
     def __enter__(self) -> "FolderLock":
@@ -86,14 +86,14 @@ class FolderLock:
 
 
 class _LockFile:
-    """A lock file that this process has locked. It is unlocked and removed when nothing refers to this any more."""
+    """A lock file that this process has locked. It is unlocked and removed when the last reference is dropped."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path, self.handle, self.threads = path, handle, RLock()
         self.close = weakref.finalize(self, _close, path, handle)
 
     def is_at(self, path: Path) -> bool:
-        """Return whether this is locked still, and is the file at a path."""
+        """Return whether this file is still locked, and is the file at a path."""
         return self.close.alive and _is_at(path, self.handle)
 
 
@@ -102,7 +102,7 @@ _guard = Lock()
 
 
 def _shared(folder: Path) -> _LockFile:
-    """Return the lock file of a folder that this process has locked, or lock it now."""
+    """Return the lock file of a folder, and lock it if this process does not hold it yet."""
     path = folder / LOCK_FILE
     with _guard:
         for found in list(_held):
@@ -114,12 +114,12 @@ def _shared(folder: Path) -> _LockFile:
 
 
 def _locked(path: Path) -> int:
-    """Open a lock file, lock it, write down who holds it, and return its handle."""
+    """Open a lock file, lock it, write the holder into it, and return its handle."""
     end = time.monotonic() + GRACE
     while True:
         handle = _open(path)
         try:
-            # The one who held it may have removed the file after it was opened here.
+            # The previous holder may have removed the file after it was opened here.
             if (free := _try_lock(path, handle)) and _is_at(path, handle):
                 _write_holder(handle)
                 return handle
@@ -130,14 +130,14 @@ def _locked(path: Path) -> int:
         os.close(handle)
         if holder and time.monotonic() > end:
             raise DataError(
-                f"another program writes into {path.parent}: {holder}. Wait until it ends, stop it, or choose another "
-                f"folder."
+                f"another program is writing into {path.parent}: {holder}. Wait until it ends, stop it, or choose "
+                f"another folder."
             )
         time.sleep(PAUSE)
 
 
 def _open(path: Path) -> int:
-    flags = getattr(os, "O_NOFOLLOW", 0)  # what a link leads to is not ours to write
+    flags = getattr(os, "O_NOFOLLOW", 0)  # never write through a symbolic link
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     except PermissionError:  # another user made the file
@@ -145,7 +145,7 @@ def _open(path: Path) -> int:
 
 
 def _try_lock(path: Path, handle: int) -> bool:
-    """Lock a file if no other process has locked it, and return whether none had. Warn where there are no locks."""
+    """Try to lock a file, and return False if another process holds it. Warn if the file system has no locks."""
     try:
         if sys.platform == "win32":
             os.lseek(handle, FAR, os.SEEK_SET)
@@ -155,10 +155,10 @@ def _try_lock(path: Path, handle: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError as error:
-        last = f" The last one there was {holder}." if (holder := _holder(handle)) != UNKNOWN else ""
+        last = f" The last holder was {holder}." if (holder := _holder(handle)) != UNKNOWN else ""
         warnings.warn(
-            f"{path.parent} cannot be locked ({error.strerror}), so nothing stops a second program from writing into "
-            f"it.{last}",
+            f"{path.parent} cannot be locked ({error.strerror}), so a second program may write into it at the "
+            f"same time.{last}",
             UnlockedFolderWarning,
             stacklevel=2,
         )
@@ -174,43 +174,43 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 def _write_holder(handle: int) -> None:
-    told = {
+    record = {
         "process": os.getpid(),
         "host": platform.node(),
         "since": datetime.now().astimezone().isoformat(" ", "seconds"),
         "command": shlex.join(sys.orig_argv)[: HOLDER_BYTES // 8],
     }
-    with suppress(OSError):  # on a full disk the file is locked all the same
+    with suppress(OSError):  # on a full disk the lock holds, without a record
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, json.dumps(told).encode())
+        os.write(handle, json.dumps(record).encode())
 
 
 def _holder(handle: int) -> str:
-    """Return who holds a lock, in the words of its file, which may have any content."""
+    """Return the holder that a lock file names. The file may have any content."""
     try:
         os.lseek(handle, 0, os.SEEK_SET)
-        told: dict[str, Any] = json.loads(os.read(handle, HOLDER_BYTES))
-        text = "process {process} on {host}, since {since}: {command}".format(**told)
+        record: dict[str, Any] = json.loads(os.read(handle, HOLDER_BYTES))
+        text = "process {process} on {host}, since {since}: {command}".format(**record)
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return UNKNOWN
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _close(path: Path, handle: int) -> None:
-    """Unlock a lock file, and remove it unless another one is in its place."""
+    """Unlock a lock file, and remove it unless another file has taken its path."""
     ours = _is_at(path, handle)
-    if os.name != "posix":  # Windows removes no open file: neither ours, nor one that another process has opened
+    if os.name != "posix":  # Windows cannot remove a file that any process has open
         os.close(handle)
     with suppress(OSError):
         if ours:
             path.unlink(missing_ok=True)
-    if os.name == "posix":  # in this order, since another process locks it as soon as it is unlocked
+    if os.name == "posix":  # removed first: another process may lock it as soon as it is unlocked
         os.close(handle)
 
 
 def _forget() -> None:
-    """Close the lock files in a forked child: they are its parent's, which goes on holding them."""
+    """Close the inherited lock files in a forked child; the parent keeps its locks."""
     global _guard
     _guard = Lock()
     for locked in list(_held):

@@ -1,4 +1,4 @@
-"""``from_type(Tensor)`` works in every suite, whichever of tinygrad_edu and Hypothesis is imported first."""
+"""Registration of Tensor with Hypothesis: ``from_type(Tensor)`` works in either order of imports."""
 
 import sys
 from importlib import import_module
@@ -7,8 +7,8 @@ from tinygrad_edu.engine import Tensor
 
 
 def tell_hypothesis() -> None:
-    """Tell Hypothesis, if it is imported, how to draw a Tensor."""
+    """Register a strategy for Tensor if Hypothesis is imported."""
     strategies = sys.modules.get("hypothesis.strategies")
     if strategies is not None:
-        # A room above this one, which is there when the first Tensor is drawn.
+        # Imported when the first Tensor is drawn: `testing` imports this module.
         strategies.register_type_strategy(Tensor, lambda _: import_module("tinygrad_edu.testing.strategies").tensors())

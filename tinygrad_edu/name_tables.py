@@ -1,10 +1,10 @@
-"""Names of PyTorch, NumPy and Keras, and what to write instead: tables for error messages and the docs.
+"""Names of PyTorch, NumPy and Keras with their replacements here: tables for error messages and the docs.
 
 ``python -m tools.names_page`` writes them to ``docs/from_pytorch.md``.
 """
 
 _CPU = "leave it out: there is one device, the CPU"
-_THREADS = "leave it out: workers are threads, and share the memory of the program"
+_THREADS = "leave it out: workers are threads, which share the memory of the program"
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
 _SCATTER = "`tg.put_along_axis(t, index, values, axis)`, which returns a new tensor"
 _SCATTER_ADD = "`t + tg.scatter_add(values, index, t.shape)`"
@@ -37,7 +37,7 @@ _LAZY = ["LazyLinear", *(
 )]  # fmt: skip
 _OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "Adamax", "ASGD", "LBFGS", "RAdam", "Rprop", "SparseAdam")
 
-# For each place, names of other libraries and what to write instead: code, or a sentence.
+# Names of other libraries, for each object, with the replacement here: code or a sentence.
 NAMES: dict[str, dict[str, str]] = {
     "Tensor": {
         # shapes
@@ -47,16 +47,16 @@ NAMES: dict[str, dict[str, str]] = {
         "expand_as": "`tg.broadcast_to(t, other.shape)`",
         **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops take every layout"), "dim": "`t.ndim`",
         "numel": "`t.size`", "nelement": "`t.size`", "element_size": "`t.itemsize`", "stride": "`t.strides`, in bytes",
-        # parts
+        # indexing
         "chunk": "`tg.array_split(t, pieces)`", "narrow": "`t[start : start + length]`",
         "select": "`t[index]`, or `t[:, index]` along the second axis", "index_select": "`tg.take(t, index, axis)`",
         "masked_select": "`t[mask]`", "compress": "`t[mask]`", "gather": "`tg.take_along_axis(t, index, axis)`",
         **dict.fromkeys(("scatter", "scatter_"), _SCATTER),
         **dict.fromkeys(("scatter_add", "scatter_add_", "index_add", "index_add_"), _SCATTER_ADD),
         "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`", "flat": "`t.reshape(-1)`",
-        "values": "`t.max(axis)` and its like return the values alone",
-        "indices": "`t.argmax(axis)`: `t.max(axis)` and its like return the values alone",
-        # numbers
+        "values": "`t.max(axis)` and similar methods return the values only",
+        "indices": "`t.argmax(axis)`; `t.max(axis)` and similar methods return the values only",
+        # arithmetic
         "clamp": "`t.clip(low, high)`", "clamp_min": "`tg.maximum(t, low)`", "clamp_max": "`tg.minimum(t, high)`",
         "neg": "`-t`", "negative": "`-t`",
         **{name: f"`t {sign} other`" for name, sign in _OPERATORS.items()},
@@ -78,7 +78,7 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("add_", "sub_", "mul_", "div_", "clamp_", "normal_", "uniform_"), _IN_PLACE),
     },
     "tg": {
-        # making
+        # creation
         **dict.fromkeys(("tensor", "array"), "`tg.Tensor(values)`"),
         "as_tensor": "`tg.Tensor(values)`, which copies, or `tg.from_numpy(array)`, which borrows",
         "asarray": "`tg.Tensor(values)`, which copies, or `tg.from_numpy(array)`, which borrows",
@@ -87,7 +87,7 @@ NAMES: dict[str, dict[str, str]] = {
         "randn": "`tg.normal(size=shape, rng=rng)`", "randn_like": "`tg.normal(size=t.shape, rng=rng)`",
         "randint": "`tg.integers(low, high, shape, rng=rng)`", "randperm": "`tg.permutation(n, rng=rng)`",
         "shuffle": "`tg.permutation(t, rng=rng)`", "bernoulli": "`tg.uniform(size=shape, rng=rng) < p`",
-        "manual_seed": "`rng = np.random.default_rng(seed)`, once, and `rng=rng` wherever something is drawn",
+        "manual_seed": "`rng = np.random.default_rng(seed)`, once, and `rng=rng` in each random function",
         "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
         # functions
         **dict.fromkeys(("cat", "concat"), "`tg.concatenate(tensors, axis)`"), "row_stack": "`tg.vstack(tensors)`",
@@ -102,7 +102,7 @@ NAMES: dict[str, dict[str, str]] = {
         "equal": "`np.array_equal(x, y)`", "allclose": "`np.allclose(x, y)`", "array_equal": "`np.array_equal(x, y)`",
         "numel": "`t.size`", "is_tensor": "`isinstance(x, tg.Tensor)`",
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`",
-        # gradients and programs
+        # gradients, saving and devices
         "autograd": "`t.backward()`, or `tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
         "func": "`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
         **dict.fromkeys(("jacrev", "jacfwd"), "`tg.jacobian(f)`"), "inference_mode": "`tg.no_grad()`",
@@ -118,51 +118,51 @@ NAMES: dict[str, dict[str, str]] = {
         "to": f"`model.astype(dtype)` for another dtype; for a device, {_CPU}", "type": "`model.astype(dtype)`",
         **{name: f"`model.astype(np.{dtype})`" for name, dtype in _DTYPES.items() if "float" in dtype},
         "bfloat16": "`model.astype(np.float16)`: NumPy has no bfloat16", "cpu": _CPU, "cuda": _CPU, "device": _CPU,
-        "compile": "leave it out: what is called is what runs",
-        "share_memory": "leave it out: threads share what there is, see `tinygrad_edu.parallel`",
+        "compile": "leave it out: there is no compiler",
+        "share_memory": "leave it out: threads share memory, see `tinygrad_edu.parallel`",
         **dict.fromkeys(("add_module", "register_module"), "`setattr(model, name, module)`"),
         "register_parameter": "`model.name = tg.Tensor(values, requires_grad=True)`",
         "get_parameter": "`dict(model.named_parameters())[name]`", "get_buffer": "`dict(model.named_buffers())[name]`",
         "get_submodule": "`dict(model.named_modules())[name]`",
-        "register_full_backward_hook": "`tg.vjp` of a part: there are hooks on the way forward alone",
-        "register_backward_hook": "`tg.vjp` of a part: there are hooks on the way forward alone",
+        "register_full_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
+        "register_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
     },
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},
-        **{f"{name}3d": "there is none: layers here have one axis of space, or two" for name in _IN_VOLUMES},
+        **{f"{name}3d": "not supported: layers have one or two spatial axes" for name in _IN_VOLUMES},
         "MaxPooling2D": "`nn.MaxPool2D`", "AveragePooling2D": "`nn.AvgPool2D`",
         "GlobalMaxPooling2D": "`nn.AdaptiveMaxPool2D(1)`, and `nn.Flatten()`",
         "GlobalAveragePooling2D": "`nn.AdaptiveAvgPool2D(1)`, and `nn.Flatten()`",
         "Conv1DTranspose": "`nn.ConvTranspose1D`", "Conv2DTranspose": "`nn.ConvTranspose2D`",
         "UpSampling2D": "`nn.Upsample(scale_factor=2)`", "ZeroPadding2D": "`nn.ZeroPad2D`",
         "Cropping2D": "`nn.ZeroPad2D` with negative numbers", "Dense": "`nn.Linear`",
-        # what holds parameters
+        # parameters and containers
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "Buffer": "`tg.Tensor(values)`, in an attribute", "ParameterList": "a list, in an attribute",
         "ParameterDict": "a dict, in an attribute", "Container": "`nn.Module`",
-        **dict.fromkeys(_LAZY, "say how many inputs there are; `nn.summary` of what comes before shows it"),
+        **dict.fromkeys(_LAZY, "pass the number of inputs; `nn.summary` of the layers before shows it"),
         # layers and losses
         "CosineSimilarity": "`tg.cosine_similarity(x, y, axis)`", "PairwiseDistance": "`tg.pairwise_distance(x, y)`",
         **dict.fromkeys(
             ("LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "AdaptiveLogSoftmaxWithLoss"),
-            "`nn.Linear`, and `nn.CrossEntropyLoss` of what it returns",
+            "`nn.Linear`, and `nn.CrossEntropyLoss` of its output",
         ),
         "EmbeddingBag": "`nn.Embedding`, and the sum or the mean of its rows",
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: there is one process",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
-        "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "there is none: put it together of `tg.logaddexp`, step by step",
-        "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are not drawn",
-        # torch.nn.utils, and the other rooms of torch.nn
+        "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
+        "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are not random",
+        # torch.nn.utils and other modules of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
         "utils": "`optim.clip_grad_norm(parameters, max_norm)` and `optim.clip_grad_value`",
         "clip_grad_norm_": "`optim.clip_grad_norm(parameters, max_norm)`",
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         "parameters_to_vector": "`tg.concatenate([p.reshape(-1) for p in model.parameters()])`",
         "vector_to_parameters": "`p.assign(part)` for each of `tg.split(vector, places)`",
-        "weight_norm": "a Module of your own, whose forward divides the weight by its `tg.norm`",
-        "spectral_norm": "a Module of your own, whose forward divides the weight by its `tg.linalg.norm(w, 2)`",
+        "weight_norm": "a custom Module, whose forward divides the weight by its `tg.norm`",
+        "spectral_norm": "a custom Module, whose forward divides the weight by its `tg.linalg.norm(w, 2)`",
         "stateless": "`nn.functional_call(model, dict(model.named_parameters()), *inputs)`",
-        **dict.fromkeys(("DataParallel", "parallel"), "`tinygrad_edu.parallel`, which shares a batch among cores"),
+        **dict.fromkeys(("DataParallel", "parallel"), "`tinygrad_edu.parallel`, which splits a batch across cores"),
     },
     "tg.nn.init": {
         **{
@@ -178,24 +178,24 @@ NAMES: dict[str, dict[str, str]] = {
         "constant_": "`layer.bias = nn.init.filled(shape, value)`", "zeros": "`nn.init.all_zeros(shape)`",
         "ones": "`nn.init.all_ones(shape)`", "constant": "`nn.init.filled(shape, value)`",
         "eye_": "`layer.weight.assign(np.eye(n, m))`",
-        "dirac_": "`layer.weight.assign(values)`, of zeros with a 1 in the middle of each kernel",
-        "sparse_": "`layer.weight.assign(values)`, of `nn.init.gaussian(shape, std, rng)` times a mask",
+        "dirac_": "`layer.weight.assign(values)`, with values 0, and 1 in the middle of each kernel",
+        "sparse_": "`layer.weight.assign(values)`, with values `nn.init.gaussian(shape, std, rng)` times a mask",
     },
     "tg.optim": {
         "lr_scheduler": "`optim.schedules`: functions of the step, for `optimizer.apply_schedule(schedule, step)`",
         "clip_grad_norm_": "`optim.clip_grad_norm(parameters, max_norm)`",
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         **dict.fromkeys(("swa_utils", "AveragedModel"), "`optim.MovingAverage(parameters)`"),
-        **dict.fromkeys(_OTHER_OPTIMIZERS, "`optim.Adam`, or an `optim.Optimizer` of your own"),
+        **dict.fromkeys(_OTHER_OPTIMIZERS, "`optim.Adam`, or a subclass of `optim.Optimizer`"),
     },
     "tg.optim.schedules": {
-        "LambdaLR": "the function by itself: `optimizer.lr = lr * function(step)`",
+        "LambdaLR": "the function itself: `optimizer.lr = lr * function(step)`",
         "MultiplicativeLR": "`optimizer.lr *= factor`", "StepLR": "`schedules.step(lr, step_size, gamma)`",
         "MultiStepLR": "`schedules.multi_step(lr, milestones, gamma)`",
         "ExponentialLR": "`schedules.exponential(lr, gamma)`",
-        "CosineAnnealingLR": "`schedules.cosine(lr, steps, eta_min)`, which stays at its end",
+        "CosineAnnealingLR": "`schedules.cosine(lr, steps, eta_min)`, which stays at its final value",
         "CosineAnnealingWarmRestarts": "`lambda step: schedule(step % period)`, of `schedules.cosine(lr, period)`",
-        "CyclicLR": "`lambda step: schedule(step % period)`, of a schedule that rises and sinks",
+        "CyclicLR": "`lambda step: schedule(step % period)`, with a schedule that rises and falls",
         "OneCycleLR": "`schedules.one_cycle(max_lr, total_steps)`",
         "ReduceLROnPlateau": "`schedules.Plateau(lr)`, a function of the metric",
         "LinearLR": "`schedules.warm_up(schedule, steps, start_factor)`",
@@ -203,22 +203,22 @@ NAMES: dict[str, dict[str, str]] = {
         "PolynomialLR": "`lambda step: lr * max(0, 1 - step / total_iters) ** power`",
         "SequentialLR": "`lambda step: first(step) if step < milestone else second(step - milestone)`",
         "ChainedScheduler": "`lambda step: first(step) * second(step) / lr`",
-        "LRScheduler": "any function of the number of the step",
+        "LRScheduler": "any function of the step number",
     },
     "tg.data": {
-        "Dataset": "leave it out: a data set is any object with a length whose items are samples",
-        "TensorDataset": "arrays: a set is `x, y`, and a sample `x[k], y[k]`",
-        "ConcatDataset": "`np.concatenate([x, more])`, or of files `data.FileRows(paths)`",
-        "IterableDataset": "leave it out: a stream is any object to iterate over, without a length",
+        "Dataset": "leave it out: a dataset is any object with a length and samples as items",
+        "TensorDataset": "arrays: a dataset is `x, y`, and a sample is `x[k], y[k]`",
+        "ConcatDataset": "`np.concatenate([x, more])`, or `data.FileRows(paths)` for files",
+        "IterableDataset": "leave it out: a stream is any iterable without a length",
         "RandomSampler": "`data.DataLoader(x, y, batch_size=size, rng=rng)`, with a Generator",
         "SequentialSampler": "`data.DataLoader(x, y, batch_size=size)`, without a Generator",
         "SubsetRandomSampler": "leave it out: a `data.DataLoader` with an rng shuffles a `data.Subset`",
-        "Sampler": "leave it out: a sampler is any object with a length that gives indices",
+        "Sampler": "leave it out: a sampler is any object with a length that yields indices",
         "batches": "`data.DataLoader(x, y, batch_size=size, rng=rng)`", "one_hot": "`tg.one_hot(index, n)`",
     },
 }  # fmt: skip
 
-# Keywords of PyTorch, and the keyword used here.
+# Keywords of PyTorch, with the keyword used here.
 KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
@@ -227,7 +227,7 @@ KEYWORDS = {
     "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip
 
-# Keywords of PyTorch without a counterpart, and why.
+# Keywords of PyTorch without a counterpart, with the reason or the replacement.
 LEFT_OUT = {
     "device": _CPU,
     "inplace": "leave it out: no layer writes into its input",

@@ -1,6 +1,6 @@
 """Errors for names and keywords of PyTorch, NumPy and Keras, with a hint to the name used here.
 
-`name_tables` has the names of the other libraries and what to write instead.
+`name_tables` has the names of the other libraries and their replacements.
 """
 
 import sys
@@ -14,7 +14,7 @@ from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
 
 
 def attribute_error(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
-    """Return the error for a missing attribute, with a hint: what to write instead, or the closest name."""
+    """Return the error for a missing attribute, with a hint: the replacement or the closest name."""
     here = NAMES.get(place, {}).get(name)
     if here is not None:
         return AttributeError(f"{place} has no {name!r}: {_sentence(here)}.", name=name)
@@ -31,7 +31,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def getattr_with_hints(place: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
-    """Return a ``__getattr__`` for a module, whose errors have hints."""
+    """Return a module-level ``__getattr__`` whose errors have hints."""
 
     def module_getattr(name: str) -> NoReturn:
         raise attribute_error(place, name, known)
@@ -40,24 +40,24 @@ def getattr_with_hints(place: str, known: Sequence[str]) -> Callable[[str], NoRe
 
 
 def raise_unexpected_keyword(function: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
-    """Raise TypeError for a keyword that a function does not have, with a hint: the right keyword, or all of them."""
+    """Raise TypeError for an unexpected keyword, with a hint: the right keyword, or all accepted ones."""
     name, known = next(iter(given)), tuple(known)
     here = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
+    hint = f"{name} of PyTorch is {here} here" if here in known else f"expected {', '.join(known) or 'none'}"
     if name in LEFT_OUT:
         hint = _sentence(LEFT_OUT[name])
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
 def with_keyword_hints(function: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
-    """Wrap a function so that keywords of PyTorch raise an error with a hint. Return others unchanged.
+    """Wrap a function so that PyTorch's names of its keywords raise an error with a hint.
 
-    `module` is the module in which `pickle` finds the wrapped function, if it is not that of the function.
+    `module` is the module in which `pickle` finds the wrapped function; by default that of the function.
     """
-    wrapped = hasattr(function, "__wrapped__")  # an op, which gives the hints itself
+    wrapped = hasattr(function, "__wrapped__")  # an op, whose call has the hints
     if wrapped or not isinstance(function, FunctionType):
         return function
-    code = function.__code__  # at import, for two hundred functions: `signature` is ten times slower
+    code = function.__code__  # read for 200 functions at import; `signature` is ten times slower
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     if not set(KEYWORDS.values()) & set(known):
         return function
@@ -75,13 +75,13 @@ def with_keyword_hints(function: Callable[..., Any], module: str | None = None) 
 
 
 def public_names(space: Mapping[str, Any], package: str, *others: str) -> list[str]:
-    """Return the names in a package's namespace that its files define, in the order of their imports, and others."""
+    """Return the names in a package's namespace that its files define, in import order, followed by `others`."""
     found = [name for name, value in space.items() if str(getattr(value, "__module__", "")).startswith(f"{package}.")]
     return [*(name for name in found if not name.startswith("_")), *others]
 
 
 class KeywordHints:
-    """Base class of modules, optimizers and loaders: arguments of PyTorch's classes raise an error with a hint.
+    """Base class of modules, optimizers and loaders: PyTorch's arguments raise an error with a hint.
 
     ``__new__`` checks the arguments, because Python calls it before ``__init__``.
     """
@@ -116,11 +116,11 @@ def _accepted_arguments(init: Callable[..., None]) -> tuple[list[str], int] | No
 
 def _raise_too_many_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
     """Raise TypeError for too many positional arguments. PyTorch's `inplace` is often the last of them."""
-    takes = f"the values {', '.join(places)}" if places else "no values"
-    hint = f"; by keyword also {', '.join(keywords)}" if keywords else ""
+    takes = f"the positional arguments {', '.join(places)}" if places else "no positional arguments"
+    hint = f"; keyword-only: {', '.join(keywords)}" if keywords else ""
     if isinstance(args[-1], bool):
-        hint += f"; where {args[-1]} is PyTorch's inplace, {LEFT_OUT['inplace']}"
-    raise TypeError(f"{kind}() takes {takes}, and was given {len(args)}{hint}.")
+        hint += f"; if {args[-1]} is PyTorch's inplace, {LEFT_OUT['inplace']}"
+    raise TypeError(f"{kind}() takes {takes}, got {len(args)}{hint}.")
 
 
 def _sentence(here: str) -> str:
@@ -143,7 +143,7 @@ class _ForeignName:
 class NameHints:
     """Base class of Tensor, with hints for the names of other libraries.
 
-    It has descriptors instead of a ``__getattr__``, which would make every op a sixth slower.
+    The hints are descriptors: a ``__getattr__`` would make every op a sixth slower.
     """
 
     __slots__ = ()

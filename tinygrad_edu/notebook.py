@@ -1,4 +1,4 @@
-"""What notebooks show: arrays as pictures, tables, and parts that fold. HTML alone, without a script."""
+"""HTML for notebooks: arrays as pictures, tables, and sections that fold. It has no scripts."""
 
 import struct
 import zlib
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-_MOST_WRITTEN = 36  # numbers; more are a picture
+_MOST_WRITTEN = 36  # elements; a larger array is a picture
 _MOST_SHOWN = 64  # pixels along an axis
 _MOST_TILES = 12
 _ZERO, _LOW, _HIGH = np.array([246, 243, 236]), np.array([37, 99, 184]), np.array([200, 80, 20])
@@ -18,9 +18,9 @@ _NAN, _INFINITE = np.array([181, 23, 158]), np.array([212, 161, 6])
 
 
 def array_html(array: ndarray) -> str:
-    """Return an array as HTML: a few numbers on their colours, of more a picture, and the range of all.
+    """Return an array as HTML: a small array as coloured numbers, a larger one as a picture with its range.
 
-    Blue is negative and orange positive; NaN is purple, and infinities are yellow.
+    Blue is negative, orange positive, purple NaN and yellow infinite.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _img(pixels: ndarray, array: ndarray) -> str:
 
 
 def _png(pixels: ndarray) -> bytes:
-    """Encode red, green and blue of (height, width, 3), as the PNG specification has it, each line unfiltered."""
+    """Encode red, green and blue of shape (height, width, 3) as a PNG image with unfiltered lines."""
     height, width = pixels.shape[:2]
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
     parts = [
@@ -94,7 +94,7 @@ def _range(array: ndarray) -> str:
 
 
 def fold_html(head: str, body: str, is_open: bool = False) -> str:
-    """Return what can be opened and closed: a head, which is text, and a body, which is HTML."""
+    """Return a section that folds. The head is text, and the body is HTML."""
     opened = " open" if is_open else ""
     indented = f'<div style="margin-left:1.3em">{body}</div>'
     whole = f"<details{opened}><summary>{escape(head)}</summary>{indented}</details>"
@@ -102,7 +102,7 @@ def fold_html(head: str, body: str, is_open: bool = False) -> str:
 
 
 def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return a table of texts; the columns of the heads in `right` are flush right."""
+    """Return a table of texts. Columns whose head is in `right` are aligned right."""
     sides = [
         f' style="text-align:{"right" if head in right else "left"};padding:2px 9px;white-space:nowrap"'
         for head in heads

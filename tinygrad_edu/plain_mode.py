@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 _Fast = TypeVar("_Fast", bound=Callable[..., Any])
 
-# Set by the environment when the package is imported; every function is chosen then.
+# Read from the environment at import, when every function is chosen.
 PLAIN = os.environ.get("TINYGRAD_EDU_PLAIN", "") not in ("", "0")
 
 
 def faster_than(plain: Callable[..., Any]) -> Callable[[_Fast], _Fast]:
-    """Declare a function as a faster equivalent of `plain`. Plain mode replaces it by `plain`.
+    """Declare a function as a faster equivalent of `plain`. In plain mode, return `plain` instead.
 
-    The tests hold both equal: a fast function has its plain one as the attribute ``plain``.
+    The attribute ``plain`` of a fast function is its plain equivalent. The tests compare both.
 
     Examples
     --------

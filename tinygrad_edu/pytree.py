@@ -1,6 +1,6 @@
-"""Pytrees: nested lists, tuples and dicts. The names of the functions are JAX's.
+"""Pytrees: nested lists, tuples and dicts. The functions are named as in JAX.
 
-Every object that is no list, tuple, dict or None is a leaf. None is a pytree without leaves.
+Any object that is not a list, tuple, dict or None is a leaf. None is a pytree without leaves.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ _CONTAINERS = (dict, list, tuple)
 
 
 def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
-    """Apply a function to each leaf of a pytree, and to the leaves at the same place in other pytrees.
+    """Apply a function to each leaf of a pytree, and to the leaves at the same position in other pytrees.
 
     Parameters
     ----------
     f : callable
     tree
-        Its structure is that of the result. Dicts and named tuples keep their types.
+        The result has its structure. Named tuples keep their type.
     *rest
-        Pytrees with the same structure, or with larger pytrees in place of leaves. In place of a list or tuple there
-        may be an array: f gets its rows.
+        Pytrees with the same structure, or with larger pytrees in place of leaves. An array may replace a list or
+        tuple: f receives its rows.
 
     Raises
     ------
@@ -60,9 +60,9 @@ def tree_map_with_path(
     f : callable
     tree
     path : str
-        An expression for the tree. The path to a leaf extends it.
+        An expression for the tree, which begins the path of each leaf.
     is_leaf : callable, optional
-        Whether a list, tuple or dict is a leaf. Default: none is.
+        Whether a list, tuple or dict is a leaf. By default none is.
 
     Examples
     --------
@@ -99,14 +99,14 @@ def _require_same_structure(tree: Any, other: Any) -> None:
     """Raise unless `other` has the keys or the length of `tree`. The length of an array is its number of rows."""
     if isinstance(tree, dict):
         if not isinstance(other, dict) or other.keys() != tree.keys():
-            raise ShapeError(f"nested arguments differ: a dict with the keys {list(tree)}, and {other!r}.")
+            raise ShapeError(f"pytree structures differ: expected a dict with keys {list(tree)}, got {other!r}.")
     elif tree is None:
         if other is not None:
-            raise ShapeError(f"nested arguments differ: None, and {other!r}.")
+            raise ShapeError(f"pytree structures differ: expected None, got {other!r}.")
     else:
         length = len(other) if isinstance(other, list | tuple) else (*getattr(other, "shape", ()), None)[0]
         if length != len(tree):
-            raise ShapeError(f"nested arguments differ: a {type(tree).__name__} of length {len(tree)}, and {other!r}.")
+            raise ShapeError(f"pytree structures differ: expected length {len(tree)}, got {other!r}.")
 
 
 def _rebuild(tree: Any, parts: list[Any]) -> Any:

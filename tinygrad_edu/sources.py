@@ -1,4 +1,4 @@
-"""Where a function, class or module comes from: how a fresh process imports it, or else its source."""
+"""Sources of functions, classes and modules: the path to import them in a new process, or else their text."""
 
 import ast
 import builtins
@@ -20,7 +20,7 @@ _Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
 
 class ImportPath(NamedTuple):
-    """How a value is found: the folder to search, if no fresh process knows it, the module, and the names inside."""
+    """Import path of a value: a folder to search ("" if none is needed), a module, and a dotted name in the module."""
 
     folder: str
     module: str
@@ -28,9 +28,9 @@ class ImportPath(NamedTuple):
 
 
 class SourceText(NamedTuple):
-    """The text that defines a function or class, and its name in there; of a lambda an expression, and no name.
+    """Source text of a function or class, and the name that it defines; for a lambda an expression, and no name.
 
-    The scope has what the other names in the text mean.
+    The scope has the values of the other names in the text.
     """
 
     name: str
@@ -39,7 +39,7 @@ class SourceText(NamedTuple):
 
 
 def place_of(value: Any) -> ImportPath | None:
-    """Return where a fresh process finds this very object, or None."""
+    """Return the path that imports this very object in a new process, or None."""
     module = getattr(value, "__module__", None)
     path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     path = path if isinstance(path, str) else ""
@@ -57,7 +57,7 @@ def place_of(value: Any) -> ImportPath | None:
 
 
 def _path_in(module: str, path: str, value: Any) -> str | None:
-    """Return the path if it leads to the value, or to what wraps it: as an op its forward, a decorator its function."""
+    """Return the path if it leads to the value, or to a wrapper of the value, such as an op or a decorated function."""
     found: Any = sys.modules.get(module)
     for name in path.split("."):
         found = getattr(found, name, None)
@@ -67,7 +67,7 @@ def _path_in(module: str, path: str, value: Any) -> str | None:
 
 
 def folder_of(module: str) -> str | None:
-    """Return the folder that a module is found in, "" if every process finds it, and None if none does."""
+    """Return the folder to search for a module, "" if every process finds the module, or None if none does."""
     loaded = sys.modules.get(module)
     if loaded is None or module == "__main__":
         return None
@@ -86,7 +86,7 @@ def _installation() -> list[str]:
 
 
 def source_of(value: Any) -> SourceText | None:
-    """Return the source of a function or class with the values that its names have; None where it cannot be found."""
+    """Return the source of a function or class with the values of its names, or None if it cannot be found."""
     codes = [f.__code__ for f in _functions(value)]
     if not codes:
         return None
@@ -94,7 +94,7 @@ def source_of(value: Any) -> SourceText | None:
     nodes = [node for node in _definitions(text) if _defines(node, value, codes)]
     if not nodes:
         return None
-    node = min(nodes, key=lambda node: len(_text(text, node)))  # of one lambda in another, the inner one
+    node = min(nodes, key=lambda node: len(_text(text, node)))  # of nested lambdas, the inner one
     defaults = _defaults(value, node)
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     if isinstance(value, FunctionType):
@@ -105,7 +105,7 @@ def source_of(value: Any) -> SourceText | None:
 
 
 def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
-    """Return the file that code was compiled from; of one that is more than Python, a page, the block at that line."""
+    """Return the text of the file that code was compiled from; for a page, the block of code at that line."""
     lines = linecache.getlines(code.co_filename, scope)
     text, first = "".join(lines), code.co_firstlineno
     if _definitions(text) or not lines[first - 1 :]:
@@ -114,7 +114,7 @@ def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
 
 
 def _functions(value: Any) -> list[FunctionType]:
-    """Return a function itself, or of a class the methods, also those that a decorator of Python's own holds."""
+    """Return a function itself, or the methods of a class, including class methods, static methods and properties."""
     parts = [value] if not isinstance(value, type) else list(vars(value).values())
     parts = [getattr(part, "__func__", getattr(part, "fget", part)) for part in parts]
     return [part for part in parts if isinstance(part, FunctionType)]
@@ -125,7 +125,7 @@ def _globals(value: Any) -> dict[str, Any]:
 
 
 def _scope(value: Any) -> dict[str, Any]:
-    """Return what the names in a function or class mean: its globals, what it closes over, and its bases."""
+    """Return the values of the names in a function or class: globals, closure variables and bases."""
     scope = dict(_globals(value)) | {base.__name__: base for base in getattr(value, "__bases__", ())}
     for f in _functions(value):
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
@@ -135,7 +135,7 @@ def _scope(value: Any) -> dict[str, Any]:
 
 
 def _defaults(value: Any, node: _Defined) -> dict[str, Any]:
-    """Return the names that stand for a function's defaults, with the values that it took of them."""
+    """Return the names in the defaults of a function, with the values that they had at its definition."""
     if isinstance(node, ast.ClassDef):
         return {}
     last = zip(node.args.defaults[::-1], (value.__defaults__ or ())[::-1], strict=False)
@@ -153,7 +153,7 @@ def _definitions(text: str) -> list[_Defined]:
 
 
 def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
-    """Whether a definition in a file is that of the value: its code lies just there."""
+    """Return whether a definition in a file is that of the value: the positions of their code agree."""
     if isinstance(node, ast.Lambda):
         places = list(_places(codes[0]))
         inside = bool(places) and all(_lies_in(node.body, place) for place in places)
@@ -170,7 +170,7 @@ def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
 
 
 def _places(code: CodeType) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield the start and the end, each a line and a column, of what the instructions were compiled from."""
+    """Yield the start and the end, each a line and a column, of the source of each instruction."""
     for line, end_line, column, end_column in code.co_positions():
         if line is not None and end_line is not None and column is not None and end_column:
             yield (line, column), (end_line, end_column)
@@ -187,7 +187,7 @@ def _lines(text: str) -> list[bytes]:
 
 
 def _segment(text: str, node: ast.expr) -> str:
-    """Return the text of an expression: `ast.get_source_segment` takes the whole file apart for each."""
+    """Return the text of an expression. `ast.get_source_segment` would split the whole file each time."""
     lines = _lines(text)[node.lineno - 1 : node.end_lineno]
     lines[-1] = lines[-1][: node.end_col_offset]
     lines[0] = lines[0][node.col_offset :]
@@ -195,7 +195,7 @@ def _segment(text: str, node: ast.expr) -> str:
 
 
 def _text(text: str, node: _Defined) -> str:
-    """Return the text of a definition, without its decorators if it is a function, and without empty lines."""
+    """Return the text of a definition without empty lines, and a function without its decorators."""
     if isinstance(node, ast.Lambda):
         expression = _segment(text, node)
         return f"({expression})" if "\n" in expression else expression

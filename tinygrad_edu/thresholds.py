@@ -9,17 +9,17 @@ _R = TypeVar("_R")
 
 
 class SizeThreshold(int):
-    """A size that decides how fast a result is computed, and not what it is.
+    """A size from which a result is computed in another way. It affects the speed, and not the result.
 
-    For example the number of elements from which a product is shared by threads, or the number of bytes that are
-    copied at a time. `tinygrad_edu.testing.thresholds` sets them to small numbers, so that small inputs take the paths
-    of large ones.
+    Examples are the number of elements from which threads share a product, and the number of bytes copied at a time.
+    `tinygrad_edu.testing.thresholds` sets thresholds to small numbers, so that small inputs take the paths of large
+    ones.
 
     Parameters
     ----------
     size : int
     least : int
-        The smallest number that tests may set.
+        The smallest value that tests may set.
 
     Examples
     --------
@@ -31,18 +31,18 @@ class SizeThreshold(int):
     least: int
 
     def __new__(cls, size: int, least: int = 1) -> "SizeThreshold":
-        """Keep the size as the number."""
+        """Store the size as the value of the integer."""
         threshold = super().__new__(cls, size)
         threshold.least = least
         return threshold
 
 
-# The functions that `plan` has made: tests clear their caches when they change thresholds.
+# Functions that clear the caches of `plan`. Tests call them when they change thresholds.
 PLANS: list[Callable[[], None]] = []
 
 
 def plan(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Cache a function that decides, from shapes and thresholds alone, how a result is computed."""
+    """Cache a function that decides, from shapes and thresholds only, how to compute a result."""
     cached = lru_cache(1024)(function)
     PLANS.append(cached.cache_clear)
     return cached  # type: ignore[return-value]  # mypy knows only hashable arguments

@@ -9,7 +9,7 @@ BEGIN = """# Where results differ from NumPy's and PyTorch's
 
 Functions follow NumPy, and layers and gradients follow PyTorch. This table lists the exceptions. Each has a reason and
 a test. `python -m tools.campaign numbers` compares random calls with both libraries, and reports every difference that
-is not in this table. [How the engine works](engine.md#what-the-derivative-is-where-there-is-none) lists the derivatives
+is not in this table. [How the engine works](engine.md#conventions-for-derivatives) lists the derivatives
 at kinks, and [Coming from PyTorch](from_pytorch.md) lists names and defaults.
 
 | function | when | here | there | reason | test |

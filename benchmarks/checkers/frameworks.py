@@ -1,6 +1,6 @@
 """The checkers: each declares a rule as its users do, and calls what its documentation says for it.
 
-- ours: ``check_vjp`` and ``check_op``, as in "Write your own op and prove it";
+- ours: ``check_vjp`` and ``check_op``, as in "Write your own op and check it";
 - PyTorch: ``gradcheck`` and ``gradgradcheck`` of a ``torch.autograd.Function``;
 - JAX: ``check_grads(order=2, modes=["rev"])`` of a ``custom_vjp``, which has no forward mode, in float64;
 - autograd: ``check_grads(order=2, modes=["rev"])`` of a ``primitive``, for the same reason.

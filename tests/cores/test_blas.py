@@ -1,4 +1,4 @@
-"""Matrix products on one thread while shards run, and as before afterwards, whatever comes in between."""
+"""Matrix products on one thread while shards run, with the previous number restored in all cases."""
 
 import sys
 import threading
@@ -14,13 +14,13 @@ THREADS = [1, 2, 5]
 
 
 def blas_threads():
-    """Return to how many threads each BLAS library is set."""
+    """Return the number of threads of each BLAS library."""
     return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
 
 
 @pytest.fixture
 def two_blas_threads():
-    blas._blas.cache_clear()  # another test may have loaded a BLAS library since: SciPy and PyTorch bring their own
+    blas._blas.cache_clear()  # another test may have loaded a BLAS library since: SciPy and PyTorch have their own
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         yield blas_threads()
 
@@ -53,18 +53,18 @@ def test_an_exception_puts_the_threads_back(two_blas_threads):
 
 
 def test_two_that_overlap_put_the_threads_back(two_blas_threads):
-    """As when two programs train in two threads: the first to begin is the first to end."""
+    """Two trainings in two threads: the first to begin is the first to end."""
     first, second = single_threaded_blas(), single_threaded_blas()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert set(blas_threads()) == {1}  # the second is still inside
+    assert set(blas_threads()) == {1}  # the second block is still open
     second.__exit__(None, None, None)
     assert blas_threads() == two_blas_threads
 
 
 def test_any_thread_sets_them_and_any_puts_them_back(two_blas_threads):
-    """Whichever thread set them first, and is alive: threadpoolctl would let that one alone set them."""
+    """threadpoolctl would let only the thread that set the number first set it again."""
     entered, may_leave = threading.Event(), threading.Event()
 
     def other():

@@ -1,4 +1,4 @@
-"""Shards on threads: results in their order, errors, contexts and forks, on any number of threads."""
+"""Shards on threads: order of results, errors, contexts and forks, on any number of threads."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.parallel import map_shards
 
 THREADS = [1, 2, 5]
-# Without Python's lock an array of another thread is freed when that thread next runs, not with its last reference.
+# Without the GIL, an array of another thread is freed when that thread next runs, not with its last reference.
 THREADS_THAT_FREE_AT_ONCE = THREADS if getattr(sys, "_is_gil_enabled", lambda: True)() else [1]
 
 
@@ -92,7 +92,7 @@ def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, thread
     class Interrupted(threads_module.SimpleQueue):
         def put(self, item):
             super().put(item)
-            if isinstance(item, int) and in_the_main_thread():  # and so not with the call of a helper
+            if isinstance(item, int) and in_the_main_thread():  # not in the call of a helper
                 interrupted.set()
                 raise KeyboardInterrupt
 
@@ -119,7 +119,7 @@ def test_results_are_let_go_as_they_are_taken(threads):
     for result in map_shards(lambda k: np.zeros(1), 20, threads):
         taken.append(weakref.ref(result))
         del result
-        assert sum(ref() is not None for ref in taken) < threads  # another may still be handing its last one over
+        assert sum(ref() is not None for ref in taken) < threads  # other threads may still return their last results
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -186,7 +186,7 @@ def test_a_mode_that_a_shard_sets_stays_in_it():
 
 
 def test_a_map_inside_a_shard_ends():
-    """Threads that wait for threads of their own pool would wait for ever; in a process of its own, to be ended."""
+    """Threads that wait for their own pool would deadlock. It runs in a subprocess, which can be ended."""
     program = """
 from tinygrad_edu.parallel import map_shards
 print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 2)))
@@ -230,7 +230,7 @@ def forked(child):
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-def beside(work, child):
+def during(work, child):
     def for_ever():
         while True:
             work()
@@ -321,7 +321,7 @@ with single_threaded_blas():
     forked(blas_threads)
 goes_on.set()
 """
-# At the first module or op of that name which another thread makes, it waits for the fork, which may wait for its end.
+# When another thread makes the first module or op of that name, it waits for the fork, which may wait for it.
 MADE_ELSEWHERE = """
 begun = threading.Event()
 del sys.modules["threadpoolctl"]
@@ -335,16 +335,16 @@ thread.start()
 assert begun.wait(10)
 forked(lambda: {})
 """
-GO_ON = "map_shards goes on in a forked process, without the threads that compute its other shards"
+GO_ON = "map_shards cannot continue in a forked process, which lacks the threads of the other shards"
 FORKED = {
-    "has threads of its own": (OWN_THREADS, "[True, True]"),
-    "beside maps": ("beside(squares, squares)", "[0, 1, 4, 9]"),
-    "beside training": ("beside(step, step)", "2"),
-    "beside draws of the same generator": ("beside(lambda: dropout(ones), lambda: dropout(ones).size)", "100000"),
-    "with draws of its own": (RENEWED_ONCE, "100000"),
+    "with its own threads": (OWN_THREADS, "[True, True]"),
+    "during maps": ("during(squares, squares)", "[0, 1, 4, 9]"),
+    "during training": ("during(step, step)", "2"),
+    "during draws of the same generator": ("during(lambda: dropout(ones), lambda: dropout(ones).size)", "100000"),
+    "with its own draws": (RENEWED_ONCE, "100000"),
     "in a map": (BEGUN_BEFORE.format(1, False), GO_ON),
-    "in a map of which all is computed": (BEGUN_BEFORE.format(2, True), GO_ON),
-    "in a map that it drops": (DROPPED, "(None, [0, 1, 4, 9])"),
+    "in a completed map": (BEGUN_BEFORE.format(2, True), GO_ON),
+    "in a discarded map": (DROPPED, "(None, [0, 1, 4, 9])"),
     "in a shard": ("print(list(map_shards(lambda k: k or forked(squares), 2, 2)))", "[0, 1, 4, 9]\n[0, 1]"),
     "in a shard of a helper": (BY_A_HELPER, "[0, 1]"),
     "while another thread limits": (LIMITED_ELSEWHERE, "{2}\n{1}"),
@@ -358,13 +358,13 @@ def run_forking(program):
     return run.stdout
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 @pytest.mark.parametrize(("program", "shown"), FORKED.values(), ids=FORKED)
 def test_a_forked_process_goes_on_without_the_threads_that_it_has_not(program, shown):
     assert shown in run_forking(program)
 
 
 @pytest.mark.fast
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
 def test_a_process_that_is_forked_while_another_thread_generates_a_call_goes_on():
     assert "0.0" in run_forking(MADE_ELSEWHERE.format("op tanh", "tg.tanh(0)", "float(tg.tanh(0))"))

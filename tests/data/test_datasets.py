@@ -297,10 +297,10 @@ MISTAKES = [
     (lambda: DataLoader({"x": Squares()}), DTypeError, "x is a Squares"),
     (lambda: DataLoader(np.ones(2), np.ones(2), collate=len), DTypeError, "collate joins the samples of one data set"),
     (lambda: DataLoader({"x": [1]}, collate=len), DTypeError, "collate joins the samples of one data set"),
-    (lambda: DataLoader(Noisy()), DTypeError, "rng is a numpy.random.Generator, not None"),
+    (lambda: DataLoader(Noisy()), DTypeError, "rng must be a numpy.random.Generator, got None"),
     (lambda: DataLoader(Squares(), workers=-1), ValueError, "workers must be an integer >= 0"),
     (lambda: DataLoader(Squares(), workers=1.0), DTypeError, "workers must be an integer"),
-    (lambda: DataLoader(Squares(), shuffle=True), DTypeError, "rng is a numpy.random.Generator, not None"),
+    (lambda: DataLoader(Squares(), shuffle=True), DTypeError, "rng must be a numpy.random.Generator, got None"),
     (lambda: DataLoader(Squares(), sampler=TEN, shuffle=True, rng=generator()), DTypeError, "leave out shuffle=True"),
     (lambda: DataLoader(Stream(2), shuffle=True, rng=generator()), DTypeError, "leave out shuffle=True and"),
     (lambda: DataLoader(Stream(2), sampler=[0]), DTypeError, "a stream gives its samples in an order of its own"),
@@ -320,7 +320,7 @@ MISTAKES = [
     (lambda: WeightedRandomSampler([np.nan], 1, rng=generator()), DataError, "finite"),
     (lambda: WeightedRandomSampler([1, 0], 2, False, rng=generator()), DataError, "without replacement: 1 have"),
     (lambda: WeightedRandomSampler([1], 0, rng=generator()), ValueError, "num_samples must be an integer >= 1"),
-    (lambda: WeightedRandomSampler([1], 1, rng=3), DTypeError, "rng is a numpy.random.Generator, not 3"),
+    (lambda: WeightedRandomSampler([1], 1, rng=3), DTypeError, "rng must be a numpy.random.Generator, got 3"),
     (lambda: Subset(Squares(), [10]), DataError, "from 0 to 9"),
 ]  # fmt: skip
 

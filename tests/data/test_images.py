@@ -99,7 +99,7 @@ def test_an_image_can_leave_the_frame():
         ({"images": np.zeros((1, 1, 1, 2, 2))}, ShapeError, r"\(1, 1, 1, 2, 2\)"),
         ({"max_shift": -1}, ValueError, "max_shift must be an integer >= 0, got -1"),
         ({"max_shift": 1.5}, DTypeError, "max_shift must be an integer >= 0, got 1.5 of type float"),
-        ({"rng": np.random}, DTypeError, "rng is a numpy.random.Generator, not"),
+        ({"rng": np.random}, DTypeError, "rng must be a numpy.random.Generator, got"),
     ],
 )
 def test_a_wrong_call_of_random_shift_says_what_is_wrong(change, error, message):

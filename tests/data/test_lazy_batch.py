@@ -141,5 +141,5 @@ def test_an_augmentation_returns_as_many_samples_as_it_gets(kind):
 
 
 def test_an_augmentation_needs_a_generator():
-    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not None"):
+    with pytest.raises(DTypeError, match=r"rng must be a numpy\.random\.Generator, got None"):
         DataLoader([1], augment=lambda x, rng: x)

@@ -212,11 +212,15 @@ MISTAKES = [
     (lambda: DataLoader(FIVE, batch_size=0), ValueError, "batch_size must be an integer >= 1, got 0"),
     (lambda: DataLoader(FIVE, batch_size=2.0), DTypeError, "batch_size must be an integer >= 1, got 2.0"),
     (lambda: DataLoader(FIVE, batch_size=True), DTypeError, "got True of type bool"),
-    (lambda: DataLoader(FIVE, rng=7), DTypeError, r"rng is a numpy.random.Generator, not 7: make one .*default_rng"),
-    (lambda: DataLoader(FIVE, augment=shifted), DTypeError, "rng is a numpy.random.Generator, not None"),
+    (
+        lambda: DataLoader(FIVE, rng=7),
+        DTypeError,
+        r"rng must be a numpy.random.Generator, got 7: create one .*default_rng",
+    ),
+    (lambda: DataLoader(FIVE, augment=shifted), DTypeError, "rng must be a numpy.random.Generator, got None"),
     (lambda: DataLoader(FIVE).lazy_batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
     (lambda: DataLoader(FIVE).lazy_batches(None, start=6), ValueError, "start must be an integer from 0 to 5, got 6"),
-    (lambda: DataLoader(FIVE, shuffle=True), DTypeError, "rng is a numpy.random.Generator, not None"),
+    (lambda: DataLoader(FIVE, shuffle=True), DTypeError, "rng must be a numpy.random.Generator, got None"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each number from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches(None, start=6), ValueError, "start must be an integer from 0 to 5, got 6"),
@@ -228,7 +232,7 @@ MISTAKES = [
         DTypeError,
         "must be an integer",
     ),
-    (lambda: random_split(FIVE, lengths=[2, 3], rng=0), DTypeError, "rng is a numpy.random.Generator, not 0"),
+    (lambda: random_split(FIVE, lengths=[2, 3], rng=0), DTypeError, "rng must be a numpy.random.Generator, got 0"),
 ]
 
 

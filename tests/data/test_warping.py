@@ -192,7 +192,7 @@ IMAGES, FIELD = np.zeros((2, 4, 4), np.uint8), np.zeros((2, 2, 4, 4), np.float32
         (lambda: random_affine(IMAGES, 0, rng(0), shear=(90, 95)), DataError, "a shear is below 90"),
         (lambda: random_affine(IMAGES, 0, rng(0), translate=-0.1), DataError, "translate is"),
         (lambda: random_affine(IMAGES, 0, rng(0), translate=(1, 2, 3)), DataError, "translate is"),
-        (lambda: random_affine(IMAGES, 5, 0), DTypeError, "rng is a numpy.random.Generator"),
+        (lambda: random_affine(IMAGES, 5, 0), DTypeError, "rng must be a numpy.random.Generator"),
         (lambda: random_affine(IMAGES[0, 0], 5, rng(0)), ShapeError, "size is"),
         (lambda: random_elastic(IMAGES, -1, 4, rng(0)), DataError, "alpha is 0 or more"),
         (lambda: random_elastic(IMAGES, 34, 0, rng(0)), DataError, "sigma above 0"),

@@ -1,4 +1,4 @@
-"""detect_anomaly: it names the first op or vjp that made NaN or an infinity, and the line, and changes nothing."""
+"""detect_anomaly names the first op or vjp that makes NaN or an infinity, with its line, and changes no result."""
 
 import asyncio
 import contextvars
@@ -18,9 +18,9 @@ from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.parallel import map_shards, sharded_value_and_grad
 from tinygrad_edu.testing.strategies import OP_CALLS, calls, programs
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy sees some of it, too, and does not raise
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy warns of some of it, too
 
-ANOMALIES = {}  # by name, a program and how its message begins; the message ends with the line that says "# here"
+ANOMALIES = {}  # programs by name, each with the start of its message; the message ends with the line marked "# here"
 
 
 def makes(message):
@@ -34,12 +34,12 @@ def leaf(*values, dtype=np.float32):
 # --- In the forward ---
 
 
-@makes("op log: result[1] is -inf, of x[1] = 0.0, and nothing that went in is infinite.")
+@makes("op log: result[1] is -inf, of x[1] = 0.0, and no input is infinite.")
 def log_of_zero():
     tg.log(leaf(1.0, 0.0))  # here
 
 
-@makes("op log: result[0, 1] is nan, of x[0, 1] = -2.0, and nothing that went in is NaN.")
+@makes("op log: result[0, 1] is nan, of x[0, 1] = -2.0, and no input is NaN.")
 def log_of_a_negative_number():
     tg.log(leaf([1.0, -2.0]))  # here
 
@@ -64,7 +64,7 @@ def a_root_of_a_negative_number():
     leaf(-1.0) ** 0.5  # here
 
 
-@makes("op matmul: result[0] is inf, and nothing that went in is infinite.\n  x: float32 of shape (1, 2), 1e+20\n")
+@makes("op matmul: result[0] is inf, and no input is infinite.\n  x: float32 of shape (1, 2), 1e+20\n")
 def a_product_of_large_numbers():
     leaf([1e20, 1e20]) @ leaf(1e20, 1e20)  # here
 
@@ -101,7 +101,7 @@ def in_place_and_unrecorded():
         x *= 2  # here
 
 
-@makes("op mean: result is nan, and nothing that went in is NaN.\n  x: float32 of shape (0,)\n  axis: None\n")
+@makes("op mean: result is nan, and no input is NaN.\n  x: float32 of shape (0,)\n  axis: None\n")
 def a_mean_of_nothing():
     tg.mean(Tensor(np.zeros(0, np.float32)))  # here
 
@@ -111,17 +111,15 @@ def total(*arrays):
     return sum(arrays)
 
 
-@makes("op total: result is inf, and nothing that went in is infinite.\n  arrays0: float32 of shape (), 1e+38\n")
+@makes("op total: result is inf, and no input is infinite.\n  arrays0: float32 of shape (), 1e+38\n")
 def more_arrays_than_are_written_out():
     total(*[Tensor(1e38)] * 20)  # here
 
 
-# --- In the walk back: the line is that of the forward ---
+# --- In the backward pass: the line is that of the forward pass ---
 
 
-@makes(
-    "op sqrt: gradient of x[0] is inf, of g[0] = 3.0, out[0] = 0.0, and nothing that went in is infinite.\n  g: float32"
-)
+@makes("op sqrt: gradient of x[0] is inf, of g[0] = 3.0, out[0] = 0.0, and no input is infinite.\n  g: float32")
 def the_slope_of_a_root():
     root = tg.sqrt(leaf(0.0, 1.0))  # here
     (3 * root).sum().backward()
@@ -154,15 +152,13 @@ def norm_composed_of_squares(x):
 norm_composed_of_squares.vjps(x=lambda g, x, out: g * x / out)
 
 
-@makes(
-    "op multiply: unbroadcast gradient of y[0] is inf, and nothing that went in is infinite.\n  gradient of y: float32"
-)
+@makes("op multiply: unbroadcast gradient of y[0] is inf, and no input is infinite.\n  gradient of y: float32")
 def a_gradient_that_is_cast():
     product = leaf(1e6) * leaf(1.0, dtype=np.float16)  # here
     product.sum().backward()
 
 
-@makes("the gradients that arrive at the result of op multiply, float16 of shape (1,), add up to one that is infinite,")
+@makes("the gradients of the result of op multiply, float16 of shape (1,), have a sum that is infinite,")
 def a_sum_of_gradients():
     x = leaf(1e-3, dtype=np.float16) * 1  # here
     (x * 60000 + x * 60000).sum().backward()
@@ -213,13 +209,13 @@ def test_without_the_forward_inside_the_line_is_not_known():
     with pytest.raises(AnomalyError, match=r"op sqrt: gradient of x\[0\] is inf") as caught, tg.detect_anomaly():
         root.backward()
     assert str(caught.value).endswith(
-        "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
+        "Unknown call site: run the forward pass inside of detect_anomaly(), too, to see it."
     )
 
 
 def test_the_sum_of_the_gradients_of_a_leaf_is_looked_at():
     x = leaf(1e-3, dtype=np.float16)
-    with pytest.raises(AnomalyError, match=r"arrive at a leaf, float16 of shape \(1,\), add up .* none of them is\.$"):
+    with pytest.raises(AnomalyError, match=r"of a leaf, float16 of shape \(1,\), have a sum .* none of them is\.$"):
         tg.detect_anomaly()(lambda: (x * 60000 + x * 60000).sum().backward())()
 
 
@@ -249,7 +245,7 @@ def test_the_layer_is_named(x, bias, layer):
         tg.detect_anomaly()(lambda: net(Tensor([[x, 1.0]])).backward())()
 
 
-# --- What is no anomaly, and what is left as it was ---
+# --- Not an anomaly, and no side effects ---
 
 
 @tg.op
@@ -280,7 +276,7 @@ def test_what_was_given_is_no_anomaly(name):
 
 
 def left_by(program, arrays, order):
-    """Return the bytes of the results of a program and of its gradients, and whether all of them are finite."""
+    """Return the bytes of a program's results and gradients, and whether all of them are finite."""
     inputs = [Tensor(x, requires_grad=True) for x in arrays]
 
     def slopes(*inputs):
@@ -317,7 +313,7 @@ def test_what_is_finite_leaves_the_same_bits_inside_and_outside(program, order):
 
 
 def test_slices_that_meet_other_gradients_leave_the_same_bits():
-    """An index that names an element twice adds to it twice, and three numbers have other sums in another order."""
+    """A duplicate index adds twice, and the sum of three numbers depends on their order."""
     numbers = np.random.default_rng(0).standard_normal((3, 100))
 
     def gradient():
@@ -330,7 +326,7 @@ def test_slices_that_meet_other_gradients_leave_the_same_bits():
     assert inside == gradient()
 
 
-# --- Where it holds ---
+# --- Scope of the mode ---
 
 
 def detects():
@@ -399,7 +395,7 @@ def test_a_thread_without_a_line_of_the_user_says_so(monkeypatch):
     thread = threading.Thread(target=context.run, args=(tg.log, Tensor(0.0)))
     thread.start()
     thread.join()
-    assert str(caught[0]).endswith("\nCalled by no line outside of this package.")
+    assert str(caught[0]).endswith("\nCalled from no line outside of this package.")
 
 
 def test_what_is_noted_keeps_nothing_alive():

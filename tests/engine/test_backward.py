@@ -1,4 +1,4 @@
-"""The walk back: each gradient once and right, nobody's array changed, and nothing kept that is not needed."""
+"""The backward pass: each gradient is correct and computed once, no input array changes, and no memory is kept."""
 
 import gc
 import itertools
@@ -47,7 +47,7 @@ def test_a_gradient_is_not_the_array_that_a_vjp_saved():
     def half_square(x):
         return x * x / 2
 
-    half_square.vjps(x=lambda g, x: x)  # right for g = 1, and the very array of the tensor
+    half_square.vjps(x=lambda g, x: x)  # correct for g = 1, and the tensor's own array
     x = Tensor([1.0, 2.0], requires_grad=True)
     half_square(x).backward([1.0, 1.0])
     assert not np.shares_memory(x.grad, x.data)
@@ -56,7 +56,7 @@ def test_a_gradient_is_not_the_array_that_a_vjp_saved():
 
 
 @pytest.mark.parametrize("axis", [0, -1, ()])
-@pytest.mark.parametrize("name", ["sum", "max", "min", "logsumexp"])  # NumPy's mean takes only ()
+@pytest.mark.parametrize("name", ["sum", "max", "min", "logsumexp"])  # NumPy's mean accepts only ()
 def test_a_reduction_of_one_number_over_the_axis_that_numpy_lends_it(name, axis):
     x = Tensor(3.0, requires_grad=True)
     getattr(x, name)(axis=axis).backward()
@@ -102,7 +102,7 @@ def test_matrix_products_of_empty_stacks_have_gradients(product):
     assert x.grad.shape == (0, 3)
 
 
-# --- What backward() takes and leaves ---
+# --- Arguments and results of backward() ---
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
@@ -182,7 +182,7 @@ def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
 
 
 def scaled(vjp):
-    """Return a leaf that an op with this vjp has walked back to: the gradient of 2x, which is twos."""
+    """Return a leaf after a backward pass through 2x with the given vjp; its gradient is all twos."""
 
     @tg.op
     def double(x):
@@ -258,7 +258,7 @@ def test_a_gradient_that_a_retained_graph_still_holds_is_copied():
     np.testing.assert_array_equal(x.grad, np.full(3, 3.0))
 
 
-# --- Once, and again ---
+# --- One pass, and several ---
 
 
 def test_a_second_backward_raises_unless_the_graph_was_retained():
@@ -294,7 +294,7 @@ def test_a_part_that_another_backward_retained_is_walked_again():
 
 
 def test_a_node_waits_for_all_its_gradient():
-    """Depth first, `middle` would be passed before the long way round has arrived."""
+    """In depth-first order, `middle` would be visited before the contribution of the longer path."""
     runs = []
 
     @tg.op
@@ -323,7 +323,7 @@ places = st.integers(0, 1000)
 
 
 def adjoints(parents, root, cotangent):
-    """Apply the chain rule to a list of what each value was made of, and by what slope."""
+    """Apply the chain rule to a list of the inputs of each value and the derivatives with respect to them."""
     adjoint = [np.zeros(3) for _ in parents]
     adjoint[root] = cotangent.copy()
     for k in reversed(range(len(parents))):
@@ -338,7 +338,7 @@ def adjoints(parents, root, cotangent):
     st.lists(st.floats(-1, 1), min_size=9, max_size=9),
 )
 def test_random_graphs_have_the_gradient_that_scalars_have(program, roots, numbers):
-    """Against the chain rule, element by element, over a list: one leaf is a scalar that broadcasts."""
+    """Compare with the chain rule on a list, for each element. One leaf is a scalar that broadcasts."""
     cotangent = np.array(numbers[:3])
     values = [np.array(numbers[3:6]), np.array(numbers[6:9]), np.full(3, numbers[4])]
     tensors = [Tensor(values[0], requires_grad=True), Tensor(values[1]), Tensor(values[2][0], requires_grad=True)]
@@ -360,11 +360,11 @@ def test_random_graphs_have_the_gradient_that_scalars_have(program, roots, numbe
         np.testing.assert_allclose(found, total, rtol=1e-10, atol=1e-10)
 
 
-# --- Only what is needed ---
+# --- Only the needed vjps run ---
 
 
 def counted(name, runs):
-    """Make a product whose vjps say when they run."""
+    """Make a product op whose vjps record their calls."""
 
     def product(x, y):
         return x * y
@@ -414,12 +414,12 @@ def test_whole_numbers_carry_no_gradient():
         (position * 2).sum().backward()
 
 
-# --- Only what the vjps name is kept, and no longer than it is needed ---
+# --- Only the values that vjps need are saved, and no longer than needed ---
 
 
 @pytest.fixture
 def uncollected():
-    """Without the cycle collector: what is not dropped by its reference count stays."""
+    """Disable the cycle collector, so that only reference counts free objects."""
     gc.collect()
     gc.disable()
     yield
@@ -445,7 +445,7 @@ def fresh():
 def test_only_what_the_vjps_name_stays_alive_after_the_forward(f, keeps_x, keeps_out, uncollected):
     x = fresh()
     out = f(x)
-    after = out + 1  # keeps the graph, and not the result
+    after = out + 1  # keeps the graph, but not the result
     arrays = weakref.ref(x._data), weakref.ref(out._data)
     del x, out
     assert [array() is not None for array in arrays] == [keeps_x, keeps_out]
@@ -518,7 +518,7 @@ def test_a_training_step_and_its_derivatives_leave_no_reference_cycle(uncollecte
         tg.hvp(lambda x: tg.tanh(x * x).sum(), [1.0, 2.0], [1.0, 0.0])
         tg.hessian(lambda x: tg.tanh(x * x).sum())([1.0, 2.0])
 
-    step()  # what is made once, at the first call, does not count
+    step()  # objects made once, at the first call, do not count
     gc.collect()
     step()
     assert gc.collect() == 0
@@ -528,7 +528,7 @@ def test_a_training_step_and_its_derivatives_leave_no_reference_cycle(uncollecte
 
 
 def graph(tensor):
-    """Return every node that a tensor's gradient reaches."""
+    """Return all nodes of a tensor's graph."""
     stack, seen = [tensor._node], set()
     while stack:
         node = stack.pop()
@@ -568,7 +568,7 @@ def test_a_float32_program_holds_no_float64(weights):
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
 
 
-# --- Shapes and dtypes of what a vjp returns ---
+# --- Shapes and dtypes of the output of a vjp ---
 
 
 def broken(broadcasts, vjp):
@@ -586,11 +586,11 @@ def broken(broadcasts, vjp):
         (False, lambda g: np.ones((4, 3), np.float32)),  # which would broadcast back
         (False, lambda g: np.ones((1, 3), np.float32)),
         (False, lambda g: np.ones((), np.float32)),
-        (True, lambda g: np.ones((), np.float32)),  # smaller than the input: nothing to sum
+        (True, lambda g: np.ones((), np.float32)),  # smaller than the input, so there is no axis to sum
         (True, lambda g: np.ones(4, np.float32)),
         (True, lambda g: np.ones((3, 1), np.float32)),
         (False, lambda g: np.ones(3, np.float64)),
-        (True, lambda g: np.ones(3, np.float64)),  # nor the dtype of the result
+        (True, lambda g: np.ones(3, np.float64)),  # not the dtype of the result either
         (True, lambda g: np.ones(3, np.float16)),
         (False, lambda g: np.ones(3, np.int32)),
         (True, lambda g: [1.0, 1.0, 1.0]),
@@ -612,7 +612,7 @@ RECORDED = {"arrays": False, "Tensors": True}
 @pytest.mark.parametrize("requires_grad", RECORDED.values(), ids=RECORDED)
 @pytest.mark.parametrize("source", ["vjp", "hook"])
 def test_an_array_of_gradients_keeps_its_dtype_in_a_walk_of(source, requires_grad):
-    """A float64 array meets a float32 Tensor in the next vjp: in float32 it would be infinite."""
+    """A float64 array is combined with a float32 Tensor in the next vjp; in float32 it would be infinite."""
     wide = np.array([1e50, -3e50])
 
     @tg.op
@@ -701,13 +701,13 @@ def test_200_000_ops_need_neither_recursion_nor_stack():
     assert (result.returncode, result.stdout, result.stderr) == (0, "1.0\n2.0\n", "")
 
 
-# --- Many parts of one array ---
+# --- Many slices of one array ---
 
 
 @pytest.mark.fast
 @pytest.mark.parametrize("order", [1, 2])
 def test_many_slices_of_an_array_cost_one_pass_over_it(order):
-    """Not an array of zeros for each: 500 of those would be 4 MB, 500 times."""
+    """No array of zeros for each slice: that would be 4 MB for each of 500 slices."""
     x = Tensor(np.ones((500, 1000)), requires_grad=True)
 
     def f(x):
@@ -747,7 +747,7 @@ def test_parts_and_wholes_add_up_in_any_order(lift):
         np.testing.assert_array_equal(found, expected)
 
 
-# --- The plain pass and the fast one ---
+# --- The plain and the fast backward pass ---
 
 
 @given(programs() | st.sampled_from(sorted(OP_CALLS.keys() & tg.ops.registry.keys())).flatmap(calls), st.booleans())

@@ -1,4 +1,4 @@
-"""The written-out call: it is what runs and what a traceback shows, and means what the plain recorder means."""
+"""The generated call: it runs, appears in tracebacks, and agrees with the plain recorder."""
 
 import inspect
 import traceback
@@ -45,7 +45,7 @@ def test_a_traceback_shows_the_line_of_the_written_out_call():
 
 
 def in_plain_loops(op):
-    """Return an op that is declared as another is, and recorded by the plain recorder."""
+    """Return a copy of an op that uses the plain recorder."""
     twin = Op(op.forward, op.broadcasts, op.promotes, plain_call, op.name)
     twin.vjps(**op.vjp_functions)
     return twin
@@ -53,7 +53,7 @@ def in_plain_loops(op):
 
 PLAIN = {name: in_plain_loops(op) for name, op in tg.ops.registry.items()}
 FLOATS = (np.float32, np.float64)
-KINDS = ("leaf", "constant", "array", "list")  # what an input may come as
+KINDS = ("leaf", "constant", "array", "list")  # kinds of inputs
 
 
 def given_as(kind, x):
@@ -63,7 +63,7 @@ def given_as(kind, x):
 
 
 def outcome(op, inputs, settings, cotangent):
-    """Return all that a call leaves and that can be compared: its result, its node, the gradients, or the error."""
+    """Return the comparable results of a call: its output, its node and the gradients, or the error."""
     try:
         out = op(*inputs, **settings)
         if not isinstance(out, Tensor):

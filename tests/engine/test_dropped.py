@@ -1,4 +1,4 @@
-"""Where a value leaves the graph: refused where nobody can mean it, warned of where some do, silent where all do."""
+"""Values that leave the graph: an error where it is always a mistake, a warning where it may be, else silence."""
 
 import copy
 import math
@@ -42,9 +42,9 @@ REFUSED = {
 WARNED = {
     "Tensor(t)": (Tensor, r"Tensor\(t\.detach\(\)\)"),
     "Tensor(computed)": (lambda t: Tensor(t * 2), r"Tensor\(t\.detach\(\)\)"),
-    "math.exp": (lambda t: math.exp(t), r"math\.exp makes a plain number .*\.item\(\)"),
-    "math.pow": (lambda t: [math.pow(2, t * 3)], r"math\.pow makes a plain number"),
-    "math on two lines": (math_on_two_lines, r"math\.hypot makes a plain number"),
+    "math.exp": (lambda t: math.exp(t), r"math\.exp converts .* plain number.*\.item\(\)"),
+    "math.pow": (lambda t: [math.pow(2, t * 3)], r"math\.pow converts a tensor"),
+    "math on two lines": (math_on_two_lines, r"math\.hypot converts a tensor"),
     "an element": (assign_to_an_element, r"assigning to an element of an array .*\.item\(\)"),
     ".grad of a computed one": (lambda t: (t * 2).grad, "has no .grad"),
 }

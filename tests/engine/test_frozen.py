@@ -1,4 +1,4 @@
-"""What a node keeps is its own: whoever gave it may change it afterwards, whatever kind of object it is."""
+"""Saved values are copies: their owner may change the originals later, of any type."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ X = np.array([1.0, 2.0, 3.0])
 
 
 def is_unmoved(f, change):
-    """Whether a function has, after a change, the gradient that it had before."""
+    """Return whether the gradient of a function is the same after a change as before."""
     x, y = (Tensor(X, requires_grad=True) for _ in range(2))
     wanted, later = f(x), f(y)
     g = G.reshape(-1)[: wanted.size].reshape(wanted.shape)
@@ -70,5 +70,5 @@ def test_a_setting_that_nobody_can_copy_is_refused_by_name():
 
     scaled.vjps(x=lambda g, by: g * 2.0)
     x = Tensor(X, requires_grad=True)
-    with pytest.raises(DTypeError, match="op scaled: a vjp asks for by, a Uncopied, which cannot be copied"):
+    with pytest.raises(DTypeError, match="op scaled: a vjp saves by, a Uncopied, which cannot be copied"):
         scaled(x, Uncopied())

@@ -1,4 +1,4 @@
-"""Hooks and retained gradients: a hook sees each gradient whole and once, and what it returns is what goes on."""
+"""Hooks and retained gradients: a hook receives each complete gradient once, and its result replaces the gradient."""
 
 import gc
 import weakref
@@ -18,7 +18,7 @@ def leaf(*values):
     return Tensor(np.array(values), requires_grad=True)
 
 
-# Where h is used twice: before the hook is registered and after it, as a whole and in parts.
+# h is used twice, before and after the registration of the hook, as a whole and in slices.
 USES = {
     "once": lambda h: h.sum(),
     "twice": lambda h: (h * h + 3 * h).sum(),
@@ -116,8 +116,8 @@ def test_a_hook_cannot_write_into_a_gradient():
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (lambda g: 1.0, "of op multiply returned a float: it returns"),
-        (lambda g: g[:1], r"returned float64 of shape \(1,\); that gradient is float64 of shape \(2,\)"),
+        (lambda g: 1.0, "of op multiply returned a float; it must return"),
+        (lambda g: g[:1], r"returned float64 of shape \(1,\); expected float64 of shape \(2,\)"),
         (lambda g: g.astype(np.float32), r"returned float32 of shape"),
         (lambda g: Tensor(g), "returned a Tensor"),
         (lambda g: np.array([1, 2]), "returned int64"),
@@ -144,19 +144,19 @@ def test_where_no_gradient_flows_there_is_nothing_to_hook():
     with tg.no_grad():
         computed = leaf(1.0) * 2
     for tensor in (Tensor(1.0), leaf(1.0).detach(), computed):
-        with pytest.raises(NoGraphError, match=r"register_hook\(\) on a tensor that no gradient flows to"):
+        with pytest.raises(NoGraphError, match=r"register_hook\(\) on a tensor without a gradient"):
             tensor.register_hook(print)
         with pytest.raises(NoGraphError, match=r"retain_grad\(\)"):
             tensor.retain_grad()
         assert not tensor.retains_grad
-    with pytest.raises(DTypeError, match="a hook is a function"):
+    with pytest.raises(DTypeError, match="a hook must be callable"):
         leaf(1.0).register_hook(None)
 
 
 def test_the_grad_of_a_computed_tensor_says_what_to_do_and_is_none():
     y = leaf(1.0) * 2
     with pytest.warns(
-        LostGradientWarning, match=r"op made \(multiply\) has no .grad.* call t.retain_grad\(\).*tape.steps"
+        LostGradientWarning, match=r"computed by op multiply has no .grad.* Call t.retain_grad\(\).*tape.steps"
     ):
         assert y.grad is None
     with pytest.raises(NoGraphError, match="retain_grad"):
@@ -173,7 +173,7 @@ def test_each_walk_of_a_second_derivative_calls_the_hook():
 
     assert float(tg.grad(f)(3.0)) == 2 * 4 * 3**3
     assert kinds == [np.ndarray]
-    # The inner walk makes 8 h x; in the outer one the slope of that by h, 8 x, is doubled, too.
+    # The inner pass gives 8 h x. In the outer pass its derivative with respect to h, 8 x, is doubled, too.
     assert float(tg.grad(tg.grad(f))(3.0)) == 8 * 3**2 + 2 * 8 * 3 * 2 * 3
     assert kinds == [np.ndarray, Tensor, np.ndarray]
 
@@ -222,7 +222,7 @@ def test_hooks_hold_no_graph():
 
 @given(programs())
 def test_hooks_that_return_nothing_change_nothing(program):
-    """With a hook on each node of a program, and each retained, its gradients are the same to the bit."""
+    """With a hook on each node and retained gradients, the gradients of a program are bitwise equal."""
     for array, other in zip(gradients(program, False), gradients(program, True), strict=True):
         np.testing.assert_array_equal(array, other)
 

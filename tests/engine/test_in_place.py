@@ -1,4 +1,4 @@
-"""Changing tensors in place: a gradient that would be wrong is refused by name, and every other one is right."""
+"""In-place changes: a gradient that would be wrong raises an error with the op, and all others are correct."""
 
 import re
 import threading
@@ -175,7 +175,7 @@ def test_a_recorded_change_of_elements_is_refused():
 def test_a_gradient_does_not_enter_a_constant_that_others_see():
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     seen = c.T
-    with pytest.raises(StaleValueError, match=r"add in place would give a gradient to a constant .* t = t \+ other"):
+    with pytest.raises(StaleValueError, match=r"add in place cannot record a gradient .* t = t \+ other"):
         c += w
     np.testing.assert_array_equal(seen.numpy(), values().T)
 
@@ -272,7 +272,7 @@ def test_retained_saved_values_are_watched_until_the_last_walk():
 def test_only_the_vjps_that_run_mind():
     w, c = Tensor(values(), requires_grad=True), Tensor(values())
     loss = (w * c).sum()
-    w.data -= 1  # only the vjp of c would want w, and c needs no gradient
+    w.data -= 1  # only the vjp of c saves w, and c needs no gradient
     loss.backward()
     np.testing.assert_array_equal(w.grad, values())
 
@@ -304,13 +304,13 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
 
 def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():
     a, i = Tensor(np.ones(2)), Tensor(np.ones(2, int))
-    with pytest.raises(ShapeError, match=re.escape("add in place needs shape (2,), and got (3, 2).")):
+    with pytest.raises(ShapeError, match=re.escape("add in place: expected shape (2,), got (3, 2).")):
         a += np.ones((3, 2))
-    with pytest.raises(DTypeError, match="divide in place would squeeze float32 into int64"):
+    with pytest.raises(DTypeError, match="divide in place: cannot cast the result from float32 to int64"):
         i /= 2
-    with pytest.raises(ShapeError, match=re.escape("needs shape (2,), and got (1,).")):
+    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got (1,).")):
         a.assign([1.0])
-    with pytest.raises(ShapeError, match=re.escape("needs shape (2,), and got ().")):
+    with pytest.raises(ShapeError, match=re.escape("expected shape (2,), got ().")):
         a.data = 3.0
     assert a.numpy().tolist() == [1, 1]
     assert i.numpy().tolist() == [1, 1]
@@ -356,7 +356,7 @@ def test_a_second_derivative_after_a_change_is_right_or_refused(f):
 
 
 class Dual:
-    """A tensor of the engine, next to its value and its tangent in plain memory, changed by plain NumPy."""
+    """A tensor, with its value and its tangent in plain arrays, which plain NumPy changes."""
 
     def __init__(self, tensor, value, tangent):
         self.tensor, self.value, self.tangent = tensor, value, tangent
@@ -387,7 +387,7 @@ steps = st.one_of(
 
 
 def take(step, pool, rng):
-    """Do one step both ways; what the engine refuses is left undone."""
+    """Do one step on the tensors and on the arrays, unless the engine rejects it."""
     kind, which, i, j = step
     a, b = pool[i % len(pool)], pool[j % len(pool)]
     if kind == "unary":
@@ -408,7 +408,7 @@ def take(step, pool, rng):
 
 
 def write(kind, which, a, b, rng):
-    """Write into a both ways, recorded or not."""
+    """Write to `a` on the tensor and on the arrays, recorded or not."""
     if kind == "in place":
         f, vjp = BINARY[which]
         value, tangent = f(a.value, b.value), vjp(a.value, b.value, a.tangent, b.tangent)
@@ -435,7 +435,7 @@ def leaf(rng, requires_grad):
 
 
 def goes_back(root, cotangent, twice):
-    """Go back once or twice; return whether it was not refused."""
+    """Run the backward pass once or twice, and return whether it raised no error."""
     try:
         root.backward(cotangent, retain_graph=twice)
         if twice:

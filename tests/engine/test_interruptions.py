@@ -1,4 +1,4 @@
-"""Writers that are interrupted or fail at any place: what was saved of the memory is right or refused."""
+"""Writers that are interrupted or fail at any instruction: values saved from the memory are correct or rejected."""
 
 import itertools
 from contextvars import copy_context
@@ -12,22 +12,22 @@ from tinygrad_edu.errors import StaleValueError, TinygradError
 from tools.campaign import interruptions, statements
 from tools.campaign.interruptions import Interrupt
 
-# Of an interruption in a generator that ends, which Python can only report.
+# An interruption in a generator that is being closed, which Python can only report.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 BEFORE, AFTER = np.array([1.5, 2.5, -3.5]), np.array([5.0, -6.0, 7.0])
 
 
 def at_every_place(make, act):
-    """Yield what `make` makes once for each place in `act` where it was interrupted, and once for the whole of it."""
+    """Yield an object from `make` after each interruption of `act`, at every instruction, and after a complete run."""
     for place in itertools.count():
         made = make()
-        try:  # in a context of its own: see the last test
+        try:  # in a separate context: see the last test
             copy_context().run(interruptions.at, place, lambda made=made: act(made), Interrupt)
         except Interrupt:
             yield made
         else:
-            assert place > 1  # there was something to interrupt
+            assert place > 1  # the code was interrupted at least once
             yield made
             return
 
@@ -166,7 +166,7 @@ def test_an_optimizer_is_loaded_and_gradients_are_clipped_whole_or_not_at_all():
 
 @pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad])
 def test_an_interrupted_block_puts_the_mode_back(mode):
-    """At one place no `with` can: where its ``__exit__`` has begun, and done nothing yet."""
+    """The exception is an interruption at the entry of ``__exit__``, which no `with` statement can handle."""
 
     def act():
         with mode():

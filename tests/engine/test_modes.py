@@ -1,4 +1,4 @@
-"""Gradient mode: a context manager and a decorator, of one thread or task, restored after exceptions."""
+"""Gradient mode: a context manager and a decorator, local to a thread or task, restored after exceptions."""
 
 import asyncio
 import contextvars
@@ -84,7 +84,7 @@ def test_blocks_may_end_in_another_order_than_they_began():
     assert tg.is_grad_enabled()
 
 
-# --- What a mode does ---
+# --- Effects of a mode ---
 
 
 def records():

@@ -1,4 +1,4 @@
-"""Declaring an op: a few lines from outside the package, and a mistake in them is named at once or at backward."""
+"""Declaration of an op from outside of the package; mistakes raise at the definition or in the backward pass."""
 
 import copy
 import pickle
@@ -18,7 +18,7 @@ LOCALS_OF_THE_WRITTEN_OUT_CALL = [
 
 
 def declare(source, **vjps):
-    """Make an op of the source of its forward, as a user's file would."""
+    """Make an op from the source of its forward, as in a user's file."""
     space = {}
     exec(source, space)
     made = tg.op(space["f"])
@@ -117,7 +117,7 @@ def test_the_result_of_an_op_that_returns_its_input_is_watched_as_a_view():
 
 @pytest.mark.parametrize("first", [True, False])
 def test_what_a_vjp_returns_is_never_written_into(first):
-    """A vjp may return an array that somebody else holds: a constant, or what it saved."""
+    """A vjp may return a shared array, such as a constant or a saved value."""
     zeros = np.zeros(2, np.float32)
 
     @tg.op
@@ -238,7 +238,7 @@ def test_a_mutable_setting_is_saved_inside_tuples_and_lists_too():
     assert x.grad.tolist() == [[0, 7], [5, 0]]
 
 
-# --- What a vjp may ask for ---
+# --- Values that a vjp may save ---
 
 
 def test_a_vjp_gets_what_its_parameters_name():
@@ -278,13 +278,13 @@ def test_open_keywords_of_a_vjp_are_the_settings_that_it_does_not_name():
 @pytest.mark.parametrize(
     ("vjps", "message"),
     [
-        ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; it can name x, y\.$"),
+        ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; expected one of x, y\.$"),
         ({"xx": lambda g: g}, r"f\.vjps: op f has nothing named 'xx'; did you mean 'x'\?"),
         ({"x": lambda g, ot: g}, r"f\.vjps\(x=\.\.\.\): .*'ot'; did you mean 'out'\?"),
         ({"x": lambda g, y_shap: g}, r"'y_shap'; did you mean 'y_shape'\?"),
         ({"y": lambda g, x_dtyp: g}, r"f\.vjps\(y=\.\.\.\): .*'x_dtyp'; did you mean 'x_dtype'\?"),
         ({"x": lambda g, axes: g}, r"'axes'; did you mean 'axis'\?"),
-        ({"x": lambda g, q: g}, r"'q'; it can name x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
+        ({"x": lambda g, q: g}, r"'q'; expected one of x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(vjps, message):
@@ -295,7 +295,7 @@ def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_w
     f.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
     with pytest.raises(VJPDefinitionError, match=message):
         f.vjps(**vjps)
-    f.vjps(y=lambda g, x: x * g)  # nothing is left of the refused one that this would stumble over
+    f.vjps(y=lambda g, x: x * g)  # the rejected vjp leaves no trace
     x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
     f(x, y).backward()
     assert (x.grad, y.grad) == ([5], [3])
@@ -461,7 +461,7 @@ def test_a_condition_a_label_and_an_index_follow_no_dtype(f, wanted):
     assert (out.dtype, out.numpy().tolist()) == (np.float32, wanted)
 
 
-# --- A user's op at every order ---
+# --- A user's op at every order of differentiation ---
 
 
 @tg.op
@@ -499,7 +499,7 @@ def test_a_users_op_of_two_inputs_has_its_hessian():
 
 
 def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_derivative():
-    """Without a vjp of its own, an array-only kernel must raise, not return a constant."""
+    """An op in a vjp that has no vjp must raise in a second backward pass, not act as a constant."""
 
     @tg.op
     def kernel(x):

@@ -1,4 +1,4 @@
-"""A float64 Tensor in a float32 model is named once, where it makes the rest of the model float64."""
+"""A float64 Tensor in a float32 model raises one warning, where it makes the rest of the model float64."""
 
 import threading
 import warnings
@@ -16,7 +16,7 @@ X32 = X.astype(np.float32)
 
 
 class Positions(nn.Module):
-    """Adds a table to what a layer computes, and has a layer after that."""
+    """Adds a table to the output of a layer, and applies another layer."""
 
     def __init__(self, table, dtype=np.float32):
         self.first, self.last = nn.Linear(3, 3, dtype=dtype), nn.Linear(3, 2, dtype=dtype)
@@ -27,7 +27,7 @@ class Positions(nn.Module):
 
 
 def found(call, *inputs):
-    """Return what a call warned of."""
+    """Return the warnings of a call."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         call(*inputs)
@@ -36,8 +36,8 @@ def found(call, *inputs):
 
 TABLE = (
     "Positions: op add computed float64, because a float32 tensor of shape (4, 3) met a float64 Tensor of shape (4, 3)."
-    " What follows in the model is float64 too, at half the speed. Convert the float64 values once, where they are "
-    "made: values.astype(np.float32)."
+    " The rest of the model is float64 too, at half the speed. Convert the float64 values once, where they are "
+    "created: values.astype(np.float32)."
 )
 
 
@@ -68,7 +68,7 @@ MET = {
     "a tensor without axes": (
         lambda: Positions(Tensor(np.float64(2))), X32, "Positions: op add", "tensor of shape (4, 3)", "of shape ()"
     ),
-    "what was computed once": (
+    "a computed tensor": (
         lambda: Positions(tg.sin(Tensor(X))), X32, "Positions: op add", "tensor of shape (4, 3)", "of shape (4, 3)"
     ),
     "a parameter": (
@@ -97,13 +97,13 @@ SILENT = {
     "an array as input": (lambda: Positions(Tensor(X32)), X),
     "an array as a table": (lambda: Positions(X), X32),
     "a number": (lambda: Positions(np.float64(0.5)), X32),
-    "whole numbers": (lambda: Positions(Tensor(np.ones((4, 3), int))), X32),
+    "integers": (lambda: Positions(Tensor(np.ones((4, 3), int))), X32),
     "a float64 model": (lambda: Positions(Tensor(X), np.float64), Tensor(X)),
     "a float64 model of float32 inputs": (lambda: Positions(Tensor(X32), np.float64), Tensor(X32) * 2),
-    "and of those that need a gradient": (
+    "a float64 model of inputs with gradients": (
         lambda: Positions(Tensor(X32), np.float64), Tensor(X32, requires_grad=True) * 2
     ),
-    "a cast that is meant": (lambda: nn.Lambda(lambda x: (x * 2).astype(np.float64)), Tensor(X32, requires_grad=True)),
+    "an explicit cast": (lambda: nn.Lambda(lambda x: (x * 2).astype(np.float64)), Tensor(X32, requires_grad=True)),
     "a model without parameters": (lambda: nn.Lambda(lambda x: x * Tensor(X)), Tensor(X32, requires_grad=True)),
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""A state machine: whatever is done to tensors of one element, in any order, is right or refused, as an oracle says.
+"""A state machine: operations on tensors of one element, in any order, are correct or raise the oracle's error.
 
-The oracle knows no graph of values. It carries derivatives forward, as dual numbers do, and keeps a list of what each
-recorded step needs unchanged; so it says, of every backward, either the exact gradient or the exact error.
+The oracle has no graph of values. It propagates derivatives forward, as dual numbers, and lists the values that each
+recorded step needs unchanged. For every backward pass it predicts the exact gradient or the exact error.
 """
 
 import itertools
@@ -35,7 +35,7 @@ from tinygrad_edu.errors import (
     TinygradError,
 )
 
-# Of each op: its value, and for each input what its vjp saves, and the derivative.
+# For each op: its value, and for each input the saved values of the vjp and the derivative.
 OPS = {
     "add": (lambda x, y: x + y, ("", lambda x, y, out: 1.0), ("", lambda x, y, out: 1.0)),
     "sub": (lambda x, y: x - y, ("", lambda x, y, out: 1.0), ("", lambda x, y, out: -1.0)),
@@ -64,7 +64,7 @@ LARGEST = 1e3
 
 
 class Memory:
-    """One number, how often it was changed, and whether several tensors see it."""
+    """One number, the count of its changes, and whether several tensors share it."""
 
     def __init__(self, value):
         self.value, self.changes, self.shared = np.float64(value), 0, False
@@ -74,7 +74,7 @@ class Memory:
 
 
 class Step:
-    """What a recorded op needs when a gradient comes back through it."""
+    """The values that the backward pass of a recorded op needs."""
 
     numbers = itertools.count()
 
@@ -90,7 +90,7 @@ class Step:
 
 
 class Dual:
-    """A tensor's memory, its derivative by each leaf, and the steps that lead back to them."""
+    """A tensor's memory, its derivative with respect to each leaf, and the steps back to the leaves."""
 
     def __init__(self, tensor, memory, kind="constant", tangent=None, history=frozenset(), of_leaf=False):
         self.tensor, self.memory, self.kind, self.of_leaf = tensor, memory, kind, of_leaf
@@ -113,7 +113,7 @@ class Dual:
 
 
 def derivative(name, inputs, memories, out):
-    """Return the tangent of an op's result and the memories that the vjps which will run have saved."""
+    """Return the tangent of an op's result, and the memories that the needed vjps save."""
     tangent, saved = {}, []
     names = dict(zip(("x", "y"), memories, strict=False)) | {"out": out}
     for x, (saves, slope) in zip(inputs, OPS[name][1:], strict=True):
@@ -126,7 +126,7 @@ def derivative(name, inputs, memories, out):
 
 
 def compute(name, inputs, recorded):
-    """Return the Dual of an op's result, or None where the numbers leave the range that tests well."""
+    """Return the Dual of an op's result, or None if the numbers leave the tested range."""
     memories = [x.memory for x in inputs]
     with np.errstate(all="ignore"):
         out = Memory(OPS[name][0](*(memory.value for memory in memories)))
@@ -154,7 +154,7 @@ def look(x, recorded):
 
 
 def change(name, a, b, recorded):
-    """Write the result of an op over its first operand."""
+    """Write the result of an op to its first operand."""
     if recorded and (a.of_leaf or a.kind == "leaf"):
         raise LeafInPlaceError
     copies = [private(x) if recorded and x.memory is a.memory else x for x in (a, b)]
@@ -166,7 +166,7 @@ def change(name, a, b, recorded):
     if new.kind == "computed":
         if a.kind == "constant" and a.memory.shared:
             raise StaleValueError
-        # What the vjps saved of the result is not the memory that it is written into.
+        # A result that the vjps save is not the memory that it is written to.
         a.kind, a.tangent, a.history = "computed", new.tangent, new.history
         a.seen = a.memory.changes + 1
     a.memory.write(new.memory.value)
@@ -174,17 +174,17 @@ def change(name, a, b, recorded):
 
 
 def private(x):
-    """Return a copy of an operand that is about to be overwritten."""
+    """Return a copy of an operand before it is overwritten."""
     x.demand()
     return Dual(None, Memory(x.memory.value), "computed" if x.tangent else "constant", x.tangent, x.history)
 
 
 def both(ours, theirs):
-    """Do a step of the engine's that the oracle allows, or demand the error that it raises."""
+    """Do a step in the engine, and check that it raises the error that the oracle predicts."""
     try:
         wanted = theirs()
     except TinygradError as error:
-        with pytest.raises(type(error)), np.errstate(all="ignore"):  # the forward runs before what may refuse it
+        with pytest.raises(type(error)), np.errstate(all="ignore"):  # the forward runs before the check that may raise
             ours()
         return None
     if wanted is None or wanted is False:
@@ -210,7 +210,7 @@ def mode(recorded):
 
 
 def operand(other, as_array):
-    """Return a number as the constant that it is, or the Dual unchanged."""
+    """Return a number as a constant Dual, or a Dual unchanged."""
     if isinstance(other, Dual):
         return other
     number = Dual(np.full(1, other) if as_array else other, Memory(other))
@@ -219,13 +219,13 @@ def operand(other, as_array):
 
 
 def spoil(x):
-    """Overwrite a plain array that was an operand: whatever was saved of it must be a copy."""
+    """Overwrite a plain array that was an operand; the saved value must be a copy."""
     if isinstance(x.tensor, np.ndarray):
         x.tensor[...] = np.nan
 
 
 class Engine(RuleBasedStateMachine):
-    """Tensors of one element, each beside its Dual."""
+    """Tensors of one element, each with its Dual."""
 
     tensors = Bundle("tensors")
 

@@ -283,12 +283,12 @@ def test_the_second_program_ends_before_it_trains_and_says_who_the_first_one_is(
     steps = []
     with locked_by_another(tmp_path) as process:
         assert run(tmp_path, on_step=steps.append) == 2
-        said = f"models.test: another program writes into {tmp_path}: process {process} on "
+        said = f"models.test: another program is writing into {tmp_path}: process {process} on "
         err = capsys.readouterr().err
         assert err.startswith(said)
         assert err.endswith("Wait until it ends, stop it, or choose another folder.\n")
         assert err.count("\n") == 1
-        with pytest.raises(DataError, match="another program writes into"):
+        with pytest.raises(DataError, match="another program is writing into"):
             results.save(tmp_path, lambda staged: None, {})
     assert steps == []
     assert list(tmp_path.iterdir()) == []
@@ -327,6 +327,6 @@ def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch, capsys):
     assert run(tmp_path, "--quiet", epochs=1) == 0
     first, *_ = capsys.readouterr().err.splitlines()
     assert first == (
-        f"models.test: {tmp_path} cannot be locked (No locks available), so nothing stops a second program from "
-        f"writing into it."
+        f"models.test: {tmp_path} cannot be locked (No locks available), so a second program may write into it "
+        f"at the same time."
     )

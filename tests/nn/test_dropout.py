@@ -66,7 +66,7 @@ REFUSED = [
     (lambda: nn.Dropout(0.5, inplace=True), TypeError, r"Dropout\(\) got .* 'inplace': leave it out"),
     (lambda: nn.ReLU(inplace=True), TypeError, r"ReLU\(\) got .* 'inplace': leave it out"),
     (lambda: nn.Softmax(dim=1), TypeError, "dim of PyTorch is axis here"),
-    (lambda: nn.ELU(slope=1.0), TypeError, "it takes alpha"),
+    (lambda: nn.ELU(slope=1.0), TypeError, "expected alpha"),
     (lambda: nn.RReLU(0.5, 0.25), ValueError, "lower must be <= upper"),
     (lambda: nn.Softmax2D()(np.ones((2, 3))), ShapeError, r"got \(2, 3\)"),
     (lambda: nn.PReLU(0), ValueError, "num_parameters must be an integer >= 1"),

@@ -88,7 +88,7 @@ def test_a_bias_has_no_fans():
 def test_other_dtypes_and_seeds_are_refused():
     with pytest.raises(DTypeError, match="must be float32 or float64, got"):
         init.uniform((3,), 1.0, np.random.default_rng(0), np.int64)
-    with pytest.raises(DTypeError, match=r"a numpy\.random\.Generator, not 5"):
+    with pytest.raises(DTypeError, match=r"a numpy\.random\.Generator, got 5"):
         init.kaiming_normal((3, 3), 5)
 
 

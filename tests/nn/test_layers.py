@@ -153,7 +153,7 @@ def test_an_integer_out_of_range_is_refused(make, message):
 
 @pytest.mark.parametrize("make", [lambda rng: Linear(1, 1, rng=rng), lambda rng: Dropout(0.5, rng=rng)])
 def test_a_seed_is_not_a_generator(make):
-    with pytest.raises(DTypeError, match=r"rng is a numpy.random.Generator, not 0.*default_rng\(seed\)"):
+    with pytest.raises(DTypeError, match=r"rng must be a numpy.random.Generator, got 0.*default_rng\(seed\)"):
         make(0)
 
 

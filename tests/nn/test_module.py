@@ -478,7 +478,7 @@ def test_a_hook_may_be_removed_while_it_runs_and_a_copy_has_hooks_of_its_own():
 
 
 def test_what_is_no_function_is_no_hook():
-    with pytest.raises(DTypeError, match="a hook is a function that is called, and a int is none"):
+    with pytest.raises(DTypeError, match="a hook must be callable, got a int"):
         Tanh().register_forward_pre_hook(3)
 
 
@@ -652,7 +652,7 @@ def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
 @pytest.mark.parametrize("path", ["no/such/folder", ".", "/dev/null"])
 def test_a_path_that_no_file_can_have_is_refused(act, path, tmp_path):
     with pytest.raises(
-        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (What was there|Expected a safe)"
+        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (Nothing was changed|Expected a safe)"
     ):
         getattr(Linear(1, 1), act)(tmp_path / path)
 

@@ -38,7 +38,7 @@ NO_GENERATORS = [0, np.random.RandomState(0), np.random, np.random.PCG64(0)]
     ("draw", "rng"), [*itertools.product(LAYERS, NO_GENERATORS), *itertools.product(DRAWS, [None, *NO_GENERATORS])]
 )
 def test_what_is_no_generator_is_refused(draw, rng):
-    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
+    with pytest.raises(DTypeError, match=r"rng must be a numpy\.random\.Generator, got .*default_rng\(seed\)"):
         draw(rng)
 
 

@@ -448,7 +448,7 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
         before = model.weight.numpy().copy()
     other.grad = np.ones(2)
     array.flags.writeable = False
-    with pytest.raises(ReadOnlyError, match=r"Adam updates parameter 2 \(other\) in place .* read-only"):
+    with pytest.raises(ReadOnlyError, match=r"Adam updates parameter 2 \(other\) in place: .* read-only"):
         optimizer.step()
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
@@ -547,7 +547,7 @@ def locked():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda w: SGD([locked()]), ReadOnlyError, "SGD updates parameter 0 in place .* read-only"),
+        (lambda w: SGD([locked()]), ReadOnlyError, "SGD updates parameter 0 in place: .* read-only"),
         (lambda w: SGD([w], nesterov=True), ValueError, "SGD: nesterov=True requires momentum > 0, such as 0.9"),
         (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and dampening=0"),
         (lambda w: SGD([]), ValueError, "got an empty parameter list"),

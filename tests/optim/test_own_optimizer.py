@@ -142,12 +142,16 @@ class Misnamed(optim.Optimizer):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda w: Centered([w], rho=1), TypeError, "'rho': it takes params, lr, momentum, slow"),
-        (lambda w: Centered([w], 0.1, 0.2, True), TypeError, "takes the values params, lr, momentum, and was given 4"),
+        (lambda w: Centered([w], rho=1), TypeError, "'rho': expected params, lr, momentum, slow"),
+        (
+            lambda w: Centered([w], 0.1, 0.2, True),
+            TypeError,
+            "takes the positional arguments params, lr, momentum, got 4",
+        ),
         (
             lambda w: Misnamed([w], rho=1),
             TypeError,
-            r"Misnamed\(\) got an unexpected keyword .* 'rho': it takes lr",
+            r"Misnamed\(\) got an unexpected keyword .* 'rho': expected lr",
         ),
         (lambda w: Centered([w], momentum=2), ValueError, "Centered: momentum must be a number from 0 to 1, got 2"),
         (
@@ -155,7 +159,7 @@ class Misnamed(optim.Optimizer):
             ValueError,
             "unknown hyperparameter 'rho' in a group; expected lr, mom",
         ),
-        (lambda w: optim.AdamW([w], decoupled_weight_decay=True), TypeError, "'decoupled_weight_decay': it takes"),
+        (lambda w: optim.AdamW([w], decoupled_weight_decay=True), TypeError, "'decoupled_weight_decay': expected"),
         (lambda w: Centered([w]).load_state_dict(saved(buffer=[1.0])), StateDictError, "parameter 0: missing: step"),
         (lambda w: Centered([w]).load_state_dict(saved(step=1, other=1)), StateDictError, "unexpected: other"),
     ],

@@ -196,7 +196,7 @@ def test_they_may_be_numbers_of_numpy():
 
 @pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0), np.random])
 def test_what_is_no_generator_is_refused(rng):
-    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
+    with pytest.raises(DTypeError, match=r"rng must be a numpy\.random\.Generator, got .*default_rng\(seed\)"):
         sharded_value_and_grad(network(), nn.cross_entropy, *batch(), rng)
 
 

@@ -482,7 +482,9 @@ def test_the_second_program_says_who_the_first_one_is_before_it_trains(use, tmp_
     before = run.bits()
     with another_program(tmp_path) as process:
         files = contents(tmp_path)
-        with pytest.raises(CheckpointError, match=rf"writes into {tmp_path}: process {process.pid} on .*Wait until"):
+        with pytest.raises(
+            CheckpointError, match=rf"is writing into {tmp_path}: process {process.pid} on .*Wait until"
+        ):
             USES[use](run, tmp_path)
         assert contents(tmp_path) == files
     assert run.bits() == before
@@ -504,7 +506,7 @@ def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeyp
     assert on_workers(3, lock)[1] == [True, False, False]
     with another_program(tmp_path):
         first, *others = on_workers(3, lock)[1]
-    assert "another program writes into" in first
+    assert "another program is writing into" in first
     assert others == [first] * 2
 
 

@@ -135,7 +135,7 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch must be a tuple \(x, y\) .* This one is a ndarray"),
         ({"batches": [(X,)]}, "This one has 1 part"),
         ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),
-        ({"rng": 0}, "rng is a numpy.random.Generator, not 0"),
+        ({"rng": 0}, "rng must be a numpy.random.Generator, got 0"),
         ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
         ({"checkpoints": Checkpoints("nowhere", model=line())}, "another part is already named model"),
         ({"resume": True}, "to resume, it needs the checkpoints"),

@@ -1,4 +1,4 @@
-"""The transforms beside JAX's: what is returned, how it is nested and its numbers, for drawn nests of arguments."""
+"""The transforms compared with JAX's: structure and values of the results, for random nested arguments."""
 
 from functools import partial
 
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.judges import COMPILED_ONCE
 
-jax = pytest.importorskip("jax", reason="the judge is an extra: pip install '.[keras]'")
+jax = pytest.importorskip("jax", reason="JAX is an optional dependency: pip install '.[keras]'")
 
 
 def leaves(nest):
-    """Yield the leaves in one order, in both libraries: JAX sorts the keys of dicts."""
+    """Yield the leaves in the same order in both libraries, since JAX sorts the keys of dicts."""
     if isinstance(nest, dict):
         nest = [nest[key] for key in sorted(nest)]
     if isinstance(nest, list | tuple):
@@ -24,7 +24,7 @@ def leaves(nest):
         yield nest
 
 
-# JAX compiles each transform anew for each nest: few examples, and no deadline.
+# JAX compiles each transform for each structure: few examples, and no deadline.
 few = settings(max_examples=5, deadline=None)
 shapes = st.sampled_from([(), (2,), (1, 2)])
 names = st.sampled_from(["a", "weight", "0.bias"])
@@ -32,18 +32,18 @@ nests = st.recursive(
     shapes.map(np.zeros) | st.none(),
     lambda parts: st.lists(parts, max_size=2) | st.tuples(parts, parts) | st.dictionaries(names, parts, max_size=2),
     max_leaves=3,
-).filter(lambda nest: any(True for _ in leaves(nest)))  # JAX itself fails where there is nothing
+).filter(lambda nest: any(True for _ in leaves(nest)))  # JAX fails for empty structures
 seeds = st.integers(0, 2**32 - 1)
 positions = st.sampled_from([0, 1, -1, (0,), (1, 0), (0, -1), [1]])
 
 
 def filled(nest, rng):
-    """Return a nest with drawn numbers in the places of the zeros."""
+    """Return a nested structure with random numbers in place of the zeros."""
     return tg.pytree.tree_map(lambda x: np.array(rng.standard_normal(np.shape(x))), nest)
 
 
 def mixing(library, result, aux, seed, *args):
-    """Return a nest like `result` of numbers that depend on all of all arguments, and with `aux` more of them."""
+    """Return a structure like `result` of numbers that depend on all arguments, and with `aux` a second one."""
     rng = np.random.default_rng(seed)
     flat = library.concatenate([library.reshape(x, (-1,)) for x in (*leaves(args), library.zeros(1))])
     given = library.tanh(rng.standard_normal((2, *flat.shape)) @ flat)
@@ -79,7 +79,7 @@ def assert_same(found, wanted):
 
 
 def both(act, result, aux, seed):
-    """Do the same with our transforms and with JAX's, of a drawn function."""
+    """Apply our transform and JAX's to a random function."""
     found = act(tg, partial(mixing, tg, result, aux, seed))
     with jax.enable_x64(True):
         f = partial(mixing, jax.numpy, result, aux, seed)
@@ -125,7 +125,7 @@ def test_products_of_nests(x, y, result, aux, seed):
 @few
 @given(nests, nests, positions, seeds)
 def test_derivatives_of_a_gradient_with_aux(x, y, argnums, seed):
-    """What stands beside a gradient is differentiated by the next derivative as the gradient is."""
+    """The next derivative differentiates the auxiliary data of a gradient, too."""
     x, y = (filled(nest, np.random.default_rng(seed)) for nest in (x, y))
 
     def act(library, f):

@@ -1,1 +1,1 @@
-"""The cores of this machine, shared: by the shards of a batch, and inside of one by the parts of an op."""
+"""Use of several cores: by the shards of a batch, and by the parts of an op inside of a shard."""

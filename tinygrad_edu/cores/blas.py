@@ -1,4 +1,4 @@
-"""How many cores there are, and matrix products on one thread each: shards take the cores themselves."""
+"""The number of available cores, and matrix products on one thread, for shards that use the cores themselves."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,34 +14,34 @@ __all__ = [
     "SMALL", "allowed_threads", "available_cores", "blas_can_be_limited", "most_in_place", "single_threaded_blas",
 ]  # fmt: skip
 
-# Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
-# multiplications those are at most.
+# The processors, by OpenBLAS's names, for which it has kernels for small matrix products; and the largest number of
+# multiplications of such a product.
 _WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, SizeThreshold(1_000_000)
 
-# The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
-# puts it back.
-_limiting = RLock()  # a signal handler may come while its own thread holds it
-_limited_by: dict[object, int] = {}  # who limits it, each with its thread
+# The number of BLAS threads belongs to the process: the first block that limits it saves the number of each library,
+# and the last one restores it.
+_limiting = RLock()  # reentrant: a signal handler may run while its thread holds the lock
+_limited_by: dict[object, int] = {}  # the open blocks, each with its thread
 _before: dict[Any, int] = {}
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def allowed_threads(cores: int) -> int:
-    """Return how many threads to run on so many cores: one on each, and no more than OMP_NUM_THREADS says."""
+    """Return the number of threads for a number of cores: one for each, at most OMP_NUM_THREADS."""
     if cores == 1:
         return 1
-    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
-    return min(int(told), cores) if told.isdecimal() and int(told) else cores
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list sets nested levels
+    return min(int(limit), cores) if limit.isdecimal() and int(limit) else cores
 
 
 @cache
 def _blas() -> Any:
-    """Return what sets the number of threads of each BLAS library, or None without threadpoolctl."""
-    with _limiting:  # or a process that is forked meanwhile waits for ever for this import to end
+    """Return the controller of the threads of each BLAS library, or None without threadpoolctl."""
+    with _limiting:  # a process forked during this import would wait forever for its lock
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
@@ -50,16 +50,16 @@ def _blas() -> Any:
 
 
 def blas_can_be_limited() -> bool:
-    """Return whether `single_threaded_blas` can do so: whether threadpoolctl is installed."""
+    """Return whether `single_threaded_blas` can limit the threads: whether threadpoolctl is installed."""
     return _blas() is not None
 
 
 @cache
 def most_in_place() -> int:
-    """Return up to how many multiplications of a product BLAS does with matrices as they lie; 0 if it copies them all.
+    """Return the largest number of multiplications of a product that BLAS computes without copying the matrices, or 0.
 
-    OpenBLAS does up to a million on processors with AVX-512. NumPy's wheels bring it, and without threadpoolctl nobody
-    knows better.
+    OpenBLAS does so up to a million on processors with AVX-512. It is assumed without threadpoolctl, since NumPy's
+    wheels contain it.
     """
     libraries = _blas().lib_controllers if blas_can_be_limited() else ()
     kernels = [getattr(library, "architecture", None) for library in libraries if library.user_api == "blas"]
@@ -68,16 +68,16 @@ def most_in_place() -> int:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Keep matrix products at one thread inside, and put back afterwards what was set before.
+    """Limit matrix products to one thread in a block, and restore the previous number afterwards.
 
-    Products as small as these are slower on several threads, and very slow where another program wants the cores.
-    The number of BLAS threads can change the last bits of large matrix products, long dot products and linear solves;
-    inside, the results do not depend on the number that was set before.
+    The small products of a shard are slower on several threads, and very slow if another program uses the cores. The
+    number of BLAS threads can change the last bits of large matrix products, long dot products and linear solves; in
+    the block, results do not depend on the number that was set before.
 
     Raises
     ------
     MissingExtraError
-        Where threadpoolctl is not installed.
+        threadpoolctl is not installed.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def single_threaded_blas() -> Iterator[None]:
     """
     if not blas_can_be_limited():
         raise MissingExtraError(
-            "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
+            "shards on threads need threadpoolctl, which limits the matrix products of each to one thread: "
             "pip install 'tinygrad-edu[parallel]'"
         )
     this = object()
@@ -100,7 +100,7 @@ def single_threaded_blas() -> Iterator[None]:
                 _set_threads(dict.fromkeys(_before, 1))
             _limited_by[this] = get_ident()
         yield
-    finally:  # also after a Ctrl-C half way through the above
+    finally:  # also after Ctrl-C in the lines above
         with _limiting:
             _limited_by.pop(this, None)
             _put_back()
@@ -113,13 +113,13 @@ def _put_back() -> None:
 
 
 def _several_threads() -> dict[Any, int]:
-    """Return the threads of each library that has more than one: to set them takes ten times as long as to ask."""
+    """Return the number of threads of each library with more than one. Setting is ten times as slow as reading."""
     libraries = [library for library in _blas().lib_controllers if library.user_api == "blas"]
     return {library: threads for library in libraries if (threads := library.num_threads) != 1}
 
 
 def _set_threads(counts: Mapping[Any, int]) -> None:
-    """Set them. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+    """Set the number of threads of each library. From threadpoolctl 3.8 on, a thread must release its control of it."""
     for library, threads in counts.items():
         _let_go(library)
         library.set_num_threads(threads)
@@ -132,7 +132,7 @@ def _let_go(library: Any) -> None:
 
 
 def _begin_again() -> None:
-    """Forget, in a forked process, the limits of threads that are not there."""
+    """Remove, in a forked process, the limits of threads that it lacks."""
     for this, thread in list(_limited_by.items()):
         if thread != get_ident():
             del _limited_by[this]

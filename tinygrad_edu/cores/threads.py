@@ -1,6 +1,6 @@
-"""Shards, and the parts of an op, on threads: each result in its order, and in the same bits, on however many.
+"""Shards, and the parts of an op, on threads. Results are in order and do not depend on the number of threads.
 
-NumPy lets go of the interpreter lock while it computes.
+NumPy releases the interpreter lock while it computes.
 """
 
 import os
@@ -24,21 +24,21 @@ __all__ = ["in_parts", "map_shards", "shares", "threads_of_shard"]
 Share = TypeVar("Share")
 Result = TypeVar("Result")
 
-# On how many threads what a shard computes may run; None outside of any.
+# The number of threads that the computation of a shard may use; None outside of shards.
 _share: ContextVar[int | None] = ContextVar("_share", default=None)
 
 
 @cache
 def _helpers(threads: int) -> SimpleQueue[Callable[[], None]]:
-    """Start so many threads, and return the queue that they take their calls from."""
-    # Futures have locks in Python, which Ctrl-C can leave locked; this queue has none.
+    """Start a number of threads, and return the queue from which they take calls."""
+    # Ctrl-C can leave a lock of a future locked; this queue has no locks in Python.
     calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def serve() -> None:
         try:
             while True:
                 calls.get()()
-        except ForkedError:  # of a shard that forked, in the child: nobody is there to raise it to
+        except ForkedError:  # in the child of a shard that forked, which has no caller to raise it to
             sys.__excepthook__(*sys.exc_info())
             os._exit(1)
 
@@ -52,50 +52,50 @@ if hasattr(os, "register_at_fork"):  # a forked process has none of these thread
 
 
 def map_shards(function: Callable[[int], Result], count: int, threads: int | None = None) -> Iterator[Result]:
-    """Apply `function` to the numbers of `count` shards, on several threads, and yield the results in their order.
+    """Apply `function` to the numbers of `count` shards, on several threads, and yield the results in order.
 
     Parameters
     ----------
     function : callable
-        Of the number of a shard. It runs in a copy of the caller's context: gradients are recorded as they are outside.
+        Takes the number of a shard. It runs in a copy of the caller's context, with the same gradient mode.
     count : int
     threads : int, optional
-        As many as there are cores, unless given.
+        Number of threads. Default: the number of cores.
 
     Raises
     ------
     MissingExtraError
-        Where threadpoolctl is not installed.
+        threadpoolctl is not installed.
     DTypeError, ValueError
         `threads` is not an integer, or less than 1.
     ForkedError
-        In a process that was forked since the first result: the other shards are computed in the one that forked.
+        The process was forked after the first result, and the threads with the other shards are in its parent.
     """
     together = allowed_threads(available_cores()) if threads is None else integer("threads", threads, 1)
     return _map_single_threaded(function, count, together)
 
 
 def shares(count: int, parts: int) -> list[slice]:
-    """Cut so many of anything into even parts, or as many parts as there are."""
+    """Split `count` items into at most `parts` slices of nearly equal length, none of them empty."""
     ends = [count * k // parts for k in range(parts + 1)]
     return [slice(start, end) for start, end in pairwise(ends) if start < end]
 
 
 def threads_of_shard() -> int | None:
-    """Return on how many threads what is computed here may run; None outside of shards, where BLAS has the cores."""
+    """Return the number of threads that this shard may use; None outside of shards, where BLAS has the cores."""
     return _share.get()
 
 
 def in_parts(
     function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True, multiplies: bool = True
 ) -> list[Result]:
-    """Apply a function to the parts of an op's work, and return the results in their order.
+    """Apply a function to the parts of an op's work, and return the results in order.
 
-    Where the parts are large, a third of a millisecond in all, on several threads; in a shard, on its share of them.
-    Without threadpoolctl it is one thread, and matrix products have more. Where no part multiplies matrices, nothing is
-    asked of BLAS.
+    If the parts are `large`, a third of a millisecond in all, they run on several threads; in a shard, on its share of
+    the threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether the parts
+    contain matrix products; if not, BLAS is not limited.
     """
-    share = _share.get()  # 1 where a shard has no threads to spare, and BLAS has one already
+    share = _share.get()  # 1 if the shard has one thread; BLAS is then limited already
     if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
     threads = allowed_threads(available_cores()) if share is None else share
@@ -111,9 +111,9 @@ def _map_single_threaded(function: Callable[[int], Result], count: int, threads:
 
 
 def _map_together(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
-    """Share the work with other threads: this one works too, wherever it would wait for the next result.
+    """Share the work with other threads. The calling thread computes shards, too, instead of waiting for results.
 
-    So it ends even where the others never begin, because all of them are busy with the shard that this is called in.
+    So the work is completed even if no other thread is free, as in a call from inside of a shard.
     """
     helpers = max(0, min(threads, count) - 1)
     work = _Work(function, count, share=threads // (helpers + 1))
@@ -124,14 +124,14 @@ def _map_together(function: Callable[[int], Result], count: int, threads: int) -
         for k in range(count):
             yield work.result(k)
     finally:
-        work.left.clear()  # who fails or stops early wants no more
+        work.left.clear()  # after an error or an early stop, no further shards
         for lock in busy if work.is_of_this_process() else ():
-            with lock:  # once its helper has ended; one that begins later finds nothing left
+            with lock:  # wait for the helper; one that starts later finds no shards
                 pass
 
 
 class _Work(Generic[Result]):
-    """The shards that are left, which several threads take from, and what came of the others."""
+    """A queue of shards, shared by several threads, and the results of the computed shards."""
 
     def __init__(self, function: Callable[[int], Result], count: int, share: int) -> None:
         self.function, self.context, self.process = function, copy_context(), os.getpid()
@@ -139,29 +139,29 @@ class _Work(Generic[Result]):
         self.left = deque(range(count))
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}
-        self.done: SimpleQueue[int] = SimpleQueue()  # wakes who waits for a shard that another thread computes
+        self.done: SimpleQueue[int] = SimpleQueue()  # wakes a thread that waits for another's shard
 
     def take(self) -> None:
-        """Compute the next shard, if there is one that nobody has taken yet."""
+        """Compute the next shard, if one is left."""
         try:
             k = self.left.popleft()
-        except IndexError:  # another thread was faster
+        except IndexError:  # another thread took the last one
             return
         try:
             self.results[k] = self.context.copy().run(self.function, k)
-        except BaseException as error:  # raised again where the result is asked for
+        except BaseException as error:  # raised again in `result`
             self.errors[k] = error
         self.refuse_fork()
         self.done.put(k)
 
     def help(self, busy: Lock) -> None:
-        """Compute shards for as long as there are any, and hold the lock meanwhile."""
+        """Compute shards until none is left, and hold the lock meanwhile."""
         with busy:
             while self.left:
                 self.take()
 
     def result(self, k: int) -> Result:
-        """Return what came of a shard; until it is there, compute others or wait."""
+        """Return the result of a shard; until it is computed, compute other shards or wait."""
         while True:
             self.refuse_fork()
             if k in self.errors:
@@ -174,13 +174,13 @@ class _Work(Generic[Result]):
                 self.done.get()
 
     def is_of_this_process(self) -> bool:
-        """Return whether this is not the copy of it in a forked process."""
+        """Return whether this object is not a copy in a forked process."""
         return self.process == os.getpid()
 
     def refuse_fork(self) -> None:
-        """Raise in a forked process, where the results of the other threads never arrive."""
+        """Raise in a forked process, which never receives the results of the other threads."""
         if not self.is_of_this_process():
             raise ForkedError(
-                "map_shards goes on in a forked process, without the threads that compute its other shards: begin it "
-                "anew there, or fork when it has ended. A shard that forks ends its child with os._exit()."
+                "map_shards cannot continue in a forked process, which lacks the threads of the other shards: start a "
+                "new one there, or fork after it has ended. A shard that forks must end its child with os._exit()."
             )

@@ -1,11 +1,11 @@
-"""The engine: tensors, the graph that their ops record, and the backward pass. No mathematics here.
+"""The engine: tensors, the graph of recorded ops, and the backward pass. It contains no mathematics.
 
-Read the files in this order: `op.py`, what an op declares; `node.py`, what a call of it records; `recorder.py`, the
-call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, which values were changed in place since; and
-`tensor.py`. `arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` have the special cases.
+Read the files in this order: `op.py`, the declaration of an op; `node.py`, the record of one call; `recorder.py`, the
+call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of changes in place; `tensor.py`.
+`arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
-``fast`` has faster equivalents: `plain_mode` runs without them. ``debug`` has what only observes: hooks, observers,
-`detect_anomaly` and warnings. ``interop`` has tensors on memory of other libraries.
+``fast`` has faster equivalents, which `plain_mode` turns off. ``debug`` has hooks, observers, `detect_anomaly` and
+warnings. ``interop`` has tensors that share memory with arrays of other libraries.
 """
 
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly

@@ -20,7 +20,7 @@ KEPT_AS_GIVEN = frozenset({ndarray, float, int, bool})
 
 
 def operand(op: Op, argument: str, value: Any) -> Any:
-    """Convert a list or the like to an array. NumPy scalars stay as they are; values without numbers raise."""
+    """Convert an operand such as a list to an array; keep NumPy scalars. Raise for values that are not numbers."""
     array = value if isinstance(value, np.generic) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
@@ -31,24 +31,23 @@ def operand(op: Op, argument: str, value: Any) -> Any:
 
 
 def setting(op: Op, name: str, value: Tensor) -> ndarray:
-    """Read a setting that came as a Tensor, unless that would lose a gradient."""
+    """Return the values of a setting given as a Tensor. Raise if it requires a gradient, which would be lost."""
     if value.requires_grad:
         raise DTypeError(
-            f"op {op.name}: {name} is a setting, to which no gradient flows, and it is a Tensor that requires one: "
-            f"detach() it."
+            f"op {op.name}: {name} is a setting, which has no gradient, but is a Tensor that requires one: detach() it."
         )
     return value.numpy()
 
 
 def result(op: Op, out: Any) -> ndarray:
-    """Make an array of a NumPy scalar, which is what a 0-d result comes as."""
+    """Convert the output of a forward to an array: NumPy returns a scalar for a 0-d result."""
     if not isinstance(out, np.generic | int | float):
-        raise DTypeError(f"op {op.name}: its forward returned a {type(out).__name__}, and must return one array.")
+        raise DTypeError(f"op {op.name}: its forward must return one array, got a {type(out).__name__}.")
     return np.asarray(out)
 
 
 def storage_of(out: ndarray, inputs: tuple[Any, ...]) -> Storage:
-    """Return the storage of the input whose memory the result is a view of, or a new one."""
+    """Return the storage of the input that the result is a view of, or a new storage."""
     for x in inputs:
         if x.__class__ is Tensor and np.may_share_memory(out, x._data):
             storage: Storage = x._storage
@@ -64,10 +63,10 @@ _IMMUTABLE = (
 
 
 def copy_saved(op: Op, name: str, value: Any) -> Any:
-    """Return what a node can keep of a plain value: the value itself, or a copy where its owner could change it."""
+    """Return a plain value for a node to save: the value itself if it is immutable, else a copy."""
     kind = value.__class__
     if kind is ndarray and not value.dtype.hasobject:
-        return value.copy("K")  # of a read-only one, too: its owner can make it writable, or has a view that is
+        return value.copy("K")  # even a read-only array: its owner may hold a writable view
     if isinstance(value, _IMMUTABLE):
         return value
     if kind is Tensor:
@@ -82,23 +81,23 @@ def copy_saved(op: Op, name: str, value: Any) -> Any:
         return deepcopy(value)
     except Exception as error:
         raise DTypeError(
-            f"op {op.name}: a vjp asks for {name}, a {kind.__name__}, which cannot be copied ({error}): its owner "
-            f"could change it before the vjp runs. Give numbers, strings, arrays, or lists, tuples and dicts of them."
+            f"op {op.name}: a vjp saves {name}, a {kind.__name__}, which cannot be copied ({error}): a change of it "
+            f"would go unnoticed. Pass numbers, strings, arrays, or lists, tuples and dicts of them."
         ) from error
 
 
 def promote_result(
     op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Return the arrays and the result in the dtype of the floating Tensors: plain operands do not widen it.
+    """Return the arrays and the result in the dtype of the floating Tensors; plain operands do not widen it.
 
-    If the result has another floating dtype, the promoted inputs are converted to the widest dtype of the floating
-    Tensors among them, or among all inputs, or to float32, and the op is computed again.
+    If the result has another floating dtype, cast the promoted inputs and compute the op again. The dtype is the widest
+    of the floating Tensors among the promoted inputs, else among all inputs, else float32.
     """
     if out.dtype.kind in "iub":
         return *arrays, out
     if out.dtype.kind != "f":
-        raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
+        raise DTypeError(f"op {op.name}: a Tensor must hold real numbers or booleans, got {out.dtype}.")
     tensors = [k for k, x in enumerate(inputs) if x.__class__ is Tensor and arrays[k].dtype.kind == "f"]
     floats = [arrays[k].dtype for k in [k for k in tensors if op.promoted(k)] or tensors]
     wanted = np.result_type(*floats) if floats else FLOAT32
@@ -111,7 +110,7 @@ def promote_result(
 
 
 def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
-    """Add the op and its inputs to an error. A ValueError of NumPy about shapes becomes a ShapeError."""
+    """Add the op and its inputs to an error. Turn a ValueError of NumPy about shapes into a ShapeError."""
     if isinstance(error, TinygradError):
         return
     what = ", ".join(
@@ -119,5 +118,5 @@ def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
         for name, a in zip(op.names(len(arrays)), arrays, strict=True)
     )
     if type(error) is ValueError and any(word in str(error) for word in ("shape", "dimension")):
-        raise ShapeError(f"op {op.name}: {error} The inputs: {what}.") from error
+        raise ShapeError(f"op {op.name}: {error} The inputs are {what}.") from error
     error.add_note(f"In op {op.name}, with {what}.")

@@ -1,6 +1,6 @@
 """The backward pass in plain loops: from a result to the leaves, newest node first.
 
-An input is older than the result, so a node that leaves the queue has received its whole gradient.
+Inputs are older than results, so when a node leaves the queue, its gradient is complete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tinygrad_edu.errors import GraphFreedError, StaleValueError
 
 Roots = Iterable[tuple[Node, Any]]
 Targets = frozenset[Node] | None
-# Makes the Tensor again that a saved array was, from the array, its node and its storage.
+# Restores the Tensor of a saved array from the array, its node and its storage.
 WrapSaved = Callable[[Any, Any, Any], Any]
 
 
@@ -34,7 +34,7 @@ def plain_backward_pass(
     accumulator: PlainAccumulator | None = None,
     pull: CallVJP | None = None,
 ) -> dict[Node, Any]:
-    """Do what `backward_pass` does. `accumulator` and `pull` are those of observers."""
+    """Implement `backward_pass`. Observers replace the `accumulator`, and `pull`, which calls a vjp."""
     accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
     for node, g in seeds:
         accumulator.add(node, g)
@@ -55,7 +55,7 @@ def plain_backward_pass(
 
 
 def call_vjp(node: Node, k: int, vjp: Callable[[Any, Any], Any], g: Any, saved: Any, kind: type[Any]) -> Any:
-    """Return the gradient of input k: its vjp, summed over broadcast axes and cast to the dtype of the input."""
+    """Call the vjp of input k, and return its gradient in the shape and the dtype of the input."""
     try:
         contribution = vjp(g, saved)
     except Exception as error:
@@ -68,16 +68,16 @@ CallVJP = Callable[[Node, int, Callable[[Any, Any], Any], Any, Any, type[Any]], 
 
 
 class PlainAccumulator:
-    """Adds up the gradient of each node, and orders the nodes that the pass has yet to visit.
+    """Sums the gradient of each node, and queues the nodes to visit.
 
     Attributes
     ----------
     gradients : dict of Node to gradient
-        The sum of the contributions so far.
+        Sum of the contributions so far.
     queue : list of (int, Node)
-        A heap of nodes, newest first. Leaves and targets are not in it: the pass ends there.
+        A heap of nodes, newest first. It excludes leaves and targets, where the pass ends.
     retained : dict of Node to gradient
-        The gradients of visited nodes that ``retain_grad()`` was called on.
+        Gradients of visited nodes that ``retain_grad()`` was called on.
     """
 
     def __init__(self, targets: Targets) -> None:
@@ -87,7 +87,7 @@ class PlainAccumulator:
         self.targets = targets
 
     def add(self, node: Node, g: Any) -> None:
-        """Add a contribution to the gradient of a node. Its first one puts the node into the queue."""
+        """Add a contribution to the gradient of a node. The first one puts the node into the queue."""
         if node in self.gradients:
             self.gradients[node] = self.gradients[node] + g
             return
@@ -106,14 +106,14 @@ class PlainAccumulator:
         return bool(node.links) and node.number > min((target.number for target in self.targets), default=0)
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
-        """Return the gradient of a visited node as its hooks leave it, and keep it where it is retained."""
+        """Run the hooks of a visited node on its gradient and return the result; store it if it is retained."""
         g = run_hooks(node, g, kind)
         if node.vjps.hooks.retains:
             self.retained[node] = g
         return g
 
     def result(self, kind: type[Any], unhooked: Collection[Node]) -> dict[Node, Any]:
-        """Return the gradients of the leaves or targets, and the retained ones, each in memory of its own."""
+        """Return the gradients of the leaves or targets, and the retained gradients, without shared memory."""
         for node in self.gradients:
             if node.vjps.hooks is not None and node not in unhooked:
                 self.gradients[node] = run_hooks(node, self.gradients[node], kind)
@@ -122,7 +122,7 @@ class PlainAccumulator:
 
 
 def saved_values(node: Node, wrap_saved: WrapSaved | None) -> Any:
-    """Return what a node saved for its vjps; as Tensors with `wrap_saved`, so that they record their operations."""
+    """Return the saved values of a node; with `wrap_saved` as Tensors, so that the vjps are recorded."""
     if node.saved is None:
         raise_freed(node)
     if last_version[0] > node.number:
@@ -131,7 +131,7 @@ def saved_values(node: Node, wrap_saved: WrapSaved | None) -> Any:
 
 
 def wrap_saved_values(node: Node, wrap_saved: WrapSaved) -> tuple[Any, ...]:
-    """Return the saved arrays of a node as the Tensors that they were."""
+    """Return the saved values of a node, with each array of a Tensor as that Tensor."""
     nodes, storages = (*node.parents, node), node.storages
     return tuple(
         value

@@ -1,4 +1,4 @@
-"""The decorator ``@op`` makes an op of a forward function, with the types of its calls for type checkers."""
+"""The decorator ``@op``, which makes an op from a forward function, with types for type checkers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Parameters = ParamSpec("Parameters")
 
 
 class TypedOp(Op, Generic[Parameters]):
-    """An op with the parameters of its forward as its type. It returns a Tensor for a Tensor."""
+    """An op whose type has the parameters of its forward. It returns a Tensor for a Tensor."""
 
     __slots__ = ()
 
@@ -22,7 +22,7 @@ class TypedOp(Op, Generic[Parameters]):
     ) -> None:
         super().__init__(forward, broadcasts, promotes, generated_call, name)
 
-    if TYPE_CHECKING:  # a Tensor, or among the first three inputs one, makes a Tensor; arrays make an array
+    if TYPE_CHECKING:  # a Tensor among the first three inputs gives a Tensor; arrays give an array
 
         @overload
         def __call__(self, x: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
@@ -33,7 +33,7 @@ class TypedOp(Op, Generic[Parameters]):
         @overload
         def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Array: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            """Compute the op, and record it."""
+            """Compute and record the op."""
 
 
 class _OpDecorator(Protocol):
@@ -47,21 +47,21 @@ def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: st
 def op(
     forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True, name: str | None = None
 ) -> Any:
-    """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its vjps come with `Op.vjps`.
+    """Make an `Op` from a function of arrays: ``@op``, or ``@op(broadcasts=True)``. `Op.vjps` sets its vjps.
 
-    The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
+    The parameters before a ``/`` are the inputs, and the others are settings. Without a ``/``, the inputs are the
     parameters that have no default.
 
     Parameters
     ----------
     broadcasts : bool
-        The inputs broadcast against each other: the engine undoes it in their gradients.
+        Whether the inputs broadcast against each other; the engine then sums gradients over broadcast axes.
     promotes : bool or iterable of str
-        Which inputs are numbers that are computed with, and so follow one dtype: plain ones that of the tensors,
-        integers that of the floating-point numbers. All, unless given; not conditions, masks, labels and indices, and
-        none where the op decides on the dtype of its result.
+        Inputs that are promoted to a common dtype: plain values to that of the tensors, integers to that of the
+        floating-point inputs. Default: all. Exclude conditions, masks, labels and indices; pass False if the op chooses
+        the dtype of its result.
     name : str, optional
-        The public function that errors and the tape name. By default the name of the forward.
+        Name of the public function, for errors and the tape. Default: the name of the forward.
     """
     if forward is None:
         return lambda function: TypedOp(function, broadcasts, promotes, name)

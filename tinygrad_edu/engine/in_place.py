@@ -1,4 +1,4 @@
-"""In-place writes: operators such as ``t += other``, and several tensors at once."""
+"""In-place writes: operators such as ``t += other``, and a write to several tensors at once."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
 
 
 def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    """Make of a binary op the operator that writes its result into the first operand, as ``+=`` does.
+    """Return the in-place operator of a binary op, such as ``+=``, which writes the result to the first operand.
 
-    A recorded one keeps the old values for its vjp, and gives the tensor the new node; views of it that were
-    recorded before are stale from then on, and say so when they are used.
+    If it is recorded, it saves a copy of the old values for the vjp, and the tensor gets a new node. Views that were
+    recorded before are stale from then on, and their use raises an error.
     """
 
     def operator(tensor: Tensor, other: Any) -> Tensor:
@@ -33,24 +33,24 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         result = op.call(old, other)
         demand_shape(f"{op.name} in place", result.shape, tensor.shape)
         if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
-            raise DTypeError(f"{op.name} in place would squeeze {result.dtype} into {tensor.dtype}.")
+            raise DTypeError(f"{op.name} in place: cannot cast the result from {result.dtype} to {tensor.dtype}.")
         if result._node is not None:
             _refuse_shared_constant(op, tensor)
             result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
         with writing(tensor._storage) as write:
             if result._node is not None:
-                tensor._node = result._node  # older than this write, and so stale, until the write is whole
+                tensor._node = result._node  # older than this write, so stale until the write is complete
             tensor._data[...] = result._data
         if result._node is not None:
             result._node.number = write.time
         return tensor
 
-    operator.__doc__ = f"Write the result of `{op.name}` into the first operand, and return that."
+    operator.__doc__ = f"Write the result of `{op.name}` to the first operand, and return the operand."
     return operator
 
 
 def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
-    """Copy an operand that is about to be overwritten, for the vjps that save it."""
+    """Copy an operand before it is overwritten, for the vjps that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
     return wrap(tensor._data.copy(), tensor._node, Storage.new())
 
@@ -58,24 +58,24 @@ def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
     node = tensor._node
     while node is not None and node.op is not None and node.storages[0] is tensor._storage:
-        node = node.parents[0]  # a view of something older
+        node = node.parents[0]  # a view of an older tensor
     if node is not None and node.op is None:
         raise LeafInPlaceError(
-            f"{op.name} in place on a leaf that requires a gradient, or on a view of one, would change what the "
-            f"gradient is taken of: wrap it in no_grad(), or work on .data."
+            f"{op.name} in place on a leaf that requires a gradient, or on a view of one, cannot be recorded: "
+            f"use no_grad(), or write to .data."
         )
 
 
 def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
     if tensor._node is None and tensor._storage.shared:
         raise StaleValueError(
-            f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
-            f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."
+            f"{op.name} in place cannot record a gradient for a constant of shape {tensor.shape} that shares memory "
+            f"with other tensors or arrays: write t = t + other, which makes a new tensor."
         )
 
 
 def write_all(targets: Sequence[Any], values: Sequence[Any]) -> None:
-    """Write values into Tensors and arrays of the same shapes, in one call to C that no Ctrl-C can interrupt."""
+    """Write values to Tensors and arrays of the same shapes, in one call in C that Ctrl-C cannot interrupt."""
     arrays = [x._data if isinstance(x, Tensor) else x for x in targets]
     with writing(*(x._storage for x in targets if isinstance(x, Tensor))):
         deque(map(np.ndarray.__setitem__, arrays, repeat(...), values), maxlen=0)

@@ -1,8 +1,8 @@
-"""Version counters of memory, and the one way to write to it.
+"""Version counters of memory, and the block that every write to memory goes through.
 
-A saved value is stale if its memory was written to later. One clock counts the recorded ops and the writes.
-All views of one memory share a `Storage`, whose version is the time of the last write. Every write goes through
-`writing`, which sets the version.
+A saved value is stale if its memory was written to after it was saved. One clock numbers the recorded ops and the
+writes. All views of the same memory share a `Storage`, whose version is the clock time of the last write. Every write
+is inside of a `writing` block, which sets the version.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 from numpy import ndarray
 
 clock = itertools.count(1)
-last_version = [0]  # of all storages
-lock = RLock()  # reentrant: a signal handler may run while its own thread holds it
+last_version = [0]  # the maximum over all storages
+lock = RLock()  # reentrant: a signal handler may run while its thread holds the lock
 
 
 def _renew_lock() -> None:
-    """Replace the lock in a forked process: the thread that held it does not exist there."""
+    """Replace the lock in a forked process, which lacks the thread that may hold it."""
     global lock
     lock = RLock()
 
@@ -35,14 +35,14 @@ if hasattr(os, "register_at_fork"):
 
 @final
 class Storage:
-    """Version counter of one memory, shared by all its views.
+    """Version counter of one block of memory, shared by all its views.
 
     Attributes
     ----------
     version : int
-        The time of the last write, by the clock; 0 if there was none.
+        Clock time of the last write, or 0 if there was none.
     shared : bool
-        Whether other objects may hold the memory.
+        Whether other objects may share the memory.
     """
 
     __slots__ = ("shared", "version")
@@ -52,35 +52,35 @@ class Storage:
 
     @classmethod
     def new(cls, shared: bool = False) -> Storage:
-        """Return the storage of new memory. An ``__init__`` would cost each call of an op another call."""
+        """Return the storage of new memory. An ``__init__`` would add a call to each op."""
         storage = cls()
         storage.version, storage.shared = 0, shared
         return storage
 
 
 class Guard(Protocol):
-    """Raises before something happens that this thread or task may not do."""
+    """Raises before an action that is not allowed in this thread or task."""
 
     def before_write(self, storages: tuple[Storage, ...]) -> None:
-        """Look at the memory that is about to be written to."""
+        """Check the storages of a write that is about to begin."""
 
     def before_hook(self) -> None:
-        """Look at a hook that is about to be registered."""
+        """Check whether a hook may be registered."""
 
 
 guard: ContextVar[Guard | None] = ContextVar("tinygrad_edu_guard", default=None)
 
 
 class writing:  # noqa: N801 (used like a function)
-    """Set the version of storages before and after a write: ``with writing(storage): ...`` is around every write.
+    """Set the version of storages before and after a write: ``with writing(storage): ...`` encloses every write.
 
-    The version before makes saved values stale even if Ctrl-C or an error ends the write half way. The version after
-    makes values stale that another thread saved meanwhile.
+    Setting it before makes saved values stale even if Ctrl-C or an error interrupts the write. Setting it after makes
+    values stale that another thread saved during the write.
 
     Attributes
     ----------
     time : int
-        Of the last note.
+        Clock time of the last call of `note`.
     """
 
     __slots__ = ("storages", "time")
@@ -101,16 +101,16 @@ class writing:  # noqa: N801 (used like a function)
         """Set the version of each storage to the current time."""
         if not self.storages:
             return
-        with lock:  # otherwise a slow thread could replace the later version of another
+        with lock:  # otherwise a slow thread could overwrite a later version
             self.time = last_version[0] = next(clock)
             for storage in self.storages:
                 storage.version = self.time
 
 
 class TrackedArray(ndarray[Any, Any]):
-    """An array on the memory of a tensor, ``t.data``: a write into it, or into a view of it, sets the version.
+    """The array ``t.data``, which shares the memory of a tensor: a write to it or to a view sets the version.
 
-    Otherwise it is an ordinary array. Computations with it return plain arrays.
+    Computations with it return plain arrays.
     """
 
     storage: Storage
@@ -121,7 +121,7 @@ class TrackedArray(ndarray[Any, Any]):
         self.storage = (getattr(made_of, "storage", None) if self.base is not None else None) or Storage.new()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
-        """Compute on plain arrays; ``+=`` and ``out=`` write, and so does ``at``."""
+        """Compute on plain arrays. ``+=``, ``out=`` and ``ufunc.at`` are writes."""
         out = settings.get("out", ())
         if out:
             settings["out"] = tuple(map(plain, out))
@@ -130,7 +130,7 @@ class TrackedArray(ndarray[Any, Any]):
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function: Callable[..., Any], types: Any, inputs: Any, settings: Any) -> Any:
-        """Do the same for NumPy's other functions: some write into their first argument, and some into ``out``."""
+        """Do the same for other NumPy functions, which may write to their first argument or to ``out``."""
         written = inputs[:1] if function in WRITERS else (settings.get("out"),)
         with writing(*storages_of(written)):
             return super().__array_function__(function, types, inputs, settings)
@@ -144,12 +144,12 @@ WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfi
 
 
 def _track_writes(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method, assigned=("__name__",))  # NumPy's docstring would bring its examples
+    @wraps(method, assigned=("__name__",))  # without NumPy's docstring, whose examples would run as tests
     def tracked(self: TrackedArray, *args: Any, **settings: Any) -> Any:
         with writing(self.storage):
             return method(self, *args, **settings)
 
-    tracked.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
+    tracked.__doc__ = f"Call ``ndarray.{method.__name__}`` and set the version of the storage."
     return tracked
 
 
@@ -158,17 +158,17 @@ for _name in WRITING_METHODS:
 
 
 def plain(x: Any) -> Any:
-    """Return a `TrackedArray` as a plain array, and anything else unchanged."""
+    """Return a `TrackedArray` as a plain array, and any other object unchanged."""
     return x.view(ndarray) if isinstance(x, TrackedArray) else x
 
 
 def storages_of(arrays: Any) -> list[Storage]:
-    """Return the storages of the tracked arrays among some arrays."""
+    """Return the storages of the tracked arrays in a sequence."""
     return [x.storage for x in arrays if isinstance(x, TrackedArray)]
 
 
 def lend(array: ndarray, storage: Storage) -> TrackedArray:
-    """Return a view of an array that sets the version of its storage when it is written to."""
+    """Return a view of an array whose writes set the version of the storage."""
     data = array.view(TrackedArray)
     data.storage, data.lent = storage, array
     return data

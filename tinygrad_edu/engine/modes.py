@@ -1,4 +1,4 @@
-"""Thread-local modes: gradient recording, and observers."""
+"""Modes of a thread or task: gradient recording, and observers."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ R = TypeVar("R")
 
 
 class Block:
-    """A `with` that is open: what holds inside it, the mode that opened it, and the block around it.
+    """An open `with` block: its modes, the `Mode` that opened it, and the block around it.
 
     Attributes
     ----------
     recording : bool
         Whether ops are recorded.
     observers : tuple of Observer
-        The observers of ops and of backward passes. With one, each node notes its `CallSite`.
+        Observers of ops and backward passes. If there is one, each node records its `CallSite`.
     site : object
-        The call site of the nodes that a vjp makes: that of the op of the vjp. None outside of vjps.
+        Call site of the nodes that a vjp creates: the call site of the vjp's op. None outside of vjps.
     """
 
-    __slots__ = ("mode", "observers", "outer", "recording", "site")  # which are read faster than those of a NamedTuple
+    __slots__ = ("mode", "observers", "outer", "recording", "site")  # faster to read than a NamedTuple
 
     def __init__(self, recording: bool, observers: tuple[Any, ...], site: Any, mode: Mode, outer: Block | None) -> None:
         self.recording, self.observers, self.site, self.mode, self.outer = recording, observers, site, mode, outer
 
 
 _innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)
-# Generated calls ask this directly. None, outside of all blocks, records and has no observers.
+# Generated calls use this directly. None means outside of all blocks: ops are recorded, and there are no observers.
 innermost_block: Callable[[], Block | None] = _innermost.get
 
 
 def is_grad_enabled() -> bool:
-    """Return whether ops are recorded here: in this thread or task, inside the blocks that are open."""
+    """Return whether ops are recorded at this point of this thread or task."""
     block = innermost_block()
     return block is None or block.recording
 
@@ -51,9 +51,9 @@ def observers() -> tuple[Any, ...]:
 
 
 class Mode:
-    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block.
+    """The modes that a block sets, as a context manager or a decorator. None keeps the mode of the outer block.
 
-    Whoever observers around it does so inside too, unless it is `unobserved`.
+    Observers of the outer block are kept, too, unless the block is `unobserved`.
     """
 
     def __init__(
@@ -65,23 +65,23 @@ class Mode:
         before = innermost_block()
         try:
             _innermost.set(self._new_block(before))
-        except BaseException:  # a Ctrl-C in here: there will be no exit
+        except BaseException:  # Ctrl-C in this block: __exit__ will not run
             _innermost.set(before)
             raise
 
     def __exit__(self, *error: object) -> None:
         try:
             _innermost.set(_close_block(self, innermost_block()))
-        except BaseException:  # a Ctrl-C in here: nobody calls this again
+        except BaseException:  # Ctrl-C in this block: __exit__ will not run again
             _innermost.set(_close_block(self, innermost_block()))
             raise
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Wrap a function, so that each call of it runs in this mode."""
+        """Wrap a function so that each call runs in this mode."""
         if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
             raise DTypeError(
-                f"a mode cannot decorate {function.__name__}: its body runs after the call, when the mode "
-                f"is over. Write the `with` inside it, around what it computes between two yields or awaits."
+                f"a mode cannot decorate {function.__name__}: the body of a generator or coroutine runs after the "
+                f"call. Use a `with` block in the body, without a yield or await inside."
             )
 
         @wraps(function)
@@ -106,7 +106,7 @@ class Mode:
 
 
 def _close_block(mode: Mode, block: Block | None) -> Block | None:
-    """Close the last block of a mode. A generator may close it late, or in a thread that never opened it."""
+    """Close the last block of a mode. A generator may close it late, or in another thread."""
     inside: list[Block] = []
     while block is not None and block.mode is not mode:
         inside.append(block)
@@ -120,10 +120,10 @@ def _close_block(mode: Mode, block: Block | None) -> Block | None:
 
 
 def no_grad() -> Mode:
-    """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
+    """Turn recording off, in a block ``with no_grad():`` or in a function with the decorator ``@no_grad()``.
 
-    The mode belongs to the thread or task that set it, and is restored after an exception. A block in a generator has
-    to end in the thread where it began.
+    The mode belongs to the thread or task that set it, and is restored after an exception. A block in a generator must
+    end in the thread in which it began.
 
     Examples
     --------
@@ -138,5 +138,5 @@ def no_grad() -> Mode:
 
 
 def enable_grad() -> Mode:
-    """Record inside, also where `no_grad` surrounds it: the opposite of `no_grad`, used in the same two ways."""
+    """Turn recording on, even inside of `no_grad`. It is used as a block or a decorator, like `no_grad`."""
     return Mode(recording=True)

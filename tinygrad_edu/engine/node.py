@@ -13,25 +13,24 @@ from tinygrad_edu.errors import IntegerGradientError
 
 
 class Node:
-    """One recorded op, or a leaf. It points at older nodes and at arrays, never at a Tensor: no reference cycles.
+    """One recorded op, or a leaf. It refers to older nodes and to arrays, never to a Tensor: no reference cycles.
 
     Attributes
     ----------
     number : int
-        The time of its creation, by the clock. Inputs are older than results, so the order is topological.
+        Time of its creation, by the clock. Inputs are older than results, so the order is topological.
     vjps : VJPs
-        The vjps of the op at the time of the call.
+        The vjps that the op had at the time of the call.
     links : tuple
-        The `parents`, then the `storages`. One tuple, because Python's garbage collector visits each object. Empty for
-        a leaf.
+        The `parents`, then the `storages`; empty for a leaf. It is one tuple to save work of the garbage collector.
     saved : tuple, or None
-        The values that the vjps of inputs with a gradient need. None once freed.
+        Values that the vjps of the inputs with a gradient need. None once they are freed.
     shape, dtype
-        Of the result and of its gradient.
+        Shape and dtype of the result and of its gradient.
     grad : ndarray or None
-        The sum of the gradients of all backward passes, for a leaf or a retained gradient.
+        The accumulated gradient, for a leaf or after `retain_grad`.
     site : CallSite or str
-        Where the op was called. It is set only where an observer is.
+        Where the op was called. It is set only inside of an observer's block.
     """
 
     __slots__ = ("dtype", "grad", "links", "number", "saved", "shape", "site", "vjps")
@@ -52,12 +51,12 @@ class Node:
 
     @property
     def parents(self) -> tuple[Node | None, ...]:
-        """The node of each input; None where the input has no gradient."""
+        """The node of each input, or None for an input without a gradient."""
         return self.links[: len(self.links) // 2]
 
     @property
     def storages(self) -> tuple[Storage | None, ...]:
-        """The storage of each input, and last that of the result; None for an input that is not a Tensor."""
+        """The storage of each input, or None if it is not a Tensor, and then the storage of the result."""
         return self.links[len(self.links) // 2 :]
 
     def __repr__(self) -> str:
@@ -68,11 +67,11 @@ _NO_VJPS = VJPs(None, ())
 
 
 def leaf(array: ndarray) -> Node:
-    """Make the node of an input that a gradient is wanted for."""
+    """Make the node of a leaf that requires a gradient."""
     if array.dtype.kind != "f":
         raise IntegerGradientError(
-            f"a tensor of dtype {array.dtype} cannot require a gradient: derivatives need floating-point values. "
-            f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
+            f"a tensor of dtype {array.dtype} cannot require a gradient: the dtype must be floating point. "
+            f"Use Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
     node.number, node.vjps, node.links, node.saved = next(clock), _NO_VJPS, (), ()

@@ -1,6 +1,6 @@
-"""Op: the declaration of an operation, a forward function of arrays and one vjp for each input.
+"""Op: the declaration of an operation, a forward function on arrays and one vjp for each input.
 
-`recorder.py` calls it and records the call. `fast/generated_call.py` does the same faster.
+A vjp returns the gradient of an input, given that of the result. `recorder.py` calls an op and records the call.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Operand = Array | float
 
 
 class Saved(NamedTuple):
-    """A value that a vjp may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
+    """A value that a vjp requests by its name: ``x``, ``x_shape``, ``out``, ``axis``.
 
     Attributes
     ----------
     name : str
     source : int or None
-        The position of the input whose values it is; the number of inputs for the result; None for a plain value.
+        Position of the input that the value belongs to; the number of inputs for the result; None for a setting.
     """
 
     name: str
@@ -36,22 +36,22 @@ class Saved(NamedTuple):
 
 
 class VJPs:
-    """The vjps of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
+    """The vjps of an op for a number of inputs, and the values that they save. The nodes of all such calls share them.
 
     Attributes
     ----------
     op : Op or None
         None for a leaf.
     names : tuple of str
-        The names of the inputs.
+        Names of the inputs.
     saves : dict
-        Maps each saved value to the positions of the inputs whose vjps ask for it.
+        Maps each saved value to the positions of the inputs whose vjps need it.
     functions : list of (callable, dict)
-        For each input, the function given to `Op.vjps`, and the place of the saved value for each of its parameters.
+        For each input, the function given to `Op.vjps`, and the index of the saved value for each of its parameters.
     pairs : tuple of (int, callable)
-        For each input, its position and its vjp as the backward pass calls it: ``vjp(g, saved)`` is its gradient.
+        For each input, its position and its vjp in the form that the backward pass calls: ``vjp(g, saved)``.
     hooks : GradientHooks or None
-        The hooks of a node, which then has vjps of its own.
+        Hooks of a node. A node with hooks has its own copy of the vjps.
     """
 
     __slots__ = ("_positions", "functions", "hooks", "names", "op", "pairs", "saves")
@@ -65,7 +65,7 @@ class VJPs:
         self._positions: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
-        """Add the vjp of the next input, and the values that its parameters ask for."""
+        """Add the vjp of the next input, and the saved value of each of its parameters."""
         k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
@@ -79,43 +79,42 @@ def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any,
 
 
 class _LazyCall:
-    """Makes the call of an op at its first use: most programs call few of the ops.
+    """Makes the call of an op at its first use, since most programs use few ops.
 
-    It is no `cached_property`, whose lock in Python 3.11 a forked process may wait for without end.
+    It is not a `cached_property`: the lock of that class in Python 3.11 can deadlock a forked process.
     """
 
     def __get__(self, op: Op | None, kind: type) -> Any:
-        if op is None:  # of the class it shows itself, as any property does
+        if op is None:  # accessed on the class: return the descriptor, as a property does
             return self
         vars(op)["call"] = written = op._make_call(op)
         return written
 
 
 class Op:
-    """A differentiable function of arrays. Made by the decorator `op`, completed by `vjps`.
+    """A differentiable function of arrays. The decorator `op` makes it, and `vjps` completes it.
 
-    On plain arrays it is its forward function, and returns an array. On Tensors it also records a node.
+    On plain arrays it calls its forward function and returns an array. On Tensors it also records a node.
 
     Attributes
     ----------
     name : str
-        The public function that errors and the tape name; `__name__` is that of the forward.
+        Name of the public function, for errors and the tape. `__name__` is the name of the forward function.
     inputs : tuple of str
-        The parameters before a ``/``, or, without one, those that have no default: the tensors. ``*arrays`` stands
-        for any number of them.
+        The parameters before a ``/``, or else those without a default. ``*arrays`` is any number of inputs.
     settings : dict
-        The other parameters, with their defaults: plain values that no gradient flows to.
+        The other parameters, with their defaults: plain values, which have no gradient.
     vjp_functions : dict
-        By input, the vjp that `vjps` was given.
+        The vjp of each input, as given to `vjps`.
     broadcasts : bool
-        Whether the engine sums a gradient back to its input's shape.
+        Whether the engine sums a gradient over broadcast axes, to the shape of the input.
     promotes : tuple of str
-        The inputs that follow one dtype; the engine casts their gradients back to their own.
+        Inputs that are promoted to a common dtype. The engine casts their gradients back to their own dtype.
     call : callable
-        Of arrays, an array; of Tensors, a Tensor. Calling the op calls it.
+        Returns an array for arrays and a Tensor for Tensors. Calling the op calls it.
     """
 
-    # A method __call__ would cost a call of its own; Python finds this slot's content instead.
+    # Calling an op calls the content of this slot. A method __call__ would add a second call.
     __slots__ = ("__call__", "__dict__", "__weakref__")
 
     name: str
@@ -155,16 +154,17 @@ class Op:
         return self.call(*inputs, **settings)
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
-        """Give the vjp of each input: a function of ``g`` and of what it names, returning the input's gradient.
+        """Set the vjp of each input: a function of ``g`` and saved values that returns the gradient of the input.
 
-        A parameter named like an input, or ``out``, saves that value; ``x_shape`` and ``x_dtype`` save only the shape
-        or the dtype of x; a setting's name saves the setting, and ``**settings`` all that are not named. Of a variadic
-        input, ``k`` is the position of the one whose gradient is asked, and ``arrays_shapes`` all their shapes.
+        ``g`` is the gradient of the result. The names of the other parameters select the saved values: an input or
+        ``out`` saves its values, ``x_shape`` or ``x_dtype`` only the shape or dtype of x, and a setting its value.
+        ``**settings`` saves all other settings. For a variadic input ``*arrays``, the position of the array to
+        differentiate is ``k``, and ``arrays_shapes`` has the shapes of all arrays.
 
         Raises
         ------
         VJPDefinitionError
-            For a name that the op does not have.
+            A name is not an input, a setting or another value of the op.
 
         Examples
         --------
@@ -178,21 +178,21 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        offered = self._saveable(self.names(2))  # of any number of inputs, the vjps ask for the same
+        offered = self._saveable(self.names(2))  # for any number of inputs the vjps can request the same values
         for argument, function in functions.items():
             self._require_name(argument, self.inputs, f"{self.name}.vjps")
             self._inspect_vjp(argument, function, offered)
         self.vjp_functions = self.vjp_functions | functions
         self._vjps = {}
-        vars(self).pop("call", None)  # which was generated for the vjps before
+        vars(self).pop("call", None)  # generated from the previous vjps
         self.__call__ = self._first_call
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def _repr_html_(self) -> str:
-        """Show the vjps, as they stand in the source."""
-        from html import escape  # what shows in a notebook is imported when one asks for it
+        """Show the source of each vjp."""
+        from html import escape  # imported at the first display
 
         from tinygrad_edu.notebook import fold_html
 
@@ -203,19 +203,19 @@ class Op:
         return fold_html(f"op {self.name}{signature}", table, is_open=True)
 
     def __reduce__(self) -> str:
-        """Say where an op is found: as of any function, a copy and what a pickle brings back are this one."""
+        """Pickle an op by its qualified name: as for any function, copies and unpickled ops are this object."""
         return self.__qualname__
 
     def names(self, count: int) -> tuple[str, ...]:
-        """Return the name of each of `count` inputs: ``arrays0, arrays1, ...`` where there may be any number."""
+        """Return the names of `count` inputs: ``arrays0, arrays1, ...`` for a variadic input."""
         return tuple(f"{self.inputs[0]}{k}" for k in range(count)) if self.variadic else self.inputs
 
     def promoted(self, k: int) -> bool:
-        """Whether input `k` follows the dtype of the others."""
+        """Return whether input `k` is promoted to the common dtype."""
         return self.inputs[0 if self.variadic else k] in self.promotes
 
     def vjps_for(self, count: int) -> VJPs:
-        """Return the vjps for a call with `count` inputs. They are made once."""
+        """Return the vjps for a call with `count` inputs, which are made once."""
         if count not in self._vjps:
             self._vjps[count] = self._make_vjps(self.names(count))
         return self._vjps[count]
@@ -234,7 +234,7 @@ class Op:
     def _inspect_vjp(
         self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
     ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
-        """Return the vjp of an argument, whether it takes the position `k`, and the saved values that it names."""
+        """Return the vjp of an argument, whether it has the parameter `k`, and the saved values of its parameters."""
         wanted = list(parameters(function))[1:]
         names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names
@@ -246,14 +246,14 @@ class Op:
         return function, takes_k, {name: offered[name] for name in asked}
 
     def _saveable(self, names: tuple[str, ...]) -> dict[str, Saved]:
-        """Return the values that a vjp can name as parameters."""
+        """Return the values that a vjp can save, by the name of the parameter."""
         values = {x: k for k, x in enumerate((*names, "out"))}
         shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
         parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
         return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
 
     def _check_names(self, kinds: Set[Any]) -> None:
-        """Raise for names that the generated call or a vjp uses."""
+        """Raise for invalid names, including those that a vjp or the generated call uses."""
         names = {*self.inputs, *self.settings}
         taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
         if self.variadic:
@@ -261,8 +261,8 @@ class Op:
         faults = sorted(name for name in names if name in taken or name.startswith("_"))
         if faults or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
             raise VJPDefinitionError(
-                f"an op is a named function of at least one input, with settings by name and no **: {self.name!r} with "
-                f"the parameters {sorted(names)}. Its names do not begin with _, and are none of {sorted(taken)}."
+                f"op {self.name!r}: an op must be a named function with at least one input and without **kwargs, got "
+                f"the parameters {sorted(names)}. Names must not begin with _ or be one of {sorted(taken)}."
             )
 
     def _is_input(self, parameter: Parameter) -> bool:
@@ -271,10 +271,10 @@ class Op:
         return parameter.default is Parameter.empty and parameter.kind is not Parameter.KEYWORD_ONLY
 
     def _require_name(self, name: str, offered: Iterable[str], where: str) -> None:
-        """Raise for a name that is not offered, and suggest the nearest one."""
+        """Raise for an unknown name, and suggest the closest one."""
         if name not in offered:
             near = nearest(name, offered)
-            hint = f"did you mean {near!r}?" if near else f"it can name {', '.join(offered)}."
+            hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(offered)}."
             raise VJPDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
 
 

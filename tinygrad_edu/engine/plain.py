@@ -9,7 +9,7 @@ from numpy import ndarray
 
 
 def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
-    """Add values to the elements at an index, in place. An element that the index names twice is added twice."""
+    """Add values to the elements at an index, in place. An element that occurs twice in the index is added to twice."""
     if total.dtype != np.float16:
         np.add.at(total, index, values)
         return

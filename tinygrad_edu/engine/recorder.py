@@ -1,6 +1,6 @@
-"""The call of an op in plain loops: compute, and record a node if an input needs a gradient.
+"""The call of an op in plain loops: compute the result, and record a node if an input needs a gradient.
 
-By default `fast/generated_call.py` runs instead. It does the same in half the time for a small op.
+By default `fast/generated_call.py` runs instead. It does the same, in half the time for a small op.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tinygrad_edu.names import raise_unexpected_keyword
 
 
 def plain_call(op: Op) -> Callable[..., Any]:
-    """Return the call of an op: it reads the arguments as Python does, and records."""
+    """Return the call of an op: bind the arguments as Python does, then `record`."""
     signature = inspect.signature(op.forward)
 
     @wraps(op.forward)
@@ -35,7 +35,7 @@ def plain_call(op: Op) -> Callable[..., Any]:
             others = keywords.keys() - signature.parameters.keys()
             if others:
                 raise_unexpected_keyword(op.name, others, op.settings)
-            raise TypeError(f"{op.name}() got other arguments than it takes: {error}") from None
+            raise TypeError(f"{op.name}() got unexpected arguments: {error}") from None
         bound.apply_defaults()
         given = bound.arguments
         inputs = given[op.inputs[0]] if op.variadic else tuple(given[x] for x in op.inputs)
@@ -45,11 +45,11 @@ def plain_call(op: Op) -> Callable[..., Any]:
 
 
 def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    """Compute an op and, if an input is a Tensor that needs a gradient, record how."""
+    """Compute an op. If an input is a Tensor, return a Tensor, with a node if an input needs a gradient."""
     vjps, tensors = op.vjps_for(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
     arrays = tuple(_data(op, name, x) for name, x in zip(vjps.names, inputs, strict=True))
     settings = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in settings.items()}
-    number = next(clock)  # before the values are read: what is written from here on makes them stale
+    number = next(clock)  # taken before the values are read: a later write makes them stale
     try:
         out = op.forward(*arrays, **settings)
     except Exception as error:
@@ -61,7 +61,7 @@ def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
 def recorded(
     vjps: VJPs, number: int, inputs: tuple[Any, ...], arrays: tuple[Any, ...], settings: dict[str, Any], out: Any
 ) -> Tensor:
-    """Make a Tensor of what the forward returned, with a node if an input needs a gradient."""
+    """Wrap the output of the forward in a Tensor, with a node if an input needs a gradient."""
     op, tensors = vjps.op, [x for x in inputs if x.__class__ is Tensor]
     assert op is not None
     out = out if out.__class__ is ndarray else arguments.result(op, out)
@@ -82,7 +82,7 @@ def recorded(
         storages = [x._storage if x.__class__ is Tensor else None for x in inputs]
         node.links = (*nodes, *storages, made._storage)
         offered = _saveable_getter(op, vjps, storages, arrays, out, settings)
-        # An input without a gradient has no use for what its vjp asks for.
+        # The vjp of an input without a gradient never runs, so its values are not saved.
         needs = [any(nodes[k] is not None for k in askers) for askers in vjps.saves.values()]
         node.saved = tuple(
             offered(saved.name) if needed else None for saved, needed in zip(vjps.saves, needs, strict=True)
@@ -95,11 +95,11 @@ def recorded(
 def _saveable_getter(
     op: Op, vjps: VJPs, storages: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
 ) -> Callable[[str], Any]:
-    """Return a function from a name to the value that a vjp asks for by it."""
+    """Return a function that maps a name to the value that a vjp saves by that name."""
     values = {"out": out, f"{op.inputs[0]}_shapes": tuple(map(np.shape, arrays)), **settings}
     for x, array in zip(vjps.names, arrays, strict=True):
         values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}
-    # A plain value is copied when it is saved: nobody would notice if its owner changed it.
+    # A plain value is copied when it is saved: it has no version counter that would detect a change.
     plain = {*settings, *(x for x, storage in zip(vjps.names, storages, strict=True) if storage is None)}
     return lambda name: arguments.copy_saved(op, name, values[name]) if name in plain else values[name]
 

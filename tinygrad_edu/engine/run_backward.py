@@ -1,4 +1,4 @@
-"""Choose the backward pass: an observed one inside of an observer's block, else the fast or the plain one."""
+"""Choice of the backward pass: the observed one inside of an observer's block, else the fast or the plain one."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ def backward_pass(
     wrap_saved: WrapSaved | None = None,
     unhooked: Collection[Node] = (),
 ) -> dict[Node, Any]:
-    """Carry gradients from the seeds back to the leaves, or to the targets.
+    """Propagate gradients from the given nodes back to the leaves, or to the targets.
 
     Parameters
     ----------
     seeds : iterable of (Node, ndarray or Tensor)
-        The nodes where the pass begins, each with its cotangent.
+        Nodes where the pass begins, each with its initial gradient.
     targets : frozenset of Node, optional
-        Where the pass ends. Without them it goes to every leaf.
+        Nodes where the pass ends. Default: all leaves.
     retain_graph : bool
-        Keep the saved values of the visited nodes.
+        Whether to keep the saved values of the visited nodes. Default False.
     wrap_saved : callable, optional
-        Makes Tensors of saved arrays. With it the vjps run on Tensors and are recorded; it retains the graph.
+        Makes Tensors from saved arrays. The vjps then run on Tensors and are recorded, and the graph is retained.
     unhooked : collection of Node, optional
-        Leaves whose hooks do not run: the caller adds the gradients of several passes and runs the hooks on the sum.
+        Leaves whose hooks do not run: the caller sums the gradients of several passes and runs the hooks on the sum.
 
     Returns
     -------
     dict
-        The gradient of each leaf or target that was reached, and of each node that retains it: arrays in memory of
-        their own, or Tensors.
+        The gradient of each leaf or target that was reached, and of each node that retains it: Tensors, or arrays
+        without shared memory.
     """
     block = innermost_block()
     run = observed_backward_pass if block is not None and block.observers else fast_backward_pass

@@ -1,4 +1,4 @@
-"""Python's protocols of numbers and sequences: length, truth value, conversion to float, format."""
+"""Python's protocols for numbers and sequences: length, truth value, conversion to a number, format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.engine.node import Node
 
 
 class NumberProtocol:
-    """Answers as NumPy's arrays do, from the array of a tensor."""
+    """Implements the protocols on the array of a tensor, as NumPy's arrays do."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class NumberProtocol:
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise ValueError(
-                f"a tensor of shape {self._data.shape} is neither true nor false: compare elements and use "
+                f"the truth value of a tensor of shape {self._data.shape} is ambiguous: compare elements and use "
                 f"(t > 0).any() or .all()."
             )
         return bool(self._data.item())
@@ -59,7 +59,7 @@ class NumberProtocol:
     def __format__(self, form: str) -> str:
         if form and self._data.size != 1:
             raise TypeError(
-                f"a tensor of shape {self._data.shape} has no format {form!r}, which is that of one number: format its "
-                f"elements one by one, or np.array2string(t.numpy(), precision=3)."
+                f"cannot format a tensor of shape {self._data.shape} with {form!r}, which needs one element: format "
+                f"the elements separately, or use np.array2string(t.numpy(), precision=3)."
             )
         return format(self._data.item(), form) if form else str(self)

@@ -1,4 +1,4 @@
-"""Swap the storage of many tensors at once."""
+"""Swap of the storage of several tensors at once."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ _ATTRIBUTES = ("_data", "_storage", "_node")
 
 
 def swap_storage(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[Swap, Swap]:
-    """Return two calls: the first gives each tensor the storage of its partner, the second undoes that.
+    """Return two functions: the first gives each tensor the storage of its partner, the second undoes that.
 
-    The storage is the memory and the place in the graph, so everyone who holds the tensor sees the swap. Each call runs
-    in C from its beginning to its end, so that no Ctrl-C comes between two tensors. It works once.
+    The swap includes the array, the storage and the node, so all references to a tensor see it. Each function runs
+    entirely in C, so that Ctrl-C cannot interrupt it between two tensors. It can be called once.
     """
     return _make_swap(tensors, others), _make_swap(tensors, tensors)
 
 
 def _make_swap(tensors: Sequence[Tensor], shown: Sequence[Tensor]) -> Swap:
-    """Return a call that gives each tensor the present data, storage and node of another."""
+    """Return a function that gives each tensor the current array, storage and node of another tensor."""
     handles = [tensor for tensor in tensors for _ in _ATTRIBUTES]
     values = [getattr(tensor, part) for tensor in shown for part in _ATTRIBUTES]
     return partial(deque, map(setattr, handles, cycle(_ATTRIBUTES), values), 0)

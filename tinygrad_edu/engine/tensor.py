@@ -1,4 +1,4 @@
-"""Tensor: an array, the storage of its memory, and the node that made it. No mathematics here."""
+"""Tensor: an array, the storage of its memory, and the node that made it. It contains no mathematics."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from tinygrad_edu.errors import (
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
-else:  # what a name means that is another library's
+else:  # hints for the names of other libraries
     from tinygrad_edu.names import NameHints as Surface
 
 
-# What a tensor is to a module that holds it. The result of an op has no role, so that a call need not set one.
+# The role of a tensor in a module. The result of an op has none, which saves time in the call.
 PARAMETER, BUFFER = "parameter", "buffer"
 
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
-    """Copy `data` into a fresh array: Python numbers and lists become float32, arrays keep their dtype."""
+    """Copy `data` into a new array: Python numbers and lists become float32, arrays keep their dtype."""
     data = values_of(data)
     found = real_numbers("a Tensor", data)
     if dtype is None and not isinstance(data, ndarray | np.generic) and found.dtype.kind in "iuf":
@@ -49,44 +49,45 @@ def as_array(data: Any, dtype: Any = None) -> ndarray:
 
 
 def real_numbers(where: str, values: Any) -> ndarray:
-    """Return `values` as an array, or say that they are no real numbers or booleans."""
+    """Return `values` as an array. Raise unless they are real numbers or booleans."""
     array = np.asarray(values_of(values))
     if array.dtype.kind not in "fiub":
         raise DTypeError(
-            f"{where} holds real numbers or booleans; a {type(values).__name__} gave an array of dtype {array.dtype}."
+            f"{where} must hold real numbers or booleans, got a {type(values).__name__} of dtype {array.dtype}."
         )
     return array
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return a setting that is either true or false, or say that it is neither."""
+    """Return a flag as a bool. Raise unless it is True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise DTypeError(f"{name} is True or False, not {value!r}.")
+        raise DTypeError(f"{name} must be True or False, got {value!r}.")
     return bool(value)
 
 
 @final
 class Tensor(NumberProtocol, Surface):
-    """An array that remembers how it was computed.
+    """An array with a record of its computation, for gradients.
 
-    The operators, and the methods named like NumPy's (``sum``, ``reshape``, ``tanh``, ...), are attached by
-    `tinygrad_edu.ops`; each is described there.
+    `tinygrad_edu.ops` attaches the operators and the methods named as in NumPy (``sum``, ``reshape``, ``tanh``, ...),
+    and documents them.
 
     Parameters
     ----------
     data : array_like
-        Copied. Python numbers and lists become float32; arrays keep their dtype. See `from_numpy` to borrow.
+        The values, which are copied. Python numbers and lists become float32; arrays keep their dtype. See `from_numpy`
+        for a tensor without a copy.
     requires_grad : bool
-        Whether `backward` shall leave a gradient in ``grad``.
+        Whether `backward` computes the gradient of this tensor and stores it in ``grad``. Default False.
     dtype : dtype, optional
-        Of the tensor, instead of the above.
+        The dtype of the tensor. By default as described for `data`.
 
     Raises
     ------
     IntegerGradientError
-        For ``requires_grad=True`` on values that are not floating point.
+        `requires_grad` is true and the values are not floating point.
     DTypeError
-        For values that are neither real numbers nor booleans.
+        The values are not real numbers or booleans.
 
     Examples
     --------
@@ -110,14 +111,14 @@ class Tensor(NumberProtocol, Surface):
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
             warn_of_a_lost_gradient(
-                "Tensor(t) copies the values of t alone, and no gradient flows back to t: use t itself, or say that "
-                "you mean its values, with Tensor(t.detach()).",
+                "Tensor(t) copies the values of t, and no gradient flows back to t: use t itself, or "
+                "Tensor(t.detach()) to copy the values on purpose.",
                 depth=1,
             )
         if type(requires_grad) is int:
             raise DTypeError(
-                f"requires_grad is True or False, not {requires_grad}: a Tensor is made of its values, as "
-                f"Tensor([[1, 2]]) is; for one of a shape, there are zeros((2, 3)) and empty((2, 3))."
+                f"requires_grad must be True or False, got {requires_grad}: a Tensor is made from its values, as in "
+                f"Tensor([[1, 2]]); to make one from a shape, use zeros((2, 3)) or empty((2, 3))."
             )
         self._data = as_array(data, dtype)
         self._storage = Storage.new()
@@ -126,7 +127,7 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def data(self) -> ndarray:
-        """The values, as an array on the tensor's memory. Writing into it is noticed: ``p.data -= 0.1 * p.grad``."""
+        """The values, as an array that shares memory. Writes to it are detected: ``p.data -= 0.1 * p.grad``."""
         view = getattr(self, "_tracked_view", None)
         if view is None or view.lent is not self._data:
             view = self._tracked_view = lend(self._data, self._storage)
@@ -138,17 +139,17 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def grad(self) -> ndarray | None:
-        """What `backward` accumulated on this leaf: an array of its shape and dtype. None on any other tensor.
+        """The gradient that `backward` accumulated on this leaf, an array of its shape and dtype, or None.
 
-        On a tensor that an op made, too, after `retain_grad`; before, asking for it warns.
+        A tensor computed by an op has a gradient only after `retain_grad`. Otherwise it is None, with a warning.
         """
         if self._node is None:
             return None
         if not self._keeps_grad(self._node):
             assert self._node.op is not None
             warn_of_a_lost_gradient(
-                f"a tensor that an op made ({self._node.op.name}) has no .grad, which backward() leaves on leaves "
-                f"alone: call t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",
+                f"a tensor computed by op {self._node.op.name} has no .grad: backward() sets it on leaves only. Call "
+                f"t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",
                 depth=1,
             )
             return None
@@ -161,8 +162,8 @@ class Tensor(NumberProtocol, Surface):
             return
         if self._node is None or not self._keeps_grad(self._node):
             raise NoGraphError(
-                "only a leaf that requires a gradient, or a tensor that retain_grad() was called on, has a .grad; "
-                "this tensor is neither."
+                "cannot set .grad: the tensor must be a leaf that requires a gradient, or retain_grad() must have been "
+                "called on it."
             )
         values = real_numbers("a gradient", values).astype(self.dtype, copy=False)
         demand_shape("assigning .grad", values.shape, self.shape)
@@ -170,20 +171,20 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient flows to this tensor. Can be set on a leaf."""
+        """Whether gradients flow to this tensor. It can be set on a leaf only."""
         return self._node is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if not self.is_leaf:
-            raise NoGraphError("requires_grad can be set on a leaf only; take .detach() of this tensor for a leaf.")
+            raise NoGraphError("requires_grad can be set on a leaf only; t.detach() makes a leaf of this tensor.")
         if flag("requires_grad", value) != self.requires_grad:
             self._node = leaf(self._data) if value else None
             self._role = PARAMETER
 
     @property
     def retains_grad(self) -> bool:
-        """Whether an op made this tensor, and `backward` shall leave a gradient on it none the less."""
+        """Whether an op computed this tensor and `retain_grad` was called on it."""
         return self._node is not None and not self.is_leaf and self._keeps_grad(self._node)
 
     @staticmethod
@@ -192,12 +193,12 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def frozen(self) -> bool:
-        """Whether ``requires_grad`` was true and has been set to False: a parameter that is not trained now."""
+        """Whether this is a frozen parameter: ``requires_grad`` was true and has been set to False."""
         return self._node is None and role_of(self) == PARAMETER
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded op made this tensor."""
+        """Whether this tensor is a leaf: not the result of a recorded op."""
         return self._node is None or self._node.op is None
 
     @property
@@ -222,35 +223,35 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def itemsize(self) -> int:
-        """How many bytes an element takes."""
+        """The size of an element in bytes."""
         return self._data.itemsize
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the elements take together."""
+        """The size of all elements in bytes."""
         return self._data.nbytes
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """How many bytes lie between two neighbours along each axis."""
+        """The distance in bytes between neighbouring elements along each axis."""
         return self._data.strides
 
     def item(self) -> Any:
-        """Return the only element as a Python number; ValueError where there are more."""
+        """Return the only element as a Python number. Raise ValueError unless the size is 1."""
         return self._data.item()
 
     def tolist(self) -> Any:
-        """Return the elements as nested lists of Python numbers; of a 0-d tensor, the number."""
+        """Return the elements as nested lists of Python numbers, or the number of a 0-d tensor."""
         return self._data.tolist()
 
     def numpy(self) -> ndarray:
-        """Return the values as a read-only view; ``.numpy().copy()`` is yours to change."""
+        """Return the values as a read-only view. ``.numpy().copy()`` returns a writable array."""
         view = self._data.view()
         view.flags.writeable = False
         return view
 
     def detach(self) -> Tensor:
-        """Return a tensor on the same memory, through which no gradient flows."""
+        """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
         self._storage.shared = True
         made = wrap(self._data, None, self._storage)
         if role_of(self) is not None:
@@ -258,22 +259,22 @@ class Tensor(NumberProtocol, Surface):
         return made
 
     def zero_grad(self) -> None:
-        """Forget the gradient: ``grad`` becomes None."""
+        """Set ``grad`` to None."""
         if self._node is not None and self._keeps_grad(self._node):
             self._node.grad = None
 
     def assign(self, values: Any) -> None:
-        """Write `values` into this tensor's memory, unrecorded. Its views see them; stale saved values will raise.
+        """Write `values` to this tensor in place, unrecorded. Its views change, and its saved values become stale.
 
         Parameters
         ----------
         values : array_like
-            Of this tensor's shape exactly; cast to its dtype.
+            The values, of exactly this tensor's shape. They are cast to its dtype.
 
         Raises
         ------
         ShapeError
-            For any other shape.
+            `values` has another shape.
         """
         values = real_numbers("a Tensor", values)
         demand_shape("assigning to a tensor in place", values.shape, self.shape)
@@ -282,45 +283,45 @@ class Tensor(NumberProtocol, Surface):
             self._data[...] = values
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
-        """Walk back from here and add to ``grad`` of each leaf the derivative of this tensor with respect to it.
+        """Compute the gradient of this tensor with respect to each leaf, and add it to the leaf's ``grad``.
 
         Parameters
         ----------
         gradient : array_like, optional
-            The cotangent: the derivative of the final scalar with respect to this tensor, of its shape. May be left
-            out for a tensor of one element, where it is 1.
+            The initial gradient (cotangent), of this tensor's shape: the gradient of a final scalar with respect to
+            this tensor. The default is 1, for a tensor of one element.
         retain_graph : bool
-            Keep what the graph saved, so that it can be walked once more.
+            Whether to keep the saved values, for another backward pass through this graph. Default False.
 
         Raises
         ------
         NoGraphError, NonScalarBackwardError, ShapeError
-            Where there is nothing to walk, no cotangent, or one of another shape.
+            There is no graph, no gradient for a tensor of several elements, or a gradient of another shape.
         GraphFreedError, StaleValueError, MissingVJPError, WrongGradientError
-            Where a node on the way cannot answer.
+            A node has no saved values, a changed one, no vjp, or a vjp with an invalid output.
         """
         if self._node is None:
             raise NoGraphError(
-                "backward() on a tensor that no recorded op made: no input had requires_grad=True, "
+                "backward() on a tensor without a graph: no input had requires_grad=True, "
                 "or it was computed under no_grad() or detached."
             )
         refuse_stale("backward()", "tensor", self)
         gradients = backward_pass([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
         with memory.lock:
             sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
-            # In one call from C: no Ctrl-C comes between two leaves.
+            # One call in C, so that Ctrl-C cannot interrupt it between two leaves.
             deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)
 
     def retain_grad(self) -> None:
-        """Have `backward` leave a gradient in ``grad`` of this tensor, though an op made it. On a leaf it does anyway.
+        """Make `backward` store the gradient of this tensor in ``grad``, although an op computed it.
 
-        It is the gradient as the hooks leave it, and adds up as that of a leaf does. After ``t += 1``, which gives t
-        another history, call it again.
+        Leaves always store their gradient. Hooks run first, and several backward passes accumulate. Call it again after
+        ``t += 1``, which gives t a new node.
 
         Raises
         ------
         NoGraphError
-            Where no gradient flows to this tensor.
+            No gradient flows to this tensor.
 
         Examples
         --------
@@ -337,35 +338,34 @@ class Tensor(NumberProtocol, Surface):
             hooks_of(node).retains = True
 
     def register_hook(self, hook: Hook) -> HookHandle:
-        """Have ``hook(gradient)`` called when the gradient of this tensor is whole, until the handle removes it.
+        """Call ``hook(gradient)`` when the gradient of this tensor is complete, until the handle removes the hook.
 
-        In each walk back that reaches the tensor, it is called once, before anything follows from that gradient: vjps,
-        or ``grad`` of a leaf. Several are called in the order in which they came.
+        The hook runs once in each backward pass that reaches the tensor, before any vjp uses the gradient and before
+        ``grad`` stores it. Several hooks run in the order of their registration.
 
         Parameters
         ----------
         hook : callable
-            Gets the gradient, a read-only array; a Tensor where the walk itself is recorded, as in the inner one of
-            ``tg.grad(tg.grad(f))``. What it returns, of the same shape and dtype, takes the place of the gradient,
-            unless it is None.
+            Receives the gradient: a read-only array, or a Tensor in a backward pass that is recorded, as in the inner
+            ``tg.grad`` of ``tg.grad(tg.grad(f))``. It returns None, or a replacement of the same shape and dtype.
 
         Returns
         -------
         HookHandle
-            Which removes the hook: with ``remove()``, or at the end of a ``with``.
+            Removes the hook, by ``remove()`` or at the end of a ``with`` block.
 
         Raises
         ------
         NoGraphError
-            Where no gradient flows to this tensor.
+            No gradient flows to this tensor.
         WrongGradientError
-            In the walk, for a result of another type, shape or dtype.
+            Raised in the backward pass: the hook returned another type, shape or dtype.
 
         Notes
         -----
-        A hook belongs to the history that the tensor has when it is registered. Another begins with ``t += 1``, and
-        with ``requires_grad = True`` after it was False. Inside of `tg.grad` and its like, the function gets tensors of
-        their own.
+        A hook belongs to the node that the tensor has at the registration. ``t += 1`` gives the tensor a new node, and
+        so does ``requires_grad = True`` after it was False. Inside of `tg.grad` and the other transforms, the function
+        receives tensors with nodes of their own.
 
         Examples
         --------
@@ -380,7 +380,7 @@ class Tensor(NumberProtocol, Surface):
     def _require_node(self, where: str) -> Node:
         if self._node is None:
             raise NoGraphError(
-                f"{where} on a tensor that no gradient flows to: it does not require one, or was computed under "
+                f"{where} on a tensor without a gradient: it does not require one, or was computed under "
                 f"no_grad() or detached."
             )
         return self._node
@@ -402,7 +402,7 @@ class Tensor(NumberProtocol, Surface):
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
     def _repr_html_(self) -> str:
-        from tinygrad_edu.notebook import array_html  # in a notebook alone
+        from tinygrad_edu.notebook import array_html  # imported only in a notebook
 
         about = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
         made_by = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"
@@ -415,7 +415,7 @@ class Tensor(NumberProtocol, Surface):
         return render_object_constructor(Tensor, parts, path, subtree_renderer)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.
+        # The graph is not pickled: a computed tensor becomes a constant, and a leaf stays a leaf.
         trained = self.requires_grad and self.is_leaf
         kept: dict[str, Any] = {"grad": self.grad} if trained else {}
         return Tensor, (self._data, trained), (None, {**kept, "_role": role_of(self)})
@@ -423,8 +423,8 @@ class Tensor(NumberProtocol, Surface):
     def __copy__(self) -> Tensor:
         if not self.is_leaf:
             raise NoGraphError(
-                f"a copy of a tensor of shape {self.shape} that an op made would not be part of its graph: use the "
-                f"tensor itself, or copy its values, with copy(t.detach())."
+                f"cannot copy a computed tensor of shape {self.shape}: the copy would not be part of the graph. Use "
+                f"the tensor itself, or copy its values with copy(t.detach())."
             )
         twin = Tensor(self._data, self.requires_grad)
         twin._role = role_of(self)
@@ -438,72 +438,72 @@ class Tensor(NumberProtocol, Surface):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         if self._node is not None and not asked_by_a_test():
             raise DTypeError(
-                "NumPy asked for the values of a tensor that requires a gradient, and would lose the gradient: "
-                "use a tinygrad_edu op, or .numpy() if the values are what you want."
+                "cannot convert a tensor that requires a gradient to a NumPy array: the gradient would be lost. "
+                "Use a tinygrad_edu op, or .numpy() for the values."
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **how: Any) -> Any:
-        """Lend the memory to another library, as a capsule of DLPack. What is written there is not noticed here."""
+        """Share the memory with another library, as a DLPack capsule. Its writes are not detected."""
         return self._detach_for_dlpack()._data.__dlpack__(**how)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Return the device that the memory is on, in the numbers of DLPack: the CPU."""
+        """Return DLPack's numbers for the device of the memory, which is the CPU."""
         return self._data.__dlpack_device__()
 
     def _detach_for_dlpack(self) -> Tensor:
         """Return a constant that shares the memory, or raise if the tensor requires a gradient."""
         if self._node is not None:
             raise DTypeError(
-                "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: "
-                "lend t.detach()."
+                "cannot export a tensor that requires a gradient by DLPack: the gradient would be lost. "
+                "Export t.detach()."
             )
         return self.detach()
 
 
 def values_of(x: Any) -> Any:
-    """Return the values of a Tensor as a read-only view, and anything else as it is."""
+    """Return the values of a Tensor as a read-only view, and any other object unchanged."""
     return x.numpy() if isinstance(x, Tensor) else x
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """Return the shape of a Tensor, or of anything else: ``np.shape``, which takes ten times as long of a Tensor."""
+    """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
     return x._data.shape if isinstance(x, Tensor) else np.shape(x)
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
-    """Make a Tensor of its three parts, copying nothing."""
+    """Make a Tensor from its three parts, without a copy."""
     tensor = Tensor.__new__(Tensor)
     tensor._data, tensor._node, tensor._storage = array, node, storage
     return tensor
 
 
 def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
-    """Make a Tensor of an array that no op computed, copying nothing."""
+    """Make a Tensor from an array that is not the result of an op, without a copy."""
     tensor = wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, storage)
     tensor._role = BUFFER if tensor._node is None else PARAMETER
     return tensor
 
 
 def role_of(tensor: Tensor) -> str | None:
-    """Return PARAMETER or BUFFER; None for what an op computed, recorded or not, and for what was detached from that.
+    """Return PARAMETER or BUFFER, or None for the result of an op and for a tensor detached from one.
 
-    A parameter keeps its role while it is frozen. A module has tensors with a role in its state.
+    A parameter keeps its role while it is frozen. The state of a module has the tensors with a role.
     """
     return getattr(tensor, "_role", None)
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:
-    """Raise if the memory of a tensor cannot be written to."""
+    """Raise if the memory of a tensor is read-only."""
     if not tensor._data.flags.writeable:
         raise ReadOnlyError(
-            f"{where} in place on a tensor of shape {tensor.shape} whose memory is read-only, as that of broadcast_to "
-            f"is: change a copy, Tensor(t.numpy())."
+            f"{where} in place: a tensor of shape {tensor.shape} is read-only, as the result of broadcast_to is. "
+            f"Change a copy, Tensor(t.numpy())."
         )
 
 
 def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
-    """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
+    """Raise if a computed tensor was changed in place after it was computed: its graph has other values."""
     node = tensor._node
     if node is not None and node.links and tensor._storage.version > node.number:
         assert node.op is not None
@@ -515,9 +515,9 @@ def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
 
 
 def demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    """Raise if a shape is not the one that is needed."""
+    """Raise if a shape is not the expected one."""
     if found != wanted:
-        raise ShapeError(f"{where} needs shape {wanted}, and got {found}.")
+        raise ShapeError(f"{where}: expected shape {wanted}, got {found}.")
 
 
 def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
@@ -525,7 +525,7 @@ def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
         if tensor.size != 1:
             raise NonScalarBackwardError(
                 f"backward() on a tensor of shape {tensor.shape} needs a gradient of that shape; "
-                f"or reduce it to one number first, with .sum() or .mean()."
+                f"or reduce the tensor to a scalar first, with .sum() or .mean()."
             )
         return np.ones(tensor.shape, tensor.dtype)
     array = real_numbers("a gradient", gradient).astype(tensor.dtype, copy=False)

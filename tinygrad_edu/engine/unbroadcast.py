@@ -1,4 +1,4 @@
-"""Sum the result of a vjp over broadcast axes and cast it to the dtype of the input; refuse any other mismatch."""
+"""Sum the gradient from a vjp over broadcast axes and cast it to the input's dtype; reject any other mismatch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tinygrad_edu.errors import WrongGradientError
 
 
 def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
-    """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
+    """Return the gradient from a vjp in the shape and the dtype of its input.
 
-    `kind` is the class of the gradients in this walk, ndarray or Tensor. A vjp may return an array in both: it becomes
-    a Tensor of its own dtype in a walk of Tensors, because a bare array takes the dtype of the Tensor that it meets.
+    Other shapes and dtypes are errors, unless the op declares broadcasting or promotion. `kind` is the class of all
+    gradients in this pass: ndarray or Tensor. If it is Tensor, wrap an array, since a bare array would be promoted.
     """
     op, parent, argument = node.vjps.op, node.links[k], node.vjps.names[k]
     assert op is not None
@@ -27,17 +27,16 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     where = f"op {op.name}: the vjp of {argument}"
     if not isinstance(contribution, ndarray | kind):
         raise WrongGradientError(
-            f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
+            f"{where} returned a {type(contribution).__name__}; expected an array, or a Tensor for Tensors."
         )
     if contribution.shape != parent.shape:
         contribution = _unbroadcast_to(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
     if contribution.dtype != parent.dtype:
         is_promoted = op.promoted(k)
         if not is_promoted or contribution.dtype != node.dtype:
-            hint = "" if is_promoted else f" If {argument} follows the dtype of others, name it in @op(promotes=...)."
+            hint = "" if is_promoted else f" If {argument} is promoted, name it in @op(promotes=...)."
             raise WrongGradientError(
-                f"{where} returned dtype {contribution.dtype}; the gradient of {argument} has its dtype, "
-                f"{parent.dtype}.{hint}"
+                f"{where} returned dtype {contribution.dtype}; expected the dtype of {argument}, {parent.dtype}.{hint}"
             )
         contribution = contribution.astype(parent.dtype)
     return contribution if kind is ndarray or contribution.__class__ is kind else kind(contribution)
@@ -47,7 +46,7 @@ def _unbroadcast_to(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str
     if broadcasts and _is_broadcast_of(g.shape, shape):
         return unbroadcast(g, shape)
     hint = "" if broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
-    raise WrongGradientError(f"{where} shape {g.shape}; the gradient of {argument} has its shape, {shape}.{hint}")
+    raise WrongGradientError(f"{where} shape {g.shape}; expected the shape of {argument}, {shape}.{hint}")
 
 
 def _is_broadcast_of(shape: tuple[int, ...], source: tuple[int, ...]) -> bool:
@@ -59,6 +58,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` (array or Tensor) over the axes along which `shape` was broadcast: the transpose of broadcasting."""
     extra = g.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
-    if g.dtype == np.float16:  # NumPy adds it in float16 along some axes, and 2048 + 1 is 2048
+    if g.dtype == np.float16:  # NumPy accumulates in float16 along some axes, where 2048 + 1 is 2048
         return g.sum(axis=axes, dtype=np.float32).astype(np.float16).reshape(shape)
     return g.sum(axis=axes).reshape(shape)

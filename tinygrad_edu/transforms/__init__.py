@@ -1,11 +1,11 @@
 """Function transforms: gradients, Jacobian products, Jacobians and Hessians, all by the backward pass.
 
-Arguments and results are Tensors, arrays and numbers, or pytrees of them: nested lists, tuples and dicts. A transform
+Arguments and results are Tensors, arrays or numbers, or pytrees of them: nested lists, tuples and dicts. A transform
 records its result if its argument requires a gradient, so ``grad(grad(f))`` is the second derivative. Otherwise the
 backward pass runs on plain arrays and keeps no graph.
 
-A function may return auxiliary data beside its result, as a pair; pass ``has_aux=True``. As in JAX, the transform
-returns it as well.
+A function may return a pair of its result and auxiliary data; pass ``has_aux=True``. As in JAX, the transform then
+returns the auxiliary data, too.
 """
 
 # ruff: noqa: I001 - in reading order

@@ -15,15 +15,15 @@ def require_function(f: Any) -> None:
     """Raise `DTypeError` unless f is callable."""
     if not callable(f):
         raise DTypeError(
-            f"the gradient is taken of a function, and this is a {type(f).__name__}: grad(f)(x) is the gradient of f "
-            "at x. Of a Tensor y that was computed from x, y.backward() leaves it in x.grad."
+            f"f must be a function, got a {type(f).__name__}: grad(f)(x) is the gradient of f at x. For a Tensor y "
+            "that was computed from x, y.backward() stores the gradient in x.grad."
         )
 
 
 def select_argnums(
     f: Function, argnums: int | Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Function, list[Any]]:
-    """Return f as a function of the arguments at `argnums` alone, and these arguments."""
+    """Split the arguments of f: return a function of those at `argnums` only, and their values."""
     positions = _normalize_argnums(argnums if isinstance(argnums, Sequence) else [argnums], len(args))
 
     def of_selected(*selected: Any) -> Any:
@@ -36,14 +36,14 @@ def select_argnums(
 
 
 def _normalize_argnums(argnums: Sequence[Any], count: int) -> list[int]:
-    """Convert argnums, of which negative ones count from the end, to positions among `count` arguments."""
+    """Convert argnums, which may count from the end, to positions of `count` arguments."""
     for i in argnums:
         if not isinstance(i, int | np.integer) or not -count <= i < count:
             raise ValueError(
-                f"argnums: {i!r} is no position of an argument: the function was called with {count}, and positions go "
-                f"from {-count} to {count - 1}. No gradient is taken with respect to keyword arguments."
+                f"argnums must be integers from {-count} to {count - 1}, since the function was called with {count} "
+                f"positional arguments, got {i!r}. Keyword arguments have no gradients."
             )
     positions = [int(i) % count for i in argnums]
     if len(set(positions)) < len(positions):
-        raise ValueError(f"argnums: {argnums!r} names an argument twice; name each once.")
+        raise ValueError(f"argnums: {argnums!r} contains an argument twice; pass each once.")
     return positions

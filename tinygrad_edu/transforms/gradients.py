@@ -1,4 +1,4 @@
-"""grad, value_and_grad and hvp: derivatives of functions that return one number."""
+"""grad, value_and_grad and hvp: derivatives of functions that return a scalar."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["grad", "hvp", "value_and_grad"]
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Return the function that computes the value of `f` and its gradient with respect to the arguments `argnums`.
+    """Return a function that computes the value of `f` and its gradient with respect to the arguments `argnums`.
 
     It returns ``(value, gradient)``; with `has_aux`, ``((value, aux), gradient)``. Parameters and errors are those of
     `grad`.
@@ -33,8 +33,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
         out, pullback, *aux = vjp(of_selected, *selected, has_aux=has_aux)
         if not isinstance(out, Tensor) or out.size != 1:
             raise NonScalarBackwardError(
-                f"the gradient is taken of a function to one number; this one returned {out!r}. Use jacobian or vjp; "
-                "of a pair of a number and something else, has_aux=True."
+                f"grad: the function must return a scalar, got {out!r}. Use jacobian or vjp, or has_aux=True for a "
+                "function that returns a pair of a scalar and auxiliary data."
             )
         gradients = pullback(np.ones(out.shape, out.dtype))
         value = (out, *aux) if has_aux else out
@@ -44,26 +44,26 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Return the function that computes the gradient of `f`, which returns one number.
+    """Return a function that computes the gradient of `f`, which must return a scalar.
 
     Parameters
     ----------
     f : callable
-        Takes floating-point tensors or pytrees of them at `argnums`, and returns a tensor of one element.
+        Takes floating-point tensors, or pytrees of them, at `argnums`. Returns a tensor of one element.
     argnums : int or sequence of int
-        Positions of the arguments to differentiate with respect to; negative ones count from the end. A sequence gives
-        a tuple of gradients.
+        Arguments to differentiate with respect to; negative indices count from the end. A sequence gives a tuple of
+        gradients. Default 0.
     has_aux : bool
-        Whether f returns a pair: the number, and auxiliary data. Then the new function returns ``(gradient, aux)``.
+        Whether f returns a pair of the scalar and auxiliary data. If so, the function returns ``(gradient, aux)``.
 
     Raises
     ------
     DTypeError
-        f is no function. The new function raises it if `has_aux` is true and f returns no pair.
+        f is not callable. The returned function raises it if `has_aux` is true and f does not return a pair.
     ValueError
-        The new function raises it for a position that is out of range or named twice.
+        Raised by the returned function: `argnums` has a position that is out of range or occurs twice.
     NonScalarBackwardError
-        The new function raises it if f returns no tensor of one element.
+        Raised by the returned function: f did not return a tensor of one element.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""jacobian and hessian: whole matrices, by one backward pass for each element of the result."""
+"""jacobian and hessian: full matrices, by one backward pass for each element of the result."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,32 +16,32 @@ __all__ = ["hessian", "jacobian"]
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Return the function that computes the Jacobian of `f`: of shape out.shape + x.shape, for each tensor x.
+    """Return a function that computes the Jacobian of `f`, of shape ``out.shape + x.shape`` for each tensor x.
 
     Parameters
     ----------
     f : callable
         Takes floating-point tensors at `argnums` and returns tensors; both may be nested.
     argnums : int or sequence of int
-        Positions of the arguments to differentiate with respect to; negative ones count from the end. A sequence gives
-        a tuple of Jacobians.
+        Arguments to differentiate with respect to; negative indices count from the end. A sequence gives a tuple of
+        Jacobians. Default 0.
     has_aux : bool
-        Whether f returns a pair: the result, and auxiliary data. Then the new function returns ``(jacobian, aux)``.
+        Whether f returns a pair of the result and auxiliary data. If so, the function returns ``(jacobian, aux)``.
 
     Returns
     -------
     callable
-        It returns the result's pytree. In place of each tensor is the argument's pytree of derivatives, or a tuple of
-        those if `argnums` is a sequence: ``jacobian(f, (0, 1))(x, y)["out"][1]["weight"]`` is the derivative of
-        ``f(x, y)["out"]`` with respect to ``y["weight"]``.
+        It returns the pytree of the result, with each tensor replaced by the argument's pytree of derivatives, or by a
+        tuple of such pytrees if `argnums` is a sequence: ``jacobian(f, (0, 1))(x, y)["out"][1]["weight"]`` is the
+        derivative of ``f(x, y)["out"]`` with respect to ``y["weight"]``.
 
     Raises
     ------
     DTypeError
-        f is no function. The new function raises it if f returns anything else than tensors, or no pair although
-        `has_aux` is true.
+        f is not callable. The returned function raises it if f does not return tensors, or does not return a pair
+        although `has_aux` is true.
     ValueError
-        The new function raises it for a position that is out of range or named twice.
+        Raised by the returned function: `argnums` has a position that is out of range or occurs twice.
 
     Examples
     --------
@@ -69,8 +69,8 @@ def _jacobian_of_output(call: Linearized, out: Any) -> Any:
     """Return the Jacobian of one output tensor with respect to all arguments."""
     if not isinstance(out, Tensor):
         raise DTypeError(
-            f"jacobian: the function must return tensors, and returned a {type(out).__name__}. Return auxiliary data "
-            "as the second of a pair, with has_aux=True."
+            f"jacobian: the function must return tensors, got a {type(out).__name__}. Return auxiliary data as the "
+            "second element of a pair, with has_aux=True."
         )
     basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
     rows = [call.pullback(out, direction) for direction in basis] or [call.pullback(None, None)]
@@ -78,10 +78,10 @@ def _jacobian_of_output(call: Linearized, out: Any) -> Any:
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Return the function that computes the Hessian of `f`: of shape out.shape + x.shape + x.shape.
+    """Return a function that computes the Hessian of `f`, of shape ``out.shape + x.shape + x.shape``.
 
-    It is the Jacobian of the Jacobian, and nested like it: with respect to two tensors it is a tuple of two tuples, and
-    with respect to a dict of parameters it is a dict of dicts.
+    It is the Jacobian of the Jacobian, with the same nesting: a tuple of two tuples for two tensors, a dict of dicts
+    for a dict of parameters.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Linearized: one recorded call of a function, and its pullback. Every transform uses it."""
+"""Linearized: one recorded call of a function, and its pullback. All transforms use it."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -36,7 +36,7 @@ class Linearized:
     out
         The recorded result of f.
     result, aux
-        The result and the auxiliary data, for the caller. They are detached from the graph unless they depend on a
+        The result and the auxiliary data, for the caller. They are detached from the graph, unless they depend on a
         tensor outside of the call that requires a gradient.
     """
 
@@ -50,7 +50,7 @@ class Linearized:
         self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
-        """Return the cotangents of the arguments, for cotangents of `out`: the recorded result or a part of it."""
+        """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it."""
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
@@ -68,7 +68,7 @@ class Linearized:
 
 
 def to_tensors(x: Any) -> Any:
-    """Return nested lists of plain numbers as one tensor, and any other pytree with a tensor for each leaf."""
+    """Convert a list of plain numbers to one tensor, and each leaf of any other pytree to a tensor."""
     if isinstance(x, Tensor):
         return x
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
@@ -95,7 +95,7 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     raise DTypeError(
-        "has_aux=True: the function must return a pair (result, aux), and it returned "
+        "has_aux=True: the function must return a pair (result, aux), got "
         f"{f'a tuple of {len(result)}' if isinstance(result, tuple) else f'a {type(result).__name__}'}."
     )
 
@@ -124,18 +124,18 @@ def _detach(results: Any, targets: frozenset[Node]) -> Any:
 
 
 def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
-    """Return a result with its cotangent, cast to its dtype; nothing for a result that needs no backward pass."""
+    """Return a pair of a result and its cotangent, cast to its dtype, or no pair if the result has no graph."""
     if not isinstance(result, Tensor) or result._node is None:
         return []
     refuse_stale("the pullback", "result", result)
     cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
     if cotangent.shape != result.shape:
-        raise ShapeError(f"a cotangent of shape {cotangent.shape} for a result of shape {result.shape}.")
+        raise ShapeError(f"pullback: expected a cotangent of shape {result.shape}, got {cotangent.shape}.")
     return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
 
 
 def _as_gradient(g: Any, node: Node) -> Tensor:
-    """Return a gradient as a Tensor without shared memory. Return zeros if the argument has no effect."""
+    """Return a gradient as a Tensor, or zeros if the result does not depend on the argument."""
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy

@@ -20,9 +20,9 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     f : callable
         Takes tensors and returns tensors; both may be nested.
     *args
-        Floating point. A list of plain numbers is one tensor.
+        Floating-point arguments of f. A list of plain numbers is one tensor.
     has_aux : bool
-        Whether f returns a pair: the result, and auxiliary data, which is not differentiated.
+        Whether f returns a pair of the result and auxiliary data, which is not differentiated.
 
     Returns
     -------
@@ -37,9 +37,9 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Raises
     ------
     DTypeError
-        `has_aux` is true and f returns no pair.
+        `has_aux` is true and f does not return a pair.
     ShapeError
-        A cotangent has another shape or structure than the result. The pullback raises it.
+        Raised by the pullback: a cotangent does not have the shape or the structure of the result.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     f, has_aux
         As in `vjp`.
     args, tangents : sequence
-        The arguments, and a direction with the structure of each.
+        The arguments of f, and for each a direction of the same structure.
 
     Returns
     -------
     out, direction
-        Both have the structure of the result of f.
+        The result of f and its directional derivative, of the same structure.
     aux
         With `has_aux`, the auxiliary data.
 

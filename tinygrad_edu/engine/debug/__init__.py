@@ -1,1 +1,1 @@
-"""What observes the engine: hooks, observers of ops and backward passes, and warnings. Nothing else needs it."""
+"""Observation of the engine: hooks, observers of ops and backward passes, and warnings. No other part needs it."""

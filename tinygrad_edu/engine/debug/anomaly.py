@@ -1,4 +1,4 @@
-"""detect_anomaly: find the first op, or the first vjp, that makes NaN or an infinity."""
+"""detect_anomaly: find the first op or vjp that makes NaN or an infinity."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf
 
 
 def detect_anomaly() -> Mode:
-    r"""Raise inside at the first op, or vjp, that makes NaN or an infinity: as a ``with``, or as a decorator.
+    r"""Raise an error at the first op or vjp that makes NaN or an infinity, in a ``with`` block or decorated function.
 
-    An op makes NaN if its result holds one and no input or setting does, and an infinity in the same way. A vjp does
-    if what it returns holds one, and neither the gradient that it gets nor what the op saved for it does. So a mask of
-    -inf, which was given, is no anomaly; NaN that comes of it is.
+    An op makes NaN if its result contains NaN and no input or setting does. A vjp makes NaN if its output contains NaN,
+    and neither its upstream gradient nor a saved value does. The same holds for infinities. So a given mask of -inf is
+    not an anomaly, but NaN computed from it is.
 
-    Ops on Tensors are looked at, and all of the walk back; what an op computes inside is not. Looking at every number
-    takes time, and so does noting where each op was called: this is for finding a fault. It belongs to the thread or
-    task that set it, as `no_grad` does.
+    The check covers ops on Tensors and the whole backward pass, but not the computations inside of an op. It reads
+    every element and records every call site, so it is slow: use it to find an error. The mode belongs to the thread or
+    task that set it, as for `no_grad`.
 
     Raises
     ------
     AnomalyError
-        With the op, the first such element, the ranges of what went in, and your own line that called the op; for a
-        vjp, too, if the forward ran inside.
+        The message has the op, the first such element, the ranges of the inputs, and the line of your code that called
+        the op. For a vjp, the line is known if the forward pass ran inside, too.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def detect_anomaly() -> Mode:
     ...         tg.log(tg.Tensor([1.0, 0.0]))
     ... except AnomalyError as error:
     ...     print("\n".join(str(error).splitlines()[:3]))
-    op log: result[1] is -inf, of x[1] = 0.0, and nothing that went in is infinite.
+    op log: result[1] is -inf, of x[1] = 0.0, and no input is infinite.
       x: float32 of shape (2,), 0.0 to 1.0
       result: float32 of shape (2,), 0.0, 1 x -inf
     """
@@ -56,7 +56,7 @@ def detect_anomaly() -> Mode:
 
 
 class _AnomalyObserver(Observer):
-    """Observer that looks for NaN and infinity in every number."""
+    """Observer that checks every element for NaN and infinities."""
 
     def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, made: Any, called: _Site) -> None:
         op = vjps.op
@@ -70,7 +70,7 @@ class _AnomalyObserver(Observer):
 
 
 class _AnomalyPassObserver(PassObserver):
-    """Checks the vjps, the matched gradients and the sums of one backward pass."""
+    """Checks the outputs of vjps, the unbroadcast gradients and the sums of gradients of one backward pass."""
 
     def __init__(self, gradients: dict[Node, Any]) -> None:
         self.gradients = gradients
@@ -97,8 +97,8 @@ class _AnomalyPassObserver(PassObserver):
             for kind in _nonfinite_kinds(gradients[node]) - held:
                 where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
                 raise AnomalyError(
-                    f"the gradients that arrive at {where}, {node.dtype} of shape {node.shape}, add up to one that is "
-                    f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
+                    f"the gradients of {where}, {node.dtype} of shape {node.shape}, have a sum that is {kind}, "
+                    f"and none of them is.\n{called if node.op is not None else ''}".rstrip()
                 )
 
         return checked
@@ -124,7 +124,7 @@ def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -
 
 
 class _Computation(NamedTuple):
-    """A computation that can be repeated: of `values`, perhaps element by element, and of `others`."""
+    """A repeatable computation from `values`, which may be elementwise, and from `others`."""
 
     op: Op
     called: CallSite | str
@@ -141,10 +141,10 @@ class _Computation(NamedTuple):
             made += self._describe_operands(array.shape, index, kind)
             shown = {**self.values, **self.others, what: array}
             lines = [f"  {name}: {_describe_array(x)}" for name, x in shown.items()]
-            raise AnomalyError("\n".join([f"{made}, and nothing that went in is {kind}.", *lines, str(self.called)]))
+            raise AnomalyError("\n".join([f"{made}, and no input is {kind}.", *lines, str(self.called)]))
 
     def _describe_operands(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
-        """Describe the operands of one element of the result, if these alone make it NaN or infinite."""
+        """Describe the operands of one element of the result, if they alone make it NaN or infinite."""
         if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
             return ""
         elements, texts = {}, []
@@ -157,13 +157,13 @@ class _Computation(NamedTuple):
                 texts.append(f"{name}{_index_text(own)} = {array[own]!s}")
             with np.errstate(all="ignore"):
                 made = np.asarray(self.recompute(elements))
-        except Exception:  # it does not go element by element
+        except Exception:  # it is not elementwise
             return ""
         return ", of " + ", ".join(texts) if made.size == 1 and _KINDS[kind](made).all() else ""
 
 
 def _nonfinite_kinds(value: Any) -> set[str]:
-    """Return the kinds of nonfinite numbers in a value, or in the values that it holds."""
+    """Return the kinds of nonfinite numbers in a value or in a container of values."""
     if isinstance(value, dict | tuple | list):
         return set().union(*map(_nonfinite_kinds, value.values() if isinstance(value, dict) else value))
     value = _as_array(value)
@@ -182,7 +182,7 @@ def _index_text(index: tuple[int, ...]) -> str:
 
 
 def _describe_array(value: Any) -> str:
-    """Describe an array: its dtype, its shape, its range and its counts of NaN and infinity."""
+    """Describe an array by dtype, shape, range and the counts of NaN and infinities."""
     value = np.asarray(value) if isinstance(value, np.generic) else _as_array(value)
     if not isinstance(value, ndarray) or value.dtype.kind not in "fiub":
         return shortened(value)

@@ -20,11 +20,11 @@ class CallSite(NamedTuple):
     Attributes
     ----------
     file, line, function
-        Of the innermost frame outside of this package; on a thread of `map_shards` there may be none, and no file.
+        Position of the innermost frame outside of this package. On a thread of `map_shards` there may be none.
     layers : tuple of weakref.ref
-        The modules that were being called, the innermost first. Weak, because a module may hold what it computed.
+        Modules on the call stack, innermost first. The references are weak, since a module may hold its results.
     vjp : str
-        Of the op whose vjp called this one, if one did: then all else says where that op was called.
+        Description of the vjp that called the op, or "". The other fields are then those of the vjp's own op.
     """
 
     file: str
@@ -34,29 +34,29 @@ class CallSite(NamedTuple):
     vjp: str = ""
 
     def in_vjp(self, op: str, argument: str) -> CallSite:
-        """Return that of the ops which a vjp of this op calls."""
+        """Return the call site of ops that a vjp of this op calls."""
         return self._replace(vjp=f"the vjp of op {op} for {argument}")
 
     @property
     def place(self) -> str:
-        """The name of the file, and the line."""
+        """The name of the file and the line number."""
         return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
 
     @property
     def code(self) -> str:
-        """The text of the line; "" where it cannot be read."""
+        """The text of the line, or "" if it cannot be read."""
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
         called = f"Called by {self.vjp}, which was called{self._layer()}" if self.vjp else f"Called{self._layer()}"
         if not self.file:
-            return f"{called} by no line outside of this package."
+            return f"{called} from no line outside of this package."
         source = self.code
         place = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
         return f"{place}\n    {source}" if source else place
 
     def _layer(self) -> str:
-        """Say in which layer, by the name that it has in the outermost module that knows it."""
+        """Describe the layer by its name in the outermost module that contains it."""
         modules = [module for module in (layer() for layer in self.layers) if module is not None]
         if not modules:
             return ""
@@ -66,7 +66,7 @@ class CallSite(NamedTuple):
 
 
 def call_site() -> CallSite:
-    """Return where the op is called that is being computed."""
+    """Return the call site of the op that is being computed."""
     frames = list(_frames())
     layers = tuple(ref(frame.f_locals["self"]) for frame in frames if _is_module_call(frame))
     for frame in frames:
@@ -76,7 +76,7 @@ def call_site() -> CallSite:
 
 
 def _frames() -> Iterator[FrameType]:
-    """Yield the frames of this thread, the innermost first."""
+    """Yield the frames of this thread, innermost first."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         yield frame
@@ -84,6 +84,6 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _is_module_call(frame: FrameType) -> bool:
-    """Return whether a frame is the call of a layer. The name will do: the engine does not know what a Module is."""
+    """Return whether a frame is the call of a layer, by its name: the engine does not import Module."""
     code = frame.f_code
     return code.co_qualname == "Module.__call__" and code.co_filename.startswith(_PACKAGE)

@@ -1,4 +1,4 @@
-"""Hooks: functions that see the gradient of a tensor in the backward pass, and their handles."""
+"""Hooks: functions that receive the gradient of a tensor in the backward pass, and their handles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _hook_ids = count()
 
 
 class HookHandle:
-    """What takes a hook away again: with ``remove()``, or at the end of a ``with`` statement.
+    """Handle of a hook: ``remove()`` or the end of a ``with`` block removes the hook.
 
     Examples
     --------
@@ -35,14 +35,14 @@ class HookHandle:
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         if not callable(hook):
-            raise DTypeError(f"a hook is a function that is called, and a {type(hook).__name__} is none.")
+            raise DTypeError(f"a hook must be callable, got a {type(hook).__name__}.")
         if (guarding := memory.guard.get()) is not None:
             guarding.before_hook()
         self._hooks, self._id = hooks, next(_hook_ids)
         hooks[self._id] = hook
 
     def remove(self) -> None:
-        """Take the hook away, if it is still there."""
+        """Remove the hook, if it is still registered."""
         self._hooks.pop(self._id, None)
 
     def __enter__(self) -> HookHandle:
@@ -53,19 +53,19 @@ class HookHandle:
 
 
 class GradientHooks(dict[int, Hook]):
-    """The hooks of a node, in the order in which they came.
+    """The hooks of a node, in the order of their registration.
 
     Attributes
     ----------
     retains : bool
-        Whether the walk leaves the node's gradient in ``grad``, though it is no leaf.
+        Whether the backward pass stores the gradient in ``grad``, although the node is not a leaf.
     """
 
     retains = False
 
 
 def hooks_of(node: Node) -> GradientHooks:
-    """Return the hooks of a node, which has vjps of its own from then on: the others of its op have none."""
+    """Return the hooks of a node. The node gets a copy of its op's vjps, to which the hooks belong."""
     with memory.lock:
         if node.vjps.hooks is None:
             own = copy(node.vjps)
@@ -76,7 +76,7 @@ def hooks_of(node: Node) -> GradientHooks:
 
 
 def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
-    """Return what the hooks of a node make of its whole gradient. Gradients are of that kind: arrays, or Tensors."""
+    """Run the hooks of a node on its complete gradient, of class `kind` (ndarray or Tensor), and return the result."""
     for hook in list(node.vjps.hooks.values()):
         try:
             changed = hook(_read_only(g))
@@ -89,7 +89,7 @@ def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
 
 
 def _read_only(g: Any) -> Any:
-    """Return a read-only view of a gradient, whose array may have another owner."""
+    """Return a read-only view of a gradient, whose array may be shared."""
     if isinstance(g, ndarray | np.generic):
         g = np.asarray(g).view()
         g.flags.writeable = False
@@ -97,22 +97,22 @@ def _read_only(g: Any) -> Any:
 
 
 def _checked_gradient(node: Node, changed: Any, kind: type[Any]) -> Any:
-    """Return the gradient that a hook returned, or raise if it does not fit the tensor."""
+    """Return the output of a hook. Raise unless its type, shape and dtype are those of the gradient."""
     if isinstance(changed, ndarray | np.generic):
         changed = np.asarray(changed)
     if not isinstance(changed, ndarray | kind):
         raise WrongGradientError(
-            f"{_describe_hook(node)} returned a {type(changed).__name__}: it returns what takes the place of the "
-            f"gradient, of an array an array and of a Tensor a Tensor, or None."
+            f"{_describe_hook(node)} returned a {type(changed).__name__}; it must return a new gradient of "
+            f"the same type, array or Tensor, or None."
         )
     if changed.shape != node.shape or changed.dtype != node.dtype:
         raise WrongGradientError(
-            f"{_describe_hook(node)} returned {changed.dtype} of shape {changed.shape}; that gradient is {node.dtype} "
-            f"of shape {node.shape}, and stays so."
+            f"{_describe_hook(node)} returned {changed.dtype} of shape {changed.shape}; expected {node.dtype} "
+            f"of shape {node.shape}."
         )
-    return changed if isinstance(changed, kind) else kind(changed)  # a bare array takes the dtype that it meets
+    return changed if isinstance(changed, kind) else kind(changed)  # a bare array would be promoted
 
 
 def _describe_hook(node: Node) -> str:
-    """Describe a hook by the tensor whose gradient it got."""
+    """Describe a hook by its tensor."""
     return f"a hook on the gradient of {'a leaf' if node.op is None else f'the result of op {node.op.name}'}"

@@ -1,4 +1,4 @@
-"""Warnings where a gradient is lost, once at each place, with what to write instead."""
+"""Warnings about lost gradients, once for each line of code, with the code to write instead."""
 
 import dis
 import math
@@ -11,38 +11,38 @@ from tinygrad_edu.errors import LostGradientWarning
 
 
 def warn_of_a_lost_gradient(message: str, depth: int) -> None:
-    """Warn at the place that called the function `depth` calls above this one."""
+    """Warn at the line that called the function `depth` calls above this one."""
     warnings.warn(message, LostGradientWarning, stacklevel=depth + 2)
 
 
 def warn_of_a_plain_number() -> None:
-    """Warn where ``__float__``, which calls this, was not called by float() but by what computes on with the number."""
+    """Warn if ``__float__``, the caller, was not called by float() but by code that computes with the number."""
     asking = sys._getframe(2)
     use = _scalar_use(asking.f_code, asking.f_lasti)
     if use is not None:
         warn_of_a_lost_gradient(
-            f"{use} makes a plain number of a tensor that requires a gradient, and no gradient will flow through it: "
-            f"use an op of tinygrad_edu, or say that you mean the number, with .item().",
+            f"{use} converts a tensor that requires a gradient to a plain number, and the gradient is lost: "
+            f"use an op of tinygrad_edu, or .item() to get the number on purpose.",
             depth=2,
         )
 
 
 def asked_by_a_test() -> bool:
-    """Whether ``__array__``, which calls this, was called by NumPy's assertions: they compare, and compute nothing."""
+    """Return whether ``__array__``, the caller, was called by NumPy's assertions, which only compare values."""
     return str(sys._getframe(2).f_globals.get("__name__")).startswith("numpy.testing")
 
 
 @lru_cache(1024)
 def _scalar_use(code: CodeType, offset: int) -> str | None:
-    """Describe the use of a scalar by an instruction: a function of `math`, an assignment, or None.
+    """Describe the use of a scalar by an instruction: a function of `math`, an assignment, or None for any other.
 
-    A question, such as math.isnan, is no use.
+    Predicates such as math.isnan do not count.
     """
     before = [i for i in dis.get_instructions(code) if i.offset <= offset]
     now = before[-1]
     if now.opname == "STORE_SUBSCR":
         return "assigning to an element of an array"
-    for each in before[:-1]:  # the name of a called function begins where the call does
+    for each in before[:-1]:  # the name of the called function has the position of the call
         if each.positions is not None and now.positions is not None and each.positions[:1] == now.positions[:1]:
             name = each.argval
             at_start = each.positions.col_offset == now.positions.col_offset

@@ -1,6 +1,6 @@
-"""Observers of the ops that are called and of backward passes: `detect_anomaly` and the tape.
+"""Observers of ops and backward passes, for `detect_anomaly` and the tape.
 
-The recorder and `backward_pass` ask for observers. Without one, none of this runs.
+The recorder and `backward_pass` check for observers. Without one, none of this code runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import VJPs
 
-_UNKNOWN_SITE = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
+_UNKNOWN_SITE = "Unknown call site: run the forward pass inside of detect_anomaly(), too, to see it."
 
 VJP = Callable[[Any, Any], Any]
 Match = Callable[[Any], Any]
@@ -24,7 +24,7 @@ Add = Callable[[Node, Any], None]
 
 
 class PassObserver:
-    """Observes one backward pass. Each method gets a step of the pass, and may wrap it."""
+    """Observes one backward pass. Each method receives a step of the pass, and may wrap it."""
 
     def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
         """Return the vjp of input k, as ``vjp(g, saved)``."""
@@ -43,32 +43,32 @@ class PassObserver:
 
 
 class Observer:
-    """Observes the ops and the backward passes inside of a ``with Mode(observer=...)``."""
+    """Observes the ops and the backward passes inside of a block ``with Mode(observer=...)``."""
 
     def on_op(self, vjps: VJPs, arrays: Any, settings: dict[str, Any], made: Any, site: CallSite | str) -> None:
-        """Observe the Tensor that an op made, its inputs and settings, and where it was called."""
+        """Observe the result of an op, its inputs, its settings and its call site."""
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
-        """Return the observer of a pass that begins. `gradients` will hold the sums of the contributions so far."""
+        """Return the observer of a new backward pass. `gradients` has the sums of the contributions so far."""
         return PassObserver()
 
 
 def site_of_call() -> CallSite | str:
-    """Return where the op is called that is computed now. An op that a vjp calls has the site of the op of the vjp."""
+    """Return the call site of the current op. An op that a vjp calls has the call site of the vjp's own op."""
     block = innermost_block()
     assert block is not None
     return call_site() if block.site is None else block.site
 
 
 def site_of(node: Node) -> CallSite | str:
-    """Return where the op of a node was called."""
+    """Return the call site of the op of a node."""
     return getattr(node, "site", _UNKNOWN_SITE)
 
 
 def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> dict[Node, Any]:
     """Run the plain backward pass with each of its steps wrapped by the observers.
 
-    It adds gradients in the order of the fast one, so that an observer leaves the same bits.
+    It adds gradients in the order of the fast pass, so that an observer does not change the results.
     """
     accumulator = GradientAccumulator(targets)
     passes = [observer.on_backward(accumulator.gradients) for observer in observers()]
@@ -82,7 +82,7 @@ def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> d
 
 def _observed_add(passes: list[PassObserver], add: Add) -> Add:
     def at_site(node: Node, g: Any) -> None:
-        with Mode(site=site_of(node)):  # of Tensors the addition is an op
+        with Mode(site=site_of(node)):  # the addition of Tensors is an op
             add(node, g)
 
     observed: Add = at_site

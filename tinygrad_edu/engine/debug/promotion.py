@@ -1,4 +1,4 @@
-"""A warning where float32 becomes float64 in a module, once for each model."""
+"""A warning when float32 becomes float64 in a module, once for each model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.tensor import PARAMETER, Tensor, role_of
 from tinygrad_edu.errors import PromotionWarning
 
-_warned: WeakValueDictionary[int, Any] = WeakValueDictionary()  # models by id: they need not be hashable
+_warned: WeakValueDictionary[int, Any] = WeakValueDictionary()  # models by id, since they may not be hashable
 
 
 def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
-    """Warn where an op, by its name, made float64 of float32 and float64 tensors, in a model of float32 parameters."""
-    # Parameters, frozen or not, and what was computed from them.
+    """Warn if an op computed float64 from float32 and float64 tensors in a model with float32 parameters."""
+    # Parameters, frozen or not, and tensors computed from them.
     trained = [t for t in tensors if t._node is not None or role_of(t) == PARAMETER]
     narrow = next((t for t in trained if t.dtype == np.float32), None)
     wide = next((t for t in tensors if t.dtype == np.float64), None)
@@ -32,7 +32,7 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     what = "parameter" if role_of(narrow) == PARAMETER else "tensor"
     message = (
         f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {what} of shape {narrow.shape} "
-        f"met a float64 Tensor of shape {wide.shape}. What follows in the model is float64 too, at half the speed. "
-        f"Convert the float64 values once, where they are made: values.astype(np.float32)."
+        f"met a float64 Tensor of shape {wide.shape}. The rest of the model is float64 too, at half the speed. "
+        f"Convert the float64 values once, where they are created: values.astype(np.float32)."
     )
     warn_explicit(message, PromotionWarning, called.file or __file__, called.line or 1)

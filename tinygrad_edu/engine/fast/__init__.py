@@ -1,1 +1,1 @@
-"""The engine's faster equivalents of plain functions: generated calls, and a backward pass that adds in place."""
+"""Faster equivalents of the engine's plain functions: generated calls, and a backward pass that adds in place."""

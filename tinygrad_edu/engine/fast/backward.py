@@ -1,4 +1,4 @@
-"""The backward pass at speed: its calls are written out in the loop, and gradients are added in place."""
+"""The fast backward pass: its calls are inlined in the loop, and gradients are added in place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fast_backward_pass(
     wrap_saved: backward.WrapSaved | None = None,
     unhooked: Collection[Node] = (),
 ) -> dict[Node, Any]:
-    """Do what `plain_backward_pass` does."""
+    """Implement `plain_backward_pass`."""
     accumulator = GradientAccumulator(targets)
     queue, gradients, add = accumulator.queue, accumulator.gradients, accumulator.add
     kind, keep = ndarray, retain_graph or wrap_saved is not None
@@ -74,16 +74,16 @@ def fast_backward_pass(
 
 @faster_than(match_input)
 def match_unless_sliced(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
-    """Do what `match_input` does, but keep indexed slices."""
+    """Call `match_input`, but return indexed slices unchanged."""
     return contribution if contribution.__class__ is IndexedSlices else match_input(node, k, kind, contribution)
 
 
 @faster_than(backward.PlainAccumulator)
 class GradientAccumulator(backward.PlainAccumulator):
-    """Adds gradients in place where it owns their sum.
+    """Sums gradients in place in arrays that it owns.
 
-    The first contribution to a sum may be somebody else's array, and is only borrowed. A second makes a sum that is our
-    own, and from then on it is added in place.
+    The first contribution may be a shared array, so it is not modified. The second one creates a new array for the sum,
+    which is owned, and to which later contributions are added in place.
     """
 
     def __init__(self, targets: backward.Targets) -> None:
@@ -108,7 +108,7 @@ class GradientAccumulator(backward.PlainAccumulator):
                 self.owned.add(node)
 
     def _add_indexed_slices(self, node: Node, so_far: Any, g: Any) -> None:
-        """Add indexed slices to an array that the pass owns. Slices of Tensors are listed, and added later."""
+        """Add indexed slices to an owned array. Slices of Tensors are collected in a list and added later."""
         parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
         if not isinstance(parts.values[0], ndarray | np.generic):
             total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
@@ -127,23 +127,23 @@ class GradientAccumulator(backward.PlainAccumulator):
         return densify(self.gradients.pop(node))
 
     def is_unreachable(self, node: Node) -> bool:
-        """Whether no path leads from a node to a target, of which there are some."""
+        """Return whether no path leads from a node to a target. There must be targets."""
         return node.number < self.oldest or (not node.links and node not in (self.targets or ()))
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
-        """Do what the plain one does. What is retained is not owned any more."""
+        """Call the plain method. The gradient is no longer owned, since it may be retained."""
         self.owned.discard(node)
         return backward.PlainAccumulator.apply_hooks(self, node, g, kind)
 
     def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
-        """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
+        """Return the gradients of the leaves or targets, and the retained gradients, without shared memory."""
         gradients = self.gradients
         for node in [node for node in gradients if node.vjps.hooks and node not in unhooked]:
             gradients[node] = run_hooks(node, densify(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained
-        self.retained = {}  # or these would be references more
-        for node in gradients:  # without a name for each gradient, which would be a reference more
+        self.retained = {}  # these references would raise the reference counts
+        for node in gradients:  # a name for each gradient would raise its reference count
             if gradients[node].__class__ is IndexedSlices:
                 gradients[node] = densify(gradients[node])
             elif kind is ndarray and node not in self.owned and not _is_unshared(gradients, node):
@@ -152,7 +152,7 @@ class GradientAccumulator(backward.PlainAccumulator):
 
 
 def _is_unshared(grads: dict[Node, Any], node: Node) -> bool:
-    """Return whether a gradient owns its memory, and only `grads` refers to it: then no copy is needed."""
+    """Return whether a gradient owns its memory and only `grads` refers to it, so that no copy is needed."""
     if getweakrefcount(grads[node]) or _refcount(grads, node) != _UNSHARED_REFCOUNT:
         return False
     return _owns_memory(grads[node]) or _is_only_view_of_base(grads[node])
@@ -163,7 +163,7 @@ def _owns_memory(g: Any) -> TypeGuard[ndarray]:
 
 
 def _is_only_view_of_base(g: ndarray) -> bool:
-    """Return whether an array is the only view of its base, and shows all of it, perhaps with permuted axes."""
+    """Return whether an array is the only view of its base and contains all its elements, in any order of axes."""
     if g.__class__ is not ndarray or not g.flags.writeable or not _owns_memory(g.base):
         return False
     longest_first = sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)
@@ -179,7 +179,7 @@ def _base_refcount(g: ndarray) -> int:
     return getrefcount(g.base)
 
 
-# What that is for an array that only the dict refers to, or only its view: counted here, because it differs between
-# Pythons.
+# Reference counts of an array to which only the dict refers, and of a base with one view. They are measured, since they
+# differ between versions of Python.
 _UNSHARED_REFCOUNT = _refcount({0: np.empty(0)}, 0)
 _UNSHARED_BASE_REFCOUNT = _base_refcount(np.empty(1)[:])

@@ -1,7 +1,7 @@
 """Generated calls: the recorder as source code for one op, without loops or inspection.
 
-The call is the hot path, so its Python source is generated and compiled at its first use, as `collections.namedtuple`
-does. Print ``inspect.getsource(tg.multiply.call)`` to read one.
+The call is the hot path, so its Python source is generated and compiled at its first use, as in
+`collections.namedtuple`. Print ``inspect.getsource(tg.multiply.call)`` to read one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from tinygrad_edu.name_tables import KEYWORDS
 from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.plain_mode import faster_than
 
-# A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
-# names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>
-# and <all ...> hold something that is there for each input: one after the other, or joined by `or` and by `and`. What
-# the call names itself begins with an underscore, as no parameter of an op does.
+# A line that begins with x is repeated for each input, one that begins with s for each setting; <x> and <s> are their
+# names. A line that begins with k is used if a keyword has another name in another library. The content of <each ...>,
+# <any ...> and <all ...> is repeated for each input and joined by nothing, by `or` and by `and`. The call's own names
+# begin with an underscore; parameters of an op cannot.
 _TEMPLATE = """\
   def <op>(<parameters>):
 s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
@@ -86,13 +86,13 @@ x def _vjp_<x>(_g, _saved):
 x     return _function_<x>(_g<asked>)
 """
 _SEPARATORS = {"each": "", "any": " or ", "all": " and "}
-# Calls with more arrays than this are not generated: each number of arrays needs a function of its own.
+# Calls with more arrays are not generated, since each number of arrays needs a separate function.
 _MAX_GENERATED = 16
 
 
 @faster_than(plain_call)
 def generated_call(op: Op) -> Callable[..., Any]:
-    """Return the call of an op. A variadic op gets a call for each number of inputs, when it is first needed."""
+    """Return the call of an op. For a variadic op, generate a call for each number of inputs at its first use."""
     if not op.variadic:
         return _compile_call(op, op.vjps_for(1))
     written: dict[int, Callable[..., Any]] = {}
@@ -100,7 +100,7 @@ def generated_call(op: Op) -> Callable[..., Any]:
     def call(*inputs: Any, **settings: Any) -> Any:
         count = len(inputs)
         if not count:
-            return op.forward(**settings)  # which says what it thinks of that
+            return op.forward(**settings)  # the forward raises its own error
         if count > _MAX_GENERATED:
             return record(op, inputs, op.settings | settings)
         if count not in written:
@@ -134,7 +134,7 @@ def _fill_template(text: str, names: tuple[str, ...], values: dict[str, str]) ->
 
 
 def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
-    """Return the parameters of a call, as those of the forward."""
+    """Return the parameters of the call, which are those of the forward."""
     parts = [*names, "/"] if op.slash else [*names]
     for p in signature(op.forward).parameters.values():
         if p.name in op.settings:
@@ -145,12 +145,12 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
 
 
 def _takes_kwargs(op: Op) -> bool:
-    """Return whether a call takes any keyword, to raise an error with the name here for one of another library."""
+    """Return whether a call accepts any keyword, to raise an error with a hint for the names of other libraries."""
     return not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
 def _saved_values(op: Op, vjps: VJPs) -> str:
-    """Write the saved values of a node: those that the vjps of its inputs with a gradient name."""
+    """Return the source of the saved values: those that the vjps of inputs with a gradient need."""
     code = _expressions(op, vjps.names)
     written = ""
     for saved, askers in vjps.saves.items():
@@ -161,7 +161,7 @@ def _saved_values(op: Op, vjps: VJPs) -> str:
 
 
 def _vjp_arguments(vjp: Callable[..., Any], places: dict[str, int]) -> str:
-    """Write the arguments of a vjp: by position where they can be, which is faster than by keyword."""
+    """Return the source of the arguments of a vjp, by position where possible, which is faster than by keyword."""
     first = [p.name for p in signature(vjp).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
     return "".join(
         f", _saved[{place}]" if first[k : k + 1] == [name] else f", {name}=_saved[{place}]"
@@ -170,10 +170,10 @@ def _vjp_arguments(vjp: Callable[..., Any], places: dict[str, int]) -> str:
 
 
 def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the expressions of the values that a vjp can name."""
+    """Return the source of each value that a vjp can save, by its name."""
     code = {"out": "_out", f"{op.inputs[0]}_shapes": f"({''.join(f'_shape_of(_{x}_data), ' for x in names)})"}
     for x in names:
-        # A plain array is copied when it is saved: nobody would notice if its owner changed it.
+        # A plain array is copied when it is saved: it has no version counter that would detect a change.
         code[x] = f"(_{x}_data if _{x}_storage is not None else _copy_saved(_op, {x!r}, _{x}_data))"
         code[f"{x}_shape"], code[f"{x}_dtype"] = f"_shape_of(_{x}_data)", f"_{x}_data.dtype"
     return code | {name: f"_copy_saved(_op, {name!r}, {name})" for name in op.settings}

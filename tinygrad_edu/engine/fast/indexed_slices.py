@@ -1,4 +1,4 @@
-"""A gradient given at some indices, and zero elsewhere: that of an index."""
+"""A gradient that is given at some indices and is zero elsewhere: the gradient of indexing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tinygrad_edu.engine.fast.scatter_add import add_at
 
 
 class IndexedSlices:
-    """A gradient that is given at some indices, and is zero elsewhere: the vjp of an index returns it.
+    """A gradient that is given at some indices and is zero elsewhere. The vjp of indexing returns it.
 
-    A loop over the slices of an array makes many. They are added up in one array, where dense gradients would need an
-    array of zeros each. ``slices += g`` adds another gradient of any kind.
+    A loop over the slices of an array creates many. They are added to one array, whereas each dense gradient would need
+    an array of zeros. ``slices += g`` adds another gradient, dense or sliced.
 
     Attributes
     ----------
     values, indices : list
-        The slices, and the index of each. An element that an index names twice is added twice.
+        The slices, and the index of each. An element that occurs twice in an index is added to twice.
     shape : tuple of int
-        Of the dense gradient.
+        Shape of the dense gradient.
     gather : callable
-        Makes the dense gradient: ``gather(*values, indices=..., shape=...)``, a Tensor from Tensors.
+        Returns the dense gradient: ``gather(*values, indices=..., shape=...)``, a Tensor for Tensors.
     """
 
     __slots__ = ("gather", "indices", "shape", "values")

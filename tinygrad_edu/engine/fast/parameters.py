@@ -12,7 +12,7 @@ from tinygrad_edu.plain_mode import faster_than
 
 
 class _Parameter(NamedTuple):
-    """The attributes of an `inspect.Parameter` that an op reads, without its checks, which take longer."""
+    """The attributes of `inspect.Parameter` that an op reads, without the checks of that class, which take longer."""
 
     name: str
     kind: Any
@@ -21,7 +21,7 @@ class _Parameter(NamedTuple):
 
 @faster_than(plain_parameters)
 def parameters(function: Callable[..., Any]) -> Iterable[Any]:
-    """Return the parameters of a function. Of what is no plain function, `inspect` reads them."""
+    """Return the parameters of a function. Use `inspect` for callables that are not plain functions."""
     if function.__class__ is not FunctionType or vars(function):  # a wrapper, or a signature that was set
         return plain_parameters(function)
     code, defaults, values = function.__code__, function.__defaults__ or (), function.__kwdefaults__ or {}

@@ -17,9 +17,9 @@ from tinygrad_edu.thresholds import SizeThreshold
 
 @faster_than(plain_add_at)
 def add_at(total: ndarray, index: Any, values: Any) -> None:
-    """Do what `plain_add_at` does, in a third of the time or less where the index names nothing twice, or rows.
+    """Implement `plain_add_at` in a third of the time or less, if the index has no duplicates or selects rows.
 
-    Slices, and a mask alone, name nothing twice. Arrays of whole numbers name rows. In one dimension NumPy is fast.
+    Slices and single masks have no duplicates. Integer arrays select rows. In one dimension NumPy is fast.
     """
     parts = index if isinstance(index, tuple) else (index,)
     masks = sum(isinstance(part, ndarray) and part.dtype.kind == "b" for part in parts)
@@ -50,8 +50,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
 def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
     """Parse an index of full slices followed by arrays of integers.
 
-    Return the number of elements of the sliced axes, the numbers of the rows that the arrays name, the number of rows
-    and the length of a row. Return None for any other index.
+    Return the number of elements of the sliced axes, the row numbers of the index, the number of rows and the length of
+    a row. Return None for any other index.
     """
     start = next((axis for axis, part in enumerate(parts) if not _is_full_slice(part)), len(parts))
     arrays, lengths = parts[start:], shape[start : len(parts)]
@@ -71,10 +71,10 @@ def _is_full_slice(part: Any) -> bool:
 
 
 def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
-    """Add rows (front, n, length) to those of total (front, count, length) that have these numbers (n,).
+    """Add rows (front, n, length) to the rows of total (front, count, length) with the given numbers (n,).
 
-    Of many, first each number's first row, all at once, then the second of those that have one, and so on. What is left
-    of a few that have many more is added up alone.
+    Many rows are grouped by number. The first rows of all groups are added at once, then the second rows, and so on.
+    The rest of a few much longer groups is summed group by group.
     """
     if rows.shape[2] < _LONG:
         _add_elements(total, numbers, rows)
@@ -89,10 +89,10 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 
 def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray) -> None:
-    """Add rows group by group: `counts` has the number of rows in the group of each number."""
+    """Add rows by groups; `counts` has the number of rows in each group."""
     order, named, starts, counts = _groups(numbers, counts)
     sums = total.take(named, 1)
-    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # the numbers of groups of more than 0, 1, ...
+    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
     for k, left in enumerate(remaining):
         if _GROUP_COST_RATIO * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
@@ -103,11 +103,11 @@ def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray
 
 
 def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Sort numbers into groups. Return the order, and the number, the start and the count of each group.
+    """Sort row numbers into groups. Return the order, and the row number, start and count of each group.
 
-    The most frequent come first.
+    The largest groups come first.
     """
-    short = numbers.astype(np.uint16) if len(counts) <= _SHORT else numbers  # which NumPy sorts by counting
+    short = numbers.astype(np.uint16) if len(counts) <= _SHORT else numbers  # radix sort for 16 bits
     named = np.flatnonzero(counts > 0)
     counts = counts[named]
     by_count = np.argsort(-counts, kind="stable")
@@ -116,7 +116,7 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
-    """Add rows element by element, in one dimension, where NumPy is fast, and a part of the rows at a time."""
+    """Add rows as single elements in one dimension, where NumPy is fast, a part of the rows at a time."""
     front, count, length = total.shape
     flat, step = total.reshape(-1), max(1, _PART // max(length, 1))
     for k, start in itertools.product(range(front), range(0, len(numbers), step)):
@@ -125,9 +125,9 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
 
 
-_LARGE = SizeThreshold(2000)  # values, from which on it pays to look what the index names
-_LONG = SizeThreshold(8)  # elements of a row, from which on whole rows are added
-_MANY = SizeThreshold(30_000)  # values, from which on it pays to sort rows by their numbers
-_GROUP_COST_RATIO = SizeThreshold(2)  # as long as one row of many groups takes it to add up all of a group
-_SHORT = SizeThreshold(2**16)  # numbers that 16 bits hold
-_PART = SizeThreshold(2**16)  # elements at a time, so that their places stay in the cache
+_LARGE = SizeThreshold(2000)  # number of values from which parsing the index pays
+_LONG = SizeThreshold(8)  # length of a row from which whole rows are added
+_MANY = SizeThreshold(30_000)  # number of values from which grouping the rows pays
+_GROUP_COST_RATIO = SizeThreshold(2)  # cost of summing one group, relative to adding one row to all groups
+_SHORT = SizeThreshold(2**16)  # row numbers that fit into 16 bits
+_PART = SizeThreshold(2**16)  # elements at a time, so that their indices stay in the cache

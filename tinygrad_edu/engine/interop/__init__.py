@@ -1,1 +1,1 @@
-"""Tensors on the memory of NumPy and of other libraries."""
+"""Tensors that share memory with NumPy and other libraries."""

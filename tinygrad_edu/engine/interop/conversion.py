@@ -11,9 +11,9 @@ from tinygrad_edu.errors import DTypeError
 
 
 def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
-    """Make a Tensor that borrows the memory of `array`: nothing is copied.
+    """Make a Tensor that shares the memory of `array`, without a copy.
 
-    Changing `array` afterwards changes the tensor, and is not noticed; ``t.assign(values)`` is.
+    A later change of `array` changes the tensor and is not detected; ``t.assign(values)`` is detected.
 
     Examples
     --------
@@ -26,26 +26,26 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
     if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
         what = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
         raise DTypeError(
-            f"from_numpy borrows the memory of an ndarray of real numbers or booleans in native byte order, not of "
-            f"{what}; Tensor(values) copies, and takes more."
+            f"from_numpy: array must be an ndarray of real numbers or booleans in native byte order, got "
+            f"{what}; Tensor(values) copies, and accepts more."
         )
-    array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
+    array = np.asarray(array)  # a subclass, such as a memory map, becomes a plain array on the same memory
     return from_array(array, requires_grad, Storage.new(shared=True))
 
 
 def from_dlpack(x: Any) -> Tensor:
-    """Make a Tensor that borrows the memory of another library's array or tensor, by way of DLPack.
+    """Make a Tensor that shares the memory of another library's array or tensor, by DLPack.
 
     Parameters
     ----------
     x : object with ``__dlpack__``
-        Of PyTorch, JAX, CuPy or NumPy, say; in the memory of the CPU, and of a dtype that NumPy has. Of a Tensor it is
-        what `Tensor.detach` gives.
+        An array or tensor, such as of PyTorch, JAX, CuPy or NumPy, in CPU memory and with a dtype of NumPy. For a
+        Tensor, the result is that of `Tensor.detach`.
 
     Raises
     ------
     DTypeError
-        For what has no such method, and for a Tensor that requires a gradient. Other libraries raise their own errors.
+        `x` has no ``__dlpack__``, or is a Tensor that requires a gradient. Other libraries raise errors of their own.
 
     Examples
     --------
@@ -58,5 +58,5 @@ def from_dlpack(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x._detach_for_dlpack()
     if not hasattr(x, "__dlpack__"):
-        raise DTypeError(f"from_dlpack borrows from an object that has __dlpack__, which a {type(x).__name__} has not.")
+        raise DTypeError(f"from_dlpack: x must have a method __dlpack__, got a {type(x).__name__}.")
     return from_numpy(np.from_dlpack(x))
