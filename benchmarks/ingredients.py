@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ingredients``: what each ingredient adds, from the seed's recipe to LeNet read in views.
+"""``python -m benchmarks.ingredients``: what each ingredient adds, from the original recipe to LeNet read in views.
 
 Each rung of the ladder has one more than the rung below; at the top, each of some ingredients is left out alone. All
 train on the embedded 1,000 digits. A trial that was done is found again in the output folder, so a run that was stopped
@@ -26,19 +26,19 @@ from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.training import fit
 
 VIEWS = 4
-SEED, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("seed", "tuned", "augmented"))
+ORIGINAL, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("original", "tuned", "augmented"))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained; what is not given is as in the seed's script."""
+    """How a network is made and trained; the defaults are the original script's."""
 
     network: str = "one convolution"
-    kernel_bound: float = SEED.kernel_bound
-    weight_bound: float = SEED.weight_bound
-    epochs: int = SEED.epochs
-    batch_size: int = SEED.batch_size
-    rate: float = SEED.learning_rate
+    kernel_bound: float = ORIGINAL.kernel_bound
+    weight_bound: float = ORIGINAL.weight_bound
+    epochs: int = ORIGINAL.epochs
+    batch_size: int = ORIGINAL.batch_size
+    rate: float = ORIGINAL.learning_rate
     schedule: str = "constant"
     momentum: float = 0.0
     nesterov: bool = False
@@ -65,8 +65,8 @@ class Rung(NamedTuple):
 
 def ladder() -> list[Rung]:
     """Return the rungs from below, each with one ingredient more."""
-    seed = Recipe()
-    kernels = replace(seed, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
+    original = Recipe()
+    kernels = replace(original, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
     momentum = replace(
         kernels, epochs=TUNED.epochs, batch_size=TUNED.batch_size, rate=TUNED.learning_rate, schedule="cosine",
         momentum=TUNED.momentum, shuffle=True,
@@ -79,7 +79,7 @@ def ladder() -> list[Rung]:
     )  # fmt: skip
     normalized = replace(pooled, network="two convolutions, normalized")
     return [
-        Rung("the seed's recipe", seed),
+        Rung("the original recipe", original),
         Rung("kernels large enough to bend tanh", kernels),
         Rung("momentum, and a rate that sinks", momentum),
         Rung("images shifted", shifts),
@@ -117,7 +117,7 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     """Return the network of a recipe."""
     if recipe.network == "one convolution":
         bounds = {"kernel_bound": recipe.kernel_bound, "weight_bound": recipe.weight_bound}
-        return mnist_conv.build(replace(SEED, **bounds), rng)
+        return mnist_conv.build(replace(ORIGINAL, **bounds), rng)
     layers = list(mnist_lenet.build(rng))
     if recipe.network == "two convolutions":
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm2D)]

@@ -1,10 +1,10 @@
-"""The seed: an MNIST network whose gradients are written by hand, with its seven faults, in plain NumPy.
+"""The original script: an MNIST network whose gradients are written by hand, with its seven faults, in plain NumPy.
 
     images --patches--> (N, P, 9) @ kernels --tanh, dropout--> hidden (N, P * 16) @ weights --softmax--> digit
 
 One layer of 3 x 3 convolutions, written as the product of every patch with every kernel, and one dense layer.
 Nothing here is differentiated for you: `backward` is the chain rule, worked out with a pencil. The reference
-this restates has seven faults; `Faults` names each and can repair it. With `SEED`, which has all of them, the
+this restates has seven faults; `Faults` names each and can repair it. With `ORIGINAL`, which has all of them, the
 program prints the reference's log digit for digit. With `CORRECT`, which has none, `backward` returns minus
 the gradient of the mean cross-entropy.
 """
@@ -39,7 +39,7 @@ FLOAT32_DOUBT = 4e-6
 
 @dataclass(frozen=True)
 class Faults:
-    """What the seed gets wrong, one switch a fault; False repairs it.
+    """What the script gets wrong, one switch a fault; False repairs it.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Faults:
     bare_exponential: bool = True
 
 
-SEED = Faults()
+ORIGINAL = Faults()
 CORRECT = Faults(
     short_grid=False,
     double_division=False,
@@ -80,7 +80,7 @@ CORRECT = Faults(
 )
 
 
-def patches(images: Floats, faults: Faults = SEED) -> Floats:
+def patches(images: Floats, faults: Faults = ORIGINAL) -> Floats:
     """Every 3 x 3 patch of every image, as rows of nine pixels.
 
     Parameters
@@ -114,7 +114,7 @@ def convolve(patches: Floats, kernels: Floats) -> Floats:
     return activations.reshape(len(patches), -1)
 
 
-def softmax(logits: Floats, faults: Faults = SEED) -> Floats:
+def softmax(logits: Floats, faults: Faults = ORIGINAL) -> Floats:
     """Probabilities of the digits from their logits: (N, 10) to (N, 10), float64."""
     if not faults.bare_exponential:
         logits = logits - logits.max(axis=1, keepdims=True)
@@ -124,7 +124,7 @@ def softmax(logits: Floats, faults: Faults = SEED) -> Floats:
 
 
 def forward(
-    patches: Floats, kernels: Floats, weights: Floats, mask: Floats, faults: Faults = SEED
+    patches: Floats, kernels: Floats, weights: Floats, mask: Floats, faults: Faults = ORIGINAL
 ) -> tuple[Floats, Floats]:
     """Run the network on a batch, with dropout.
 
@@ -149,7 +149,7 @@ def forward(
     return hidden, softmax(hidden @ weights, faults)
 
 
-def output_error(probabilities: Floats, labels: Integers, batch_size: int, faults: Faults = SEED) -> Floats:
+def output_error(probabilities: Floats, labels: Integers, batch_size: int, faults: Faults = ORIGINAL) -> Floats:
     """Minus the gradient of the mean cross-entropy of a batch in the logits.
 
     Parameters
@@ -169,14 +169,14 @@ def output_error(probabilities: Floats, labels: Integers, batch_size: int, fault
     return error / (batch_size * batch_size if faults.double_division else batch_size)
 
 
-def tanh_slope(hidden: Floats, faults: Faults = SEED) -> Floats:
+def tanh_slope(hidden: Floats, faults: Faults = ORIGINAL) -> Floats:
     """Slope of tanh, from the activations that dropout kept and doubled; any shape, float64."""
     activations = hidden if faults.slope_of_dropped else hidden / 2
     return 1 - activations * activations
 
 
 def backward(
-    patches: Floats, hidden: Floats, error: Floats, weights: Floats, mask: Floats, faults: Faults = SEED
+    patches: Floats, hidden: Floats, error: Floats, weights: Floats, mask: Floats, faults: Faults = ORIGINAL
 ) -> tuple[Floats, Floats]:
     """Work back from the error at the logits to the direction in which each parameter should move.
 
@@ -211,7 +211,7 @@ def batch_steps(
     kernels: Floats,
     weights: Floats,
     random: np.random.RandomState,
-    faults: Faults = SEED,
+    faults: Faults = ORIGINAL,
 ) -> tuple[Floats, Floats, int]:
     """Go forward and back over a batch, a few images at a time.
 
@@ -250,7 +250,7 @@ def pieces(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def evaluation_logits(images: Floats, kernels: Floats, weights: Floats, faults: Faults = SEED) -> Floats:
+def evaluation_logits(images: Floats, kernels: Floats, weights: Floats, faults: Faults = ORIGINAL) -> Floats:
     """Logits without dropout, (N, 28, 28) to (N, 10), in the dtype of all three arrays."""
     logits = np.empty((len(images), DIGITS), images.dtype)
     for piece in pieces(len(images), TEST_PIECE):
@@ -258,7 +258,7 @@ def evaluation_logits(images: Floats, kernels: Floats, weights: Floats, faults: 
     return logits
 
 
-def predict(images: Floats, kernels: Floats, weights: Floats, faults: Faults = SEED) -> Integers:
+def predict(images: Floats, kernels: Floats, weights: Floats, faults: Faults = ORIGINAL) -> Integers:
     """Name the digit on each image, without dropout.
 
     The answers are those of float64. Float32 is three times faster, so it goes first, and float64 decides
@@ -291,10 +291,10 @@ def train(
     test_images: Integers,
     test_labels: Integers,
     epochs: int,
-    faults: Faults = SEED,
+    faults: Faults = ORIGINAL,
     learning_rate: float = LEARNING_RATE,
 ) -> Iterator[tuple[int, float, float]]:
-    """Train from the seed's own random numbers, reporting after every epoch.
+    """Train from the script's random numbers, reporting after every epoch.
 
     Parameters
     ----------
@@ -333,15 +333,15 @@ def train(
 
 
 def log_line(epoch: int, test_accuracy: float, train_accuracy: float) -> str:
-    """One line of the seed's log."""
+    """One line of the script's log."""
     return f"I:{epoch} Test-Acc:{test_accuracy} Train-Acc:{train_accuracy}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the seed's log. Ctrl-C ends it at once: the lines that are there are all that it leaves."""
+    """Print the script's log. Ctrl-C ends it at once: the lines that are there are all that it leaves."""
     parser = Parser(
         prog="models.mnist_by_hand",
-        description="Train the seed, faults included, on 1,000 digits and print its log line by line.",
+        description="Run the original script, faults included, on 1,000 digits and print its log line by line.",
     )
     parser.add_argument("--epochs", type=positive(int), default=300, help="epochs to train (default: %(default)s)")
     epochs: int = parser.parse_args(arguments).epochs

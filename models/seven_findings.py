@@ -1,4 +1,4 @@
-"""What each of the seed's seven faults costs: the by-hand network trained with and without each, side by side."""
+"""Accuracy that each of the seven faults of the original script costs: one training with and one without each fault."""
 
 import csv
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.console import complain, program
 from models.executors import pool_of_processes
-from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, train
+from models.mnist_by_hand import CORRECT, LEARNING_RATE, ORIGINAL, Faults, train
 from models.options import Parser, folder_name, positive
 from models.trials import Trial, grid, run
 from tinygrad_edu.data import load_embedded
@@ -18,7 +18,7 @@ from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
 NAME = "models.seven_findings"
 FOLDER = Path("runs/seven_findings")
-# The seed divides by the batch size of 128 twice; where one division is taken out, its rate takes the other's place.
+# The script divides by the batch size of 128 twice; where one division is taken out, its rate takes the other's place.
 RATE_ON_MEAN_LOSS = LEARNING_RATE / 128
 NAMES = tuple(field.name for field in fields(Faults))
 
@@ -30,7 +30,7 @@ class VariantOutcome:
     Attributes
     ----------
     variant : str
-        ``seed``, ``correct``, ``seed without X`` or ``correct with X``.
+        ``original``, ``correct``, ``original without X`` or ``correct with X``.
     epochs : int
     test_accuracy, train_accuracy : float
         After the last epoch.
@@ -48,15 +48,15 @@ class VariantOutcome:
 def variants() -> dict[str, Faults]:
     """Return the networks to compare, by name."""
     return {
-        "seed": SEED,
+        "original": ORIGINAL,
         "correct": CORRECT,
-        **{f"seed without {name}": replace(SEED, **{name: False}) for name in NAMES},
+        **{f"original without {name}": replace(ORIGINAL, **{name: False}) for name in NAMES},
         **{f"correct with {name}": replace(CORRECT, **{name: True}) for name in NAMES},
     }
 
 
 def outcome(variant: str, epochs: int) -> VariantOutcome:
-    """Train one variant from the seed's random numbers, with steps as long as the seed's."""
+    """Train one variant from the script's random numbers, with steps as long as the script's."""
     faults, digits = variants()[variant], load_embedded()
     rate = LEARNING_RATE if faults.double_division else RATE_ON_MEAN_LOSS
     with single_threaded_blas():

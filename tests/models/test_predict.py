@@ -243,7 +243,7 @@ def test_a_folder_that_is_no_run_of_a_digit_model_is_one_line(make, message, tmp
 def test_a_run_of_other_weights_or_options_is_one_line(run, tmp_path, capsys):
     weights = (run / results.WEIGHTS).read_bytes()
     for options, message in (
-        ({"recipe": "seed"}, "this state dict does not fit"),
+        ({"recipe": "original"}, "this state dict does not fit"),
         ({"recipe": "none"}, "has not the options"),
         ({}, "has not"),
     ):
