@@ -1,4 +1,4 @@
-"""Residual blocks, each of which adds something to what it is given: on LeNet's digits, and trained as LeNet is."""
+"""A residual network on digits, trained as LeNet is."""
 
 import argparse
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ EPOCHS = 100
 
 
 def block(channels: int, rng: np.random.Generator) -> nn.Residual:
-    """Return x + f(x), where f normalizes and cuts off before each of two convolutions.
+    """Return x + f(x), where f applies normalization, ReLU and convolution twice.
 
-    So nothing stands in the way of x, nor of the gradient: K. He and others, "Identity mappings in deep residual
+    The identity path has no other layer, forward or backward: K. He and others, "Identity mappings in deep residual
     networks", 2016.
     """
     return nn.Residual(
@@ -30,7 +30,7 @@ def block(channels: int, rng: np.random.Generator) -> nn.Residual:
 def build(rng: np.random.Generator) -> nn.Sequential:
     """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
 
-    It is LeNet with a block after each convolution. A block normalizes for itself.
+    It is LeNet with a block after each convolution. The blocks contain the normalization.
     """
     first, second = CHANNELS
     return nn.Sequential(

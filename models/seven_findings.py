@@ -18,14 +18,14 @@ from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
 NAME = "models.seven_findings"
 FOLDER = Path("runs/seven_findings")
-# The script divides by the batch size of 128 twice; where one division is taken out, its rate takes the other's place.
+# The script divides by the batch size of 128 twice; a variant that divides once uses this rate for equal steps.
 RATE_ON_MEAN_LOSS = LEARNING_RATE / 128
 NAMES = tuple(field.name for field in fields(Faults))
 
 
 @dataclass(frozen=True)
 class VariantOutcome:
-    """How one variant of the network ended.
+    """Accuracies of one variant of the network.
 
     Attributes
     ----------
@@ -71,9 +71,9 @@ def measured(variant: str, epochs: int) -> dict[str, str | int | float]:
 
 
 def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[VariantOutcome]:
-    """Train several variants, one on each core, and yield what came of them in their order.
+    """Train several variants, one per core, and yield their outcomes in order.
 
-    Those that the folder has are not trained again. One that fails is told of, and left out.
+    Variants with an outcome in the folder are not trained again. A variant that fails is reported and skipped.
     """
     found: dict[str, Trial] = {}
     settings, waiting = grid(variant=names, epochs=[epochs]), deque(names)
@@ -88,12 +88,12 @@ def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[V
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the outcomes as CSV, as they come, and return the exit code: 1 where there is one too few."""
+    """Print the outcomes as CSV, as they arrive, and return the exit code: 1 if a variant failed."""
     parser = Parser(NAME, description=__doc__)
     add = parser.add_argument
     add("--epochs", type=positive(int), default=300, help="epochs to train each variant (default: %(default)s)")
     add("--output", type=folder_name, default=FOLDER,
-        help="folder for what each comes to; none is trained twice (default: %(default)s)")  # fmt: skip
+        help="folder for the outcomes; a variant in it is not trained again (default: %(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     names, writer, printed = list(variants()), csv.writer(sys.stdout), 0
     writer.writerow(field.name for field in fields(VariantOutcome))

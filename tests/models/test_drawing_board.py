@@ -55,7 +55,7 @@ def run(tmp_path_factory):
 def port(run) -> Iterator[int]:
     with start(run) as process:
         line = process.stdout.readline()
-        found = re.fullmatch(r"draw on http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
+        found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C stops the server\)\n", line)
         assert found, line + process.stderr.read()
         yield int(found[1])
         process.send_signal(signal.SIGINT)
@@ -107,7 +107,7 @@ def test_several_drawings_at_once_are_each_read(port):
 def test_what_shows_no_digit_is_no_error(port):
     answer, content = ask(port, "POST", "/read", png(np.zeros((50, 50), np.uint8)))
     assert answer.status == 200
-    assert json.loads(content) == {"digit": None, "reason": "there is no ink in it that could be a digit"}
+    assert json.loads(content) == {"digit": None, "reason": "no digit found in the picture"}
 
 
 DRAWING = png(DIGITS.x_test[0])

@@ -247,7 +247,7 @@ def test_wrong_epochs_are_one_line_of_error(capsys, wrong):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert f"argument --epochs: {wrong!r} is not a positive whole number" in captured.err
+    assert f"argument --epochs: must be a positive integer, got {wrong!r}" in captured.err
 
 
 def test_it_runs_as_a_module():

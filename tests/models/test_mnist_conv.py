@@ -123,11 +123,11 @@ def test_a_local_file_in_keras_format_is_data_too(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], "argument --epochs: '0' is not a positive whole number"),
-        (["--epochs", "many"], "argument --epochs: 'many' is not a positive whole number"),
-        (["--learning-rate", "-1"], "argument --learning-rate: '-1' is not a positive number"),
-        (["--learning-rate", "nan"], "argument --learning-rate: 'nan' is not a positive number"),
-        (["--seed", "-1"], "argument --seed: '-1' is not a whole number of at least 0"),
+        (["--epochs", "0"], "argument --epochs: must be a positive integer, got '0'"),
+        (["--epochs", "many"], "argument --epochs: must be a positive integer, got 'many'"),
+        (["--learning-rate", "-1"], "argument --learning-rate: must be a positive number, got '-1'"),
+        (["--learning-rate", "nan"], "argument --learning-rate: must be a positive number, got 'nan'"),
+        (["--seed", "-1"], "argument --seed: must be an integer >= 0, got '-1'"),
         (["--batch-size", "2000"], "a batch of 2000 is larger than the 1000 training images"),
         (["--train-size", "1001"], "1001"),
         (["--data", "/no/such/file.npz"], "/no/such/file.npz"),
@@ -135,7 +135,7 @@ def test_a_local_file_in_keras_format_is_data_too(tmp_path):
         (["--data", "/dev/zero"], "Cannot read MNIST from /dev/zero: it is not a regular file."),
         (["--output", "/dev/null/x"], "results to /dev/null/x: Not a directory; choose another folder."),
         (["--output", "/dev/null"], "results to /dev/null: File exists; choose another folder."),
-        (["--output", ""], "argument --output: a folder needs a name"),
+        (["--output", ""], "argument --output: the folder name is empty"),
         (["--epochs", "1", "a\nb"], r"unrecognized arguments: a\nb"),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_pa
     good = (tmp_path / results.WEIGHTS).read_bytes()
     for rate in RATES[:2]:
         assert mnist_conv.main([*small, "--learning-rate", rate, "--output", str(tmp_path)]) == 1
-        assert f"-> {tmp_path}/diverged (what was in {tmp_path} is kept)" in capsys.readouterr().out
+        assert f"-> {tmp_path}/diverged (earlier results in {tmp_path} are kept)" in capsys.readouterr().out
         assert results.read_summary(tmp_path / "diverged")["options"]["learning_rate"] == float(rate)
         assert (tmp_path / results.WEIGHTS).read_bytes() == good
     assert results.read_summary(tmp_path)["end"] == "done"
@@ -278,7 +278,7 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
     code, out, err = stopped(folder, small, signal.SIGTERM, fill)
     assert code == 1
     *warned, last = err.splitlines()
-    assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor where temporary files go"
+    assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor in a temporary folder"
     for line in warned:  # it may have been stopped before the next checkpoint
         assert line.startswith(
             f"models.mnist_conv: cannot write a checkpoint to {folder / training.CHECKPOINTS}: File too"

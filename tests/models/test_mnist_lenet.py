@@ -77,7 +77,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small
         (["--batch-size", "321"], "a batch of 321 is larger than the 320 training images"),
         (
             ["--batch-size", "320"],
-            "2 steps are too few to rise and sink in; more --epochs or a smaller --batch-size helps",
+            "the learning-rate schedule needs at least 4 steps, got 2; increase --epochs or reduce --batch-size",
         ),
     ],
 )

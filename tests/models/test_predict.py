@@ -152,7 +152,7 @@ def blank_pictures():
 @pytest.mark.parametrize("name", blank_pictures())
 def test_where_there_is_no_ink_none_is_found(name):
     grey = np.clip(blank_pictures()[name], 0, 255).astype(np.uint8)
-    with pytest.raises(DataError, match="there is no ink in it that could be a digit"):
+    with pytest.raises(DataError, match="no digit found in the picture"):
         as_mnist(np.repeat(grey[..., None], 3, axis=2))
 
 
@@ -194,10 +194,10 @@ def test_what_cannot_be_read_is_one_line_each_and_the_others_are_read(run, seven
     assert predict.main([str(run), "--output", str(output), str(folder), *map(str, others)]) == 1
     out, err = capsys.readouterr()
     reasons = {
-        "blank.png": "there is no ink in it that could be a digit", "bomb.png": "it has more pixels than any photo",
-        "cut.png": "it is damaged: ", "nothing.png": "it is empty", "page.png": "it is no PNG or JPEG image",
-        "text.png": "it is damaged: ", "b.gif": "it is no PNG or JPEG image",
-        "empty": "it is a folder without PNG or JPEG images", "missing.png": "No such file or directory",
+        "blank.png": "no digit found in the picture", "bomb.png": "the image has more pixels than Pillow's limit",
+        "cut.png": "the image is damaged: ", "nothing.png": "the file is empty", "page.png": "not a PNG or JPEG image",
+        "text.png": "the image is damaged: ", "b.gif": "not a PNG or JPEG image",
+        "empty": "the folder has no PNG or JPEG images", "missing.png": "No such file or directory",
     }  # fmt: skip
     lines = err.splitlines()
     assert len(lines) == len(reasons)
@@ -222,13 +222,13 @@ def saved(folder, **summary):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: folder / "none", "is not the folder of a run; "),
-        (lambda folder: folder, "is not the folder of a run; "),
-        (lambda folder: saved(folder, command="python -m models.siamese"), "a run of models.siamese, which reads no d"),
-        (lambda folder: saved(folder, command="python -m os"), "of a program that is not here"),
-        (lambda folder: saved(folder, command=["rm"]), "of a program that is not here"),
-        (lambda folder: saved(folder, command="python -m models.options"), "of a program that is not here"),
-        (lambda folder: saved(folder), "of a program that is not here"),
+        (lambda folder: folder / "none", "is not the output folder of a run; "),
+        (lambda folder: folder, "is not the output folder of a run; "),
+        (lambda folder: saved(folder, command="python -m models.siamese"), "a run of models.siamese, which is not a d"),
+        (lambda folder: saved(folder, command="python -m os"), "a run of an unknown program"),
+        (lambda folder: saved(folder, command=["rm"]), "a run of an unknown program"),
+        (lambda folder: saved(folder, command="python -m models.options"), "a run of an unknown program"),
+        (lambda folder: saved(folder), "a run of an unknown program"),
         (lambda folder: saved(folder, command="python -m models.mnist_lenet", options={}), "cannot read the weights"),
     ],
 )
@@ -244,8 +244,8 @@ def test_a_run_of_other_weights_or_options_is_one_line(run, tmp_path, capsys):
     weights = (run / results.WEIGHTS).read_bytes()
     for options, message in (
         ({"recipe": "original"}, "this state dict does not fit"),
-        ({"recipe": "none"}, "has not the options"),
-        ({}, "has not"),
+        ({"recipe": "none"}, "lacks the options"),
+        ({}, "lacks"),
     ):
         summary = {"command": "python -m models.mnist_conv", "options": options}
         results.save(tmp_path, lambda staged: (staged / results.WEIGHTS).write_bytes(weights), summary)
@@ -275,9 +275,12 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
         ([], "the following arguments are required: run, image"),
         (["run"], "give images to read, or --web"),
         (["run", "--web", "a.png"], "give images to read, or --web and no images"),
-        (["run", "--web", "--port", "65536"], "argument --port: 65536 is more than 65535"),
-        (["run", "--web", "--port", "x"], "argument --port: 'x' is not a whole number of at least 0"),
-        (["run", "a.png", "--output", ""], "argument --output: a folder needs a name; '.' is the one you are in"),
+        (["run", "--web", "--port", "65536"], "argument --port: must be at most 65535, got 65536"),
+        (["run", "--web", "--port", "x"], "argument --port: must be an integer >= 0, got 'x'"),
+        (
+            ["run", "a.png", "--output", ""],
+            "argument --output: the folder name is empty; use '.' for the current folder",
+        ),
     ],
 )
 def test_a_wrong_command_is_one_line(arguments, message, capsys):

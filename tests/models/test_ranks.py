@@ -92,7 +92,7 @@ def test_any_number_of_ranks_saves_the_same_and_the_first_alone_speaks(ranks, un
 
 
 MISTAKES = {
-    "an option": (["--epochs", "x"], 2, [], [r"models\.spirals: argument --epochs: 'x' is not a positive .*"]),
+    "an option": (["--epochs", "x"], 2, [], [r"models\.spirals: argument --epochs: must be a positive .*"]),
     "a folder": (
         ["--output", f"{os.devnull}/RANK"],
         2,

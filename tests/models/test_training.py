@@ -152,7 +152,9 @@ def test_a_log_that_cannot_be_written_is_one_line_and_the_training_goes_on(tmp_p
     (tmp_path / board.FOLDER).write_text("mine")
     assert run(tmp_path, "--tensorboard", "--quiet") == 0
     err = capsys.readouterr().err
-    assert err == f"models.test: cannot log to {tmp_path / board.FOLDER}: File exists; the training goes on without.\n"
+    assert (
+        err == f"models.test: cannot log to {tmp_path / board.FOLDER}: File exists; training continues without a log.\n"
+    )
     assert (tmp_path / board.FOLDER).read_text() == "mine"
     assert results.read_summary(tmp_path)["epochs"] == 4
 
