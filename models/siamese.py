@@ -1,4 +1,4 @@
-"""A siamese network: it embeds digits in the plane, with equal digits close together and different digits at a distance."""
+"""A siamese network: it embeds digits in the plane, equal digits close together and different digits at a distance."""
 
 import argparse
 from functools import partial

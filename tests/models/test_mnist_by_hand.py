@@ -55,7 +55,7 @@ def problem() -> Problem:
 
 
 def slope_at_zero(function: Callable[[float], float], step: float = 1e-3) -> float:
-    """The derivative of a function of one number: central differences, Richardson extrapolation."""
+    """Return the derivative of a scalar function at 0: central differences with Richardson extrapolation."""
 
     def central(h: float) -> float:
         return (function(h) - function(-h)) / (2 * h)
@@ -122,7 +122,7 @@ def test_the_correct_network_learns(digits):
     assert accuracies[-1] > 0.75
 
 
-# Each fault on its own
+# Each fault alone
 
 
 @pytest.mark.parametrize("fault", GRADIENT_FAULTS)
@@ -214,7 +214,7 @@ def test_predictions_are_those_of_float64(digits, scale):
     images = digits.x_test[:600] / 255
     kernels = scale * random.normal(size=(9, by_hand.KERNELS))
     weights = scale * random.normal(size=(676 * by_hand.KERNELS, by_hand.DIGITS))
-    weights[:, 1] = weights[:, 0] + 1e-9 * random.normal(size=len(weights))  # rivals float32 cannot part
+    weights[:, 1] = weights[:, 0] + 1e-9 * random.normal(size=len(weights))  # too close for float32
     wanted = by_hand.evaluation_logits(images, kernels, weights, CORRECT).argmax(axis=1)
     np.testing.assert_array_equal(by_hand.predict(images, kernels, weights, CORRECT), wanted)
 

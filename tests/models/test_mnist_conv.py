@@ -1,4 +1,4 @@
-"""The main job, end to end, on real images: what it reaches, what it leaves behind, and how it fails."""
+"""The main job on real images, from start to end: accuracy, results and errors."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """The default job, run once."""
+    """Run the default job once."""
     folder = tmp_path_factory.mktemp("full")
     result = job("--output", folder)
     assert result.returncode == 0, result.stderr
@@ -159,7 +159,7 @@ def test_a_process_ends_with_that_message(options):
     assert len(result.stderr.splitlines()) == 1
 
 
-# Where numbers overflow, where they only grow, and where what was learned is of no use.
+# Overflow, growth without overflow, and a useless result.
 RATES = ["1e38", "1e30", "1e3"]
 
 
@@ -188,14 +188,14 @@ def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_pa
         assert results.read_summary(tmp_path / "diverged")["options"]["learning_rate"] == float(rate)
         assert (tmp_path / results.WEIGHTS).read_bytes() == good
     assert results.read_summary(tmp_path)["end"] == "done"
-    assert mnist_conv.main([*small, "--output", str(tmp_path / "diverged")]) == 0  # a better run may take its place
+    assert mnist_conv.main([*small, "--output", str(tmp_path / "diverged")]) == 0  # a good run may replace it
     assert results.read_summary(tmp_path / "diverged")["end"] == "done"
 
 
 def stopped(folder, options, number, spoil=lambda process: None):
-    """Run a job without end, and stop it once its first epoch is over, after something was done to it."""
+    """Run a job without end, call a function after its first epoch, and stop the job."""
     command = [*COMMAND, *options, "--epochs", "1000000", "--output", folder]
-    # A job in the background of a shell script ignores Ctrl-C, and so would what it starts.
+    # A background job of a shell script ignores Ctrl-C, and so would its children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = os.environ | {"TMPDIR": str(folder.parent)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
@@ -249,7 +249,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     ):
         assert mnist_conv.main([*options, *resume, wrong, "7"]) == 2
         assert f"its part settings does not fit: {told}: give" in capsys.readouterr().err
-    assert mnist_conv.main([*options, *resume]) == 0  # what is over is not trained again
+    assert mnist_conv.main([*options, *resume]) == 0  # a finished run is not trained again
     assert capsys.readouterr().err == ""
 
 
@@ -279,7 +279,7 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
     assert code == 1
     *warned, last = err.splitlines()
     assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor in a temporary folder"
-    for line in warned:  # it may have been stopped before the next checkpoint
+    for line in warned:  # the run may have been stopped before the next checkpoint
         assert line.startswith(
             f"models.mnist_conv: cannot write a checkpoint to {folder / training.CHECKPOINTS}: File too"
         )

@@ -1,4 +1,4 @@
-"""Digits in image files: found, read and explained, whatever the picture; and one line for each that cannot be read."""
+"""Digits in image files: found and predicted in many kinds of pictures; one error line per unreadable file."""
 
 import re
 import zlib
@@ -19,19 +19,19 @@ from tools.photographs import KINDS, photograph
 
 PROJECT = Path(__file__).parents[2]
 DIGITS = tg.data.load_embedded()
-SEVEN = 0  # the first test digit
+SEVEN = 0  # index of the first test digit, a 7
 
 
 @pytest.fixture(autouse=True, scope="module")
 def blas_on_one_thread():
-    """As in the programs that other tests here start."""
+    """Set the BLAS to one thread, as in the programs that other tests here start."""
     with threadpool_limits(1, "blas"):
         yield
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a short training that is enough for 96 %."""
+    """Return the folder of a short training that reaches 96 %."""
     folder = tmp_path_factory.mktemp("run")
     test = {"x_test": DIGITS.x_test[-50:], "y_test": DIGITS.y_test[-50:]}
     np.savez(folder / "mnist.npz", x_train=DIGITS.x_train, y_train=DIGITS.y_train, **test)
@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seven():
-    """A picture of a 7: dark on light, not in the middle, grey."""
+    """Return a grey picture of a 7, dark on light, off centre."""
     page = np.full((160, 120), 230, np.uint8)
     page[20:132, 4:116] -= np.asarray(Image.fromarray(DIGITS.x_test[SEVEN]).resize((112, 112))) // 5 * 4
     return Image.fromarray(page)
@@ -85,7 +85,7 @@ def test_a_digit_may_fill_its_picture(run, negative):
 
 
 def files_of(image):
-    """Yield a name, a mode and settings of files that show the same picture."""
+    """Yield a name, a mode and save options of files with the same picture."""
     light = Image.new("L", image.size, 255)
     ink = Image.fromarray(255 - np.asarray(image))
     clear = Image.new("RGBA", image.size, (0, 0, 0, 0))
@@ -167,7 +167,7 @@ def test_what_is_wide_or_far_away_is_no_part_of_the_ink():
 
 
 def bomb() -> bytes:
-    """A PNG of a hundred bytes that says it has 400 million pixels."""
+    """Return a PNG of a hundred bytes whose header claims 400 million pixels."""
     header = (20_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     content = b"\x89PNG\r\n\x1a\n"
     for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 20_001)), (b"IEND", b"")):
@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_one_line_each_and_the_others_are_read(run, seven
 
 
 def saved(folder, **summary):
-    """Return a folder of results with such a summary, and no weights that fit."""
+    """Return a results folder with this summary, and weights that do not fit."""
     results.save(folder, lambda staged: (staged / results.WEIGHTS).write_bytes(b"no"), summary)
     return folder
 

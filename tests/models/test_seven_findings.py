@@ -1,4 +1,4 @@
-"""The study of the seven findings: its page shows what its program computed."""
+"""The seven findings: the page shows the numbers that the program computed."""
 
 import csv
 from pathlib import Path

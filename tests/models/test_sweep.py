@@ -1,4 +1,4 @@
-"""Sweeps: real programs with many seeds and settings, their table and picture; stopped, killed and taken up again."""
+"""Sweeps: real programs with many seeds and options, their tables and picture; stopped, killed and resumed."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 
 def swept(folder, *options, before=(), **environment):
-    """Run a sweep of a tiny job, and return it when it is over."""
+    """Run a sweep of a tiny job to its end, and return the process."""
     return subprocess.run(
         [*before, *command(folder, *options)], cwd=PROJECT, env=os.environ | environment,
         capture_output=True, text=True, check=False, timeout=300,
@@ -55,7 +55,7 @@ NAMES = [f"program=pinn,epochs=1,learning_rate={rate},seed={seed}" for rate in (
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A sweep on processes, and where its results are."""
+    """Run a sweep on processes, and return it and the folder of its results."""
     folder = tmp_path_factory.mktemp("sweep") / "a b"
     ran = swept(folder, *GRID)
     assert ran.returncode == 0, ran.stderr
@@ -118,7 +118,7 @@ TWO, LONG = ["--grid", "epochs=1,2000"], "trials/program=pinn,epochs=2000,seed=0
 
 
 def begun(folder, *before):
-    """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
+    """Start a sweep with a short first trial and a long second one; return it once the second one runs."""
     process = subprocess.Popen(
         [*before, *command(folder, *TWO, epochs=())], cwd=PROJECT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -195,14 +195,15 @@ def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp
         (["pinn", "--grid", "output=a,b"], "models.pinn has no option output to vary; its options are epochs, "
             "learning_rate, seed, tensorboard"),
         (["pinn", "--grid", "epochs"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs"),
-        (["pinn", "--grid", "epochs=1,,2"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs=1,,2"),
+        (["pinn", "--grid", "epochs=1,"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs=1,"),
         (["pinn", "--grid", "epochs=1", "--grid", "epochs=2"], "epochs is given twice"),
         (["pinn", "--grid", "epochs=1", "--epochs", "2"], "epochs is given twice"),
         (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
         (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
         (["pinn", "--resume"], "a sweep sets resume itself; to continue a sweep, run the same command again"),
         (["pinn", "--grid", "epochs=1,01"], "two trials have the same name: program=pinn,epochs=1,seed=0"),
-        (["pinn", "--executor", "mpi", "--jobs", "2"], "--jobs cannot be used with MPI: mpiexec -n sets the number of ranks"),
+        (["pinn", "--executor", "mpi", "--jobs", "2"], "--jobs cannot be used with MPI: mpiexec -n sets the number of "
+            "ranks"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_one_line(options, message, tmp_path, capsys):
