@@ -105,7 +105,7 @@ def main(home, before, how):
         seen = shown(folder)
         save(folder, "later")
         print(json.dumps([seen, shown(folder)]))
-        assert all(path.exists() for path in folder.iterdir()), "a link to what is no more"
+        assert all(path.exists() for path in folder.iterdir()), "a dangling link"
         if unharmed:
             break
 

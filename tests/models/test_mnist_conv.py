@@ -244,11 +244,11 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     assert a == b
     assert [row["epoch"] for row in a] == ["1", "2", "3"]
     for wrong, told in (
-        ("--seed", "seed is 0 there, and 7 here"),
-        ("--batch-size", "batch_size is 32 there, and 7 here"),
+        ("--seed", "seed is 0 in the checkpoint, and 7 here"),
+        ("--batch-size", "batch_size is 32 in the checkpoint, and 7 here"),
     ):
         assert mnist_conv.main([*options, *resume, wrong, "7"]) == 2
-        assert f"its part settings does not fit: {told}: give" in capsys.readouterr().err
+        assert f"its part settings does not fit: {told}: use" in capsys.readouterr().err
     assert mnist_conv.main([*options, *resume]) == 0  # a finished run is not trained again
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""Results of any training, whatever its metrics are: scalars, arrays, nested values, or no numbers at all."""
+"""Results of a training with any metrics: scalars, arrays, nested values, or no numbers at all."""
 
 import csv
 import errno
