@@ -101,12 +101,12 @@ def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -106,12 +106,12 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -177,7 +177,7 @@ def draw_pictures(folder: Path, ways: ndarray) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     add = parser.add_argument
     add("--guidance", type=positive(float), default=GUIDANCE,
@@ -189,7 +189,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -117,7 +117,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, "the recipe's, 80, 40 or 300", "the recipe's, 0.07, 0.03 or 2/128")
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default="augmented",
@@ -135,7 +135,7 @@ def choose(options: argparse.Namespace) -> Recipe:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

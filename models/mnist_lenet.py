@@ -35,12 +35,12 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return classifier.parse(NAME, __doc__, EPOCHS, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     return classifier.run(NAME, build, parse(arguments))
 
 

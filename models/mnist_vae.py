@@ -147,14 +147,14 @@ def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     digits.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

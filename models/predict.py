@@ -85,7 +85,7 @@ def show_framed(axes: "Axes", picture: ndarray, box: Box) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = Parser(NAME, description=__doc__)
     add = parser.add_argument
     add("run", type=folder_name, help="output folder of a program that trains on digits, such as runs/mnist_lenet")
@@ -103,7 +103,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     try:
         report.require_extra("PIL.Image", "scipy.ndimage")

@@ -131,12 +131,12 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

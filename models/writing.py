@@ -72,7 +72,7 @@ def bits(logits: Any, codes: ndarray) -> ndarray:
 def parse(
     name: str, description: str | None, epochs: int, learning_rate: float, arguments: list[str] | None
 ) -> argparse.Namespace:
-    """Read the command line of a program."""
+    """Parse the command line of a program."""
     parser = training_parser(name, description, epochs, learning_rate)
     add = parser.add_argument
     add("--sample-every", type=not_negative, default=1, metavar="EPOCHS",
