@@ -319,6 +319,6 @@ def test_a_finger_and_the_keyboard_draw_too(browser, page, port):
 @pytest.mark.browser
 def test_what_is_on_the_page_has_a_name(page, port):
     page.goto(f"http://127.0.0.1:{port}/")
-    for role, name in (("application", "Board to draw"), ("button", "Clear"), ("img", "The drawing as"),
-                       ("img", "Gradient"), ("list", "How likely"), ("heading", "Draw a digit")):  # fmt: skip
+    for role, name in (("application", "Board to draw"), ("button", "Clear"), ("img", "Input of the model"),
+                       ("img", "Gradient"), ("list", "Probability of"), ("heading", "Draw a digit")):  # fmt: skip
         assert page.get_by_role(role, name=name).count() == 1
