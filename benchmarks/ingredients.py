@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ingredients``: what each ingredient adds, from the seed's recipe to LeNet read in views.
+"""``python -m benchmarks.ingredients``: what each ingredient adds, from the original recipe to LeNet read in views.
 
 Each rung of the ladder has one more than the rung below; at the top, each of some ingredients is left out alone. All
 train on the embedded 1,000 digits. A trial that was done is found again in the output folder, so a run that was stopped
@@ -26,19 +26,19 @@ from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.training import fit
 
 VIEWS = 4
-SEED, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("seed", "tuned", "augmented"))
+ORIGINAL, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("original", "tuned", "augmented"))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained; what is not given is as in the seed's script."""
+    """How a network is made and trained; the defaults are the original script's."""
 
     network: str = "one convolution"
-    kernel_bound: float = SEED.kernel_bound
-    weight_bound: float = SEED.weight_bound
-    epochs: int = SEED.epochs
-    batch_size: int = SEED.batch_size
-    rate: float = SEED.learning_rate
+    kernel_bound: float = ORIGINAL.kernel_bound
+    weight_bound: float = ORIGINAL.weight_bound
+    epochs: int = ORIGINAL.epochs
+    batch_size: int = ORIGINAL.batch_size
+    rate: float = ORIGINAL.learning_rate
     schedule: str = "constant"
     momentum: float = 0.0
     nesterov: bool = False
@@ -65,8 +65,8 @@ class Rung(NamedTuple):
 
 def ladder() -> list[Rung]:
     """Return the rungs from below, each with one ingredient more."""
-    seed = Recipe()
-    kernels = replace(seed, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
+    original = Recipe()
+    kernels = replace(original, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
     momentum = replace(
         kernels, epochs=TUNED.epochs, batch_size=TUNED.batch_size, rate=TUNED.learning_rate, schedule="cosine",
         momentum=TUNED.momentum, shuffle=True,
@@ -79,11 +79,11 @@ def ladder() -> list[Rung]:
     )  # fmt: skip
     normalized = replace(pooled, network="two convolutions, normalized")
     return [
-        Rung("the seed's recipe", seed),
-        Rung("kernels large enough to bend tanh", kernels),
-        Rung("momentum, and a rate that sinks", momentum),
-        Rung("images shifted", shifts),
-        Rung("images turned and bent", bent),
+        Rung("the original recipe", original),
+        Rung("larger initial kernels", kernels),
+        Rung("momentum, and a decaying learning rate", momentum),
+        Rung("shifted images", shifts),
+        Rung("rotated and distorted images", bent),
         Rung("two convolutions with pooling", pooled),
         Rung("normalization", normalized),
         Rung("averaged weights", normalized, Reading(averaged=True)),
@@ -99,14 +99,14 @@ def without() -> list[Rung]:
     return [
         Rung("without views", recipe, Reading(averaged=True)),
         Rung("without averaged weights", recipe, Reading(views=True)),
-        Rung("without a rate that sinks", constant, all_of_it),
-        Rung("without both of these", constant, Reading(views=True)),
+        Rung("without a decaying learning rate", constant, all_of_it),
+        Rung("without decaying rate and averaging", constant, Reading(views=True)),
         Rung("without momentum", replace(recipe, momentum=0.0, nesterov=False), all_of_it),
         Rung("without normalization", pooled, all_of_it),
         Rung("without dropout", replace(recipe, dropout=0.0), all_of_it),
-        Rung("without bending: turned alone", replace(recipe, images="turned"), all_of_it),
-        Rung("without turning and bending: shifted", replace(recipe, images="shifted"), all_of_it),
-        Rung("without new images", replace(recipe, images="as they are"), all_of_it),
+        Rung("without distortion: rotated only", replace(recipe, images="turned"), all_of_it),
+        Rung("without rotation and distortion: shifted only", replace(recipe, images="shifted"), all_of_it),
+        Rung("without augmentation", replace(recipe, images="as they are"), all_of_it),
     ]
 
 
@@ -117,7 +117,7 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     """Return the network of a recipe."""
     if recipe.network == "one convolution":
         bounds = {"kernel_bound": recipe.kernel_bound, "weight_bound": recipe.weight_bound}
-        return mnist_conv.build(replace(SEED, **bounds), rng)
+        return mnist_conv.build(replace(ORIGINAL, **bounds), rng)
     layers = list(mnist_lenet.build(rng))
     if recipe.network == "two convolutions":
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm2D)]
@@ -246,11 +246,11 @@ def table(found: list[Line], part: str) -> str:
     """Return the lines of a part as a table in Markdown."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
-    head = "| with, in addition | test images read right | gain | lowest to highest | seconds |"
+    head = "| added ingredient | test accuracy | gain | lowest to highest | seconds |"
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| the top of the ladder | test images read right | change | lowest to highest | seconds |"
+        head = "| all ingredients | test accuracy | change | lowest to highest | seconds |"
     body = [
         f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
         for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
@@ -277,7 +277,7 @@ def draw(path: Path, found: list[Line]) -> None:
     grid = figure.subplots(len(parts), squeeze=False, sharex=True, height_ratios=[len(part) for part in parts]).ravel()
     for axes, part in zip(grid, parts, strict=True):
         _panel(axes, part)
-    grid[-1].set_xlabel("misread of 10,000 test images [%]")
+    grid[-1].set_xlabel("misread test images [%]")
     figure.savefig(path, dpi=120)
 
 
@@ -295,7 +295,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
     names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
     axes.set_yticks(places, names, fontsize=8)
     axes.set(xscale="log", xlim=(1, 20), ylim=(-0.6, len(part) - 0.4))
-    axes.set_title("one ingredient more on each line" if ladder else "all of them but one", fontsize=9, loc="left")
+    axes.set_title("one added ingredient per line" if ladder else "one ingredient left out", fontsize=9, loc="left")
     axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_xticks([], minor=True)
     axes.grid(axis="x", alpha=0.3)

@@ -14,7 +14,7 @@ from numpy import ndarray
 from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
-from tinygrad_edu.ops.fast.chwn import bordered, samples_first
+from tinygrad_edu.ops.fast.chwn import padded_images, samples_first
 from tinygrad_edu.ops.fast.convolution import correlate
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import single_threaded_blas
@@ -49,7 +49,7 @@ def convolve(x: ndarray, weight: ndarray, pairs: int = 1) -> ndarray:
     """
     laid = window_of(x.shape[2:], 3, 1, 1, 1)
     images, kernels, (height, columns) = (
-        bordered(x.transpose(1, 2, 3, 0), laid),
+        padded_images(x.transpose(1, 2, 3, 0), laid),
         kernels_for_products(weight),
         laid.size,
     )
@@ -75,7 +75,7 @@ def main() -> None:
     sizes = next(w.sizes for w in workloads.WORKLOADS if w.key == "4")
     arrays = workloads.convolution(sizes)
     x, weight = arrays["x"], arrays["w"]
-    images = rows_for_products(bordered(x.transpose(1, 2, 3, 0), window_of(x.shape[2:], 3, 1, 1, 1)), x.shape[3])
+    images = rows_for_products(padded_images(x.transpose(1, 2, 3, 0), window_of(x.shape[2:], 3, 1, 1, 1)), x.shape[3])
     with single_threaded_blas():
         for name, run in {
             "ours": lambda: correlate(x, weight, padding=1),

@@ -1,4 +1,4 @@
-"""``python -m models``: lists the programs, with a line for each."""
+"""``python -m models`` lists the programs, with one line for each."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ from models.options import Parser
 
 
 def programs() -> dict[str, str]:
-    """Return the first line of what each program says of itself, by its name. None is imported for that."""
+    """Return the first docstring line of each program by name, without importing the programs."""
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[!_]*.py"))}
     told = {name: ast.get_docstring(ast.parse(source)) or "" for name, source in sources.items()}
     return {
@@ -24,8 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, told in found.items():
         say(f"python -m models.{name:<{width}}  {told}")
     say(
-        "Each has --help. Those that train share their options: --epochs, --learning-rate, --seed, --output, --resume, "
-        "--quiet and --tensorboard."
+        "Each program has --help. Programs that train share the options --epochs, --learning-rate, --seed, --output, "
+        "--resume, --quiet and --tensorboard."
     )
 
 

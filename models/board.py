@@ -1,4 +1,4 @@
-"""The log of a training that TensorBoard reads, in its own records: ``tensorboard --logdir FOLDER`` shows it."""
+"""Training log in TensorBoard's format. ``tensorboard --logdir FOLDER`` displays it."""
 
 import os
 import time
@@ -17,28 +17,28 @@ EVENTS = "events.out.tfevents."
 
 
 def require_extra() -> None:
-    """Import early what writes the log, and name the extra if it is missing."""
+    """Raise an error that names the extra if the log writer cannot be imported."""
     try:
         import tensorboard.summary.writer.record_writer  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            f"--tensorboard writes with {error.name}, which is not installed: pip install 'tinygrad-edu[tensorboard]'"
+            f"--tensorboard requires {error.name}, which is not installed: pip install 'tinygrad-edu[tensorboard]'"
         ) from error
 
 
 def logged(name: str, epochs: Iterator[Epoch], history: Sequence[Epoch], folder: Path) -> Iterator[Epoch]:
-    """Yield epochs, and write the numbers of each into the log. Where that fails, one line says so, and all goes on.
+    """Yield epochs, and write the numbers of each into the log. If writing fails, print one line and continue.
 
-    The log is that of the whole run, and takes the place of an earlier one when the first epoch is over. A run that is
-    resumed begins it anew with the epochs before: so none is in it twice, nor one that came after the last checkpoint.
+    The log covers the whole run. It replaces an earlier log after the first epoch. A resumed run rewrites its log from
+    `history`, so that no epoch appears twice and no epoch after the last checkpoint remains.
 
     Parameters
     ----------
     name : str
-        Of the program.
+        Name of the program.
     epochs : iterator of Epoch
     history : sequence of Epoch
-        All epochs that are over, also those before.
+        All finished epochs, including those before a resume.
     folder : Path
     """
     file: IO[bytes] | None = None
@@ -51,7 +51,7 @@ def logged(name: str, epochs: Iterator[Epoch], history: Sequence[Epoch], folder:
                 elif file is not None:
                     _write(file, [_event(epoch, time.time())])
             except OSError as error:
-                complain(name, f"cannot log to {folder}: {error.strerror or error}; the training goes on without.")
+                complain(name, f"cannot log to {folder}: {error.strerror or error}; training continues without a log.")
                 file, failed = None, True
             yield epoch
     finally:
@@ -61,7 +61,7 @@ def logged(name: str, epochs: Iterator[Epoch], history: Sequence[Epoch], folder:
 
 
 def _begun(folder: Path, history: Sequence[Epoch]) -> IO[bytes]:
-    """Begin a log with the epochs that are over, each at about its time, and remove those that were there."""
+    """Start a log with the finished epochs at their estimated times, and remove earlier logs."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _begun(folder: Path, history: Sequence[Epoch]) -> IO[bytes]:
 
 
 def _event(epoch: Epoch, when: float) -> Any:
-    """Return an epoch as a record: all of it that is a single number."""
+    """Return an epoch as a record of its scalar values."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 

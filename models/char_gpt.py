@@ -1,4 +1,4 @@
-"""A small transformer that learns to write Python's documentation, one character after the other."""
+"""A small transformer that learns to write Python's documentation, character by character."""
 
 import argparse
 from functools import partial
@@ -17,17 +17,17 @@ from tinygrad_edu import Tensor, nn, optim
 
 NAME = "models.char_gpt"
 WIDTH, HEADS, LAYERS = 96, 4, 3
-WINDOW = 64  # characters that it sees at once
+WINDOW = 64  # characters in the context
 BATCH, SHARD = 16, 8
 EPOCHS, LEARNING_RATE, WEIGHT_DECAY, BETAS = 12, 3e-3, 0.1, (0.9, 0.99)
-STD = 0.02  # of the vectors at the beginning: from N(0, 1) as usual, it learns more slowly
-SHOWN = 40  # characters of the picture
+STD = 0.02  # of the initial embeddings; with the usual N(0, 1) the network learns more slowly
+SHOWN = 40  # characters in the picture
 
 
 class CharGPT(Reader):
-    """From characters (N, L), at most `WINDOW` in a row, to logits (N, size, L) of the one after each.
+    """Map characters (N, L), L at most `WINDOW`, to logits (N, size, L) of each next character.
 
-    It is the decoder alone, with normalization before each block, as in A. Radford and others, "Language models are
+    A decoder-only transformer with normalization before each block, as in A. Radford and others, "Language models are
     unsupervised multitask learners", 2019.
     """
 
@@ -44,7 +44,7 @@ class CharGPT(Reader):
             table.weight = nn.init.gaussian(table.weight.shape, STD, rng)
 
     def forward(self, codes: Any) -> Tensor:
-        """Return the logits: those at a place are made of what stands there and before."""
+        """Return the logits. The logits at a position depend only on characters up to that position."""
         x = self.embed(codes)
         for layer in self.layers:
             x = layer(x, is_causal=True)
@@ -52,17 +52,17 @@ class CharGPT(Reader):
         return logits
 
     def embed(self, codes: Any) -> Tensor:
-        """Return what the first layer gets: a vector for each character, and one for its place."""
+        """Return the input of the first layer: character embedding plus position embedding."""
         x: Tensor = self.characters(codes) + self.places(np.arange(codes.shape[-1]))
         return x
 
     def read(self, codes: ndarray, state: ndarray | None) -> tuple[ndarray, ndarray]:
-        """Read on: the state is what stands in the window."""
+        """Read more characters. The state is the contents of the window."""
         window = (codes if state is None else np.concatenate([state, codes]))[-WINDOW:]
         return self(window[None]).numpy()[0, :, -1], window
 
     def attention(self, codes: ndarray) -> ndarray:
-        """Return how much each character (column) of one window counts for each (row): (LAYERS, HEADS, L, L)."""
+        """Return the attention weights (LAYERS, HEADS, L, L) of one window: rows are queries, columns are keys."""
         x, maps = self.embed(codes[None]), []
         for layer in self.layers:
             found = layer.norm1(x)
@@ -84,7 +84,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
-    """Draw what each head looks at, in a piece of the text that is held out."""
+    """Draw the attention weights of each head on a held-out passage."""
     passage = text.passage(SHOWN)
     maps = model.attention(text.encode(passage))
     figure, letters = report.new_figure(2.9 * HEADS, 3.1 * LAYERS), list(passage.replace("\n", "\u21b5"))
@@ -95,18 +95,18 @@ def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
         axes.set_yticks(range(SHOWN), letters, fontsize=6, family="monospace", va="center_baseline")
         axes.tick_params(length=0, pad=2)
         axes.tick_params("x", pad=8)
-    figure.supxlabel("what it looks at", fontsize=9)
-    figure.supylabel("where it stands", fontsize=9)
+    figure.supxlabel("attends to", fontsize=9)
+    figure.supylabel("position", fontsize=9)
     figure.savefig(path, dpi=100)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -1,4 +1,4 @@
-"""A recurrent network that learns to write Python's documentation, one character after the other."""
+"""A recurrent network that learns to write Python's documentation, character by character."""
 
 import argparse
 from functools import partial
@@ -17,16 +17,16 @@ from tinygrad_edu import Tensor, nn, optim
 
 NAME = "models.char_lstm"
 WIDTH, HIDDEN = 64, 256
-WINDOW = 64  # characters that it is trained on at once
+WINDOW = 64  # characters in a training window
 BATCH, SHARD = 16, 8
 EPOCHS, LEARNING_RATE = 12, 4e-3
-SHOWN, ASKED = 700, 5000  # characters that the picture shows, and from which its cell is chosen
+SHOWN, ASKED = 700, 5000  # characters shown in the picture, and used to choose its cell
 
 State = tuple[Tensor, Tensor]
 
 
 class CharLSTM(Reader):
-    """From characters (N, L) to logits (N, size, L) of the one after each, by what it remembers of those before."""
+    """LSTM that maps characters (N, L) to logits (N, size, L) of each next character."""
 
     couples_samples = False
 
@@ -36,18 +36,18 @@ class CharLSTM(Reader):
         self.head = nn.Linear(HIDDEN, size, rng=rng)
 
     def forward(self, codes: Any) -> Tensor:
-        """Return the logits, beginning with no memory."""
+        """Return the logits, starting from a zero state."""
         states, _ = self.lstm(self.characters(codes))
         logits: Tensor = self.head(states).swapaxes(1, 2)
         return logits
 
     def read(self, codes: ndarray, state: State | None) -> tuple[ndarray, State]:
-        """Read on: the state is the last one of the network, and its cells."""
+        """Read more characters. The state is the last hidden state and cell state."""
         states, last = self.lstm(self.characters(codes), state)
         return self.head(states[-1]).numpy(), last
 
     def cells(self, codes: ndarray) -> ndarray:
-        """Return what the cells hold after each character of a text, (L, HIDDEN), from -1 to 1."""
+        """Return tanh of the cell state after each character of a text, (L, HIDDEN)."""
         state, found = None, []
         for code in codes:
             _, state = self.read(code[None], state)
@@ -73,16 +73,16 @@ def inside_quotes(passage: str) -> ndarray:
 
 
 def quote_cell(cells: ndarray, inside: ndarray) -> tuple[int, float]:
-    """Return the cell of (L, HIDDEN) that tells best whether it is inside quotation marks, and its correlation."""
+    """Return the cell of (L, HIDDEN) that correlates most with being inside quotation marks, and its correlation."""
     found = np.corrcoef(cells.T, inside)[-1, :-1]
     best = int(np.abs(found).argmax())
     return best, float(found[best])
 
 
 def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
-    """Draw what one cell holds after each character of a passage that is held out.
+    """Draw the value of one cell after each character of a held-out passage.
 
-    It is chosen on the text that the network was trained on.
+    The cell is chosen on training text.
     """
     passage, known = text.passage(SHOWN), text.train[:ASKED]
     cell, agreement = quote_cell(model.cells(known), inside_quotes(text.decode(known)))
@@ -95,8 +95,8 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
         for column, character in enumerate(line):
             paper[row, column] = next(places)
             axes.text(column, row, character, family="monospace", fontsize=8, ha="center", va="center_baseline")
-        next(places, None)  # the end of the line
-    image = axes.imshow(paper, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")  # pale enough to be read
+        next(places, None)  # the newline
+    image = axes.imshow(paper, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")  # pale, so that the text is legible
     axes.set_title(
         f"cell {cell}: inside quotation marks or not, with a correlation of {abs(agreement):.2f}", fontsize=9
     )
@@ -106,12 +106,12 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -1,4 +1,4 @@
-"""A program as a second process: it ends with the process that started it, however that ends, and has its own cores."""
+"""Run a program as a child process with its own number of cores. It ends when the parent ends, even after a kill."""
 
 import os
 import runpy
@@ -16,23 +16,23 @@ BEGIN = "from models.child import begin; begin()"
 
 
 def call(module: str, arguments: Sequence[str], log: Path, cores: int) -> int:
-    """Run ``python -m module`` to its end, and return its exit code: less than 0 is the signal that killed it.
+    """Run ``python -m module`` to its end, and return its exit code; a negative code is minus the signal number.
 
     Parameters
     ----------
     module : str
     arguments : sequence of str
-        Its command line.
+        Command line of the module.
     log : Path
-        Takes all that it says.
+        File that receives all output.
     cores : int
-        How many it may use.
+        Number of cores the program may use.
     """
     environment = without_mpi(os.environ) | {"OMP_NUM_THREADS": str(cores)}
     command = [sys.executable, "-c", BEGIN, module, *arguments]
     with (
         log.open("wb") as said,
-        # A session of its own: Ctrl-C in a terminal is for the one who began all this.
+        # A session of its own: Ctrl-C in a terminal reaches only the parent.
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, start_new_session=True
         ) as process,
@@ -41,10 +41,10 @@ def call(module: str, arguments: Sequence[str], log: Path, cores: int) -> int:
 
 
 def begin() -> None:
-    """Run the module that the command line names, in a process that `call` started."""
+    """Run the module named on the command line, in a process that `call` started."""
 
     def watch() -> None:
-        os.read(0, 1)  # nothing is ever written: it returns when the other end of the pipe is no more
+        os.read(0, 1)  # nothing is ever written: the call returns when the parent's end of the pipe is closed
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()

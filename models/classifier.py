@@ -1,4 +1,4 @@
-"""Networks that read digits: all are trained alike, on images bent anew in each epoch, and may look at one twice."""
+"""Training of digit classifiers on randomly distorted images, and prediction averaged over several views."""
 
 import argparse
 from collections.abc import Callable
@@ -17,36 +17,36 @@ from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.training import evaluating, fit
 
 PICTURES = ("samples.png", *digits.PICTURES)
-WEIGHT_DECAY = 1e-3  # of a thousand images
-SHARD_SIZE = 128  # images that a core reads at a time
-EVALUATE_EVERY = 20  # epochs: to read 11,000 images takes as long as two of them
+WEIGHT_DECAY = 1e-3  # for a thousand images
+SHARD_SIZE = 128  # images per shard
+EVALUATE_EVERY = 20  # epochs; evaluation on 11,000 images takes as long as two epochs
 
 
 def optimizer(model: nn.Module, learning_rate: float, images: int = 1000) -> optim.SGD:
-    """Return what takes the steps: momentum that looks ahead, and weights that shrink a little.
+    """Return SGD with Nesterov momentum and weight decay.
 
-    What is known of weights before any image is seen counts once, and so the less for each the more images there are.
+    The decay is a prior on the weights, which counts once for the whole data set; its share per image is 1 / images.
     """
     decay = WEIGHT_DECAY * 1000 / images
     return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
 
 
 def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
-    """Return the learning rate as a function of the step, of so many in all: it rises, and sinks to nearly 0."""
+    """Return the one-cycle learning rate as a function of the step, for a total number of steps."""
     if steps < 4:
         raise ValueError(
-            f"{steps} steps are too few to rise and sink in; more --epochs or a smaller --batch-size helps"
+            f"the learning-rate schedule needs at least 4 steps, got {steps}; increase --epochs or reduce --batch-size"
         )
     return optim.schedules.one_cycle(learning_rate, steps)
 
 
 def augment(images: ndarray, rng: np.random.Generator) -> ndarray:
-    """Return training images as they are to be seen in an epoch."""
+    """Return training images with new random distortions."""
     return digits.warp(images, rng, degrees=12, translate=0.05, alpha=60)
 
 
 def read(model: nn.Module, images: ndarray, views: int) -> ndarray:
-    """Return what is read in images (N, 28, 28) and in so many views of each, turned a little, all taken together."""
+    """Return the predicted digits for images (N, 28, 28), from the summed probabilities of each image and its views."""
     rng, total = np.random.default_rng(0), probabilities(model, images)
     for _ in range(views):
         total += probabilities(model, digits.warp(images, rng, degrees=10, translate=0.03))
@@ -55,7 +55,7 @@ def read(model: nn.Module, images: ndarray, views: int) -> ndarray:
 
 
 def probabilities(model: nn.Module, images: ndarray) -> ndarray:
-    """Return how likely each digit is in each of the images, (N, 10), by a network that is evaluated on all cores."""
+    """Return the probability of each digit for each image, (N, 10), computed in evaluation mode on all cores."""
     parts = shards(len(images), SHARD_SIZE)
     with evaluating(model):
         found = map_shards(lambda k: softmax(model(data.to_float(images[parts[k]]))).numpy(), len(parts))
@@ -63,7 +63,7 @@ def probabilities(model: nn.Module, images: ndarray) -> ndarray:
 
 
 def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], nn.Module]) -> Training:
-    """Return the network that `build` makes, and its training. One seed gives the same bits on the same machine."""
+    """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine."""
     images = digits.load(options)
     rng = np.random.default_rng(options.seed)
     model = build(rng)
@@ -92,15 +92,15 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
 
 
 def parse(name: str, description: str | None, epochs: int, arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line of a program, which trains for so many epochs by default."""
+    """Parse the command line of a program that trains for `epochs` epochs by default."""
     parser = training_parser(name, description, epochs, 0.1)
     add = parser.add_argument
-    add("--batch-size", type=positive(int), default=50, help="images a step (default: %(default)s)")
-    add("--views", type=not_negative, default=4, help="slightly turned, of each test image (default: %(default)s)")
+    add("--batch-size", type=positive(int), default=50, help="images per step (default: %(default)s)")
+    add("--views", type=not_negative, default=4, help="slightly rotated views per test image (default: %(default)s)")
     digits.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def run(name: str, build: Callable[[np.random.Generator], nn.Module], options: argparse.Namespace) -> int:
-    """Run the program of a network, and return its exit code."""
+    """Run a program with this network, and return its exit code."""
     return train(name, options, lambda: prepare(options, build))

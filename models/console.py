@@ -1,4 +1,4 @@
-"""What a program tells its user: an exit code and single lines, and no traceback where nobody can read them."""
+"""Console output of the programs: single lines and an exit code, without tracebacks for unwritable output."""
 
 import os
 import signal
@@ -13,41 +13,41 @@ from tinygrad_edu.parallel import mpi, world
 
 
 def is_heard() -> bool:
-    """Whether this process speaks: of the ranks that mpiexec started, the first does, of those that are left."""
+    """Return whether this process may print: under mpiexec, only the first remaining rank prints."""
     try:
         return not world().rank
-    except TinygradError:  # they train alone, then, and each says so
+    except TinygradError:  # then each rank trains alone and prints
         return True
 
 
 def say(line: str) -> None:
-    """Print one line. Where nobody can read it, what it tells of is done all the same."""
+    """Print one line on the standard output. Ignore write errors."""
     with suppress(OSError):
         if is_heard():
             print(one_line(line), flush=True)
 
 
 def note(line: str) -> None:
-    """Print one line beside the output. Where nobody can read it, likewise."""
+    """Print one line on the standard error. Ignore write errors."""
     with suppress(OSError):
         if is_heard():
             print(one_line(line), file=sys.stderr, flush=True)
 
 
 def complain(name: str, message: str) -> None:
-    """Note what went wrong in a program."""
+    """Print an error message of a program."""
     note(f"{name}: {message}")
 
 
 def one_line(text: str) -> str:
-    """Return a text with what would break the line escaped: names of files may be any bytes."""
+    """Return a text with unprintable characters escaped, so that it stays on one line: file names may be any bytes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def program(name: str, main: Callable[[], int | None]) -> NoReturn:
-    """Run a program and exit with the code that it returns; where its output cannot be written, with one line and 1.
+    """Run a program and exit with its return code; exit with 1 and one line if its output cannot be written.
 
-    Of the ranks that mpiexec started the first alone is heard.
+    Under mpiexec, only the first rank prints.
     """
     try:
         world()
@@ -59,21 +59,21 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = main() or 0
-    except SystemExit as stop:  # argparse's own
+    except SystemExit as stop:  # raised by argparse
         code = int(stop.code or 0)
     except OSError as error:
         complain(name, error.strerror or str(error))
         mpi.abort(1)
-        _leave(1)  # from in here: what the error keeps alive might wait for others
+        _leave(1)  # inside the handler: objects that the error keeps alive might wait for other ranks
     mpi.leave()
     _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit without the interpreter's shutdown, which a signal or a closed pipe would fill with tracebacks."""
+    """Exit without the interpreter's shutdown, which prints tracebacks after a signal or on a closed pipe."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, AttributeError):  # closed, full, or not there
+        with suppress(OSError, AttributeError):  # closed, full, or None
             stream.flush()
     os._exit(code)

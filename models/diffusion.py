@@ -1,4 +1,4 @@
-"""Digits out of noise: a network learns the way from one to the other, and draws the digit that it is asked for."""
+"""Flow matching on digits: a network learns the velocity from noise to image, and generates digits on request."""
 
 import argparse
 from functools import partial
@@ -19,18 +19,18 @@ from tinygrad_edu.training import MeanSquaredError, evaluating, fit
 
 NAME = "models.diffusion"
 PICTURES = ("digits.png", "becoming.png", "becoming.gif")
-CHANNELS = 32  # of the images inside the network, and twice as many where they are smallest
-WIDTH = 128  # of what the network is told of time and label
-FREQUENCIES = np.pi * np.arange(32, dtype=np.float32)  # any smooth function of times in [0, 1] is a sum of such cosines
+CHANNELS = 32  # at half resolution; twice as many at a quarter
+WIDTH = 128  # of the embedding of time and label
+FREQUENCIES = np.pi * np.arange(32, dtype=np.float32)  # cosine series of a smooth function on [0, 1]
 EPOCHS, BATCH, LEARNING_RATE = 150, 125, 3e-3
 EVALUATE_EVERY = 10
-ANY, FORGOTTEN = 10, 0.1  # the label that asks for no digit in particular, and how often it stands for the true one
-STEPS, GUIDANCE = 20, 3.0  # from noise to digit
-EACH, SHARD_SIZE = 100, 50  # digits of each kind to be judged, and how many of all a core draws at a time
+ANY, FORGOTTEN = 10, 0.1  # label for "no digit requested", and how often it replaces the true label
+STEPS, GUIDANCE = 20, 3.0  # Euler steps from noise to digit
+EACH, SHARD_SIZE = 100, 50  # digits of each kind to evaluate, and digits per shard
 
 
 class Block(nn.Module):
-    """Two convolutions that add to what goes through; the condition scales and shifts each channel between them."""
+    """Residual block of two convolutions; the condition scales and shifts each channel between them."""
 
     couples_samples = False
 
@@ -42,17 +42,16 @@ class Block(nn.Module):
         self.past = nn.Identity() if channels_in == channels else nn.Conv2D(channels_in, channels, 1, rng=rng)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Return images (N, channels, H, W), of images and a condition (N, WIDTH)."""
+        """Return images (N, channels, H, W) for images x and a condition (N, WIDTH)."""
         scale, shift = split(self.modulation(condition)[..., None, None], 2, axis=1)
         y: Tensor = self.past(x) + self.second(silu(self.norm(self.first(x)) * (1 + scale) + shift))
         return y
 
 
 class Velocity(nn.Module):
-    """Where each pixel of images that are on the way to a digit goes, and how fast.
+    """U-Net that predicts the velocity of each pixel on the way from noise to a digit.
 
-    A small U-Net: the images shrink to half of their sides, and to half again, and grow back; what was there before
-    they shrank stands beside what comes back.
+    It downsamples twice by a factor of two and upsamples again, with a skip connection at half resolution.
     """
 
     couples_samples = False
@@ -72,7 +71,7 @@ class Velocity(nn.Module):
         self.leave = nn.Conv2D(fine, 4, 3, padding=1, rng=rng)
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Return velocities (N, 1, 28, 28), of images alike, times (N,) in [0, 1], and the labels asked for (N,)."""
+        """Return velocities (N, 1, 28, 28) for images of that shape, times (N,) in [0, 1], and labels (N,)."""
         condition = silu(self.time(cos(times[:, None] * FREQUENCIES)) + self.label(labels))
         fine = self.before(self.enter(pixel_unshuffle(images, 2)), condition)
         x = self.down(fine)
@@ -84,11 +83,11 @@ class Velocity(nn.Module):
 
 
 def on_the_way(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tuple[ndarray, ...]:
-    """Return a batch: images between noise and a digit, the times that they are there, their labels, the velocities.
+    """Return a batch: interpolations between noise and digits, their times, their labels, and the velocities.
 
-    Each goes straight and evenly from noise at time 0 to its digit at time 1: Y. Lipman et al., "Flow matching for
-    generative modeling", 2022, and X. Liu et al., "Flow straight and fast", 2022. Most times are near the middle, where
-    it is hardest to say which way it goes: P. Esser et al., "Scaling rectified flow transformers", 2024.
+    Each path is straight, with constant velocity, from noise at time 0 to its digit at time 1: Y. Lipman et al., "Flow
+    matching for generative modeling", 2022; X. Liu et al., "Flow straight and fast", 2022. Times are logit-normal: most
+    are near the middle, where prediction is hardest (P. Esser et al., "Scaling rectified flow transformers", 2024).
     """
     x = scaled(images)
     noise = rng.standard_normal(x.shape, dtype=np.float32)
@@ -99,12 +98,12 @@ def on_the_way(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tu
 
 
 def scaled(images: ndarray) -> ndarray:
-    """Return images (N, 28, 28) of bytes as the network takes them, (N, 1, 28, 28) from -1 to 1."""
+    """Return uint8 images (N, 28, 28) as network inputs (N, 1, 28, 28) in [-1, 1]."""
     return 2 * data.to_float(images) - 1
 
 
 def draw_digits(model: nn.Module, labels: ndarray, guidance: float, rng: np.random.Generator) -> ndarray:
-    """Return digits of these labels (N,) on their way out of noise, in bytes (STEPS + 1, N, 28, 28)."""
+    """Generate digits with these labels (N,); return the images after each step, uint8 (STEPS + 1, N, 28, 28)."""
     noise = rng.standard_normal((len(labels), 1, 28, 28), dtype=np.float32)
     parts = shards(len(labels), SHARD_SIZE)
     with evaluating(model):
@@ -114,10 +113,10 @@ def draw_digits(model: nn.Module, labels: ndarray, guidance: float, rng: np.rand
 
 
 def way(model: nn.Module, x: ndarray, labels: ndarray, guidance: float) -> ndarray:
-    """Return where images (N, 1, 28, 28) are before and after each step, in which they go on straight for a little.
+    """Integrate the velocity from images x (N, 1, 28, 28) with Euler steps; return the images before and after each.
 
-    What the label changes about the velocity counts `guidance` times: J. Ho and T. Salimans, "Classifier-free diffusion
-    guidance", 2022.
+    Classifier-free guidance multiplies the label's change of the velocity by `guidance`: J. Ho and T. Salimans,
+    "Classifier-free diffusion guidance", 2022.
     """
     stations = [x]
     for step in range(STEPS):
@@ -129,7 +128,7 @@ def way(model: nn.Module, x: ndarray, labels: ndarray, guidance: float) -> ndarr
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training, on digits that are turned and bent a little, anew in each epoch."""
+    """Return the network and its training on randomly distorted digits."""
     images, judge, rng = digits.load(options), generated.judge(options.judge), np.random.default_rng(options.seed)
     model = Velocity(rng)
     held_out = on_the_way(images.x_test[: digits.SOME], images.y_test[: digits.SOME], rng)
@@ -163,10 +162,10 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def draw_pictures(folder: Path, ways: ndarray) -> None:
-    """Draw generated digits, ten of each, and how they came out of noise: (STEPS + 1, 10, 10, 28, 28)."""
-    from PIL import Image  # which matplotlib brings
+    """Draw generated digits, ten of each kind, and the steps from noise to digit: (STEPS + 1, 10, 10, 28, 28)."""
+    from PIL import Image  # a dependency of matplotlib
 
-    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, as noise makes large files
+    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
         small = Image.fromarray(generated.tiled(images))
         return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
 
@@ -178,19 +177,19 @@ def draw_pictures(folder: Path, ways: ndarray) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     add = parser.add_argument
     add("--guidance", type=positive(float), default=GUIDANCE,
-        help="how much the digit that is asked for counts, 1 as learned (default: %(default)s)")  # fmt: skip
+        help="guidance factor of the requested digit, 1 as trained (default: %(default)s)")  # fmt: skip
     add("--judge", type=folder_name, metavar="RUN",
-        help="output folder of a program that reads digits (default: a LeNet is quickly trained)")  # fmt: skip
+        help="output folder of a digit classifier that judges the results (default: a LeNet trained here)")  # fmt: skip
     digits.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

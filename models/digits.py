@@ -1,4 +1,4 @@
-"""Digits, as programs train on them: the options that choose them, their batches, how well a model reads them."""
+"""Digits as training data: command-line options, batches, augmentation, accuracy and pictures."""
 
 import argparse
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.training import Accuracy, predict
 
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
-SOME = 1000  # as many images tell whether a model learned anything
+SOME = 1000  # images on which the loss is evaluated
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options that say which digits there are to be."""
+    """Add the options that choose the data to a parser."""
     add = parser.add_argument
-    add("--train-size", type=positive(int), default=1000, help="how many training images (default: %(default)s)")
+    add("--train-size", type=positive(int), default=1000, help="number of training images (default: %(default)s)")
     add("--data", default="embedded", metavar="SOURCE",
         help="embedded (the 1,000 + 10,000 images in the package), keras, or a path to an mnist.npz "
              "(default: %(default)s)")  # fmt: skip
@@ -40,18 +40,18 @@ def load(options: argparse.Namespace) -> data.Digits:
 
 
 def warp(images: ndarray, rng: np.random.Generator, degrees: float, translate: float, alpha: float = 0.0) -> ndarray:
-    """Change each of some images (N, 28, 28) a little, in its own way.
+    """Apply a random affine and elastic distortion to each of the images (N, 28, 28).
 
     Parameters
     ----------
     images : ndarray of uint8
     rng : numpy.random.Generator
     degrees : float
-        An image is turned and sheared by up to so many, and enlarged or shrunk by up to so many percent.
+        Largest rotation and shear; the scale changes by up to `degrees` percent.
     translate : float
-        How far it is moved at most, in widths.
+        Largest shift, as a fraction of the width.
     alpha : float
-        How strongly it is bent, as in `data.elastic_field`.
+        Strength of the elastic distortion, as in `data.elastic_field`.
     """
     size, factor = images.shape[1:], degrees / 100
     field = data.affine_field(
@@ -69,7 +69,7 @@ def loader(
     augment: Callable[[ndarray, np.random.Generator], ndarray] = lambda images, rng: images,
     shuffle: bool = True,
 ) -> data.DataLoader:
-    """Return the batches to train on: images changed by `augment`, as floats. A remainder is left out."""
+    """Return the training batches: augmented images as floats. The last incomplete batch is dropped."""
     if batch_size > len(digits.x_train):
         raise ValueError(f"a batch of {batch_size} is larger than the {len(digits.x_train)} training images")
     return data.DataLoader(
@@ -79,7 +79,7 @@ def loader(
 
 
 def accuracies(digits: data.Digits) -> dict[str, Any]:
-    """Return what lets `fit` measure how many of the training and of the test images are read right."""
+    """Return the arguments of `fit` that measure the accuracy on training and test images."""
     sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
     return {
         "metrics": {"accuracy": Accuracy()},
@@ -88,12 +88,12 @@ def accuracies(digits: data.Digits) -> dict[str, Any]:
 
 
 def loss(model: Module, digits: data.Digits) -> float:
-    """Return the cross-entropy of a model that is evaluated on some of the training images."""
+    """Return the cross-entropy of a model on some training images, in evaluation mode."""
     return loss_of(model, cross_entropy, data.to_float(digits.x_train[:SOME]), digits.y_train[:SOME])
 
 
 def draw(folder: Path, outcome: Outcome, model: Module, images: data.Digits) -> None:
-    """Draw the curves, the kernels of a model's first layer, and the test images that it misreads."""
+    """Draw the curves, the kernels of the first layer, and the misread test images."""
     report.draw_curves(folder, outcome.history)
     report.draw_kernels(folder, outcome.last.arrays["0.weight"])
     report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))

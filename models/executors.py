@@ -1,6 +1,6 @@
-"""Executors by their names: processes of this machine, MPI's ranks, Dask's and Ray's workers.
+"""Executors by name: local processes, MPI ranks, Dask workers and Ray workers.
 
-What they start here listens on the loopback address alone.
+Servers started here listen only on the loopback address.
 """
 
 import logging
@@ -25,14 +25,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class Workers(NamedTuple):
-    """Whoever runs trials.
+    """An executor for trials.
 
     Attributes
     ----------
     executor : callable
-        Returns a `concurrent.futures.Executor`.
+        Returns the `concurrent.futures.Executor`.
     at_once : int
-        How many trials run at a time.
+        Number of trials that run at a time.
     """
 
     executor: Callable[[], Executor]
@@ -40,13 +40,13 @@ class Workers(NamedTuple):
 
 
 def pool_of_processes(count: int) -> ProcessPoolExecutor:
-    """Return an executor of processes that end when this one does."""
+    """Return an executor of processes that end when this process ends."""
     _begin_tracker()
     return _Pool(count, multiprocessing.get_context("spawn"), initializer=_begin_worker)
 
 
 class _Pool(ProcessPoolExecutor):
-    """A pool that no signal meets while it begins a process: one that is told half of what to do says so at length."""
+    """Process pool that blocks signals while it starts a process: a half-initialized process would print tracebacks."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         with _signals_held_back():
@@ -55,9 +55,9 @@ class _Pool(ProcessPoolExecutor):
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait inside, for this thread and for the processes that it begins.
+    """Delay Ctrl-C and SIGTERM inside the context, for this thread and the processes that it starts.
 
-    In the main thread they are noted, too: what is blocked here alone, another thread takes, as those of BLAS do.
+    The main thread also records them, since a signal that is blocked here can reach another thread, such as BLAS's.
     """
     came: list[int] = []
     main = current_thread() is main_thread()
@@ -78,7 +78,7 @@ def _signals_held_back() -> Iterator[None]:
 
 
 def _begin_tracker() -> None:
-    """Begin the process that clears away what a pool leaves, and let it do so without a word: a signal leaves much."""
+    """Start multiprocessing's resource tracker without its warnings: a signal makes the pool leave resources behind."""
     before, name = os.environ.get("PYTHONWARNINGS"), "PYTHONWARNINGS"
     os.environ[name] = "ignore::UserWarning:multiprocessing.resource_tracker"
     try:
@@ -91,10 +91,10 @@ def _begin_tracker() -> None:
 
 
 def _begin_worker() -> None:
-    """Let this process end when the one that started it does, however that ends, and leave Ctrl-C to that one."""
+    """End this process when its parent ends, even after a kill, and leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # which the pool blocked
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked by the pool
     parent = parent_process()
     assert parent is not None
 
@@ -107,31 +107,31 @@ def _begin_worker() -> None:
 
 @contextmanager
 def processes(jobs: int | None, address: str | None) -> Iterator[Workers]:
-    """Threads that each wait for a process at a time: the trials themselves are processes, and end with this one."""
+    """Yield threads that each run one trial at a time: the trial itself starts a process, which ends with this one."""
     count = jobs or available_cores()
     yield Workers(lambda: ThreadPoolExecutor(count), count)
 
 
 @contextmanager
 def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
-    """All ranks of an MPI job but the first, which is given them; the others are given None when all is done."""
+    """Yield all MPI ranks except the first, on the first rank; yield None on the others once all trials are done."""
     if jobs:
-        raise ValueError("MPI's ranks are as many as mpiexec -n says: leave out --jobs")
-    # A signal reaches all ranks; the first alone knows what is to be saved before the end.
+        raise ValueError("--jobs cannot be used with MPI: mpiexec -n sets the number of ranks")
+    # A signal reaches all ranks, but only the first has results to save.
     with stopping.noted(), _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)
 
 
 @contextmanager
 def dask(jobs: int | None, address: str | None) -> Iterator[Workers]:
-    """Dask's workers: those of the scheduler at an address, or new ones on this machine."""
+    """Yield Dask workers: of the scheduler at an address, or new ones on this machine."""
     distributed = _imported("distributed", "dask")
 
     def local() -> Any:
-        served = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}  # it answers whether it is well, no more
+        served = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}  # serves only health checks
         return distributed.LocalCluster(
             n_workers=jobs or available_cores(), threads_per_worker=1, host=LOOPBACK, scheduler_kwargs=served,
-            silence_logs=logging.CRITICAL,  # what fails is told by who asked for it
+            silence_logs=logging.CRITICAL,  # the caller reports failures
         )  # fmt: skip
 
     with distributed.Client(address or local()) as client:
@@ -142,10 +142,10 @@ def dask(jobs: int | None, address: str | None) -> Iterator[Workers]:
 
 @contextmanager
 def ray(jobs: int | None, address: str | None) -> Iterator[Workers]:
-    """Ray's workers: those of the cluster at an address, or new ones on this machine."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it reports to its makers
+    """Yield Ray workers: of the cluster at an address, or new ones on this machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports to Ray's developers
     if not address:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # as there, it then stays on the loopback address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # keeps Ray on the loopback address, as on macOS
     ray = _imported("ray", "ray")
     here = {} if address else {"num_cpus": jobs or available_cores(), "_node_ip_address": LOOPBACK}
     ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
@@ -156,20 +156,20 @@ def ray(jobs: int | None, address: str | None) -> Iterator[Workers]:
 
 
 class RayExecutor(Executor):
-    """Ray, which has no executor of its own: each call is a task on one of its processors."""
+    """Executor over Ray, which has none: each call is a Ray task on one CPU."""
 
     def __init__(self) -> None:
         self._called = _imported("ray", "ray").remote(_called)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Begin a call, and return what will come of it."""
+        """Start a call, and return its future."""
         future: Future[Any] = Future()
 
         def hand_over(task: Future[Any]) -> None:
             if future.cancelled():
                 return
             if error := task.exception():
-                own = getattr(error, "cause", None) or error  # Ray's own has the traceback for its message
+                own = getattr(error, "cause", None) or error  # the message of Ray's error is a traceback
                 own.__cause__ = error if own is not error else None
                 future.set_exception(own)
             else:
@@ -189,10 +189,10 @@ EXECUTORS: Mapping[str, Callable[[int | None, str | None], AbstractContextManage
 
 
 def _imported(module: str, extra: str) -> Any:
-    """Return a module that an extra brings."""
+    """Import a module of an optional dependency."""
     try:
         return import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"this executor needs {error.name}, which is not installed: pip install 'tinygrad-edu[{extra}]'"
+            f"this executor requires {error.name}, which is not installed: pip install 'tinygrad-edu[{extra}]'"
         ) from error

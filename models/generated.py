@@ -1,4 +1,4 @@
-"""Digits that a model made: whether another reads what was asked for, whether they are new, and a picture of them."""
+"""Evaluation of generated digits: whether a classifier reads them as intended, and whether they are new and varied."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ JUDGE_EPOCHS, JUDGE_BATCH, JUDGE_RATE = 20, 50, 0.1
 
 
 def judge(run: Path | None) -> nn.Module:
-    """Return a network that reads digits: that of a run, or a LeNet that is quickly trained here, always the same.
+    """Return a digit classifier: the model of a run, or a LeNet trained here, always the same.
 
-    It knows nothing of the model that it judges.
+    The classifier is independent of the model that it judges.
 
     Raises
     ------
     DataError, StateDictError
-        The folder has no run that reads digits.
+        The folder does not contain a run of a digit classifier.
     """
     if run is not None:
         return reading.load(run)
@@ -35,9 +35,9 @@ def judge(run: Path | None) -> nn.Module:
 
 
 def figures(reader: nn.Module, made: ndarray, labels: ndarray, images: data.Digits) -> dict[str, float]:
-    """Return how many of the digits that were made (N, 28, 28) are read as their labels, and how like others they are.
+    """Return the accuracy on generated digits (N, 28, 28), and their distances to training digits and to each other.
 
-    As many test digits are measured in the same way: what is expected of digits that are neither copies nor all alike.
+    The same distances of N test digits show the values to expect of new, varied digits.
     """
     held_out, their_labels = images.x_test[: len(made)], images.y_test[: len(made)]
     return {
@@ -51,23 +51,23 @@ def figures(reader: nn.Module, made: ndarray, labels: ndarray, images: data.Digi
 
 
 def accuracy(reader: nn.Module, images: ndarray, labels: ndarray) -> float:
-    """Return the share of images that are read as their labels."""
+    """Return the fraction of images that the classifier reads as their labels."""
     return float(np.mean(predict(reader, data.to_float(images)) == labels))
 
 
 def to_nearest(images: ndarray, others: ndarray) -> float:
-    """Return how far an image is from the nearest of the others, in the mean."""
+    """Return the mean distance from each image to the nearest of the others."""
     return float(distances(images, others).min(axis=1).mean())
 
 
 def to_others(images: ndarray, labels: ndarray) -> float:
-    """Return how far two images with the same label are from each other, in the mean over all such pairs."""
+    """Return the mean distance between two images with the same label, over all such pairs."""
     same = np.equal.outer(labels, labels) & ~np.eye(len(labels), dtype=bool)
     return float(distances(images, images)[same].mean())
 
 
 def distances(a: ndarray, b: ndarray) -> ndarray:
-    """Return how far each image of a is from each of b: the root of the sum of squares, of pixels from 0 to 1."""
+    """Return the Euclidean distance of each image of a from each of b, with pixels in [0, 1]."""
     x, y = (data.to_float(images).reshape(len(images), -1) for images in (a, b))
     squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
     found: ndarray = np.sqrt(np.maximum(squares, 0))
@@ -75,6 +75,6 @@ def distances(a: ndarray, b: ndarray) -> ndarray:
 
 
 def tiled(images: ndarray) -> ndarray:
-    """Return one picture of images (rows, columns, H, W), dark on light."""
+    """Return images (rows, columns, H, W) tiled into one picture, dark on light."""
     rows, columns, height, width = images.shape
     return 255 - images.swapaxes(1, 2).reshape(rows * height, columns * width)

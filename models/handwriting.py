@@ -1,4 +1,4 @@
-"""A digit in a picture laid out as the digits of MNIST are, which is all that a network trained on those can read."""
+"""Preprocessing of a photographed or drawn digit into an MNIST image, the input that the classifiers are trained on."""
 
 import numpy as np
 from numpy import ndarray
@@ -6,21 +6,21 @@ from numpy import ndarray
 from models.ink import Box, Ink, find
 from tinygrad_edu.errors import DataError
 
-FAR, NEAR = 800, 160  # pixels along the longer side of a picture: at the first look at most, and at the closer ones
-CLOSER = 2  # looks: the first shows how wide the strokes are, the second uses it
-MARGIN = 0.5  # around a digit, at a closer look, in its longer sides
-WINDOW = 5.0  # in half widths of the widest stroke; at the first look a third of the picture
+FAR, NEAR = 800, 160  # longer side in pixels: at most at the first look, and at the closer looks
+CLOSER = 2  # closer looks: the first measures the stroke width, the second uses it
+MARGIN = 0.5  # around a digit at a closer look, relative to its longer side
+WINDOW = 5.0  # relative to half the width of the widest stroke; at the first look, a third of the picture
 
-LONG, SIDE, CENTRE = 20, 28, 14  # pixels along the longer side of a digit, and of its image, and to the middle of that
-THINNEST = 2.4  # pixels across its strokes, of which most in MNIST are wider
+LONG, SIDE, CENTRE = 20, 28, 14  # pixels: longer side of a digit, side of its image, and centre of the image
+THINNEST = 2.4  # stroke width in pixels; most strokes in MNIST are wider
 
 
 def as_mnist(picture: ndarray) -> tuple[ndarray, Box]:
-    """Return the digit in a picture as MNIST has it, and where it is.
+    """Return the digit in a picture as an MNIST image, and its bounding box.
 
-    Its ink is white on black, 20 pixels along the longer side, and its centre of mass is in the middle of the image: as
-    the page of Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten digits", says. Strokes that
-    are too thin to be left over are widened.
+    The ink is white on black, 20 pixels along the longer side, and its centre of mass is the centre of the image, as on
+    the page of Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten digits". Strokes too thin to
+    survive the scaling are widened.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def as_mnist(picture: ndarray) -> tuple[ndarray, Box]:
     -------
     image : ndarray of uint8, shape (28, 28)
     box : pair of slice
-        Its rows and columns in the picture.
+        Rows and columns of the digit in the picture.
 
     Raises
     ------
     DataError
-        There is no ink in it, or none that could be a digit.
+        The picture contains no ink that could be a digit.
 
     Examples
     --------
@@ -49,13 +49,13 @@ def as_mnist(picture: ndarray) -> tuple[ndarray, Box]:
     """
     try:
         ink, box = looked_at(picture, filled=False)
-    except DataError:  # then it may be that the digit has no ground around it
+    except DataError:  # the digit may fill the picture, without background around it
         ink, box = looked_at(picture, filled=True)
     return laid_out(ink.amount), box
 
 
 def looked_at(picture: ndarray, filled: bool) -> tuple[Ink, Box]:
-    """Return the ink in a picture, as it is from near, and its rows and columns."""
+    """Return the ink in a picture at the closest look, and its rows and columns in the picture."""
     view = whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
     longest, window = min(max(*picture.shape[:2], NEAR), FAR), min(picture.shape[:2]) / 3
     for look in range(1 + CLOSER):
@@ -68,7 +68,7 @@ def looked_at(picture: ndarray, filled: bool) -> tuple[Ink, Box]:
 
 
 def laid_out(amount: ndarray) -> ndarray:
-    """Return an image (28, 28) of bytes of some ink (H, W), which fills its box."""
+    """Return the uint8 image (28, 28) of the ink (H, W) in its bounding box."""
     from scipy.ndimage import center_of_mass
 
     amount = widened(amount)
@@ -82,11 +82,11 @@ def laid_out(amount: ndarray) -> ndarray:
 
 
 def widened(amount: ndarray) -> ndarray:
-    """Return ink whose strokes will be wide enough to be seen."""
+    """Return ink with strokes widened where the scaled strokes would be too thin."""
     from scipy.ndimage import distance_transform_edt, grey_dilation
 
     mask = np.pad(amount > 0.5, 1)
-    width = 4 * distance_transform_edt(mask).sum() / max(mask.sum(), 1)  # of a strip: w/4 is the mean distance inside
+    width = 4 * distance_transform_edt(mask).sum() / max(mask.sum(), 1)  # the mean distance inside a strip is width / 4
     more = round((THINNEST * max(amount.shape) / LONG - width) / 2)
     if more <= 0:
         return amount
@@ -97,7 +97,7 @@ def widened(amount: ndarray) -> ndarray:
 
 
 def resized(pixels: ndarray, factor: float) -> ndarray:
-    """Return pixels (H, W) or (H, W, 3) made larger or smaller. Each new one is the mean of those that it covers."""
+    """Resize pixels (H, W) or (H, W, 3): average when shrinking, interpolate bicubically when enlarging."""
     from PIL import Image
 
     if factor == 1:
@@ -109,7 +109,7 @@ def resized(pixels: ndarray, factor: float) -> ndarray:
 
 
 def _placed(box: Box, view: Box, factor: float, whole: Box) -> Box:
-    """Return a box that was found in a resized view as one of the whole picture."""
+    """Convert a box in a resized view to a box in the whole picture."""
     ends = [
         (within.start + round(part.start / factor), within.start + round(part.stop / factor))
         for part, within in zip(box, view, strict=True)
@@ -119,7 +119,7 @@ def _placed(box: Box, view: Box, factor: float, whole: Box) -> Box:
 
 
 def _around(box: Box, whole: Box) -> Box:
-    """Return a box with a margin, as far as the picture goes."""
+    """Return a box enlarged by a margin, clipped to the picture."""
     margin = int(MARGIN * max(part.stop - part.start for part in box))
     rows, columns = (
         slice(max(0, part.start - margin), min(all.stop, part.stop + margin))

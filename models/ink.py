@@ -1,8 +1,8 @@
-"""Finds the ink of a digit in a picture.
+"""Detection of the ink of a digit in a picture.
 
-Ink is what differs from its ground and is narrow. Where the ground is, says a closing: the largest value in a window
-around each pixel, and then the smallest of those, fill what is darker and narrower than the window, and leave shadows
-and the edges of the paper where they are. The picture and its negative are looked at, for ink may be dark or light.
+Ink differs from its background and is narrow. A grey closing estimates the background: a maximum filter followed by a
+minimum filter fills everything darker and narrower than the window, and keeps shadows and the edges of the paper. The
+picture and its negative are both searched, since ink may be dark or light.
 """
 
 from collections.abc import Iterator
@@ -17,28 +17,28 @@ __all__ = ["Box", "Ink", "find"]
 
 Box = tuple[slice, slice]
 
-DARKEST = 0.2  # ground: what is darker shows no more than its noise
-FAINTEST, NOISE = 0.08, 3.0  # contrast of ink at the least: of 1, and in standard deviations of that of the ground
-FILLED = 0.35  # likewise of 1, in a picture that is filled by a digit: uneven light looks like one, too
-SMALLEST = 0.012  # longer side of a digit, in those of the picture
-FATTEST, FAT = 0.3, 0.2  # half a stroke's width in longer sides of the digit: at most, and seldom
-LEAKY, UNLIKELY = 0.35, 0.02  # how much of its edge may be none, and the least likeness of what is ink at all
-MOST = 20  # pieces of ink that are looked at
+DARKEST = 0.2  # background value; darker backgrounds show mainly noise
+FAINTEST, NOISE = 0.08, 3.0  # minimum contrast of ink: on a scale of 1, and in standard deviations of the noise
+FILLED = 0.35  # minimum contrast if the digit fills the picture, since uneven light looks similar
+SMALLEST = 0.012  # longer side of a digit, relative to the picture
+FATTEST, FAT = 0.3, 0.2  # half a stroke's width relative to the digit's longer side: limit, and scale of the penalty
+LEAKY, UNLIKELY = 0.35, 0.02  # largest fraction of a missing edge, and lowest likeness of ink
+MOST = 20  # pieces of ink that are examined
 
-GAP = 0.03  # between parts of a piece, in longer sides of the picture
-REACH = 0.2  # between pieces of a digit, in longer sides of the one that was found
+GAP = 0.03  # between parts of a piece, relative to the longer side of the picture
+REACH = 0.2  # between pieces of a digit, relative to the longer side of the main piece
 
 
 @dataclass(frozen=True)
 class Ink:
-    """What may be a digit.
+    """Ink that may be a digit.
 
     Attributes
     ----------
     amount : ndarray of floats, shape (H, W)
-        How much ink is in each pixel of its box, from 0 to 1.
+        Amount of ink in each pixel of the box, from 0 to 1.
     box : pair of slice
-        Its rows and columns in the picture.
+        Rows and columns of the ink in the picture.
     radius : float
         Half the width of its widest stroke, in pixels.
     """
@@ -50,7 +50,7 @@ class Ink:
 
 @dataclass(frozen=True)
 class Piece:
-    """A connected piece of what stands out: its number and box among the others, and how much it looks like a digit."""
+    """Connected piece of high contrast: its number, bounding box, half stroke width and likeness to a digit."""
 
     number: int
     box: Box
@@ -59,9 +59,9 @@ class Piece:
 
 
 def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
-    """Return what looks most like a digit in a picture (H, W, 3), dark or light, of strokes narrower than the window.
+    """Return the ink in a picture (H, W, 3) that looks most like a digit, with strokes narrower than the window.
 
-    Beyond its edges the picture goes on as it is there; one that is `filled` by the digit is surrounded by ground.
+    The edge pixels are repeated outside the picture; a picture `filled` by the digit is padded with background.
     """
     grey, found = greys(picture), []
     margin, faintest = (int(window) + 1, FILLED) if filled else (0, FAINTEST)
@@ -73,7 +73,7 @@ def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
         if likely:
             found.append((max(likely, key=lambda piece: piece.score), contrast, labels))
     if not found:
-        raise DataError("there is no ink in it that could be a digit")
+        raise DataError("no digit found in the picture")
     ink = gathered(*max(found, key=lambda one: one[0].score))
     rows, columns = (slice(max(0, part.start - margin), part.stop - margin) for part in ink.box)
     return replace(ink, box=(rows, columns))
@@ -82,7 +82,7 @@ def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
 def greys(picture: ndarray) -> ndarray:
     """Return a picture in grey, smoothed, from 0 to 1.
 
-    Instead of grey it is red, green or blue alone, where that differs more: yellow is as bright as paper.
+    Returns the red, green or blue channel instead if it varies more: yellow ink is as bright as paper.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -94,18 +94,18 @@ def greys(picture: ndarray) -> ndarray:
 
 
 def stands_out(values: ndarray, window: int) -> tuple[ndarray, ndarray]:
-    """Return by which part of its ground each pixel is darker than that, and the ground."""
+    """Return the contrast of each pixel, how much darker it is relative to the background, and the background."""
     from scipy.ndimage import grey_closing
 
-    half = window // 2 + 1  # what is at the edge goes on outside
+    half = window // 2 + 1  # pads with edge pixels
     wider = grey_closing(np.pad(values, half, mode="edge"), (window, window), mode="nearest")
     ground = wider[half:-half, half:-half]
     contrast = (ground - values) / np.maximum(ground, DARKEST)
-    return np.maximum(contrast - np.quantile(contrast, 0.25), 0), ground  # noise lifts the ground everywhere
+    return np.maximum(contrast - np.quantile(contrast, 0.25), 0), ground  # noise raises the background everywhere
 
 
 def connected(contrast: ndarray) -> ndarray:
-    """Return for each pixel that stands out the number of its piece, from 1, and 0 for all others."""
+    """Return the number of the piece, from 1, for each pixel of high contrast, and 0 for all others."""
     from scipy.ndimage import label, maximum_filter
 
     out = contrast > max(0.4 * contrast.max(), FAINTEST / 2)
@@ -117,7 +117,7 @@ def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray,
     """Yield the pieces that may be a digit."""
     from scipy.ndimage import find_objects
 
-    noise = np.median(contrast) / 0.674  # of a normal distribution, what is between a quarter and a half
+    noise = np.median(contrast) / 0.674  # the median of |x| of a standard normal distribution
     boxes, sums = find_objects(labels), np.bincount(labels.ravel(), contrast.ravel())
     for number in 1 + np.argsort(-sums[1:])[:MOST]:
         box = boxes[number - 1]
@@ -135,7 +135,7 @@ def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray,
 
 
 def leak(piece: ndarray, values: ndarray, ground: ndarray, box: Box, radius: float) -> float:
-    """Return around which part of a piece there is no ground, but more of the same: so it is with a strip of paper."""
+    """Return the fraction of a piece's surroundings that is as dark as the piece itself, as for a strip of paper."""
     from scipy.ndimage import distance_transform_edt
 
     away = max(2.0, radius)
@@ -148,7 +148,7 @@ def leak(piece: ndarray, values: ndarray, ground: ndarray, box: Box, radius: flo
 
 
 def gathered(piece: Piece, contrast: ndarray, labels: ndarray) -> Ink:
-    """Return the ink of a piece and of those that are near to it."""
+    """Return the ink of a piece and of the pieces near it."""
     from scipy.ndimage import maximum_filter
 
     main = labels == piece.number

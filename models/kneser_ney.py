@@ -1,17 +1,17 @@
-"""The n-gram model that a model of characters is to beat: what follows a few of them, by how often it did."""
+"""Character n-gram model, the baseline for the networks that write text."""
 
 import numpy as np
 from numpy import ndarray
 
-DISCOUNTS = (0.0, 0.5, 1.0, 1.5)  # where too few n-grams are there to estimate them from
+DISCOUNTS = (0.0, 0.5, 1.0, 1.5)  # if there are too few n-grams to estimate the discounts
 
 
 def kneser_ney(codes: ndarray, size: int, order: int) -> ndarray:
-    """Return how likely an n-gram model of a text finds each character after those before it, (size,) * order.
+    """Return the probability of each character after the preceding ones in an n-gram model of a text, (size,) * order.
 
-    It is interpolated modified Kneser-Ney: S. Chen and J. Goodman, "An empirical study of smoothing techniques for
-    language modeling", Harvard TR-10-98, 1998, section 3. Each order is mixed with the one below; and below the longest
-    one does not count how often a character follows, but after how many different ones.
+    Interpolated modified Kneser-Ney smoothing: S. Chen and J. Goodman, "An empirical study of smoothing techniques for
+    language modeling", Harvard TR-10-98, 1998, section 3. Each order is interpolated with the order below. The lower
+    orders count the distinct contexts of a character, not its occurrences.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def kneser_ney(codes: ndarray, size: int, order: int) -> ndarray:
 
 
 def _mixed(counts: ndarray, shorter: ndarray) -> ndarray:
-    """Return what counts (..., size) make of the probabilities of the order below, (size,) at their last axes."""
+    """Interpolate the counts (..., size) of one order with the probabilities of the order below."""
     taken = _discounts(counts)[np.minimum(counts, 3)]
     total, free = (each.sum(axis=-1, keepdims=True) for each in (counts, taken))
     mixed: ndarray = np.where(total > 0, (counts - taken + free * shorter) / np.maximum(total, 1), shorter)
@@ -39,7 +39,7 @@ def _mixed(counts: ndarray, shorter: ndarray) -> ndarray:
 
 
 def _discounts(counts: ndarray) -> ndarray:
-    """Return what is taken off a count of 0, 1, 2, and of 3 or more: equation 26 of Chen and Goodman."""
+    """Return the discounts of counts 0, 1, 2, and 3 or more: equation 26 of Chen and Goodman."""
     n = [np.sum(counts == k) for k in range(5)]
     if not all(n[1:4]):
         return np.array(DISCOUNTS)
@@ -48,7 +48,7 @@ def _discounts(counts: ndarray) -> ndarray:
 
 
 def bits_of(likely: ndarray, codes: ndarray) -> float:
-    """Return how many bits a character of a text costs in the mean, by an n-gram model that was not made from it."""
+    """Return the mean number of bits per character of a text under an n-gram model of another text."""
     order = likely.ndim
     grams = [codes[k : len(codes) - order + 1 + k] for k in range(order)]
     return float(-np.log2(likely[tuple(grams)]).mean())

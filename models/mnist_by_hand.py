@@ -1,12 +1,11 @@
-"""The seed: an MNIST network whose gradients are written by hand, with its seven faults, in plain NumPy.
+"""The original script, restated: an MNIST network in plain NumPy with hand-written gradients and seven known faults.
 
     images --patches--> (N, P, 9) @ kernels --tanh, dropout--> hidden (N, P * 16) @ weights --softmax--> digit
 
 One layer of 3 x 3 convolutions, written as the product of every patch with every kernel, and one dense layer.
-Nothing here is differentiated for you: `backward` is the chain rule, worked out with a pencil. The reference
-this restates has seven faults; `Faults` names each and can repair it. With `SEED`, which has all of them, the
-program prints the reference's log digit for digit. With `CORRECT`, which has none, `backward` returns minus
-the gradient of the mean cross-entropy.
+`backward` is the chain rule worked out by hand. The script has seven faults; `Faults` names each and can repair it.
+With `ORIGINAL`, which has all of them, the program prints the script's log digit for digit. With `CORRECT`, which
+has none, `backward` returns minus the gradient of the mean cross-entropy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,35 +27,35 @@ KERNELS = 16
 DIGITS = 10
 BATCH = 128
 LEARNING_RATE = 2.0
-# Images at a time: what they need fits in the cache, and OpenBLAS does not wake its threads for products so
-# small, which costs ten times what it saves as soon as another program wants the cores.
+# Images per piece. The arrays of a piece fit in the cache, and OpenBLAS computes its small products on one thread:
+# more threads cost ten times the time they save as soon as another program uses the cores.
 TRAIN_PIECE = 4
 TEST_PIECE = 8
-# Float32 can rank two logits wrongly only when they are closer than this share of the sum of the weights'
-# sizes: thirty times the largest error measured.
+# Float32 can rank two logits wrongly only if their difference is below this fraction of the sum of the absolute
+# weights: thirty times the largest error measured.
 FLOAT32_DOUBT = 4e-6
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What the seed gets wrong, one switch a fault; False repairs it.
+    """Faults of the script, one switch each; False repairs the fault.
 
     Attributes
     ----------
     short_grid : bool
-        A 3 x 3 kernel visits 25 x 25 positions of a 28 x 28 image; it has 26 x 26.
+        A 3 x 3 kernel visits 25 x 25 positions of a 28 x 28 image instead of 26 x 26.
     double_division : bool
-        The output's error is divided by the batch size twice: a learning rate of 2 is 2/128 on the mean loss.
+        The output error is divided by the batch size twice: a learning rate of 2 is 2/128 on the mean loss.
     climbing_kernels : bool
-        The kernels move up the gradient of the loss; only the dense layer descends.
+        The kernels move up the gradient of the loss; only the dense layer moves down.
     slope_of_dropped : bool
-        The slope of tanh is taken at the activations dropout has doubled: 1 - (2 tanh)^2, from 1 down to -3.
+        The slope of tanh is computed from activations doubled by dropout: 1 - (2 tanh)^2, from 1 down to -3.
     undoubled_backward : bool
-        The factor 2 of dropout, applied on the way forward, is missing on the way back.
+        The backward pass omits the factor 2 that dropout applies in the forward pass.
     short_count : bool
-        Training accuracy is a share of all 1,000 images; the seven full batches show the network 896 of them.
+        Training accuracy is a fraction of all 1,000 images, but the seven full batches contain only 896.
     bare_exponential : bool
-        Softmax exponentiates the logits as they are, which overflows to NaN above 709.
+        Softmax exponentiates the logits without subtracting their maximum: logits above 709 overflow to NaN.
     """
 
     short_grid: bool = True
@@ -68,7 +67,7 @@ class Faults:
     bare_exponential: bool = True
 
 
-SEED = Faults()
+ORIGINAL = Faults()
 CORRECT = Faults(
     short_grid=False,
     double_division=False,
@@ -80,22 +79,22 @@ CORRECT = Faults(
 )
 
 
-def patches(images: Floats, faults: Faults = SEED) -> Floats:
-    """Every 3 x 3 patch of every image, as rows of nine pixels.
+def patches(images: Floats, faults: Faults = ORIGINAL) -> Floats:
+    """Return every 3 x 3 patch of every image, as rows of nine pixels.
 
     Parameters
     ----------
     images : ndarray of float64, shape (N, 28, 28)
     faults : Faults
-        `short_grid` decides how many positions there are.
+        `short_grid` sets the number of positions.
 
     Returns
     -------
     ndarray of float64, shape (N, P, 9)
-        P is 625 with the short grid and 676 without. The memory behind it is ordered (N, 9, P).
+        P is 625 with the short grid and 676 without. The storage is ordered (N, 9, P).
     """
     side = 25 if faults.short_grid else 26
-    # One crop for each of the nine pixels, not one patch for each position: long runs of memory copy faster.
+    # One crop for each of the nine pixels instead of one patch for each position: long contiguous runs copy faster.
     crops = sliding_window_view(images, (side, side), axis=(1, 2))[:, :3, :3]
     return crops.reshape(len(images), 9, side * side).swapaxes(1, 2)
 
@@ -108,14 +107,14 @@ def initial_parameters(random: np.random.RandomState, positions: int) -> tuple[F
 
 
 def convolve(patches: Floats, kernels: Floats) -> Floats:
-    """Activations of the hidden layer before dropout: (N, P, 9) and (9, 16) to (N, P * 16), float64."""
+    """Return the activations of the hidden layer before dropout: (N, P, 9) and (9, 16) to (N, P * 16), float64."""
     activations = patches @ kernels
     np.tanh(activations, out=activations)
     return activations.reshape(len(patches), -1)
 
 
-def softmax(logits: Floats, faults: Faults = SEED) -> Floats:
-    """Probabilities of the digits from their logits: (N, 10) to (N, 10), float64."""
+def softmax(logits: Floats, faults: Faults = ORIGINAL) -> Floats:
+    """Return the probabilities of the digits from their logits: (N, 10) to (N, 10), float64."""
     if not faults.bare_exponential:
         logits = logits - logits.max(axis=1, keepdims=True)
     exponentials: Floats = np.exp(logits)
@@ -124,7 +123,7 @@ def softmax(logits: Floats, faults: Faults = SEED) -> Floats:
 
 
 def forward(
-    patches: Floats, kernels: Floats, weights: Floats, mask: Floats, faults: Faults = SEED
+    patches: Floats, kernels: Floats, weights: Floats, mask: Floats, faults: Faults = ORIGINAL
 ) -> tuple[Floats, Floats]:
     """Run the network on a batch, with dropout.
 
@@ -149,15 +148,15 @@ def forward(
     return hidden, softmax(hidden @ weights, faults)
 
 
-def output_error(probabilities: Floats, labels: Integers, batch_size: int, faults: Faults = SEED) -> Floats:
-    """Minus the gradient of the mean cross-entropy of a batch in the logits.
+def output_error(probabilities: Floats, labels: Integers, batch_size: int, faults: Faults = ORIGINAL) -> Floats:
+    """Return minus the gradient of the mean cross-entropy of a batch with respect to the logits.
 
     Parameters
     ----------
     probabilities : ndarray of float64, shape (N, 10)
     labels : ndarray of integers, shape (N,)
     batch_size : int
-        How many images the mean is taken over: N, or more where these are a piece of a batch.
+        Number of images in the mean: N, or more if the arguments are a piece of a batch.
     faults : Faults
         `double_division` acts here.
 
@@ -169,25 +168,25 @@ def output_error(probabilities: Floats, labels: Integers, batch_size: int, fault
     return error / (batch_size * batch_size if faults.double_division else batch_size)
 
 
-def tanh_slope(hidden: Floats, faults: Faults = SEED) -> Floats:
-    """Slope of tanh, from the activations that dropout kept and doubled; any shape, float64."""
+def tanh_slope(hidden: Floats, faults: Faults = ORIGINAL) -> Floats:
+    """Return the slope of tanh, from the activations that dropout kept and doubled; any shape, float64."""
     activations = hidden if faults.slope_of_dropped else hidden / 2
     return 1 - activations * activations
 
 
 def backward(
-    patches: Floats, hidden: Floats, error: Floats, weights: Floats, mask: Floats, faults: Faults = SEED
+    patches: Floats, hidden: Floats, error: Floats, weights: Floats, mask: Floats, faults: Faults = ORIGINAL
 ) -> tuple[Floats, Floats]:
-    """Work back from the error at the logits to the direction in which each parameter should move.
+    """Backpropagate the output error to the steps of the kernels and weights.
 
     Parameters
     ----------
     patches, weights, mask
-        What `forward` was given.
+        The arguments of `forward`.
     hidden : ndarray of float64, shape (N, P * 16)
-        What `forward` returned.
+        The first output of `forward`.
     error : ndarray of float64, shape (N, 10)
-        What `output_error` returned.
+        The output of `output_error`.
     faults : Faults
         `climbing_kernels`, `slope_of_dropped` and `undoubled_backward` act here.
 
@@ -195,7 +194,7 @@ def backward(
     -------
     kernel_step : ndarray of float64, shape (9, 16)
     weight_step : ndarray of float64, shape (P * 16, 10)
-        To be added, times the learning rate. Without faults, minus the gradient of the mean cross-entropy.
+        Steps to add, times the learning rate. Without faults, minus the gradient of the mean cross-entropy.
     """
     hidden_error = error @ weights.T
     hidden_error *= tanh_slope(hidden, faults)
@@ -211,9 +210,9 @@ def batch_steps(
     kernels: Floats,
     weights: Floats,
     random: np.random.RandomState,
-    faults: Faults = SEED,
+    faults: Faults = ORIGINAL,
 ) -> tuple[Floats, Floats, int]:
-    """Go forward and back over a batch, a few images at a time.
+    """Run the forward and backward pass of a batch, a few images at a time.
 
     Parameters
     ----------
@@ -222,7 +221,7 @@ def batch_steps(
     kernels : ndarray of float64, shape (9, 16)
     weights : ndarray of float64, shape (P * 16, 10)
     random : RandomState
-        Draws the dropout masks: one number a hidden unit, image by image.
+        Draws the dropout masks: one number per hidden unit, image by image.
     faults : Faults
 
     Returns
@@ -230,7 +229,7 @@ def batch_steps(
     kernel_step : ndarray of float64, shape (9, 16)
     weight_step : ndarray of float64, shape (P * 16, 10)
     correct : int
-        How many of the images the network named rightly, with dropout.
+        Number of images classified correctly, with dropout.
     """
     kernel_step, weight_step, correct = np.zeros_like(kernels), np.zeros_like(weights), 0
     for piece in pieces(len(labels), TRAIN_PIECE):
@@ -246,23 +245,23 @@ def batch_steps(
 
 
 def pieces(count: int, size: int) -> Iterator[slice]:
-    """Cut `count` things into runs of `size`; the last may be shorter."""
+    """Cut `count` items into slices of length `size`; the last may be shorter."""
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def evaluation_logits(images: Floats, kernels: Floats, weights: Floats, faults: Faults = SEED) -> Floats:
-    """Logits without dropout, (N, 28, 28) to (N, 10), in the dtype of all three arrays."""
+def evaluation_logits(images: Floats, kernels: Floats, weights: Floats, faults: Faults = ORIGINAL) -> Floats:
+    """Return the logits without dropout, (N, 28, 28) to (N, 10), in the dtype of all three arrays."""
     logits = np.empty((len(images), DIGITS), images.dtype)
     for piece in pieces(len(images), TEST_PIECE):
         logits[piece] = convolve(patches(images[piece], faults), kernels) @ weights
     return logits
 
 
-def predict(images: Floats, kernels: Floats, weights: Floats, faults: Faults = SEED) -> Integers:
-    """Name the digit on each image, without dropout.
+def predict(images: Floats, kernels: Floats, weights: Floats, faults: Faults = ORIGINAL) -> Integers:
+    """Return the digit on each image, without dropout.
 
-    The answers are those of float64. Float32 is three times faster, so it goes first, and float64 decides
-    where the two best digits are too close for float32 to tell.
+    The results are those of float64. They are computed in float32, which is three times faster, and again in float64
+    where the two largest logits are too close for float32.
 
     Parameters
     ----------
@@ -291,22 +290,22 @@ def train(
     test_images: Integers,
     test_labels: Integers,
     epochs: int,
-    faults: Faults = SEED,
+    faults: Faults = ORIGINAL,
     learning_rate: float = LEARNING_RATE,
 ) -> Iterator[tuple[int, float, float]]:
-    """Train from the seed's own random numbers, reporting after every epoch.
+    """Train from the script's random numbers, and yield the accuracies after every epoch.
 
     Parameters
     ----------
     images, test_images : ndarray of uint8, shape (N, 28, 28)
-        Images beyond the last full batch are not trained on.
+        Images after the last full batch are not used for training.
     labels, test_labels : ndarray of integers, shape (N,)
     epochs : int
     faults : Faults
-        `short_count` acts here; the others in the functions that this one calls.
+        `short_count` acts here; the others act in the functions called here.
     learning_rate : float
         With the double division, 2 moves the parameters by 2/128 of the gradient of the mean loss. Without
-        it, 2/128 takes the same steps to the last bit, and 2 takes steps 128 times as long.
+        it, 2/128 takes the same steps bit for bit, and 2 takes steps 128 times as long.
 
     Yields
     ------
@@ -333,15 +332,15 @@ def train(
 
 
 def log_line(epoch: int, test_accuracy: float, train_accuracy: float) -> str:
-    """One line of the seed's log."""
+    """Return one line of the script's log."""
     return f"I:{epoch} Test-Acc:{test_accuracy} Train-Acc:{train_accuracy}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the seed's log. Ctrl-C ends it at once: the lines that are there are all that it leaves."""
+    """Print the script's log. Ctrl-C ends the program at once and leaves only the printed lines."""
     parser = Parser(
         prog="models.mnist_by_hand",
-        description="Train the seed, faults included, on 1,000 digits and print its log line by line.",
+        description="Run the original script, faults included, on 1,000 digits and print its log line by line.",
     )
     parser.add_argument("--epochs", type=positive(int), default=300, help="epochs to train (default: %(default)s)")
     epochs: int = parser.parse_args(arguments).epochs

@@ -1,4 +1,4 @@
-"""The seed's MNIST network on the engine: a 3x3 convolution with 16 kernels, tanh, dropout, and a linear layer."""
+"""The original script's MNIST network on the engine: 16 convolution kernels of 3x3, tanh, dropout, a linear layer."""
 
 import argparse
 import math
@@ -23,25 +23,25 @@ LINEAR_INPUTS = 16 * 26 * 26
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the network is initialized and trained.
+    """Hyperparameters of the initialization and the training.
 
     Attributes
     ----------
     epochs, batch_size : int
     learning_rate : float
-        At the first step.
+        Learning rate of the first step.
     momentum : float
     schedule : {"cosine", "constant"}
-        Of the learning rate.
+        Learning-rate schedule.
     kernel_bound, weight_bound : float
-        Kernels and weights are drawn evenly from [-bound, bound).
+        Kernels and weights are drawn uniformly from [-bound, bound).
     augmentation : {"warp", "shift", "none"}
-        Each training image is turned, sheared, enlarged, moved and bent a little; or moved by up to two pixels; anew in
-        each epoch.
+        Random change of each training image in each epoch: rotation, shear, scaling, shift and elastic distortion; or a
+        shift by up to two pixels.
     shuffle : bool
-        Whether the order of the images changes from epoch to epoch.
+        Whether the images are shuffled in each epoch.
     evaluate_every : int
-        After how many epochs all images are read, which takes as long as an epoch of training.
+        Epochs between evaluations on all images. An evaluation takes as long as an epoch of training.
     """
 
     epochs: int
@@ -57,16 +57,17 @@ class Recipe:
 
 
 RECIPES = {
-    # Kernels of up to 3 drive tanh out of its straight middle; with small ones the network stays linear for long.
+    # Kernels of up to 3 drive tanh out of its linear range; with small ones the network stays linear for many epochs.
     "augmented": Recipe(80, 32, 0.07, 0.9, "cosine", 3.0, 1 / math.sqrt(LINEAR_INPUTS), "warp", True, 10),
     "tuned": Recipe(40, 32, 0.03, 0.9, "cosine", 3.0, 1 / math.sqrt(LINEAR_INPUTS), "shift", True, 1),
-    # The seed divides the gradient of the summed loss by 128 twice: its learning rate is 2 / 128 on the mean loss.
-    "seed": Recipe(300, 128, 2 / 128, 0.0, "constant", 0.01, 0.1, "none", False, 1),
+    # The original script divides the gradient of the summed loss by 128 twice: its rate on the mean loss is 2 / 128.
+    "original": Recipe(300, 128, 2 / 128, 0.0, "constant", 0.01, 0.1, "none", False, 1),
 }
+RECIPES["seed"] = RECIPES["original"]  # its former name, kept for saved runs and commands
 
 
 def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
-    """Return the network, from images (N, 1, 28, 28) to logits (N, 10); softmax is part of the loss."""
+    """Return the network, from images (N, 1, 28, 28) to logits (N, 10). The loss computes the softmax."""
     convolution = nn.Conv2D(1, 16, 3, bias=False, rng=rng)
     linear = nn.Linear(LINEAR_INPUTS, 10, bias=False, rng=rng)
     convolution.weight = nn.init.uniform(convolution.weight.shape, recipe.kernel_bound, rng)
@@ -80,14 +81,14 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
 
 
 def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """Return the learning rate as a function of the step, of so many in all."""
+    """Return the learning rate as a function of the step, for a total number of steps."""
     if recipe.schedule == "constant":
         return optim.schedules.constant(recipe.learning_rate)
     return optim.schedules.cosine(recipe.learning_rate, steps)
 
 
 def augment(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
-    """Return what changes some images (N, 28, 28) before they are trained on."""
+    """Return the function that augments training images (N, 28, 28)."""
     if recipe.augmentation == "warp":
         return partial(digits.warp, degrees=8, translate=0.04, alpha=30)
     if recipe.augmentation == "shift":
@@ -116,24 +117,25 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, "the recipe's, 80, 40 or 300", "the recipe's, 0.07, 0.03 or 2/128")
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default="augmented",
-        help="with bent images, with shifted ones, or the seed's own (default: %(default)s)")  # fmt: skip
-    add("--batch-size", type=positive(int), help="images a step (default: the recipe's, 32 or 128)")
+        help="distorted or shifted images, or the original script's; seed means original "
+        "(default: %(default)s)")  # fmt: skip
+    add("--batch-size", type=positive(int), help="images per step (default: the recipe's, 32 or 128)")
     digits.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def choose(options: argparse.Namespace) -> Recipe:
-    """Return the recipe with what the options change of it."""
+    """Return the recipe with the changes given by the options."""
     changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
     return replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -1,4 +1,4 @@
-"""Two convolutions with normalization and pooling, on a thousand digits that are bent anew in each epoch."""
+"""LeNet with batch normalization and max pooling, on a thousand randomly distorted digits."""
 
 import argparse
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ EPOCHS = 100
 def build(rng: np.random.Generator) -> nn.Sequential:
     """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
 
-    Normalization would take a bias before it away again, so there is none. Pooling comes before it: it leaves a quarter
-    of the numbers to normalize.
+    The convolutions have no bias, since normalization would remove it. Pooling comes before normalization, which leaves
+    a quarter of the elements to normalize.
     """
     first, second = CHANNELS
     return nn.Sequential(
@@ -35,12 +35,12 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return classifier.parse(NAME, __doc__, EPOCHS, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     return classifier.run(NAME, build, parse(arguments))
 
 

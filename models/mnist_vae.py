@@ -1,4 +1,4 @@
-"""A variational autoencoder: digits laid out in the plane by two numbers each, and new ones made from any two."""
+"""A variational autoencoder: it maps digits to points in the plane, and generates a digit from any point."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ PICTURES = ("curves.png", "plane.png")
 WIDE, NARROW, LATENT = 512, 256, 2
 EPOCHS, BATCH, LEARNING_RATE = 200, 100, 0.003
 EVALUATE_EVERY = 20
-SIDE = 20  # generated digits along each side of their picture
+SIDE = 20  # generated digits along each side of the picture
 
 
 class Autoencoder(nn.Module):
-    """From images to a normal distribution in the plane, and from a point drawn from it to an image again."""
+    """Variational autoencoder: an encoder to normal distributions in the plane, and a decoder from points to images."""
 
     couples_samples = False
 
@@ -42,15 +42,15 @@ class Autoencoder(nn.Module):
         )  # fmt: skip
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return where each image belongs, and the logarithm of the variance around it, both (N, 2)."""
+        """Return the mean and the log variance of each image's distribution, both (N, 2)."""
         numbers: Tensor = self.encoder(images)
         return numbers[:, :LATENT], numbers[:, LATENT:]
 
     def forward(self, images: Tensor, noise: ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the logits of images like these (N, 1, 28, 28), each from one point, then means and log variances.
+        """Return the logits of the reconstructed images (N, 1, 28, 28), then means and log variances.
 
-        The point is the mean plus noise, standard normal, as wide as the deviation: gradients go through both. Noise
-        that is not given is drawn.
+        The point is the mean plus the noise times the standard deviation, so that gradients flow through both. The
+        default noise is drawn from a standard normal distribution.
         """
         mean, log_variance = self.encode(images)
         if noise is None:
@@ -59,10 +59,10 @@ class Autoencoder(nn.Module):
 
 
 def nats(outputs: Sequence[Tensor], images: ndarray) -> Tensor:
-    """Return for each image (N,) the negative of the bound on its log likelihood: what the training makes small.
+    """Return the negative evidence lower bound of each image (N,) in nats, which the training minimizes.
 
-    It is the cross entropy of the pixels, each the probability of white, plus the divergence of the image's normal
-    distribution from the standard one: D. Kingma and M. Welling, "Auto-encoding variational Bayes", 2013, appendix B.
+    It is the cross-entropy of the pixels, taken as probabilities of white, plus the KL divergence of the image's
+    distribution from the standard normal (D. Kingma, M. Welling, "Auto-encoding variational Bayes", 2013, appendix B).
     """
     logits, mean, log_variance = outputs
     pixels = nn.binary_cross_entropy_with_logits(logits, images, reduction="none").sum(axis=(1, 2, 3))
@@ -72,12 +72,12 @@ def nats(outputs: Sequence[Tensor], images: ndarray) -> Tensor:
 
 
 def mean_nats(outputs: Sequence[Tensor], images: ndarray) -> Tensor:
-    """Return the loss: the mean over the images."""
+    """Return the loss: the mean of `nats` over the images."""
     return nats(outputs, images).mean()
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training, on images that are turned and bent a little, anew in each epoch."""
+    """Return the network and its training on randomly distorted images."""
     images, rng = digits.load(options), np.random.default_rng(options.seed)
     model = Autoencoder(rng)
     loader = batches(images, rng)
@@ -101,7 +101,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def batches(images: data.Digits, rng: np.random.Generator) -> data.DataLoader:
-    """Return the batches to train on: images, and as the target the same again."""
+    """Return the training batches; each batch has the images as inputs and as targets."""
 
     def bent(x: ndarray) -> tuple[ndarray, ndarray]:
         x = data.to_float(digits.warp(x, rng, degrees=6, translate=0.03, alpha=20))
@@ -111,13 +111,13 @@ def batches(images: data.Digits, rng: np.random.Generator) -> data.DataLoader:
 
 
 def held_out(images: data.Digits) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the batch to test with: all test images, noise that is the same each time, and the images again."""
+    """Return the test batch: all test images, fixed noise, and the images again as targets."""
     x = data.to_float(images.x_test)
     return x, np.random.default_rng(0).standard_normal((len(x), LATENT), dtype=np.float32), x
 
 
 def generated(model: Autoencoder) -> ndarray:
-    """Return a picture with a digit for each of SIDE x SIDE pieces of the plane that are equally likely, in [0, 1]."""
+    """Return a picture in [0, 1] of one digit for each of SIDE x SIDE equally probable cells of the plane."""
     steps = [NormalDist().inv_cdf((k + 0.5) / SIDE) for k in range(SIDE)]
     points = np.array([(x, y) for y in steps for x in steps], np.float32)
     with evaluating(model):
@@ -126,9 +126,9 @@ def generated(model: Autoencoder) -> ndarray:
 
 
 def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
-    """Draw the test digits where they belong, and beside them what is generated there; each part as likely as others.
+    """Draw the means of the test digits, and next to them the digits generated on a grid of the plane.
 
-    For that, both numbers of a point are drawn as their quantiles of the standard normal distribution.
+    Both axes are quantiles of the standard normal distribution, so that equal areas are equally probable.
     """
     parts = np.array_split(data.to_float(images.x_test), 50)
     with evaluating(model):
@@ -147,14 +147,14 @@ def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     digits.add_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

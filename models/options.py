@@ -1,4 +1,4 @@
-"""The command line of the programs: errors of one line, and the options that mean the same in each of them."""
+"""Command line of the programs: one-line errors and the options that all training programs share."""
 
 import argparse
 import math
@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong."""
+        """Print the error and exit with code 2."""
         self.exit(2, f"{self.prog}: {one_line(message)}\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -22,33 +22,33 @@ class Parser(argparse.ArgumentParser):
 
 
 def training_parser(name: str, description: str | None, epochs: int | str, learning_rate: float | str) -> Parser:
-    """Return a parser with the options that all have who train a model and keep what came of it.
+    """Return a parser with the options that all training programs share.
 
     Parameters
     ----------
     name : str
-        Of the program: ``models.NAME``.
+        Name of the program: ``models.NAME``.
     description : str, optional
     epochs : int or str
-        How many there are by default: a number, or words for what decides it.
+        Default number of epochs, or a description of the default.
     learning_rate : float or str
-        The highest, likewise.
+        Default of the highest learning rate, or a description of it.
     """
     parser = Parser(name, description=description)
     add, folder = parser.add_argument, f"runs/{name.removeprefix('models.')}"
     default, rate = (None if isinstance(each, str) else each for each in (epochs, learning_rate))
     add("--epochs", type=positive(int), default=default, help=f"passes over the training data (default: {epochs})")
-    add("--learning-rate", type=positive(float), default=rate, help=f"the highest (default: {learning_rate})")
-    add("--seed", type=not_negative, default=0, help="of every random number (default: %(default)s)")
+    add("--learning-rate", type=positive(float), default=rate, help=f"highest rate (default: {learning_rate})")
+    add("--seed", type=not_negative, default=0, help="seed of all random numbers (default: %(default)s)")
     add("--output", type=folder_name, default=Path(folder), help="folder for the results (default: %(default)s)")
-    add("--resume", action="store_true", help="go on after the last checkpoint in the output folder, if there is one")
-    add("--quiet", action="store_true", help="say nothing but the last line")
-    add("--tensorboard", action="store_true", help="log into the output folder, too, for TensorBoard to read")
+    add("--resume", action="store_true", help="continue from the last checkpoint in the output folder, if there is one")
+    add("--quiet", action="store_true", help="print only the last line")
+    add("--tensorboard", action="store_true", help="also write a TensorBoard log into the output folder")
     return parser
 
 
 def positive(kind: type[Any]) -> Callable[[str], Any]:
-    """Return what reads a positive number of a kind from the command line."""
+    """Return a parser of positive numbers of a type, for argparse."""
 
     def read(text: str) -> Any:
         try:
@@ -56,21 +56,23 @@ def positive(kind: type[Any]) -> Callable[[str], Any]:
         except ValueError:
             value = 0
         if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a positive {'whole ' * (kind is int)}number")
+            raise argparse.ArgumentTypeError(
+                f"must be a positive {'integer' if kind is int else 'number'}, got {text!r}"
+            )
         return value
 
     return read
 
 
 def not_negative(text: str) -> int:
-    """Read a whole number, 0 or more, from the command line."""
+    """Parse an integer >= 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}")
     return int(text)
 
 
 def folder_name(text: str) -> Path:
-    """Read the name of a folder from the command line."""
+    """Parse the name of a folder."""
     if not text:
-        raise argparse.ArgumentTypeError("a folder needs a name; '.' is the one you are in")
+        raise argparse.ArgumentTypeError("the folder name is empty; use '.' for the current folder")
     return Path(text)

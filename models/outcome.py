@@ -1,4 +1,4 @@
-"""What a training run came to: its epochs, the weights that are worth keeping, and why it ended."""
+"""Result of a training run: its epochs, its last and best weights, and the reason why it ended."""
 
 import math
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights after an epoch; epoch 0 is before the first.
+    """The weights after an epoch. Epoch 0 is before training.
 
     Attributes
     ----------
     epoch : int
     loss : float
-        Of the epoch, in training.
+        Training loss of the epoch.
     arrays : dict of str to ndarray
-        All finite.
+        All values are finite.
     """
 
     epoch: int
@@ -32,21 +32,21 @@ class Weights:
 
 @dataclass
 class Outcome:
-    """What a run has come to so far.
+    """Result of a run so far.
 
     Attributes
     ----------
     first : float
-        The loss before training.
+        Loss before training.
     last, best : Weights
-        Of the last epoch that was finite, and of the one with the lowest loss.
+        Weights of the last finite epoch, and of the epoch with the lowest loss.
     history : list of Epoch
-        All whole epochs: `fit` adds them.
+        All finished epochs; `fit` appends them.
     end : {"done", "stopped", "diverged"}
     reason : str
-        What a run that diverged came upon.
+        Reason why a run diverged.
     figures : dict
-        What else there is to tell of a run that is done.
+        Further numbers of a finished run.
     """
 
     first: float
@@ -59,12 +59,12 @@ class Outcome:
 
     @classmethod
     def begin(cls, arrays: dict[str, ndarray], loss: float) -> "Outcome":
-        """Return the outcome of no epoch at all, of weights with a loss."""
+        """Return the outcome before the first epoch, for initial weights and their loss."""
         untrained = Weights(0, math.inf, arrays)
         return cls(loss, untrained, untrained)
 
     def add(self, epoch: Epoch, arrays: dict[str, ndarray]) -> bool:
-        """Note a whole epoch and the weights after it. Return whether it makes sense to go on."""
+        """Record a finished epoch and its weights. Return whether training may continue."""
         if not all(np.isfinite(array).all() for array in arrays.values()):
             self.diverge(f"the weights became infinite or NaN in epoch {epoch.epoch}")
         else:
@@ -73,16 +73,16 @@ class Outcome:
         return self.end != "diverged"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint is to hold: of a run that diverged there is none."""
+        """Return the content of a checkpoint. Diverged runs write none."""
         return {"last": dict(vars(self.last)), "best": dict(vars(self.best))}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Load the output of `state_dict`.
 
         Raises
         ------
         StateDictError
-            It is not that, or it is of another model.
+            The content is invalid or belongs to another model.
         """
         weights = [from_fields(Weights, saved.get(name), f"the outcome's {name}") for name in ("last", "best")]
         for each in weights:
@@ -90,12 +90,12 @@ class Outcome:
         self.last, self.best = weights
 
     def judge(self, loss: float) -> None:
-        """Say that the run diverged if the last weights, finite as they are, have ten times the loss of the first."""
+        """Record that the run diverged if the loss of the last weights is over ten times the initial loss, or NaN."""
         if self.end != "diverged" and not loss <= 10 * self.first:
             self.diverge(
                 f"the loss after epoch {self.last.epoch} is {loss:.3g}, and was {self.first:.3g} before training"
             )
 
     def diverge(self, reason: str) -> None:
-        """Note that the run diverged."""
+        """Record that the run diverged."""
         self.end, self.reason = "diverged", reason

@@ -1,4 +1,4 @@
-"""Image files as arrays of pixels: any kind of PNG and JPEG, upright, and on a ground where they are transparent."""
+"""Reading of PNG and JPEG images as RGB arrays: upright, and without transparency."""
 
 import warnings
 from io import BytesIO
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 LARGEST_FILE = 1 << 28  # bytes
-LONGEST = 4096  # pixels: of larger images, several become one
+LONGEST = 4096  # pixels; larger images are reduced by averaging
 
 
 def read_file(path: Path) -> ndarray:
@@ -33,11 +33,11 @@ def read_file(path: Path) -> ndarray:
     Raises
     ------
     DataError
-        The file is missing, too large, or no PNG or JPEG image that can be read.
+        The file is missing, too large, or not a readable PNG or JPEG image.
     """
     try:
         if path.is_dir():
-            raise DataError("it is a folder without PNG or JPEG images")
+            raise DataError("the folder has no PNG or JPEG images")
         with open_regular(path) as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
@@ -46,17 +46,17 @@ def read_file(path: Path) -> ndarray:
 
 
 class TooManyPixelsError(DataError):
-    """An image of more pixels than are to be decoded."""
+    """An image with more pixels than the limit."""
 
 
 def decode(content: bytes, most: int | None = None) -> ndarray:
-    """Return the pixels of what an image file contains, as `read_file` does.
+    """Decode the content of an image file, as `read_file` does.
 
     Parameters
     ----------
     content : bytes
     most : int, optional
-        The largest number of pixels to decode. By default the limit is that of Pillow, about 89 million.
+        The largest number of pixels. Default: Pillow's limit of about 89 million.
 
     Raises
     ------
@@ -68,30 +68,30 @@ def decode(content: bytes, most: int | None = None) -> ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not content or len(content) > LARGEST_FILE:
-        raise DataError("it is larger than 256 MiB" if content else "it is empty")
+        raise DataError("the file is larger than 256 MiB" if content else "the file is empty")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata, say, without which the image can be read
+            warnings.simplefilter("ignore")  # such as warnings about metadata, which the pixels do not depend on
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
                 if most is not None and image.width * image.height > most:
                     raise TooManyPixelsError(
-                        f"it has {image.width} x {image.height} pixels, and the limit is {most:,}; make it smaller"
+                        f"the image has {image.width} x {image.height} pixels, the limit is {most:,}; make it smaller"
                     )
                 return _flat(ImageOps.exif_transpose(image))
     except DataError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise TooManyPixelsError("it has more pixels than any photo; make it smaller") from error
+        raise TooManyPixelsError("the image has more pixels than Pillow's limit; make it smaller") from error
     except UnidentifiedImageError as error:
-        raise DataError("it is no PNG or JPEG image") from error
-    except Exception as error:  # what a damaged image makes Pillow raise may be of any kind
-        raise DataError(f"it is damaged: {error or type(error).__name__}") from error
+        raise DataError("not a PNG or JPEG image") from error
+    except Exception as error:  # Pillow may raise any exception for a damaged image
+        raise DataError(f"the image is damaged: {error or type(error).__name__}") from error
 
 
 def _flat(image: "Image") -> ndarray:
-    """Return colours (H, W, 3), where an image is transparent on white or, if it is light itself, on black."""
-    if image.mode.startswith(("I", "F")):  # 16 bits: stretched, since many use but a part of them
+    """Return colours (H, W, 3). Transparent pixels become white, or black if the image itself is light."""
+    if image.mode.startswith(("I", "F")):  # 16 bits: scaled to the full range, since many images use a part of it
         values = np.asarray(image, np.float32)
         low, high = float(values.min()), float(values.max())
         grey = np.rint((values - low) * (255 / max(high - low, 1))).astype(np.uint8)

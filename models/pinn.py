@@ -1,4 +1,4 @@
-"""A swing that comes to rest: a network learns the solution of u'' + 2 d u' + u = 0 from the equation alone."""
+"""A physics-informed network: it learns the solution of u'' + 2 d u' + u = 0 from the equation alone."""
 
 import argparse
 from functools import partial
@@ -17,14 +17,14 @@ from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 NAME = "models.pinn"
 PICTURES = ("solution.png",)
-DAMPING, END = 0.15, 12.0  # two swings
+DAMPING, END = 0.15, 12.0  # two periods
 TIMES, BATCH = 640, 64
 WIDTH, FREQUENCY = 32, 5.0
 EPOCHS, LEARNING_RATE = 300, 0.01
 
 
 def exact(t: ndarray) -> ndarray:
-    """Return the solution with u(0) = 1 and u'(0) = 0, which the training never sees."""
+    """Return the exact solution with u(0) = 1 and u'(0) = 0. It is not used for training."""
     frequency = np.sqrt(1 - DAMPING**2)
     swing = np.cos(frequency * t) + DAMPING / frequency * np.sin(frequency * t)
     solution: ndarray = np.exp(-DAMPING * t) * swing
@@ -32,7 +32,7 @@ def exact(t: ndarray) -> ndarray:
 
 
 class Oscillation(nn.Module):
-    """A curve u through a network, with its derivatives: from times (..., 1) to u, u' and u'' (..., 3)."""
+    """A curve u given by a network, and its derivatives: maps times (..., 1) to u, u' and u'' (..., 3)."""
 
     couples_samples = False
 
@@ -42,20 +42,20 @@ class Oscillation(nn.Module):
             nn.Linear(WIDTH, WIDTH, rng=rng), nn.Lambda(sin),
             nn.Linear(WIDTH, 1, rng=rng),
         )  # fmt: skip
-        # Waves to begin with, of up to FREQUENCY; PyTorch's weights make little more than a straight line.
+        # Initial frequencies of up to FREQUENCY; PyTorch's initial weights give almost a straight line.
         self.network[0].weight = nn.init.uniform((WIDTH, 1), FREQUENCY, rng)
 
     def u(self, t: Tensor) -> Tensor:
-        """Return the curve, which begins with u = 1 and u' = 0 whatever the weights are: tanh(t)**2 begins as t**2."""
+        """Return the curve. u(0) = 1 and u'(0) = 0 hold for all weights, since tanh(t)**2 is t**2 near 0."""
         u: Tensor = 1 + tanh(t) ** 2 * self.network(2 / END * t - 1)
         return u
 
     def forward(self, t: Tensor) -> Tensor:
-        """Return the curve and its derivatives. Each is computed once: a gradient takes along what it is made from."""
+        """Return the curve and its derivatives. `has_aux` passes on the lower ones, so each is computed once."""
 
         def value(t: Tensor) -> tuple[Tensor, Tensor]:
             u = self.u(t)
-            return u.sum(), u  # each u depends on its own t alone: the gradient of the sum has the slope of each
+            return u.sum(), u  # each u depends only on its own t, so the gradient of the sum is each derivative
 
         def slope(t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
             du, u = grad(value, has_aux=True)(t)
@@ -67,20 +67,20 @@ class Oscillation(nn.Module):
 
 
 def equation_loss(curve: Tensor, force: ndarray) -> Tensor:
-    """Return how far u'' + 2 d u' + u is from the force, squared, in the mean."""
+    """Return the mean square of u'' + 2 d u' + u minus the force."""
     u, du, ddu = curve[..., 0], curve[..., 1], curve[..., 2]
     loss: Tensor = nn.mse_loss(ddu + 2 * DAMPING * du + u, force)
     return loss
 
 
 def greatest_error(curves: ndarray, solutions: ndarray) -> ndarray:
-    """Return the greatest error of each curve (N, times, 3): a sample is a curve here, and not a time."""
+    """Return the largest error of each curve (N, times, 3). Here a sample is a whole curve."""
     error: ndarray = np.abs(curves[..., 0] - solutions).max(axis=1)
     return error
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training at evenly spaced times, where nothing pushes."""
+    """Return the network and its training at evenly spaced times, with zero force."""
     rng = np.random.default_rng(options.seed)
     model = Oscillation(rng)
     t, force = np.linspace(0, END, TIMES, dtype=np.float32)[:, None], np.zeros(TIMES, np.float32)
@@ -105,7 +105,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> None:
-    """Draw both curves, their difference below, and beside them how it became small."""
+    """Draw both curves, their difference below, and the error and loss over the epochs next to them."""
     figure = report.new_figure(10, 4.2)
     axes = figure.subplot_mosaic("AAC\nAAC\nBBC", width_ratios=[1, 1, 1.4])
     curves, difference, learning = axes["A"], axes["B"], axes["C"]
@@ -118,9 +118,9 @@ def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> N
     difference.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     epochs = [epoch.epoch for epoch in history]
     learning.semilogy(
-        epochs, [epoch.metrics["greatest_error"] for epoch in history], color="tab:red", label="greatest error"
+        epochs, [epoch.metrics["greatest_error"] for epoch in history], color="tab:red", label="largest error"
     )
-    learning.semilogy(epochs, [epoch.loss for epoch in history], color="tab:gray", label="loss: the equation, squared")
+    learning.semilogy(epochs, [epoch.loss for epoch in history], color="tab:gray", label="loss: squared residual")
     learning.set(xlabel="epoch")
     learning.legend()
     for each in axes.values():
@@ -130,12 +130,12 @@ def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> N
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -1,4 +1,4 @@
-"""Reads the digits in image files, or one that you draw, by a trained model, and shows which pixels spoke for each."""
+"""Read digits in image files or drawings with a trained model, and show the gradient with respect to each pixel."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAME = "models.predict"
-ROOM = 1 << 20  # bytes that are to be free in the output folder
+ROOM = 1 << 20  # bytes that must be free in the output folder
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the paths, and in the place of a folder the images in it, if there are any."""
+    """Yield the paths, with each folder replaced by the images in it, if it has any."""
     for path in paths:
         within = sorted(path.iterdir()) if path.is_dir() else []
         yield from [file for file in within if file.suffix.lower() in pictures.SUFFIXES] or [path]
 
 
 def read_all(model: Module, paths: Iterable[Path], output: Path) -> int:
-    """Read the digits in files, say what they are, and draw what spoke for them. Return how many could not be read."""
+    """Read the digits in files, print the predictions and draw the gradients. Return the number of unreadable files."""
     failed = 0
     for number, path in enumerate(paths, 1):
         try:
@@ -50,16 +50,16 @@ def read_all(model: Module, paths: Iterable[Path], output: Path) -> int:
 
 
 def drawn(found: Reading, picture: ndarray) -> bytes:
-    """Return a PNG: a picture and where the digit is, what was read, what spoke for it, and how likely each is."""
+    """Return a PNG of the picture with the digit framed, the model's input, the gradient, and the probabilities."""
     figure = report.new_figure(10, 2.9)
     whole, image, gradient, bars = figure.subplots(1, 4, width_ratios=(1.2, 1, 1, 0.9))
     show_framed(whole, picture, found.box)
     image.imshow(found.pixels, cmap="gray_r", vmin=0, vmax=255)
-    image.set_title("as the model gets it", fontsize=10)
+    image.set_title("input of the model", fontsize=10)
     bound = float(np.abs(found.gradient).max()) or 1.0
     gradient.imshow(found.gradient, cmap="RdBu_r", vmin=-bound, vmax=bound)
     gradient.contour(found.pixels, [127.5], colors="black", linewidths=0.8)
-    gradient.set_title(f"ink speaks for {found.digit} (red) or against", fontsize=10)
+    gradient.set_title(f"gradient for {found.digit}: red is positive", fontsize=10)
     for axes in (whole, image, gradient):
         axes.set(xticks=[], yticks=[])
     colours = ["tab:blue" if digit == found.digit else "lightgray" for digit in range(10)]
@@ -72,11 +72,11 @@ def drawn(found: Reading, picture: ndarray) -> bytes:
 
 
 def show_framed(axes: "Axes", picture: ndarray, box: Box) -> None:
-    """Show a picture, and a frame around a box in it."""
+    """Show a picture with a frame around a box."""
     from matplotlib.patches import Rectangle
 
     height, width, _ = picture.shape
-    step = -(-max(height, width) // 800)  # as many pixels as can be seen
+    step = -(-max(height, width) // 800)  # limits the number of pixels drawn
     axes.imshow(picture[::step, ::step], extent=(0, width, height, 0))
     rows, columns = box
     corner, sides = (columns.start, rows.start), (columns.stop - columns.start, rows.stop - rows.start)
@@ -85,25 +85,25 @@ def show_framed(axes: "Axes", picture: ndarray, box: Box) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = Parser(NAME, description=__doc__)
     add = parser.add_argument
-    add("run", type=folder_name, help="output folder of a program that was trained on digits, as runs/mnist_lenet")
-    add("images", type=Path, nargs="*", metavar="image", help="PNG or JPEG, of one digit each, or a folder of them")
+    add("run", type=folder_name, help="output folder of a program that trains on digits, such as runs/mnist_lenet")
+    add("images", type=Path, nargs="*", metavar="image", help="PNG or JPEG of one digit, or a folder of such images")
     add("--output", type=folder_name, default=Path("runs/predict"),
-        help="folder for the pictures of what spoke for each digit (default: %(default)s)")  # fmt: skip
-    add("--web", action="store_true", help="serve a page to draw digits on, to this machine alone")
-    add("--port", type=not_negative, default=8000, help="of the page; 0 is any free one (default: %(default)s)")
+        help="folder for pictures of the predictions and gradients (default: %(default)s)")  # fmt: skip
+    add("--web", action="store_true", help="serve a page to draw digits on, for this machine only")
+    add("--port", type=not_negative, default=8000, help="port of the page; 0 picks a free one (default: %(default)s)")
     options = parser.parse_intermixed_args(arguments)  # images may follow an option
     if bool(options.images) == options.web:
         parser.error("give images to read, or --web" + " and no images" * options.web)
     if options.port > 65535:
-        parser.error(f"argument --port: {options.port} is more than 65535")
+        parser.error(f"argument --port: must be at most 65535, got {options.port}")
     return options
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     try:
         report.require_extra("PIL.Image", "scipy.ndimage")

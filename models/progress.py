@@ -1,4 +1,4 @@
-"""What is seen of a training while it runs: a live table in a terminal, and elsewhere a line for each epoch."""
+"""Progress display of a training: a live table in a terminal, or one line per epoch elsewhere."""
 
 import sys
 import time
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-LAST, EVALUATED = 6, 4  # rows: of the last epochs, and of those before them that have metrics
-AROUND = 7  # lines of a terminal that are not rows: the frame, a title of two lines, the bar and what follows
+LAST, EVALUATED = 6, 4  # rows: the last epochs, and earlier epochs that have metrics
+AROUND = 7  # lines of a terminal that are not rows: the frame, a title of two lines, the bar and the lines below
 WIDE = 40
-REFRESHES = 2  # a second: each takes some milliseconds from the training
+REFRESHES = 2  # per second: each takes some milliseconds from the training
 
 Thing = TypeVar("Thing")
 
 
 def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterator[Epoch]:
-    """Yield epochs, and show on the standard error what each came to and how much time is left.
+    """Yield epochs, and show the results and the remaining time on the standard error.
 
     Parameters
     ----------
     epochs : iterator of Epoch
     done, total : int
-        How many were over before, and how many there will be.
+        Number of epochs finished before, and in total.
     quiet : bool
-        Show nothing.
+        Show nothing if True.
     """
     if quiet or sys.stderr is None or done >= total:
         return epochs
@@ -41,17 +41,17 @@ def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterat
 
 
 def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Callable[[Thing], str]) -> Iterator[Thing]:
-    """Yield things as they are over, and tell on the standard error of each in a line: above a bar in a terminal.
+    """Yield items as they finish, and print a line for each on the standard error, in a terminal with a progress bar.
 
     Parameters
     ----------
     things : iterator
     done, total : int
-        How many were over before, and how many there will be.
+        Number of items finished before, and in total.
     word : str
-        What they are.
+        Name of an item.
     told : callable
-        Returns what there is to tell of one.
+        Returns the description of an item.
     """
     console, begin = _terminal(), time.perf_counter()
     bar = Bar(console, done, total, word) if console else None
@@ -65,7 +65,7 @@ def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Cal
 
 
 def _terminal() -> "Console | None":
-    """Return the terminal that the standard error is, if it is one whose cursor moves."""
+    """Return the standard error as a terminal if its cursor can move, else None."""
     from rich.console import Console
 
     if sys.stderr is None or not sys.stderr.isatty():
@@ -75,7 +75,7 @@ def _terminal() -> "Console | None":
 
 
 class _Heedless:
-    """A stream that goes on where nobody can read it, as `console.say` does."""
+    """A stream that ignores write errors, as `console.say` does."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -98,7 +98,7 @@ def _shown(bar: "Bar") -> Iterator[None]:
     from rich.live import Live
 
     with Live(get_renderable=bar.drawn, console=bar.console, refresh_per_second=REFRESHES):
-        bar.console.show_cursor(True)  # which a kill would leave hidden
+        bar.console.show_cursor(True)  # a killed program would leave it hidden
         yield
 
 
@@ -110,7 +110,7 @@ def _live(epochs: Iterator[Epoch], screen: "Screen") -> Iterator[Epoch]:
 
 
 class Bar:
-    """How much is over of what takes long, and how much time is left: epochs, say."""
+    """Progress bar with the remaining time."""
 
     def __init__(self, console: "Console", done: int, total: int, word: str = "epoch") -> None:
         self.console, self.done, self.total, self.word = console, done, total, word
@@ -118,18 +118,18 @@ class Bar:
         self.began = self.last = time.monotonic()
 
     def count(self) -> None:
-        """Note that one more is over."""
+        """Count one more finished item."""
         self.over += 1
         self.last = time.monotonic()
 
     def drawn(self) -> "RenderableType":
-        """Return the bar. The numbers of it are there in any width. A thread of the display calls this."""
+        """Return the bar. The numbers appear at any width. The display's thread calls this method."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
         over = self.done + self.over
         grid = Table.grid(padding=(0, 1), expand=True)
-        grid.width = self.console.width - len("^C")  # which the terminal adds, and which must not begin a line
+        grid.width = self.console.width - len("^C")  # the terminal appends it, and it must not start a line
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_column(no_wrap=True)
@@ -138,7 +138,7 @@ class Bar:
         return grid
 
     def times(self) -> str:
-        """Return how long it will take, and how long it took so far, where there is room for both."""
+        """Return the remaining time, and the elapsed time if the terminal is wide enough."""
         now = time.monotonic()
         passed = now - self.began
         if not self.over:
@@ -148,19 +148,19 @@ class Bar:
 
 
 class Screen(Bar):
-    """What a terminal shows of a training: a table of its last epochs, and the bar."""
+    """Display of a training in a terminal: a table of the last epochs, and the bar."""
 
     def __init__(self, console: "Console", done: int, total: int) -> None:
         super().__init__(console, done, total)
         self.history: list[Epoch] = []
 
     def add(self, epoch: Epoch) -> None:
-        """Note an epoch that is over."""
+        """Add a finished epoch."""
         self.history.append(epoch)
         self.count()
 
     def drawn(self) -> "RenderableType":
-        """Return the table, once there is something in it, and the bar below."""
+        """Return the table, if it has rows, and the bar below."""
         from rich.console import Group
 
         epochs = self._chosen(list(self.history))
@@ -171,7 +171,7 @@ class Screen(Bar):
         return fitting_table(self.console, columns_of(epochs))
 
     def _chosen(self, history: list[Epoch]) -> list[Epoch]:
-        """Return the epochs that there is room for: the last ones, and some with metrics before them."""
+        """Return the epochs that fit on the screen: the last ones, and earlier ones that have metrics."""
         room = max(self.console.height - AROUND, 0)
         last = history[max(len(history) - min(LAST, room), 0) :]
         evaluated = [epoch for epoch in history[: len(history) - len(last)] if epoch.metrics]
@@ -179,7 +179,7 @@ class Screen(Bar):
 
 
 def columns_of(epochs: list[Epoch]) -> dict[str, list[str]]:
-    """Return the cells of a table of epochs, by the names of its columns, the most important first."""
+    """Return the cells of a table of epochs by column name, in decreasing order of importance."""
     names = dict.fromkeys(name for epoch in epochs for name, value in epoch.metrics.items() if isinstance(value, Real))
     metrics = {name: [formatted(name, epoch.metrics.get(name)) for epoch in epochs] for name in names}
     return {
@@ -192,7 +192,7 @@ def columns_of(epochs: list[Epoch]) -> dict[str, list[str]]:
 
 
 def fitting_table(console: "Console", columns: dict[str, list[str]]) -> "Table":
-    """Return a table of cells by the names of its columns, the last of which go where there is no room for all."""
+    """Return a table of cells by column name; the last columns are dropped if the table is too wide."""
     columns, unbounded = dict(columns), console.options.update(width=1000)
     table = _table(columns)
     while len(columns) > 2 and console.measure(table, options=unbounded).maximum > console.width:
@@ -214,7 +214,7 @@ def _table(columns: dict[str, list[str]]) -> "Table":
 
 
 def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, and hours, if there are any."""
+    """Return a time as minutes and seconds, with hours if there are any."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -229,18 +229,18 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
 
 
 def aside(text: str) -> None:
-    """Show lines of text on the standard error: above the table, where there is one, which takes in what is printed."""
+    """Print lines of text on the standard error, above the live table if there is one."""
     for line in text.splitlines():
         note(f"    {line}")
 
 
 def figures(epoch: Epoch) -> str:
-    """Return the loss and the metrics of an epoch that are single numbers, as text."""
+    """Return the loss and the scalar metrics of an epoch as text."""
     numbers = {name: value for name, value in epoch.metrics.items() if isinstance(value, Real)}
     metrics = [f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in numbers.items()]
     return ", ".join([f"loss {epoch.loss:.3f}", *metrics])
 
 
 def formatted(name: str, value: Any) -> str:
-    """Return a metric as text: an accuracy in percent."""
+    """Return a metric as text, with accuracies in percent."""
     return f"{value:{'.2%' if name.endswith('accuracy') else '.4g'}}" if isinstance(value, Real) else ""

@@ -1,4 +1,4 @@
-"""What a trained model reads in a picture: a digit, how likely each one is, and which pixels spoke for it."""
+"""Prediction of a trained model for a picture: the digit, the probabilities, and the gradient of each pixel."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,17 +18,17 @@ from tinygrad_edu.nn import Module
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read.
+    """Prediction for a picture.
 
     Attributes
     ----------
     digit : int
-        The likeliest.
+        The most probable digit.
     probabilities : ndarray, shape (10,)
     pixels : ndarray of uint8, shape (28, 28)
-        The image as the model got it.
+        The input of the model.
     gradient : ndarray, shape (28, 28)
-        Of the digit's logit with respect to the pixels: where more ink would speak for it, and, negative, against it.
+        Gradient of the digit's logit with respect to the pixels: positive where more ink increases the logit.
     box : pair of slice
         Rows and columns of the digit in the picture.
     """
@@ -43,9 +43,9 @@ class Reading:
 def load(folder: Path) -> Module:
     """Return the model of a run, with its weights, in evaluation mode and frozen.
 
-    The program that made the run is asked for the network: its ``reader(options)``, of the options in the summary,
-    returns one from images (N, 1, 28, 28) with pixels in [0, 1] to logits (N, 10). Programs that read no digits have
-    none.
+    The network comes from the program that made the run: its function ``reader(options)`` receives the options in the
+    summary and returns a network from images (N, 1, 28, 28) with pixels in [0, 1] to logits (N, 10). Only digit
+    classifiers have this function.
 
     Parameters
     ----------
@@ -55,43 +55,43 @@ def load(folder: Path) -> Module:
     Raises
     ------
     DataError
-        There is no run, it is damaged, or it is of a model that reads no digits.
+        The folder has no run, the run is damaged, or its model is not a digit classifier.
     StateDictError
-        The weights are of another network than the program has now.
+        The weights do not fit the program's network.
     """
     summary = results.read_summary(folder)
     if not summary:
         raise DataError(
-            f"{folder} is not the folder of a run; python -m models.mnist_lenet makes one in runs/mnist_lenet"
+            f"{folder} is not the output folder of a run; python -m models.mnist_lenet creates one in runs/mnist_lenet"
         )
     name = _program(summary)
     if name.removeprefix("models.") not in programs():
-        raise DataError(f"{folder} is of a program that is not here: {name or 'its summary.json does not say which'}")
+        raise DataError(f"{folder} is a run of an unknown program: {name or 'its summary.json names none'}")
     reader = getattr(import_module(name), "reader", None)
     if reader is None:
-        raise DataError(f"{folder} is a run of {name}, which reads no digits")
+        raise DataError(f"{folder} is a run of {name}, which is not a digit classifier")
     weights = results.read_weights(folder)
     try:
         model: Module = reader(summary["options"])
     except (LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / results.SUMMARY} has not the options of {name}: {error!r}. Train again.") from error
+        raise DataError(f"{folder / results.SUMMARY} lacks the options of {name}: {error!r}. Train again.") from error
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
 
 
 def _program(summary: dict[str, Any]) -> str:
-    """Return the name of the program in the command of a run."""
+    """Return the name of the program from the command of a run."""
     python, m, name, *_ = [*str(summary.get("command")).split(), "", "", ""]
     return name if (python, m) == ("python", "-m") and name.startswith("models.") else ""
 
 
 def read(model: Module, picture: ndarray) -> Reading:
-    """Return what a model, as `load` returns it, reads in a picture (H, W, 3) of bytes.
+    """Return the prediction of a model from `load` for a uint8 picture (H, W, 3).
 
     Raises
     ------
     DataError
-        There is no ink in it that could be a digit.
+        No digit was found in the picture.
     """
     pixels, box = as_mnist(picture)
     image = Tensor(data.to_float(pixels[None]), requires_grad=True)

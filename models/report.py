@@ -1,4 +1,4 @@
-"""The files that a training run leaves behind: its history, its pictures, and its weights."""
+"""Output files of a training run: history, pictures and weights."""
 
 import csv
 import json
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COLUMNS = 8
-COLOURS = "tab10"  # of the ten digits
-FEW = 20  # points of a curve that are marked
+COLOURS = "tab10"  # colours of the ten digits
+FEW = 20  # curves with fewer points have markers
 
 
 def require_extra(*more: str) -> None:
-    """Import early what the report, and whoever else is named, needs, and name the extra if it is missing."""
+    """Raise an error that names the extra if a module of the report, or one of `more`, cannot be imported."""
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
@@ -39,15 +39,14 @@ def require_extra(*more: str) -> None:
             import_module(name)
     except ImportError as error:
         raise MissingExtraError(
-            f"this program shows and saves its results with {error.name}, which is not installed: "
-            f"pip install 'tinygrad-edu[models]'"
+            f"this program requires {error.name}, which is not installed: pip install 'tinygrad-edu[models]'"
         ) from error
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured.
+    """Write a CSV table with a line per epoch and a column per metric; cells of unmeasured metrics are empty.
 
-    A metric that is no single number, a matrix, say, is JSON in its cell.
+    A metric that is not a scalar, such as a matrix, is written as JSON.
     """
     rows = [{**asdict(epoch), **{name: _cell(value) for name, value in epoch.metrics.items()}} for epoch in history]
     metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
@@ -64,7 +63,7 @@ def _cell(value: Any) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """Return a value as JSON has it: arrays as nested lists, NaN and infinities as null, what it lacks as text."""
+    """Return a value for JSON: arrays as nested lists, NaN and infinities as null, unsupported types as text."""
     if isinstance(value, np.ndarray | np.generic):
         return as_json(value.tolist())
     if isinstance(value, dict):
@@ -77,12 +76,12 @@ def as_json(value: Any) -> Any:
 
 
 def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
-    """Write a safetensors file, which PyTorch's reader opens too."""
+    """Write a safetensors file."""
     path.write_bytes(encoded(weights))
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure, of so many inches. It draws without a window."""
+    """Return an empty figure of a size in inches. It needs no window."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -110,7 +109,7 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
 
 
 def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) -> None:
-    """Draw ``curves.png``: the loss in training, and a metric in the same unit wherever it was measured."""
+    """Draw ``curves.png``: the training loss, and a metric in the same unit at the epochs where it was measured."""
     figure = new_figure(6.5, 3.6)
     axes = figure.subplots()
     measured = {epoch.epoch: epoch.metrics[metric] for epoch in history if epoch.metrics}
@@ -119,7 +118,7 @@ def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) 
     axes.plot([epoch.epoch for epoch in history], losses, color="tab:gray", label="training")
     axes.plot([*measured], [*measured.values()], color="tab:blue", marker="o", label=label)
     lowest, highest = min(losses), max(losses)
-    axes.set(xlabel="epoch", ylabel=unit, ylim=(None, min(highest, 1.5 * lowest)))  # without the first steps down
+    axes.set(xlabel="epoch", ylabel=unit, ylim=(None, min(highest, 1.5 * lowest)))  # cuts off the first epochs
     axes.legend()
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -127,7 +126,7 @@ def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) 
 
 
 def draw_kernels(folder: Path, kernels: ndarray) -> None:
-    """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
+    """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one colour scale, white at zero."""
     bound = float(np.abs(kernels).max()) or 1.0
     figure = new_figure(8, 1.2 * -(-len(kernels) // COLUMNS))
     titles = [str(number) for number in range(len(kernels))]
@@ -137,18 +136,18 @@ def draw_kernels(folder: Path, kernels: ndarray) -> None:
 
 
 def draw_samples(folder: Path, images: ndarray, labels: ndarray) -> None:
-    """Draw ``samples.png``: digits (N, 28, 28) as a training sees them, with what they are."""
+    """Draw ``samples.png``: training digits (N, 28, 28) with their labels."""
     figure = new_figure(8, 1.15 * -(-len(images) // COLUMNS))
     _tiles(figure.subplots(), images, [str(label) for label in labels], cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "samples.png", dpi=150)
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
-    """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with what they are and what was read."""
+    """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with their labels and predictions."""
     wrong = np.flatnonzero(labels != predicted)
     shown = wrong[:most]
     figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
-    note = f"; the first {most}" if len(wrong) > most else ""
+    note = f"; the first {most} are shown" if len(wrong) > most else ""
     figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{note}")
     titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
@@ -156,7 +155,7 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
 
 
 def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
-    """Draw a dot for each digit in the plane (N, 2), in its colour, and its name where the most of its dots are."""
+    """Draw a dot in its digit's colour for each point (N, 2), and the digit where its dots are densest."""
     axes.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, vmin=0, vmax=9, alpha=0.5)
     for digit in np.unique(labels):
         own = points[labels == digit]
@@ -167,7 +166,7 @@ def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
 
 
 def _tiles(axes: "Axes", images: ndarray, titles: Sequence[str], **colours: Any) -> "AxesImage":
-    """Show images (N, H, W) in rows of eight, a title above each, on one pair of axes: many take ten times as long."""
+    """Show titled images (N, H, W) in rows of eight on one axes object; separate axes would take ten times as long."""
     n, height, width = images.shape
     tall, wide = height + -(-height // 3), width + -(-width // 6)
     canvas = np.full((max(1, -(-n // COLUMNS)) * tall, COLUMNS * wide), np.nan)

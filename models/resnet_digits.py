@@ -1,4 +1,4 @@
-"""Residual blocks, each of which adds something to what it is given: on LeNet's digits, and trained as LeNet is."""
+"""A residual network on digits, trained as LeNet is."""
 
 import argparse
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ EPOCHS = 100
 
 
 def block(channels: int, rng: np.random.Generator) -> nn.Residual:
-    """Return x + f(x), where f normalizes and cuts off before each of two convolutions.
+    """Return x + f(x), where f applies normalization, ReLU and convolution twice.
 
-    So nothing stands in the way of x, nor of the gradient: K. He and others, "Identity mappings in deep residual
+    The identity path has no other layer, forward or backward: K. He and others, "Identity mappings in deep residual
     networks", 2016.
     """
     return nn.Residual(
@@ -30,7 +30,7 @@ def block(channels: int, rng: np.random.Generator) -> nn.Residual:
 def build(rng: np.random.Generator) -> nn.Sequential:
     """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
 
-    It is LeNet with a block after each convolution. A block normalizes for itself.
+    It is LeNet with a block after each convolution. The blocks contain the normalization.
     """
     first, second = CHANNELS
     return nn.Sequential(
@@ -47,12 +47,12 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return classifier.parse(NAME, __doc__, EPOCHS, arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     return classifier.run(NAME, build, parse(arguments))
 
 

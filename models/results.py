@@ -1,9 +1,9 @@
-"""Results in a folder that changes as a whole: killed at any moment, it shows the old set of files or the new one.
+"""Results folder that is replaced as a whole: after a kill at any moment, it shows the old set of files or the new one.
 
-A set is a folder of its own inside, whose summary is written last and names the other files with their checksums. What
-the folder shows are links that all lead through one more link, ``.results``, to the set: a new set takes the place of
-the old one when that link does, in a single step. Where a system has no links, the files are moved one by one, and a
-folder without a summary is one that was interrupted.
+Each set is a subfolder. Its summary is written last and lists the other files with their checksums. The files in the
+results folder are symbolic links through one more link, ``.results``, to the current set. Replacing that link exchanges
+the sets in one step. On systems without symbolic links the files are moved one by one, and a folder without a summary
+was interrupted.
 """
 
 import hashlib
@@ -36,25 +36,25 @@ LARGEST_SUMMARY = 1 << 20
 
 
 def prepare(folder: Path, names: Iterable[str], room: int) -> FolderLock:
-    """Make the folder, lock it, and try now what `save` will do at the end.
+    """Create the folder, lock it, and test early that `save` will be able to write.
 
     Parameters
     ----------
     folder : Path
     names : iterable of str
-        Of the files to save.
+        Names of the files to save.
     room : int
-        How many bytes they will need.
+        Number of bytes the files will need.
 
     Returns
     -------
     FolderLock
-        No other program can save into the folder until its `release`.
+        Prevents other programs from saving into the folder until its `release`.
 
     Raises
     ------
     DataError
-        The folder cannot be made or written to, its disk is full, or another program has locked it.
+        The folder cannot be created or written, its disk is full, or another program has locked it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,22 +74,22 @@ def prepare(folder: Path, names: Iterable[str], room: int) -> FolderLock:
 
 
 def save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) -> None:
-    """Replace the results in a folder, all at once. Whatever else is in the folder stays.
+    """Replace the results in a folder, all at once. Other files in the folder stay.
 
     Parameters
     ----------
     folder : Path
-        Made if it is missing.
+        Created if missing.
     write : callable
-        Writes the files, without the summary, into the folder that it is given.
+        Writes the files, except the summary, into the folder that it receives.
     summary : dict
-        What ``summary.json`` says. The size and the checksum of every other file are added to it, as ``"files"``.
+        Content of ``summary.json``. The size and checksum of each other file are added as ``"files"``.
 
     Raises
     ------
     OSError
-        The results cannot be written. Those that were there before are as they were, unless it was the move of a file
-        that failed, on a system without links.
+        The results cannot be written. The earlier results are unchanged, unless moving a file failed on a system
+        without symbolic links.
     DataError
         Another program has locked the folder. Nothing was written.
     """
@@ -115,7 +115,7 @@ def _save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) 
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Return what ``summary.json`` says; an empty dict where there is none, or none that can be read."""
+    """Return the content of ``summary.json``, or an empty dict if it is missing or unreadable."""
     try:
         with open_regular(folder / SUMMARY) as file:
             summary = json.loads(file.read(LARGEST_SUMMARY))
@@ -125,36 +125,36 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def read_weights(folder: Path, name: str = WEIGHTS) -> dict[str, ndarray]:
-    """Return the arrays of a file of weights, once its size and its checksum are those in the summary.
+    """Return the arrays of a weights file, after checking its size and checksum against the summary.
 
     Parameters
     ----------
     folder : Path
-        Of results.
+        Folder of the results.
     name : str
         ``model.safetensors`` or ``best.safetensors``.
 
     Raises
     ------
     DataError
-        The file, or the summary, is missing, cut, damaged or not of this set of results.
+        The file or the summary is missing, truncated, damaged or not of this set of results.
     """
     told = read_summary(folder).get("files", {}).get(name)
     if told is None:
-        raise DataError(f"{folder / SUMMARY} is missing, damaged or says nothing of {name}: train again.")
+        raise DataError(f"{folder / SUMMARY} is missing, damaged or does not list {name}: train again.")
     try:
         with open_regular(folder / name) as file:
             content = file.read() if os.fstat(file.fileno()).st_size == told["bytes"] else b""
         if _entry(content) != told:
-            raise DataError(f"it is not the file that {SUMMARY} names.")
+            raise DataError(f"its size or checksum differs from {SUMMARY}.")
         return decoded(content)
-    except Exception as error:  # what the summary says may be of any kind
+    except Exception as error:  # a damaged summary may cause any exception
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise DataError(f"cannot read the weights in {folder / name}: {reason} Train again.") from error
 
 
 def _entry(content: bytes) -> dict[str, Any]:
-    """Return what the summary says of a file."""
+    """Return the summary's entry for a file."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
@@ -169,7 +169,7 @@ def _unused(folder: Path) -> Path:
 
 
 def _seal(staged: Path, summary: dict[str, Any]) -> list[str]:
-    """Bring the files to the disk, then the summary that names them. Return the names of all, the summary last."""
+    """Sync the files to disk, then write the summary that lists them. Return all names, the summary last."""
     files = {path.name: _entry(path.read_bytes()) for path in sorted(staged.iterdir())}
     for name in files:
         sync(staged / name)
@@ -180,27 +180,27 @@ def _seal(staged: Path, summary: dict[str, Any]) -> list[str]:
 
 
 def _current(folder: Path) -> Path | None:
-    """Return the set that the folder shows."""
+    """Return the set that the folder shows, or None."""
     link = folder / CURRENT
     return folder / os.readlink(link) if link.is_symlink() else None
 
 
 def _adopt(folder: Path, names: Iterable[str]) -> Path:
-    """Make a set of the files that are there, and let the folder show it: then it can be exchanged in one step."""
+    """Copy the existing files into a set, and make the folder show it, so that it can be replaced in one step."""
     old = _new_set(folder)
     for name in names:
         if (folder / name).is_file():
             shutil.copy2(folder / name, old / name)
             sync(old / name)
     sync(old)
-    if (folder / CURRENT).is_dir() and not (folder / CURRENT).is_symlink():  # a copy, made by what follows links
+    if (folder / CURRENT).is_dir() and not (folder / CURRENT).is_symlink():  # a copy made by a tool that follows links
         os.rename(folder / CURRENT, _new_set(folder))
     _link(folder / CURRENT, old.name)
     return old
 
 
 def _show(folder: Path, staged: Path, names: Iterable[str]) -> None:
-    """Let the folder show the new set. Until the last step each name still leads to the old one."""
+    """Make the folder show the new set. Until the last step each name leads to the old set."""
     for name in names:
         if not _leads(folder / name):
             _link(folder / name, f"{CURRENT}/{name}")
@@ -210,13 +210,13 @@ def _show(folder: Path, staged: Path, names: Iterable[str]) -> None:
 
 
 def _leads(path: Path) -> bool:
-    """Whether a path is a link that leads through the one to the set."""
+    """Return whether a path is a link through the link to the current set."""
     return path.is_symlink() and os.readlink(path) == f"{CURRENT}/{path.name}"
 
 
 def _link(path: Path, target: str) -> None:
-    """Put a link in the place of whatever a path is, in one step."""
-    link = _unused(path.parent)  # beside it, and so it leads where it will, if a kill leaves it there
+    """Replace a path by a symbolic link, in one step."""
+    link = _unused(path.parent)  # in the same folder, so that the link is valid even if a kill leaves it there
     os.symlink(target, link)
     try:
         os.replace(link, path)
@@ -235,7 +235,7 @@ def _has_links(folder: Path) -> bool:
 
 
 def _replace_each(folder: Path, staged: Path, names: list[str]) -> None:
-    """Move the files one by one: the old summary goes first and the new one comes last."""
+    """Move the files one by one: remove the old summary first, move the new one last."""
     (folder / SUMMARY).unlink(missing_ok=True)
     sync(folder)
     for name in names[:-1]:
@@ -246,10 +246,10 @@ def _replace_each(folder: Path, staged: Path, names: list[str]) -> None:
 
 
 def _tidy(folder: Path, done: Collection[Path]) -> None:
-    """Remove the sets that are done with, those that killed runs have left, and links to what is no more."""
+    """Remove sets that are no longer used, sets left by killed runs, and dangling links."""
     shown, now = _current(folder), time.time()
     for path in folder.glob(f"{SET}*"):
-        # A younger one may belong to a run that is just saving.
+        # A younger set may belong to a run that is saving now.
         if path != shown and (path in done or path.lstat().st_mtime < now - HOUR):
             path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
     for path in folder.iterdir():

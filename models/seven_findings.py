@@ -1,4 +1,4 @@
-"""What each of the seed's seven faults costs: the by-hand network trained with and without each, side by side."""
+"""Accuracy that each of the seven faults of the original script costs: one training with and one without each fault."""
 
 import csv
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.console import complain, program
 from models.executors import pool_of_processes
-from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, train
+from models.mnist_by_hand import CORRECT, LEARNING_RATE, ORIGINAL, Faults, train
 from models.options import Parser, folder_name, positive
 from models.trials import Trial, grid, run
 from tinygrad_edu.data import load_embedded
@@ -18,19 +18,19 @@ from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
 NAME = "models.seven_findings"
 FOLDER = Path("runs/seven_findings")
-# The seed divides by the batch size of 128 twice; where one division is taken out, its rate takes the other's place.
+# The script divides by the batch size of 128 twice; a variant that divides once uses this rate for equal steps.
 RATE_ON_MEAN_LOSS = LEARNING_RATE / 128
 NAMES = tuple(field.name for field in fields(Faults))
 
 
 @dataclass(frozen=True)
 class VariantOutcome:
-    """How one variant of the network ended.
+    """Accuracies of one variant of the network.
 
     Attributes
     ----------
     variant : str
-        ``seed``, ``correct``, ``seed without X`` or ``correct with X``.
+        ``original``, ``correct``, ``original without X`` or ``correct with X``.
     epochs : int
     test_accuracy, train_accuracy : float
         After the last epoch.
@@ -48,15 +48,15 @@ class VariantOutcome:
 def variants() -> dict[str, Faults]:
     """Return the networks to compare, by name."""
     return {
-        "seed": SEED,
+        "original": ORIGINAL,
         "correct": CORRECT,
-        **{f"seed without {name}": replace(SEED, **{name: False}) for name in NAMES},
+        **{f"original without {name}": replace(ORIGINAL, **{name: False}) for name in NAMES},
         **{f"correct with {name}": replace(CORRECT, **{name: True}) for name in NAMES},
     }
 
 
 def outcome(variant: str, epochs: int) -> VariantOutcome:
-    """Train one variant from the seed's random numbers, with steps as long as the seed's."""
+    """Train one variant from the script's random numbers, with steps as long as the script's."""
     faults, digits = variants()[variant], load_embedded()
     rate = LEARNING_RATE if faults.double_division else RATE_ON_MEAN_LOSS
     with single_threaded_blas():
@@ -71,9 +71,9 @@ def measured(variant: str, epochs: int) -> dict[str, str | int | float]:
 
 
 def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[VariantOutcome]:
-    """Train several variants, one on each core, and yield what came of them in their order.
+    """Train several variants, one per core, and yield their outcomes in order.
 
-    Those that the folder has are not trained again. One that fails is told of, and left out.
+    Variants with an outcome in the folder are not trained again. A variant that fails is reported and skipped.
     """
     found: dict[str, Trial] = {}
     settings, waiting = grid(variant=names, epochs=[epochs]), deque(names)
@@ -88,12 +88,12 @@ def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[V
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the outcomes as CSV, as they come, and return the exit code: 1 where there is one too few."""
+    """Print the outcomes as CSV, as they arrive, and return the exit code: 1 if a variant failed."""
     parser = Parser(NAME, description=__doc__)
     add = parser.add_argument
     add("--epochs", type=positive(int), default=300, help="epochs to train each variant (default: %(default)s)")
     add("--output", type=folder_name, default=FOLDER,
-        help="folder for what each comes to; none is trained twice (default: %(default)s)")  # fmt: skip
+        help="folder for the outcomes; a variant in it is not trained again (default: %(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     names, writer, printed = list(variants()), csv.writer(sys.stdout), 0
     writer.writerow(field.name for field in fields(VariantOutcome))

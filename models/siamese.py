@@ -1,4 +1,4 @@
-"""Digits laid out in the plane: a network learns from pairs, the same digit near to each other and others apart."""
+"""A siamese network: it embeds digits in the plane, equal digits close together and different digits at a distance."""
 
 import argparse
 from functools import partial
@@ -19,13 +19,13 @@ NAME = "models.siamese"
 PICTURES = ("plane.png",)
 MARGIN = 1.0
 EPOCHS, BATCH, LEARNING_RATE = 60, 100, 0.01
-PAIRS = 1000  # to test with
+PAIRS = 1000  # for testing
 
-CELLS = 40  # of the picture, along each side: one holds one digit
+CELLS = 40  # of the picture, along each side; each cell shows at most one digit
 
 
 class Embedding(nn.Module):
-    """From images (..., 28, 28) to points in the plane (..., 2): both images of a pair go through the same network."""
+    """Map images (..., 28, 28) to points in the plane (..., 2); all images go through the same network."""
 
     couples_samples = False
 
@@ -43,15 +43,15 @@ class Embedding(nn.Module):
 
 
 class ContrastiveLoss(nn.Module):
-    """The mean over all pairs of a batch, of the same digit and of two digits with equal weight.
+    """Contrastive loss over all pairs of a batch; equal and different pairs have the same total weight.
 
-    A pair of the same digit costs the square of its distance, a pair of two digits the square of what its distance
-    lacks of `MARGIN`: from R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant
-    mapping", CVPR 2006.
+    A pair of equal digits costs its squared distance. A pair of different digits costs the square of `MARGIN` minus its
+    distance, or 0 if that is negative: R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an
+    invariant mapping", CVPR 2006.
     """
 
     def forward(self, points: Tensor, labels: ndarray) -> Tensor:
-        """Return the loss of points (N, 2), of digits of which two at least are the same and two are not."""
+        """Return the loss of points (N, 2). The labels must contain an equal and a different pair."""
         a, b = np.triu_indices(len(labels), 1)
         distance, same = pairwise_distance(points[a], points[b]), labels[a] == labels[b]
         loss: Tensor = (distance[same] ** 2).mean() / 2 + (relu(MARGIN - distance[~same]) ** 2).mean() / 2
@@ -59,20 +59,20 @@ class ContrastiveLoss(nn.Module):
 
 
 def pairs(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Return pairs of images (PAIRS, 2, 28, 28), and whether both are the same digit: every other pair is."""
+    """Return pairs of images (PAIRS, 2, 28, 28), and whether their digits are equal, true for every other pair."""
     first, same = rng.permutation(len(labels))[:PAIRS], np.arange(PAIRS) % 2 == 0
     second = [rng.choice(np.flatnonzero((labels == labels[k]) == alike)) for k, alike in zip(first, same, strict=True)]
     return np.stack([images[first], images[second]], axis=1), same
 
 
 def told_apart(points: ndarray, same: ndarray) -> ndarray:
-    """Return for each pair of points (N, 2, 2) whether it is right to call it the same digit if nearer than half."""
+    """Return whether each pair (N, 2, 2) is classified correctly: as equal if its distance is below MARGIN / 2."""
     right: ndarray = (np.linalg.norm(points[:, 0] - points[:, 1], axis=-1) < MARGIN / 2) == same
     return right
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training, on images that are turned and bent a little, anew in each epoch."""
+    """Return the network and its training on randomly distorted images."""
     digits, rng = data.load_embedded(), np.random.default_rng(options.seed)
     model, loss, size = Embedding(rng), ContrastiveLoss(), (28, 28)
     x_test = as_floats(digits.x_test)
@@ -100,12 +100,12 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def as_floats(images: ndarray) -> ndarray:
-    """Return images (N, 28, 28) as the network takes them."""
+    """Return uint8 images as floats (N, 28, 28), the inputs of the network."""
     return data.to_float(images)[:, 0]
 
 
 def draw_plane(path: Path, points: ndarray, images: ndarray, labels: ndarray) -> None:
-    """Draw a dot for each digit where the network puts it, and beside it the digits themselves, where there is room."""
+    """Draw a dot at each digit's point, and next to it the digits themselves where there is space."""
     figure = report.new_figure(13, 6.5)
     dots, pictures = figure.subplots(1, 2)
     report.scatter_digits(dots, points, labels)
@@ -118,7 +118,7 @@ def draw_plane(path: Path, points: ndarray, images: ndarray, labels: ndarray) ->
 
 
 def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
-    """Return a picture with the first digit that falls into each cell, in its colour. Places are in [0, 1]."""
+    """Return a picture with the first digit in each cell, in its colour. The places are in [0, 1]."""
     from matplotlib import colormaps
 
     canvas = np.ones((CELLS, 28, CELLS, 28, 3))
@@ -131,12 +131,12 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

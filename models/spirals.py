@@ -1,4 +1,4 @@
-"""Three spirals in the plane, which no straight line separates: a small network that learns to, as an animation."""
+"""Classification of three spirals in the plane, which no straight line separates, with an animation of the boundary."""
 
 import argparse
 from collections.abc import Iterator
@@ -28,17 +28,17 @@ ARMS, TURNS, NOISE = 3, 1.5, 0.02
 TRAIN, TEST, BATCH = 900, 3000, 60
 WIDTH, EPOCHS, LEARNING_RATE = 48, 60, 0.03
 
-EDGE, PIXELS = 1.15, 150  # of the square that is drawn
+EDGE, PIXELS = 1.15, 150  # of the square in the picture
 COLOURS = np.array([[0.12, 0.47, 0.71], [1.0, 0.5, 0.05], [0.17, 0.63, 0.17]])
-SHADES = 4  # from unsure to sure: few of them make lines of equal height, and a small file
+SHADES = 4  # levels of confidence; few levels give visible contours and small files
 
 State = dict[str, ndarray]
 
 
 def spirals(count: int, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
-    """Return points (count, 2) around the arms of a spiral, and the number of the arm that each belongs to."""
+    """Return points (count, 2) near the arms of a spiral, and the index of each point's arm."""
     arm = np.arange(count) % ARMS
-    radius = np.sqrt(rng.uniform(0.01, 1, count))  # the root: as many points on each piece of the disk
+    radius = np.sqrt(rng.uniform(0.01, 1, count))  # the square root makes the density uniform over the disk
     angle = 2 * np.pi * (TURNS * radius + arm / ARMS)
     points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return (points + rng.normal(0, NOISE, points.shape)).astype(np.float32), arm
@@ -54,7 +54,7 @@ def build(rng: np.random.Generator) -> nn.Sequential:
 
 
 def prepare(options: argparse.Namespace) -> Training:
-    """Return the network and its training, which keeps the weights of every epoch for the animation."""
+    """Return the network and its training, which records the weights after every epoch for the animation."""
     rng = np.random.default_rng(options.seed)
     x, y = spirals(TRAIN, rng)
     x_test, y_test = spirals(TEST, rng)
@@ -73,7 +73,7 @@ def prepare(options: argparse.Namespace) -> Training:
             states.append(model.state_dict())
             return epoch
 
-        # No generator: what `fit` refuses, a checkpoint that does not fit, is refused when it is called.
+        # Not a generator: `fit` must reject an invalid checkpoint when this function is called.
         return map(kept, fitted(checkpoints=checkpoints.with_parts(states=states), **settings))
 
     def draw(folder: Path, outcome: Outcome) -> None:
@@ -89,7 +89,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
 
 def probabilities(model: nn.Module, state: State) -> ndarray:
-    """Return how probable each arm is at each pixel, (PIXELS, PIXELS, ARMS), of the network with these weights."""
+    """Return the probabilities (PIXELS, PIXELS, ARMS) of the network with these weights on a grid of the plane."""
     axis = np.linspace(-EDGE, EDGE, PIXELS, dtype=np.float32)
     plane = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     with no_grad():
@@ -98,14 +98,14 @@ def probabilities(model: nn.Module, state: State) -> ndarray:
 
 
 def shaded(found: ndarray) -> ndarray:
-    """Return the colour, (..., 3), of the most probable arm: the paler, the less sure the network is."""
+    """Return the colour (..., 3) of the most probable arm; lower confidence is paler."""
     sure = (found.max(axis=-1, keepdims=True) - 1 / ARMS) / (1 - 1 / ARMS)
     colours: ndarray = 1 - 0.5 * np.round(sure * SHADES) / SHADES * (1 - COLOURS[found.argmax(axis=-1)])
     return colours
 
 
 def show(axes: "Axes", found: ndarray, x: ndarray, y: ndarray) -> "AxesImage":
-    """Draw what the network makes of the plane, and the points on it."""
+    """Draw the predictions on the plane, and the training points."""
     image = axes.imshow(shaded(found), origin="lower", extent=(-EDGE, EDGE, -EDGE, EDGE), interpolation="nearest")
     axes.scatter(x[:, 0], x[:, 1], s=6, c=COLOURS[y], edgecolors="white", linewidths=0.25)
     axes.set_axis_off()
@@ -113,7 +113,7 @@ def show(axes: "Axes", found: ndarray, x: ndarray, y: ndarray) -> "AxesImage":
 
 
 def draw_stages(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
-    """Draw the plane at the beginning, at two stages on the way, and at the end."""
+    """Draw the plane before training, at two stages in between, and at the end."""
     figure = report.new_figure(11, 3)
     for axes, stage in zip(figure.subplots(1, 4), (0, 1 / 6, 1 / 3, 1), strict=True):
         epoch = round(stage * (len(maps) - 1))
@@ -123,8 +123,8 @@ def draw_stages(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None
 
 
 def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
-    """Draw the plane after each epoch, one after the other, and stay at the last for two seconds."""
-    from PIL import Image  # which matplotlib brings
+    """Draw an animation of the plane after each epoch, which shows the last epoch for two seconds."""
+    from PIL import Image  # a dependency of matplotlib
 
     figure = report.new_figure(3.4, 3.7)
     axes = figure.subplots()
@@ -139,12 +139,12 @@ def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+    """Run the program and return its exit code."""
     options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 

@@ -1,4 +1,4 @@
-"""Trials of several seeds side by side: the mean and the spread of each number, as a table and as a picture."""
+"""Mean and standard deviation over trials with different seeds, as a table and as a picture."""
 
 import csv
 import math
@@ -15,17 +15,17 @@ from models.trials import Setting, Trial, as_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ACROSS = 3  # panels in a row
-SMALL = 7  # digits after the point
+ACROSS = 3  # panels per row
+SMALL = 7  # decimal places from which numbers are written in scientific notation
 
 
 class Row(NamedTuple):
-    """Trials that differ in their seed alone.
+    """Trials that differ only in their seed.
 
     Attributes
     ----------
     setting : dict
-        What they have in common.
+        Their common setting.
     trials : list of Trial
     """
 
@@ -34,11 +34,11 @@ class Row(NamedTuple):
 
     @property
     def done(self) -> list[Trial]:
-        """Those that did not fail."""
+        """The trials that did not fail."""
         return [trial for trial in self.trials if not trial.reason]
 
     def numbers(self, name: str) -> list[float]:
-        """Return what one number came to in each trial that is done, and NaN where it was none."""
+        """Return one metric of each finished trial, NaN where it is not a number."""
         if name == "seconds":
             return [trial.seconds for trial in self.done]
         values = [trial.value.get(name) for trial in self.done]
@@ -46,12 +46,12 @@ class Row(NamedTuple):
 
 
 def label(setting: Setting, names: Sequence[str]) -> str:
-    """Return some of a setting in words."""
+    """Return the named items of a setting as text."""
     return ", ".join(f"{name.replace('_', ' ')} {as_text(setting[name])}" for name in names)
 
 
 def rows(trials: Sequence[Trial], seed: str = "seed") -> list[Row]:
-    """Return trials by their setting without the seed, in the order in which they are given."""
+    """Group trials by their setting without the seed, in order of first occurrence."""
     found: dict[str, Row] = {}
     for trial in trials:
         setting = {name: value for name, value in trial.setting.items() if name != seed}
@@ -60,25 +60,25 @@ def rows(trials: Sequence[Trial], seed: str = "seed") -> list[Row]:
 
 
 def metrics(table: Sequence[Row]) -> list[str]:
-    """Return the names of the numbers that the trials came to."""
+    """Return the names of the metrics of the trials."""
     return list(dict.fromkeys(name for row in table for trial in row.done for name in trial.value))
 
 
 def spread(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation, with n - 1 in it, which is NaN for a single number."""
+    """Return the mean and the sample standard deviation (n - 1), which is NaN for a single number."""
     if not all(map(math.isfinite, numbers)) or not numbers:
         return math.nan, math.nan
     return fmean(numbers), stdev(numbers) if len(numbers) > 1 else math.nan
 
 
 def columns(table: Sequence[Row], names: Sequence[str]) -> dict[str, list[str]]:
-    """Return the cells of a table by the names of its columns: a line for each row.
+    """Return the cells of a table by column name, one line per row.
 
     Parameters
     ----------
     table : sequence of Row
     names : sequence of str
-        Of what tells the settings apart.
+        Options that differ between the settings.
     """
     failed = [len(row.trials) - len(row.done) for row in table]
     return {
@@ -93,7 +93,7 @@ def columns(table: Sequence[Row], names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def shown(name: str, numbers: Sequence[float]) -> str:
-    """Return mean and spread as text, an accuracy in percent.
+    """Return mean and standard deviation as text, with accuracies in percent.
 
     Examples
     --------
@@ -111,13 +111,13 @@ def shown(name: str, numbers: Sequence[float]) -> str:
         return f"{100 * mean:.2f}" + f" ± {100 * deviation:.2f}" * (len(numbers) > 1) + " %"
     if not deviation > 0:
         return f"{mean:.4g}" + " ± 0" * (deviation == 0)
-    digits = max(0, 1 - math.floor(math.log10(deviation)))  # as many as give the deviation two
+    digits = max(0, 1 - math.floor(math.log10(deviation)))  # shows the deviation with two significant digits
     form = f".{digits}f" if digits < SMALL else ".2e"
     return f"{mean:{form}} ± {deviation:{form}}"
 
 
 def write_table(folder: Path, table: Sequence[Row], names: Sequence[str]) -> None:
-    """Write ``table.md`` to be read, and ``table.csv`` with the numbers as they are."""
+    """Write ``table.md`` with formatted numbers, and ``table.csv`` with unrounded ones."""
     cells = columns(table, names)
     lines = [
         list(cells),
@@ -136,7 +136,7 @@ def write_table(folder: Path, table: Sequence[Row], names: Sequence[str]) -> Non
 
 
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:
-    """Write a table with a line for each trial."""
+    """Write a CSV table with a line for each trial."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.setting))
     numbers = list(dict.fromkeys(name for trial in trials for name in trial.value or ()))
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -153,7 +153,7 @@ def _cell(number: float) -> float | None:
 
 
 def draw(path: Path, table: Sequence[Row], names: Sequence[str]) -> None:
-    """Draw a panel for each number: a line for each setting, with a dot for each trial, the mean and the spread."""
+    """Draw a panel for each metric: a line per setting, with a dot per trial, the mean and the standard deviation."""
     numbers = metrics(table)
     across = min(len(numbers), ACROSS) or 1
     down = -(-len(numbers) // across) or 1
@@ -170,7 +170,7 @@ def draw(path: Path, table: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def draw_number(axes: "Axes", table: Sequence[Row], name: str) -> None:
-    """Draw what one number came to, from the first setting at the top to the last."""
+    """Draw one metric, with the first setting at the top."""
     scale, unit = (100, " [%]") if "accuracy" in name else (1, "")
     for height, row in enumerate(table):
         values = [scale * value for value in row.numbers(name)]

@@ -1,4 +1,4 @@
-"""How a program that trains is stopped: Ctrl-C and SIGTERM are noted, and looked for where nothing is half done."""
+"""Stopping of a training: Ctrl-C and SIGTERM are recorded, and acted on between steps."""
 
 import signal
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ def _note(number: int, frame: object) -> None:
 
 @contextmanager
 def noted() -> Iterator[None]:
-    """Let both signals only be noted inside, for `asked` to tell; then put back what they did before.
+    """Record both signals inside the context, for `asked` to return; restore the earlier handlers afterwards.
 
-    In a thread other than the main one they are left alone.
+    The signals are left unchanged in threads other than the main thread.
     """
     global _asked
     before = {number: signal.getsignal(number) for number in SIGNALS} if current_thread() is main_thread() else {}
@@ -31,11 +31,11 @@ def noted() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            # What a program does after this is to exit, and that is not worth stopping.
+            # After the training the program only exits, which a signal need not interrupt.
             signal.signal(number, signal.SIG_IGN if handler is end else handler)
         _asked = False
 
 
 def asked() -> bool:
-    """Return whether a signal was noted."""
+    """Return whether a signal was recorded."""
     return _asked

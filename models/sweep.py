@@ -1,4 +1,4 @@
-"""A program that trains, run with many seeds and settings: what it comes to in the mean, and how far that is spread."""
+"""A sweep: run a training program with many seeds and options, and report means and standard deviations."""
 
 import argparse
 import io
@@ -31,24 +31,24 @@ from tinygrad_edu.parallel.workers import allgather
 NAME = "models.sweep"
 TRIALS, LOG = "trials", "log.txt"
 FILES = ("trials.csv", "table.csv", "table.md", "spread.png")
-OURS = ("output", "resume", "quiet")  # options of a program that a sweep sets itself
+OURS = ("output", "resume", "quiet")  # options of the program that a sweep sets itself
 NOT_METRICS = ("epochs", "model_epoch", "best_epoch", "seconds", "step_milliseconds", "seed")
 
 
 def trained(folder: Path, cores: int, /, program: str, **options: Any) -> dict[str, Real | None]:
-    """Run a program that trains as a second process, and return the metrics in its summary.
+    """Run a training program as a child process, and return the metrics in its summary.
 
-    One that was killed before goes on after its last checkpoint.
+    A trial that was killed continues from its last checkpoint.
 
     Parameters
     ----------
     folder : Path
-        Has a folder for the results of each trial.
+        Parent of the results folders of the trials.
     cores : int
-        How many it may use.
+        Number of cores the program may use.
     program : str
     options
-        Its own.
+        Options of the program.
     """
     output = folder_of(folder, {"program": program, **options})
     output.mkdir(parents=True, exist_ok=True)
@@ -59,14 +59,14 @@ def trained(folder: Path, cores: int, /, program: str, **options: Any) -> dict[s
 
 
 def arguments_of(options: Setting) -> list[str]:
-    """Return the command line that gives a program these options."""
+    """Return the command line for these options."""
     return [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in options.items()
     ]  # fmt: skip
 
 
 def metrics(summary: dict[str, Any]) -> dict[str, Real | None]:
-    """Return the numbers in a summary that say how good a model is: None is one that was not finite."""
+    """Return the metrics in a summary; non-finite numbers are None."""
     return {
         name: value
         for name, value in summary.items()
@@ -75,24 +75,24 @@ def metrics(summary: dict[str, Any]) -> dict[str, Real | None]:
 
 
 def why(code: int, log: Path) -> str:
-    """Return why a program ended with this code."""
+    """Return the reason why a program ended with this exit code."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
-    return last.partition(": {")[0]  # without the numbers of the closing line
+    return last.partition(": {")[0]  # drops the numbers of the closing line
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep runs.
+    """Trials of a sweep.
 
     Attributes
     ----------
     settings : sequence of Setting
-        One for each trial: the program, its options that are not as by default or are varied, and the seed.
+        One per trial: the program, its varied and non-default options, and the seed.
     varied : sequence of str
-        The options by which they are told apart, without the seed.
+        Names of the varied options, without the seed.
     """
 
     settings: Sequence[Setting]
@@ -100,12 +100,12 @@ class Plan:
 
 
 def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str]) -> Plan:
-    """Return the trials of a program; its own parser reads each value.
+    """Return the trials of a program. The program's own parser reads each value.
 
     Raises
     ------
     DataError
-        There is no such program or option, or an option is given twice.
+        The program or option does not exist, or an option is given twice.
     """
     defaults, read = defaults_of(name), import_module(f"models.{name}").parse
     given = vars(read(list(fixed)))
@@ -113,33 +113,33 @@ def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str
     varied = {}
     for option, texts in map(_split, grids):
         if option not in defaults or option in OURS:
-            raise DataError(f"models.{name} has no option to vary that is called {option}: it has {_names(defaults)}")
+            raise DataError(f"models.{name} has no option {option} to vary; its options are {_names(defaults)}")
         if option in values or option in varied:
             raise DataError(f"{option} is given twice")
         varied[option] = [vars(read(arguments_of({option: text})))[option] for text in texts]
     if seeds and "seed" in {**values, **varied}:
-        raise DataError("seed is given twice: --seeds N is the seeds from 0 to N - 1")
+        raise DataError("seed is given twice: --seeds N means the seeds 0 to N - 1")
     values.update(varied)
     values.setdefault("seed", list(range(seeds or 1)))
     if ours := [option for option in OURS if option in values]:
-        raise DataError(f"{ours[0]} is not for a program in a sweep: the same command goes on by itself")
-    # However a trial is asked for, it has one folder.
+        raise DataError(f"a sweep sets {ours[0]} itself; to continue a sweep, run the same command again")
+    # The order makes equal trials share one folder.
     order = sorted(values, key=lambda option: (option == "seed", option))
     settings = [{"program": name, **{option: as_json(each[option]) for option in order}} for each in grid(**values)]
     return Plan(settings, [option for option in varied if option != "seed"])
 
 
 def defaults_of(name: str) -> dict[str, Any]:
-    """Return the options of a program that trains."""
+    """Return the options of a training program with their defaults."""
     found: dict[str, Any] = {}
     if name in programs():
         try:
             with redirect_stderr(io.StringIO()):
                 found = vars(import_module(f"models.{name}").parse([]))
-        except (AttributeError, SystemExit):  # it has none, or it wants more
+        except (AttributeError, SystemExit):  # it has no parser, or a required argument
             pass
     if "resume" not in found:
-        raise DataError(f"there is no program {name} that trains: python -m models lists all programs")
+        raise DataError(f"{name} is not a training program; python -m models lists all programs")
     return found
 
 
@@ -147,7 +147,7 @@ def _split(text: str) -> tuple[str, list[str]]:
     option, _, values = text.partition("=")
     texts = values.split(",")
     if not option or not all(texts):
-        raise DataError(f"--grid {text}: it is NAME=VALUE,VALUE, an option and its values")
+        raise DataError(f"--grid must be NAME=VALUE,VALUE, an option and its values, got {text}")
     return option.lstrip("-").replace("-", "_"), texts
 
 
@@ -156,13 +156,13 @@ def _names(defaults: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the sweep, and return its exit code: 1 where a trial failed."""
+    """Run the sweep, and return its exit code: 1 if a trial failed."""
     options, fixed = read_command(arguments)
     output = options.output or Path("runs/sweep") / options.program
     try:
         require_extra()
         if world().size > 1 and options.executor != "mpi":
-            raise DataError(f"mpiexec started {world().size} processes, and they share no trials: leave out --executor")
+            raise DataError(f"mpiexec started {world().size} processes, which need the executor mpi: drop --executor")
         planned = plan(options.program, options.grid, options.seeds, fixed)
         with (
             prepared(output),
@@ -171,14 +171,14 @@ def main(arguments: list[str] | None = None) -> int:
         ):
             code = sweep(planned, workers, output, options.quiet) if workers else 0
         codes: list[int] = allgather(world(), code)
-        return codes[0]  # of all ranks: mpiexec tells that of any
+        return codes[0]  # on all ranks: mpiexec may return the exit code of any rank
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
 
 
 def prepared(output: Path) -> AbstractContextManager[Any]:
-    """Return the lock on the output folder, which the first rank takes. Where it cannot, all ranks raise DataError."""
+    """Lock the output folder on the first rank and return the lock. If that fails, raise DataError on all ranks."""
     lock, problem = None, None
     if not world().rank:
         try:
@@ -191,24 +191,24 @@ def prepared(output: Path) -> AbstractContextManager[Any]:
 
 
 def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Read the command line, and return what is ours of it and what is the program's."""
+    """Parse the command line; return the options of the sweep, and the arguments of the program."""
     parser = Parser(NAME, description=__doc__, allow_abbrev=False, epilog="All other options are the program's own.")
     add = parser.add_argument
-    add("program", help="one that trains, as spirals; python -m models lists them")
+    add("program", help="training program, such as spirals; python -m models lists them")
     add("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE",
-        help="an option of the program, and the values to try; several grids are multiplied")  # fmt: skip
+        help="option of the program and the values to try; several grids are combined")  # fmt: skip
     add("--seeds", type=positive(int), metavar="N", help="run each setting with the seeds 0 to N - 1 (default: 1)")
     add("--executor", choices=EXECUTORS, default="mpi" if world().size > 1 else "processes",
-        help="who runs the trials (default: processes, or the ranks that mpiexec started)")  # fmt: skip
-    add("--jobs", type=positive(int), help="how many at a time (default: one on each core)")
-    add("--address", help="of a cluster of Dask's or Ray's that runs already (default: one on this machine alone)")
+        help="runner of the trials (default: processes, or the ranks that mpiexec started)")  # fmt: skip
+    add("--jobs", type=positive(int), help="trials at a time (default: one per core)")
+    add("--address", help="address of a running Dask or Ray cluster (default: a new one on this machine)")
     add("--output", type=folder_name, help="folder for the results (default: runs/sweep/PROGRAM)")
-    add("--quiet", action="store_true", help="say nothing but the last line")
+    add("--quiet", action="store_true", help="print only the last line")
     return parser.parse_known_args(arguments)
 
 
 def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
-    """Run what is planned, save the tables and the picture, and return the exit code."""
+    """Run the plan, save the tables and the picture, and return the exit code."""
     begin = time.perf_counter()
     over, end = collect(planned, workers, output / TRIALS, quiet)
     failed = sum(bool(trial.reason) for trial in over)
@@ -217,22 +217,22 @@ def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
         if not quiet:
             show(spread.columns(spread.rows(over), planned.varied))
     counts = f"{len(over)} of {len(planned.settings)} trials" + f", {failed} failed" * bool(failed)
-    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
+    say(f"{end}: {counts}{'; run the same command to continue' * (end == 'stopped')} -> {output}")
     if end == "stopped":
-        mpi.abort(STOPPED)  # or the other ranks would run their trials to the end
+        mpi.abort(STOPPED)  # otherwise the other ranks would finish their trials
         return STOPPED
     return int(failed > 0)
 
 
 def collect(planned: Plan, workers: Workers, folder: Path, quiet: bool) -> tuple[list[Trial], str]:
-    """Run the trials that are not known, and return all that are over, in the order of the plan, and how it ended."""
+    """Run the trials without results; return all finished trials in the order of the plan, and how the sweep ended."""
     settings, end = planned.settings, "done"
     function = partial(trained, folder.absolute(), max(1, available_cores() // workers.at_once))
     over = known(settings, folder)
     coming: Iterator[Trial] = islice(run(function, settings, workers.executor, folder), len(over), None)
     if not quiet:
         if over:
-            note(f"{len(over)} of {len(settings)} trials have run before")
+            note(f"{len(over)} of {len(settings)} trials are already done")
         coming = counted(coming, len(over), len(settings), "trial", lambda trial: told(trial, planned.varied))
     try:
         for trial in coming:
@@ -244,7 +244,7 @@ def collect(planned: Plan, workers: Workers, folder: Path, quiet: bool) -> tuple
 
 
 def told(trial: Trial, varied: Sequence[str]) -> str:
-    """Return in a line what came of a trial."""
+    """Return one line about a finished trial."""
     setting = spread.label(trial.setting, [*varied, "seed"])
     if trial.reason:
         return f"{setting}: failed: {trial.reason}"
@@ -253,7 +253,7 @@ def told(trial: Trial, varied: Sequence[str]) -> str:
 
 
 def save(planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
-    """Write what the trials came to into the folder."""
+    """Write the results of the trials into the folder."""
     table = spread.rows(trials)
 
     def write(staged: Path) -> None:
@@ -267,7 +267,7 @@ def save(planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str
 
 
 def show(cells: dict[str, list[str]]) -> None:
-    """Print a table: in a terminal as many columns as fit."""
+    """Print a table, in a terminal with as many columns as fit."""
     from rich.console import Console
 
     wide = None if sys.stdout and sys.stdout.isatty() else 1000

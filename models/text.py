@@ -1,4 +1,4 @@
-"""The text that every Python ships, as the numbers of its characters: what to learn from, and what is held out."""
+"""The documentation that every Python ships, as character codes, with training and held-out topics."""
 
 from pydoc_data.topics import topics
 from typing import NamedTuple
@@ -8,41 +8,41 @@ from numpy import ndarray
 
 from tinygrad_edu import data
 
-ONE_IN, FIRST = 10, 5  # topics that are held out
+ONE_IN, FIRST = 10, 5  # every tenth topic is held out, starting from this index
 
 
 def encode(text: str, alphabet: str) -> ndarray:
-    """Return the numbers of the characters of a text."""
+    """Return the codes of the characters of a text."""
     numbers = {character: number for number, character in enumerate(alphabet)}
     return np.array([numbers[character] for character in text])
 
 
 class Text(NamedTuple):
-    """A text as the numbers of its characters in an alphabet."""
+    """A text as codes of characters in an alphabet."""
 
     alphabet: str
     train: ndarray
     held_out: ndarray
 
     def encode(self, text: str) -> ndarray:
-        """Return the numbers of characters."""
+        """Return the codes of characters."""
         return encode(text, self.alphabet)
 
     def decode(self, codes: ndarray) -> str:
-        """Return the characters of numbers."""
+        """Return the characters of codes."""
         return "".join(self.alphabet[code] for code in codes)
 
     def passage(self, length: int) -> str:
-        """Return so many characters that are held out, after the first title."""
+        """Return the first `length` held-out characters after the first title."""
         held_out = self.decode(self.held_out)
         start = held_out.index("\n\n") + 2
         return held_out[start : start + length]
 
 
 def load() -> Text:
-    """Return Python's own documentation: nine of ten topics to learn from, in the order of their names.
+    """Return Python's documentation, with nine of ten topics for training, in the order of their names.
 
-    Many of the topics are parts of others. So each paragraph counts once, and what is held out is nowhere else.
+    Topics share many paragraphs. Each paragraph is used once, so held-out text does not occur in the training text.
     """
     parts: dict[bool, list[str]] = {True: [], False: []}
     seen = set[str]()
@@ -58,18 +58,18 @@ def load() -> Text:
 
 
 def windows(codes: ndarray, starts: ndarray, length: int) -> tuple[ndarray, ndarray]:
-    """Return windows (N, length) of a text that begin at some places, and the characters that follow each of theirs."""
+    """Return windows (N, length) that begin at `starts`, and the windows one character later, the targets."""
     places = starts[:, None] + np.arange(length)
     return codes[places], codes[places + 1]
 
 
 def side_by_side(codes: ndarray, length: int) -> tuple[ndarray, ndarray]:
-    """Return the windows of which each begins where the last one ends; a remainder is left out."""
+    """Return consecutive, non-overlapping windows; the remainder is dropped."""
     return windows(codes, np.arange(0, len(codes) - length, length), length)
 
 
 def loader(codes: ndarray, length: int, batch_size: int, rng: np.random.Generator) -> data.DataLoader:
-    """Return batches of windows which, in an epoch, begin at other places than in the one before."""
+    """Return batches of windows whose starts are shifted at random in each epoch."""
 
     def moved(starts: ndarray) -> tuple[ndarray, ndarray]:
         return windows(codes, starts + rng.integers(0, length, len(starts)), length)

@@ -1,4 +1,4 @@
-"""What all programs that train do: show it, stop at a signal, go on after a checkpoint, and save what came of it."""
+"""Training loop of the programs: progress display, signals, checkpoints and results."""
 
 import argparse
 import json
@@ -41,30 +41,30 @@ BEST = "best.safetensors"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
 CODES = {"done": 0, "stopped": STOPPED, "diverged": 1}
-SECONDS = 5.0  # from one checkpoint to the next: of a job of few seconds, the disk would take most
+SECONDS = 5.0  # between checkpoints; writing one after every epoch would take most of a short run
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a program trains, ready to begin.
+    """A training, ready to start.
 
     Attributes
     ----------
     model : Module
     epochs : int
-        How many in all.
+        Total number of epochs.
     fit : callable
-        `tinygrad_edu.training.fit` of all but the history, the checkpoints, the workers, and what stops it.
+        `tinygrad_edu.training.fit` with all arguments except history, checkpoints, workers and `stop`.
     loss : callable
-        Returns the loss of the model as it is, evaluated: whether it learned anything.
+        Returns the current loss of the model in evaluation mode.
     settings : dict
-        All that another choice of would train other weights, and so what a checkpoint must share.
+        Values that determine the trained weights; a checkpoint must have the same values.
     draw : callable
-        Of a folder and what came of the training: draws the pictures.
+        Called with a folder and the outcome; draws the pictures.
     pictures : sequence of str
-        Their names.
+        Names of the pictures.
     figures : callable
-        Returns what else there is to tell of a model that was trained to the end, by name.
+        Returns further results of a finished training, by name.
     """
 
     model: Module
@@ -78,7 +78,7 @@ class Training:
 
 
 class Settings:
-    """The part of a checkpoint by which it knows a run of other settings."""
+    """The settings in a checkpoint, which reject a run with other settings."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
@@ -88,37 +88,37 @@ class Settings:
         return self.settings
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Raise unless the settings are the same."""
+        """Raise StateDictError unless the settings are the same."""
         for name, value in self.settings.items():
             if saved.get(name) != value:
                 raise StateDictError(
-                    f"{name} is {saved.get(name)} there, and {value} here: give the options of that run, or another "
-                    f"--output"
+                    f"{name} is {saved.get(name)} in the checkpoint, and {value} here: use the options of that run, or "
+                    f"another --output"
                 )
 
 
 def loss_of(model: Module, loss: Loss, *batch: ndarray) -> float:
-    """Return the loss of a model on one batch, its inputs and last its target, evaluated."""
+    """Return the loss of a model in evaluation mode on one batch: its inputs, and last its target."""
     *inputs, target = batch
     with evaluating(model):
         return float(loss(model(*inputs), target).item())
 
 
 def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:
-    """Run a program that trains, and return its exit code.
+    """Run a training program, and return its exit code.
 
-    Where mpiexec started it on several ranks, they train together, and the first alone says and saves anything.
+    Ranks started by mpiexec train together. Only the first rank prints and saves.
 
-    It is 0, 1 where training diverged or its results could not be saved, 2 for wrong options, 130 after Ctrl-C.
+    The exit code is 0, 1 if training diverged or saving failed, 2 for invalid options, or 130 after Ctrl-C.
 
     Parameters
     ----------
     name : str
-        Of the program.
+        Name of the program.
     options : argparse.Namespace
-        With those of `options.training_parser`.
+        Options of a parser from `options.training_parser`.
     prepare : callable
-        Returns what is to be trained, or raises an error for options that cannot be.
+        Returns the training, or raises an error for invalid options.
     """
     begin, workers, versions = time.perf_counter(), world(), package_versions()
     with ExitStack() as held:
@@ -129,7 +129,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         except (TinygradError, ValueError, OSError) as error:
             complain(name, " ".join(str(error).split()))
             return 2
-        # What overflows in a run that diverges is said once, at its end.
+        # A run that diverges reports it once, at its end, without NumPy's warnings.
         with stopping.noted(), np.errstate(all="ignore"):
             with nullcontext() if workers.rank else _rescued(name, training, outcome):
                 _run(options, training, outcome, epochs)
@@ -137,7 +137,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
                 say("stopped: before the end of the first epoch, so nothing is saved")
                 return STOPPED
 
-            def end() -> int:  # where the first is lost meanwhile, the next one does it
+            def end() -> int:  # if the first rank is lost meanwhile, the next one runs this
                 code = 0 if workers.rank else finish(name, options, training, outcome, versions, begin)
                 return int(allgather(workers, code)[0])
 
@@ -145,7 +145,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of what a run depends on. A checkout that is not installed has none."""
+    """Return the versions for the summary. A checkout that is not installed has no version."""
     try:
         own = version("tinygrad-edu")
     except PackageNotFoundError:
@@ -155,7 +155,7 @@ def package_versions() -> dict[str, str]:
 
 @contextmanager
 def _warnings_as_lines(name: str) -> Iterator[None]:
-    """Tell each warning about files in one line."""
+    """Print each warning about files as one line."""
     with warnings.catch_warnings():
         for kind in (CheckpointWarning, UnlockedFolderWarning):
             warnings.simplefilter("default", kind)
@@ -166,9 +166,9 @@ def _warnings_as_lines(name: str) -> Iterator[None]:
 def _prepared(
     options: argparse.Namespace, prepare: Callable[[], Training], workers: Workers, held: ExitStack
 ) -> Training:
-    """Return what is to be trained, or raise the same error on all ranks: of the first that has one.
+    """Return the training, or raise the first rank's error on all ranks.
 
-    The first rank locks the output folder, until `held` is closed.
+    The first rank locks the output folder until `held` is closed.
     """
     training, problem = None, None
     try:
@@ -191,7 +191,7 @@ def _prepared(
 def _begin(
     name: str, options: argparse.Namespace, training: Training, workers: Workers
 ) -> tuple[Outcome, Iterator[Epoch]]:
-    """Return the outcome of a training so far, and the epochs that are still to come."""
+    """Return the outcome of a training so far, and the iterator of its remaining epochs."""
     outcome = Outcome.begin(training.model.state_dict(), training.loss())
     checkpoints = Checkpoints(
         options.output / CHECKPOINTS, every_seconds=SECONDS, settings=Settings(training.settings), outcome=outcome
@@ -210,7 +210,7 @@ def _begin(
 
 @contextmanager
 def _rescued(name: str, training: Training, outcome: Outcome) -> Iterator[None]:
-    """Save the weights as they are where an error ends the training: of an evaluation after the last epoch, say."""
+    """Save the current weights if an error ends the training, for example in the last evaluation."""
     begin = outcome.last.arrays
     try:
         yield
@@ -223,14 +223,14 @@ def _rescued(name: str, training: Training, outcome: Outcome) -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace, training: Training, outcome: Outcome, epochs: Iterator[Epoch]) -> None:
-    """Train until the end, a signal or a number that is not finite."""
+    """Train until the end, a signal or a non-finite value."""
     try:
         for epoch in shown(epochs, len(outcome.history), training.epochs, options.quiet):
             if not outcome.add(epoch, training.model.state_dict()):
                 break
     except NonFiniteLossError as error:
         cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
-        outcome.diverge(f"{error.what}: {cause}")  # without its advice, which is given in terms of the options
+        outcome.diverge(f"{error.what}: {cause}")  # without its advice; the closing line names an option
     except KeyboardInterrupt:
         outcome.end = "stopped"
 
@@ -238,7 +238,7 @@ def _run(options: argparse.Namespace, training: Training, outcome: Outcome, epoc
 def summarize(
     name: str, options: argparse.Namespace, training: Training, outcome: Outcome, versions: dict[str, str], begin: float
 ) -> dict[str, Any]:
-    """Return the content of ``summary.json``. Metrics are those of ``model.safetensors``."""
+    """Return the content of ``summary.json``. Its metrics belong to ``model.safetensors``."""
     steps = sum(epoch.steps for epoch in outcome.history)
     summary = {
         "end": outcome.end,
@@ -261,9 +261,9 @@ def summarize(
 def finish(
     name: str, options: argparse.Namespace, training: Training, outcome: Outcome, versions: dict[str, str], begin: float
 ) -> int:
-    """Judge what the run came to, save it, say so in one line, and return the exit code.
+    """Judge the outcome, save it, print the closing line, and return the exit code.
 
-    Whatever fails, the weights are saved.
+    If anything fails, the weights are saved to a temporary folder.
     """
     folder, summary = options.output, dict[str, Any]()
 
@@ -282,7 +282,7 @@ def finish(
         results.save(folder, write, summary)
     except Exception as error:
         saved, code = rescue(name, outcome, summary), 1
-        where = f"the weights are in {saved}" if saved else "nor where temporary files go"
+        where = f"the weights are in {saved}" if saved else "nor in a temporary folder"
         complain(name, f"cannot save in {folder}: {_told(error)}; {where}")
     else:
         saved, code = folder, CODES[outcome.end]
@@ -291,26 +291,26 @@ def finish(
 
 
 def _told(error: Exception) -> str:
-    """Return what went wrong; an error that is not of the system or ours says little without its type."""
+    """Return an error as text, with its type unless it is a TinygradError or an OSError."""
     if isinstance(error, TinygradError | OSError):
         return getattr(error, "strerror", None) or str(error)
     return repr(error)
 
 
 def write_numbers(folder: Path, outcome: Outcome) -> None:
-    """Write the weights and the history into the folder."""
+    """Write the weights and the history into a folder."""
     report.write_history(folder / HISTORY, outcome.history)
     write_all_weights(folder, outcome)
 
 
 def write_all_weights(folder: Path, outcome: Outcome) -> None:
-    """Write the last and the best weights into the folder."""
+    """Write the last and the best weights into a folder."""
     report.write_weights(folder / results.WEIGHTS, outcome.last.arrays)
     report.write_weights(folder / BEST, outcome.best.arrays)
 
 
 def place(folder: Path, end: str) -> Path:
-    """Return where the results go: those of a run that diverged never where there are others."""
+    """Return the folder for the results. A diverged run does not replace other results."""
     earlier = any((folder / name).exists() for name in (results.SUMMARY, results.WEIGHTS))
     if end == "diverged" and earlier and results.read_summary(folder).get("end") != "diverged":
         return folder / "diverged"
@@ -318,10 +318,10 @@ def place(folder: Path, end: str) -> Path:
 
 
 def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
-    """Save the numbers alone where temporary files go. Return the folder, if there is room."""
+    """Save the weights and the history in a temporary folder. Return the folder, or None if that fails."""
     with suppress(OSError):
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
-        for write in (write_numbers, write_all_weights):  # the history may be what cannot be written
+        for write in (write_numbers, write_all_weights):  # writing the history may be the part that fails
             with suppress(Exception):
                 results.save(folder, partial(write, outcome=outcome), summary or {"end": outcome.end})
                 return folder
@@ -330,10 +330,10 @@ def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
 
 
 def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:
-    """Return in one line how the run ended, what it reached, and where its results are."""
+    """Return one line on how the run ended, its results, and the folder of its files."""
     metrics = outcome.history[-1].metrics if outcome.history else ()
     names = [name for name in (*metrics, *outcome.figures, "epochs", "seconds") if name in summary]
     figures = {name: summary[name] for name in names if not isinstance(summary[name], list | dict)}
     advice = f"{outcome.reason}; try a smaller --learning-rate: " if outcome.end == "diverged" else ""
-    kept = f" (what was in {output} is kept)" if folder == output / "diverged" else ""
+    kept = f" (earlier results in {output} are kept)" if folder == output / "diverged" else ""
     return f"{outcome.end}: {advice}{json.dumps(figures)} -> {folder or 'nowhere'}{kept}"

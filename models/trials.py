@@ -1,6 +1,6 @@
-"""Trials: a function of many settings, on any executor. What came of each is kept, and none that fails ends the others.
+"""Trials: calls of a function with many settings on any executor. Results are saved; a failure ends only its own trial.
 
-The executor is whatever has the form of `concurrent.futures.Executor`: threads, processes, MPI's, Dask's or Ray's.
+Any `concurrent.futures.Executor` works: threads, processes, MPI, Dask or Ray.
 """
 
 import hashlib
@@ -25,26 +25,26 @@ from tinygrad_edu.files import open_regular, write_whole
 __all__ = ["FAILURE", "RECORD", "Setting", "Trial", "TrialError", "as_text", "folder_of", "grid", "known", "run"]
 
 RECORD, FAILURE = "trial.json", "failure.txt"
-LONGEST = 120  # letters of a name: systems allow about 250 bytes
-LOOK = 0.2  # seconds from one look for Ctrl-C to the next
+LONGEST = 120  # characters of a name; file systems allow about 250 bytes
+LOOK = 0.2  # seconds between checks for Ctrl-C
 
 Setting = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one setting.
+    """Result of one setting.
 
     Attributes
     ----------
     setting : mapping of str to object
-        The keywords of the function.
+        Keyword arguments of the function.
     value : object
-        What the function returned, as JSON has it. None where the trial failed.
+        Return value of the function as JSON data. None if the trial failed.
     reason : str
-        Why it failed, in one line; empty where it did not.
+        Reason of a failure, in one line; empty otherwise.
     seconds : float
-        How long the function took.
+        Running time of the function.
     """
 
     setting: Setting
@@ -54,11 +54,11 @@ class Trial:
 
 
 class TrialError(TinygradError):
-    """What a function of trials raises to say in its own words why this one failed."""
+    """Error that a function of trials raises with its own reason for a failure."""
 
 
 def grid(**values: Iterable[Any]) -> list[Setting]:
-    """Return a setting for each choice of one value for each name, the last name changing fastest.
+    """Return the settings for all combinations of values, the last name changing fastest.
 
     Examples
     --------
@@ -71,31 +71,31 @@ def grid(**values: Iterable[Any]) -> list[Setting]:
 def run(
     function: Callable[..., Any], settings: Sequence[Setting], executor: Callable[[], Executor], folder: Path
 ) -> Iterator[Trial]:
-    """Call a function with each setting, and yield what came of it: first what is known, then the others as they end.
+    """Call a function with each setting, and yield the results: first the saved ones, then the others as they finish.
 
-    A trial that is known, having returned before into the same folder, is not run again; one that failed is. Killed at
-    any moment, the folder has what was yielded.
+    A trial with a result in the folder is not run again; a failed trial is. After a kill at any moment, the folder
+    contains all trials that were yielded.
 
     Parameters
     ----------
     function : callable
-        Called with the keywords of a setting. For processes it must be one that `pickle` can take there.
+        Called with the keyword arguments of a setting. For processes it must be picklable.
     settings : sequence of mappings
-        Of names to what JSON can hold.
+        Settings with values that JSON can represent.
     executor : callable
-        Returns a new executor: the class itself, often. Where one breaks, as a pool does that loses a process, those
-        trials that it did not end are halved, and each half is run on a new one: what breaks it is alone at last, and
-        is the only one that fails.
+        Returns a new executor, for example a class. If an executor breaks, such as a process pool that loses a
+        process, its unfinished trials are split into halves, each run on a new executor. So the trial that breaks it
+        is finally alone, and only it fails.
     folder : Path
-        Of this function alone. It has a folder for each trial, called after its setting, with the file ``trial.json``,
-        or ``failure.txt`` with the traceback.
+        Folder of this function only. It contains a folder per trial, named after its setting, with ``trial.json``, or
+        ``failure.txt`` with the traceback.
 
     Raises
     ------
     ValueError
-        Where two settings are called the same.
+        If two settings have the same name.
     OSError
-        Where the folder cannot be written.
+        If the folder cannot be written.
 
     Examples
     --------
@@ -116,12 +116,12 @@ def run(
 
 
 def known(settings: Sequence[Setting], folder: Path) -> list[Trial]:
-    """Return those trials that have returned before, into this folder."""
+    """Return the trials with results in this folder."""
     return [trial for place, setting in _places(settings, folder).items() if (trial := _read(place, setting))]
 
 
 def folder_of(folder: Path, setting: Setting) -> Path:
-    """Return the folder of a trial, called after its setting."""
+    """Return the folder of a trial, named after its setting."""
     plain = ",".join(f"{name}={as_text(value)}" for name, value in setting.items()) or "trial"
     name = quote(plain, safe=" =,+@()")
     if len(name) > LONGEST:
@@ -130,7 +130,7 @@ def folder_of(folder: Path, setting: Setting) -> Path:
 
 
 def as_text(value: Any) -> str:
-    """Return a value of a setting as text: the shortest that is the same number.
+    """Return a value of a setting as text; floats have the shortest form that is exact.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def _places(settings: Sequence[Setting], folder: Path) -> dict[Path, Setting]:
     places: dict[Path, Setting] = {}
     for setting in settings:
         if (place := folder_of(folder, setting)) in places:
-            raise ValueError(f"two trials are called {place.name}")
+            raise ValueError(f"two trials have the same name: {place.name}")
         places[place] = setting
     return places
 
@@ -166,7 +166,7 @@ def _run(
 def _on_one(
     function: Callable[..., Any], waiting: dict[Path, Setting], executor: Callable[[], Executor]
 ) -> Generator[Trial, None, list[Path]]:
-    """Yield the trials that one executor ends, and return those that it left when it broke."""
+    """Yield the trials that one executor finishes, and return those left unfinished when it broke."""
     pool = executor()
     running: dict[Future[tuple[Any, float]], Path] = {}
     left = dict.fromkeys(waiting)
@@ -191,14 +191,14 @@ def _on_one(
 
 
 def _timed(function: Callable[..., Any], setting: dict[str, Any]) -> tuple[Any, float]:
-    """Return, where it runs, the value of a function and how many seconds it took."""
+    """Return the function's value and its running time in seconds, measured where it runs."""
     begin = time.perf_counter()
     value = function(**setting)
     return value, time.perf_counter() - begin
 
 
 def _ended(place: Path, setting: Setting, future: "Future[tuple[Any, float]]", error: BaseException | None) -> Trial:
-    """Keep what came of a trial, and return it."""
+    """Save the result of a trial, and return it."""
     if error is not None:
         named = "" if isinstance(error, TrialError) else f"{type(error).__name__}: "
         reason = f"{named}{error}".removesuffix(": ")
@@ -219,7 +219,7 @@ def _failed(place: Path, setting: Setting, reason: str, told: str) -> Trial:
 
 
 def _read(place: Path, setting: Setting) -> Trial | None:
-    """Return what is known of a trial, if its file is one and is about this setting."""
+    """Return the saved result of a trial, or None if its file is invalid or has another setting."""
     try:
         with open_regular(place / RECORD) as file:
             record = json.load(file)

@@ -1,4 +1,4 @@
-"""What programs whose model writes a text share: their options, their training, and what the model has written."""
+"""Shared code of the programs that write text: options, training, sampling and a baseline."""
 
 import argparse
 import math
@@ -22,39 +22,39 @@ from tinygrad_edu import cross_entropy, nn, optim, softmax
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
-ORDER = 3  # of the n-gram model that is to be beaten: it sees two characters and guesses the third
-RISING = 100  # steps until the learning rate is at its highest
-SOME = 50  # windows tell whether a model learned anything
-PROMPT, WRITTEN = "\n\n", 300  # a sample begins after the end of a paragraph, and has so many characters
+ORDER = 3  # of the baseline n-gram model: it predicts the third character from two
+RISING = 100  # warm-up steps of the learning rate
+SOME = 50  # windows on which the training loss is evaluated
+PROMPT, WRITTEN = "\n\n", 300  # a sample starts a new paragraph; its length in characters
 
 
 class Reader(nn.Module):
-    """The base of models of characters: from (N, L) of them to logits (N, size, L) of the one after each."""
+    """Base class of character models: they map characters (N, L) to logits (N, size, L) of each next character."""
 
     def read(self, codes: ndarray, state: Any) -> tuple[ndarray, Any]:
-        """Return the logits (size,) of what follows (L,) characters after those that a state is of, and the next state.
+        """Return the logits (size,) of the character after `codes` (L,), and the next state.
 
-        No state, None, is that of nothing read so far.
+        The state summarizes all characters read before; None means none were read.
         """
         raise NotImplementedError
 
 
 def write(model: Reader, prompt: ndarray, count: int, temperature: float, rng: np.random.Generator) -> ndarray:
-    """Return characters that a model writes after a prompt, one by one.
+    """Generate characters after a prompt, one by one.
 
     Parameters
     ----------
     model : Reader
     prompt : (L,)
-        With at least one character.
+        At least one character.
     count : int
     temperature : float
-        What logits are divided by: below 1 what is likely becomes likelier, and above it all become more alike.
+        Divisor of the logits: below 1, probable characters become more probable; above 1, the distribution flattens.
     rng : numpy.random.Generator
-        Draws each character.
+        Samples the characters.
     """
     state, new, written = None, prompt, []
-    with evaluating(model), single_threaded_blas():  # the products are small
+    with evaluating(model), single_threaded_blas():  # the matrix products are small
         for _ in range(count):
             logits, state = model.read(new, state)
             likely = softmax((logits - logits.max()).astype(np.float64) / temperature)
@@ -64,7 +64,7 @@ def write(model: Reader, prompt: ndarray, count: int, temperature: float, rng: n
 
 
 def bits(logits: Any, codes: ndarray) -> ndarray:
-    """Return how many bits each character costs, by the logits of a model."""
+    """Return the bits per character: the cross-entropy of a model's logits in base 2."""
     cost: ndarray = np.asarray(cross_entropy(logits, codes, reduction="none")) / math.log(2)
     return cost
 
@@ -72,12 +72,12 @@ def bits(logits: Any, codes: ndarray) -> ndarray:
 def parse(
     name: str, description: str | None, epochs: int, learning_rate: float, arguments: list[str] | None
 ) -> argparse.Namespace:
-    """Read the command line of a program."""
+    """Parse the command line of a program."""
     parser = training_parser(name, description, epochs, learning_rate)
     add = parser.add_argument
     add("--sample-every", type=not_negative, default=1, metavar="EPOCHS",
-        help="how often to show what the model writes; 0 is never (default: %(default)s)")  # fmt: skip
-    add("--temperature", type=positive(float), default=0.8, help="of what it writes (default: %(default)s)")
+        help="epochs between samples of generated text; 0 shows none (default: %(default)s)")  # fmt: skip
+    add("--temperature", type=positive(float), default=0.8, help="temperature of sampling (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -93,17 +93,17 @@ def training(
     shard_size: int,
     pictures: Mapping[str, Callable[[Path], None]],
 ) -> Training:
-    """Return the training of a model of characters, with samples of what it writes, beside the 3-gram model.
+    """Return the training of a character model, with samples of its text and a 3-gram baseline.
 
     Parameters
     ----------
     options, text, model, optimizer, rng
     window : int
-        How many characters in a row it learns from, and is measured on.
+        Length in characters of the windows for training and evaluation.
     batch_size, shard_size : int
-        The windows of a step, and how many of them a core computes at a time.
+        Windows per step, and windows per shard.
     pictures : dict of str to callable
-        What draws each, besides the curve: called while the model is evaluated.
+        Functions that draw further pictures; called while the model is in evaluation mode.
     """
     loss, batches = nn.CrossEntropyLoss(), loader(text.train, window, batch_size, rng)
     to_beat = bits_of(kneser_ney(text.train, len(text.alphabet), ORDER), text.held_out)
@@ -114,7 +114,7 @@ def training(
     )  # fmt: skip
 
     def sample(count: int, number: int) -> str:
-        rng = np.random.default_rng([options.seed, number])  # apart, so that samples change nothing else
+        rng = np.random.default_rng([options.seed, number])  # separate, so that sampling does not affect training
         return text.decode(write(model, text.encode(PROMPT), count, options.temperature, rng))
 
     def show(epoch: Epoch) -> Epoch:
@@ -132,21 +132,21 @@ def training(
     chosen = {name: getattr(options, name) for name in ("epochs", "learning_rate", "seed")}
     return Training(
         model, options.epochs,
-        lambda **settings: map(show, fitted(**settings)),  # no generator: what `fit` refuses, is refused when called
+        lambda **settings: map(show, fitted(**settings)),  # not a generator: `fit` must reject bad arguments at once
         partial(loss_of, model, loss, *side_by_side(text.train[: SOME * window], window)),
-        chosen | {"python": python_version()},  # whose documentation it is
+        chosen | {"python": python_version()},  # determines the text
         draw, ("curve.png", "sample.txt", *pictures), lambda: {"three_gram_bits": to_beat},
     )  # fmt: skip
 
 
 def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
-    """Return the learning rate as a function of the step, of so many in all: it rises for a while, and sinks to 0."""
+    """Return the learning rate as a function of the step: linear warm-up, then cosine decay to 0."""
     rising = min(RISING, steps // 4)
     return optim.schedules.warm_up(optim.schedules.cosine(learning_rate, steps - rising), rising)
 
 
 def draw_curve(path: Path, history: list[Epoch], to_beat: float) -> None:
-    """Draw how many bits a character costs, in training and held out, and what it costs the 3-gram model."""
+    """Draw the bits per character in training and on held-out text, and those of the 3-gram model."""
     figure = report.new_figure(6.5, 3.6)
     axes, numbers = figure.subplots(), [epoch.epoch for epoch in history]
     held_out = [epoch.metrics["held_out_bits"] for epoch in history]

@@ -63,7 +63,7 @@ PEERS = [
     Peer("tinygrad", "benchmarks.peers.tinygrad", ("tinygrad",), ("clang",),
          {"DEV": "CPU", "CC": "clang", "NUM_CPU_THREADS": "{cores}"}),
     Peer("micrograd", "benchmarks.peers.micrograd", ("micrograd",)),
-    Peer("the seed", "benchmarks.peers.seed", environment=_ONE_BLAS, is_peer=False),
+    Peer("original script", "benchmarks.peers.original_script", environment=_ONE_BLAS, is_peer=False),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A small set of real digits, for jobs of which only the end matters; and a BLAS that leaves the other cores alone."""
+"""Fixtures: options of a short job on a few real digits, and OpenBLAS on one thread."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from tinygrad_edu.data import load_embedded
 
 @pytest.fixture(autouse=True, scope="module")
 def programs_with_blas_on_one_thread():
-    """Programs run beside other tests, and a second thread of OpenBLAS keeps their core busy while it waits.
+    """Set OPENBLAS_NUM_THREADS to 1 for programs: a waiting second thread would keep the core of another test busy.
 
-    Tests about the number of cores, or of ranks, take the variable away again.
+    Tests of the number of cores or ranks remove the variable.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENBLAS_NUM_THREADS", "1")
@@ -19,7 +19,7 @@ def programs_with_blas_on_one_thread():
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """Options of the main job that make it short."""
+    """Return options that make the main job short."""
     digits, path = load_embedded(), tmp_path_factory.mktemp("small") / "mnist.npz"
     train, test = (digits.x_train[:320], digits.y_train[:320]), (digits.x_test[:64], digits.y_test[:64])
     np.savez(path, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])

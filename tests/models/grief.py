@@ -1,4 +1,4 @@
-"""Functions of trials that come to grief as they are told to. Their processes import no more than this."""
+"""Functions of trials that fail on request. Their processes import nothing else."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from models.trials import TrialError
 
 
 def calls(x, log, how="", once=""):
-    """Write down that it is called, come to grief as it is told to, and return something."""
+    """Log the call, fail as requested, and return a value."""
     with open(log, "a") as file:
         file.write(f"{x}\n")
     if once and os.path.exists(once):

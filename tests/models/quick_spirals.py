@@ -1,8 +1,8 @@
-"""Runs models.spirals with small pictures and a checkpoint each epoch: ``python quick_spirals.py KILLS -- OPTIONS``.
+"""Run models.spirals with small pictures and a checkpoint each epoch: ``python quick_spirals.py KILLS -- OPTIONS``.
 
-KILLS are any number of ``RANK SIGNAL STEP MILLISECONDS``: the rank sends itself the signal, a number, so long after
-such a step. In the options, RANK stands for the number of a rank: each may have a folder of its own, as on a machine of
-its own. One that waits for ever ends, too.
+KILLS is any number of ``RANK SIGNAL STEP MILLISECONDS``: the rank sends itself the signal, a number, that many
+milliseconds after the step. RANK in the options is replaced by the number of the rank, so that each rank may have its
+own folder, as on separate machines. A program that would wait forever ends, too.
 """
 
 import faulthandler
@@ -19,7 +19,7 @@ spirals.PIXELS, training.SECONDS = 20, 0.0
 
 
 def signal_after(number, last, milliseconds):
-    """Let this process send itself a signal some time after a step."""
+    """Make this process send itself a signal some time after a step."""
     steps, asked, sent = count(1), stopping.asked, Timer(milliseconds / 1000, os.kill, (os.getpid(), number))
     sent.daemon = True
 

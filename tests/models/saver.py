@@ -1,6 +1,6 @@
-"""Saves over a folder and comes to grief before the n-th system call, for every n: `python saver.py FOLDER BEFORE HOW`.
+"""Save over a folder and fail before the n-th system call, for every n: `python saver.py FOLDER BEFORE HOW`.
 
-Prints for each n what the folder showed afterwards, and after one more save that nothing disturbed.
+For each n, print the content of the folder afterwards, and after one more undisturbed save.
 """
 
 import errno
@@ -33,7 +33,7 @@ def save(folder, end, names=("history.csv", "picture.png")):
 
 
 def begin(folder, before):
-    """Make what the save finds: nothing, a set, or the plain files that copying a set gives."""
+    """Create the initial content of the folder: nothing, a set, or the plain files that copying a set gives."""
     folder.mkdir()
     if before != "nothing":
         save(folder, "old", ["history.csv", "of_old.txt"])
@@ -47,9 +47,9 @@ def begin(folder, before):
 
 
 def disturb(n, how):
-    """Let the n-th call from now on kill the process, or fail; `unlinked` lets each call for a link fail as well.
+    """Kill the process at the n-th call from now on, or make the call fail; `unlinked` also makes every link call fail.
 
-    `full` lets no file grow beyond 500 n bytes. Return a function that says whether there was an n-th, or one too long.
+    `full` limits files to 500 n bytes. Return a function that returns whether there was an n-th call or a long file.
     """
     if how == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (500 * n, 500 * n))
@@ -72,7 +72,7 @@ def disturb(n, how):
 
 
 def attempt(folder, n, how):
-    """Save in a process of its own, disturbed. Return whether it was not, having fewer calls."""
+    """Save in a separate, disturbed process. Return True if it had fewer than n calls and so was not disturbed."""
     child = os.fork()
     if not child:
         disturbed = disturb(n, how)
@@ -83,7 +83,7 @@ def attempt(folder, n, how):
 
 
 def shown(folder):
-    """Return which set the folder shows, if it is whole, and if what is not of the set is there."""
+    """Return the set that the folder shows, whether it is complete, and whether the other files are still there."""
     assert (folder / "own" / "notes.txt").read_text() == "mine"
     assert (folder / "notes.txt").read_text() == "mine, too"
     summary = results.read_summary(folder)
@@ -105,7 +105,7 @@ def main(home, before, how):
         seen = shown(folder)
         save(folder, "later")
         print(json.dumps([seen, shown(folder)]))
-        assert all(path.exists() for path in folder.iterdir()), "a link to what is no more"
+        assert all(path.exists() for path in folder.iterdir()), "a dangling link"
         if unharmed:
             break
 

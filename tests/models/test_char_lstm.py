@@ -1,4 +1,4 @@
-"""The recurrent network of characters: what its cells hold, and that it beats the 3-gram model."""
+"""The character LSTM: its cell states, and its loss compared with the 3-gram model's."""
 
 import numpy as np
 import pytest

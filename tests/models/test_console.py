@@ -1,4 +1,4 @@
-"""What programs say is one line each, whatever it is about; where it cannot be written there is no traceback."""
+"""Console output of programs: one line per message, and no traceback where it cannot be written."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def test_what_would_break_a_line_is_escaped(text, line):
 
 
 def shell(program, end, **environment):
-    """Run a program in a shell that ends its output."""
+    """Run a program in a shell command that ends with `end`."""
     return subprocess.run(
         ["bash", "-c", f'"$0" -m models.{program} {end}', sys.executable],
         cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False,

@@ -1,4 +1,4 @@
-"""What the models and those of the benchmarks declare of their samples is true."""
+"""The models and the benchmark models declare correctly whether they couple samples."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tinygrad_edu.testing.laws.sample_independence import require_sample_indepen
 RNG = np.random.default_rng(0)
 IMAGES, CODES, LABELS = RNG.random((3, 1, 28, 28)), RNG.integers(0, 9, (3, 8)), RNG.integers(0, 9, 3)
 
-# Each model with a batch, and whether it couples samples in training.
+# Each model with a batch, and whether it couples samples in training mode.
 MODELS = {
     "char_gpt": (lambda rng: char_gpt.CharGPT(9, rng), [CODES], False),
     "char_lstm": (lambda rng: char_lstm.CharLSTM(9, rng), [CODES], False),

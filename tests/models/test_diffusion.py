@@ -1,4 +1,4 @@
-"""Digits out of noise: the way that is learned, the one that is gone, who judges them, and a run from end to end."""
+"""Diffusion: training targets, sampling, evaluation by a classifier, and a run from start to end."""
 
 import signal
 from itertools import count
@@ -26,7 +26,7 @@ def test_the_way_is_straight_from_noise_to_the_digit():
 
 
 class Told(nn.Module):
-    """Goes to a place that the label names, at an even pace."""
+    """Velocity of a straight path with constant speed to an end point named by the label."""
 
     def forward(self, images, times, labels):
         return Tensor((labels[:, None, None, None] - images) / (1 - times[:, None, None, None]))
@@ -55,7 +55,7 @@ def test_what_is_drawn_does_not_depend_on_how_it_is_shared_among_cores(monkeypat
         monkeypatch.setattr(diffusion, "SHARD_SIZE", size)
         drawn.append(diffusion.draw_digits(model, labels, 2.0, np.random.default_rng(1)).astype(int))
     assert drawn[0].shape == (3, 5, 28, 28)
-    assert abs(drawn[0] - drawn[1]).max() <= 1  # in bytes: a product of other sizes may round otherwise
+    assert abs(drawn[0] - drawn[1]).max() <= 1  # uint8 values: products of other sizes may round differently
 
 
 def test_copies_are_told_from_new_digits_and_one_digit_from_many():
@@ -76,7 +76,7 @@ def test_pictures_are_tiled_in_rows_and_columns():
 
 @pytest.fixture
 def quick(small, monkeypatch):
-    """Options of a run of which only the end matters."""
+    """Return options of a short run."""
     monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(generated, "JUDGE_EPOCHS", 1)
     for name, value in (("CHANNELS", 8), ("EACH", 2), ("STEPS", 4)):
@@ -103,7 +103,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_pat
     steps, asked = count(1), training.stopping.asked
 
     def interrupted_once():
-        if next(steps) == 5:  # of three an epoch
+        if next(steps) == 5:  # of three per epoch
             signal.raise_signal(signal.SIGINT)
         return asked()
 

@@ -1,4 +1,4 @@
-"""The page to draw on: what its server answers, to whom, and that a digit drawn in a real browser is read."""
+"""The drawing page: the server's answers, its access rules, and a digit drawn in a real browser."""
 
 import http.client
 import json
@@ -26,13 +26,13 @@ from tinygrad_edu.data import load_embedded
 
 PROJECT = Path(__file__).parents[2]
 DIGITS = load_embedded()
-# The turns of the pen, in parts of the board.
+# Corner points of the strokes, as fractions of the board.
 THREE = np.array([[30, 25], [42, 15], [60, 18], [65, 32], [48, 46], [65, 58], [66, 74], [50, 85], [30, 77]]) / 100
 ONE = np.array([[52, 15], [50, 85]]) / 100
 
 
 def start(run: Path, port: int = 0) -> subprocess.Popen[str]:
-    """Start the program as a process of its own, in which Ctrl-C does what it does in a terminal."""
+    """Start the program as a separate process in which Ctrl-C acts as in a terminal."""
     command = [sys.executable, "-m", "models.predict", str(run), "--web", "--port", str(port)]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -55,7 +55,7 @@ def run(tmp_path_factory):
 def port(run) -> Iterator[int]:
     with start(run) as process:
         line = process.stdout.readline()
-        found = re.fullmatch(r"draw on http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", line)
+        found = re.fullmatch(r"draw at http://127\.0\.0\.1:(\d+)/ \(Ctrl-C stops the server\)\n", line)
         assert found, line + process.stderr.read()
         yield int(found[1])
         process.send_signal(signal.SIGINT)
@@ -64,7 +64,7 @@ def port(run) -> Iterator[int]:
 
 
 def ask(port, method, path, body=None, headers=()):
-    """Send a request, and return the status and the body of the answer."""
+    """Send a request, and return the status and body of the response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.putrequest(method, path, skip_host="Host" in dict(headers))
     for name, value in dict(headers).items():
@@ -107,14 +107,14 @@ def test_several_drawings_at_once_are_each_read(port):
 def test_what_shows_no_digit_is_no_error(port):
     answer, content = ask(port, "POST", "/read", png(np.zeros((50, 50), np.uint8)))
     assert answer.status == 200
-    assert json.loads(content) == {"digit": None, "reason": "there is no ink in it that could be a digit"}
+    assert json.loads(content) == {"digit": None, "reason": "no digit found in the picture"}
 
 
 DRAWING = png(DIGITS.x_test[0])
 
 
 def header(kind, width, height):
-    """Return an image file of this size that has the pixels of a far smaller one."""
+    """Return an image file whose header has this size and whose pixels are of a far smaller image."""
     whole = BytesIO()
     Image.new("L", (8, 8)).save(whole, format=kind)
     content = bytearray(whole.getvalue())
@@ -319,6 +319,6 @@ def test_a_finger_and_the_keyboard_draw_too(browser, page, port):
 @pytest.mark.browser
 def test_what_is_on_the_page_has_a_name(page, port):
     page.goto(f"http://127.0.0.1:{port}/")
-    for role, name in (("application", "Board to draw"), ("button", "Clear"), ("img", "The drawing as"),
-                       ("img", "Gradient"), ("list", "How likely"), ("heading", "Draw a digit")):  # fmt: skip
+    for role, name in (("application", "Board to draw"), ("button", "Clear"), ("img", "Input of the model"),
+                       ("img", "Gradient"), ("list", "Probability of"), ("heading", "Draw a digit")):  # fmt: skip
         assert page.get_by_role(role, name=name).count() == 1

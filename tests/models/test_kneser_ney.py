@@ -1,4 +1,4 @@
-"""The n-gram model: probabilities, by the formula written out with dictionaries, and of held-out text."""
+"""The n-gram model: its probabilities, compared with the formula written with dictionaries, on held-out text."""
 
 import math
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ TEXT = np.random.default_rng(0).zipf(1.5, 3000) % 12
 
 
 def written_out(codes, size):
-    """Return the function p(character, characters before it) as the report of Chen and Goodman has it."""
+    """Return the function p(character, preceding characters) as defined in the report of Chen and Goodman."""
 
     def of_order(grams):
         followers = defaultdict(Counter)
@@ -40,7 +40,7 @@ def written_out(codes, size):
     return p
 
 
-@pytest.mark.parametrize("count", [40, 3000])  # with discounts that are estimated, and those for too few n-grams
+@pytest.mark.parametrize("count", [40, 3000])  # with the default discounts for few n-grams, and with estimated ones
 def test_it_is_the_formula(count):
     found, p = kneser_ney(TEXT[:count], 14, 3), written_out(TEXT[:count].tolist(), 14)
     for place in np.ndindex(found.shape):

@@ -1,4 +1,4 @@
-"""The seed by hand: its log to the last digit, its gradients against differences, and each fault on its own."""
+"""The original script, restated: its log digit for digit, its gradients against differences, each fault alone."""
 
 import subprocess
 import sys
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from models import mnist_by_hand as by_hand
-from models.mnist_by_hand import CORRECT, SEED, Faults, Floats
+from models.mnist_by_hand import CORRECT, ORIGINAL, Faults, Floats
 from tinygrad_edu.data import load_embedded
 
-LOG = Path(__file__).with_name("seed_log_300_epochs.txt").read_text().splitlines()
+LOG = Path(__file__).with_name("original_log_300_epochs.txt").read_text().splitlines()
 GRADIENT_FAULTS = ["double_division", "climbing_kernels", "slope_of_dropped", "undoubled_backward"]
 IMAGES = 3
 
@@ -55,7 +55,7 @@ def problem() -> Problem:
 
 
 def slope_at_zero(function: Callable[[float], float], step: float = 1e-3) -> float:
-    """The derivative of a function of one number: central differences, Richardson extrapolation."""
+    """Return the derivative of a scalar function at 0: central differences with Richardson extrapolation."""
 
     def central(h: float) -> float:
         return (function(h) - function(-h)) / (2 * h)
@@ -75,12 +75,12 @@ def first_lines(digits, count: int) -> list[str]:
     return [by_hand.log_line(*report) for report in reports]
 
 
-def test_the_first_epochs_print_the_log_of_the_seed(digits):
+def test_the_first_epochs_print_the_log_of_the_original(digits):
     assert first_lines(digits, 12) == LOG[:12]
 
 
 @pytest.mark.slow
-def test_all_epochs_print_the_log_of_the_seed(digits):
+def test_all_epochs_print_the_log_of_the_original(digits):
     assert len(LOG) == 300
     assert first_lines(digits, 300) == LOG
 
@@ -109,7 +109,7 @@ def test_a_batch_taken_in_pieces_takes_the_step_of_the_whole(problem, monkeypatc
     def steps(size: int):
         monkeypatch.setattr(by_hand, "TRAIN_PIECE", size)
         random = np.random.RandomState(5)
-        return by_hand.batch_steps(problem.patches, problem.labels, problem.kernels, problem.weights, random, SEED)
+        return by_hand.batch_steps(problem.patches, problem.labels, problem.kernels, problem.weights, random, ORIGINAL)
 
     for in_pieces, whole in zip(steps(2), steps(IMAGES), strict=True):
         np.testing.assert_allclose(in_pieces, whole, rtol=1e-12, atol=1e-18)
@@ -122,7 +122,7 @@ def test_the_correct_network_learns(digits):
     assert accuracies[-1] > 0.75
 
 
-# Each fault on its own
+# Each fault alone
 
 
 @pytest.mark.parametrize("fault", GRADIENT_FAULTS)
@@ -144,7 +144,7 @@ def test_double_division_divides_both_steps_by_the_batch_size(problem):
 
 def test_double_division_is_a_learning_rate_128_times_smaller(digits):
     data = digits.x_train, digits.y_train, digits.x_test[:500], digits.y_test[:500]
-    repaired = replace(SEED, double_division=False)
+    repaired = replace(ORIGINAL, double_division=False)
     assert list(by_hand.train(*data, 3, repaired, 2 / 128)) == list(by_hand.train(*data, 3))
 
 
@@ -158,14 +158,14 @@ def test_undoubled_backward_halves_the_kernel_step(problem):
 
 def test_slope_of_dropped_activations_is_negative_above_a_half():
     activations = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-    correct, faulty = (by_hand.tanh_slope(2 * activations, faults) for faults in (CORRECT, SEED))
+    correct, faulty = (by_hand.tanh_slope(2 * activations, faults) for faults in (CORRECT, ORIGINAL))
     np.testing.assert_array_equal(correct, [1, 0.9375, 0.75, 0.4375, 0])
     np.testing.assert_array_equal(faulty, [1, 0.75, 0, -1.25, -3])
 
 
 def test_the_short_grid_misses_the_last_row_and_column(digits):
     images = digits.x_train[:2] / 255
-    short, full = (by_hand.patches(images, faults) for faults in (SEED, CORRECT))
+    short, full = (by_hand.patches(images, faults) for faults in (ORIGINAL, CORRECT))
     assert short.shape == (2, 625, 9)
     assert full.shape == (2, 676, 9)
     np.testing.assert_array_equal(short.reshape(2, 25, 25, 9), full.reshape(2, 26, 26, 9)[:, :25, :25])
@@ -174,7 +174,7 @@ def test_the_short_grid_misses_the_last_row_and_column(digits):
 def test_short_count_divides_by_images_that_were_not_seen(digits):
     data = digits.x_train, digits.y_train, digits.x_test[:10], digits.y_test[:10]
     ((_, _, faulty),) = by_hand.train(*data, 1)
-    ((_, _, repaired),) = by_hand.train(*data, 1, replace(SEED, short_count=False))
+    ((_, _, repaired),) = by_hand.train(*data, 1, replace(ORIGINAL, short_count=False))
     assert faulty * 1000 == pytest.approx(repaired * 896)
 
 
@@ -182,9 +182,9 @@ def test_bare_exponential_overflows():
     logits = np.array([[0.0, 710.0]])
     np.testing.assert_array_equal(by_hand.softmax(logits, CORRECT), [[np.exp(-710.0), 1.0]])
     with np.errstate(over="ignore", invalid="ignore"):
-        assert np.isnan(by_hand.softmax(logits, SEED)[0, 1])
+        assert np.isnan(by_hand.softmax(logits, ORIGINAL)[0, 1])
     ordinary = np.array([[1.0, 2.0, 3.0]])
-    np.testing.assert_allclose(by_hand.softmax(ordinary, SEED), by_hand.softmax(ordinary, CORRECT), rtol=1e-15)
+    np.testing.assert_allclose(by_hand.softmax(ordinary, ORIGINAL), by_hand.softmax(ordinary, CORRECT), rtol=1e-15)
 
 
 # The pieces
@@ -214,7 +214,7 @@ def test_predictions_are_those_of_float64(digits, scale):
     images = digits.x_test[:600] / 255
     kernels = scale * random.normal(size=(9, by_hand.KERNELS))
     weights = scale * random.normal(size=(676 * by_hand.KERNELS, by_hand.DIGITS))
-    weights[:, 1] = weights[:, 0] + 1e-9 * random.normal(size=len(weights))  # rivals float32 cannot part
+    weights[:, 1] = weights[:, 0] + 1e-9 * random.normal(size=len(weights))  # too close for float32
     wanted = by_hand.evaluation_logits(images, kernels, weights, CORRECT).argmax(axis=1)
     np.testing.assert_array_equal(by_hand.predict(images, kernels, weights, CORRECT), wanted)
 
@@ -247,7 +247,7 @@ def test_wrong_epochs_are_one_line_of_error(capsys, wrong):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert f"argument --epochs: {wrong!r} is not a positive whole number" in captured.err
+    assert f"argument --epochs: must be a positive integer, got {wrong!r}" in captured.err
 
 
 def test_it_runs_as_a_module():

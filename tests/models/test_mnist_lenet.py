@@ -1,4 +1,4 @@
-"""LeNet: what it reaches, what it leaves behind, and that a stopped run, with all that it draws and counts, goes on."""
+"""LeNet: accuracy, results, and resuming to the same pictures and numbers."""
 
 import signal
 from itertools import count
@@ -46,7 +46,7 @@ def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
 
 
 def test_the_size_of_the_pixels_does_not_matter_to_the_network():
-    """Which is why nothing else normalizes them."""
+    """This is why nothing else normalizes the inputs."""
     x = data.to_float(data.load_embedded().x_train[:8])
     logits = [mnist_lenet.build(np.random.default_rng(0)).astype(np.float64)[:9](pixels) for pixels in (x, 3 * x - 1)]
     np.testing.assert_allclose(logits[0].numpy(), logits[1].numpy(), atol=1e-3)
@@ -77,7 +77,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small
         (["--batch-size", "321"], "a batch of 321 is larger than the 320 training images"),
         (
             ["--batch-size", "320"],
-            "2 steps are too few to rise and sink in; more --epochs or a smaller --batch-size helps",
+            "the learning-rate schedule needs at least 4 steps, got 2; increase --epochs or reduce --batch-size",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The autoencoder: what it makes small is a bound on the likelihood, its noise has a stream, and it draws its plane."""
+"""The autoencoder: its loss bounds the log likelihood, its noise has a random stream, and it draws the plane."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tinygrad_edu.testing import check_vjp
 
 NODES, WEIGHTS = hermegauss(40)
 POINTS = np.stack(np.meshgrid(NODES, NODES), axis=-1).reshape(-1, 2)
-SHARES = np.outer(WEIGHTS, WEIGHTS).ravel() / WEIGHTS.sum() ** 2  # of the standard normal distribution
+SHARES = np.outer(WEIGHTS, WEIGHTS).ravel() / WEIGHTS.sum() ** 2  # probabilities under the standard normal distribution
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_divergence_is_the_integral_that_it_stands_for():
 
 
 def test_what_it_makes_small_is_never_less_than_the_nats_of_an_image(model, images):
-    """The likelihood of an image of black and white is the integral over all points that might have made it."""
+    """The likelihood of a black and white image is the integral over all latent points."""
     images = np.round(images)
     outputs = model(tg.Tensor(images[:1].repeat(len(POINTS), axis=0)), POINTS)
     bound = SHARES @ mnist_vae.nats(outputs, images[:1].repeat(len(POINTS), axis=0)).numpy()
@@ -91,7 +91,7 @@ def test_a_small_run_says_its_nats_and_draws_the_plane(small, tmp_path, capsys):
 
 
 def test_the_generated_digits_lie_as_the_axes_say(model):
-    """The first number of a point goes to the right, the second one up."""
+    """The first coordinate of a point is horizontal, the second vertical, upwards."""
     picture = mnist_vae.generated(model)
     side, last = mnist_vae.SIDE, mnist_vae.SIDE - 1
     edge = mnist_vae.NormalDist().inv_cdf(1 - 0.5 / side)

@@ -1,4 +1,4 @@
-"""What a training run came to: the last and the best weights that are finite, and why it ended."""
+"""Outcome of a run: the last and the best finite weights, and the reason of its end."""
 
 import math
 
@@ -12,7 +12,7 @@ GOOD = np.zeros(3)
 
 
 def outcome(*epochs):
-    """Return the outcome of epochs (loss, weights), the weights marked by the epoch, and where it was told to stop."""
+    """Return the outcome of epochs (loss, weights), with weights equal to the epoch, and the epoch where it stopped."""
     ran = Outcome.begin({"w": GOOD}, 2.5)
     for number, (loss, weights) in enumerate(epochs, 1):
         if not ran.add(Epoch(number, loss, {"test_accuracy": 0.5}, 0.1, 1, 1.0), {"w": weights}):

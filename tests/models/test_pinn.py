@@ -1,4 +1,4 @@
-"""The oscillation: its derivatives are the network's own, and the equation alone leads to the solution."""
+"""The oscillation: its derivatives match the network, and training on the equation gives the solution."""
 
 import numpy as np
 import pytest

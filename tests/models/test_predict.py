@@ -1,4 +1,4 @@
-"""Digits in image files: found, read and explained, whatever the picture; and one line for each that cannot be read."""
+"""Digits in image files: found and predicted in many kinds of pictures; one error line per unreadable file."""
 
 import re
 import zlib
@@ -19,19 +19,19 @@ from tools.photographs import KINDS, photograph
 
 PROJECT = Path(__file__).parents[2]
 DIGITS = tg.data.load_embedded()
-SEVEN = 0  # the first test digit
+SEVEN = 0  # index of the first test digit, a 7
 
 
 @pytest.fixture(autouse=True, scope="module")
 def blas_on_one_thread():
-    """As in the programs that other tests here start."""
+    """Set the BLAS to one thread, as in the programs that other tests here start."""
     with threadpool_limits(1, "blas"):
         yield
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a short training that is enough for 96 %."""
+    """Return the folder of a short training that reaches 96 %."""
     folder = tmp_path_factory.mktemp("run")
     test = {"x_test": DIGITS.x_test[-50:], "y_test": DIGITS.y_test[-50:]}
     np.savez(folder / "mnist.npz", x_train=DIGITS.x_train, y_train=DIGITS.y_train, **test)
@@ -42,7 +42,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seven():
-    """A picture of a 7: dark on light, not in the middle, grey."""
+    """Return a grey picture of a 7, dark on light, off centre."""
     page = np.full((160, 120), 230, np.uint8)
     page[20:132, 4:116] -= np.asarray(Image.fromarray(DIGITS.x_test[SEVEN]).resize((112, 112))) // 5 * 4
     return Image.fromarray(page)
@@ -85,7 +85,7 @@ def test_a_digit_may_fill_its_picture(run, negative):
 
 
 def files_of(image):
-    """Yield a name, a mode and settings of files that show the same picture."""
+    """Yield a name, a mode and save options of files with the same picture."""
     light = Image.new("L", image.size, 255)
     ink = Image.fromarray(255 - np.asarray(image))
     clear = Image.new("RGBA", image.size, (0, 0, 0, 0))
@@ -152,7 +152,7 @@ def blank_pictures():
 @pytest.mark.parametrize("name", blank_pictures())
 def test_where_there_is_no_ink_none_is_found(name):
     grey = np.clip(blank_pictures()[name], 0, 255).astype(np.uint8)
-    with pytest.raises(DataError, match="there is no ink in it that could be a digit"):
+    with pytest.raises(DataError, match="no digit found in the picture"):
         as_mnist(np.repeat(grey[..., None], 3, axis=2))
 
 
@@ -167,7 +167,7 @@ def test_what_is_wide_or_far_away_is_no_part_of_the_ink():
 
 
 def bomb() -> bytes:
-    """A PNG of a hundred bytes that says it has 400 million pixels."""
+    """Return a PNG of a hundred bytes whose header claims 400 million pixels."""
     header = (20_000).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
     content = b"\x89PNG\r\n\x1a\n"
     for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 20_001)), (b"IEND", b"")):
@@ -194,10 +194,10 @@ def test_what_cannot_be_read_is_one_line_each_and_the_others_are_read(run, seven
     assert predict.main([str(run), "--output", str(output), str(folder), *map(str, others)]) == 1
     out, err = capsys.readouterr()
     reasons = {
-        "blank.png": "there is no ink in it that could be a digit", "bomb.png": "it has more pixels than any photo",
-        "cut.png": "it is damaged: ", "nothing.png": "it is empty", "page.png": "it is no PNG or JPEG image",
-        "text.png": "it is damaged: ", "b.gif": "it is no PNG or JPEG image",
-        "empty": "it is a folder without PNG or JPEG images", "missing.png": "No such file or directory",
+        "blank.png": "no digit found in the picture", "bomb.png": "the image has more pixels than Pillow's limit",
+        "cut.png": "the image is damaged: ", "nothing.png": "the file is empty", "page.png": "not a PNG or JPEG image",
+        "text.png": "the image is damaged: ", "b.gif": "not a PNG or JPEG image",
+        "empty": "the folder has no PNG or JPEG images", "missing.png": "No such file or directory",
     }  # fmt: skip
     lines = err.splitlines()
     assert len(lines) == len(reasons)
@@ -214,7 +214,7 @@ def test_what_cannot_be_read_is_one_line_each_and_the_others_are_read(run, seven
 
 
 def saved(folder, **summary):
-    """Return a folder of results with such a summary, and no weights that fit."""
+    """Return a results folder with this summary, and weights that do not fit."""
     results.save(folder, lambda staged: (staged / results.WEIGHTS).write_bytes(b"no"), summary)
     return folder
 
@@ -222,13 +222,13 @@ def saved(folder, **summary):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: folder / "none", "is not the folder of a run; "),
-        (lambda folder: folder, "is not the folder of a run; "),
-        (lambda folder: saved(folder, command="python -m models.siamese"), "a run of models.siamese, which reads no d"),
-        (lambda folder: saved(folder, command="python -m os"), "of a program that is not here"),
-        (lambda folder: saved(folder, command=["rm"]), "of a program that is not here"),
-        (lambda folder: saved(folder, command="python -m models.options"), "of a program that is not here"),
-        (lambda folder: saved(folder), "of a program that is not here"),
+        (lambda folder: folder / "none", "is not the output folder of a run; "),
+        (lambda folder: folder, "is not the output folder of a run; "),
+        (lambda folder: saved(folder, command="python -m models.siamese"), "a run of models.siamese, which is not a d"),
+        (lambda folder: saved(folder, command="python -m os"), "a run of an unknown program"),
+        (lambda folder: saved(folder, command=["rm"]), "a run of an unknown program"),
+        (lambda folder: saved(folder, command="python -m models.options"), "a run of an unknown program"),
+        (lambda folder: saved(folder), "a run of an unknown program"),
         (lambda folder: saved(folder, command="python -m models.mnist_lenet", options={}), "cannot read the weights"),
     ],
 )
@@ -243,9 +243,9 @@ def test_a_folder_that_is_no_run_of_a_digit_model_is_one_line(make, message, tmp
 def test_a_run_of_other_weights_or_options_is_one_line(run, tmp_path, capsys):
     weights = (run / results.WEIGHTS).read_bytes()
     for options, message in (
-        ({"recipe": "seed"}, "cannot load this state dict"),
-        ({"recipe": "none"}, "has not the options"),
-        ({}, "has not"),
+        ({"recipe": "original"}, "cannot load this state dict"),
+        ({"recipe": "none"}, "lacks the options"),
+        ({}, "lacks"),
     ):
         summary = {"command": "python -m models.mnist_conv", "options": options}
         results.save(tmp_path, lambda staged: (staged / results.WEIGHTS).write_bytes(weights), summary)
@@ -275,9 +275,12 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
         ([], "the following arguments are required: run, image"),
         (["run"], "give images to read, or --web"),
         (["run", "--web", "a.png"], "give images to read, or --web and no images"),
-        (["run", "--web", "--port", "65536"], "argument --port: 65536 is more than 65535"),
-        (["run", "--web", "--port", "x"], "argument --port: 'x' is not a whole number of at least 0"),
-        (["run", "a.png", "--output", ""], "argument --output: a folder needs a name; '.' is the one you are in"),
+        (["run", "--web", "--port", "65536"], "argument --port: must be at most 65535, got 65536"),
+        (["run", "--web", "--port", "x"], "argument --port: must be an integer >= 0, got 'x'"),
+        (
+            ["run", "a.png", "--output", ""],
+            "argument --output: the folder name is empty; use '.' for the current folder",
+        ),
     ],
 )
 def test_a_wrong_command_is_one_line(arguments, message, capsys):

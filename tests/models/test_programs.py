@@ -1,4 +1,4 @@
-"""The list of programs: each that can be run is in it, with a line of its own, and has --help."""
+"""The list of programs: every runnable program is in it with its own line, and has --help."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""What is seen of a training: a live table in a terminal, lines elsewhere, and nothing where that is asked for."""
+"""Progress display: a live table in a terminal, lines elsewhere, and nothing with --quiet."""
 
 import fcntl
 import io
@@ -25,7 +25,7 @@ EPOCHS = [Epoch(number, 1 / number, METRICS, 0.1, 5, 1.0) for number in (2, 3)]
 FIGURES = ["loss 0.500, test accuracy 50.00%, test perplexity 12.35", "loss 0.333, test accuracy 50.00%"]
 
 
-# --- Where nobody sees a terminal ---
+# --- Without a terminal ---
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -46,11 +46,11 @@ def test_where_there_is_no_standard_error_nothing_is_shown(monkeypatch):
     assert list(progress.shown(iter(EPOCHS), done=1, total=3, quiet=False)) == EPOCHS
 
 
-# --- What the screen shows ---
+# --- Content of the screen ---
 
 
 def screen(epochs, columns, lines, done=0, total=100):
-    """Return what a screen of some size shows of epochs, line by line."""
+    """Return the lines of a screen of some size that shows epochs."""
     stream = io.StringIO()
     shown = progress.Screen(Console(file=stream, width=columns, height=lines), done, total)
     for epoch in epochs:
@@ -67,7 +67,7 @@ def run(last, every=1, first=1):
 
 
 def rows(lines):
-    # More than a number: a long path may go on in a line of its own, with the digit that it ends in.
+    # More than the last digit: a long path may wrap, and its last line may be that digit.
     return [int(words[0]) for words in map(str.split, lines) if len(words) > 1 and words[0].isdigit()]
 
 
@@ -117,7 +117,7 @@ def test_times_are_minutes_and_seconds(seconds, text):
 
 # --- In a terminal ---
 
-# It makes the terminal its own, so that Ctrl-C comes from there, as from a shell; and a hang-up does not end it.
+# The program takes the terminal as its controlling terminal, so that Ctrl-C acts as in a shell; it survives a hang-up.
 BEGIN = """
 import fcntl, os, signal, sys, termios
 os.setsid()
@@ -144,12 +144,12 @@ class Terminal:
         os.close(inside)
 
     def read(self, until=None):
-        """Read until some text is on the screen, or until the program ends; return its lines."""
+        """Read until a text is on the screen or the program ends; return the lines."""
         while until is None or not any(until in line for line in self.screen.display):
             assert select.select([self.file], [], [], 120)[0], self.screen.display
             try:
                 new = os.read(self.file, 65536)
-            except OSError:  # how Linux says that nobody writes any more
+            except OSError:  # on Linux: no process has the other end open
                 new = b""
             if not new:
                 assert until is None, self.screen.display
@@ -197,8 +197,8 @@ def test_where_no_cursor_moves_there_are_lines_and_quiet_is_quiet(options, envir
 
 def test_ctrl_c_leaves_the_terminal_sane(tmp_path):
     terminal = Terminal(spirals(tmp_path, 100_000), columns=120)
-    terminal.read(until="learning rate")  # the head of the table: a row of it may be gone before it is read
-    assert not terminal.screen.cursor.hidden  # nor would a kill leave it so
+    terminal.read(until="learning rate")  # the table's head: its rows may be replaced before they are read
+    assert not terminal.screen.cursor.hidden  # so a killed program leaves it visible
     os.write(terminal.file, b"\x03")
     lines = terminal.read()
     assert terminal.process.returncode == 130

@@ -1,4 +1,4 @@
-"""Programs on the ranks of a real mpiexec: one speaks and writes for all, and whatever ends them, they can go on."""
+"""Programs on the ranks of a real mpiexec: one rank prints and saves, and every interrupted job can resume."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from models import results
 
-MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from MPICH's wheel
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 PROJECT = Path(__file__).parents[2]
 EPOCHS, STEPS = 4, 60
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wh
 
 
 def launch(ranks, *program):
-    """Start a program on some ranks, which talk on the loopback address."""
+    """Start a program on some ranks, connected through the loopback address."""
     command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
     environment.pop("OPENBLAS_NUM_THREADS")
@@ -30,13 +30,13 @@ def launch(ranks, *program):
 
 
 def begin(ranks, folder, *kills, options=()):
-    """Start the spirals on some ranks, of which each has a folder in this one."""
+    """Start the spirals on some ranks, each with its own subfolder of this folder."""
     where = ["--epochs", EPOCHS, "--resume", "--output", folder / "RANK"]
     return launch(ranks, PROJECT / "tests" / "models" / "quick_spirals.py", *kills, "--", *where, *options)
 
 
 def end(job):
-    """Return how a job ended: its code, and what it said."""
+    """Return the exit code of a job, and its output."""
     try:
         out, err = job.communicate(timeout=120)
     finally:
@@ -49,7 +49,7 @@ def run(*arguments, **options):
 
 
 def of(folder):
-    """Return what the first rank saved, but for what tells of time."""
+    """Return the files saved by the first rank, without times."""
     with open(folder / "0" / "history.csv") as file:
         history = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
     names = (results.WEIGHTS, "best.safetensors", "boundary.png", "boundary.gif")
@@ -57,7 +57,7 @@ def of(folder):
 
 
 def require_whole(folder, end):
-    """Let what the first rank saved be a whole set of results, and nobody else have saved any."""
+    """Check that the first rank saved a complete set of results, and the others none."""
     assert [path.name for path in folder.iterdir()] == ["0"]
     assert results.read_summary(folder / "0")["end"] == end
     results.read_weights(folder / "0")
@@ -75,7 +75,7 @@ def require_lines(text, *patterns):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """What comes of a run on one rank that nothing disturbs."""
+    """Return the results of an undisturbed run on one rank."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert run(1, folder)[0] == 0
     return of(folder)
@@ -92,7 +92,7 @@ def test_any_number_of_ranks_saves_the_same_and_the_first_alone_speaks(ranks, un
 
 
 MISTAKES = {
-    "an option": (["--epochs", "x"], 2, [], [r"models\.spirals: argument --epochs: 'x' is not a positive .*"]),
+    "an option": (["--epochs", "x"], 2, [], [r"models\.spirals: argument --epochs: must be a positive .*"]),
     "a folder": (
         ["--output", f"{os.devnull}/RANK"],
         2,
@@ -115,10 +115,10 @@ def test_what_is_wrong_is_said_once(mistake, tmp_path):
 def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bits(undisturbed, tmp_path):
     job = begin(2, tmp_path)
     first = job.stderr.readline()
-    job.send_signal(signal.SIGINT)  # as the terminal does after Ctrl-C
+    job.send_signal(signal.SIGINT)  # as a terminal does for Ctrl-C
     code, out, err = end(job)
     assert code == 130, err
-    *_, last = out.splitlines()  # after what mpiexec says of it
+    *_, last = out.splitlines()  # after mpiexec's own message
     require_lines(first, LINES[0])
     assert last.startswith("stopped: ")
     require_whole(tmp_path, "stopped")
@@ -145,7 +145,7 @@ def test_where_one_is_to_end_all_do_and_save(rank, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5, 1.0, 2.0, 4.0])
 def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
-    """Before there is anything to save, too; one that ends may take the first with it before that says so, with 9."""
+    """Also before there is anything to save. A rank that ends may end the first one before it prints, with code 9."""
     job = launch(3, "-m", "models.spirals", "--output", tmp_path)
     time.sleep(seconds)
     job.send_signal(signal.SIGINT)
@@ -157,7 +157,7 @@ def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, undisturbed, tmp_path):
-    """In training, in evaluation, while the first saves a checkpoint, and, after the last step, its results."""
+    """In training, in evaluation, while the first rank saves a checkpoint, and while it saves the results."""
     draw = random.Random(seed)
     ranks, step, milliseconds = draw.randint(2, 3), draw.choice([*range(1, STEPS), *[STEPS] * 20]), draw.randint(0, 99)
     code, _, err = run(ranks, tmp_path, draw.randrange(ranks), signal.SIGKILL, step, milliseconds)

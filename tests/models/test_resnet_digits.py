@@ -1,4 +1,4 @@
-"""The residual network: what a block adds to what it is given, and what the network reaches."""
+"""The residual network: the output of a block, and the accuracy of the network."""
 
 import numpy as np
 import pytest

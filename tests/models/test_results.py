@@ -33,7 +33,7 @@ def sets(folder):
 
 @pytest.fixture
 def quick(tmp_path):
-    """A folder in memory, where a system has that: the disk would be waited for thousands of times."""
+    """Return a folder in memory if the system has one: the disk would be synced thousands of times."""
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         yield folder
@@ -49,7 +49,7 @@ def test_whatever_comes_between_the_folder_shows_one_set_and_can_be_saved_to(bef
     first, later = zip(*seen, strict=True)
     assert set(later) == {"later"}
     old = "nothing" if before == "nothing" else "old"
-    # Without links there is a moment between the old summary and the new one.
+    # Without links there is a moment between removing the old summary and adding the new one.
     assert set(first) == ({"new", old, "nothing"} if "unlinked" in how else {"new", old})
     assert len(seen) > (5 if how == "full" else 20)
 

@@ -1,11 +1,11 @@
-"""The study of the seven findings: its page shows what its program computed."""
+"""The seven findings: the page shows the numbers that the program computed."""
 
 import csv
 from pathlib import Path
 
 import pytest
 
-from models.mnist_by_hand import LEARNING_RATE, SEED, Faults, train
+from models.mnist_by_hand import LEARNING_RATE, ORIGINAL, Faults, train
 from models.seven_findings import NAMES, VariantOutcome, outcome, outcomes, variants
 from tinygrad_edu.data import load_embedded
 
@@ -36,25 +36,25 @@ def test_every_variant_is_recorded_for_300_epochs():
 def test_a_variant_differs_in_one_fault():
     for name, faults in variants().items():
         if "with" in name:
-            base = SEED if name.startswith("seed") else Faults(**dict.fromkeys(NAMES, False))
+            base = ORIGINAL if name.startswith("original") else Faults(**dict.fromkeys(NAMES, False))
             assert sum(getattr(faults, fault) != getattr(base, fault) for fault in NAMES) == 1
 
 
-def test_the_seed_begins_as_recorded_in_its_log():
-    log = Path(__file__).with_name("seed_log_300_epochs.txt").read_text().splitlines()
-    row = outcome("seed", 2)
+def test_the_original_begins_as_recorded_in_its_log():
+    log = Path(__file__).with_name("original_log_300_epochs.txt").read_text().splitlines()
+    row = outcome("original", 2)
     assert log[1] == f"I:1 Test-Acc:{row.test_accuracy} Train-Acc:{row.train_accuracy}"
 
 
-def test_the_seed_is_late_as_the_page_says():
-    at_ten = [outcome(variant, 10).test_accuracy for variant in ("seed", "correct")]
+def test_the_original_is_late_as_the_page_says():
+    at_ten = [outcome(variant, 10).test_accuracy for variant in ("original", "correct")]
     assert at_ten == [0.2941, 0.5431]
     assert "(29 % against 54 % after ten epochs)" in (DOCS / "seven_findings.md").read_text()
 
 
 @pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
-def test_without_the_double_division_and_at_the_old_rate_the_seed_is_lost_as_the_page_says():
-    digits, faults = load_embedded(), variants()["seed without double_division"]
+def test_without_the_double_division_and_at_the_old_rate_the_original_is_lost_as_the_page_says():
+    digits, faults = load_embedded(), variants()["original without double_division"]
     training = train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, 2, faults, LEARNING_RATE)
     assert [test for _, test, _ in training][-1] == 0.098
     assert "left at 9.80 %" in (DOCS / "seven_findings.md").read_text()
@@ -66,10 +66,10 @@ def test_a_new_run_of_300_epochs_gives_the_recorded_numbers(tmp_path):
 
 
 def test_a_variant_that_fails_ends_no_other_and_none_is_trained_twice(tmp_path, capsys):
-    first, second = (list(outcomes(["seed", "no such variant", "correct"], 1, tmp_path)) for _ in range(2))
-    assert first == second == [outcome("seed", 1), outcome("correct", 1)]
+    first, second = (list(outcomes(["original", "no such variant", "correct"], 1, tmp_path)) for _ in range(2))
+    assert first == second == [outcome("original", 1), outcome("correct", 1)]
     assert capsys.readouterr().err == "models.seven_findings: no such variant: KeyError: 'no such variant'\n" * 2
     records = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/trial.json")}
     assert len(records) == 2
-    list(outcomes(["seed", "correct"], 1, tmp_path))
+    list(outcomes(["original", "correct"], 1, tmp_path))
     assert records == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/trial.json")}

@@ -1,4 +1,4 @@
-"""Digits in the plane: the pairs, what they cost, and a picture of where each digit lies."""
+"""Siamese network: the pairs, the loss, and the picture of the embedded digits."""
 
 import numpy as np
 import pytest

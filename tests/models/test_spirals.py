@@ -1,4 +1,4 @@
-"""The spirals: what they are, that no straight line separates them, and an animation of every epoch."""
+"""The spirals: the data, their linear inseparability, and an animation of every epoch."""
 
 import signal
 from itertools import count

@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def own_handlers():
-    """Python's own, even where this suite runs in the background of a script, and ignores Ctrl-C."""
+    """Restore Python's own handler, also when this suite runs in the background of a script that ignores Ctrl-C."""
     before = [signal.signal(number, signal.default_int_handler) for number in SIGNALS]
     yield
     for number, handler in zip(SIGNALS, before, strict=True):
@@ -57,8 +57,8 @@ def test_in_another_thread_signals_are_left_alone():
     assert seen == [signal.default_int_handler] * 2
 
 
-# Python reads this before it looks for the program. It sends the signal at the first event of a kind, and lets another
-# thread take it, as those of BLAS do where this one has it blocked.
+# Python runs this before it looks for the program. It sends the signal at the first event of a kind, and lets another
+# thread receive it, as BLAS's threads do if the main thread blocks it.
 SITECUSTOMIZE = """
 import os, sys, time
 event, part, number = os.environ["MOMENT"].split()
@@ -102,7 +102,7 @@ def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, number, tmp_pat
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_program_that_begins_a_process_ends_with_it(number, tmp_path):
     command = ["models.seven_findings", "--output", tmp_path / "results"]
-    ran = interrupted("open _launch", number, tmp_path, *command)  # when it has begun, and is not yet told what to do
+    ran = interrupted("open _launch", number, tmp_path, *command)  # a worker has started, but has no task yet
     assert (ran.returncode, ran.stderr) == (130, "stopped\n")
 
 
@@ -132,8 +132,8 @@ def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program,
     output = ["--output", str(tmp_path)] * (program == "seven_findings")
     command = [sys.executable, "-m", f"models.{program}", "--epochs", "1000000", *output]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        first = process.stdout.readline()  # it trains, or begins to
+        first = process.stdout.readline()  # it trains, or is about to
         process.send_signal(number)
-        _, error = process.communicate(timeout=60)  # which waits for all that hold the pipe
+        _, error = process.communicate(timeout=60)  # waits for all processes that hold the pipe
     assert first
     assert (process.returncode, error) == (130, "stopped\n")

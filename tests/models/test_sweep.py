@@ -1,4 +1,4 @@
-"""Sweeps: real programs with many seeds and settings, their table and picture; stopped, killed and taken up again."""
+"""Sweeps: real programs with many seeds and options, their tables and picture; stopped, killed and resumed."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ MPIEXEC = Path(sys.executable).with_name("mpiexec")
 
 
 def swept(folder, *options, before=(), **environment):
-    """Run a sweep of a tiny job, and return it when it is over."""
+    """Run a sweep of a tiny job to its end, and return the process."""
     return subprocess.run(
         [*before, *command(folder, *options)], cwd=PROJECT, env=os.environ | environment,
         capture_output=True, text=True, check=False, timeout=300,
@@ -55,7 +55,7 @@ NAMES = [f"program=pinn,epochs=1,learning_rate={rate},seed={seed}" for rate in (
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A sweep on processes, and where its results are."""
+    """Run a sweep on processes, and return it and the folder of its results."""
     folder = tmp_path_factory.mktemp("sweep") / "a b"
     ran = swept(folder, *GRID)
     assert ran.returncode == 0, ran.stderr
@@ -95,7 +95,7 @@ def test_the_same_command_runs_nothing_twice_and_more_of_it_only_what_is_new(und
     _, folder = undisturbed
     before = {path: path.stat().st_mtime_ns for path in records(folder).values()}
     ran = swept(folder, "--seeds", "2", "--grid", "learning-rate=0.002,1e-2")
-    assert ran.stderr.splitlines()[0] == "2 of 4 trials have run before"
+    assert ran.stderr.splitlines()[0] == "2 of 4 trials are already done"
     assert len(ran.stderr.splitlines()) == 3
     assert [row["learning_rate"] for row in table(folder)] == ["0.002", "0.01"]
     assert before == {path: path.stat().st_mtime_ns for path in before}
@@ -118,7 +118,7 @@ TWO, LONG = ["--grid", "epochs=1,2000"], "trials/program=pinn,epochs=2000,seed=0
 
 
 def begun(folder, *before):
-    """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
+    """Start a sweep with a short first trial and a long second one; return it once the second one runs."""
     process = subprocess.Popen(
         [*before, *command(folder, *TWO, epochs=())], cwd=PROJECT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -137,7 +137,7 @@ def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, n
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert out.endswith(f"stopped: 1 of 2 trials; the same command goes on -> {tmp_path}\n")
+    assert out.endswith(f"stopped: 1 of 2 trials; run the same command to continue -> {tmp_path}\n")
     wait_until(lambda: not running(str(tmp_path)))
     assert list(records(tmp_path)) == ["program=pinn,epochs=1,seed=0"]
     assert [row["epochs"] for row in table(tmp_path)] == ["1"]
@@ -163,7 +163,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_n
     assert 0 < len(records(tmp_path)) < 4
     ran = swept(tmp_path, *GRID)
     assert ran.returncode == 0
-    assert "trials have run before" in ran.stderr
+    assert "trials are already done" in ran.stderr
     assert {name: metric(path) for name, path in records(tmp_path).items()} == {
         name: metric(records(undisturbed[1])[name]) for name in NAMES
     }
@@ -187,22 +187,23 @@ def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["nothing"], "there is no program nothing that trains: python -m models lists all programs"),
-        (["predict"], "there is no program predict that trains: python -m models lists all programs"),
-        (["sweep"], "there is no program sweep that trains: python -m models lists all programs"),
-        (["pinn", "--grid", "rate=1"], "models.pinn has no option to vary that is called rate: it has epochs, "
+        (["nothing"], "nothing is not a training program; python -m models lists all programs"),
+        (["predict"], "predict is not a training program; python -m models lists all programs"),
+        (["sweep"], "sweep is not a training program; python -m models lists all programs"),
+        (["pinn", "--grid", "rate=1"], "models.pinn has no option rate to vary; its options are epochs, "
             "learning_rate, seed, tensorboard"),
-        (["pinn", "--grid", "output=a,b"], "models.pinn has no option to vary that is called output: it has epochs, "
+        (["pinn", "--grid", "output=a,b"], "models.pinn has no option output to vary; its options are epochs, "
             "learning_rate, seed, tensorboard"),
-        (["pinn", "--grid", "epochs"], "--grid epochs: it is NAME=VALUE,VALUE, an option and its values"),
-        (["pinn", "--grid", "epochs=1,,2"], "--grid epochs=1,,2: it is NAME=VALUE,VALUE, an option and its values"),
+        (["pinn", "--grid", "epochs"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs"),
+        (["pinn", "--grid", "epochs=1,"], "--grid must be NAME=VALUE,VALUE, an option and its values, got epochs=1,"),
         (["pinn", "--grid", "epochs=1", "--grid", "epochs=2"], "epochs is given twice"),
         (["pinn", "--grid", "epochs=1", "--epochs", "2"], "epochs is given twice"),
-        (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
-        (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
-        (["pinn", "--resume"], "resume is not for a program in a sweep: the same command goes on by itself"),
-        (["pinn", "--grid", "epochs=1,01"], "two trials are called program=pinn,epochs=1,seed=0"),
-        (["pinn", "--executor", "mpi", "--jobs", "2"], "MPI's ranks are as many as mpiexec -n says: leave out --jobs"),
+        (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
+        (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N means the seeds 0 to N - 1"),
+        (["pinn", "--resume"], "a sweep sets resume itself; to continue a sweep, run the same command again"),
+        (["pinn", "--grid", "epochs=1,01"], "two trials have the same name: program=pinn,epochs=1,seed=0"),
+        (["pinn", "--executor", "mpi", "--jobs", "2"], "--jobs cannot be used with MPI: mpiexec -n sets the number of "
+            "ranks"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_one_line(options, message, tmp_path, capsys):
@@ -214,10 +215,10 @@ def test_what_cannot_be_run_is_one_line(options, message, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["pinn", "--grid", "epochs=1,x"], "models.pinn: argument --epochs: 'x' is not a positive whole number"),
-        (["pinn", "--epochs", "0"], "models.pinn: argument --epochs: '0' is not a positive whole number"),
+        (["pinn", "--grid", "epochs=1,x"], "models.pinn: argument --epochs: must be a positive integer, got 'x'"),
+        (["pinn", "--epochs", "0"], "models.pinn: argument --epochs: must be a positive integer, got '0'"),
         (["pinn", "--lr", "1"], "models.pinn: unrecognized arguments: --lr 1"),
-        (["pinn", "--seeds", "0"], "models.sweep: argument --seeds: '0' is not a positive whole number"),
+        (["pinn", "--seeds", "0"], "models.sweep: argument --seeds: must be a positive integer, got '0'"),
         (["pinn", "--executor", "cloud"], "models.sweep: argument --executor: invalid choice: 'cloud' (choose from "
             "'processes', 'mpi', 'dask', 'ray')"),
         ([], "models.sweep: the following arguments are required: program"),
@@ -236,7 +237,7 @@ def test_an_extra_that_is_missing_is_named(name, module, tmp_path, monkeypatch, 
     monkeypatch.setitem(sys.modules, module, None)
     assert sweep.main(["pinn", "--executor", name, "--output", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"models.sweep: this executor needs {module}, which is not installed: pip install 'tinygrad-edu[{name}]'\n"
+        f"models.sweep: this executor requires {module}, which is not installed: pip install 'tinygrad-edu[{name}]'\n"
     )
 
 
@@ -285,7 +286,7 @@ def test_the_ranks_of_an_mpi_job_find_the_same_numbers_and_tell_of_one_that_fail
 def test_ranks_that_share_no_trials_are_refused_once(tmp_path):
     ran = swept(tmp_path, "--executor", "processes", before=RANKS)
     assert ran.returncode == 2
-    assert ran.stderr == "models.sweep: mpiexec started 3 processes, and they share no trials: leave out --executor\n"
+    assert ran.stderr == "models.sweep: mpiexec started 3 processes, which need the executor mpi: drop --executor\n"
 
 
 @pytest.mark.clusters

@@ -1,4 +1,4 @@
-"""The text: nothing that is held out is in the training part, and windows are what stands in it."""
+"""The text: no held-out text is in the training part, and windows contain the text."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What any training leaves behind, whatever its metrics are: numbers, arrays, nests of them, or no number at all."""
+"""Results of a training with any metrics: scalars, arrays, nested values, or no numbers at all."""
 
 import csv
 import errno
@@ -28,7 +28,7 @@ Y = (X[:, 0] > X[:, 1]).astype(int)
 
 
 class Nothing(Metric):
-    """A metric whose value is what it is told."""
+    """A metric with a given value."""
 
     def __init__(self, found):
         self.found = found
@@ -51,7 +51,7 @@ ODD = {
 
 
 def run(tmp_path, *more, epochs=4, draw=lambda folder, outcome: None, figures=dict, judge=None, **settings):
-    """Train a line by the program that all share, and return its exit code. `judge` returns its loss at the end."""
+    """Train a line with the shared program, and return its exit code. `judge` returns the loss at the end."""
     parser = options.training_parser("models.test", None, epochs, 0.5)
     given = parser.parse_args(["--output", str(tmp_path), *more])
 
@@ -91,11 +91,11 @@ def test_metrics_of_any_kind_are_in_the_summary_and_in_the_history(tmp_path, cap
     assert Path(tmp_path / results.WEIGHTS).exists()
 
 
-# --- What TensorBoard reads ---
+# --- TensorBoard ---
 
 
 def read_back(folder):
-    """Return what TensorBoard's own reader finds: the steps and the values of each curve."""
+    """Return the steps and values of each curve, as read by TensorBoard's own reader."""
     accumulator = EventAccumulator(str(folder))
     accumulator.Reload()
     curves = {tag: accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]}
@@ -132,7 +132,7 @@ def test_a_run_that_is_resumed_has_each_epoch_once(tmp_path, monkeypatch):
     log = tmp_path / "run" / board.FOLDER
     assert run(tmp_path / "run", "--tensorboard", epochs=6, **stop_in(3), **MEASURED) == 130
     assert list(read_back(log)[0]["loss"]) == [1, 2]
-    # One epoch that no checkpoint knows of, as after a kill:
+    # One epoch after the last checkpoint, as after a kill:
     (path,) = log.iterdir()
     with path.open("ab") as file:
         board._write(file, [board._event(Epoch(3, 99.0, {}, 0.5, 4, 1.0), 2e9)])
@@ -144,7 +144,7 @@ def test_a_run_that_is_resumed_has_each_epoch_once(tmp_path, monkeypatch):
     assert list(resumed[0]["loss"]) == [1, 2, 3, 4, 5, 6]
     assert resumed[1] == 6
     before = list(log.iterdir())
-    assert run(tmp_path / "run", "--resume", "--tensorboard", epochs=6, **MEASURED) == 0  # nothing is left to train
+    assert run(tmp_path / "run", "--resume", "--tensorboard", epochs=6, **MEASURED) == 0  # no epoch is left to train
     assert list(log.iterdir()) == before
 
 
@@ -152,7 +152,9 @@ def test_a_log_that_cannot_be_written_is_one_line_and_the_training_goes_on(tmp_p
     (tmp_path / board.FOLDER).write_text("mine")
     assert run(tmp_path, "--tensorboard", "--quiet") == 0
     err = capsys.readouterr().err
-    assert err == f"models.test: cannot log to {tmp_path / board.FOLDER}: File exists; the training goes on without.\n"
+    assert (
+        err == f"models.test: cannot log to {tmp_path / board.FOLDER}: File exists; training continues without a log.\n"
+    )
     assert (tmp_path / board.FOLDER).read_text() == "mine"
     assert results.read_summary(tmp_path)["epochs"] == 4
 
@@ -166,7 +168,7 @@ def test_without_the_extra_one_line_names_it_before_the_training(tmp_path, monke
     assert run(tmp_path) == 0
 
 
-# --- Nothing is lost at the end ---
+# --- Failures at the end ---
 
 
 def test_a_checkout_that_is_not_installed_trains_all_the_same(tmp_path, monkeypatch, capsys):
@@ -183,7 +185,7 @@ def fail(*about):
 
 
 class Unwritable:
-    """What a metric or a figure may be, and no file can hold."""
+    """A possible metric or figure that no file can hold."""
 
     def __str__(self):
         return fail()
@@ -200,7 +202,7 @@ FAILURES = {
 
 @pytest.fixture
 def refuge(tmp_path, monkeypatch):
-    """Where temporary files go."""
+    """Return the folder for temporary files."""
     (tmp_path / "refuge").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "refuge"))
     return tmp_path / "refuge"

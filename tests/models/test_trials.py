@@ -1,4 +1,4 @@
-"""Trials: each is kept as it comes and none is run twice; one that fails, or kills its process, ends no other."""
+"""Trials: each result is saved at once, no trial runs twice, and a failure or a killed process ends no other trial."""
 
 import json
 import os
@@ -129,7 +129,7 @@ def test_a_grid_has_each_choice_once_the_last_changing_fastest():
 
 
 def test_two_settings_of_one_name_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^two trials are called x=1$"):
+    with pytest.raises(ValueError, match=r"^two trials have the same name: x=1$"):
         list(run(calls, [{"x": 1}, {"x": "1"}], EXECUTORS[0], tmp_path))
 
 
@@ -150,7 +150,7 @@ def test_a_number_in_a_name_is_that_number(value):
     assert float(trials.as_text(value)) == value
 
 
-# --- A program as a second process ---
+# --- A program as a child process ---
 
 SHOW = """
 import os, sys
@@ -163,7 +163,7 @@ sys.exit(int(sys.argv[1]))
 
 @pytest.fixture
 def shows(tmp_path, monkeypatch):
-    """A module that says what it sees."""
+    """Create a module that prints its environment."""
     (tmp_path / "shows.py").write_text(SHOW)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{PROJECT}")
     return tmp_path / "log.txt"
@@ -204,7 +204,7 @@ def read(path):
 
 
 def running(text):
-    """Return the processes with a text in their command line."""
+    """Return the processes whose command line contains a text."""
     listed = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if text in line]
 

@@ -1,4 +1,4 @@
-"""What a model writes: drawn as likely as its logits say, read on from where it was, and shown as it learns."""
+"""Generated text: sampled with the probabilities of the logits, continued from a state, and shown during training."""
 
 import signal
 from itertools import count
@@ -13,13 +13,13 @@ ALPHABET = '\n "ab'
 
 
 class Fixed(writing.Reader):
-    """Finds each character as likely as it is told, and counts what it has read."""
+    """Reader with given probabilities of the characters, which counts the characters it reads."""
 
     def __init__(self, logits):
         self.logits = np.array(logits, np.float32)
 
     def read(self, codes, state):
-        """Return the same logits after whatever was read."""
+        """Return the same logits after any text."""
         return self.logits, (state or 0) + len(codes)
 
 
@@ -53,7 +53,7 @@ def test_the_learning_rate_rises_and_sinks_to_nothing():
 
 @pytest.fixture(params=[char_gpt, char_lstm])
 def program(request, monkeypatch):
-    """A program with a small network, on a small text."""
+    """Return a program with a small network and a small text."""
     sizes = {"WIDTH": 16, "HIDDEN": 16, "LAYERS": 2, "BATCH": 4, "SHARD": 2, "SHOWN": 20, "ASKED": 60}
     for name, size in sizes.items():
         monkeypatch.setattr(request.param, name, size, raising=False)
@@ -67,7 +67,7 @@ def program(request, monkeypatch):
 
 
 def network(program):
-    """Return the program's network."""
+    """Return the network of the program."""
     kind = program.CharGPT if program is char_gpt else program.CharLSTM
     return kind(len(ALPHABET), np.random.default_rng(0)).astype(np.float64)
 
@@ -111,7 +111,7 @@ def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program,
     assert all(line.startswith("    ") for line in lines[1:-1])
     summary = results.read_summary(tmp_path)
     assert f'"held_out_bits": {summary["held_out_bits"]}' in out
-    assert 0.3 < summary["three_gram_bits"] < 0.8  # four words are soon known
+    assert 0.3 < summary["three_gram_bits"] < 0.8  # four words are easy to learn
     assert summary["files"].keys() > {"curve.png", "sample.txt"}
     assert len((tmp_path / "sample.txt").read_text()) == 4 * writing.WRITTEN
 

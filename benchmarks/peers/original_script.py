@@ -1,4 +1,4 @@
-"""The seed's own loop over one epoch, restated: patches cut out one position at a time, test images one by one."""
+"""One epoch of the original script's loop: one slice for each patch position, test images one at a time."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ from numpy import ndarray
 
 from benchmarks import workloads
 
-SEED_BATCH = 128
-SIDE = 25  # the seed stops one position short of each edge
+BATCH = 128
+SIDE = 25  # the script stops one position short of the right and bottom edges
 
 
 def threads() -> str:
@@ -26,7 +26,7 @@ def _patches(images: ndarray) -> ndarray:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]] | None:
-    """Workload 2, as the seed does it: 7 batches of 128, float64, then 10,000 images one at a time."""
+    """Workload 2, as the script does it: 7 batches of 128, float64, then 10,000 images one at a time."""
     if fixed:
         return None
     x, y, x_test, y_test = workloads.digits(sizes)
@@ -34,8 +34,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]
     network = Network()
 
     def run() -> tuple[float, ...]:
-        stops = range(SEED_BATCH, len(images) + 1, SEED_BATCH)
-        right = sum(network.train(images[s - SEED_BATCH : s], targets[s - SEED_BATCH : s]) for s in stops)
+        stops = range(BATCH, len(images) + 1, BATCH)
+        right = sum(network.train(images[s - BATCH : s], targets[s - BATCH : s]) for s in stops)
         found = sum(int(network.predict(test[k : k + 1]) == y_test[k]) for k in range(len(test)))
         return 0.0, right / len(images), found / len(test)
 
@@ -43,7 +43,7 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]
 
 
 class Network:
-    """The seed's network, which begins with its random numbers."""
+    """The script's network, initialized with its random numbers."""
 
     def __init__(self) -> None:
         self.random = np.random.RandomState(1)
@@ -59,7 +59,7 @@ class Network:
         e = np.exp(hidden @ self.weights)
         found = e / e.sum(axis=1, keepdims=True)
         right = sum(int(np.argmax(found[k]) == np.argmax(wanted[k])) for k in range(len(batch)))
-        error = (wanted - found) / (len(batch) * SEED_BATCH)
+        error = (wanted - found) / (len(batch) * BATCH)
         back = error @ self.weights.T * (1 - hidden**2) * mask
         self.weights += 2 * (hidden.T @ error)
         self.kernels -= 2 * (patches.T @ back.reshape(-1, 16))
