@@ -110,9 +110,7 @@ class _MPIWorkers:
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to other ranks, and fill the buffers of the bytes received."""
         if self._process != os.getpid():
-            raise ForkedError(
-                "a forked process is not one of the workers. Compute in it without workers, or start it with mpiexec."
-            )
+            raise ForkedError("a forked process is not a worker. Compute without workers, or start it with mpiexec.")
         waiting = []
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
