@@ -207,7 +207,7 @@ def _rng_parameter(function: Any) -> tuple[bool, bool]:
 
 
 def _stream(seed: NDArray[np.uint64], index: int, repeat: int) -> np.random.Generator:
-    """Return the random stream of a sample. Streams are 2**128 numbers apart in the counter of Philox."""
+    """Return the random stream of a sample. Its range of Philox's counter holds 2**128 numbers."""
     return np.random.Generator(np.random.Philox(key=seed, counter=np.array([0, 0, index, repeat], np.uint64)))
 
 

@@ -166,8 +166,7 @@ def _inverse_matrices(
 
 
 def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float, rng: np.random.Generator) -> Field:
-    """Draw random elastic displacement fields: white noise, Gaussian-blurred and scaled by alpha / 2, as in
-    torchvision.
+    """Draw elastic displacement fields: white noise, Gaussian-blurred and times alpha / 2, as in torchvision.
 
     Displacements are about 0.08 alpha / sigma pixels, and correlated over distances of about sigma. The noise extends
     beyond the edges, so the fields have no boundary effects.
@@ -292,7 +291,7 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
 
 
 def _sample_points(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
-    """Return the index of the pixel above and left of each sample point, in padded images, and the distances to it."""
+    """Return the pixel above and left of each sample point, in padded images, and the distances to it."""
     count, _, height, width = field.shape
     # The padding is one row above and two below. Points further outside are clipped to it.
     down = np.clip(field[:, 0] + np.arange(1, height + 1, dtype=field.dtype)[:, None], 0, height + 1)
