@@ -118,59 +118,60 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> "Epochs":
-    """Train for `epochs`, and yield each as it ends: a loop over it can show it, keep it, or stop.
+    """Train a model, and return an iterator that trains one epoch at a time and yields its result.
 
-    A step gives the same weights as the loop ``loss(model(x), y).backward(); optimizer.step()``, to rounding: see
-    `Steps`. Nothing is trained until the result is looped over: ``for epoch in fit(...)``, or ``list(fit(...))``.
+    Nothing is trained until you iterate: ``for epoch in fit(...)``, or ``list(fit(...))``. A step updates the weights
+    as ``loss(model(x), y).backward(); optimizer.step()`` does, up to rounding, see `Steps`.
 
     Parameters
     ----------
     model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers
-        As for `Steps`. Each of the workers runs the same loop, and comes to the same bits.
+        As in `Steps`. Each worker runs the same loop, and gets bitwise equal results.
     batches : iterable of tuple
-        Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
+        Iterated once per epoch: a `data.DataLoader` or a list. A batch is the inputs of the model, then the target.
     epochs : int
-        How many in all, with those before a checkpoint.
+        Total number of epochs, including epochs before a checkpoint.
     metrics : dict of str to Metric or loss, optional
-        As for `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
+        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
     evaluate_on : dict of str to iterable of tuple, optional
-        Batches that all metrics are measured on after each epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
+        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
     evaluate_every : int
-        After how many epochs that is; after the last one always.
+        Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional
-        Called after each step of the optimizer.
+        Called with the result of each step.
     stop : callable, optional
-        Asked after each step: where it returns True, on any of the workers, all of them raise KeyboardInterrupt.
+        Called after each step. If it returns True on any worker, all workers raise KeyboardInterrupt.
     history : list of Epoch, optional
-        Where each epoch is added before it is yielded, and those before a checkpoint are found again.
+        List to which each epoch is appended before it is yielded. Epochs before a checkpoint are restored to it.
     checkpoints : Checkpoints, optional
-        One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
-        of its own. After the last of `epochs` one is written whatever `every_seconds` is, also before the loop gets
-        that epoch: where the loop ends there, a resumed one gets it once more. Where it cannot be written, a
-        CheckpointWarning says so, and the training goes on. Of several workers the first writes them, and reads them
-        for all.
+        Where to save. A checkpoint is written when the caller requests the next epoch, so it includes changes that the
+        caller's loop body made to its own parts. After the last epoch, a checkpoint is always written, also before the
+        epoch is yielded; if the caller stops there, a resumed run yields that epoch again. If writing fails, a
+        CheckpointWarning is issued and training continues. With several workers, rank 0 writes and reads them.
     resume : bool
-        Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
-        gets the epochs that were not over then.
+        Resume from the last checkpoint, if there is one. The results are bitwise equal to an uninterrupted run; the
+        remaining epochs are yielded.
 
     Returns
     -------
     Epochs
-        An iterator over the epochs. It warns if it is dropped before it has begun.
+        Iterator over the epochs. It warns if it is deleted before the first epoch.
 
     Raises
     ------
     DTypeError, ValueError
-        `batches` is an iterator, or empty; a setting is not valid; or the batches cannot resume in the middle of an
-        epoch, as `checkpoints` asks for.
+        `batches` is an iterator, an argument is invalid, or `checkpoints` requires batches that can resume within an
+        epoch.
+    DataError
+        `batches` is empty.
     NonFiniteLossError
-        The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
-        made such a number, with your line that called it.
+        The loss or a gradient became infinite or NaN. The message names the epoch, the batch, and the first op that
+        returned such a number, with the line in user code that called it.
     WorkersDifferError
-        The workers have not all the same weights, random numbers or order of samples.
+        The weights, random numbers or order of samples differ between workers.
     CheckpointError
-        The last checkpoint is damaged, of another run or of a newer version; or another program uses the folder.
-        Nothing was changed.
+        The last checkpoint is damaged, of another run or of a newer version, or another program uses the folder.
+        Nothing is changed.
 
     Examples
     --------
