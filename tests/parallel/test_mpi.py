@@ -207,7 +207,9 @@ def test_without_mpi_one_line_names_the_extra(find, monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", find())
     world.cache_clear()
     try:
-        with pytest.raises(MissingExtraError, match=r"^mpiexec .* requires mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"):
+        with pytest.raises(
+            MissingExtraError, match=r"^mpiexec .* requires mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"
+        ):
             world()
     finally:
         world.cache_clear()

@@ -107,7 +107,9 @@ def test_each_step_shows_what_the_walk_did_and_the_end_is_numpys(stepped):
         page.keyboard.press("ArrowRight")
         assert at(page) == f"{k + 1} / 8"
         assert page.locator("#vjp").inner_text() == step.vjp
-        assert page.locator("#step h2").inner_text() == f"Gradient of {step.node.op.name} with respect to {step.argument}"
+        assert (
+            page.locator("#step h2").inner_text() == f"Gradient of {step.node.op.name} with respect to {step.argument}"
+        )
         np.testing.assert_allclose(numbers(page.locator("#step .card.g")), np.ravel(step.g), rtol=1e-3)
         returned = page.locator("#step .card.out").first
         np.testing.assert_allclose(numbers(returned), np.ravel(step.returned), rtol=1e-3)

@@ -85,7 +85,9 @@ def test_the_first_nan_or_infinity_is_pointed_at(value, kind):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_the_first_vjp_to_make_one_is_pointed_at():
     x = leaf(1.0, 0.0)
-    assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith("Step 2 is the first to return an infinity from inputs without it.")
+    assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith(
+        "Step 2 is the first to return an infinity from inputs without it."
+    )
 
 
 @pytest.mark.fast
