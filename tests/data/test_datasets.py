@@ -269,9 +269,7 @@ def test_samples_that_do_not_stack_name_the_leaf_and_the_indices():
         def __getitem__(self, index):
             return {"image": np.zeros(1 + (index == 7)), "label": 1}
 
-    with pytest.raises(
-        ShapeError, match=re.escape("sample['image']: sample 0 has shape (1,), but sample 1")
-    ) as raised:
+    with pytest.raises(ShapeError, match=re.escape("sample['image']: sample 0 has shape (1,), but sample 1")) as raised:
         next(iter(DataLoader(Ragged(), batch_size=2, sampler=[4, 7], workers=1)))
     assert "the indices [4, 7]" in raised.value.__notes__[0]
 

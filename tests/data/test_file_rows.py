@@ -198,10 +198,19 @@ MISTAKES = {
         lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes().replace(b"(", b" ", 1))),
         "does not begin with a valid .npy header",
     ),
-    "half an array": (lambda p: FileRows(first_bytes(p, saved, 300)), "it is truncated: expected 656 bytes .*, got 300"),
-    "two arrays": (lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)), "it has bytes after its array"),
+    "half an array": (
+        lambda p: FileRows(first_bytes(p, saved, 300)),
+        "it is truncated: expected 656 bytes .*, got 300",
+    ),
+    "two arrays": (
+        lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)),
+        "it has bytes after its array",
+    ),
     "objects": (lambda p: FileRows(many(p, OBJECTS)), "it holds Python objects"),
-    "Fortran order": (lambda p: FileRows(many(p, np.asfortranarray(X))), "in Fortran order, .* numpy.ascontiguousarray"),
+    "Fortran order": (
+        lambda p: FileRows(many(p, np.asfortranarray(X))),
+        "in Fortran order, .* numpy.ascontiguousarray",
+    ),
     "a number": (lambda p: FileRows(many(p, np.array(1.0))), "it holds a scalar, which has no rows"),
     "none": (lambda p: FileRows([]), "expected the path of one or more files, got none"),
     "other rows": (
@@ -209,7 +218,7 @@ MISTAKES = {
         r"1\.npy has rows of shape \(1, 3\) and dtype float64, but .*0\.npy has rows of shape \(2, 3\)",
     ),
     "another dtype": (lambda p: FileRows(many(p, X, X.astype(">f8"))), r"1\.npy .* dtype >f8, but .* dtype float64"),
-    "a name": (lambda p: FileRows(saved(p, X), name="x"), "a .npy file holds one array, without a name"),
+    "a name": (lambda p: FileRows(saved(p, X), name="x"), "a .npy file holds one array without a name"),
     "no name": (lambda p: FileRows(saved_tensors(p, X)), "no tensor named None; it has a, x, z"),
     "another name": (lambda p: FileRows(saved_tensors(p, X), name="y"), "no tensor named 'y'; it has a, x, z"),
     "no tensors": (lambda p: FileRows(save_file({}, p / "x") or p / "x", "x"), "named 'x'; it has none"),

@@ -124,7 +124,7 @@ def write_texts(cache):
     np.savez(cache / "reuters.npz", x=texts, y=labels)
 
 
-# Keras's own reading of all of it; only the hashes, which are those of the whole files, are not looked at.
+# Keras reads these files itself. Only its hash check is disabled.
 READ = """
 import json, keras
 import keras.src.utils.file_utils

@@ -134,9 +134,7 @@ MORE = {
 def test_an_augmentation_returns_as_many_samples_as_it_gets(kind):
     augment, lengths = MORE[kind]
     loader = DataLoader(*samples(3), batch_size=3, rng=np.random.default_rng(0), augment=augment)
-    with pytest.raises(
-        ShapeError, match=re.escape(f"it got 3, and returned arrays of the lengths {lengths}")
-    ):
+    with pytest.raises(ShapeError, match=re.escape(f"it got 3, and returned arrays of the lengths {lengths}")):
         list(loader)
 
 

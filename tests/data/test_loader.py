@@ -221,7 +221,11 @@ MISTAKES = [
     (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each index from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches(None, start=6), ValueError, "start must be an integer from 0 to 5, got 6"),
     (lambda: random_split(FIVE, lengths=[2, 2], rng=np.random.default_rng(0)), DataError, "must be 5, .* with sum 4"),
-    (lambda: random_split(FIVE, lengths=[0.8, 0.3], rng=np.random.default_rng(0)), DataError, "or 1, got .* with sum 1.1"),
+    (
+        lambda: random_split(FIVE, lengths=[0.8, 0.3], rng=np.random.default_rng(0)),
+        DataError,
+        "or 1, got .* with sum 1.1",
+    ),
     (lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)), DataError, "lengths must be >= 0"),
     (
         lambda: random_split(FIVE, lengths=[2.5, 2.5], rng=np.random.default_rng(0)),

@@ -150,8 +150,8 @@ def test_take_needs_a_number_of_images_that_there_are(n, error, message):
 
 
 WRONG_ARRAYS = [
-    ({"x_train": np.zeros((3, 27, 28), np.uint8)}, r"x_train has shape \(3, 27, 28\); .*\(N, 28, 28\)"),
-    ({"x_test": np.zeros((2, 784), np.uint8)}, r"x_test has shape \(2, 784\)"),
+    ({"x_train": np.zeros((3, 27, 28), np.uint8)}, r"x_train must be .*\(N, 28, 28\), .* got shape \(3, 27, 28\)"),
+    ({"x_test": np.zeros((2, 784), np.uint8)}, r"x_test must be .* got shape \(2, 784\)"),
     ({"x_test": np.zeros((2, 1, 28, 28), np.uint8)}, r"x_test must be .* got shape \(2, 1, 28, 28\)"),
     ({"x_train": np.zeros((0, 28, 28), np.uint8)}, r"x_train must be .* with N >= 1, got shape \(0, 28, 28\)"),
     (
@@ -168,7 +168,7 @@ WRONG_ARRAYS = [
     ({"y_test": np.zeros(1, np.uint8)}, "x_test has 2 images, but y_test has 1 labels"),
     (
         {"y_train": np.array([9, 10, 11], np.uint8)},
-        r"from 0 to 9, got y_train\[1\] = 10, the first of 2 invalid labels",
+        r"labels must be from 0 to 9, got y_train\[1\] = 10, the first of 2 invalid labels",
     ),
 ]
 

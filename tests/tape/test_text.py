@@ -107,7 +107,7 @@ def test_modules_fold():
 
 
 def test_to_fold_the_forward_has_to_be_watched():
-    with pytest.raises(ValueError, match=r"inside of `with tape\.watch\(\):`"):
+    with pytest.raises(ValueError, match=r"inside `with tape\.watch\(\):`"):
         tape.show(nn.Linear(1, 1)([[1.0]]).sum(), fold=1)
 
 

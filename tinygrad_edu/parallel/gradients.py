@@ -201,8 +201,7 @@ class LossGradient:
             return str(signal)
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
-        """Return whether the loss has a denominator for each shard. If a shard has none, the batch is computed
-        whole."""
+        """Return whether the loss is additive. If a shard then has no denominator, the batch is computed whole."""
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
         if self._additive is None:  # a lazy batch: try the first sample of the run

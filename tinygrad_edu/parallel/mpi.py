@@ -171,8 +171,7 @@ class _MPIWorkers:
             return False
 
     def leave(self) -> None:
-        """Wait until all ranks are done, and finalize MPI. A message received meanwhile means that a rank still
-        waits."""
+        """Wait until all ranks are done, and finalize MPI. Abort if a message shows that a rank still waits."""
         if self._process != os.getpid() or self._mpi.Is_finalized():
             return
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
