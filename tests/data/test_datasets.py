@@ -354,7 +354,7 @@ def test_a_sampler_draws_rows_of_arrays_too(threads):
     x = np.arange(10) * 10
     loader = DataLoader(x, batch_size=2, sampler=[7, 1, 7], workers=threads)
     assert (len(loader), listed(loader)) == (2, [[70, 10], [70]])
-    assert "of which a list draws 3" in repr(loader)
+    assert "sampled 3 times by list" in repr(loader)
 
 
 def test_a_sampler_that_draws_another_number_says_so():

@@ -232,7 +232,7 @@ MISTAKES = {
     ),
     "another tensor": (
         lambda p: FileRows([raw_tensor(p / "0", "BF16", [2], b"abcd"), raw_tensor(p / "1", "U16", [2], b"abcd")], "x"),
-        "1 has rows of shape .. and dtype U16, where .*0 has rows of shape .. and dtype BF16",
+        "1 has rows of shape .. and dtype U16, but .*0 has rows of shape .. and dtype BF16",
     ),
 }
 
@@ -401,7 +401,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows
 from tinygrad_edu.training import fit
 
-def resident(name):  # ru_maxrss would count what the parent has
+def resident(name):  # ru_maxrss would include the parent's memory
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
 

@@ -193,7 +193,7 @@ def test_what_a_rank_starts_or_forks_is_alone_and_the_ranks_go_on(tmp_path):
 
 
 class WithoutLibrary:
-    """Stand-in for mpi4py without an MPI library."""
+    """Replacement for mpi4py without an MPI library."""
 
     rc = SimpleNamespace(finalize=None)
 

@@ -415,8 +415,8 @@ def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(k
 
 LOOPS = {
     "to the end": list,
-    "as many as there are": lambda epochs: list(itertools.islice(epochs, 3)),
-    "beside a range": lambda epochs: list(zip(range(3), epochs, strict=False)),
+    "islice of all": lambda epochs: list(itertools.islice(epochs, 3)),
+    "zipped with a range": lambda epochs: list(zip(range(3), epochs, strict=False)),
     "one by one": lambda epochs: [next(epochs) for _ in range(3)],
     "left in the last one": lambda epochs: next(epoch for epoch in epochs if epoch.epoch == 3),
 }

@@ -31,7 +31,7 @@ BY_HAND = {
     "accuracy": (Accuracy(), LOGITS, LABELS, 3 / 6),
     "accuracy of one logit": (Accuracy(), [[-2.0], [0.5], [3.0], [0.0]], [0, 1, 0, 0], 3 / 4),
     "accuracy of one logit, flat": (Accuracy(), [-2.0, 0.5, 3.0, 0.0], [0, 1, 0, 0], 3 / 4),
-    "accuracy of positions, but for what is ignored": (
+    "accuracy of positions, with ignored labels": (
         Accuracy(), [[[3.0, 0.0, 0.0], [1.0, 1.0, 1.0]]], [[0, 0, -100]], 1 / 2,
     ),
     "accuracy, ties go to the first": (Accuracy(), UNDECIDED, [0, 1, 0], 2 / 3),
@@ -43,7 +43,7 @@ BY_HAND = {
     "binary, of probabilities": (BinaryAccuracy(threshold=0.5), [0.2, 0.7, 0.6], [False, True, False], 2 / 3),
     "confusion": (ConfusionMatrix(), LOGITS, LABELS, [[1, 0, 1], [1, 1, 0], [0, 1, 1]]),
     "F1 of each": (F1Score(average=None), LOGITS, LABELS, [1 / 2, 1 / 2, 1 / 2]),
-    "F1 of each, one perfect and one not there": (
+    "F1 of each, one perfect and one missing": (
         F1Score(average=None), [[9, 0, 0, 0], [0, 9, 0, 0], [0, 9, 0, 0]], [0, 1, 2], [1, 2 / 3, 0, math.nan],
     ),
     "F1, macro": (F1Score(), [[9, 0, 0, 0], [0, 9, 0, 0], [0, 9, 0, 0]], [0, 1, 2], (1 + 2 / 3) / 3),
@@ -56,7 +56,7 @@ BY_HAND = {
     "perplexity, undecided": (Perplexity(), UNDECIDED, [0, 7, 3], 8.0),
     "perplexity, of odds 1 to 3": (Perplexity(), [[0.0, math.log(3.0)]], [1], 4 / 3),
     "perplexity, sure and wrong": (Perplexity(), [[1e4, 0.0]], [1], math.inf),
-    "perplexity, but for what is ignored": (Perplexity(), UNDECIDED, [0, -100, -100], 8.0),
+    "perplexity, with ignored labels": (Perplexity(), UNDECIDED, [0, -100, -100], 8.0),
     "mean": (Mean(lambda outputs, targets: outputs * targets), np.array([1.0, 2.0]), np.array([3.0, 4.0]), 11 / 2),
 }  # fmt: skip
 
