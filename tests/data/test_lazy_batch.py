@@ -124,9 +124,9 @@ MORE = {
     "twice as many": (lambda x, y, rng: (np.concatenate([x, x]), np.concatenate([y, y])), "[(6,), (6,)]"),
     "fewer": (lambda x, y, rng: (x[1:], y[1:]), "[(2,), (2,)]"),
     "fewer labels": (lambda x, y, rng: (x, y[:1]), "[(3,), (1,)]"),
-    "in a nest": (lambda x, y, rng: ((x, [{"y": y[:2]}]), None), "[(3,), (2,)]"),
+    "in a pytree": (lambda x, y, rng: ((x, [{"y": y[:2]}]), None), "[(3,), (2,)]"),
     "nothing": (lambda x, y, rng: None, "[]"),
-    "one number": (lambda x, y, rng: (x, y.sum()), "[(3,), ()]"),
+    "a scalar": (lambda x, y, rng: (x, y.sum()), "[(3,), ()]"),
 }
 
 

@@ -294,24 +294,24 @@ def twice(path):
 
 X = arrays()["x_train"]
 HOSTILE = {
-    "a member that is no array": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
+    "a member that is not an array": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
     "a header of terabytes": (
         lambda p: archive(p, **{"x_train.npy": claiming(X, b"(3, 28, 28), }", b"(3333333333, 28, 28), }")}),
         "x_train.npy is damaged: its size differs",
     ),
-    "a header that is cut": (lambda p: archive(p, **{"x_train.npy": npy(X)[:50]}), "x_train.npy is damaged"),
+    "a truncated header": (lambda p: archive(p, **{"x_train.npy": npy(X)[:50]}), "x_train.npy is damaged"),
     "another version": (
         lambda p: archive(p, **{"x_train.npy": npy(X).replace(b"NUMPY\1", b"NUMPY\3", 1)}), "x_train.npy is damaged",
     ),
-    "more than one of a name": (twice, "it has more than one y_test.npy"),
+    "a duplicate name": (twice, "it has more than one y_test.npy"),
     "a bomb": (
         lambda p: patched(p, b"PK\1\2", 24, (1 << 29).to_bytes(4, "little")),
         "y_test.npy unpacks to 536,870,912 bytes; the limit is 268,435,456",
     ),
-    "a million members, say": (
+    "too many members": (
         lambda p: archive(p, **dict.fromkeys(map(str, range(1500)), b"")), "its list of members has 7[0-9],[0-9]* bytes"
     ),
-    "lists beyond 4 GiB": (lambda p: patched(p, b"PK\5\6", -20, b"PK\6\7"), "not an .npz archive"),
+    "zip64": (lambda p: patched(p, b"PK\5\6", -20, b"PK\6\7"), "not an .npz archive"),
     "a comment": (lambda p: patched(p, b"PK\5\6", 20, b"\1\0"), "not an .npz archive"),
     "a password": (lambda p: patched(p, b"PK\1\2", 8, b"\1\0"), "y_test.npy is encrypted"),
     "another compression": (lambda p: archive(p, zipfile.ZIP_LZMA), "x_train.npy uses a compression method"),

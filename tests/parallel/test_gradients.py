@@ -170,12 +170,12 @@ def test_a_batch_that_does_not_fit_is_refused(x, y):
 
 
 def test_a_loss_of_many_numbers_is_refused():
-    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); it must be a Tensor"):
+    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); expected a Tensor"):
         sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
 
 
 def test_a_loss_that_is_a_plain_number_is_refused():
-    with pytest.raises(NonScalarBackwardError, match="is a float; it must be a Tensor of one element"):
+    with pytest.raises(NonScalarBackwardError, match="is a float; expected a Tensor of one element"):
         sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
 
 

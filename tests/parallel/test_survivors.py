@@ -73,10 +73,10 @@ LOST = {
     **{f"rank {rank}": [(rank, "exchange", 30)] for rank in range(3)},
     "at the first message": [(1, "exchange", 1)],
     "in the first step": [(0, "exchange", 8)],
-    "the first while it saves": [(0, "file", 12)],
+    "rank 0 while it saves": [(0, "file", 12)],
     "two at once": [(0, "exchange", 30), (2, "exchange", 30)],
-    "one after the other": [(2, "exchange", 15), (0, "exchange", 35)],
-    "one while they continue without another": [(1, "exchange", 30), (0, "exchange", 32)],
+    "one, then another": [(2, "exchange", 15), (0, "exchange", 35)],
+    "one during the recovery from another": [(1, "exchange", 30), (0, "exchange", 32)],
 }
 
 
@@ -112,9 +112,9 @@ def weights(open_mpi, tmp_path_factory):
 
 KILLS = {
     "another": ([1, 20, 0], "0"),
-    "the first": ([0, 20, 0], "1"),
-    "the first in an evaluation": ([0, 30, 3], "1"),
-    "the first while it saves": ([0, 60, 40], "01"),
+    "rank 0": ([0, 20, 0], "1"),
+    "rank 0 in an evaluation": ([0, 30, 3], "1"),
+    "rank 0 while it saves": ([0, 60, 40], "01"),
 }
 
 

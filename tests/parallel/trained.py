@@ -141,11 +141,11 @@ CASES = {
     "frozen": lambda w: trained(w, frozen, in_batches(100, 50)),
     "a spare parameter": lambda w: trained(w, spare, in_batches(100, 50)),
     "experts": lambda w: trained(w, Experts, in_batches(240, 60)),
-    "one number": lambda w: trained(w, OneNumber, in_batches(100, 50), max_norm=0.1),
+    "scalar": lambda w: trained(w, OneNumber, in_batches(100, 50), max_norm=0.1),
     "clipped": lambda w: trained(w, network, in_batches(100, 50), max_norm=0.01),
     "accumulated": lambda w: trained(w, network, in_batches(170, 20), accumulate=3),
     "ignored": lambda w: trained(w, network, ignored, accumulate=2),
-    "ignored, one by one": lambda w: trained(
+    "ignored, not accumulated": lambda w: trained(
         w, lambda rng: network(rng, nn.Dropout(0.5)), lambda rng: ignored(rng)[:3]
     ),
     "Muon": lambda w: trained(w, lambda rng: network(rng, bias=False), in_batches(100, 50), optimizer=matrices),

@@ -69,7 +69,7 @@ CASES = {
     ),
     "a slope alone": (
         {"loss": with_a_steep_slope},
-        "the gradient of weight became infinite or NaN in epoch 1, batch 1, of a loss of 0",
+        "the gradient of weight became infinite or NaN in epoch 1, batch 1, with a loss of 0",
         r"^op sqrt: gradient of x\[0, 0\] is inf, of g\[0, 0\] = ", "in with_a_steep_slope",
     ),
     "a high learning rate": (
@@ -93,7 +93,7 @@ def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
     in_shard = "model" in settings or "lr" in settings  # other losses are computed on the whole batch
     assert ("In a shard: rows 0 to 63 of the batch." in error.cause) == in_shard
     assert str(error).startswith(f"{what}, and the step was not taken.")
-    assert "A smaller learning rate" in str(error)
+    assert "a smaller learning rate" in str(error)
 
 
 def test_what_a_batch_holds_already_is_said_with_its_place():
@@ -101,7 +101,7 @@ def test_what_a_batch_holds_already_is_said_with_its_place():
     error, _ = failure([good, (spoiled(np.nan), Y)])
     assert error.what == "the loss became nan in epoch 1, batch 2"
     assert error.cause == "the batch is not finite: 1 of 300 elements of x of batch 2, x[100, 1] is nan."
-    assert "Look at the data" in str(error)
+    assert "Check the data" in str(error)
     error, _ = failure([good, good, (spoiled(np.inf), Y)], accumulate=3)
     assert error.what.endswith("in epoch 1, batches 1 to 3")
     assert "elements of x of batch 3, x[100, 1] is inf.\nop " in error.cause  # inf may be intended, as in a mask
