@@ -344,7 +344,7 @@ def test_a_loader_reads_what_it_would_take_of_memory(kind, seed, tmp_path):
             np.testing.assert_array_equal(found[1], wanted[1])
         ours, other = random_split(rows, lengths=[0.5, 0.5], rng=np.random.default_rng(0))
         np.testing.assert_array_equal(np.sort(np.concatenate([ours, other]), axis=0), np.sort(x, axis=0))
-        with pytest.raises(ShapeError, match="the same length, .*: array 0 has 50, array 1 has 3"):
+        with pytest.raises(ShapeError, match=r"the same length, .*: array 0 has 50, array 1 has 3"):
             DataLoader(rows, [1, 2, 3])
 
 

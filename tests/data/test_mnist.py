@@ -180,7 +180,7 @@ def test_what_is_not_digits_says_what_it_is(change, message):
 
 
 def test_a_list_is_not_an_array():
-    with pytest.raises(DataError, match="y_train must be an array, uint8 .* got a list"):
+    with pytest.raises(DataError, match=r"y_train must be an array, uint8 .* got a list"):
         Digits(**arrays() | {"y_train": [1, 2, 3]})
 
 
@@ -294,7 +294,7 @@ def twice(path):
 
 X = arrays()["x_train"]
 HOSTILE = {
-    "a member that is not an array": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
+    "an invalid member": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
     "a header of terabytes": (
         lambda p: archive(p, **{"x_train.npy": claiming(X, b"(3, 28, 28), }", b"(3333333333, 28, 28), }")}),
         "x_train.npy is damaged: its size differs",

@@ -146,7 +146,9 @@ def line(**settings):
 
 def test_an_iterator_is_refused_before_the_first_epoch():
     loader = data.DataLoader(zip(X, Y, strict=True), batch_size=6)
-    with pytest.raises(DTypeError, match="a zip can be iterated only once. Pass an object with a restartable __iter__"):
+    with pytest.raises(
+        DTypeError, match=r"a zip can be iterated only once\. Pass an object with a restartable __iter__"
+    ):
         line(batches=loader)
 
 
