@@ -144,16 +144,16 @@ import json, multiprocessing, os, subprocess, sys
 from tinygrad_edu.parallel import world
 from tinygrad_edu.parallel.workers import allreduce_any, allgather
 
-def told():
+def report():
     return [world().rank, world().size, allgather(world(), "alone"), allreduce_any(world(), True)]
 
-def tell(queue):
-    queue.put(told())
+def send(queue):
+    queue.put(report())
 
 def process(method):
     context = multiprocessing.get_context(method)
     queue = context.SimpleQueue()
-    child = context.Process(target=tell, args=(queue,))
+    child = context.Process(target=send, args=(queue,))
     child.start()
     found = queue.get()
     child.join()
@@ -169,7 +169,7 @@ def forked(ends):
 
 if __name__ == "__main__":
     if "alone" in sys.argv:
-        print(json.dumps(told()))
+        print(json.dumps(report()))
         sys.exit()
     workers = world()
     found = [process("spawn"), process("fork"), forked(lambda: None), forked(lambda: 1 / 0)]

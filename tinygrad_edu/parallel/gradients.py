@@ -301,8 +301,7 @@ class _Batch:
                     raise WholeBatchNeeded(
                         f"{self.model.name}: the loss uses tensors from the forward pass other than its output"
                     )
-                # Run backward here: on a rank without a shard, such a tensor may be of an earlier batch, whose graph is
-                # freed.
+                # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
                 return whole, result.item(), self._backward(result, 1.0)
 
         whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))

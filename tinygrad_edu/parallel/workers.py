@@ -168,7 +168,7 @@ def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:
     Parameters
     ----------
     workers : Workers
-    parts : dict of str to nest
+    parts : dict of str to pytree
         Pytrees of arrays, numbers and strings. The keys are the names in the error message.
 
     Raises
