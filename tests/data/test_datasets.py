@@ -1,4 +1,4 @@
-"""Data sets that are not arrays: each sample is fetched with its batch, and draws from a stream of its own."""
+"""Data sets other than arrays: each sample is fetched with its batch, and has its own random stream."""
 
 import collections
 import gc
@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 class Squares:
-    """A map-style data set without an IndexError, which notes what is asked for."""
+    """A map-style data set that raises no IndexError, and records the requested indices."""
 
     def __init__(self, count=10):
         self.count, self.asked = count, []
@@ -37,21 +37,21 @@ class Squares:
 
 
 class Noisy(Squares):
-    """A data set of random samples."""
+    """A data set with random samples."""
 
     def __getitem__(self, index, rng):
         return index, rng.random()
 
 
 class Optional(Squares):
-    """A data set whose samples are random where there is a stream."""
+    """A data set whose samples are random if it gets an `rng`."""
 
     def __getitem__(self, index, rng=None):
         return index, 0.0 if rng is None else rng.random()
 
 
 class Stream:
-    """A stream of as many samples."""
+    """A stream of a given number of samples."""
 
     def __init__(self, count):
         self.count = count
@@ -61,7 +61,7 @@ class Stream:
 
 
 class NoisyStream(Stream):
-    """A stream of random samples."""
+    """A stream with random samples."""
 
     def __iter__(self, rng):
         yield from ((index, rng.random()) for index in range(self.count))
@@ -76,7 +76,7 @@ def listed(batches):
 
 
 def drawn(loader):
-    """Return what an epoch drew for each index, once and again."""
+    """Return the samples of an epoch for each index, in order."""
     found = collections.defaultdict(list)
     for index, noise in loader:
         for key, each in zip(index.tolist(), noise.tolist(), strict=True):
@@ -195,7 +195,7 @@ def test_an_augmentation_of_parts_needs_a_row_for_each_sample():
     loader = DataLoader(
         Squares(), batch_size=6, rng=generator(), augment=lambda x, rng: x, collate=lambda s: np.ones(4)
     )
-    with pytest.raises(ShapeError, match=r"collate joined 6 samples, and returned an array of the shape \(4,\)"):
+    with pytest.raises(ShapeError, match=r"collate got 6 samples, and returned an array of shape \(4,\)"):
         next(loader.lazy_batches(np.arange(10))).take(slice(1, 3), generator())
 
 
@@ -236,7 +236,7 @@ def test_a_parameter_with_a_default_is_left_out_without_a_generator():
 
 
 class Broken(Squares):
-    """A data set with one sample that fails."""
+    """A data set in which one sample raises."""
 
     def __getitem__(self, index):
         if index == 5:
@@ -245,7 +245,7 @@ class Broken(Squares):
 
 
 class BrokenStream(Stream):
-    """A stream that fails."""
+    """A stream that raises."""
 
     def __iter__(self):
         yield from range(5)
@@ -269,9 +269,7 @@ def test_samples_that_do_not_stack_name_the_leaf_and_the_indices():
         def __getitem__(self, index):
             return {"image": np.zeros(1 + (index == 7)), "label": 1}
 
-    with pytest.raises(
-        ShapeError, match=re.escape("sample['image']: the first one has shape (1,), and number 1")
-    ) as raised:
+    with pytest.raises(ShapeError, match=re.escape("sample['image']: sample 0 has shape (1,), but sample 1")) as raised:
         next(iter(DataLoader(Ragged(), batch_size=2, sampler=[4, 7], workers=1)))
     assert "the indices [4, 7]" in raised.value.__notes__[0]
 
@@ -279,46 +277,46 @@ def test_samples_that_do_not_stack_name_the_leaf_and_the_indices():
 def test_an_iterator_has_one_epoch():
     loader = DataLoader((number for number in range(3)), batch_size=2)
     assert listed(loader) == [[0, 1], [2]]
-    with pytest.raises(DataError, match="a generator gives its samples once, and this is the second epoch"):
+    with pytest.raises(DataError, match="a generator can be iterated once, but this is the second epoch"):
         iter(loader)
 
 
 def test_a_stream_that_is_shorter_than_what_was_done_says_so():
     loader = DataLoader(Stream(3), batch_size=2)
     assert listed(loader.batches(None, start=2)) == []
-    with pytest.raises(DataError, match="the stream ended after 3 samples, and this epoch goes on after 6"):
+    with pytest.raises(DataError, match="the stream ended after 3 samples, but this epoch continues after 6"):
         list(loader.batches(None, start=3))
 
 
 TEN = WeightedRandomSampler(np.ones(10), 4, rng=generator())
 MISTAKES = [
-    (lambda: DataLoader(Squares(), np.zeros(10)), DTypeError, r"array 0 is a Squares.* alone, and settings by name"),
-    (lambda: DataLoader(np.zeros(10), Stream(2)), DTypeError, "array 1 is a Stream"),
-    (lambda: DataLoader({"x": Squares()}), DTypeError, "x is a Squares"),
-    (lambda: DataLoader(np.ones(2), np.ones(2), collate=len), DTypeError, "collate joins the samples of one data set"),
-    (lambda: DataLoader({"x": [1]}, collate=len), DTypeError, "collate joins the samples of one data set"),
+    (lambda: DataLoader(Squares(), np.zeros(10)), DTypeError, r"array 0 is a data set, a Squares.* options by name"),
+    (lambda: DataLoader(np.zeros(10), Stream(2)), DTypeError, "array 1 is a data set, a Stream"),
+    (lambda: DataLoader({"x": Squares()}), DTypeError, "x is a data set, a Squares"),
+    (lambda: DataLoader(np.ones(2), np.ones(2), collate=len), DTypeError, "collate requires a single data set"),
+    (lambda: DataLoader({"x": [1]}, collate=len), DTypeError, "collate requires a single data set"),
     (lambda: DataLoader(Noisy()), DTypeError, "rng must be a numpy.random.Generator, got None"),
     (lambda: DataLoader(Squares(), workers=-1), ValueError, "workers must be an integer >= 0"),
     (lambda: DataLoader(Squares(), workers=1.0), DTypeError, "workers must be an integer"),
     (lambda: DataLoader(Squares(), shuffle=True), DTypeError, "rng must be a numpy.random.Generator, got None"),
-    (lambda: DataLoader(Squares(), sampler=TEN, shuffle=True, rng=generator()), DTypeError, "leave out shuffle=True"),
-    (lambda: DataLoader(Stream(2), shuffle=True, rng=generator()), DTypeError, "leave out shuffle=True and"),
-    (lambda: DataLoader(Stream(2), sampler=[0]), DTypeError, "a stream gives its samples in an order of its own"),
-    (lambda: DataLoader(Squares(), sampler=iter([0])), DTypeError, "a list_iterator is no sampler"),
-    (lambda: DataLoader(Squares(), sampler=3), DTypeError, "a int is no sampler"),
-    (lambda: DataLoader(Squares(9), sampler=TEN), DataError, "has 10 weights, and there are 9 samples"),
-    (lambda: list(DataLoader(Squares(), sampler=[10])), DataError, r"from 0 to 9; got \[10\]"),
-    (lambda: list(DataLoader(Squares(), sampler=[-1])), DataError, r"from 0 to 9; got \[-1\]"),
-    (lambda: list(DataLoader(Squares(), sampler=[0.5])), DataError, r"whole numbers from 0 to 9; got \[0.5\]"),
+    (lambda: DataLoader(Squares(), sampler=TEN, shuffle=True, rng=generator()), DTypeError, "omit shuffle=True"),
+    (lambda: DataLoader(Stream(2), shuffle=True, rng=generator()), DTypeError, "omit shuffle=True and"),
+    (lambda: DataLoader(Stream(2), sampler=[0]), DTypeError, "a stream defines the order of the samples"),
+    (lambda: DataLoader(Squares(), sampler=iter([0])), DTypeError, "sampler must .* got a list_iterator"),
+    (lambda: DataLoader(Squares(), sampler=3), DTypeError, "sampler must .* got a int"),
+    (lambda: DataLoader(Squares(9), sampler=TEN), DataError, "each of the 9 samples, got 10"),
+    (lambda: list(DataLoader(Squares(), sampler=[10])), DataError, r"from 0 to 9, got \[10\]"),
+    (lambda: list(DataLoader(Squares(), sampler=[-1])), DataError, r"from 0 to 9, got \[-1\]"),
+    (lambda: list(DataLoader(Squares(), sampler=[0.5])), DataError, r"integers from 0 to 9, got \[0.5\]"),
     (lambda: len(DataLoader(Stream(2))), DTypeError, "over a stream has no length"),
-    (lambda: DataLoader(Noisy(), rng=generator()).batches(None), DataError, "is what draw_order.* returned, and not N"),
-    (lambda: DataLoader(Squares()).batches((None, np.ones(2))), DataError, "is what draw_order"),
-    (lambda: DataLoader(Stream(2)).batches([0, 1]), DataError, "is what draw_order"),
-    (lambda: WeightedRandomSampler([[1.0]], 1, rng=generator()), ShapeError, r"the shape \(1, 1\)"),
-    (lambda: WeightedRandomSampler([1, -1], 1, rng=generator()), DataError, "0 or more"),
+    (lambda: DataLoader(Noisy(), rng=generator()).batches(None), DataError, "a result of draw_order.*, got N"),
+    (lambda: DataLoader(Squares()).batches((None, np.ones(2))), DataError, "a result of draw_order"),
+    (lambda: DataLoader(Stream(2)).batches([0, 1]), DataError, "a result of draw_order"),
+    (lambda: WeightedRandomSampler([[1.0]], 1, rng=generator()), ShapeError, r"shape \(N,\), got \(1, 1\)"),
+    (lambda: WeightedRandomSampler([1, -1], 1, rng=generator()), DataError, ">= 0"),
     (lambda: WeightedRandomSampler([0, 0], 1, rng=generator()), DataError, "not all 0"),
     (lambda: WeightedRandomSampler([np.nan], 1, rng=generator()), DataError, "finite"),
-    (lambda: WeightedRandomSampler([1, 0], 2, False, rng=generator()), DataError, "without replacement: 1 have"),
+    (lambda: WeightedRandomSampler([1, 0], 2, False, rng=generator()), DataError, "without replacement: only 1 have"),
     (lambda: WeightedRandomSampler([1], 0, rng=generator()), ValueError, "num_samples must be an integer >= 1"),
     (lambda: WeightedRandomSampler([1], 1, rng=3), DTypeError, "rng must be a numpy.random.Generator, got 3"),
     (lambda: Subset(Squares(), [10]), DataError, "from 0 to 9"),
@@ -356,7 +354,7 @@ def test_a_sampler_draws_rows_of_arrays_too(threads):
     x = np.arange(10) * 10
     loader = DataLoader(x, batch_size=2, sampler=[7, 1, 7], workers=threads)
     assert (len(loader), listed(loader)) == (2, [[70, 10], [70]])
-    assert "of which a list draws 3" in repr(loader)
+    assert "sampled 3 times by list" in repr(loader)
 
 
 def test_a_sampler_that_draws_another_number_says_so():
@@ -368,7 +366,7 @@ def test_a_sampler_that_draws_another_number_says_so():
             return itertools.repeat(0, self.drawn)
 
     for Wrong.drawn in (1, 3, 10**9):
-        with pytest.raises(DataError, match="the sampler has the length 2"):
+        with pytest.raises(DataError, match="the sampler must draw 2 indices"):
             DataLoader(Squares(), sampler=Wrong()).draw_order()
 
 
@@ -396,7 +394,7 @@ def require_none_left():
 
 
 class Watched(Squares):
-    """A data set that notes how many samples are fetched at once, and can be made to wait."""
+    """A data set that counts concurrent fetches, and can be paused."""
 
     def __init__(self, count=64):
         super().__init__(count)
@@ -523,15 +521,15 @@ def test_samples_are_stacked_leaf_by_leaf(samples, wanted):
 @pytest.mark.parametrize(
     ("samples", "error", "message"),
     [
-        ([np.zeros(2), np.zeros(3)], ShapeError, r"the first one has shape \(2,\), and number 1 has shape \(3,\)"),
-        ([(1, [2]), (1, [2, 3])], ShapeError, r"at sample\[1\]: the first one has 1 parts, and number 1 has 2 parts"),
-        ([{"a": 1}, {"b": 1}], ShapeError, "the first one has the keys 'a', and number 1 has the keys 'b'"),
-        ([1, (1, 2)], ShapeError, "the first one has one value, and number 1 has 2 parts"),
-        ([(1, None), (1, None)], DTypeError, r"sample\[1\] is a NoneType"),
-        ([{"a": object()}], DTypeError, r"sample\['a'\] is a object"),
-        ([Squares()], DTypeError, "sample is a Squares"),
+        ([np.zeros(2), np.zeros(3)], ShapeError, r"sample 0 has shape \(2,\), but sample 1 has shape \(3,\)"),
+        ([(1, [2]), (1, [2, 3])], ShapeError, r"at sample\[1\]: sample 0 has 1 parts, but sample 1 has 2 parts"),
+        ([{"a": 1}, {"b": 1}], ShapeError, "sample 0 has the keys 'a', but sample 1 has the keys 'b'"),
+        ([1, (1, 2)], ShapeError, "sample 0 has one value, but sample 1 has 2 parts"),
+        ([(1, None), (1, None)], DTypeError, r"sample\[1\] must be .*, got a NoneType"),
+        ([{"a": object()}], DTypeError, r"sample\['a'\] must be .*, got a object"),
+        ([Squares()], DTypeError, "sample must be .*, got a Squares"),
         ([1, "a"], DTypeError, "mix the dtypes <U1, int64 at sample"),
-        ([], ShapeError, "no samples to join"),
+        ([], ShapeError, "expected at least 1 sample, got 0"),
     ],
 )  # fmt: skip
 def test_samples_that_are_not_alike_name_the_leaf(samples, error, message):

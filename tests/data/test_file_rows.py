@@ -1,4 +1,4 @@
-"""Rows of files are those of one array in memory, at any index, for any reader, and take no memory but their own."""
+"""Rows of files equal those of an array in memory, for any index and reader, and only rows that are read use memory."""
 
 import json
 import os
@@ -35,7 +35,7 @@ BFLOATS = np.linspace(-3, 3, 22, dtype=np.float32).reshape(11, 2).view(np.uint32
 
 
 def saved(folder, array, *cuts):
-    """Save an array in several files, cut at these rows, and return their paths."""
+    """Save an array in several files, split at the given rows, and return their paths."""
     paths = [folder / f"{k}.npy" for k in range(len(cuts) + 1)]
     for path, part in zip(paths, np.split(array, cuts), strict=True):
         np.save(path, part)
@@ -43,7 +43,7 @@ def saved(folder, array, *cuts):
 
 
 def saved_tensors(folder, array, *cuts):
-    """Save an array in several safetensors files, beside other tensors."""
+    """Save an array in several safetensors files that also hold other tensors."""
     paths = [folder / f"{k}.safetensors" for k in range(len(cuts) + 1)]
     for path, part in zip(paths, np.split(array, cuts), strict=True):
         save_file({"a": np.arange(3), "x": np.ascontiguousarray(part), "z": np.ones((2, 2))}, path)
@@ -67,21 +67,21 @@ SETS = {
     "a file": (lambda p: FileRows(saved(p, X)[0]), X),
     "its name": (lambda p: FileRows(str(saved(p, X)[0])), X),
     "three files": (lambda p: FileRows(saved(p, X, 3, 7)), X),
-    "a row each": (lambda p: FileRows(iter(saved(p, X, *range(1, 11)))), X),
-    "empty ones among them": (lambda p: FileRows(saved(p, X, 0, 4, 4, 4, 11)), X),
+    "one row per file": (lambda p: FileRows(iter(saved(p, X, *range(1, 11)))), X),
+    "some empty files": (lambda p: FileRows(saved(p, X, 0, 4, 4, 4, 11)), X),
     "numbers": (lambda p: FileRows(saved(p, X[:, 0, 0], 5)), X[:, 0, 0]),
-    "the other order of bytes": (lambda p: FileRows(saved(p, X.astype(">f8"), 5)), X),
+    "non-native byte order": (lambda p: FileRows(saved(p, X.astype(">f8"), 5)), X),
     "booleans": (lambda p: FileRows(saved(p, X > 0, 5)), X > 0),
     "dates": (lambda p: FileRows(saved(p, DAYS, 5)), DAYS),
     "records": (lambda p: FileRows(saved(p, PAIRS, 5)), PAIRS),
     "words": (lambda p: FileRows(saved(p, np.array(list("abcdefghijk")), 5)), np.array(list("abcdefghijk"))),
-    "rows of nothing": (lambda p: FileRows(saved(p, X[:, :0], 5)), X[:, :0]),
+    "empty rows": (lambda p: FileRows(saved(p, X[:, :0], 5)), X[:, :0]),
     "no rows": (lambda p: FileRows(saved(p, X[:0])), X[:0]),
     "a header of the second version": (lambda p: FileRows(second_version(p / "x.npy", X)), X),
     "Fortran's order of one axis": (lambda p: FileRows(saved(p, np.asfortranarray(X[:, 0, 0]))), X[:, 0, 0]),
     "a tensor": (lambda p: FileRows(saved_tensors(p, X), name="x"), X),
     "tensors": (lambda p: FileRows(saved_tensors(p, X, 3, 7), name="x"), X),
-    "tensors of numbers": (lambda p: FileRows(saved_tensors(p, np.arange(11), 5), name="x"), np.arange(11)),
+    "one-dimensional tensors": (lambda p: FileRows(saved_tensors(p, np.arange(11), 5), name="x"), np.arange(11)),
     "bfloat16": (
         lambda p: FileRows(
             raw_tensor(p / "x", "BF16", [11, 2], (BFLOATS >> 16).astype("<u2").tobytes()),
@@ -94,13 +94,13 @@ SETS = {
 
 @pytest.fixture(scope="module", params=SETS)
 def pair(request, tmp_path_factory):
-    """A set in files, and the same in memory."""
+    """A data set in files, and the same data set in memory."""
     make, array = SETS[request.param]
     return make(tmp_path_factory.mktemp("set")), array
 
 
 def indices(count):
-    """Draw what an array of so many rows can be indexed with."""
+    """Draw an index for an array with a given number of rows."""
     numbers = st.integers(-count, count - 1) if count else st.nothing()
     lists = st.lists(numbers, max_size=2 * count)
     arrays = lists.flatmap(lambda rows: st.sampled_from([np.int64, np.int8]).map(lambda kind: np.array(rows, kind)))
@@ -120,7 +120,7 @@ def indices(count):
     )
 
 
-# --- At any index ---
+# --- Any index ---
 
 
 @given(st.data())
@@ -144,7 +144,7 @@ def test_it_has_the_form_of_the_array_in_memory(pair):
 )
 def test_what_is_no_row_is_an_index_error(tmp_path_factory, index):
     rows = FileRows(saved(tmp_path_factory.mktemp("set"), X, 4))
-    with pytest.raises(IndexError, match=r"is out of bounds: there are 11 rows|rows are taken by a whole number"):
+    with pytest.raises(IndexError, match=r"is out of bounds for 11 rows|the index must be an integer"):
         rows[index]
 
 
@@ -168,7 +168,7 @@ def test_where_the_system_has_no_reads_at_a_place_rows_are_the_same(tmp_path, mo
         np.testing.assert_array_equal(rows[index], X[index])
 
 
-# --- Files that are not what they should be ---
+# --- Invalid files ---
 
 
 def written(path, content):
@@ -189,41 +189,50 @@ def many(folder, *arrays):
 
 OBJECTS = np.array([{}, []], dtype=object)
 MISTAKES = {
-    "no file": (lambda p: FileRows(p / "x"), r"cannot read rows of .*x: No such file or directory\. Give \.npy files"),
+    "no file": (lambda p: FileRows(p / "x"), r"cannot read rows of .*x: No such file or directory\. Pass \.npy files"),
     "a folder": (lambda p: FileRows(p), "it is not a regular file"),
-    "an empty one": (lambda p: FileRows(written(p / "x", b"")), "it begins as neither"),
-    "a text": (lambda p: FileRows(written(p / "x", b"1,2,3,4,5,6")), "it begins as neither"),
-    "half a header": (lambda p: FileRows(first_bytes(p, saved, 50)), "does not begin as an array that NumPy wrote"),
+    "an empty file": (lambda p: FileRows(written(p / "x", b"")), "it is neither a .npy file nor"),
+    "a text": (lambda p: FileRows(written(p / "x", b"1,2,3,4,5,6")), "it is neither a .npy file nor"),
+    "half a header": (lambda p: FileRows(first_bytes(p, saved, 50)), "does not begin with a valid .npy header"),
     "a damaged header": (
         lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes().replace(b"(", b" ", 1))),
-        "does not begin as an array that NumPy wrote",
+        "does not begin with a valid .npy header",
     ),
-    "half an array": (lambda p: FileRows(first_bytes(p, saved, 300)), "it is cut off: .* 656 bytes, and it has 300"),
-    "two arrays": (lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)), "it goes on after its array"),
+    "half an array": (
+        lambda p: FileRows(first_bytes(p, saved, 300)),
+        "it is truncated: expected 656 bytes .*, got 300",
+    ),
+    "two arrays": (
+        lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)),
+        "it has bytes after its array",
+    ),
     "objects": (lambda p: FileRows(many(p, OBJECTS)), "it holds Python objects"),
-    "Fortran's order": (lambda p: FileRows(many(p, np.asfortranarray(X))), "in Fortran's order, .* save it in C's"),
-    "a number": (lambda p: FileRows(many(p, np.array(1.0))), "it holds one number, which has no rows"),
-    "none": (lambda p: FileRows([]), "there are no files"),
+    "Fortran order": (
+        lambda p: FileRows(many(p, np.asfortranarray(X))),
+        "in Fortran order, .* numpy.ascontiguousarray",
+    ),
+    "a number": (lambda p: FileRows(many(p, np.array(1.0))), "it holds a scalar, which has no rows"),
+    "none": (lambda p: FileRows([]), "expected the path of one or more files, got none"),
     "other rows": (
         lambda p: FileRows(many(p, X, X[:, :1])),
-        r"1\.npy has rows of shape \(1, 3\) and dtype float64, where .*0\.npy has rows of shape \(2, 3\)",
+        r"1\.npy has rows of shape \(1, 3\) and dtype float64, but .*0\.npy has rows of shape \(2, 3\)",
     ),
-    "another dtype": (lambda p: FileRows(many(p, X, X.astype(">f8"))), r"1\.npy .* dtype >f8, where .* dtype float64"),
-    "a name": (lambda p: FileRows(saved(p, X), name="x"), "a .npy file holds one array, without a name"),
-    "no name": (lambda p: FileRows(saved_tensors(p, X)), "no tensor of the name None; it has a, x, z"),
-    "another name": (lambda p: FileRows(saved_tensors(p, X), name="y"), "no tensor of the name 'y'; it has a, x, z"),
-    "no tensors": (lambda p: FileRows(save_file({}, p / "x") or p / "x", "x"), "the name 'x'; it has none"),
+    "another dtype": (lambda p: FileRows(many(p, X, X.astype(">f8"))), r"1\.npy .* dtype >f8, but .* dtype float64"),
+    "a name": (lambda p: FileRows(saved(p, X), name="x"), "a .npy file holds one array without a name"),
+    "no name": (lambda p: FileRows(saved_tensors(p, X)), "no tensor named None; it has a, x, z"),
+    "another name": (lambda p: FileRows(saved_tensors(p, X), name="y"), "no tensor named 'y'; it has a, x, z"),
+    "no tensors": (lambda p: FileRows(save_file({}, p / "x") or p / "x", "x"), "named 'x'; it has none"),
     "half a tensor": (
         lambda p: FileRows(first_bytes(p, saved_tensors, -9), name="x"),
-        "not a whole file of the safetensors format",
+        "not a complete safetensors file",
     ),
     "a small dtype": (
         lambda p: FileRows(raw_tensor(p / "x", "F8_E4M3", [2], b"ab"), "x"),
-        "x is of the type F8_E4M3, which NumPy does not have",
+        "x has the dtype F8_E4M3, which NumPy lacks",
     ),
     "another tensor": (
         lambda p: FileRows([raw_tensor(p / "0", "BF16", [2], b"abcd"), raw_tensor(p / "1", "U16", [2], b"abcd")], "x"),
-        "1 has rows of shape .. and dtype U16, where .*0 has rows of shape .. and dtype BF16",
+        "1 has rows of shape .. and dtype U16, but .*0 has rows of shape .. and dtype BF16",
     ),
 }
 
@@ -257,7 +266,7 @@ def test_a_set_that_changes_is_not_read_on(change, message, tmp_path):
     rows = FileRows(paths)
     change(paths[1])
     np.testing.assert_array_equal(rows[:4], X[:4])
-    with pytest.raises(DataError, match=rf"cannot read rows of .*1\.npy: {message}.*must stay as it is"):
+    with pytest.raises(DataError, match=rf"cannot read rows of .*1\.npy: {message}.*must not change"):
         rows[3:6]
 
 
@@ -267,7 +276,7 @@ def test_a_file_that_is_cut_while_it_is_read_gives_no_rows(tmp_path):
     os.truncate(path, 400)
     status = path.stat()
     cut = replace(array, stamp=(status.st_size, status.st_mtime_ns))
-    with pytest.raises(DataError, match="it has become shorter"):
+    with pytest.raises(DataError, match="it was truncated"):
         cut.read([(0, 11)], memoryview(bytearray(X.nbytes)))
 
 
@@ -279,7 +288,7 @@ def test_threads_and_other_processes_read_at_once(tmp_path, monkeypatch):
     saved(tmp_path, wanted, 700, 701)
     monkeypatch.chdir(tmp_path)
     rows = FileRows([f"{k}.npy" for k in range(3)])
-    monkeypatch.chdir("/")  # and the paths still hold
+    monkeypatch.chdir("/")  # the paths must still be valid
     orders = [np.random.default_rng(k).permutation(2_000) for k in range(40)]
     with ThreadPoolExecutor(8) as threads, ProcessPoolExecutor(1, get_context("spawn")) as other:
         for readers in (threads, other):
@@ -309,7 +318,7 @@ def test_there_may_be_more_files_than_can_be_open(tmp_path):
 
 @contextmanager
 def stored(kind, folder, array):
-    """Give an array as it is in memory, or as one that is stored in one of the ways."""
+    """Return an array in memory, or in a file of one of the supported formats."""
     if kind == "h5py":
         with h5py.File(folder / "x.h5", "w") as file:
             yield file.create_dataset("x", data=array, chunks=True)
@@ -335,12 +344,12 @@ def test_a_loader_reads_what_it_would_take_of_memory(kind, seed, tmp_path):
             np.testing.assert_array_equal(found[1], wanted[1])
         ours, other = random_split(rows, lengths=[0.5, 0.5], rng=np.random.default_rng(0))
         np.testing.assert_array_equal(np.sort(np.concatenate([ours, other]), axis=0), np.sort(x, axis=0))
-        with pytest.raises(ShapeError, match="differ in length: array 0 has 50, array 1 has 3"):
+        with pytest.raises(ShapeError, match=r"the same length, .*: array 0 has 50, array 1 has 3"):
             DataLoader(rows, [1, 2, 3])
 
 
 class Run:
-    """A training over what is given."""
+    """A training on the given arrays."""
 
     def __init__(self, x, y):
         rng = np.random.default_rng(1)
@@ -392,7 +401,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows
 from tinygrad_edu.training import fit
 
-def resident(name):  # ru_maxrss would count what the parent has
+def resident(name):  # ru_maxrss would include the parent's memory
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
 
@@ -412,7 +421,7 @@ print(epoch.steps, resident("VmHWM") - before)
 
 
 def large_set(folder, kind, megabytes):
-    """Make files of zeros, which take no room on the disk, and return the arguments of the training."""
+    """Make sparse files of zeros, and return the arguments of the training."""
     paths = []
     for k in range(4):
         count = megabytes * (1 << 20) // 4 // 4096

@@ -1,4 +1,4 @@
-"""A shift is what a loop over the pixels would do; scaling and normalizing are right to rounding."""
+"""Shifts equal a loop over the pixels; scaling and normalization are correct up to rounding."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def shifted(image, down, right):
-    """Move one image of shape (..., H, W), pixel by pixel."""
+    """Shift one image of shape (..., H, W), pixel by pixel."""
     out = np.zeros_like(image)
     height, width = image.shape[-2:]
     for row in range(height):
@@ -28,7 +28,7 @@ def shifted(image, down, right):
 
 @st.composite
 def images(draw):
-    """Images with or without channels, in every layout; no two pixels are equal and none is 0."""
+    """Images with or without channels, in every layout, with distinct nonzero pixels."""
     shape = tuple(draw(st.lists(st.integers(1, 4), min_size=3, max_size=4)))
     dtype = draw(st.sampled_from([np.uint8, np.int64, np.float32, np.float64]))
     batch = np.arange(1, np.prod(shape) + 1).reshape(shape).astype(dtype)
@@ -74,7 +74,7 @@ def test_every_offset_is_equally_likely_and_drawn_anew_for_each_image(far):
     drawn = np.bincount(places.argmax(axis=1), minlength=side**2)
     expected = count / side**2
     np.testing.assert_allclose(drawn, expected, atol=5 * np.sqrt(expected))
-    # Neighbours agree as often as chance has it: one in side**2.
+    # Neighbours are equal with probability 1 / side**2, as by chance.
     agree = sum(a == b for a, b in pairwise(places.argmax(axis=1).tolist()))
     assert abs(agree - expected) < 5 * np.sqrt(expected)
 
@@ -95,7 +95,7 @@ def test_an_image_can_leave_the_frame():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"images": np.zeros((28, 28))}, ShapeError, r"\(28, 28\).*needs \(N, H, W\).*image\[None\]"),
+        ({"images": np.zeros((28, 28))}, ShapeError, r"must have shape \(N, H, W\).*\(28, 28\).*image\[None\]"),
         ({"images": np.zeros((1, 1, 1, 2, 2))}, ShapeError, r"\(1, 1, 1, 2, 2\)"),
         ({"max_shift": -1}, ValueError, "max_shift must be an integer >= 0, got -1"),
         ({"max_shift": 1.5}, DTypeError, "max_shift must be an integer >= 0, got 1.5 of type float"),
@@ -120,9 +120,9 @@ def test_to_float_divides_every_byte_by_255_to_the_last_bit():
 
 
 def test_to_float_will_not_scale_twice():
-    with pytest.raises(DTypeError, match=r"images is float32; to_float scales uint8, once"):
+    with pytest.raises(DTypeError, match=r"to_float: images must be uint8, got float32"):
         to_float(np.zeros((1, 28, 28), dtype=np.float32))
-    with pytest.raises(ShapeError, match=r"\(28, 28\); to_float needs \(N, H, W\) or \(N, C, H, W\)"):
+    with pytest.raises(ShapeError, match=r"must have shape \(N, H, W\) or \(N, C, H, W\), got \(28, 28\)"):
         to_float(np.zeros((28, 28), dtype=np.uint8))
 
 
@@ -131,7 +131,7 @@ def test_to_float_leaves_channels_where_they_are():
     np.testing.assert_array_equal(to_float(colours), to_float(colours.reshape(6, 2, 2)).reshape(2, 3, 2, 2))
 
 
-# --- Statistics of channels ---
+# --- Channel statistics ---
 
 
 @given(st.sampled_from([(5, 3), (1, 1, 1), (4, 2, 3), (2, 3, 2, 2), (1100, 2, 1, 1)]), seeds,
@@ -171,14 +171,14 @@ X = np.ones((4, 2))
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: channel_statistics(np.ones(3)), ShapeError, r"\(3,\); channel_statistics needs \(N, C, ...\)"),
-        (lambda: channel_statistics(np.ones((0, 3))), ShapeError, r"with 1 sample or more"),
-        (lambda: normalize_channels(X, *channel_statistics(X)), DataError, r"std\[0\] is 0.0, .* std\[std == 0\] = 1"),
-        (lambda: normalize_channels(X, [0, 0], [1, -1]), DataError, r"std\[1\] is -1.0"),
-        (lambda: normalize_channels(X, [0, 0], [1, np.nan]), DataError, r"std\[1\] is nan"),
-        (lambda: normalize_channels(X, [0], [1, 1]), ShapeError, r"mean \(1,\) and std \(2,\)"),
-        (lambda: normalize_channels(X, 0, 1), ShapeError, r"mean \(\) and std \(\)"),
-        (lambda: normalize_channels(X.astype(int), [0, 0], [1, 1]), DTypeError, "needs floats: to_float"),
+        (lambda: channel_statistics(np.ones(3)), ShapeError, r"x must have shape \(N, C, ...\) .* got \(3,\)"),
+        (lambda: channel_statistics(np.ones((0, 3))), ShapeError, r"not be empty, got \(0, 3\)"),
+        (lambda: normalize_channels(X, *channel_statistics(X)), DataError, r"std\[0\] = 0.0\. .* std\[std == 0\] = 1"),
+        (lambda: normalize_channels(X, [0, 0], [1, -1]), DataError, r"std\[1\] = -1.0"),
+        (lambda: normalize_channels(X, [0, 0], [1, np.nan]), DataError, r"std\[1\] = nan"),
+        (lambda: normalize_channels(X, [0], [1, 1]), ShapeError, r"\(1,\) and \(2,\)"),
+        (lambda: normalize_channels(X, 0, 1), ShapeError, r"\(\) and \(\)"),
+        (lambda: normalize_channels(X.astype(int), [0, 0], [1, 1]), DTypeError, "must be floating point, got int64"),
     ],
 )
 def test_a_wrong_call_of_the_statistics_says_what_is_wrong(call, error, message):

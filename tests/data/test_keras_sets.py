@@ -1,4 +1,4 @@
-"""The sets of Keras: read by Keras from files of its own format, in a process with a home of its own and no network."""
+"""Data sets of Keras, loaded by Keras from files in its format, in a process with its own home and no network."""
 
 import gzip
 import importlib.util
@@ -21,12 +21,12 @@ PACKAGE = Path(tinygrad_edu.__file__).parent
 
 
 def python(code, home, **env):
-    """Run a program in a new interpreter that finds this package, and no way to the network."""
+    """Run a program in a new interpreter with this package and without network access."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("KERAS")}
     homes = dict.fromkeys(("HOME", "USERPROFILE"), str(home))
     closed = {"https_proxy": "http://127.0.0.1:1", "no_proxy": ""}
     return subprocess.run(
-        [sys.executable, "-P", "-c", code],  # -P: not the package in the current folder
+        [sys.executable, "-P", "-c", code],  # -P: do not import from the current folder
         env=clean | homes | closed | {"PYTHONPATH": str(PACKAGE.parent)} | env,
         capture_output=True,
         text=True,
@@ -55,7 +55,7 @@ def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
     assert "errors.DataError: Keras could not load mnist: URL fetch failure" in ran.stderr
     assert "needs the network" in ran.stderr
     assert "load_embedded(), or load_file(path)" in ran.stderr
-    assert ran.stdout.endswith("jax\n")  # chosen for a user who had chosen nothing
+    assert ran.stdout.endswith("jax\n")  # the default backend
 
 
 def test_a_file_that_is_not_keras_s_own_does_not_pass_for_it(tmp_path):
@@ -64,14 +64,14 @@ def test_a_file_that_is_not_keras_s_own_does_not_pass_for_it(tmp_path):
     np.savez(cache / "mnist.npz", **images(28, 28))
     ran = keras(LOAD, tmp_path)
     assert "errors.DataError: Keras could not load mnist: URL fetch failure" in ran.stderr
-    assert "Keras deletes a file in its cache that is not its own" in ran.stderr
-    assert not (cache / "mnist.npz").exists()  # what the error and the docstring say of Keras is so
+    assert "Keras deletes a file with another hash from its cache" in ran.stderr
+    assert not (cache / "mnist.npz").exists()  # the claim of the message and the docstring
 
 
 def test_the_user_s_choice_of_backend_is_kept(tmp_path):
     ran = keras(LOAD, tmp_path, KERAS_BACKEND="abacus")
     assert "MissingExtraError: Keras cannot be imported: Unable to import backend : abacus" in ran.stderr
-    assert "KERAS_BACKEND is abacus: it must name a backend that is installed" in ran.stderr
+    assert "KERAS_BACKEND is abacus; it must name an installed backend" in ran.stderr
     assert ran.stdout == "abacus\n"
 
 
@@ -87,18 +87,18 @@ def test_the_room_imports_neither_keras_nor_its_backend(tmp_path):
     assert python(code, tmp_path).stdout == "set()\n"
 
 
-# --- Files of Keras's format, in its cache ---
+# --- Files in Keras's format, in its cache ---
 
 
 def images(*shape):
-    """Make two images and a third to test on, of numbers that tell their places."""
+    """Make two training images and a test image, whose pixels encode their positions."""
     x = np.arange(3 * np.prod(shape)).reshape(3, *shape).astype(np.uint8)
     y = np.array([3, 7, 5], np.uint8)
     return {"x_train": x[:2], "y_train": y[:2], "x_test": x[2:], "y_test": y[2:]}
 
 
 def write_fashion(folder):
-    """Four files of Zalando's: a head of 8 or 16 bytes, then bytes."""
+    """Write four files in Zalando's format: a header of 8 or 16 bytes, then data."""
     folder.mkdir(parents=True)
     for part, name in (("train", "train"), ("test", "t10k")):
         for key, kind, head in (("y", "labels-idx1", 8), ("x", "images-idx3", 16)):
@@ -107,7 +107,7 @@ def write_fashion(folder):
 
 
 def write_cifar(path, folder, names, labels):
-    """An archive of pickled dicts, of one image each; of six, Keras copies the one until there are 10,000."""
+    """Write an archive of six pickled dicts with one image each. Keras broadcasts the image to 10,000 rows."""
     x = images(3, 32, 32)["x_test"].reshape(1, 3072)
     content = pickle.dumps({b"data": x, **{name: [value] for name, value in labels.items()}}, protocol=4)
     with tarfile.open(path, "w") as archive:
@@ -124,7 +124,7 @@ def write_texts(cache):
     np.savez(cache / "reuters.npz", x=texts, y=labels)
 
 
-# Keras's own reading of all of it; only the hashes, which are those of the whole files, are not looked at.
+# Keras reads these files itself. Only its hash check is disabled.
 READ = """
 import json, keras
 import keras.src.utils.file_utils
@@ -192,19 +192,21 @@ def test_images_of_three_channels_come_with_the_channels_first(found, name, coun
 def test_texts_are_lists_of_numbers_of_words(found, name, counts):
     assert [part[0] for part in found[name]] == [[count] for count in counts]
     every = sorted(text for part in found[name] for text in part[2])
-    # Each word's number is greater by 3, below which are padding, the start and a word that is left out: 2.
-    whole = [[1, 2, 2, 2, 2], [1, 4, 5, 6], [1, 7], [1, 8, 9]]  # Keras leaves out the rarest word in any case
+    # Word indices are offset by 3: 0 is padding, 1 the start, 2 an omitted word.
+    whole = [[1, 2, 2, 2, 2], [1, 4, 5, 6], [1, 7], [1, 8, 9]]  # Keras always omits the rarest word
     rare = [[1, 2, 2], [1, 2, 2, 2, 2], [1, 4, 5, 6], [1, 4, 5, 6], [1, 7], [1, 7]]
     assert every == (rare if name == "imdb" else whole)
 
 
 def test_a_wrong_setting_is_named(found):
     assert re.match(
-        "DTypeError: imdb of Keras has no setting 'test_split'; it has path, num_words", found["wrong imdb"]
+        "DTypeError: imdb of Keras has no argument 'test_split'; it has path, num_words", found["wrong imdb"]
     )
     assert re.match("DataError: Keras could not load cifar100: .*label_mode", found["wrong cifar100"])
 
 
 def test_a_set_that_there_is_not_is_named():
-    with pytest.raises(tinygrad_edu.errors.DataError, match="no data set 'mnits'; there are mnist, fashion_mnist"):
+    with pytest.raises(
+        tinygrad_edu.errors.DataError, match=r"name must be one of mnist, fashion_mnist, .* got 'mnits'"
+    ):
         tinygrad_edu.data.load_keras("mnits")

@@ -1,4 +1,4 @@
-"""A batch of which parts are taken: each reads and augments its own samples, with what its own generator draws."""
+"""Slices of a lazy batch: each reads and augments its own samples with its own generator."""
 
 import re
 
@@ -14,13 +14,13 @@ counts, sizes, seeds = st.integers(0, 40), st.integers(1, 50), st.integers(0, 2*
 
 
 def samples(count):
-    """Give every sample its own number, in x and, times ten, in y."""
+    """Return samples with x = index and y = 10 * index."""
     numbers = np.arange(count)
     return np.stack([numbers, numbers], axis=1), numbers * 10
 
 
 def shifted(x, y, *, rng):
-    """Add to each sample what is drawn for it."""
+    """Add a random number to each sample."""
     return x + rng.random(len(x))[:, None], y
 
 
@@ -52,7 +52,7 @@ def test_in_their_own_order_parts_are_views_and_else_copies():
 
 
 class Stored:
-    """An array that is stored somewhere, and notes which rows are read."""
+    """A stored array that records which rows are read."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype, self.read = array, array.shape, array.dtype, []
@@ -124,9 +124,9 @@ MORE = {
     "twice as many": (lambda x, y, rng: (np.concatenate([x, x]), np.concatenate([y, y])), "[(6,), (6,)]"),
     "fewer": (lambda x, y, rng: (x[1:], y[1:]), "[(2,), (2,)]"),
     "fewer labels": (lambda x, y, rng: (x, y[:1]), "[(3,), (1,)]"),
-    "in a nest": (lambda x, y, rng: ((x, [{"y": y[:2]}]), None), "[(3,), (2,)]"),
+    "in a pytree": (lambda x, y, rng: ((x, [{"y": y[:2]}]), None), "[(3,), (2,)]"),
     "nothing": (lambda x, y, rng: None, "[]"),
-    "one number": (lambda x, y, rng: (x, y.sum()), "[(3,), ()]"),
+    "a scalar": (lambda x, y, rng: (x, y.sum()), "[(3,), ()]"),
 }
 
 
@@ -134,9 +134,7 @@ MORE = {
 def test_an_augmentation_returns_as_many_samples_as_it_gets(kind):
     augment, lengths = MORE[kind]
     loader = DataLoader(*samples(3), batch_size=3, rng=np.random.default_rng(0), augment=augment)
-    with pytest.raises(
-        ShapeError, match=re.escape(f"augment got 3 samples, and returned arrays of the lengths {lengths}")
-    ):
+    with pytest.raises(ShapeError, match=re.escape(f"it got 3, and returned arrays of the lengths {lengths}")):
         list(loader)
 
 

@@ -1,4 +1,4 @@
-"""Batches hold every sample once in every epoch, in an order that a seed gives again; parts of a split share none."""
+"""Each epoch has every sample once, in an order that the seed reproduces; parts of a split do not overlap."""
 
 import math
 import re
@@ -19,7 +19,7 @@ sizes = st.integers(1, 50)
 
 
 def samples(count):
-    """Give every sample its own number, in x and, times ten, in y."""
+    """Return samples with x = index and y = 10 * index."""
     numbers = np.arange(count)
     return np.stack([numbers, numbers], axis=1), numbers * 10
 
@@ -117,7 +117,7 @@ def test_an_epoch_goes_on_where_it_was_left(seed, done):
             np.testing.assert_array_equal(part, array)
 
 
-# --- What samples are, and what becomes of a batch ---
+# --- Samples and transforms ---
 
 
 def test_batches_have_the_form_of_what_was_given(tmp_path):
@@ -145,7 +145,7 @@ def test_a_transform_gets_the_batch_and_the_loop_what_it_returns(arrays, transfo
 
 
 def shifted(x, y, *, rng):
-    """Add to each sample what is drawn for it."""
+    """Add a random number to each sample."""
     return x + rng.random(len(x))[:, None], y
 
 
@@ -153,7 +153,7 @@ def shifted(x, y, *, rng):
 def test_an_augmentation_draws_from_the_generator_of_the_loader_batch_after_batch(count, size, seed):
     own, rng = np.random.default_rng(seed), np.random.default_rng(seed)
     loader = DataLoader(*samples(count), batch_size=size, rng=own, augment=shifted)
-    for _ in range(2):  # of several loops, the second goes on where the first one ended
+    for _ in range(2):  # the second loop continues the random stream of the first
         order = rng.permutation(count)
         for (x, y), rows in zip(loader, np.split(order, range(size, count, size)) if count else [], strict=True):
             wanted, labels = shifted(*(array[rows] for array in samples(count)), rng=rng)
@@ -195,20 +195,20 @@ def test_a_transform_gets_what_an_augmentation_made_of_the_form_too():
 
 def test_it_says_what_it_is():
     shuffled = DataLoader(np.arange(5), batch_size=np.int64(2), rng=np.random.default_rng(0))
-    assert repr(shuffled) == "DataLoader(5 samples in a new order each time, batch_size=2: 3 batches)"
-    assert repr(DataLoader([1])) == "DataLoader(1 samples in their order, batch_size=1: 1 batches)"
+    assert repr(shuffled) == "DataLoader(5 samples shuffled each epoch, batch_size=2: 3 batches)"
+    assert repr(DataLoader([1])) == "DataLoader(1 samples in order, batch_size=1: 1 batches)"
 
 
 FIVE = np.zeros((5, 2))
 MISTAKES = [
-    (lambda: DataLoader(FIVE, np.zeros(4)), ShapeError, "differ in length: array 0 has 5, array 1 has 4"),
+    (lambda: DataLoader(FIVE, np.zeros(4)), ShapeError, "same length, .*: array 0 has 5, array 1 has 4"),
     (lambda: DataLoader({"x": FIVE, "y": []}), ShapeError, "x has 5, y has 0"),
-    (lambda: DataLoader(FIVE, 32), ShapeError, "array 1 is 32, which has no rows. Settings are given by name"),
-    (lambda: DataLoader((FIVE, FIVE)), DTypeError, r"array 0 is a tuple: .* with a star: \*arrays"),
+    (lambda: DataLoader(FIVE, 32), ShapeError, "array 1 must have rows, got 32. Pass options by name"),
+    (lambda: DataLoader((FIVE, FIVE)), DTypeError, r"array 0 is a tuple\. .* separate arguments: \*arrays"),
     (lambda: DataLoader([[1], [2, 3]]), ShapeError, "array 0 has rows of different shapes"),
     (lambda: DataLoader(tg.Tensor([1.0], requires_grad=True)), DTypeError, "requires a gradient"),
-    (lambda: DataLoader(), DTypeError, "there are no samples"),
-    (lambda: DataLoader({}), DTypeError, "there are no samples"),
+    (lambda: DataLoader(), DTypeError, "expected one or more arrays of samples, got none"),
+    (lambda: DataLoader({}), DTypeError, "expected one or more arrays of samples, got none"),
     (lambda: DataLoader(FIVE, batch_size=0), ValueError, "batch_size must be an integer >= 1, got 0"),
     (lambda: DataLoader(FIVE, batch_size=2.0), DTypeError, "batch_size must be an integer >= 1, got 2.0"),
     (lambda: DataLoader(FIVE, batch_size=True), DTypeError, "got True of type bool"),
@@ -218,15 +218,19 @@ MISTAKES = [
         r"rng must be a numpy.random.Generator, got 7: create one .*default_rng",
     ),
     (lambda: DataLoader(FIVE, augment=shifted), DTypeError, "rng must be a numpy.random.Generator, got None"),
-    (lambda: DataLoader(FIVE).lazy_batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
+    (lambda: DataLoader(FIVE).lazy_batches([0, 1, 2]), DataError, "each index from 0 to 4 once"),
     (lambda: DataLoader(FIVE).lazy_batches(None, start=6), ValueError, "start must be an integer from 0 to 5, got 6"),
     (lambda: DataLoader(FIVE, shuffle=True), DTypeError, "rng must be a numpy.random.Generator, got None"),
-    (lambda: DataLoader(FIVE).batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
-    (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each number from 0 to 4 once"),
+    (lambda: DataLoader(FIVE).batches([0, 1, 2]), DataError, "each index from 0 to 4 once"),
+    (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each index from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches(None, start=6), ValueError, "start must be an integer from 0 to 5, got 6"),
-    (lambda: random_split(FIVE, lengths=[2, 2], rng=np.random.default_rng(0)), DataError, "4 together, .* 5 samples"),
-    (lambda: random_split(FIVE, lengths=[0.8, 0.3], rng=np.random.default_rng(0)), DataError, "add up to 1"),
-    (lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)), DataError, "no part has a negative"),
+    (lambda: random_split(FIVE, lengths=[2, 2], rng=np.random.default_rng(0)), DataError, "must be 5, .* with sum 4"),
+    (
+        lambda: random_split(FIVE, lengths=[0.8, 0.3], rng=np.random.default_rng(0)),
+        DataError,
+        "or 1, got .* with sum 1.1",
+    ),
+    (lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)), DataError, "lengths must be >= 0"),
     (
         lambda: random_split(FIVE, lengths=[2.5, 2.5], rng=np.random.default_rng(0)),
         DTypeError,
@@ -250,7 +254,7 @@ def test_the_parts_of_a_split_hold_every_sample_once(count, weights, whole, seed
     shares = [weight / sum(weights) for weight in weights]
     lengths = [math.floor(count * share) for share in shares]
     for k in range(count - sum(lengths)):
-        lengths[k] += 1  # fewer are left over than there are parts
+        lengths[k] += 1  # the remainder is smaller than the number of parts
     parts = random_split(*samples(count), lengths=lengths if whole else shares, rng=np.random.default_rng(seed))
     assert [len(y) for _, y in parts] == lengths
     assert sorted(label for _, y in parts for label in y) == samples(count)[1].tolist()

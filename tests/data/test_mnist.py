@@ -1,4 +1,4 @@
-"""MNIST loads from the package, from a file and through Keras; what is not MNIST is told apart from it."""
+"""MNIST loads from the package, from a file and through Keras; other files are rejected."""
 
 import hashlib
 import io
@@ -21,12 +21,12 @@ from tinygrad_edu.errors import DataError, DTypeError
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 TOOL = Path(__file__).parents[2] / "tools" / "make_embedded_mnist.py"
-# The whole set, where there is one: TINYGRAD_EDU_MNIST=path/to/mnist.npz adds the rebuild from it.
+# TINYGRAD_EDU_MNIST=path/to/mnist.npz, the full data set, enables the test that rebuilds the embedded part.
 FULL = [Path(os.environ["TINYGRAD_EDU_MNIST"])] if "TINYGRAD_EDU_MNIST" in os.environ else []
 
 
 def arrays(train=3, test=2):
-    """Make digits that no two calls with other lengths share."""
+    """Make digits that differ between calls with different lengths."""
     rng = np.random.default_rng((train, test))
     lengths = {"train": train, "test": test}
     images = {f"x_{p}": rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) for p, n in lengths.items()}
@@ -39,10 +39,10 @@ def assert_same(digits, expected):
 
 
 def python(*args, **env):
-    """Run a new interpreter that finds this package, and nothing of Keras in its environment."""
+    """Run a new interpreter with this package, and without Keras variables in its environment."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("KERAS")}
     return subprocess.run(
-        [sys.executable, "-P", *map(str, args)],  # -P: not the package in the current folder
+        [sys.executable, "-P", *map(str, args)],  # -P: do not import from the current folder
         env=clean | {"PYTHONPATH": str(PACKAGE.parent)} | env,
         capture_output=True,
         text=True,
@@ -110,7 +110,7 @@ def test_the_script_writes_the_same_bytes_twice_and_only_what_ships(tmp_path):
 def test_the_script_makes_what_ships(source, tmp_path):
     ran = python(TOOL, source, tmp_path / "made.npz")
     assert ran.returncode == 0, ran.stderr
-    # Names, checksums and dates, not bytes: another zlib may pack the same arrays otherwise.
+    # Compare names, checksums and dates, not bytes: another zlib may compress differently.
     assert members(tmp_path / "made.npz") == members(PACKAGE / "data" / "mnist_embedded.npz")
 
 
@@ -150,25 +150,25 @@ def test_take_needs_a_number_of_images_that_there_are(n, error, message):
 
 
 WRONG_ARRAYS = [
-    ({"x_train": np.zeros((3, 27, 28), np.uint8)}, r"x_train has shape \(3, 27, 28\); .*\(N, 28, 28\)"),
-    ({"x_test": np.zeros((2, 784), np.uint8)}, r"x_test has shape \(2, 784\)"),
-    ({"x_test": np.zeros((2, 1, 28, 28), np.uint8)}, r"x_test has shape \(2, 1, 28, 28\)"),
-    ({"x_train": np.zeros((0, 28, 28), np.uint8)}, r"x_train has shape \(0, 28, 28\).*N of 1 or more"),
+    ({"x_train": np.zeros((3, 27, 28), np.uint8)}, r"x_train must be .*\(N, 28, 28\), .* got shape \(3, 27, 28\)"),
+    ({"x_test": np.zeros((2, 784), np.uint8)}, r"x_test must be .* got shape \(2, 784\)"),
+    ({"x_test": np.zeros((2, 1, 28, 28), np.uint8)}, r"x_test must be .* got shape \(2, 1, 28, 28\)"),
+    ({"x_train": np.zeros((0, 28, 28), np.uint8)}, r"x_train must be .* with N >= 1, got shape \(0, 28, 28\)"),
     (
         {"y_test": np.zeros((2, 10), np.uint8)},
-        r"y_test has shape \(2, 10\); it must be uint8 of shape \(N,\)",
+        r"y_test must be uint8 of shape \(N,\), .* got shape \(2, 10\)",
     ),
-    ({"y_test": np.array(3, np.uint8)}, r"y_test has shape \(\)"),
-    ({"x_train": np.zeros((3, 28, 28))}, r"x_train is float64; .*uint8 .*Convert it with astype"),
-    ({"y_train": np.zeros(3, np.int64)}, r"y_train is int64; it must be uint8 of shape \(N,\)"),
+    ({"y_test": np.array(3, np.uint8)}, r"y_test must be .* got shape \(\)"),
+    ({"x_train": np.zeros((3, 28, 28))}, r"x_train must be uint8 .* got float64\. Convert it with astype"),
+    ({"y_train": np.zeros(3, np.int64)}, r"y_train must be uint8 of shape \(N,\), got int64"),
     (
         {"y_train": np.zeros(4, np.uint8)},
-        "x_train has 3 images and y_train has 4 labels; each image needs one",
+        "x_train has 3 images, but y_train has 4 labels; expected one label per image",
     ),
-    ({"y_test": np.zeros(1, np.uint8)}, "x_test has 2 images and y_test has 1 labels"),
+    ({"y_test": np.zeros(1, np.uint8)}, "x_test has 2 images, but y_test has 1 labels"),
     (
         {"y_train": np.array([9, 10, 11], np.uint8)},
-        r"y_train\[1\] is 10, the first of 2 labels .* from 0 to 9",
+        r"labels must be from 0 to 9, got y_train\[1\] = 10, the first of 2 invalid labels",
     ),
 ]
 
@@ -180,7 +180,7 @@ def test_what_is_not_digits_says_what_it_is(change, message):
 
 
 def test_a_list_is_not_an_array():
-    with pytest.raises(DataError, match="y_train is a list; it must be an array, uint8"):
+    with pytest.raises(DataError, match=r"y_train must be an array, uint8 .* got a list"):
         Digits(**arrays() | {"y_train": [1, 2, 3]})
 
 
@@ -205,10 +205,10 @@ def test_a_file_of_something_else_names_the_file_and_what_it_holds(change, messa
 def test_a_missing_key_is_named_with_the_keys_that_are_there(tmp_path):
     kept = {name: array for name, array in arrays().items() if name.endswith("train")}
     np.savez(tmp_path / "half.npz", **kept)
-    with pytest.raises(DataError, match="it has no x_test, y_test; it holds x_train, y_train"):
+    with pytest.raises(DataError, match="it has no x_test, y_test; it has x_train, y_train"):
         load_file(tmp_path / "half.npz")
     np.savez(tmp_path / "empty.npz")
-    with pytest.raises(DataError, match="it has no x_train, y_train, x_test, y_test; it holds nothing"):
+    with pytest.raises(DataError, match="it has no x_train, y_train, x_test, y_test; it has no arrays"):
         load_file(tmp_path / "empty.npz")
 
 
@@ -231,7 +231,7 @@ def test_a_missing_file_a_folder_and_a_single_array_are_told_apart(tmp_path):
 
 
 class Trap:
-    """Leaves a file behind when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -262,15 +262,15 @@ def npy(array):
 
 
 def claiming(array, old, new):
-    """Return an array's file with another header of the same length."""
+    """Return a .npy file with another header of the same length."""
     content = npy(array)
     assert content.count(old) == 1
     begin, end = content.split(old)
-    return begin + new + end[len(new) - len(old) :]  # the header ends in spaces
+    return begin + new + end[len(new) - len(old) :]  # the header is padded with spaces
 
 
 def archive(path, method=zipfile.ZIP_STORED, **members):
-    """Write digits with other members in the place of some, or with more."""
+    """Write digits to an archive, with some members replaced or added."""
     members = {f"{name}.npy": npy(array) for name, array in arrays().items()} | members
     with zipfile.ZipFile(path, "w", method) as out:
         for name, content in members.items():
@@ -278,7 +278,7 @@ def archive(path, method=zipfile.ZIP_STORED, **members):
 
 
 def patched(path, signature, offset, new):
-    """Change bytes that follow the last signature of a zip's record."""
+    """Change bytes after the last signature of a record of a zip archive."""
     archive(path)
     content = bytearray(path.read_bytes())
     at = content.rindex(signature) + offset
@@ -294,27 +294,27 @@ def twice(path):
 
 X = arrays()["x_train"]
 HOSTILE = {
-    "a member that is no array": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
+    "an invalid member": (lambda p: archive(p, **{"y_test.npy": b"12"}), "y_test.npy is damaged: it does not"),
     "a header of terabytes": (
         lambda p: archive(p, **{"x_train.npy": claiming(X, b"(3, 28, 28), }", b"(3333333333, 28, 28), }")}),
-        "x_train.npy is damaged: its size is not",
+        "x_train.npy is damaged: its size differs",
     ),
-    "a header that is cut": (lambda p: archive(p, **{"x_train.npy": npy(X)[:50]}), "x_train.npy is damaged"),
+    "a truncated header": (lambda p: archive(p, **{"x_train.npy": npy(X)[:50]}), "x_train.npy is damaged"),
     "another version": (
         lambda p: archive(p, **{"x_train.npy": npy(X).replace(b"NUMPY\1", b"NUMPY\3", 1)}), "x_train.npy is damaged",
     ),
-    "more than one of a name": (twice, "it has more than one y_test.npy"),
+    "a duplicate name": (twice, "it has more than one y_test.npy"),
     "a bomb": (
         lambda p: patched(p, b"PK\1\2", 24, (1 << 29).to_bytes(4, "little")),
-        "y_test.npy unpacks to 536,870,912 bytes, more than the 268,435,456",
+        "y_test.npy unpacks to 536,870,912 bytes; the limit is 268,435,456",
     ),
-    "a million members, say": (
+    "too many members": (
         lambda p: archive(p, **dict.fromkeys(map(str, range(1500)), b"")), "its list of members has 7[0-9],[0-9]* bytes"
     ),
-    "lists beyond 4 GiB": (lambda p: patched(p, b"PK\5\6", -20, b"PK\6\7"), "not an .npz archive"),
+    "zip64": (lambda p: patched(p, b"PK\5\6", -20, b"PK\6\7"), "not an .npz archive"),
     "a comment": (lambda p: patched(p, b"PK\5\6", 20, b"\1\0"), "not an .npz archive"),
     "a password": (lambda p: patched(p, b"PK\1\2", 8, b"\1\0"), "y_test.npy is encrypted"),
-    "another compression": (lambda p: archive(p, zipfile.ZIP_LZMA), "x_train.npy is compressed in a way"),
+    "another compression": (lambda p: archive(p, zipfile.ZIP_LZMA), "x_train.npy uses a compression method"),
     "a wrong checksum": (lambda p: patched(p, b"PK\1\2", 16, b"\1\2\3\4"), "BadZipFile: Bad CRC-32"),
 }  # fmt: skip
 
@@ -338,7 +338,7 @@ def test_a_truncated_file_is_one_clear_error(whole_file, cut):
     content = whole_file.read_bytes()
     part = whole_file.with_name("part.npz")
     part.write_bytes(content[: int(cut * len(content))])
-    with pytest.raises(DataError, match=r"not an \.npz archive, or only a part of one"):
+    with pytest.raises(DataError, match=r"not an \.npz archive, or it is truncated"):
         load_file(part)
 
 

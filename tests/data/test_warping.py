@@ -1,4 +1,4 @@
-"""A displaced image is what a loop over the pixels would read; the fields have the bounds and the spread they say."""
+"""Warped images equal a loop over the pixels; fields have the documented bounds and spread."""
 
 import math
 
@@ -44,7 +44,7 @@ def pixel(image, row, column):
 
 
 def read(image, row, column):
-    """Return what is at a place of one image of shape (H, W), between its pixels."""
+    """Return an interpolated value of one image of shape (H, W)."""
     top, left = math.floor(row), math.floor(column)
     down, right = row - top, column - left
     above = (1 - right) * pixel(image, top, left) + right * pixel(image, top, left + 1)
@@ -126,11 +126,11 @@ def test_digits_stay_what_they_are():
 
 
 def numbers_of(field):
-    """Return what was drawn for affine fields of images of odd sizes: angles, shears, factors and moves."""
+    """Recover the angles, shears, scale factors and shifts of affine fields of images of odd sizes."""
     middle = field[:, :, field.shape[2] // 2, field.shape[3] // 2]
     by_row, by_column = field[:, :, -1, 0] - field[:, :, 0, 0], field[:, :, 0, -1] - field[:, :, 0, 0]
     read = np.stack([by_row / (field.shape[2] - 1), by_column / (field.shape[3] - 1)], axis=2) + np.eye(2)
-    image = np.linalg.inv(read)  # where a step down, and one to the right, of the image leads
+    image = np.linalg.inv(read)  # images of unit steps down and right
     turn, factor = np.arctan2(image[:, 0, 1], image[:, 1, 1]), np.hypot(image[:, 0, 1], image[:, 1, 1])
     lean = np.arctan(-(image[:, 1, 0] / factor + np.sin(turn)) / np.cos(turn))
     return np.rad2deg(turn), np.rad2deg(lean), factor, -(image @ middle[..., None])[..., 0]
@@ -153,10 +153,10 @@ def test_elastic_fields_are_blurred_noise(sigma):
     offsets = np.arange(-100, 101)
     blur = np.exp(-0.5 * (offsets / sigma) ** 2)
     blur /= blur.sum()
-    alike = np.correlate(blur, blur, "full")[len(blur) - 1 :]  # of two places, by how far they are apart on an axis
+    alike = np.correlate(blur, blur, "full")[len(blur) - 1 :]  # correlation by distance along an axis
     for down, right in ((0, 0), (3, 0), (0, 5), (2, 2)):
         wanted = 15**2 / 3 * alike[down] * alike[right]
-        for row, column in ((0, 0), (5, 7)):  # at the edge as elsewhere
+        for row, column in ((0, 0), (5, 7)):  # at the edge and inside
             seen = (field[:, :, row, column] * field[:, :, row + down, column + right]).mean()
             assert abs(seen - wanted) < 0.1 * 15**2 / 3 * alike[0] ** 2
     assert abs(np.mean(field[:, 0] * field[:, 1])) < 0.01 * 15**2 / 3 * alike[0] ** 2
@@ -179,23 +179,23 @@ IMAGES, FIELD = np.zeros((2, 4, 4), np.uint8), np.zeros((2, 2, 4, 4), np.float32
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
-        (lambda: displace(IMAGES[0], FIELD), ShapeError, r"images has shape \(4, 4\).*image\[None\]"),
-        (lambda: displace(IMAGES, FIELD[:1]), ShapeError, r"field \(1, 2, 4, 4\)"),
-        (lambda: displace(IMAGES > 0, FIELD), DTypeError, "images is bool"),
-        (lambda: displace(IMAGES, FIELD.astype(int)), DTypeError, "field is int64"),
-        (lambda: displace(IMAGES, FIELD * np.nan), DataError, "field holds NaN"),
-        (lambda: random_affine(IMAGES, -5, rng(0)), DataError, "degrees is a range .* got -5"),
-        (lambda: random_affine(IMAGES, (5, 1), rng(0)), DataError, "degrees is a range"),
-        (lambda: random_affine(IMAGES, (1, 2, 3), rng(0)), DataError, "degrees is a range"),
-        (lambda: random_affine(IMAGES, np.inf, rng(0)), DataError, "degrees is a range"),
-        (lambda: random_affine(IMAGES, 0, rng(0), scale=(0.0, 0.0)), DataError, "a scale above 0"),
-        (lambda: random_affine(IMAGES, 0, rng(0), shear=(90, 95)), DataError, "a shear is below 90"),
-        (lambda: random_affine(IMAGES, 0, rng(0), translate=-0.1), DataError, "translate is"),
-        (lambda: random_affine(IMAGES, 0, rng(0), translate=(1, 2, 3)), DataError, "translate is"),
+        (lambda: displace(IMAGES[0], FIELD), ShapeError, r"got \(4, 4\) and .*image\[None\]"),
+        (lambda: displace(IMAGES, FIELD[:1]), ShapeError, r"and \(1, 2, 4, 4\)"),
+        (lambda: displace(IMAGES > 0, FIELD), DTypeError, "got bool and"),
+        (lambda: displace(IMAGES, FIELD.astype(int)), DTypeError, "and int64"),
+        (lambda: displace(IMAGES, FIELD * np.nan), DataError, "field must not hold NaN"),
+        (lambda: random_affine(IMAGES, -5, rng(0)), DataError, "degrees must be a range .* got -5"),
+        (lambda: random_affine(IMAGES, (5, 1), rng(0)), DataError, "degrees must be a range"),
+        (lambda: random_affine(IMAGES, (1, 2, 3), rng(0)), DataError, "degrees must be a range"),
+        (lambda: random_affine(IMAGES, np.inf, rng(0)), DataError, "degrees must be a range"),
+        (lambda: random_affine(IMAGES, 0, rng(0), scale=(0.0, 0.0)), DataError, "scale above 0"),
+        (lambda: random_affine(IMAGES, 0, rng(0), shear=(90, 95)), DataError, "shear must be below 90"),
+        (lambda: random_affine(IMAGES, 0, rng(0), translate=-0.1), DataError, "translate must be"),
+        (lambda: random_affine(IMAGES, 0, rng(0), translate=(1, 2, 3)), DataError, "translate must be"),
         (lambda: random_affine(IMAGES, 5, 0), DTypeError, "rng must be a numpy.random.Generator"),
-        (lambda: random_affine(IMAGES[0, 0], 5, rng(0)), ShapeError, "size is"),
-        (lambda: random_elastic(IMAGES, -1, 4, rng(0)), DataError, "alpha is 0 or more"),
-        (lambda: random_elastic(IMAGES, 34, 0, rng(0)), DataError, "sigma above 0"),
+        (lambda: random_affine(IMAGES[0, 0], 5, rng(0)), ShapeError, "size must be"),
+        (lambda: random_elastic(IMAGES, -1, 4, rng(0)), DataError, "alpha must be >= 0"),
+        (lambda: random_elastic(IMAGES, 34, 0, rng(0)), DataError, "sigma > 0"),
         (lambda: elastic_field(-1, (4, 4), 34, 4, rng(0)), ValueError, "count"),
         (lambda: elastic_field(1, (4, 0.5), 34, 4, rng(0)), DTypeError, "the width"),
     ],

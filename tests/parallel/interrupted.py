@@ -1,7 +1,7 @@
 """Trains on several workers, with checkpoints: ``python interrupted.py FOLDER [RANK EVENT COUNT]...``.
 
-A rank that is named kills itself before its so many-th event: an exchange with others, a change of files, or the end of
-a millisecond. Each rank has a folder of its own, as on a machine of its own. One that waits for ever ends, too.
+A named rank kills itself before its COUNT-th event: an exchange with others, a change of files, or a millisecond tick.
+Each rank has its own folder, as on separate machines. A rank that hangs is ended by a timeout.
 """
 
 import faulthandler
@@ -22,12 +22,12 @@ FILE_EVENTS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil
 
 
 def train(home, workers):
-    """Train to the end, from wherever the last checkpoint is, and write what came of it."""
+    """Resume from the last checkpoint, train to the end, and write the results."""
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Dropout(0.3, rng=rng), nn.Linear(8, 3, rng=rng))
     x = np.random.default_rng(2).normal(size=(90, 4)).astype(np.float32)
     y = np.argmax(x[:, :3], axis=1)
-    y[17] = -100  # the batch with this one is not cut
+    y[17] = -100  # the batch with this label is computed whole
     loader = data.DataLoader(
         x, y, batch_size=30, rng=rng, augment=lambda x, y, rng: (x + rng.normal(size=x.shape).astype(np.float32), y)
     )
@@ -44,7 +44,7 @@ def train(home, workers):
 
 
 def kill_before(workers, kind, number):
-    """Let this process kill itself before its so many-th event."""
+    """Make this process kill itself before its COUNT-th event."""
     if kind == "millisecond":
         later = Timer(number / 1000, os.kill, (os.getpid(), signal.SIGKILL))
         later.daemon = True

@@ -1,17 +1,17 @@
-"""Workers in the threads of one process, that tell each other through queues, and count what they say."""
+"""Simulated workers: threads of one process that communicate through queues and count their messages."""
 
 import threading
 from queue import SimpleQueue
 
 
 class SimulatedWorkers:
-    """One of several workers. `messages`, `bytes` and `rounds` are what it sent, and how often it waited for others.
+    """A simulated worker. It counts the `messages` and `bytes` that it sent, and its `rounds` of waiting.
 
     Parameters
     ----------
     rank, size : int
     letters : dict of (int, int) to SimpleQueue
-        From a rank to a rank.
+        Message queues by (sender, receiver).
     """
 
     threads, timeout = 1, 20
@@ -21,7 +21,7 @@ class SimulatedWorkers:
         self.messages = self.bytes = self.rounds = 0
 
     def exchange(self, sent, received):
-        """Send bytes, and take in others, of which none may be left over or missing."""
+        """Send and receive bytes. Raise unless the sizes of messages and buffers are equal."""
         self.rounds += 1
         for rank, content in sent.items():
             assert (content.dtype, content.ndim, content.flags.c_contiguous) == ("u1", 1, True)
@@ -33,12 +33,12 @@ class SimulatedWorkers:
             room[:] = content
 
     def collective(self, compute):
-        """Return what is computed: nobody is lost."""
+        """Return ``compute()``, because no worker is lost."""
         return compute()
 
 
 def on_workers(size, function):
-    """Call a function of a worker on each of several, at once. Return the workers, and what came of each."""
+    """Call a function on several workers in parallel. Return the workers and their results."""
     letters = {(a, b): SimpleQueue() for a in range(size) for b in range(size)}
     workers = [SimulatedWorkers(rank, size, letters) for rank in range(size)]
     found, errors = [None] * size, []

@@ -1,4 +1,4 @@
-"""The sum over workers: the bits of the one tree on each of them, from few bytes in few messages."""
+"""Allreduce: bitwise the sum of the tree on each worker, with few bytes in few messages."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def add(left, right):
 
 
 def pending(of_shards, part):
-    """Return the blocks of some shards, each with its sums."""
+    """Return the blocks of some shards, and the sums of each."""
     total = TreeSum(len(of_shards), add)
     for k in part:
         total.push((0, k), of_shards[k])
@@ -26,7 +26,7 @@ def pending(of_shards, part):
 
 
 def summed(size, of_shards):
-    """Return the workers, and what each of them came to."""
+    """Return the workers and their results."""
     like = [np.empty_like(array) for array in of_shards[0]]
 
     def run(worker):
@@ -38,7 +38,7 @@ def summed(size, of_shards):
 
 
 def nasty(seed, count, sizes):
-    """Draw numbers of each dtype for each shard: of any size, zeros of both signs, infinities."""
+    """Draw numbers of each dtype for each shard: of any magnitude, zeros of both signs, infinities."""
     rng = np.random.default_rng(seed)
 
     def array(size, dtype):
@@ -80,16 +80,16 @@ def test_a_zero_has_the_sign_of_the_sum_of_two(zeros):
 
 def test_a_sum_in_any_other_order_would_be_another():
     of_shards = [[np.array([x])] for x in (1e16, 1.0, 1.0, 1.0, -1e16)]
-    assert [array.item() for (array,) in summed(3, of_shards)[1]] == [2.0] * 3  # one after the other they come to 0
+    assert [array.item() for (array,) in summed(3, of_shards)[1]] == [2.0] * 3  # added sequentially, the result is 0
 
 
-# --- What it costs ---
+# --- Costs ---
 
 ELEMENTS = 2048
 
 
 def told(size, count):
-    """Return the most that any worker sent, in multiples of the array, in messages, and in rounds of waiting."""
+    """Return the maximum over workers of bytes sent (in array sizes), messages, and rounds of waiting."""
     workers, _ = summed(size, [[np.full(ELEMENTS, 0.1)]] * count)
     return (
         max(worker.bytes for worker in workers) / (8 * ELEMENTS),

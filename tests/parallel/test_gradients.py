@@ -1,4 +1,4 @@
-"""The gradient of a batch in shards: that of the whole, in the same bits on any number of threads."""
+"""Sharded gradients: equal to those of the whole batch, and bitwise equal for any number of threads."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_nor_on_the_number_of_workers(size):
 
 @pytest.mark.parametrize("tried_before", [False, True])
 def test_what_is_drawn_of_a_batch_does_not_depend_on_those_before_it(tried_before):
-    """As where a training is resumed: the first batch that is seen then is another one."""
+    """A resumed training begins with another batch."""
     model, rng, (x, y) = network(0.5), np.random.default_rng(3), batch()
     if tried_before:
         sharded_value_and_grad(model, nn.cross_entropy, x, y, np.random.default_rng(0), shard_size=8)
@@ -165,17 +165,17 @@ def test_gradients_share_no_memory_with_each_other_or_the_model():
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (2, 3)])
 def test_a_batch_that_does_not_fit_is_refused(x, y):
-    with pytest.raises(ShapeError, match=f"a batch of {x} samples with {y} labels"):
+    with pytest.raises(ShapeError, match=f"the batch has {x} samples and {y} labels"):
         sharded_value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
 
 
 def test_a_loss_of_many_numbers_is_refused():
-    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); it must be a Tensor"):
+    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); expected a Tensor"):
         sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
 
 
 def test_a_loss_that_is_a_plain_number_is_refused():
-    with pytest.raises(NonScalarBackwardError, match="is a float; it must be a Tensor of one element"):
+    with pytest.raises(NonScalarBackwardError, match="is a float; expected a Tensor of one element"):
         sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
 
 
@@ -186,7 +186,7 @@ def test_a_loss_that_is_a_plain_number_is_refused():
 def test_sizes_and_numbers_of_threads_are_whole_numbers_of_at_least_one(number, value, error):
     with pytest.raises(error, match=f"{number} must be"):
         gradient(**{number: value})
-    with pytest.raises(error, match=f"{number.removeprefix('shard_')} must be"):  # by the call, not at the first result
+    with pytest.raises(error, match=f"{number.removeprefix('shard_')} must be"):  # by the call, not the first result
         shards(5, value) if number == "shard_size" else map_shards(abs, 5, value)
 
 
@@ -218,11 +218,11 @@ def test_a_loss_with_a_denominator_sees_each_shard_and_any_other_the_whole_batch
         assert seen == [(size, size) for size in sizes]
 
 
-# --- Batches of several inputs, and nests ---
+# --- Batches of several inputs, and pytrees ---
 
 
 class Pair(nn.Module):
-    """A model of two inputs, one of them a nest with a gap, whose result is a nest."""
+    """A model of two inputs, one of them a pytree with a None, whose output is a pytree."""
 
     couples_samples = False
 

@@ -1,4 +1,4 @@
-"""Training on the ranks of a real mpiexec: the same bits on any number, and whatever happens to one, none waits."""
+"""Training under a real mpiexec: bitwise equal results on any number of ranks, and no rank hangs if another fails."""
 
 import json
 import os
@@ -16,33 +16,33 @@ from tests.parallel import trained
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import ALONE, world
 
-MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from the MPICH wheel
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wheel for Windows")
 
 
 def launch(ranks, *program):
-    """Run a program on some ranks, which talk on the loopback address."""
+    """Run a program on some ranks, which communicate over the loopback address."""
     command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
     environment = {
         name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"
-    }  # of this suite alone
+    }  # only variables of this suite
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def told(ranks, *program):
-    """Return what the first rank printed, a line of JSON."""
+    """Return the JSON line that rank 0 printed."""
     ran = launch(ranks, *program)
     assert (ran.returncode, ran.stderr) == (0, "")
     return json.loads(ran.stdout)
 
 
-# --- The same bits ---
+# --- Bitwise equal results ---
 
 
 class Threads:
-    """A process without others, of so many threads."""
+    """A single process with a given number of threads."""
 
     rank, size, exchange, collective = 0, 1, ALONE.exchange, ALONE.collective
 
@@ -66,7 +66,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
-    """Of which those with an odd number run two threads."""
+    """Ranks with an odd number run two threads."""
     ran = launch(ranks, HERE / "trained.py", tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert len(list(tmp_path.iterdir())) == ranks
@@ -74,7 +74,7 @@ def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tm
         assert json.loads((tmp_path / f"{rank}.json").read_text()) == checksums
 
 
-# --- One that ends ---
+# --- A rank that ends ---
 
 BEGIN = """
 import os, signal, sys, time
@@ -123,8 +123,8 @@ ENDS = {
         130,
         r"On rank 1 of 3:\n.*KeyboardInterrupt\n",
     ),
-    "exits": (2, "def happens(): sys.exit(7)", 1, "Rank 2 of 3 has ended, and another still waits for it"),
-    "exits well": (0, "def happens(): sys.exit()", 1, "Rank 0 of 3 has ended, and another still waits for it"),
+    "exits": (2, "def happens(): sys.exit(7)", 1, "Rank 2 of 3 has ended, but another rank still waits for it"),
+    "exits well": (0, "def happens(): sys.exit()", 1, "Rank 0 of 3 has ended, but another rank still waits for it"),
     "is killed": (1, "def happens(): os.kill(os.getpid(), signal.SIGKILL)", 9, ""),
 }
 
@@ -137,23 +137,23 @@ def test_all_end_where_one_does_and_say_why(end):
     assert re.search(message.format(rank=unlucky), ran.stderr, re.DOTALL), ran.stderr
 
 
-# --- Children ---
+# --- Child processes ---
 
 CHILDREN = """
 import json, multiprocessing, os, subprocess, sys
 from tinygrad_edu.parallel import world
 from tinygrad_edu.parallel.workers import allreduce_any, allgather
 
-def told():
+def report():
     return [world().rank, world().size, allgather(world(), "alone"), allreduce_any(world(), True)]
 
-def tell(queue):
-    queue.put(told())
+def send(queue):
+    queue.put(report())
 
 def process(method):
     context = multiprocessing.get_context(method)
     queue = context.SimpleQueue()
-    child = context.Process(target=tell, args=(queue,))
+    child = context.Process(target=send, args=(queue,))
     child.start()
     found = queue.get()
     child.join()
@@ -169,7 +169,7 @@ def forked(ends):
 
 if __name__ == "__main__":
     if "alone" in sys.argv:
-        print(json.dumps(told()))
+        print(json.dumps(report()))
         sys.exit()
     workers = world()
     found = [process("spawn"), process("fork"), forked(lambda: None), forked(lambda: 1 / 0)]
@@ -189,11 +189,11 @@ def test_what_a_rank_starts_or_forks_is_alone_and_the_ranks_go_on(tmp_path):
     assert told(2, program) == [[[alone, alone, 4, 1, alone], [0, 1]]] * 2
 
 
-# --- What a rank knows ---
+# --- Environment of a rank ---
 
 
 class WithoutLibrary:
-    """What mpi4py is where it finds none."""
+    """Replacement for mpi4py without an MPI library."""
 
     rc = SimpleNamespace(finalize=None)
 
@@ -207,7 +207,9 @@ def test_without_mpi_one_line_names_the_extra(find, monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", find())
     world.cache_clear()
     try:
-        with pytest.raises(MissingExtraError, match=r"^mpiexec .* need mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"):
+        with pytest.raises(
+            MissingExtraError, match=r"^mpiexec .* requires mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"
+        ):
             world()
     finally:
         world.cache_clear()
@@ -227,7 +229,7 @@ if not world().rank:
 
 
 def test_the_threads_of_a_rank_are_its_share_of_the_cores():
-    """Of those that it may use: two ranks share all of them, and one has one for itself."""
+    """Two ranks share all available cores, or each rank is bound to one core."""
     ranks = told(3, "-c", SHARE)
     here = Counter(tuple(cores) for cores, _, _ in ranks)
     assert [threads for _, _, threads in ranks] == [
@@ -272,14 +274,14 @@ def end(folder, rank=0):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """What comes of a training on one process that nothing disturbs."""
+    """Results of an uninterrupted training on one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     assert launch(1, HERE / "interrupted.py", folder).returncode == 0
     return end(folder)
 
 
 def resumed(folder, kills):
-    """Let a rank kill itself in each of several runs, of so many ranks. Return how the last one ended."""
+    """Kill a rank in each of several runs with given numbers of ranks. Return the outcome of the last run."""
     for ranks, rank, event, count in kills:
         ran = launch(ranks, HERE / "interrupted.py", folder, rank, event, count)
         assert ran.returncode in (0, 9), ran.stderr
@@ -293,7 +295,7 @@ def require_the_end(folder, ranks, undisturbed):
 
 
 def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undisturbed, tmp_path):
-    """The first of the ranks alone writes, and reads for all: the others have no such folder."""
+    """Only rank 0 writes and reads: the other ranks have no such folder."""
     assert resumed(tmp_path, [(2, 1, "exchange", 14)]) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
     assert resumed(tmp_path, [(3, 0, "file", 30)]) == 9
@@ -309,10 +311,10 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_bits(seed, undisturb
     while killed < 10:
         ranks = draw.randint(2, 3)
         event = draw.choice(["exchange", "file"])
-        rank = 0 if event == "file" else draw.randrange(ranks)  # the others change none
+        rank = 0 if event == "file" else draw.randrange(ranks)  # only rank 0 writes files
         code = resumed(tmp_path, [(ranks, rank, event, draw.randint(1, 60))])
         killed += code == 9
-        if code == 0:  # it was not killed in time, and a new one begins
+        if code == 0:  # it ended before it was killed; start a new run
             assert end(tmp_path) == undisturbed
             (tmp_path / "0").rename(tmp_path / f"over-{killed}-{draw.random()}")
     require_the_end(tmp_path, 1 + seed, undisturbed)

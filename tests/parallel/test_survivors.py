@@ -1,4 +1,4 @@
-"""Open MPI goes on without the ranks that are lost: those that are left come to the same bits, without a checkpoint."""
+"""Open MPI continues without lost ranks: the remaining ranks get bitwise equal results, without a checkpoint."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from tests.models.test_ranks import EPOCHS, LINES, require_lines
 PROJECT = Path(__file__).parents[2]
 SMALL = PROJECT / "tests" / "parallel" / "interrupted.py"
 SPIRALS = PROJECT / "tests" / "models" / "quick_spirals.py"
-EXCHANGES = 120  # of a rank of three in the small training, about
+EXCHANGES = 120  # about the number of a rank's exchanges in the small training on three ranks
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="Open MPI has no wheel for Windows"),
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def open_mpi(tmp_path_factory):
-    """Where Open MPI is beside an interpreter that finds all else where this one does: one has room for one MPI."""
+    """Install Open MPI in a second environment that shares all other packages: an environment can hold only one MPI."""
     folder = tmp_path_factory.mktemp("open_mpi")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
@@ -40,7 +40,7 @@ def open_mpi(tmp_path_factory):
 
 
 def run(open_mpi, ranks, *program):
-    """Run a program on ranks that may be lost. Return the code of those that are not, and what they said."""
+    """Run a program on ranks that may be lost. Return the exit code and the output of the remaining ranks."""
     survive = ["--allow-run-as-root", "--oversubscribe", "--with-ft", "ulfm", "--timeout", "150"]
     here = ["--mca", "btl", "self,sm"]  # no network
     command = [open_mpi / "mpiexec", *survive, *here, "-n", str(ranks), open_mpi / "python", *map(str, program)]
@@ -53,14 +53,14 @@ def run(open_mpi, ranks, *program):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """What comes of the small training on one process that nothing disturbs."""
+    """Results of the uninterrupted small training on one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     subprocess.run([sys.executable, SMALL, folder], check=True, env={**os.environ, "PYTHONPATH": str(PROJECT)})
     return (folder / "end0.safetensors").read_bytes()
 
 
 def require_the_end(open_mpi, ranks, kills, undisturbed, folder):
-    """Lose some ranks, and let all others come to the same end, and say nothing."""
+    """Kill some ranks, and check that all others get the same results and print nothing."""
     code, out, err = run(open_mpi, ranks, SMALL, folder, *sum(kills, ()))
     assert (code, out) == (0, ""), err
     ends = [path.read_bytes() for path in folder.glob("end*")]
@@ -73,10 +73,10 @@ LOST = {
     **{f"rank {rank}": [(rank, "exchange", 30)] for rank in range(3)},
     "at the first message": [(1, "exchange", 1)],
     "in the first step": [(0, "exchange", 8)],
-    "the first while it saves": [(0, "file", 12)],
+    "rank 0 while it saves": [(0, "file", 12)],
     "two at once": [(0, "exchange", 30), (2, "exchange", 30)],
-    "one after the other": [(2, "exchange", 15), (0, "exchange", 35)],
-    "one while they go on without another": [(1, "exchange", 30), (0, "exchange", 32)],
+    "one, then another": [(2, "exchange", 15), (0, "exchange", 35)],
+    "one during the recovery from another": [(1, "exchange", 30), (0, "exchange", 32)],
 }
 
 
@@ -87,7 +87,7 @@ def test_those_that_are_left_come_to_the_same_bits(lost, open_mpi, undisturbed, 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_lost_at_random_moments(seed, open_mpi, undisturbed, tmp_path):
-    """One of three, or two of four: in training, in evaluation, in a checkpoint, and near the end."""
+    """One of three ranks, or two of four: in training, in evaluation, in a checkpoint, and near the end."""
     draw = random.Random(seed)
     ranks = draw.choice([3, 3, 4])
     moment = draw.choice(["exchange", "millisecond"])
@@ -98,12 +98,12 @@ def test_lost_at_random_moments(seed, open_mpi, undisturbed, tmp_path):
     require_the_end(open_mpi, ranks, kills, undisturbed, tmp_path)
 
 
-# --- A program ---
+# --- A complete program ---
 
 
 @pytest.fixture(scope="module")
 def weights(open_mpi, tmp_path_factory):
-    """What the spirals come to on one process."""
+    """Weights of the spirals program on one process."""
     folder = tmp_path_factory.mktemp("weights")
     options = ["--", "--epochs", str(EPOCHS), "--output", folder]
     subprocess.run([sys.executable, SPIRALS, *options], check=True, env={**os.environ, "PYTHONPATH": str(PROJECT)})
@@ -112,9 +112,9 @@ def weights(open_mpi, tmp_path_factory):
 
 KILLS = {
     "another": ([1, 20, 0], "0"),
-    "the first": ([0, 20, 0], "1"),
-    "the first in an evaluation": ([0, 30, 3], "1"),
-    "the first while it saves": ([0, 60, 40], "01"),
+    "rank 0": ([0, 20, 0], "1"),
+    "rank 0 in an evaluation": ([0, 30, 3], "1"),
+    "rank 0 while it saves": ([0, 60, 40], "01"),
 }
 
 

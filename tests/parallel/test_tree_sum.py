@@ -1,4 +1,4 @@
-"""Shards, their owners and the one tree of their sum, which is the same however they are handed out."""
+"""Shards, their ranks, and the tree of their sum, which does not depend on the ranks."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ def test_shards_cover_every_sample_once_in_order(count, size):
     assert all(0 < part.stop - part.start <= size for part in parts)
 
 
-# --- Who computes which ---
+# --- Assignment to ranks ---
 
 
 @given(counts, sizes)
@@ -56,7 +56,7 @@ def test_the_blocks_of_some_shards_are_the_largest_that_fit(count, data):
 
 
 def tree(count, low=0, size=None):
-    """Return the sum of a block as its definition says: its left half plus its right, beyond the last shard nothing."""
+    """Return the sum of a block by its definition: left half plus right half, without shards beyond the last."""
     size = 1 << (count - 1).bit_length() if size is None else size
     if size == 1:
         return str(low)
@@ -69,7 +69,7 @@ def add(left, right):
 
 
 def summed(count, part):
-    """Return the blocks of some shards, each with how its sum came about."""
+    """Return the blocks of some shards, each with the expression of its sum."""
     total = TreeSum(count, add)
     for k in part:
         total.push((0, k), str(k))
@@ -99,7 +99,7 @@ def test_the_tree_is_the_same_wherever_the_shards_are_cut_among_workers(count, d
 
 @given(counts, sizes, st.randoms(use_true_random=False))
 def test_nor_does_it_matter_which_neighbours_add_first(count, workers, random):
-    """Neighbours join what they have, in any order, until one has all, as in the rounds of an exchange."""
+    """Neighbours add their sums, in any order, until one has the total, as in the rounds of an exchange."""
     groups = [summed(count, shard_range(count, workers, rank)) for rank in range(workers)]
     while len(groups) > 1:
         i = random.randrange(len(groups) - 1)

@@ -1,4 +1,4 @@
-"""What workers tell each other: everybody hears all of it, after few rounds of messages."""
+"""Collective operations of workers: results on all ranks, after few rounds of messages."""
 
 import pickle
 
@@ -19,7 +19,7 @@ def test_everybody_gathers_what_each_gave_in_their_order(size):
 
     workers, found = on_workers(size, lambda worker: allgather(worker, told(worker.rank)))
     assert found == [[told(rank) for rank in range(size)]] * size
-    assert {worker.rounds for worker in workers} == {2 * (size - 1).bit_length()}  # how long it is, and then itself
+    assert {worker.rounds for worker in workers} == {2 * (size - 1).bit_length()}  # the length, then the value
     assert all(worker.messages == worker.rounds for worker in workers)
 
 
@@ -34,7 +34,7 @@ def test_everybody_learns_whether_any_says_so(size):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_nobody_tells_another_the_same_twice(size):
-    """What goes from worker to worker is at most all that there is, each in the longest way to write it."""
+    """The bytes sent by a worker are at most the sum of all values, each in its largest encoding."""
     content = "x" * 1000
     workers, _ = on_workers(size, lambda worker: allgather(worker, (worker.rank, content)))
     assert max(worker.bytes for worker in workers) <= size * len(pickle.dumps((size, content))) + 100 * size
@@ -52,7 +52,7 @@ def test_what_all_have_alike_is_all_right(size):
 def test_what_some_have_otherwise_is_refused_on_all_by_its_name(other):
     def told(worker):
         own = {**ALIKE, **other} if worker.rank in (1, 3) else ALIKE
-        with pytest.raises(WorkersDifferError, match="the weights of rank 0 differ from those of rank 1, 3") as caught:
+        with pytest.raises(WorkersDifferError, match="the weights differ between rank 0 and rank 1, 3") as caught:
             require_equal(worker, {"the order": [2, 1], "the weights": own})
         return str(caught.value)
 

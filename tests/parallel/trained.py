@@ -1,6 +1,6 @@
-"""Small trainings on however many workers: what came of each, as a checksum.
+"""Small trainings on any number of workers, with a checksum of the results of each.
 
-``mpiexec -n 2 python trained.py FOLDER`` writes FOLDER/0.json and FOLDER/1.json, by the names of the cases.
+``mpiexec -n 2 python trained.py FOLDER`` writes FOLDER/0.json and FOLDER/1.json, with a checksum for each case.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ SHARD = 8
 
 
 class Experts(nn.Module):
-    """Each sample has an expert of its kind: three kinds are everywhere, rare, and nowhere."""
+    """Mixture of experts, one for each kind of sample. One kind is common, one is rare, and one does not occur."""
 
     couples_samples = False
 
@@ -36,7 +36,7 @@ class Experts(nn.Module):
 
 
 class TwoInputs(nn.Module):
-    """A model of an array and a nest, whose result is a nest."""
+    """A model of an array and a pytree, whose output is a pytree."""
 
     couples_samples = False
 
@@ -48,7 +48,7 @@ class TwoInputs(nn.Module):
 
 
 class OneNumber(nn.Module):
-    """A parameter without axes, and a layer: all gradients in the memory of one array begin at odd places."""
+    """A scalar parameter and a layer: all packed gradients begin at odd offsets."""
 
     couples_samples = False
 
@@ -69,7 +69,7 @@ def network(rng, *parts, bias=True):
 
 
 def trained(workers, build, batches, loss=nn.cross_entropy, optimizer=optim.Adam, epochs=1, **settings):
-    """Train a model, and return all that came of it."""
+    """Train a model, and return all results."""
     rng = np.random.default_rng(1)
     model = build(rng)
     optimizer = optimizer([p for p in model.parameters() if p.requires_grad], lr=0.05)
@@ -110,7 +110,7 @@ def of_two_dtypes(workers):
 
 
 def ignored(rng):
-    """Batches without labels that are ignored, with one at the end, with one at the beginning, with nothing else."""
+    """Batches with no ignored labels, with one at the end, with one at the beginning, and with only ignored labels."""
     x, y = samples(4 * 40)
     y[79] = y[80] = -100
     y[120:] = -100
@@ -141,11 +141,11 @@ CASES = {
     "frozen": lambda w: trained(w, frozen, in_batches(100, 50)),
     "a spare parameter": lambda w: trained(w, spare, in_batches(100, 50)),
     "experts": lambda w: trained(w, Experts, in_batches(240, 60)),
-    "one number": lambda w: trained(w, OneNumber, in_batches(100, 50), max_norm=0.1),
+    "scalar": lambda w: trained(w, OneNumber, in_batches(100, 50), max_norm=0.1),
     "clipped": lambda w: trained(w, network, in_batches(100, 50), max_norm=0.01),
     "accumulated": lambda w: trained(w, network, in_batches(170, 20), accumulate=3),
     "ignored": lambda w: trained(w, network, ignored, accumulate=2),
-    "ignored, one by one": lambda w: trained(
+    "ignored, not accumulated": lambda w: trained(
         w, lambda rng: network(rng, nn.Dropout(0.5)), lambda rng: ignored(rng)[:3]
     ),
     "Muon": lambda w: trained(w, lambda rng: network(rng, bias=False), in_batches(100, 50), optimizer=matrices),
@@ -158,7 +158,7 @@ CASES = {
 
 
 def evaluated(workers):
-    """Return what evaluation and prediction come to."""
+    """Return the results of evaluation and prediction."""
     x, y = samples(1000)
     metrics = {"accuracy": Accuracy(), "matrix": ConfusionMatrix()}
     sets = {"tests": data.DataLoader(x, y, batch_size=400), "few": [(x[:5], y[:5])]}

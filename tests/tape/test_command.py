@@ -1,4 +1,4 @@
-"""``python -m tinygrad_edu.tape SCRIPT.py``: any script, in a process of its own."""
+"""``python -m tinygrad_edu.tape SCRIPT.py``, run in subprocesses."""
 
 import os
 import re
@@ -69,7 +69,7 @@ def test_a_script_without_a_walk_says_so(tmp_path):
     done = run(tmp_path, TRAINING, "--walk", "2", arguments=["1"])
     assert done.returncode == 1
     assert "the end" in done.stdout
-    assert "ended before its walk back number 2: it has no tape." in done.stderr
+    assert "ended before backward pass number 2; there is no tape." in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_script_that_fails_fails_as_without_the_tape(broken, code, said, tmp_p
             "cannot write the page to nowhere/tape.html: No such file or directory",
         ),
         (["nowhere.py"], "cannot read nowhere.py: No such file or directory"),
-        (["--walk", "0", "SCRIPT"], "argument --walk: '0' is not a whole number of at least 1"),
+        (["--walk", "0", "SCRIPT"], "argument --walk: must be an integer >= 1, got '0'"),
     ],
 )
 def test_a_wrong_command_is_told_so(options, said, tmp_path):
@@ -123,5 +123,5 @@ def test_a_walk_that_raises_shows_how_far_it_came(tmp_path):
     """
     done = run(tmp_path, source, "--steps")
     assert done.returncode == 1
-    assert "which is refused" in done.stdout
+    assert "rejected by the engine" in done.stdout
     assert "WrongGradientError: op breaks" in done.stderr

@@ -1,4 +1,4 @@
-"""The graph as Graphviz draws it, which comes with the extra `draw`."""
+"""Drawings of the graph by Graphviz, from the extra `draw`."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tinygrad_edu import Tensor, nn, tape
 
 
 def test_the_ending_says_what_it_is_and_another_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"the ending of '.*graph\.gif' is none of svg, png, pdf, dot"):
+    with pytest.raises(ValueError, match=r"the suffix of path must be one of svg, png, pdf, dot, got '.*graph\.gif'"):
         tape.draw(Tensor(1.0, requires_grad=True), tmp_path / "graph.gif")
 
 
@@ -24,7 +24,7 @@ def test_without_the_extra_it_is_named(tmp_path):
         "tape.draw(tg.Tensor(1.0, requires_grad=True), 'graph.svg')"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "MissingExtraError: draw needs pygraphviz: pip install 'tinygrad-edu[draw]'" in done.stderr
+    assert "MissingExtraError: draw requires pygraphviz: pip install 'tinygrad-edu[draw]'" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The page of the tape, in a real browser: its values are NumPy's, it steps both ways, by keys and by hand."""
+"""The page of the tape in a real browser: values equal NumPy's, and keys and buttons step forward and backward."""
 
 import os
 import re
@@ -16,7 +16,7 @@ def leaf(*values, dtype=np.float64):
 
 
 def small():
-    """Write the page of a layer of two neurons, and return what NumPy says of it."""
+    """Record a layer of two neurons. Return the backward pass, the variables, and the gradients computed by NumPy."""
     x, w, b = leaf([1.0, 2.0]), leaf([0.5, -1.0], [1.0, 2.0]), leaf(-2.0, -2.5)
     with tape.watch() as walks:
         h = tg.tanh(x @ w + b)
@@ -91,7 +91,7 @@ def stepped(page, tmp_path):
 def test_it_opens_at_the_recorded_tape(stepped):
     page, walk, _ = stepped
     assert page.title() == page.locator("h1").inner_text() == "A layer <of> {{data}} two & more"
-    assert page.locator("#summary").inner_text() == f"8 rows, {len(walk)} steps back"
+    assert page.locator("#summary").inner_text() == f"8 rows, {len(walk)} steps"
     assert page.locator(".row").count() == 8
     assert page.locator("#arcs path").count() == 7  # h * h is one arc
     assert at(page) == "0 / 8"
@@ -107,18 +107,20 @@ def test_each_step_shows_what_the_walk_did_and_the_end_is_numpys(stepped):
         page.keyboard.press("ArrowRight")
         assert at(page) == f"{k + 1} / 8"
         assert page.locator("#vjp").inner_text() == step.vjp
-        assert page.locator("#step h2").inner_text() == f"{step.node.op.name} gives its {step.argument} a gradient"
+        assert (
+            page.locator("#step h2").inner_text() == f"Gradient of {step.node.op.name} with respect to {step.argument}"
+        )
         np.testing.assert_allclose(numbers(page.locator("#step .card.g")), np.ravel(step.g), rtol=1e-3)
         returned = page.locator("#step .card.out").first
         np.testing.assert_allclose(numbers(returned), np.ravel(step.returned), rtol=1e-3)
         assert page.locator("path.on").count() == 1
         assert f"Step {k + 1} of 8: {step.node.op.name}" in page.locator("#live").inner_text()
-    assert "Nothing waits" in page.locator("#step").inner_text()
+    assert "No row is waiting" in page.locator("#step").inner_text()
     for name, gradient in wanted.items():
         row_of(page, name).click()
         card = page.locator("#row .card", has_text="gradient")
         np.testing.assert_allclose(numbers(card), gradient.ravel(), rtol=1e-3)
-    assert page.locator("#row .card", has_text="saved for the vjp of").count() == 0  # of x, a leaf
+    assert page.locator("#row .card", has_text="saved for the vjp of").count() == 0  # x is a leaf
 
 
 @pytest.mark.browser
@@ -153,7 +155,7 @@ def test_it_goes_back_to_the_ends_and_plays_by_keys(stepped):
     page.wait_for_function("document.getElementById('count').textContent === '1 / 8'")
     page.locator("#play").click()  # pauses
     page.locator("#slider").focus()
-    page.keyboard.press("ArrowRight")  # the slider's own, once
+    page.keyboard.press("ArrowRight")  # handled by the slider, once
     assert at(page) == "2 / 8"
 
 
@@ -200,7 +202,7 @@ def test_an_error_in_a_vjp_is_shown(page, tmp_path):
         breaks(leaf(1.0)).sum().backward()
     tape.page(walks[0], tmp_path / "tape.html")
     open_page(page, tmp_path / "tape.html")
-    assert "the walk raised an error" in page.locator("#summary").inner_text()
+    assert "the backward pass raised an error" in page.locator("#summary").inner_text()
     page.keyboard.press("End")
     assert "The vjp raised an error" in page.locator("#step").inner_text()
 
@@ -220,7 +222,7 @@ def test_modules_and_vjps_fold(page, tmp_path):
     groups.nth(1).click()
     assert page.locator(".row").count() == before - 2
     assert groups.nth(1).get_attribute("aria-expanded") == "false"
-    page.keyboard.press("End")  # whose last step is inside
+    page.keyboard.press("End")  # the last step is inside
     assert "here" in groups.nth(1).get_attribute("class")
     page.locator("#tape").focus()
     page.keyboard.press("Home")

@@ -1,4 +1,4 @@
-"""The tape as a table: each node, in the order of the clock, with what it saved and for which vjp."""
+"""The tape as a table: nodes in order of creation, with the values saved for each vjp."""
 
 import io
 
@@ -15,7 +15,7 @@ def leaf(*values, dtype=np.float64):
 
 
 def cells(table):
-    """Return the rows of a table, each as a dict by the heads of the columns."""
+    """Return the rows of a table as dicts, by column head."""
     lines = table.splitlines()
     heads = ["row", "name", "op", "inputs", "result", "bytes", "us", "saves", "called at"]
     places = sorted((lines[0].index(head), head) for head in heads if head in lines[0])
@@ -26,7 +26,7 @@ def cells(table):
 
 
 def cell(line, head, begin, end):
-    """Return what stands below a head; numbers end with it, and may begin before."""
+    """Return the cell below a head. Numbers are right-aligned, and may begin before the head."""
     if head not in ("bytes", "us"):
         return line[begin:end].strip()
     end = begin + len(head)
@@ -57,7 +57,7 @@ def test_names_are_those_of_modules_of_lists_and_of_all_variables():
     assert "model.1.bias" in tape.of(out, names={"model": model}).names.values()
     loss = weights[0] * weights[1]
     held = {"weights": weights, "loss": loss, "other": 3}
-    held["held"] = held  # as globals() hold themselves
+    held["held"] = held  # as globals() contains itself
     assert list(tape.of(loss, names=held).names.values()) == ["weights.0", "weights.1", "loss"]
     assert set(tape.of(loss, names=locals()).names.values()) >= {"weights.0", "weights.1", "loss"}
 
@@ -85,7 +85,9 @@ def test_the_first_nan_or_infinity_is_pointed_at(value, kind):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_the_first_vjp_to_make_one_is_pointed_at():
     x = leaf(1.0, 0.0)
-    assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith("The first to make an infinity of none: step 2.")
+    assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith(
+        "Step 2 is the first to return an infinity from inputs without it."
+    )
 
 
 @pytest.mark.fast
@@ -100,12 +102,12 @@ def test_modules_fold():
     assert rows[6]["inputs"] == "%2 %3 %6"
     deeper = [row["op"] for row in cells(tape.of(loss).table(fold=2))]
     assert "1.0: ReLU (1 node)" in deeper
-    assert "conv2d" in deeper  # which a module of depth 1 made, and none of depth 2
+    assert "conv2d" in deeper  # called by a module of depth 1, not 2
     assert "test_text.py:" in repr(tape.of(loss))
 
 
 def test_to_fold_the_forward_has_to_be_watched():
-    with pytest.raises(ValueError, match=r"inside of `with tape\.watch\(\):`"):
+    with pytest.raises(ValueError, match=r"inside `with tape\.watch\(\):`"):
         tape.show(nn.Linear(1, 1)([[1.0]]).sum(), fold=1)
 
 

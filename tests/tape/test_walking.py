@@ -1,4 +1,4 @@
-"""Steps: the engine's own walk, looked at. It leaves what backward() leaves, and each step is what happened."""
+"""Recorded backward passes: gradients equal those of backward(), and steps record the calls of vjps."""
 
 import code
 import contextlib
@@ -41,7 +41,7 @@ def test_the_steps_of_a_program_leave_what_backward_leaves_and_add_up_to_it(prog
     assert walk.ended
     for x, y in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(x.grad, y.grad)
-    sums = dict(walk.seeds)
+    sums = dict(walk.initial_gradients)
     for step in walk:
         np.testing.assert_array_equal(array_of(step.g), array_of(sums[step.node]))
         before = sums.get(step.parent)
@@ -140,7 +140,7 @@ def test_after_an_error_in_a_vjp_the_steps_up_to_it_are_there():
     assert [step.node.op.name for step in walk] == ["sum", "multiply", "breaks"]
     assert not walk.ended
     assert walk[-1].contribution is None
-    assert str(walk).endswith("returns [3.0]\n    which is refused")
+    assert str(walk).endswith("returns [3.0]\n    rejected by the engine")
     assert x.grad is None
     with pytest.raises(WrongGradientError):
         tape.steps((breaks(x) * 3).sum())
@@ -154,9 +154,9 @@ def test_a_freed_graph_and_what_has_no_tape_say_so():
         tape.steps(y)
     with pytest.raises(NoGraphError, match="no tape: no input had requires_grad"):
         tape.steps(Tensor(1.0))
-    with pytest.raises(NoGraphError, match="and a float has none"):
+    with pytest.raises(NoGraphError, match="got a float"):
         tape.steps(1.0)
-    assert len(tape.steps(x)) == 0  # of a leaf, no vjp is called
+    assert len(tape.steps(x)) == 0  # a leaf has no vjp
     assert [row.op for row in tape.steps(x).rows] == ["leaf"]
 
 
@@ -232,7 +232,7 @@ def test_a_vjp_typed_at_a_prompt_is_shown_as_far_as_python_knows_it():
     with contextlib.redirect_stdout(out):
         for line in LINES.strip().splitlines():
             console.push(line)
-    assert out.getvalue().strip() in ("lambda g: ...", "lambda g: 2 * g")  # as of Python 3.13 it keeps the text
+    assert out.getvalue().strip() in ("lambda g: ...", "lambda g: 2 * g")  # Python 3.13 and later keep the source
 
 
 def test_variadic_ops_tell_their_vjps_the_position():

@@ -1,6 +1,6 @@
 """Trains with checkpoints and is killed at random moments until it ends: ``python killed.py HOME SEED KILLS``.
 
-Prints ``same`` where the weights, the history and the random stream have the bits of a run that nothing disturbed.
+Prints ``same`` if the weights, history and random stream are bitwise equal to those of an uninterrupted run.
 """
 
 import json
@@ -21,7 +21,7 @@ CALLS = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtre
 
 
 def train(home):
-    """Train to the end, from wherever the last checkpoint is, and write what came of it."""
+    """Resume from the last checkpoint, train to the end, and write the results."""
     rng, noise = np.random.default_rng(0), np.random.Generator(np.random.MT19937(1))
     model = nn.Sequential(
         nn.Linear(4, 8, rng=rng), nn.BatchNorm1D(8), nn.Tanh(), nn.Dropout(0.3, rng=rng), nn.Linear(8, 3, rng=rng)
@@ -59,7 +59,7 @@ def train(home):
 
 
 def child(home, before_call=0):
-    """Start a process that trains, and is killed before its n-th call that changes files, unless n is 0."""
+    """Start a training process that is killed before its n-th call that changes files, unless n is 0."""
     process = os.fork()
     if process:
         return process
@@ -99,7 +99,7 @@ def main(home, seed, kills):
         status = os.waitpid(process, 0)[1]
         assert status in (0, signal.SIGKILL), status
         left -= status == signal.SIGKILL
-        if not status:  # it was not fast enough: the run is over, and begins anew
+        if not status:  # the run ended before it was killed; start a new run
             (disturbed / "end.safetensors").unlink()
             for path in (disturbed / "checkpoints").iterdir():
                 path.rename(home / f"{path.name}-{time.perf_counter_ns()}")

@@ -1,4 +1,4 @@
-"""The data of training programs: batches with and without masks, as arrays, tensors, loaders and data sets."""
+"""Data of training programs: batches with and without masks, as arrays, tensors, loaders and data sets."""
 
 from itertools import pairwise
 
@@ -22,13 +22,13 @@ def sizes_of(program):
 
 
 def parts_of(sizes):
-    """Return the slices of the samples that batches of these sizes have."""
+    """Return the slices of samples of batches with the given sizes."""
     ends = np.cumsum([0, *sizes]).tolist()
     return [slice(start, end) for start, end in pairwise(ends)]
 
 
 def samples_of(program):
-    """Return the arrays of the inputs and those of the target. Masks leave out the ends of sequences, or samples."""
+    """Return the arrays of the inputs and the target. Masks exclude the ends of sequences, or samples."""
     rng, count = np.random.default_rng(program.seed), sum(program.sizes)
     positions = (STEPS,) if program.stem == "sequences" else ()
     shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
@@ -42,7 +42,7 @@ def samples_of(program):
     if program.masks == "random":
         counts = rng.random(labels.shape) < 0.6
     elif program.masks != "none":
-        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted: the first samples are the shortest
+        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted, shortest first
         counts = np.arange(labels[0].size) < lengths[:, None] if positions else lengths > 0
         counts = counts if program.masks == "first" else counts[::-1]
     if program.batches not in LOADED:
@@ -60,7 +60,7 @@ def samples_of(program):
 
 
 def batch_of(program, *arrays):
-    """Return a batch of the arrays of inputs and target."""
+    """Return a batch of inputs and target."""
     count = 1 if program.inputs == "array" else 2
     inputs, target = arrays[:count], arrays[count:]
     inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
@@ -78,12 +78,12 @@ def is_nested(program):
 
 
 def is_lazy(program):
-    """Return whether the samples of a loader are taken, and augmented, where their shard is computed."""
+    """Return whether samples of a loader are read and augmented on the thread that computes their shard."""
     return program.batches in ("loader", "augmented") and not is_nested(program)
 
 
 class Dataset:
-    """Samples that are fetched one by one."""
+    """A map-style data set."""
 
     def __init__(self, *arrays):
         self.arrays = arrays
@@ -96,7 +96,7 @@ class Dataset:
 
 
 def batches_of(program, rng, lazy_augment=True):
-    """Return the batches, to be looped over once an epoch."""
+    """Return the batches, an iterable for each epoch."""
     arrays = [array for part in samples_of(program) for array in part]
     if program.batches not in LOADED:
         return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
@@ -110,13 +110,13 @@ def batches_of(program, rng, lazy_augment=True):
 
 
 def evaluated_batches(program):
-    """Return all samples, in batches that are no loader's."""
+    """Return all samples, in batches without a loader."""
     arrays = [array for part in samples_of(program) for array in part]
     return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(sizes_of(program))]
 
 
 def rows_in(nest):
-    """Return the first array of a nest."""
+    """Return the first array of a pytree."""
     while isinstance(nest, tuple | list | dict):
         nest = next(iter(nest.values() if isinstance(nest, dict) else nest))
     return nest

@@ -1,4 +1,4 @@
-"""The losses of training programs, each with the denominator that weights its batches."""
+"""Losses of training programs, each with the denominator that weights its batches."""
 
 from collections.abc import Callable
 from functools import partial, wraps
@@ -14,7 +14,7 @@ CLASS_WEIGHTS = np.array([0.2, 1.0, 3.0])
 ROW_WEIGHTS = np.array([[0.5, 1.0, 2.0]])
 
 
-# --- Denominators, written apart from those of the losses ---
+# --- Denominators, independent of those in the losses ---
 
 
 def count_of_labels(target, ignored=-100):
@@ -37,7 +37,7 @@ def rows(target):
 
 
 def reduced(reduction):
-    """Return a loss of one of the reductions: all of them have the same code."""
+    """Return a loss with one of the reductions. All of them share one code object."""
 
     def loss(out, target):
         return nn.cross_entropy(out, target, reduction=reduction)
@@ -51,7 +51,7 @@ def reduced_and_declared(reduction):
 
 
 def picked(out, target):
-    """Return the negative log probabilities of the labels, and whether each counts."""
+    """Return the negative log probabilities of the labels, and a mask of labels that count."""
     log_p, counts = tg.log_softmax(out, axis=1), target != -100
     hot = np.moveaxis(np.eye(CLASSES)[np.where(counts, target, 0)], -1, 1).astype(out.dtype)
     return -(log_p * hot).sum(axis=1), counts
@@ -63,21 +63,21 @@ def masked_mean(out, target):
 
 
 def focal(out, target):
-    """Divide by a sum over the outputs, which no denominator of the target is."""
+    """Divide by a sum over the outputs, which is not a function of the target."""
     losses, counts = picked(out, target)
     weights = losses * losses * counts
     return (losses * weights).sum() / (weights.sum() + 0.1)
 
 
 def hardest(out, target):
-    """Return the mean of the half of the samples whose losses are the largest."""
+    """Return the mean over the half of the samples with the largest losses."""
     losses, counts = picked(out, target)
     losses = tg.sort((losses * counts).reshape(-1), descending=True)
     return losses[: (len(losses) + 1) // 2].mean()
 
 
 def contrastive(out, target):
-    """Pull the samples of one class together, and push the others apart."""
+    """Contrastive loss: pull samples of one class together, and push other samples away."""
     z = out.reshape(len(out), -1)
     labels = target.reshape(len(target), -1)[:, 0]
     distances = ((z.reshape(len(z), 1, -1) - z) ** 2).sum(axis=2)
@@ -86,19 +86,19 @@ def contrastive(out, target):
 
 
 def copied(out, target):
-    """Add what couples the samples to a loss whose denominator `functools.wraps` copies."""
+    """Add a term that couples samples to a loss whose denominator `functools.wraps` copies."""
     return nn.cross_entropy(out, target) + 0.5 * out.mean(axis=0).std()
 
 
 class Sharpened(nn.CrossEntropyLoss):
-    """A subclass of a loss that replaces the forward, and inherits the denominator."""
+    """A subclass of a loss that overrides the forward and inherits the denominator."""
 
     def forward(self, out, target):
         return super().forward(out, target) ** 2
 
 
 class Called:
-    """A loss that is an object, and declares its denominator."""
+    """A callable object that declares its denominator."""
 
     def __call__(self, out, target):
         return masked_mean(out, target)
@@ -108,14 +108,14 @@ class Called:
 
 
 class CalledAgain(Called):
-    """A subclass that replaces the call."""
+    """A subclass that overrides `__call__`."""
 
     def __call__(self, out, target):
         return super().__call__(out, target) ** 2
 
 
 class Projected(nn.Module):
-    """A loss with a layer of its own, which the optimizer holds."""
+    """A loss with its own layer, which the optimizer holds."""
 
     def __init__(self, rng):
         self.layer = nn.Linear(CLASSES, CLASSES, rng=rng)
@@ -149,7 +149,7 @@ class CountingAdditive(nn.CrossEntropyLoss):
 
 
 class Teacher:
-    """A loss with a model of its own, which is not trained."""
+    """A loss with its own model, which is not trained."""
 
     def __init__(self, rng, dtype):
         self.model = nn.Sequential(nn.Linear(CLASSES, CLASSES, rng=rng), nn.Softmax(axis=-1)).astype(dtype)
@@ -161,13 +161,13 @@ class Teacher:
 
 
 def in_place(out, target):
-    """Write into the output."""
+    """Change the output in place."""
     out -= out.mean(axis=0).detach()
     return nn.cross_entropy(out, target)
 
 
 class RunningCentre(nn.Module):
-    """A loss with a buffer and a counter, which each call changes."""
+    """A loss with a buffer and a counter that change in each call."""
 
     def __init__(self):
         self.centre, self.calls = tg.Tensor(np.zeros(CLASSES)), 0
@@ -180,7 +180,7 @@ class RunningCentre(nn.Module):
 
 
 class Remembers:
-    """A function that notes its values."""
+    """A loss that records its values."""
 
     def __init__(self):
         self.seen = []
@@ -192,7 +192,7 @@ class Remembers:
 
 
 class WithTensor:
-    """A loss of a temperature that only the optimizer holds."""
+    """A loss with a temperature that only the optimizer holds."""
 
     def __init__(self, dtype):
         self.temperature = tg.Tensor(1.5, requires_grad=True, dtype=dtype)
@@ -221,7 +221,7 @@ class WithModel(nn.Module):
 
 
 def with_penalties_of(model):
-    """Return a loss that uses what the forward stored."""
+    """Return a loss that uses tensors stored by the forward pass."""
 
     def loss(out, target):
         stored = [vars(m).get("penalty", getattr(m, "cache", {}).get("penalty")) for m in model.modules()]
@@ -231,7 +231,7 @@ def with_penalties_of(model):
 
 
 def calling_again(model):
-    """Return a loss that calls the model once more."""
+    """Return a loss that calls the model again."""
 
     def loss(out, target):
         last = model.layers[list(model.layers)[-1]] if isinstance(model.layers, dict) else model.layers[-1]
@@ -265,7 +265,7 @@ def correlation(out, target):
 
 
 def pairwise(out, target):
-    """Return how far the differences of pairs of samples are from those of their targets."""
+    """Return the error of the pairwise differences of samples, compared with those of the targets."""
     x, t = out.reshape(len(out), -1), target.reshape(len(target), -1)
     return (((x.reshape(len(x), 1, -1) - x) - (t[:, None] - t)) ** 2).mean()
 
@@ -289,24 +289,24 @@ def weighted_by_samples(out, target):
 
 
 class Losses(NamedTuple):
-    """A loss that programs are made of.
+    """A loss for programs.
 
     Attributes
     ----------
     make : callable
-        From the model and a generator to the loss.
+        Function of the model and a generator that returns the loss.
     target : str
-        Of "labels", "known labels", "values", "shares", "signs" and "masked".
+        One of "labels", "known labels", "values", "shares", "signs" and "masked".
     denominator : callable, optional
-        From the target to what the loss, if it is additive, weights its batches with.
+        Function of the target that returns the weight of a batch, if the loss is additive.
     random : bool
         Whether it draws random numbers.
     reads : bool
-        Whether it uses what the forward stored.
+        Whether it uses tensors stored by the forward pass.
     breaks : bool
-        Whether it needs the whole batch, as it changes itself or its input: an additive one is called for each shard.
+        Whether it requires whole batches because it changes itself or its input; an additive loss runs in each shard.
     only_rows : bool
-        Whether it takes (N, C) outputs alone.
+        Whether it accepts only (N, C) outputs.
     """
 
     make: Callable[[Any, Any], Any]
@@ -323,7 +323,7 @@ def given(loss, *args, **attributes):
 
 
 LOSSES = {
-    # Ours
+    # Losses of this package
     "cross entropy": given(nn.cross_entropy, "labels", count_of_labels),
     "class weights": given(partial(nn.cross_entropy, weight=CLASS_WEIGHTS), "labels", weight_of_labels),
     "class weights, smoothed": Losses(
@@ -350,7 +350,7 @@ LOSSES = {
     "several labels": given(nn.multilabel_soft_margin_loss, "shares", rows, only_rows=True),
     "soft margin, summed": Losses(lambda model, rng: nn.SoftMarginLoss(reduction="sum"), "signs"),
     "hinge": given(nn.hinge_embedding_loss, "signs", size),
-    # Of users
+    # Losses as users write them
     "closure, mean": Losses(lambda model, rng: reduced("mean"), "labels"),
     "closure, sum": Losses(lambda model, rng: reduced("sum"), "labels"),
     "declared closure, mean": Losses(lambda model, rng: reduced_and_declared("mean"), "labels", count_of_labels),
@@ -392,9 +392,9 @@ LOSSES = {
 
 
 def of_output(loss, kind, denominator):
-    """Return a loss of what a model returns: of the logits in a nest, and of what stands beside them.
+    """Return a loss of the model's output: of the logits in a pytree, and of the other outputs.
 
-    Where a denominator is declared it is a loss of the logits alone.
+    If a denominator is declared, it is a loss of the logits only.
     """
     if kind == "array":
         return loss

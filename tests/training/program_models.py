@@ -1,6 +1,6 @@
-"""The models of training programs, drawn layer by layer, and whether each layer lets a batch be cut.
+"""Models of training programs, drawn layer by layer, and whether each layer allows sharding.
 
-Features are (N, 4), or (N, T, 4) where a sample is a sequence. Every layer keeps the shape.
+Features are (N, 4), or (N, T, 4) for sequences. Every layer keeps the shape.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def linear(rng, out=FEATURES):
     return nn.Linear(FEATURES, out, rng=rng)
 
 
-# --- Layers that declare False, and keep the promise ---
+# --- Layers that declare False, correctly ---
 
 
 class Noise(nn.Module):
@@ -41,7 +41,7 @@ class Shared(nn.Module):
 
 
 class Experts(nn.Module):
-    """Each row has one of two matrices, so a shard may have no gradient of the other."""
+    """Each row uses one of two matrices, so a matrix may have no gradient in a shard."""
 
     couples_samples = False
 
@@ -56,7 +56,7 @@ class Experts(nn.Module):
 
 
 class TimeFirst(nn.Module):
-    """A GRU takes the samples on axis 1: this module moves them there and back."""
+    """A GRU requires samples on axis 1: this module moves the axis there and back."""
 
     couples_samples = False
 
@@ -80,7 +80,7 @@ class Attends(nn.Module):
 
 
 class MakesModules(nn.Module):
-    """Its forward sets an attribute of a module that it makes."""
+    """Its forward sets an attribute of a module that it creates."""
 
     couples_samples = False
 
@@ -91,11 +91,11 @@ class MakesModules(nn.Module):
 
 
 class Keeps(nn.Linear):
-    """A subclass that keeps the forward."""
+    """A subclass that inherits the forward."""
 
 
 class Replaces(nn.Linear):
-    """A subclass that replaces the forward, and declares it again."""
+    """A subclass that overrides the forward and repeats the declaration."""
 
     couples_samples = False
 
@@ -104,7 +104,7 @@ class Replaces(nn.Linear):
 
 
 def with_clipped_gradient(rng):
-    """Return a layer whose hook clips the gradient, and notes its sum."""
+    """Return a layer whose hook clips the gradient and records its sum."""
     layer = linear(rng)
     layer.sums = []
 
@@ -122,7 +122,7 @@ def frozen(rng):
     return layer
 
 
-# --- Layers that declare nothing ---
+# --- Layers without a declaration ---
 
 
 class Centre(nn.Module):
@@ -131,7 +131,7 @@ class Centre(nn.Module):
 
 
 class CentreSometimes(nn.Module):
-    """It couples the samples of some batches alone."""
+    """It couples the samples of only some batches."""
 
     def forward(self, x):
         return x - x.mean(axis=0) if x.numpy()[0].sum() > 0 else tg.tanh(x)
@@ -150,7 +150,7 @@ class OwnBatchNorm(nn.Module):
 
 
 class Notes(nn.Module):
-    """It notes what it sees in a list."""
+    """It records its inputs in a list."""
 
     def __init__(self):
         self.seen = []
@@ -161,7 +161,7 @@ class Notes(nn.Module):
 
 
 class Inherits(nn.Linear):
-    """A subclass that replaces the forward, and inherits the declaration."""
+    """A subclass that overrides the forward and inherits the declaration."""
 
     def forward(self, x):
         out = super().forward(x)
@@ -169,7 +169,7 @@ class Inherits(nn.Linear):
 
 
 class InheritsCall(nn.Linear):
-    """A subclass that replaces what calls the forward."""
+    """A subclass that overrides `__call__`."""
 
     def __call__(self, x):
         out = super().__call__(x)
@@ -199,7 +199,7 @@ class InheritsBelow(DeclaresAbove, CentresBelow):
     """The first base declares False, and its ``super()`` is another class here."""
 
 
-# --- Layers whose batches are whole: they declare True, or have forward hooks ---
+# --- Layers that require whole batches: they declare True, or have forward hooks ---
 
 
 class Couples(nn.Module):
@@ -239,7 +239,7 @@ def patched(rng):
     return layer
 
 
-# --- Layers that declare False, and break the promise in the forward of a shard ---
+# --- Layers that declare False, and violate it in the forward of a shard ---
 
 
 class Counts(nn.Module):
@@ -254,7 +254,7 @@ class Counts(nn.Module):
 
 
 class CountsSome(nn.Module):
-    """It counts the batches whose first sample has a positive sum: of the shards, some break the promise."""
+    """It counts the batches whose first sample has a positive sum: only some shards violate the declaration."""
 
     couples_samples = False
 
@@ -283,7 +283,7 @@ class Carries(nn.Module):
 
 
 class StoresPenalty(nn.Module):
-    """It stores a part of the loss, as a variational autoencoder does."""
+    """It stores a part of the loss, as a variational autoencoder may."""
 
     couples_samples = False
 
@@ -294,7 +294,7 @@ class StoresPenalty(nn.Module):
 
 
 class CachesPenalty(nn.Module):
-    """It stores a part of the loss in a dict, which only a loss that uses it shows."""
+    """It stores a part of the loss in a dict, which is noticed only if a loss uses it."""
 
     couples_samples = False
 
@@ -319,7 +319,7 @@ class WritesBuffer(nn.Module):
 
 
 class ClipsWeight(nn.Linear):
-    """It writes into its weight."""
+    """It changes its weight in place."""
 
     couples_samples = False
 
@@ -356,7 +356,7 @@ class Exchanges(nn.Module):
 
 
 class ScalesByFirst(nn.Module):
-    """The first batch sets the scale, and later ones only read it."""
+    """The first batch sets the scale, and later batches only read it."""
 
     couples_samples = False
 
@@ -384,7 +384,7 @@ class OneSequence(nn.Module):
 
 
 class ScalesGradient(nn.Module):
-    """A hook scales the gradient of what the forward computes by its norm, which is that of the whole batch."""
+    """A hook divides the gradient of an output by its norm over the whole batch."""
 
     couples_samples = False
 
@@ -406,7 +406,7 @@ class FlattensSamples(nn.Module):
 
 
 class TakesSizes(nn.Module):
-    """Its forward takes the sizes of the batches alone, and not those of shards."""
+    """Its forward accepts the sizes of batches, but not of shards."""
 
     couples_samples = False
 
@@ -420,16 +420,16 @@ class TakesSizes(nn.Module):
 
 
 class Layer(NamedTuple):
-    """A layer that models are made of.
+    """A layer for models.
 
     Attributes
     ----------
     make : callable
-        From a generator to the layer.
+        Function of a generator that returns the layer.
     cut : bool
-        Whether a batch may be cut where the layer is in a Sequential.
+        Whether batches are sharded if the layer is in a Sequential.
     covered : bool or None
-        Whether it may where an enclosing module declares False. None where that declaration would be wrong.
+        Whether batches are sharded if an enclosing module declares False. None if that declaration would be wrong.
     random : bool
         Whether it draws random numbers in training.
     """
@@ -480,14 +480,14 @@ WHOLE = {
 BREAKING = {
     "counts": Layer(lambda rng: Counts(), cut=False, covered=False),
     "carries": Layer(lambda rng: Carries(), cut=False, covered=False),
-    "counts some": Layer(lambda rng: CountsSome()),  # until it does
+    "counts some": Layer(lambda rng: CountsSome()),  # until it counts one
     "stores a penalty": Layer(lambda rng: StoresPenalty(), cut=False, covered=False),
-    "caches a penalty": Layer(lambda rng: CachesPenalty()),  # as long as no loss uses it
+    "caches a penalty": Layer(lambda rng: CachesPenalty()),  # unless a loss uses it
     "writes a buffer": Layer(lambda rng: WritesBuffer(), cut=False, covered=False),
     "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), cut=False, covered=False),
     "moves a target": Layer(MovesTarget, cut=False, covered=False),
     "exchanges parameters": Layer(Exchanges, cut=False, covered=False),
-    "scales by the first": Layer(lambda rng: ScalesByFirst()),  # but for its first batch
+    "scales by the first": Layer(lambda rng: ScalesByFirst()),  # except in its first batch
     "scales the gradient": Layer(lambda rng: ScalesGradient(), cut=False, covered=False),
     "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), cut=False, covered=False),
     "attends to rows": Layer(
@@ -515,7 +515,7 @@ class Attributes(dict):
 
 
 class OwnTuple(tuple):
-    """A tuple that is not made of a list of its items."""
+    """A tuple subclass whose constructor does not take a list of items."""
 
     def __new__(cls, out, more):
         return super().__new__(cls, (out, more))
@@ -528,7 +528,7 @@ class Object:
         self.out, self.more = out, None
 
 
-# From the last layer, the features and the logits to what the model returns: "more" stands beside the logits.
+# Functions of the last layer, the features and the logits that return the model's output; "more" is an extra output.
 OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "array": lambda head, x, out: out,
     "dict": lambda head, x, out: {"out": out, "more": x, "none": None},
@@ -547,7 +547,7 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "object": lambda head, x, out: Object(out),
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
-WHOLE_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}  # a shard finds that out
+WHOLE_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}  # detected in a shard
 
 
 class Head(nn.Module):
@@ -568,7 +568,7 @@ def logits_of(out):
 
 
 def more_of(out):
-    """Return a number of what stands beside the logits, as a loss may use it."""
+    """Return a number from the extra output, for a loss."""
     if isinstance(out, tg.Tensor | np.ndarray):
         return 0.0
     more = out[1] if isinstance(out, list) else out["more"] if isinstance(out, dict) else out.more
@@ -576,7 +576,7 @@ def more_of(out):
     return 0.0 if more is None or isinstance(more, str) else 0.3 * tg.tanh(more).mean()
 
 
-# --- Stems: from the inputs to features ---
+# --- Stems: functions of the inputs that return features ---
 
 
 class Images(nn.Module):
@@ -618,7 +618,7 @@ STEMS: dict[str, Callable[[Any], Any]] = {
 
 
 class Inputs(nn.Module):
-    """What a model is called with: one array, two, or a dict of both, of which the second scales the features."""
+    """Inputs of a model: one array, two, or a dict of both. The second array scales the features."""
 
     couples_samples = False
 
@@ -650,7 +650,7 @@ class Declared(Undeclared):
 
 
 class DeclaredLater(Declared):
-    """A subclass that keeps the forward."""
+    """A subclass that inherits the forward."""
 
 
 def declared_outside(layers):
@@ -666,4 +666,4 @@ WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "declared outside": declared_outside,
     "undeclared": Undeclared,
 }
-DECLARING = {"declared", "declared later", "declared outside"}  # they cover what is inside
+DECLARING = {"declared", "declared later", "declared outside"}  # their declarations cover the modules inside

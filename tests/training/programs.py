@@ -1,4 +1,4 @@
-"""Training programs, drawn part by part: what `fit` makes of one, and what a loop written by hand does."""
+"""Training programs, drawn part by part, run by `fit` and by a manual training loop."""
 
 import functools
 from contextlib import nullcontext
@@ -48,30 +48,30 @@ from tinygrad_edu.training import Checkpoints, Metric, evaluating, evaluation, f
 
 @dataclass(frozen=True)
 class Program:
-    """A training: every part is a name or a number, so that a failure can be read and run again.
+    """A training program. Every part is a name or a number, so that failures are readable and reproducible.
 
     Attributes
     ----------
     stem, layers, output, wrapper
         Names of the parts of the model.
     inputs : str
-        What the model is called with: "array", "dict" or "two".
+        Inputs of the model: "array", "dict" or "two".
     losses : tuple of str
-        The loss of each `fit`, one after the other on the same model.
+        The loss of each call of `fit`; all calls train the same model.
     declares : bool
-        Whether a loss of a nest declares the denominator of the loss in it.
+        Whether a loss of a pytree declares the denominator of its inner loss.
     masks : str
-        Which labels and samples do not count: "none", "random", "first" or "last".
+        Ignored labels and samples: "none", "random", "first" or "last".
     batches : str
         "arrays", "tensors", "trained" tensors, "loader", "augmented" or "dataset".
     sizes : tuple of int
-        Of the batches; a loader has the first.
+        Sizes of the batches; a loader uses the first.
     optimizer : str
         "sgd", "momentum", "groups" or "adam".
     shared : bool
-        Whether the loader and the training draw from one generator.
+        Whether the loader and `fit` share a generator.
     freezes : bool
-        Whether the first parameter of the model is frozen, or unfrozen, after each step.
+        Whether the first parameter of the model is frozen or unfrozen after each step.
     """
 
     stem: str = "rows"
@@ -105,7 +105,7 @@ class Program:
 
 
 def possible(program):
-    """Return whether the parts of a program fit together, and its declarations are right."""
+    """Return whether the parts of a program can be combined, and its declarations are correct."""
     layers, losses = [LAYERS[name] for name in program.layers], [LOSSES[name] for name in program.losses]
     sizes = {program.shard_size, program.evaluation_shard_size}
     return (
@@ -113,19 +113,19 @@ def possible(program):
         and not (program.wrapper == "sequential" and program.inputs == "two")
         and not (program.stem == "sequences" and any(loss.only_rows for loss in losses))
         and not (program.optimizer == "groups" and program.scheduled)
-        and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
+        and not (program.optimizer == "adam" and program.dtype == "float32")  # it amplifies rounding errors to steps
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
         and not (depends_on_values(program) and (is_random(program) or program.shared))
         and not is_blind(program)
         and not (program.stem == "tokens" and program.batches in ("augmented", "trained"))
         and not (program.batches == "dataset" and is_nested(program))
         and not (EACH_BACKWARD & set(program.layers) and program.accumulate > 1)
-        and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it refuses one value
+        and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it rejects a single value
     )
 
 
 def is_random(program):
-    """Return whether anything draws random numbers."""
+    """Return whether any part draws random numbers."""
     return (
         program.batches == "augmented"
         or any(LAYERS[name].random for name in program.layers)
@@ -133,17 +133,17 @@ def is_random(program):
     )
 
 
-# Layers that show whether the batches of a step have one backward by hand, or each its own.
+# Layers whose results depend on whether the batches of a step share one backward pass.
 EACH_BACKWARD = {"scales the gradient", "clips its weight", "moves a target"}
 
 
 def depends_on_values(program):
-    """Return whether the values of the samples decide whether a batch is cut."""
+    """Return whether sharding depends on the values of the samples."""
     return program.output == "some" or "counts some" in program.layers
 
 
 def is_blind(program):
-    """Return whether only an evaluation cuts batches of a model whose loss uses what its forward caches."""
+    """Return whether only evaluation shards a model whose loss uses tensors cached by the forward pass."""
     reads = any(LOSSES[name].reads for name in program.losses) and "caches a penalty" in program.layers
     return reads and max(sizes_of(program)) <= program.shard_size
 
@@ -166,9 +166,9 @@ def drawn(count):
 
 
 def composed(one_of):
-    """Return a program of parts that a function chooses.
+    """Return a program whose parts are chosen by a function.
 
-    At most one layer, or the output, is special: one that makes batches whole hides what another one shows.
+    At most one layer, or the output, is special: a part that requires whole batches would mask another part.
     """
     special = one_of("layer", "layer", "layer", "output", "output", "nothing")
     layers = [one_of(*sorted(KEEPING)) for _ in range(one_of(0, 1, 2))]
@@ -206,19 +206,19 @@ def composed(one_of):
 
 
 def _calls(name):
-    """Return the losses of one or two calls of `fit`; of closures from one factory, both."""
+    """Return the losses of one or two calls of `fit`, two if the losses are closures from one factory."""
     other = {"closure, mean": "closure, sum", "declared closure, mean": "declared closure, sum"}.get(name, name)
     return (name,), (name, other), (other, name)
 
 
-# --- What is trained ---
+# --- The trained objects ---
 
 
-NO_ARRAYS = {"object", "own tuple"}  # outputs that a metric of arrays cannot read
+NO_ARRAYS = {"object", "own tuple"}  # outputs that metrics of arrays cannot read
 
 
 class Energy(Metric):
-    """The mean square of the logits."""
+    """Metric: the mean square of the logits."""
 
     def sums(self, outputs, targets):
         out = logits_of(outputs)
@@ -227,14 +227,14 @@ class Energy(Metric):
 
 @dataclass
 class Training:
-    """What a program trains, as it begins.
+    """The initial objects of a program: model, losses, optimizer and data.
 
     Attributes
     ----------
     denominators : list of callable or None
-        Of the losses that are declared to be additive.
+        Denominators of the losses that are declared to be additive.
     tensors : list of Tensor
-        All that the optimizer holds.
+        All tensors that the optimizer holds.
     """
 
     program: Program
@@ -275,18 +275,20 @@ class Training:
 
     @property
     def rate(self):
-        return 0.1 if self.program.dtype == "float64" else 0.01  # large steps would make rounding grow beyond 1e-5
+        return 0.1 if self.program.dtype == "float64" else 0.01  # with larger steps, rounding errors grow beyond 1e-5
 
     def _optimizer(self):
         if self.program.optimizer == "adam":
-            return optim.Adam(self.tensors, lr=0.05, eps=1e-3)  # with 1e-8, rounding of a gradient of 0 makes a step
+            return optim.Adam(
+                self.tensors, lr=0.05, eps=1e-3
+            )  # with 1e-8, rounding errors of zero gradients make steps
         if self.program.optimizer == "groups":
             groups = [{"params": self.tensors[:2], "lr": 3 * self.rate}, {"params": self.tensors[2:]}]
             return optim.SGD([group for group in groups if group["params"]], lr=self.rate)
         return optim.SGD(self.tensors, lr=self.rate, momentum=0.9 if self.program.optimizer == "momentum" else 0.0)
 
     def stepped(self, call, number, loss):
-        """Note a step."""
+        """Record a step."""
         self.outcome[f"call {call}, loss {number}"] = loss
         if self.program.freezes:
             first = self.model.parameters()[0]
@@ -296,7 +298,7 @@ class Training:
         return 2 * self.rate / (1 + step)
 
     def ended(self):
-        """Return all that the training left behind."""
+        """Return all results of the training."""
         if not depends_on_values(self.program):
             self.outcome["the next random number"] = self.rng.random()
         self.outcome |= {f"tensor {k}": tensor.numpy().copy() for k, tensor in enumerate(self.tensors)}
@@ -308,7 +310,7 @@ class Training:
 
 
 def left_in(thing):
-    """Yield the numbers, lists of numbers and computed tensors in the attributes of a thing."""
+    """Yield the numbers, lists of numbers and computed tensors in the attributes of an object."""
     for name, value in getattr(thing, "__dict__", {}).items():
         if isinstance(value, tg.Tensor) and not value.is_leaf:
             yield name, value.numpy().copy()
@@ -316,7 +318,7 @@ def left_in(thing):
             yield name, np.array(value, float)
 
 
-# --- What `fit` makes of it ---
+# --- Training with `fit` ---
 
 
 def trained(program, worker, **settings):
@@ -338,13 +340,13 @@ def trained(program, worker, **settings):
     return training.ended()
 
 
-# --- The loop that a maker writes by hand ---
+# --- The manual training loop ---
 
 
 def by_hand(program):
     """Train with forward, loss, backward and step on whole batches.
 
-    Random numbers are drawn as `fit` documents it: each shard has a stream of its own, and the loss another one.
+    Random numbers are drawn as documented for `fit`: each shard has its own stream, and so has the loss.
     """
     training = Training(program, lazy_augment=False)
     for call in range(len(training.losses)):
@@ -368,11 +370,11 @@ def by_hand(program):
     return training.ended()
 
 
-LARGE = 1e6  # a loss of a training that goes wrong by hand, too
+LARGE = 1e6  # a loss at which the manual loop diverges, too
 
 
 class ByHand:
-    """One call of `fit`, by hand."""
+    """The manual equivalent of one call of `fit`."""
 
     def __init__(self, training, call):
         self.training, self.program, self.spec = training, training.program, training.specs[call]
@@ -431,7 +433,7 @@ class ByHand:
         return total
 
     def is_sharded(self, batch, parts):
-        """Return whether `fit` cuts this batch."""
+        """Return whether `fit` shards this batch."""
         program, training = self.program, self.training
         if len(parts) == 1 or self.broken or program.wrapper == "undeclared":
             return False
@@ -447,7 +449,7 @@ class ByHand:
         return counted and not self.broken
 
     def evaluate(self, batches):
-        """Return the metrics: those of losses weighted as batches of a step are."""
+        """Return the metrics. Losses are weighted like the batches of a step."""
         sums = {} if self.program.output in NO_ARRAYS else {"energy": np.zeros(2)}
         sums |= {} if self.spec.random else {"loss": np.zeros(2)}
         with evaluating(self.training.model):
@@ -464,16 +466,16 @@ def joined(*parts):
     return tg.concatenate(parts) if isinstance(parts[0], tg.Tensor) else np.concatenate(parts)
 
 
-# --- Whether they agree ---
+# --- Comparison ---
 
 
 class NoNumberError(Exception):
-    """The loop by hand comes to infinity or NaN: a batch has no labels, or the rate is too large."""
+    """The manual loop gets infinity or NaN: a batch has no labels, or the learning rate is too large."""
 
 
 @functools.cache
 def expected(program):
-    """Return what the loop by hand comes to."""
+    """Return the results of the manual loop."""
     try:
         with np.errstate(all="raise", under="ignore"):
             return by_hand(program)
@@ -482,7 +484,7 @@ def expected(program):
 
 
 def fitted(program, ranks, threads, **settings):
-    """Return what `fit` comes to on each of several ranks."""
+    """Return the results of `fit` on each of several ranks."""
 
     def on(worker):
         worker.threads = threads
@@ -493,7 +495,7 @@ def fitted(program, ranks, threads, **settings):
 
 
 def check(program):
-    """Hold `fit` against the loop by hand, and against itself on threads and ranks."""
+    """Compare `fit` with the manual loop, and with itself on threads and ranks."""
     found = check_alone(program)
     if (program.threads, program.ranks) != (1, 1):
         others = fitted(program, program.ranks, program.threads)
@@ -501,27 +503,27 @@ def check(program):
 
 
 def check_alone(program):
-    """Compare `fit` on one thread with the loop by hand, and return its results."""
+    """Compare `fit` on one thread with the manual loop, and return its results."""
     wanted, (found,) = expected(program), fitted(program, 1, 1)
     require_close(found, wanted, 1e-8 if program.dtype == "float64" else 1e-5)
     return found
 
 
-# What a checkpoint does not hold: attributes that are no tensors.
+# State that a checkpoint does not save: attributes that are not tensors.
 OWN_STATE = {"counts", "counts some", "carries", "notes", "scales by the first", "stores a penalty"}
 OWN_STATE |= {"remembers", "running centre", "counting, additive"}
 
 
 def check_resumed(program, folder):
-    """Hold a training that goes on after a checkpoint of its first epoch against one that never stopped."""
+    """Compare a training that resumes after its first epoch with an uninterrupted one."""
     program = replace(program, losses=program.losses[:1], epochs=2, freezes=False)
     if OWN_STATE & {*program.layers, *program.losses}:
         return
-    expected(program)  # which raises where there is no number
+    expected(program)  # raises NoNumberError for NaN or infinity
     (whole,) = fitted(program, 1, 1)
     fitted(replace(program, epochs=1), 1, 1, checkpoints=Checkpoints(folder))
     (rest,) = fitted(program, 1, 1, checkpoints=Checkpoints(folder), resume=True)
-    names = [name for name in rest if not name.startswith("thing")]  # attributes are of a process
+    names = [name for name in rest if not name.startswith("thing")]  # attributes are not saved
     assert bits({name: rest[name] for name in names}) == bits({name: whole[name] for name in names})
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what is read back has the same bits, what does not fit is refused, and nothing good is ever lost."""
+"""Checkpoints: restored state is bitwise equal, mismatches are rejected, and valid checkpoints are never lost."""
 
 import errno
 import itertools
@@ -39,7 +39,7 @@ X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.aran
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undisturbed_one(seed):
-    memory = Path("/dev/shm")  # what a killed process wrote is there, on a disk or not; here, nobody waits for a disk
+    memory = Path("/dev/shm")  # in memory: writes of a killed process survive, without waiting for a disk
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:
         command = [sys.executable, Path(__file__).with_name("killed.py"), home, str(seed), "20"]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -47,7 +47,7 @@ def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undistur
 
 
 class Run:
-    """All that changes in a small training, after some steps."""
+    """The state of a small training after some steps."""
 
     def __init__(self, hidden=4, act=None, dtype=np.float32, optimizer=optim.Adam, samples=12, bits=np.random.PCG64):
         self.rng = np.random.Generator(bits(3))
@@ -76,7 +76,7 @@ class Run:
         return Checkpoints(folder, **parts, **more)
 
     def bits(self):
-        """Return all of it as bytes, with what the random streams say next, which they then say again."""
+        """Return the state as bytes, with the next numbers of the random streams, which are restored."""
         arrays = {}
         told = pack([self.model.state_dict(), self.optimizer.state_dict(), self.average.state_dict()], arrays)
         told = [told, pack([self.stopping.state_dict(), vars(self.plateau), self.seen], arrays, "b")]
@@ -173,18 +173,18 @@ def test_the_weights_in_it_are_a_file_of_weights(tmp_path):
     )
 
 
-# --- What does not fit ---
+# --- Mismatches ---
 
 
 def refusal(run, folder):
-    """Return in what words a checkpoint is refused; the run and the folder are as they were."""
+    """Return the error message of a rejected checkpoint. The run and the folder must be unchanged."""
     before, files = run.bits(), contents(folder)
     with pytest.raises(CheckpointError) as refused:
         run.checkpoints(folder).load()
     assert run.bits() == before
     assert contents(folder) == files
     message = str(refused.value)
-    assert message.startswith(f"cannot go on from {folder}")
+    assert message.startswith(f"cannot resume from {folder}")
     assert message.isprintable()
     assert len(message) - len(str(folder)) < 400
     return message
@@ -195,13 +195,13 @@ def contents(folder):
 
 
 OTHERS = {
-    "a wider layer": (Run(hidden=5), "model", "(0): Linear(in_features=3, out_features=4) where there is"),
-    "another activation": (Run(act=nn.ReLU()), "model", "(2): Tanh() where there is (2): ReLU() here"),
-    "a function": (Run(act=np.tanh), "model", "(2): Tanh() where there is (2): Lambda(tanh) here"),
-    "another dtype": (Run(dtype=np.float64), "model", "float32 where there is float64 here"),
-    "another optimizer": (Run(optimizer=optim.SGD), "optimizer", "Adam where there is SGD here"),
-    "other data": (Run(samples=8), "loader", "DataLoader(12 samples in a new order each time, "),
-    "another generator": (Run(bits=np.random.MT19937), "rng", "PCG64 where there is MT19937 here"),
+    "a wider layer": (Run(hidden=5), "model", "(0): Linear(in_features=3, out_features=4), expected"),
+    "another activation": (Run(act=nn.ReLU()), "model", "(2): Tanh(), expected (2): ReLU()"),
+    "a function": (Run(act=np.tanh), "model", "(2): Tanh(), expected (2): Lambda(tanh)"),
+    "another dtype": (Run(dtype=np.float64), "model", "float32, expected float64"),
+    "another optimizer": (Run(optimizer=optim.SGD), "optimizer", "Adam, expected SGD"),
+    "other data": (Run(samples=8), "loader", "DataLoader(12 samples shuffled each epoch, "),
+    "another generator": (Run(bits=np.random.MT19937), "rng", "PCG64, expected MT19937"),
 }
 
 
@@ -212,21 +212,21 @@ def test_that_of_another_run_is_refused_and_nothing_changes(other, tmp_path):
     saved.save()
     run, part, difference = OTHERS[other]
     message = refusal(run, tmp_path)
-    assert f"its part {part} does not fit: it has {difference}" in message
+    assert f"its part {part} does not match: it has {difference}" in message
     assert "move" not in message
 
 
 def test_that_of_other_parts_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     Checkpoints(tmp_path, rng=rng).save()
-    with pytest.raises(CheckpointError, match="it holds the parts rng, and here are more, rng"):
+    with pytest.raises(CheckpointError, match="it holds the parts rng; expected more, rng"):
         Checkpoints(tmp_path, rng=rng, more=[]).load()
 
 
 def test_that_of_a_newer_version_is_refused(tmp_path):
     state = Run().checkpoints(tmp_path).save() / STATE
     state.write_text(json.dumps({**json.loads(state.read_text()), "format": 2, "new": 1}))
-    assert "a newer tinygrad_edu wrote it, in format 2, and this one reads format 1" in refusal(Run(), tmp_path)
+    assert "a newer tinygrad_edu wrote it in format 2; this version reads format 1" in refusal(Run(), tmp_path)
 
 
 def test_any_damage_is_told_in_one_line_and_the_one_before_it_can_take_its_place(tmp_path):
@@ -238,9 +238,9 @@ def test_any_damage_is_told_in_one_line_and_the_one_before_it_can_take_its_place
         for at in range(0, len(content), max(len(content) // 12, 1)):
             for bad in (content[:at], content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :]):
                 file.write_bytes(bad)
-                told = "checkpoint-000001 was written before it: move checkpoint-000002 away to go on from it."
+                told = "To resume from the earlier checkpoint-000001, move checkpoint-000002 away."
                 message = refusal(run, tmp_path)
-                assert f"{file.name} was cut off or altered. {told}" in message or "newer" in message
+                assert f"{file.name} was truncated or altered. {told}" in message or "newer" in message
                 damaged += 1
         file.unlink()
         assert f"{file.name} cannot be read (No such file or directory)" in refusal(run, tmp_path)
@@ -259,14 +259,14 @@ def test_any_damage_is_told_in_one_line_and_the_one_before_it_can_take_its_place
 )
 def test_any_other_file_is_told_in_one_line(content, tmp_path):
     (Run().checkpoints(tmp_path).save() / STATE).write_bytes(content)
-    assert "state.json was cut off or altered" in refusal(Run(), tmp_path)
+    assert "state.json was truncated or altered" in refusal(Run(), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"epoch": 3}, "cannot hold epoch, a int.* give to save"),
-        ({"plateau": optim.schedules.Plateau(0.1)}, r"of a Plateau, give its dict, vars\(plateau\)"),
+        ({"epoch": 3}, r"cannot hold epoch, a int.* Pass numbers to save\(\)"),
+        ({"plateau": optim.schedules.Plateau(0.1)}, r"For a Plateau, pass vars\(plateau\)"),
         ({"position": []}, "a part cannot be named 'position'"),
         ({"a/b": []}, "a part cannot be named 'a/b'"),
     ],
@@ -293,7 +293,7 @@ def test_without_safetensors_the_error_names_the_extra(tmp_path, monkeypatch):
 
 @contextmanager
 def full_disk(size):
-    """Let no file of this process grow beyond a size: writing more fails as on a full disk."""
+    """Limit the file size of this process: further writes fail as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -310,7 +310,7 @@ def test_on_a_full_disk_the_last_good_one_stays(size, tmp_path):
     run.step()
     with (
         full_disk(size),
-        pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: File too large\. Those"),
+        pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: File too large\. Earlier"),
     ):
         run.checkpoints(tmp_path).save(epoch=2)
     assert contents(tmp_path) == files
@@ -327,9 +327,9 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
             warnings.simplefilter("always")
             assert len(list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 3, **told))) == 3
         weights.append(run.bits())
-    # The last epoch is saved before the loop gets it and after that.
+    # The last epoch is saved before and after it is yielded.
     assert [w.category for w in warned] == [CheckpointWarning] * 4
-    assert "File too large. Those that are there are as they were. The training goes on" in str(warned[0].message)
+    assert "File too large. Earlier checkpoints are unchanged. Training continues" in str(warned[0].message)
     assert os.path.basename(warned[0].filename) == os.path.basename(__file__)
     assert weights[0] == weights[1]
     assert list((tmp_path / "b").iterdir()) == []
@@ -339,7 +339,7 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 
 
 class SetsAttribute(nn.Module):
-    """It breaks its promise, or does not."""
+    """It violates its declaration, or not."""
 
     couples_samples = False
 
@@ -415,8 +415,8 @@ def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(k
 
 LOOPS = {
     "to the end": list,
-    "as many as there are": lambda epochs: list(itertools.islice(epochs, 3)),
-    "beside a range": lambda epochs: list(zip(range(3), epochs, strict=False)),
+    "islice of all": lambda epochs: list(itertools.islice(epochs, 3)),
+    "zipped with a range": lambda epochs: list(zip(range(3), epochs, strict=False)),
     "one by one": lambda epochs: [next(epochs) for _ in range(3)],
     "left in the last one": lambda epochs: next(epoch for epoch in epochs if epoch.epoch == 3),
 }
@@ -434,7 +434,7 @@ def test_the_last_epoch_is_saved_however_the_loop_ends_and_however_short_it_was(
     LOOPS[loop](epochs)
     again, before, epochs = begin(3)
     seen = [epoch.epoch for epoch in epochs]
-    assert seen == ([] if loop == "to the end" else [3])  # the loop may have been busy with it
+    assert seen == ([] if loop == "to the end" else [3])  # the loop may not have finished it
     assert before == history
     assert again.bits() == run.bits()
     assert [epoch.epoch for epoch in begin(4)[2]] == [4]
@@ -455,7 +455,7 @@ checkpoints.save()
 
 @contextmanager
 def another_program(folder):
-    """Let another program save into a folder, once before and once after what is done inside."""
+    """Start another program that saves into a folder, once before and once after the block."""
     with holding(folder, FIRST, "saved") as process:
         yield process
     assert process.returncode == 0
@@ -559,7 +559,7 @@ def test_when_a_training_is_over_or_left_or_refused_the_folder_is_free(tmp_path)
             break
     del epoch
     assert is_free()
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not match"):
         fitted(Run(hidden=7), tmp_path, resume=True)
     assert is_free()
 
@@ -585,7 +585,7 @@ def test_what_cannot_be_locked_because_it_cannot_be_written_can_be_loaded(tmp_pa
     other = Run()
     assert other.checkpoints(tmp_path).load() == {"epoch": 1}
     assert other.bits() == run.bits()
-    with pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: Permission denied\. Those"):
+    with pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: Permission denied\. Earlier"):
         other.checkpoints(tmp_path).save(epoch=2)
 
 

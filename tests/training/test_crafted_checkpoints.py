@@ -1,4 +1,4 @@
-"""Checkpoints with valid checksums and wrong content: each loads and a run goes on, or one error refuses it."""
+"""Checkpoints with valid checksums and invalid content: each either loads and resumes, or raises one error."""
 
 import copy
 import itertools
@@ -21,14 +21,14 @@ from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.training import Accuracy, Checkpoints, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 
-# A text where the reason for whole batches belongs is a reason, too.
+# Any text is a valid reason for whole batches.
 pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.WholeBatchWarning")
 
 EPOCHS = 2
 
 
 class Training:
-    """A training with parts of all kinds, which `fit` saves in the middle of its last epoch."""
+    """A training with parts of all kinds, which `fit` saves within its last epoch."""
 
     def __init__(self):
         self.run, self.history = Run(), []
@@ -52,7 +52,7 @@ class Training:
 
 
 def nodes(tree, path=()):
-    """Yield the paths of all that is in a nest of dicts and lists."""
+    """Yield the paths of all values in nested dicts and lists."""
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, item in items:
         yield (*path, key)
@@ -74,7 +74,7 @@ ARRAYS = (
 
 
 def replaced(tree, path, value):
-    """Return a nest with another value at a path."""
+    """Return a copy of nested dicts and lists with another value at a path."""
     tree = copy.deepcopy(tree)
     holder = tree
     for key in path[:-1]:
@@ -87,7 +87,7 @@ def replaced(tree, path, value):
 
 
 def sign(folder, told):
-    """Write what a checkpoint says of itself, with the checksums of its files as they are and of what it says."""
+    """Write the manifest of a checkpoint, with valid checksums of its files and of itself."""
     run = {name: value for name, value in told.items() if name not in ("format", "sha256")}
     if isinstance(run.get("files"), dict):
         for name in run["files"]:
@@ -98,7 +98,7 @@ def sign(folder, told):
 
 
 def judge(folder):
-    """Resume: either it goes on to the end, or one error says what is wrong, and nothing is changed."""
+    """Resume: either the run completes, or one error names the problem and nothing is changed."""
     training = Training()
     before, files = training.bits(), contents(folder)
     try:
@@ -108,7 +108,7 @@ def judge(folder):
         assert training.bits() == before
         assert contents(folder) == files
         message = str(error)
-        assert message.startswith(f"cannot go on from {folder}")
+        assert message.startswith(f"cannot resume from {folder}")
         assert message.isprintable()
         assert len(message) - len(str(folder)) < 1200
         return message
@@ -119,7 +119,7 @@ def judge(folder):
 
 
 class Saved:
-    """A checkpoint, and copies of it that are crafted."""
+    """A checkpoint, and modified copies of it."""
 
     def __init__(self, home):
         self.folder = home / "crafted"
@@ -184,21 +184,21 @@ def inside(*path):
 
 
 WRONG = {
-    "no parts": (("parts",), GONE, "parts is None, which is not a dict"),
-    "no files": (("files",), 3, "files is 3, which is not a dict"),
-    "no kind": (inside("model", "kind"), GONE, "the part model must have the entries kind, streams, values"),
-    "a mark of nothing": (inside("model", "values"), {"array": "w"}, "model is the array 'w', which is missing"),
-    "no pairs": (inside("seen", "values"), {"dict": 3}, "seen is a dict of 3, which are not keys and values"),
-    "a list as a dict": (inside("plateau", "values"), [], "its part plateau does not fit: it is [], which is not a"),
+    "no parts": (("parts",), GONE, "parts must be a dict, got None"),
+    "no files": (("files",), 3, "files must be a dict, got 3"),
+    "no kind": (inside("model", "kind"), GONE, "model must have the entries kind, streams, values"),
+    "a missing array": (inside("model", "values"), {"array": "w"}, "model refers to the array 'w', which is missing"),
+    "no pairs": (inside("seen", "values"), {"dict": 3}, "seen must be a dict stored as pairs, got 3"),
+    "a list as a dict": (inside("plateau", "values"), [], "its part plateau does not match: expected a dict, got []"),
     "no optimizer": (inside("optimizer", "values"), 3, "expected a state dict with the keys"),
     "a group": (inside("optimizer", "values", "param_groups"), [3], "(AttributeError: 'int' object has no attribute"),
-    "a place": (inside("fit", "values", "progress", "step"), "x", "the progress has step = 'x', which is not a int"),
-    "a negative place": (inside("fit", "values", "progress", "epoch"), -1, "is not a valid progress"),
-    "an epoch": (inside("fit", "values", "history", 0, "loss"), None, "the history has loss = None, which is not a"),
-    "a field": (inside("fit", "values", "history", 0, "x"), 1, "which does not have the fields epoch, loss, metrics"),
-    "an attribute": (inside("stopping", "values", "model"), 3, "which does not have the fields best, calls,"),
-    "a generator": (inside("rng", "streams", "", "state", "state"), -1, "the state is not one of PCG64"),
-    "another one": (inside("rng", "streams", "", "bit_generator"), "X", "it has X where there is PCG64 here"),
+    "a type": (inside("fit", "values", "progress", "step"), "x", "step of the progress must be a int, got 'x'"),
+    "a negative number": (inside("fit", "values", "progress", "epoch"), -1, "is not a valid progress"),
+    "an epoch": (inside("fit", "values", "history", 0, "loss"), None, "loss of the history must be a float, got None"),
+    "a field": (inside("fit", "values", "history", 0, "x"), 1, "must have the fields epoch, loss, metrics"),
+    "an attribute": (inside("stopping", "values", "model"), 3, "must have the fields best, calls,"),
+    "a generator": (inside("rng", "streams", "", "state", "state"), -1, "the state is not a state of PCG64"),
+    "another generator": (inside("rng", "streams", "", "bit_generator"), "X", "it has X, expected PCG64"),
     "an average": (inside("average", "values", "n_averaged"), "2", '"n_averaged": "2"'),
 }
 
@@ -211,12 +211,12 @@ def test_the_error_says_what_is_wrong(wrong, saved):
 
 def test_an_order_that_is_none_is_refused(saved):
     assert "is not a valid progress" in saved.judge_array("fit.safetensors", "progress.order", lambda a: a + 0.0)
-    assert "an order holds each number" in saved.judge_array("fit.safetensors", "progress.order", lambda a: a + 1)
+    assert "order must hold each index" in saved.judge_array("fit.safetensors", "progress.order", lambda a: a + 1)
 
 
 def test_a_dtype_that_would_be_cast_is_refused(saved):
     told = saved.judge_array("optimizer.safetensors", "state.0.exp_avg", lambda a: a.astype(np.float64))
-    assert "state.0.exp_avg of dtype float64 where there is state.0.exp_avg of dtype float32 here" in told
+    assert "state.0.exp_avg of dtype float64, expected state.0.exp_avg of dtype float32" in told
 
 
 BITS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]
@@ -247,7 +247,7 @@ def test_a_generator_gets_a_state_of_its_kind_or_keeps_its_own(bits, tmp_path, m
 
 
 class Half:
-    """A part that takes one half of a state before it finds that the other is wrong, and returns what it changes."""
+    """A part that loads one half of a state before it rejects the other, and whose state_dict() is not a copy."""
 
     def __init__(self):
         self.state = {"a": [1], "b": 2}
@@ -265,7 +265,7 @@ def test_a_part_that_shares_its_state_gets_it_back(tmp_path):
     path = Checkpoints(tmp_path, half=half).save()
     told = json.loads((path / STATE).read_text())
     sign(path, replaced(told, inside("half", "values"), {"a": [5], "b": "x"}))
-    with pytest.raises(CheckpointError, match=r"half does not fit: it cannot be .* \(TypeError: can only"):
+    with pytest.raises(CheckpointError, match=r"half does not match: cannot load .* \(TypeError: can only"):
         Checkpoints(tmp_path, half=half).load()
     assert half.state == {"a": [1], "b": 2}
 

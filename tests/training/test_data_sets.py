@@ -1,4 +1,4 @@
-"""Data sets in a training: the bits depend neither on the threads, nor on ranks, nor on where it was stopped."""
+"""Data sets in training: the bits depend neither on threads, nor on ranks, nor on interruptions."""
 
 import random
 from functools import partial
@@ -20,7 +20,7 @@ Y = (X[:, 0] > 0).astype(int)
 
 
 class Plain:
-    """Samples as they are."""
+    """Samples without noise."""
 
     def __len__(self):
         return len(X)
@@ -30,14 +30,14 @@ class Plain:
 
 
 class Noisy(Plain):
-    """Samples with noise from their own streams."""
+    """Samples with noise from their own random streams."""
 
     def __getitem__(self, index, rng):
         return (X[index] + rng.normal(size=3)).astype(np.float32), Y[index]
 
 
 class NoisyStream:
-    """The same noise, one sample after the other."""
+    """A stream of samples with noise."""
 
     def __iter__(self, rng):
         for x, y in zip(X, Y, strict=True):
@@ -66,11 +66,11 @@ LOADERS = {
 
 
 class StoppedError(Exception):
-    """What stops a run at a step."""
+    """Raised to stop a run at a step."""
 
 
 def trained(name, threads=0, stop_at=None, worker=None, every_steps=1, **settings):
-    """Train for two epochs, or up to a step, and return the bits and what was told."""
+    """Train for two epochs, or up to a step, and return the bits and the history."""
     rng, history = np.random.default_rng(1), []
     model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Dropout(0.3, rng), nn.Linear(4, 2, rng=rng))
     loader = LOADERS[name](rng, workers=threads)
@@ -95,7 +95,7 @@ def trained(name, threads=0, stop_at=None, worker=None, every_steps=1, **setting
 def test_a_training_has_the_bits_of_one_without_workers_and_without_stops(name, tmp_path):
     wanted = trained(name)
     assert trained(name, threads=2) == wanted
-    for stop_at in (1, 2, 4):  # in an epoch, after its last batch of a sampler, and in the second one
+    for stop_at in (1, 2, 4):  # within an epoch, after the last batch of a sampler, and in the second epoch
         folder = tmp_path / str(stop_at)
         with pytest.raises(StoppedError):
             trained(name, threads=2, stop_at=stop_at, folder=folder)
@@ -146,11 +146,13 @@ def line(**settings):
 
 def test_an_iterator_is_refused_before_the_first_epoch():
     loader = data.DataLoader(zip(X, Y, strict=True), batch_size=6)
-    with pytest.raises(DTypeError, match="a zip is empty after the first: give an object whose __iter__ begins again"):
+    with pytest.raises(
+        DTypeError, match=r"a zip can be iterated only once\. Pass an object with a restartable __iter__"
+    ):
         line(batches=loader)
 
 
-# --- Generators of their own ---
+# --- Data sets with their own generators ---
 
 
 def drawing(x):
@@ -162,7 +164,7 @@ def drawing_globally(x):
 
 
 class Own(Plain):
-    """Samples with noise of a generator of their own."""
+    """The data set holds a generator in an attribute."""
 
     def __init__(self):
         self.rng = np.random.default_rng(0)
@@ -172,7 +174,7 @@ class Own(Plain):
 
 
 class Slotted(Plain):
-    """An attribute in a slot."""
+    """The generator is in a slot."""
 
     __slots__ = ("rng",)
 
@@ -183,28 +185,28 @@ class Slotted(Plain):
 
 
 class OfMethod(Own):
-    """One that only a method of a base draws from."""
+    """Only a method of a base class draws from the generator."""
 
     def __getitem__(self, index):
         return super().__getitem__(index)
 
 
 class Global(Plain):
-    """NumPy's generator."""
+    """NumPy's global generator."""
 
     def __getitem__(self, index):
         return drawing_globally(X[index]), Y[index]
 
 
 class Pythons(Plain):
-    """Python's generator."""
+    """Python's global generator."""
 
     def __getitem__(self, index):
         return (X[index], Y[index]) if random.random() < 0.5 else (-X[index], Y[index])
 
 
 class OfFunctions(Plain):
-    """One that functions in a list draw from."""
+    """Functions in a list draw from a generator."""
 
     def __init__(self, *functions):
         self.functions = list(functions)
@@ -217,7 +219,7 @@ class OfFunctions(Plain):
 
 
 class Around(Plain):
-    """A data set around another."""
+    """A data set that wraps another one."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -227,7 +229,7 @@ class Around(Plain):
 
 
 class OwnStream(Own):
-    """A stream that draws."""
+    """A stream with its own generator."""
 
     __len__ = __getitem__ = None
 
@@ -240,7 +242,7 @@ class OwnStream(Own):
 
 
 class Seeded(Plain):
-    """Generators that are made for a sample, and one that only makes the split."""
+    """Generators created for each sample, and one that only splits the data."""
 
     def __init__(self):
         self.rng = np.random.default_rng(0)
@@ -271,12 +273,14 @@ OWN = {
 def test_a_checkpoint_says_that_it_cannot_continue_a_data_set_with_a_generator_of_its_own(own, threads, tmp_path):
     dataset, path = OWN[own]
     loader = data.DataLoader(dataset, batch_size=6, workers=threads)
-    refused = rf"cannot continue batches: its data set, a {type(dataset).__name__}, draws .* its own, {path}\. .* rng"
+    refused = (
+        rf"cannot resume batches: its data set, a {type(dataset).__name__}, draws .* its own generator {path}\. .* rng"
+    )
     with pytest.raises(DTypeError, match=refused):
         line(batches=loader, checkpoints=Checkpoints(tmp_path))
-    with pytest.raises(DTypeError, match="cannot continue test_batches"):
+    with pytest.raises(DTypeError, match="cannot resume test_batches"):
         line(batches=[(X, Y)], evaluate_on={"test": loader}, checkpoints=Checkpoints(tmp_path))
-    with pytest.raises(DTypeError, match="cannot continue loader"):
+    with pytest.raises(DTypeError, match="cannot resume loader"):
         Checkpoints(tmp_path, loader=loader)
     assert len(list(line(batches=loader))) == 2
     assert list(tmp_path.iterdir()) == []
@@ -321,5 +325,5 @@ def test_the_generator_of_a_sampler_is_part_of_a_checkpoint():
 def test_a_checkpoint_of_another_kind_of_loader_is_refused(tmp_path):
     with pytest.raises(StoppedError):
         trained("map", stop_at=2, folder=tmp_path)
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not match"):
         trained("stream", folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Evaluation: in evaluation mode, in shards, and the model is left as it was."""
+"""Evaluation: in evaluation mode, in shards, and without changing the model."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tinygrad_edu.training import Accuracy, ConfusionMatrix, evaluate, predict
 
 
 class Modes(nn.Module):
-    """Answer the class k for a row whose entry k is the greatest, and note in which modes that happened."""
+    """Predict the index of the largest entry of a row, and record the modes of the calls."""
 
     couples_samples = False
 
@@ -80,7 +80,7 @@ def accuracy(model, x, y):
 
 
 def test_labels_that_would_broadcast_are_refused():
-    with pytest.raises(tg.errors.ShapeError, match=r"need labels of shape \(96,\), and not \(96, 1\)"):
+    with pytest.raises(tg.errors.ShapeError, match=r"labels must have shape \(96,\), got \(96, 1\)"):
         accuracy(Modes(), ROWS, np.zeros((200, 1), int))
 
 
@@ -108,7 +108,7 @@ def test_samples_that_depend_on_each_other_are_evaluated_together():
 
 
 class Two(nn.Module):
-    """A model of two inputs, one of them a nest, whose result is a nest."""
+    """A model of two inputs, one of them a pytree, whose output is a pytree."""
 
     couples_samples = False
 

@@ -1,4 +1,4 @@
-"""`fit` trains what the loop by hand trains: drawn programs, those that once went wrong, and faults that must show."""
+"""`fit` equals a manual training loop: drawn programs, regressions, and injected faults that must be detected."""
 
 import re
 import sys
@@ -44,7 +44,7 @@ def test_a_training_that_is_resumed_has_the_bits_of_one_that_never_stopped(progr
             assume(False)
 
 
-# Programs that went wrong before.
+# Regressions.
 ONCE_WRONG = [
     Program(losses=("class weights",), sizes=(9,), masks="last"),
     Program(losses=("masked mean",), sizes=(9,), masks="first"),
@@ -72,10 +72,10 @@ ONCE_WRONG = [
     Program(
         stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), shard_size=4, ranks=2, seed=50
     ),
-    # Nests that cannot be joined
+    # Pytrees that cannot be joined
     Program(output="some", sizes=(2, 3), seed=43),
     Program(output="attributes", sizes=(7,)),
-    # Hooks in a forward, writes to parameters, and declarations that do not cover what runs
+    # Hooks in a forward, writes to parameters, and declarations that do not cover the executed code
     Program(stem="sequences", layers=("scales the gradient",), sizes=(7,), batches="loader"),
     Program(layers=("moves a target",), losses=("huber, summed",), sizes=(3,)),
     Program(layers=("clips its weight",), sizes=(3,)),
@@ -135,8 +135,11 @@ def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
         (lambda: program_models.Counts(), "Counts: its forward sets the attribute calls"),
         (lambda: program_models.WritesBuffer(), "Sequential: its forward writes to a parameter or a buffer"),
         (lambda: program_models.ScalesGradient(), "Sequential: its forward registers a hook"),
-        (lambda: program_models.TakesSizes([9]), "Sequential: its forward of 4 samples of a batch raised ValueError"),
-        (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\), not one row"),
+        (
+            lambda: program_models.TakesSizes([9]),
+            "Sequential: the forward pass of a shard of 4 samples raised ValueError",
+        ),
+        (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\); expected one row"),
         (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \(4, 4\) has no sample axis"),
     ],
 )
@@ -146,7 +149,7 @@ def test_a_promise_that_is_broken_is_named_once_in_a_run(layer, reason):
     with patch.object(evaluation, "SHARD_SIZE", 4):
         (message,) = warnings_of(lambda: fit_once(model, loss_of_logits, **told))
     assert re.search(reason, message)
-    assert "Batches are computed whole from here on" in message
+    assert "Later batches are computed whole" in message
 
 
 def loss_of_logits(out, target):
@@ -157,7 +160,7 @@ def loss_of_logits(out, target):
 
 
 class Fails(nn.Module):
-    """It raises on one rank alone."""
+    """It raises on one rank only."""
 
     couples_samples = False
 
@@ -176,7 +179,7 @@ def failing_augment(fails):
     return lambda x, y, rng: (x, y) if not fails else int("not a number")
 
 
-@pytest.mark.parametrize("samples", [4, 8, 9])  # a whole batch; two shards, and none for the last rank; three
+@pytest.mark.parametrize("samples", [4, 8, 9])  # a whole batch; two shards, none on the last rank; three shards
 @pytest.mark.parametrize("declared", [False, None])
 @pytest.mark.parametrize("where", ["forward", "loss", "additive loss", "data", "metric"])
 @pytest.mark.parametrize("rank", [0, 1, 2])
@@ -191,7 +194,7 @@ def test_an_error_of_one_rank_is_raised_on_all(where, rank, declared, samples):
             X[:samples], Y[:samples], batch_size=9, rng=np.random.default_rng(0),
             augment=failing_augment(fails and where == "data"),
         )  # fmt: skip
-        metric = failing_loss(fails and where in ("metric", "additive loss"))  # the latter needs a shard in training
+        metric = failing_loss(fails and where in ("metric", "additive loss"))  # the latter requires a shard
         told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": metric}}
         optimizer = optim.SGD(model.parameters(), lr=0.1)
         run = fit(model, optimizer, loss, loader, 2, rng=np.random.default_rng(0), shard_size=4, workers=worker, **told)
@@ -206,12 +209,12 @@ def test_an_error_of_one_rank_is_raised_on_all(where, rank, declared, samples):
 
 
 def mean_of_means(patch):
-    """Each loss is taken for a mean over samples, and computed in each shard."""
+    """Every loss is treated as a mean over samples, and computed in each shard."""
     patch(gradients, "denominator_of", lambda loss, target: float(len(rows_in(target))))
 
 
 def cached_verdict(patch):
-    """What is known of a loss is known of all that share its code."""
+    """Facts about a loss are cached for all losses that share its code."""
     known, real = {}, gradients.denominator_of
     patch(gradients, "denominator_of", lambda loss, y: real(known.setdefault(getattr(loss, "__code__", loss), loss), y))
 
@@ -222,29 +225,29 @@ def lost_side_effect(patch):
 
 
 def hook_per_shard(patch):
-    """The hooks of parameters run in each shard."""
+    """Gradient hooks of parameters run in each shard."""
     real = gradients.backward_pass
     patch(gradients, "backward_pass", lambda seeds, unhooked: real(seeds))
     patch(train_step, "after_hooks", lambda tensors, gradients: list(gradients))
 
 
 def inherited_declaration(patch):
-    """A declaration counts in a subclass that replaces the forward."""
+    """A declaration is inherited by a subclass that overrides the forward."""
     patch(sample_independence, "_covers_forward", lambda module: True)
 
 
 def ignored_hooks(patch):
-    """Forward hooks, and a forward that is patched in, are not looked for."""
+    """Forward hooks and patched forwards are ignored."""
     patch(sample_independence, "is_patched", lambda module: False)
 
 
 def covered_coupling(patch):
-    """False of a module covers True of a module in it."""
+    """False of a module overrides True of a module inside it."""
     patch(sharded_model, "modules_couple_samples", lambda modules: sample_independence.declaration(modules[0]))
 
 
 def copied_denominator(patch):
-    """A denominator counts wherever there is one: in what `functools.wraps` copied, and in subclasses."""
+    """A denominator is used wherever it is found: copied by `functools.wraps`, and in subclasses."""
     patch(
         sys.modules["tinygrad_edu.nn.additive"],
         "_declared_denominator",
@@ -253,18 +256,18 @@ def copied_denominator(patch):
 
 
 def dropped_direct_gradients(patch):
-    """Gradients of the tensors that the loss itself uses are left out."""
+    """Gradients of tensors used by the loss itself are dropped."""
     patch(gradients, "add_gradients", lambda total, direct: total)
 
 
 def repeated_direct_gradients(patch):
-    """They are added twice."""
+    """Gradients of tensors used by the loss itself are added twice."""
     real = gradients.add_gradients
     patch(gradients, "add_gradients", lambda total, direct: real(real(total, direct), direct))
 
 
 def forgotten_promise(patch):
-    """A model that broke its promise is believed again in the next batch."""
+    """A model that violated its declaration is sharded again in the next batch."""
     patch(sharded_model.ShardedModel, "disable_sharding", lambda self, reason: None)
 
 
@@ -275,12 +278,12 @@ def reversed_shards(patch):
 
 
 def unseen_graph(patch):
-    """A loss that uses what the forward of a shard stored is not noticed."""
+    """A loss that uses tensors stored by the forward of a shard is not noticed."""
     patch(gradients, "has_ops_between", lambda root, first, last: False)
 
 
 def advanced_stream(patch):
-    """The random numbers go on where the shards left them, when a batch is computed whole after all."""
+    """If a batch is computed whole after all, the random stream is not restored to its state before the shards."""
     real, last = gradients.stream_seeds, [1, None, {}]
 
     def seeds(rng, count):
@@ -294,7 +297,7 @@ def advanced_stream(patch):
 
 
 def unchecked_outputs(patch):
-    """What the forward of a shard returns need not have one row for each sample."""
+    """The output of a shard need not have one row per sample."""
     patch(sharded_model, "require_samples_first", lambda *arguments: None)
 
 
@@ -309,7 +312,7 @@ def unseen_inner_hooks(patch):
 
 
 def untrained_loss(patch):
-    """The parameters of the model alone are trained."""
+    """Only the parameters of the model are trained."""
     patch(train_step.Steps, "_trained_tensors", lambda self: self.model.parameters())
 
 
@@ -320,18 +323,18 @@ def mean_of_batches(patch):
 
 
 def shared_stream(patch):
-    """The loss draws what the first shard drew."""
+    """The loss shares the random stream of the first shard."""
     patch(gradients, "loss_stream", stream_of)
 
 
 def one_of_two_gradients(patch):
-    """A tensor that is returned twice gets one of its gradients."""
+    """A tensor that is returned twice gets only one of its gradients."""
     real = gradients.shard_cotangents
     patch(gradients, "shard_cotangents", lambda *arguments: list(dict(real(*arguments)).items()))
 
 
 def clipped_apart(patch):
-    """The gradients are clipped one by one."""
+    """The gradients are clipped separately."""
     real = train_step.clip_grad_norm
     patch(train_step, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
 
@@ -342,7 +345,7 @@ def final_errors(patch):
 
 
 def mean_of_evaluated_means(patch):
-    """In evaluation, each loss is taken for a mean over samples."""
+    """In evaluation, every loss is treated as a mean over samples."""
     patch(evaluation, "denominator_of", lambda loss, target: float(len(rows_in(target))))
 
 

@@ -1,4 +1,4 @@
-"""The loop: it learns real digits, reports what it did, repeats itself, and takes the steps that it was told to."""
+"""The training loop: it learns real digits, reports results, is reproducible, and takes the requested steps."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def digits():
 
 
 def training(digits, epochs=4, seed=0, schedule=lambda step: 0.3, **settings):
-    """Return the model and the epochs of a small training run, which has yet to be iterated over."""
+    """Return the model and the epochs of a small training run, not yet iterated."""
     rng = np.random.default_rng(seed)
     model = nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng=rng), nn.Linear(14 * 14, 10, rng=rng))
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(digits, monk
 
 
 def without_denominator(out, target):
-    """Return the mean square, as one long dot product: fit and evaluate compute it on the joined outputs."""
+    """Return the mean square as one dot product, a loss without a denominator: it is computed on joined outputs."""
     return out.reshape(-1) @ out.reshape(-1) / out.size
 
 
@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_bits_on_any_number_of_blas_threads(optimiz
     assert trained(1) == trained(2)
 
 
-# --- What cannot be trained on ---
+# --- Invalid arguments ---
 
 
 def line(rng=None):
@@ -128,22 +128,31 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
     [
         (
             {"batches": iter(LOADER)},
-            r"loops over the batches .* a generator is empty after the first: give a .*DataLoader",
+            r"iterates over the batches .* a generator can be iterated only once\. Pass a .*DataLoader",
         ),
-        ({"evaluate_on": {"test": iter(LOADER)}}, "loops over test once an epoch"),
+        ({"evaluate_on": {"test": iter(LOADER)}}, "iterates over test in each epoch"),
         ({"evaluate_every": 0}, "evaluate_every"),
         ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch must be a tuple \(x, y\) .* This one is a ndarray"),
         ({"batches": [(X,)]}, "This one has 1 part"),
         ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),
         ({"rng": 0}, "rng must be a numpy.random.Generator, got 0"),
-        ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
-        ({"checkpoints": Checkpoints("nowhere", model=line())}, "another part is already named model"),
-        ({"resume": True}, "to resume, it needs the checkpoints"),
+        (
+            {"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)},
+            r"fit\(\): expected at least 1 batch, got none",
+        ),
+        ({"checkpoints": Checkpoints("nowhere", model=line())}, "the name model is already used by another part"),
+        ({"resume": True}, "resume=True requires checkpoints"),
         ({"accumulate": 0}, "accumulate must be an integer >= 1, got 0"),
         ({"shard_size": 0}, "shard_size must be an integer >= 1, got 0"),
-        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}}, r"a is <class .*Accuracy\(\), or a function"),
-        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}}, "a is 'accuracy', neither a Metric nor a"),
-        ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
+        (
+            {"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}},
+            r"a must be .*Accuracy\(\), or a function .* got <class",
+        ),
+        (
+            {"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}},
+            "a must be an instance of a Metric, .* got 'accuracy'",
+        ),
+        ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "evaluate: expected at least 1 batch"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(settings, message):
@@ -160,7 +169,7 @@ def test_checkpoints_in_the_middle_of_an_epoch_need_batches_that_can_be_taken_up
     assert (
         state(run_on(scaled, checkpoints=Checkpoints(tmp_path))) == state(run_on(list(scaled))) != state(run_on(LOADER))
     )
-    with pytest.raises(tg.errors.DTypeError, match="not a Scaled"):
+    with pytest.raises(tg.errors.DTypeError, match="got a Scaled"):
         run_on(scaled, checkpoints=Checkpoints(tmp_path, every_steps=1))
 
 
@@ -184,7 +193,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step_and_says_where():
 
 
 def stepped(batches, **settings):
-    """Return a model after steps over batches, and what the steps were."""
+    """Return a model after steps over batches, and the steps."""
     model = line()
     steps = Steps(model, optim.SGD(model.parameters(), lr=0.5), nn.cross_entropy, np.random.default_rng(0), **settings)
     return model, list(steps.run(batches))
@@ -205,7 +214,7 @@ def test_a_step_is_taken_for_each_batch_and_says_its_loss():
     assert numbers[:3] == [7, 8, 9] == [step.number for step in found]
     assert (found[0].samples, found[0].batches) == (4, 1)
     assert found[0].loss == pytest.approx(np.log(2))
-    # One step of size 1 from zero: by softmax - labels = (-1/2, 1/2) for each weight and bias.
+    # One step of size 1 from zero: the gradient is softmax - labels = (-1/2, 1/2) for each weight and bias.
     assert found[1].loss == pytest.approx(np.log1p(np.exp(-3.0)), rel=1e-6)
 
 
@@ -217,7 +226,7 @@ def close(a, b):
 @pytest.mark.parametrize("ignored", [0, 3, 5])
 def test_several_batches_of_any_size_make_the_step_of_one(ignored):
     labels = Y.copy()
-    labels[:ignored] = -100  # some of the first batch, or all of it
+    labels[:ignored] = -100  # some or all labels of the first batch
     cuts = [slice(0, 5), slice(5, 7), slice(7, 12)]
     whole, (one,) = stepped([(X, labels)])
     several, (together,) = stepped([(X[cut], labels[cut]) for cut in cuts], accumulate=3)
@@ -268,7 +277,7 @@ def test_averaged_weights_are_what_is_evaluated_and_not_what_is_trained():
 
 
 class Pair(nn.Module):
-    """A model of two inputs, one of them a nest, whose output is a nest."""
+    """A model of two inputs, one of them a pytree, whose output is a pytree."""
 
     def __init__(self):
         self.layer = line()
@@ -299,7 +308,7 @@ def noisy(x, y, *, rng):
 
 
 def augmented(monkeypatch, threads, dropout=0.5, augment=noisy, **settings):
-    """Train on augmented batches on so many threads. Return the bits, what was told, and what the generator draws."""
+    """Train on augmented batches on threads. Return the bits, the history, and the generator's next draw."""
     monkeypatch.setattr(parallel.workers, "available_cores", lambda: threads)
     rng = np.random.default_rng(0)
     model, history = nn.Sequential(nn.Dropout(dropout), line()), []
@@ -325,17 +334,17 @@ def test_each_shard_is_augmented_where_it_is_computed_from_a_stream_of_its_own(m
         return x, y
 
     augmented(monkeypatch, 1, augment=noted, shuffle=False)
-    first, *sizes = taken  # one sample tells whether the loss has a denominator for such a target
-    assert (first, sizes[:7]) == (1, [2, 2, 2, 2, 1, 2, 1])  # of a batch of 9 samples, and of the 3 that are left
-    shards = [*drawn[1:8], *drawn[10:17]]  # of two epochs, each with an evaluation of 9 and 3 samples after it
+    first, *sizes = taken  # one sample, to find whether the loss has a denominator
+    assert (first, sizes[:7]) == (1, [2, 2, 2, 2, 1, 2, 1])  # a batch of 9 samples, and a batch of 3
+    shards = [*drawn[1:8], *drawn[10:17]]  # of two epochs, each followed by an evaluation of 9 and 3 samples
     assert len(set(shards)) == len(shards)
-    assert drawn[8:10] == drawn[17:19]  # which draws the same each time
+    assert drawn[8:10] == drawn[17:19]  # evaluations draw the same numbers
 
 
 def test_an_augmentation_of_another_number_of_samples_says_so():
     loader = data.DataLoader(X, Y, batch_size=4, rng=np.random.default_rng(0), augment=lambda x, y, rng: (x[1:], y[1:]))
     with pytest.raises(
-        tg.errors.ShapeError, match=r"augment got 4 samples, and returned arrays of the lengths \[\(3,\)"
+        tg.errors.ShapeError, match=r"augment must keep .* it got 4, and returned arrays of the lengths \[\(3,\)"
     ):
         run_on(loader)
 
@@ -348,7 +357,7 @@ def test_an_augmentation_of_another_number_of_samples_says_so():
     [("model", "the weights"), ("rng", "the random numbers"), ("loader", "the order of the samples")],
 )
 def test_workers_that_began_otherwise_are_refused_before_the_first_step(differs, named):
-    """As where a seed was forgotten: the sum of their gradients would be that of no model."""
+    """As with a forgotten seed: the sum of the gradients would not belong to any model."""
 
     def run(worker):
         def seeded(name):
@@ -357,7 +366,7 @@ def test_workers_that_began_otherwise_are_refused_before_the_first_step(differs,
         steps, model = [], line(seeded("model"))
         loader = data.DataLoader(X, Y, batch_size=4, rng=seeded("loader"))
         told = {"rng": seeded("rng"), "on_step": steps.append, "workers": worker, "shard_size": 2}
-        with pytest.raises(tg.errors.WorkersDifferError, match=f"{named} of rank 0 differ .* rank 1, 2"):
+        with pytest.raises(tg.errors.WorkersDifferError, match=f"{named} differ between rank 0 and rank 1, 2"):
             run_on(loader, model=model, **told)
         return steps
 
@@ -396,7 +405,7 @@ def test_early_stopping_refuses_what_cannot_be(settings, message):
 
 
 def test_groups_keep_their_ratio_a_frozen_body_stays_and_both_survive_a_checkpoint(digits, tmp_path):
-    """The oracle is the plain loop, with a rate that is worked out for each group."""
+    """Compared with a plain loop that computes the learning rate of each group."""
 
     def begun():
         model = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.Tanh(), nn.Linear(8, 10))
@@ -415,7 +424,7 @@ def test_groups_keep_their_ratio_a_frozen_body_stays_and_both_survive_a_checkpoi
         optimizer.zero_grad()
         nn.cross_entropy(by_hand(x), y).backward()
         optimizer.step()
-    for epochs in (2, 4):  # the second goes on where the first ended
+    for epochs in (2, 4):  # the second run resumes after the first
         model, optimizer = begun()
         frozen = model[1].weight.numpy().copy()
         settings = {"schedule": schedule, "checkpoints": Checkpoints(tmp_path), "rng": np.random.default_rng(0)}

@@ -1,4 +1,4 @@
-"""Metrics: worked out by hand, against plain formulas, and over any batches exactly as of all samples at once."""
+"""Metrics: compared with manual results and plain formulas, and independent of the batching."""
 
 import math
 from functools import partial
@@ -22,7 +22,7 @@ from tinygrad_edu.training import (
     TopKAccuracy,
 )
 
-# Six samples of three classes. Answers: 0, 0, 1, 2, 2, 1. Class 2 is right once, taken wrongly once and missed once.
+# Six samples of three classes. Predictions: 0, 0, 1, 2, 2, 1. Class 2 has one TP, one FP and one FN.
 LOGITS = np.array([[3, 1, 0], [2, 1, 0], [0, 5, 1], [0, 1, 2], [1, 0, 2], [0, 3, 2]], np.float32)
 LABELS = np.array([0, 1, 1, 2, 0, 2])
 UNDECIDED = np.zeros((3, 8))
@@ -31,7 +31,7 @@ BY_HAND = {
     "accuracy": (Accuracy(), LOGITS, LABELS, 3 / 6),
     "accuracy of one logit": (Accuracy(), [[-2.0], [0.5], [3.0], [0.0]], [0, 1, 0, 0], 3 / 4),
     "accuracy of one logit, flat": (Accuracy(), [-2.0, 0.5, 3.0, 0.0], [0, 1, 0, 0], 3 / 4),
-    "accuracy of positions, but for what is ignored": (
+    "accuracy of positions, with ignored labels": (
         Accuracy(), [[[3.0, 0.0, 0.0], [1.0, 1.0, 1.0]]], [[0, 0, -100]], 1 / 2,
     ),
     "accuracy, ties go to the first": (Accuracy(), UNDECIDED, [0, 1, 0], 2 / 3),
@@ -43,7 +43,7 @@ BY_HAND = {
     "binary, of probabilities": (BinaryAccuracy(threshold=0.5), [0.2, 0.7, 0.6], [False, True, False], 2 / 3),
     "confusion": (ConfusionMatrix(), LOGITS, LABELS, [[1, 0, 1], [1, 1, 0], [0, 1, 1]]),
     "F1 of each": (F1Score(average=None), LOGITS, LABELS, [1 / 2, 1 / 2, 1 / 2]),
-    "F1 of each, one perfect and one not there": (
+    "F1 of each, one perfect and one missing": (
         F1Score(average=None), [[9, 0, 0, 0], [0, 9, 0, 0], [0, 9, 0, 0]], [0, 1, 2], [1, 2 / 3, 0, math.nan],
     ),
     "F1, macro": (F1Score(), [[9, 0, 0, 0], [0, 9, 0, 0], [0, 9, 0, 0]], [0, 1, 2], (1 + 2 / 3) / 3),
@@ -56,7 +56,7 @@ BY_HAND = {
     "perplexity, undecided": (Perplexity(), UNDECIDED, [0, 7, 3], 8.0),
     "perplexity, of odds 1 to 3": (Perplexity(), [[0.0, math.log(3.0)]], [1], 4 / 3),
     "perplexity, sure and wrong": (Perplexity(), [[1e4, 0.0]], [1], math.inf),
-    "perplexity, but for what is ignored": (Perplexity(), UNDECIDED, [0, -100, -100], 8.0),
+    "perplexity, with ignored labels": (Perplexity(), UNDECIDED, [0, -100, -100], 8.0),
     "mean": (Mean(lambda outputs, targets: outputs * targets), np.array([1.0, 2.0]), np.array([3.0, 4.0]), 11 / 2),
 }  # fmt: skip
 
@@ -81,7 +81,7 @@ def f1(logits, labels, average):
     return scores if average is None else np.nanmean(scores)
 
 
-# Each metric of classes beside a plain formula for all samples at once.
+# Each classification metric, with a plain formula for all samples.
 FORMULAS = {
     Accuracy(): lambda x, y: np.mean(x.argmax(axis=1) == y),
     TopKAccuracy(k=2): lambda x, y: np.mean([label in np.argsort(-row, kind="stable")[:2] for row, label in zip(x, y)]),  # noqa: B905
@@ -103,7 +103,7 @@ FORMULAS = {
 @given(data=st.data())
 def test_over_batches_of_any_size_it_is_the_formula_of_all_samples(metric, data):
     count, classes = data.draw(st.integers(1, 12)), data.draw(st.integers(2, 5))
-    # Small whole numbers: many ties, and many classes that nobody has.
+    # Small integers: many ties, and many classes that do not occur.
     x = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=count * classes, max_size=count * classes)), float)
     x, y = (
         x.reshape(count, classes),
@@ -120,14 +120,14 @@ def test_over_batches_of_any_size_it_is_the_formula_of_all_samples(metric, data)
 
 
 REFUSED = [
-    (Accuracy(), LOGITS, LABELS[:, None], errors.ShapeError, r"need labels of shape \(6,\), and not \(6, 1\)"),
-    (Accuracy(), LOGITS, LABELS + 1, errors.DataError, "labels from 1 to 3; with 3 classes they are from 0 to 2"),
-    (Perplexity(), LOGITS, -LABELS, errors.DataError, "labels from -2 to 0"),
-    (F1Score(), LOGITS, LABELS.astype(float), errors.DTypeError, "integer labels, not float64"),
-    (BinaryAccuracy(), LOGITS, LABELS, errors.ShapeError, r"outputs of shape \(6, 3\) and targets of shape \(6,\)"),
-    (BinaryAccuracy(), LOGITS, LOGITS, errors.DataError, "targets are 0 and 1"),
-    (MeanSquaredError(), np.zeros((4, 1)), np.zeros(4), errors.ShapeError, "give them one shape"),
-    (Mean(nn.cross_entropy), LOGITS, LABELS, errors.ShapeError, "give a loss reduction='none'"),
+    (Accuracy(), LOGITS, LABELS[:, None], errors.ShapeError, r"labels must have shape \(6,\), got \(6, 1\)"),
+    (Accuracy(), LOGITS, LABELS + 1, errors.DataError, "from 0 to 2 for 3 classes, got labels from 1 to 3"),
+    (Perplexity(), LOGITS, -LABELS, errors.DataError, "got labels from -2 to 0"),
+    (F1Score(), LOGITS, LABELS.astype(float), errors.DTypeError, "integer labels, got float64"),
+    (BinaryAccuracy(), LOGITS, LABELS, errors.ShapeError, r"same shape, got \(6, 3\) and \(6,\)"),
+    (BinaryAccuracy(), LOGITS, LOGITS, errors.DataError, "targets must be 0 and 1"),
+    (MeanSquaredError(), np.zeros((4, 1)), np.zeros(4), errors.ShapeError, "Reshape one of them"),
+    (Mean(nn.cross_entropy), LOGITS, LABELS, errors.ShapeError, "set reduction='none'"),
     (Metric(), LOGITS, LABELS, NotImplementedError, r"define sums\(self, outputs, targets\)"),
 ]
 

@@ -1,4 +1,4 @@
-"""A loss or a gradient that is not finite: the error names the op that made it, of what, and where."""
+"""A non-finite loss or gradient: the error names the op that returned it, its inputs, and the line."""
 
 import re
 
@@ -27,7 +27,7 @@ def spoiled(value, row=100):
 
 
 def failure(batches, model=None, loss=nn.cross_entropy, lr=0.1, **settings):
-    """Return the error of a training, and the random generator that it drew from."""
+    """Return the error of a training, and its random generator."""
     model, rng = model or line(), np.random.default_rng(3)
     optimizer = optim.SGD(model.parameters(), lr=lr)
     with pytest.raises(NonFiniteLossError) as caught:
@@ -69,7 +69,7 @@ CASES = {
     ),
     "a slope alone": (
         {"loss": with_a_steep_slope},
-        "the gradient of weight became infinite or NaN in epoch 1, batch 1, of a loss of 0",
+        "the gradient of weight became infinite or NaN in epoch 1, batch 1, with a loss of 0",
         r"^op sqrt: gradient of x\[0, 0\] is inf, of g\[0, 0\] = ", "in with_a_steep_slope",
     ),
     "a high learning rate": (
@@ -90,21 +90,21 @@ def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
     assert re.search(cause, error.cause), error.cause
     assert re.search(rf'File "{re.escape(__file__)}", line \d+, {place}', error.cause)
     assert ("# the line" in error.cause) == (place != "in failure")
-    in_shard = "model" in settings or "lr" in settings  # the other losses are computed once, on the whole batch
+    in_shard = "model" in settings or "lr" in settings  # other losses are computed on the whole batch
     assert ("In a shard: rows 0 to 63 of the batch." in error.cause) == in_shard
     assert str(error).startswith(f"{what}, and the step was not taken.")
-    assert "A smaller learning rate" in str(error)
+    assert "a smaller learning rate" in str(error)
 
 
 def test_what_a_batch_holds_already_is_said_with_its_place():
     good = (X, Y)
     error, _ = failure([good, (spoiled(np.nan), Y)])
     assert error.what == "the loss became nan in epoch 1, batch 2"
-    assert error.cause == "the batch holds it already: 1 of 300 elements of x of batch 2, x[100, 1] is nan."
-    assert "Look at the data" in str(error)
+    assert error.cause == "the batch is not finite: 1 of 300 elements of x of batch 2, x[100, 1] is nan."
+    assert "Check the data" in str(error)
     error, _ = failure([good, good, (spoiled(np.inf), Y)], accumulate=3)
     assert error.what.endswith("in epoch 1, batches 1 to 3")
-    assert "elements of x of batch 3, x[100, 1] is inf.\nop " in error.cause  # inf may be meant, as in a mask
+    assert "elements of x of batch 3, x[100, 1] is inf.\nop " in error.cause  # inf may be intended, as in a mask
     assert "In a shard: rows 64 to 127 of the batch." in error.cause
     points = np.zeros((150, 2), np.float32)
     points[7] = np.nan
@@ -119,7 +119,7 @@ def test_weights_that_were_so_before_the_step_are_named():
     model, rates = line(), iter([0.1, 1e39, 0.1])
     error, _ = failure([(X.astype(np.float64), Y)], model=model, schedule=lambda step: next(rates))
     assert error.what == "the loss became nan in epoch 3, batch 1"
-    assert error.cause.startswith("the weights held it already, since the step before: 4 of 4 elements of weight")
+    assert error.cause.startswith("the weights are not finite since the step before: 4 of 4 elements of weight")
 
 
 def test_it_is_looked_for_with_the_same_random_numbers_and_leaves_the_rest_as_it_was():
@@ -127,7 +127,7 @@ def test_it_is_looked_for_with_the_same_random_numbers_and_leaves_the_rest_as_it
 
     def loss(out, y):
         seen.append(out.numpy().copy())
-        return tg.log(out).mean()  # of what was dropped
+        return tg.log(out).mean()  # log of dropped elements
 
     dropout = nn.Sequential(nn.BatchNorm1D(2), nn.Lambda(lambda x: abs(x) + 1), nn.Dropout(0.5))
     dropout.w = tg.Tensor(1.0, requires_grad=True)
@@ -151,7 +151,7 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone():
 
 
 def test_what_no_op_makes_is_said_to_be_so():
-    """Each shard's gradient is finite; their sum is not."""
+    """The gradient of each shard is finite, but their sum is not."""
     most = float(np.finfo(np.float32).max)
     model = nn.Lambda(lambda x: x * model.w)
     model.w = tg.Tensor(np.zeros(2, np.float32), requires_grad=True)
@@ -159,7 +159,7 @@ def test_what_no_op_makes_is_said_to_be_so():
     batch = abs(X[:128]) / abs(X[:128]).mean(axis=0) * np.float32(1.5), Y[:128]
     error, _ = failure([batch], model=model, loss=lambda out, y: (out.mean(axis=0) * most).sum())
     assert error.what.startswith("the gradient of w became infinite")
-    assert error.cause.startswith("no op makes it when the step is computed once more")
+    assert error.cause.startswith("no op returns it when the step is repeated")
 
 
 def test_while_all_is_finite_nothing_is_computed_twice():

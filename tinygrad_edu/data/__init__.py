@@ -17,5 +17,5 @@ __all__ = [
     "random_affine", "random_elastic", "random_shift", "random_split", "to_float",
 ]  # fmt: skip
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+# Set through globals(): a visible __getattr__ would make a type checker accept every name.
 globals()["__getattr__"] = _getattr_with_hints("tg.data", __all__)

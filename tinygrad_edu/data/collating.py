@@ -18,21 +18,21 @@ def default_collate(samples: Sequence[Any]) -> Any:
     Parameters
     ----------
     samples : sequence, length N at least 1
-        Samples of one form: numbers, strings, arrays or tensors of shape ``(...)``, or nests of tuples, lists and dicts
-        of them.
+        Samples of the same structure: numbers, strings, arrays or tensors of shape ``(...)``, or nested tuples, lists
+        and dicts of them.
 
     Returns
     -------
-    ndarray, shape (N, ...), or a nest of them
-        The form of one sample, with an array for each leaf. dtypes follow ``numpy.stack``: Python floats become
+    ndarray, shape (N, ...), or a pytree of them
+        The structure of one sample, with an array for each leaf. dtypes follow ``numpy.stack``: Python floats become
         float64, and ints int64. A named tuple keeps its class.
 
     Raises
     ------
     ShapeError
-        The samples differ in form, or a leaf differs in shape. The message names the leaf.
+        The samples differ in structure, or in the shape of a leaf. The message names the leaf.
     DTypeError
-        A leaf is neither a number, a string nor an array, or mixes numbers with something else.
+        A leaf is not a number, string or array, or the samples mix numbers with another type.
 
     Examples
     --------
@@ -43,11 +43,11 @@ def default_collate(samples: Sequence[Any]) -> Any:
     >>> default_collate([(np.zeros(2), 3), (np.ones(4), 4)])
     Traceback (most recent call last):
     ...
-    tinygrad_edu.errors.ShapeError: the samples of a batch differ at sample[0]: the first one has shape (2,), and \
-number 1 has shape (4,). Make them alike in the data set, or pass a `collate` function that pads them.
+    tinygrad_edu.errors.ShapeError: the samples of a batch differ at sample[0]: sample 0 has shape (2,), but sample \
+1 has shape (4,). Pad them in the data set, or pass a `collate` function that pads them.
     """
     if not len(samples):
-        raise ShapeError("default_collate: there are no samples to join.")
+        raise ShapeError("default_collate: expected at least 1 sample, got 0.")
     return _collate(samples, "sample")
 
 
@@ -69,7 +69,7 @@ def _stack(parts: Sequence[Any], path: str) -> NDArray[Any]:
     kinds = {"number" if array.dtype.kind in "biufc" else array.dtype.kind for array in arrays}
     if len(kinds) > 1:
         found = ", ".join(sorted({str(array.dtype) for array in arrays}))
-        raise DTypeError(f"the samples of a batch mix the dtypes {found} at {path}, which have none in common.")
+        raise DTypeError(f"the samples of a batch mix the dtypes {found} at {path}; they have no common dtype.")
     _require_same_structure([f"shape {array.shape}" for array in arrays], path)
     return np.stack(arrays)
 
@@ -78,14 +78,14 @@ def _as_array(part: Any, path: str) -> NDArray[Any]:
     array = None if is_map_style(part) else np.asarray(part)
     if array is None or array.dtype.kind == "O":
         raise DTypeError(
-            f"{path} is a {type(part).__name__}, and samples are numbers, strings, arrays, and tuples, lists and dicts "
-            f"of them. Convert it in the data set, or pass a `collate` function that joins it."
+            f"{path} must be a number, string or array, or a tuple, list or dict of them, got a {type(part).__name__}. "
+            f"Convert it in the data set, or pass a `collate` function that accepts it."
         )
     return array
 
 
 def _structure(part: Any) -> str:
-    """Describe the structure that all samples must share at one path of their pytree."""
+    """Describe the structure of a sample at one path of its pytree. It must be the same for all samples."""
     if isinstance(part, Mapping):
         return f"the keys {', '.join(sorted(map(repr, part)))}"
     if isinstance(part, tuple | list):
@@ -97,6 +97,6 @@ def _require_same_structure(forms: list[str], path: str) -> None:
     for k, form in enumerate(forms):
         if form != forms[0]:
             raise ShapeError(
-                f"the samples of a batch differ at {path}: the first one has {forms[0]}, and number {k} has {form}. "
-                f"Make them alike in the data set, or pass a `collate` function that pads them."
+                f"the samples of a batch differ at {path}: sample 0 has {forms[0]}, but sample {k} has {form}. "
+                f"Pad them in the data set, or pass a `collate` function that pads them."
             )

@@ -1,4 +1,4 @@
-"""Map-style data sets, which are indexed, and streams, which are iterated over."""
+"""Map-style data sets, which are indexed, and streams, which are iterated."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ Seed = NDArray[np.uint64] | None
 
 @dataclass
 class Fetched:
-    """A batch that was fetched, or, with a count of 0, the end of a stream.
+    """A fetched batch, or the end of a stream if `count` is 0.
 
     Attributes
     ----------
@@ -39,12 +39,12 @@ class Fetched:
     count: int
 
     def take(self, rows: Any) -> Any:
-        """Return rows of every array, as views; all rows are the batch as it is.
+        """Return rows of every array, as views. If all rows are taken, return the batch unchanged.
 
         Raises
         ------
         ShapeError
-            An array has not one row for each sample.
+            An array does not have one row per sample.
         """
         if (rows.start, rows.stop) == (0, self.count):
             return self.batch
@@ -53,8 +53,8 @@ class Fetched:
     def _rows(self, leaf: Any, rows: slice) -> Any:
         if np.shape(leaf)[:1] != (self.count,):
             raise ShapeError(
-                f"collate joined {self.count} samples, and returned an array of the shape {np.shape(leaf)}. With "
-                f"`augment`, every array needs one row for each sample; a `transform` gets whole batches instead."
+                f"collate got {self.count} samples, and returned an array of shape {np.shape(leaf)}. With `augment`, "
+                f"every array must have one row per sample. Use `transform` to change whole batches."
             )
         return leaf[rows]
 
@@ -63,7 +63,7 @@ Read = Callable[[range, Stopped], Fetched]
 
 
 class ArrayRows:
-    """Arrays whose rows are read ahead, a batch at a time."""
+    """Arrays whose rows are prefetched, a batch at a time."""
 
     takes_rng = needs_rng = False
 
@@ -74,7 +74,7 @@ class ArrayRows:
         return len(self.samples)
 
     def reader(self, indices: Indices, seed: Seed, start: int, size: int) -> Read:
-        """Return the function that reads the rows at some places of an order. Several threads may call it."""
+        """Return a function that reads the rows at some positions of an order. It is thread-safe."""
 
         def read(places: range, stopped: Stopped) -> Fetched:
             rows = slice(places.start, places.stop)
@@ -89,7 +89,7 @@ class MapDataset:
     Attributes
     ----------
     takes_rng, needs_rng : bool
-        Whether its `__getitem__` has a parameter `rng`, and whether that has no default.
+        Whether `__getitem__` has a parameter `rng`, and whether that parameter has no default.
     """
 
     def __init__(self, dataset: Any, collate: Collate) -> None:
@@ -100,7 +100,7 @@ class MapDataset:
         return len(self.dataset)
 
     def reader(self, indices: Indices, seed: Seed, start: int, size: int) -> Read:
-        """Return the function that fetches the samples at some places of an order. Several threads may call it."""
+        """Return a function that fetches the samples at some positions of an order. It is thread-safe."""
         repeats = None if indices is None or seed is None else _repeat_counts(indices)
 
         def sample(place: int) -> Any:
@@ -120,12 +120,12 @@ class MapDataset:
 
 
 class StreamDataset:
-    """A stream: an object with `__iter__` alone, which gives the samples of an epoch in its own order.
+    """A stream: an object with `__iter__` only, which yields the samples of an epoch in its own order.
 
     Attributes
     ----------
     takes_rng, needs_rng : bool
-        Whether its `__iter__` has a parameter `rng`, and whether that has no default.
+        Whether `__iter__` has a parameter `rng`, and whether that parameter has no default.
     """
 
     def __init__(self, dataset: Iterable[Any], collate: Collate) -> None:
@@ -133,28 +133,28 @@ class StreamDataset:
         self.takes_rng, self.needs_rng = _rng_parameter(type(dataset).__iter__)
 
     def __len__(self) -> int:
-        raise DTypeError("a DataLoader over a stream has no length: its epoch ends where the stream does.")
+        raise DTypeError("a DataLoader over a stream has no length: its epoch ends with the stream.")
 
     def reader(self, indices: Indices, seed: Seed, start: int, size: int) -> Read:
-        """Return the function that reads the next samples of an epoch, without the first `start`, `size` at a time.
+        """Return a function that reads the next samples of an epoch, `size` at a time, after the first `start`.
 
         Raises
         ------
         DataError
-            The stream is an iterator, and an earlier epoch has used it up.
+            The stream is an iterator that an earlier epoch has exhausted.
         """
         if self._started and isinstance(self.dataset, Iterator):
             raise DataError(
-                f"a {type(self.dataset).__name__} gives its samples once, and this is the second epoch of a DataLoader "
-                f"over it. Give an object whose `__iter__` returns a new iterator each time: a class with a generator "
-                f"function `__iter__`."
+                f"a {type(self.dataset).__name__} can be iterated once, but this is the second epoch of its "
+                f"DataLoader. Pass an object whose `__iter__` returns a new iterator each time, such as a class with a "
+                f"generator function `__iter__`."
             )
         self._started = True
         left = self._samples(seed, start, size)
 
         def read(places: range, stopped: Stopped) -> Fetched:
             samples = [sample for _, sample in zip(places, left, strict=False) if not stopped()]
-            return _to_batch(self._collate, samples, f"the samples from number {places.start} of the stream", stopped)
+            return _to_batch(self._collate, samples, f"samples {places.start} and later of the stream", stopped)
 
         return read
 
@@ -171,18 +171,18 @@ class StreamDataset:
                 yield sample
         if number <= start - size:
             raise DataError(
-                f"the stream ended after {number} samples, and this epoch goes on after {start}. A stream gives "
-                f"the same samples in every run."
+                f"the stream ended after {number} samples, but this epoch continues after {start}. A stream must "
+                f"yield the same samples in every run."
             )
 
 
 def samples_from(arrays: tuple[Any, ...], collate: Collate | None) -> ArrayRows | MapDataset | StreamDataset:
-    """Return what a loader takes samples from. Where there is a `collate`, a list or an array is a map-style data set.
+    """Return the source of a loader's samples. With `collate`, a list or an array is a map-style data set.
 
     Raises
     ------
     DTypeError
-        `collate` was given with several arrays, or a dict of them.
+        `collate` is given with several arrays, or a dict of arrays.
     """
     source = arrays[0] if len(arrays) == 1 else None
     indexed = hasattr(type(source), "__len__") and hasattr(type(source), "__getitem__")
@@ -192,7 +192,7 @@ def samples_from(arrays: tuple[Any, ...], collate: Collate | None) -> ArrayRows 
         return StreamDataset(source, collate or default_collate)
     if collate is not None:
         raise DTypeError(
-            "DataLoader: collate joins the samples of one data set, and rows of several arrays are joined already. "
+            "DataLoader: collate requires a single data set, because a batch of several arrays needs no collation. "
             "Pass a function of a whole batch as transform=."
         )
     return ArrayRows(Samples(*arrays))
@@ -201,13 +201,13 @@ def samples_from(arrays: tuple[Any, ...], collate: Collate | None) -> ArrayRows 
 def _rng_parameter(function: Any) -> tuple[bool, bool]:
     try:
         found = inspect.signature(function).parameters.get("rng")
-    except ValueError:  # of a function in C that does not tell
+    except ValueError:  # a C function without a signature
         found = None
     return found is not None, found is not None and found.default is inspect.Parameter.empty
 
 
 def _stream(seed: NDArray[np.uint64], index: int, repeat: int) -> np.random.Generator:
-    """Return the random stream of a sample. The counter of Philox sets streams apart by 2**128 numbers each."""
+    """Return the random stream of a sample. Its range of Philox's counter holds 2**128 numbers."""
     return np.random.Generator(np.random.Philox(key=seed, counter=np.array([0, 0, index, repeat], np.uint64)))
 
 
@@ -223,13 +223,13 @@ def _repeat_counts(indices: NDArray[np.intp]) -> NDArray[np.intp]:
 def _to_batch(collate: Collate, samples: list[Any], which: str, stopped: Stopped) -> Fetched:
     if not samples or stopped():
         return Fetched(None, 0)
-    with _note_place(f"where the batch of {which} is collated"):
+    with _note_place(f"while collating the batch of {which}"):
         return Fetched(collate(samples), len(samples))
 
 
 @contextmanager
 def _note_place(place: str) -> Iterator[None]:
-    """Add a note with the place to an error."""
+    """Add a note with the index or number of the sample to an error."""
     try:
         yield
     except Exception as error:

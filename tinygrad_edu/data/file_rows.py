@@ -20,43 +20,43 @@ RowNumbers = NDArray[np.intp]
 
 
 class FileRows:
-    """The rows of arrays in files, one after the other: indexed as an array is, and read each time.
+    """Concatenated arrays in files, indexed like an array. Rows are read from the files at each access.
 
     Parameters
     ----------
     paths : path, or iterable of paths
-        Files as `numpy.save` writes them, or safetensors files, whose arrays are joined along their first axis in this
-        order. They must stay as they are while this is in use.
+        .npy files, as written by `numpy.save`, or safetensors files. Their arrays are concatenated along the first axis
+        in this order. The files must not change while this object is in use.
     name : str, optional
-        Of the tensor in safetensors files.
+        Name of the tensor in safetensors files.
 
     Attributes
     ----------
     shape : tuple of int
-        As of one array of all rows.
+        Shape of the concatenated array.
     dtype : dtype
-        In this machine's order of bytes. A bfloat16 tensor, which NumPy lacks, is read as float32.
+        In native byte order. bfloat16, which NumPy lacks, is read as float32.
 
     Raises
     ------
     DataError
-        A file is missing, cut off, or of another format; or holds Python objects, an array in Fortran's order, or rows
-        that are not like those of the first file. At an index, that a file has changed, or cannot be read any more.
+        A file is missing, truncated or of another format, holds Python objects or an array in Fortran order, or its
+        rows differ in shape or dtype from those of the first file. On access: a file has changed or cannot be read.
     IndexError
-        At an index that is out of bounds, or goes into the rows.
+        On access: the index is out of bounds, or indexes more than the rows.
     DTypeError
-        Where NumPy would make one array of it, as in ``np.mean(rows)``.
+        NumPy would convert the object to an array, as in ``np.mean(rows)``.
     MissingExtraError
-        A safetensors file, and safetensors is not installed.
+        A file is a safetensors file, and safetensors is not installed.
 
     Notes
     -----
-    An index is a number, a slice, or an array of numbers or of booleans, one for each row, and means what it means to
-    NumPy, except that rows are always copies. Neighbours are read at once.
+    An index is an integer, a slice, an array of integers, or an array of booleans, one per row. It follows NumPy,
+    except that the result is always a copy. Adjacent rows are read in one call.
 
-    No file is open between two indices, so threads, forked processes and copies that were pickled can read at the same
-    time, and there may be any number of files. Nor is a file mapped into memory: pages that were read would count as
-    memory of the process until another one needs it, and a file that is cut off would end the program.
+    No file stays open between two accesses, so threads, forked processes and pickled copies can read at the same time,
+    and the number of files is not limited. Files are not memory-mapped, because mapped pages would count as memory of
+    the process until another process needs it, and a truncated file would crash the program.
 
     Examples
     --------
@@ -72,13 +72,13 @@ class FileRows:
     def __init__(self, paths: Path | Iterable[Path], name: str | None = None) -> None:
         listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         if not listed:
-            raise DataError("FileRows: there are no files; give the path of one, or several.")
+            raise DataError("FileRows: expected the path of one or more files, got none.")
         self._arrays = [StoredArray.find(path, name) for path in listed]
         first = self._arrays[0]
         for array in self._arrays:
             if (array.shape[1:], array.dtype, array.kind) != (first.shape[1:], first.dtype, first.kind):
-                raise DataError(f"rows of one array are all alike, and {_describe(array)}, where {_describe(first)}.")
-        # Of each file, the rows that are before it, and those up to its end.
+                raise DataError(f"all rows must have one shape and dtype: {_describe(array)}, but {_describe(first)}.")
+        # For each file, the numbers of rows before it and up to its end.
         self._stops = np.cumsum([array.shape[0] for array in self._arrays])
         self._starts = np.concatenate([[0], self._stops[:-1]])
         self.shape = (int(self._stops[-1]), *first.shape[1:])
@@ -93,8 +93,8 @@ class FileRows:
 
     def __array__(self, *settings: Any, **more: Any) -> NoReturn:
         raise DTypeError(
-            f"this would read all of {self} into memory. Some rows are an array: rows[:1000]; and in a DataLoader, a "
-            "batch is. If they fit, rows[:] are all."
+            f"this would read all of {self} into memory. Index some rows, as in rows[:1000], or use a DataLoader. To "
+            "read all rows, use rows[:]."
         )
 
     def __getitem__(self, index: Any) -> Any:
@@ -109,7 +109,7 @@ class FileRows:
 
     def _runs(self, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
         """Return the first row and the length of each run of adjacent rows in one file."""
-        places = rows + self._file_of(rows)  # which leaves a gap between two files
+        places = rows + self._file_of(rows)  # leaves a gap between two files
         begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
         return rows[begins], np.diff(begins, append=len(rows))
 
@@ -129,7 +129,7 @@ class FileRows:
 
 
 def _row_numbers(index: Any, count: int) -> RowNumbers:
-    """Convert an index to row numbers, which are not negative."""
+    """Convert an index to non-negative row numbers."""
     if isinstance(index, slice):
         return np.arange(*index.indices(count))
     rows = np.asarray(None if isinstance(index, tuple) else index)
@@ -139,12 +139,12 @@ def _row_numbers(index: Any, count: int) -> RowNumbers:
         rows = np.flatnonzero(rows)
     if rows.dtype.kind not in "iu":
         raise IndexError(
-            f"rows are taken by a whole number, a slice, an array of whole numbers, or one of {count} booleans; got "
-            f"{index!r}. What is in a row is taken of what was read: rows[:10][:, 0]."
+            f"the index must be an integer, a slice, an array of integers, or an array of {count} booleans, got "
+            f"{index!r}. To index other axes, read the rows first: rows[:10][:, 0]."
         )
     outside = (rows < -count) | (rows >= count)
     if outside.any():
-        raise IndexError(f"row {rows[outside].flat[0]} is out of bounds: there are {count} rows.")
+        raise IndexError(f"row {rows[outside].flat[0]} is out of bounds for {count} rows.")
     rows = rows.astype(np.intp)
     return np.where(rows < 0, rows + count, rows)
 

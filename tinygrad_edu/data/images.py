@@ -13,33 +13,32 @@ __all__ = ["channel_statistics", "normalize_channels", "random_shift", "to_float
 
 X = TypeVar("X", bound=np.generic)
 F = TypeVar("F", bound=np.floating[Any])
-CHUNK = 1024  # samples whose deviations are held at a time, in float64
+CHUNK = 1024  # samples per chunk of squared deviations in float64
 
 
 def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -> NDArray[X]:
-    """Move each image by its own random whole number of pixels, down or up and right or left.
+    """Shift each image by its own random offset, an integer number of pixels along each axis.
 
-    A digit that is moved a little is the same digit: a network that sees the images moved anew in every
-    epoch learns the shape, not the place.
+    Random shifts train a network to recognize a digit independently of its position.
 
     Parameters
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
-        Of any dtype. Not changed. The channels of an image move together.
+        Images of any dtype, not changed. The channels of an image are shifted together.
     max_shift : int
-        The offset on each axis is drawn from -max_shift to max_shift, all equally likely.
+        Maximum offset: it is drawn uniformly from -max_shift to max_shift, on each axis.
     rng : numpy.random.Generator
         Draws the offsets.
 
     Returns
     -------
     ndarray
-        A new array of the shape and dtype of `images`; the pixels that come in from outside are 0.
+        A new array of the shape and dtype of `images`, filled with 0 at the edges.
 
     Raises
     ------
     ShapeError
-        `images` has other than 3 or 4 axes.
+        `images` does not have 3 or 4 axes.
     ValueError
         `max_shift` is negative.
     DTypeError
@@ -47,7 +46,7 @@ def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -
 
     Notes
     -----
-    Shift bytes, then call `to_float`: a batch of uint8 is a quarter of the memory to move.
+    Shift uint8 images, then call `to_float`: float32 images take four times the memory.
 
     Examples
     --------
@@ -60,14 +59,14 @@ def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -
     far = integer("max_shift", max_shift, 0)
     if images.ndim not in (3, 4):
         raise ShapeError(
-            f"images has shape {images.shape}; random_shift needs (N, H, W) or (N, C, H, W). "
-            "A single image (H, W) goes in as image[None]."
+            f"random_shift: images must have shape (N, H, W) or (N, C, H, W), got {images.shape}. "
+            "Pass a single image (H, W) as image[None]."
         )
     count, *channels, height, width = images.shape
-    # np.pad writes the same, but with it this function takes 1.6 to 2 times as long.
+    # Not np.pad: with it, this function takes 1.6 to 2 times as long.
     padded = np.zeros((count, *channels, height + 2 * far, width + 2 * far), dtype=images.dtype)
     padded[..., far : far + height, far : far + width] = images
-    # windows[n, ..., top, left, :, :] is image n in a frame at (top, left): one gather takes them all.
+    # windows[n, ..., top, left, :, :] is image n, shifted; one indexing operation selects all of them.
     windows = sliding_window_view(padded, (height, width), axis=(-2, -1))
     top, left = generator(rng).integers(0, 2 * far, size=(2, count), endpoint=True)
     moved: NDArray[X] = windows[np.arange(count), ..., top, left, :, :]
@@ -75,7 +74,7 @@ def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -
 
 
 def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Turn bytes into what a convolution reads: channels of numbers between 0 and 1.
+    """Convert uint8 images to float32 in [0, 1], with an axis of channels.
 
     Parameters
     ----------
@@ -89,9 +88,9 @@ def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     Raises
     ------
     DTypeError
-        `images` is not uint8: pixels that are scaled already, say.
+        `images` is not uint8.
     ShapeError
-        `images` has other than 3 or 4 axes.
+        `images` does not have 3 or 4 axes.
 
     Examples
     --------
@@ -100,30 +99,31 @@ def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
              [0.4, 1. ]]]], dtype=float32)
     """
     if images.dtype != np.uint8:
-        raise DTypeError(f"images is {images.dtype}; to_float scales uint8, once. Leave it out for float images.")
+        raise DTypeError(f"to_float: images must be uint8, got {images.dtype}. Do not call it for float images.")
     if images.ndim not in (3, 4):
-        raise ShapeError(f"images has shape {images.shape}; to_float needs (N, H, W) or (N, C, H, W).")
+        raise ShapeError(f"to_float: images must have shape (N, H, W) or (N, C, H, W), got {images.shape}.")
     channels = images if images.ndim == 4 else images[:, None]
     return np.divide(channels, np.float32(255), dtype=np.float32)
 
 
 def channel_statistics(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure the mean and the standard deviation of each channel, over all samples and pixels.
+    """Return the mean and the standard deviation of each channel, over all samples and pixels.
 
     Parameters
     ----------
     x : ndarray of numbers, shape (N, C, ...)
-        The training set, as `normalize_channels` is to get it. Of a table (N, C) its columns are the channels.
+        The training set, in the form in which you pass it to `normalize_channels`. The channels of a table (N, C) are
+        its columns.
 
     Returns
     -------
     mean, std : ndarray of float64, shape (C,)
-        The standard deviation is NumPy's, that of the samples themselves.
+        The standard deviation is the population's (``ddof=0``), as in NumPy.
 
     Raises
     ------
     ShapeError
-        `x` has fewer than 2 axes, or holds nothing.
+        `x` has fewer than 2 axes, or is empty.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def channel_statistics(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np
     (array([ 2., 10.]), array([1., 0.]))
     """
     if x.ndim < 2 or not x.size:
-        raise ShapeError(f"x has shape {x.shape}; channel_statistics needs (N, C, ...), with 1 sample or more.")
+        raise ShapeError(f"channel_statistics: x must have shape (N, C, ...) and not be empty, got {x.shape}.")
     axes = (0, *range(2, x.ndim))
     mean = np.mean(x, axis=axes, dtype=np.float64, keepdims=True)
     squares = [np.square(x[i : i + CHUNK] - mean).sum(axis=axes) for i in range(0, len(x), CHUNK)]
@@ -140,14 +140,14 @@ def channel_statistics(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def normalize_channels(x: NDArray[F], mean: ArrayLike, std: ArrayLike) -> NDArray[F]:
-    """Take each channel's mean from it and divide by its standard deviation.
+    """Subtract each channel's mean and divide by its standard deviation.
 
     Parameters
     ----------
     x : ndarray of floats, shape (N, C, ...)
-        The training set, or any other to which the same is to be done.
+        The training set, or data to normalize in the same way.
     mean, std : array_like, shape (C,)
-        Of the training set: from `channel_statistics`.
+        Statistics of the training set, from `channel_statistics`.
 
     Returns
     -------
@@ -159,9 +159,9 @@ def normalize_channels(x: NDArray[F], mean: ArrayLike, std: ArrayLike) -> NDArra
     DTypeError
         `x` is not floating point.
     ShapeError
-        There is not one mean and one standard deviation for each channel.
+        `mean` and `std` do not have one element per channel.
     DataError
-        A standard deviation is 0 or less, or not a finite number.
+        A standard deviation is not positive and finite.
 
     Examples
     --------
@@ -170,18 +170,18 @@ def normalize_channels(x: NDArray[F], mean: ArrayLike, std: ArrayLike) -> NDArra
     array([[2.]])
     """
     if x.dtype.kind != "f":
-        raise DTypeError(f"x is {x.dtype}; normalize_channels needs floats: to_float makes them of bytes.")
+        raise DTypeError(f"normalize_channels: x must be floating point, got {x.dtype}. Convert uint8 with to_float.")
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     if x.ndim < 2 or mean.shape != x.shape[1:2] or std.shape != mean.shape:
         raise ShapeError(
-            f"x has shape {x.shape}, mean {mean.shape} and std {std.shape}; normalize_channels needs (N, C, ...), (C,) "
-            "and (C,)."
+            "normalize_channels: x, mean and std must have shapes (N, C, ...), (C,) and (C,), got "
+            f"{x.shape}, {mean.shape} and {std.shape}."
         )
     wrong = np.flatnonzero(~((std > 0) & np.isfinite(std)))
     if wrong.size:
         raise DataError(
-            f"std[{wrong[0]}] is {std[wrong[0]]}, and nothing can be divided by it. A channel that is constant is left "
-            "at 0 with std[std == 0] = 1."
+            f"std must be positive and finite, got std[{wrong[0]}] = {std[wrong[0]]}. For constant channels, set "
+            "std[std == 0] = 1, which makes them 0."
         )
     channels = (-1, *(1,) * (x.ndim - 2))
     out = np.empty(x.shape, x.dtype)

@@ -1,4 +1,4 @@
-"""A batch whose samples are read and augmented where they are computed."""
+"""A batch whose samples are read and augmented on the thread that computes them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,14 +18,14 @@ Augment = Callable[..., Any]
 
 
 class LazyBatch:
-    """Some rows of samples: of arrays, not read yet, or of a batch that was fetched, not augmented yet.
+    """Rows of arrays that are not read yet, or of a fetched batch that is not augmented yet.
 
     Parameters
     ----------
     samples : Samples or Fetched
     rows : range, or ndarray of int
     augment : callable, optional
-        Changes each sample alone: see `DataLoader`.
+        Changes each sample independently, see `DataLoader`.
     """
 
     def __init__(self, samples: Samples | Fetched, rows: range | NDArray[np.intp], augment: Augment | None) -> None:
@@ -35,18 +35,18 @@ class LazyBatch:
         return len(self._rows)
 
     def take(self, part: slice, rng: np.random.Generator | None) -> Any:
-        """Return some of the samples, as arrays, a tuple or a dict of them.
+        """Return some samples, as an array, or a tuple or dict of arrays.
 
         Parameters
         ----------
         part : slice
         rng : numpy.random.Generator, optional
-            What is random in the augmentation is drawn from it.
+            Source of randomness of the augmentation.
 
         Raises
         ------
         ShapeError
-            The augmentation returns more samples than it got, or fewer.
+            The augmentation changes the number of samples.
         """
         rows = self._rows[part]
         taken = self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
@@ -61,6 +61,6 @@ def _require_same_length(taken: Any, changed: Any) -> None:
     wanted, found = len(next(tree_leaves(taken))), [np.shape(array)[:1] for array in tree_leaves(changed)]
     if not found or any(length != (wanted,) for length in found):
         raise ShapeError(
-            f"augment got {wanted} samples, and returned arrays of the lengths {[*found]}. It changes each sample "
-            f"alone: what makes more of them, or fewer, is a transform."
+            f"augment must keep the number of samples: it got {wanted}, and returned arrays of the lengths {[*found]}. "
+            f"Pass a function that changes the number of samples as transform=."
         )

@@ -1,4 +1,4 @@
-"""DataLoader: batches of samples, iterated over once an epoch."""
+"""DataLoader: iterate over batches of samples."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,47 +22,46 @@ Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
 class DataLoader(KeywordHints):
-    """The batches of an epoch: each loop over this object takes every sample once, `batch_size` at a time.
+    """Iterable over batches: each iteration is an epoch, which takes every sample once, `batch_size` at a time.
 
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), one dict of them, or one data set
-        Arrays, whose rows are the samples, of any dtype: images and their labels, say. Of a `FileRows`, or a data set
-        of h5py's or zarr's, rows are read when a batch of them is taken. Or one data set: an object with `__len__` and
-        `__getitem__`, whose sample `index` is ``dataset[index]``, or a stream, an object with `__iter__` alone, whose
-        end is the end of the epoch. See Notes.
+        Arrays of any dtype whose rows are the samples, such as images and labels. Rows of a `FileRows`, or of an h5py
+        or zarr data set, are read when their batch is taken. Or one map-style data set, with `__len__` and
+        `__getitem__`, whose sample `index` is ``dataset[index]``; or a stream, with `__iter__` only, whose end is the
+        end of the epoch. See Notes.
     batch_size : int
-        Samples in a batch; the last batch has what is left over.
+        Number of samples in a batch; the last batch may be smaller.
     shuffle : bool, optional
-        Whether each loop has a new order of the samples; by default where there is an `rng` and no `sampler`. In their
-        own order, batches are views of the arrays.
+        Whether each epoch has a new random order; by default, True if `rng` is given without a `sampler`. Without
+        shuffling, batches are views of the arrays.
     rng : numpy.random.Generator, optional
-        Draws the orders, each when its loop begins, and what is random in `augment` and in the samples of a data set,
-        and nothing else.
+        Draws the order at the start of each epoch, and the random numbers of `augment` and of a data set's samples.
     drop_last : bool
-        Leave out a last batch that is smaller than `batch_size`.
+        Drop the last batch if it is smaller than `batch_size`.
     augment : callable, optional
-        Of the arrays of some samples (of the dict, where there is one) and a generator, ``rng=``, to arrays of as many
-        samples, which the loop is to get instead: what changes each sample alone. `fit` has each core, and each of
-        several workers, augment the samples that it computes.
+        Function of the arrays of some samples (or the dict of arrays) and a generator ``rng=``, which returns arrays of
+        the same length. It must change each sample independently: in `fit`, each core and each worker augments the
+        samples that it computes.
     transform : callable, optional
-        Of the arrays of a batch, after that, to what the loop is to get instead: what looks at a batch as a whole.
+        Function of the arrays of a whole batch, applied after `augment`. Its result replaces the batch.
     collate : callable, optional
-        Joins a list of the samples of a data set into a batch; by default `default_collate`. With `collate`, a list or
-        an array is a data set, too.
+        Function that joins a list of samples of a data set into a batch; by default `default_collate`. With `collate`,
+        a list or an array is a map-style data set.
     sampler : iterable of int, optional
-        Draws the indices of each epoch, ``len(sampler)`` of them: `WeightedRandomSampler`, a list, or a class with
-        `__iter__` and `__len__`.
+        Draws the ``len(sampler)`` indices of each epoch: `WeightedRandomSampler`, a list, or a class with `__iter__`
+        and `__len__`.
     workers : int
-        Number of threads that fetch and collate batches ahead of the loop, two batches each at most. A stream is read
-        by one thread. With 0, a batch is fetched when the loop asks for it.
+        Number of threads that fetch and collate batches in advance, at most two batches each. A stream is read by one
+        thread. With 0, a batch is fetched when it is requested.
 
     Attributes
     ----------
     dataset : object or None
-        The data set; None where there are arrays.
+        The data set, or None for arrays.
     batch_size, shuffle, rng, drop_last, augment, transform, collate, sampler, workers
-        As they were given.
+        The arguments.
 
     Raises
     ------
@@ -73,27 +72,25 @@ class DataLoader(KeywordHints):
     DataError
         The number of weights of a `WeightedRandomSampler` differs from the number of samples.
     DTypeError
-        `batch_size` or `workers` is not an integer, `rng` is not a Generator where something is to be drawn, or
-        both a stream or a `sampler` and ``shuffle=True`` are given.
+        `batch_size` or `workers` is not an integer, a required `rng` is not a Generator, or ``shuffle=True`` is
+        combined with a stream or a `sampler`.
 
     Notes
     -----
-    One array gives arrays, several give tuples, a dict gives dicts. A loop in a loop over the same object does not
-    disturb it.
+    One array yields arrays, several arrays yield tuples, and a dict yields dicts. Iterations can be nested.
 
-    One seed gives the same batches, if nothing draws from another generator. In `fit`, what is augmented is drawn from
-    a stream of its own for each shard. To go on where an epoch was left, keep its order and how many of its batches are
-    done: ``batches(order, done)`` are the others, and the state of the generator, ``rng.bit_generator.state``, is what
-    the transform and the next epochs draw from.
+    Equal seeds give equal batches, if nothing draws from another generator. In `fit`, each shard has its own random
+    stream for augmentation. To resume an epoch, save its order, the number of batches done, and the generator's state
+    ``rng.bit_generator.state``, which the transform and later epochs use; ``batches(order, done)`` yields the rest.
 
-    A data set with random samples has a parameter `rng` in its `__getitem__` (a stream, in its `__iter__`), and draws
-    from nothing else. It gets the random stream of `rng`'s seed, the epoch and the index, so that a sample does not
-    depend on the batch, on `workers`, or on a checkpoint before it. A sample that a sampler draws several times in an
-    epoch has another stream each time. A parameter with a default, ``rng=None``, is left out where the loader has no
-    `rng`. A checkpoint refuses a data set that draws from a generator of its own.
+    A data set with random samples must draw only from the parameter `rng` of its `__getitem__` (or `__iter__` for a
+    stream). It receives a random stream that depends on the seed of the loader's `rng`, the epoch and the index, but
+    not on the batch, on `workers`, or on checkpoints. A sample that a sampler draws several times in an epoch gets
+    another stream each time. A parameter with a default, ``rng=None``, is not passed if the loader has no `rng`. A
+    checkpoint rejects a data set with its own generator.
 
-    An error of a data set keeps its class, is raised in the place of its batch, and has a note with the index of the
-    sample. With `workers`, `__getitem__` and `collate` are called in several threads at once.
+    An error in a data set keeps its class, is raised at the position of its batch, and has a note with the index of the
+    sample. With `workers`, `__getitem__` and `collate` are called on several threads at once.
 
     Examples
     --------
@@ -107,7 +104,7 @@ class DataLoader(KeywordHints):
     >>> [batch.tolist() for epoch in range(2) for batch in shuffled]
     [[31, 11, 21], [31, 21, 11]]
 
-    A data set, whose samples are noisy in another way in each epoch:
+    A data set that adds new noise to its samples in each epoch:
 
     >>> class Noisy:
     ...     def __len__(self):
@@ -144,14 +141,14 @@ class DataLoader(KeywordHints):
         self.drop_last, self.augment, self.transform = drop_last, augment, transform
 
     def _should_shuffle(self, shuffle: bool | None, rng: np.random.Generator | None) -> bool:
-        """Return whether each epoch has a new order, or raise if something else defines the order."""
+        """Return whether each epoch is shuffled. Raise if a stream or a sampler already defines the order."""
         stream = isinstance(self._source, StreamDataset)
         if self.sampler is not None:
             _require_sampler(self.sampler, None if stream else len(self._source))
         if (self.sampler is not None and shuffle) or (stream and (shuffle or self.sampler is not None)):
-            given = "a stream gives its samples" if stream else "the sampler draws the indices"
+            given = "a stream" if stream else "the sampler"
             left_out = "shuffle=True and sampler" if stream else "shuffle=True"
-            raise DTypeError(f"DataLoader: {given} in an order of its own, so leave out {left_out}.")
+            raise DTypeError(f"DataLoader: {given} defines the order of the samples; omit {left_out}.")
         if shuffle is None:
             return rng is not None and self.sampler is None and not stream
         return shuffle
@@ -165,27 +162,27 @@ class DataLoader(KeywordHints):
 
     def __repr__(self) -> str:
         if isinstance(self._source, StreamDataset):
-            return f"DataLoader(a stream of samples, batch_size={self.batch_size})"
-        order = "in a new order each time" if self.shuffle else "in their order"
-        order = order if self.sampler is None else f"of which a {type(self.sampler).__name__} draws {len(self.sampler)}"
+            return f"DataLoader(stream of samples, batch_size={self.batch_size})"
+        order = "shuffled each epoch" if self.shuffle else "in order"
+        order = order if self.sampler is None else f"sampled {len(self.sampler)} times by {type(self.sampler).__name__}"
         return f"DataLoader({len(self._source)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
 
     def __iter__(self) -> Iterator[Any]:
         return self.batches(self.draw_order())
 
     def draw_order(self) -> Order:
-        """Draw an order for an epoch, as `batches` takes it.
+        """Draw the order of an epoch, an argument of `batches`.
 
         Returns
         -------
         None, ndarray of int, or tuple
-            The indices of the samples; None is their own order. Where the data set takes an ``rng``, a tuple of that
-            and the seed of this epoch's random streams.
+            Indices of the samples; None means unshuffled. If the data set takes an ``rng``, a tuple of the indices and
+            the seed of this epoch's random streams.
 
         Raises
         ------
         DataError
-            The sampler draws another number of indices than its length, or an index that no sample has.
+            The sampler does not draw ``len(sampler)`` indices, or draws an index that is out of range.
         """
         indices = self._draw_indices()
         return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._needs_seed else indices
@@ -194,25 +191,29 @@ class DataLoader(KeywordHints):
         if self.sampler is not None:
             drawn = np.asarray(list(islice(self.sampler, len(self.sampler) + 1)))
             if len(drawn) != len(self.sampler):
-                raise DataError(f"the sampler has the length {len(self.sampler)}, and does not draw as many indices.")
+                raise DataError(
+                    f"the sampler must draw {len(self.sampler)} indices, its length, but drew another number."
+                )
             return require_indices(drawn, len(self._source))
         return generator(self.rng).permutation(len(self._source)) if self.shuffle else None
 
     def batches(self, order: Order, start: int = 0) -> Iterator[Any]:
-        """Return the batches of an epoch whose order is known, without the first `start`.
+        """Return the batches of an epoch with a given order, after the first `start` batches.
 
         Parameters
         ----------
         order : None, ndarray of int, shape (N,), or tuple
-            From `draw_order`; None is the order of the samples.
+            Result of `draw_order`; None means unshuffled.
         start : int
-            From 0 to the number of batches. A stream is read up to there.
+            Number of batches to skip, at most all. The skipped samples of a stream are read.
 
         Raises
         ------
+        DTypeError, ValueError
+            `start` is not an integer, or is out of range.
         DataError
-            `order` does not hold the number of each sample once, or is not one of this loader, or there are no `start`
-            batches. Or the stream is an iterator, and an earlier epoch has used it up.
+            `order` does not hold the index of each sample once, or is of another loader; or the stream is an iterator
+            that an earlier epoch has exhausted.
 
         Examples
         --------
@@ -226,10 +227,10 @@ class DataLoader(KeywordHints):
         return self._take_batches(self.lazy_batches(order, start))
 
     def lazy_batches(self, order: Order, start: int = 0) -> Iterator[LazyBatch]:
-        """Return the same batches before their samples are taken, for who takes some of them only.
+        """Return the batches of `batches` without reading their samples, for callers that take only some samples.
 
-        Neither `transform` nor the generator of this loader has a part in what is taken of them. The samples of a data
-        set are fetched with their batch.
+        Taking samples uses neither `transform` nor this loader's generator. A data set's samples are fetched with their
+        batch.
 
         Parameters
         ----------
@@ -262,16 +263,16 @@ class DataLoader(KeywordHints):
         has_seed = isinstance(order, tuple) and len(order) == 2 and np.ndim(order[1]) == 1
         indices, seed = order if isinstance(order, tuple) and has_seed else (order, None)
         if has_seed != self._needs_seed or (isinstance(self._source, StreamDataset) and indices is not None):
-            raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
+            raise DataError(f"order must be a result of draw_order() of this DataLoader, got {order!r}.")
         if indices is None:
             return None, seed
         found, count = np.asarray(indices), len(self._source)
         if self.sampler is None and not np.array_equal(np.sort(found), np.arange(count)):
-            raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
+            raise DataError(f"order must hold each index from 0 to {count - 1} once, got {order}.")
         return require_indices(found, count), seed
 
     def _num_samples(self, indices: Indices) -> int:
-        """Return the number of samples of an epoch. For a stream, return an upper bound."""
+        """Return the number of samples in an epoch, or an upper bound for a stream."""
         if indices is not None:
             return len(indices)
         return sys.maxsize if isinstance(self._source, StreamDataset) else len(self._source)
@@ -295,8 +296,10 @@ class DataLoader(KeywordHints):
 def _require_sampler(sampler: Any, count: int | None) -> None:
     if isinstance(sampler, Iterator) or not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
         raise DTypeError(
-            f"DataLoader: a {type(sampler).__name__} is no sampler, which has `__iter__` and `__len__` and draws new "
-            f"indices each time: WeightedRandomSampler, a list of indices, or a class of your own."
+            f"DataLoader: sampler must have `__iter__` and `__len__`, and be iterable more than once, got a "
+            f"{type(sampler).__name__}. Use WeightedRandomSampler, a list of indices, or your own class."
         )
     if isinstance(sampler, WeightedRandomSampler) and count is not None and len(sampler.weights) != count:
-        raise DataError(f"the sampler has {len(sampler.weights)} weights, and there are {count} samples.")
+        raise DataError(
+            f"the sampler must have one weight for each of the {count} samples, got {len(sampler.weights)}."
+        )

@@ -1,4 +1,4 @@
-"""MNIST handwritten digits: the part in this package, or a local file."""
+"""MNIST handwritten digits, from the part in this package or a local file."""
 
 import io
 import math
@@ -22,27 +22,27 @@ from tinygrad_edu.files import open_regular, reason
 
 EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-# Bytes of one array: five times what MNIST's largest has. A small archive can unpack to any number of them.
+# Maximum bytes of one array: five times MNIST's largest. Limits the memory that a small archive can unpack to.
 LARGEST = 1 << 28
-# Bytes of an archive's list of members: 50 are enough for each.
+# Maximum bytes of an archive's list of members, which needs about 50 per member.
 LARGEST_LIST = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Digits:
-    """Images of handwritten digits with their labels, in a training part and a test part.
+    """Images of handwritten digits with labels, in a training set and a test set.
 
     Parameters
     ----------
     x_train, x_test : ndarray of uint8, shape (N, 28, 28)
-        Images: 0 is paper, 255 is ink.
+        Images: 0 is the background, 255 is ink.
     y_train, y_test : ndarray of uint8, shape (N,)
         The digit on each image, 0 to 9.
 
     Raises
     ------
     DataError
-        An array has another dtype or shape or is empty, images and labels differ in number, or a label is
+        An array is empty or has another dtype or shape, the numbers of images and labels differ, or a label is
         not a digit.
 
     Examples
@@ -69,7 +69,7 @@ class Digits:
         return f"Digits({len(self.x_train)} training images, {len(self.x_test)} test images)"
 
     def take(self, n: int) -> "Digits":
-        """Keep the first `n` training images, and every test image.
+        """Return the first `n` training images, and all test images.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Digits:
         Returns
         -------
         Digits
-            Views of the same arrays; nothing is copied.
+            Views of the arrays.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Digits:
 
 
 def load_embedded() -> Digits:
-    """Load the part of MNIST that ships with the package: no file to find, no network.
+    """Load the part of MNIST that is included in the package, without a network.
 
     Returns
     -------
@@ -118,13 +118,13 @@ def load_embedded() -> Digits:
 
 
 def load_file(path: str | os.PathLike[str]) -> Digits:
-    """Load MNIST, or digits in the same form, from a file on this machine.
+    """Load MNIST, or digits in the same format, from a local file.
 
     Parameters
     ----------
     path : str or path-like
-        An .npz archive with the keys of Keras's mnist.npz: x_train, y_train, x_test, y_test, of up to 256 MiB
-        each. Pickled objects in it are never loaded, and no array is before all of them say that they are digits.
+        An .npz archive with the keys of Keras's mnist.npz: x_train, y_train, x_test, y_test, each up to 256 MiB.
+        Pickled objects are never loaded. Arrays are loaded only after the headers of all of them are checked.
 
     Returns
     -------
@@ -133,8 +133,7 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     Raises
     ------
     DataError
-        The file is missing, damaged, not a regular file or not an .npz, lacks a key, or holds something other
-        than digits.
+        The file is missing, damaged, not a regular file or not an .npz, lacks a key, or does not hold digits.
 
     Examples
     --------
@@ -149,23 +148,23 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     try:
         with open_regular(path) as file:
             return _read_archive(file)
-    # A damaged archive fails in a dozen ways: OSError, BadZipFile, zlib.error, EOFError, ValueError, ...
+    # A damaged archive raises OSError, BadZipFile, zlib.error, EOFError, ValueError and others.
     except Exception as error:
         raise DataError(
             f"Cannot read MNIST from {os.fspath(path)}: {_reason(error)}\n"
             f"The file must be an .npz archive with the arrays {', '.join(KEYS)}, as in Keras's mnist.npz. "
-            "Check the path or get the file again; load_embedded() needs no file."
+            "Check the path or download the file again, or use load_embedded(), which needs no file."
         ) from error
 
 
 def _read_archive(file: IO[bytes]) -> Digits:
     _check_zip_end(file)
     with zipfile.ZipFile(file) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy's and Python's, about headers that are wrong anyhow
+        warnings.simplefilter("ignore")  # NumPy and Python warn of damaged headers, which are rejected below
         held = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         missing = [key for key in KEYS if key not in held]
         if missing:
-            raise DataError(f"it has no {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}.")
+            raise DataError(f"it has no {', '.join(missing)}; it has {', '.join(held) or 'no arrays'}.")
         lengths = {key: _read_length(archive, key) for key in KEYS}
         for part in ("train", "test"):
             _check_lengths(part, lengths[f"x_{part}"], lengths[f"y_{part}"])
@@ -173,41 +172,41 @@ def _read_archive(file: IO[bytes]) -> Digits:
 
 
 def _check_zip_end(file: IO[bytes]) -> None:
-    """Raise if a file does not end as an archive of NumPy, or if its list of members is too large."""
+    """Raise if a file does not end like a zip archive written by NumPy, or its list of members is too large."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - 42))
     end = file.read(42)
-    # The end of a zip, without a comment; before it would be that of a zip64, for more than 4 GiB.
+    # A zip ends with this record, without a comment; a zip64 (over 4 GiB) has another record before it.
     if end[-22:-18] != b"PK\5\6" or end[-2:] != b"\0\0" or end[:4] == b"PK\6\7":
-        raise DataError("it is not an .npz archive, or only a part of one.")
+        raise DataError("it is not an .npz archive, or it is truncated.")
     (listed,) = struct.unpack("<I", end[-10:-6])
     if listed > LARGEST_LIST:
-        raise DataError(f"its list of members has {listed:,} bytes, more than the {LARGEST_LIST:,} that are read.")
+        raise DataError(f"its list of members has {listed:,} bytes; the limit is {LARGEST_LIST:,}.")
 
 
 def _read_length(archive: zipfile.ZipFile, key: str) -> int:
-    """Return the number of images or labels from a header, or raise if the header is wrong."""
+    """Return the number of images or labels in a header, or raise if the header is invalid."""
     member = _member(archive, f"{key}.npy")
     with archive.open(member) as file:
         shape, _, dtype = npy_header(member.filename, file)
         begin = file.tell()
     _check_dtype_and_shape(key, dtype, shape, (28, 28) if key.startswith("x") else ())
     if begin + math.prod(shape) * dtype.itemsize != member.file_size:
-        raise DataError(f"{member.filename} is damaged: its size is not the one that its header gives.")
+        raise DataError(f"{member.filename} is damaged: its size differs from the size in its header.")
     return shape[0]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """Return the entry of a member of the archive, or raise if it cannot be read or is too large."""
+    """Return the entry of an archive member, or raise if the member cannot be read or is too large."""
     if archive.namelist().count(name) > 1:
         raise DataError(f"it has more than one {name}.")
     member = archive.getinfo(name)
     if member.flag_bits & 1:
         raise DataError(f"{name} is encrypted.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{name} is compressed in a way that NumPy does not write.")
+        raise DataError(f"{name} uses a compression method that NumPy does not write.")
     if member.file_size > LARGEST:
-        raise DataError(f"{name} unpacks to {member.file_size:,} bytes, more than the {LARGEST:,} that are read.")
+        raise DataError(f"{name} unpacks to {member.file_size:,} bytes; the limit is {LARGEST:,}.")
     return member
 
 
@@ -220,21 +219,21 @@ def _load(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
 def _reason(error: Exception) -> str:
     is_told = isinstance(error, DataError | OSError)
     told = f"{reason(error)}." if is_told else f"it is damaged ({type(error).__name__}: {error})."
-    told = textwrap.shorten(told, 300, placeholder=" ...")  # a damaged header can be long, and hold anything
+    told = textwrap.shorten(told, 300, placeholder=" ...")  # a damaged header can be long
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in told)
 
 
 def _check_array(name: str, array: object, tail: tuple[int, ...]) -> None:
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{name} is a {type(array).__name__}; it must be an array, {_expected_form(tail)}.")
+        raise DataError(f"{name} must be an array, {_expected_form(tail)}, got a {type(array).__name__}.")
     _check_dtype_and_shape(name, array.dtype, array.shape, tail)
 
 
 def _check_dtype_and_shape(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
     if dtype != np.uint8:
-        raise DataError(f"{name} is {dtype}; it must be {_expected_form(tail)}. Convert it with astype(numpy.uint8).")
+        raise DataError(f"{name} must be {_expected_form(tail)}, got {dtype}. Convert it with astype(numpy.uint8).")
     if len(shape) != 1 + len(tail) or shape[1:] != tail or shape[0] < 1:
-        raise DataError(f"{name} has shape {shape}; it must be {_expected_form(tail)}, with N of 1 or more.")
+        raise DataError(f"{name} must be {_expected_form(tail)}, with N >= 1, got shape {shape}.")
 
 
 def _expected_form(tail: tuple[int, ...]) -> str:
@@ -243,13 +242,15 @@ def _expected_form(tail: tuple[int, ...]) -> str:
 
 def _check_lengths(part: str, images: int, labels: int) -> None:
     if labels != images:
-        raise DataError(f"x_{part} has {images} images and y_{part} has {labels} labels; each image needs one label.")
+        raise DataError(
+            f"x_{part} has {images} images, but y_{part} has {labels} labels; expected one label per image."
+        )
 
 
 def _check_labels(part: str, labels: NDArray[np.uint8]) -> None:
     wrong = np.flatnonzero(labels > 9)
     if wrong.size:
         raise DataError(
-            f"y_{part}[{wrong[0]}] is {labels[wrong[0]]}, the first of {wrong.size} labels that are not "
-            "digits; a label must be from 0 to 9."
+            f"labels must be from 0 to 9, got y_{part}[{wrong[0]}] = {labels[wrong[0]]}, the first of {wrong.size} "
+            f"invalid labels."
         )

@@ -1,4 +1,4 @@
-"""Prefetching: call functions on threads ahead of the loop, in order and with a bounded queue."""
+"""Prefetching: call functions on threads in advance, in order and with a bounded queue."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 Stopped = Callable[[], bool]
 
-CALLS_PER_THREAD = 2  # while one result is used, each thread has its next call
+CALLS_PER_THREAD = 2  # a thread has its next call while a result is used
 
 
 def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
@@ -27,12 +27,12 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
     Parameters
     ----------
     function : callable
-        Of an item, and of a function that returns True once the result is no longer wanted. It runs in a copy of the
-        context of the first ``next``, so that gradient mode is the same as without threads.
+        Function of an item and of ``stopped``, a function that returns True once the result is not needed. It runs in a
+        copy of the context of the first ``next``, so gradient mode is the same as without threads.
     items : iterable
-        Taken one by one by the thread of the loop.
+        Iterated by the thread of the loop.
     threads : int
-        Number of threads, each with 2 calls at most. With 0, each call is made when its result is asked for.
+        Number of threads, each with at most 2 calls. With 0, a call is made when its result is requested.
 
     Raises
     ------
@@ -41,8 +41,9 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
 
     Notes
     -----
-    An error of a call is raised in the place of its result, and ends the loop. Threads end when the results do, or when
-    the iterator is closed or garbage collected; then no call begins any more, and none is waited for.
+    An error of a call is raised at the position of its result, and ends the loop. The threads end after the last
+    result. They also end if the iterator is closed or garbage collected: no new call begins, and running calls are not
+    awaited.
     """
     if not threads:
         yield from (function(item, lambda: False) for item in items)
@@ -64,12 +65,12 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
     finally:
         work.stop(threads)
         if not pending and work.is_of_this_process():
-            for helper in helpers:  # which have nothing left to do
+            for helper in helpers:  # they have no calls left
                 helper.join()
 
 
 class _Call(Generic[Asked, Made]):
-    """An item, and the result or the error that a thread leaves for it."""
+    """An item, and the result or the error of its call."""
 
     def __init__(self, item: Asked) -> None:
         self.item = item
@@ -83,18 +84,18 @@ class _Call(Generic[Asked, Made]):
                 raise error
             return cast("Made", result)
         finally:
-            del error  # whose traceback refers to this frame
+            del error  # its traceback refers to this frame
 
 
 class _WorkQueue(Generic[Asked, Made]):
-    """The queue of calls. It does not refer to the iterator, which can be collected while the threads run."""
+    """Queue of calls. It does not refer to the iterator, so that the iterator can be collected while threads run."""
 
     def __init__(self, function: Callable[[Asked, Stopped], Made]) -> None:
         self.function, self.context, self.process, self.stopped = function, copy_context(), os.getpid(), False
         self.calls: SimpleQueue[_Call[Asked, Made] | None] = SimpleQueue()
 
     def serve(self) -> None:
-        """Make calls until there is a None."""
+        """Make calls until the queue yields None."""
         while (call := self.calls.get()) is not None:
             if not self.stopped:
                 self._run_call(call)
@@ -102,16 +103,16 @@ class _WorkQueue(Generic[Asked, Made]):
     def _run_call(self, call: _Call[Asked, Made]) -> None:
         try:
             call.done.put((self.context.copy().run(self.function, call.item, lambda: self.stopped), None))
-        except BaseException as error:  # raised again where the result is asked for
+        except BaseException as error:  # raised again in `result`
             call.done.put((None, error))
         try:
             self.require_same_process()
-        except ForkedError:  # in the child of a call that forked, nobody is there to raise it to
+        except ForkedError:  # the call forked: nothing can catch an error in the child
             sys.__excepthook__(*sys.exc_info())
             os._exit(1)
 
     def stop(self, threads: int) -> None:
-        """End the threads, each after the call that it is making."""
+        """End the threads, each after its current call."""
         self.stopped = True
         for _ in range(threads):
             self.calls.put(None)
@@ -121,9 +122,9 @@ class _WorkQueue(Generic[Asked, Made]):
         return self.process == os.getpid()
 
     def require_same_process(self) -> None:
-        """Raise in a forked process, where no thread makes the calls."""
+        """Raise in a forked process, which has no threads to make the calls."""
         if not self.is_of_this_process():
             raise ForkedError(
-                "a loop over a DataLoader with workers goes on in a forked process, without the threads that fetch its "
-                "samples. Begin a new loop there, or fork before or after the loop."
+                "cannot continue a loop over a DataLoader with workers in a forked process, which lacks its threads. "
+                "Begin a new loop there, or fork before or after the loop."
             )

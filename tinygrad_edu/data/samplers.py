@@ -1,4 +1,4 @@
-"""Samplers: they draw the indices of the samples of an epoch."""
+"""Samplers, which draw the sample indices of an epoch."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -14,13 +14,13 @@ __all__ = ["Sampler", "WeightedRandomSampler", "require_indices"]
 
 
 class Sampler(Protocol):
-    """An object that draws the indices of an epoch: each ``iter`` gives new ones, as many as its length."""
+    """Iterable that draws the indices of an epoch: each ``iter`` yields ``len`` new indices."""
 
     def __len__(self) -> int:
-        """Return how many indices there are in an epoch."""
+        """Return the number of indices in an epoch."""
 
     def __iter__(self) -> Iterator[int]:
-        """Draw them."""
+        """Draw the indices."""
 
 
 class WeightedRandomSampler(KeywordHints):
@@ -29,20 +29,21 @@ class WeightedRandomSampler(KeywordHints):
     Parameters
     ----------
     weights : array_like, shape (N,)
-        One weight for each sample, 0 or more. They need not add up to 1.
+        One non-negative weight per sample. The sum need not be 1.
     num_samples : int
         Number of indices in an epoch.
     replacement : bool
-        Whether one sample may be drawn several times in an epoch.
+        Whether a sample may be drawn several times in an epoch.
     rng : numpy.random.Generator
-        Draws the indices. A checkpoint keeps its state.
+        Draws the indices. Checkpoints save its state.
 
     Raises
     ------
     ShapeError
         `weights` is not one-dimensional.
     DataError
-        A weight is negative or not finite, all are 0, or fewer than `num_samples` are positive without replacement.
+        A weight is negative or not finite, all weights are 0, or `replacement` is False and fewer than `num_samples`
+        weights are positive.
     DTypeError
         `num_samples` is not an integer, or `rng` is not a Generator.
 
@@ -60,20 +61,20 @@ class WeightedRandomSampler(KeywordHints):
         self.num_samples = integer("num_samples", num_samples, 1)
         self.replacement, self.rng = bool(replacement), generator(rng)
         if self.weights.ndim != 1:
-            raise ShapeError(f"weights has the shape {self.weights.shape}; give one weight for each sample.")
+            raise ShapeError(f"WeightedRandomSampler: weights must have shape (N,), got {self.weights.shape}.")
         if not np.isfinite(self.weights).all() or (self.weights < 0).any() or not self.weights.any():
-            raise DataError("weights are finite numbers, 0 or more, and not all 0.")
+            raise DataError("weights must be finite and >= 0, and not all 0.")
         drawable = np.count_nonzero(self.weights)
         if not self.replacement and drawable < self.num_samples:
             raise DataError(
-                f"cannot draw {self.num_samples} samples without replacement: {drawable} have a positive weight."
+                f"cannot draw {self.num_samples} samples without replacement: only {drawable} have a positive weight."
             )
 
     def __len__(self) -> int:
         return self.num_samples
 
     def __iter__(self) -> Iterator[int]:
-        scaled = self.weights / self.weights.max()  # so that the sum of large weights is finite
+        scaled = self.weights / self.weights.max()  # avoids overflow of the sum
         p = scaled / scaled.sum()
         return iter(self.rng.choice(len(p), self.num_samples, self.replacement, p).tolist())
 
@@ -82,8 +83,8 @@ class WeightedRandomSampler(KeywordHints):
 
 
 def require_indices(indices: NDArray[Any], count: int) -> NDArray[np.intp]:
-    """Return indices of `count` samples, or raise DataError where they are none."""
+    """Return the indices, or raise DataError unless they are indices of `count` samples."""
     whole = indices.ndim == 1 and (indices.dtype.kind in "iu" or not indices.size)
     if not whole or ((indices < 0) | (indices >= count)).any():
-        raise DataError(f"indices of samples are whole numbers from 0 to {count - 1}; got {indices}.")
+        raise DataError(f"sample indices must be integers from 0 to {count - 1}, got {indices}.")
     return indices.astype(np.intp)

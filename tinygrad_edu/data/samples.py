@@ -1,4 +1,4 @@
-"""Arrays of one length, whose rows are the samples."""
+"""Arrays of equal length, whose rows are the samples."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,20 +14,20 @@ Rows = slice | NDArray[np.intp]
 
 
 class Samples:
-    """Several arrays, one array, or a dict of arrays; rows of them are taken in the same form.
+    """An array, several arrays, or a dict of arrays, whose rows are taken together.
 
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), or one dict of them
-        Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values. Of what is
-        stored, a `FileRows`, or a data set of h5py's or zarr's, rows are read when they are taken.
+        Arrays, including memory-mapped arrays, are not copied. Tensors must be constants. Rows of a `FileRows`, or of
+        an h5py or zarr data set, are read when they are taken.
 
     Raises
     ------
     ShapeError
-        They differ in length, or one is a number or has rows that differ in shape.
+        The arrays differ in length, or an argument is a scalar or has rows of different shapes.
     DTypeError
-        There is none, or one is a tuple of arrays, or a Tensor that requires a gradient.
+        There is no array, or an argument is a tuple of arrays, or a Tensor that requires a gradient.
     """
 
     def __init__(self, *arrays: Any) -> None:
@@ -36,16 +36,16 @@ class Samples:
         self._arrays = {name: _as_rows(name, values) for name, values in named.items()}
         lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
-            raise DTypeError("there are no samples: give one array or more.")
+            raise DTypeError("expected one or more arrays of samples, got none.")
         if len(set(lengths.values())) > 1:
             listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise ShapeError(f"each sample is one row of every array, and these differ in length: {listed}.")
+            raise ShapeError(f"all arrays must have the same length, one row per sample: {listed}.")
 
     def __len__(self) -> int:
         return int(next(iter(self._arrays.values())).shape[0])
 
     def take(self, rows: Rows) -> Any:
-        """Return rows of all arrays: as a dict, a tuple or an array, as they were given. A slice makes views."""
+        """Return rows of all arrays, as a dict, tuple or array like the arguments. A slice returns views."""
         parts = {name: _take_rows(array, rows) for name, array in self._arrays.items()}
         if self._is_mapping:
             return parts
@@ -54,26 +54,26 @@ class Samples:
 
 def _as_rows(name: Any, values: Any) -> Any:
     if isinstance(values, tuple):
-        raise DTypeError(f"{name} is a tuple: several arrays are given one by one, with a star: *arrays.")
+        raise DTypeError(f"{name} is a tuple. Pass several arrays as separate arguments: *arrays.")
     if is_map_style(values) or (isinstance(values, Iterable) and not _is_array_like(values)):
         raise DTypeError(
-            f"{name} is a {type(values).__name__}, whose samples come one by one. A DataLoader takes such a data set "
-            f"alone, and settings by name: DataLoader(dataset, batch_size=32)."
+            f"{name} is a data set, a {type(values).__name__}; a DataLoader accepts one data set and no arrays. "
+            f"Pass options by name: DataLoader(dataset, batch_size=32)."
         )
     try:
         array = values if _is_stored_array(values) else np.asarray(values)
     except ValueError as error:
         raise ShapeError(
-            f"{name} has rows of different shapes; pad them to one, or make an array of objects. If each row is a "
-            f"sample of several parts, as (x, y), pass collate=tinygrad_edu.data.default_collate."
+            f"{name} has rows of different shapes. Pad them, or convert them to an array of objects. If each row is a "
+            f"sample with several parts, such as (x, y), pass collate=tinygrad_edu.data.default_collate."
         ) from error
     if not array.shape:
-        raise ShapeError(f"{name} is {values!r}, which has no rows. Settings are given by name: batch_size=32.")
+        raise ShapeError(f"{name} must have rows, got {values!r}. Pass options by name: batch_size=32.")
     return array
 
 
 def is_map_style(values: Any) -> bool:
-    """Whether these are samples that are asked for one by one, and not an array or a list that becomes one."""
+    """Return whether values are a map-style data set: indexable, but not an array or convertible to an array."""
     kind = type(values)
     return hasattr(kind, "__len__") and hasattr(kind, "__getitem__") and not _is_array_like(values)
 
@@ -92,18 +92,18 @@ def _is_array_like(values: Any) -> bool:
 
 
 def _is_stored_array(values: Any) -> bool:
-    """Return whether values have the interface of an array, but no arithmetic, such as an array in a file."""
+    """Return whether values have the interface of an array without arithmetic, such as an array in a file."""
     shape = getattr(values, "shape", None)
     has_form = isinstance(getattr(values, "dtype", None), np.dtype) and shape is not None
     if not has_form or not hasattr(values, "__getitem__") or hasattr(values, "__add__"):
         return False
-    # Of a data set, they may be the shape and dtype of a sample.
+    # In a data set, `shape` and `dtype` may describe one sample.
     return not hasattr(values, "__len__") or not shape or len(values) == shape[0]
 
 
 def _take_rows(array: Any, rows: Rows) -> NDArray[Any]:
     if isinstance(array, np.ndarray) or isinstance(rows, slice):
         return np.asarray(array[rows])
-    # A file gives rows in its own order faster, and h5py in no other one.
+    # Reading in file order is faster, and h5py supports no other order.
     distinct, places = np.unique(rows, return_inverse=True)
     return np.asarray(array[distinct])[places]

@@ -1,4 +1,4 @@
-"""Split a data set at random into parts."""
+"""Randomly split a data set into parts."""
 
 import math
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ __all__ = ["Subset", "random_split"]
 
 
 class Subset:
-    """The samples of a map-style data set at some indices, as a map-style data set.
+    """Map-style data set of the samples of another one at given indices.
 
     Parameters
     ----------
     dataset : object
-        With `__len__` and `__getitem__`.
+        Map-style data set, with `__len__` and `__getitem__`.
     indices : array_like of int, shape (N,)
         Sample ``k`` is ``dataset[indices[k]]``.
 
     Raises
     ------
     DataError
-        An index is not a whole number from 0 to ``len(dataset) - 1``.
+        An index is not an integer from 0 to ``len(dataset) - 1``.
 
     Examples
     --------
@@ -53,30 +53,31 @@ class Subset:
 
 
 def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generator) -> list[Any]:
-    """Deal out samples at random: each goes to one part, with all that belongs to it.
+    """Randomly split samples into parts, without overlap.
 
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), one dict of them, or one map-style data set of N samples
-        Whose rows are the samples.
+        Arrays whose rows are the samples, or a data set.
     lengths : sequence
-        How many samples each part gets, N together; or its share, 1 together. A share is rounded down, and samples that
-        are left over go to the parts in turn, one each, as PyTorch does it.
+        Numbers of samples of the parts, with sum N, or fractions, with sum 1. Fractions are rounded down, and the
+        remaining samples are distributed one by one over the parts in turn, as in PyTorch.
     rng : numpy.random.Generator
-        Draws who goes where.
+        Draws the permutation.
 
     Returns
     -------
     list
-        The parts: of one array arrays, of several tuples, of a dict dicts. They are copies in memory, also of rows in
-        files: a set that is larger has files of its own to test on. Of a map-style data set, each is a `Subset`.
+        The parts: arrays for one array, tuples for several, dicts for a dict. They are copies in memory, also of rows
+        in files; if a set does not fit in memory, use separate files to test on. For a map-style data set, the parts
+        are `Subset` objects.
 
     Raises
     ------
     ShapeError
         The arrays differ in length.
     DataError
-        The lengths are neither N nor 1 together, or one is negative.
+        The sum of the lengths is neither N nor 1, or a length is negative.
     DTypeError
         A length is not an integer, or `rng` is not a Generator.
 
@@ -97,7 +98,7 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
 def _integer_lengths(lengths: Sequence[float], count: int) -> list[int]:
     """Return the number of samples of each part."""
     if any(length < 0 for length in lengths):
-        raise DataError(f"lengths is {lengths}: no part has a negative length.")
+        raise DataError(f"random_split: lengths must be >= 0, got {lengths}.")
     if math.isclose(sum(lengths), 1):
         whole = [math.floor(count * share) for share in lengths]
         for k in range(count - sum(whole)):
@@ -105,7 +106,7 @@ def _integer_lengths(lengths: Sequence[float], count: int) -> list[int]:
         return whole
     if sum(lengths) != count:
         raise DataError(
-            f"lengths is {lengths}, {sum(lengths)} together, and there are {count} samples: give numbers that add up "
-            "to that, or shares that add up to 1."
+            f"random_split: the sum of lengths must be {count}, the number of samples, or 1, got {lengths} with sum "
+            f"{sum(lengths)}."
         )
     return [integer("a length", length, 0) for length in lengths]

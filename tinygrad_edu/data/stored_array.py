@@ -31,13 +31,13 @@ class StoredArray:
     path : str
     shape : tuple of int
     dtype : dtype
-        As it is stored.
+        The dtype in the file.
     begin : int
-        The byte of the file where its numbers begin, which are in C order.
+        Offset of the array's data in the file, in bytes. The data is in C order.
     kind : str
-        The name of the dtype in a safetensors file, else empty.
+        Name of the dtype in a safetensors file, else empty.
     stamp : tuple of int
-        The size of the file and when it was last written to.
+        Size and modification time of the file.
     """
 
     path: str
@@ -49,34 +49,34 @@ class StoredArray:
 
     @classmethod
     def find(cls, path: str | os.PathLike[str], name: str | None) -> "StoredArray":
-        """Return the array of a .npy file, or that of a name in a safetensors file.
+        """Return the array of a .npy file, or a named tensor of a safetensors file.
 
         Raises
         ------
         DataError
-            There is no such file, or no array in it whose rows can be read one by one.
+            The file does not exist, or holds no array whose rows can be read separately.
         """
-        path = os.path.abspath(path)  # another process may have another folder
+        path = os.path.abspath(path)  # another process may have another working directory
         try:
             with open_regular(path) as file:
                 stamp = _size_and_mtime(file)
                 shape, dtype, begin, kind = _read_header(file, name)
             if not shape:
-                raise DataError("it holds one number, which has no rows")
+                raise DataError("it holds a scalar, which has no rows")
         except (OSError, ValueError) as error:
             raise DataError(
-                f"cannot read rows of {path}: {reason(error)}. Give .npy files, as numpy.save writes them, or "
+                f"cannot read rows of {path}: {reason(error)}. Pass .npy files, as written by numpy.save, or "
                 "safetensors files and the name of a tensor."
             ) from error
         return cls(path, shape, dtype, begin, kind, stamp)
 
     def read(self, runs: Iterable[tuple[int, int]], memory: memoryview) -> memoryview:
-        """Fill memory with the bytes of rows, each run so many from one on, and return the memory that is left.
+        """Fill memory with runs of rows, given as (first row, count), and return the rest of the memory.
 
         Raises
         ------
         DataError
-            The file has changed, so that this would be of two sets, or cannot be read any more.
+            The file has changed, or cannot be read.
         """
         try:
             with FileIO(self.path) as file:
@@ -90,20 +90,20 @@ class StoredArray:
                 return memory
         except (DataError, OSError) as error:
             raise DataError(
-                f"cannot read rows of {self.path}: {reason(error)}. A set must stay as it is while it is in use."
+                f"cannot read rows of {self.path}: {reason(error)}. Its files must not change while they are in use."
             ) from error
 
 
 def _read_into(memory: memoryview, file: FileIO, begin: int) -> None:
-    """Fill memory with the bytes of a file from `begin` on."""
-    while memory:  # one read gives 2 GiB at most
-        if hasattr(os, "preadv"):  # one call, since each hands Python's lock to another thread
+    """Fill memory with the bytes of a file, starting at `begin`."""
+    while memory:  # one read returns at most 2 GiB
+        if hasattr(os, "preadv"):  # one call, since each releases Python's lock
             count = os.preadv(file.fileno(), (memory,), begin)
         else:
             file.seek(begin)
             count = file.readinto(memory)
         if not count:
-            raise DataError("it has become shorter")
+            raise DataError("it was truncated")
         memory, begin = memory[count:], begin + count
 
 
@@ -113,28 +113,28 @@ def _size_and_mtime(file: IO[bytes] | FileIO) -> tuple[int, int]:
 
 
 def _read_header(file: IO[bytes], name: str | None) -> _Header:
-    """Return the shape, the dtype, the first byte and the kind of the array in a file."""
+    """Return the shape, dtype, offset and kind of the array in a file."""
     first = file.read(9)
     file.seek(0)
     if first.startswith(npy.MAGIC_PREFIX):
         if name is not None:
-            raise DataError(f"a .npy file holds one array, without a name, and name is {name!r}")
+            raise DataError(f"a .npy file holds one array without a name, but name is {name!r}")
         return _read_npy_header(file)
     if first[8:] == b"{":
         return _read_safetensors_header(file, name)
-    raise DataError("it begins as neither a .npy file nor a safetensors file does")
+    raise DataError("it is neither a .npy file nor a safetensors file")
 
 
 def _read_npy_header(file: IO[bytes]) -> _Header:
     shape, fortran, dtype = npy_header("it", file)
     wanted, size = file.tell() + math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
     if size != wanted or min(shape, default=0) < 0:
-        what = "is cut off" if size < wanted else "goes on after its array"
-        raise DataError(f"it {what}: by its header it has {wanted:,} bytes, and it has {size:,}")
+        what = "is truncated" if size < wanted else "has bytes after its array"
+        raise DataError(f"it {what}: expected {wanted:,} bytes from its header, got {size:,}")
     if fortran and len(shape) > 1:
         raise DataError(
-            "it is in Fortran's order, which spreads a row over all of the file; save it in C's, by "
-            "numpy.ascontiguousarray, some rows in each file"
+            "it is in Fortran order, in which a row is not contiguous; convert it with numpy.ascontiguousarray and "
+            "save it again, split into several files if it is too large for memory"
         )
     return shape, dtype, file.tell(), ""
 
@@ -145,14 +145,14 @@ def _read_safetensors_header(file: IO[bytes], name: str | None) -> _Header:
         with safetensors.safe_open(file.name, framework="numpy") as checked:
             names = sorted(checked.keys())
     except safetensors.SafetensorError as error:
-        raise DataError(f"it is not a whole file of the safetensors format: {error}") from error
+        raise DataError(f"it is not a complete safetensors file: {error}") from error
     if name not in names:
         listed = textwrap.shorten(", ".join(names), 200, placeholder=" ...")
-        raise DataError(f"it has no tensor of the name {name!r}; it has {listed or 'none'}")
-    # The package does not say where a tensor begins: https://github.com/huggingface/safetensors#format
+        raise DataError(f"it has no tensor named {name!r}; it has {listed or 'none'}")
+    # The package does not expose offsets of tensors: https://github.com/huggingface/safetensors#format
     length = int.from_bytes(file.read(8), "little")
     tensor = json.loads(file.read(length))[name]
     if tensor["dtype"] not in DTYPES:
-        raise DataError(f"{name} is of the type {tensor['dtype']}, which NumPy does not have")
+        raise DataError(f"{name} has the dtype {tensor['dtype']}, which NumPy lacks")
     begin = 8 + length + tensor["data_offsets"][0]
     return tuple(tensor["shape"]), np.dtype(DTYPES[tensor["dtype"]]), begin, tensor["dtype"]

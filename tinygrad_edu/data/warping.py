@@ -1,7 +1,7 @@
 """Random affine and elastic warps of images.
 
-A displacement field holds the offset (down, right) at which to read each pixel. Add the fields of several warps so
-that an image is interpolated, and blurred, only once.
+A displacement field holds the offset (down, right) at which each pixel is read. Add the fields of several warps, so
+that an image is interpolated, and thereby blurred, only once.
 """
 
 from functools import lru_cache
@@ -17,7 +17,7 @@ __all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random
 
 _Pixel = TypeVar("_Pixel", bound=np.number[Any])
 Field = NDArray[np.float32]
-_CHUNK_PIXELS = 50_000  # read at a time: what is computed on the way stays in the cache
+_CHUNK_PIXELS = 50_000  # per chunk, so that intermediate results stay in the cache
 
 
 def random_affine(
@@ -29,12 +29,12 @@ def random_affine(
     scale: tuple[float, float] = (1.0, 1.0),
     shear: ArrayLike = 0.0,
 ) -> NDArray[_Pixel]:
-    """Turn, scale, shear and move each image by its own random numbers: torchvision's ``RandomAffine``.
+    """Rotate, scale, shear and shift each image randomly, as torchvision's ``RandomAffine`` does.
 
     Parameters
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
-        Of real numbers. Not changed. The channels of an image are read at the same places.
+        Images of real numbers, not changed. The channels of an image are warped together.
     degrees, rng, translate, scale, shear
         As in `affine_field`.
 
@@ -46,7 +46,7 @@ def random_affine(
     Raises
     ------
     ShapeError, DTypeError, DataError
-        As `displace` and `affine_field` do.
+        As in `displace` and `affine_field`.
 
     Examples
     --------
@@ -60,12 +60,12 @@ def random_affine(
 
 
 def random_elastic(images: NDArray[_Pixel], alpha: float, sigma: float, rng: np.random.Generator) -> NDArray[_Pixel]:
-    """Bend each image by its own smooth random field: torchvision's ``ElasticTransform``.
+    """Distort each image by a smooth random displacement field, as torchvision's ``ElasticTransform`` does.
 
     Parameters
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
-        Of real numbers. Not changed. The channels of an image are bent together.
+        Images of real numbers, not changed. The channels of an image are warped together.
     alpha, sigma, rng
         As in `elastic_field`.
 
@@ -77,7 +77,7 @@ def random_elastic(images: NDArray[_Pixel], alpha: float, sigma: float, rng: np.
     Raises
     ------
     ShapeError, DTypeError, DataError
-        As `displace` and `elastic_field` do.
+        As in `displace` and `elastic_field`.
 
     Examples
     --------
@@ -99,25 +99,25 @@ def affine_field(
     scale: tuple[float, float] = (1.0, 1.0),
     shear: ArrayLike = 0.0,
 ) -> Field:
-    """Draw the fields of `random_affine`: about the centre, an image is sheared, scaled and turned, then moved.
+    """Draw random affine displacement fields: images are sheared, scaled and rotated about the centre, then shifted.
 
-    A range is a pair of its ends, or a number: from minus that to it. What is drawn from it is equally likely.
+    A range is a pair (low, high), or a number x for (-x, x). Values are drawn uniformly from it.
 
     Parameters
     ----------
     count : int
-        How many fields.
+        Number of fields.
     size : (H, W)
-        Of the images.
+        Size of the images.
     degrees : float or (float, float)
-        The range of the angles, clockwise.
+        Range of the rotation angles, clockwise.
     rng : numpy.random.Generator
     translate : float or (float, float)
-        How far at most an image is moved to either side, in widths, and up or down, in heights; or one for both.
+        Maximum horizontal and vertical shift, as fractions of the width and height, or one number for both.
     scale : (float, float)
-        The range of the factors by which an image is enlarged, above 0.
+        Range of the scale factors, above 0. Factors above 1 enlarge the image.
     shear : float or (float, float)
-        The range of the angles, in degrees, by which upright lines lean to the right.
+        Range of the angles, in degrees, by which vertical lines are tilted to the right.
 
     Returns
     -------
@@ -126,9 +126,9 @@ def affine_field(
     Raises
     ------
     DataError
-        A range is the wrong way round, or not of finite numbers; a factor is not above 0; a shear reaches 90 degrees.
+        A range has low > high or is not finite, a scale factor is not above 0, or a shear is 90 degrees or more.
     DTypeError
-        `rng` is not a Generator, or `count` or a length is not an integer.
+        `rng` is not a Generator, or `count`, the height or the width is not an integer.
 
     Examples
     --------
@@ -138,7 +138,9 @@ def affine_field(
     height, width = _checked_size(count, size, rng)
     furthest = np.ravel(np.asarray(translate, float))
     if furthest.size not in (1, 2) or not (np.isfinite(furthest) & (furthest >= 0)).all():
-        raise DataError(f"translate is a part of the size, or a pair: across and down, 0 or more; got {translate!r}.")
+        raise DataError(
+            f"translate must be a fraction >= 0, or a pair (horizontal, vertical) of them, got {translate!r}."
+        )
     furthest = np.broadcast_to(furthest, 2)[::-1] * (height, width)
     inverse = _inverse_matrices(count, degrees, shear, scale, rng)
     move = rng.uniform(-furthest, furthest, (count, 2))[..., None]
@@ -153,32 +155,32 @@ def affine_field(
 def _inverse_matrices(
     count: int, degrees: ArrayLike, shear: ArrayLike, scale: ArrayLike, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw inverse matrices: they map output coordinates, relative to the centre, to input coordinates."""
+    """Draw inverse matrices, which map output coordinates, relative to the centre, to input coordinates."""
     ranges = {"degrees": degrees, "shear": shear, "scale": scale}
     turn, lean, factor = (rng.uniform(*_as_range(name, ends), count) for name, ends in ranges.items())
     if np.abs(lean).max(initial=0) >= 90 or factor.min(initial=1) <= 0:
-        raise DataError(f"a shear is below 90 degrees, and a scale above 0; got shear={shear!r}, scale={scale!r}.")
+        raise DataError(f"shear must be below 90 degrees and scale above 0, got shear={shear!r}, scale={scale!r}.")
     cos, sin, tan = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn)), np.tan(np.deg2rad(lean))
     inverse = np.stack([cos, -sin, cos * tan + sin, cos - sin * tan], axis=1) / factor[:, None]
     return inverse.reshape(count, 2, 2)
 
 
 def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float, rng: np.random.Generator) -> Field:
-    """Draw the fields of `random_elastic`: white noise, blurred by a Gaussian and times alpha / 2, as in torchvision.
+    """Draw elastic displacement fields: white noise, Gaussian-blurred and times alpha / 2, as in torchvision.
 
-    Pixels are displaced by some 0.08 alpha / sigma pixels, those that are further apart than sigma differently. The
-    noise reaches beyond the edges, so that nothing is special there.
+    Displacements are about 0.08 alpha / sigma pixels, and correlated over distances of about sigma. The noise extends
+    beyond the edges, so the fields have no boundary effects.
 
     Parameters
     ----------
     count : int
-        How many fields.
+        Number of fields.
     size : (H, W)
-        Of the images.
+        Size of the images.
     alpha : float
-        How strongly they are bent, 0 or more.
+        Strength of the distortion, 0 or more.
     sigma : float
-        The standard deviation of the Gaussian, in pixels, above 0: how smoothly.
+        Standard deviation of the Gaussian, in pixels, above 0. Larger values are smoother.
     rng : numpy.random.Generator
 
     Returns
@@ -190,13 +192,13 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
     DataError
         `alpha` is negative, `sigma` is not above 0, or one of them is not finite.
     DTypeError
-        `rng` is not a Generator, or `count` or a length is not an integer.
+        `rng` is not a Generator, or `count`, the height or the width is not an integer.
 
     Notes
     -----
     P. Simard, D. Steinkraus, J. Platt, "Best practices for convolutional neural networks applied to visual document
-    analysis", 2003, with alpha / 2 = 34 and sigma = 4 for digits of 28 x 28. A blur keeps a few smooth patterns of
-    each axis alone. So only their strengths are drawn, and two matrix products make the fields of them.
+    analysis", 2003, with alpha / 2 = 34 and sigma = 4 for digits of 28 x 28. A blurred axis has only a few smooth
+    components, so only their coefficients are drawn, and two matrix products compute the fields.
 
     Examples
     --------
@@ -206,8 +208,8 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
     """
     height, width = _checked_size(count, size, rng)
     if not (0 <= alpha < np.inf and 0 < sigma < np.inf):
-        raise DataError(f"alpha is 0 or more, and sigma above 0, both finite; got alpha={alpha!r}, sigma={sigma!r}.")
-    # Noise that is uniform from -1 to 1, as in torchvision, has the variance 1/3.
+        raise DataError(f"alpha must be >= 0 and sigma > 0, both finite, got alpha={alpha!r}, sigma={sigma!r}.")
+    # torchvision's noise, uniform from -1 to 1, has variance 1/3.
     down, right = _blur_basis(height, sigma), _blur_basis(width, sigma) * np.float32(alpha / 2 / np.sqrt(3))
     strengths = rng.standard_normal((count * 2, down.shape[1], right.shape[1]), np.float32)
     field: Field = (down @ (strengths @ right.T)).reshape(count, 2, height, width)
@@ -216,7 +218,7 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
 
 @lru_cache(16)
 def _blur_basis(length: int, sigma: float) -> NDArray[np.float32]:
-    """Return a basis of blurred white noise along an axis: sums of its columns with normal factors are the noise."""
+    """Return a basis of blurred white noise along an axis: the noise is its product with normal coefficients."""
     reach = int(4 * sigma) + 1
     offset = np.arange(-reach, length + reach) - np.arange(length)[:, None]
     blur = np.exp(-0.5 * np.square(offset / sigma))
@@ -226,26 +228,26 @@ def _blur_basis(length: int, sigma: float) -> NDArray[np.float32]:
 
 
 def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
-    """Read each pixel at another place, between the pixels there; outside of an image all is 0.
+    """Resample images at displaced positions, with bilinear interpolation. Pixels outside of an image are 0.
 
     Parameters
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
-        Of real numbers. Not changed. The channels of an image are read at the same places.
+        Images of real numbers, not changed. The channels of an image are warped together.
     field : ndarray of floats, shape (N, 2, H, W)
-        How many pixels further down, and to the right, each pixel is read: ``field[n, 0]`` and ``field[n, 1]``.
+        Offset at which each pixel is read, in pixels: ``field[n, 0]`` down, and ``field[n, 1]`` to the right.
 
     Returns
     -------
     ndarray
-        A new array of the shape and dtype of `images`: bilinear between pixels, of integers rounded.
+        A new array of the shape and dtype of `images`. Integers are rounded.
 
     Raises
     ------
     ShapeError
-        `images` has other than 3 or 4 axes, or `field` is not one for each of them.
+        `images` does not have 3 or 4 axes, or the shape of `field` does not match.
     DTypeError
-        `images` holds no real numbers, or `field` no floats.
+        `images` does not hold real numbers, or `field` does not hold floats.
     DataError
         `field` holds NaN.
 
@@ -257,7 +259,7 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
     >>> displace(image, field)
     array([[[15, 30, 20]]], dtype=uint8)
 
-    Turned and bent, and read once:
+    An affine and an elastic warp, with one interpolation:
 
     >>> digits, rng = np.zeros((5, 28, 28), np.uint8), np.random.default_rng(0)
     >>> field = affine_field(5, (28, 28), 10, rng, scale=(0.9, 1.1)) + elastic_field(5, (28, 28), 34, 4, rng)
@@ -266,13 +268,15 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
     """
     if images.ndim not in (3, 4) or field.shape != (len(images), 2, *images.shape[-2:]):
         raise ShapeError(
-            f"images has shape {images.shape} and field {field.shape}; needed are (N, H, W) or (N, C, H, W), and "
-            "(N, 2, H, W). A single image (H, W) goes in as image[None]."
+            f"displace: images must have shape (N, H, W) or (N, C, H, W), and field (N, 2, H, W), got {images.shape} "
+            f"and {field.shape}. Pass a single image (H, W) as image[None]."
         )
     if images.dtype.kind not in "fiu" or field.dtype.kind != "f":
-        raise DTypeError(f"images is {images.dtype}, and must hold real numbers; field is {field.dtype}, and floats.")
+        raise DTypeError(
+            f"displace: images must be real and field floating point, got {images.dtype} and {field.dtype}."
+        )
     if np.isnan(field).any():
-        raise DataError("field holds NaN, where nothing can be read.")
+        raise DataError("displace: field must not hold NaN.")
     planes = images if images.ndim == 4 else images[:, None]
     out = np.empty(planes.shape, images.dtype)
     exact = np.result_type(images.dtype, np.float16) if images.dtype.itemsize > 2 else np.dtype(np.float32)
@@ -287,9 +291,9 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
 
 
 def _sample_points(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
-    """Return the pixel above and left of each sample point, in framed images, and the distances below and right."""
+    """Return the pixel above and left of each sample point, in padded images, and the distances to it."""
     count, _, height, width = field.shape
-    # One row of the frame is above, and two below: what lies further outside is read on it.
+    # The padding is one row above and two below. Points further outside are clipped to it.
     down = np.clip(field[:, 0] + np.arange(1, height + 1, dtype=field.dtype)[:, None], 0, height + 1)
     right = np.clip(field[:, 1] + np.arange(1, width + 1, dtype=field.dtype), 0, width + 1)
     place = down.astype(np.intp)
@@ -319,7 +323,7 @@ def _interpolate(
 
 def _lerp(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -> NDArray[Any]:
     """Interpolate linearly between a pixel and the next."""
-    left = pixels.take(place, mode="clip")  # none is outside; so NumPy need not look
+    left = pixels.take(place, mode="clip")  # no index is out of range; "clip" skips the check
     mixed = pixels[1:].take(place, mode="clip")
     mixed -= left
     mixed *= right
@@ -332,7 +336,7 @@ def _checked_size(count: int, size: tuple[int, ...], rng: np.random.Generator) -
     integer("count", count, 0)
     generator(rng)
     if len(size) != 2:
-        raise ShapeError(f"size is (H, W), of images; got {size}.")
+        raise ShapeError(f"size must be (H, W), got {size}.")
     return integer("the height", size[0], 1), integer("the width", size[1], 1)
 
 
@@ -342,5 +346,5 @@ def _as_range(name: str, value: ArrayLike) -> tuple[float, float]:
     if ends.size == 1:
         ends = np.concatenate([-ends, ends])
     if ends.size != 2 or not np.isfinite(ends).all() or ends[0] > ends[1]:
-        raise DataError(f"{name} is a range (low, high), or a number, 0 or more, for one around 0; got {value!r}.")
+        raise DataError(f"{name} must be a range (low, high), or a number x >= 0 for (-x, x), got {value!r}.")
     return float(ends[0]), float(ends[1])

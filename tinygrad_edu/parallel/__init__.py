@@ -1,4 +1,4 @@
-"""Sharded computation of a batch on threads, processes and machines, with the same bits on any of them."""
+"""Sharded computation of a batch on threads, processes and machines, with bitwise equal results."""
 
 from tinygrad_edu.cores.blas import available_cores, single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards

@@ -1,9 +1,9 @@
-"""Allreduce: add arrays over workers in the order of the tree, by recursive halving and doubling.
+"""Allreduce: sum arrays over workers in the order of the tree, by recursive halving and doubling.
 
-The reduce-scatter phase merges groups of neighbouring workers, two at a time: each worker exchanges elements with
-partners in the other group and keeps the sums of fewer elements, at the end the totals of its own. The all-gather phase
-sends the totals back in the reverse order. A worker takes part in about log2(W) merges, most with one or two partners;
-where W and the shard ranges are powers of two, it sends 2 (1 - 1/W) times the elements.
+In the reduce-scatter phase, neighbouring groups of workers merge in pairs: each worker exchanges elements with partners
+in the other group and keeps the sums of a part of its elements. After the last merge, it holds the totals of its part.
+The all-gather phase sends the totals back in the reverse order. A worker takes part in about log2(W) merges, most with
+one or two partners; if W and the shard ranges are powers of two, it sends 2 (1 - 1/W) times the elements.
 """
 
 from functools import lru_cache
@@ -17,20 +17,20 @@ from tinygrad_edu.parallel.workers import Workers
 
 __all__ = ["allreduce_sum"]
 
-BlockSums = list[tuple[ShardBlock, list[ndarray]]]  # for each block, one flat array for each dtype
+BlockSums = list[tuple[ShardBlock, list[ndarray]]]  # for each block, one flat array per dtype
 RankSlices = dict[int, list[slice]]  # slices of an array, by the rank of the partner
-Buffers = list[tuple[list[ndarray], list[RankSlices]]]  # arrays, and which slices of each to send or to fill
+Buffers = list[tuple[list[ndarray], list[RankSlices]]]  # arrays, and the slices of each to send or to fill
 
 
 class _Layout(NamedTuple):
-    """The numbers of workers and of shards."""
+    """Number of workers and number of shards."""
 
     workers: int
     shards: int
 
 
 class _Merge(NamedTuple):
-    """Two groups of workers that become one: ranks low to middle - 1, and ranks middle to high - 1."""
+    """Merge of two groups of workers: ranks low to middle - 1, and ranks middle to high - 1."""
 
     low: int
     middle: int
@@ -38,13 +38,13 @@ class _Merge(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The messages of one worker about one array in a merge."""
+    """Messages of one worker for one array in a merge."""
 
     before: int  # elements before the merge
-    after: int  # elements after it
-    keep: list[slice]  # those that the worker keeps, among those before
-    send: RankSlices  # those that its partners keep, among those before
-    receive: RankSlices  # those that its partners send, among those after
+    after: int  # elements after the merge
+    keep: list[slice]  # slices of the array before the merge that the worker keeps
+    send: RankSlices  # slices of the array before the merge that its partners keep
+    receive: RankSlices  # slices of the array after the merge that its partners send
 
 
 def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[ndarray]) -> list[ndarray]:
@@ -58,7 +58,7 @@ def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[
     own : list of (ShardBlock, list of ndarray)
         The sums of the blocks in this worker's `tree_sum.shard_range`.
     templates : list of ndarray
-        Arrays of the sizes and dtypes of the flat ones.
+        Arrays with the sizes and dtypes of the flat arrays.
     """
     layout, done = _Layout(workers.size, count), list[list[_Plan]]()
     for merge in _merges(layout, workers.rank):
@@ -74,7 +74,7 @@ def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[
 def _reduce_scatter(
     workers: Workers, count: int, own: BlockSums, theirs: list[ShardBlock], plans: list[_Plan], dtypes: list[Any]
 ) -> BlockSums:
-    """Exchange elements with the other group. Return the sums of the blocks of both, for the elements kept."""
+    """Exchange elements with the other group, and return the block sums of both groups for the elements kept."""
     received = [(block, [np.empty(r.after, dtype) for r, dtype in zip(plans, dtypes, strict=True)]) for block in theirs]
     send, receive = [r.send for r in plans], [r.receive for r in plans]
     _transfer(workers, [(arrays, send) for _, arrays in own], [(arrays, receive) for _, arrays in received])
@@ -94,7 +94,7 @@ def _add(left: list[ndarray], right: list[ndarray]) -> list[ndarray]:
 
 
 def _all_gather(workers: Workers, arrays: list[ndarray], plans: list[_Plan]) -> list[ndarray]:
-    """Send this worker's totals to the other group. Return them together with those received."""
+    """Send this worker's totals to the other group. Return them with the totals received."""
     whole = [np.empty(r.before, array.dtype) for r, array in zip(plans, arrays, strict=True)]
     for into, array, r in zip(whole, arrays, plans, strict=True):
         start = 0
@@ -126,12 +126,12 @@ def _by_rank(buffers: Buffers) -> list[tuple[int, list[ndarray]]]:
     return list(found.items())
 
 
-# --- The plan: it is the same for every step, and so it is cached ---
+# --- The plan, cached because it is the same for every step ---
 
 
 @lru_cache(1024)
 def _merges(layout: _Layout, rank: int) -> list[_Merge]:
-    """Return the merges that a worker takes part in, the smallest first."""
+    """Return the merges of a worker, smallest first."""
     found, low, high = [], 0, layout.workers
     while high - low > 1:
         found.append(_Merge(low, _middle(layout, low, high), high))
@@ -141,9 +141,9 @@ def _merges(layout: _Layout, rank: int) -> list[_Merge]:
 
 @lru_cache(1024)
 def _middle(layout: _Layout, low: int, high: int) -> int:
-    """Return where to split a group: between large blocks, with at least a third of the group on either side.
+    """Return the rank at which to split a group: between large blocks, with at least a third of the group on each side.
 
-    Each half then sends the sums of fewer blocks.
+    Each half then sends fewer block sums.
     """
     margin = max((high - low) // 3, 1)
 
@@ -157,14 +157,14 @@ def _middle(layout: _Layout, low: int, high: int) -> int:
 
 @lru_cache(1024)
 def _blocks_of(layout: _Layout, low: int, high: int) -> list[ShardBlock]:
-    """Return the blocks of the shards of the workers from `low` to before `high`."""
+    """Return the shard blocks of the workers `low` to ``high - 1``."""
     first, last = (shard_range(layout.shards, layout.workers, rank) for rank in (low, high - 1))
     return blocks(range(first.start, last.stop), layout.shards)
 
 
 @lru_cache(1024)
 def _plan(layout: _Layout, merge: _Merge, rank: int, size: int) -> _Plan:
-    """Return the plan of a worker for an array of `size` elements in a merge."""
+    """Return a worker's plan for an array of `size` elements in a merge."""
     keep: list[slice] = []
     send: RankSlices = {}
     receive: RankSlices = {}
@@ -182,7 +182,7 @@ def _plan(layout: _Layout, merge: _Merge, rank: int, size: int) -> _Plan:
 
 
 def _overlaps(layout: _Layout, merge: _Merge, size: int) -> list[tuple[int, int, int, int, int]]:
-    """Return (start, cut, stop, left, right): of the elements start to stop, rank left keeps those before cut."""
+    """Return (start, cut, stop, left, right): rank left keeps elements start:cut, and rank right keeps cut:stop."""
     low, middle, high = merge
     lefts, rights = _segments(layout, low, middle, size), _segments(layout, middle, high, size)
     found, i, j, start = [], 0, 0, 0
@@ -197,7 +197,7 @@ def _overlaps(layout: _Layout, merge: _Merge, size: int) -> list[tuple[int, int,
 
 @lru_cache(1024)
 def _segments(layout: _Layout, low: int, high: int, size: int) -> list[tuple[int, int, int]]:
-    """Return (start, stop, rank): the elements that each worker of a group keeps."""
+    """Return (start, stop, rank): the range of elements that each worker of a group keeps."""
     if high - low == 1:
         return [(0, size, low)]
     found = []

@@ -1,4 +1,4 @@
-"""Batches from which a slice of samples can be taken."""
+"""Batches that return slices of their samples."""
 
 from typing import Any, Protocol
 
@@ -12,13 +12,13 @@ __all__ = ["ArrayBatch", "SampledBatch"]
 
 
 class SampledBatch(Protocol):
-    """A batch with a `take` method, called where the samples are computed."""
+    """A batch with a `take` method, which runs on the thread that computes the samples."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
 
     def take(self, part: slice, rng: np.random.Generator) -> Any:
-        """Return a slice of the samples: the inputs, and last the target. Augmentation draws from `rng`."""
+        """Return a slice of the samples: the inputs, then the target. Augmentation draws from `rng`."""
 
 
 class ArrayBatch:
@@ -26,13 +26,13 @@ class ArrayBatch:
 
     Parameters
     ----------
-    inputs : tuple of nests of arrays, each (N, ...)
-    target : array or nest of arrays, each (N, ...)
+    inputs : tuple of pytrees of arrays, each (N, ...)
+    target : array or pytree of arrays, each (N, ...)
 
     Raises
     ------
     ShapeError
-        Their lengths differ.
+        The lengths of the arrays differ.
     """
 
     def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
@@ -41,8 +41,8 @@ class ArrayBatch:
         if self._count != labels:
             shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((self.inputs, self.target)))
             raise ShapeError(
-                f"a batch of {self._count} samples with {labels} labels; it needs one for each. Its arrays have the "
-                f"shapes {shapes}."
+                f"the batch has {self._count} samples and {labels} labels; expected one label per sample. The arrays "
+                f"have the shapes {shapes}."
             )
 
     def __len__(self) -> int:

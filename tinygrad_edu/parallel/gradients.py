@@ -1,8 +1,8 @@
 """The loss of a batch and its gradient, computed in shards if the model's samples are independent.
 
-The activations of a shard fit in the cache of a core, and shards run on threads and ranks. The forward runs in shards,
-the loss on their joined outputs, and its gradient is split again for the backward of each shard. A loss that declares a
-denominator is computed in each shard, and the outputs are not joined.
+The activations of a shard fit in the cache of a core, and shards run on threads and ranks. The forward pass runs in
+shards, the loss runs on their concatenated outputs, and its gradient is split for the backward pass of each shard. A
+loss that declares a denominator is computed in each shard, without concatenation.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,39 +45,38 @@ def sharded_value_and_grad(
     threads: int | None = None,
     workers: Workers | None = None,
 ) -> tuple[float, Gradients]:
-    """Return the loss of a batch and its gradient: those of ``loss(model(x), y)``, to rounding.
+    """Return the value and the gradients of ``loss(model(x), y)``, computed in shards and equal up to rounding.
 
-    A model that declares ``couples_samples = False`` runs in shards, any other on the whole batch. The gradients of the
-    shards are added in the order of one tree, see `tree_sum`, and every shard draws from a random stream of its own, so
-    the bits depend neither on the number of threads nor on that of the workers. They do depend on the size of the
-    shards.
+    A model that declares ``couples_samples = False`` runs in shards, any other model on the whole batch. The gradients
+    of the shards are added in the order of one tree (see `tree_sum`), and each shard has its own random stream, so the
+    bits depend on the shard size, but not on the number of threads or workers.
 
     Parameters
     ----------
     model : Module
     loss : callable
-        From the output of the model and the labels to a Tensor of one element. It is called once, with the outputs of
-        all shards; a loss that declares a denominator, as ours do for a mean, is called in each shard.
+        Function of the model's output and the labels that returns a Tensor of one element. It is called once, with the
+        outputs of all shards. A loss that declares a denominator, as the means of `nn` do, is called in each shard.
     x : (N, ...), or a tuple of inputs
-        What the model is called with, N at least 1: one array, or a tuple of several inputs, each of them an array or a
-        nest of lists, tuples and dicts of arrays with N rows. A single input that is a nest stands in a tuple, too.
+        Inputs of the model, with N >= 1: one array, or a tuple of inputs, each an array or a pytree of arrays with N
+        rows. Wrap a single pytree input in a tuple.
     y : (N, ...)
-        The labels: an array, or a nest of them.
+        Labels: an array or a pytree of arrays.
     rng : numpy.random.Generator
-        Draws the seeds of the streams that `nn.Dropout` draws from.
+        Draws the seeds of the random streams, which `nn.Dropout` uses.
     shard_size : int
-        The number of samples in a shard.
+        Number of samples in a shard.
     threads : int, optional
-        By default as many as this process may run.
+        Number of threads; by default, the number that this process may run.
     workers : Workers, optional
-        Processes that compute the same batch on the same weights, each some of its shards: ``parallel.world()``. All of
-        them get the result. Each computes a whole batch alone.
+        Processes that share the shards of this batch, with the same weights: ``parallel.world()``. All of them get the
+        result. If the batch is not sharded, each worker computes all of it.
 
     Returns
     -------
     value : float
     gradients : list of (ndarray or None)
-        One for each of ``model.parameters()``; None where the loss does not depend on it, and for a frozen one.
+        One for each of ``model.parameters()``, or None if the parameter is frozen or the loss does not depend on it.
 
     Raises
     ------
@@ -93,7 +92,7 @@ def sharded_value_and_grad(
     Warns
     -----
     WholeBatchWarning
-        The model declares nothing, or breaks its promise in the forward of a shard: the batch is computed whole.
+        The model has no declaration or violates it in a shard; the batch is then computed whole.
 
     Examples
     --------
@@ -115,23 +114,23 @@ def sharded_value_and_grad(
 
 
 def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) -> Gradients:
-    """Return whole gradients as the hooks of their tensors leave them."""
+    """Apply the tensors' gradient hooks to their total gradients."""
     return [_apply_hooks(t._node, g) for t, g in zip(tensors, gradients, strict=True)]
 
 
 def _apply_hooks(node: Node | None, g: ndarray | None) -> ndarray | None:
     if g is None or node is None or not node.vjps.hooks:
         return g
-    return np.array(run_hooks(node, g, ndarray))  # a copy: a hook may keep what it returned
+    return np.array(run_hooks(node, g, ndarray))  # copy: a hook may keep a reference to its result
 
 
 class LossGradient:
-    """The gradient of the loss of one batch after another.
+    """Computes the loss and its gradient for one batch per call.
 
     Parameters
     ----------
     model, loss, shard_size, workers
-        As of `sharded_value_and_grad`.
+        As in `sharded_value_and_grad`.
     """
 
     def __init__(self, model: Module, loss: Loss, shard_size: int, workers: Workers = ALONE) -> None:
@@ -149,7 +148,7 @@ class LossGradient:
         workers: Workers | None = None,
         of_several: bool = False,
     ) -> ShardSum:
-        """Return the loss of a batch, and its gradients with respect to tensors, before their hooks.
+        """Return the loss of a batch and its gradients with respect to tensors, before their hooks run.
 
         Parameters
         ----------
@@ -157,13 +156,13 @@ class LossGradient:
         tensors : list of Tensor
         rng : numpy.random.Generator
         threads, workers : optional
-            In place of those of this object.
+            Override the values of this object.
         of_several : bool
-            Whether the batch is one of several that make a step: one without elements that count, whose mean is NaN, is
-            then not computed.
+            Whether the batch is one of several in a step. If so, a batch with denominator 0, whose mean is NaN, is
+            skipped.
         """
         if not len(batch):
-            raise ShapeError("a batch of 0 samples with 0 labels has no loss: it needs one sample at least.")
+            raise ShapeError("the batch has 0 samples and 0 labels; expected at least 1 sample.")
         workers = self.workers if workers is None else workers
         threads = workers.threads if threads is None else threads
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
@@ -175,18 +174,18 @@ class LossGradient:
                 return found
             if found is not None:
                 self.model.disable_sharding(found)
-            rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
+            rng.bit_generator.state = state  # draw the same numbers as without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
         result = self._compute_whole(whole, of_several, threads, workers)
         self.model.warn_once()
         return result
 
     def _compute_whole(self, whole: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
-        """Compute the whole batch at once, on every rank."""
+        """Compute the whole batch in one piece, on every rank."""
         computed: list[ShardSum] = []
 
         def compute() -> ShardSum:
-            if not computed:  # where a rank is lost, only the messages are repeated: a forward may change the model
+            if not computed:  # if a rank is lost, repeat only the messages: a forward pass may change the model
                 computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
             return computed[0]
 
@@ -194,7 +193,7 @@ class LossGradient:
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _compute_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
-        """Compute a batch in shards. Return None if it must be whole, or a reason if all batches must be."""
+        """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must be."""
         try:
             additive = self._is_additive(cut.batch, workers)
             return cut.additive(threads, workers) if additive else cut.joined(threads, workers)
@@ -202,17 +201,17 @@ class LossGradient:
             return str(signal)
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
-        """Return whether the loss has a denominator for each shard. If one has none, the batch is computed whole."""
+        """Return whether the loss is additive. If a shard then has no denominator, the batch is computed whole."""
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
-        if self._additive is None:  # of a batch that is not read yet, the first one of a run tells how to begin
+        if self._additive is None:  # a lazy batch: try the first sample of the run
             first = run_on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
             self._additive = denominator_of(self.loss, first[1]) is not None
         return self._additive
 
 
 class _Batch:
-    """One batch on its way through a model and back, with the samples of its shards and the seeds of their streams."""
+    """Forward and backward pass of one batch, given the samples of each shard and the seeds of its random stream."""
 
     def __init__(
         self, of: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray
@@ -225,7 +224,7 @@ class _Batch:
     # --- The whole batch ---
 
     def computed(self, of_several: bool) -> ShardSum:
-        """Compute the batch as one."""
+        """Compute the batch in one piece."""
         stream = stream_of(self.seeds[0])
         inputs, target = inputs_and_target(self.batch.take(self.slices[0], stream))
         denominator = denominator_of(self.loss, target)
@@ -238,12 +237,12 @@ class _Batch:
         return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
 
     def _loss(self, out: Any, target: Any) -> Tensor:
-        """Compute the loss of the whole batch, which draws from a random stream of its own."""
+        """Compute the loss of the whole batch, with its own random stream."""
         with random_stream(loss_stream(self.seeds[0])), enable_grad():
             return scalar(self.loss(out, target))
 
     def _backward(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
-        """Return the gradients of a scaled loss by leaf, without the hooks of the leaves."""
+        """Return the gradient of the scaled loss for each leaf, without running the hooks of the leaves."""
         node = result._node
         if node is None:
             return {}
@@ -252,12 +251,12 @@ class _Batch:
     def _leaf_gradients(self, found: dict[Node, ndarray]) -> Gradients:
         return [None if node is None else found.get(node) for node in self.nodes]
 
-    # --- A loss with a denominator: each shard alone ---
+    # --- A loss with a denominator: shards are computed separately ---
 
     def additive(self, threads: int, workers: Workers) -> ShardSum | None:
-        """Return the sum over the shards, each from its forward to the end of its backward before the next begins.
+        """Return the sum over the shards. A thread finishes a shard's backward pass before it begins the next shard.
 
-        None where a shard has no elements that count: its mean is NaN, and the mean of the batch is not.
+        Return None if the denominator of a shard is 0: its mean is NaN, but the mean of the batch is not.
         """
         known = isinstance(self.batch, ArrayBatch)
         total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
@@ -268,7 +267,7 @@ class _Batch:
             return None
         if known or found.weight == total:
             return found
-        scale = total / found.weight  # only now is the denominator of all shards known
+        scale = total / found.weight  # the total denominator is known only now
         gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in found.gradients]
         return ShardSum(found.value * scale, gradients, found.weight)
 
@@ -280,15 +279,15 @@ class _Batch:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
         with _note_rows(part), enable_grad():
             out = self.model.output(inputs, part, stream)
-            with self.model.in_shard("the loss of its output for some samples", stream):
+            with self.model.in_shard("the loss of its output for a shard", stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._leaf_gradients(self._backward(result, scale)), denominator)
 
-    # --- Any other loss: on the joined outputs ---
+    # --- Any other loss: computed on the joined outputs ---
 
     def joined(self, threads: int, workers: Workers) -> ShardSum:
-        """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
+        """Return the loss of the joined outputs, and the sum of the gradients of the shards."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
         outs, own_parts = run_on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
@@ -300,25 +299,25 @@ class _Batch:
                 result = self._loss(whole, self._joined_target([target for _, target in parts]))
                 if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                     raise WholeBatchNeeded(
-                        f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
+                        f"{self.model.name}: the loss uses tensors from the forward pass other than its output"
                     )
-                # A rank without a shard may have such a tensor of an earlier batch, whose graph is gone.
+                # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
                 return whole, result.item(), self._backward(result, 1.0)
 
         whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
         def backward(k: int) -> ShardSum:
             out = outs[k - own.start]
-            outs[k - own.start] = None  # its graph ends with its backward
-            seeds = shard_cotangents(whole, found, out, self.slices[k])
-            return ShardSum(0.0, self._leaf_gradients(backward_pass(seeds, unhooked=self.leaves)), 0.0)
+            outs[k - own.start] = None  # the backward pass frees its graph
+            cotangents = shard_cotangents(whole, found, out, self.slices[k])
+            return ShardSum(0.0, self._leaf_gradients(backward_pass(cotangents, unhooked=self.leaves)), 0.0)
 
         total = self._sum_shards(backward, threads, workers)
-        gradients = add_gradients(total.gradients, self._leaf_gradients(found))  # those that the loss itself depends on
+        gradients = add_gradients(total.gradients, self._leaf_gradients(found))  # the loss may have parameters
         return ShardSum(value, in_c_order(gradients), len(self.batch))
 
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
-        """Return the outputs of this rank's shards, and the detached outputs, each with its target."""
+        """Return the outputs of this rank's shards, and pairs of detached output and target."""
         found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
         return [out for out, _ in found], [(detached(out), target) for out, target in found]
 
@@ -335,7 +334,7 @@ class _Batch:
         return join("the target", [detached(part) for part in parts])
 
     def _sum_shards(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
-        """Return the sum over all shards, of which this rank computes its own."""
+        """Compute this rank's shards, and return the sum over the shards of all ranks."""
         count = len(self.slices)
         own = shard_range(count, workers.size, workers.rank)
         total: TreeSum[ShardSum] = TreeSum(count, add_shards)
@@ -354,10 +353,10 @@ class _Batch:
 
 
 def scalar(result: Any) -> Tensor:
-    """Return a loss, or raise for what is no loss."""
+    """Return the loss, or raise unless it is a Tensor of one element."""
     if not isinstance(result, Tensor) or result.size != 1:
         what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
-        raise NonScalarBackwardError(f"the loss {what}; it must be a Tensor of one element.")
+        raise NonScalarBackwardError(f"the loss {what}; expected a Tensor of one element.")
     return result
 
 

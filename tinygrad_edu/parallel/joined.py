@@ -15,25 +15,25 @@ __all__ = ["Detached", "detached", "has_ops_between", "join", "require_samples_f
 
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 
-Detached = tuple[Any, Any]  # two nests of one structure: the values of an output, and the kind of each leaf
+Detached = tuple[Any, Any]  # two pytrees of the same structure: the values of an output, and the kind of each leaf
 
 
 def require_samples_first(name: str, out: Any, count: int, state: Collection[int]) -> None:
-    """Raise `WholeBatchNeeded` unless each leaf of an output has one row for each of `count` samples.
+    """Raise `WholeBatchNeeded` unless each leaf of an output has one row per sample.
 
     Parameters
     ----------
     name : str
-        Of the model, for the message.
-    out : nest
+        Name of the model, for the message.
+    out : pytree
     count : int
     state : set of int
-        The ids of the model's own tensors, which are no rows of samples whatever their length.
+        Ids of the model's own tensors, whose rows are not samples.
     """
     leaves = list(tree_leaves(out))
     if not leaves or not all(_has_length(leaf, count) and id(leaf) not in state for leaf in leaves):
         shapes = ", ".join(str(getattr(leaf, "shape", type(leaf).__name__)) for leaf in leaves) or "nothing"
-        raise WholeBatchNeeded(f"{name}: its output for {count} samples is {shapes}, not one row for each sample")
+        raise WholeBatchNeeded(f"{name}: its output for {count} samples is {shapes}; expected one row per sample")
 
 
 def _has_length(leaf: Any, count: int) -> bool:
@@ -41,17 +41,17 @@ def _has_length(leaf: Any, count: int) -> bool:
 
 
 def detached(out: Any) -> Detached:
-    """Return the values and the kinds of the leaves of an output, which a message can carry.
+    """Return the values and the kinds of an output's leaves, which can be sent to other ranks.
 
     Raises
     ------
     WholeBatchNeeded
-        A nest in it cannot be made of its parts: a subclass of tuple, say, with arguments of its own.
+        A node of the pytree cannot be rebuilt from its children, such as a tuple subclass with other arguments.
     """
     try:
         return tree_map(values_of, out), tree_map(_kind, out)
     except TypeError as error:
-        raise WholeBatchNeeded(f"a {type(out).__name__}, which a forward returned, is no nest: {error}") from error
+        raise WholeBatchNeeded(f"the output is a {type(out).__name__}, which is not a pytree: {error}") from error
 
 
 def _kind(leaf: Any) -> int:
@@ -59,12 +59,12 @@ def _kind(leaf: Any) -> int:
 
 
 def join(name: str, parts: list[Detached]) -> Any:
-    """Return the output for the whole batch: a leaf of the graph for each leaf that a gradient flows to.
+    """Return the output for the whole batch. Its differentiable leaves are leaves of the graph.
 
     Raises
     ------
     WholeBatchNeeded
-        The outputs of the shards differ in structure, dtype or in the shape of a row.
+        The outputs of the shards differ in structure, dtype or row shape.
     """
     values, kinds = zip(*parts, strict=True)
     try:
@@ -78,14 +78,14 @@ def _concatenate(*parts: ndarray) -> ndarray:
     if not all(isinstance(part, ndarray) for part in parts):
         raise ShapeError("their structures differ")
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
-        raise ShapeError(f"their rows are {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
-    # In C order: the layout of a part, and with it the bits of a product, depends on whether a message brought it.
+        raise ShapeError(f"their rows differ: {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
+    # In C order: a part's layout, which affects the bits of products, depends on whether it came from another rank.
     whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     return np.concatenate(parts, out=whole)
 
 
 def has_ops_between(root: Node, first: int, last: int) -> bool:
-    """Return whether the graph behind a node has an op that was recorded between two times."""
+    """Return whether the graph of a node contains an op with a number between `first` and `last`."""
     seen, waiting = {root}, [root]
     while waiting:
         node = waiting.pop()
@@ -98,7 +98,7 @@ def has_ops_between(root: Node, first: int, last: int) -> bool:
 
 
 def shard_cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slice) -> list[tuple[Node, ndarray]]:
-    """Return the nodes of the output of a shard, each with its rows of the gradient of the joined output."""
+    """Return the nodes of a shard's output, each with its rows of the gradient of the joined output."""
     found: list[tuple[Node, ndarray]] = []
 
     def add(whole: Any, own: Any) -> None:

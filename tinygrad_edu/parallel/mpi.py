@@ -1,4 +1,4 @@
-"""Workers under mpiexec, which communicate by MPI."""
+"""Workers started by mpiexec, which communicate by MPI."""
 
 import atexit
 import os
@@ -21,16 +21,16 @@ from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, allgather, a
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 
-# Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
+# A launcher sets one of these variables: mpiexec of MPICH, Intel or Open MPI, or srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
 
 NAP = 5e-5  # seconds
-SURVIVES = "OMPI_MCA_mpi_ft_enable"  # by Open MPI's mpiexec --with-ft ulfm
+SURVIVES = "OMPI_MCA_mpi_ft_enable"  # set by Open MPI's mpiexec --with-ft ulfm
 
 
 def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what makes a process take itself for a rank."""
+    """Return an environment without the variables that make a process a rank."""
     return {name: value for name, value in environment.items() if not name.startswith(OF_RANKS)}
 
 
@@ -38,13 +38,13 @@ def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
 def world() -> Workers:
     """Return the processes that mpiexec started, or this one alone.
 
-    An error that nobody catches in one of them ends them all, with its traceback: the others would wait for it for
-    ever. So does one that ends while another still waits for it. The processes that one starts or forks are alone.
+    An uncaught error in one process prints its traceback and ends all of them, because the others would wait for it
+    forever. They also end if one process exits while another waits for it. Child processes are not workers.
 
     Raises
     ------
     MissingExtraError
-        Where mpiexec started this process, and mpi4py or a library of MPI is not installed.
+        mpiexec started this process, but mpi4py or an MPI library is not installed.
 
     Examples
     --------
@@ -57,11 +57,11 @@ def world() -> Workers:
     try:
         import mpi4py
 
-        mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
+        mpi4py.rc.finalize = False  # `leave` calls it, except in a forked process
         from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:  # which mpi4py raises where it finds no library
+    except (ImportError, RuntimeError) as error:  # mpi4py raises RuntimeError if it finds no MPI library
         raise MissingExtraError(
-            "mpiexec started this process, and several need mpi4py and a library of MPI: "
+            "mpiexec started this process, which requires mpi4py and an MPI library. Install them with: "
             "pip install 'tinygrad-edu[mpi]'"
         ) from error
     survives = SURVIVES in os.environ
@@ -87,7 +87,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _MPIWorkers:
-    """The processes of MPI's world. If MPI survives the death of a rank, the others go on."""
+    """The processes of MPI's world. If MPI survives the death of a rank, the others continue."""
 
     def __init__(self, mpi: Any, survives: bool) -> None:
         self._mpi, self._fault_tolerant, self._process = mpi, survives, os.getpid()
@@ -96,7 +96,7 @@ class _MPIWorkers:
         self._barrier: Any = None
         self._num_collectives = 0
         self._last_result: Any = None  # of the last collective
-        self._abandoned: list[Any] = []  # messages that no rank will send, with their buffers
+        self._abandoned: list[Any] = []  # requests that will never complete, with their buffers
         self.threads, self._oversubscribed = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
@@ -108,33 +108,33 @@ class _MPIWorkers:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
-        """Send bytes to others, and take in as many as there is room for."""
+        """Send bytes to other ranks, and fill the buffers of the bytes received."""
         if self._process != os.getpid():
-            raise ForkedError("a forked process is none of the workers: let it compute alone, or start it by mpiexec.")
+            raise ForkedError("a forked process is not a worker. Compute without workers, or start it with mpiexec.")
         waiting = []
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
             waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
             while self._oversubscribed and not self._mpi.Request.Testall(waiting):
-                time.sleep(NAP)  # MPICH waits by asking, and so keeps others from the core
+                time.sleep(NAP)  # MPICH waits by polling, which would occupy the core
             self._mpi.Request.Waitall(waiting)
         except self._mpi.Exception as error:
             if not self._is_rank_failure(error):
                 raise
             self._abandoned.append((waiting, sent, received))
-            self._comm.Revoke()  # so that those who wait for others than the lost one hear of it
-            raise LostWorkerError(f"a worker of {self.size} is lost") from error
+            self._comm.Revoke()  # notifies ranks that wait for a rank other than the lost one
+            raise LostWorkerError(f"one of {self.size} workers is lost") from error
 
     def _is_rank_failure(self, error: Any) -> bool:
-        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
+        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last if one of several messages is lost
         return self._fault_tolerant and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
     def collective(self, compute: Callable[[], Computed]) -> Computed:
-        """Return what all compute together; where some of them are lost, those that are left compute it."""
+        """Run a function of collective operations on all ranks; if ranks are lost, repeat it on the remaining ranks."""
         while True:
             try:
                 if self._fault_tolerant:
-                    allreduce_any(self, False)  # wait until all have the last result, as `_recover` assumes
+                    allreduce_any(self, False)  # wait until all ranks have the last result, as `_recover` assumes
                 result = compute()
                 break
             except LostWorkerError:
@@ -156,7 +156,7 @@ class _MPIWorkers:
                 first = done.index(max(done))
                 last = allgather(self, self._last_result if self.rank == first else None)[first]
                 return (last,) if self._num_collectives < max(done) else None
-            except LostWorkerError:  # one more
+            except LostWorkerError:  # another rank was lost
                 continue
 
     def _all_done(self) -> bool:
@@ -171,29 +171,29 @@ class _MPIWorkers:
             return False
 
     def leave(self) -> None:
-        """Wait until all are done, and end MPI; who is told anything meanwhile has left others in the middle."""
+        """Wait until all ranks are done, and finalize MPI. Abort if a message shows that a rank still waits."""
         if self._process != os.getpid() or self._mpi.Is_finalized():
             return
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
         while not self._all_done():
             if self._comm.Iprobe():
-                told = f"Rank {self.rank} of {self.size} has ended, and another still waits for it."
+                told = f"Rank {self.rank} of {self.size} has ended, but another rank still waits for it."
                 print(told, file=sys.__stderr__)
                 _abort_all(1)
-            time.sleep(0.01)  # who waits for one that still works leaves it the core
+            time.sleep(0.01)  # leave the core to a rank that still computes
         if not self._has_lost_rank:
-            self._mpi.Finalize()  # Open MPI's may wait for a lost one for ever
+            self._mpi.Finalize()  # Open MPI may wait for a lost rank forever
 
 
 def leave() -> None:
-    """Wait until all ranks come to their end, where there are several; afterwards this one may exit."""
+    """Wait until all ranks are done, if there are several. This process may then exit."""
     workers = world()
     if isinstance(workers, _MPIWorkers):
         workers.leave()
 
 
 def abort(code: int) -> None:
-    """End all ranks, where there are several, at once."""
+    """End all ranks immediately, if there are several."""
     if isinstance(world(), _MPIWorkers):
         _abort_all(code)
 
@@ -211,6 +211,6 @@ def _abort_all(code: int) -> None:
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
-    time.sleep(0.5)  # mpiexec loses what it has not read when it ends the ranks
+    time.sleep(0.5)  # mpiexec loses unread output when it ends the ranks
     MPI.COMM_WORLD.Abort(code)
-    os._exit(code)  # MPICH's comes back, and ends the process a little later
+    os._exit(code)  # MPICH's Abort returns, and ends the process a little later

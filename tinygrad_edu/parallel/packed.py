@@ -1,4 +1,4 @@
-"""Pack the gradients of a shard into one flat array for each dtype."""
+"""Pack the gradients of a shard into one flat array per dtype."""
 
 import numpy as np
 from numpy import ndarray
@@ -9,7 +9,7 @@ __all__ = ["PackedSums"]
 
 
 class PackedSums:
-    """The layout of flat arrays that hold a `ShardSum`.
+    """Layout of the flat arrays that hold a `ShardSum`.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class PackedSums:
     Attributes
     ----------
     like : list of ndarray
-        Arrays of the sizes and dtypes of the flat ones.
+        Arrays with the sizes and dtypes of the flat arrays.
     """
 
     def __init__(self, tensors: list[ndarray]) -> None:
@@ -30,7 +30,7 @@ class PackedSums:
 
     def pack(self, part: ShardSum) -> list[ndarray]:
         """Return the flat arrays of a sum."""
-        # 0.0 + -0.0 is 0.0, and x + -0.0 is x for every x: -0.0 adds nothing, as a missing gradient does.
+        # x + -0.0 is x for every x, also for 0.0 and -0.0, so -0.0 represents a missing gradient.
         flat = [np.full(size.shape, -0.0, size.dtype) for size in self.like[1:]]
         for view, gradient in zip(self._views(flat), part.gradients, strict=True):
             if gradient is not None:
@@ -45,7 +45,7 @@ class PackedSums:
         return ShardSum(float(value), gradients, float(weight))
 
     def _views(self, flat: list[ndarray]) -> list[ndarray]:
-        """Return the part of the flat arrays that belongs to each tensor."""
+        """Return a view of each tensor's part of the flat arrays."""
         ends, found = dict.fromkeys(self._dtypes, 0), list[ndarray]()
         for t in self._tensors:
             start, ends[t.dtype] = ends[t.dtype], ends[t.dtype] + t.size

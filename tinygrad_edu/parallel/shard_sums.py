@@ -12,7 +12,7 @@ Gradients = list[ndarray | None]
 
 
 class ShardSum(NamedTuple):
-    """The loss and gradients of some samples, weighted by their share of the batch.
+    """Loss and gradients of a shard or a sum of shards, weighted by its share of the batch.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class ShardSum(NamedTuple):
 
 
 def add_shards(left: ShardSum, right: ShardSum) -> ShardSum:
-    """Return the sum of two parts. The gradients of the left part are changed in place."""
+    """Return the sum of two parts. The gradients of `left` are changed in place."""
     gradients = add_gradients(left.gradients, right.gradients)
     return ShardSum(left.value + right.value, gradients, left.weight + right.weight)
 
 
 def add_gradients(totals: Gradients, parts: Gradients) -> Gradients:
-    """Return the sums of gradients. The first ones are changed in place."""
+    """Return the sums of gradients. `totals` is changed in place."""
     return [_add(total, part) for total, part in zip(totals, parts, strict=True)]
 
 
@@ -48,5 +48,5 @@ def _add(total: ndarray | None, part: ndarray | None) -> ndarray | None:
 
 
 def in_c_order(gradients: Sequence[ndarray | None]) -> Gradients:
-    """Return the gradients in C order, as messages deliver them, because the bits of later products depend on it."""
+    """Return the gradients in C order, as received from other ranks: the layout affects the bits of later products."""
     return [None if g is None else np.asarray(g, order="C") for g in gradients]

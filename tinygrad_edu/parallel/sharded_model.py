@@ -1,4 +1,4 @@
-"""A model whose forward runs in shards while its samples are independent."""
+"""A model whose forward pass runs in shards if its samples are independent."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class ShardedModel:
     Attributes
     ----------
     broken : str or None
-        Why batches are computed whole: how the model violated its declaration.
+        The reason why batches are computed whole: the violation of the model's declaration.
     begin : int
         The clock at the last call of `begin_batch`.
     """
@@ -41,26 +41,26 @@ class ShardedModel:
         self._storages: set[Storage] = set()
 
     def is_sharded(self) -> bool:
-        """Return whether batches are cut into shards. Warn if the model lacks a declaration."""
+        """Return whether batches are cut into shards. Warn if the model has no declaration."""
         coupled = modules_couple_samples(self._modules_and_buffers())
         if coupled is None:
             warn_undeclared(self.model)
         return coupled is False and self.broken is None
 
     def _modules_and_buffers(self) -> list[Module]:
-        """Return all modules, the model first, and store the buffers. It runs once a batch."""
+        """Return all modules, the model first, and store the buffers. Called once per batch."""
         parts = {id(part): part for _, part in self.model._walk()}.values()
         self._buffers = [part for part in parts if isinstance(part, Tensor) and is_buffer(part)]
         return [part for part in parts if isinstance(part, Module)]
 
     def begin_batch(self, tensors: Iterable[Tensor]) -> None:
-        """Store the trained tensors and the buffers, which a shard may neither return nor write to."""
+        """Record the trained tensors and the buffers, which a shard may neither return nor write to."""
         state = [*tensors, *self._buffers]
         self._state, self._storages = {*map(id, state)}, {tensor._storage for tensor in state}
         self.begin = next(clock)
 
     def in_shard(self, what: str, stream: np.random.Generator) -> "_ShardContext":
-        """Return a context manager for the forward or the loss of a shard."""
+        """Return a context manager for the forward pass or the loss of a shard."""
         return _ShardContext(self.name, self._storages, what, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
@@ -69,12 +69,12 @@ class ShardedModel:
         Raises
         ------
         WholeBatchNeeded
-            The forward violated the declaration, or raised an error, which the whole batch may not raise.
+            The forward pass violated the declaration, or raised an error that the whole batch may not raise.
         AnomalyError
-            The forward raised it.
+            The forward pass raised it.
         """
         count = part.stop - part.start
-        with self.in_shard(f"its forward of {count} samples of a batch", stream):
+        with self.in_shard(f"the forward pass of a shard of {count} samples", stream):
             out = self.model(*as_tensors(inputs))
         if not (isinstance(out, Tensor) and out.shape[:1] == (count,) and id(out) not in self._state):
             require_samples_first(self.name, out, count, self._state)
@@ -82,39 +82,39 @@ class ShardedModel:
 
     @contextmanager
     def loss_errors(self) -> Iterator[None]:
-        """Convert an error of the loss inside to `WholeBatchNeeded`, because the whole batch may not raise it.
+        """Convert an error of the loss to `WholeBatchNeeded`, because the whole batch may not raise it.
 
         Raises
         ------
         WholeBatchNeeded
         AnomalyError
-            It is raised unchanged.
+            Raised unchanged.
         """
         try:
             yield
         except AnomalyError:
             raise
         except Exception as error:
-            what = f"the loss of what its shards returned raised {type(error).__name__}"
+            what = f"the loss of the joined outputs raised {type(error).__name__}"
             raise WholeBatchNeeded(f"{self.name}: {what}") from error
 
     def disable_sharding(self, reason: str) -> None:
-        """Compute batches whole from now on, for this reason."""
+        """Compute all later batches whole, for the given reason."""
         self.broken = reason
 
     def warn_once(self) -> None:
-        """Warn once that sharding is disabled, after a whole batch has shown that the model works."""
+        """Warn once that sharding is disabled, after a whole batch was computed without an error."""
         if self.broken is not None and not self._warned:
             self._warned = True
             warn_caller(
-                f"{self.broken}. Batches are computed whole from here on, and not in shards on all cores. Write "
-                f"couples_samples = True in the class if this is meant.",
+                f"{self.broken}. Later batches are computed whole, not in shards on all cores. Set "
+                f"couples_samples = True in the class if this is intended.",
                 WholeBatchWarning,
             )
 
 
 class _ShardContext(shard_forward):
-    """Context of the forward or the loss of a shard, with its own random stream."""
+    """Context of the forward pass or the loss of a shard, with its own random stream."""
 
     __slots__ = ("_random", "_what")
 

@@ -1,8 +1,8 @@
 """Cut a batch into shards, assign them to workers, and add their results in the order of one binary tree.
 
-A block is 2**level consecutive shards; its first shard is a multiple of 2**level. The sum of a block is the sum of its
-left half plus the sum of its right half. The order of additions is fixed by the tree, so the bits of the sum do not
-depend on how many workers compute the shards.
+A block is 2**level consecutive shards; the index of its first shard is a multiple of 2**level. The sum of a block is
+the sum of its left half plus the sum of its right half. The tree fixes the order of additions, so the bits of the sum
+do not depend on the number of workers.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tinygrad_edu._checks import integer
 
 __all__ = ["ShardBlock", "TreeSum", "blocks", "shard_range", "shards"]
 
-ShardBlock = tuple[int, int]  # level and index: the shards from index * 2**level to before (index + 1) * 2**level
+ShardBlock = tuple[int, int]  # level and index: the shards index * 2**level to (index + 1) * 2**level - 1
 Value = TypeVar("Value")
 
 
@@ -34,10 +34,10 @@ def shards(count: int, size: int) -> list[slice]:
 
 
 def shard_range(count: int, workers: int, rank: int) -> range:
-    """Return the consecutive shards that one of the workers computes.
+    """Return the consecutive shards that a worker computes.
 
     No worker computes more than ceil(count / workers) shards. Within that limit, the ranges begin and end at the edges
-    of large blocks, because a worker sends one sum for each of its blocks.
+    of large blocks, because a worker sends one sum per block.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def _ceil_div(a: int, b: int) -> int:
 
 
 def blocks(part: range, count: int) -> list[ShardBlock]:
-    """Return the largest blocks that make up a range of the `count` shards.
+    """Split a range of the `count` shards into the largest possible blocks.
 
     Examples
     --------
@@ -74,19 +74,19 @@ def blocks(part: range, count: int) -> list[ShardBlock]:
 
 
 class TreeSum(Generic[Value]):
-    """A running sum over blocks, which adds two values as soon as both halves of a block are there.
+    """Running sum over blocks, which adds two values as soon as both halves of a block are complete.
 
     Parameters
     ----------
     count : int
-        The number of shards.
+        Number of shards.
     add : callable
-        Adds the values of two halves. It may change the left one in place.
+        Function that adds the values of two halves. It may change the left value in place.
 
     Attributes
     ----------
     pending : list of (ShardBlock, value)
-        The blocks whose other half is missing. After all shards were pushed, it holds the total alone.
+        Blocks whose other half is missing. After all shards are pushed, it holds only the total.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class TreeSum(Generic[Value]):
         self.pending: list[tuple[ShardBlock, Value]] = []
 
     def push(self, block: ShardBlock, value: Value) -> None:
-        """Add the next block. Blocks are pushed in the order of their shards."""
+        """Add the next block. Blocks must be pushed in the order of their shards."""
         level, index = block
         while level < self.root:
             if index % 2 and self.pending and self.pending[-1][0] == (level, index - 1):

@@ -1,4 +1,4 @@
-"""The protocol of parallel workers, and collective operations on it."""
+"""Protocol of parallel workers, and collective operations on them."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ Computed = TypeVar("Computed")
 
 
 class Workers(Protocol):
-    """Processes that train the same weights, each on some of the shards of every batch.
+    """Processes that train the same weights, each on some shards of every batch.
 
-    All workers call the same functions in the same order.
+    All workers must call the same functions in the same order.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Workers(Protocol):
 
     @property
     def threads(self) -> int:
-        """The number of threads that this process may run: its share of the cores."""
+        """Number of threads that this process may run: its share of the cores."""
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send and receive contiguous uint8 arrays, by rank. The received arrays are filled in place."""
@@ -44,7 +44,7 @@ class Workers(Protocol):
     def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Run a function of collective operations on all workers, and repeat it if a worker is lost.
 
-        The repeated call may have another rank and size.
+        `rank` and `size` may differ in the repeated call.
         """
 
 
@@ -55,11 +55,11 @@ class _SingleWorker:
 
     @property
     def threads(self) -> int:
-        """The number of threads that this process may run: the number of cores."""
+        """Number of threads that this process may run: the number of cores."""
         return allowed_threads(available_cores())
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
-        """Do nothing: there is no other worker."""
+        """Do nothing, because there is no other worker."""
 
     def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return ``compute()``."""
@@ -70,13 +70,13 @@ ALONE = _SingleWorker()
 
 
 def allgather(workers: Workers, value: Any) -> list[Any]:
-    """Return the values of all workers, in order of rank, after log2(size) rounds of messages.
+    """Return the values of all workers, in order of rank, in log2(size) rounds of messages.
 
     Parameters
     ----------
     workers : Workers
     value : Any
-        Any object that can be pickled. It should be small: it is sent to all workers.
+        Any object that can be pickled. It is sent to all workers, so it should be small.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def allreduce_any(workers: Workers, flag: bool) -> bool:
 
 
 def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
-    """Return ``compute()`` if it succeeds on every rank; otherwise raise an error on all ranks.
+    """Return ``compute()``, or raise an error on all ranks if it fails on any rank.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
     Raises
     ------
     Exception, WholeBatchNeeded
-        The error of this rank, or a copy of another rank's. An exception has precedence over `WholeBatchNeeded`.
+        The error of this rank, or a copy of another rank's error. Exceptions take precedence over `WholeBatchNeeded`.
     """
     if workers.size == 1:
         return compute()
@@ -136,7 +136,7 @@ def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
 
 
 def map_on_all(workers: Workers, function: Callable[[int], Computed], count: int, threads: int) -> list[Computed]:
-    """Return the results of all shards, by number, on every rank. Each rank computes its own on threads."""
+    """Return the results of all shards, in order, on every rank. Each rank computes its own shards on threads."""
     own = shard_range(count, workers.size, workers.rank)
     found = run_on_all(workers, lambda: list(map_shards(lambda i: function(own[i]), len(own), threads)))
     return [each for of_rank in allgather(workers, found) for each in of_rank]
@@ -154,7 +154,7 @@ def _first_failure(workers: Workers, own: BaseException | None) -> BaseException
 
 
 def _picklable(error: BaseException) -> BaseException:
-    """Return an error that can be pickled: a copy, or a `FailedWorkerError` with its text."""
+    """Return a copy of an error, or a `FailedWorkerError` with its text if it cannot be pickled."""
     try:
         copy: BaseException = pickle.loads(pickle.dumps(error))
     except Exception:
@@ -168,13 +168,13 @@ def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:
     Parameters
     ----------
     workers : Workers
-    parts : dict of str to nest
-        Pytrees of arrays, numbers and strings, by the names that the error uses.
+    parts : dict of str to pytree
+        Pytrees of arrays, numbers and strings. The keys are the names in the error message.
 
     Raises
     ------
     WorkersDifferError
-        On all workers.
+        Raised on all workers.
     """
     if workers.size == 1:
         return
@@ -184,7 +184,7 @@ def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:
         others = [str(rank) for rank, theirs in enumerate(found) if theirs[name] != found[0][name]]
         if others:
             raise WorkersDifferError(
-                f"{name} of rank 0 differ from those of rank {', '.join(others)}. Use the same seed on all ranks, for "
+                f"{name} differ between rank 0 and rank {', '.join(others)}. Use the same seed on all ranks, for "
                 f"layers, as in nn.Linear(3, 2, rng=rng), and for DataLoaders. If they were equal at first, the "
                 f"processors of the ranks compute different bits."
             )

@@ -1,8 +1,8 @@
-"""The tape: what was recorded of a computation, and the walk back through it, step by step.
+"""The tape: the recorded graph of a computation, and its backward pass, step by step.
 
-`show` prints what was recorded, a row for each node; `steps` runs `backward` and returns each call of a vjp; `watch`
-does so for all that happens inside of a ``with``; `page` writes a page on which the walk can be played,
-and `draw` draws the graph. The walk that is shown is the engine's own: see `engine/debug/observers.py`.
+`show` prints the tape, a row for each node; `steps` runs `backward` and returns each call of a vjp; `watch` records all
+ops and backward passes inside a ``with`` block; `page` writes a page that plays the backward pass, and `draw` draws the
+graph. The steps are those of the engine, recorded by an observer, see `engine/debug/observers.py`.
 """
 
 from tinygrad_edu.tape.drawing import draw

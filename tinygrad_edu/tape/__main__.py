@@ -1,4 +1,4 @@
-"""``python -m tinygrad_edu.tape SCRIPT.py``: run a script up to its first walk back, and show the tape of that."""
+"""``python -m tinygrad_edu.tape SCRIPT.py``: run a script until its first backward pass ends, and show its tape."""
 
 import argparse
 import os
@@ -21,11 +21,11 @@ _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 class _Walked(BaseException):
-    """The walk that was asked for is over: no handler of the script's should stop this."""
+    """Raised when the requested backward pass has ended. A BaseException, so that the script does not catch it."""
 
 
 class _UpToAWalk(Recording):
-    """Keeps the walk of some number, counted from 1, and nothing of those before it."""
+    """Records only the backward pass with a given number, counted from 1."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _TheWalk(RecordedWalk):
 def _run(
     script: str, source: bytes, arguments: list[str], number: int
 ) -> tuple[Walk | None, dict[str, Any], BaseException | None]:
-    """Run a script until a walk back is over; return the walk, the variables, and the error that ended the script."""
+    """Run a script until a backward pass ends. Return the pass, the variables, and the error that ended the script."""
     recording, main, error = _UpToAWalk(number), ModuleType("__main__"), None
     main.__file__ = script
     sys.argv[:] = [script, *arguments]
@@ -65,7 +65,7 @@ def _run(
 
 
 def _variables(trace: TracebackType | None) -> dict[str, Any]:
-    """Return the variables of the script's frames, those of the outer ones first."""
+    """Return the variables of the script's frames. Variables of outer frames take precedence."""
     names: dict[str, Any] = {}
     for frame, _ in traceback.walk_tb(trace):
         if not frame.f_code.co_filename.startswith((_PACKAGE, "<")):
@@ -76,16 +76,16 @@ def _variables(trace: TracebackType | None) -> dict[str, Any]:
 def _main() -> None:
     """Read the command line, run the script, and show the tape."""
     parser = argparse.ArgumentParser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--page", metavar="FILE", help="write the tape as a page, instead of printing it")
-    parser.add_argument("--steps", action="store_true", help="print each call of a vjp, too")
+    parser.add_argument("--page", metavar="FILE", help="write the tape to an HTML page instead of printing it")
+    parser.add_argument("--steps", action="store_true", help="also print each call of a vjp")
     parser.add_argument(
-        "--fold", type=_at_least_1, default=0, metavar="DEPTH", help="one line for each module of that depth"
+        "--fold", type=_at_least_1, default=0, metavar="DEPTH", help="show one line for each module of this depth"
     )
     parser.add_argument(
-        "--walk", type=_at_least_1, default=1, metavar="N", help="of the N-th walk back (default: the first)"
+        "--walk", type=_at_least_1, default=1, metavar="N", help="show the N-th backward pass (default: 1)"
     )
     parser.add_argument("script")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of the script")
     options = parser.parse_args()
     try:
         source = Path(options.script).read_bytes()
@@ -101,17 +101,17 @@ def _main() -> None:
     if error is not None:
         _end(error)
     if walk is None:
-        parser.exit(1, f"{options.script} ended before its walk back number {options.walk}: it has no tape.\n")
+        parser.exit(1, f"{options.script} ended before backward pass number {options.walk}; there is no tape.\n")
 
 
 def _at_least_1(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
     return int(text)
 
 
 def _end(error: BaseException) -> None:
-    """End as the script would have, without the frames that are ours."""
+    """End as the script would, without this module's frames in the traceback."""
     if not isinstance(error, Exception):
         raise error
     trace = error.__traceback__
@@ -122,7 +122,7 @@ def _end(error: BaseException) -> None:
 
 
 def _show(walk: Walk, tape: Tape, options: argparse.Namespace) -> None:
-    """Print a tape, or write its page."""
+    """Print a tape, or write it to a page."""
     if options.page:
         write_result("the page", options.page, page_text(walk, tape, os.path.basename(options.script)).encode())
         print(f"wrote {options.page}")

@@ -1,4 +1,4 @@
-"""The graph as people draw it: a box for each node, an arrow from each input, a frame around what a module made."""
+"""Drawing of the graph: a box for each node, an arrow from each input, a frame around the nodes of a module."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ _MOST_SHOWN = 6
 
 
 def draw(result: Tensor | Walk, path: str | os.PathLike[str], names: Names = None) -> None:
-    """Draw the graph of a result, or of a walk, with Graphviz: boxes, with the shapes on the arrows between them.
+    """Draw the graph of a result or a backward pass with Graphviz. Arrows are labelled with shapes.
 
-    Values of a few numbers are in the boxes, and of a walk the gradients. What a module made stands in a frame of its
-    name, if the forward was inside of `watch`. For more than some hundred nodes `page` is quicker, and easier to read.
+    Boxes contain small values, and gradients if `result` is a Walk. A frame with the module's name surrounds its nodes,
+    if the forward pass ran inside `watch`. For more than a few hundred nodes, `page` is faster and easier to read.
 
     Parameters
     ----------
     result : Tensor or Walk
-        Of a Tensor, no walk is made.
+        For a Tensor, no backward pass is run.
     path : path
-        Of the file, which is written whole or not at all. Its ending says what it is: svg, png, pdf, or dot, which is
-        Graphviz's own language.
+        Path of the file, which is written atomically. The suffix selects the format: svg, png, pdf, or dot, the
+        language of Graphviz.
     names : mapping of str to Tensor or Module, or Module, optional
-        What tensors are called, as `of` takes it.
+        Names of tensors, as in `of`.
 
     Raises
     ------
     MissingExtraError
-        pygraphviz, which brings Graphviz with it, is not installed.
+        pygraphviz, which includes Graphviz, is not installed.
     ValueError
-        For another ending.
+        The suffix is not one of these.
     NoGraphError
-        For what has no tape.
+        `result` has no tape.
     DataError
         The file cannot be written.
     """
     ending = Path(path).suffix[1:].lower()
     if ending not in FORMATS:
-        raise ValueError(f"draw: the ending of {os.fspath(path)!r} is none of {', '.join(FORMATS)}.")
+        raise ValueError(f"draw: the suffix of path must be one of {', '.join(FORMATS)}, got {os.fspath(path)!r}.")
     graph = _graph(of(result, names), result.gradients if isinstance(result, Walk) else {})
     drawn: bytes = graph.draw(format=ending, prog="dot")
     write_result("the graph", path, drawn)
@@ -65,7 +65,7 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
     try:
         from pygraphviz import AGraph
     except ImportError as error:
-        raise MissingExtraError("draw needs pygraphviz: pip install 'tinygrad-edu[draw]'") from error
+        raise MissingExtraError("draw requires pygraphviz: pip install 'tinygrad-edu[draw]'") from error
     graph = AGraph(directed=True, rankdir="TB", nodesep=0.3, ranksep=0.45, fontname="Helvetica", bgcolor="white")
     graph.node_attr.update(
         shape="box", style="rounded,filled", fillcolor="white", color=_LINE, fontname="Helvetica", fontsize=12
@@ -82,7 +82,7 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
 
 
 def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
-    """Put a frame around each run of rows that one module made, or one vjp, and the frames of its parts inside."""
+    """Draw a frame around each run of rows of one module or one vjp, with the frames of submodules inside."""
     for group, inside in grouped(rows, depth):
         if group is not None:
             name, label = f"cluster_{depth}_{inside[0].index}", f"<{_coloured(group.label, '#6a6f76')}>"
@@ -92,7 +92,7 @@ def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
 
 
 def _label(tape: Tape, row: TapeRow, gradient: Any) -> str:
-    """Write what stands in a box, in the language that Graphviz has for it."""
+    """Return the content of a box as an HTML-like label of Graphviz."""
     name = tape.names.get(row.node, "")
     named = f"{_coloured(name, _VALUE)} = " if name and row.op != "leaf" else ""
     lines = [f"{named}<b>{_coloured(name if name and row.op == 'leaf' else row.op, _INK)}</b>"]
@@ -104,5 +104,5 @@ def _label(tape: Tape, row: TapeRow, gradient: Any) -> str:
 
 
 def _coloured(text: str, colour: str) -> str:
-    literal = escape(text).replace("\\", "\\\\")  # after a single backslash Graphviz puts in names of its own
+    literal = escape(text).replace("\\", "\\\\")  # Graphviz expands escapes such as \N
     return f'<font color="{colour}">{literal}</font>'

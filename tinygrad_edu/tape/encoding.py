@@ -1,4 +1,4 @@
-"""A walk as JSON: what the page shows of it, each array once, and of a large array every so many numbers."""
+"""Encode a backward pass as JSON for the page. Equal arrays are stored once, and large arrays are subsampled."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tinygrad_edu.tape.text import Tape
 from tinygrad_edu.tape.values import array_of, in_a_word
 from tinygrad_edu.tape.walking import VJPCall, Walk
 
-_MOST_NUMBERS = 2048  # of one array
-_ALL_NUMBERS = 400_000  # of all of them together, so that the page of a large walk opens
+_MOST_NUMBERS = 2048  # per array
+_ALL_NUMBERS = 400_000  # of all arrays, which limits the size of the page
 _FEWEST_NUMBERS = 16
 _FEW_PICTURES = 4
 
 
 class Pool:
-    """Things that are referred to by their place in a list, equal ones once."""
+    """List of items without duplicates, which are referred to by index."""
 
     def __init__(self) -> None:
         self.items: list[Any] = []
         self._places: dict[Any, int] = {}
 
     def place(self, key: Any, make: Callable[[], Any]) -> int:
-        """Return the place of the item with a key, which is made if there is none."""
+        """Return the index of the item with a key, and make the item if it is missing."""
         if key not in self._places:
             self._places[key] = len(self.items)
             self.items.append(make())
@@ -36,7 +36,7 @@ class Pool:
 
 
 class Encoder:
-    """Writes a walk as lists and dicts of plain values. The page's script says what each is used for."""
+    """Encodes a backward pass as lists and dicts of plain values, which ``player.js`` reads."""
 
     def __init__(self, walk: Walk, tape: Tape) -> None:
         self.walk, self.tape = walk, tape
@@ -46,11 +46,11 @@ class Encoder:
         self._most = int(np.clip(_ALL_NUMBERS // count, _FEWEST_NUMBERS, _MOST_NUMBERS))
 
     def whole(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the encoded backward pass."""
         rows, steps = [self._row(row) for row in self.walk.rows], [self._step(step) for step in self.walk]
         return {
             "rows": rows, "steps": steps, "ended": self.walk.ended,
-            "seeds": [[self.rows[node], self._value(g)] for node, g in self.walk.seeds],
+            "initial": [[self.rows[node], self._value(g)] for node, g in self.walk.initial_gradients],
             "ends": [[self.rows[node], self._value(g)] for node, g in self.walk.gradients.items() if node in self.rows],
             "arrays": self.arrays.items, "texts": self.texts.items, "groups": self.groups.items,
         }  # fmt: skip
@@ -81,11 +81,11 @@ class Encoder:
         return self.texts.place(text, lambda: text)
 
     def _given(self, value: Any) -> Any:
-        """Return what a vjp asked for, which may be None, a setting."""
+        """Return an encoded argument of a vjp. A setting may be None."""
         return "None" if value is None else self._value(value)
 
     def _value(self, value: Any) -> Any:
-        """Return the place of an array among the arrays, and of anything else a text."""
+        """Return the index of an array, or the text of any other value."""
         if value is None:
             return None
         array = array_of(value)
@@ -108,9 +108,9 @@ class Encoder:
 
 
 def _steps(shape: tuple[int, ...], most: int) -> list[int]:
-    """Return, for each axis, of how many elements one is shown, so that no more than `most` are.
+    """Return a step for each axis, so that the subsampled array has at most `most` elements.
 
-    Of many pictures, which are the last two axes, some are left out before all of them get coarse.
+    The last two axes are pictures. Leading axes are subsampled first, so that pictures keep their resolution.
     """
     steps = [1] * len(shape)
     while math.prod(lengths := [-(-n // step) for n, step in zip(shape, steps, strict=True)]) > most:
@@ -124,7 +124,7 @@ def _steps(shape: tuple[int, ...], most: int) -> list[int]:
 
 
 def _number(x: Any) -> Any:
-    """Return a number of four digits; as text what JSON has none for."""
+    """Round a number to four digits. Return NaN and infinities as text, because JSON lacks them."""
     if isinstance(x, bool | np.bool_ | int | np.integer):
         return int(x)
     return float(f"{x:.4g}") if np.isfinite(x) else str(float(x))

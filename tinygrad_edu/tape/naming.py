@@ -1,4 +1,4 @@
-"""Names of tensors: what they are called in the caller's variables, or in a module."""
+"""Names of tensors, from the caller's variables or a module."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,12 +10,12 @@ Names = Mapping[str, Any] | Module | None
 
 
 def named_tensors(names: Names) -> dict[Node, tuple[str, Tensor]]:
-    """Return by node the first name of each tensor that was given one, and the tensor.
+    """Return the first name of each named tensor, and the tensor, by node.
 
     Parameters
     ----------
-    names : mapping of str to anything, Module or None
-        Tensors, modules, and lists, tuples and dicts of these; what else there is has no name. ``locals()`` will do.
+    names : mapping of str to Any, Module or None
+        Tensors, modules, and lists, tuples and dicts of them, such as ``locals()``. Other values are ignored.
     """
     found: dict[Node, tuple[str, Tensor]] = {}
     for name, tensor in _tensors("", names, frozenset()):

@@ -1,6 +1,6 @@
 "use strict";
-// The player. `data` is what encoding.py wrote: rows in the order of the clock, and the steps of the walk back, which
-// refer to arrays and texts by their place. Time t is the number of steps that were made: 0 is before the first.
+// The player. `data` is written by encoding.py: rows in order of creation, and the steps of the backward pass, which
+// refer to arrays and texts by index. Time t is the number of completed steps: 0 is before the first.
 const data = JSON.parse(document.getElementById("data").textContent);
 const { rows, steps, arrays, texts } = data;
 const byId = (id) => document.getElementById(id);
@@ -10,11 +10,11 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let t = 0, chosen = rows.length - 1, items = [], placeOf = [], timer = null;
 const closed = new Set();
 
-// --- What is known at a time ---
+// --- The state at a time ---
 
-const arrivals = rows.map(() => []); // for each row, [time, gradient so far]
+const arrivals = rows.map(() => []); // per row: [time, gradient so far]
 const firstStep = rows.map(() => Infinity), lastStep = rows.map(() => -1);
-for (const [row, g] of data.seeds) arrivals[row].push([0, g]);
+for (const [row, g] of data.initial) arrivals[row].push([0, g]);
 steps.forEach((step, k) => {
   if (step.total !== null) arrivals[step.to].push([k + 1, step.total]);
   firstStep[step.row] = Math.min(firstStep[step.row], k);
@@ -58,7 +58,7 @@ function drawn(tag, attributes) {
   return element;
 }
 
-/** Put these into a box, and nothing else; null is left out. */
+/** Replace the content of a box. null is skipped. */
 function fill(box, ...children) {
   box.replaceChildren(...children.filter((child) => child !== null));
 }
@@ -94,14 +94,14 @@ function colour(x, largest) {
 
 const largestOf = (array) => Math.max(Math.abs(array.low || 0), Math.abs(array.high || 0));
 
-/** The shape of an array as tiles of lines of cells. */
+/** The shape of an array as tiles, lines and columns. */
 function layout(shape) {
   const columns = shape.length ? shape[shape.length - 1] : 1;
   const lines = shape.length > 1 ? shape[shape.length - 2] : 1;
   return { tiles: shape.slice(0, -2).reduce((a, b) => a * b, 1), lines, columns };
 }
 
-/** Tiles `from` to `to` beside each other on a canvas, one pixel a number. */
+/** A canvas with tiles `from` to `to` in a row, one pixel per number. */
 function canvasOf(array, from, to) {
   const { lines, columns } = layout(array.shown), largest = largestOf(array);
   const canvas = make("canvas", { "aria-hidden": "true" });
@@ -118,7 +118,7 @@ function canvasOf(array, from, to) {
   return canvas;
 }
 
-/** What a row shows of an array: its number, or a small picture. */
+/** The content of an array in a row: a number, or a small picture. */
 function thumbnail(value) {
   if (value === null || value === undefined) return null;
   const array = arrays[value];
@@ -140,7 +140,7 @@ function describe(value) {
   return `${array.dtype} ${shapeText(array.shape)}, ${numberText(array.low ?? "nan")} to ${numberText(array.high ?? "nan")}`;
 }
 
-/** An array in full: numbers where there are few, else heat maps. */
+/** An array in the panel: a table of numbers if it is small, else heat maps. */
 function picture(value) {
   if (typeof value === "string") return make("span", { class: "plain" }, value);
   const array = arrays[value], { tiles, lines, columns } = layout(array.shown), largest = largestOf(array);
@@ -194,7 +194,7 @@ function build() {
   place(0, rows.length - 1, 0);
 }
 
-/** List the rows from one to another, and what made several of them in one go as a group that folds. */
+/** List the rows `first` to `last`. Consecutive rows of one module or vjp form a group that folds. */
 function place(first, last, depth) {
   for (let k = first; k <= last; ) {
     const group = rows[k].groups[depth];
@@ -267,7 +267,7 @@ function groupElement(item, k) {
   return element;
 }
 
-/** Draw the rows that are in sight, and the arcs that go through there. */
+/** Draw the visible rows, and the arcs that cross them. */
 function paintRows() {
   const tape = byId("tape"), top = tape.scrollTop, bottom = top + tape.clientHeight;
   const first = Math.max(0, Math.floor(top / HEIGHT) - 4), last = Math.min(items.length - 1, Math.ceil(bottom / HEIGHT) + 4);
@@ -302,7 +302,7 @@ function paintArcs(first, last) {
     const y1 = from * HEIGHT + HEIGHT / 2, y2 = to * HEIGHT + HEIGHT / 2;
     const out = spine - Math.min(spine - 6, 8 + 13 * Math.log2(1 + Math.abs(to - from)));
     const bend = Math.sign(y1 - y2) * Math.min(Math.abs(y1 - y2) / 2, 40);
-    // Towards the input, which is where the gradient goes.
+    // Towards the input, the direction of the gradient.
     return drawn("path", { class: kind, d: `M${spine} ${y2}Q${out} ${y2},${out} ${y2 + bend}V${y1 - bend}Q${out} ${y1},${spine} ${y1}` });
   });
   const dots = [];
@@ -316,7 +316,7 @@ function paintArcs(first, last) {
 
 // --- The panel ---
 
-/** The vjp with the gradient, and what it asks for, in their colours. */
+/** The source of the vjp, with the gradient and its arguments coloured. */
 function coloured(text, step) {
   const block = make("pre", { id: "vjp" }), asked = new Set(step.asked.map(([name]) => name));
   const g = (/^(?:lambda|def \w+\()\s*(\w+)/.exec(text) || [])[1];
@@ -327,7 +327,7 @@ function coloured(text, step) {
   return block;
 }
 
-const LARGE = /\b(float|u?int|bool)\d* \(/; // where shapes would stand in the place of values
+const LARGE = /\b(float|u?int|bool)\d* \(/; // a dtype and shape instead of values
 
 function waitingAt(time) {
   const waiting = [];
@@ -339,24 +339,24 @@ function waitingAt(time) {
 function paintStep() {
   const box = byId("step");
   if (!t) {
-    const [row, g] = data.seeds[0] || [rows.length - 1, null];
+    const [row, g] = data.initial[0] || [rows.length - 1, null];
     fill(
       box,
-      make("h2", {}, "Recorded, and not yet walked"),
-      make("p", {}, `Each row is older than those that use it, so this order is a topological order. The walk back begins at `,
-        make("code", {}, nameOf(row)), ` and always takes the newest row that has a gradient: then all of it has arrived.`),
-      g === null ? null : card("g", "seed", "the gradient to begin with", g),
+      make("h2", {}, "Recorded, before the backward pass"),
+      make("p", {}, `Rows are in order of creation, which is a topological order. The backward pass begins at `,
+        make("code", {}, nameOf(row)), ` and always continues with the newest row that has a gradient: that gradient is complete.`),
+      g === null ? null : card("g", "initial gradient", "", g),
       END ? make("p", { class: "small" }, "Right arrow: one step. Space: play.") : null,
     );
     return;
   }
   const step = steps[t - 1], entry = rows[step.row], text = texts[step.vjp], values = texts[step.substituted];
-  const flow = make("div", { class: "flow" }, card("g", "g", `the gradient of ${nameOf(step.row)}, whole`, step.g));
+  const flow = make("div", { class: "flow" }, card("g", "g", `complete gradient of ${nameOf(step.row)}`, step.g));
   for (const [name, value] of step.asked) flow.append(card("asked", name, "", value));
   flow.append(make("hr", { class: "then" }));
   if (step.returned === null) flow.append(make("p", { class: "wrong" }, "The vjp raised an error."));
   else flow.append(card("out", "returns", "", step.returned));
-  if (step.contribution === null && step.returned !== null) flow.append(make("p", { class: "wrong" }, "The engine refused it."));
+  if (step.contribution === null && step.returned !== null) flow.append(make("p", { class: "wrong" }, "The engine rejected the result."));
   else if (step.contribution !== step.returned) flow.append(card("out", "unbroadcast", "summed over the broadcast axes", step.contribution));
   if (step.total !== null && step.total !== step.contribution) flow.append(card("out", "sum", `so far at ${nameOf(step.to)}`, step.total));
   const waiting = waitingAt(t), chips = make("div", { class: "chips" });
@@ -364,14 +364,14 @@ function paintStep() {
     chips.append(make("span", { class: "small" }, "waiting, newest first:"));
     waiting.slice(0, 12).forEach((row) => chips.append(make("span", { class: "chip" }, nameOf(row))));
     if (waiting.length > 12) chips.append(make("span", { class: "small" }, "..."));
-  } else if (t === END && data.ended) chips.append(make("span", { class: "small" }, "Nothing waits: what arrived at the leaves is their .grad."));
+  } else if (t === END && data.ended) chips.append(make("span", { class: "small" }, "No row is waiting. The gradients of the leaves are in .grad."));
   fill(
     box,
-    make("h2", {}, make("code", {}, entry.op), " gives its ", make("code", {}, step.argument), " a gradient"),
+    make("h2", {}, "Gradient of ", make("code", {}, entry.op), " with respect to ", make("code", {}, step.argument)),
     make("p", { class: "small" }, `from ${nameOf(step.row)} back to ${nameOf(step.to)}; ${step.us} µs`),
     coloured(text, step),
     values && !LARGE.test(values) ? make("pre", { class: "values", id: "values" }, values) : null,
-    step.anomalies.length ? make("p", { class: "wrong" }, `This vjp is the one that made ${step.anomalies.join(" and ")}.`) : null,
+    step.anomalies.length ? make("p", { class: "wrong" }, `The vjp returned ${step.anomalies.join(" and ")}, which its inputs do not contain.`) : null,
     flow,
     chips,
   );
@@ -423,7 +423,7 @@ function go(time) {
   paint();
   const step = t ? steps[t - 1] : null;
   byId("live").textContent = step
-    ? `Step ${t} of ${END}: ${rows[step.row].op}, row ${step.row}, gives row ${step.to} the gradient ${describe(step.contribution)}.`
+    ? `Step ${t} of ${END}: ${rows[step.row].op}, row ${step.row}, adds to the gradient of row ${step.to}: ${describe(step.contribution)}.`
     : "Before the first step.";
 }
 
@@ -472,7 +472,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-/** Choose the row some places further; a closed group is passed as one. */
+/** Choose a row by a relative position. A closed group counts as one row. */
 function moveChoice(by) {
   const to = Math.max(0, Math.min(items.length - 1, placeOf[chosen] + by)), towards = Math.sign(by);
   for (let k = to; k >= 0 && k < items.length; k += towards)
@@ -502,11 +502,11 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { re
 
 byId("slider").max = END;
 byId("summary").textContent =
-  `${rows.length.toLocaleString("en")} rows, ${END.toLocaleString("en")} steps back` + (data.ended ? "" : "; the walk raised an error");
+  `${rows.length.toLocaleString("en")} rows, ${END.toLocaleString("en")} steps` + (data.ended ? "" : "; the backward pass raised an error");
 document.documentElement.style.setProperty("--height", `${HEIGHT}px`);
 readPalette();
 build();
-if (rows.length > 60) { // many rows begin folded, to the parts of the model
+if (rows.length > 60) { // fold many rows to the parts of the model
   for (const item of items) if (item.key && item.depth > 0) closed.add(item.key);
   build();
 }

@@ -1,4 +1,4 @@
-"""The tape as a page of its own: one file that any browser opens, with the walk back to be played."""
+"""The tape as a standalone HTML page, which plays the backward pass."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ def page(
     retain_graph: bool = False,
     title: str = "The tape",
 ) -> None:
-    """Write a page that shows the tape of a result, and the walk back step by step: a file without dependencies.
+    """Write an HTML page that shows the tape of a result and its backward pass, step by step. It has no dependencies.
 
-    Of a Tensor, it calls ``backward``. The rows stand in the order of the clock, with arcs to their inputs, the modules
-    fold if the forward was inside of `watch`, and each step shows the vjp as it stands in the source, with what it got
-    and gave. Left and right arrow go a step, space plays.
+    For a Tensor, this calls ``backward``. The rows are in order of creation, with arcs to their inputs. Modules fold if
+    the forward pass ran inside `watch`. Each step shows the source of the vjp, its inputs and its output. The left and
+    right arrow keys step, and the space key plays.
 
     Parameters
     ----------
     result : Tensor or Walk
-        A loss, say; or a walk that `steps` or `watch` has recorded, also one of a second derivative.
+        A Tensor such as a loss, or a Walk from `steps` or `watch`, also of a second derivative.
     path : path
-        Of the file, which is written whole or not at all.
+        Path of the file, which is written atomically.
     names : mapping of str to Tensor or Module, or Module, optional
-        What tensors are called, as `of` takes it.
+        Names of tensors, as in `of`.
     gradient, retain_graph
-        As `Tensor.backward` takes them.
+        As in `Tensor.backward`.
     title : str
-        Of the page.
+        Title of the page.
 
     Raises
     ------
     NoGraphError
-        For what has no tape.
+        `result` has no tape.
     DataError
         The file cannot be written.
 
     Notes
     -----
-    Of large arrays only every so many numbers are in the page, and it says which.
+    Large arrays are subsampled. The page states the step along each axis.
 
     Examples
     --------
@@ -70,18 +70,18 @@ def page(
     >>> w.grad is None
     False
     """
-    named = named_tensors(names)  # before the walk: a hook of the caller's may change variables
+    named = named_tensors(names)  # before the backward pass: hooks may change variables
     walk = result if isinstance(result, Walk) else steps(result, gradient, retain_graph)
     write_result("the page", path, page_text(walk, Tape(walk.rows, named, walk), title).encode())
 
 
 def page_text(walk: Walk, tape: Tape, title: str) -> str:
-    """Return the page as text."""
+    """Return the HTML of the page."""
     data = json.dumps(Encoder(walk, tape).whole(), separators=(",", ":"), allow_nan=False)
     parts = {
         "title": html.escape(title),
         "style": _asset("player.css"),
-        "data": data.replace("<", "\\u003c"),  # so that no value ends the script that it is in
+        "data": data.replace("<", "\\u003c"),  # a value must not end its script element
         "script": _asset("player.js"),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("player.html"))

@@ -1,4 +1,4 @@
-"""The tape as it was recorded: a row for each node behind a result, in the order of the clock."""
+"""Read the recorded tape: a row for each node of a result's graph, in order of creation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinygrad_edu.tape.values import memory_of
 
 
 class SavedValue(NamedTuple):
-    """A value that a node keeps, and the arguments whose vjps asked for it."""
+    """A saved value of a node, and the arguments whose vjps need it."""
 
     name: str
     value: Any
@@ -22,14 +22,14 @@ class SavedValue(NamedTuple):
 
 
 class RowGroup(NamedTuple):
-    """What made several rows: a module that was called, or a vjp of the walk back.
+    """Origin of several rows: a module that was called, or a vjp of a backward pass.
 
     Attributes
     ----------
     key : int
-        Which one it is.
+        Identifier of the module or vjp.
     label : str
-        ``0: Conv2D``, say.
+        Text such as ``0: Conv2D``.
     """
 
     key: int
@@ -38,28 +38,28 @@ class RowGroup(NamedTuple):
 
 @dataclass
 class TapeRow:
-    """What was recorded of one node.
+    """The record of one node.
 
     Attributes
     ----------
     index : int
-        Its place in the order of the clock, which is a topological order: inputs come before what is made of them.
+        Position in order of creation, which is a topological order: inputs come before outputs.
     node : Node
     op : str
-        "leaf" of one that no op made.
+        Name of the op, or "leaf".
     inputs : tuple of int or None
-        Their rows; None for what needs no gradient.
+        Rows of the inputs; None for inputs that need no gradient.
     saved : list of SavedValue
     freed : bool
-        Whether what it had saved is gone, after a walk back.
+        Whether a backward pass has freed the saved values.
     bytes : int
-        Of the memory that it saved and no row before it did.
+        Size of the saved arrays that no earlier row holds.
     line : str
-        Where the op was called, ``model.py:12``, if it was inside of `watch` or `detect_anomaly`.
+        Location of the call, such as ``model.py:12``, if it ran inside `watch` or `detect_anomaly`.
     code : str
-        That line.
+        Source code of that line.
     groups : tuple of RowGroup
-        The modules that were being called, the outermost first; or the vjp that the op was called by.
+        The enclosing module calls, outermost first, or the vjp that called the op.
     """
 
     index: int
@@ -75,13 +75,13 @@ class TapeRow:
 
 
 def grouped(rows: Iterable[TapeRow], depth: int) -> Iterator[tuple[RowGroup | None, list[TapeRow]]]:
-    """Yield runs of rows with the group of a depth that made them; None with rows that have no group there."""
+    """Yield runs of rows with the same group at a depth, and that group, or None if they have none."""
     runs = groupby(rows, key=lambda row: row.groups[depth] if len(row.groups) > depth else None)
     return ((group, list(run)) for group, run in runs)
 
 
 def nodes_behind(roots: Iterable[Node]) -> list[Node]:
-    """Return the nodes that some were computed from, and these themselves, the oldest first."""
+    """Return the given nodes and all their ancestors, oldest first."""
     found, stack = set[Node](), list(roots)
     while stack:
         node = stack.pop()
@@ -92,9 +92,9 @@ def nodes_behind(roots: Iterable[Node]) -> list[Node]:
 
 
 def node_of(result: Any) -> Node:
-    """Return the node of a Tensor that has one, or say what is none."""
+    """Return the node of a Tensor, or raise if it has none."""
     if not isinstance(result, Tensor):
-        raise NoGraphError(f"a tape is that of a Tensor, such as a loss, and a {type(result).__name__} has none.")
+        raise NoGraphError(f"expected a Tensor with a tape, such as a loss, got a {type(result).__name__}.")
     if result._node is None:
         raise NoGraphError(
             "this tensor has no tape: no input had requires_grad=True, or it was computed under no_grad() or detached."
@@ -103,7 +103,7 @@ def node_of(result: Any) -> Node:
 
 
 def rows_behind(roots: Iterable[Node]) -> list[TapeRow]:
-    """Return the rows of the nodes that some were computed from, and of these themselves."""
+    """Return the rows of the given nodes and all their ancestors."""
     nodes = nodes_behind(roots)
     index = {node: k for k, node in enumerate(nodes)}
     seen: set[int] = set()
@@ -133,7 +133,7 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
 
 
 class _Layers:
-    """The names of modules, each found once."""
+    """Cache of the names of modules."""
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[Any, dict[int, str]]] = {}

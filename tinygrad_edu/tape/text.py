@@ -21,18 +21,18 @@ HEADS = ("row", "name", "op", "inputs", "result", "bytes", "us", "saves", "calle
 
 
 class Tape:
-    """What was recorded of a result. It prints itself as a table.
+    """The recorded graph of a result. Its repr is a table.
 
     Attributes
     ----------
     rows : list of TapeRow
-        In the order of the clock.
+        Rows in order of creation.
     names : dict of Node to str
-        Of those that have one.
+        Names of the nodes that have one.
     values : dict of Node to ndarray
-        The results that are known: of tensors with a name, and what some vjp asks for.
+        Known results: of named tensors, and values saved for vjps.
     seconds : dict of Node to float
-        That the vjps of a node took, where a walk was looked at.
+        Time of the vjps of each node, if a backward pass was recorded.
     """
 
     def __init__(self, rows: list[TapeRow], named: dict[Node, tuple[str, Tensor]], walk: Walk | None = None) -> None:
@@ -47,7 +47,7 @@ class Tape:
 
     @property
     def first_anomaly(self) -> tuple[TapeRow, str] | None:
-        """The first row with NaN or an infinity in its result or in what it saved, and which; None where it is none."""
+        """The first row with NaN or an infinity in its result or saved values, and the kind; None if there is none."""
         for row in self.rows:
             values = [self.values.get(row.node), *(value for _, value, _ in row.saved)]
             for kind in (kind for value in values for kind in kinds_of(value)):
@@ -60,16 +60,16 @@ class Tape:
         Parameters
         ----------
         fold : int
-            Show one line for what a module of that depth made: 1 for those that the model holds itself, or, where there
-            is no model around them, for those that were called.
+            Depth of the modules to show as one line each: 1 for the children of the model, or for the called modules if
+            no model encloses them.
 
         Raises
         ------
         ValueError
-            With fold, if no row knows where it was called: the forward has to be inside of `watch`.
+            `fold` is given, but no row has a call site, because the forward pass did not run inside `watch`.
         """
         if fold and not any(row.line for row in self.rows):
-            raise ValueError("fold: no row knows its module. Compute the result inside of `with tape.watch():`.")
+            raise ValueError("fold: no row has a module. Compute the result inside `with tape.watch():`.")
         parts = list(folded(self.rows, fold))
         table = [{head: head for head in HEADS}]
         table += [self._cells(part) if isinstance(part, TapeRow) else _folded(*part) for part in parts]
@@ -94,7 +94,7 @@ class Tape:
 
     def _remarks(self) -> Iterator[str]:
         held = sum(row.bytes for row in self.rows)
-        yield f"{len(self.rows):,} rows; their vjps hold {held:,} bytes, each memory counted where it is saved first."
+        yield f"{len(self.rows):,} rows; their vjps hold {held:,} bytes, with shared memory counted once."
         if self.first_anomaly is not None:
             row, kind = self.first_anomaly
             yield f"The first {kind.removeprefix('an ')}: %{row.index}, {row.op}."
@@ -110,7 +110,7 @@ class Tape:
 
 
 def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
-    """Yield the results that some vjp asks for, with their nodes."""
+    """Yield the results that are saved for vjps, with their nodes."""
     for row in rows:
         about = (*row.node.parents, row.node)
         for (_, source), value in zip(row.node.vjps.saves, row.node.saved or (), strict=False):
@@ -120,7 +120,7 @@ def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
 
 
 def folded(rows: list[TapeRow], depth: int) -> Iterator[TapeRow | tuple[RowGroup, list[TapeRow]]]:
-    """Yield rows, and in the place of those that a module of some depth made in one go, the group of them."""
+    """Yield rows, with consecutive rows of one module of a given depth replaced by their group."""
     outermost = {row.groups[0] for row in rows if row.groups}
     level = depth - 1 + (len(outermost) == 1 and any(len(row.groups) > 1 for row in rows))
     for group, run in grouped(rows, level) if depth else [(None, rows)]:
@@ -144,7 +144,7 @@ def _folded(group: RowGroup, rows: list[TapeRow]) -> dict[str, str]:
 
 
 def _saves(row: TapeRow) -> str:
-    """Say what a node saved, by the vjps that asked for it."""
+    """Return the saved values of a node as text, grouped by the vjps that need them."""
     by_vjps: dict[tuple[str, ...], list[str]] = {}
     for name, value, vjps in row.saved:
         by_vjps.setdefault(vjps, []).append(f"{name} = {in_a_word(value)}")
@@ -156,21 +156,21 @@ def _padded(cell: str, head: str, width: int) -> str:
 
 
 def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
-    """Return the tape of a result, or of a walk: what was recorded, a row for each node.
+    """Return the tape of a result or a backward pass, with a row for each node.
 
     Parameters
     ----------
     result : Tensor or Walk
     names : mapping of str to Tensor or Module, or Module, optional
-        What tensors are called: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all of the
-        caller's variables. Nothing is looked up unasked.
+        Names of tensors: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all variables of
+        the caller. By default, tensors have no names.
     times : bool
-        Walk back, and note the time of the vjps. It leaves nothing in ``grad``, and frees nothing.
+        Run a backward pass to measure the time of the vjps. It does not set ``grad``, and frees nothing.
 
     Raises
     ------
     NoGraphError
-        For what has no tape.
+        `result` has no tape.
     """
     named = named_tensors(names)
     if isinstance(result, Walk):
@@ -180,7 +180,7 @@ def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
 
 
 def _timed(node: Node) -> Walk:
-    """Walk back from a node with ones, as ``backward()`` would, and return the walk."""
+    """Run a backward pass from a node, with an initial gradient of ones, and return it."""
     with watch() as walks:
         backward_pass([(node, np.ones(node.shape, node.dtype))], retain_graph=True)
     return walks[-1]
@@ -189,16 +189,16 @@ def _timed(node: Node) -> Walk:
 def show(
     result: Tensor | Walk, names: Names = None, *, fold: int = 0, times: bool = False, file: IO[str] | None = None
 ) -> None:
-    """Print the tape of a result: a row for each node, with its inputs and what it saved for which vjp.
+    """Print the tape of a result: a row for each node, with its inputs and the values saved for each vjp.
 
     Parameters
     ----------
     result, names, times
-        As `of` takes them.
+        As in `of`.
     fold : int
-        As `Tape.table` takes it.
+        As in `Tape.table`.
     file : text file, optional
-        Instead of the standard output.
+        File to print to, by default the standard output.
 
     Examples
     --------
@@ -212,6 +212,6 @@ def show(
     %1         tanh      %0      float32 (2,)      8  for x: out = [0.7616, 0.964]
     %2         multiply  %1 %0   float32 (2,)      8  for x: y = [1.0, 2.0]; for y: x = [0.7616, 0.964]
     %3         sum       %2      float32 ()           for x: x_shape = (2,), x_dtype = float32, axis = None
-    4 rows; their vjps hold 16 bytes, each memory counted where it is saved first.
+    4 rows; their vjps hold 16 bytes, with shared memory counted once.
     """
     print(of(result, names, times).table(fold), file=sys.stdout if file is None else file)

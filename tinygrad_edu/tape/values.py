@@ -1,4 +1,4 @@
-"""What a value looks like on one line, and whether there is NaN or an infinity in it."""
+"""Values as one line of text, checks for NaN and infinities, and copies."""
 
 from reprlib import repr as shortened
 from typing import Any
@@ -12,7 +12,7 @@ _MOST_SHOWN = 6
 
 
 def array_of(value: Any) -> Any:
-    """Return the array of what is a Tensor, in parts or a number, and anything else as it is."""
+    """Return a Tensor, a sparse gradient or a number as an array, and any other value unchanged."""
     value = densify(value)
     if isinstance(value, Tensor):
         return value._data
@@ -20,7 +20,7 @@ def array_of(value: Any) -> Any:
 
 
 def in_a_word(value: Any) -> str:
-    """Return a value as text: the numbers of a few, the dtype and the shape of more.
+    """Return a value as text: the numbers of a small array, or the dtype and shape of a larger one.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def _numbers(value: Any, kind: str) -> str:
 
 
 def kinds_of(value: Any) -> list[str]:
-    """Return which of NaN and infinities there are in a value."""
+    """Return the kinds of non-finite numbers in a value: "NaN", "an infinity"."""
     array = array_of(value)
     if not isinstance(array, ndarray) or array.dtype.kind != "f":
         return []
@@ -51,7 +51,7 @@ def kinds_of(value: Any) -> list[str]:
 
 
 def copied(value: Any) -> Any:
-    """Return a gradient or a saved value that stays as it is now, whoever writes into it later."""
+    """Return a copy of a gradient or a saved value, which later in-place changes do not affect."""
     value = densify(value)
     if isinstance(value, Tensor):
         return wrap(value._data.copy(), value._node, Storage.new())
@@ -59,7 +59,7 @@ def copied(value: Any) -> Any:
 
 
 def memory_of(value: Any) -> tuple[int, int]:
-    """Return which memory a value is in, and how many bytes that has; 0 for what is no array."""
+    """Return the id and the size in bytes of the array that owns a value's memory. Other values have size 0."""
     array = value._data if isinstance(value, Tensor) else value
     if not isinstance(array, ndarray):
         return id(value), 0

@@ -1,4 +1,4 @@
-"""The vjp of an op as it stands in the source, and the same with values in the place of names."""
+"""Source of an op's vjps, and the same expressions with values substituted for names."""
 
 import inspect
 import io
@@ -15,9 +15,9 @@ from tinygrad_edu.tape.values import in_a_word
 
 @lru_cache(maxsize=4096)
 def vjp_source(op: Op, argument: str) -> str:
-    """Return the text of the vjp for an argument: that of the lambda or the function alone.
+    """Return the source of the lambda or function that is the vjp for an argument.
 
-    Where the source cannot be read, as in Python's own prompt before 3.13, it is the head of the function.
+    If the source cannot be read, as at Python's prompt before 3.13, return the function's signature.
     """
     function = op.vjp_functions.get(argument)
     if function is None:
@@ -26,7 +26,7 @@ def vjp_source(op: Op, argument: str) -> str:
     if source is None:
         return _head(function)
     text = source.text
-    if text.startswith("(") and text.endswith(")") and "\n" in text:  # which a lambda on several lines is put into
+    if text.startswith("(") and text.endswith(")") and "\n" in text:  # added around a lambda on several lines
         text = text[1:-1]
     return _dedented(text)
 
@@ -38,13 +38,13 @@ def _head(function: Any) -> str:
 
 
 def _dedented(text: str) -> str:
-    """Take away what the later lines are indented by: the first begins in the middle of its own."""
+    """Dedent all lines but the first, which begins in the middle of a source line."""
     first, _, rest = text.partition("\n")
     return f"{first}\n{textwrap.indent(textwrap.dedent(rest), '    ')}" if rest and first.startswith("lambda") else text
 
 
 def substituted(source: str, values: Mapping[str, Any]) -> str:
-    """Return the expression of a lambda with the values of its parameters in their places; "" for another function.
+    """Return the expression of a lambda with values substituted for its parameters, or "" for another function.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def substituted(source: str, values: Mapping[str, Any]) -> str:
 
 
 def _colon(tokens: list[tokenize.TokenInfo]) -> int:
-    """Return where the parameters of a lambda end: the first colon that is in no bracket."""
+    """Return the index of the colon after a lambda's parameters: the first colon outside brackets."""
     depth = 0
     for k, token in enumerate(tokens):
         depth += (token.string in "([{") - (token.string in ")]}") if token.string else 0

@@ -1,4 +1,4 @@
-"""The walk back as a sequence of steps: the engine's own walk, looked at while it runs."""
+"""Record the steps of a backward pass while the engine runs it."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ from tinygrad_edu.tape.vjps import substituted, vjp_source
 class VJPCall:
     """One call of a vjp.
 
-    Arrays are copies, and stay as they were; of a walk that was recorded in its turn they are Tensors.
+    Arrays are copies, so later in-place changes do not affect them. In a backward pass that is itself recorded, they
+    are Tensors.
 
     Attributes
     ----------
     node : Node
-        Whose gradient was taken further.
+        Node whose vjp was called.
     argument : str
-        The input that this gives a gradient to, as the op calls it.
+        Name of the input whose gradient is computed, in the op's signature.
     parent : Node
-        The node of that input.
+        Node of that input.
     g
-        The gradient of the node, whole.
+        The complete gradient of the node.
     asked : dict
-        What the vjp asked for, by the names of its parameters.
+        The other arguments of the vjp, by parameter name.
     returned
-        What the vjp returned.
+        The output of the vjp.
     contribution
-        The same after the engine undid broadcasting and promotion.
+        The output, summed over broadcast axes and cast to the dtype of the input.
     total
-        The gradient of the parent so far, with this contribution.
+        The gradient of the parent so far, including this contribution.
     seconds : float
-        That the vjp took, and undoing broadcasting.
+        Time of the vjp and of undoing broadcasting.
     """
 
     node: Node
@@ -61,20 +62,20 @@ class VJPCall:
 
     @property
     def vjp(self) -> str:
-        """The text of the vjp as it stands in the source."""
+        """The source of the vjp."""
         op = self.node.op
         assert op is not None
         return vjp_source(op, op.inputs[0] if op.variadic else self.argument)
 
     @property
     def substituted(self) -> str:
-        """The expression of the vjp with the values in it; "" where the vjp is no single expression."""
+        """The expression of the vjp with values substituted, or "" if the vjp is not a single expression."""
         first = self.vjp.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
         return substituted(self.vjp, {first: self.g, **self.asked})
 
     @property
     def anomalies(self) -> list[str]:
-        """Which of NaN and infinities the vjp returned, though nothing that went in held them."""
+        """The kinds of non-finite numbers that the vjp returned and its inputs did not contain."""
         went_in = [kind for value in (self.g, *self.asked.values()) for kind in kinds_of(value)]
         return [kind for kind in kinds_of(self.returned) if kind not in went_in]
 
@@ -96,7 +97,7 @@ class VJPCall:
         lines += [f"    {name} = {in_a_word(value)}" for name, value in {"g": self.g, **self.asked}.items()]
         lines.append(f"    returns {in_a_word(self.returned)}" if self.returned is not None else "    raises")
         if self.contribution is None:
-            lines.append("    which is refused" if self.returned is not None else "")
+            lines.append("    rejected by the engine" if self.returned is not None else "")
         elif array_of(self.returned).shape != array_of(self.contribution).shape:
             lines.append(f"    summed back to {in_a_word(self.contribution)}")
         lines.append(f"    so far {in_a_word(self.total)}" if self.total is not None else "")
@@ -104,22 +105,22 @@ class VJPCall:
 
 
 class Walk(Sequence[VJPCall]):
-    """A walk back: its steps in the order in which they were made. ``str`` of it, or its repr, is all of them.
+    """A backward pass: the sequence of its steps, in order. Its repr prints all of them.
 
     Attributes
     ----------
-    seeds : list of (Node, gradient)
-        Where it began.
+    initial_gradients : list of (Node, gradient)
+        The nodes at which the pass began, with their gradients.
     gradients : dict of Node to gradient
-        What arrived at each node, as its hooks left it.
+        The gradient of each node, after its hooks.
     values : dict of Node to ndarray
-        The results that are known: those that a vjp asked for, and all that were computed inside of `watch`.
+        Known results: inputs of vjps, and all results computed inside `watch`.
     ended : bool
-        Whether it came to its end, and did not raise.
+        Whether the pass ended without an error.
     """
 
     def __init__(self, values: dict[Node, Any] | None = None) -> None:
-        self.seeds: list[tuple[Node, Any]] = []
+        self.initial_gradients: list[tuple[Node, Any]] = []
         self.gradients: dict[Node, Any] = {}
         self.values: dict[Node, Any] = {} if values is None else values
         self.ended = False
@@ -128,9 +129,9 @@ class Walk(Sequence[VJPCall]):
 
     @property
     def rows(self) -> list[TapeRow]:
-        """What was recorded of the nodes behind the seeds, in the order of the clock."""
+        """The rows of the graph of the initial nodes, in order of creation."""
         if not self._rows:
-            self._rows = rows_behind([node for node, _ in self.seeds])
+            self._rows = rows_behind([node for node, _ in self.initial_gradients])
         return self._rows
 
     def __len__(self) -> int:
@@ -144,7 +145,7 @@ class Walk(Sequence[VJPCall]):
         return self._steps[index]
 
     def gradient(self, tensor: Tensor) -> Any:
-        """Return what arrived at a tensor, computed or not; None where nothing did.
+        """Return the gradient of a tensor, a leaf or not, or None if it has none.
 
         Examples
         --------
@@ -165,13 +166,13 @@ class Walk(Sequence[VJPCall]):
         bad = next(((k, step) for k, step in enumerate(self._steps) if step.anomalies), None)
         lines = [f"step {k}  {step}" for k, step in enumerate(self._steps)]
         if bad is not None:
-            lines.append(f"The first to make {bad[1].anomalies[0]} of none: step {bad[0]}.")
+            lines.append(f"Step {bad[0]} is the first to return {bad[1].anomalies[0]} from inputs without it.")
         return "\n".join(lines)
 
 
 @dataclass(eq=False)
 class Recording(Observer):
-    """What a `watch` keeps: each walk, and the results of the ops.
+    """The record of a `watch` block: its backward passes, and the results of its ops.
 
     Attributes
     ----------
@@ -183,7 +184,7 @@ class Recording(Observer):
     values: dict[Node, Any] = field(default_factory=dict)
 
     def on_op(self, vjps: Any, arrays: Any, settings: dict[str, Any], made: Any, site: Any) -> None:
-        """Keep the result, and what it was made of."""
+        """Record the result of an op, and its leaf inputs."""
         if made._node is not None:
             self.values[made._node] = made._data.copy()
             for parent, array in zip(made._node.parents, arrays, strict=True):
@@ -191,29 +192,29 @@ class Recording(Observer):
                     self.values[parent] = array.copy()
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
-        """Begin a Walk."""
+        """Return an observer that records the backward pass in a new Walk."""
         return RecordedWalk(self.begin_walk(), gradients)
 
     def begin_walk(self) -> Walk:
-        """Return a new Walk, which is one of those that are kept."""
+        """Return a new Walk, and add it to `walks`."""
         self.walks.append(Walk(self.values))
         return self.walks[-1]
 
 
 class RecordedWalk(PassObserver):
-    """Fills a Walk while the engine walks."""
+    """Fills a Walk while the backward pass runs."""
 
     def __init__(self, walk: Walk, gradients: dict[Node, Any]) -> None:
         self.walk, self.gradients = walk, gradients
         self._kept: dict[int, tuple[Any, Any]] = {}
 
     def vjp(self, node: Node, k: int, vjp: Any) -> Any:
-        """Return the vjp as one that makes a step."""
+        """Wrap the vjp so that each call adds a step."""
         return partial(self._step, node, k, vjp)
 
     def _step(self, node: Node, k: int, vjp: Any, g: Any, saved: Any) -> Any:
         walk, vjps = self.walk, node.vjps
-        walk.rows  # noqa: B018 (before what the nodes saved is freed)
+        walk.rows  # noqa: B018 (reads the saved values before they are freed)
         function, places = vjps.functions[k]
         asked = {name: self._copy(saved[place]) for name, place in places.items()}
         asked |= getattr(function, "keywords", {})  # k, the position among any number of inputs
@@ -232,7 +233,7 @@ class RecordedWalk(PassObserver):
         return returned
 
     def match(self, node: Node, k: int, match: Any) -> Any:
-        """Return the match as one that the step keeps."""
+        """Wrap the match so that the step records its result."""
 
         def matched(returned: Any) -> Any:
             step, began = self.walk._steps[-1], perf_counter()
@@ -244,7 +245,7 @@ class RecordedWalk(PassObserver):
         return matched
 
     def add(self, add: Any) -> Any:
-        """Return the addition as one that keeps what has arrived."""
+        """Wrap the addition so that the step records the sum."""
 
         def added(node: Node, g: Any) -> None:
             walk = self.walk
@@ -253,18 +254,18 @@ class RecordedWalk(PassObserver):
             if walk._steps:
                 walk._steps[-1].total = total
             else:
-                walk.seeds.append((node, total))
+                walk.initial_gradients.append((node, total))
 
         return added
 
     def end(self, gradients: dict[Node, Any]) -> None:
-        """Keep the gradients as the hooks of leaves left them."""
+        """Record the gradients after the hooks of the leaves."""
         self.walk.gradients |= {node: copied(g) for node, g in gradients.items()}
         self.walk.ended = True
         self._kept.clear()
 
     def _whole(self, node: Node, g: Any) -> Any:
-        """Return the gradient of a node as its hooks left it, which is the same for all of its vjps."""
+        """Return the gradient of a node after its hooks, one copy for all of its vjps."""
         before = self._kept.get(id(node))
         if before is None or before[0] is not g:
             before = self._kept[id(node)] = (g, copied(g))
@@ -272,7 +273,7 @@ class RecordedWalk(PassObserver):
         return before[1]
 
     def _copy(self, value: Any) -> Any:
-        """Copy a saved value once: nobody can change it while the walk lasts."""
+        """Return one copy of a saved value, which cannot change during the backward pass."""
         if not isinstance(value, ndarray | Tensor):
             return value
         return self._kept.setdefault(id(value), (value, copied(value)))[1]
@@ -280,12 +281,12 @@ class RecordedWalk(PassObserver):
 
 @contextmanager
 def watch() -> Iterator[list[Walk]]:
-    """Keep each walk back that is made inside: ``with tape.watch() as walks``, a list of `Walk`.
+    """Record each backward pass inside the block: ``with tape.watch() as walks``, a list of `Walk`.
 
-    With the forward inside, too, the tape knows each result, the line that called each op, and the layer.
+    If the forward pass also runs inside, the tape records each result, the line that called each op, and its layer.
 
-    All that is computed inside is kept as long as the walks are: this is for a few steps, not for a training. The mode
-    belongs to the thread or task that set it, as `no_grad` does. If a vjp raises, the walk has the steps up to it.
+    All results are kept as long as the list, so use this for a few steps, not for training. The mode belongs to the
+    thread or task that set it, as with `no_grad`. If a vjp raises, the Walk has the steps up to it.
 
     Examples
     --------
@@ -302,15 +303,13 @@ def watch() -> Iterator[list[Walk]]:
 
 
 def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> Walk:
-    """Call ``result.backward(gradient)``, and return each call of a vjp that it made, in their order.
-
-    The engine's own walk runs, and leaves in ``grad`` what it always does.
+    """Call ``result.backward(gradient)``, and return its calls of vjps, in order. It sets ``grad`` as usual.
 
     Parameters
     ----------
     result : Tensor
     gradient, retain_graph
-        As `Tensor.backward` takes them.
+        As in `Tensor.backward`.
 
     Returns
     -------
@@ -320,13 +319,12 @@ def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> W
     Raises
     ------
     TinygradError
-        As `Tensor.backward` does. To see the steps before an error, ``with tape.watch() as walks:`` around it.
+        As in `Tensor.backward`. To see the steps before an error, use ``with tape.watch() as walks:`` around it.
 
     Notes
     -----
-    The walk is recorded whole and iterated afterwards. One that pauses between two vjps would hold half of its
-    gradients while the caller may change a parameter or never come back, and a recorded one can also be gone through
-    backwards.
+    The pass runs to its end before it is returned. A pass that pauses between two vjps would hold incomplete gradients
+    while the caller could change a parameter. A recorded pass can also be iterated in reverse.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Training loop, metrics, early stopping, and checkpoints."""
+"""Training loop, metrics, early stopping and checkpoints."""
 
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping

@@ -1,4 +1,4 @@
-"""Batches: tuples of arrays or pytrees, the inputs first and the target last."""
+"""Batches: tuples of arrays or pytrees, with the target last."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -28,16 +28,16 @@ def as_sampled_batch(batch: Any) -> SampledBatch:
 
 
 def remaining_batches(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
-    """Return the batches from number `start` on. Those of a loader are lazy where possible.
+    """Return the batches from number `start` on. A loader returns lazy batches where possible.
 
-    A lazy batch reads its samples where they are computed. A loader with a `transform`, or with a data set and no
-    `augment`, makes whole batches.
+    A lazy batch reads its samples on the thread that computes them. A loader with a `transform`, or with a data set and
+    no `augment`, returns whole batches.
 
     Parameters
     ----------
     batches : iterable of tuple
     order : optional
-        The order of the samples of a loader, from its `draw_order`.
+        Order of the samples of a loader, from its `draw_order`.
     start : int
     """
     if not has_order(batches):
@@ -57,11 +57,11 @@ def is_one_batch(batches: Any) -> bool:
 
 
 def refuse_iterator(name: str, batches: Batches) -> None:
-    """Raise for an iterator, which would be empty after the first epoch."""
+    """Raise for an iterator, which is exhausted after the first epoch."""
     stream = batches.dataset if isinstance(batches, DataLoader) else batches
     if isinstance(stream, Iterator):
-        better = "an object whose __iter__ begins again" if stream is not batches else "a tinygrad_edu.data.DataLoader"
+        better = "an object with a restartable __iter__" if stream is not batches else "a tinygrad_edu.data.DataLoader"
         raise DTypeError(
-            f"fit() loops over {name} once an epoch, and a {type(stream).__name__} is empty after the first: "
-            f"give {better}, or a list."
+            f"fit() iterates over {name} in each epoch, but a {type(stream).__name__} can be iterated only once. "
+            f"Pass {better}, or a list."
         )

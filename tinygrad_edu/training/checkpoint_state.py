@@ -26,14 +26,14 @@ COPIED = (Module, Optimizer, MovingAverage)
 
 
 class PartState(NamedTuple):
-    """The state of one part.
+    """State of one part.
 
     Attributes
     ----------
     kind : str
-        A description of the part. A restored part must have the same one.
+        Description of the part, which must be equal for the part that is restored.
     streams : dict of str to dict
-        The states of its random generators, by path.
+        States of its random generators, by path.
     values : Any
         The state_dict: nested dicts and lists of arrays, numbers and strings.
     """
@@ -44,15 +44,15 @@ class PartState(NamedTuple):
 
 
 def require_state(name: str, part: Any) -> None:
-    """Raise DTypeError for an object without a state that a checkpoint can hold."""
+    """Raise DTypeError unless a checkpoint can save the state of the object."""
     if isinstance(part, DataLoader):
         reject_unsaved_generators(name, part)
     has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
     if not has_state and not find_generators(part):
         raise DTypeError(
-            f"a checkpoint cannot hold {name}, a {type(part).__name__}. It holds models, optimizers, loaders, random "
-            f"generators, dicts and lists, and what has state_dict() and load_state_dict(values): of a Plateau, give "
-            f"its dict, vars(plateau); numbers, give to save(), and load() returns them."
+            f"a checkpoint cannot hold {name}, a {type(part).__name__}. Parts are models, optimizers, loaders, random "
+            f"generators, dicts, lists and objects with state_dict() and load_state_dict(values). For a Plateau, pass "
+            f"vars(plateau). Pass numbers to save(); load() returns them."
         )
 
 
@@ -82,7 +82,7 @@ def restore_state(part: Any, state: PartState) -> None:
     Raises
     ------
     StateDictError
-        The state does not fit the part. The part may be partly restored.
+        The state does not match the part, which may be partly restored.
     """
     streams = find_generators(part)
     _require_same(state.kind, capture_state(part).kind)
@@ -100,7 +100,7 @@ def restore_state(part: Any, state: PartState) -> None:
 def _restore_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
     kind = dict if isinstance(part, dict) else list
     if not isinstance(values, kind):
-        raise StateDictError(f"it is {brief(values)}, which is not a {kind.__name__}")
+        raise StateDictError(f"expected a {kind.__name__}, got {brief(values)}")
     if isinstance(part, dict):
         part.clear()
         part.update(values)
@@ -109,17 +109,17 @@ def _restore_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
 
 
 def _restore_generator(name: str, stream: Generator, saved: Any) -> None:
-    """Restore the state of a generator, or raise if the state is not one of its bit generator."""
+    """Restore the state of a generator, or raise if it is not a state of the same bit generator."""
     bits, of = stream.bit_generator, f" of {name}" * bool(name)
     kind = saved.get("bit_generator") if isinstance(saved, dict) else saved
     _require_same(str(kind), bits.state["bit_generator"])
     try:
         bits.state = saved
     except Exception as error:  # NumPy raises several classes of errors
-        raise StateDictError(f"the state{of} is not one of {kind} ({type(error).__name__}: {error})") from error
+        raise StateDictError(f"the state{of} is not a state of {kind} ({type(error).__name__}: {error})") from error
     # NumPy truncates large integers, and does not check positions in the arrays of a state.
     if _to_json(bits.state) != saved or not _positions_in_bounds(saved):
-        raise StateDictError(f"the state{of} is not one of {kind}")
+        raise StateDictError(f"the state{of} is not a state of {kind}")
 
 
 def _positions_in_bounds(state: Any) -> bool:
@@ -131,7 +131,7 @@ def _positions_in_bounds(state: Any) -> bool:
 
 
 def _require_same_state(saved: Any, here: Any) -> None:
-    """Raise unless the restored state equals the saved one in types, dtypes and bits."""
+    """Raise unless the restored state equals the saved state in types, dtypes and bits."""
     arrays: list[dict[str, ndarray]] = [{}, {}]
     texts = [json.dumps(pack(values, found), indent=0) for values, found in zip((saved, here), arrays, strict=True)]
     _require_same(*texts)
@@ -143,10 +143,10 @@ def _require_same_state(saved: Any, here: Any) -> None:
 
 
 def _require_same(saved: str, here: str) -> None:
-    """Raise an error with the first line that differs."""
+    """Raise an error with the first differing line, unless the texts are equal."""
     for a, b in zip_longest(saved.splitlines(), here.splitlines(), fillvalue="nothing"):
         if a != b:
-            raise StateDictError(f"it has {a.strip()} where there is {b.strip()} here")
+            raise StateDictError(f"it has {a.strip()}, expected {b.strip()}")
 
 
 def _to_json(state: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Checkpoints: atomic snapshots of a training run, from which it continues to the same bits."""
+"""Checkpoints: atomic snapshots of a training run. A resumed run is bitwise equal to an uninterrupted run."""
 
 import hashlib
 import json
@@ -32,46 +32,46 @@ POSITION = "position"
 
 
 class Checkpoints:
-    """The checkpoints of a training run: `save` writes one of all its parts, and `load` puts the last one back.
+    """Checkpoints of a training run: `save` writes the state of all parts, and `load` restores the last checkpoint.
 
-    The last two are kept. Each is a folder with the arrays of every part in a safetensors file, ``model.safetensors``
-    for example, and all else in ``state.json``, with checksums. A process that is killed at any moment, or a disk that
-    is full, leaves the checkpoints that were there.
+    The last two checkpoints are kept. Each is a folder with one safetensors file for the arrays of each part, such as
+    ``model.safetensors``, and ``state.json`` for everything else, with checksums. Writes are atomic: if the process is
+    killed or the disk is full, earlier checkpoints are unchanged.
 
     Parameters
     ----------
     folder : path
-        Of this run alone. It is made by the first `load`, `lock` or `save`, which locks it until `unlock`.
+        Folder used by this run only. The first `load`, `lock` or `save` creates and locks it, until `unlock`.
     every_steps : int, optional
-        How often `fit` writes one in the middle of an epoch, beside the one at its end.
+        Number of steps after which `fit` also writes a checkpoint within an epoch.
     every_seconds : float
-        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most. It
-        always writes one after its last epoch.
+        Minimum time between two checkpoints that `fit` writes, so that short epochs are not dominated by disk writes.
+        `fit` always writes one after its last epoch.
     **parts
-        All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
-        what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
-        that it draws from: see `rng_discovery.find_generators`.
+        Everything that changes in training: models, optimizers, averages, loaders, random generators, dicts, lists and
+        objects with ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own parts. The generators that a
+        part draws from are saved with it, see `rng_discovery.find_generators`.
 
     Raises
     ------
     DTypeError
-        A part has no state that could be saved.
+        A part has no state that can be saved.
     MissingExtraError
-        Where safetensors is not installed.
+        safetensors is not installed.
 
     Notes
     -----
-    A checkpoint is put back into parts that are built as the saved ones were. Of a model, its printed form is compared,
-    and the names, shapes and dtypes of its state; a plain number in an attribute of a module is not part of its state.
+    `load` requires parts that are constructed like the saved parts. For a model, it compares the repr, and the names,
+    shapes and dtypes of the state; a plain number in an attribute of a module is not part of its state.
 
-    Two programs cannot use one folder at the same time: `load`, `lock`, `save` and `fit` raise in the second one, and
-    name the first. The lock is a file, ``.tinygrad_edu.lock``; see `folder_lock.FolderLock`. Checkpoints of one
-    process share the lock, and its threads save one after the other. To read the weights that another program saves,
-    give the path of ``model.safetensors`` to ``model.load``.
+    Two programs cannot use one folder at the same time: `load`, `lock`, `save` and `fit` raise in the second program,
+    and name the first. The lock is a file, ``.tinygrad_edu.lock``, see `folder_lock.FolderLock`. Checkpoints in one
+    process share the lock, and its threads save one after the other. To read weights that another program saves, pass
+    the path of ``model.safetensors`` to ``model.load``.
 
     Examples
     --------
-    A loop of one's own, which goes on where it was stopped:
+    A custom training loop that resumes:
 
     >>> import tempfile
     >>> import numpy as np
@@ -103,12 +103,14 @@ class Checkpoints:
         self.every_steps = None if every_steps is None else integer("every_steps", every_steps, 1)
         for name, part in parts.items():
             if name == POSITION or not name.isidentifier():
-                raise DTypeError(f"Checkpoints: a part cannot be named {name!r}, which files are named after.")
+                raise DTypeError(
+                    f"Checkpoints: a part cannot be named {name!r}; use an identifier other than 'position'."
+                )
             require_state(name, part)
         self.parts = parts
         self.workers: Workers = ALONE
         self._lock: FolderLock | None = None
-        encoded({})  # or it says now what has to be installed
+        encoded({})  # raises now if safetensors is not installed
 
     def with_parts(self, **parts: Any) -> "Checkpoints":
         """Return these checkpoints with more parts.
@@ -116,16 +118,16 @@ class Checkpoints:
         Raises
         ------
         DTypeError
-            A name is taken by another part.
+            A name is already used by another part.
         """
         for name in parts.keys() & self.parts.keys():
             if parts[name] is not self.parts[name]:
-                raise DTypeError(f"Checkpoints: another part is already named {name}; rename one of them.")
+                raise DTypeError(f"Checkpoints: the name {name} is already used by another part; rename one of them.")
         found = Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
         return found.for_workers(self.workers)
 
     def for_workers(self, workers: Workers) -> "Checkpoints":
-        """Let rank 0 lock, save and load for all workers. Return these checkpoints."""
+        """Let rank 0 lock, save and load for all workers. Return ``self``."""
         self.workers = workers
         return self
 
@@ -135,7 +137,7 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            Another program has locked it; the message names the process.
+            Another program has locked the folder; the message names its process.
         """
         if error := self._on_rank_0(self._lock_error):
             raise error
@@ -151,17 +153,17 @@ class Checkpoints:
         Parameters
         ----------
         **position
-            Where the run is: numbers, strings, arrays, and nests of them, which `load` will return.
+            Progress of the run: numbers, strings, arrays, and pytrees of them, which `load` returns.
 
         Returns
         -------
         Path
-            Of the checkpoint.
+            Path of the checkpoint.
 
         Raises
         ------
         CheckpointError
-            It cannot be written, or another program has locked the folder. Those that were there are as they were.
+            It cannot be written, or another program has locked the folder. Earlier checkpoints are unchanged.
         """
         states = {name: capture_state(part) for name, part in {**self.parts, POSITION: position}.items()}
         try:
@@ -171,24 +173,24 @@ class Checkpoints:
                 self._remove(self._checkpoint_paths()[:-KEEP])
         except OSError as error:
             raise CheckpointError(
-                f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Those that are there are as "
-                f"they were."
+                f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Earlier checkpoints are "
+                f"unchanged."
             ) from error
         return path
 
     def load(self) -> dict[str, Any] | None:
-        """Put the last checkpoint back into the parts.
+        """Restore the parts from the last checkpoint.
 
         Returns
         -------
         dict or None
-            What `save` was given as the position; None where there is no checkpoint.
+            The position that was passed to `save`, or None if there is no checkpoint.
 
         Raises
         ------
         CheckpointError
-            The last one is damaged, of another run or of a newer version, or another program has locked the folder.
-            It is left alone, and the parts are as they were.
+            The last checkpoint is damaged, of another run or of a newer version, or another program has locked the
+            folder. The checkpoint and the parts are unchanged.
         """
         found = self._on_rank_0(self._load_last)
         if isinstance(found, CheckpointError):
@@ -224,7 +226,7 @@ class Checkpoints:
         return None
 
     def _on_rank_0(self, compute: Callable[[], Any]) -> Any:
-        """Return what rank 0 computes, on all ranks."""
+        """Compute on rank 0, and return the result on all ranks."""
         workers = self.workers
         return workers.collective(lambda: allgather(workers, None if workers.rank else compute()))[0]
 
@@ -245,7 +247,7 @@ class Checkpoints:
         except CheckpointError as error:
             self.unlock()
             before = "".join(
-                f" {path.name} was written before it: move {last.name} away to go on from it." for path in earlier[-1:]
+                f" To resume from the earlier {path.name}, move {last.name} away." for path in earlier[-1:]
             )
             return _load_error(last, error, before)
 
@@ -268,7 +270,7 @@ class Checkpoints:
         return path
 
     def _remove(self, paths: Any) -> None:
-        """Remove folders. Each is renamed first, so that no reader sees half a checkpoint."""
+        """Remove folders. Each is renamed first, so that no reader sees a part of a checkpoint."""
         for path in list(paths):
             left = self.folder / f"{STAGED}{secrets.token_hex(8)}"
             os.rename(path, left)
@@ -278,7 +280,7 @@ class Checkpoints:
 def _load_error(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
     """Return the error for a checkpoint that cannot be loaded."""
     why = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())).removesuffix(".")
-    return CheckpointError(f"cannot go on from {path}: {why}.{advice}")
+    return CheckpointError(f"cannot resume from {path}: {why}.{advice}")
 
 
 def _checkpoint_number(path: Path) -> int:
@@ -299,7 +301,7 @@ def _write_files(folder: Path, states: Mapping[str, PartState]) -> None:
     contents[STATE] = json.dumps(manifest, indent=1).encode()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    for path in (*map(folder.joinpath, contents), folder):  # all at the end, which takes less time
+    for path in (*map(folder.joinpath, contents), folder):  # at the end, which is faster
         sync(path)
 
 
@@ -312,7 +314,7 @@ def _read_checkpoint(folder: Path) -> dict[str, PartState]:
     except (DataError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{STATE} is wrong: {error}") from error
+        raise CheckpointError(f"{STATE} is invalid: {error}") from error
 
 
 def _read_arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndarray]:
@@ -322,18 +324,18 @@ def _read_arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str,
         return {}
     content = _read_file(folder, name)
     if _sha256(content) != files[name]:
-        raise CheckpointError(f"{name} was cut off or altered")
+        raise CheckpointError(f"{name} was truncated or altered")
     try:
         return decoded(content)
     except DataError as error:
-        raise CheckpointError(f"{name} is wrong: {error}") from error
+        raise CheckpointError(f"{name} is invalid: {error}") from error
 
 
 def _part_state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
     """Return the state of a part from its entry in ``state.json`` and its arrays."""
     _require_type(dict, part, f"the part {name}")
     if part.keys() != set(PartState._fields):
-        raise CheckpointError(f"{STATE} is wrong: the part {name} must have the entries {', '.join(PartState._fields)}")
+        raise CheckpointError(f"{STATE} is invalid: {name} must have the entries {', '.join(PartState._fields)}")
     return PartState(
         _require_type(str, part["kind"], f"the kind of {name}"),
         _require_type(dict, part["streams"], f"the streams of {name}"),
@@ -344,7 +346,7 @@ def _part_state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
 def _require_type(kind: type, value: Any, what: str) -> Any:
     """Return a value of ``state.json``, or raise if it has another type."""
     if not isinstance(value, kind):
-        raise CheckpointError(f"{STATE} is wrong: {what} is {brief(value)}, which is not a {kind.__name__}")
+        raise CheckpointError(f"{STATE} is invalid: {what} must be a {kind.__name__}, got {brief(value)}")
     return value
 
 
@@ -359,10 +361,11 @@ def _parse_manifest(content: bytes) -> dict[str, Any]:
         newer = whole = False
     if newer:
         raise CheckpointError(
-            f"a newer tinygrad_edu wrote it, in format {version}, and this one reads format {FORMAT}: install that one"
+            f"a newer tinygrad_edu wrote it in format {version}; this version reads format {FORMAT}. Install the newer "
+            f"one"
         )
     if not whole:
-        raise CheckpointError(f"{STATE} was cut off or altered")
+        raise CheckpointError(f"{STATE} was truncated or altered")
     return manifest
 
 
@@ -383,10 +386,10 @@ def _sha256(content: bytes) -> str:
 
 
 def _restore_all(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> None:
-    """Restore the states of all parts, or of none if one does not fit."""
+    """Restore the states of all parts, or of none if a state does not match."""
     if parts.keys() != states.keys():
         there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
-        raise CheckpointError(f"it holds the parts {there}, and here are {here}")
+        raise CheckpointError(f"it holds the parts {there}; expected {here}")
     before = {name: capture_copy(part) for name, part in parts.items()}
     touched: list[str] = []
     try:
@@ -397,7 +400,7 @@ def _restore_all(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> N
         kept = "".join(_roll_back(name, parts[name], before[name]) for name in touched)
         if isinstance(error, Exception):
             last = touched[-1]
-            raise CheckpointError(f"its part {last} does not fit: {_describe(error, states[last])}{kept}") from error
+            raise CheckpointError(f"its part {last} does not match: {_describe(error, states[last])}{kept}") from error
         raise
 
 
@@ -406,12 +409,12 @@ def _roll_back(name: str, part: Any, state: PartState) -> str:
     try:
         restore_state(part, state)
     except Exception as error:
-        return f"; and {name} does not take back its own state: {_describe(error, state)}"
+        return f"; and the previous state of {name} could not be restored: {_describe(error, state)}"
     return ""
 
 
 def _describe(error: Exception, state: PartState) -> str:
-    """Return the message of an error. For an error that is not ours, include its class and the state."""
+    """Return the message of an error. For an error of another package, include its class and the state."""
     if isinstance(error, TinygradError):
         return str(error)
-    return f"it cannot be {brief(state.values)} ({type(error).__name__}: {error})"
+    return f"cannot load {brief(state.values)} ({type(error).__name__}: {error})"

@@ -16,7 +16,7 @@ __all__ = ["EarlyStopping"]
 
 @dataclass(frozen=True)
 class _SavedState:
-    """The state of `EarlyStopping` in a checkpoint."""
+    """State of `EarlyStopping` in a checkpoint."""
 
     best: float
     calls: int
@@ -25,31 +25,31 @@ class _SavedState:
 
 
 class EarlyStopping:
-    """Whether to stop, called once an epoch with a number that shall get better; it keeps the weights of the best.
+    """Stopping criterion, called once per epoch with the value of a metric. It keeps the best weights.
 
     Parameters
     ----------
     model : Module
     patience : int
-        How many calls in a row may be no better.
+        Number of consecutive calls without improvement that are allowed.
     mode : {"min", "max"}
-        Whether a lower or a higher number is better.
+        Whether lower or higher values are better.
     min_delta : float
-        By how much it must be better to count.
+        Minimum improvement that counts.
 
     Attributes
     ----------
     best : float
-        The best number so far.
+        The best value so far.
     best_call : int
-        The number of its call, from 1; 0 before there is one.
+        Number of the call with the best value, from 1, or 0 if there is none.
     best_state : dict of str to ndarray, or None
-        The state of the model then.
+        State of the model at that call.
 
     Notes
     -----
-    NaN is never better. A checkpoint holds it as a part. Where averaged weights are evaluated, call it inside
-    ``with average.swap():``, and it keeps those.
+    NaN never counts as an improvement. An instance can be a part of a checkpoint. If you evaluate averaged weights,
+    call it inside ``with average.swap():``, so that it keeps the averaged weights.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class EarlyStopping:
         self, model: Module, patience: int = 10, mode: Literal["min", "max"] = "min", min_delta: float = 0.0
     ) -> None:
         if mode not in ("min", "max"):
-            raise ValueError(f'EarlyStopping: mode is "min" or "max", not {mode!r}.')
+            raise ValueError(f'EarlyStopping: mode must be "min" or "max", got {mode!r}.')
         self.model, self.patience = model, integer("patience", patience, 0)
         self.mode, self.min_delta = mode, float(min_delta)
         self.best = math.inf if mode == "min" else -math.inf
@@ -74,7 +74,7 @@ class EarlyStopping:
         self.best_state: dict[str, ndarray] | None = None
 
     def __call__(self, value: float) -> bool:
-        """Return whether to stop, after one more epoch and its number."""
+        """Add the value of an epoch, and return whether to stop."""
         self.calls += 1
         gain = self.best - value if self.mode == "min" else value - self.best
         if gain > self.min_delta:
@@ -82,21 +82,21 @@ class EarlyStopping:
         return self.calls - self.best_call > self.patience
 
     def restore(self) -> None:
-        """Give the model the best state. Where no number was better than none, it keeps its own."""
+        """Load the best state into the model, if there is one."""
         if self.best_state is not None:
             self.model.load_state_dict(self.best_state)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that it remembers: what to save."""
+        """Return the state."""
         return {"best": self.best, "calls": self.calls, "best_call": self.best_call, "best_state": self.best_state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Load a state from `state_dict`.
 
         Raises
         ------
         StateDictError
-            An entry is missing, unknown or of another type. Then nothing was loaded.
+            An entry is missing, unknown or of another type. Nothing is loaded.
         """
         saved = from_fields(_SavedState, state_dict, "EarlyStopping")
         if saved.best_state is not None:

@@ -1,4 +1,4 @@
-"""Evaluate the metrics of a model, in shards where its samples are independent."""
+"""Evaluate the metrics of a model, in shards if its samples are independent."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,12 +33,12 @@ __all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "evaluate", "evaluate_sharded",
 Metrics = Mapping[str, Metric | Loss]
 Totals = dict[str, ndarray]
 
-SHARD_SIZE = 96  # fewer calls than with 64, and what a layer leaves is nearer than with 128
+SHARD_SIZE = 96  # fewer calls than with 64; outputs of layers stay in a nearer cache than with 128
 
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Put a model into evaluation mode inside, without gradients, and each of its modules back into its own afterwards.
+    """Context manager: set evaluation mode and disable gradients. On exit, restore the mode of each module.
 
     Examples
     --------
@@ -62,44 +62,44 @@ def evaluating(model: Module) -> Iterator[None]:
 def evaluate(
     model: Module, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
-    """Return the metrics of a model over all samples of some batches. The model is left in its mode.
+    """Return the metrics of a model over all samples of some batches. The model's mode is restored.
 
     Parameters
     ----------
     model : Module
-        One that declares ``couples_samples = False`` is evaluated in shards, any other on each batch as it is.
+        A model that declares ``couples_samples = False`` is evaluated in shards, any other model on whole batches.
     batches : iterable of tuple
-        The inputs of the model, and last the target: arrays, or nests of them, whose first axis is the samples:
-        ``[(x, y)]``, or ``(x, y)``, is all of a test set, as one batch.
+        Tuples of the inputs of the model, with the target last: arrays or pytrees of arrays with N rows. ``[(x, y)]``
+        or ``(x, y)`` is a whole test set as one batch.
     metrics : dict of str to Metric or callable
-        By the name that the result gets. A callable is a loss, such as `nn.cross_entropy`: from the output and the
-        target of a batch to a Tensor of one element. Over several batches, its value is the mean weighted by its
-        denominators, if it has one, see `nn.additive`, and else by the numbers of samples.
+        Metrics by name. A callable is a loss, such as `nn.cross_entropy`: a function of the output and the target of a
+        batch that returns a Tensor of one element. Its value is the mean over the batches, weighted by denominators if
+        the loss has one, see `nn.additive`, and otherwise by numbers of samples.
     threads : int, optional
-        By default as many as this process may run. The bits do not depend on it.
+        Number of threads; by default, the number that this process may run. The bits do not depend on it.
     workers : Workers
-        Processes that evaluate the same model, each on some of the shards; all of them get the metrics.
+        Processes that evaluate the same model, each on some of the shards. All of them get the metrics.
 
     Returns
     -------
     dict
-        The value of each metric, by its name.
+        The value of each metric, by name.
 
     Raises
     ------
     DTypeError, ShapeError
-        A batch is no such tuple, or its arrays differ in length; or a metric is neither a `Metric` nor a function.
+        A batch is not such a tuple, its arrays differ in length, or a metric is neither a `Metric` nor a function.
     NonScalarBackwardError
         A loss is not a Tensor of one element.
 
     Warns
     -----
     WholeBatchWarning
-        The model declares nothing, or breaks its promise that samples are independent.
+        The model has no declaration of whether its samples are independent, or violates it.
 
     Notes
     -----
-    Each shard draws from a random stream of its own, the same in each evaluation.
+    Each shard has its own random stream, which is the same in each evaluation.
 
     Examples
     --------
@@ -116,11 +116,11 @@ def evaluate(
 def evaluate_sharded(
     model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
-    """Return what `evaluate` does, of a model that may have broken its promise already."""
+    """Return the result of `evaluate` for a model that may have violated its declaration already."""
     run = _Evaluation(model, {name: _as_metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
-    kept = list(given) if isinstance(given, Iterator) else given  # they may be computed once more
+    kept = list(given) if isinstance(given, Iterator) else given  # `compute` may be repeated
 
     def compute() -> list[Totals]:
         rng = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def evaluate_sharded(
     with evaluating(model.model):
         totals = workers.collective(compute)
     if metrics and not totals:
-        raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
+        raise DTypeError("evaluate: expected at least 1 batch, got none.")
     return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}
 
 
@@ -141,8 +141,8 @@ def _as_metric(name: str, metric: Any) -> Metric:
         return metric
     if not callable(metric) or isinstance(metric, type):
         raise DTypeError(
-            f"evaluate: {name} is {metric!r}, neither a Metric nor a loss. Give an instance of a Metric, as "
-            f"Accuracy(), or a function of outputs and targets, as nn.cross_entropy."
+            f"evaluate: {name} must be an instance of a Metric, such as Accuracy(), or a function of outputs and "
+            f"targets, such as nn.cross_entropy, got {metric!r}."
         )
     return LossValue(metric)
 
@@ -159,9 +159,9 @@ class LossValue(Metric):
     loss: Loss
 
     def sums(self, outputs: Any, targets: Any) -> ndarray:
-        """Return the loss times its weight, and the weight: its denominator, or else the number of samples.
+        """Return the loss times its weight, and the weight: the denominator, or else the number of samples.
 
-        The outputs are what the model returns, and not arrays as those of other metrics.
+        The outputs are Tensors, not arrays as for other metrics.
         """
         denominator = denominator_of(self.loss, targets)
         weight = num_samples(targets) if denominator is None else denominator
@@ -169,13 +169,13 @@ class LossValue(Metric):
 
 
 class _Evaluation:
-    """The metrics of a model, batch by batch."""
+    """Computes the metrics of a model, batch by batch."""
 
     def __init__(self, model: ShardedModel, metrics: dict[str, Metric], workers: Workers) -> None:
         self.model, self.metrics, self.workers = model, metrics, workers
 
     def sums(self, batch: SampledBatch, rng: np.random.Generator, threads: int) -> Totals:
-        """Return the sums of a batch: over its shards, or of the whole batch."""
+        """Return the sums of a batch, computed in shards or whole."""
         parts, state = shards(len(batch), SHARD_SIZE), rng.bit_generator.state
         if len(parts) > 1 and self.model.is_sharded():
             self.model.begin_batch(self.model.model.parameters())
@@ -189,7 +189,7 @@ class _Evaluation:
         return found
 
     def _batch_sums(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
-        """Return the sums of a whole batch. All ranks compute it: its forward may change the model."""
+        """Return the sums of a whole batch. All ranks compute it, because the forward pass may change the model."""
         seeds = stream_seeds(rng, 1)
         stream = stream_of(seeds[0])
         inputs, target = inputs_and_target(batch.take(slice(len(batch)), stream))
@@ -208,7 +208,7 @@ class _Evaluation:
             self.workers, lambda k: self._shard_sums(batch, parts, seeds, k, names), len(parts), threads
         )
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
-        if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
+        if any(rest is None for _, rest in of_shards) and missing:  # a loss has no denominator for some targets
             return self._sum_shards(batch, parts, seeds, threads, missing)
         total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
@@ -218,7 +218,7 @@ class _Evaluation:
     def _shard_sums(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]
     ) -> tuple[Totals, Any]:
-        """Return the sums of a shard, and, where a loss needs the whole batch, its output and target."""
+        """Return the sums of a shard, and its output and target if a loss requires the whole batch."""
         stream = stream_of(seeds[k])
         inputs, target = inputs_and_target(batch.take(parts[k], stream))
         target = as_arrays(target)
@@ -226,12 +226,12 @@ class _Evaluation:
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
         sums = self._other_sums(now, out, target)
         if len(sums) < len(now):
-            with self.model.in_shard("the loss of its output for some samples", stream):
+            with self.model.in_shard("the loss of its output for a shard", stream):
                 sums |= self._loss_sums(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
     def _joined_loss_sums(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
-        """Return the sums of the losses that need the outputs of all shards."""
+        """Return the sums of the losses that require the outputs of all shards."""
         if not names:
             return {}
         outputs, targets = zip(*rest, strict=True)
@@ -260,5 +260,5 @@ def _add(a: Totals, b: Totals) -> Totals:
 
 
 def arrays_of(nest: Any) -> Any:
-    """Return the values of the tensors in a nest."""
+    """Return the values of the tensors in a pytree."""
     return tree_map(lambda leaf: np.asarray(values_of(leaf)), nest)

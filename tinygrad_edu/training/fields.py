@@ -1,4 +1,4 @@
-"""Build dataclasses from saved fields, with a check of their types."""
+"""Construct dataclasses from saved fields, with type checks."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -21,11 +21,11 @@ def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     Parameters
     ----------
     kind : type
-        The dataclass. Its fields are Any, classes, lists and dicts of them, or unions.
+        The dataclass. Its fields have the types Any, classes, lists and dicts of them, or unions.
     saved : mapping
         A value for each field.
     where : str
-        What an error calls the dataclass.
+        Name of the dataclass in error messages.
 
     Raises
     ------
@@ -44,31 +44,31 @@ def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     >>> from_fields(Point, {"x": 1.0, "y": "two"}, "the point")
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.StateDictError: the point has y = 'two', which is not a float
+    tinygrad_edu.errors.StateDictError: y of the point must be a float, got 'two'
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if not isinstance(saved, Mapping) or saved.keys() != set(names):
-        raise StateDictError(f"{where} is {brief(saved)}, which does not have the fields {', '.join(names)}")
+        raise StateDictError(f"{where} must have the fields {', '.join(names)}, got {brief(saved)}")
     for name in names:
         if not _has_type(saved[name], hints[name]):
-            raise StateDictError(f"{where} has {name} = {brief(saved[name])}, which is not a {_type_name(hints[name])}")
+            raise StateDictError(f"{name} of {where} must be a {_type_name(hints[name])}, got {brief(saved[name])}")
     return kind(**saved)
 
 
 def require_same_arrays(where: str, saved: Mapping[str, ndarray], here: Mapping[str, ndarray]) -> None:
-    """Raise StateDictError unless arrays have the names, shapes and dtypes of others."""
+    """Raise StateDictError unless two dicts of arrays have equal names, shapes and dtypes."""
     there, wanted = ({name: (a.shape, a.dtype) for name, a in arrays.items()} for arrays in (saved, here))
     for name in there.keys() | wanted.keys():
         if there.get(name) != wanted.get(name):
             found, needed = (
                 f"{each[name][0]} of {each[name][1]}" if name in each else "missing" for each in (there, wanted)
             )
-            raise StateDictError(f"{where} has an array {name} that is {found} there and {needed} here")
+            raise StateDictError(f"{where}: array {name} must be {needed}, got {found}")
 
 
 def _has_type(value: Any, hint: Any) -> bool:
-    """Return whether a value has the type of an annotation. An int is a float as well; a bool is not."""
+    """Return whether a value has the type of an annotation. An int counts as a float; a bool does not."""
     if isinstance(hint, UnionType):
         return any(_has_type(value, each) for each in get_args(hint))
     if hint is Any:

@@ -1,4 +1,4 @@
-"""The training loop: it runs epochs, yields each, and continues from a checkpoint."""
+"""The training loop: runs epochs, yields each, and resumes from a checkpoint."""
 
 import time
 import warnings
@@ -36,24 +36,23 @@ __all__ = ["Epoch", "Epochs", "fit"]
 
 @dataclass(frozen=True)
 class Epoch:
-    """The result of one epoch.
+    """Result of one epoch.
 
     Attributes
     ----------
     epoch : int
-        From 1.
+        Number of the epoch, from 1.
     loss : float
-        The mean of the losses of the steps, weighted by their samples, with dropout and augmentation.
+        Mean of the losses of the steps, weighted by their numbers of samples, with dropout and augmentation.
     metrics : dict
-        After the epoch, without dropout and with the averaged weights, if there are any: ``"test_accuracy"`` is the
-        metric that was given as ``accuracy``, of the batches that were given as ``test``. Empty after an epoch that was
-        not evaluated.
+        Metrics after the epoch, in evaluation mode and with averaged weights, if there are any. ``"test_accuracy"`` is
+        the metric ``accuracy`` on the batches ``test``. Empty if the epoch was not evaluated.
     learning_rate : float
-        Of the epoch's last step.
+        Learning rate of the last step.
     steps : int
-        How many there were.
+        Number of steps.
     seconds : float
-        Spent on training steps, without evaluation.
+        Time of the training steps, without evaluation.
     """
 
     epoch: int
@@ -66,18 +65,18 @@ class Epoch:
 
 @dataclass
 class Progress:
-    """The progress of a run within its epochs.
+    """Progress of a run.
 
     Attributes
     ----------
     epoch, step : int
-        The numbers of completed epochs and steps.
+        Numbers of completed epochs and steps.
     batches : int
-        The number of completed batches of the current epoch, in the `order` drawn for it.
+        Number of completed batches of the current epoch, whose order is `order`.
     losses, samples : list
-        The losses and the numbers of samples of the steps of this epoch.
+        Losses and numbers of samples of the steps of the current epoch.
     seconds : float
-        The time that these steps took.
+        Time of these steps.
     """
 
     epoch: int = 0
@@ -119,59 +118,60 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> "Epochs":
-    """Train for `epochs`, and yield each as it ends: a loop over it can show it, keep it, or stop.
+    """Train a model, and return an iterator that trains one epoch at a time and yields its result.
 
-    A step gives the same weights as the loop ``loss(model(x), y).backward(); optimizer.step()``, to rounding: see
-    `Steps`. Nothing is trained until the result is looped over: ``for epoch in fit(...)``, or ``list(fit(...))``.
+    Nothing is trained until you iterate: ``for epoch in fit(...)``, or ``list(fit(...))``. A step updates the weights
+    as ``loss(model(x), y).backward(); optimizer.step()`` does, up to rounding, see `Steps`.
 
     Parameters
     ----------
     model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers
-        As for `Steps`. Each of the workers runs the same loop, and comes to the same bits.
+        As in `Steps`. Each worker runs the same loop, and gets bitwise equal results.
     batches : iterable of tuple
-        Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
+        Iterated once per epoch: a `data.DataLoader` or a list. A batch is the inputs of the model, then the target.
     epochs : int
-        How many in all, with those before a checkpoint.
+        Total number of epochs, including epochs before a checkpoint.
     metrics : dict of str to Metric or loss, optional
-        As for `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
+        As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
     evaluate_on : dict of str to iterable of tuple, optional
-        Batches that all metrics are measured on after each epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
+        Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
     evaluate_every : int
-        After how many epochs that is; after the last one always.
+        Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional
-        Called after each step of the optimizer.
+        Called with the result of each step.
     stop : callable, optional
-        Asked after each step: where it returns True, on any of the workers, all of them raise KeyboardInterrupt.
+        Called after each step. If it returns True on any worker, all workers raise KeyboardInterrupt.
     history : list of Epoch, optional
-        Where each epoch is added before it is yielded, and those before a checkpoint are found again.
+        List to which each epoch is appended before it is yielded. Epochs before a checkpoint are restored to it.
     checkpoints : Checkpoints, optional
-        One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
-        of its own. After the last of `epochs` one is written whatever `every_seconds` is, also before the loop gets
-        that epoch: where the loop ends there, a resumed one gets it once more. Where it cannot be written, a
-        CheckpointWarning says so, and the training goes on. Of several workers the first writes them, and reads them
-        for all.
+        Where to save. A checkpoint is written when the caller requests the next epoch, so it includes changes that the
+        caller's loop body made to its own parts. After the last epoch, a checkpoint is always written, also before the
+        epoch is yielded; if the caller stops there, a resumed run yields that epoch again. If writing fails, a
+        CheckpointWarning is issued and training continues. With several workers, rank 0 writes and reads them.
     resume : bool
-        Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
-        gets the epochs that were not over then.
+        Resume from the last checkpoint, if there is one. The results are bitwise equal to an uninterrupted run; the
+        remaining epochs are yielded.
 
     Returns
     -------
     Epochs
-        An iterator over the epochs. It warns if it is dropped before it has begun.
+        Iterator over the epochs. It warns if it is deleted before the first epoch.
 
     Raises
     ------
     DTypeError, ValueError
-        `batches` is an iterator, or empty; a setting is not valid; or the batches cannot resume in the middle of an
-        epoch, as `checkpoints` asks for.
+        `batches` is an iterator, an argument is invalid, or `checkpoints` requires batches that can resume within an
+        epoch.
+    DataError
+        `batches` is empty.
     NonFiniteLossError
-        The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
-        made such a number, with your line that called it.
+        The loss or a gradient became infinite or NaN. The message names the epoch, the batch, and the first op that
+        returned such a number, with the line in user code that called it.
     WorkersDifferError
-        The workers have not all the same weights, random numbers or order of samples.
+        The weights, random numbers or order of samples differ between workers.
     CheckpointError
-        The last checkpoint is damaged, of another run or of a newer version; or another program uses the folder.
-        Nothing was changed.
+        The last checkpoint is damaged, of another run or of a newer version, or another program uses the folder.
+        Nothing is changed.
 
     Examples
     --------
@@ -200,12 +200,12 @@ def fit(
     if checkpoints is not None:
         run.use_checkpoints(checkpoints, resume)
     elif resume:
-        raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
+        raise DTypeError("fit(): resume=True requires checkpoints=Checkpoints(folder).")
     return Epochs(run.epochs(epochs, on_step, stop))
 
 
 class Epochs(Iterator[Epoch]):
-    """The epochs of a training, each trained when it is asked for."""
+    """Iterator over the epochs of a training run, each of them trained when it is requested."""
 
     def __init__(self, epochs: Iterator[Epoch]) -> None:
         self._epochs, self._started = epochs, False
@@ -217,7 +217,7 @@ class Epochs(Iterator[Epoch]):
     def __del__(self) -> None:
         if not self._started:
             warnings.warn(
-                "fit() was called and nothing was trained: it trains while its result is looped over. Write "
+                "fit() was called, but nothing was trained: it trains while you iterate over its result. Write "
                 "for epoch in fit(...), or list(fit(...)).",
                 FitNotRunWarning,
                 stacklevel=2,
@@ -225,7 +225,7 @@ class Epochs(Iterator[Epoch]):
 
 
 class _Tensors:
-    """The part of a checkpoint for parameters that only the optimizer holds."""
+    """Checkpoint part for parameters that only the optimizer holds."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         self._tensors = tensors
@@ -236,13 +236,13 @@ class _Tensors:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         shapes = [np.shape(values) for values in saved.values()]
         if shapes != [tensor.shape for tensor in self._tensors]:
-            raise StateDictError(f"the optimizer held parameters of the shapes {shapes}, besides those of the model")
+            raise StateDictError(f"the optimizer held other parameters than the model, of shapes {shapes}")
         for tensor, values in zip(self._tensors, saved.values(), strict=True):
             tensor.assign(values)
 
 
 def _is_order(order: Any) -> bool:
-    """Return whether this may be the order of an epoch: indices, or indices and the seed of random samples."""
+    """Return whether a value can be the order of an epoch: indices, or indices and the seed of random samples."""
     if isinstance(order, tuple):
         return len(order) == 2 and _is_order(order[0]) and isinstance(order[1], np.ndarray) and _is_order(order[1])
     return order is None or (isinstance(order, np.ndarray) and order.dtype.kind in "iu")
@@ -250,7 +250,7 @@ def _is_order(order: Any) -> bool:
 
 @dataclass
 class _Run:
-    """A training run: its settings, its data and its progress."""
+    """A training run: its options, data and progress."""
 
     steps: Steps
     batches: Batches
@@ -267,8 +267,8 @@ class _Run:
         """Add the parts of this run to the checkpoints, lock them, and load the last one if `resume`."""
         if checkpoints.every_steps and not (has_order(self.batches) or isinstance(self.batches, list)):
             raise DTypeError(
-                f"fit(): checkpoints every {checkpoints.every_steps} steps need batches that can resume in the middle "
-                f"of an epoch: give a tinygrad_edu.data.DataLoader or a list, not a {type(self.batches).__name__}."
+                f"fit(): checkpoints every {checkpoints.every_steps} steps require batches that can resume within an "
+                f"epoch: a tinygrad_edu.data.DataLoader or a list, got a {type(self.batches).__name__}."
             )
         parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
@@ -283,12 +283,12 @@ class _Run:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the progress, the history, and why batches are computed whole, if they are."""
+        """Return the progress, the history, and the reason why batches are computed whole, if any."""
         history, broken = [asdict(epoch) for epoch in self.history], self.steps.sharded.broken
         return {"progress": vars(self.progress), "history": history, "unseen": self.unseen, "broken": broken}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Restore the state that `state_dict` returned."""
+        """Restore a state from `state_dict`."""
         progress = from_fields(Progress, saved["progress"], "the progress")
         counts = min(progress.epoch, progress.step, progress.batches), len(progress.losses) - len(progress.samples)
         if counts[0] < 0 or counts[1] or not _is_order(progress.order):
@@ -297,7 +297,7 @@ class _Run:
             remaining_batches(self.batches, progress.order, progress.batches)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
         if not isinstance(broken := saved.get("broken"), str | None):
-            raise StateDictError(f"the reason for whole batches is {broken!r}")
+            raise StateDictError(f"the reason for whole batches must be a str or None, got {broken!r}")
         self.progress, self.history[:], self.unseen = progress, history, bool(history) and saved.get("unseen") is True
         self.steps.sharded.broken = broken
 
@@ -306,7 +306,7 @@ class _Run:
     ) -> Iterator[Epoch]:
         """Train until `count` epochs are complete, and yield each.
 
-        The last epoch is saved before it is yielded, because the caller's loop may end there, and again afterwards.
+        The last epoch is saved before it is yielded, because the caller may stop there, and again afterwards.
         """
         try:
             while self.unseen or self.progress.epoch < count:
@@ -345,7 +345,7 @@ class _Run:
         return workers.collective(lambda: allreduce_any(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
-        """Return the remaining batches of this epoch, in a new order or in that of a checkpoint."""
+        """Return the remaining batches of this epoch, in a new order or in the order of a checkpoint."""
         if has_order(self.batches) and not self.progress.batches:
             self.progress.order = self.batches.draw_order()
         require_equal(self.steps.workers, {"the order of the samples": [self.progress.order]})
@@ -356,8 +356,8 @@ class _Run:
         progress = self.progress
         if not progress.losses:
             raise DataError(
-                "fit(): there are no batches to train on. A DataLoader with drop_last=True has none where batch_size "
-                "is larger than the number of samples."
+                "fit(): expected at least 1 batch, got none. A DataLoader with drop_last=True has none if batch_size "
+                "exceeds the number of samples."
             )
         epoch = Epoch(
             epoch=progress.epoch + 1,
@@ -390,5 +390,5 @@ class _Run:
             return
         try:
             self.checkpoints.save()
-        except (CheckpointError, DTypeError) as error:  # DTypeError: a value that no file can hold, such as a metric's
-            warn_caller(f"{error} The training goes on without it.", CheckpointWarning)
+        except (CheckpointError, DTypeError) as error:  # DTypeError: a value, such as a metric's, cannot be saved
+            warn_caller(f"{error} Training continues without it.", CheckpointWarning)

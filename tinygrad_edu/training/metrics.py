@@ -1,4 +1,4 @@
-"""Metrics, computed from sums and counts so that they are exact over batches."""
+"""Metrics, computed from sums and counts, so that batching does not change them."""
 
 import math
 from collections.abc import Callable
@@ -19,13 +19,14 @@ __all__ = [
 
 
 class Metric:
-    """The base of the metrics. One of your own defines `sums`, whose results are added over batches, and `value`.
+    """Base class of metrics. A subclass defines `sums` and `value`.
 
-    A metric is a function of outputs and targets. Over many batches, it is the value of the sum of their sums.
+    A metric is a function of outputs and targets. Over several batches, the results of `sums` are added, and `value`
+    computes the metric from the total.
 
     Examples
     --------
-    The share of the variance that is explained (R squared), of numbers around a mean that is not known before:
+    The coefficient of determination (R squared):
 
     >>> class R2Score(Metric):
     ...     def sums(self, outputs, targets):
@@ -43,33 +44,33 @@ class Metric:
     """
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
-        """Return the metric of outputs and targets that are all there at once."""
+        """Return the metric of a single batch of outputs and targets."""
         return self.value(self.sums(np.asarray(values_of(outputs)), np.asarray(values_of(targets))))
 
     def sums(self, outputs: Any, targets: Any) -> ndarray:
-        """Return what is added up over batches, for one of them."""
-        raise NotImplementedError(f"{type(self).__name__} has no sums: define sums(self, outputs, targets) in it.")
+        """Return the sums of a batch, an array that is added over batches."""
+        raise NotImplementedError(f"{type(self).__name__} must define sums(self, outputs, targets).")
 
     def value(self, sums: ndarray) -> Any:
-        """Return the metric, given the sums of all batches. Here, it is the mean: a total by a count."""
+        """Return the metric from the sums of all batches. By default, it is a mean: total / count."""
         total, count = sums.tolist()
         return total / count if count else math.nan
 
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
-    """The share of samples whose greatest logit is that of their label; of equal ones, the first counts.
+    """Fraction of samples whose label has the largest logit. Of equal logits, the first counts.
 
     Parameters
     ----------
     ignore_index : int
-        Labels that equal it do not count, as in `cross_entropy`.
+        Label of samples to ignore, as in `cross_entropy`.
 
     Notes
     -----
-    Outputs are (N, C, ...) logits and targets (N, ...) integer labels. One logit a sample, (N,) or (N, 1), is that of
-    class 1 against class 0. All metrics of classes read them so, and raise a ShapeError, DTypeError or DataError where
-    they do not fit.
+    Outputs are logits (N, C, ...), and targets are integer labels (N, ...). A single logit per sample, (N,) or (N, 1),
+    is the logit of class 1 against class 0. All classification metrics use this convention, and raise a ShapeError,
+    DTypeError or DataError for invalid arrays.
 
     Examples
     --------
@@ -87,7 +88,7 @@ class Accuracy(Metric):
 
 @dataclass(frozen=True)
 class TopKAccuracy(Metric):
-    """The share of samples whose label is among the `k` greatest logits; with k = 1 it is `Accuracy`.
+    """Fraction of samples whose label is among the `k` largest logits. With k = 1 it equals `Accuracy`.
 
     Parameters
     ----------
@@ -117,12 +118,12 @@ class TopKAccuracy(Metric):
 
 @dataclass(frozen=True)
 class BinaryAccuracy(Metric):
-    """The share of answers, yes or no, that are right: of one a sample, or of many labels each.
+    """Fraction of correct binary predictions, for one or several labels per sample.
 
     Parameters
     ----------
     threshold : float
-        Greater outputs say yes: 0 of logits, 0.5 of probabilities.
+        Outputs above it predict 1. Use 0 for logits and 0.5 for probabilities.
 
     Notes
     -----
@@ -140,13 +141,13 @@ class BinaryAccuracy(Metric):
         """Return how many are right, and how many there are."""
         _require_same_shape("BinaryAccuracy", outputs, targets)
         if not np.isin(targets, (0, 1)).all():
-            raise DataError("BinaryAccuracy: targets are 0 and 1, or booleans; for classes, take Accuracy.")
+            raise DataError("BinaryAccuracy: targets must be 0 and 1, or booleans. For class labels, use Accuracy.")
         return _total_and_count((outputs > self.threshold) == targets.astype(bool))
 
 
 @dataclass(frozen=True)
 class ConfusionMatrix(Metric):
-    """How often each class (row) was taken for each class (column), as whole numbers (C, C).
+    """Counts of samples by true class (row) and predicted class (column), as integers (C, C).
 
     Parameters
     ----------
@@ -162,23 +163,23 @@ class ConfusionMatrix(Metric):
     ignore_index: int = -100
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return the matrix of a batch."""
+        """Return the confusion matrix of a batch."""
         return _confusion_matrix("ConfusionMatrix", outputs, targets, self.ignore_index)
 
     def value(self, sums: ndarray) -> ndarray:
-        """Return the matrix."""
+        """Return the confusion matrix."""
         return sums
 
 
 @dataclass(frozen=True)
 class F1Score(Metric):
-    """The harmonic mean of precision and recall: 2 right / (2 right + taken for it + missed), for each class.
+    """F1 score, the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN) for each class.
 
     Parameters
     ----------
     average : {"macro", "micro", None}
-        The mean over the classes that are there, among labels or answers; the score of all counts together, which is
-        the accuracy; or the score of each class, as an array (C,), NaN for one that is not there.
+        "macro": the mean over the classes that occur among labels or predictions. "micro": the score of the summed
+        counts, which is the accuracy. None: the score of each class, an array (C,), NaN for classes that do not occur.
     ignore_index : int
 
     Examples
@@ -195,14 +196,14 @@ class F1Score(Metric):
 
     def __post_init__(self) -> None:
         if self.average not in ("macro", "micro", None):
-            raise ValueError(f'F1Score: average is "macro", "micro" or None, not {self.average!r}.')
+            raise ValueError(f'F1Score: average must be "macro", "micro" or None, got {self.average!r}.')
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the confusion matrix of a batch."""
         return _confusion_matrix("F1Score", outputs, targets, self.ignore_index)
 
     def value(self, sums: ndarray) -> Any:
-        """Return the score, or the scores."""
+        """Return the score, or the scores of the classes."""
         right, all_of = np.diag(sums), sums.sum(axis=0) + sums.sum(axis=1)
         if self.average == "micro":
             right, all_of = right.sum(keepdims=True), all_of.sum(keepdims=True)
@@ -214,12 +215,12 @@ class F1Score(Metric):
 
 @dataclass(frozen=True)
 class Mean(Metric):
-    """The mean of a function of each sample: of a loss, say.
+    """Mean of a function over samples, such as a loss.
 
     Parameters
     ----------
     function : callable
-        Of outputs and targets, to an array of one number for each sample (or position): not yet their mean.
+        Function of outputs and targets that returns an array with one number per sample (or position), not a mean.
 
     Examples
     --------
@@ -237,15 +238,15 @@ class Mean(Metric):
         values = np.asarray(values_of(self.function(outputs, targets)))
         if not values.ndim:
             raise ShapeError(
-                "Mean: the function returned one number for a batch, and the mean of such means is wrong where batches "
-                "differ in size. It returns one for each sample: give a loss reduction='none'."
+                "Mean: the function must return one number per sample, got a scalar; a mean of batch means is wrong if "
+                "batches differ in size. For a loss, set reduction='none'."
             )
         return _total_and_count(values)
 
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Metric):
-    """The mean of abs(output - target) over all elements.
+    """Mean of abs(output - target) over all elements.
 
     Examples
     --------
@@ -254,13 +255,13 @@ class MeanAbsoluteError(Metric):
     """
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return the total of the errors, and their number."""
+        """Return the sum and the number of the errors."""
         return _total_and_count(np.abs(_differences("MeanAbsoluteError", outputs, targets)))
 
 
 @dataclass(frozen=True)
 class MeanSquaredError(Metric):
-    """The mean of (output - target)**2 over all elements.
+    """Mean of (output - target)**2 over all elements.
 
     Examples
     --------
@@ -269,13 +270,13 @@ class MeanSquaredError(Metric):
     """
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return the total of the squared errors, and their number."""
+        """Return the sum and the number of the squared errors."""
         return _total_and_count(_differences("MeanSquaredError", outputs, targets) ** 2)
 
 
 @dataclass(frozen=True)
 class Perplexity(Metric):
-    """The exponential of the mean cross entropy: among how many equally likely classes a model is undecided.
+    """Perplexity: the exponential of the mean cross entropy.
 
     Parameters
     ----------
@@ -290,7 +291,7 @@ class Perplexity(Metric):
     ignore_index: int = -100
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return the total of the cross entropies, and their number."""
+        """Return the sum and the number of the cross entropies."""
         logits, labels = _logits_and_labels("Perplexity", outputs, targets, self.ignore_index)
         wide = logits.astype(np.float64)
         below = wide - wide.max(axis=1, keepdims=True, initial=-np.inf)
@@ -298,7 +299,7 @@ class Perplexity(Metric):
         return _total_and_count(np.log(np.exp(below).sum(axis=1)) - own)
 
     def value(self, sums: ndarray) -> float:
-        """Return the exponential of the mean; infinity where that is too large."""
+        """Return the exponential of the mean, or infinity if it overflows."""
         with np.errstate(over="ignore"):
             return float(np.exp(super().value(sums)))
 
@@ -313,22 +314,22 @@ def _logits_and_labels(name: str, outputs: ndarray, targets: ndarray, ignore_ind
     if outputs.ndim < 2 or (outputs.shape[1] == 1 and outputs.ndim == 2):
         outputs = np.stack([np.zeros(outputs.size, outputs.dtype), outputs.reshape(-1)], axis=1)
     if targets.dtype.kind not in "iub":
-        raise DTypeError(f"{name}: targets are integer labels, not {targets.dtype}.")
+        raise DTypeError(f"{name}: targets must be integer labels, got {targets.dtype}.")
     if targets.shape != outputs.shape[:1] + outputs.shape[2:]:
         raise ShapeError(
-            f"{name}: outputs of shape {outputs.shape} need labels of shape {outputs.shape[:1] + outputs.shape[2:]}, "
-            f"and not {targets.shape}: reshape the labels."
+            f"{name}: for outputs of shape {outputs.shape}, labels must have shape "
+            f"{outputs.shape[:1] + outputs.shape[2:]}, got {targets.shape}. Reshape the labels."
         )
     labels, classes = targets.reshape(-1), outputs.shape[1]
     logits = outputs if outputs.ndim == 2 else np.moveaxis(outputs, 1, -1).reshape(-1, classes)
-    if _in_range(labels, classes) and not 0 <= ignore_index < classes:  # all of them count
+    if _in_range(labels, classes) and not 0 <= ignore_index < classes:  # no label is ignored
         return logits, labels.astype(np.intp, copy=False)
     counted = labels != ignore_index
     logits, labels = logits[counted], labels[counted]
     if labels.size and not _in_range(labels, classes):
         raise DataError(
-            f"{name}: labels from {labels.min()} to {labels.max()}; with {classes} classes they are from 0 to "
-            f"{classes - 1}."
+            f"{name}: labels must be from 0 to {classes - 1} for {classes} classes, got labels from {labels.min()} to "
+            f"{labels.max()}."
         )
     return logits, labels.astype(np.intp)
 
@@ -352,6 +353,6 @@ def _differences(name: str, outputs: ndarray, targets: ndarray) -> ndarray:
 def _require_same_shape(name: str, outputs: ndarray, targets: ndarray) -> None:
     if outputs.shape != targets.shape:
         raise ShapeError(
-            f"{name}: outputs of shape {outputs.shape} and targets of shape {targets.shape}. They are compared element "
-            f"by element: give them one shape, with reshape for example."
+            f"{name}: outputs and targets must have the same shape, got {outputs.shape} and {targets.shape}. "
+            f"Reshape one of them."
         )

@@ -1,4 +1,4 @@
-"""Explain a loss or a gradient that is not finite: name the array or the op that holds the first such number."""
+"""Explain a non-finite loss or gradient: name the array or the op with the first non-finite number."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,13 +16,11 @@ from tinygrad_edu.training.serialization import pack
 
 __all__ = ["all_finite", "explain_nonfinite"]
 
-SMALLER = (
-    "A smaller learning rate, or gradients that are clipped (max_norm=1.0), may help where numbers grew too large."
-)
-CLEANER = "Look at the data, and at what a transform makes of them."
+SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (max_norm=1.0) may help."
+CLEANER = "Check the data and the output of the transform."
 UNEXPLAINED = (
-    "no op makes it when the step is computed once more: it comes of adding up shards or batches, or of random numbers "
-    "that the model draws from a generator of its own."
+    "no op returns it when the step is repeated. Either the sum over shards or batches overflows, or the model draws "
+    "random numbers from its own generator."
 )
 
 
@@ -32,7 +30,7 @@ def all_finite(gradients: Sequence[ndarray | None]) -> bool:
 
 
 def _is_finite(array: ndarray) -> bool:
-    # The sum of squares is faster to compute. If it overflows, the elements decide.
+    # The sum of squares is faster. If it overflows, check the elements.
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
@@ -44,18 +42,18 @@ def explain_nonfinite(
     Parameters
     ----------
     model : Module
-        Its buffers are restored afterwards.
+        Model whose buffers are restored afterwards.
     batches : sequence of tuple
     first : int
-        The number of the first batch.
+        Number of the first batch.
     compute : callable
-        Repeats the step with the same random numbers, in this thread, so that the user's line can be found.
+        Function that repeats the step with the same random numbers, in this thread, so that the user's line is found.
     """
     if found := _describe_nonfinite({name: parameter.numpy() for name, parameter in model.named_parameters()}):
-        return f"the weights held it already, since the step before: {found}.", SMALLER
+        return f"the weights are not finite since the step before: {found}.", SMALLER
     described = (_describe_nonfinite(_named_arrays(batch), f" of batch {k}") for k, batch in enumerate(batches, first))
     found = ", ".join(filter(None, described))
-    in_batch = f"the batch holds it already: {found}." if found else ""
+    in_batch = f"the batch is not finite: {found}." if found else ""
     cause = "\n".join(filter(None, (in_batch, _anomaly_message(model, compute))))
     return cause or UNEXPLAINED, CLEANER if found else SMALLER
 
@@ -84,7 +82,7 @@ def _anomaly_message(model: Module, compute: Callable[[], Any]) -> str:
     """Return the message of `detect_anomaly` for a repeated step, or an empty string."""
     kept = [(buffer, buffer.numpy().copy()) for _, buffer in model.named_buffers()]
     try:
-        with detect_anomaly(), np.errstate(all="ignore"):  # the first time, NumPy warned
+        with detect_anomaly(), np.errstate(all="ignore"):  # NumPy warned already in the original step
             compute()
     except AnomalyError as error:
         return "\n".join([str(error), *getattr(error, "__notes__", [])])

@@ -1,4 +1,4 @@
-"""Predict the most likely class of each image."""
+"""Predict classes."""
 
 from typing import Any
 
@@ -21,27 +21,27 @@ __all__ = ["predict"]
 def predict(
     model: Module, x: Any, threads: int | None = None, workers: Workers = ALONE, *, batch_size: int | None = None
 ) -> Any:
-    """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
+    """Return the most likely class of each sample of x, as integers (N,). The model's mode is restored.
 
     Parameters
     ----------
     model : Module
-        From images to logits (N, C), or to a nest of them: then the classes are such a nest, too. One logit an image,
-        (N,) or (N, 1), is that of class 1 against class 0.
+        Model that returns logits (N, C), or a pytree of them; the result is then such a pytree of classes. A single
+        logit per sample, (N,) or (N, 1), is the logit of class 1 against class 0.
     x : (N, ...), or a tuple of inputs
-        Images as the model takes them: one array, or a tuple of several inputs, each of them an array or a nest.
+        Inputs of the model: one array, or a tuple of arrays or pytrees of arrays.
     threads : int, optional
-        By default as many as this process may run.
+        Number of threads; by default, the number that this process may run.
     workers : Workers
-        Processes that have the same model and images, and read some of them each; all of them get the classes.
+        Processes with the same model and inputs, which share the samples. All of them get the classes.
     batch_size : int, optional
-        The number of images in a batch, by default all of them. It matters for a model that does not declare
+        Number of samples in a batch, by default all. It affects only models that do not declare
         ``couples_samples = False``.
 
     Warns
     -----
     WholeBatchWarning
-        The model declares nothing, and no `batch_size` is given; or it breaks its promise.
+        The model has no declaration and no `batch_size` is given, or the model violates its declaration.
     """
     inputs = as_arrays(x if isinstance(x, tuple) else (x,))
     count, sharded = num_samples(inputs), ShardedModel(model)
@@ -72,7 +72,7 @@ def predict(
 
 
 def _predicted_classes(logits: ndarray) -> ndarray:
-    if logits.size == len(logits):  # one each, with which argmax would find the class 0 for all
+    if logits.size == len(logits):  # one logit per sample: argmax would always return 0
         return (logits.reshape(-1) > 0).astype(np.int64)
     classes: ndarray = logits.argmax(axis=1)
     return classes

@@ -1,4 +1,4 @@
-"""Find the random generators that an object holds, and those that its code draws from."""
+"""Find the random generators that an object holds, and the generators that its code draws from."""
 
 import dis
 import inspect
@@ -17,9 +17,9 @@ from tinygrad_edu.nn import Module
 
 __all__ = ["find_generators", "random_sources", "reject_unsaved_generators"]
 
-MAX_DEPTH = 4  # of functions that call functions, in attributes
-CODE_DEPTH = 20  # of functions that call functions, and objects that hold objects, in code
-MAX_ITEMS = 1000  # of one list, which may hold the paths of all samples
+MAX_DEPTH = 4  # of nested members and functions, in attributes
+CODE_DEPTH = 20  # of nested functions and objects, in code
+MAX_ITEMS = 1000  # per list, which may hold the paths of all samples
 SAMPLE_METHODS = ("__getitem__", "__iter__", "__next__", "__call__")
 SOURCES = np.random.Generator | np.random.RandomState | random.Random
 
@@ -27,9 +27,9 @@ SOURCES = np.random.Generator | np.random.RandomState | random.Random
 def find_generators(part: Any) -> dict[str, np.random.Generator]:
     """Return the generators that a part holds, by path.
 
-    The search covers the attributes of the part, and of all modules of a model. It also covers functions in attributes,
-    such as the transform of a loader: their closures, globals and partial arguments. For the sampler of a loader, it
-    covers the generators in its code; see `random_sources`.
+    The search covers the attributes of the part, or of all modules of a model, and functions in attributes, such as a
+    loader's transform: their closures, globals and partial arguments. It also covers generators in the code of a
+    loader's sampler, see `random_sources`.
 
     Examples
     --------
@@ -54,29 +54,29 @@ def find_generators(part: Any) -> dict[str, np.random.Generator]:
 
 
 def reject_unsaved_generators(name: str, loader: DataLoader) -> None:
-    """Raise for a loader whose random numbers a checkpoint cannot restore.
+    """Raise if a checkpoint cannot restore the random numbers of a loader.
 
     Raises
     ------
     DTypeError
-        The data set or `collate` draws from its own generator. Samples are fetched ahead and in several threads, so
-        that generator's state belongs to no step. Or the sampler, `augment` or `transform` draws from something other
-        than a numpy.random.Generator.
+        The data set or `collate` draws from its own generator: samples are prefetched on several threads, so that its
+        state does not belong to a step. Or the sampler, `augment` or `transform` draws from a source other than a
+        numpy.random.Generator.
     """
     for role, part in (("data set", loader.dataset), ("collate function", loader.collate)):
         for path in random_sources(part):
             raise DTypeError(
-                f"a checkpoint cannot continue {name}: its {role}, a {_name(part)}, draws random numbers from a "
-                f"generator of its own, {path}. Take the numbers from the loader instead: give `__getitem__` (of a "
-                f"stream, `__iter__`) a parameter rng, `def __getitem__(self, index, rng)`, and draw from that."
+                f"a checkpoint cannot resume {name}: its {role}, a {_name(part)}, draws random numbers from its own "
+                f"generator {path}. Draw from the loader's generator: add a parameter rng to `__getitem__` (or to "
+                f"`__iter__` of a stream), `def __getitem__(self, index, rng)`."
             )
     for role in ("sampler", "augment", "transform"):
         part = getattr(loader, role)
         for path, source in random_sources(part).items():
             if not isinstance(source, np.random.Generator):
                 raise DTypeError(
-                    f"a checkpoint cannot continue {name}: its {role}, a {_name(part)}, draws random numbers from "
-                    f"{path}, whose state no checkpoint holds. Draw from a numpy.random.Generator."
+                    f"a checkpoint cannot resume {name}: its {role}, a {_name(part)}, draws random numbers from "
+                    f"{path}, whose state is not saved. Draw from a numpy.random.Generator."
                 )
 
 
@@ -85,7 +85,7 @@ def _name(part: Any) -> str:
 
 
 def _attributes(holder: Any) -> dict[str, Any]:
-    """Return the attributes of an object. Leave out the data set of a loader, which draws ahead of the steps."""
+    """Return the attributes of an object, except a loader's data set, which draws before its step."""
     found = getattr(holder, "__dict__", {})
     if isinstance(holder, DataLoader):
         return {name: value for name, value in found.items() if name not in ("dataset", "collate", "sampler")}
@@ -93,7 +93,7 @@ def _attributes(holder: Any) -> dict[str, Any]:
 
 
 def _generators_in(variables: dict[Any, Any], depth: int) -> Iterator[tuple[str, np.random.Generator]]:
-    """Yield the generators among variables, in lists, and in functions."""
+    """Yield the generators among variables, and in their lists, dicts and functions."""
     for name, value in variables.items():
         if isinstance(value, np.random.Generator):
             yield str(name), value
@@ -127,20 +127,20 @@ def _variables(function: FunctionType) -> dict[str, Any]:
     return {**{name: function.__globals__[name] for name in sorted(names)}, **outer}
 
 
-# --- The generators that code draws from ---
+# --- Generators that code draws from ---
 
 
 def random_sources(part: Any) -> dict[str, Any]:
-    """Return the generators that a function, or the methods of a data set that give samples, can draw from.
+    """Return the generators that a function, or the sample methods of a data set, can draw from.
 
     The search follows the names in the code: attributes, closure variables, functions of the same package, and the
-    global generators of ``numpy.random`` and ``random``. It does not find generators that are made inside a call or
-    that only a library draws from.
+    global generators of ``numpy.random`` and ``random``. It does not find generators that are created inside a call, or
+    that only a library uses.
 
     Returns
     -------
     dict of str to Generator, RandomState or Random
-        The generators, by path.
+        Generators by path.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def random_sources(part: Any) -> dict[str, Any]:
 
 
 def _sources(path: str, value: Any, depth: int, seen: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the paths and the sources that a value leads to."""
+    """Yield the paths and the sources that are reachable from a value."""
     bound = getattr(value, "__self__", None)
     if isinstance(value, SOURCES) or isinstance(bound, SOURCES):
         yield path, value if isinstance(value, SOURCES) else bound
@@ -176,7 +176,7 @@ def _sources(path: str, value: Any, depth: int, seen: dict[Any, Any]) -> Iterato
 
 
 def _references(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values that the code of a value refers to, or that it holds."""
+    """Yield the names and values that a value contains, or that its code refers to."""
     if type(value) in (dict, list, tuple):
         named = value.items() if isinstance(value, dict) else enumerate(value)
         yield from ((str(name), item) for name, item in islice(named, MAX_ITEMS) if not np.isscalar(item))
@@ -194,9 +194,9 @@ def _references(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _named_values(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the variables, defaults and attributes of its owner that a function names.
+    """Yield the variables, defaults and attributes of the owner that a function names.
 
-    Functions of other packages are left out.
+    Functions of other packages are omitted.
     """
     code = function.__code__
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
@@ -213,7 +213,7 @@ def _named_values(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any
 
 
 def _code_objects(code: CodeType) -> Iterator[CodeType]:
-    """Yield a code object and those of nested functions and comprehensions."""
+    """Yield a code object and the code objects of nested functions and comprehensions."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -235,7 +235,7 @@ def _global_variables(code: CodeType, variables: dict[str, Any]) -> Iterator[tup
 
 
 def _owner_attribute(owner: Any, name: str, with_bases: bool) -> Iterator[tuple[str, Any]]:
-    """Yield the attribute of an object, if it exists, and those that super() finds. Bind methods to the object."""
+    """Yield an attribute of an object, if it exists, and of its base classes for super(). Bind methods."""
     found = [] if owner is None else [inspect.getattr_static(owner, name, None)]
     found += [vars(base).get(name) for base in type(owner).__mro__[1:] if with_bases]
     for each in found:

@@ -10,17 +10,17 @@ from tinygrad_edu.errors import DataError, DTypeError
 
 __all__ = ["pack", "unpack"]
 
-# A dict that has one of these keys alone stands for something that JSON lacks.
+# A dict whose only key is one of these encodes a type that JSON lacks.
 _TAGS = frozenset(("array", "dict", "tuple"))
 
 
 def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
-    """Return a nest as JSON has it; the arrays in it go to `arrays`, under their paths.
+    """Convert a pytree to JSON values, and store its arrays in `arrays` under their paths.
 
     Raises
     ------
     DTypeError
-        There is something that is neither an array nor a plain value.
+        A leaf is neither an array nor a plain value.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     """
     if isinstance(value, ndarray):
         name = path
-        while name in arrays:  # as those of {"a.b": x, "a": {"b": y}}
+        while name in arrays:  # such as in {"a.b": x, "a": {"b": y}}
             name += "'"
         arrays[name] = value
         return {"array": name}
@@ -49,25 +49,25 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise DTypeError(
-        f"a checkpoint cannot hold {path or 'a value'}, a {type(value).__name__}: it holds arrays, numbers, strings, "
-        f"and dicts, lists and tuples of them."
+        f"a checkpoint cannot hold {path or 'a value'}, a {type(value).__name__}; expected arrays, numbers, strings, "
+        f"or dicts, lists and tuples of them."
     )
 
 
 def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
-    """Return the nest that `pack` was given.
+    """Return the pytree from which `pack` made `packed`.
 
     Raises
     ------
     DataError
-        `packed` is not what `pack` returns. The message names the path of the wrong item.
+        `packed` is not a result of `pack`. The message names the path of the invalid item.
 
     Examples
     --------
     >>> unpack({"betas": {"tuple": 0.9}}, {})
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.DataError: betas is a tuple of 0.9, which is not a list
+    tinygrad_edu.errors.DataError: betas must be a tuple stored as a list, got 0.9
     """
     if isinstance(packed, list):
         return [unpack(item, arrays, _join_path(path, k)) for k, item in enumerate(packed)]
@@ -81,13 +81,13 @@ def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
 
 def _unpack_array(name: Any, arrays: dict[str, ndarray], path: str) -> ndarray:
     if not isinstance(name, str) or name not in arrays:
-        raise DataError(f"{path or 'a value'} is the array {brief(name)}, which is missing")
+        raise DataError(f"{path or 'a value'} refers to the array {brief(name)}, which is missing")
     return arrays[name]
 
 
 def _unpack_tuple(items: Any, arrays: dict[str, ndarray], path: str) -> tuple[Any, ...]:
     if not isinstance(items, list):
-        raise DataError(f"{path or 'a value'} is a tuple of {brief(items)}, which is not a list")
+        raise DataError(f"{path or 'a value'} must be a tuple stored as a list, got {brief(items)}")
     return tuple(unpack(items, arrays, path))
 
 
@@ -95,8 +95,8 @@ def _unpack_dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any,
     found = unpack(pairs, arrays, path)
     try:
         return dict(found)
-    except (TypeError, ValueError) as error:  # they are no pairs, or a key has no hash
-        raise DataError(f"{path or 'a value'} is a dict of {brief(pairs)}, which are not keys and values") from error
+    except (TypeError, ValueError) as error:  # not pairs, or an unhashable key
+        raise DataError(f"{path or 'a value'} must be a dict stored as pairs, got {brief(pairs)}") from error
 
 
 _UNPACKERS = {"array": _unpack_array, "tuple": _unpack_tuple, "dict": _unpack_dict}

@@ -1,4 +1,4 @@
-"""The training step: compute gradients over one or more batches, clip them, and step the optimizer."""
+"""The training step: compute the gradients of one or more batches, clip them, and step the optimizer."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -29,16 +29,16 @@ __all__ = ["Steps", "TrainingStep"]
 
 
 class TrainingStep(NamedTuple):
-    """The result of one step of the optimizer.
+    """Result of one optimizer step.
 
     Attributes
     ----------
     number : int
-        The number of the step, from 0.
+        Number of the step, from 0.
     loss : float
-        The loss before the step.
+        Loss before the step.
     samples, batches : int
-        The numbers of samples and of batches in the step.
+        Numbers of samples and of batches in the step.
     """
 
     number: int
@@ -49,47 +49,47 @@ class TrainingStep(NamedTuple):
 
 @dataclass
 class Steps:
-    """A training setup: `run` takes one optimizer step after another over an iterable of batches.
+    """A training setup, whose method `run` takes optimizer steps over an iterable of batches.
 
     Parameters
     ----------
     model : Module
     optimizer : Optimizer
-        All its parameters are trained: those of the model, of the loss if that is a module, and any others.
+        All its parameters are trained: parameters of the model, of the loss if it is a module, and any others.
     loss : callable
-        A function or a module, from the model's output and the target of a batch to a Tensor of one element. It is
-        called once a batch. One with a denominator, see `nn.additive`, is called in each shard.
+        Function or module of the model's output and the target of a batch, which returns a Tensor of one element. It is
+        called once per batch. A loss with a denominator, see `nn.additive`, is called in each shard.
     rng : numpy.random.Generator
         Seeds the random streams of layers such as `nn.Dropout`.
     schedule : callable, optional
-        A function of the step number that returns the learning rate.
+        Function of the step number that returns the learning rate.
     max_norm : float, optional
-        Clip the norm of all gradients together to this value.
+        Maximum norm of all gradients together; they are clipped to it.
     accumulate : int
-        The number of batches in a step. Its loss is the mean of theirs: weighted by their denominators where the loss
-        has one, and then equal to the loss of one batch as large as all of them; else by their samples. The last step
-        of an epoch may have fewer batches.
+        Number of batches in a step. The loss of a step is the mean over its batches: weighted by denominators if the
+        loss has one, which equals the loss of one large batch, and otherwise by numbers of samples. The last step of an
+        epoch may have fewer batches.
     average : MovingAverage, optional
         Updated after each step.
     shard_size : int
-        The number of samples in a shard. Use a smaller size for large samples, such as long sequences.
+        Number of samples in a shard. Use a smaller size for large samples, such as long sequences.
     workers : Workers, optional
-        Processes that take the same steps and share the shards of each batch; see `parallel.world`.
+        Processes that take the same steps and share the shards of each batch, see `parallel.world`.
 
     Warns
     -----
     OptimizerWarning
-        The optimizer does not hold a parameter that gets a gradient, or holds one that neither the model nor the loss
-        has and that gets none.
+        A parameter that gets a gradient is not in the optimizer, or the optimizer holds a parameter that is not in the
+        model or the loss and gets no gradient.
     WholeBatchWarning
-        The model does not declare whether its samples are independent, or breaks its promise.
+        The model has no declaration of whether its samples are independent, or violates it.
 
     Notes
     -----
-    A step gives the same weights as ``loss(model(x), y)``, ``backward`` and ``optimizer.step()`` on the whole batch, to
-    rounding. A model that declares ``couples_samples = False`` computes a batch in shards on all cores, see
-    `parallel.sharded_value_and_grad`; of a `data.DataLoader` without a transform, each core takes and augments the
-    samples of its shards. Hooks of parameters run once a step, on the gradients of all batches of the step.
+    A step updates the weights as ``loss(model(x), y)``, ``backward`` and ``optimizer.step()`` on the whole batch do, up
+    to rounding. A model that declares ``couples_samples = False`` computes a batch in shards on all cores, see
+    `parallel.sharded_value_and_grad`. With a `data.DataLoader` without a transform, each core reads and augments the
+    samples of its shards. Gradient hooks of parameters run once per step, on the gradients of all its batches.
 
     Examples
     --------
@@ -127,18 +127,18 @@ class Steps:
         Parameters
         ----------
         batches : iterable of tuple
-            The inputs of the model, and last the target.
+            Tuples of the inputs of the model, with the target last.
         first : int
-            The number of the first step.
+            Number of the first step.
         epoch, done : int
-            The number of the epoch, and of its batches already done. Error messages name them.
+            Number of the epoch, and number of its completed batches, for error messages.
 
         Raises
         ------
         NonFiniteLossError
-            The loss, or a gradient, is not finite: the step is not taken. It is computed once more, in
-            `detect_anomaly`, and the message says which op made the first such number, of what, and your line that
-            called the op; or that the batch, or the weights, held it already.
+            The loss or a gradient is not finite. The step is not taken, and is repeated in `detect_anomaly` to find the
+            cause: the message names the op that returned the first non-finite number, its inputs, and the line in user
+            code that called it, or an array of the batch or the weights that is not finite.
         WorkersDifferError
             The weights or the random state differ between workers.
         """
@@ -178,17 +178,17 @@ class Steps:
         return loss
 
     def _trained_tensors(self) -> list[Tensor]:
-        """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
+        """Return the parameters of the model, of the loss and of the optimizer, without duplicates."""
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
 
     @property
     def sharded(self) -> ShardedModel:
-        """The model, and whether its batches are cut."""
+        """The model, with the state of its sharding."""
         return self._gradient.model
 
     def others(self) -> list[Tensor]:
-        """Return the parameters that the optimizer holds, and neither the model nor the loss."""
+        """Return the optimizer's parameters that are not in the model or the loss."""
         names = self._parameter_names()
         return [tensor for tensor in self._trained_tensors() if tensor not in names]
 
@@ -200,7 +200,8 @@ class Steps:
             names = self._parameter_names()
             self._warn(
                 f"the optimizer does not hold {', '.join(names[tensor] for tensor in missing)}, which got a gradient "
-                f"and is not trained. Make it of all parameters, or freeze the others, with requires_grad = False."
+                f"but is not trained. Pass all parameters to the optimizer, or freeze the others with "
+                f"requires_grad = False."
             )
 
     def _warn_about_idle(self, idle: Iterable[Tensor]) -> None:
@@ -208,8 +209,8 @@ class Steps:
         shapes = [str(tensor.shape) for tensor in idle if tensor.requires_grad]
         if shapes:
             self._warn(
-                f"the optimizer holds parameters of the shapes {', '.join(shapes)}, which neither the model nor the "
-                f"loss has and which get no gradient. Make it of the parameters of the model that is trained."
+                f"the optimizer holds parameters of the shapes {', '.join(shapes)}, which are not in the model or the "
+                f"loss and get no gradient. Pass the parameters of the trained model to the optimizer."
             )
 
     def _warn(self, message: str) -> None:
@@ -226,7 +227,7 @@ class Steps:
     def _nonfinite_error(
         self, loss: float, gradients: Gradients, batches: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
-        """Return the error for a step that is not taken; the random stream is where it was before."""
+        """Return the error for a step that is not taken. The state of the random stream is restored."""
         last, tensors = first + len(batches) - 1, self._trained_tensors()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         what = f"the loss became {loss} in {place}"
@@ -237,12 +238,12 @@ class Steps:
                 for tensor, g in zip(tensors, gradients, strict=True)
                 if not all_finite([g])
             )
-            what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
+            what = f"the gradient of {name} became infinite or NaN in {place}, with a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
-        # On this worker ALONE: the others may not look for the cause.
+        # Only on this worker: the others may not repeat the step.
         again = partial(self._value_and_grad, batches, tensors, threads=1, workers=ALONE)
         cause, help = explain_nonfinite(self.model, whole, first, again)
-        looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
+        looked = "and the step was not taken. The cause, found with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
     def _value_and_grad(self, batches: list[SampledBatch], tensors: list[Tensor], **by: Any) -> tuple[float, Gradients]:
@@ -258,7 +259,7 @@ def optimizer_parameters(optimizer: Optimizer) -> list[Tensor]:
 
 
 def _mean(a: ShardSum, b: ShardSum) -> ShardSum:
-    """Return the weighted mean of two batches. One of weight 0 has no mean, and is left out."""
+    """Return the weighted mean of two batches. A batch of weight 0 has no mean, and is skipped."""
     if not (a.weight and b.weight):
         return a if a.weight else b
     weight = a.weight + b.weight
