@@ -234,7 +234,7 @@ def _mutate_g(vjp: VJPFunction) -> VJPFunction:
 def _mutate_saved(vjp: VJPFunction) -> VJPFunction:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         out = densify(vjp(g, *saved, **named)) * 1
-        for array in map(_data_of, saved):
+        for array in map(_data_of, (*saved, *named.values())):
             if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
                 array *= 1.5
         return out
@@ -260,9 +260,11 @@ def _stale(vjp: VJPFunction) -> VJPFunction:
     first: dict[Any, tuple[Any, ...]] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
-        copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
-        return vjp(g, *first.setdefault(key, copied), **named)
+        values = (*saved, *named.values())
+        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *values))
+        copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in values)
+        used = first.setdefault(key, copied)
+        return vjp(g, *used[: len(saved)], **dict(zip(named, used[len(saved) :], strict=True)))
 
     return wrong
 
@@ -271,8 +273,15 @@ def _kept_alive(vjp: VJPFunction) -> VJPFunction:
     cellar: list[Any] = []
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        cellar.append(saved)
+        cellar.append((saved, named))
         return vjp(g, *saved, **named)
+
+    return wrong
+
+
+def _constants(vjp: VJPFunction) -> VJPFunction:
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        return vjp(g, *map(_data_of, saved), **{name: _data_of(value) for name, value in named.items()})
 
     return wrong
 
@@ -286,7 +295,7 @@ OURS: dict[str, Wrapper] = {
     "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
     "stale saved value": _stale, "saved values kept alive": _kept_alive,
     # Of these two the first derivative is right, and the second one wrong.
-    "saved values as constants": lambda vjp: lambda g, *saved, **named: vjp(g, *map(values_of, saved), **named),
+    "saved values as constants": _constants,
     "g as a constant": lambda vjp: lambda g, *saved, **named: vjp(values_of(g), *saved, **named),
 }  # fmt: skip
 
