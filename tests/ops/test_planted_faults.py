@@ -152,6 +152,7 @@ EACH = [pytest.param(*case, id=name, marks=[] if name in QUICK else pytest.mark.
 
 
 @NO_MEAN
+@pytest.mark.fast
 @pytest.mark.parametrize(("file", "fault"), EACH)
 def test_a_planted_fault_is_found(file, fault):
     with planted(file, fault):
