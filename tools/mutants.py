@@ -113,7 +113,7 @@ EQUIVALENT = {
     r"logit\.x: source: 1.5 for 0.5": "what stands there is not chosen",
     r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy answers that of a Tensor too",
     r"fmod\.y: source: \(x - out\) / y for .*": "the quotient is whole but for rounding",
-    r"copysign\.y: (?!a constant too much|dtype)": "its derivative is 0, whatever it is multiplied with",
+    r"copysign\.y: (?!constant added|dtype)": "its derivative is 0, whatever it is multiplied with",
     r"copysign\.x: saved values as constants": "it takes signs alone",
     r"fmod\..: saved values as constants": "the derivative of the quotient, rounded, is 0",
     r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "it only compares them",
@@ -184,7 +184,7 @@ EQUIVALENT = {
 
 def is_equivalent(mutant: Mutant) -> bool:
     if mutant.op.__name__ in ZERO or f"{mutant.op.__name__}.{mutant.argument}" in ZERO:
-        return mutant.kind not in ("a constant too much", "dtype widened", "dtype narrowed")
+        return mutant.kind not in ("constant added", "dtype widened", "dtype narrowed")
     return any(re.fullmatch(pattern, str(mutant)) for pattern in EQUIVALENT)
 
 
