@@ -1,4 +1,4 @@
-"""check_subgradient: check that a gradient at a kink lies between the one-sided slopes."""
+"""check_subgradient: check that a gradient at a kink is between the one-sided slopes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 def check_subgradient(
     f: Callable[..., Any], *arrays: Any, cotangent: Any = None, rng: np.random.Generator | None = None
 ) -> None:
-    """Check that the gradient lies between the one-sided slopes along random directions.
+    """Check that the gradient is between the one-sided slopes along random directions.
 
     Where f is smooth, both slopes equal the derivative. At a kink the gradient is a convention, such as 0 for relu at
     0. Every direction moves all elements, so the check also works at ties, where the gradients of the tied maxima add
@@ -43,7 +43,7 @@ def check_subgradient(
     Raises
     ------
     GradientMismatch
-        The gradient does not lie between the slopes. The message names the input and the three numbers.
+        The gradient is not between the slopes. The message contains the input and the three numbers.
 
     Examples
     --------

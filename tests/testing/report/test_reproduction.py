@@ -74,7 +74,7 @@ ARRAYS = {
 }  # fmt: skip
 for kind, x in ARRAYS.items():
     failure(f"an array: {kind}", check_vjp, thirds, x)
-failure("a label beside the array", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
+failure("an array and a label", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
         reference=lambda x, index: x[index] + 1)  # fmt: skip
 
 failure("an op by its name", check_vjp, Call("thirds", [X]), X)
