@@ -147,7 +147,7 @@ def test_a_wrong_layer_is_named():
 @pytest.mark.parametrize(("check", "package"), [(check_jax, "jax"), (check_keras, "keras")])
 def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"needs {package}: pip install 'tinygrad-edu\[keras\]'"):
+    with pytest.raises(MissingExtraError, match=rf"requires {package}: pip install 'tinygrad-edu\[keras\]'"):
         check(None, X)
 
 

@@ -123,14 +123,14 @@ def test_distinct_arrays_have_no_ties(settings, gap):
     no_ties()
 
 
-@pytest.mark.parametrize(("settings", "what"), [
+@pytest.mark.parametrize(("settings", "message"), [
     ({"low": 1, "high": 0}, "low <= high, got low=1"), ({"high": np.inf}, "must be finite"),
     ({"away_from": (0, 0.2, 0.4, 0.6, 0.8, 1), "low": 0, "high": 1}, "no float64 number from low=0.0 to high=1.0"),
     ({"low": 0.25, "high": 0.75, "dtype": np.int64}, "no int64 number"),
     ({"shape": (9,), "distinct": True, "dtype": np.int64}, "9 distinct int64 numbers"),
 ])  # fmt: skip
-def test_bounds_that_leave_no_number(settings, what):
-    with pytest.raises(DataError, match=what) as caught:
+def test_bounds_that_leave_no_number(settings, message):
+    with pytest.raises(DataError, match=message) as caught:
         draws(arrays(**{"shape": (1,), **settings}), lambda x: True)
     assert "\n" not in str(caught.value)
 
@@ -216,9 +216,9 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", CALLS)
-def test_calls_of_every_kind(what):
-    name, wanted = CALLS[what]
+@pytest.mark.parametrize("kind", CALLS)
+def test_calls_of_every_kind(kind):
+    name, wanted = CALLS[kind]
     draws(calls(name), wanted)
 
 
