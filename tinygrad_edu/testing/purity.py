@@ -31,7 +31,7 @@ def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Arr
     if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
         raise NotDeterministic(
             f"{name} is not deterministic: the results of two calls with the same inputs differ in "
-            f"{np.sum(first != second)} of {first.size} elements. Draw random numbers outside of it, or create its "
-            f"Generator in each call, with the same seed."
+            f"{np.sum(first != second)} of {first.size} elements. Draw random numbers outside the function, or create "
+            f"its Generator in each call with the same seed."
         )
     return first

@@ -137,7 +137,7 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
     if out.dtype == np.float64:
         return out.copy(), _EPS
     if out.dtype.kind == "c":
-        raise DTypeError(f"the function must return real numbers, got {out.dtype}; check both parts separately.")
+        raise DTypeError(f"the function must return real numbers, got {out.dtype}; check .real and .imag separately.")
     return out.astype(np.float64), max(unit_of(out.dtype), _EPS)
 
 

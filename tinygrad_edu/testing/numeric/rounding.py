@@ -19,7 +19,7 @@ from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 
 EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
-ROUGH = 0.05  # a claimed derivative with a larger relative error is wrong; such a numeric one refutes no gradient
+ROUGH = 0.05  # the largest relative error of a right claim, and of a numeric derivative that can refute a claim
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
 _APART = 2.0**-20  # the distance of the multiples of a cotangent
