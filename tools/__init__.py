@@ -1,1 +1,1 @@
-"""Commands for the maker of the package, each run as ``python -m tools.NAME``; the suite runs some of them in short."""
+"""Commands for maintainers, run as ``python -m tools.NAME``. The test suite runs short forms of some of them."""

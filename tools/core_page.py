@@ -1,4 +1,4 @@
-"""Write ``docs/core.md``, the reading path of the core: ``python -m tools.core_page``."""
+"""Write ``docs/core.md``, a reading path through the core: ``python -m tools.core_page``."""
 
 import ast
 import json
@@ -11,19 +11,19 @@ PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "docs" / "core.md"
 TEXT = """# The core in {total} lines
 
-A training step of a small convolutional network runs {total} lines in {count} files of this package. They are the
-idea: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer. The rest
-makes them faster, safer or more observable, or adds more ops and layers.
+A training step of a small convolutional network executes {total} lines in {count} files of this package. They contain
+the essential parts: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer.
+The remaining code makes them faster, safer or more observable, or adds ops and layers.
 
-The package runs only these lines in *plain mode*, which an environment variable sets:
+In *plain mode*, which an environment variable enables, the package executes only these lines:
 
 ```sh
-TINYGRAD_EDU_PLAIN=1 python train.py  # slow, and the same results up to rounding
+TINYGRAD_EDU_PLAIN=1 python train.py  # slow, with the same results up to rounding
 python -m tinygrad_edu.core --code    # prints the lines
 ```
 
-In plain mode each function that is only faster, in a folder `fast`, is replaced by the plain one that it names in
-`@faster_than`. A convolution is then
+In plain mode, each function of a folder `fast` is replaced by the plain function that its decorator `@faster_than`
+names. A convolution is then
 [the product of the kernel matrix with `im2col(x)`](../tinygrad_edu/ops/patches.py), the call of an op is
 [a loop over its inputs](../tinygrad_edu/engine/recorder.py), and the backward pass is
 [one function](../tinygrad_edu/engine/backward.py). You can step through all of it with a debugger. The test suite runs
@@ -31,13 +31,13 @@ in both modes.
 
 The files in the order in which a step enters them:
 
-| file | lines | what it is |
+| file | lines | subject |
 |---|---|---|
 {rows}
 
 The step is `Conv2D`, `Tanh`, `Dropout`, `Flatten`, `Linear`, `cross_entropy`, `backward` and `SGD` with its defaults.
-Only executed lines count: a line that raises an error, or that another setting needs, does not.
-[How the engine works](engine.md) explains them.
+Only executed lines count; lines that raise errors or belong to other settings do not.
+[How the engine works](engine.md) explains the lines.
 """
 
 

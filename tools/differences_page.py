@@ -1,4 +1,4 @@
-"""Write ``docs/differences.md``, the ledger of agreed differences: ``python -m tools.differences_page``."""
+"""Write ``docs/differences.md``, the table of intended differences: ``python -m tools.differences_page``."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ at kinks, and [Coming from PyTorch](from_pytorch.md) lists names and defaults.
 
 
 def row(entry: Entry) -> str:
-    """Return the line of an entry."""
+    """Return the table row of an entry."""
     functions = ", ".join(f"`{name}`" for name in entry.functions) or "any"
     file, _, name = entry.test.partition("::")
     test = f"[{name}](../{file})"

@@ -1,4 +1,4 @@
-"""Write ``docs/functions.md`` anew, every public function by its file: ``python -m tools.functions_page``."""
+"""Write ``docs/functions.md``, a table of all public functions by file: ``python -m tools.functions_page``."""
 
 import inspect
 import sys
@@ -11,9 +11,9 @@ PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
 LINALG = ("inverses", "determinants", "decompositions", "norms")
 BEGIN = """# The functions, and where they are
 
-Each is `tg.NAME`, and where NumPy has it also `np.NAME` of a Tensor; those of linear algebra are in `tg.linalg`. In its
-file a function stands beside its derivative, or is composed of others that do. The files are in reading order: none
-uses one below it. What is called otherwise in PyTorch is on [its own page](from_pytorch.md).
+Each function is `tg.NAME`; if NumPy has it, `np.NAME` of a Tensor calls it too. Linear algebra is in `tg.linalg`. Each
+file contains functions with their derivatives, or compositions of such functions. The files are in reading order: no
+file uses one below it. [Coming from PyTorch](from_pytorch.md) lists functions with other names in PyTorch.
 
 | file | subject | functions |
 |---|---|---|
@@ -21,7 +21,7 @@ uses one below it. What is called otherwise in PyTorch is on [its own page](from
 
 
 def row(file: ModuleType) -> str:
-    """Return the line of a file: its name, what it says of itself, and what it offers."""
+    """Return the table row of a file: its name, the first line of its docstring, and its public functions."""
     name = file.__name__.rpartition(".")[2]
     subject = (file.__doc__ or "").partition("\n")[0].rstrip(".")
     return (

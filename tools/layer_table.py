@@ -1,16 +1,16 @@
-"""What PyTorch says of layers and losses: what each line of ``tests/nn/torch/layers/*.txt`` gives, and leaves.
+"""Compute the expected results of layers and losses with PyTorch, for the lines of ``tests/nn/torch/layers/*.txt``.
 
 ``python -m tools.layer_table [NAME ...]`` computes them with the installed PyTorch in float64, and writes a
-``NAME.json`` beside each text, so that the tests need no PyTorch. A line has what makes the module here, what makes it
-in PyTorch, and the inputs, each with its kind and its shape, as in `tools.torch_table`; and, where that is not the
-module of all of the inputs, how module `m` is called::
+``NAME.json`` next to each text, so that the tests need no PyTorch. A line has our constructor call, PyTorch's
+constructor call, and the inputs with their kinds and shapes, as in `tools.torch_table`. A fourth part is the call of
+the module `m`, unless `m` takes all inputs in order::
 
     nn.Conv2D(2, 3, kernel_size=2) | nn.Conv2d(2, 3, kernel_size=2) | x: normal 4 2 5 5
     nn.MSELoss("sum") | nn.MSELoss(reduction="sum") | x: normal 4 2, y: normal 4 2
     nn.LSTM(3, 2) | nn.LSTM(3, 2) | x: normal 5 4 3, h: normal 1 4 2, c: normal 1 4 2 | m(x, (h, c))
 
-Parameters and buffers are drawn from the line, by `state_of`, in the order of the state dict: a line keeps its numbers
-whatever stands beside it.
+`state_of` draws parameters and buffers from the text of the line, in the order of the state dict, so other lines do not
+affect them.
 """
 
 import sys
@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch" / "layers"
 
 
 class Case(NamedTuple):
-    """One line: a module here, the same in PyTorch, its inputs by name, and how it is called."""
+    """One line: our module, PyTorch's module, the inputs by name, and the call of the module."""
 
     line: str
     ours: str
@@ -36,7 +36,7 @@ class Case(NamedTuple):
     call: str
 
     def state_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-        """Draw values for a state dict; those of a running variance are positive, and counters begin at 3."""
+        """Draw values for a state dict. Running variances are positive, and counters are 3."""
         draws = draws_of(f"{self.line} state")
         drawn = {name: 0.5 * draws.standard_normal(shape) for name, shape in shapes.items()}
         for name in drawn:
@@ -47,13 +47,13 @@ class Case(NamedTuple):
         return drawn
 
     def cotangents(self, shapes: list[tuple[int, ...]]) -> list[Array]:
-        """Draw an array for each result that has a gradient."""
+        """Draw a cotangent for each result that requires a gradient."""
         draws = draws_of(f"{self.line} cotangents")
         return [np.asarray(draws.standard_normal(shape)) for shape in shapes]
 
 
 def cases(name: str) -> Iterator[Case]:
-    """Read the cases of a text: one for each line that is not empty and no comment."""
+    """Read the cases of a text: one for each line except empty lines and comments."""
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared, *call = (part.strip() for part in line.split(" | "))
@@ -70,14 +70,14 @@ def names() -> list[str]:
 
 
 def results_in(value: Any) -> list[Any]:
-    """Return the tensors in nested tuples and lists, in order, without what is None."""
+    """Return the tensors in nested tuples and lists, in order, without None."""
     if isinstance(value, tuple | list):
         return [result for part in value for result in results_in(part)]
     return [] if value is None else [value]
 
 
 def _expected(case: Case) -> dict[str, Any]:
-    """Compute a case with PyTorch: results, gradients and buffers in training, and then results in evaluation."""
+    """Compute a case with PyTorch: results, gradients and buffers in training, then results in evaluation mode."""
     import torch
 
     inputs: Any = {name: torch.tensor(x, requires_grad=x.dtype.kind == "f") for name, x in case.inputs.items()}
@@ -100,12 +100,12 @@ def _expected(case: Case) -> dict[str, Any]:
         "buffers": {name: x.tolist() for name, x in module.state_dict().items() if name not in parameters},
     }
     module.eval()
-    with torch.enable_grad():  # without it, PyTorch takes shortcuts that nest and pad
+    with torch.enable_grad():  # without gradients, PyTorch uses fast paths with nested tensors and padding
         return row | {"evaluated": [result.tolist() for result in results_in(eval(case.call, {**space, "m": module}))]}
 
 
 def main() -> None:
-    """Write the tables of all texts, or of those that are named."""
+    """Write the tables of the named texts, by default of all texts."""
     for name in sys.argv[1:] or names():
         write_rows(FOLDER / f"{name}.json", computed(cases(name), _expected))
 

@@ -1,7 +1,8 @@
-"""The project's own score: how many mutants of the vjps of every op the public checks kill, and what else is needed.
+"""Mutation score of the project: the fraction of mutants of all ops' vjps that the public checks kill.
 
-``python -m tools.mutants [regex] [--sample N]`` prints the score, which counts what `check_vjp` and `check_op` kill at
-the profile ``ci``; how many more only a convention kills; and every survivor that is not listed in `EQUIVALENT`.
+``python -m tools.mutants [regex] [--sample N]`` prints the score of `check_vjp` and `check_op` with the examples of the
+profile ``ci``, the number of further mutants that only a convention kills, and the survivors except those in
+`EQUIVALENT`.
 """
 
 import argparse
@@ -26,7 +27,7 @@ def every_mutant() -> Iterator[Mutant]:
         yield from mutants(op)
 
 
-# --- Where a mutant differs from its vjp at a tie or a zero alone, the conventions tell them apart ---
+# --- Conventions, for mutants that differ from the vjp only at ties, zeros and other special values ---
 
 CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "maximum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 0, 1], [0.5, 1, 0]])],
@@ -100,96 +101,96 @@ def _check_conventions(wrong: Op) -> None:
             np.testing.assert_allclose(x.grad, 3 * np.array(gradient))
 
 
-# --- Mutants that compute what the vjp computes: no check can, or should, tell them from it ---
+# --- Equivalent mutants: they return the same gradients as the vjp, so no check can detect them ---
 
-# Ops, or inputs of one, whose derivative is 0, whatever it is multiplied with.
+# Ops, or inputs of ops, whose derivative is 0, so that factors change nothing.
 ZERO = {
     "floor_divide", "sign", "sign_of_det", "undifferentiable", "floor", "ceil", "trunc", "round", "copysign.y",
 }  # fmt: skip
 EQUIVALENT = {
-    r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
-    r"hardswish\.x: source: out for x": "at the place that survives: out is below 3 where x is",
-    r"xlogy\.x: source: out for x": "out is 0 where x is",
-    r"logit\.x: source: 1.5 for 0.5": "what stands there is not chosen",
-    r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy answers that of a Tensor too",
-    r"fmod\.y: source: \(x - out\) / y for .*": "the quotient is whole but for rounding",
-    r"copysign\.y: (?!a constant too much|dtype)": "its derivative is 0, whatever it is multiplied with",
-    r"copysign\.x: saved values as constants": "it takes signs alone",
-    r"fmod\..: saved values as constants": "the derivative of the quotient, rounded, is 0",
-    r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "it only compares them",
+    r"lerp\.\w+: source: (x|y|weight|out) for g": "only its dtype is used there",
+    r"hardswish\.x: source: out for x": "at the surviving position, out < 3 if and only if x < 3",
+    r"xlogy\.x: source: out for x": "out is 0 where x is 0",
+    r"logit\.x: source: 1.5 for 0.5": "where() does not select this value",
+    r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy accepts a Tensor there, too",
+    r"fmod\.y: source: \(x - out\) / y for .*": "the quotient is an integer up to rounding",
+    r"copysign\.y: (?!constant added|dtype)": "the derivative is 0, so factors change nothing",
+    r"copysign\.x: saved values as constants": "only the signs are used",
+    r"fmod\..: saved values as constants": "the rounded quotient has the derivative 0",
+    r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "they are only compared",
     r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x|samples_innermost\.x): a view of g": "the "
     "derivative is 1",
-    r"samples_innermost\.x: source: g for samples_innermost\(g\)": "the numbers are the same, in another layout",
-    r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
-    r"relu\.x: source: g for out": "of that place only the dtype is taken",
-    r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
-    r"(var|std)\.x: source: ((g|out) for x|g for _in_float64\(g\))": "of the places that survive only the dtype is "
-    "taken, and the product is float64 in any case",
-    r"std\.x: source: (x for out|x\.dtype\.itemsize <= 8 for .*|\w+ for values_of\(\w+\))": "a scale that is not "
-    "needed changes nothing; NumPy compares the values of a Tensor",
-    r"std\.x: source: (2 for 1|share for drop\(share, constant\))": "the deviations are 0 there; the mask is for the "
-    "second derivative",
-    r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
-    "is narrowed in the end",
-    r"prod\.x: source: x for out": "of the place that survives only the type is asked",
-    r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",
-    r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no place comes after the one whose factor that is",
-    r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "of the places that survive only the "
-    "shape is taken, or the longer way for a number",
+    r"samples_innermost\.x: source: g for samples_innermost\(g\)": "the values are equal, in another memory layout",
+    r"relu\.x: source: x for out": "x > 0 if and only if max(x, 0) > 0",
+    r"relu\.x: source: g for out": "only its dtype is used there",
+    r"(max|min)\.x: source: (g|out) for x": "only its dtype is used there",
+    r"(var|std)\.x: source: ((g|out) for x|g for _in_float64\(g\))": "only the dtype is used at the surviving "
+    "positions, and the product is always float64",
+    r"std\.x: source: (x for out|x\.dtype\.itemsize <= 8 for .*|\w+ for values_of\(\w+\))": "an unnecessary "
+    "scale changes nothing; NumPy compares the values of a Tensor",
+    r"std\.x: source: (2 for 1|share for drop\(share, constant\))": "the deviations are 0 there; only the second "
+    "derivative needs the mask",
+    r"(prod|cumprod)\.x: source: (x|out) for g": "only the dtype is used at the surviving position, and a wider "
+    "dtype is narrowed at the end",
+    r"prod\.x: source: x for out": "only the type is used at the surviving position",
+    r"cumprod\.x: source: g for out": "only the shape is used at the surviving position",
+    r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no position follows the one with this factor",
+    r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "only the shape is used at the "
+    "surviving positions, or a scalar takes a slower path",
     r"logcumsumexp\.x: source: out for values_of\(out\)": "it is only compared",
-    r"logcumsumexp\.x: source: 1(\.0)? for 0(\.0)?": "at the places that survive any finite number does",
-    r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
-    r"power\.x: source: (g|out) for y": "at the places that survive it only turns the shortcut for a number off",
-    r"power\.x: source: (2 for 1|1\.0 for 0\.0)": "2 / x is finite where 1 / x is; of a base that is 1 any power is 1",
-    r"hardtanh\.x: source: out for x|exponential_unit\.x: source: out for x": "they lie on the same side of the bounds",
-    r"exponential_unit\.x: source: (x for keep.*|1 for 0)": "what it adds is not chosen; its overflow is a warning",
-    r"power\.x: source: (x|y|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
-    "is taken",
-    r"power\.x: source: x for y": "at the place that survives: some y is 0 where it matters, and then some x is too",
+    r"logcumsumexp\.x: source: 1(\.0)? for 0(\.0)?": "any finite number works at the surviving positions",
+    r"(max|min)\.x: source: (g|x) for out": "only its size is used there, or a slower path gives the same result",
+    r"power\.x: source: (g|out) for y": "it only disables the shortcut for a scalar at the surviving positions",
+    r"power\.x: source: (2 for 1|1\.0 for 0\.0)": "2 / x is finite where 1 / x is; all powers of a base of 1 are 1",
+    r"hardtanh\.x: source: out for x|exponential_unit\.x: source: out for x": "both are on the same side of the bounds",
+    r"exponential_unit\.x: source: (x for keep.*|1 for 0)": "where() does not select the value; overflow only warns",
+    r"power\.x: source: (x|y|out) for g|power\.y: source: (x|y|out) for g": "only the dtype is used at the "
+    "surviving position",
+    r"power\.x: source: x for y": "in the cases where the surviving position matters, some x is 0",
     r"(where|keep|abs|relu|maximum|minimum|max|min|window_max|clip_by_\w+|remainder)\..*: saved values as "
-    "constants": "it only compares them",
-    r"power\.x: source: x for values_of\(x\)": "isfinite of a Tensor is the same plain array",
-    r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied with the exponent 0, whatever it is",
-    r"matmul\.y: source: 1 for -1": "of a vector, at the place that survives, it is the same axis",
-    r"matmul\.y: source: y for x": "at the place that survives it turns the shortcut for a stack off",
+    "constants": "they are only compared",
+    r"power\.x: source: x for values_of\(x\)": "isfinite(Tensor) returns the same plain array",
+    r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied by the exponent 0",
+    r"matmul\.y: source: 1 for -1": "for a vector, it is the same axis at the surviving position",
+    r"matmul\.y: source: y for x": "it only disables the shortcut for a stack at the surviving position",
     r"matmul\.x: source: matmul\(expand_dims.* for squeeze.*": "the engine sums over the axis of length 1",
     r"matmul\.y: source: (y_shape for len\(y_shape\)|3 for 2|x\.ndim < 2 for .*)": "without the shortcut for a stack, "
-    "the engine sums over it",
-    r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
-    "lengths of the stack are taken",
-    r"diagonal\.x: source: out for g": "of the places that survive only the lengths are taken",
-    r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
+    "the engine sums over the stack",
+    r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "only lengths of the stack are "
+    "used at the surviving positions",
+    r"diagonal\.x: source: out for g": "only the lengths are used at the surviving positions",
+    r"(where\.[xy]|keep\.x): saved value mutated": "a boolean condition is not changed",
     r"(cholesky_factor|eigenvalues|eigenpairs)\.x: transposed": "the gradient is symmetric",
     r"(cholesky_factor|eigenpairs)\.x: source: ([xg] for out|(out|x) for g)|cofactors_jvp\.x: source: "
-    "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
-    r"(cholesky_factor|cofactors_jvp)\.x: source: 2 for 1": "of a square, the other length is the same",
-    r"eigenpairs\.x: source: differences - same for .*": "the diagonal is left out",
-    r"singular_triplets\.x: source: (g|x) for out|orthogonal_triangular\.x: source: (out|x) for g": "its shape, or "
-    "its dtype, is all that is taken",
-    r"singular_triplets\.x: source: .* - same for .* \+ same": "on the diagonal 0 is divided by it",
-    r"p_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
-    r"p_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
-    "for the second derivative",
-    r"p_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy answers that of a Tensor too",
-    r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "of the places that survive only "
-    "the dtype is taken, or whether it is a Tensor",
-    r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "of the places that survive only "
-    "lengths, or the dtype, are taken",
-    r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; and only the dtype is taken",
+    "(g|direction|out) for x": "only the shape or the dtype is used at the surviving positions",
+    r"(cholesky_factor|cofactors_jvp)\.x: source: 2 for 1": "a square matrix has axes of equal length",
+    r"eigenpairs\.x: source: differences - same for .*": "the diagonal is excluded",
+    r"singular_triplets\.x: source: (g|x) for out|orthogonal_triangular\.x: source: (out|x) for g": "only its shape "
+    "or its dtype is used",
+    r"singular_triplets\.x: source: .* - same for .* \+ same": "only zeros, on the diagonal, are divided by it",
+    r"p_norm\.x: source: ((x|out) for g|x for out)": "only its shape is used; where the norm is 0, x is 0",
+    r"p_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, the other factors are 0; "
+    "only the second derivative needs the mask",
+    r"p_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy accepts a Tensor there, too",
+    r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "only the dtype, or the type "
+    "Tensor, is used at the surviving positions",
+    r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "only lengths or the dtype are "
+    "used at the surviving positions",
+    r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; only the dtype is used",
     r"recurrent\.row: transposed": "the gradient has one axis",
-    r"recurrent\.row: source: (g|out) for row": "at the place that survives, it is a Tensor where row is one",
-    r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
+    r"recurrent\.row: source: (g|out) for row": "at the surviving position, it is a Tensor if and only if row is one",
+    r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y elsewhere",
 }
 
 
 def is_equivalent(mutant: Mutant) -> bool:
     if mutant.op.__name__ in ZERO or f"{mutant.op.__name__}.{mutant.argument}" in ZERO:
-        return mutant.kind not in ("a constant too much", "dtype widened", "dtype narrowed")
+        return mutant.kind not in ("constant added", "dtype widened", "dtype narrowed")
     return any(re.fullmatch(pattern, str(mutant)) for pattern in EQUIVALENT)
 
 
 def judge(mutant: Mutant) -> str:
-    """Return the error that kills a mutant, or "a convention", "equivalent", "survived", or `NOT_MET`."""
+    """Return the name of the error that kills a mutant, "a convention", "equivalent", "survived" or `NOT_MET`."""
     if found := killer(mutant):
         return found
     if breaks_a_convention(mutant.wrong()):
@@ -200,12 +201,12 @@ def judge(mutant: Mutant) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser("python -m tools.mutants", description=__doc__)
     parser.add_argument("regex", nargs="?", default="", help="only mutants whose line matches")
-    parser.add_argument("--sample", type=int, metavar="N", help="only so many of them, the same in every run")
+    parser.add_argument("--sample", type=int, metavar="N", help="only a sample of N mutants, the same in every run")
     given, start = parser.parse_args(), time.perf_counter()
     chosen = [mutant for mutant in every_mutant() if re.search(given.regex, str(mutant))]
     if given.sample is not None and given.sample < len(chosen):
-        places = np.random.default_rng(0).choice(len(chosen), given.sample, replace=False)
-        chosen = [chosen[n] for n in sorted(places)]
+        sample = np.random.default_rng(0).choice(len(chosen), given.sample, replace=False)
+        chosen = [chosen[n] for n in sorted(sample)]
     verdicts = Counter[str]()
     for mutant in chosen:
         verdict = judge(mutant)

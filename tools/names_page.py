@@ -1,4 +1,4 @@
-"""Write the tables of ``docs/from_pytorch.md`` anew from `tinygrad_edu.name_tables`: ``python -m tools.names_page``."""
+"""Write the tables in ``docs/from_pytorch.md`` from `tinygrad_edu.name_tables`: ``python -m tools.names_page``."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ HEADINGS = {
     "tg.data": "### `tg.data` for `torch.utils.data`",
 }
 
-# Lines that are another here, the most usual ones: what is written there, and what here.
+# The most common lines that differ: PyTorch's, and ours.
 LINES = {
     "torch.manual_seed(0); nn.Linear(3, 2)": "nn.Linear(3, 2, rng=rng)",
     "nn.Linear(3, 2, device=device)": "nn.Linear(3, 2)",
@@ -47,13 +47,13 @@ LINES = {
 
 
 def lines() -> str:
-    """Return the lines as a table."""
+    """Return `LINES` as a table."""
     rows = [f"| `{there}` | `{here}` |" for there, here in LINES.items()]
     return "\n".join(["### Lines", "", "| there | here |", "|---|---|", *rows, ""])
 
 
 def table(place: str) -> str:
-    """Return what is written at a place, and what here; names with one answer share a line."""
+    """Return the table of a namespace: PyTorch's names and ours. Names with equal entries share a row."""
     rows: dict[str, list[str]] = {}
     for name, here in NAMES[place].items():
         capital = here == f"`nn.{name[:-1]}D`"
@@ -63,7 +63,7 @@ def table(place: str) -> str:
 
 
 def tables() -> str:
-    """Return all tables, and the keywords."""
+    """Return all tables, including the keywords."""
     words = ["### Keywords", "", "| there | here |", "|---|---|"]
     words += [f"| `{there}=` | `{here}=` |" for there, here in KEYWORDS.items()]
     words += [f"| `{there}=` | {here} |" for there, here in LEFT_OUT.items()]
@@ -71,12 +71,12 @@ def tables() -> str:
 
 
 def side(sign: str, diff: str) -> str:
-    """Return one side of a diff: the lines that both have, and those with this sign. The others are empty."""
+    """Return one side of a diff: the common lines and the lines with this sign. Other lines are empty."""
     return "\n".join(line[1:] if line[:1] in (" ", sign) else "" for line in diff.splitlines())
 
 
 def filled(page: str) -> str:
-    """Return the page with the tables as they are now."""
+    """Return the page with the current tables."""
     before, rest = page.split(BEGIN)
     return before + BEGIN + "\n" + tables() + "\n" + END + rest.split(END)[1]
 

@@ -1,11 +1,11 @@
-"""What PyTorch says: 100 steps of every optimizer, and 40 of every schedule, of ``tests/optim/torch/*.txt``.
+"""Compute the expected results of optimizers and schedules with PyTorch, for ``tests/optim/torch/*.txt``.
 
-``python -m tools.optimizer_table`` computes them with the installed PyTorch and writes a ``.json`` beside each text, so
-that the tests need no PyTorch. A line of ``optimizers.txt`` makes an optimizer, here and there; a line of
-``schedules.txt`` has what is written here, and what is written in PyTorch.
+``python -m tools.optimizer_table`` runs 100 steps of each optimizer and 40 of each schedule with the installed PyTorch,
+and writes a ``.json`` next to each text, so that the tests need no PyTorch. A line of ``optimizers.txt`` is the same
+expression for our optimizer and PyTorch's; a line of ``schedules.txt`` has our expression and PyTorch's.
 
-PyTorch's Muon computes its matrix in bfloat16, whatever the parameters are: the numbers here are those of its own code
-with that one conversion left out.
+PyTorch's Muon computes its matrix in bfloat16 for parameters of any dtype. The expected results are computed by
+PyTorch's code without that conversion.
 """
 
 import warnings
@@ -26,14 +26,15 @@ STEPS = 100
 
 
 def lines(name: str) -> list[str]:
-    """Return the lines of a text that are not empty and no comments."""
+    """Return the lines of a text, except empty lines and comments."""
     return [line for line in (FOLDER / f"{name}.txt").read_text().splitlines() if line and not line.startswith("#")]
 
 
 def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[[Any], Array], space: Any) -> list[Any]:
-    """Take the steps of a line, and return the parameters after the first, and after the last.
+    """Run the optimizer of a line, and return the parameters after the first and after the last step.
 
-    The gradient of a parameter p is c * (p - 1) + noise, with constants c > 0: each step feels the steps before.
+    The gradient of a parameter p is c * (p - 1) + noise, with constants c > 0, so each step depends on the steps
+    before it.
     """
     draws = draws_of(line)
     params = [leaf(draws.standard_normal(shape).astype(width)) for shape in SHAPES]
@@ -51,7 +52,7 @@ def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[
 
 
 def metrics(line: str) -> list[float]:
-    """Return a number for each step of a schedule that needs a metric; they sink, more or less."""
+    """Return a metric for each step of a schedule that needs one. The metrics decrease, with noise."""
     draws = draws_of(line)
     return [float(1 / (1 + k / 4) + 0.1 * draws.uniform(-1, 1)) for k in range(40)]
 
@@ -78,7 +79,7 @@ def _schedules() -> dict[str, list[float]]:
     rows: dict[str, list[float]] = {}
     for line in lines("schedules"):
         optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
-        with warnings.catch_warnings(action="ignore"):  # of the order of calls, in its own SequentialLR
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's SequentialLR warns about its own order of calls
             scheduler = eval(line.split(" | ")[1], {**vars(torch.optim.lr_scheduler), "optimizer": optimizer})
             rows[line] = [optimizer.param_groups[0]["lr"]]
             for metric in metrics(line)[1:]:

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/models/predict.md: ``python -m tools.predict_pictures RUN``, with the extra `browser`."""
+"""Draw the figures of docs/models/predict.md: ``python -m tools.predict_pictures RUN``. Needs the extra `browser`."""
 
 import argparse
 import shutil
@@ -18,12 +18,12 @@ from tinygrad_edu.nn import Module
 from tools.photographs import KINDS, photograph
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-# In percents of the board.
+# Coordinates in per cent of the board's width and height.
 FIVE = [[(65, 18), (38, 18), (36, 44), (50, 40), (63, 48), (67, 62), (60, 77), (46, 82), (32, 76)]]
 
 
 def readings(model: Module) -> None:
-    """Draw what is read in two photographed digits."""
+    """Draw the predictions for two photographed digits."""
     digits, rng = data.load_embedded(), np.random.default_rng(7)
     rows = []
     for number, kind in ((18, "the edge of a shadow"), (11, "a thin pen")):
@@ -32,11 +32,11 @@ def readings(model: Module) -> None:
     both = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
     for number, row in enumerate(rows):
         both.paste(row, (0, number * row.height))
-    both.quantize(method=Image.Quantize.MAXCOVERAGE).save(IMAGES / "predict.png", optimize=True)  # it keeps red
+    both.quantize(method=Image.Quantize.MAXCOVERAGE).save(IMAGES / "predict.png", optimize=True)  # keeps the red colour
 
 
 def screenshot(browser: Browser, url: str, scheme: str) -> Image.Image:
-    """Return the page with a digit drawn on it."""
+    """Return a screenshot of the page with a digit drawn on the board."""
     page = browser.new_page(viewport={"width": 820, "height": 840}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(url)
     frame = page.locator("#board").bounding_box()
@@ -53,7 +53,7 @@ def screenshot(browser: Browser, url: str, scheme: str) -> Image.Image:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draw them."""
+    """Draw both figures."""
     parser = argparse.ArgumentParser("tools.predict_pictures", description=__doc__)
     parser.add_argument("run", type=Path)
     model = reading.load(parser.parse_args(arguments).run)

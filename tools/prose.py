@@ -1,7 +1,7 @@
 """Count unclear turns of phrase in docstrings, comments, strings and pages.
 
 ``python -m tools.prose [PATH ...]`` prints each use with its file and line, and the rate of each kind of text per
-10,000 words. Without a path it reads the whole project. ``tests/test_prose.py`` holds the limit.
+10,000 words. Without a path it reads the whole project. ``tests/test_prose.py`` checks the rates against a limit.
 """
 
 import ast
@@ -38,7 +38,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
 
 
 class Passage(NamedTuple):
-    """A text of one kind, with the file and the line that it begins in."""
+    """A text of one kind, with its file and first line."""
 
     kind: str
     path: Path
@@ -115,7 +115,7 @@ def uses(passage: Passage) -> Iterator[Use]:
 
 
 def main(paths: list[str]) -> None:
-    """Print the uses in these files or folders, and the rates."""
+    """Print the uses in files or folders, by default in the whole project, and the rates."""
     within = [Path(path).resolve() for path in paths] or [ROOT]
     totals: dict[str, int] = defaultdict(int)
     counts: dict[str, int] = defaultdict(int)

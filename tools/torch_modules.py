@@ -1,9 +1,9 @@
-"""What PyTorch says of models: what containers do, and saved models with what they compute.
+"""Compute the expected results of containers and saved models with PyTorch.
 
-``python -m tools.torch_modules`` writes with the installed PyTorch, into ``tests/nn/torch``: ``containers.json``, with
-what each line of ``containers.txt`` leaves; the state dict of each of the `MODELS` as a safetensors file, in float32
-and in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64, and its result in
-evaluation afterwards. So the tests need no PyTorch.
+``python -m tools.torch_modules`` runs the installed PyTorch, and writes to ``tests/nn/torch``, so that the tests need
+no PyTorch: ``containers.json``, with the effect of each line of ``containers.txt``; the state dict of each of the
+`MODELS` as a safetensors file, in float32 and in bfloat16; and ``models.json``, with an input, the result and the
+gradients of each model in float64, and its result in evaluation mode afterwards.
 """
 
 from collections import OrderedDict
@@ -16,7 +16,7 @@ from tools.torch_table import write_rows
 
 FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch"
 
-# Each with the shape of its input. The names are ours, and PyTorch's but for the D.
+# Expressions of models, and the shapes of their inputs. The names are ours: PyTorch's, with D instead of d.
 MODELS = {
     "images": (
         "Sequential(OrderedDict(conv=Conv2D(2, 4, (2, 3), padding=1, groups=2), body=Sequential(Tanh(), MaxPool2D(2)),"
@@ -48,12 +48,12 @@ MODELS = {
 
 
 def lines() -> list[str]:
-    """Return the lines about containers."""
+    """Return the lines of ``containers.txt`` without comments."""
     return [line for line in (FOLDER / "containers.txt").read_text().splitlines() if not line.startswith("#")]
 
 
 def left_by(line: str, space: dict[str, Any]) -> Any:
-    """Run a line, and return ``names``, or else the number of outputs of each layer in m by name; or that it raises."""
+    """Run a line, and return ``names``, or the length of each parameter of m by name, or "raises" for an error."""
     space = {"L": lambda k: space["Linear"](1, k, bias=False), "OrderedDict": OrderedDict, **space}
     try:
         exec(line, space)
@@ -63,7 +63,7 @@ def left_by(line: str, space: dict[str, Any]) -> Any:
 
 
 def _vocabulary() -> dict[str, Any]:
-    """Return PyTorch's layers by our names, and those that it does not have."""
+    """Return PyTorch's layers by our names, and replacements for layers that PyTorch does not have."""
     from torch import nn, tensor
 
     def applied(function: Any) -> Any:
@@ -82,13 +82,13 @@ def _vocabulary() -> dict[str, Any]:
 
 
 def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Save a model, and return what it makes of an input."""
+    """Save a model, and return an input, its result and its gradients."""
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
     model = eval(text, {"OrderedDict": OrderedDict, **_vocabulary()})
-    model(torch.randn(shape))  # after which running statistics are none to begin with
+    model(torch.randn(shape))  # so that running statistics differ from their initial values
     save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
     save_file(model.bfloat16().state_dict(), FOLDER / f"{name}.bf16.safetensors")
     model.float().double().load_state_dict(_loaded(name))
@@ -109,7 +109,7 @@ def _loaded(name: str) -> Any:
 
 
 def main() -> None:
-    """Write all of it."""
+    """Write all files."""
     write_rows(FOLDER / "containers.json", {line: left_by(line, _vocabulary()) for line in lines()})
     write_rows(FOLDER / "models.json", {name: _write_model(name, *model) for name, model in MODELS.items()})
 

@@ -1,12 +1,12 @@
-"""What PyTorch says: values, first and second gradients in float64 of every line of ``tests/ops/torch/*.txt``.
+"""Compute the expected results of functions with PyTorch, for the lines of ``tests/ops/torch/*.txt``.
 
-``python -m tools.torch_table [NAME ...]`` computes them with the installed PyTorch and writes a ``NAME.json`` beside
-each text, so that the tests need no PyTorch. A line has three parts: what is written here, what is written in PyTorch,
-and the inputs, each with its kind and its shape::
+``python -m tools.torch_table [NAME ...]`` computes values and first and second gradients in float64 with the installed
+PyTorch, and writes a ``NAME.json`` next to each text, so that the tests need no PyTorch. A line has three parts: our
+expression, PyTorch's expression, and the inputs with their kinds and shapes::
 
     tg.power(x, y) | torch.pow(x, y) | x: positive 3 4, y: normal 4
 
-Everything drawn comes from the line itself, so a line keeps its numbers whatever stands beside it.
+All numbers are drawn from the text of the line, so other lines do not affect them.
 """
 
 import json
@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 class Case(NamedTuple):
-    """One line: an expression of ours, the same in PyTorch, and its inputs by name."""
+    """One line: our expression, PyTorch's expression, and the inputs by name."""
 
     line: str
     ours: str
@@ -33,20 +33,20 @@ class Case(NamedTuple):
     inputs: dict[str, Array]
 
     def cotangents(self, shapes: Sequence[Shape], round: int) -> list[Array]:
-        """Draw an array for each shape: of the first round for the results, of the second for the gradients."""
+        """Draw an array for each shape: in round 1 for the results, in round 2 for the gradients."""
         draws = draws_of(f"{self.line} {round}")
         return [draws.standard_normal(shape) for shape in shapes]
 
 
 def draws_of(text: str) -> np.random.RandomState:
-    return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy promises that this one's numbers never change
+    return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy guarantees a stable stream for RandomState
 
 
 def _distinct(draws: np.random.RandomState, shape: Shape) -> Array:
-    """Draw numbers that are at least 0.1 apart, and from 0."""
+    """Draw numbers that differ by at least 0.15, with absolute values of at least 0.075."""
     count = int(np.prod(shape))
-    places = draws.permutation(count) - count // 2 + 0.5
-    return (0.25 * places + 0.05 * draws.uniform(-1, 1, count)).reshape(shape)
+    ranks = draws.permutation(count) - count // 2 + 0.5
+    return (0.25 * ranks + 0.05 * draws.uniform(-1, 1, count)).reshape(shape)
 
 
 def _invertible(draws: np.random.RandomState, shape: Shape) -> Array:
@@ -70,7 +70,7 @@ KINDS: dict[str, Callable[[np.random.RandomState, Shape], Array]] = {
     "distinct": _distinct,
     "invertible": _invertible,
     "definite": _definite,
-    # constants: no gradient flows to them
+    # constants without a gradient
     "mask": lambda draws, shape: draws.uniform(size=shape) < 0.5,
     "below2": lambda draws, shape: draws.randint(0, 2, shape),
     "below3": lambda draws, shape: draws.randint(0, 3, shape),
@@ -79,7 +79,7 @@ KINDS: dict[str, Callable[[np.random.RandomState, Shape], Array]] = {
 
 
 def declarations(text: str) -> dict[str, tuple[str, Shape]]:
-    """Read ``x: positive 3 4, y: normal 4``: the kind and the shape of each input by its name."""
+    """Parse ``x: positive 3 4, y: normal 4`` to the kind and shape of each input, by name."""
     declared = {}
     for declaration in text.split(","):
         name, kind, *lengths = declaration.replace(":", " ").split()
@@ -88,7 +88,7 @@ def declarations(text: str) -> dict[str, tuple[str, Shape]]:
 
 
 def cases(name: str) -> Iterator[Case]:
-    """Read the cases of a text: one for each line that is not empty and no comment."""
+    """Read the cases of a text: one for each line except empty lines and comments."""
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared = (part.strip() for part in line.split(" | "))
@@ -103,12 +103,12 @@ def names() -> list[str]:
 
 
 def parts(result: Any) -> list[Any]:
-    """Return a result, or several, as a list."""
+    """Return one or several results as a list."""
     return list(result) if isinstance(result, tuple | list) else [result]
 
 
 def _expected(case: Case) -> dict[str, Any]:
-    """Compute a case with PyTorch: its values, and its first and second gradients by every floating-point input."""
+    """Compute a case with PyTorch: values, and first and second gradients of every floating-point input."""
     import torch
 
     inputs = {name: torch.tensor(x) for name, x in case.inputs.items()}
@@ -137,14 +137,14 @@ def _expected(case: Case) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: Mapping[str, Any]) -> None:
-    """Write a table, a line for each row, and say how large it is."""
+    """Write a table with one line for each row, and print its size."""
     text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
     path.write_text(f"{{\n{text}\n}}\n")
     print(f"{path.stem}: {len(rows)} rows, {len(text) // 1000} kB")
 
 
 def computed(cases: Iterable[Any], compute: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return what is computed of each case, by its line."""
+    """Return the results of all cases by line."""
     rows = {}
     for case in cases:
         try:
@@ -156,21 +156,21 @@ def computed(cases: Iterable[Any], compute: Callable[[Any], Any]) -> dict[str, A
 
 
 def expected(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
-    """Return what was computed of each line of the texts in a folder."""
+    """Return the stored results of all lines of the texts in a folder."""
     return {line: row for name in texts for line, row in json.loads((folder / f"{name}.json").read_text()).items()}
 
 
-def assert_same(what: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
-    """Compare arrays to the last digits of the largest number in each."""
-    assert len(found) == len(expected), what
+def assert_same(title: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
+    """Compare arrays with a tolerance of 1e-12, relative to each element and to the largest element."""
+    assert len(found) == len(expected), title
     for ours, theirs in zip(found, map(np.asarray, expected), strict=True):
-        assert np.shape(ours) == theirs.shape, what
+        assert np.shape(ours) == theirs.shape, title
         largest = np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs)) if theirs.size else 0
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=what)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=title)
 
 
 def main() -> None:
-    """Write the tables of all texts, or of those that are named."""
+    """Write the tables of the named texts, by default of all texts."""
     for name in sys.argv[1:] or names():
         write_rows(FOLDER / f"{name}.json", computed(cases(name), _expected))
 

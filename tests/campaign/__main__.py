@@ -1,4 +1,4 @@
-"""The campaign under its first name: ``python -m tests.campaign``, which is ``python -m tools.campaign``."""
+"""Old name of the campaign: ``python -m tests.campaign`` runs ``python -m tools.campaign``."""
 
 import sys
 

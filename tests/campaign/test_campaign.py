@@ -1,4 +1,4 @@
-"""The campaign in short: each part once, as the command runs it; and that each sees what is wrong."""
+"""A short run of each part of the campaign, and tests that each part detects faults."""
 
 import csv
 import signal
@@ -59,7 +59,7 @@ def write_set(folder, epochs=1):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with an old set and then a new one; what the summary said of the old one."""
+    """A folder whose old set of results was replaced with a new one, and the summary's files of the old set."""
     folder = tmp_path / "results"
     results.save(folder, write_set, {"epochs": 1})
     (folder / kills.NOTES).write_text("ours")
@@ -113,7 +113,9 @@ def test_a_reader_that_takes_too_much_or_says_too_little_is_found(load, result, 
         (lambda: True, "right"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")  # JAX's, if it is here
+@pytest.mark.filterwarnings(
+    "ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # raised by JAX, if installed
 def test_a_child_that_hangs_or_fails_is_found(is_right, result, monkeypatch):
     monkeypatch.setattr(forks, "LONGEST", 1)
     monkeypatch.setattr(forks, "is_right", is_right)

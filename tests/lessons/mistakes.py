@@ -4,14 +4,14 @@ MISTAKES = {
     (1, "one_sided", "the run of both sides"): (
         "return (f(x + h) - f(x)) / (2 * h)",
         "lines",
-        "half of what it should be",
+        "half the correct gradient",
     ),
     (1, "one_sided", "always to the right"): (
         "return (f(x + abs(h)) - f(x)) / abs(h)",
         "of_one_side",
         "evaluated f at",
     ),
-    (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice what it should be"),
+    (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice the correct gradient"),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
     (1, "extrapolated", "weights exchanged"): (
         "return (4 * central(f, x, h) - central(f, x, h / 2)) / 3",
@@ -199,7 +199,7 @@ MISTAKES = {
     (5, "reshape", "unchanged"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
-        "needs its input's",
+        "must have the shape of x",
     ),
     (5, "transpose", "the same order again"): (
         "return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(axes),))",

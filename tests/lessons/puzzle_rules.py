@@ -17,7 +17,7 @@ WRONG_RULES = {
     ],
     "exp": [("x=lambda g, x: g * x", _WRONG), ("x=lambda g, out: out", _WRONG)],
     "log": [("x=lambda g, out: g / out", _WRONG), ("x=lambda g, x: -g / x**2", _WRONG)],
-    "sqrt": [("x=lambda g, out: g / out", "it is twice what it should be"), ("x=lambda g, x: g / (2 * x)", _WRONG)],
+    "sqrt": [("x=lambda g, out: g / out", "it is twice the correct gradient"), ("x=lambda g, x: g / (2 * x)", _WRONG)],
     "tanh": [("x=lambda g, out: g * (1 - out)", _WRONG), ("x=lambda g, x: g * (1 - x**2)", _WRONG)],
     "sigmoid": [("x=lambda g, out: g * (1 - out)", _WRONG), ("x=lambda g, x: g * x * (1 - x)", _WRONG)],
     "absolute": [

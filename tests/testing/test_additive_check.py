@@ -1,4 +1,4 @@
-"""Losses are additive with the denominators that they declare, and a wrong denominator is found."""
+"""check_additive: our losses are additive with their declared denominators, and wrong denominators are detected."""
 
 from functools import partial, wraps
 
@@ -56,8 +56,8 @@ NOT_ADDITIVE = [
     (nn.KLDivLoss("sum"), SHARES),
     (nn.cross_entropy, SHARES[:, 0]),  # the class probabilities of one sample
     (nn.MultiLabelMarginLoss(), NAMED[:, 0]),
-    (partial(nn.mse_loss, weight=SHARES), SHARES),  # weights of these very rows
-    (nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.2), LABELS),  # smoothing gives labels without weight a loss
+    (partial(nn.mse_loss, weight=SHARES), SHARES),  # the weights of the samples in the batch
+    (nn.CrossEntropyLoss(WEIGHTS, label_smoothing=0.2), LABELS),  # with label smoothing, labels of weight 0 have a loss
     (nn.BCELoss(SHARES), BITS),
     (nn.BCELoss(SHARES[:, :1]), BITS),
     (partial(nn.cross_entropy, SCORES), LABELS),
@@ -131,14 +131,14 @@ def summed(out, target):
 def test_a_wrong_denominator_is_found():
     check_additive(masked, SCORES, BITS)
     for loss in (root_mean_square, wrongly_counted, summed):
-        with pytest.raises(LawBroken, match=f"{loss.__name__}: the (losses|gradients|denominators) of"):
+        with pytest.raises(LawBroken, match=f"{loss.__name__} is not additive: the (losses|gradients|denominators) of"):
             check_additive(loss, SCORES, BITS + (np.arange(7) == 0)[:, None])
 
 
 def test_what_cannot_be_checked_is_refused():
-    with pytest.raises(DataError, match="<lambda> declares None"):
+    with pytest.raises(DataError, match="<lambda> with the denominator None"):
         check_additive(lambda out, y: out.mean(), SCORES, LABELS)
-    with pytest.raises(DataError, match="There are 1, and"):
+    with pytest.raises(DataError, match="got 1 samples, and"):
         check_additive(nn.mse_loss, SCORES[:1], SHARES[:1])
     with pytest.raises(DTypeError, match="denominator of a loss must be a number"):
         denominator_of(nn.additive(lambda target: "many")(lambda out, y: out), LABELS)

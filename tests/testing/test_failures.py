@@ -1,4 +1,4 @@
-"""The errors of a check that does not pass: one base class, and AssertionErrors for what is wrong."""
+"""The errors of checks: their base class, and AssertionErrors for faults."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from tinygrad_edu.testing import (
 NOISE = np.random.default_rng(0)
 
 
-# Of each class: a check that raises it, and whether it reports a fault.
+# For each class: a check that raises it, and whether it reports a fault.
 FAILURES = {
     GradientMismatch: (lambda: check_gradient(np.exp, lambda x, g: -g * np.exp(x), np.ones(2)), True),
     LawBroken: (lambda: check_op(tg.exp, np.ones(2), reference=np.sin), True),

@@ -1,4 +1,4 @@
-"""check_module: it passes right modules, random nests of layers among them, and names what a wrong one breaks."""
+"""check_module: correct modules pass, among them random nested layers, and errors name the fault of wrong modules."""
 
 import functools
 import time
@@ -38,7 +38,7 @@ def test_a_strategy_of_inputs_honours_the_rng():
 
 class Slow(nn.Tanh):
     def forward(self, x):
-        time.sleep(0.003)  # a hundred times in a check
+        time.sleep(0.003)  # a check calls it a hundred times
         return super().forward(x)
 
 
@@ -80,7 +80,7 @@ class ForgetsFrozen(nn.Linear):
 def test_a_frozen_parameter_that_does_not_come_back():
     module = ForgetsFrozen(3, 2)
     module.weight.requires_grad = False
-    with pytest.raises(LawBroken, match="does not bring back"):
+    with pytest.raises(LawBroken, match="does not restore"):
         check_module(module, X)
 
 
@@ -134,11 +134,11 @@ def test_a_forgotten_parameter_is_named():
     check_module(Detached().requires_grad_(False), X)
 
 
-# --- What couples_samples = False promises ---
+# --- Sample independence, declared by couples_samples = False ---
 
 
 def declares(forward, **attributes):
-    """Return a module of a class Part that declares False and has this forward."""
+    """Return a module of a class Part with ``couples_samples = False`` and this forward."""
     part = type("Part", (nn.Module,), {"forward": forward, "couples_samples": False})()
     vars(part).update(attributes)
     return part
@@ -183,7 +183,7 @@ def in_an_array(self, x):
 
 
 def after(act):
-    """Return the forward of a module that does something, and returns its input."""
+    """Return a forward method that calls `act`, and returns its input."""
 
     def forward(self, x):
         act(self, x)
@@ -207,37 +207,37 @@ def noisy(self, x):
 
 
 FAULTS = {
-    "another batch": (lambda: declares(centred), "a sample has another result where other samples are replaced"),
-    "samples before": (lambda: declares(added_to), "a sample has another result where other samples are replaced"),
+    "another batch": (lambda: declares(centred), "the result of a sample changes when other samples are replaced"),
+    "samples before": (lambda: declares(added_to), "the result of a sample changes when other samples are replaced"),
     "in training": (lambda: declares(lambda self, x: centred(self, x) if self.training else x * 1.0),
-                    r"\(train\) declares .* a sample has another result"),
+                    r"\(train\) declares .* the result of a sample changes"),
     "in evaluation": (lambda: declares(lambda self, x: x * 1.0 if self.training else centred(self, x)),
-                      r"\(eval\) declares .* a sample has another result"),
-    "with random numbers": (lambda: declares(noisy, rng=np.random.default_rng(0)), "a sample has another result"),
+                      r"\(eval\) declares .* the result of a sample changes"),
+    "with random numbers": (lambda: declares(noisy, rng=np.random.default_rng(0)), "the result of a sample changes"),
     "number of samples": (lambda: declares(lambda self, x: x * 1.0 / len(x)),
-                          r"the samples \d:\d of 4 have other results alone than in the batch"),
+                          r"the samples \d:\d of 4 have different results alone and in the batch"),
     "a batch of four": (lambda: declares(lambda self, x: x.reshape((4, 3)) * 1.0),
                         r"with the samples \d:\d of 4 alone it raises \w+Error"),
     "the size in a gradient": (lambda: declares(lambda self, x: divided_by_the_batch(x)),
-                               r"the samples \d:\d of 4 have other gradients alone than in the batch"),
+                               r"the samples \d:\d of 4 have different gradients alone and in the batch"),
     "a gradient": (lambda: declares(lambda self, x: centred_backward(x)),
-                   "a sample has another gradient where other samples are replaced"),
+                   "the gradient of a sample changes when other samples are replaced"),
     "a gradient of a parameter": (
         lambda: declares(lambda self, x: shared_scale(x, self.w), w=tg.Tensor(np.ones(3), requires_grad=True)),
-        "what a sample adds to the gradient of a parameter differs where other samples are replaced"),
+        "the contribution of a sample to a parameter's gradient changes when other samples are replaced"),
     "the size in a gradient of a parameter": (
         lambda: declares(lambda self, x: x * divided_by_the_batch(self.w + 0 * x[:, :1]),
                          w=tg.Tensor(1.0, requires_grad=True)),
-        "the gradients of a parameter by parts of the batch do not add up"),
+        "the gradients of a parameter for parts of the batch do not add up"),
     "a counter": (lambda: declares(counting, calls=0), "Part: its forward sets the attribute calls"),
-    "a list": (lambda: declares(after(lambda self, x: self.seen.append(len(x))), seen=[]), "a call changes its seen"),
+    "a list": (lambda: declares(after(lambda self, x: self.seen.append(len(x))), seen=[]), "its attribute seen"),
     "a buffer": (lambda: declares(after(lambda self, x: self.mean.assign(x.numpy().mean(axis=0))),
-                                  mean=tg.Tensor(np.zeros(3))), "a call changes its mean"),
-    "an array": (lambda: declares(in_an_array, sums=np.zeros(3)), "(changes its|sets the attribute) sums"),
+                                  mean=tg.Tensor(np.zeros(3))), "a call changes its attribute mean"),
+    "an array": (lambda: declares(in_an_array, sums=np.zeros(3)), "(changes its|sets the) attribute sums"),
     "a dict": (lambda: declares(after(lambda self, x: self.settings.update(last={"shape": x.shape})), settings={}),
-               "a call changes its settings"),
+               "a call changes its attribute settings"),
     "an object": (lambda: declares(after(lambda self, x: setattr(self.statistics, "count", len(x))),
-                                   statistics=Statistics()), "a call changes its statistics"),
+                                   statistics=Statistics()), "a call changes its attribute statistics"),
     "a cache": (lambda: declares(made_at_first, mask=None), "sets the attribute mask"),
     "the same value": (lambda: declares(after(lambda self, x: setattr(self, "kind", "vectors")), kind="vectors"),
                        "sets the attribute kind"),
@@ -256,19 +256,21 @@ LEAVES = {
 def test_a_module_that_does_not_keep_its_promise_is_told_how(make, said):
     with pytest.raises(LawBroken, match=said) as caught:
         check_module(make(), X)
-    assert "Write couples_samples = True in the class Part" in str(caught.value)
+    assert "Set couples_samples = True in the class Part" in str(caught.value)
 
 
 @pytest.mark.parametrize(("make", "said"), FAULTS.values(), ids=FAULTS)
 def test_the_innermost_guilty_part_is_named(make, said):
-    with pytest.raises(LawBroken, match=r"in its part '1\.0' \(Part\)") as caught:
+    with pytest.raises(LawBroken, match=r"in its submodule '1\.0' \(Part\)") as caught:
         check_module(inside(make()), X)
-    assert "Write couples_samples = True in the class Part" in str(caught.value)
+    assert "Set couples_samples = True in the class Part" in str(caught.value)
 
 
 @pytest.mark.parametrize("forward", LEAVES.values(), ids=LEAVES)
 def test_every_array_of_a_result_has_the_samples_first(forward):
-    with pytest.raises(LawBroken, match=r"its result has an array of shape .*, without the axis of the 4 samples"):
+    with pytest.raises(
+        LawBroken, match=r"its result contains an array of shape .*, whose first axis is not the 4 samples"
+    ):
         check_module(declares(forward), X)
 
 
@@ -281,7 +283,7 @@ def test_other_declarations_promise_nothing(value, fault):
 
 
 def test_samples_that_are_all_alike_show_it_too():
-    with pytest.raises(LawBroken, match="a sample has another result"):
+    with pytest.raises(LawBroken, match="the result of a sample changes"):
         check_module(declares(centred), np.ones((3, 2)))
 
 
@@ -289,7 +291,7 @@ def test_an_undeclared_part_is_named_and_what_it_returns_is_not_held_against_it(
     mixing = type("Mixing", (nn.Module,), {"forward": centred})()
     turned = type("Turned", (nn.Module,), {"forward": lambda self, x: tg.transpose(x, (1, 0))})()
     model = declares(lambda self, x: self.turned(self.turned(self.mixing(x))), turned=turned, mixing=mixing)
-    with pytest.raises(LawBroken, match=r"in its part 'mixing' \(Mixing\) .* = True in the class Mixing"):
+    with pytest.raises(LawBroken, match=r"in its submodule 'mixing' \(Mixing\) .* = True in the class Mixing"):
         check_module(model, X)
     model.mixing = nn.Tanh()
     check_module(model, X)
@@ -328,7 +330,7 @@ KEPT = {
     "its maximum divides out": (lambda: declares(lambda self, x: tg.softmax(x - x.max().detach(), axis=1)), (4, 3)),
     "a nest": (lambda: declares(lambda self, x: {"a": (x * 2.0, [x.sum(axis=1)]), "b": 3}), (4, 3)),
     "batch normalization in training": (lambda: nn.BatchNorm1D(3), (4, 3)),
-    "it says so of its input": (lambda: nn.Sequential(nn.Softmax()), (4,)),
+    "declared for this input": (lambda: nn.Sequential(nn.Softmax()), (4,)),
     "one sample": (lambda: declares(centred), (1, 3)),
 }  # fmt: skip
 
@@ -357,7 +359,7 @@ class Forgetful(Wrong):
 
 
 def test_a_state_that_does_not_come_back():
-    with pytest.raises(LawBroken, match="does not bring back"):
+    with pytest.raises(LawBroken, match="does not restore"):
         check_module(Forgetful(), X)
 
 

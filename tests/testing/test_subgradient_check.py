@@ -1,4 +1,4 @@
-"""At a kink, every convention of ours is a subgradient; and a number that is none is found."""
+"""The gradients of our ops at kinks are subgradients, and check_subgradient detects other values."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_our_conventions_are_subgradients(name):
 @pytest.mark.parametrize("slope_at_zero", [-0.01, 1.01, 2.0])
 def test_a_number_outside_the_two_slopes_is_found(slope_at_zero):
     kinked = broken("relu", x=lambda g, x: g * np.where(x == 0, slope_at_zero, x > 0))
-    with pytest.raises(GradientMismatch, match=r"relu: the gradient of input 0 is no subgradient: along"):
+    with pytest.raises(GradientMismatch, match=r"relu: the gradient of input 0 is not a subgradient: along"):
         check_subgradient(kinked, [1.0, 0.0])
 
 
@@ -41,7 +41,7 @@ def test_where_the_function_is_smooth_it_must_be_the_derivative():
 
 @pytest.mark.parametrize("share", ["all of g", "nothing"])
 def test_ties_have_one_gradient_between_them(share):
-    """By the element, each of these lies between its slopes."""
+    """Element by element, each of these gradients is between the one-sided slopes."""
 
     @tg.op
     def greatest_of(x):
@@ -55,5 +55,5 @@ def test_ties_have_one_gradient_between_them(share):
 
     greatest_of.vjps(x=vjp)
     check_subgradient(greatest_of, [[1.0, 2.0, 3.0]])
-    with pytest.raises(GradientMismatch, match="no subgradient"):
+    with pytest.raises(GradientMismatch, match="not a subgradient"):
         check_subgradient(greatest_of, TIED)

@@ -1,4 +1,4 @@
-"""The site: built, shown by a second process, and looked at in a browser."""
+"""The documentation site: built, served by a second process, and tested in a browser."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ def address(site):
 
 
 class Names(HTMLParser):
-    """What a page links to, and the anchors that it has."""
+    """The links and the anchors of a page."""
 
     def __init__(self, page):
         super().__init__()
@@ -79,7 +79,7 @@ def test_main_pages_fit_the_screen(page, address, name, width):
 
 
 def test_search_finds_a_word_and_leads_to_it(page, address):
-    page.goto(address, wait_until="networkidle")  # the index is there, and somebody listens to the key
+    page.goto(address, wait_until="networkidle")  # the index and the key handler are loaded
     page.keyboard.press("Control+k")
     search = page.get_by_placeholder("Search")
     search.fill("cotangent")
@@ -101,9 +101,9 @@ def test_the_reader_s_own_colours_are_taken_and_can_be_changed(page, address):
 
 def test_each_public_name_has_an_entry_with_its_signature(site):
     text = "".join(path.read_text(encoding="utf-8") for path in (site / "reference").rglob("*.html"))
-    told = set(re.findall(r'id="tinygrad_edu[\w.]*\.(\w+)"|<code>(\w+)</code> is <code>', text))
+    found = set(re.findall(r'id="tinygrad_edu[\w.]*\.(\w+)"|<code>(\w+)</code> is <code>', text))
     public = {name for room in (tg, tg.nn, tg.optim) for name in room.__all__ if not ismodule(getattr(room, name))}
-    assert not public - set(chain.from_iterable(told))
+    assert not public - set(chain.from_iterable(found))
     assert re.search(r"t\.sum\(axis=None, keepdims=False", text)
 
 

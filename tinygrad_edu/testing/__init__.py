@@ -1,12 +1,12 @@
 """Check the derivatives of ops, models and any other function against finite differences.
 
-`check_gradient` takes functions of arrays; `check_torch`, `check_jax` and `check_keras` take functions of those
-frameworks; the other checks take functions of Tensors. The Hypothesis strategies are in
+`check_gradient` takes functions of arrays; `check_torch`, `check_jax` and `check_keras` take functions of the
+frameworks PyTorch, JAX and Keras; the other checks take functions of Tensors. The Hypothesis strategies are in
 ``tinygrad_edu.testing.strategies`` and need the extra ``tinygrad-edu[testing]``.
 
 The imports below are in reading order: `numeric` estimates derivatives, `decision` compares a claimed gradient with an
-estimate, and `report` describes a failure. `laws` holds the checks that need no numeric derivative, `interop` those of
-other frameworks, and `mutate` breaks vjps to measure how many faults a test suite detects.
+estimate, and `report` describes a failure. `laws` contains the checks that need no numeric derivative, `interop` the
+checks for other frameworks, and `mutate` breaks vjps to measure how many faults a test suite detects.
 """
 
 # ruff: noqa: I001 - in reading order
@@ -32,6 +32,6 @@ __all__ = [
     "directional_derivative",
 ]  # fmt: skip
 
-# pytest shows the line of the test instead of the lines of these modules; with --full-trace it shows them too.
+# pytest hides these modules in tracebacks, which then end at the line of the test; --full-trace shows them.
 for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
     vars(sys.modules[_name])["__tracebackhide__"] = True

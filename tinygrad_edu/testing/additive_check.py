@@ -22,13 +22,13 @@ def check_additive(
 ) -> None:
     """Check that a loss is additive over samples, with its declared denominator; see `nn.additive`.
 
-    The samples are split into two random parts. The denominators of the parts must add up to that of the whole, and so
-    must the losses and the gradients times their denominators. The loss is computed in float64.
+    The samples are split into two random parts, in float64. The parts' denominators must add up to the denominator of
+    the whole batch, and so must the losses and gradients, each times its denominator.
 
     Parameters
     ----------
     loss : callable
-        Takes an output and a target, and returns a Tensor of one element. It has a denominator.
+        Takes an output and a target, and returns a Tensor of one element. It declares a denominator.
     output, target : array_like, or pytrees of them, each (N, ...)
         N is 2 or more.
     rng : numpy.random.Generator, optional
@@ -39,7 +39,7 @@ def check_additive(
     LawBroken
         The loss is not additive with this denominator.
     DataError
-        The loss declares no denominator for this target, or there are fewer than two samples.
+        There are fewer than two samples, or the loss declares no denominator for this target.
 
     Examples
     --------
@@ -50,24 +50,24 @@ def check_additive(
     count, rng = num_samples(output), seeded(rng)
     if count < 2 or denominator_of(loss, target) is None:
         raise DataError(
-            f"check_additive needs at least two samples, and a loss with a denominator for its target. There are "
-            f"{count}, and {title_of(loss)} declares {denominator_of(loss, target)}."
+            f"check_additive: expected at least two samples and a loss with a denominator for its target, got {count} "
+            f"samples, and {title_of(loss)} with the denominator {denominator_of(loss, target)}."
         )
     whole = _scaled(loss, output, target, np.arange(count))
     for _ in range(CUTS):
         order, end = rng.permutation(count), int(rng.integers(1, count))
         parts = [_scaled(loss, output, target, rows) for rows in (order[:end], order[end:])]
-        for what, total, *of_parts in zip(("denominators", "losses", "gradients"), whole, *parts, strict=True):
+        for kind, total, *of_parts in zip(("denominators", "losses", "gradients"), whole, *parts, strict=True):
             found = np.sum(of_parts, axis=0)
             if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
                 raise LawBroken(
-                    f"{title_of(loss)}: the {what} of {end} and {count - end} samples, times their denominators, add "
-                    f"up to {found}, and those of all samples to {total}."
+                    f"{title_of(loss)} is not additive: the {kind} of {end} and {count - end} samples, times their "
+                    f"denominators, add up to {found}, expected {total} as for all samples."
                 )
 
 
 def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, float, Any]:
-    """Return the denominator for some rows, and their loss and gradient times it. The other rows are zero."""
+    """Return the denominator for some rows, and their loss and gradient times it. The gradient is 0 elsewhere."""
     out = tree_map(lambda leaf: from_numpy(leaf[rows], leaf.dtype.kind == "f"), output)
     labels = take_samples(target, rows)
     denominator = denominator_of(loss, labels) or 0.0

@@ -20,7 +20,7 @@ class Claim:
     gradients: tuple[Array, ...]
     scale: float = 0.0  # as in `directional_derivative`; 0 for a function that is not itself a gradient
     rounding: float = 0.0  # the measured rounding error of the claimed derivative along the tested direction
-    affine: int = 0  # the number of inputs, counted from the last, in each of which f is affine; cotangents are
+    affine: int = 0  # f is affine in each of the last `affine` inputs, such as cotangents
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""

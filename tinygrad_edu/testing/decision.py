@@ -1,9 +1,9 @@
 """Decide whether a claimed gradient is right or wrong, or that the check is inconclusive.
 
-Two questions are separate: whether the numeric derivative is accurate enough, and whether the claim agrees with it. The
-claim has no influence on the first, so a wrong gradient cannot make its own check inconclusive by being large. Before a
-gradient is called wrong, the rounding errors of the function and of the claim are measured beside the point, because
-finite differences at the point do not show all of them.
+Two questions are separate: is the numeric derivative accurate enough, and does the claim agree with it? The claim does
+not influence the first, so a large wrong gradient cannot make its own check inconclusive. Before a gradient is called
+wrong, the rounding errors of the function and of the claim are measured at neighbouring points, because finite
+differences at the point do not show all of them.
 """
 
 import math
@@ -34,8 +34,8 @@ _COARSE = 1e-4  # the rounding unit of float16 is larger
 def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     """Compare the gradient of each input with finite differences along random directions.
 
-    The cotangent of `claim` is random, and the check is inconclusive if the decision on this claim is. If `pullback` is
-    given, which maps a cotangent to the claimed gradients, `other_cotangents` are tested with the same slopes.
+    The cotangent of `claim` is random. The check is inconclusive if the decision about this claim is. `pullback` maps a
+    cotangent to the claimed gradients; if it is given, `other_cotangents` are tested with the same slopes.
     """
     claims = [claim]
     if pullback is not None:
@@ -56,14 +56,14 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
         slope = affine_slope(f, x, direction)
         asked, _ = _testable(claims, k, slope, rng, pullback)
         if all(found == "right" for found, _ in _judge(asked, k, slope, direction)):
-            return  # otherwise finite differences tell rounding from a wrong gradient
+            return  # otherwise finite differences distinguish rounding from a wrong gradient
     slope = _slope(f, x, direction, claim.value, claim.scale)
     asked, has_even = _testable(claims, k, slope, rng, pullback)
     judged = [found for found, _ in _judge(asked, k, slope, direction)]
     if "wrong" in judged:
         slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
-    # A slope of 0 beside larger ones counts as 0 within its error; the even cotangent decides about the others.
+    # Next to larger slopes, a slope of 0 counts as 0 within its error; the even cotangent decides about the others.
     if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
         reject(_reason(claim, k, slope))
 
@@ -71,7 +71,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
 def _testable(
     claims: Sequence[Claim], k: int, slope: Estimate, rng: Rng, pullback: Pullback | None
 ) -> tuple[list[Claim], bool]:
-    """Return the claims that a slope can test, and whether the last one has an even cotangent."""
+    """Return the claims that a slope can test, and whether the cotangent of the last one is from `even_cotangents`."""
     claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
     unit = max(slope.unit, unit_of(claim.gradients[k].dtype))
     others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
@@ -85,7 +85,7 @@ def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: R
         lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
         ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, slope, direction)
     if found == "wrong":
-        two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
+        two = f"along a random direction: analytic {sums.analytic:.10g}, numeric {sums.numeric:.10g}"
         raise wrong_gradient(claim, k, two, rng)
     return found
 
@@ -99,20 +99,21 @@ def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
 def _require_gradients(claim: Claim) -> None:
     """Require one real gradient for each input, of the input's shape."""
     if len(claim.gradients) != len(claim.arrays):
-        raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
+        raise GradientMismatch(
+            f"{claim.name}: expected {len(claim.arrays)} gradients, one for each input, got {len(claim.gradients)}."
+        )
     for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
         if g.shape != x.shape:
             raise wrong_shape(claim, k)
         if not is_real(g.dtype):
-            raise DTypeError(
-                f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
-            )
+            raise DTypeError(f"{claim.name}: the gradient of {claim.names[k]} must have a real dtype, got {g.dtype}.")
 
 
 def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
     """Compare a claimed forward derivative along a direction of input `k` with finite differences.
 
-    It is the claim's gradient of input `k`, and has the shape of the result. `along` maps another direction to it.
+    The derivative is stored as the claim's gradient of input `k`, and has the shape of the result. `along` maps a
+    direction to the claimed derivative along it.
     """
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
     ((found, _),) = _judge([claim], k, slope, claim.cotangent)
@@ -128,7 +129,7 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
 
 
 def _in_range(g: Array, unit: float) -> bool:
-    """Whether a cotangent is neither too large nor too small for float16, whose range is 6e-5 to 65,504."""
+    """Whether the magnitude of a cotangent suits the precision: float16 has a range of 6e-5 to 65,504."""
     return unit < _COARSE or not g.any() or 0.1 < largest(g) < 10
 
 
@@ -148,13 +149,14 @@ class _Sums(NamedTuple):
 def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> list[tuple[str, _Sums]]:
     """Return the decision about each claim, and the sums that it compares.
 
-    The claimed derivative is a gradient of input `k`, to weight by the direction, or a tangent, by the cotangent.
+    The claimed derivative is a gradient of input `k`, with the direction as `weights`, or a tangent, with the cotangent
+    as `weights`.
     """
     terms = as_rows([claim.gradients[k] for claim in claims]) * weights.reshape(-1)
     claim, cotangents = claims[0], as_rows([claim.cotangent for claim in claims])
     sizes, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
-    # The error of an element that does not move cannot be reduced, and it does not count for the others.
+    # The error of an element with a slope of 0 cannot be reduced, and does not count for the other elements.
     still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
     moving = np.where(still, 0, error)
     added = (terms, np.abs(terms), cotangents * value, *(sizes * x for x in (np.abs(value), error, moving, inside)))
@@ -174,7 +176,7 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
         return "wrong" if error <= ROUGH * size or nothing else "inconclusive"
     if sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
         return "right"
-    # A slope that is small beside the rounding of the values needs less accuracy.
+    # A slope that is small compared with the rounding of the values needs less accuracy.
     little = size <= resolution and error <= ROUGH * size
     known = gap <= allowed and error <= resolution
     return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
@@ -196,16 +198,18 @@ def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, s
 
 
 def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
-    """Return the error that says why the decision about the gradient of input `k` is inconclusive."""
-    what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
+    """Return the error with the reason why the decision about the gradient of input `k` is inconclusive."""
+    title = f"{claim.name}: inconclusive: the gradient of {claim.names[k]} cannot be checked at this point"
     if slope.kinks.any():
         at = tuple(map(int, np.argwhere(slope.kinks)[0]))
-        where = f"at a kink within a distance of {slope.near[at]:.1g}"
-        return NotDifferentiableHere(f"{what}: the slope of element {at} of the result jumps, {where}.")
+        where = f"within a distance of {slope.near[at]:.1g}"
+        return NotDifferentiableHere(f"{title}. Element {at} of the result has a kink {where}.")
     worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
     value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
     if slope.noise.flat[worst] >= 0.2 * error:
-        return Inconclusive(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
+        return Inconclusive(
+            f"{title}. The rounding error of the function is too large: numeric {value:.3g} (to within {error:.1g})."
+        )
     return NotDifferentiableHere(
-        f"{what}: the differences converge at no step; the best estimate is {value:.3g} to within {error:.1g}."
+        f"{title}. The finite differences converge at no step: numeric {value:.3g} (to within {error:.1g})."
     )

@@ -1,4 +1,4 @@
-"""The errors of a check that does not pass. `CheckFailed` is the base class of all."""
+"""Exceptions of the checks. `CheckFailed` is the base class."""
 
 # ruff: noqa: N818 - each name is a verdict, and pytest prints it
 
@@ -8,10 +8,10 @@ __all__ = ["CheckFailed", "GradientMismatch", "Inconclusive", "LawBroken", "NotD
 
 
 class CheckFailed(TinygradError):
-    """A check did not pass: the base class of `GradientMismatch`, `LawBroken`, `NotDeterministic` and `Inconclusive`.
+    """Base class of the errors of a check that does not pass.
 
-    The first three report a fault and are also AssertionErrors. `Inconclusive` reports no fault. A check raises
-    other errors as they are, such as the `DTypeError` for complex inputs.
+    `GradientMismatch`, `LawBroken` and `NotDeterministic` report a fault and are also AssertionErrors. `Inconclusive`
+    reports no fault. Other errors propagate unchanged, such as the `DTypeError` for complex inputs.
 
     Examples
     --------
@@ -30,15 +30,15 @@ class CheckFailed(TinygradError):
 
 
 class GradientMismatch(CheckFailed, AssertionError):
-    """A gradient differs from the numeric one by more than the numbers' own error."""
+    """A gradient differs from the numeric gradient by more than the estimated error."""
 
 
 class LawBroken(CheckFailed, AssertionError):
-    """A function, an op or a module does not keep one of the laws of its check."""
+    """A function, an op or a module violates one of the laws that its check tests."""
 
 
 class NotDeterministic(CheckFailed, AssertionError):
-    """The function returned two results at one point: it has no derivative to compare with."""
+    """Two calls of the function at the same point returned different results, so it has no derivative there."""
 
 
 class Inconclusive(CheckFailed, ArithmeticError):
@@ -50,4 +50,4 @@ class Inconclusive(CheckFailed, ArithmeticError):
 
 
 class NotDifferentiableHere(Inconclusive):
-    """The function has a kink or a jump at this point, or is not finite: its numeric derivative means nothing."""
+    """The function has a kink or a jump at this point, or is not finite, so its numeric derivative is meaningless."""

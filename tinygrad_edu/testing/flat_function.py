@@ -1,4 +1,4 @@
-"""FlatFunction: a function of nested arguments as a function of float64 arrays that returns one array."""
+"""FlatFunction: a function of nested arguments, as a function of float64 arrays that returns one array."""
 
 import inspect
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class FlatFunction:
         return self._tree(_unwritten(self.name, self.f, self.arguments(self.arrays), self.point.names))
 
     def derivative(self, claimed: Function, last: Sequence[Any], names: Sequence[str]) -> Any:
-        """Return a claimed derivative at the point for a cotangent or tangents `last`, whose names are given."""
+        """Return a claimed derivative at the point. `last` is a cotangent or tangents, `names` their names."""
         arguments, names = (*self.arguments(self.arrays), *last), (*self.point.names, *names)
         return _unwritten(f"the derivative of {self.name}", claimed, arguments, names)
 
@@ -64,7 +64,7 @@ class FlatFunction:
     def _tree(self, out: Any) -> ArrayTree:
         result = ArrayTree((out,), ("",), as_numbers)
         if not result.leaves:
-            raise DTypeError(f"{self.name} returned {out!r:.80}: it holds no number to differentiate.")
+            raise DTypeError(f"{self.name} must return a number, an array or a pytree of them, got {out!r:.80}.")
         return result
 
 
@@ -72,8 +72,8 @@ def require_inputs(name: str, arrays: Sequence[Array]) -> None:
     """Raise `DTypeError` if there is no input to differentiate with respect to."""
     if not arrays:
         raise DTypeError(
-            f"{name}: there is no input to differentiate with respect to: integers, strings and objects are "
-            f"constants. Write a number as 2.0, and pass an array in float64."
+            f"{name}: there is no input to differentiate with respect to. Integers, strings and other objects are "
+            f"constants; pass floating-point numbers such as 2.0, or floating-point arrays."
         )
 
 
@@ -83,7 +83,7 @@ def as_input(value: Any) -> Array | None:
     if array is None or not (isinstance(value, list) or is_floating(array.dtype) or array.dtype.kind == "c"):
         return None
     if array.dtype.kind == "c":
-        raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {array.dtype}.")
+        raise DTypeError(f"inputs to differentiate with respect to must be real, got an array of dtype {array.dtype}.")
     return copy_with_layout_of(array.astype(np.float64), array)
 
 

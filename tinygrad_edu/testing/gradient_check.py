@@ -26,46 +26,46 @@ from tinygrad_edu.transforms import Function
 def check_gradient(
     f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
 ) -> None:
-    """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
+    """Check a claimed gradient of any function of arrays. It may be hand-written or computed by a framework.
 
     Parameters
     ----------
     f : callable
         Returns a number, an array of any framework, or a pytree of them.
     grad : callable or None
-        Takes the same arguments, and returns the gradient of f with the structure of the arguments. If f returns
-        arrays v, it is the gradient of the sum of all ``cotangent * v``: `grad` takes the cotangent as its last
-        argument, with the structure of the result. If the result has one element, this argument is optional.
+        Takes the arguments of f and then a cotangent, and returns the gradient of ``sum(cotangent * f(*arguments))``
+        with the structure of the arguments. The cotangent has the structure of the result. If the result has one
+        element, `grad` may omit the cotangent.
     *arguments
-        The point. The inputs are the floating-point arrays, Python floats and lists of flat numbers in it, also inside
-        of pytrees. f gets them in float64, with their memory layouts. Everything else is constant: integers (labels,
+        The point. The inputs are the floating-point arrays, Python floats and lists of numbers in it, also inside
+        pytrees. f receives them in float64, with their memory layouts. Everything else is constant: integers (labels,
         indices, shapes), booleans, strings, objects.
     jvp : callable, optional
-        The claimed forward derivative. It takes the arguments, and then a tangent for each argument that contains
-        inputs, and returns the tangent of the result.
+        The claimed forward derivative. It takes the arguments, then a tangent for each argument that contains inputs,
+        and returns the tangent of the result.
     rng : numpy.random.Generator, optional
         Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch
-        The gradient is wrong or has another structure. None in it means zero.
+        The gradient is wrong or has the wrong structure. None in it means zero.
     Inconclusive
-        The check cannot decide: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
-        Inside a Hypothesis test the example is rejected and counted.
+        The check cannot decide, because the rounding error of f is too large, or because f has a kink or a jump at this
+        point (`NotDifferentiableHere`). Inside a Hypothesis test, the example is rejected and counted.
     NotDeterministic
-        f or the gradient returns two results at one point.
+        Two calls of f or of the gradient at the same point return different results.
     LawBroken
         f or the gradient writes into its arguments.
     DTypeError
         An input, result or gradient is complex, or there is no input.
     VJPDefinitionError
-        `grad` takes other arguments.
+        `grad` cannot be called with these arguments.
 
     Notes
     -----
-    To check a function that rejects float64, let it round its inputs: ``lambda x: f(x.astype(np.float32))``. To check a
-    second derivative, pass `grad` as the function.
+    To check a function that rejects float64, cast its inputs: ``lambda x: f(x.astype(np.float32))``. To check a second
+    derivative, pass `grad` as the function.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def check_gradient(
     Traceback (most recent call last):
         ...
     tinygrad_edu.testing.failures.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
-      worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
-      wrong in 2 of 2 elements
+      Mismatched elements: 2 / 2
+      Max absolute difference at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
     To reproduce:
     import numpy as np
     from tinygrad_edu.testing import check_gradient
@@ -87,7 +87,7 @@ def check_gradient(
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
     """
     if grad is None and jvp is None:
-        raise VJPDefinitionError("check_gradient(f, None, ...) has nothing to check: pass a grad, a jvp, or both.")
+        raise VJPDefinitionError("check_gradient: grad or jvp must be given, got None for both.")
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
     flat = FlatFunction(title_of(f), f, point)
     if grad is not None:
@@ -121,13 +121,13 @@ def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent
 
 
 def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
-    """Return the result of `grad` for each input. It gets a cotangent if `result` is given."""
+    """Return the output of `grad` for each input. `grad` receives the cotangent if `result` is given."""
     last = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
     return _by_input(flat, flat.derivative(grad, last, ["the cotangent"][: len(last)]))
 
 
 def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list[Any]) -> GradientMismatch:
-    """Return a mismatch with the names of the inputs whose gradient is None."""
+    """Add the names of the inputs whose gradient is None to a mismatch."""
     nothing = [name for name, g in zip(names, claimed, strict=True) if g is None]
     if not nothing:
         return mismatch
@@ -144,14 +144,17 @@ def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
         return True
     expected = ", ".join((*flat.point.names, "cotangent"))
     raise VJPDefinitionError(
-        f"the gradient of {flat.name} cannot be called as grad({expected}): it is "
-        f"{title_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
-        f"last, unless the result has one element."
+        f"the gradient of {flat.name} must accept the call grad({expected}), got "
+        f"{title_of(grad)}{inspect.signature(grad)}. The cotangent is the last argument, and optional only if the "
+        f"result has one element."
     )
 
 
 def _by_input(flat: FlatFunction, claimed: Any) -> list[Any]:
-    """Return the gradient of each input, from the structure of all arguments, those with inputs, or the only one."""
+    """Return the gradient of each input.
+
+    `claimed` has the structure of all arguments, of the arguments with inputs, or of the only one with inputs.
+    """
     parts = flat.point.parts
     wanted = tuple(part for part in parts if has_leaves(part))
     found = [gradients for nest in (parts, wanted) if (gradients := match_leaves(nest, claimed)) is not None]
@@ -161,8 +164,8 @@ def _by_input(flat: FlatFunction, claimed: Any) -> list[Any]:
         found.append(alone)
     if not found:
         raise GradientMismatch(
-            f"{flat.name}: the gradient is {outline(claimed)}, and must have the structure of the inputs: "
-            f"{outline(only)}. Leave out constants such as integers, or return None for them."
+            f"{flat.name}: the gradient must have the structure of the inputs, {outline(only)}, got "
+            f"{outline(claimed)}. Leave out constants such as integers, or return None for them."
         )
     return next((gradients for gradients in found if _have_shapes(gradients, flat.arrays)), found[0])
 
@@ -184,7 +187,7 @@ def _row(arrays: tuple[Array, ...]) -> Array:
 
 
 def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
-    """Check the claimed forward derivative of a function, along a direction of each input and along all of them."""
+    """Check the claimed forward derivative of a function, along a direction of each input and of all inputs."""
     result = flat.result()
     require_deterministic(flat.name, flat.value, flat.arrays)
     out = ravel_arrays(result.arrays)
@@ -203,7 +206,7 @@ def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
         allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
     if not np.all(off <= allowed):
         raise GradientMismatch(
-            f"{flat.name}: the forward derivative along all inputs is not the sum of those along each input."
+            f"{flat.name}: the forward derivative along all inputs is not the sum of the derivatives along each input."
         )
 
 
@@ -222,7 +225,7 @@ def _tangent(flat: FlatFunction, jvp: Function, tangents: list[Array], result: A
     found = match_leaves(result.parts[0], claimed)
     if found is None or not _have_shapes(found, result.arrays):
         raise GradientMismatch(
-            f"{flat.name}: the forward derivative is {outline(claimed)}, and must have the structure of the result: "
-            f"{outline(result.parts[0])}."
+            f"{flat.name}: the forward derivative must have the structure of the result, {outline(result.parts[0])}, "
+            f"got {outline(claimed)}."
         )
     return ravel_arrays(_filled_in(found, result.arrays))

@@ -1,6 +1,6 @@
-"""check_module: check the gradients of a module with respect to its parameters and inputs, and its other properties.
+"""check_module: check the gradients of a module with respect to its parameters and inputs, and other properties.
 
-A module has the methods ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
+A module must have the methods ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,18 +29,18 @@ from tinygrad_edu.testing.report.reproduction import reproducible
 def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module with respect to its parameters and inputs, in training and evaluation mode.
 
-    It also checks that float32 inputs give float32 results and correct float32 gradients, that the module does not
-    write into its inputs, that `load_state_dict` restores the state that `state_dict` saved, and that samples are
-    independent if the module declares ``couples_samples = False``. Afterwards the module is unchanged. Every call
-    starts with the same states of the Generators in the module, so dropout uses the same masks. Frozen parameters are
-    constant.
+    The check also requires that float32 inputs give float32 results and correct float32 gradients, that the module does
+    not write into its inputs, that `load_state_dict` restores the state that `state_dict` saved, and that samples are
+    independent if the module declares ``couples_samples = False``. Every call starts with the same states of the
+    Generators in the module, so dropout uses the same masks. Frozen parameters are constant. Afterwards the module is
+    unchanged.
 
     Parameters
     ----------
     module : Module
     *inputs : array_like
-        A batch. Integer inputs such as labels are constant. Or one Hypothesis strategy of a batch or of a tuple of
-        inputs; the Hypothesis profile sets the number of examples.
+        A batch. Integer inputs such as labels are constant. Alternatively, one Hypothesis strategy that draws a batch
+        or a tuple of inputs; the Hypothesis profile sets the number of examples.
     rng : numpy.random.Generator, optional
         Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
@@ -60,9 +60,9 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
     The floating-point arrays of a nested result are checked together, as one vector.
 
     A module that declares ``couples_samples = False`` is called with parts of the batch, and with a batch in which some
-    samples are replaced. The results and gradients of the other samples must not change, every array in the result
-    needs the samples on its first axis, and no attribute, buffer, list, dict or array of the module may change. A call
-    that draws random numbers is not compared with parts of the batch, because those would draw other numbers.
+    samples are replaced. The results and gradients of the other samples must not change, the first axis of every array
+    in the result must be the samples, and no attribute, buffer, list, dict or array of the module may change. A call
+    that draws random numbers is not compared with parts of the batch, because parts would draw other numbers.
 
     Examples
     --------
@@ -78,13 +78,15 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
     ...     check_module(Centered(), np.array([[1.0, 2.0], [3.0, 5.0]]))
     ... except LawBroken as error:
     ...     print(str(error).partition(", but ")[2].partition(".")[0])
-    a sample has another result where other samples are replaced
+    the result of a sample changes when other samples are replaced
     """
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
         _for_all(module, inputs[0], rng)
         return
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
-        raise DTypeError(f"check_module takes modules of tinygrad_edu; for those of {framework}, check_{framework}.")
+        raise DTypeError(
+            f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
+        )
     arrays = [np.asarray(values_of(x)) for x in inputs]
     training = getattr(module, "training", True)
     rng = seeded(rng)
@@ -102,13 +104,13 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
 
 
 def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> None:
-    """Check a module at inputs from a strategy, each time with the same random numbers."""
+    """Check a module at inputs from a strategy, with the same random numbers for each example."""
     from hypothesis import currently_in_test_context, given, settings
 
     if currently_in_test_context():
         raise DataError(
-            "check_module takes no strategy inside a Hypothesis test: draw the inputs with @given, and pass the drawn "
-            "inputs."
+            "check_module: a strategy is not supported inside a Hypothesis test; draw the inputs with @given, and pass "
+            "the drawn inputs."
         )
     seed, deadline = seeded(rng).integers(2**63), settings().deadline
     if deadline == settings.get_profile("default").deadline:
@@ -158,7 +160,7 @@ def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]
             p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage.new()
         yield
     except BaseException:
-        with suppress(StateDictError):  # the module made a tensor meanwhile; raise the first error instead
+        with suppress(StateDictError):  # the module may have gained a tensor; raise the first error instead
             put_back()
         raise
     put_back()
@@ -280,7 +282,7 @@ def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
     for _, p in module.named_parameters():
         p.assign(p.data + 1)
     for name, values in saved.items():
-        _require(np.array_equal(values, kept[name]), module, f"what state_dict saved of {name} changes with the module")
+        _require(np.array_equal(values, kept[name]), module, f"the saved value of {name} changes with the module")
     module.load_state_dict(saved)
     restored = np.array_equal(before, _evaluate(module, arrays), equal_nan=True)
-    _require(restored, module, "load_state_dict does not bring back what was saved")
+    _require(restored, module, "load_state_dict does not restore the state that state_dict saved")

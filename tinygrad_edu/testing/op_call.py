@@ -1,4 +1,4 @@
-"""Call: an op or function of tensors with its inputs and settings. Its repr is code."""
+"""Call: an op or function of tensors, with inputs and settings. Its repr is code."""
 
 import contextlib
 import inspect
@@ -16,12 +16,12 @@ from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
 
 class Call:
-    """One call of an op, as a function of its differentiable inputs. Its other inputs are constant.
+    """One call of an op, as a function of its differentiable inputs. The other inputs are constant.
 
     Parameters
     ----------
     function : str or callable
-        An `Op`, a function of tensors, or a name: of an op or function of `tinygrad_edu.ops`, or of an op in any
+        An `Op`, a function of tensors, or the name of an op or function of `tinygrad_edu.ops`, or of an op in any
         imported module.
     inputs : sequence of array_like
     differentiable : sequence of int, optional
@@ -79,7 +79,7 @@ class Call:
         return self.to_code(described)
 
     def to_code(self, name: Namer) -> str:
-        """Return the call as code, with ``name(x)`` for each x that is no literal."""
+        """Return the call as code, with ``name(x)`` for each value x that is not a literal."""
         known = _ours(self.name) is self.function
         parts = [repr(self.name) if known else name(self.function), code(list(self.inputs), name)]
         if self._given is not None:
@@ -116,19 +116,19 @@ class Call:
 
 
 def _missing_vjp(op: Op, argument: str) -> MissingVJPError:
-    """Return the error for an input that the op promotes, but has no vjp for."""
+    """Return the error for a promoted input without a vjp."""
     others = tuple(name for name in op.promotes if name != argument)
     return MissingVJPError(
         f"op {op.name} has no vjp for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
-        f"...: ...). If {argument} is a condition, a mask or an index, say which inputs are computed with: "
+        f"...: ...). If {argument} is a condition, a mask or an index, list only the other inputs in the decorator: "
         f"@op(promotes={others})."
     )
 
 
 def resolve(name: str | Callable[..., Any]) -> Any:
-    """Return a function itself, or the one with a name: from `tinygrad_edu.ops`, its `linalg`, or an op of any module.
+    """Return a function as it is, or look up a name in `tinygrad_edu.ops`, in its `linalg`, or among all modules' ops.
 
-    Raise `LookupError` if no imported module has it.
+    Raise `LookupError` if no imported module has an op of this name.
     """
     if not isinstance(name, str):
         return name
@@ -137,7 +137,7 @@ def resolve(name: str | Callable[..., Any]) -> Any:
     for module in list(sys.modules.values()):
         if isinstance(theirs := getattr(module, "__dict__", {}).get(name), Op):
             return theirs
-    raise LookupError(f"no module has an op {name!r}: pass the op itself, Call({name}, [...]).")
+    raise LookupError(f"no imported module has an op named {name!r}; pass the op itself: Call({name}, [...]).")
 
 
 def _ours(name: str) -> Any:
@@ -157,7 +157,7 @@ def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
 
 
 def title_of(function: Any) -> str:
-    """Return the name of a function for messages. It is the same in every run."""
+    """Return the name of a function for messages, without addresses that change from run to run."""
     if isinstance(function, Op | Call):
         return f"op {function.name}"
     if isinstance(function, partial):

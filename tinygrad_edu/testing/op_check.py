@@ -18,27 +18,29 @@ def check_op(
 ) -> None:
     """Check the laws of an op at the given inputs. No law needs a numeric derivative.
 
-    - A vjp is linear in the cotangent.
-    - A gradient has the shape and dtype of its input. In float32, float16 and mixed precision it equals the float64
+    - Each vjp is linear in the cotangent.
+    - Each gradient has the shape and dtype of its input. In float32, float16 and mixed precision it equals the float64
       gradient up to rounding.
-    - An op writes into no input, result or cotangent, and no two gradients share memory.
-    - Strided, reversed, Fortran and stride-0 arrays give the same results as contiguous ones.
+    - The op does not write into an input, its result or a cotangent, and no two gradients share memory.
+    - Strided, reversed, Fortran-ordered and stride-0 arrays give the same results as contiguous arrays.
     - A gradient does not depend on which other inputs require one.
-    - An input that is used k times gets the sum of k gradients; so does a tensor that is two inputs.
-    - A later call of the op changes nothing for an earlier one.
-    - Under `no_grad` an op records nothing, and on plain arrays it computes its forward function.
+    - The gradient of an input that is used k times is the sum of k gradients; so is that of a tensor passed as two
+      inputs.
+    - A later call of the op does not change the gradients of an earlier call.
+    - Under `no_grad` the op records nothing. On plain arrays it computes its forward function.
     - After ``backward()`` the graph keeps no saved array alive.
 
-    The rounding that is allowed depends on the dtypes of the inputs.
+    The allowed rounding error depends on the dtypes of the inputs.
 
     Parameters
     ----------
     op : Op, callable, or Call
-        A `Call` already has inputs and settings.
+        A `Call` already contains inputs and settings.
     *inputs : array_like or Tensor
-        The floating-point inputs with a vjp are differentiated. An input that the op promotes must have a vjp.
+        Gradients are computed with respect to the floating-point inputs that have a vjp. An input that the op promotes
+        must have one.
     reference : callable, optional
-        A function of arrays that takes the same settings. The op must return the same values.
+        A function of arrays that takes the same settings and must return the same values as the op.
     rng : numpy.random.Generator, optional
         Draws the cotangents. Default: a generator with a fixed seed.
     **settings

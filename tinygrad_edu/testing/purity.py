@@ -1,4 +1,4 @@
-"""Requirements on functions under test: they are deterministic and do not write into their inputs."""
+"""Requirements on functions under test: they must be deterministic and must not write into their inputs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from tinygrad_edu.testing.failures import LawBroken, NotDeterministic
 
 
 def copies(arrays: Sequence[Array]) -> list[Array]:
-    """Copy arrays, keeping their memory layouts, before a call of a function that may write into them."""
+    """Return copies of arrays with the same memory layouts, for a call of a function that may write into them."""
     return [copy_with_layout_of(x, x) for x in arrays]
 
 
@@ -20,8 +20,8 @@ def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], 
     for label, x, was in zip(names, arrays, before, strict=True):
         if not np.array_equal(x, was, equal_nan=True):
             raise LawBroken(
-                f"{name} writes into its input {label}, so the caller's array changes. Compute with a copy, or without "
-                f"assigning to elements and without operators like +=."
+                f"{name} writes into its input {label}, which changes the caller's array. Compute on a copy, or avoid "
+                f"item assignment and in-place operators such as +=."
             )
 
 
@@ -30,8 +30,8 @@ def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Arr
     first, second = np.array(f(*copies(arrays))), np.asarray(f(*copies(arrays)))
     if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
         raise NotDeterministic(
-            f"{name} is not deterministic: two calls at one point returned results that differ in "
-            f"{np.sum(first != second)} of {first.size} elements. Draw its random numbers outside of it, or from a "
-            f"Generator that each call makes with the same seed."
+            f"{name} is not deterministic: the results of two calls with the same inputs differ in "
+            f"{np.sum(first != second)} of {first.size} elements. Draw random numbers outside the function, or create "
+            f"its Generator in each call with the same seed."
         )
     return first

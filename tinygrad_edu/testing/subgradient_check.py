@@ -1,4 +1,4 @@
-"""check_subgradient: check that a gradient at a kink lies between the one-sided slopes."""
+"""check_subgradient: check that a gradient at a kink is between the one-sided slopes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +23,11 @@ _ROUNDING = 1e-9
 def check_subgradient(
     f: Callable[..., Any], *arrays: Any, cotangent: Any = None, rng: np.random.Generator | None = None
 ) -> None:
-    """Check that the gradient lies between the one-sided slopes along random directions.
+    """Check that the gradient is between the one-sided slopes along random directions.
 
     Where f is smooth, both slopes equal the derivative. At a kink the gradient is a convention, such as 0 for relu at
-    0. Every direction moves all elements, so the check also holds at ties: the gradients of tied maxima add up to that
-    of one maximum.
+    0. Every direction moves all elements, so the check also works at ties, where the gradients of the tied maxima add
+    up to the gradient of a single maximum.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def check_subgradient(
     Raises
     ------
     GradientMismatch
-        The gradient does not lie between the slopes. The message names the input and the three numbers.
+        The gradient is not between the slopes. The message contains the input and the three numbers.
 
     Examples
     --------
@@ -69,13 +69,13 @@ def _check_along(
     slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
         raise GradientMismatch(
-            f"{title_of(f)}: the gradient of input {k} is no subgradient: along {code(direction)} it is "
-            f"{claimed:.10g}, and the one-sided slopes are {low:.10g} and {high:.10g}."
+            f"{title_of(f)}: the gradient of input {k} is not a subgradient: along {code(direction)}, the derivative "
+            f"must be between the one-sided slopes {low:.10g} and {high:.10g}, got {claimed:.10g}."
         )
 
 
 def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Array) -> tuple[Array, Array, Array]:
-    """Return the left and right slopes of each result along a direction, and their error."""
+    """Return the left and right slopes of each element of the result along a direction, and their error."""
 
     def value(offset: float) -> Array:
         moved = [*points[:k], points[k] + offset * direction, *points[k + 1 :]]
@@ -86,7 +86,7 @@ def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Ar
     h = _STEP * max(1.0, float(np.max(np.abs(points[k]), initial=0)))
 
     def slope(step: float) -> Array:
-        """Return a one-sided slope from two steps, without the error term that is linear in the step."""
+        """Return a one-sided slope from two steps. They cancel the error term that is linear in the step."""
         return 4 * (value(step / 2) - center) / step - (value(step) - center) / step
 
     behind, ahead = slope(-h / 2), slope(h / 2)

@@ -35,7 +35,7 @@ _CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to d
 def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
-    The derivative of order n + 1 is checked as that of the function (inputs, cotangent) -> gradients of order n.
+    The check of order n + 1 is a first-order check of the function (inputs, cotangent) -> gradients of order n.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
 def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check the forward derivative of a function of Tensors against finite differences and the reverse derivative.
 
-    The latter is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
+    The reverse derivative must satisfy <v, J u> = <J' v, u> for a random direction u and a random cotangent v.
 
     Parameters
     ----------
@@ -126,12 +126,12 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 
 @reproducible
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
-    """Check a linear function of Tensors without finite differences: linearity, and <f(u), v> = <u, vjp(v)>.
+    """Check that a function of Tensors is linear, and that <f(u), v> = <u, vjp(v)>, without finite differences.
 
     Parameters
     ----------
     f : callable
-        A function that is linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
+        A function that is jointly linear in its inputs: ``f(a u + b w) = a f(u) + b f(w)``.
     *arrays : array_like
         Only their shapes are used.
     rng : numpy.random.Generator, optional
@@ -171,7 +171,7 @@ def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
     points = [np.asarray(values_of(a)) for a in arrays or getattr(f, "arrays", ())]
     for a in points:
         if a.dtype.kind not in "fiu":
-            raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
+            raise DTypeError(f"inputs to differentiate with respect to must be real, got an array of dtype {a.dtype}.")
     return tuple(a if a.dtype == np.float64 else copy_with_layout_of(a.astype(np.float64), a) for a in points)
 
 
@@ -190,7 +190,7 @@ def _join(parts: Sequence[Any]) -> Array:
 
 
 def _value_of(f: Function, points: Sequence[Array]) -> Function:
-    """Return f as a function of arrays that returns one array. It copies them in the layouts of `points`."""
+    """Return f as a function of arrays that returns one array. It copies its inputs to the layouts of `points`."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
@@ -204,7 +204,7 @@ def _cotangents(out: Any, rng: Rng) -> tuple[Array, ...]:
 
 
 def _like(out: Any, cotangents: Any) -> Any:
-    """Return the pytree `out` with cotangents in place of its floating-point results, and zeros elsewhere."""
+    """Return the pytree `out` with cotangents in place of the floating-point results, and zeros elsewhere."""
     remaining = iter(cotangents)
     return tree_map(lambda x: next(remaining) if _as_tensor(x).dtype.kind == "f" else np.zeros(np.shape(x)), out)
 
@@ -212,7 +212,7 @@ def _like(out: Any, cotangents: Any) -> Any:
 def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
     """Return the function (inputs, cotangents) -> gradients of Tensors, for the check of the next order.
 
-    It records f once at the point itself, where most of its values are computed.
+    At the point itself, where it is called most often, it records f only once.
     """
     count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
 
@@ -241,9 +241,9 @@ def _check_once(
     row = _join(cotangents)
     claimed = gradients(row)
     require_unwritten(title, names, given, points)
-    plain = value(*points).copy()  # f may write into this memory again
+    plain = value(*points).copy()  # a later call of f may overwrite this memory
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
-        raise GradientMismatch(f"{title}: its recorded value differs from its value under no_grad().")
+        raise GradientMismatch(f"{title}: the recorded result differs from the result under no_grad().")
     compare(Claim(title, value, points, names, plain, row, claimed, scale, affine=affine), rng, gradients)
     return cotangents
 
@@ -260,6 +260,6 @@ def _are_equal(left: tuple[float, float], right: tuple[float, float], lost: floa
     return abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]) + lost
 
 
-def _demand_equal(what: str, left: tuple[float, float], right: tuple[float, float], lost: float) -> None:
+def _demand_equal(sides: str, left: tuple[float, float], right: tuple[float, float], lost: float) -> None:
     if not _are_equal(left, right, lost):
-        raise GradientMismatch(f"{what} differ: {left[0]} and {right[0]}.")
+        raise GradientMismatch(f"{sides} differ: {left[0]} and {right[0]}.")

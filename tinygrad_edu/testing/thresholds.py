@@ -28,14 +28,14 @@ def thresholds() -> dict[str, SizeThreshold]:
 
 @lru_cache
 def _places(modules: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return where the thresholds of some modules are, as (module, name): to look takes some milliseconds."""
+    """Return (module, name) for each threshold of the modules. Cached, because the search takes milliseconds."""
     each = ((module, item) for module in modules for item in vars(sys.modules[module]).items())
     return [(module, name) for module, (name, value) in each if isinstance(value, SizeThreshold)]
 
 
 @contextmanager
 def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -> Iterator[None]:
-    """Set thresholds to other sizes, by the names that `thresholds` returns, during the context.
+    """Set thresholds, named as in `thresholds`, to other sizes during the context.
 
     `in_place` replaces the largest number of multiplications for which BLAS copies nothing on this processor.
     """
@@ -54,7 +54,7 @@ def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -
 
 
 def _replace(dotted: str, value: Any) -> Any:
-    """Give a global name of a module another value, and return the old one."""
+    """Set a global variable of a module, and return its old value."""
     module, _, name = dotted.rpartition(".")
     names = vars(sys.modules[module])
     before, names[name] = names[name], value
@@ -74,7 +74,7 @@ def _forget_plans() -> None:
 def lowered_thresholds(seed: int = 0) -> Iterator[None]:
     """Lower thresholds during the context: all to 1 for seed 0, and to random sizes for another seed.
 
-    A threshold that is an upper bound excludes the fast code if it is 1, so some random sizes are larger.
+    If a threshold is an upper bound, a size of 1 excludes the fast code, so some random sizes are larger.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""The site: the pages of docs/ and what lies beside them, and a reference made from the docstrings."""
+"""The documentation site: the pages of docs/ and other folders, and a reference generated from the docstrings."""

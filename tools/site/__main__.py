@@ -1,4 +1,4 @@
-"""``python -m tools.site`` builds the site into ``site/``, and ``--serve`` shows it on the loopback address, too."""
+"""Build the site: ``python -m tools.site`` writes it to ``site/``; ``--serve`` also serves it on 127.0.0.1."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ ADDRESS = "127.0.0.1"
 
 
 def build(output: Path) -> None:
-    """Build the site into a folder, in the place of what was there. A link that leads nowhere is an error."""
+    """Build the site into a folder, and replace its contents. A broken link is an error."""
     shutil.rmtree(output, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -30,13 +30,13 @@ def build(output: Path) -> None:
         for name, value in found.items():
             settings = settings.replace(f'"{name}"', toml(value))
         (here / "zensical.toml").write_text(settings, encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # where it finds the extension of griffe
+        environment = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # to import the griffe extension
         subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=here, env=environment, check=True)
         shutil.move(here / "site", output)
 
 
 def toml(value: Any) -> str:
-    """Return a text, or a nest of lists and dicts of such, as TOML on one line."""
+    """Return a string, or nested lists and dicts of strings, as TOML on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
@@ -45,28 +45,30 @@ def toml(value: Any) -> str:
 
 
 def serve(folder: Path, port: int) -> None:
-    """Show a folder to this machine alone, until Ctrl-C."""
+    """Serve a folder on the loopback address until Ctrl-C."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer((ADDRESS, port), handler) as server:
-        print(f"http://{ADDRESS}:{server.server_port}/ shows the site; Ctrl-C ends it", flush=True)
+        print(f"http://{ADDRESS}:{server.server_port}/ serves the site; stop with Ctrl-C", flush=True)
         server.serve_forever()
 
 
 def main() -> str | None:
-    """Run the command. Return what went wrong."""
+    """Run the command. Return an error message, or None."""
     parser = argparse.ArgumentParser("python -m tools.site", description=__doc__)
-    parser.add_argument("--serve", nargs="?", type=int, const=8000, metavar="PORT", help="8000, or another")
+    parser.add_argument(
+        "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site; default: port 8000"
+    )
     port = parser.parse_args().serve
     if not all(map(find_spec, ("zensical", "mkdocstrings"))):
-        return "the site is built by the extra docs: pip install -e '.[docs]'"
+        return "building the site requires the extra docs: pip install -e '.[docs]'"
     try:
         build(SITE)
         if port is not None:
             serve(SITE, port)
     except subprocess.CalledProcessError:
-        return "the site was not built: see above"
+        return "the build of the site failed; see the output above"
     except OSError as error:
-        return f"the site cannot be shown at {ADDRESS}:{port}: {error.strerror}; choose another port"
+        return f"cannot serve the site on {ADDRESS}:{port}: {error.strerror}; choose another port"
     except KeyboardInterrupt:
         return None
     return None

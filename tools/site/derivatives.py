@@ -1,4 +1,4 @@
-"""Shows the vjps of an op below its forward, where the reference shows the source of an op."""
+"""Griffe extension that shows the vjps of an op below its forward function in the reference."""
 
 import ast
 from pathlib import Path
@@ -8,10 +8,10 @@ from griffe import Extension, Function
 
 
 class Derivatives(Extension):
-    """An extension of griffe, which reads the sources: a function ends where the last of its vjps does."""
+    """Extends the source range of each op to the end of its last vjp."""
 
     def on_function_instance(self, *, func: Function, **kwargs: Any) -> None:
-        """Let the source of an op go on to its ``name.vjps(...)`` and ``name.jvps(...)``."""
+        """Extend the source of an op to its calls ``name.vjps(...)`` and ``name.jvps(...)``."""
         if not isinstance(func.filepath, Path):
             return
         tree = ast.parse("\n".join(func.lines_collection[func.filepath]))

@@ -1,7 +1,7 @@
-"""The pages that the site is built of: those of docs/, others of the checkout, and the reference, all in one folder.
+"""Sources of the site: the pages of docs/, other pages of the checkout, and the reference, in one folder.
 
-A page links to another as it lies in the checkout, so that the link works wherever one reads it. Here it becomes a link
-to the page of the site; one to a source becomes a link to its page of the reference, and one to what has no page, text.
+Links between pages are paths in the checkout. They become links to the pages of the site. A link to a source file
+becomes a link to its page of the reference. A link to a file without a page becomes plain text.
 """
 
 import os
@@ -44,7 +44,7 @@ def lessons() -> list[dict[str, str]]:
 
 
 def _places() -> Iterator[tuple[Path, str]]:
-    """Yield each file of the checkout that has a place in the site, and that place."""
+    """Yield (file in the checkout, path in the site) for each file of the site."""
     for path in sorted((ROOT / "docs").rglob("*")):
         if path.suffix in (".md", ".png", ".gif", ".svg", ".html"):
             yield path.relative_to(ROOT), path.relative_to(ROOT / "docs").as_posix()
@@ -66,7 +66,7 @@ def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Pa
         there = places.get(Path(os.path.normpath(source.parent / target)))
         return label if there is None else f"{picture}[{label}]({os.path.relpath(there, Path(place).parent)}{anchor})"
 
-    parts = FENCE.split(text)  # every second one is a block of code
+    parts = FENCE.split(text)  # every second part is a code block
     return "".join(part if k % 2 else LINK.sub(link, part) for k, part in enumerate(parts))
 
 

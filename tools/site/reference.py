@@ -1,4 +1,4 @@
-"""The reference: a page for each file that something public stands in, in reading order, with what is public of it."""
+"""Pages of the reference: one for each file with public names, in reading order."""
 
 import inspect
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.ops.methods import METHODS
 
-# What a maker imports from, and what the site calls it.
+# Public namespaces and their titles in the site.
 NAMESPACES = {
     "tinygrad_edu": "Tensors and functions",
     "tinygrad_edu.ops.linalg": "tg.linalg",
@@ -32,9 +32,9 @@ class Page(NamedTuple):
     Attributes
     ----------
     namespace : str
-        What its names are imported from.
+        The namespace from which users import the names.
     module : str
-        The file that they stand in.
+        The module that defines the names.
     title : str
     names : list of str
     """
@@ -46,12 +46,12 @@ class Page(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Return where it is in the site."""
+        """The path of the page in the site."""
         return f"reference/{self.module.removeprefix('tinygrad_edu.').replace('.', '/')}.md"
 
 
 def pages() -> Iterator[Page]:
-    """Yield the pages of all namespaces: a file has one, among those of the first that it has something public in."""
+    """Yield the pages of all namespaces. A file has one page, in the first namespace that exports a name of it."""
     found: dict[str, tuple[str, set[str]]] = {}
     for namespace in NAMESPACES:
         for module, names in _by_module(import_module(namespace)).items():
@@ -76,7 +76,7 @@ def navigation() -> list[dict[str, object]]:
 
 
 def _by_module(namespace: ModuleType) -> dict[str, list[str]]:
-    """Return the public names of a namespace by the file that they stand in."""
+    """Return the public names of a namespace by defining module."""
     public = getattr(namespace, "__all__", None) or [
         name for name, each in vars(namespace).items() if getattr(each, "__module__", "") == namespace.__name__
     ]
@@ -94,20 +94,20 @@ def _title(module: str) -> str:
 
 
 def _second_names(page: Page) -> str:
-    """Return what to say of names that are others for something on the page: ``amax`` is ``max``."""
+    """Return lines about the aliases on a page, such as ``amax`` is ``max``."""
     own = {name: getattr(getattr(import_module(page.module), name), "__name__", name) for name in page.names}
     return "".join(f"\n`{name}` is `{other}`.\n" for name, other in own.items() if other != name)
 
 
 def _methods() -> str:
-    """Return a table of the functions that are methods of Tensor, too."""
+    """Return a table of the functions that are also methods of Tensor."""
     rows = "".join(_method(name) for name in METHODS if not name.startswith("__"))
-    return f"\n## Functions that are methods, too\n\n| method | what it returns |\n|---|---|\n{rows}"
+    return f"\n## Functions that are also methods\n\n| method | returns |\n|---|---|\n{rows}"
 
 
 def _method(name: str) -> str:
     method = getattr(Tensor, name)
     parameters = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(method).parameters.values()]
     call = f"t.{name}{inspect.Signature(parameters[1:])}".replace("|", r"\|")
-    told = (inspect.getdoc(method) or "").partition("\n")[0].removeprefix("Return ").replace("|", r"\|")
-    return f"| `{call}` | {told} |\n"
+    summary = (inspect.getdoc(method) or "").partition("\n")[0].removeprefix("Return ").replace("|", r"\|")
+    return f"| `{call}` | {summary} |\n"

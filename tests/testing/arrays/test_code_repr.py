@@ -1,4 +1,4 @@
-"""Code that stands for an array makes the same array again: values, dtype, strides, and whether it can be written."""
+"""The code for an array recreates its values, dtype, strides and writeable flag."""
 
 import numpy as np
 import pytest
@@ -30,12 +30,12 @@ ARRAYS = {
 
 
 def layout(x):
-    """Return what matters of how an array lies in memory."""
+    """Return the properties of an array's memory layout that affect results."""
     return [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1 and x.size], x.flags.writeable
 
 
 def again(value):
-    """Return what the code of a value makes, in an empty namespace."""
+    """Return the result of a value's code in an empty namespace."""
     script, space = Script(), {}
     expression = script.code(value)
     exec("\n".join([*script.lines, f"value = {expression}"]), space)
@@ -58,7 +58,7 @@ def test_an_array_is_made_again(kind):
 def test_every_bit_of_a_number_is_kept(x):
     y = again(x)
     assert y.dtype == x.dtype
-    numbers = ~np.isnan(x)  # of which there are many that are written alike
+    numbers = ~np.isnan(x)  # many NaNs have the same repr
     np.testing.assert_array_equal(y[numbers].view(np.uint8), x[numbers].view(np.uint8))
 
 

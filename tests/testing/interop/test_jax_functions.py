@@ -1,4 +1,4 @@
-"""check_jax and check_keras: right functions pass, wrong vjps in them are named, and nothing of theirs is changed."""
+"""check_jax and check_keras: correct functions pass, wrong vjps are named, and layers and settings do not change."""
 
 import os
 
@@ -23,7 +23,7 @@ PARAMS = {"w": jnp.ones((3, 2)), "b": [jnp.zeros(2), "bias"], "steps": 2}
 
 
 def sine(factor=1.0, only=None):
-    """Return a sine whose vjp is wrong by a factor, and that takes one dtype if it must."""
+    """Return a sine whose vjp is wrong by a factor, and that accepts only one dtype if one is given."""
 
     @jax.custom_vjp
     def sin(x):
@@ -86,17 +86,19 @@ def test_a_wrong_vjp_of_jax_is_named(name):
 def test_errors_of_the_function_come_through():
     with pytest.raises(NotDeterministic):
         check_jax(lambda x: x * np.random.default_rng().random(), X[0])
-    with pytest.raises(DTypeError, match="check_keras takes a layer or model, not a function"):
+    with pytest.raises(DTypeError, match="check_keras: expected a layer or model, got function"):
         check_keras(lambda x: x, X)
-    with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of keras, check_keras"):
+    with pytest.raises(
+        DTypeError, match="check_module: expected a tinygrad_edu module, got one of keras; use check_keras"
+    ):
         check_module(layers.Dense(1), X)
     with pytest.raises(ZeroDivisionError):
         check_jax(lambda x: x / (1 // 0), X)
     with pytest.raises(DTypeError, match="complex"):
         check_jax(lambda x: x * 1j, X[0])
-    with pytest.raises(VJPDefinitionError, match="order=0 checks nothing"):
+    with pytest.raises(VJPDefinitionError, match="order must be an integer >= 1, got 0"):
         check_jax(lambda x: x, X, order=0)
-    with pytest.raises(DTypeError, match="returned no floating-point array"):
+    with pytest.raises(DTypeError, match="must return a floating-point array"):
         check_jax(lambda x: 3, X)
 
 
@@ -145,7 +147,7 @@ def test_a_wrong_layer_is_named():
 @pytest.mark.parametrize(("check", "package"), [(check_jax, "jax"), (check_keras, "keras")])
 def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"needs {package}: pip install 'tinygrad-edu\[keras\]'"):
+    with pytest.raises(MissingExtraError, match=rf"requires {package}: pip install 'tinygrad-edu\[keras\]'"):
         check(None, X)
 
 

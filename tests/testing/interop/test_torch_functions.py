@@ -1,4 +1,4 @@
-"""check_torch: right functions and modules pass, wrong vjps in them are named, and modules are left as they were."""
+"""check_torch: correct functions and modules pass, wrong vjps are named, and modules do not change."""
 
 import dataclasses
 import re
@@ -14,7 +14,7 @@ from tinygrad_edu.testing import GradientMismatch, check_module, check_torch
 
 def test_what_is_missing_is_named_with_a_line_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match="check_torch needs torch: pip install torch"):
+    with pytest.raises(MissingExtraError, match="check_torch requires torch: pip install torch"):
         check_torch(None, np.ones(3))
 
 
@@ -28,7 +28,7 @@ def torch():
 
 
 def sine(torch, factor=1.0, only=None, once=False):
-    """Return a sine whose vjp is wrong by a factor, or at the second order, and that takes one dtype if it must."""
+    """Return a sine with a wrong first or second derivative, which accepts only one dtype if one is given."""
 
     class Sine(torch.autograd.Function):
         @staticmethod
@@ -59,7 +59,7 @@ def tied(torch):
 
 
 def model(torch, factor=1.0):
-    """Return a Module of nested inputs and results, a frozen part, and a vjp that is wrong by a factor."""
+    """Return a Module with nested inputs and results, a frozen part, and a vjp that is wrong by a factor."""
 
     @dataclasses.dataclass
     class Out:
@@ -83,7 +83,7 @@ def outside(net):
     return lambda x: net(x).tanh()
 
 
-# Of PyTorch, x, and labels: a function or Module, its inputs, and the order.
+# Functions of (torch, x, labels) that return a function or Module, its inputs, and the order.
 RIGHT = {
     "linear": lambda torch, x, k: (torch.nn.Linear(3, 2), [x], 2),
     "to the third order": lambda torch, x, k: (torch.tanh, [x[0]], 3),
@@ -117,7 +117,7 @@ WRONG = {
 
 
 def inputs(torch):
-    """Return a batch and labels; and let the parameters that are made next be the same in every run."""
+    """Return a batch and labels, and seed PyTorch, so that new parameters are the same in every run."""
     torch.manual_seed(1)
     return torch.randn(4, 3), torch.tensor([0, 2, 1, 2])
 
@@ -162,11 +162,13 @@ def test_what_cannot_be_checked_says_why(torch):
     x, labels = inputs(torch)
     with pytest.raises(DTypeError, match="there is no input to differentiate with respect to"):
         check_torch(lambda k: k, labels)
-    with pytest.raises(DTypeError, match="returned no floating-point array"):
+    with pytest.raises(DTypeError, match="must return a floating-point array"):
         check_torch(lambda x: x.sum().item(), x)
     with pytest.raises(DTypeError, match="complex"):
         check_torch(torch.fft.fft, x)
-    with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of torch, check_torch"):
+    with pytest.raises(
+        DTypeError, match="check_module: expected a tinygrad_edu module, got one of torch; use check_torch"
+    ):
         check_module(torch.nn.ReLU(), x)
 
 

@@ -1,4 +1,4 @@
-"""The law of dtypes finds what is wrong in narrow or mixed dtypes alone, at the first order and at higher ones."""
+"""check_dtypes detects errors that occur only in low-precision or mixed dtypes, at first and higher order."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ X, Y = np.array([0.5, -1.25, 2.0]), np.array([1.5, 0.75, -0.5])
 
 
 def cubed_times(slope_of_double):
-    """Return an op (x, y) -> x**3 y, of which the vjp of x calls an op of ours, that has this vjp."""
+    """Return an op (x, y) -> x**3 y. Its vjp of x calls another op, which has the given vjp."""
 
     @tg.op
     def double(x):
@@ -29,7 +29,7 @@ def cubed_times(slope_of_double):
 FAULTS = {
     "a wrong factor in float32": (lambda g: g * (2.1 if g.dtype == np.float32 else 2.0), "wrong in float32: at"),
     "a wrong factor in float16": (lambda g: g * (3.0 if g.dtype == np.float16 else 2.0), "wrong in float16: at"),
-    "NaN in float32": (lambda g: g * (np.nan if g.dtype == np.float32 else 2.0), "it is nan"),
+    "NaN in float32": (lambda g: g * (np.nan if g.dtype == np.float32 else 2.0), "got nan"),
     "float64": (lambda g: tg.astype(g * 2, np.float64), "op double: the vjp of x returned dtype float64"),
     "a wrong array": (lambda g, x_shape, x_dtype: np.full(x_shape, 2, np.float64), "the vjp of x returned dtype"),
 }
@@ -54,5 +54,5 @@ def test_the_right_vjp_breaks_no_law(dtypes):
 
 
 def test_what_overflows_is_not_compared():
-    """1000 is a float16, and the slope there, -1e6, is none."""
+    """1000 is in the range of float16, but the slope at it, -1e6, is not."""
     assert check_dtypes(Call("reciprocal", [np.array([1e-3, 1.0], np.float16)]), order=1) == [0.5]

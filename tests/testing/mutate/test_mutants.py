@@ -1,4 +1,4 @@
-"""The checks kill the mutants of our own vjps: a sample of them here, all of them in the slow run and in tools."""
+"""The checks kill the mutants of our own vjps: a sample here, all of them in the slow tests and in tools.mutants."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_there_are_many_of_every_op():
 
 @pytest.mark.parametrize("mutant", [m for m in SAMPLE if not is_equivalent(m)], ids=str)
 def test_a_mutant_is_killed(mutant):
-    # Those that only a convention tells apart take all examples; so this is asked first.
+    # The conventions are tested first: a mutant that violates only a convention survives all examples.
     assert breaks_a_convention(mutant.wrong()) or killer(mutant)
 
 

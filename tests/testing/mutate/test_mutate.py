@@ -1,4 +1,4 @@
-"""The mutation suite for users: each way to break a vjp does what it says, and the command tells who noticed."""
+"""Mutation testing: each mutant is wrong under its condition only, and the command reports the killed ones."""
 
 import ast
 
@@ -11,7 +11,7 @@ from tinygrad_edu.testing.mutate.sources import Source, changes, vjps_in, wrappe
 from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
 from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
 
-# --- From outside ---
+# --- Wrappers ---
 
 x = np.array([[0.05, -3.0, 1.0], [2.5, 0.7, -0.3]])
 g = np.array([[1.0, -2.0, 0.5], [3.0, 1.5, -1.0]])
@@ -30,7 +30,7 @@ def vjp_of(g, x):
 
 
 def differs(kind, name):
-    """Whether a mutant shows in a call, which comes second."""
+    """Whether a mutant changes the result of the second call."""
     broken = mutant(kind)(vjp_of)
     broken(*CALLS["positive"])
     try:
@@ -39,14 +39,14 @@ def differs(kind, name):
         return True
 
 
-# For each, a call in which it shows, and one in which it does not.
+# For each mutant, a call whose result it changes, and a call whose result it does not change.
 SHOWS = {
     "wrong where x is negative": ("negative", "positive"), "wrong where x is positive": ("positive", "negative"),
     "wrong where x is near zero": ("small x", "far x"), "wrong where |x| > 2": ("plain", "small x"),
     "wrong where x is largest": ("plain", "empty"), "wrong where x is above its mean": ("plain", "0-d"),
     "wrong in float32, by 0.3 %": ("float32", "plain"), "wrong in float32, by a factor of 2": ("float32", "plain"),
     "wrong for more than 8 elements": ("many", "plain"), "wrong for one element": ("0-d", "plain"),
-    "refuses what is empty": ("empty", "plain"), "wrong for no axes": ("0-d", "1-d"),
+    "raises for empty arrays": ("empty", "plain"), "wrong for no axes": ("0-d", "1-d"),
     "wrong for one axis": ("1-d", "plain"), "wrong for two axes": ("plain", "3-d"),
     "wrong for more than 2 axes": ("3-d", "plain"), "wrong for axes of one length": ("square", "plain"),
     "wrong for axes of length 1": ("3-d", "plain"), "wrong for a constant g": ("constant", "plain"),
@@ -69,7 +69,7 @@ def test_the_others_show_in_every_call():
 
 
 class Context:
-    """As PyTorch's: what was saved comes as an attribute of the first argument."""
+    """A vjp like PyTorch's, with the saved tensors as an attribute of the first argument."""
 
     saved_tensors = (x,)
 
@@ -91,7 +91,7 @@ def test_the_vjps_of_every_framework_are_broken_alike(vjp, given):
     assert np.array_equal(mutant("wrong where |g| > 100")(vjp)(*given)[0], g * x)
 
 
-# --- Inside ---
+# --- Source changes ---
 
 RULES = """
 class Square(Function):
@@ -195,9 +195,9 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["my_ops.py"], "The checks do not pass op unfinished as it is"),
-        (["my_ops.py:nothing"], "my_ops.py has no op with a vjp; for vjps that are plain functions, give --tests."),
-        (["my_ops.py:nothing", "--tests", "x"], "name one, as in my_ops.py:softplus_grad."),
+        (["my_ops.py"], "The checks must pass for the unchanged op unfinished"),
+        (["my_ops.py:nothing"], "my_ops.py has no op with a vjp; for vjps that are plain functions, use --tests."),
+        (["my_ops.py:nothing", "--tests", "x"], "select one, as in my_ops.py:softplus_grad."),
         (["none.py"], "none.py"),
         (["my_ops.py:cube", "-k", "("], "unterminated subpattern"),
     ],
@@ -223,17 +223,17 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     assert main([*arguments, "-k", only, "--jobs", "2"]) == 1
     out = capsys.readouterr().out
     assert '+@mutant("wrong for a constant g")\n def cube_grad(x):' in out
-    assert "not counted, for its condition was never met: cube_grad: wrong for one axis\n" in out
-    assert "cube_grad: 2 a test fails, 1 its condition was never met, 1 survived\n" in out
+    assert "not counted (condition never met): cube_grad: wrong for one axis\n" in out
+    assert "cube_grad: 2 failed test, 1 condition never met, 1 survived\n" in out
     assert "score 66.7 %: 2 of 3 mutants killed" in out
     assert {path: path.read_bytes() for path in ops.parent.iterdir()} == before
 
     (ops.parent / "test_theirs.py").write_text("def test_it():\n    assert False\n")
     assert main(arguments) == 2
-    assert "The tests do not pass as the file is" in capsys.readouterr().err
+    assert "The tests must pass for the unchanged file" in capsys.readouterr().err
 
 
 def test_a_mutant_that_does_not_end_is_killed(ops):
     source = Source(ops)
     change = wrapped(source, vjps_in(source)["cube_grad"], "zero")
-    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "it does not end"
+    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "timeout"

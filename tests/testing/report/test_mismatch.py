@@ -1,4 +1,4 @@
-"""Where a gradient is wrong is found among any number of elements, and what is guessed about it is true."""
+"""The wrong elements of a gradient are found among any number of elements, and the guesses about it are correct."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from tinygrad_edu.testing import GradientMismatch, check_gradient
 
 
 def message_of(f, grad, *arrays):
-    """Return what is said of a wrong gradient."""
+    """Return the message for a wrong gradient."""
     with pytest.raises(GradientMismatch) as caught:
         check_gradient(f, grad, *arrays)
     return str(caught.value).partition("\nTo reproduce:")[0]
@@ -29,35 +29,35 @@ def test_a_wrong_element_is_found_among_any_number(size, factor, beside, cancels
         return g
 
     message = message_of(lambda x: np.sum(weights * np.sin(x)), grad, x)
-    assert f"\n  wrong in {1 + cancels} of {size} elements" in message
-    assert f"worst at x[{at[0]}, {at[1]}]: " in message or (cancels and "worst at x[0, 0]: " in message)
-    assert f"wrong: {size - 1 - cancels} of {size} elements are right: a term or a case is missing." in message
+    assert f"\n  Mismatched elements: {1 + cancels} / {size}\n" in message
+    assert f"at x[{at[0]}, {at[1]}]: " in message or (cancels and "at x[0, 0]: " in message)
+    assert f"wrong: {size - 1 - cancels} of {size} elements are correct, so a term or a case is missing." in message
 
 
 def test_where_everything_is_wrong_not_everything_is_counted():
     x = np.random.default_rng(0).uniform(0.3, 1.0, 5000)
     message = message_of(lambda x: np.sum(x**3), lambda x: 2 * x**2, x)
-    assert "is wrong: it is 0.66666667 times what it should be." in message
-    assert "wrong in at least " in message
+    assert "is wrong: it is 0.66666667 times the correct gradient." in message
+    assert "Mismatched elements: at least " in message
 
 
 def test_a_large_gradient_is_explained_as_a_small_one():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 60, 60))
-    assert "a transposition of y is dropped" in message_of(lambda x, y: x @ y, lambda x, y, v: (v @ y, x.T @ v), x, y)
+    assert "a transpose of y is missing" in message_of(lambda x, y: x @ y, lambda x, y, v: (v @ y, x.T @ v), x, y)
     assert "the inputs are swapped" in message_of(lambda x, y: x * y, lambda x, y, v: (v * x, v * x), x, y)
     term = message_of(lambda x, y: x * y + x**2 / 4, lambda x, y, v: (v * y, v * x), x, y)
-    assert "a term is missing: 0.5 times the cotangent times the input" in term
+    assert "missing term: 0.5 times the cotangent times the input" in term
 
 
 TWO = np.random.default_rng(2).uniform(0.5, 2.0, (2, 3, 4))
 GUESSES = {
-    "a factor is missing: the cotangent": (np.exp, lambda x, v: np.exp(x)),
-    "a factor is missing: the input": (np.log, lambda x, v: v / x**2),
-    "the input and the result are mixed up": (np.exp, lambda x, v: v * x),
-    "a term is too much: 0.001 times 1": (np.sin, lambda x, v: v * np.cos(x) + 1e-3),
-    "a term is missing: the cotangent times the input": (lambda x: x**2 / 2 + np.sin(x), lambda x, v: v * np.cos(x)),
-    "a term that is summed over axis 1 is missing": (lambda x: x - x.mean(1, keepdims=True), lambda x, v: v),
+    "missing factor: the cotangent": (np.exp, lambda x, v: np.exp(x)),
+    "missing factor: the input": (np.log, lambda x, v: v / x**2),
+    "the input is used instead of the result": (np.exp, lambda x, v: v * x),
+    "extra term: 0.001 times 1": (np.sin, lambda x, v: v * np.cos(x) + 1e-3),
+    "missing term: the cotangent times the input": (lambda x: x**2 / 2 + np.sin(x), lambda x, v: v * np.cos(x)),
+    "missing or extra term that is summed over axis 1": (lambda x: x - x.mean(1, keepdims=True), lambda x, v: v),
 }  # fmt: skip
 
 
@@ -69,5 +69,5 @@ def test_a_simple_mistake_is_named(words):
 
 @pytest.mark.parametrize("x", [np.ones(3), np.full((2, 1), 2.0), np.array([0.5, 0.5])])
 def test_nothing_is_guessed_where_any_constant_would_fit(x):
-    """Of sin at equal points a wrong gradient is a multiple of the right one, whatever it is."""
+    """For sin at equal points, every wrong gradient is a multiple of the correct one."""
     assert message_of(np.sin, lambda x, v: v * np.exp(x), x).startswith("sin: the gradient of x is wrong.\n")

@@ -1,4 +1,4 @@
-"""What a failure prints is pasted into a fresh process, and fails there in the same way."""
+"""The code that a failure prints reproduces the failure in a new process."""
 
 import functools
 import json
@@ -36,12 +36,12 @@ FAILURES = {}
 
 
 def failure(name, check, *args, **kwargs):
-    """Put a check that fails into the table."""
+    """Add a failing check to the table."""
     assert name not in FAILURES
     FAILURES[name] = functools.partial(check, *args, **kwargs)
 
 
-# --- Every check, of ops that are wrong or lawless ---
+# --- Every check, for ops that are wrong or violate a law ---
 
 for kind, (op, inputs, options, _) in WRONG.items():
     call = Call(op, inputs, **options)
@@ -59,7 +59,7 @@ for kind, (op, inputs, _) in LAWLESS.items():
 
 @tg.op
 def thirds(x):
-    """Divide by three, and say that the slope is a half."""
+    """Divide by three, with a vjp that divides by two."""
     return x / 3
 
 
@@ -74,14 +74,16 @@ ARRAYS = {
 }  # fmt: skip
 for kind, x in ARRAYS.items():
     failure(f"an array: {kind}", check_vjp, thirds, x)
-failure("a label beside the array", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
+failure("an array and a label", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
         reference=lambda x, index: x[index] + 1)  # fmt: skip
 
 failure("an op by its name", check_vjp, Call("thirds", [X]), X)
 
 
 def test_the_name_of_an_op_of_no_module_is_refused():
-    with pytest.raises(LookupError, match=r"no module has an op 'sixths': pass the op itself, Call\(sixths"):
+    with pytest.raises(
+        LookupError, match=r"no imported module has an op named 'sixths'; pass the op itself: Call\(sixths"
+    ):
         Call("sixths", [X])
 
 
@@ -89,7 +91,7 @@ def test_the_name_of_an_op_of_no_module_is_refused():
 
 
 def a_factor(factor):
-    """Return a function of a closure, and its gradient with another factor."""
+    """Return a closure, and its gradient with a wrong factor."""
     return lambda x: np.sum(factor * x), lambda x, other=factor + 1: np.full(x.shape, other)
 
 
@@ -109,7 +111,7 @@ def counts_down_thirds(x):
 
 
 class Scale:
-    """Scales what it is called with; its gradient forgets to."""
+    """A callable that scales its input, with a gradient that does not."""
 
     def __init__(self, factor):
         self.factor = factor
@@ -192,7 +194,7 @@ failure("a cotangent", check_subgradient, thirds, X - 1, cotangent=X)
 
 
 def used_generator(check, *args):
-    """Check with a generator that has drawn already, and so cannot be made of its seed."""
+    """Check with a generator that has drawn numbers already, so that its seed does not recreate it."""
     rng = np.random.Generator(np.random.MT19937(3))
     rng.normal(size=10)
     check(*args, rng=rng)
@@ -228,7 +230,7 @@ failure("an op that its vjp calls", check_vjp, calls_itself(), X)
 
 
 def scaled(vjp):
-    """Return the vjp, wrong by a hundredth."""
+    """Return the vjp times 1.01."""
 
     @functools.wraps(vjp)
     def wrong(*args, **kwargs):
@@ -279,7 +281,7 @@ for text in json.load(sys.stdin):
 
 
 def printed(name):
-    """Return what a failure is, its first line, and its lines to paste."""
+    """Return the class of a failure, its first line, and its code to paste."""
     with pytest.raises(TinygradError) as caught:
         FAILURES[name]()
     message, _, lines = str(caught.value).partition("\nTo reproduce:\n")
@@ -287,7 +289,7 @@ def printed(name):
 
 
 def pasted(texts):
-    """Run each text in a module of its own, all in a process of their own, and return how each failed."""
+    """Run each text in its own module, all in one new process, and return the class and first line of each error."""
     result = subprocess.run(
         [sys.executable, "-c", PASTE], input=json.dumps(texts), capture_output=True, text=True, check=False
     )
@@ -320,7 +322,7 @@ def test_each_failure_in_a_process_of_its_own(name, tmp_path):
     assert f".{head[0]}: {head[1]}\n" in alone.stderr, alone.stderr
 
 
-# --- What cannot be written ---
+# --- Values that cannot be written as code ---
 
 
 class Locked:
@@ -353,7 +355,7 @@ def test_a_large_array_is_one_file_however_often_it_is_printed(tmp_path, monkeyp
     path.unlink()
     with pytest.raises(TinygradError):
         FAILURES["an array: large"]()
-    assert not path.exists()  # nobody read the message
+    assert not path.exists()  # the message was not read
 
 
 def test_an_error_can_be_pickled():

@@ -1,4 +1,4 @@
-"""Random programs, as a whole: their derivatives, and that they are what their repr says."""
+"""Random programs: their derivatives, and their repr."""
 
 import numpy as np
 from hypothesis import given
@@ -9,8 +9,8 @@ from tinygrad_edu.testing import check_jvp, check_vjp
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies import STEPS, Program, programs
 
-# What no line of a program is: jumps and kinks that would have to be avoided, copies, orders and signs that may tie;
-# and what functions and vjps are made of.
+# Ops that no program contains: ops with jumps and kinks that would have to be avoided, copies, orders and signs that
+# may tie, and ops that only other functions and vjps call.
 NOT_IN_PROGRAMS = {
     "floor_divide", "remainder", "fmod", "floor", "ceil", "round", "trunc", "copysign", "hardsigmoid", "hardswish",
     "threshold", "nan_to_num", "astype", "identity", "rad2deg", "svdvals", "eigenvalues", "sign_of_det",

@@ -1,4 +1,4 @@
-"""The strategies draw what they say, in every variety, and shrink to something that a person can read."""
+"""The strategies draw valid values in every variety, and shrink to short examples."""
 
 from math import prod
 from random import Random
@@ -89,7 +89,7 @@ def test_numbers_are_few_short_and_within_any_bounds(low, high, dtype):
     try:
         found = np.concatenate([ordinary_numbers(*bounds), numbers_of_all_sizes(*bounds)])
     except DataError:
-        assert dtype not in (np.float64, np.float32)  # no whole number, or none that is so small, lies between them
+        assert dtype not in (np.float64, np.float32)  # no integer, or no number that small, is between the bounds
         return
     assert found.dtype == dtype
     assert found.size <= 1024
@@ -123,14 +123,14 @@ def test_distinct_arrays_have_no_ties(settings, gap):
     no_ties()
 
 
-@pytest.mark.parametrize(("settings", "what"), [
-    ({"low": 1, "high": 0}, "the smaller one first"), ({"high": np.inf}, "two finite bounds"),
-    ({"away_from": (0, 0.2, 0.4, 0.6, 0.8, 1), "low": 0, "high": 1}, "no number of float64 is between 0.0 and 1.0"),
-    ({"low": 0.25, "high": 0.75, "dtype": np.int64}, "no number of int64"),
-    ({"shape": (9,), "distinct": True, "dtype": np.int64}, "9 distinct numbers of int64"),
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"low": 1, "high": 0}, "low <= high, got low=1"), ({"high": np.inf}, "must be finite"),
+    ({"away_from": (0, 0.2, 0.4, 0.6, 0.8, 1), "low": 0, "high": 1}, "no float64 number from low=0.0 to high=1.0"),
+    ({"low": 0.25, "high": 0.75, "dtype": np.int64}, "no int64 number"),
+    ({"shape": (9,), "distinct": True, "dtype": np.int64}, "9 distinct int64 numbers"),
 ])  # fmt: skip
-def test_bounds_that_leave_no_number(settings, what):
-    with pytest.raises(DataError, match=what) as caught:
+def test_bounds_that_leave_no_number(settings, message):
+    with pytest.raises(DataError, match=message) as caught:
         draws(arrays(**{"shape": (1,), **settings}), lambda x: True)
     assert "\n" not in str(caught.value)
 
@@ -216,9 +216,9 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", CALLS)
-def test_calls_of_every_kind(what):
-    name, wanted = CALLS[what]
+@pytest.mark.parametrize("kind", CALLS)
+def test_calls_of_every_kind(kind):
+    name, wanted = CALLS[kind]
     draws(calls(name), wanted)
 
 
@@ -266,7 +266,7 @@ def test_the_repr_of_a_call_is_code(name, data):
     assert repr(again) == repr(call)
     for ours, theirs in zip(again.arrays, call.arrays, strict=True):
         np.testing.assert_array_equal(ours, theirs, strict=True)
-    again(*again.arrays)  # not to the same bits: LAPACK's depend on where in memory an array begins
+    again(*again.arrays)  # not bitwise equal: LAPACK's results depend on the memory alignment of an array
 
 
 # --- Shrinking ---
@@ -282,7 +282,7 @@ def test_calls_shrink_to_something_small():
     assert repr(call).count(",") <= 4
 
 
-# --- What the pages say can be written ---
+# --- Statements of the documentation ---
 
 
 @tg.op

@@ -1,1 +1,1 @@
-"""The arrays that checks take: their dtypes, memory layouts and nesting, and their repr as code."""
+"""Arrays in checks: dtypes, memory layouts, nesting, and repr as code."""

@@ -1,6 +1,6 @@
 """ArrayTree: nested arguments or results of a function, and the arrays in them with their paths.
 
-A list of plain numbers is one array, as for NumPy. Any other list, tuple or dict is a pytree.
+A list of plain numbers is one array, as in NumPy. Any other list, tuple or dict is a pytree.
 """
 
 import numbers
@@ -27,9 +27,9 @@ class Leaf:
 
 
 class ArrayTree:
-    """Pytrees `parts` that are named by `names`, with a `Leaf` in place of each array; `leaves` has all of them.
+    """The pytrees `parts`, named by `names`, with a `Leaf` in place of each array. `leaves` lists all leaves.
 
-    `to_array` returns a value as an array, or None for a value that stays as it is.
+    `to_array` converts a value to an array, or returns None for a value that stays as it is.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class ArrayTree:
 
 
 def has_leaves(part: Any) -> bool:
-    """Whether a part of an `ArrayTree` holds any of its arrays."""
+    """Whether a part of an `ArrayTree` contains an array."""
     return any(isinstance(leaf, Leaf) for leaf in tree_leaves(part))
 
 
@@ -120,7 +120,7 @@ class _Words(str):
 
 
 def outline(tree: Any) -> str:
-    """Return the repr of a pytree with shapes for arrays."""
+    """Return the repr of a pytree, with shapes in place of arrays."""
 
     def words(_: str, value: Any) -> _Words:
         array = value.array if isinstance(value, Leaf) else as_numbers(value)
@@ -131,7 +131,7 @@ def outline(tree: Any) -> str:
 
 
 def is_number_list(tree: Any) -> bool:
-    """Whether a value is a list of plain numbers, or of such lists with equal lengths."""
+    """Whether a value is a list of plain numbers, or a list of such lists with equal lengths."""
     if not isinstance(tree, list) or not tree:
         return False
     if all(isinstance(part, list) for part in tree):

@@ -1,4 +1,4 @@
-"""code: the repr of a value as code that makes the same value, with the memory layout of arrays."""
+"""code: the repr of a value as code that recreates it, including the memory layout of arrays."""
 
 import math
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides, fortran, strided
 
 _TOO_LARGE = 2000
-_ALIGNMENT = 16  # bytes: an array that NumPy allocates begins at a multiple
+_ALIGNMENT = 16  # bytes; NumPy allocates arrays at multiples of it
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))  # the dtypes of Python's numbers
 
 Namer = Callable[[Any], str]
 
 
 def described(value: Any) -> str:
-    """Return the name of a value that is no literal, or a description."""
+    """Return the name of a value that is not a literal, or a description."""
     if isinstance(value, np.ndarray):
         return f"<an array of shape {value.shape} and dtype {value.dtype}, too large to print>"
     name = str(getattr(value, "__name__", None) or repr(value))
@@ -74,15 +74,15 @@ _WAYS: dict[str, Callable[[Array], Array]] = {
 
 
 def _array_code(x: Array, name: Namer) -> str:
-    """Return the simplest code for an array with this memory layout; if there is none, a view of a buffer."""
+    """Return the simplest code for an array with this memory layout, or a view of a buffer for other layouts."""
     if not x.size or x.dtype.hasobject:
         return _contiguous(x, name)
     if not x.flags.writeable:
         kept = x[tuple(slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))]
         return f"np.broadcast_to({_array_code(copy_with_strides(kept), name)}, {x.shape})"
     if min(x.strides, default=0) < 0:
-        turned = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
-        return f"{_array_code(x[turned], name)}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
+        ahead = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
+        return f"{_array_code(x[ahead], name)}[{', '.join('::-1' if part.step else ':' for part in ahead)}]"
     contiguous = np.array(x, order="C")
     if x.flags.c_contiguous and x.ctypes.data % _ALIGNMENT == x.itemsize:
         return f"np.insert({_contiguous(contiguous, name)}, 0, 0)[1:].reshape({x.shape})"
@@ -101,7 +101,7 @@ def _steps(x: Array) -> list[int]:
 
 
 def _dtype(x: Array, name: Namer) -> str:
-    if x.dtype.isbuiltin == 2:  # another package's, such as bfloat16
+    if x.dtype.isbuiltin == 2:  # a dtype of another package, such as bfloat16
         return name(x.dtype.type)
     return repr(x.dtype.name if x.dtype.isnative and x.dtype.kind not in "US" else x.dtype.str)
 
@@ -118,7 +118,7 @@ def _contiguous(x: Array, name: Namer) -> str:
 def _values(x: Array) -> str:
     if x.dtype.isbuiltin == 2:
         x = x.astype(np.float64)
-    elif x.dtype in (np.float32, np.float16):  # 0.1 and not 0.10000000149011612
+    elif x.dtype in (np.float32, np.float16):  # 0.1 instead of 0.10000000149011612
         x = np.array([float(str(v)) for v in x.flat]).reshape(x.shape)
     values = repr(x.tolist())
     return values.replace("nan", "np.nan").replace("inf", "np.inf") if x.dtype.kind == "f" else values

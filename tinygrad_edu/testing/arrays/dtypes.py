@@ -1,4 +1,4 @@
-"""Arrays of any library as NumPy arrays, and properties of their dtypes."""
+"""Conversion of other libraries' arrays to NumPy, and properties of dtypes."""
 
 import numbers
 from typing import Any
@@ -15,7 +15,7 @@ def is_real(dtype: np.dtype[Any]) -> bool:
 
 
 def is_floating(dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype is floating point, including ml_dtypes."""
+    """Whether a dtype is a floating-point dtype, including ml_dtypes."""
     return dtype.kind == "f" or (dtype.kind == "V" and is_real(dtype) and bool(np.asarray(0.5).astype(dtype)))
 
 
@@ -36,7 +36,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 
 
 def as_numbers(value: Any) -> Array | None:
-    """Return a number, a list of numbers or an array of any library as a NumPy array; None for any other object."""
+    """Convert a number, a list of numbers or an array of any library to a NumPy array; return None otherwise."""
     value = values_of(value)
     if hasattr(value, "detach") and hasattr(value, "dtype"):
         return _of_torch(value)
@@ -50,12 +50,12 @@ def as_numbers(value: Any) -> Array | None:
 
 
 def _of_torch(tensor: Any) -> Array | None:
-    """Return a PyTorch tensor as an array, also if it is sparse or bfloat16."""
+    """Convert a PyTorch tensor to an array, also if it is sparse or bfloat16."""
     tensor = tensor.detach().cpu().to_dense()
     if str(tensor.dtype) != "torch.bfloat16":
         return as_numbers(tensor.numpy())
     try:
         from ml_dtypes import bfloat16
     except ImportError as error:
-        raise MissingExtraError("NumPy alone has no bfloat16, as this torch tensor: pip install ml_dtypes") from error
+        raise MissingExtraError("bfloat16 tensors of PyTorch require ml_dtypes: pip install ml_dtypes") from error
     return np.asarray(tensor.float().numpy().astype(bfloat16))

@@ -14,7 +14,7 @@ def fortran(x: Array) -> Array:
 
 
 def strided(x: Array) -> Array:
-    """Return a copy of x that owns every second element of a buffer."""
+    """Return a copy of x that is every second element of a buffer."""
     return np.repeat(x, 2, axis=-1)[..., ::2]
 
 
@@ -25,12 +25,12 @@ def backwards(x: Array) -> Array:
 
 
 def stride0(x: Array) -> Array:
-    """Return x's first row, broadcast to the shape of x: read-only, with stride 0."""
+    """Return the first row of x, broadcast to the shape of x: read-only, with stride 0."""
     return np.broadcast_to(np.array(x[:1]), x.shape)
 
 
 def offset(x: Array) -> Array:
-    """Return a copy of x that begins one element after the start of its buffer."""
+    """Return a copy of x that starts one element into its buffer."""
     return np.insert(x, 0, 0)[1:].reshape(x.shape)
 
 
@@ -39,7 +39,7 @@ def readonly(x: Array) -> Array:
     return np.broadcast_to(np.array(x, order="C"), x.shape)
 
 
-# Functions that copy an array to another memory layout. Shape and dtype stay the same.
+# Functions that copy an array to another memory layout. The shape and dtype do not change.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "fortran": fortran, "strided": strided, "backwards": backwards, "stride0": stride0,
     "offset": offset, "readonly": readonly,

@@ -25,8 +25,8 @@ Session = Callable[[bool], AbstractContextManager[Load]]  # computes in float64 
 class ForeignFunction:
     """A function of another framework, the inputs to check it at, and the framework's derivative.
 
-    `vjp_function` maps a function like `f`, its number of inputs, and whether its derivative must be differentiable, to
-    the function (inputs, cotangents) -> gradients.
+    `vjp_function` takes a function like `f`, its number of inputs, and whether the derivative must be differentiable
+    itself, and returns the function (inputs, cotangents) -> gradients.
     """
 
     name: str
@@ -40,7 +40,7 @@ class ForeignFunction:
 def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None:
     """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
     if order < 1:
-        raise VJPDefinitionError(f"order={order} checks nothing: pass 1, 2 or 3.")
+        raise VJPDefinitionError(f"order must be an integer >= 1, got {order}.")
     require_inputs(foreign.name, foreign.arrays)
     refusals: list[Exception] = []
     for wide in (True, False):
@@ -58,7 +58,7 @@ def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None
 def _try_once(foreign: ForeignFunction, load: Load) -> None:
     results = foreign.f(*load(foreign.arrays))
     if not results:
-        raise DTypeError(f"{foreign.name} returned no floating-point array: there is nothing to differentiate.")
+        raise DTypeError(f"{foreign.name} must return a floating-point array, got none.")
     cotangents = [np.ones(tuple(out.shape)) for out in results]
     foreign.vjp_function(foreign.f, len(foreign.arrays), False)(*load((*foreign.arrays, *cotangents)))
 
@@ -68,7 +68,7 @@ def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) ->
     f, arrays, names = foreign.f, foreign.arrays, foreign.names
     for n in range(1, order + 1):
         title = foreign.name if n == 1 else f"{foreign.name}, derivative {n}"
-        scale = 0.0 if n == 1 else 1.0  # a gradient adds up terms as large as its cotangents
+        scale = 0.0 if n == 1 else 1.0  # a gradient is a sum of terms as large as its cotangents
         flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
         gradients_of = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
         check_pullback(flat, partial(_with_cotangents, gradients_of), rng, takes_cotangent=True)
@@ -78,7 +78,7 @@ def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) ->
 
 
 def _with_cotangents(gradients_of: ArrayFunction, *given: Any) -> Sequence[Any]:
-    """Call (inputs, cotangents) -> gradients with the cotangents as one list, as `check_pullback` passes them."""
+    """Call (inputs, cotangents) -> gradients. `check_pullback` passes the cotangents as one list."""
     return gradients_of(*given[:-1], *given[-1])
 
 
@@ -88,8 +88,8 @@ def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
 
 
 def required(name: str, asker: str, install: str) -> Any:
-    """Import a package; if it is not installed, raise a `MissingExtraError` that says how to install it."""
+    """Import a package; if it is not installed, raise a `MissingExtraError` with the command that installs it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(f"{asker} needs {name}: {install}") from error
+        raise MissingExtraError(f"{asker} requires {name}: {install}") from error

@@ -65,7 +65,7 @@ def check_jax_function(
     rng: Rng | None,
     session: Outer = lambda wide: nullcontext(),
 ) -> None:
-    """Check a function as `check_jax` does, with a title and names for messages. `session` may prepare float64."""
+    """Check a function as `check_jax` does, with a title and names for messages. `session` may set up float64."""
     import jax
 
     found, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
@@ -87,12 +87,13 @@ def check_jax_function(
 
 
 def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
-    """Return f compiled, unless its control flow depends on values or it draws random numbers while it is traced."""
+    """Compile f, unless its control flow depends on values or it draws random numbers during tracing."""
     import jax
 
     try:
-        first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))  # the same is cached
-    except Exception:  # the call of f raises it create_graph
+        # A new lambda each time, because JAX caches the trace of a function.
+        first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
+    except Exception:  # f itself raises the error when it is called
         return f
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     alike = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))

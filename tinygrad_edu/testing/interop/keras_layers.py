@@ -20,8 +20,8 @@ from tinygrad_edu.testing.report.reproduction import reproducible
 def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
-    It computes like `check_jax`. The layer is built if necessary, and otherwise unchanged: variables that a call
-    updates, such as running means and random states, are constant.
+    The check uses float64 as `check_jax` does. The layer is built if necessary, and otherwise unchanged: variables that
+    a call updates, such as running means and random states, are constant.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     install = "pip install 'tinygrad-edu[keras]', and set KERAS_BACKEND=jax before Keras is imported"
     keras = required("keras", "check_keras", install)
     if keras.backend.backend() != "jax":
-        raise MissingExtraError(f"check_keras needs Keras on JAX, and it runs on {keras.backend.backend()}: {install}")
+        raise MissingExtraError(f"check_keras requires Keras on JAX, got Keras on {keras.backend.backend()}: {install}")
     if not isinstance(layer, keras.Layer):
         raise DTypeError(
-            f"check_keras takes a layer or model, not a {type(layer).__name__}; check_jax takes functions."
+            f"check_keras: expected a layer or model, got {type(layer).__name__}; use check_jax for functions."
         )
     if not layer.built:
         layer(*inputs)
@@ -59,7 +59,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     mode = {"training": training} if "training" in inspect.signature(layer.call).parameters else {}
 
     def function(*values: Any) -> Any:
-        with keras.StatelessScope() as scope:  # it discards assignments of the layer
+        with keras.StatelessScope() as scope:  # discards the layer's assignments to variables
             for variable, value in zip(variables, values, strict=False):
                 scope.add_update((variable, value))
             return layer(*values[len(variables) :], **mode)
@@ -72,7 +72,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
 
 @contextmanager
 def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
-    """Let a layer and its sublayers compute in float64, if wide."""
+    """If wide, set a layer and its sublayers to float64 during the context."""
     floatx, policies = keras.config.floatx(), [(part, part.dtype_policy) for part in layer._flatten_layers()]
     try:
         with _float64_stays() if wide else nullcontext():
@@ -87,6 +87,6 @@ def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
 
 
 def _float64_stays() -> AbstractContextManager[Any]:
-    """Remove float64 from Keras's table of dtypes that it promotes to 32 bits, if it has that table."""
+    """Remove float64 from Keras's table of dtypes that are reduced to 32 bits, if Keras has that table."""
     dtypes = import_module("keras.src.backend.common.dtypes")
     return mock.patch.dict(getattr(dtypes, "BIT64_TO_BIT32_DTYPE", {}), float64="float64")

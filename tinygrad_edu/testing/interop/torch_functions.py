@@ -24,13 +24,13 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
     the arguments. Everything else is constant. Parameters, buffers and inputs are float64 during the check, or keep
     their dtypes if the function rejects float64. The Module is checked in its current mode, and unchanged afterwards.
-    PyTorch's random numbers are the same in each call, so dropout can be checked.
+    Each call uses the same random seed of PyTorch, so dropout can be checked.
 
     Parameters
     ----------
     function : callable or torch.nn.Module
-        Returns a tensor, or a pytree of tensors and dataclasses. To check parameters, pass the Module and not a
-        function that uses it.
+        Returns a tensor, or a pytree of tensors and dataclasses. To check parameters, pass the Module itself instead of
+        a function that calls it.
     *inputs
         Pytrees of tensors, arrays and constants.
     order : int
@@ -75,7 +75,7 @@ def _title(function: Any) -> str:
 
 
 def _as_input(tensors_in: list[Any], value: Any) -> Array | None:
-    """Return a tensor or an array as an input, and append its tensor to `tensors_in`. Plain numbers are no inputs."""
+    """Return a tensor or array as an input, and append its tensor to `tensors_in`. Plain numbers are constants."""
     import torch
 
     array = as_input(value) if hasattr(value, "dtype") and hasattr(value, "shape") else None

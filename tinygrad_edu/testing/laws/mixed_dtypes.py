@@ -1,6 +1,6 @@
 """check_dtypes: check the derivatives of a call with low-precision or mixed dtypes, up to the third order.
 
-The derivative of order n + 1 is that of the function (inputs, cotangents) -> gradients of order n, as in `check_vjp`.
+As in `check_vjp`, the check of order n + 1 is a first-order check of (inputs, cotangents) -> gradients of order n.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,9 @@ _ToTuple = Callable[..., tuple[Tensor, ...]]
 def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[float]:
     """Check the derivatives, up to an order, of a call with float16 or float32 among the dtypes of its inputs.
 
-    Each gradient must have the shape and dtype of its input or cotangent, and the value of the float64 gradient, up to
-    the rounding of the lowest precision. Return, for each order, the fraction of gradient elements that were compared;
-    elements that overflow are not.
+    Each gradient must have the shape and dtype of its input or cotangent, and equal the float64 gradient up to the
+    rounding of the lowest precision. Return, for each order, the fraction of gradient elements that were compared;
+    elements that overflow are not compared.
 
     Examples
     --------
@@ -40,13 +40,13 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     f: _ToTuple = partial(_in_a_tuple, call)
     cotangents, compared = list[Sequence[Array]](), list[float]()
     for n in range(1, order + 1):
-        what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
+        title = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
         points = (*call.arrays, *chain(*cotangents))
-        cotangents.append(_fitting_cotangents(what, f, points, names, rng))
+        cotangents.append(_fitting_cotangents(title, f, points, names, rng))
         wrong, part = compare_in_low_precision(partial(_pull, f), call.arrays, cotangents, rng)
         if wrong:
             k, how = wrong
-            raise LawBroken(f"{what}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
+            raise LawBroken(f"{title}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
         compared.append(part)
         f = partial(_gradients, f, len(points))
         names += tuple(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents[-1])))
@@ -56,7 +56,7 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
 def _demand_a_given_dtype(call: Call) -> None:
     given, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
     if getattr(call.function, "promotes", True) and out.dtype not in given:
-        raise LawBroken(f"op {call.name}: its result is {out.dtype}, and its tensors are {given}.")
+        raise LawBroken(f"op {call.name}: the result must have the dtype of an input, one of {given}, got {out.dtype}.")
 
 
 def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
@@ -64,21 +64,21 @@ def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
 
 
 def _gradients(f: _ToTuple, count: int, *inputs: Any) -> tuple[Tensor, ...]:
-    """Return the gradients of f at the first `count` inputs, for the other inputs as cotangents."""
+    """Return the gradients of f at the first `count` inputs. The other inputs are the cotangents."""
     _, pullback = vjp(f, *inputs[:count])
     gradients: tuple[Tensor, ...] = pullback(inputs[count:])
     return gradients
 
 
 def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
-    """Return f at arrays and the lower-order cotangents, as one array, and its gradients with respect to them."""
+    """Return f at the arrays and the lower-order cotangents, as one array, and its gradients with respect to them."""
     out, pullback = vjp(f, *arrays, *chain(*cotangents[:-1]))
     gradients = pullback(tuple(cotangents[-1]))
     return np.concatenate([np.zeros(0), *(x.numpy().ravel() for x in out)]), [g.numpy() for g in gradients]
 
 
 def _fitting_cotangents(
-    what: str, f: _ToTuple, points: Sequence[Array], names: Sequence[str], rng: Rng
+    title: str, f: _ToTuple, points: Sequence[Array], names: Sequence[str], rng: Rng
 ) -> Sequence[Array]:
     """Draw the cotangents of the results of f, and require gradients with the shapes and dtypes of the points."""
     try:
@@ -86,11 +86,11 @@ def _fitting_cotangents(
         cotangents = tuple(draw_signed(rng, x.shape).astype(x.dtype, copy=False) for x in out)
         gradients = pullback(cotangents)
     except TinygradError as error:
-        raise LawBroken(f"{error} In {what}.") from error
+        raise LawBroken(f"{title}: {error}") from error
     for name, x, gradient in zip(names, points, gradients, strict=True):
         if gradient.shape != x.shape or gradient.dtype != x.dtype:
             raise LawBroken(
-                f"{what}: the gradient of {name} is {gradient.dtype} of shape {gradient.shape}, "
-                f"and {name} is {x.dtype} of shape {x.shape}."
+                f"{title}: the gradient of {name} must have the dtype {x.dtype} and the shape {x.shape} of {name}, "
+                f"got {gradient.dtype} and {gradient.shape}."
             )
     return cotangents

@@ -17,7 +17,7 @@ def run(module: Any, inputs: Sequence[Any], **settings: Any) -> Any:
 
 
 def is_random(module: Any, inputs: Sequence[Any], **settings: Any) -> bool:
-    """Return whether a call draws random numbers from a Generator in the module."""
+    """Whether a call draws random numbers from a Generator in the module."""
     with _same_randomness(module) as before:
         module(*inputs, **settings)
         return [generator.bit_generator.state for generator in _generators(module, set())] != before
@@ -33,7 +33,7 @@ def _same_randomness(module: Any) -> Iterator[list[Any]]:
 
 
 def _generators(thing: Any, seen: set[int]) -> Iterator[np.random.Generator]:
-    """Find the Generators in an object's attributes, lists and dicts."""
+    """Yield the Generators in an object's attributes, lists and dicts."""
     if id(thing) in seen or isinstance(thing, np.ndarray | Tensor | str | type):
         return
     seen.add(id(thing))

@@ -27,14 +27,14 @@ _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.floa
 
 
 def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
-    """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`. Default: all."""
+    """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`, by default all."""
     wanted = range(len(call.arrays)) if wanted is None else wanted
     leaves = [from_numpy(x, requires_grad=k in wanted) for k, x in enumerate(call.arrays)]
     call(*leaves).backward(g)
     return [_grad_of(leaves[k]) for k in wanted]
 
 
-_leaf = partial(from_numpy, requires_grad=True)  # it shares the memory of its array, so that an op gets its layout
+_leaf = partial(from_numpy, requires_grad=True)  # shares the memory of the array, and so has its layout
 
 
 def _grad_of(leaf: Tensor) -> Array:
@@ -47,7 +47,7 @@ def _demand(holds: bool, call: Call, law: str) -> None:
 
 
 def _takes(call: Call) -> bool:
-    """Whether an op accepts these inputs. NumPy's linear algebra accepts no float16, for example."""
+    """Whether an op accepts these inputs. For example, NumPy's linear algebra rejects float16."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a constant may overflow in the dtype of the tensors
@@ -64,24 +64,24 @@ def _rounding(*arrays: Array) -> float:
 
 
 def _lost(gradient: Array, g: Array) -> float:
-    """Return the allowed rounding error of a gradient whose terms are as large as g and cancel."""
+    """Return the allowed rounding error of a gradient whose terms are as large as g and may cancel."""
     units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
     return units * float(np.finfo(gradient.dtype).eps) * largest(g)
 
 
 def _lost_of_value(call: Call) -> Array:
-    """Return the allowed rounding error of each element of a value whose terms cancel.
+    """Return the allowed rounding error of each element of a result whose terms may cancel.
 
-    A sum of n terms has an error of at most n units of the sum of their magnitudes. The terms are the input elements
-    times their derivatives.
+    A sum of n terms has an error of at most n rounding units of the sum of their magnitudes. The terms are the input
+    elements times their derivatives.
     """
     value = np.asarray(call(*call.arrays))
     terms = np.zeros(value.shape)
-    for place in np.ndindex(value.shape):
-        seed = np.zeros_like(value)
-        seed[place] = 1
-        slopes = zip(call.arrays, pull(call, seed), strict=True)
-        terms[place] = sum(np.abs(np.multiply(x, slope, dtype=np.float64)).sum() for x, slope in slopes)
+    for index in np.ndindex(value.shape):
+        cotangent = np.zeros_like(value)
+        cotangent[index] = 1
+        slopes = zip(call.arrays, pull(call, cotangent), strict=True)
+        terms[index] = sum(np.abs(np.multiply(x, slope, dtype=np.float64)).sum() for x, slope in slopes)
     units = sum(x.size for x in call.arrays)
     return np.where(np.isfinite(terms), units * float(np.finfo(value.dtype).eps) * terms, 0)
 
@@ -110,31 +110,32 @@ def _same(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
-# --- The laws of the forward ---
+# --- The laws of the forward function ---
 
 
 def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) -> None:
-    """Check that an op computes the same on arrays and Tensors, and equals the reference."""
+    """Check that an op returns the same values for arrays and Tensors, and that they equal the reference."""
     plain = np.asarray(call(*call.arrays))
     recorded = call(*map(_leaf, call.arrays)).numpy()
     # A constant array takes the dtype of Tensors, but NumPy promotes an array to the wider dtype.
     follows = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
     same = _close(recorded, plain) if follows else _same(recorded, plain)
-    _demand(same, call, "its result on Tensors differs from its result on plain arrays")
+    _demand(same, call, "the result for Tensors differs from the result for plain arrays")
     if reference is not None:
         expected = np.asarray(reference(*call.inputs, **call.settings))
-        _demand(plain.dtype == expected.dtype, call, f"its dtype is {plain.dtype}, its reference's {expected.dtype}")
-        _demand(_close(plain, expected), call, "its value is not that of its reference")
+        law = f"the dtype must be {expected.dtype}, as of the reference, got {plain.dtype}"
+        _demand(plain.dtype == expected.dtype, call, law)
+        _demand(_close(plain, expected), call, "the result differs from the reference")
 
 
 def records_nothing_under_no_grad(call: Call) -> None:
     """Check that the result requires no gradient under no_grad."""
     with no_grad():
         out = call(*(_leaf(x) for x in call.arrays))
-    _demand(not out.requires_grad, call, "it records under no_grad()")
+    _demand(not out.requires_grad, call, "the result requires a gradient under no_grad()")
 
 
-# --- The laws of the vjps; each takes the call, a cotangent, and the gradients for both ---
+# --- The laws of the vjps: functions of a call, a cotangent, and the gradients of the call for the cotangent ---
 
 
 def nothing_is_mutated(call: Call, g: Array) -> None:
@@ -144,19 +145,19 @@ def nothing_is_mutated(call: Call, g: Array) -> None:
     out = call(*leaves)
     value, given = out.numpy().copy(), g.copy()
     for k, name in enumerate(call.names):
-        _demand(_same(call.arrays[k], before[k]), call, f"its forward writes into {name}")
+        _demand(_same(call.arrays[k], before[k]), call, f"the forward function writes into {name}")
     out.backward(g)
-    _demand(_same(g, given), call, "a vjp writes into the gradient that it is given")
+    _demand(_same(g, given), call, "a vjp writes into the upstream gradient g")
     _demand(_same(out.numpy(), value), call, "a vjp writes into the result")
     for k, name in enumerate(call.names):
         _demand(_same(call.arrays[k], before[k]), call, f"a vjp writes into {name}")
 
 
 def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Check that a vjp is linear in its cotangent, and returns zero for zero."""
+    """Check that a vjp is linear in its cotangent, and returns zeros for a cotangent of zeros."""
     h = -0.75 * np.flip(g)
     both = np.asarray(2 * g - 3 * h)
-    # The terms may cancel, and are as large as g times an input.
+    # The terms may be as large as g times an input, and may cancel.
     larger = max(1.0, *(largest(x) for x in call.arrays))
     for name, m, a, b in zip(call.names, pull(call, both), gradients, pull(call, h), strict=True):
         overflown, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
@@ -165,19 +166,20 @@ def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
         near = overflown | (np.abs(m - (2 * a - 3 * b)) <= scale)
         _demand(bool(np.all(near)), call, f"the vjp of {name} is not linear in g")
     for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
-        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the vjp of {name} does not give zero for g = 0")
+        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the vjp of {name} is not zero for g = 0")
 
 
 def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that no gradient shares memory with another, with an input or with the cotangent."""
-    others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the vjp is given", g)]
+    others = [*zip(call.names, call.arrays, strict=True), ("the upstream gradient g", g)]
     for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
         for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
-            _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
+            law = f"the gradient of {name} shares memory with {other}"
+            _demand(not np.may_share_memory(gradient, array), call, law)
 
 
 def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
-    """Check dtypes and values of gradients in float32, in float16 and in mixtures with float64."""
+    """Check the dtypes and values of gradients in float32, in float16 and in mixtures with float64."""
     choices: list[Any] = [np.float32, np.float64]
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
     for dtypes in (*mixtures, [np.float16] * len(call.arrays)):
@@ -187,25 +189,25 @@ def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
 
 
 def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
-    """Check that arrays and cotangents of any memory layout give the same results as contiguous ones."""
-    # The rounding error of terms that cancel depends on the order of the additions.
+    """Check that inputs and cotangents of any memory layout give the same results as contiguous ones."""
+    # If terms cancel, the rounding error depends on the order of the additions.
     scale = max(1.0, *(largest(x) for x in call.arrays))
     lost = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
     for layout, arrange in LAYOUTS.items():
         arranged = call.map_arrays(partial(_arranged, arrange))
         contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
-        seed = _arranged(arrange, g)
+        cotangent = _arranged(arrange, g)
         try:
-            truth = pull(contiguous, np.array(seed, order="C"))
+            truth = pull(contiguous, np.array(cotangent, order="C"))
         except Exception:  # the op rejects these values in any layout, such as a singular matrix with stride 0
             continue
-        what = f"with {layout} inputs and gradient"
+        which = f"differs between {layout} and contiguous inputs and cotangents"
         found, wanted = (np.asarray(same(*same.arrays)) for same in (arranged, contiguous))
         near = _close(found, wanted) or _close(found, wanted, floor=_lost_of_value(contiguous))
-        _demand(near, call, f"{what}, its value differs")
-        for name, found, wanted in zip(call.names, pull(arranged, seed), truth, strict=True):
+        _demand(near, call, f"the result {which}")
+        for name, found, wanted in zip(call.names, pull(arranged, cotangent), truth, strict=True):
             near = _close(found, wanted, floor=lost + _lost(wanted, g))
-            _demand(near, call, f"{what}, the gradient of {name} differs")
+            _demand(near, call, f"the gradient of {name} {which}")
 
 
 def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
@@ -220,20 +222,20 @@ def inputs_are_independent(call: Call, g: Array, gradients: Sequence[Array]) -> 
 
 
 def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Check that an input that is used several times gets the sum of the gradients of all uses."""
+    """Check that the gradient of an input that is used several times is the sum over all uses."""
     leaves = [_leaf(x) for x in call.arrays]
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, gradients, strict=True):
         near = _close(*_without_overflow(_grad_of(leaf), 7 * once), floor=_lost(once, g))
-        _demand(near, call, f"used three times, {name} does not get the sum of 3 gradients")
+        _demand(near, call, f"the gradient of {name}, used three times, is not the sum of 3 gradients")
 
 
 def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Check that a vjp computes the same on Tensors, for higher derivatives, as on arrays."""
+    """Check that a vjp returns the same values for Tensors, as in higher derivatives, and for arrays."""
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
         near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
-        _demand(near, call, f"the vjp of {name} computes something else on Tensors")
+        _demand(near, call, f"the vjp of {name} returns different values for Tensors and for arrays")
 
 
 def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
@@ -249,7 +251,7 @@ def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) 
 
 
 def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
-    """Check that a tensor that is passed as two inputs gets the sum of their gradients."""
+    """Check that the gradient of a tensor that is passed as two inputs is the sum of their gradients."""
     for a, b in itertools.combinations(range(len(call.arrays)), 2):
         x, y = call.arrays[a], call.arrays[b]
         twice = call.with_arrays([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
@@ -264,7 +266,7 @@ def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
         twice(*leaves).backward(g)
         near = _close(*_without_overflow(_grad_of(leaves[a]), apart[a] + apart[b]), floor=_lost(apart[a], g))
         both = f"{call.names[a]} and {call.names[b]}"
-        _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")
+        _demand(near, twice, f"the gradient of one Tensor passed as {both} is not the sum of their gradients")
 
 
 def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
@@ -282,7 +284,7 @@ def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
         names += ("a saved value",) * (len(alive) - len(names))
         for name, array in zip(names, alive, strict=True):
             gone = array() is None or any(array() is x for x in call.inputs)
-            _demand(gone, call, f"after backward(), {name} is still kept alive")
+            _demand(gone, call, f"after backward(), {name} is still referenced")
     finally:
         if collected:
             gc.enable()

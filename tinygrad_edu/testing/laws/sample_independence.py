@@ -34,7 +34,7 @@ def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str,
 
 
 class _Fault(NamedTuple):
-    """How samples depend on each other, and in which module."""
+    """A description of how samples depend on each other, and the module in which they do."""
 
     text: str
     module: Module
@@ -42,12 +42,12 @@ class _Fault(NamedTuple):
 
 def _message(module: Module, mode: str, fault: _Fault) -> str:
     path = next(path for path, part in module.named_modules() if part is fault.module)
-    where = f" in its part {path!r} ({type(fault.module).__name__})" if path else ""
+    where = f" in its submodule {path!r} ({type(fault.module).__name__})" if path else ""
     kind = type(module if isinstance(fault.module, Lambda) else fault.module).__name__
     return (
-        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{where} {fault.text}. Write "
-        f"couples_samples = True in the class {kind}, or change its forward: each row of the results may depend on "
-        f"that row of the inputs alone, and a call may change nothing that the module holds."
+        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{where} {fault.text}. Set "
+        f"couples_samples = True in the class {kind}, or change its forward: each row of the results must depend only "
+        f"on the same row of the inputs, and a call must not change the module."
     )
 
 
@@ -70,16 +70,16 @@ def _fault(call: _Call, rng: Rng) -> _Fault | None:
             signal = str(needed)
     path = first_change(before, snapshot(module))
     if SETS_ATTRIBUTE in signal:
-        return _Fault(f"a call changes what it holds ({signal})", active[0] if active else module)
+        return _Fault(f"a call changes its attributes ({signal})", active[0] if active else module)
     if path:
-        return _Fault(f"a call changes its {path}", module)
+        return _Fault(f"a call changes its attribute {path}", module)
     if not all(map(_has_property, active[1:])):
         return _Fault(f"a call needs the whole batch ({signal})", module)
     return _Fault(text, module) if text else None
 
 
 def _has_property(module: Module) -> bool:
-    """Return whether a class declares `couples_samples` as a property, which may depend on settings and submodules."""
+    """Whether a class declares `couples_samples` as a property, which may depend on settings and submodules."""
     return isinstance(getattr(type(module), "couples_samples", None), property)
 
 
@@ -116,7 +116,7 @@ def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
         return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
     for rows in whole.rows:
         if rows.shape[:1] != (count,):
-            lacks = f"its result has an array of shape {rows.shape}, without the axis of the {count} samples first"
+            lacks = f"its result contains an array of shape {rows.shape}, whose first axis is not the {count} samples"
             return lacks if declares else ""
     cotangents = [draw_signed(rng, rows.shape) for rows in whole.rows]
     fault = _replacing(call, whole, cotangents, rng) if count > 1 else ""
@@ -126,24 +126,24 @@ def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
 
 
 def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
-    """Return what of a sample differs when other samples are replaced by it, or an empty string."""
+    """Describe how a sample depends on the others, which are replaced by it; return an empty string if it does not."""
     gradients, _ = whole.gradients(cotangents)
     halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
     for kept, others in (halves, halves[::-1]):
         found = _Result(call._replace(inputs=[_with_rows(x, others, _new_row(x, kept[0])) for x in call.inputs]))
         if not _all_same([rows[kept] for rows in found.rows], [rows[kept] for rows in whole.rows]):
-            return "a sample has another result where other samples are replaced"
+            return "the result of a sample changes when other samples are replaced"
         own = [_with_rows(g, others, np.zeros(g.shape[1:])) for g in cotangents]
         of_inputs, of_parameters = found.gradients(own)
         if not _all_same([g[kept] for g in of_inputs], [g[kept] for g in gradients]):
-            return "a sample has another gradient where other samples are replaced"
+            return "the gradient of a sample changes when other samples are replaced"
         if not _all_same(of_parameters, whole.gradients(own)[1]):
-            return "what a sample adds to the gradient of a parameter differs where other samples are replaced"
+            return "the contribution of a sample to a parameter's gradient changes when other samples are replaced"
     return ""
 
 
 def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
-    """Return how a batch differs from its parts, or an empty string."""
+    """Describe how the results of a batch differ from those of its parts; return an empty string if they do not."""
     count, (gradients, totals) = _count(call.inputs), whole.gradients(cotangents)
     cuts = np.sort(rng.choice(np.arange(1, count), rng.integers(1, min(count, 8)), replace=False))
     sums = [np.zeros(total.shape) for total in totals]
@@ -154,18 +154,18 @@ def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> 
         except Exception as error:
             return f"with {which} alone it raises {type(error).__name__}: {error}"
         if not _all_same(found.rows, [rows[part] for rows in whole.rows]):
-            return f"{which} have other results alone than in the batch"
+            return f"{which} have different results alone and in the batch"
         of_inputs, of_parameters = found.gradients([g[part] for g in cotangents])
         if not _all_same(of_inputs, [g[part] for g in gradients]):
-            return f"{which} have other gradients alone than in the batch"
+            return f"{which} have different gradients alone and in the batch"
         sums = [a + b for a, b in zip(sums, of_parameters, strict=True)]
     if not _all_same(sums, totals):
-        return "the gradients of a parameter by parts of the batch do not add up to the gradient by the whole batch"
+        return "the gradients of a parameter for parts of the batch do not add up to its gradient for the whole batch"
     return ""
 
 
 def _new_row(x: Array, k: int) -> Array:
-    """Return a row to replace others with: row k, or another one if all floating-point rows are equal."""
+    """Return a row that replaces others: row k, or a different one if all rows are equal and floating-point."""
     alike = x.dtype.kind == "f" and (x == x[:1]).all()
     return np.asarray(0.5 * x[k] + 0.25 if alike else x[k])  # keeps positive numbers positive, and (0, 1) in (0, 1)
 
@@ -181,7 +181,7 @@ def _all_same(found: Sequence[Array], wanted: Sequence[Array]) -> bool:
 
 
 def _same(found: Array, wanted: Array) -> bool:
-    """Return whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
+    """Whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
     if found.shape != wanted.shape or wanted.dtype.kind != "f":
         return np.array_equal(found, wanted)
     rounding = 1e-9 if wanted.dtype == np.float64 else 1e-5
@@ -195,13 +195,13 @@ def _count(inputs: Sequence[Array]) -> int:
     return lengths.pop()[0] if len(lengths) == 1 and () not in lengths else 0
 
 
-# --- The calls of the modules inside ---
+# --- The calls of submodules ---
 
 
 def _calls_inside(module: Module, arrays: Sequence[Array]) -> list[_Call]:
     """Return the calls of submodules with the samples of a batch, innermost first.
 
-    Submodules that declare None, as `LSTM` does, are left out, because the outer module declares for them.
+    Submodules that declare None, such as `LSTM`, are excluded, because the outer module declares for them.
     """
     calls, count = list[_Call](), arrays[0].shape[:1]
     others = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
@@ -222,7 +222,7 @@ def _noting(
     failed: Callable[[Module], Any] = lambda part: None,
     done: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any] = lambda part, inputs, settings: None,
 ) -> Iterator[None]:
-    """Report the modules that need the whole batch, and the calls of submodules, during the context."""
+    """Report modules that need the whole batch to `failed`, and calls of submodules to `done`, during the context."""
 
     def noted(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         def call(*inputs: Any, **settings: Any) -> Any:

@@ -1,8 +1,8 @@
 """Mutation testing of vjps: break vjps on purpose, and count the mutants that a test suite detects.
 
-A passing gradient test means little unless it fails for a wrong gradient. The command ``python -m
-tinygrad_edu.testing.mutate my_ops.py`` breaks each vjp of a file in about sixty ways, and runs the checks of this
-package, or your tests with ``--tests``, on each mutant. `mutant` breaks a single vjp.
+A gradient test is useful only if it fails for a wrong gradient. The command ``python -m tinygrad_edu.testing.mutate
+my_ops.py`` breaks each vjp of a file in about sixty ways, and runs the checks of this package, or your tests with
+``--tests``, on each mutant. `mutant` breaks a single vjp.
 """
 
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, OURS, mutant

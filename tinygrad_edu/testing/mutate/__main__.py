@@ -1,9 +1,9 @@
 """Break each vjp of a file in every known way, and report the mutants that no test detects.
 
 ``python -m tinygrad_edu.testing.mutate my_ops.py`` runs `check_vjp` and `check_op` on every mutant of every op in the
-file, with calls from `OP_CALLS`, or from the op's inputs. ``--tests tests/`` runs pytest instead, on mutants of every
-function that looks like a vjp of any framework: a ``backward``, a ``softplus_grad``, or an argument of ``defvjp``.
-``my_ops.py:softplus_grad`` selects one.
+file, with calls from `OP_CALLS`, or with arrays of any values. ``--tests tests/`` runs pytest instead, on mutants of
+every function that looks like a vjp of any framework: a ``backward``, a ``softplus_grad``, or an argument of
+``defvjp``. ``my_ops.py:softplus_grad`` selects one function.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the score and the survivors; return 1 if too many survive, 2 if the suite cannot run."""
+    """Print the score and the survivors. Return 1 if too many survive, and 2 if the suite cannot run."""
     given = _parsed(arguments)
     path, _, names = given.file.partition(".py:")
     chosen = tuple(names.split(",")) if names else ()
@@ -41,12 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tinygrad_edu.testing.mutate", description=__doc__)
-    parser.add_argument("file", help="a file of ops or vjps; my_ops.py:one,two for some of them")
-    parser.add_argument("--tests", nargs="+", metavar="TEST", help="what pytest runs against each mutant")
-    parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, as tanh.x or factor")
-    parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="the lowest score to pass")
-    parser.add_argument("--jobs", type=int, default=1, help="how many mutants are tried at a time")
-    parser.add_argument("--timeout", type=float, help="seconds for the tests; ten times as long as unchanged")
+    parser.add_argument("file", help="file of ops or vjps; my_ops.py:one,two selects some of them")
+    parser.add_argument("--tests", nargs="+", metavar="TEST", help="tests that pytest runs on each mutant")
+    parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, such as tanh.x")
+    parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="lowest passing score (100)")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel processes (1)")
+    parser.add_argument("--timeout", type=float, help="time limit of the tests in seconds (10 times their duration)")
     return parser.parse_args(arguments)
 
 
@@ -57,16 +57,16 @@ def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) 
     """Return each mutant of a file with the result of the tests, or an error message."""
     mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
     if not mutants:
-        return f"{source.path} has no function that looks like a vjp; name one, as in {source.path}:softplus_grad."
+        return f"{source.path} has no function that looks like a vjp; select one, as in {source.path}:softplus_grad."
     suite = Suite(given.tests, given.timeout)
     if error := suite.first_error(source):
-        return f"{error}\nThe tests do not pass as the file is, so they tell no mutant from it."
+        return f"{error}\nThe tests must pass for the unchanged file, or they cannot detect mutants."
     return _judged(ThreadPoolExecutor(given.jobs), suite.killer, mutants, mutants)
 
 
 def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespace) -> Judged | str:
     """Return each mutant of the ops of a file with the result of the checks, or an error message."""
-    import tinygrad_edu.testing.strategies  # noqa: F401 - which says what to install
+    import tinygrad_edu.testing.strategies  # noqa: F401 - raises an error with the command that installs Hypothesis
     from tinygrad_edu.testing.mutate import ops
 
     ops.load(source.path)
@@ -74,13 +74,13 @@ def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespac
     for op in ops.ops_of(module, chosen):
         if error := ops.first_error(op, ops.calls_of(op)):
             return (
-                f"{type(error).__name__}: {error}\nThe checks do not pass op {op.name} as it is, so they tell no "
-                f"mutant from it. If it is right, say what it can be called with, in {source.path}:\n"
+                f"{type(error).__name__}: {error}\nThe checks must pass for the unchanged op {op.name}, or they cannot "
+                f"detect mutants. If the op is correct, restrict its inputs in {source.path}:\n"
                 f"    OP_CALLS[{op.__name__!r}] = one_input({op.__name__}, low=..., high=...)"
             )
     mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(given.k, str(m))}
     if not mutants:
-        return f"{source.path} has no op with a vjp; for vjps that are plain functions, give --tests."
+        return f"{source.path} has no op with a vjp; for vjps that are plain functions, use --tests."
     if given.jobs == 1:
         return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
     pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
@@ -104,7 +104,7 @@ def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
 
 
 def report(judged: Sequence[tuple[Any, str]]) -> float:
-    """Print survivors, killers and the score, and return it in per cent."""
+    """Print the survivors, the killers and the score, and return the score in per cent."""
     for mutant, killer in judged:
         if not killer:
             print(f"SURVIVED {mutant}\n{mutant.shown()}")
@@ -113,7 +113,7 @@ def report(judged: Sequence[tuple[Any, str]]) -> float:
         vjp, _, kind = str(mutant).partition(": ")
         kinds.setdefault(vjp, Counter())[killer or "survived"] += 1
         if killer == NOT_MET:
-            print(f"not counted, for {killer}: {vjp}: {kind}")
+            print(f"not counted ({killer}): {vjp}: {kind}")
     for vjp, killers in kinds.items():
         print(f"{vjp}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
     counted = [killer for _, killer in judged if killer != NOT_MET]

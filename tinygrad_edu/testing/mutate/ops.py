@@ -1,7 +1,7 @@
-"""Make the mutants of an `Op`, and find those that the public checks kill, in this process.
+"""Create the mutants of an `Op`, and run the public checks on each of them, in this process.
 
-A check kills a mutant if `check_vjp` of order 2 or `check_op` fails for one of 100 examples, which are the same in
-every run.
+A mutant is killed if `check_vjp` of order 2 or `check_op` fails for one of 100 examples, which are the same in every
+run.
 """
 
 import ast
@@ -40,7 +40,7 @@ EXAMPLES = 100
 INCONCLUSIVE = Unsatisfiable, FailedHealthCheck
 MUTANT = "from tinygrad_edu.testing.mutate import mutant"
 
-# Before a user's file is loaded: these are for our own ops, also where one of the user's has the same name.
+# Copied before a user's file is loaded, because the user's ops may have the names of built-in ones.
 BUILT_IN = dict(OP_CALLS)
 
 
@@ -58,14 +58,14 @@ def load(path: Path) -> None:
 
 
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
-    """Return the ops that a loaded file defines, or the chosen ones."""
+    """Return the ops with vjps that a loaded file defines, or only the chosen ones."""
     made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
     return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.__name__ in chosen)]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """An op with one broken vjp. `change` is the source change, if it was broken by one."""
+    """An op with one broken vjp. `change` is the source change that broke it, or None for a wrapper."""
 
     op: Op
     argument: str
@@ -83,7 +83,7 @@ class Mutant:
         return wrong
 
     def shown(self) -> str:
-        """Return code that makes the mutant: a diff, or the lines that apply the wrapper."""
+        """Return code that recreates the mutant: a diff, or lines that apply the wrapper."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
         vjp = f'{self.op.__name__}.vjp_functions["{self.argument}"]'
@@ -111,7 +111,7 @@ def mutants_of(module: str, chosen: tuple[str, ...]) -> list[Mutant]:
 
 
 def nth_killer(module: str, chosen: tuple[str, ...], n: int) -> str:
-    """Return the result for the n-th mutant. Another process finds it by number, because mutants cannot be pickled."""
+    """Return `killer` of the n-th mutant. Worker processes use numbers, because mutants cannot be pickled."""
     return killer(mutants_of(module, chosen)[n])
 
 
@@ -124,11 +124,11 @@ def _source(path: str) -> Source:
     return Source(Path(path))
 
 
-_vjps = functools.cache(vjps_of_ops)  # a file has those of many ops
+_vjps = functools.cache(vjps_of_ops)  # a file defines the vjps of many ops
 
 
 def _offered(right: Op, function: FunctionNode) -> list[str]:
-    """Return the argument names that a vjp may use, those that it uses first."""
+    """Return the argument names that a vjp may use, beginning with those that it uses."""
     names = ["g"] if right.variadic else [*right.inputs, "out", "g"]
     return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
 
@@ -144,11 +144,11 @@ def _compiled(source: Source, function: FunctionNode, change: Change, right: Op)
     return space[function.name]  # type: ignore[no-any-return]
 
 
-# --- The hunt ---
+# --- The checks ---
 
 
 def killer(broken: Mutant) -> str:
-    """Return the name of the error that kills a mutant, `NOT_MET`, or nothing if it survives all examples."""
+    """Return the name of the error that kills a mutant, `NOT_MET`, or an empty string if it survives all examples."""
     try:
         wrong = broken.wrong()
     except Exception as error:
@@ -163,7 +163,7 @@ def killer(broken: Mutant) -> str:
 def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
     """Return the first error of the checks for an op, on calls that were drawn for the right op.
 
-    An `INCONCLUSIVE` error is Hypothesis's: the checks rejected too many examples to decide.
+    Hypothesis raises an `INCONCLUSIVE` error if the checks rejected too many examples to decide.
     """
 
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, phases=[Phase.generate],
@@ -183,7 +183,7 @@ def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
 
 
 def calls_of(right: Op) -> st.SearchStrategy[Call]:
-    """Return the strategy of an op in `OP_CALLS`. Default: arrays of one shape, or of shapes that broadcast."""
+    """Return the op's strategy in `OP_CALLS`. Default: arrays of one shape, or of broadcastable shapes."""
     name = right.__name__
     calls = OP_CALLS.get(name)
     of_another = calls is BUILT_IN.get(name) and registry.get(name) is not right
@@ -192,7 +192,7 @@ def calls_of(right: Op) -> st.SearchStrategy[Call]:
 
 @st.composite
 def _any_call(draw: Any, right: Op) -> Call:
-    """Draw a call of an op with arrays of any values, of one shape or of shapes that broadcast."""
+    """Draw a call of an op with arrays of any values, of one shape or of broadcastable shapes."""
     count = 2 if right.variadic else len(right.inputs)
     of = draw(broadcastable(count)) if right.broadcasts and count > 1 else (draw(shapes()),) * count
     return Call(right, [draw(arrays(shape)) for shape in of])

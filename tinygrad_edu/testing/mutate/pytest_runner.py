@@ -1,6 +1,6 @@
-"""Run pytest on a mutant: imports of one file read another text, and the file itself does not change.
+"""Run pytest on a mutant: imports of one file execute the text of another, and the file itself does not change.
 
-``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``; pytest gets the other arguments.
+``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``; the other arguments are pytest's.
 """
 
 import builtins
@@ -19,7 +19,7 @@ PASSED_UNMET = 100
 
 
 def read_instead(path: Path, text: str) -> None:
-    """Let every import of a file run `text` instead, with `mutant` as a builtin."""
+    """Patch imports so that a file is executed as `text`, with `mutant` as a builtin."""
     builtins.mutant = mutant  # type: ignore[attr-defined]
     get_code = SourceFileLoader.get_code
 
@@ -31,7 +31,7 @@ def read_instead(path: Path, text: str) -> None:
 
 
 def run_pytest() -> None:
-    """Run pytest without assertion rewriting, which would read the file itself."""
+    """Run pytest without assertion rewriting, which would read the unchanged file."""
     path, text, *options = sys.argv[1:]
     read_instead(Path(path), Path(text).read_text("utf-8"))
     code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])

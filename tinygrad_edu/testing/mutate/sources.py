@@ -1,4 +1,4 @@
-"""Mutants by source changes: all single changes of a function, as edits of the text of its file.
+"""Mutants from source changes: all single changes of a function, as edits of the text of its file.
 
 A change replaces one operator, operand, call, sign, comparison, number or name.
 """
@@ -15,7 +15,7 @@ FunctionNode = ast.Lambda | ast.FunctionDef
 
 @dataclass(frozen=True)
 class Edit:
-    """New text for the bytes `start` to `end` of a file."""
+    """Replacement text for the bytes from `start` to `end` of a file."""
 
     start: int
     end: int
@@ -46,12 +46,12 @@ class Source:
         return lines[0] + node.col_offset, lines[1] + (node.end_col_offset or 0)
 
     def edited(self, edits: Sequence[Edit], start: int = 0, end: int | None = None) -> str:
-        """Return the text, or a part of it, after edits."""
-        parts, place = [], start
+        """Return the text from `start` to `end` after edits."""
+        parts, position = [], start
         for edit in sorted(edits, key=lambda edit: edit.start):
-            parts += [self.text.encode()[place : edit.start], edit.text.encode()]
-            place = edit.end
-        return b"".join([*parts, self.text.encode()[place:end]]).decode()
+            parts += [self.text.encode()[position : edit.start], edit.text.encode()]
+            position = edit.end
+        return b"".join([*parts, self.text.encode()[position:end]]).decode()
 
     def diff(self, change: Change) -> str:
         """Return a change as a unified diff."""
@@ -63,8 +63,8 @@ class Source:
 def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ()) -> Iterator[Change]:
     """Yield every single change of a function in the tree of a source.
 
-    `offered` are the names that it may take for others, instead of its own; one that it does not have becomes a
-    parameter.
+    A changed name is replaced with each name in `offered`, by default the function's own names. If the function has no
+    parameter of that name, one is added.
     """
     arguments = [a.arg for a in function.args.args]
     body = function.body if isinstance(function.body, list) else [function.body]
@@ -74,7 +74,7 @@ def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ())
         for kind, replacement in _replacements(node, names):
             assert isinstance(node, ast.expr)
             edits = [Edit(*source.span(node), _in_brackets(replacement))]
-            # What the change names has to be saved too.
+            # The value of a new name must be saved for the backward pass, as a parameter of the vjp.
             if isinstance(replacement, ast.Name) and replacement.id in offered and replacement.id not in arguments:
                 _, after_g = source.span(function.args.args[0])
                 edits.append(Edit(after_g, after_g, f", {replacement.id}"))
@@ -84,7 +84,7 @@ def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ())
 def _in_order(node: ast.AST) -> Iterator[ast.AST]:
     """Yield a node and its descendants in reading order."""
     yield node
-    if not isinstance(node, ast.JoinedStr):  # the nodes inside of an f-string do not say where they are
+    if not isinstance(node, ast.JoinedStr):  # the nodes inside an f-string have no exact positions
         for child in ast.iter_child_nodes(node):
             yield from _in_order(child)
 
@@ -139,11 +139,11 @@ def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
     return Change(kind, (Edit(start, start, f'mutant("{kind}")('), Edit(end, end, ")")))
 
 
-# --- Which functions of a file are vjps ---
+# --- The functions of a file that are vjps ---
 
 
 def vjps_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
-    """Return the functions in a file's calls of `vjps`, by op and argument; None for a function from elsewhere."""
+    """Return the functions in a file's calls of `vjps`, by op and argument; None for functions of other files."""
     defined = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
     found: dict[tuple[str, str], FunctionNode | None] = {}
     for node in ast.walk(source.tree):
@@ -161,10 +161,10 @@ _DEFINING = ("defvjp", "defvjp_argnum", "vjps", "register_autograd", "defvjps")
 
 
 def vjps_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNode]:
-    """Return the functions of a file that look like vjps of a framework, by name, or the chosen ones.
+    """Return the functions of a file that look like vjps of a framework, by name, or only the chosen ones.
 
-    They are what is named ``backward``, ``softplus_grad``, ``softplus_vjp``, ``softplus_bwd``, and every function that
-    is given to ``defvjp`` and its like.
+    These are functions with names such as ``backward``, ``softplus_grad``, ``softplus_vjp`` and ``softplus_bwd``, and
+    arguments of ``defvjp`` and similar functions.
     """
     functions: dict[str, FunctionNode] = dict(_named_functions(source.tree))
     if chosen:
@@ -177,7 +177,7 @@ def vjps_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNod
 
 
 def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, FunctionNode]]:
-    """Yield (name, function) for all functions, those of a class as ``Class.name``."""
+    """Yield (name, function) for all functions; methods are named ``Class.name``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef):
             yield inside + child.name, child
@@ -188,12 +188,12 @@ def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, Fun
 
 
 def _given_to(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tuple[str, FunctionNode]]:
-    """Yield the lambdas among the arguments of a call, and the functions that it names after the first one."""
+    """Yield the lambdas among the arguments of a call, and the functions named in arguments after the first."""
     owner = ast.unparse(call.func).rpartition(".")[0] or ast.unparse(call.args[0])
     keywords = [(f"{owner}.{keyword.arg}", keyword.value) for keyword in call.keywords]
     for name, value in [*((f"{owner}.{k}", value) for k, value in enumerate(call.args)), *keywords]:
         if isinstance(value, ast.Lambda):
-            # autograd's are like lambda ans, x: lambda g: g / x
+            # autograd's vjps are nested, as in lambda ans, x: lambda g: g / x
             yield name, value.body if isinstance(value.body, ast.Lambda) else value
         elif isinstance(value, ast.Name) and value.id in functions and name != f"{owner}.0":
             yield value.id, functions[value.id]

@@ -1,4 +1,4 @@
-"""Make the mutants of a file with vjps of any framework, and find those that a pytest suite kills.
+"""Create the mutants of a file with vjps of any framework, and run a pytest suite on each of them.
 
 Each mutant runs in its own process, which reads the changed text in place of the file. The file and the caches of
 pytest and Hypothesis do not change.
@@ -21,7 +21,7 @@ from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file with one vjp broken."""
+    """A file with one broken vjp."""
 
     source: Source
     vjp: str
@@ -31,12 +31,12 @@ class ChangedFile:
         return f"{self.vjp}: {self.change.kind}"
 
     def shown(self) -> str:
-        """Return what makes it, as a diff of the file."""
+        """Return the change as a diff of the file."""
         return self.source.diff(self.change)
 
 
 def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[ChangedFile]:
-    """Yield every mutant of the chosen functions of a file, or of all that look like vjps."""
+    """Yield every mutant of the chosen functions of a file, or of all functions that look like vjps."""
     for name, function in vjps_in(source, chosen).items():
         for change in (*(wrapped(source, function, kind) for kind in ANYWHERE), *changes(source, function)):
             yield ChangedFile(source, name, change)
@@ -52,27 +52,27 @@ class Suite:
         self.tests, self.timeout = tests, timeout
 
     def first_error(self, source: Source) -> str:
-        """Return the output of pytest if the tests fail without a mutant, or nothing. Measures their duration."""
+        """Run the unchanged tests, set the default timeout, and return pytest's output if the tests fail."""
         start = time.perf_counter()
         result = self._run(source.path, source.text, None)
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
         return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
 
     def killer(self, mutant: ChangedFile) -> str:
-        """Return what kills a mutant, as "a test fails", or `NOT_MET`, or nothing if it survives."""
+        """Return how a mutant is killed, such as "failed test", or `NOT_MET`, or an empty string if it survives."""
         try:
             result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
         except subprocess.TimeoutExpired:
-            return "it does not end"
+            return "timeout"
         unmet = NOT_MET if mutant.change.kind in OF_X else ""
-        return {0: "", PASSED_UNMET: unmet, 1: "a test fails"}.get(result.returncode, "it cannot be run")
+        return {0: "", PASSED_UNMET: unmet, 1: "failed test"}.get(result.returncode, "error")
 
     def _run(self, path: Path, text: str, timeout: float | None) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
             changed = Path(folder) / "text.py"
             changed.write_text(text, "utf-8")
             here = "tinygrad_edu.testing.mutate.pytest_runner"
-            one_process = ["-n", "0"] if find_spec("xdist") else []  # another would read the file itself
+            one_process = ["-n", "0"] if find_spec("xdist") else []  # a worker process would read the unchanged file
             command = [sys.executable, "-m", here, str(path), str(changed), *self.tests, "-x", "-q", *one_process]
             kept = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
             return subprocess.run(

@@ -1,8 +1,8 @@
-"""Mutants by wrappers: tables of functions that turn a right vjp into a wrong one.
+"""Mutants from wrappers: tables of functions that turn a correct vjp into a wrong one.
 
-A vjp maps a cotangent and saved values to one or several gradients. The wrappers in `ANYWHERE` use operators only, so
-they work for vjps of NumPy, PyTorch, JAX and autograd as well. The wrappers in `OURS` need a vjp of an `Op`: they
-change Tensors, memory and dtypes.
+A vjp maps a cotangent and saved values to one or several gradients. The wrappers in `ANYWHERE` use only operators, so
+they work for vjps of NumPy, PyTorch, JAX and autograd. The wrappers in `OURS` require a vjp of an `Op`: they change
+Tensors, memory and dtypes.
 """
 
 import inspect
@@ -17,14 +17,14 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, densify, values_of
 
-# A vjp is called with arrays at first order and with Tensors at higher ones, so its types say little.
+# A vjp is called with arrays at first order and with Tensors at higher orders, so its types are not narrower.
 VJPFunction = Callable[..., Any]
 Wrapper = Callable[[VJPFunction], VJPFunction]
 Condition = Callable[[Any], Any]
 
 
 def mutant(kind: str) -> Wrapper:
-    """Return the wrapper of that name from `ANYWHERE` or `OURS`. A wrapped vjp keeps its signature.
+    """Return the wrapper of this name from `ANYWHERE` or `OURS`. A wrapped vjp keeps its signature.
 
     Examples
     --------
@@ -38,11 +38,11 @@ def mutant(kind: str) -> Wrapper:
     return lambda vjp: wraps(vjp)(wrapper(vjp))
 
 
-# --- Everywhere wrong ---
+# --- Wrong everywhere ---
 
 
 def _after(change: Callable[[Any], Any]) -> Wrapper:
-    """Change each gradient that the vjp returns."""
+    """Return a wrapper that changes each gradient."""
     return lambda vjp: lambda *given, **named: _each(change, vjp(*given, **named))
 
 
@@ -53,7 +53,7 @@ def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
     return None if gradients is None else change(gradients)
 
 
-# --- Wrong by a small part, under a condition of the cotangent g or of the first saved array x ---
+# --- Wrong by a small relative error, under a condition on the cotangent g or on the first saved array x ---
 
 
 def _where_g(condition: Condition, error: float = 0.01) -> Wrapper:
@@ -65,7 +65,7 @@ def _where_x(condition: Condition) -> Wrapper:
 
 
 def _conditional(vjp: VJPFunction, condition: Callable[[Any, Any], Any], error: float) -> VJPFunction:
-    """Make gradients wrong where the condition holds, or everywhere if its array has another shape."""
+    """Add an error where the condition holds, or everywhere if it holds anywhere and has another shape."""
     first = _takes_the_cotangent_first(vjp)
 
     def wrong(*given: Any, **named: Any) -> Any:
@@ -80,22 +80,22 @@ def _conditional(vjp: VJPFunction, condition: Callable[[Any, Any], Any], error: 
     return wrong
 
 
-# How often a condition was met, by a gradient that is not 0 there. Where an op takes no such x, no test can meet it.
+# How often a condition held for a nonzero gradient. If an op accepts no such x, no test can detect the mutant.
 met: Counter[str] = Counter()
-NOT_MET = "its condition was never met"
+NOT_MET = "condition never met"
 
 
 def _noted(part: Any) -> Any:
     try:
         if (values_of(part) != 0).any():
             met["met"] += 1
-    except TypeError:  # in what JAX compiles there are no values
+    except TypeError:  # JAX's tracers have no values
         met["met"] += 1
     return part
 
 
 def _takes_the_cotangent_first(vjp: VJPFunction) -> bool:
-    """Whether a vjp has the signature (g, *saved); PyTorch's have (ctx, *g), and JAX's (saved, g)."""
+    """Whether a vjp has the signature (g, *saved). PyTorch's vjps have (ctx, *g), and JAX's (saved, g)."""
     first, *_, last = [*inspect.signature(vjp).parameters] * 2 or [""] * 2
     if first.startswith(("ctx", "self", "res")):
         return False
@@ -117,7 +117,7 @@ def _arrays_in(values: Any) -> Iterator[Any]:
 
 
 def _fitting(holds: Any, gradient: Any) -> Any:
-    """Return a condition as it is if it has the gradient's shape, and as one bool otherwise."""
+    """Return a condition unchanged if it is a scalar or has the gradient's shape, and otherwise reduced by any()."""
     return holds if getattr(holds, "shape", ()) in ((), gradient.shape) else holds.any()
 
 
@@ -140,7 +140,7 @@ def _at_a_later_call(vjp: VJPFunction) -> VJPFunction:
     return wrong
 
 
-def _refuses_empty(vjp: VJPFunction) -> VJPFunction:
+def _raises_for_empty(vjp: VJPFunction) -> VJPFunction:
     def wrong(*given: Any, **named: Any) -> Any:
         if any(0 in x.shape for x in _arrays_in([*given, *named.values()])):
             met["met"] += 1
@@ -153,7 +153,7 @@ def _refuses_empty(vjp: VJPFunction) -> VJPFunction:
 ALWAYS: dict[str, Wrapper] = {
     "sign flipped": _after(lambda out: -out), "factor 2": _after(lambda out: out * 2.0),
     "factor 0.999": _after(lambda out: out * 0.999), "factor 1.0001": _after(lambda out: out * 1.0001),
-    "zero": _after(lambda out: out * 0.0), "a constant too much": _after(lambda out: out + 1e-4),
+    "zero": _after(lambda out: out * 0.0), "constant added": _after(lambda out: out + 1e-4),
     "wrong from the second call on": _at_a_later_call,
 }  # fmt: skip
 
@@ -173,7 +173,7 @@ OF_X: dict[str, Wrapper] = {
     "wrong for axes of one length": _where_x(lambda x: len(x.shape) > 1 and len(set(x.shape)) == 1),
     "wrong for axes of length 1": _where_x(lambda x: len(x.shape) > 0 and 1 in x.shape),
     "wrong for an x that is not contiguous": _where_x(lambda x: not _is_contiguous(x)),
-    "refuses what is empty": _refuses_empty,
+    "raises for empty arrays": _raises_for_empty,
 }
 
 OF_G: dict[str, Wrapper] = {
@@ -193,12 +193,12 @@ ANYWHERE = {**ALWAYS, **OF_X, **OF_G}
 
 
 def _is_contiguous(x: Any) -> bool:
-    """Whether an array lies in C order; JAX's always do."""
+    """Whether an array is C-contiguous. JAX's arrays always are."""
     flags = getattr(x, "flags", None)
     return bool(flags.c_contiguous) if flags is not None else bool(getattr(x, "is_contiguous", lambda: True)())
 
 
-# --- Of ops alone: what a vjp does to memory, dtypes and the graph ---
+# --- For ops only: wrong memory, dtypes and graphs ---
 
 
 def _cut(gradient: Any) -> Any:
@@ -208,7 +208,7 @@ def _cut(gradient: Any) -> Any:
     return gradient * keep
 
 
-def _turned(gradient: Any) -> Any:
+def _transposed(gradient: Any) -> Any:
     same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
     return ops.swapaxes(gradient, -1, -2) if same else gradient
 
@@ -287,17 +287,17 @@ def _constants(vjp: VJPFunction) -> VJPFunction:
 
 
 OURS: dict[str, Wrapper] = {
-    "the last element lost": _after(_cut), "transposed": _after(_turned), "reversed": _after(ops.flip),
+    "the last element lost": _after(_cut), "transposed": _after(_transposed), "reversed": _after(ops.flip),
     "dtype widened": _after(lambda out: ops.astype(out, np.float64)),
     "dtype narrowed": _after(lambda out: ops.astype(out, np.float32)),
-    "by order of memory": _after(_by_memory), "a view of g": lambda vjp: lambda g, *saved, **named: g,
+    "in memory order": _after(_by_memory), "a view of g": lambda vjp: lambda g, *saved, **named: g,
     "not linear in g": lambda vjp: lambda g, *saved, **named: vjp(g * (1 + 1e-3 * abs(g)), *saved, **named),
     "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
     "stale saved value": _stale, "saved values kept alive": _kept_alive,
-    # Of these two the first derivative is right, and the second one wrong.
+    # The first derivatives of these two are correct, and the second derivatives wrong.
     "saved values as constants": _constants,
     "g as a constant": lambda vjp: lambda g, *saved, **named: vjp(values_of(g), *saved, **named),
 }  # fmt: skip
 
-# Those that change nothing where a vjp saves no arrays.
+# Wrappers that change nothing if a vjp saves no arrays.
 OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}

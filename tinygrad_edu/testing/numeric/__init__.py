@@ -1,1 +1,1 @@
-"""Numeric derivatives with error estimates, and the random inputs of checks."""
+"""Numeric derivatives with error estimates, and random inputs for checks."""

@@ -7,7 +7,7 @@ which is the sum of:
 
 - the difference between R at this step and at its neighbours;
 - the jump between the one-sided slopes, S(h) = (f(x + h u) - 2 f(x) + f(x - h u)) / h, extrapolated so that its O(h)
-  term cancels. It tends to 0 where f is smooth, and stays where a kink lies within h. F alone detects no kink;
+  term cancels. It tends to 0 where f is smooth, but not if there is a kink within h. F alone detects no kink;
 - the noise of f divided by h. The noise is the largest disagreement of all smaller steps, and at least the rounding
   of the result and of the point.
 """
@@ -21,15 +21,15 @@ import numpy as np
 from tinygrad_edu.engine import Array
 
 SAFETY = 8.0  # two numbers agree if they differ by at most this many error estimates
-RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps round alike
+RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps have the same rounding error
 
 _TINY = float(np.finfo(np.float64).tiny)
-_CONVERGED = 1e-10  # a relative error that no smaller step needs to improve
+_CONVERGED = 1e-10  # a relative error below which no smaller step is tried
 _SIGNIFICANT = 0.05  # a slope with a smaller relative error differs from 0
-_KINK = 1e-4  # the smallest relative error that a kink is reported for
+_KINK = 1e-4  # the smallest relative error for which a kink is reported
 _SEEN = 8.0  # a jump of the slope is significant above this multiple of the rounding error
-_NOISY = 0.01  # noise is at most this part of the result
-_QUIET = 1e-6  # rounding is at most this part of the result; more is a wave that the steps are too large for
+_NOISY = 0.01  # the largest fraction of the result that counts as noise
+_QUIET = 1e-6  # the largest fraction of the result that counts as rounding; more is a wave that larger steps miss
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Estimate:
     error : ndarray of float64
         The estimated absolute error of `value`; infinite where the extrapolation does not converge.
     kinks : ndarray of bool
-        Whether the error comes from a kink: the slope jumps at the point or within the distance `near`.
+        Whether a kink causes the error: the slope jumps at the point or within the distance `near`.
     near : ndarray of float64
         The smallest step with a significant jump of the slope, in units of the direction; infinite if there is none.
     noise : ndarray of float64
         The part of the error that is rounding of the function.
     size : ndarray of float64
-        The largest absolute value of the results that were subtracted.
+        The largest absolute value of the subtracted results.
     step : ndarray of float64
         The step with the smallest error.
     unit : float
@@ -75,9 +75,9 @@ class Differences(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """The magnitudes that rounding errors depend on: the unit, the point, and the terms that the function adds.
+    """The magnitudes that determine rounding errors: the unit, the point, and the terms that the function adds.
 
-    The terms are at most `most`. They are None until they are measured.
+    The terms are at most `most`, and None until they are measured.
     """
 
     unit: float
@@ -87,7 +87,7 @@ class Scales(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """Extrapolated slopes and their errors: a row for each step, and a column for each element."""
+    """Extrapolated slopes and their errors, with a row for each step and a column for each element."""
 
     steps: Array
     values: Array
@@ -125,7 +125,7 @@ def as_rows(parts: Sequence[Any]) -> Array:
 
 
 def _table(differences: Differences, scales: Scales) -> _Table:
-    """Return the derivative and its error from every three neighbouring steps."""
+    """Return the derivatives and errors from each three neighbouring steps."""
     h, central, second, sizes = (as_rows(part) for part in differences)
     with np.errstate(all="ignore"):
         slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
@@ -139,7 +139,7 @@ def _table(differences: Differences, scales: Scales) -> _Table:
         else:
             terms = scales.terms.reshape(-1)
         sizes = np.maximum(sizes, terms)[1:-2]
-        # Rounding of the point moves the values by the slope, and the slope by the curvature.
+        # Rounding of the point changes the values by the slope, and the slope by the curvature.
         moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
         rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
         unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
@@ -154,7 +154,7 @@ def _table(differences: Differences, scales: Scales) -> _Table:
 
 
 def _best(table: _Table) -> Array:
-    """Return the step of each element with the smallest relative error; absolute error, if no slope is significant."""
+    """Return the step of each element with the smallest relative error; absolute error if no slope is significant."""
     with np.errstate(all="ignore"):
         known = np.isfinite(table.errors) & (table.values != 0)
         relative = np.where(known, table.errors / np.abs(table.values), np.inf)
@@ -164,7 +164,7 @@ def _best(table: _Table) -> Array:
 
 
 def _kinks(table: _Table, best: Array, value: Array, error: Array, scales: Scales) -> Array:
-    """Whether the error comes from a jump of the slope that the next step confirms."""
+    """Whether the error is caused by a jump of the slope that the next step confirms."""
     jump, next_jump = at(best, table.jumps), at(np.minimum(best + 1, len(table.jumps) - 1), table.jumps)
     rounding = at(best, table.rounding) + scales.unit * scales.point / table.steps[best, 0]
     kinks: Array = (
@@ -176,7 +176,7 @@ def _kinks(table: _Table, best: Array, value: Array, error: Array, scales: Scale
 def _stair_error(table: _Table, value: Array, best: Array) -> Array:
     """Return the error of a value that is the slope of one stair of a function that rounds coarsely.
 
-    Three larger steps in a row disagree with it, or it is 0 and no larger step gives 0.
+    A value is such a slope if three larger steps in a row disagree with it, or if it is 0 and no larger step gives 0.
     """
     larger = _row_numbers(table) < best
     noisy = larger & (table.noise <= _NOISY * table.sizes) & (table.jumps <= _SEEN * table.rounding)
@@ -195,7 +195,7 @@ def _row_numbers(table: _Table) -> Array:
 
 
 def _is_exhausted(table: _Table, value: Array, error: Array, best: Array) -> Array:
-    """Whether smaller steps cannot help: the error is small enough, or consists of rounding alone."""
+    """Whether smaller steps cannot help, because the error is small enough or consists of rounding only."""
     passed = _row_numbers(table) > best + 1
     rounding = (table.noise <= _QUIET * table.sizes) & (SAFETY * table.rounding >= table.errors)
     known = (error <= _CONVERGED * np.abs(value)) | table.flat.all(axis=0)
@@ -204,7 +204,7 @@ def _is_exhausted(table: _Table, value: Array, error: Array, best: Array) -> Arr
 
 
 def better(a: Estimate, b: Estimate) -> Estimate:
-    """Return each element of the estimate with the smaller relative error; absolute error, if none is significant."""
+    """Take each element from the estimate with the smaller relative error, or absolute error if none is significant."""
     with np.errstate(all="ignore"):
         sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
         closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)

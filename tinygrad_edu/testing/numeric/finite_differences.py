@@ -20,8 +20,8 @@ _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to 
 _SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
 _CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
-_ACCURATE = 1e-6  # a relative error below this needs no other steps
-_TINY_STEPS = (2.0**-33, 2.0**-34, 2.0**-35)  # at these steps, waves of length 1e-9 are resolved
+_ACCURATE = 1e-6  # if the relative error is below this, no other steps are tried
+_TINY_STEPS = (2.0**-33, 2.0**-34, 2.0**-35)  # these steps resolve waves of length 1e-9
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -46,7 +46,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     direction : array_like
         An array of the shape of `x`.
     scale : float
-        An upper bound of the terms that f adds, if they may be larger than their sum. Default: 0, they are not.
+        An upper bound of the terms that f adds, if they may be larger than their sum. Default: 0, for smaller terms.
 
     Returns
     -------
@@ -72,7 +72,9 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     """
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
-        raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
+        raise ShapeError(
+            f"directional_derivative: direction must have the shape {x.shape} of x, got {direction.shape}."
+        )
     with np.errstate(all="ignore"):
         return derivative_along(f, x, direction, f(x.copy()), scale)
 
@@ -95,7 +97,7 @@ def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x
 
 
 def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
-    """Return the derivative of an affine function along a direction, by one step and without an error estimate."""
+    """Return the derivative of an affine function along a direction, from one step and without an error estimate."""
     (ahead, unit), (behind, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
     with np.errstate(all="ignore"):
         value, size = (ahead - behind) / 2, np.maximum(np.abs(ahead), np.abs(behind))
@@ -104,7 +106,7 @@ def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estim
 
 
 def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
-    """Return an estimate with a larger error where much smaller steps agree on another slope: f has short waves."""
+    """Increase the error of an estimate where much smaller steps agree on another slope, because f has short waves."""
     line = _Line(f, x, direction, np.zeros(0), {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
     point = largest(x[direction != 0])
@@ -113,7 +115,7 @@ def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, f
         slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
         apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
         rounding = found.unit * (found.size + point * np.abs(found.value)) / steps[-1]
-        # A function that rounds coarsely shows slopes of 0 instead, or different ones.
+        # For a function that rounds coarsely, the slopes are 0 or differ from each other.
         waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
     return replace(found, error=np.where(waves, found.error + apart, found.error))
 
@@ -135,7 +137,7 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
     if out.dtype == np.float64:
         return out.copy(), _EPS
     if out.dtype.kind == "c":
-        raise DTypeError("the function returned complex numbers: check its real and its imaginary part separately.")
+        raise DTypeError(f"the function must return real numbers, got {out.dtype}; check .real and .imag separately.")
     return out.astype(np.float64), max(unit_of(out.dtype), _EPS)
 
 
@@ -146,7 +148,7 @@ def _value(line: _Line, step: float) -> Array:
 
 
 def _internal_unit(line: _Line, small: float) -> float:
-    """Return the eps of the lowest precision that f computes in, inferred from a small and a very small step."""
+    """Return the eps of the lowest precision in which f computes, inferred from a small and a very small step."""
     units = []
     for step in (small, _SMALL_STEP):
         units += [unit for unit in [_unit_at_step(line, step)] if unit is not None]
@@ -156,7 +158,7 @@ def _internal_unit(line: _Line, small: float) -> float:
 
 
 def _unit_at_step(line: _Line, step: float) -> float | None:
-    """Return the eps of the lowest precision that changes no result: neither by rounding it nor by rounding x."""
+    """Return the eps of the lowest precision to which the results and x can be rounded without changing a result."""
     point, out, unit = line.x + step * line.direction, _value(line, step), _EPS
     changed = out[out != line.center]
     for dtype in (np.float32, np.float16):

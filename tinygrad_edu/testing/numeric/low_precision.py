@@ -15,8 +15,8 @@ from tinygrad_edu.testing.numeric.finite_differences import largest
 
 # The cotangents of each order: of the result, of its gradients, and of their gradients.
 Cotangents = Sequence[Sequence[Array]]
-# Maps arrays and cotangents of any dtype to the result of the order below, as one array, and its gradients: those with
-# respect to the arrays come first.
+# Maps arrays and cotangents of any dtype to the result of the order below, as one array, and its gradients, beginning
+# with the gradients of the arrays.
 Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
 # The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
@@ -24,7 +24,7 @@ _UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
 _NEIGHBOURS, _AWAY = 12, 16  # the number of neighbouring points, and their largest distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
-_ALIKE = 0.1  # results that differ by more come from other random numbers or are dominated by rounding
+_ALIKE = 0.1  # results that differ by more depend on random numbers or are dominated by rounding
 _PASSED_ON = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
 _MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
 
@@ -50,10 +50,10 @@ class _Seen(NamedTuple):
 def compare_in_low_precision(
     pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, rng: np.random.Generator
 ) -> tuple[tuple[int, str] | None, float]:
-    """Compare gradients in the dtypes of `arrays`, of which one is low, with those of the same numbers in float64.
+    """Compare the gradients in the dtypes of `arrays`, at least one of low precision, with the gradients in float64.
 
-    Return the position of a wrong gradient and a description, or None, and the fraction of elements that were compared;
-    those that overflow are not. `rng` draws neighbouring points, if a gradient differs by more than allowed.
+    Return the position and a description of a wrong gradient, or None, and the fraction of elements that were compared.
+    Elements that overflow are not compared. `rng` draws neighbouring points if a gradient differs by more than allowed.
     """
     points = (*arrays, *(g for order in cotangents for g in order))
     dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
@@ -70,10 +70,10 @@ def compare_in_low_precision(
 
 
 def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
-    """Return how the k-th gradient is wrong at the first point, if it is wrong by the same amount at all points.
+    """Describe the error of the k-th gradient at the first point, if it is wrong by the same amount at all points.
 
-    `x` is the input of a higher-order gradient. A relative error of the result that depends on x causes an error of the
-    gradient of that size divided by x, even if the gradient is 0.
+    `x` is the input of a higher-order gradient. If the result has a relative error e that depends on x, the gradient
+    has an error of about e times the result divided by x, even if the gradient is 0.
     """
     gap, slopes = seen[0].gaps[k], np.asarray(largest(seen[0].gaps[k].wide))
     if x is not None:
@@ -104,7 +104,7 @@ def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: An
 
 
 def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
-    """Return x with each number moved by some units in the last place: its own units, or those of the largest."""
+    """Return x with each number changed by some units in the last place, of the number or of the largest number."""
     unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
     return np.asarray(x + unit * rng.integers(-_AWAY, _AWAY + 1, x.shape), x.dtype)
 
@@ -112,4 +112,4 @@ def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = Fa
 def _words(gap: _Gap, wrong: Array) -> str:
     worst = np.argmax(np.where(wrong, np.nan_to_num(np.abs(gap.off), nan=np.inf), -1))
     at = tuple(int(i) for i in np.unravel_index(worst, wrong.shape))
-    return f"at {at} it is {gap.wide[at] + gap.off[at]:.7g}, and {gap.wide[at]:.7g} in float64"
+    return f"at {at}, expected {gap.wide[at]:.7g} as in float64, got {gap.wide[at] + gap.off[at]:.7g}"

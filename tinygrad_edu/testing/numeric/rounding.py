@@ -1,9 +1,9 @@
 """Measure the rounding error of a numeric or claimed derivative by its jitter between neighbouring points.
 
 Finite differences do not show the rounding of terms that the step does not change: each step gives 5.6e-17 as the slope
-of (0.1 + 0.2 - 0.3) x, and 2.8e-17 if the sum is in another order. A few units in the last place away, the rounding
-error is another, and a wrong gradient is wrong by the same amount. A claimed gradient is linear in its cotangent, so
-its jitter is measured over multiples of the cotangent.
+of (0.1 + 0.2 - 0.3) x, and 2.8e-17 if the sum is in another order. At a point a few units in the last place away, the
+rounding error differs, while a wrong gradient is wrong by the same amount. A claimed gradient is linear in its
+cotangent, so its jitter is measured over multiples of the cotangent.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 
 EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
-ROUGH = 0.05  # a claimed or numeric derivative with a larger relative error is wrong, or refutes no gradient
+ROUGH = 0.05  # the largest relative error of a right claim, and of a numeric derivative that can refute a claim
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
 _APART = 2.0**-20  # the distance of the multiples of a cotangent

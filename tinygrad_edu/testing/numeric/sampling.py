@@ -11,17 +11,17 @@ Rng = np.random.Generator
 
 SEED = 20240229
 _LARGE, _SMALL = 1e3, 1e-4
-_UNEVEN = 1e3  # a random cotangent detects an error in every result if their slopes differ by less than this factor
+_UNEVEN = 1e3  # a random cotangent detects an error in every element if the slopes differ by less than this factor
 _ACCURATE = 1e-4  # a slope with a larger relative error gets no weight of its own
 
 
 def seeded(rng: Rng | None) -> Rng:
-    """Return `rng`, or a new generator with a fixed seed for None."""
+    """Return `rng`, or a new generator with a fixed seed if `rng` is None."""
     return np.random.default_rng(SEED) if rng is None else rng
 
 
 def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
-    """Draw numbers of either sign whose magnitude lies between 0.5 and 1.5."""
+    """Draw numbers of either sign with magnitudes between 0.5 and 1.5."""
     return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
 
 

@@ -1,4 +1,4 @@
-"""Remember the first failure of a Hypothesis test, before shrinking simplifies its example."""
+"""Record the first failure of a Hypothesis test, before shrinking simplifies its example."""
 
 import sys
 from types import FrameType
@@ -22,17 +22,17 @@ _seen: WeakKeyDictionary[Any, dict[type, _Seen]] = WeakKeyDictionary()
 
 
 def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
-    """Return the message of an error. In a Hypothesis test, append the first failure if its message is another."""
+    """Return the message of an error. In a Hypothesis test, append the first failure if its message differs."""
     text, run = str(error), _run()
     if run is None:
         return text
     now = _Seen(text.split("\n")[0], _shapes(inputs))
     first = _seen.setdefault(run, {}).setdefault(type(error), now)
-    return text if first.headline == now.headline else f"{text}\n  first seen at {first.shapes}: {first.headline}"
+    return text if first.headline == now.headline else f"{text}\n  First failure, with {first.shapes}: {first.headline}"
 
 
 def is_shrinking(kind: type) -> bool:
-    """Whether Hypothesis is shrinking a failure of this class, so that nobody reads the message."""
+    """Whether Hypothesis is shrinking a failure of this class, so that the message is not shown."""
     run = _run()
     if run is None or kind not in _seen.get(run, {}):
         return False
@@ -42,7 +42,7 @@ def is_shrinking(kind: type) -> bool:
 
 
 def _run() -> Any:
-    """Return Hypothesis's state object of the running test, or None outside of a test."""
+    """Return Hypothesis's state object of the running test, or None outside a test."""
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is None or not hypothesis.currently_in_test_context():
         return None
@@ -55,7 +55,7 @@ def _run() -> Any:
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
-    """Return the shapes of the arrays among inputs. A `Call` and its own arrays are both given; count them once."""
+    """Return the shapes of the arrays among inputs. An array that is given both alone and in a `Call` counts once."""
     leaves = (leaf for part in inputs for leaf in tree_leaves(getattr(part, "arrays", part)))
     arrays = {id(x): x for x in leaves if hasattr(x, "shape") or isinstance(x, float)}
     shapes = [str(tuple(np.shape(x))) for x in arrays.values()]

@@ -1,4 +1,4 @@
-"""Inconclusive checks: raise, or inside Hypothesis reject the example and count it."""
+"""Inconclusive checks: raise an error, or reject and count the example inside a Hypothesis test."""
 
 import sys
 from collections import Counter
@@ -15,8 +15,8 @@ def require_conclusive(limit: float) -> None:
     inconclusive, total = examples["inconclusive"], examples.total()
     if total >= 10 and inconclusive > limit * total:
         raise Inconclusive(
-            f"{inconclusive} of {total} examples were inconclusive, and the limit is {limit:g}: this test proves "
-            f"little. Draw inputs away from kinks and saturation, or set a higher limit for it, up to 1, with "
+            f"{inconclusive} of {total} examples were inconclusive, more than the limit of {limit:g}. Draw inputs away "
+            f"from kinks and saturation, or set a higher limit for this test, up to 1, with "
             f"@pytest.mark.max_inconclusive(limit)."
         )
 
@@ -28,4 +28,4 @@ def reject(error: Inconclusive) -> NoReturn:
         examples["inconclusive"] += 1
         hypothesis.event("inconclusive" if type(error) is Inconclusive else "not differentiable here")
         hypothesis.reject()
-    raise type(error)(f"{error} Move the point, or test what your convention promises there directly.")
+    raise type(error)(f"{error} Choose another point, or test the expected value at this point directly.")

@@ -1,4 +1,4 @@
-"""The message of a `GradientMismatch`: which elements are wrong, by how much, and the likely mistake."""
+"""The message of a `GradientMismatch`: the wrong elements, the largest difference, and the likely mistake."""
 
 import contextlib
 import heapq
@@ -19,13 +19,13 @@ from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.report.first_failure import is_shrinking
 
-_MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
+_MOST_PROBES = 128  # the largest number of numeric derivatives in the search for the wrong elements
 _TINY = float(np.finfo(np.float64).tiny)
 
 
 def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
     """Return the error for a gradient whose shape differs from its input's."""
-    x, g = claim.arrays[k], claim.gradients[k]
+    x, g, name = claim.arrays[k], claim.gradients[k], claim.names[k]
     extra = g.ndim - x.ndim
     fits = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, g.shape[extra:], strict=True))
     axes = tuple(i for i in range(g.ndim) if i < extra or x.shape[i - extra] != g.shape[i])
@@ -33,7 +33,7 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
     if g.shape == x.shape[::-1]:
         guess = " It is transposed."
     return GradientMismatch(
-        f"{claim.name}: the gradient of {claim.names[k]} has shape {g.shape}, and needs its input's, {x.shape}.{guess}"
+        f"{claim.name}: the gradient of {name} must have the shape of {name}, {x.shape}, got {g.shape}.{guess}"
     )
 
 
@@ -46,13 +46,13 @@ def wrong_tangent(claim: Claim, k: int, slope: Estimate) -> GradientMismatch:
     ratio = f", ratio {a / n:.6g}" if n else ""
     return GradientMismatch(
         f"{claim.name}: the forward derivative along {claim.names[k]} is wrong.\n"
-        f"  worst in element {tuple(map(int, worst))} of the result: claimed {a:.10g}, numeric {n:.10g} "
-        f"(to within {error:.1g}){ratio}"
+        f"  Max absolute difference at element {tuple(map(int, worst))} of the result: claimed {a:.10g}, "
+        f"numeric {n:.10g} (to within {error:.1g}){ratio}"
     )
 
 
 class _Probe(NamedTuple):
-    """The numeric derivative of a claim's function along a direction, and its error."""
+    """The numeric derivative of a claim's function along a direction, and its error estimate."""
 
     direction: Array
     value: float
@@ -60,7 +60,7 @@ class _Probe(NamedTuple):
 
 
 class _Wrong(NamedTuple):
-    """An element of a gradient that is wrong."""
+    """A wrong element of a gradient."""
 
     at: tuple[int, ...]
     analytic: float
@@ -69,7 +69,7 @@ class _Wrong(NamedTuple):
 
 
 def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
-    """Return the error for a wrong gradient of input `k`. It lists the wrong elements and the likely mistake."""
+    """Return the error for a wrong gradient of input `k`, with the wrong elements and the likely mistake."""
     title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
     if is_shrinking(GradientMismatch):
         return GradientMismatch(f"{title}: {found}.")
@@ -77,20 +77,20 @@ def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -
     right = size - len(wrong) if these_are_all and wrong else 0
     guess = _guess(claim, k, right > 0, rng)
     if not guess and right:
-        guess = f"{right} of {size} elements are right: a term or a case is missing"
+        guess = f"{right} of {size} elements are correct, so a term or a case is missing"
     if not wrong:
         return GradientMismatch(f"{title}: {guess or found}.")
     index, a, n, error = max(wrong, key=lambda w: np.nan_to_num(abs(w.analytic - w.numeric), nan=np.inf))
     ratio = f", ratio {a / n:.6g}" if n else ""
     return GradientMismatch(
         f"{title}{guess and f': {guess}'}.\n"
-        f"  worst at {claim.names[k]}[{', '.join(map(str, index))}]: "
-        f"analytic {a:.10g}, numeric {n:.10g} (to within {error:.1g}){ratio}\n"
-        f"  wrong in {'' if these_are_all else 'at least '}{len(wrong)} of {size} elements"
+        f"  Mismatched elements: {'' if these_are_all else 'at least '}{len(wrong)} / {size}\n"
+        f"  Max absolute difference at {claim.names[k]}[{', '.join(map(str, index))}]: "
+        f"analytic {a:.10g}, numeric {n:.10g} (to within {error:.1g}){ratio}"
     )
 
 
-# --- Where it is wrong ---
+# --- The wrong elements ---
 
 
 def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
@@ -114,7 +114,7 @@ def _rounding(g: Array) -> float:
 
 
 def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:
-    """Return wrong elements by bisection, the worst half first, and whether these are all wrong elements."""
+    """Find wrong elements by bisection, the worst half first. Return them, and whether the list is complete."""
     g, shape, wrong = claim.gradients[k], claim.arrays[k].shape, []
     parts, asked = [(-np.inf, 0, np.arange(g.size))], 0
     while parts and asked < _MOST_PROBES:
@@ -132,14 +132,14 @@ def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[lis
     return wrong, not parts
 
 
-# --- The likely mistake: each guess implies a right gradient, which is compared with numeric derivatives ---
+# --- The likely mistake: each guess implies a correct gradient, which is compared with numeric derivatives ---
 
 
 def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -> str:
-    """Return a description of the likely mistake, or nothing if no simple one explains the gradient."""
+    """Return a description of the likely mistake, or an empty string if no simple mistake explains the gradient."""
     g = np.asarray(claim.gradients[k], np.float64)
     if not np.all(np.isfinite(g)):
-        return f"it holds {g[~np.isfinite(g)][0]}"
+        return f"it contains {g[~np.isfinite(g)][0]}"
     probes = [_probe(claim, k, draw_signed(rng, g.shape)) for _ in range(3)]
     clues = _Clues(claim, k, g, probes, partly_right, rng)
     return next(itertools.chain(_whole(clues), _of_inputs(clues), _partial(clues)), "")
@@ -147,7 +147,7 @@ def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class _Clues:
-    """A wrong gradient, and probes of the right one."""
+    """A wrong gradient, and probes of the correct gradient."""
 
     claim: Claim
     k: int
@@ -157,21 +157,21 @@ class _Clues:
     rng: np.random.Generator
 
     def fit(self, right: Array, probes: list[_Probe] | None = None) -> bool:
-        """Whether another gradient would be right."""
+        """Whether the gradient `right` agrees with the probes."""
         rounding = _rounding(self.claim.gradients[self.k])
         finite = right.shape == self.g.shape and bool(np.all(np.isfinite(right)))
         return finite and all(_gap(right, probe, rounding) <= 1 for probe in probes or self.probes)
 
     def is_special(self) -> bool:
-        """Whether the point has so few distinct numbers that some constant factor always fits."""
+        """Whether the point has fewer than three distinct numbers, so that some constant factor always fits."""
         return np.unique(np.concatenate([x.ravel() for x in self.claim.arrays])).size < 3
 
 
-_FACTORS = {-1.0: "its sign is flipped", 2.0: "it is twice what it should be", 0.5: "it is half of what it should be"}
+_FACTORS = {-1: "its sign is flipped", 2: "it is twice the correct gradient", 0.5: "it is half the correct gradient"}
 
 
 def _whole(clues: _Clues) -> Iterator[str]:
-    """Guesses about the gradient as a whole."""
+    """Yield guesses about the gradient as a whole."""
     g, largest = clues.g, max(clues.probes, key=lambda probe: abs(probe.value))
     if not np.any(g):
         yield "it is zero"
@@ -180,17 +180,17 @@ def _whole(clues: _Clues) -> Iterator[str]:
     elif (c := float(np.sum(g * largest.direction)) / largest.value) and clues.fit(g / c):
         named = [words for factor, words in _FACTORS.items() if abs(c - factor) < 1e-6]
         if named or not clues.is_special():
-            yield named[0] if named else f"it is {c:.8g} times what it should be"
+            yield named[0] if named else f"it is {c:.8g} times the correct gradient"
     for axes in itertools.islice(itertools.permutations(range(g.ndim)), 1, 24):
         if clues.fit(g.transpose(np.argsort(axes))):
             yield f"it is transposed (axes {axes})"
     for axis in range(g.ndim):
         if clues.fit(np.flip(g, axis)):
-            yield f"it is in reversed order along axis {axis}"
+            yield f"it is reversed along axis {axis}"
 
 
 def _of_inputs(clues: _Clues) -> Iterator[str]:
-    """Guesses about swapped or transposed inputs."""
+    """Yield guesses about swapped or transposed inputs."""
     claim, k, g = clues.claim, clues.k, clues.g
 
     def is_gradient(claim: Claim, of: int) -> bool:
@@ -205,11 +205,11 @@ def _of_inputs(clues: _Clues) -> Iterator[str]:
             with contextlib.suppress(Exception):  # not every input can be transposed
                 arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
                 if is_gradient(replace(claim, arrays=arrays, value=claim.f(*arrays)), k):
-                    yield f"a transposition of {name} is dropped, or one too many"
+                    yield f"a transpose of {name} is missing or superfluous"
 
 
 def _partial(clues: _Clues) -> Iterator[str]:
-    """Guesses about wrong factors, and about missing or extra terms."""
+    """Yield guesses about wrong factors, and about missing or extra terms."""
     claim, g = clues.claim, clues.g
     out = np.asarray(claim.value, np.float64)
     values = {"the cotangent": claim.cotangent, "the result": out, "the input": claim.arrays[clues.k]}
@@ -228,25 +228,25 @@ def _partial(clues: _Clues) -> Iterator[str]:
             c = (np.sum(g * clear.direction) - clear.value) / np.sum(a * clear.direction)
         if clues.fit(g - c * a):
             times = "" if abs(abs(c) - 1) < 1e-6 else f"{abs(c):.6g} times "
-            yield f"a term is {'too much' if c > 0 else 'missing'}: {times}{name}"
+            yield f"{'extra' if c > 0 else 'missing'} term: {times}{name}"
     for name, a in products.items():
         for axis in (axis for axis, n in enumerate(g.shape) if n > 1 and np.all(a)):
             if _is_summed_over(clues, axis, a):
                 multiple = f" (a multiple of {name})" if name != "1" else ""
-                yield f"a term that is summed over axis {axis} is missing or too much{multiple}"
+                yield f"missing or extra term that is summed over axis {axis}{multiple}"
 
 
 def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
-    """Guesses about a missing, extra or exchanged factor that is one of the values."""
+    """Yield guesses about a missing, extra or exchanged factor that is one of the values."""
     with np.errstate(all="ignore"):
         for name, a in values.items():
             if clues.fit(clues.g / a):
-                yield f"a factor is too much: {name}"
+                yield f"extra factor: {name}"
             if clues.fit(clues.g * a):
-                yield f"a factor is missing: {name}"
+                yield f"missing factor: {name}"
         for (this, a), (that, b) in itertools.permutations(values.items(), 2):
             if clues.fit(clues.g * b / a):
-                yield f"{this} and {that} are mixed up: it is {this} / {that} times what it should be"
+                yield f"{this} is used instead of {that}: it is {this} / {that} times the correct gradient"
 
 
 def _is_summed_over(clues: _Clues, axis: int, a: Array) -> bool:

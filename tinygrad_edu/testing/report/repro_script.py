@@ -1,4 +1,4 @@
-"""Script: code that makes given values in a new process, from imports, copied definitions and literals."""
+"""Script: code that recreates values in a new process, from imports, copied definitions and literals."""
 
 import hashlib
 import importlib
@@ -21,7 +21,7 @@ from tinygrad_edu.testing.arrays import code_repr
 _MOST_COMMENTS = 20
 
 
-class _Unknown(Exception):  # noqa: N818 - control flow, and no failure
+class _Unknown(Exception):  # noqa: N818 - control flow, not a failure
     """A value cannot be written as code. The message describes it."""
 
 
@@ -30,11 +30,11 @@ class _Clash(Exception):  # noqa: N818
 
 
 class Script:
-    """Lines of code that make values: imports, definitions, and a name or an expression for each value.
+    """Lines of code that recreate values: imports, definitions, and a name or an expression for each value.
 
     Objects of importable modules are imported. The source of other functions, ops and classes is copied, along with the
-    values of its names. Large arrays and other objects are saved to files. Code for a value that cannot be saved is
-    ``...``, with a comment that describes the value.
+    values of the names in it. Large arrays and other objects are saved to files. The code for a value that cannot be
+    saved is ``...``, with a comment that describes the value.
 
     Examples
     --------
@@ -80,9 +80,9 @@ class Script:
             before = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
             try:
                 expression = self._expression(value, hint)
-            except (_Clash, _Unknown) as what:
+            except (_Clash, _Unknown) as reason:
                 self._imports, self._body, self._taken, self._written = before
-                text = f"...  # to be filled in: {what}" if isinstance(what, _Unknown) else self._apart(value)
+                text = f"...  # to be filled in: {reason}" if isinstance(reason, _Unknown) else self._apart(value)
                 expression = self._line(hint, value, text)
             self._written[id(value)] = value, expression
         return self._written[id(value)][1]
@@ -95,10 +95,10 @@ class Script:
         return self._write(value, hint) if place is None else self._imported(place, hint)
 
     def _apart(self, value: Any) -> str:
-        """Write a function that makes the value, so that its names are local."""
+        """Write a function that recreates the value, so that its names are local."""
         inner = Script()
         expression = inner.code(value)
-        lines = [f"    {line}" for line in inner.lines if line]  # none is empty: at a prompt it would be the end
+        lines = [f"    {line}" for line in inner.lines if line]  # at a prompt, an empty line would end the function
         maker = self._free("make", inner)
         self._body += [f"def {maker}():", *lines, f"    return {expression}", ""]
         return f"{maker}()"
@@ -106,7 +106,7 @@ class Script:
     # --- Names and lines ---
 
     def _claim(self, name: str, value: Any) -> bool:
-        """Bind a name to the value if it is free, and return whether it is bound to it."""
+        """Bind a name to the value if the name is free, and return whether the name is bound to the value."""
         free = name.isidentifier() and not keyword.iskeyword(name)
         return free and self._taken.setdefault(name, value) is value
 
@@ -209,7 +209,7 @@ class Script:
             name = self._copied(value.forward, value.__name__, value, f"@{made}\n")
         else:
             name = self._line(value.__name__, value, f"{made}({self.code(value.forward)})")
-            self._written[id(value)] = value, name  # its vjps may call it
+            self._written[id(value)] = value, name  # before the vjps, which may call the op
         vjps = (f"{key}={self.code(vjp)}" for key, vjp in value.vjp_functions.items())
         self._body.append(f"{name}.vjps({', '.join(vjps)})")
         return name
@@ -225,12 +225,12 @@ class Script:
         own = source.name or hint or ("wrapper" if wrapped else "")
         name = self._free(own, owner) if own else ""
         if name:
-            self._written[id(owner)] = owner, name  # it may call itself
+            self._written[id(owner)] = owner, name  # before its names, because it may call itself
         for used, meaning in source.scope.items():
             self._bind(used, meaning)
         if source.name:
             text = decorator + source.text.replace(f" {own}", f" {name}", 1)
-            self._body += [*text.splitlines(), ""]  # an empty line, for a prompt to see the end
+            self._body += [*text.splitlines(), ""]  # at a prompt, the empty line ends the definition
         elif name:
             self._body.append(f"{name} = {source.text}")
         if wrapped is not None:
@@ -249,7 +249,7 @@ def _file(content: bytes, ending: str) -> str:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles references to classes and functions. Those that cannot be imported refer to definitions of the script."""
+    """Pickles classes and functions by reference: to a module, or to a definition in the script if not importable."""
 
     def __init__(self, file: io.BytesIO, script: Script) -> None:
         super().__init__(file)
@@ -261,14 +261,14 @@ class _Pickler(pickle.Pickler):
         if not isinstance(value, type | FunctionType | Op):
             return NotImplemented
         place = place_of(value)
-        if place is not None and place.path == value.__qualname__:  # as pickle itself would write it
+        if place is not None and place.path == value.__qualname__:  # the reference that pickle itself would write
             self._script.search(place.folder)
             return NotImplemented
         return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads the output of a `_Pickler` before the script ran."""
+    """Unpickles the output of a `_Pickler` without running the script."""
 
     def __init__(self, file: io.BytesIO, script: Script) -> None:
         super().__init__(file)

@@ -1,4 +1,4 @@
-"""Add to each failure the code that reproduces it."""
+"""Add code to each failure that reproduces it."""
 
 import copy
 import functools
@@ -21,17 +21,17 @@ _R = TypeVar("_R")
 
 
 def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Decorate a check so that its errors contain code that repeats the call, with the arguments it started with."""
+    """Decorate a check so that its errors contain code that repeats the call, with copies of the original arguments."""
 
     @functools.wraps(check)
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        drawn = any(hasattr(x, "example") for x in args)  # from a strategy: then an inner call fails
+        drawn = any(hasattr(x, "example") for x in args)  # for a strategy, the inner call of the check fails
         kept = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
         try:
             return check(*args, **kwargs)
         except TinygradError as error:
             if kept:
-                inner = error.args[0] if error.args else None  # the message of a check that this one called
+                inner = error.args[0] if error.args else None  # a Message if this check called another one
                 text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
                 error.args = (Message(text, checked, **kept),)
             raise
@@ -40,7 +40,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class Message:
-    """The message of an error, with code that reproduces it. The code is written when the message is read."""
+    """The message of an error, with code that reproduces it. The code is generated when the message is read."""
 
     def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.text, self._call, self._taken = text, (check, args, kwargs), False
@@ -50,10 +50,10 @@ class Message:
         try:
             return "\n".join(_lines(*self._call))
         except Exception as error:  # it must not hide the failure
-            return f"# The code could not be written: {error!r}"
+            return f"# The code could not be generated: {error!r}"
 
     def take(self) -> str:
-        """Return the code. From now on the message refers to it instead of containing it."""
+        """Return the code. From then on, the message refers to the code instead of containing it."""
         self._taken = True
         return self._lines
 
@@ -69,14 +69,14 @@ class Message:
 
 
 def reproduction_lines(error: BaseException) -> str:
-    """Return the code in the message of an error or of an exception group, to print it without a margin."""
+    """Return the code in the message of an error or an exception group, for printing without a margin."""
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
     return "\n\n".join([*own, *filter(None, map(reproduction_lines, errors))])
 
 
 def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
-    """Return a pytree with copies of its arrays, tensors, calls and Generators. `copies` holds them by id."""
+    """Return a pytree with copies of its arrays, tensors, calls and Generators. `copies` maps ids to copies."""
     return tree_map(lambda x: copies.setdefault(id(x), _copied(x, copies)), arguments)
 
 

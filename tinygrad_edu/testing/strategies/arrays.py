@@ -1,4 +1,4 @@
-"""Strategies of shapes, arrays of every memory layout, tensors, axes, labels and masks."""
+"""Strategies for shapes, arrays of every memory layout, tensors, axes, labels and masks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -35,8 +35,8 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
     usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
     # An axis of length 1 hides errors along it, so most shapes with several axes have none.
     longer = [of(ndim, ndim, 2, 4) for ndim in range(max(min_dims, 2), few + 1)]
-    alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in longer]  # show a forgotten transposition
-    kinds = [*usual, *longer, *longer, *alike]
+    square = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in longer]  # reveal a missing transpose
+    kinds = [*usual, *longer, *longer, *square]
     if min_dims <= 2 and few:
         kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 2
     if max_dims > 3:
@@ -48,7 +48,7 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
 
 @lru_cache
 def broadcastable(count: int = 2, max_dims: int = 4, empty: bool = True) -> Strategy[tuple[Shape, ...]]:
-    """Draw `count` shapes that broadcast. Some have axes of length 1, or fewer axes."""
+    """Draw `count` shapes that broadcast together. Some have axes of length 1, or fewer axes."""
     few = min(max_dims, 3)
 
     def of(most_dims: int, least: int, most: int, least_dims: int = 0) -> Strategy[tuple[Shape, ...]]:
@@ -74,8 +74,8 @@ def arrays(
 ) -> Strategy[Array]:
     """Draw an array of numbers.
 
-    Most arrays have multiples of 1/32 within 8 of zero, or of the bound that is closest to zero. One array in six has
-    numbers of all magnitudes between the bounds, from 1e-8: 1, 2 and 5 times the powers of ten.
+    Most arrays contain multiples of 1/32 within 8 of zero, or of the bound that is closest to zero. One array in six
+    contains numbers of all magnitudes from 1e-8 to the bounds: 1, 2 and 5 times the powers of ten.
 
     Parameters
     ----------
@@ -83,18 +83,17 @@ def arrays(
     low, high : float
         Inclusive bounds of the values, in every dtype.
     away_from : sequence of float
-        Kinks. The distance of each value from a kink is at least 1/8, or 1/8 of the distance of the bounds if that is
-        less than 1.
+        Kinks. The distance of each value from a kink is at least 1/8, or ``(high - low) / 8`` if that is less.
     distinct : bool
-        Whether all values differ, by 1/8 if that many fit between the bounds.
+        Whether all values differ: by at least 1/8 if enough such values fit between the bounds.
     dtype : dtype
     layouts : bool
-        Whether to draw the memory layout: contiguous, Fortran, strided, reversed, and stride 0 unless distinct.
+        Whether to draw the memory layout: contiguous, Fortran, strided, reversed, and stride 0 unless `distinct`.
 
     Raises
     ------
     DataError
-        There is no such number, or there are fewer distinct ones than an array has elements.
+        There is no such number, or there are fewer distinct numbers than an array has elements.
 
     Examples
     --------
@@ -127,7 +126,7 @@ def _distinct_arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, lay
 
 
 def laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
-    """Return an array in a drawn layout, if it has axes and elements."""
+    """Return an array in a drawn layout; unchanged if it has no axes or no elements."""
     if not array.size or not array.ndim:
         return array
     layout = draw(layouts)
@@ -136,7 +135,7 @@ def laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
 
 @lru_cache
 def positions(shape: Shape, n: int) -> Strategy[Array]:
-    """Draw an array of positions in 0..n - 1."""
+    """Draw an int64 array of positions in 0..n - 1."""
     return hnp.arrays(np.int64, shape, elements=st.integers(0, n - 1), fill=st.nothing())
 
 
@@ -148,7 +147,7 @@ def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tens
 
 @lru_cache
 def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
-    """Draw an `axis` argument for an array with `ndim` axes: None, a position or a tuple, of either sign."""
+    """Draw an `axis` argument for an array with `ndim` axes: None, an integer or a tuple, also negative."""
     kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1)] if ndim else []
     if several:
         kinds.append(hnp.valid_tuple_axes(ndim))

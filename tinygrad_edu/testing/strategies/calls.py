@@ -1,6 +1,6 @@
 """OP_CALLS: a strategy of calls for each op, with valid inputs away from kinks and all settings.
 
-For your own op, add an entry such as ``OP_CALLS["cube"] = one_input(cube)``, or any other strategy of `Call`.
+For your own op, add an entry such as ``OP_CALLS["cube"] = one_input(cube)``, or any other strategy that draws a `Call`.
 """
 
 from tinygrad_edu.engine import Op
@@ -25,14 +25,14 @@ OP_CALLS: dict[str, Strategy[Call]] = {
 
 
 def calls(op: str | Op) -> Strategy[Call]:
-    """Draw a call of an op: inputs of all shapes and layouts that it accepts, and its settings.
+    """Draw a call of an op: inputs of all shapes and layouts that it accepts, and settings.
 
     Raises
     ------
     LookupError
-        The op has no entry in `OP_CALLS` and `NONDIFFERENTIABLE_CALLS`.
+        The op has no entry in `OP_CALLS` or `NONDIFFERENTIABLE_CALLS`.
     """
     name = op.__name__ if isinstance(op, Op) else op
     if name not in OP_CALLS and name not in NONDIFFERENTIABLE_CALLS:
-        raise LookupError(f"op {name} has no strategy: add one, OP_CALLS[{name!r}] = a strategy of Call.")
+        raise LookupError(f"op {name} has no strategy; add one that draws a Call: OP_CALLS[{name!r}] = ...")
     return OP_CALLS[name] if name in OP_CALLS else NONDIFFERENTIABLE_CALLS[name]

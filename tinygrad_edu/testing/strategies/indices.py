@@ -1,4 +1,4 @@
-"""Strategies of array indices: basic, advanced and boolean ones, mixed, often with repeated positions."""
+"""Strategies for array indices: basic, advanced, boolean and mixed ones, often with repeated positions."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, masks, positions
 
 _DTYPES = st.sampled_from([np.dtype(name) for name in ("int64", "int64", "int32", "uint8")])
-_REPEATED = st.sampled_from([None, 1, 1, 2])  # how many positions stand in an array, again and again
+_REPEATED = st.sampled_from([None, 1, 1, 2])  # the number of distinct positions in an array; None for any number
 _LENGTHS = st.sampled_from([2, 3, 4, 5, 1, 0])
 _SHAPES = hnp.array_shapes(max_dims=2, max_side=4)
 _KINDS = st.sampled_from(["slice", "position", "mask", *["array"] * 4])
@@ -19,11 +19,11 @@ _KINDS = st.sampled_from(["slice", "position", "mask", *["array"] * 4])
 
 @lru_cache
 def indices(shape: Shape) -> Strategy[Any]:
-    """Draw an index for an array of that shape.
+    """Draw an index for an array of this shape.
 
-    It is a basic index with ``...`` and new axes, an index array for the first axis or for each axis, a mask, or a
+    The index is basic, with ``...`` and new axes; an index array for the first axis or for each axis; a mask; or a
     mixture of slices, integers, arrays and masks. Most index arrays repeat positions, also as equivalent negative
-    numbers. Some have dtype int32 or uint8.
+    indices. Some have dtype int32 or uint8.
     """
     kinds = [hnp.basic_indices(shape, allow_newaxis=True), masks(shape), *[_mixed(shape)] * 3]
     if shape and all(shape):
@@ -40,7 +40,7 @@ def _rows(draw: Any, n: int) -> Array:
 
 
 def _index_array(draw: Any, n: int, shape: Shape, repeated: int | None) -> Array:
-    """Draw positive and negative positions of an axis of length n: independent ones, or the first few repeated."""
+    """Draw positive and negative positions on an axis of length n: independent ones, or the first few repeated."""
     drawn, dtype = draw(positions(shape, 2 * n)), draw(_DTYPES)
     position = np.resize(drawn.ravel()[:repeated] // 2, shape)
     from_the_end = n * (drawn % 2) if dtype.kind == "i" else 0

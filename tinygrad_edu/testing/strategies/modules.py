@@ -1,4 +1,4 @@
-"""Strategies of modules: random nested layers, with a matching input."""
+"""Strategies for modules: random nested layers, with a matching input."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ def modules(draw: Any, images: bool | None = None) -> tuple[Any, Array]:
     Parameters
     ----------
     images : bool, optional
-        Whether the batch has images (N, C, H, W), and convolutions and pooling come first. Otherwise it has vectors
-        (N, features). Default: either.
+        Whether the batch has images (N, C, H, W), with convolutions and pooling as the first layers, or vectors (N,
+        features). Default: either.
     """
     from tinygrad_edu import nn
 
@@ -51,7 +51,7 @@ def _activation(draw: Any, nn: Any, rng: np.random.Generator) -> Any:
 def _convolutional(
     draw: Any, nn: Any, rng: np.random.Generator, shape: tuple[int, int, int]
 ) -> tuple[list[Any], tuple[int, int, int]]:
-    """Draw up to two convolutions and a pooling that fit, and the shape that comes out of them."""
+    """Draw up to two convolutions and a pooling layer that fit, and their output shape."""
     layers: list[Any] = []
     channels, height, width = shape
     for _ in range(draw(st.integers(0, 2))):

@@ -1,7 +1,7 @@
-"""The numbers that arrays are drawn from: at most a few hundred, the simplest first.
+"""The numbers from which arrays are drawn: at most a few hundred, the simplest first.
 
-Ordinary numbers are multiples of 1/32, up to 8: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
-the powers of ten, from 1e-8 to the bounds.
+Ordinary numbers are multiples of 1/32, up to 8. They are exact and have a short repr. Numbers of all sizes are 1, 2 and
+5 times the powers of ten, from 1e-8 to the bounds.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DataError
 
-_MARGIN = 0.125  # from a value that is to be avoided, and between distinct values
-_MOST = 256  # sizes
-_REACH = 8  # ordinary numbers are no further from 0 than this, or from the bound that is next to it
-_LEAST = 16  # numbers that an interval has on a grid; else the grid is made finer
+_MARGIN = 0.125  # the distance from a kink
+_MOST = 256  # the largest number of sizes
+_REACH = 8  # the largest distance of ordinary numbers from 0, or from the bound closest to 0
+_LEAST = 16  # a grid with fewer numbers between the bounds is refined
 _WHOLE = [Fraction(1)]
 _DECIMAL = [Fraction(1, 10**k) for k in range(2, 325)]
 _GRIDS = [Fraction(1, 32), *_DECIMAL]
@@ -26,7 +26,7 @@ _GAPS = [*(Fraction(1, 2**k) for k in range(3, 11)), *_DECIMAL[2:]]
 
 @lru_cache
 def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return the bounds, and a grid between them; raise `DataError` if no number is left."""
+    """Return a grid of numbers between the bounds, and the bounds; raise `DataError` if no number is left."""
     nearest = _nearest_to_0(low, high)
     first, last = max(low, nearest - _REACH), min(high, nearest + _REACH)
     for grid in _GRIDS if dtype.kind == "f" else _WHOLE:
@@ -36,13 +36,15 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
     ends = [x for x in (low, high) if first <= x <= last]
     found = _that_fit([*_times(grid, multiples), *ends], low, high, away_from, dtype)
     if not found.size:
-        raise DataError(f"no number of {dtype} is between {low} and {high} and {margin(low, high)} from {away_from}.")
+        raise DataError(
+            f"no {dtype} number from low={low} to high={high} is at least {margin(low, high)} away from {away_from}."
+        )
     return found
 
 
 @lru_cache
 def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs, if there are any."""
+    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs. The result may be empty."""
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
@@ -55,7 +57,7 @@ def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], 
 def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
     """Return `size` distinct sorted numbers near 0 with a distance of 1/8, or less if they do not fit.
 
-    Raise `DataError` if there are fewer such numbers.
+    Raise `DataError` if the dtype has fewer such numbers.
     """
     nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
     for gap in _GAPS if dtype.kind == "f" else _WHOLE:
@@ -68,7 +70,8 @@ def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float,
         if found.size >= size:
             return np.sort(np.array(sorted(found.tolist(), key=lambda x: (abs(x - nearest), x < 0))[:size], dtype))
     raise DataError(
-        f"{size} distinct numbers of {dtype} between {low} and {high}, away from {away_from}: there are {found.size}."
+        f"cannot draw {size} distinct {dtype} numbers from low={low} to high={high}, away from {away_from}: there are "
+        f"only {found.size}."
     )
 
 
@@ -83,17 +86,17 @@ def _between_kinks(low: float, high: float, away_from: tuple[float, ...]) -> Ite
 
 def _nearest_to_0(low: float, high: float) -> float:
     if not (isfinite(low) and isfinite(high) and low <= high):
-        raise DataError(f"numbers from low={low} to high={high}: two finite bounds are needed, the smaller one first.")
+        raise DataError(f"low and high must be finite, with low <= high, got low={low} and high={high}.")
     return min(max(low, 0.0), high)
 
 
 def _multiples(grid: Fraction, first: float, last: float) -> range:
-    """Return the integers k for which ``k * grid`` lies between two numbers."""
+    """Return the integers k with ``first <= k * grid <= last``."""
     return range(ceil(Fraction(first) / grid), floor(Fraction(last) / grid) + 1)
 
 
 def _times(grid: Fraction, multiples: range) -> list[float]:
-    return [k * grid.numerator / grid.denominator for k in multiples]  # rounded once: short to print
+    return [k * grid.numerator / grid.denominator for k in multiples]  # rounded only once, for a short repr
 
 
 def margin(low: float, high: float) -> float:
@@ -103,7 +106,7 @@ def margin(low: float, high: float) -> float:
 
 def _that_fit(numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
     """Return numbers rounded to a dtype, within the bounds and away from kinks, the simplest first."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what a dtype cannot hold becomes something out of bounds
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers outside the dtype's range are excluded below
         rounded = dict.fromkeys(np.array(numbers).astype(dtype).tolist())
     numbers = [x for x in rounded if low <= x <= high and all(abs(x - a) >= margin(low, high) for a in away_from)]
     return np.array(sorted(numbers, key=_complexity), dtype)

@@ -1,7 +1,7 @@
 """Programs: random graphs of ops, with shared subexpressions, views, in-place steps and several results.
 
-A program is Python source for arrays and tensors. Each line runs when it is drawn, so the next line depends on its
-shape and values, which stay moderate and away from kinks.
+A program is Python source for arrays and tensors. Each line is executed when it is drawn, so that the next line suits
+its shape and values. Values are moderate and away from kinks.
 """
 
 import re
@@ -25,7 +25,7 @@ _KINK_MARGIN = 0.05
 
 
 class Program:
-    r"""A function of tensors, given as source, and the arrays to call it with. Its repr is code.
+    r"""A function of tensors, given as source, and its input arrays. Its repr is code.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Program:
         return self.to_code(described)
 
     def to_code(self, name: Namer) -> str:
-        """Return the program as code, with ``name(x)`` for each x that is no literal."""
+        """Return the program as code, with ``name(x)`` for each value x that is not a literal."""
         return f'{name(type(self))}({code(list(self.arrays), name)}, """{self.source}""")'
 
 
@@ -62,12 +62,12 @@ class _Draft:
         self.lines: list[str] = []
 
     def name(self, fits: Callable[[Array], bool] = lambda value: True) -> str:
-        """Draw a name with a suitable value, preferably a new one."""
+        """Draw a name whose value fits, preferably a recent one; return an empty string if there is none."""
         names = [name for name, value in self.values.items() if fits(value)]
         return str(self.draw(st.sampled_from(names[::-1]))) if names else ""
 
     def try_lines(self, lines: Sequence[str]) -> None:
-        """Append lines that define a new name, unless the value is too large, not finite, or cannot be computed."""
+        """Append lines that define a new name, unless its value is too large or not finite."""
         name = f"v{len(self.values)}"
         written = [line.replace("NEW", name) for line in lines]
         space: dict[str, Any] = {"tg": tg, "np": np, **LAYOUTS, **self.values}
@@ -82,13 +82,13 @@ class _Draft:
 _SETTINGS = {**SHAPE_SETTINGS, **REDUCTION_SETTINGS}
 
 
-# --- The steps: each draws the expression for one more value, or nothing where none fits ---
+# --- The steps: each draws the lines for one more value, or no lines if no earlier value fits ---
 
 Step = Callable[[_Draft], Sequence[str]]
 
 
 def _expression(text: str, fits: Callable[[Array], bool] = lambda value: True) -> Step:
-    """Make a step of an expression in which V stands for an earlier value."""
+    """Return a step with an expression of an earlier value V."""
 
     def step(draft: _Draft) -> Sequence[str]:
         name = draft.name(fits)
@@ -98,7 +98,7 @@ def _expression(text: str, fits: Callable[[Array], bool] = lambda value: True) -
 
 
 def _pair(text: str, fits: Callable[[Array, Array], bool] = lambda x, y: True) -> Step:
-    """Make a step of an expression of two earlier values V and W that broadcast."""
+    """Return a step with an expression of two earlier values V and W that broadcast."""
 
     def step(draft: _Draft) -> Sequence[str]:
         v = draft.name()
@@ -117,7 +117,7 @@ def _broadcasts(*values: Array) -> bool:
 
 
 def _with_settings(name: str, fits: Callable[[Array], bool] = lambda value: True) -> Step:
-    """Make a step of an op of one input, with settings drawn for the shape of the value."""
+    """Return a step with a unary op, and settings drawn for the shape of its input."""
 
     def step(draft: _Draft) -> Sequence[str]:
         v = draft.name(fits)
@@ -142,7 +142,7 @@ def _index(draft: _Draft) -> Sequence[str]:
 
 
 def _in_place(operator: str) -> Step:
-    """Make a step that copies a value and changes the copy in place."""
+    """Return a step that copies a value and changes the copy in place."""
 
     def step(draft: _Draft) -> Sequence[str]:
         v = draft.name()
@@ -154,7 +154,7 @@ def _in_place(operator: str) -> Step:
 
 
 def _at_least(axes: int, size: int) -> Callable[[Array], bool]:
-    """Return whether a value has that many axes and elements."""
+    """Return a function that tests whether a value has at least `axes` axes and `size` elements."""
     return lambda value: value.ndim >= axes and value.size >= size
 
 
@@ -173,7 +173,7 @@ def _distinct(value: Array) -> bool:
     return value.size > 0 and _away_from_0(np.diff(np.sort(value, axis=None)))
 
 
-# A matrix that can be inverted, and decomposed.
+# A symmetric positive definite matrix.
 _DEFINITE = "tg.matmul(V, tg.swapaxes(V, -1, -2)) + 2.0 * np.eye(V.shape[-2])"
 
 STEPS: dict[str, Step] = {

@@ -11,10 +11,10 @@ from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, laid_out, positions
 from tinygrad_edu.testing.strategies.calls import calls
 
-_TIE = "tie"  # stands for the value of another element
+_TIE = "tie"  # replaced with the value of another element
 _MOST_REPLACED = 3
 _ONE_IN_FOUR = st.integers(0, 3)
-_ANY_LAYOUT = st.sampled_from([*["contiguous"] * len(LAYOUTS), *LAYOUTS])  # many fast forms take no other
+_ANY_LAYOUT = st.sampled_from([*["contiguous"] * len(LAYOUTS), *LAYOUTS])  # much fast code needs contiguous arrays
 
 
 def special_values(dtype: Any) -> list[float]:
@@ -43,14 +43,14 @@ def special_arrays(
 
 @st.composite
 def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, np.float32, np.float16)) -> Call:
-    """Draw a call of an op with contiguous arrays of one dtype, which have up to three special values.
+    """Draw a call of an op with contiguous arrays of one dtype and up to three special values.
 
     Parameters
     ----------
     name : str
         A name in `OP_CALLS` or `NONDIFFERENTIABLE_CALLS`.
     dtypes : tuple of dtype
-        What the dtype of all differentiable inputs is drawn from.
+        Choices for the dtype of all differentiable inputs.
     """
     call, dtype = draw(calls(name)), draw(st.sampled_from(dtypes))
     with np.errstate(over="ignore"):
@@ -60,7 +60,7 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
 
 
 def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
-    """Replace up to three elements of contiguous arrays of one dtype in place, or let an array have few values."""
+    """Replace up to three elements of contiguous arrays of one dtype in place, or all elements by few values."""
     filled = [x for x in given if x.size]
     if filled and draw(_ONE_IN_FOUR) == 3:
         x = draw(st.sampled_from(filled))
@@ -68,7 +68,7 @@ def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
         x[...] = few[draw(positions(x.shape, len(few)))]
     for _ in range(draw(st.integers(0, _MOST_REPLACED)) if filled else 0):
         x = draw(st.sampled_from(filled))
-        place, other = (draw(st.integers(0, x.size - 1)) for _ in range(2))
+        position, other = (draw(st.integers(0, x.size - 1)) for _ in range(2))
         value = draw(st.sampled_from([*special_values(x.dtype), _TIE]))
-        x.flat[place] = x.flat[other] if value is _TIE else value
+        x.flat[position] = x.flat[other] if value is _TIE else value
     return given

@@ -1,6 +1,6 @@
-"""Strategies of convolution and pooling windows: valid sizes, kernels, strides, paddings and dilations.
+"""Strategies for convolution and pooling windows: valid sizes, kernels, strides, paddings and dilations.
 
-`illegal_windows` makes the image one pixel too small.
+`illegal_windows` draws kernels that are one pixel too large.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from tinygrad_edu.ops.sliding_windows import Size
 
 @dataclass(frozen=True)
 class WindowProblem:
-    """A window that slides over an image: a convolution or pooling without its values."""
+    """The geometry of a convolution or pooling: the image size and the window's settings."""
 
     size: Size
     kernel_size: Size
@@ -45,7 +45,7 @@ def _pairs(low: int, high: int) -> st.SearchStrategy[Size]:
 
 @st.composite
 def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> WindowProblem:
-    """Draw a window that fits into its image at least once, with a remainder or without."""
+    """Draw a window that fits into its image at least once, with or without a remainder."""
     kernel, stride = draw(st.tuples(_KERNELS, _KERNELS)), draw(_pairs(1, 3))
     padding, dilation = draw(_pairs(0, max_padding)), draw(_pairs(1, 2)) if dilated and max(kernel) < 4 else (1, 1)
     extra = draw(_pairs(0, 3))
@@ -56,11 +56,11 @@ def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> WindowProb
 
 @st.composite
 def illegal_windows(draw: Any) -> WindowProblem:
-    """Draw a window that is one pixel too large for its padded image, in one direction or both."""
+    """Draw a window whose kernel is one too large for its padded image, along one axis or both."""
     padding, dilation, size = draw(_pairs(0, 1)), draw(_pairs(1, 2)), draw(_pairs(1, 4))
-    room = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
-    # the smallest kernel that no longer fits: dilation * (kernel - 1) + 1 > room
-    too_large = tuple(-(-n // d) + 1 for n, d in zip(room, dilation, strict=True))
+    padded = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    # the smallest kernel that does not fit: dilation * (kernel - 1) + 1 > padded
+    too_large = tuple(-(-n // d) + 1 for n, d in zip(padded, dilation, strict=True))
     which = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
     kernel = tuple(k if bad else 1 for k, bad in zip(too_large, which, strict=True))
     return WindowProblem(size, (kernel[0], kernel[1]), (1, 1), padding, dilation)

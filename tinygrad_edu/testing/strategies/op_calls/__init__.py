@@ -1,1 +1,1 @@
-"""Strategies of calls of each op: valid inputs away from kinks, and all settings."""
+"""Strategies for calls of each op: valid inputs away from kinks, and all settings."""

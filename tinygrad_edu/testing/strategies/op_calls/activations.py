@@ -12,7 +12,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, 
 
 @st.composite
 def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
-    """Draw settings from the given lists, and numbers away from the kinks that they imply."""
+    """Draw settings from the given lists, and numbers away from the kinks that depend on the settings."""
     settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
     return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
 

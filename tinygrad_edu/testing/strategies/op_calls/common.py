@@ -1,4 +1,4 @@
-"""Calls of ops of one, two or several inputs, and common settings such as axes."""
+"""Calls of ops with one, two or several inputs, and common settings such as axes."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -33,7 +33,7 @@ def one_input(
     change: Callable[[Array], Array] = lambda x: x,
     **values: Any,
 ) -> Call:
-    """Draw a call of a unary op, with an input from `arrays(**values)` after a change, and settings for its shape."""
+    """Draw a call of a unary op: `change` of an array from `arrays(**values)`, and settings for its shape."""
     shape = draw(shapes(least_axes, most_axes, empty=not least_size))
     if prod(shape) < least_size:
         shape = (least_size, *shape[1:])
@@ -45,7 +45,7 @@ def one_input(
 def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | None = None) -> Call:
     """Draw a call of a binary op with inputs that broadcast.
 
-    Now and then one is an array of integers or booleans, or the second a Python number: these are held fixed.
+    Occasionally, one input is an array of integers or booleans, or the second is a Python number. They are constant.
     """
     (of_x, of_y), x, y = draw(broadcastable()), x or {}, y or {}
     kind = draw(_SECOND_INPUTS)
@@ -62,7 +62,7 @@ def inputs_of(
 ) -> Call:
     """Draw a call with an input for each drawn shape, and settings for the first shape.
 
-    A strategy of an input is a function of its shape. Default: `arrays`.
+    `strategies` map the shape of an input to a strategy. Default: `arrays`.
     """
     drawn = draw(shapes)
     settings = draw(settings_for(drawn[0])) if settings_for else {}
@@ -76,12 +76,12 @@ def conditions(shape: Shape) -> Strategy[Array]:
 
 
 def each_of(**choices: Sequence[Any]) -> SettingsFor:
-    """Return a strategy of settings, each from its list."""
+    """Return a strategy that draws each setting from its list."""
     return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in choices.items()})
 
 
 def along(shape: Shape) -> Strategy[Settings]:
-    """Draw the settings of a reduction: one axis, several, or all, and whether they are kept."""
+    """Draw the settings of a reduction: one axis, several or all, and `keepdims`."""
     return st.fixed_dictionaries({"axis": axes(len(shape)), "keepdims": st.booleans()})
 
 
@@ -92,15 +92,15 @@ def reduced(shape: Shape, axis: Any) -> int:
 
 
 def along_at_least(least: int) -> SettingsFor:
-    """Return a strategy like `along`, of reductions over at least that many elements."""
+    """Return a strategy like `along`, for reductions over at least `least` elements."""
     return lambda shape: along(shape).filter(lambda s: reduced(shape, s["axis"]) >= least)
 
 
 def one_axis(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
-    """Draw one axis, from either end, and other settings."""
+    """Draw one positive or negative axis, and other settings."""
     return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **others})
 
 
 def axis_or_none(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
-    """Draw one axis, from either end, or None, and other settings."""
+    """Draw one positive or negative axis or None, and other settings."""
     return st.fixed_dictionaries({"axis": axes(len(shape), several=False), **others})

@@ -21,7 +21,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
 
 @st.composite
 def _extrema(draw: Any, name: str) -> Call:
-    """Draw two operands that are never equal: one on the multiples of 1/4, one an eighth beside them."""
+    """Draw two operands that are never equal: multiples of 1/4, and multiples of 1/4 plus 1/8."""
     of_x, of_y = draw(broadcastable())
     x, y = (draw(arrays(shape)) for shape in (of_x, of_y))
     return Call(name, [np.floor(x * 4) / 4, np.floor(y * 4) / 4 + 0.125])
@@ -38,9 +38,9 @@ def _divisions(draw: Any, name: str) -> Call:
 
 @st.composite
 def _powers(draw: Any) -> Call:
-    """Draw a positive base and any exponent, or a nonzero base and a constant integer exponent, or a number as one."""
+    """Draw a positive base and any exponent, a nonzero base and a constant integer exponent, or one constant number."""
     of_x, of_y = draw(broadcastable())
-    kind = draw(st.sampled_from(("any exponent", "whole exponents", "a number as exponent", "a number as base")))
+    kind = draw(st.sampled_from(("any exponent", "integer exponents", "a number as exponent", "a number as base")))
     if kind == "a number as exponent":
         return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5, 0)))], (0,))
     if kind == "a number as base":
@@ -48,7 +48,7 @@ def _powers(draw: Any) -> Call:
         return Call("power", [base, draw(arrays((*of_y[:-1], 1), -2.0, 2.0))], (1,))
     if kind == "any exponent":
         y = draw(arrays(of_y, -2.0, 2.0))
-        some_zeros = np.trunc(y)  # at an exponent of 0 the derivative in x is 0, but not the mixed one
+        some_zeros = np.trunc(y)  # at an exponent of 0, the derivative of x is 0, but not the mixed derivative
         return Call("power", [draw(arrays(of_x, 0.25, 3.0)), some_zeros if draw(st.booleans()) else y])
     x, y = draw(arrays(of_x, away_from=(0.0,))), np.round(draw(arrays(of_y)))
     return Call("power", [x, y.astype(draw(st.sampled_from((np.float64, np.int64))))], differentiable=(0,))
@@ -56,11 +56,11 @@ def _powers(draw: Any) -> Call:
 
 @st.composite
 def _clips(draw: Any, name: str) -> Call:
-    """Draw numbers as bounds, or arrays an eighth beside the multiples of 1/4 that are held between them."""
+    """Draw inputs with constant bounds, or multiples of 1/4 with arrays of bounds, 1/8 away from multiples of 1/4."""
     if name == "clip_by_arrays" or (name == "clip" and draw(st.booleans())):
         of_x, of_min, of_max = draw(broadcastable(3))
         x, low, high = (np.floor(draw(arrays(shape)) * 4) / 4 for shape in (of_x, of_min, of_max))
-        if draw(st.booleans()):  # bounds in order, so that elements are below the lower one
+        if draw(st.booleans()):  # low < high, so that some elements are below the lower bound
             low, high = -np.abs(low), np.abs(high)
         return Call(name, [x, low - 0.125, high + 0.125])
     bounds = draw(st.sampled_from([(-1.0, 1.0), (None, 0.5), (0.0, None), (None, None)]))
@@ -70,7 +70,7 @@ def _clips(draw: Any, name: str) -> Call:
 
 @st.composite
 def _lerps(draw: Any) -> Call:
-    """Draw two ends and a weight: an array, or a number."""
+    """Draw two end points, and an array or a number as weight."""
     of_x, of_y, of_weight = draw(broadcastable(3))
     ends = [draw(arrays(of_x)), draw(arrays(of_y))]
     if draw(st.booleans()):
@@ -89,11 +89,11 @@ def _masked_fills(draw: Any) -> Call:
 
 @st.composite
 def _away_from_the_origin(draw: Any, name: str) -> Call:
-    """Draw operands that are not both 0. One may be a Python number, which is constant."""
+    """Draw operands that are not both 0. The second may be a Python number, which is constant."""
     of_x, of_y = draw(broadcastable())
     x, y = draw(arrays(of_x, **ANY_SIZE)), draw(arrays(of_y, **ANY_SIZE, **NO_ZERO))
     if name == "arctan2":
-        y = np.abs(y)  # it jumps at the negative half of the axis
+        y = np.abs(y)  # arctan2 jumps at the negative half of the axis
     if draw(st.integers(0, 5)) == 5:
         return Call(name, [x, 1.5], differentiable=(0,))
     return Call(name, [x, y])

@@ -1,4 +1,4 @@
-"""Calls of image ops in one and two dimensions: windows, convolution, pooling, resizing."""
+"""Calls of image ops in one and two dimensions: sliding windows, convolution, pooling, resizing."""
 
 from math import prod
 from typing import Any
@@ -37,20 +37,20 @@ def _col2ims(draw: Any) -> Call:
 
 @st.composite
 def _alone(draw: Any, images: Any) -> Any:
-    """Leave out the axis of the samples now and then, where there is one sample."""
+    """Drop the batch axis in some draws, if there is one sample."""
     return images[0] if len(images) == 1 and draw(st.booleans()) else images
 
 
 @st.composite
 def _unfoldings(draw: Any, name: str) -> Call:
-    """Draw calls with PyTorch's names, of a batch or of one image."""
+    """Draw calls of unfold or fold, for a batch or one image."""
     call = draw(_im2cols() if name == "unfold" else _col2ims())
     return Call(name, [draw(_alone(call.inputs[0]))], **call.settings)
 
 
 @st.composite
 def _correlations(draw: Any, name: str) -> Call:
-    """Draw a correlation with or without a bias, or one of the two ops that compute its vjps."""
+    """Draw a correlation with or without bias, or a call of one of the two ops that compute its vjps."""
     window, groups = draw(windows()), draw(_GROUPS)
     each = st.integers(1, 2 if groups < 3 else 1)
     per_group, out = draw(each), groups * draw(each)
@@ -71,14 +71,14 @@ def _correlations(draw: Any, name: str) -> Call:
 
 @st.composite
 def _convolutions(draw: Any, name: str) -> Call:
-    """Draw a convolution of images or rows: with a bias or none, a padding by name, a batch or one sample."""
+    """Draw a convolution of images or rows: with or without bias, with numeric or named padding, batched or not."""
     call = draw(_correlations("correlate"))
     (images, kernels), settings = call.inputs, dict(call.settings)
     if draw(st.integers(0, 2)) == 2:
         settings["padding"] = draw(st.sampled_from(["same", "valid"]))
     if settings["padding"] == "same":
         settings["stride"] = 1
-    if settings["padding"] == "valid":  # in an image that is as large as with its padding
+    if settings["padding"] == "valid":  # pad the image instead
         images = np.pad(images, [(0, 0), (0, 0), *((p, p) for p in call.settings["padding"])], mode="edge")
     if name == "conv1d":
         images, kernels, settings = _one_row(images), _one_row(kernels), _of_a_row(settings)
@@ -91,13 +91,13 @@ def _one_row(images: Any) -> Any:
 
 
 def _of_a_row(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a window over images as those of its columns."""
+    """Return the settings of a two-dimensional window along the last axis only."""
     return {key: value[1] if isinstance(value, tuple) else value for key, value in settings.items()}
 
 
 @st.composite
 def _transposed_convolutions(draw: Any, name: str) -> Call:
-    """Draw small maps and kernels, and a padding that does not crop the whole result."""
+    """Draw small inputs and kernels, and a padding that does not crop the whole result."""
     n, groups = draw(_SAMPLES), draw(_GROUPS)
     size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     kernel_size = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
@@ -118,7 +118,7 @@ def _transposed_convolutions(draw: Any, name: str) -> Call:
 
 @st.composite
 def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
-    """Draw a pooling of images or rows, of a batch or one sample."""
+    """Draw a pooling of images or rows, batched or not."""
     window = draw(windows(dilated=name.startswith("max"), max_padding=0))
     reach = (d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     settings = {
@@ -150,7 +150,7 @@ def _window_maxima(draw: Any) -> Call:
 
 @st.composite
 def _choices(draw: Any, name: str) -> Call:
-    """Draw the inputs of the vjp of pooling: the selected pixels of each window, or none."""
+    """Draw the inputs of the vjp of pooling. Any number of pixels may be selected in each window."""
     window = draw(windows(max_padding=0))
     images = draw(_images(window))
     maps = (*images.shape[:2], *window.output)
@@ -173,7 +173,7 @@ def _adaptive_poolings(draw: Any, /, name: str, **values: Any) -> Call:
 
 @st.composite
 def _interpolations(draw: Any) -> Call:
-    """Draw every mode, with a size or a factor."""
+    """Draw a mode, and a size or a scale factor."""
     mode = draw(st.sampled_from(["nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"]))
     axes = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode) or draw(st.integers(1, 3))
     lengths = tuple(draw(st.integers(1, 4 if axes < 3 else 2)) for _ in range(axes))
@@ -191,7 +191,7 @@ def _interpolations(draw: Any) -> Call:
 
 @st.composite
 def _resamplings(draw: Any, name: str) -> Call:
-    """Draw tables of taps and weights, which may be 0, but do not cancel: rounding would be all that is left."""
+    """Draw tables of taps and weights. Weights may be 0, but do not cancel, because only rounding would remain."""
     shape = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(1, 3)))]
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     length, taps, size = shape[axis], draw(st.integers(1, 3)), draw(st.integers(1, 4))

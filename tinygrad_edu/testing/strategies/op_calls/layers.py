@@ -33,7 +33,7 @@ def _bilinears(draw: Any) -> Call:
     return Call("bilinear", [*inputs, *bias])
 
 
-# --- Normalization: of distinct values, so that the variances are not 0 ---
+# --- Normalization of distinct values, so that the variances are not 0 ---
 
 
 def _optional(draw: Any, shape: tuple[int, ...]) -> Any:
@@ -41,7 +41,7 @@ def _optional(draw: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _given(*inputs: Any) -> tuple[int, ...]:
-    """Return the positions of the floating inputs."""
+    """Return the positions of the arrays among inputs."""
     return tuple(k for k, x in enumerate(inputs) if isinstance(x, np.ndarray))
 
 
@@ -54,7 +54,7 @@ def _last_axes(draw: Any, name: str) -> Call:
     inputs = [draw(arrays(shape, distinct=True)), normalized, _optional(draw, last)]
     if name == "layer_norm":
         inputs.append(_optional(draw, last))
-    return Call(name, inputs, _given(*inputs), eps=draw(_EPS))  # None would be another number in each dtype
+    return Call(name, inputs, _given(*inputs), eps=draw(_EPS))  # the default of None depends on the dtype
 
 
 @st.composite
@@ -101,15 +101,15 @@ _P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
 
 @st.composite
 def _normalizations(draw: Any) -> Call:
-    shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # one number alone has no slope
+    shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # a single number has no slope
     axis = draw(st.integers(-len(shape), len(shape) - 1) | st.just(tuple(range(len(shape)))))
-    x = draw(arrays(shape, distinct=True)) - 97 / 32  # none is 0, and no two have the same absolute value
+    x = draw(arrays(shape, distinct=True)) - 97 / 32  # no number is 0, and all absolute values differ
     return Call("normalize", [x], p=draw(_P), axis=axis, eps=draw(st.sampled_from([1e-12, 1e3])))
 
 
 @st.composite
 def _cosines(draw: Any) -> Call:
-    """Draw vectors that are not parallel, where the cosine is greatest, and has no slope."""
+    """Draw vectors that are not parallel: for parallel vectors the cosine is at its maximum, and its slope is 0."""
     of_x1, of_x2 = draw(broadcastable(max_dims=2, empty=False))
     after, n = draw(st.integers(0, min(len(of_x1), len(of_x2)))), draw(st.integers(2, 3))
     of_x1, of_x2 = ((*shape[: len(shape) - after], n, *shape[len(shape) - after :]) for shape in (of_x1, of_x2))
@@ -141,7 +141,7 @@ def _embeddings(draw: Any, name: str) -> Call:
     weight = draw(arrays((count, width)))
     if name == "lookup_rows":
         return Call(name, [weight], indices=indices)
-    unused = sorted({*range(count)} - {*indices.ravel()})  # by which a gradient that is left out is none
+    unused = sorted({*range(count)} - {*indices.ravel()})  # omitting the gradient of these rows changes nothing
     return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
 
 
@@ -152,7 +152,7 @@ def _uneven(x: Any) -> Any:
 
 @st.composite
 def _attentions(draw: Any) -> Call:
-    """Draw queries, keys and values with any mask: of booleans, also rows of False, or of differentiated numbers."""
+    """Draw queries, keys and values, and no mask or any mask: causal, booleans with rows of False, or numbers."""
     queries, keys, width, out = (draw(st.integers(1, 3)) for _ in range(4))
     heads, batch = draw(st.integers(1, 2)), draw(st.sampled_from([(), (2,)]))
     grouped = draw(st.booleans())
@@ -181,7 +181,7 @@ def _affine_gates(draw: Any) -> Call:
 
 @st.composite
 def _recurrent_layers(draw: Any) -> Call:
-    """Draw the inputs of a recurrent layer. For relu, the inputs of the gates outweigh the states."""
+    """Draw the inputs of a recurrent layer. For relu, the inputs of the gates are larger than the states."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
     steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
     gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden

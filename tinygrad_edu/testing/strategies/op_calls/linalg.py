@@ -31,7 +31,7 @@ def _stacks_of_two(draw: Any) -> tuple[Shape, Shape]:
 
 @st.composite
 def _sums_over_last(draw: Any, name: str) -> Call:
-    """Draw operands of `dot` or `inner`, whose lengths agree: numbers, vectors, matrices and stacks."""
+    """Draw operands of `dot` or `inner` with equal lengths: numbers, vectors, matrices and stacks."""
     k = draw(st.integers(0, 3))
     before_x, before_y = draw(shapes(0, 2, empty=False)), draw(shapes(0, 2, empty=False))
     of_y = (*before_y[:-1], k, *before_y[-1:]) if name == "dot" else (*before_y, k)
@@ -45,7 +45,7 @@ def _one_flat(shape: Shape) -> Strategy[tuple[Shape, Shape]]:
 
 @st.composite
 def _tensordots(draw: Any) -> Call:
-    """Draw axes as a number, or as pairs in any order and from either end."""
+    """Draw `axes` as a number, or as pairs of positive and negative axes in any order."""
     common, left, right = (draw(shapes(0, 2)) for _ in range(3))
     count = len(common)
     if draw(st.booleans()):
@@ -69,7 +69,7 @@ _SUBSCRIPTS = (
 
 @st.composite
 def _einsums(draw: Any) -> Call:
-    """Draw lengths for the names; in one operand and another an axis has the length 1, and broadcasts."""
+    """Draw operands for subscripts. Some have an axis of length 1 that broadcasts."""
     subscripts = draw(st.sampled_from(_SUBSCRIPTS))
     lengths = {letter: draw(st.sampled_from([1, 2, 2, 3, 3, 0])) for letter in subscripts if letter.isalpha()}
     dots, operands = draw(shapes(0, 2)), []
@@ -88,7 +88,7 @@ def _einsums(draw: Any) -> Call:
 def _diagonals(draw: Any, name: str) -> Call:
     labels = draw(st.sampled_from(["aa", "aab", "aba", "aabb", "aaa", "abab", "ab"]))
     a, b = _several(draw, 2)
-    lengths = {"a": a, "b": draw(st.sampled_from([a, b]))}  # axes of one length show a transposition
+    lengths = {"a": a, "b": draw(st.sampled_from([a, b]))}  # axes of equal length reveal a wrong transpose
     shape = tuple(lengths[label] for label in labels)
     if name == "take_diagonal":
         return Call(name, [draw(arrays(shape))], labels=labels)
@@ -96,11 +96,11 @@ def _diagonals(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(distinct))], labels=labels, shape=shape)
 
 
-# --- Matrices. They come in stacks: the law of strides of 0 repeats the first along the first axis. ---
+# --- Matrices, in stacks, because the layout law with stride 0 repeats the first element of the first axis ---
 
 
 def _generic(m: int, n: int) -> Array:
-    """Return a matrix without a zero, a symmetry or a pair of singular values that are near each other."""
+    """Return a matrix without zeros, symmetry or singular values close to each other."""
     rng = np.random.default_rng(5)
     u, v = (np.linalg.qr(rng.standard_normal((size, size))).Q for size in (m, n))
     return np.asarray((u[:, : min(m, n)] * np.array([1.0, 2.0, 3.0, 4.0])[: min(m, n)]) @ v[: min(m, n)])
@@ -117,8 +117,8 @@ def _invertible(draw: Any, /, stack: Shape | None = None, n: int | None = None) 
 
 @st.composite
 def _rectangular(draw: Any, /, square: bool = False, tall: bool = False, least: int = 1) -> Array:
-    """Draw matrices whose singular values are apart."""
-    m, n = draw(st.integers(least, 4)), draw(st.integers(least, 3))  # of 2 x 2, the vectors are often symmetric
+    """Draw matrices with well-separated singular values."""
+    m, n = draw(st.integers(least, 4)), draw(st.integers(least, 3))  # 2 x 2 singular vectors are often symmetric
     m, n = (n, n) if square else (max(m, n), min(m, n)) if tall else (m, n)
     return np.asarray(_generic(m, n) + 0.1 * draw(arrays((*draw(_STACKS), m, n), -1, 1)))
 
@@ -146,7 +146,7 @@ def _solves(draw: Any) -> Call:
 
 @st.composite
 def _dets(draw: Any) -> Call:
-    """Draw matrices that can be inverted, or have one rank less; and zeros."""
+    """Draw matrices of full rank, of full rank minus one, and of zeros."""
     n = draw(st.integers(0, 3))
     x = np.round(draw(arrays((*draw(shapes(0, 2)), n, n), -2, 2)), draw(st.integers(0, 2)))
     assume(_has_a_slope(x))
@@ -154,7 +154,7 @@ def _dets(draw: Any) -> Call:
 
 
 def _has_a_slope(x: Array) -> bool:
-    """Whether the derivative of the determinant is not 0 but for rounding: test_conventions.py has the lower ranks."""
+    """Whether the derivative of the determinant is well defined; test_conventions.py tests the lower ranks."""
     return bool(np.all((np.asarray(np.linalg.matrix_rank(x)) >= x.shape[-1] - 1) | ~x.any(axis=(-2, -1))))
 
 
@@ -170,7 +170,7 @@ _ORDERS = st.sampled_from([2, 2, 2, 1, 3, 0, 2.5, 0.5, -1, -2])
 
 
 def _unequal(shape: Shape) -> Strategy[Array]:
-    """Draw numbers of which no two have the same size, and none is 0."""
+    """Draw nonzero numbers with distinct absolute values."""
     return arrays(shape, distinct=True).map(lambda x: x + 1 / 32)
 
 
@@ -194,7 +194,7 @@ _MATRIX_ORDERS = st.sampled_from(["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
 
 @st.composite
 def _norms(draw: Any) -> Call:
-    """Draw vectors along one axis, matrices along two of them, or all elements."""
+    """Draw norms of vectors along one axis, of matrices along two axes, or of all elements."""
     keepdims = draw(st.booleans())
     if draw(st.booleans()):
         x = draw(_rectangular())

@@ -13,7 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, MARGINS_OF
 
 @st.composite
 def _products(draw: Any) -> Call:
-    """Draw vectors, matrices and stacks of them, whose inner lengths agree."""
+    """Draw vectors, matrices and stacks of matrices with equal inner lengths."""
     n, k, m = (draw(st.integers(1, 3)) for _ in range(3))
     k = draw(st.sampled_from([k, k, k, k, 0]))
     stack_x, stack_y = draw(broadcastable(max_dims=2).filter(all))
@@ -35,14 +35,14 @@ def _classifications(draw: Any, name: str) -> Call:
 
 @st.composite
 def _weighted_classifications(draw: Any) -> Call:
-    """Draw the same with class weights, label smoothing and ignored labels."""
+    """Draw a cross-entropy with class weights, label smoothing and ignored labels."""
     call = draw(_classifications("cross_entropy"))
     logits, targets = call.inputs
     classes, weights, ignored = logits.shape[1], [], -100
     if draw(st.booleans()):
         weights = [draw(arrays((classes,), 0.5, 2.0))]
     if targets.dtype.kind != "f" and (others := sorted(set(range(classes)) - {targets.flat[0]})):
-        ignored = draw(st.sampled_from([-100, *others]))  # not the first: of no labels at all there is no mean
+        ignored = draw(st.sampled_from([-100, *others]))  # never the first label: the mean of no labels is undefined
     smoothing = draw(st.sampled_from([0.0, 0.0, 0.25, 1.0]))
     return Call(
         "cross_entropy", [logits, targets, *weights], ignore_index=ignored, label_smoothing=smoothing, **call.settings

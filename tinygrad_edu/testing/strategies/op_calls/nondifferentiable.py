@@ -16,7 +16,7 @@ def _joined(results: list[Any]) -> Any:
     return np.concatenate([np.asarray(result) for result in results])
 
 
-_questions = partial(one_input, change=np.round)  # of an array with ties
+_questions = partial(one_input, change=np.round)  # rounding produces ties
 
 
 def _comparisons(name: str) -> Strategy[Call]:

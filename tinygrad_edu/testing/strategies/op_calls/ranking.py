@@ -13,7 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axi
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
 
-def _whole(shape: Shape, low: int, high: int) -> Strategy[Array]:
+def _integers(shape: Shape, low: int, high: int) -> Strategy[Array]:
     """Draw an integer array with elements from `low` to `high`."""
     return arrays(shape, low, high, layouts=False).map(lambda x: np.round(x).astype(np.int64))
 
@@ -30,18 +30,18 @@ def _takes(draw: Any) -> Call:
     n = int(np.prod(shape)) if axis is None else shape[axis]
     mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
     low, high = (-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)
-    indices = draw(_whole(draw(shapes(0, 2)), low, high))
+    indices = draw(_integers(draw(shapes(0, 2)), low, high))
     return Call("take", [draw(arrays(shape))], indices=indices, axis=axis, mode=mode)
 
 
 @st.composite
 def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
-    """Draw an axis, or None, and positions along it, which may broadcast across it."""
+    """Draw an axis or None, and positions along it, which may broadcast along the other axes."""
     axis = draw(axes(len(shape), several=False))
     laid = shape if axis is not None else (int(np.prod(shape)),)
     along = -1 if axis is None else axis
     across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(least, 3)))
-    return {"indices": draw(_whole(across, -laid[along], laid[along] - 1)), "axis": axis}
+    return {"indices": draw(_integers(across, -laid[along], laid[along] - 1)), "axis": axis}
 
 
 @st.composite
@@ -56,7 +56,7 @@ def _puts(draw: Any) -> Call:
 @st.composite
 def _places(draw: Any, name: str) -> Call:
     shape = draw(shapes(0, empty=False))
-    places = draw(_whole(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
+    places = draw(_integers(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
     if name == "take_flat":
         return Call(name, [draw(arrays(shape)), places], (0,))
     return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
@@ -81,7 +81,7 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
 
 @st.composite
 def _averages(draw: Any, name: str) -> Call:
-    """Draw differentiable weights for every element, or along some axes."""
+    """Draw differentiable weights for all elements or along some axes."""
     shape = draw(shapes(0, empty=False))
     settings = draw(along(shape))
     chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)

@@ -40,12 +40,12 @@ def _differences(draw: Any) -> Call:
     shape = draw(shapes(1))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     n = draw(st.integers(1, 2))
-    beside = arrays(tuple(n if a == axis % len(shape) else length for a, length in enumerate(shape)))
-    settings = {name: draw(st.none() | st.just(0.5) | beside) for name in ("prepend", "append")}
+    attached = arrays(tuple(n if a == axis % len(shape) else length for a, length in enumerate(shape)))
+    settings = {name: draw(st.none() | st.just(0.5) | attached) for name in ("prepend", "append")}
     return Call("diff", [draw(arrays(shape))], n=draw(st.integers(0, 3)), axis=axis, **settings)
 
 
-# Factors with zeros among them, none, one or several for a result.
+# Factors that include zeros: none, one or several for each element of the result.
 _FACTORS: dict[str, Any] = {"low": -1.5, "high": 1.5, "change": lambda x: np.round(x * 2) / 2}
 
 REDUCTION: dict[str, Strategy[Call]] = {

@@ -1,6 +1,6 @@
 """Calls of functions with several arrays or several results: joining, splitting, grids.
 
-A call has one result, so a wrapper concatenates several results. The function itself is
+A `Call` must have one result, so wrappers concatenate several results. The original function is
 ``call.function.__wrapped__``.
 """
 
@@ -18,7 +18,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import Settings, each_of, i
 
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of a list, given itself or its name, as a function of the arrays in the list."""
+    """Return a function of a list as a function of the arrays in the list. `function` may be a name."""
     of_list = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -28,7 +28,7 @@ def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
-    """Return a function with several results as a function with one result, their concatenation."""
+    """Return a function with several results as a function that returns their concatenation."""
     of_several = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -39,7 +39,7 @@ def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] =
 
 
 def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function with several results as a function of the first result."""
+    """Return a function with several results as a function that returns the first result."""
     of_several = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -49,7 +49,7 @@ def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of nested lists as a function of the arrays in them, `columns` per row; 0 for one list."""
+    """Return a function of nested lists as a function of the arrays in them, `columns` per row or 0 for a flat list."""
     of_rows = resolve(function)
 
     def wrapped(*inputs: Any, columns: int) -> Any:
@@ -60,7 +60,7 @@ def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _printed_as(wrapper: str, wrapped: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Set the name of a wrapped function to the code that makes it, so that the repr of a call is code."""
+    """Set the name of a wrapped function to the code that creates it, so that the repr of a call is code."""
     wraps(function)(wrapped)
     wrapped.__name__ = f"{wrapper}({function.__name__!r})"
     return wrapped
@@ -71,7 +71,7 @@ def _printed_as(wrapper: str, wrapped: Callable[..., Any], function: Callable[..
 
 @st.composite
 def _parts(draw: Any, shape: Shape, axis: int, least: int = 0) -> list[Any]:
-    """Draw one to three arrays of a shape, but for their length along an axis."""
+    """Draw one to three arrays whose shapes differ only in their lengths along an axis."""
     lengths = draw(st.lists(st.integers(least, 3), min_size=1, max_size=3))
     return [draw(arrays((*shape[:axis], n, *shape[axis + 1 :]))) for n in lengths]
 
@@ -110,7 +110,7 @@ def _blocks(draw: Any) -> Call:
 
 @st.composite
 def _splits(draw: Any, name: str, least_axes: int) -> Call:
-    """Draw a call with one array, an axis where the function takes one, and parts or positions to split at."""
+    """Draw a call with one array, an axis if the function takes one, and a number of parts or positions to split at."""
     shape = draw(shapes(least_axes))
     settings = draw(one_axis(shape)) if name in ("split", "array_split") else {}
     axis = settings.get("axis", {"vsplit": 0, "hsplit": min(len(shape) - 1, 1)}.get(name, 2))
@@ -123,7 +123,7 @@ def _splits(draw: Any, name: str, least_axes: int) -> Call:
 
 @st.composite
 def _layers(draw: Any, name: str) -> Call:
-    """Draw a call with one array and an axis along which it has a layer at least."""
+    """Draw a call with one array and an axis of length 1 or more."""
     shape = draw(shapes(1).filter(any))
     axis = draw(st.sampled_from([a for a, n in enumerate(shape) if n]))
     return Call(in_one(name), [draw(arrays(shape))], axis=draw(st.sampled_from((axis, axis - len(shape)))))

@@ -153,7 +153,7 @@ def _scatters(draw: Any, name: str) -> Call:
 
 _TILES = st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple)
 
-# By name, the settings of an op of one input for an input of a given shape.
+# Strategies for the settings of a unary op, by name, given the shape of the input.
 SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "reshape": _reshapings, "transpose": _transpositions, "swapaxes": _two_axes, "expand_dims": _new_axes,
     "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
@@ -173,7 +173,7 @@ LEAST_AXES = {
 
 @st.composite
 def _positions(draw: Any, name: str) -> Call:
-    """Draw positions along an axis: repeated ones, a single one many times, or a permutation."""
+    """Draw positions along an axis: a few repeated, a single one many times, or a permutation."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     n = shape[axis] if name == "index_select" else draw(st.integers(1, 3) | st.just(80))
