@@ -1,4 +1,4 @@
-"""The campaign under its first name: ``python -m tests.campaign``, which is ``python -m tools.campaign``."""
+"""Alias of ``python -m tools.campaign``: ``python -m tests.campaign``."""
 
 import sys
 

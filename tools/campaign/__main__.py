@@ -29,7 +29,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         part.add_argument("--count", type=int, default=count, help="number of attempts (default: %(default)s)")
         part.add_argument("--seed", type=int, default=0, help="seed of the first attempt (default: %(default)s)")
         if "processes" in others:
-            part.add_argument("--processes", type=int, default=available_cores(), help="number of them (default: the cores)")
+            part.add_argument("--processes", type=int, default=available_cores(), help="default: the available cores")
     return parser.parse_args(arguments)
 
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     figures = campaign(**settings, say=lambda line: print(line, flush=True))
     seconds = time.perf_counter() - begin
     wrong = [f"{figures[fault]:,} {fault}" for fault in faults]
-    more = [f"{count:,} {what}" for what, count in sorted(figures.items()) if what not in faults]
+    more = [f"{count:,} {name}" for name, count in sorted(figures.items()) if name not in faults]
     print(f"{options.part}, {options.count:,} from seed {options.seed}, {seconds:.0f} s: {', '.join(wrong)}")
     print(f"({', '.join(more)})")
     return int(any(figures[fault] for fault in faults))

@@ -46,7 +46,7 @@ def one_of(draws: Draws, choices: Any) -> Any:
 
 
 def special_values(dtype: np.dtype[Any]) -> Array:
-    """Return NaN, infinities, zeros, subnormals, limits and kinks of a float dtype, or the limits of an integer dtype."""
+    """Return NaN, infinities, zeros, subnormals, limits and kinks of a float dtype, or limits of an integer dtype."""
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind != "f":
