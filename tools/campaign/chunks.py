@@ -1,4 +1,4 @@
-"""Play many seeds in several processes."""
+"""Parallel execution of many seeds in several processes."""
 
 import multiprocessing
 from collections import Counter

@@ -23,7 +23,7 @@ def go_back(program: Program, x: Handle, retain: bool) -> None:
     before = [grad(leaf) for leaf in leaves]
     added = cotangent.ravel().astype(np.float64) @ x.jacobian
     wanted = [g + added[leaf.columns].reshape(g.shape) for g, leaf in zip(before, leaves, strict=True)]
-    # For leaves shared with other threads, only the total is known, so no pass may be interrupted.
+    # For leaves shared with other threads, only the total is known, so no pass is interrupted.
     chance = 0 if any(leaf.common for leaf in program.handles) else 0.25
 
     def answer() -> bool:

@@ -175,7 +175,7 @@ LEDGER: tuple[Entry, ...] = (
     ),
     Entry(
         ("linalg.multi_dot",),
-        "inputs other than 2-D, or 1-D at the ends",
+        "inputs not 2-d (1-d at the ends)",
         "raises ShapeError",
         "NumPy: `dot` of two such inputs",
         "undocumented in NumPy",

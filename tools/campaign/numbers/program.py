@@ -83,7 +83,7 @@ class Program:
 
 
 class Side:
-    """One library running a program: the attribute with its expressions, their namespace, and its call of layers."""
+    """How one library runs a program: the attribute with its expressions, their namespace, and its calls of layers."""
 
     def __init__(self, space: Mapping[str, Any], text: str, call_layer: Callable[..., Any] | None = None) -> None:
         self.space, self.text, self.call_layer = dict(space), text, call_layer
