@@ -1,32 +1,47 @@
-"""Write ``docs/differences.md``, the table of intended differences: ``python -m tools.differences_page``."""
+"""Write ``docs/differences.md``, the list of intended differences: ``python -m tools.differences_page``."""
 
 from pathlib import Path
 
 from tools.campaign.numbers.ledger import LEDGER, Entry
 
 PAGE = Path(__file__).parent.parent / "docs" / "differences.md"
-BEGIN = """# Where results differ from NumPy's and PyTorch's
+BEGIN = """# Differences from NumPy and PyTorch
 
-Functions follow NumPy, and layers and gradients follow PyTorch. This table lists the exceptions. Each has a reason and
-a test. `python -m tools.campaign numbers` compares random calls with both libraries, and reports every difference that
-is not in this table. [How the engine works](engine.md#conventions-for-derivatives) lists the derivatives
-at kinks, and [Coming from PyTorch](from_pytorch.md) lists names and defaults.
+Functions follow NumPy; layers and gradients follow PyTorch. This table lists the exceptions, each with a test. A row
+for a function also applies to its layer. `python -m tools.campaign numbers` compares random calls with both libraries
+and reports every unlisted difference. See also [derivatives at kinks](engine.md#conventions-for-derivatives) and
+[Coming from PyTorch](from_pytorch.md).
 
-| function | when | here | there | reason | test |
+| function | case | tinygrad_edu | NumPy or PyTorch | reason | test |
 |---|---|---|---|---|---|
 """
 
 
+def names(entry: Entry) -> list[str]:
+    """Return the functions of an entry, without a layer if its function is listed."""
+    functions = {_key(name) for name in entry.functions if not _is_layer(name)}
+    return [name for name in entry.functions if not (_is_layer(name) and _key(name) in functions)]
+
+
+def _is_layer(name: str) -> bool:
+    return name.startswith("nn.") and name[3].isupper()
+
+
+def _key(name: str) -> str:
+    """Return the same string for a function and its layer, such as `max_pool1d` and `nn.MaxPool1D`."""
+    return name.removeprefix("nn.").replace("_", "").lower().removesuffix("loss")
+
+
 def row(entry: Entry) -> str:
     """Return the table row of an entry."""
-    functions = ", ".join(f"`{name}`" for name in entry.functions) or "any"
+    functions = ", ".join(f"`{name}`" for name in names(entry)) or "any"
     file, _, name = entry.test.partition("::")
     test = f"[{name}](../{file})"
     return f"| {functions} | {entry.when} | {entry.ours} | {entry.theirs} | {entry.reason} | {test} |"
 
 
 def page() -> str:
-    """Return the whole page."""
+    """Return the page."""
     return BEGIN + "\n".join(map(row, LEDGER)) + "\n"
 
 

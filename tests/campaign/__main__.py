@@ -1,4 +1,4 @@
-"""Old name of the campaign: ``python -m tests.campaign`` runs ``python -m tools.campaign``."""
+"""Alias of ``python -m tools.campaign``: ``python -m tests.campaign``."""
 
 import sys
 

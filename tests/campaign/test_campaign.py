@@ -1,4 +1,4 @@
-"""A short run of each part of the campaign, and tests that each part detects faults."""
+"""Tests of the campaign: a short run of each part, and detection of planted faults."""
 
 import csv
 import signal
@@ -59,7 +59,7 @@ def write_set(folder, epochs=1):
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder whose old set of results was replaced with a new one, and the summary's files of the old set."""
+    """A folder with a new set of results after an old one, and the old summary's files."""
     folder = tmp_path / "results"
     results.save(folder, write_set, {"epochs": 1})
     (folder / kills.NOTES).write_text("ours")
@@ -96,7 +96,7 @@ def test_a_mixture_and_a_broken_file_are_found(place, name):
         (lambda path: data.load_embedded(), "wrong data"),
         (lambda path: {}["x_train"], "obscure errors"),
         (lambda path: (_ for _ in ()).throw(DataError("a name: \x1b[31m")), "obscure errors"),
-        (lambda path: (_ for _ in ()).throw(DataError("it is damaged,\n as it seems")), "refused"),
+        (lambda path: (_ for _ in ()).throw(DataError("the file may be\n damaged")), "refused"),
     ],
 )
 def test_a_reader_that_takes_too_much_or_says_too_little_is_found(load, result, monkeypatch, tmp_path):
@@ -113,9 +113,7 @@ def test_a_reader_that_takes_too_much_or_says_too_little_is_found(load, result, 
         (lambda: True, "right"),
     ],
 )
-@pytest.mark.filterwarnings(
-    "ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # raised by JAX, if installed
+@pytest.mark.filterwarnings("ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")  # JAX's, if installed
 def test_a_child_that_hangs_or_fails_is_found(is_right, result, monkeypatch):
     monkeypatch.setattr(forks, "LONGEST", 1)
     monkeypatch.setattr(forks, "is_right", is_right)

@@ -1,4 +1,4 @@
-"""The campaign ``numbers``: a short run finds no difference, and an injected fault is found and reduced to a script."""
+"""Tests of the campaign on numbers: a short run without differences, and detection and reduction of planted faults."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tools.campaign.numbers.campaign import NUMPY, PYTORCH, play, play_all
 from tools.campaign.numbers.ledger import LEDGER
 
 PROJECT = Path(__file__).parents[2]
-# Helpers without a call to compare, and modules that only contain others.
+# Helpers and containers without a call to compare.
 WITHOUT_CALLS = {
     "linalg.LinAlgError", "nn.Identity", "nn.Lambda", "nn.ModuleDict", "nn.ModuleList", "nn.Residual", "nn.Sequential",
     "nn.pad_sequence", "nn.HookHandle", "nn.IncompatibleKeys", "nn.Module", "nn.Summary", "nn.additive",
@@ -47,19 +47,19 @@ def failure_of(script):
 
 
 def draw_calls_of(judge, name):
-    """Return the judge, restricted to calls of one function."""
+    """Return the judge for calls of one function only."""
     return judge._replace(usable=lambda line: name in calls.public_names(line) and judge.usable(line))
 
 
 def shows(script, wrong):
-    """Assert that a script passes, and that it fails after the fault `wrong` is injected."""
+    """Assert that a script passes, and that it fails with the planted fault `wrong`."""
     assert failure_of(script) == ""
     assert "AssertionError" in failure_of(script.replace("warnings.simplefilter", f"{wrong}\nwarnings.simplefilter"))
 
 
 def test_a_wrong_value_is_found_and_reduced(monkeypatch):
     wrong = "tg.cosh = lambda x: np.cosh(x) * (1 + 1e-6)"
-    monkeypatch.setattr(tg, "cosh", tg.cosh)  # monkeypatch restores it afterwards
+    monkeypatch.setattr(tg, "cosh", tg.cosh)  # restores it after the test
     exec(wrong, {"tg": tg, "np": np})
     script = min(found(draw_calls_of(NUMPY, "cosh"), range(20)), key=len)
     shows(script, wrong)

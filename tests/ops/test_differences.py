@@ -1,4 +1,4 @@
-"""Intended differences from NumPy and PyTorch without another test; `docs/differences.md` has the reasons."""
+"""Tests of intended differences from NumPy and PyTorch; `docs/differences.md` lists the reasons."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NAN, INF = np.nan, np.inf
 
 
 def gradient(f, *values):
-    """Return the gradient of sum(f) with respect to each value; a list if there are several."""
+    """Return the gradient of sum(f) with respect to the value, or a list of gradients for several values."""
     found = tg.grad(lambda *x: f(*x).sum(), tuple(range(len(values))))(*(np.array(v, np.float64) for v in values))
     return found[0] if len(values) == 1 else list(found)
 
@@ -210,7 +210,7 @@ def test_gradients_on_a_tail(derivative, f, x, wanted):
 def test_the_nuclear_norm_of_a_singular_matrix_has_a_subgradient():
     found = gradient(lambda x: tg.linalg.matrix_norm(x, ord="nuc"), [[1.0, 1.0], [1.0, 1.0]])
     assert np.linalg.norm(found, 2) <= 1 + 1e-12
-    np.testing.assert_allclose(np.sum(found * np.ones((2, 2))), 2)  # Euler's identity: the norm is 2, and homogeneous
+    np.testing.assert_allclose(np.sum(found * np.ones((2, 2))), 2)  # Euler's theorem on homogeneous functions
 
 
 def test_the_condition_of_zero_is_infinite():

@@ -1,1 +1,1 @@
-"""Attacks on the whole package, at random, as long as is asked for: ``python -m tools.campaign``."""
+"""Random tests of the whole package, of any length: ``python -m tools.campaign``."""

@@ -1,17 +1,17 @@
-"""Play many seeds in several processes."""
+"""Parallel execution of many seeds in several processes."""
 
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-CHUNK = 250  # seeds that a process plays at once
+CHUNK = 250  # seeds per task of a process
 
 PlayAll = Callable[[Iterable[int]], tuple[Counter[str], list[str]]]
 
 
 def play_chunks(play_all: PlayAll, seeds: range, processes: int, say: Callable[[str], None]) -> Counter[str]:
-    """Return the sum of the figures of all seeds, and say each failure as soon as its chunk is done.
+    """Return the total counts of all seeds; report each failure when its chunk is done.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Steps that compute: each runs one op, often on objects that their owner changes later."""
+"""Computing steps: each runs one op, often on objects that change later."""
 
 import copy as copying
 from collections.abc import Callable
@@ -26,7 +26,7 @@ MOVES: tuple[Callable[[Any, Any], Any], ...] = (
     lambda m, x: x[0],
     lambda m, x: x[[0, 0]],
 )  # fmt: skip
-# What each element weighs in the sum that the reduction is, as far as its derivative goes.
+# Derivatives of reductions: the weight of each element in the result.
 REDUCTIONS: dict[str, Callable[[Array, int | None], Array]] = {
     "sum": lambda x, axis: np.ones_like(x),
     "mean": lambda x, axis: np.full_like(x, 1 / (x.size if axis is None else x.shape[axis])),
@@ -52,7 +52,7 @@ def binary(program: Program) -> None:
 
 
 def with_an_array(program: Program) -> None:
-    """Compute with an array that is overwritten later."""
+    """Run a binary op with an array that is overwritten later."""
     name, x = program.random.choice(list(BINARY)), program.pick()
     before, after = (program.values(x.tensor.shape).astype(x.tensor.dtype) for _ in range(2))
     array, known = program.owned(statements.OPERANDS, before, after), [x.read(), Known(before, None)]
@@ -65,7 +65,7 @@ def with_an_array(program: Program) -> None:
 
 
 def choose(program: Program) -> None:
-    """Choose by a condition that is overwritten later. It is float64, as one of the choices is, whatever x is."""
+    """Run `where` with a condition that is overwritten later. The condition and one choice are float64."""
     x = program.pick()
     y = program.owned(statements.OPERANDS, *(np.float64(program.values(x.tensor.shape)) for _ in range(2)))
     known, plain = x.read(), Known(np.array(y), None)
@@ -78,7 +78,7 @@ def choose(program: Program) -> None:
 
 
 def clip(program: Program) -> None:
-    """Clip to bounds that are overwritten later."""
+    """Run `clip` with a bound that is overwritten later."""
     x = program.pick()
     before, after = (program.values(x.tensor.shape).astype(x.tensor.dtype) for _ in range(2))
     low, known = program.owned(statements.OPERANDS, before, after), x.read()
@@ -87,7 +87,7 @@ def clip(program: Program) -> None:
 
 
 def index(program: Program) -> None:
-    """Take elements by an index that changes later."""
+    """Index with an object that changes later."""
     x = program.pick(lambda x: x.tensor.ndim and len(x.tensor.numpy()) > 1)
     if x is not None:
         length = len(x.tensor.numpy())
@@ -97,13 +97,13 @@ def index(program: Program) -> None:
 
 
 def move(program: Program) -> None:
-    """Move elements around, often as a view."""
+    """Move elements, often as a view."""
     x, function = program.pick(), program.random.choice(MOVES)
     program.compute_moved(lambda: function(tg, x.tensor), [x], partial(function, np))
 
 
 def move_by_a_setting(program: Program) -> None:
-    """Move elements as a list or an array says, which changes later."""
+    """Move elements by a list or array argument that changes later."""
     x = program.pick(lambda x: x.tensor.ndim > 1)
     if x is None:
         return
@@ -130,7 +130,7 @@ def pad_by_a_dict(program: Program) -> None:
 
 
 def join(program: Program) -> None:
-    """Join tensors of a list that changes later."""
+    """Join the tensors of a list that changes later."""
     x = program.pick(lambda x: x.tensor.ndim)
     if x is not None:
         y = program.pick(lambda y: y.tensor.shape == x.tensor.shape)
@@ -150,7 +150,7 @@ def reduce(program: Program) -> None:
 
 
 def classify(program: Program) -> None:
-    """Compare with labels that change later."""
+    """Run `cross_entropy` with labels that change later."""
     x = program.pick(lambda x: x.tensor.ndim == 2 and x.tensor.size)
     if x is not None:
         (count, classes), known = x.tensor.shape, x.read()
@@ -174,7 +174,7 @@ def detach(program: Program) -> None:
 
 
 def copy(program: Program) -> None:
-    """Copy a tensor: a leaf becomes another leaf, and what was computed is refused."""
+    """Copy a tensor: a copy of a leaf is another leaf; copying a computed tensor raises."""
     x, function = program.pick(), program.random.choice((copying.copy, copying.deepcopy))
     result = program.run(lambda: function(x.tensor))
     if result is not None and x.columns is not None:
@@ -190,7 +190,7 @@ STEPS = (
 
 
 def fits_into(x: Handle, y: Handle) -> bool:
-    """Whether y broadcasts to the shape of x."""
+    """Return whether y broadcasts to the shape of x."""
     try:
         return np.broadcast_shapes(x.tensor.shape, y.tensor.shape) == x.tensor.shape
     except ValueError:
@@ -207,12 +207,12 @@ def _even(chosen: Array, axis: int | None) -> Array:
 
 
 def _chain(x: Handle, y: Handle) -> bool:
-    """Whether a matrix product of the two exists."""
+    """Return whether the matrix product of x and y exists."""
     return 0 < y.tensor.ndim <= 2 and x.tensor.shape[-1] == y.tensor.shape[0] and x.tensor.ndim <= 2
 
 
 def _plain(index: Any) -> Any:
-    """Return an index for NumPy."""
+    """Convert an index for NumPy."""
     if isinstance(index, tuple):
         return tuple(map(_plain, index))
     return index.numpy().copy() if isinstance(index, tg.Tensor) else index

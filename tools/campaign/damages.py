@@ -1,4 +1,4 @@
-"""Damages: what happens to the bytes of a file, by accident or by somebody's craft. Each is a function, by name."""
+"""Damage to the bytes of a file, accidental or crafted. Each kind is a function."""
 
 import io
 import json
@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-Members = dict[str, bytes]  # of an archive: the content of each, by name
+Members = dict[str, bytes]  # content of the members of an archive, by name
 T = TypeVar("T")
 
-# --- Accidents: of any bytes ---
+# --- Accidents: for any bytes ---
 
 
 def cut(random: Random, content: bytes) -> bytes:
@@ -69,7 +69,7 @@ def put_behind(random: Random, content: bytes) -> bytes:
 
 
 def change_a_number(random: Random, content: bytes) -> bytes:
-    """Write a number, as headers have them, over four or eight bytes."""
+    """Overwrite four or eight bytes with a number, encoded as in headers."""
     place, form = _place(random, content), random.choice(("<I", "<Q", ">I"))
     new = struct.pack(form, random.choice((0, 1, 255, 2**16, 2**31, 2**32 - 1)))
     return content[:place] + new + content[place + len(new) :]
@@ -85,13 +85,13 @@ ACCIDENTS = (
 
 
 def _place(random: Random, content: bytes | bytearray) -> int:
-    """Choose a place: often near an end, where headers are."""
+    """Choose a position, often near an end, where headers are."""
     near = min(len(content), 256)
     first, last = random.choice(((0, len(content)), (0, near), (len(content) - near, len(content))))
     return random.randrange(first, last)
 
 
-# --- Craft: archives of arrays, whose checksums are right ---
+# --- Crafted archives of arrays, with correct checksums ---
 
 DTYPES = (
     "|u1",
@@ -118,12 +118,12 @@ HEADERS = ("{{'descr': {d!r}, 'fortran_order': False, 'shape': {s}, }}", "{{'des
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
-def no_harm(random: Random, what: T) -> T:
-    return what
+def no_harm(random: Random, content: T) -> T:
+    return content
 
 
 def header(random: Random, members: Members) -> Members:
-    """Write another header before the numbers of an array."""
+    """Replace the header of an array."""
     key = random.choice(list(members))
     dtype, shape = random.choice(DTYPES), random.choice(SHAPES)
     text = random.choice((HEADERS[0], *HEADERS)).format(d=dtype, s=shape).encode()
@@ -133,7 +133,7 @@ def header(random: Random, members: Members) -> Members:
 
 
 def other_array(random: Random, members: Members) -> Members:
-    """Put another array in the place of one."""
+    """Replace an array by another one."""
     arrays = (np.zeros((3, 28, 28)), np.full(3, 10, np.uint8), np.zeros((4, 28, 28), np.uint8), np.zeros(0, np.uint8),
               np.array(["7"] * 3), np.array([None] * 3), np.uint8(3), np.zeros((3, 28, 28), ">u2"))  # fmt: skip
     file = io.BytesIO()
@@ -142,7 +142,7 @@ def other_array(random: Random, members: Members) -> Members:
 
 
 def other_names(random: Random, members: Members) -> Members:
-    """Lose a member, or name it otherwise."""
+    """Replace a member by one with another name, or add one."""
     key = random.choice(list(members))
     name = random.choice(
         ("", "x", f"../{key}", f"{key}\n", "\x1b[31m.npy", f"\n{key}", "é" * 300, key.upper(), f"{key}.npy")
@@ -153,19 +153,19 @@ def other_names(random: Random, members: Members) -> Members:
 
 
 def archive(random: Random, members: Members) -> bytes:
-    """Return the bytes of an archive, with one of several methods, comments and attributes."""
+    """Return the bytes of an archive with random compression method, comment and attributes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", random.choice(METHODS)) as written:
         for name, content in members.items():
-            told = zipfile.ZipInfo(name)
-            told.compress_type, told.external_attr = written.compression, random.choice((0, 0o120777 << 16))
-            written.writestr(told, content)
+            info = zipfile.ZipInfo(name)
+            info.compress_type, info.external_attr = written.compression, random.choice((0, 0o120777 << 16))
+            written.writestr(info, content)
         written.comment = random.choice((b"", b"", b"PK\x05\x06" * 8))
     return file.getvalue()
 
 
 def lie_of_sizes(random: Random, content: bytes) -> bytes:
-    """Change the sizes, the flags or the method that the archive's directory tells of a member."""
+    """Change the sizes, flags or method of a member in the central directory."""
     damaged = bytearray(content)
     entries = [k for k in range(len(content)) if content.startswith(b"PK\x01\x02", k)]
     place, form = random.choice(((8, "<H"), (10, "<H"), (16, "<I"), (20, "<I"), (24, "<I"), (28, "<H"), (42, "<I")))
@@ -176,13 +176,13 @@ def lie_of_sizes(random: Random, content: bytes) -> bytes:
 
 
 def twice(random: Random, content: bytes) -> bytes:
-    """Let two members have one name: the directory of the archive names the first for both."""
+    """Rename members in the bytes of the archive, so that several have the same name."""
     return content.replace(b"y_train", b"x_train").replace(b"y_test", random.choice((b"y_test", b"x_test")))
 
 
 @cache
 def bomb() -> bytes:
-    """Return a small archive whose images unpack to more than anybody wants."""
+    """Return a small archive whose images decompress to 314 MB."""
     many = b"\x93NUMPY\x01\x00\x76\x00" + f"{HEADERS[0].format(d='|u1', s=(400_000, 28, 28)):<118}".encode()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
@@ -198,7 +198,7 @@ def expand(random: Random, content: bytes) -> bytes:
 MEMBERS = (no_harm, header, header, other_array, other_names)
 ARCHIVES = (no_harm, no_harm, lie_of_sizes, lie_of_sizes, twice, expand)
 
-# --- Craft: weights ---
+# --- Crafted weights ---
 
 KINDS = ("F32", "F64", "F16", "BF16", "I8", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "f32", "", 7, None)
 PLACES = ([0, 24], [0, 12], [24, 0], [-8, 16], [0, 2**60], [8, 32], [0.0, 24.0], ["0", "24"], [0], None)
@@ -206,13 +206,15 @@ EXTENTS: tuple[Any, ...] = ([2, 3], [6], [], [3], [-2, -3], [2**40, 2**40], [0],
 
 
 def weights_header(random: Random, content: bytes) -> bytes:
-    """Write another header before the numbers."""
+    """Replace the header of a safetensors file."""
     (length,) = struct.unpack("<Q", content[:8])
-    told = json.loads(content[8 : 8 + length])
-    name, what = random.choice(list(told)), random.choice(("dtype", "data_offsets", "shape"))
-    choices = {"dtype": KINDS, "data_offsets": PLACES, "shape": EXTENTS}[what]
-    told[name] = random.choice(({**told[name], what: random.choice(choices)}, {**told[name], "more": 1}, [], None))
-    text = json.dumps(told).encode()
+    entries = json.loads(content[8 : 8 + length])
+    name, key = random.choice(list(entries)), random.choice(("dtype", "data_offsets", "shape"))
+    choices = {"dtype": KINDS, "data_offsets": PLACES, "shape": EXTENTS}[key]
+    entries[name] = random.choice(
+        ({**entries[name], key: random.choice(choices)}, {**entries[name], "more": 1}, [], None)
+    )
+    text = json.dumps(entries).encode()
     text = random.choice(
         (text, text, text, text[:-1], b"[" * 100_000, b"null", b"\xff" + text, text.replace(b'"b"', b'"w"'))
     )

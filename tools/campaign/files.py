@@ -1,4 +1,4 @@
-"""Files: each damaged archive and file of weights is refused, in a line that says why, or gives the right data."""
+"""Damaged archives and files of weights: reading one raises a clear one-line error or returns correct data."""
 
 import hashlib
 import json
@@ -26,41 +26,41 @@ from tinygrad_edu.errors import DataError
 from tools.campaign import damages
 
 Arrays = Mapping[str, NDArray[Any]]
-Told = tuple[str, str, str]  # what was done to a file, what came of reading it, and the error that was told
+Outcome = tuple[str, str, str]  # the damage, the outcome of reading the file, and the error
 
 PROJECT = Path(__file__).parents[2]
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 WEIGHTS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(6, 12, dtype=np.float32)}
 DTYPES = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I8": "<i1", "U64": "<u8", "BOOL": "?", "C64": "<c8"}
 LONGEST_LINE = 1000
-ONE_IN = 1000  # of so many files, the main job reads the first two: an archive of each kind
+ONE_IN = 1000  # the main job reads the first two files of each such number: one archive of each kind
 
 
 def campaign(count: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
-    """Damage so many files and read them; return the figures, and say what failed."""
+    """Damage `count` files and read them. Return the counts; report failures."""
     figures = Counter({"wrong data": 0, "obscure errors": 0})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("error")  # a warning is one more line
+        warnings.simplefilter("error")  # a warning would print another line
         for number in range(seed, seed + count):
             kind = KINDS[number % len(KINDS)]
-            damage, result, told = kind(Random(number), Path(folder))
+            damage, result, error = kind(Random(number), Path(folder))
             if number % ONE_IN < 2 and result in ("refused", "right data"):
                 figures["read by the job"] += 1
-                result, told = judge_the_job(Path(folder) / "digits.npz", result)
+                result, error = judge_the_job(Path(folder) / "digits.npz", result)
             figures.update([result, kind.__name__.replace("_", " ")])
             if result in ("wrong data", "obscure errors"):
-                say(f"file {number}, {kind.__name__}, {damage}: {result}: {told}")
+                say(f"file {number}, {kind.__name__}, {damage}: {result}: {error}")
     return figures
 
 
-def damaged_archive(random: Random, folder: Path) -> Told:
-    """Damage an archive by an accident."""
+def damaged_archive(random: Random, folder: Path) -> Outcome:
+    """Damage an archive by a random accident."""
     content, accident = good_archive(random), random.choice(damages.ACCIDENTS)
     return accident.__name__, *judge(folder, archive=accident(random, content), right=digits)
 
 
-def crafted_archive(random: Random, folder: Path) -> Told:
-    """Make an archive that NumPy did not write. What is right in it, NumPy says."""
+def crafted_archive(random: Random, folder: Path) -> Outcome:
+    """Craft an archive that NumPy did not write. The expected data is the data that NumPy reads from it."""
     members, craft = good_members(), random.choice(damages.MEMBERS)
     content = damages.archive(random, craft(random, members))
     trick = random.choice(damages.ARCHIVES)
@@ -68,15 +68,15 @@ def crafted_archive(random: Random, folder: Path) -> Told:
     return f"{craft.__name__}, {trick.__name__}", *judge(folder, archive=content, right=lambda: read_by_numpy(content))
 
 
-def damaged_weights(random: Random, folder: Path) -> Told:
-    """Damage the weights by an accident."""
+def damaged_weights(random: Random, folder: Path) -> Outcome:
+    """Damage the weights by a random accident."""
     accident = random.choice(damages.ACCIDENTS)
     seal(folder, save(WEIGHTS))
     return accident.__name__, *judge(folder, weights=accident(random, save(WEIGHTS)), right=lambda: WEIGHTS)
 
 
-def damaged_summary(random: Random, folder: Path) -> Told:
-    """Damage the summary, which says what the weights are."""
+def damaged_summary(random: Random, folder: Path) -> Outcome:
+    """Damage the summary, which holds the checksum of the weights."""
     accident = random.choice(damages.ACCIDENTS)
     seal(folder, save(WEIGHTS))
     summary = folder / results.SUMMARY
@@ -84,8 +84,8 @@ def damaged_summary(random: Random, folder: Path) -> Told:
     return accident.__name__, *judge(folder, weights=save(WEIGHTS), right=lambda: WEIGHTS)
 
 
-def crafted_weights(random: Random, folder: Path) -> Told:
-    """Make weights that were not written by us, and a summary that names them."""
+def crafted_weights(random: Random, folder: Path) -> Outcome:
+    """Craft a file of weights, and a summary with its checksum."""
     damage = random.choice((damages.weights_header, *damages.ACCIDENTS))
     content = damage(random, save(WEIGHTS))
     seal(folder, content)
@@ -98,7 +98,7 @@ KINDS = (damaged_archive, crafted_archive, damaged_weights, crafted_weights, dam
 def judge(
     folder: Path, right: Callable[[], Arrays], archive: bytes | None = None, weights: bytes = b""
 ) -> tuple[str, str]:
-    """Read an archive, or weights; return what came of it, and the error that was told."""
+    """Read an archive or weights; return the outcome and the error."""
     try:
         if archive is not None:
             (folder / "digits.npz").write_bytes(archive)
@@ -114,13 +114,13 @@ def judge(
 
 
 def is_a_line(message: str) -> bool:
-    """Whether a message is what a student can read: the programs print it in one line."""
+    """Return whether a message is readable: printable, short, and without an option of NumPy."""
     line = " ".join(message.split())
     return line.isprintable() and len(line) < LONGEST_LINE and "allow_pickle" not in line
 
 
 def same(found: Arrays, right: Arrays) -> bool:
-    """Whether there are the same arrays, of the same dtypes and shapes, bit by bit."""
+    """Return whether names, dtypes, shapes and bits of the arrays are equal."""
     return found.keys() == right.keys() and all(
         (a := found[k]).dtype == (b := right[k]).dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
         for k in found
@@ -128,7 +128,7 @@ def same(found: Arrays, right: Arrays) -> bool:
 
 
 def judge_the_job(path: Path, expected: str) -> tuple[str, str]:
-    """Let the main job read an archive, and return what came of it: it is what the reader says, in one line."""
+    """Run the main job on an archive; return `expected` if the job agrees, and its output."""
     command = [sys.executable, "-m", "models.mnist_conv", "--data", str(path), "--train-size", "3", "--batch-size", "3"]
     command += ["--epochs", "1", "--output", str(path.parent / "run"), "--quiet"]
     job = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -160,12 +160,12 @@ def good_archive(random: Random | None) -> bytes:
 
 
 def seal(folder: Path, content: bytes) -> None:
-    """Write a summary that names the weights."""
-    told = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    (folder / results.SUMMARY).write_text(json.dumps({"end": "done", "files": {results.WEIGHTS: told}}))
+    """Write a summary with the size and checksum of the weights."""
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / results.SUMMARY).write_text(json.dumps({"end": "done", "files": {results.WEIGHTS: entry}}))
 
 
-# --- What is right in a file that NumPy, or safetensors, did not write ---
+# --- Expected data of crafted files ---
 
 
 def read_by_numpy(content: bytes) -> Arrays:
@@ -178,8 +178,8 @@ def read_by_hand(content: bytes) -> Arrays:
     """Return the arrays of a file of weights."""
     (length,) = struct.unpack("<Q", content[:8])
     numbers, arrays = content[8 + length :], {}
-    for name, told in json.loads(content[8 : 8 + length]).items():
+    for name, entry in json.loads(content[8 : 8 + length]).items():
         if name != "__metadata__":
-            start, stop = told["data_offsets"]
-            arrays[name] = np.frombuffer(numbers[start:stop], DTYPES[told["dtype"]]).reshape(told["shape"])
+            start, stop = entry["data_offsets"]
+            arrays[name] = np.frombuffer(numbers[start:stop], DTYPES[entry["dtype"]]).reshape(entry["shape"])
     return arrays

@@ -1,4 +1,4 @@
-"""Forks: a process forks while its other threads compute, and each child computes at once, too."""
+"""Forks: a process forks while its other threads compute, and each child computes immediately."""
 
 import os
 import signal
@@ -15,31 +15,31 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim, parallel
 
-LONGEST = 20  # seconds, of a child that computes for milliseconds
+LONGEST = 20  # seconds until a child counts as hanging; it computes for milliseconds
 SHARDS = 4
-LAYER = nn.Dropout(0.5, rng=np.random.default_rng(0))  # all threads draw from its generator, and each child does
+LAYER = nn.Dropout(0.5, rng=np.random.default_rng(0))  # all threads and children draw from its generator
 
 
 def campaign(count: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
-    """Fork so many times; return the figures, and say what failed."""
+    """Fork `count` times. Return the counts; report failures."""
     figures, random = Counter({"hangs": 0, "other failures": 0}), Random(seed)
     with computing():
         for number in range(count):
             sleep(random.uniform(0, 0.01))
-            what = outcome(fork())
-            figures[what] += 1
-            if what != "right":
-                say(f"fork {number}: {what}")
+            result = outcome(fork())
+            figures[result] += 1
+            if result != "right":
+                say(f"fork {number}: {result}")
     return figures
 
 
 def fork() -> int:
-    """Let a child compute; return how it ended, as `os.waitpid` says it."""
+    """Fork a child that computes; return its exit status from `os.waitpid`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against what is done here
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and newer warn about forks with threads
         child = os.fork()
     if not child:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the default action ends the child
         signal.alarm(LONGEST)
         try:
             os._exit(0 if is_right() else 1)
@@ -56,7 +56,7 @@ def outcome(status: int) -> str:
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Compute in other threads, each in its own way, for as long as this is open."""
+    """Compute in other threads while the context is active, two threads for each function of `WORKS`."""
     over = Event()
 
     def again_and_again(work: Callable[[], None]) -> None:
@@ -75,7 +75,7 @@ def computing() -> Iterator[None]:
 
 
 def is_right() -> bool:
-    """Whether a gradient, shards and writes come out in this process as they should."""
+    """Return whether a gradient, shards, writes and dropout are correct in this process."""
     w = tg.Tensor(np.arange(1.0, 4.0), requires_grad=True)
     (w * w).sum().backward()
     with tg.no_grad():

@@ -1,4 +1,4 @@
-"""Interruptions: an exception at a random place inside a statement, by Python's tracing or by a real signal."""
+"""Interruptions: an exception at a random point of a statement, raised by Python's tracing or a real signal."""
 
 import dis
 import os
@@ -20,11 +20,11 @@ PACKAGE = os.path.dirname(tinygrad_edu.__file__)
 
 
 class Interrupt(BaseException):
-    """What a program cannot expect, and is no KeyboardInterrupt either."""
+    """An interruption that is not a KeyboardInterrupt."""
 
 
 def draw(random: Random, signals: bool) -> Callable[[Act], Any]:
-    """Return a function that runs an act and interrupts it: at one of its first places, or after microseconds."""
+    """Return a function that runs an act and interrupts it, at one of its first points or after microseconds."""
     kind = random.choice((KeyboardInterrupt, Interrupt))
     if signals and random.random() < 0.5:
         seconds = random.uniform(1e-6, random.choice((1e-5, 1e-4)))
@@ -34,7 +34,7 @@ def draw(random: Random, signals: bool) -> Callable[[Act], Any]:
 
 
 def at(places: int, act: Act, kind: type[BaseException]) -> Any:
-    """Run an act, and raise at one of the places where Python handles signals, in the package or in the act."""
+    """Run an act; raise after `places` points where Python handles signals, in the package or in the act."""
     left, raised = places, []
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -58,7 +58,7 @@ def at(places: int, act: Act, kind: type[BaseException]) -> Any:
 
 
 def after(seconds: float, act: Act, kind: type[BaseException]) -> Any:
-    """Run an act, and let a signal come after some time, whose handler raises: in the main thread only."""
+    """Run an act; raise from a signal handler after some time. It works in the main thread only."""
     running, raised = True, []
 
     def handler(_signal: int, frame: Any) -> None:
@@ -77,9 +77,9 @@ def after(seconds: float, act: Act, kind: type[BaseException]) -> Any:
 
 
 def _as_it_was_raised(act: Act, raised: list[BaseException]) -> Any:
-    """Run an act, and raise the interruption itself where NumPy made another error of it, as in an ``__index__``.
+    """Run an act; raise the original interruption if NumPy replaced it by another error, as in ``__index__``.
 
-    So it is where Python drops it, as in a generator that ends.
+    Raise it also if Python dropped it, as at the end of a generator.
     """
     try:
         result = act()
@@ -94,19 +94,19 @@ def _as_it_was_raised(act: Act, raised: list[BaseException]) -> Any:
 
 @lru_cache(None)
 def _places(code: CodeType) -> set[int]:
-    """Return where, besides at the beginning of a function, Python handles signals: after a call and on the way back.
+    """Return the offsets where Python handles signals within a function: after a call and at a backward jump.
 
-    What comes after a call must be in the same `try` or `with`: a signal belongs to the call.
+    Skip a call whose next instruction is in another `try` or `with` block: the signal belongs to the call.
     """
     instructions = dis.Bytecode(code)
-    blocks = instructions.exception_entries  # type: ignore[attr-defined] # it is not documented
+    blocks = instructions.exception_entries  # type: ignore[attr-defined] # undocumented
     back = {each.argval for each in instructions if each.opname.startswith("JUMP_BACKWARD")}
     called = [(a.offset, b.offset) for a, b in pairwise(instructions) if a.opname.startswith("CALL")]
     return back.union(b for a, b in called if _handler(blocks, a) == _handler(blocks, b))
 
 
 def _handler(blocks: Any, offset: int) -> int | None:
-    """Return where an error at some place is handled."""
+    """Return the target of the exception handler at an offset."""
     return next((each.target for each in blocks if each.start <= offset < each.end), None)
 
 

@@ -1,4 +1,4 @@
-"""Kills: the main job is ended at random moments, and its folder holds the old results or the new ones, whole."""
+"""Kills: the main job is killed at random moments; its folder must hold the complete old or new results."""
 
 import csv
 import hashlib
@@ -27,30 +27,30 @@ from tinygrad_edu.errors import DataError
 
 PROJECT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
-NOTES = "notes.txt"  # somebody else's file among the results
+NOTES = "notes.txt"  # a file of the user among the results
 LONGEST = 300
 
 
 @dataclass
 class Place:
-    """Where one job after the other writes its results.
+    """A folder where successive jobs write their results.
 
     Attributes
     ----------
     home : Path
-        The parent of the results' folder.
+        The parent of the results folder.
     seconds : dict
-        Of each of `MOMENTS`, how long it is.
+        Durations of `MOMENTS`.
     files : dict
-        What the summary said of the files of the last whole set.
+        Files of the last complete set, from its summary.
     seed : int
-        Of that set.
+        Seed of that set.
     process : Popen
-        The job that runs.
+        The running job.
     earlier : set of Path
-        What was hidden in the folder before it.
+        Hidden folders before the job started.
     shown : int or None
-        The inode of the summary before it.
+        Inode of the summary before the job started.
     """
 
     home: Path
@@ -66,14 +66,14 @@ class Place:
         return self.home / "results"
 
 
-Event = Callable[[Place], bool]  # whether it has come
-Killed = tuple[int, str, str]  # the exit code of a job, and what it printed
-Fault = tuple[str, str]  # its kind, and a text
+Event = Callable[[Place], bool]  # whether it has happened
+Killed = tuple[int, str, str]  # the exit code, stdout and stderr of a job
+Fault = tuple[str, str]  # its kind and a description
 
 
 def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
-    """Kill so many jobs by each signal; return the figures, and say what failed."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for all that a shell script runs in the background
+    """Kill `count` jobs by each signal. Return the counts; report failures."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for background jobs of a shell script
         signal.signal(signal.SIGINT, signal.default_int_handler)
     figures = Counter({"mixtures": 0, "broken files": 0, "tracebacks": 0, "other failures": 0})
     tries = list(product(range(seed, seed + count), SIGNALS))
@@ -86,7 +86,7 @@ def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) 
 
 
 def kill_all(home: Path, tries: Sequence[tuple[int, signal.Signals]], say: Callable[[str], None]) -> Counter[str]:
-    """Kill one job after the other; return the figures, and say what each left that is wrong."""
+    """Kill one job after another. Return the counts; report the faults of each."""
     place, figures = begin(home), Counter[str]()
     for seed, number in tries:
         random = Random(f"{seed} {number}")
@@ -97,15 +97,15 @@ def kill_all(home: Path, tries: Sequence[tuple[int, signal.Signals]], say: Calla
         faults = judge(place, killed)
         left = "finished" if killed[0] == 0 else "left new results" if place.seed != before else "left the old ones"
         figures.update([f"by {number.name}", left, *(kind for kind, _ in faults)])
-        for kind, what in faults:
-            say(f"seed {seed}, {number.name} {moment} ({part:.1%}): {kind}: {what}; {killed}")
+        for kind, text in faults:
+            say(f"seed {seed}, {number.name} {moment} ({part:.1%}): {kind}: {text}; {killed}")
         if faults:
             place = begin(home)
     return figures
 
 
 def begin(home: Path) -> Place:
-    """Make a place with a good set of results, and measure how long the job takes."""
+    """Create a folder with a complete set of results, and measure the durations of `MOMENTS`."""
     rmtree(home, ignore_errors=True)
     home.mkdir()
     digits = data.load_embedded()
@@ -120,22 +120,22 @@ def begin(home: Path) -> Place:
 
 
 def as_it_was_saved(place: Place) -> None:
-    """Leave the results as the last job left them, without what a killed one did not remove."""
+    """Keep the results, and remove hidden folders that killed jobs left."""
     for left in hidden(place.folder):
         if left.resolve() != (place.folder / results.CURRENT).resolve():
             rmtree(left)
 
 
 def as_plain_files(place: Place) -> None:
-    """Put copies in the place of all results: files of their own, as where there are no links."""
+    """Replace the results by plain files, as on a file system without links."""
     copytree(place.folder, place.home / "copy", ignore=lambda folder, names: [n for n in names if n.startswith(".")])
     rmtree(place.folder)
     (place.home / "copy").rename(place.folder)
 
 
 def as_a_copy(place: Place) -> None:
-    """Put a copy in the place of the folder, made by what follows links."""
-    with suppress(shutil.Error):  # of a link that a killed run left, and that leads nowhere yet; all else is copied
+    """Replace the folder by a copy made by a program that follows links."""
+    with suppress(shutil.Error):  # a killed job may leave a dangling link; all else is copied
         copytree(place.folder, place.home / "copy")
     rmtree(place.folder)
     (place.home / "copy").rename(place.folder)
@@ -145,7 +145,7 @@ SHAPES = (as_it_was_saved, as_plain_files, as_it_was_saved, as_a_copy)
 
 
 def measure(place: Place, moment: str) -> float:
-    """Run the job; return how long a moment is in it."""
+    """Run the job; return the duration of a moment."""
     first, last = MOMENTS[moment]
     with job(place, place.seed) as process:
         wait(place, first)
@@ -157,7 +157,7 @@ def measure(place: Place, moment: str) -> float:
 
 
 def kill(place: Place, seed: int, moment: str, part: float, number: signal.Signals) -> Killed:
-    """Run the job, and send it a signal when some part of a moment is over; return its exit code and its output."""
+    """Run the job; send a signal after a fraction `part` of a moment. Return its exit code and output."""
     with job(place, seed) as process:
         wait(place, MOMENTS[moment][0])
         time.sleep(part * place.seconds[moment])
@@ -185,7 +185,7 @@ def wait(place: Place, event: Event) -> None:
 
 
 def handles_signals(place: Place) -> bool:
-    """Whether the program has said what it does at signals: before that, it is Python that begins."""
+    """Return whether the job has installed its signal handlers; before, Python is still starting."""
     try:
         status = Path(f"/proc/{place.process.pid}/status").read_text()
     except OSError:
@@ -210,7 +210,7 @@ def ends(place: Place) -> bool:
     return place.process.poll() is not None
 
 
-# Of each, its first and its last event. A kill comes anywhere in between.
+# First and last event of each; a kill happens at any time between them.
 MOMENTS = {
     "anywhere": (handles_signals, ends),
     "while it saves": (saves, ends),
@@ -223,12 +223,12 @@ def inode(path: Path) -> int | None:
 
 
 def hidden(folder: Path) -> set[Path]:
-    """Return the folders inside that nobody is shown: sets of results, and what killed jobs left of them."""
+    """Return the hidden folders inside: sets of results, and incomplete sets of killed jobs."""
     return {path for path in folder.glob(".*") if path.is_dir() and not path.is_symlink()}
 
 
 def judge(place: Place, killed: Killed) -> list[Fault]:
-    """Return what is wrong after a kill, as pairs of a kind and a text; note what the new set is."""
+    """Return the faults after a kill, and record the new set in `place`."""
     code, out, err = killed
     faults = list(folder_faults(place.folder, place.files))
     if "Traceback" in err:
@@ -239,17 +239,17 @@ def judge(place: Place, killed: Killed) -> list[Fault]:
     place.seed, place.files = summary.get("seed", 0), summary.get("files", {})
     expected = {old + 1} if out.startswith(("done: ", "stopped: {")) else {old} if code == 130 else {old, old + 1}
     if place.seed not in expected:
-        faults.append(("other failures", f"the results are of seed {place.seed}, not of {expected}"))
+        faults.append(("other failures", f"expected results of a seed in {expected}, got seed {place.seed}"))
     return faults
 
 
 def folder_faults(folder: Path, before: dict[str, Any]) -> Iterator[Fault]:
-    """Yield what is wrong with a folder of results, given what the summary of the set before it said of the files."""
+    """Yield the faults of a folder of results; `before` has the files of the previous set, from its summary."""
     summary = results.read_summary(folder)
     if not summary:
         yield "broken files", "no summary"
         return
-    shown = {path.name for path in folder.glob("[!.]*") if not path.is_dir()}  # and there are the checkpoints
+    shown = {path.name for path in folder.glob("[!.]*") if not path.is_dir()}  # directories hold checkpoints
     for name in sorted({*summary["files"], *shown} - {results.SUMMARY, NOTES}):
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest() if (folder / name).exists() else None
         if found != summary["files"].get(name, {}).get("sha256"):
@@ -262,6 +262,6 @@ def folder_faults(folder: Path, before: dict[str, Any]) -> Iterator[Fault]:
         yield "broken files", str(error)
     with (folder / "history.csv").open() as file:
         if len(list(csv.DictReader(file))) != summary["epochs"]:
-            yield "mixtures", "the history is of another run"
+            yield "mixtures", "history.csv is from another run"
     if not (folder / NOTES).exists():
-        yield "other failures", f"{NOTES} is gone"
+        yield "other failures", f"{NOTES} is missing"

@@ -1,7 +1,7 @@
-"""The oracle: the Jacobian of every tensor of a program, carried forward in NumPy from the values that each op read.
+"""The oracle: forward-mode Jacobians in NumPy of all tensors of a program, from the values that each op read.
 
-It knows no graph. A Jacobian has a row for each element of the tensor and a column for each element of the leaves; None
-stands for that of a constant. What only moves elements is a map from places to places: the op itself, on their numbers.
+It uses no graph. A Jacobian has a row per element of the tensor and a column per element of all leaves; it is None for
+a constant. For an op that only moves elements, the oracle applies the op to the indices of the elements.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-COLUMNS = 36  # for the elements of all leaves of a program
+COLUMNS = 36  # maximum number of elements of all leaves of a program
 
 
 class Known(NamedTuple):
-    """What is known of an operand: its values when it was read, and its Jacobian."""
+    """Values of an operand when it was read, and its Jacobian."""
 
     values: Array
     jacobian: Array | None
@@ -26,7 +26,7 @@ def logistic(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-# Of each op on one operand, its derivative.
+# Derivatives of unary ops.
 UNARY: dict[str, Callable[[Array], Array]] = {
     "sin": np.cos,
     "cos": lambda x: -np.sin(x),
@@ -38,7 +38,7 @@ UNARY: dict[str, Callable[[Array], Array]] = {
     "abs": np.sign,
     "relu": lambda x: (x > 0) * 1.0,
 }
-# Of each op on two operands, its derivative with respect to each. A tie shares evenly.
+# Derivatives of binary ops with respect to both operands. Ties share equally.
 BINARY: dict[str, Callable[[Array, Array], tuple[Any, Any]]] = {
     "add": lambda x, y: (1.0, 1.0),
     "subtract": lambda x, y: (1.0, -1.0),
@@ -61,7 +61,7 @@ def elementwise(operands: Sequence[Known], derivatives: Sequence[Any]) -> Array 
 
 
 def moved(operands: Sequence[Known], move: Callable[..., Any]) -> Array | None:
-    """Return the Jacobian of an op that moves the elements of its operands, and sets others, shown as -1, to 0."""
+    """Return the Jacobian of an op that moves elements of its operands; index -1 marks elements set to 0."""
     ends = np.cumsum([x.values.size for x in operands])
     places = move(*(end - x.values.size + _numbers(x) for x, end in zip(operands, ends, strict=True)))
     if all(x.jacobian is None for x in operands):
@@ -71,7 +71,7 @@ def moved(operands: Sequence[Known], move: Callable[..., Any]) -> Array | None:
 
 
 def reduced(x: Known, weights: Array, axis: int | None) -> Array | None:
-    """Return the Jacobian of a sum along an axis, given what each element weighs in it."""
+    """Return the Jacobian of a weighted sum along an axis."""
     if x.jacobian is None:
         return None
     weighted = (weights.reshape(-1, 1) * x.jacobian).reshape(*x.values.shape, COLUMNS)
@@ -80,7 +80,7 @@ def reduced(x: Known, weights: Array, axis: int | None) -> Array | None:
 
 
 def bilinear(function: Callable[[Array, Array], Array], x: Known, y: Known) -> Array | None:
-    """Return the Jacobian of a function that is linear in each of two operands."""
+    """Return the Jacobian of a bilinear function."""
     parts = []
     if x.jacobian is not None:
         parts.append([function(column.reshape(x.values.shape), y.values) for column in x.jacobian.T])

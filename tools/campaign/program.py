@@ -1,4 +1,4 @@
-"""A random program in the making: its tensors, what the oracle knows of each, and how a step is run and judged."""
+"""State of a random program: its tensors, their Jacobians from the oracle, and the execution of steps."""
 
 import sys
 from collections import Counter
@@ -18,31 +18,31 @@ from tools.campaign.interruptions import Act
 from tools.campaign.oracle import COLUMNS, Array, Known, moved
 
 MOST = 60
-LARGEST = 20.0  # beyond it, a tensor is not computed with: rounding would hide what is wrong
+LARGEST = 20.0  # tensors with larger values are not used: rounding would hide wrong gradients
 SHAPES = ((), (3,), (2,), (2, 3), (3, 2), (3, 3), (1, 3), (2, 1, 3), (0, 3))
 INTERRUPTIONS = (interruptions.Interrupt, KeyboardInterrupt)
 DTYPES = ((np.float64,), (np.float64,), (np.float32,), (np.float32, np.float64))
 
 
 class UnexplainedError(Exception):
-    """Something that nobody can explain: an error of Python's or NumPy's, say."""
+    """An unexpected result or exception, for example one raised by Python or NumPy."""
 
 
 class SilentlyWrongError(UnexplainedError):
-    """A gradient that is not the oracle's, and nobody was told."""
+    """A wrong gradient without an error."""
 
 
 @dataclass(eq=False)
 class Handle:
-    """A tensor of a program and what the oracle knows of it.
+    """A tensor of a program and its Jacobian.
 
-    A `foreign` one has memory that was written to since it was computed: its history is not that of its values. The
-    memory of a `common` one belongs to several threads, which only read it.
+    `foreign` is whether its storage was written to after it was computed, so that its graph does not match its values.
+    `common` is whether several threads read its storage.
     """
 
     tensor: tg.Tensor
     jacobian: Array | None
-    columns: slice | None = None  # of a leaf
+    columns: slice | None = None  # for a leaf
     foreign: bool = False
     common: bool = False
 
@@ -54,31 +54,31 @@ class Handle:
 
 
 class Program:
-    """One random program. Its steps are functions of it.
+    """One random program. Steps are functions that take it as argument.
 
     Attributes
     ----------
     random : Random
-        From which all is drawn.
+        The source of all random choices.
     signals : bool
-        Whether real ones may interrupt it: in the main thread only.
+        Whether real signals may interrupt it, which only the main thread supports.
     dtypes : tuple of dtype
-        Of the tensors.
+        Dtypes of the tensors.
     handles : list of Handle
     changes : list of callable
-        Each changes an object that an op was given.
+        Functions that change objects which were passed to ops.
     columns : int
-        How many elements the leaves have so far.
+        Number of elements of all leaves.
     scale : float
-        The largest number on the way, for which gradients are compared.
+        The largest element of a Jacobian, which scales the tolerance of gradients.
     places : list of str
-        Where acts were interrupted.
+        Locations of interruptions.
     interrupted : bool
-        Whether the last act was.
+        Whether the last act was interrupted.
     owed : ndarray
-        What the gradients of the leaves that are common must grow by, in the end.
+        Expected total of the gradients of common leaves.
     figures : Counter
-        Of backward passes by their outcome, and of acts that were interrupted or refused.
+        Counts of backward passes by outcome, and of interrupted or rejected acts.
     """
 
     def __init__(self, seed: int | str, signals: bool = True) -> None:
@@ -91,20 +91,20 @@ class Program:
         self.columns, self.scale, self.owed, self.interrupted = 0, 1.0, np.zeros(COLUMNS), False
 
     def begin(self) -> Self:
-        """Make the first leaves, and a constant."""
+        """Create the first leaves and a constant."""
         for _ in range(self.random.randint(1, 3)):
             self.add_leaf(tg.Tensor(self.values(self.random.choice(SHAPES)), requires_grad=True))
         self.handles.append(Handle(tg.Tensor(self.values(self.random.choice(SHAPES))), None))
         return self
 
     def go_on_from(self, other: Self) -> Self:
-        """Begin with the tensors of another program, which are from now on only read."""
+        """Start with the tensors of another program, which are read-only from now on."""
         self.dtypes, self.columns, self.scale = other.dtypes, other.columns, other.scale
         self.handles = [Handle(x.tensor, x.jacobian, x.columns, x.foreign, common=True) for x in other.handles]
         return self
 
     def values(self, shape: tuple[int, ...]) -> Array:
-        """Return numbers away from 0, which is a kink of some ops, and all different."""
+        """Return random numbers that are distinct and not near 0, a kink of some ops."""
         count = int(np.prod(shape))
         numbers = [self.random.choice((-1, 1)) * self.random.uniform(0.3, 2.0) for _ in range(count)]
         return np.array(numbers, self.random.choice(self.dtypes)).reshape(shape)
@@ -120,19 +120,19 @@ class Program:
         return self.random.choice(found) if found else None
 
     def may_write(self, handle: Handle) -> bool:
-        """Whether nobody else reads the memory of a tensor."""
+        """Return whether no other thread reads the storage of a tensor."""
         return not any(np.shares_memory(handle.tensor.numpy(), x.tensor.numpy()) for x in self.handles if x.common)
 
     def owned(self, ways: dict[str, statements.Way], before: Any, after: Any) -> Any:
-        """Make an object that its owner will change, in one of several ways."""
+        """Create an object in one of several ways, and schedule a later change of its values."""
         thing, change = ways[self.random.choice(list(ways))](before, after)
         self.changes.append(change)
         return thing
 
     def run(self, act: Act, allowed: tuple[type[Exception], ...] = (), chance: float = 0.25) -> Any:
-        """Do what a user would do, interrupted by some chance; return its result.
+        """Run an act of a user, interrupted with a probability of `chance`.
 
-        It is None where the act was interrupted or refused.
+        Return its result, or None if it was interrupted or raised an allowed error.
         """
         interrupt = None
         if self.random.random() < chance:
@@ -145,24 +145,24 @@ class Program:
             self.interrupted = True
             self.figures["interrupted"] += 1
         except refusals:
-            self.figures["refused acts"] += 1
+            self.figures["rejected acts"] += 1
         except UnexplainedError:
             raise
         except Exception as error:
-            self.demand(False, f"{type(error).__name__} is no error of ours: {error}", error)
+            self.demand(False, f"unexpected {type(error).__name__}: {error}", error)
         return None
 
     def in_its_mode(self, act: Act) -> Any:
-        """Do it in this context, which is its own, and look whether the gradient mode is put back."""
+        """Run an act in the current context; check that it restores the gradient mode."""
         excused = False
         try:
             return act()
         except INTERRUPTIONS as error:
             self.places.append(str(error))
-            excused = self.places[-1] == "the entry of Mode.__exit__"  # the one place that `with` leaves open
+            excused = self.places[-1] == "the entry of Mode.__exit__"  # the only location that `with` cannot protect
             raise
         finally:
-            self.demand(tg.is_grad_enabled() or excused, "the gradient mode was not put back")
+            self.demand(tg.is_grad_enabled() or excused, "the gradient mode was not restored")
 
     def demand(
         self,
@@ -180,17 +180,17 @@ class Program:
     def compute(
         self, act: Act, operands: Sequence[Handle], jacobian: Array | None, values: Array | None = None
     ) -> None:
-        """Run the forward of an op, and keep the result with its Jacobian; look at its values where they are given."""
+        """Run an op and store its result and Jacobian; check its values if `values` is given."""
         result = self.run(act)
         if values is not None and result is not None:
-            self.demand(np.allclose(result.numpy(), values, 1e-5, 0), f"the values are {result}, not {values}")
+            self.demand(np.allclose(result.numpy(), values, 1e-5, 0), f"wrong values: expected {values}, got {result}")
         if isinstance(result, tg.Tensor) and result.size <= MOST and (np.abs(result.numpy()) < LARGEST).all():
             foreign = any(x.foreign for x in operands if x.jacobian is not None)
             self.handles.append(Handle(result, jacobian, foreign=foreign))
             self.note_scale(jacobian)
 
     def compute_moved(self, act: Act, operands: Sequence[Handle], move: Callable[..., Any]) -> None:
-        """Run the forward of an op that moves elements, where NumPy can do that at all."""
+        """Run an op that moves elements, unless NumPy raises for the same move."""
         try:
             jacobian = moved([x.read() for x in operands], move)
         except (ValueError, IndexError, TypeError):
@@ -201,7 +201,7 @@ class Program:
         self.scale = max([self.scale, *np.abs(jacobian if jacobian is not None else 0).flat])
 
     def look(self, written: Handle | None = None) -> None:
-        """Find by their bits the tensors that were written to. A computed one has lost its history by that."""
+        """Find tensors that were written to, by comparing their bits. A computed one becomes foreign."""
         for handle in self.handles:
             bits = handle.tensor.numpy().tobytes()
             if bits != handle.bits:
@@ -209,7 +209,7 @@ class Program:
                 handle.foreign |= handle.jacobian is not None and handle.columns is None and handle is not written
 
     def forget_what_is_large(self) -> None:
-        """Go on with numbers that can be computed with."""
+        """Drop tensors with large values; give large leaves new values."""
         large = [x for x in self.handles if not (np.abs(x.tensor.numpy()) < LARGEST).all()]
         for x in large:
             if x.columns:
@@ -220,9 +220,9 @@ class Program:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Say nothing of interruptions that come where Python cannot raise them: in the end of a generator, say."""
+    """Suppress reports of interruptions where Python cannot raise them, such as the end of a generator."""
     before = sys.unraisablehook
-    sys.unraisablehook = lambda told: None if isinstance(told.exc_value, INTERRUPTIONS) else before(told)
+    sys.unraisablehook = lambda report: None if isinstance(report.exc_value, INTERRUPTIONS) else before(report)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Random programs, alone and in threads, interrupted at random: each gradient is right, or refused."""
+"""Random programs, alone and in threads, with random interruptions: each gradient is correct, or an error is raised."""
 
 import sys
 from collections import Counter
@@ -14,19 +14,19 @@ from tools.campaign import computing, going_back, writing
 from tools.campaign.chunks import play_chunks
 from tools.campaign.program import Program, SilentlyWrongError, quiet
 
-Step = Callable[[Program], Any]  # it returns how to take it once more, or nothing
+Step = Callable[[Program], Any]  # returns a function that repeats it, or None
 
 STEPS = 12
 ALL: tuple[Step, ...] = (*computing.STEPS, *writing.STEPS, *going_back.STEPS)
 
 
 def play(seed: int) -> Counter[str]:
-    """Play one program, or two at once; return the figures.
+    """Play one program, or two at once; return the counts. The seed determines everything but the order of threads.
 
     Raises
     ------
     UnexplainedError
-        Something that nobody can explain. The same seed does the same once more, as far as threads let it.
+        For a wrong gradient or an unexpected error.
     """
     kind = (alone, alone, alone, side_by_side, on_the_same)[seed % 5]
     with quiet():
@@ -34,17 +34,17 @@ def play(seed: int) -> Counter[str]:
 
 
 def alone(seed: int) -> Counter[str]:
-    """Play a program."""
+    """Play a program alone."""
     return to_the_end(Program(seed).begin())
 
 
 def side_by_side(seed: int) -> Counter[str]:
-    """Play a program while another thread plays one of its own."""
-    return at_once(Program(seed).begin(), Program(f"{seed} beside", signals=False).begin())
+    """Play a program while another thread plays an independent one."""
+    return at_once(Program(seed).begin(), Program(f"{seed} other", signals=False).begin())
 
 
 def on_the_same(seed: int) -> Counter[str]:
-    """Play two programs in two threads, which go on from the same tensors and only read them."""
+    """Play two programs in two threads that start from the same tensors, which they only read."""
     first = Program(seed).begin()
     take(first, 4, computing.STEPS)
     one, two = Program(f"{seed} one").go_on_from(first), Program(f"{seed} two", signals=False).go_on_from(first)
@@ -54,7 +54,7 @@ def on_the_same(seed: int) -> Counter[str]:
     found = [going_back.grad(x) for x in leaves]
     one.scale = max(one.scale, two.scale)
     one.demand_gradients(
-        going_back.close(one, found, wanted), f"gradients of common leaves are wrong: {found}, for {wanted}"
+        going_back.close(one, found, wanted), f"wrong gradients of common leaves: expected {wanted}, got {found}"
     )
     return figures
 
@@ -75,7 +75,7 @@ def _after(start: Barrier, program: Program) -> Counter[str]:
 
 @contextmanager
 def switching_often() -> Iterator[None]:
-    """Let Python go from thread to thread some fifty times in a program."""
+    """Make Python switch threads about fifty times during a program."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(2e-5)
     try:
@@ -86,7 +86,7 @@ def switching_often() -> Iterator[None]:
 
 @np.errstate(all="ignore")
 def to_the_end(program: Program) -> Counter[str]:
-    """Take all steps; then make all changes that are left, and go back from every tensor."""
+    """Take all steps, make the remaining changes, and run a backward pass from every tensor."""
     take(program, STEPS, ALL)
     for change in program.changes:
         change()
@@ -98,7 +98,7 @@ def to_the_end(program: Program) -> Counter[str]:
 
 
 def take(program: Program, count: int, steps: Sequence[Step]) -> None:
-    """Take so many steps. One that was interrupted may be taken once more."""
+    """Take `count` steps. An interrupted step may be repeated."""
     for _ in range(count):
         again = program.random.choice(steps)(program)
         while again and program.random.random() < 0.5:
@@ -106,12 +106,12 @@ def take(program: Program, count: int, steps: Sequence[Step]) -> None:
 
 
 def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
-    """Play so many programs in so many processes; return the figures, and say what failed."""
+    """Play `count` programs in `processes` processes. Return the counts; report failures."""
     return play_chunks(play_all, range(seed, seed + count), processes, say)
 
 
 def play_all(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:
-    """Play the programs of some seeds; return the figures, and a line for each that failed."""
+    """Play the programs of some seeds. Return the counts and a line for each failure."""
     figures, failed = Counter[str](), []
     for seed in seeds:
         try:

@@ -1,4 +1,4 @@
-"""What a program writes, and what it hands to ops and changes later: each way is a function, by name."""
+"""Ways to write to tensors, and to create objects that change after an op received them, by name."""
 
 import array
 import mmap
@@ -15,25 +15,25 @@ from tinygrad_edu import nn, optim
 
 Array = NDArray[Any]
 Write = Callable[[tg.Tensor, Any], Any]
-Owned = tuple[Any, Callable[[], Any]]  # an object, and what its owner does to it later
+Owned = tuple[Any, Callable[[], Any]]  # an object and a function that changes it
 Way = Callable[[Any, Any], Owned]
 
 # --- Writes ---
 
 
 class BrokenError(Exception):
-    """What a value raises when it is asked for its numbers."""
+    """The error of BrokenValue."""
 
 
 class BrokenValue:
-    """A value that fails when NumPy reads it."""
+    """A value that raises when NumPy reads it."""
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         raise BrokenError
 
 
 class Holder(nn.Module):
-    """A module of one tensor, to load a state into."""
+    """A module of one tensor, for `load_state_dict`."""
 
     def __init__(self, tensor: tg.Tensor) -> None:
         self.tensor = tensor
@@ -88,7 +88,7 @@ def load(t: tg.Tensor, values: Array) -> None:
 
 
 def stepping(t: tg.Tensor) -> Write:
-    """Return a write that is an optimizer's step."""
+    """Return a write by an optimizer step."""
     optimizer = optim.SGD([t], lr=1.0, momentum=0.5, nesterov=True, weight_decay=0.5)
 
     def step(t: tg.Tensor, values: Array) -> None:
@@ -126,16 +126,16 @@ IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "divide": operator.itruediv,
 }
 
-# --- Objects that their owner changes: each way returns one that holds `before`, and a function that makes it hold
-# `after`. As an index, they are permutations of the places along an axis. ---
+# --- Objects that change: each way returns an object with the values `before` and a function that sets `after`. For an
+# index, both are permutations of the positions along an axis. ---
 
 
 class Subclass(np.ndarray):
-    """An array of a kind of its own."""
+    """A subclass of ndarray."""
 
 
 class Moving:
-    """A number that changes."""
+    """A mutable integer."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -145,7 +145,7 @@ class Moving:
 
 
 def refill(container: Any, before: Any, after: Any) -> Owned:
-    """Return a container that holds `before`, and a function that makes it hold `after`."""
+    """Return a container with the values `before` and a function that sets `after`."""
     everything = ... if isinstance(container, np.ndarray) else slice(None)
     container[everything] = before
     return container, lambda: operator.setitem(container, everything, after)
@@ -176,7 +176,7 @@ def copied(before: Any, after: Any) -> Owned:
 
 
 def read_only(before: Any, after: Any) -> Owned:
-    """Hand over an array that nobody writes to, but by a view that was made before."""
+    """Return a read-only array, which changes through an earlier writable view."""
     numbers = np.array(before)
     _, change = refill(numbers.view(), before, after)
     numbers.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Steps that write: into a tensor's memory, recorded or not, and into objects that ops were given."""
+"""Writing steps: to a tensor's storage, recorded or not, and to objects that were passed to ops."""
 
 from functools import partial
 from typing import Any
@@ -14,12 +14,12 @@ from tools.campaign.program import Handle, Program
 
 
 def write(program: Program) -> Act | None:
-    """Write into a tensor's memory, unrecorded."""
+    """Write to a tensor's storage without recording."""
     x = program.pick(lambda x: x.tensor.size and program.may_write(x))
     if x is None:
         return None
     way = statements.WRITES[program.random.choice(list(statements.WRITES))]
-    if x.columns and program.random.random() < 0.25:  # it writes in more steps than the others
+    if x.columns and program.random.random() < 0.25:  # an optimizer step writes more than once
         way = statements.stepping(x.tensor)
     kind = program.random.choice(list(statements.VALUES))
     values = statements.VALUES[kind](program.values(x.tensor.shape))
@@ -30,7 +30,7 @@ def write(program: Program) -> Act | None:
 
 
 def _once(program: Program, act: Act, allowed: tuple[type[Exception], ...]) -> Act | None:
-    """Run a write, and return how to do it once more if it was interrupted."""
+    """Run a write; if it was interrupted, return a function that repeats it."""
     program.run(act, allowed, chance=0.5)
     interrupted = program.interrupted
     program.look()
@@ -39,7 +39,7 @@ def _once(program: Program, act: Act, allowed: tuple[type[Exception], ...]) -> A
 
 
 def write_recorded(program: Program) -> Act | None:
-    """Write into a tensor's memory, recorded: it becomes the result of the operator."""
+    """Run a recorded in-place operator, which makes the tensor its result."""
     name = program.random.choice(list(statements.IN_PLACE))
     x = program.pick(lambda x: x.columns is None and program.may_write(x))
     y = program.pick(lambda y: fits_into(x, y)) if x is not None else None
@@ -52,7 +52,7 @@ def _once_in_place(program: Program, name: str, x: Handle, y: Handle) -> Act | N
         return None
     new = getattr(np, name)(known[0].values, known[1].values)
     if (new == known[0].values).any():
-        return None  # nobody could tell by the bits whether it was written
+        return None  # the bits would not show whether it was written
     jacobian = elementwise(known, BINARY[name](known[0].values, known[1].values))
     program.run(lambda: statements.IN_PLACE[name](x.tensor, y.tensor), chance=0.5)
     interrupted = program.interrupted
@@ -65,7 +65,7 @@ def _once_in_place(program: Program, name: str, x: Handle, y: Handle) -> Act | N
 
 
 def change(program: Program) -> None:
-    """Change an object that an op was given."""
+    """Change an object that was passed to an op."""
     if program.changes:
         program.changes.pop(program.random.randrange(len(program.changes)))()
         program.look()
@@ -75,6 +75,6 @@ STEPS = (write, write, write, write, write_recorded, write_recorded, write_recor
 
 
 def _strictly(way: statements.Write, tensor: tg.Tensor, values: Any) -> None:
-    """Write values, of which one that overflows is an error half way."""
+    """Write values; raise at the first overflow, after a partial write."""
     with np.errstate(all="raise"):
         way(tensor, values)

@@ -1,1 +1,1 @@
-"""The campaign on numbers: random calls of everything public, beside PyTorch and NumPy."""
+"""Random calls of all public functions and layers, compared with NumPy and PyTorch."""

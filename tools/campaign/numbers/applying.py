@@ -1,4 +1,4 @@
-"""When an agreed difference applies: predicates on a program and on what a judge found."""
+"""Predicates of the ledger: whether a difference applies to a program and a finding."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -16,12 +16,12 @@ PRODUCTS = (
 
 
 def refused(*parts: str) -> Callable[[Program, Finding], bool]:
-    """Return whether we raise, with one of these parts in the message."""
+    """Return a predicate: our side raises, and the message contains one of these parts."""
     return lambda program, finding: isinstance(finding.ours, Exception) and any(p in str(finding.ours) for p in parts)
 
 
 def refused_by(judge: str, *parts: str) -> Callable[[Program, Finding], bool]:
-    """Return whether they raise, with one of these parts in the message."""
+    """Return a predicate: NumPy or PyTorch raises, and the message contains one of these parts."""
 
     def applies(program: Program, finding: Finding) -> bool:
         return finding.judge.startswith(judge) and any(part in str(finding.theirs) for part in parts)
@@ -42,12 +42,12 @@ def values(program: Program, finding: Finding) -> bool:
 
 
 def ties(program: Program, finding: Finding) -> bool:
-    """Gradients differ, and an input has equal elements."""
+    """Return whether gradients differ and an input has equal elements."""
     return gradients(program, finding) and has_ties(program)
 
 
 def ties_or_nan(program: Program, finding: Finding) -> bool:
-    """Gradients differ, and an input has equal elements or NaN."""
+    """Return whether gradients differ and an input has equal elements or NaN."""
     return gradients(program, finding) and (has_ties(program) or has_nan(program))
 
 
@@ -57,7 +57,7 @@ def positions_of_ties(program: Program, finding: Finding) -> bool:
 
 
 def has_ties(program: Program) -> bool:
-    """Return whether two elements of the inputs have one size."""
+    """Return whether two elements of the inputs have the same magnitude."""
     sizes = np.concatenate([np.abs(x).ravel() for x in program.inputs.values() if x.dtype.kind == "f"] or [np.zeros(0)])
     return len(np.unique(sizes, equal_nan=True)) < len(sizes)
 
@@ -67,7 +67,7 @@ def whole(x: Any) -> bool:
 
 
 def apart(finding: Finding) -> Any:
-    """Return the elements of both where they differ."""
+    """Return the differing elements of both results, or None if they are not comparable arrays."""
     if not (isinstance(finding.ours, np.ndarray) and isinstance(finding.theirs, np.ndarray)):
         return None
     if finding.ours.shape != finding.theirs.shape or finding.ours.dtype.kind != "f":
@@ -79,18 +79,18 @@ def apart(finding: Finding) -> Any:
 
 
 def denormal(program: Program, finding: Finding) -> bool:
-    """We differ from PyTorch in denormal numbers alone."""
+    """Return whether the results differ from PyTorch in subnormal numbers only."""
     places = apart(finding)
     return finding.judge == "PyTorch" and places is not None and all((np.abs(x) < 1e-300).all() for x in places)
 
 
 def on_a_tail(program: Program, finding: Finding) -> bool:
-    """Gradients differ, of numbers far from 0, or of results of other calls."""
+    """Return whether gradients differ, for inputs far from 0 or for results of other calls."""
     return gradients(program, finding) and (len(program.steps) > 1 or max(map(largest, program.inputs.values())) > 5)
 
 
 def of_one_element(program: Program, finding: Finding) -> bool:
-    """Gradients differ where an axis has the length 1, by no more than the rounding of numbers that cancel."""
+    """Return whether gradients differ for an axis of length 1, only by the rounding error of a cancellation."""
     x = next(iter(program.inputs.values()))
     places, smallest = apart(finding), np.abs(x[x != 0]).min(initial=1) ** (2 if finding.stage == "second" else 1)
     rounding = 64 * float(np.finfo(np.float64).eps)
@@ -100,13 +100,13 @@ def of_one_element(program: Program, finding: Finding) -> bool:
 
 
 def their_nan(program: Program, finding: Finding) -> bool:
-    """PyTorch gives NaN as a gradient wherever we differ."""
+    """Return whether PyTorch's gradient is NaN at every difference."""
     places = apart(finding)
     return gradients(program, finding) and places is not None and bool(np.isnan(places[1]).all())
 
 
 def our_nan(program: Program, finding: Finding) -> bool:
-    """We give NaN as a gradient wherever we differ."""
+    """Return whether our gradient is NaN at every difference."""
     places = apart(finding)
     return gradients(program, finding) and places is not None and bool(np.isnan(places[0]).all())
 
@@ -124,14 +124,14 @@ def has_nan(program: Program) -> bool:
 
 
 def beyond_float16(program: Program, finding: Finding) -> bool:
-    """Return whether an integer, or its square, is beyond the range of a float16 tensor."""
+    """Return whether an integer or its square exceeds the range of float16, next to a float16 input."""
     integers = [x for x in program.inputs.values() if x.dtype.kind in "iu"]
     halves = any(x.dtype == np.float16 for x in program.inputs.values())
     return finding.judge == "NumPy, Tensors" and halves and any(largest(x) ** 2 >= 65520 for x in integers)
 
 
 def beyond_squares(program: Program, finding: Finding) -> bool:
-    """Return whether the square of an input is infinite, or 0."""
+    """Return whether the square of an input may overflow or underflow."""
     floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]
     numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)], dtype=np.float64) for x in floats] or [np.zeros(0)])
     judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
@@ -139,7 +139,7 @@ def beyond_squares(program: Program, finding: Finding) -> bool:
 
 
 def infinite_products(program: Program, finding: Finding) -> bool:
-    """Values or gradients differ where one is not finite, beside an infinity among the inputs."""
+    """Return whether results differ only where one is not finite, and an input is not finite."""
     places = apart(finding)
     judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
     not_finite = places is not None and not (np.isfinite(places[0]) & np.isfinite(places[1])).any()
@@ -147,7 +147,7 @@ def infinite_products(program: Program, finding: Finding) -> bool:
 
 
 def partial_products_overflow(program: Program, finding: Finding) -> bool:
-    """Return whether the product of two inputs may not fit their common dtype, or that of a floating Tensor."""
+    """Return whether a sum of products of two inputs may overflow their common dtype or a floating Tensor's."""
     inputs = list(program.inputs.values())
     floats = [x.dtype for x in inputs if x.dtype.kind == "f"] if finding.judge == "NumPy, Tensors" else []
     return finding.judge.startswith("NumPy") and any(
@@ -163,7 +163,7 @@ def _greatest(dtype: np.dtype[Any]) -> float:
 
 
 def singular(program: Program, finding: Finding) -> bool:
-    """Return whether an input is singular up to rounding, or a symmetric matrix of which it holds one half."""
+    """Return whether an input, or the symmetric matrix of one of its triangles, is singular up to rounding."""
     with np.errstate(all="ignore"):
         inputs = [np.asarray(x, np.float64) for x in program.inputs.values() if x.ndim > 1 and x.size]
         square = [x for x in inputs if x.shape[-1] == x.shape[-2]]
@@ -171,11 +171,11 @@ def singular(program: Program, finding: Finding) -> bool:
             half(x) + np.swapaxes(half(x, k), -1, -2) for x in square for half, k in ((np.triu, 1), (np.tril, -1))
         ]
         matrices = [x for x in (*inputs, *halves) if np.isfinite(x).all()]
-        return any(not (np.linalg.cond(x) <= 1e12).all() for x in matrices)  # that of zeros is NaN
+        return any(not (np.linalg.cond(x) <= 1e12).all() for x in matrices)  # of zeros, it is NaN
 
 
 def next_to_ends(program: Program) -> bool:
-    """Return whether an input is so near to 0 or 1 that PyTorch's 1e-10 changes p (1 - p)."""
+    """Return whether an input is so close to 0 or 1 that PyTorch's 1e-10 changes p (1 - p)."""
     return any(
         (np.minimum(np.abs(x), np.abs(1 - x)) < 0.05).any() for x in program.inputs.values() if x.dtype.kind == "f"
     )

@@ -1,7 +1,7 @@
-"""The calls that the campaign draws from: the lines of the PyTorch tables, and `settings.txt` for drawn settings.
+"""The calls that the campaign draws from: the lines of the PyTorch tables and of `settings.txt`.
 
-A line has what we call, the same in PyTorch, and the kind and the shape of each input. A line of `settings.txt` has
-settings as well, ``$p: 0; 1; (1, 2)``, of which one is drawn for both sides::
+A line has our expression, PyTorch's, and the kind and shape of each input. A line of `settings.txt` also has options,
+such as ``$p: 0; 1; (1, 2)``; one choice is drawn for both sides::
 
     tg.max_pool2d(x, 2, padding=$p) | F.max_pool2d(x, 2, padding=$p) | x: distinct 2 3 5 5 | $p: 0; 1
 """
@@ -26,11 +26,11 @@ OPERATORS: dict[str, ast.operator] = {
     "add": ast.Add(), "subtract": ast.Sub(), "multiply": ast.Mult(), "divide": ast.Div(), "matmul": ast.MatMult(),
     "floor_divide": ast.FloorDiv(), "remainder": ast.Mod(), "power": ast.Pow(),
 }  # fmt: skip
-# What the names at the head of an expression stand for, written in full.
+# Full names of the modules in the expressions.
 FULL = {"ours": {"nn": "tg.nn"}, "theirs": {"nn": "torch.nn", "F": "torch.nn.functional"}}
 
 
-# What stands for a call that PyTorch does not have, for inputs of the declared kind and shape alone.
+# Replacements for calls that PyTorch lacks, valid only for inputs of the declared kind and shape.
 NARROW = {
     "x ** (1 / 3)",
     "x.sign() * x.abs() ** (1 / 3)",
@@ -48,9 +48,9 @@ NARROW = {
 
 
 class Line(NamedTuple):
-    """A call: our expression, PyTorch's, the kind and shape of each input, and the settings that a choice is drawn of.
+    """A call: our expression, PyTorch's, the kind and shape of each input, and the choices for each option.
 
-    Of a layer, `ours` and `theirs` make the module, and `call` calls it as ``m``; of a function `call` is empty.
+    For a layer, `ours` and `theirs` create the module, and `call` calls it as ``m``. For a function, `call` is empty.
     """
 
     ours: str
@@ -62,7 +62,7 @@ class Line(NamedTuple):
 
 @cache
 def lines() -> tuple[Line, ...]:
-    """Return every line of the tables, functions before layers."""
+    """Return all lines of the tables, functions before layers."""
     functions = [torch_table.FOLDER / f"{name}.txt" for name in torch_table.names()]
     layers = [layer_table.FOLDER / f"{name}.txt" for name in layer_table.names()]
     return (
@@ -94,25 +94,25 @@ PUBLIC = re.compile(r"\b(?:tg\.(linalg\.\w+|nn\.\w+|\w+)|(nn\.\w+)|np\.(\w+))\b|
 
 @cache
 def names_in(expression: str) -> frozenset[str]:
-    """Return the public functions and layers that an expression names: ``norm``, ``linalg.norm``, ``nn.Linear``."""
+    """Return the public functions and layers in an expression, such as ``norm``, ``linalg.norm``, ``nn.Linear``."""
     found = {next(filter(None, match), "") for match in PUBLIC.findall(expression)}
     return frozenset(found & every_name()) or frozenset({"getitem"})
 
 
 def public_names(line: "Line") -> frozenset[str]:
-    """Return the public functions and layers that a line is about."""
+    """Return the public functions and layers of a line."""
     return names_in(line.ours)
 
 
 @cache
 def every_name() -> frozenset[str]:
-    """Return what is public: functions, methods, layers and losses."""
+    """Return all public names: functions, methods, layers and losses."""
     return _public("") | {f"linalg.{n}" for n in _public("linalg")} | {f"nn.{n}" for n in vars(tg.nn)["__all__"]}
 
 
 @cache
 def _public(file: str) -> frozenset[str]:
-    """Return the public functions of a file of `tinygrad_edu.ops`, or of all."""
+    """Return the public functions of a module of `tinygrad_edu.ops`; of all modules if `file` is empty."""
     names: list[str] = vars(import_module(f"tinygrad_edu.ops.{file}".rstrip(".")))["__all__"]
     return frozenset(names)
 
@@ -121,12 +121,12 @@ ELEMENTWISE = frozenset(
     name
     for file in ("arithmetic", "selection", "powers", "sigmoids", "error_function", "trigonometry", "activations")
     for name in _public(file)
-    if name not in ("glu", "logaddexp", "tanhshrink")  # a pair of inputs, and two that cancel
+    if name not in ("glu", "logaddexp", "tanhshrink")  # pairs of inputs, or cancellation
 ) | {"isclose", "isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor"}
 
 
 class _Numpy:
-    """NumPy under our names: ``tg.linalg.norm`` is its function of that name, if it has one."""
+    """NumPy in place of `tg`: ``tg.linalg.norm`` is ``np.linalg.norm``."""
 
     linalg = np.linalg
 
@@ -135,10 +135,10 @@ class _Numpy:
 
 
 NUMPY = _Numpy()
-OTHERWISE = {"put_along_axis"}  # NumPy's changes its argument
+OTHERWISE = {"put_along_axis"}  # NumPy's function changes its argument in place
 
 
-# Functions that hold more elements than their inputs have together, or take much longer: drawn small.
+# Functions that need much more memory or time than the size of their inputs: their inputs are small.
 GROWING = frozenset(
     {
         "diag",
@@ -172,13 +172,13 @@ GROWING = frozenset(
 
 
 def grows(line: Line) -> bool:
-    """Return whether a line is to be drawn small."""
+    """Return whether the inputs of a line must be small."""
     return "linalg" in line.ours or bool(public_names(line) & GROWING)
 
 
 @cache
 def numpy_has(expression: str) -> bool:
-    """Return whether NumPy has every function of ours that an expression names."""
+    """Return whether NumPy has all functions in an expression."""
     for name in re.findall(r"\btg\.((?:linalg\.|nn\.)?\w+)", expression):
         owner, _, function = name.rpartition(".")
         if name in OTHERWISE or not hasattr({"": np, "linalg": np.linalg}.get(owner), function):
@@ -188,13 +188,13 @@ def numpy_has(expression: str) -> bool:
 
 @cache
 def variables_in(expression: str) -> frozenset[str]:
-    """Return the names at the head of an expression's parts: inputs and results, and those of modules."""
+    """Return all variable names in an expression: inputs, results and modules."""
     return frozenset(node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
 
 
 @lru_cache(10_000)
 def renamed(expression: str, names: tuple[tuple[str, str], ...], side: str) -> str:
-    """Return an expression with other names for its inputs, and the names of modules written in full."""
+    """Return an expression with renamed inputs and full module names."""
     full = {name: ast.parse(text, mode="eval").body for name, text in FULL[side].items()}
 
     class Renamed(ast.NodeTransformer):
@@ -206,13 +206,13 @@ def renamed(expression: str, names: tuple[tuple[str, str], ...], side: str) -> s
 
 
 def rename(expression: str, names: Mapping[str, str], side: str) -> str:
-    """Return an expression with other names; see `renamed`."""
+    """Call `renamed` with a mapping."""
     return renamed(expression, tuple(names.items()), side)
 
 
 @cache
 def forms(expression: str) -> dict[str, str]:
-    """Return other ways to write ``tg.add(x, y)``, if they exist: ``x + y``, ``x.add(y)``, ``np.add(x, y)``."""
+    """Return other forms of ``tg.add(x, y)``, if they exist: ``x + y``, ``x.add(y)``, ``np.add(x, y)``."""
     call = ast.parse(expression, mode="eval").body
     match call:
         case ast.Call(ast.Attribute(ast.Name("tg"), name), [ast.Name() as first, *others], keywords):
@@ -230,5 +230,5 @@ def forms(expression: str) -> dict[str, str]:
 
 
 def _numpy_takes(function: Any, keywords: Sequence[str | None]) -> bool:
-    """Return whether NumPy's function has some keywords."""
+    """Return whether NumPy's function accepts these keywords."""
     return not keywords or (not isinstance(function, np.ufunc) and {*keywords} <= {*signature(function).parameters})

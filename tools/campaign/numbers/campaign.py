@@ -1,4 +1,4 @@
-"""Random calls of everything public, compared with NumPy in all dtypes and with PyTorch in float64."""
+"""Compare random calls of all public functions and layers with NumPy in all dtypes and PyTorch in float64."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from tools.campaign.numbers.script import script
 
 
 class Judge(NamedTuple):
-    """How to judge a program, and which calls, dtypes and shares of special inputs it is drawn from."""
+    """A judge of programs, with the calls, dtypes and shares of special inputs to draw from."""
 
     judge: Callable[[Program], Finding]
     usable: Callable[[Line], bool]
@@ -40,7 +40,7 @@ NUMPY = Judge(by_numpy, _numpys_line, drawing.INTEGERS + drawing.FLOATS, drawing
 
 
 def play(seed: int, judge: Judge) -> tuple[str, str]:
-    """Draw and judge a program. Return the class of the finding, and a script of a difference that is not agreed."""
+    """Draw and judge a program. Return the kind of the finding, and a script if the difference is not in the ledger."""
     program = draw(np.random.RandomState(seed), seed, judge.shares, judge.usable, judge.dtypes)
     finding = judge.judge(program)
     if not finding.is_difference:
@@ -51,10 +51,10 @@ def play(seed: int, judge: Judge) -> tuple[str, str]:
         if alone.is_difference and not admitted(part, alone):
             return "difference", _reduced_script(part, judge)
     entries = [entry for part, alone in found if (entry := alone.is_difference and admitted(part, alone))]
-    refused = [alone.kind for _, alone in found if alone.kind.startswith("refused by us")]
+    refused = [alone.kind for _, alone in found if alone.kind.startswith("rejected by us")]
     entry = entries[0] if entries else admitted(program, finding, composed=True)
     if refused or entry:
-        return (f"agreed: {entry.title}" if entry else refused[0]), ""
+        return (f"intended: {entry.title}" if entry else refused[0]), ""
     if len(parts) > 1 and is_rounding(program, finding.stage):
         return "agree call by call", ""
     return "difference", _reduced_script(program, judge)
@@ -67,13 +67,13 @@ def _reduced_script(program: Program, judge: Judge) -> str:
 
 
 def _differs(judge: Judge, stage: str, program: Program) -> bool:
-    """Return whether a program shows a difference in one stage that is not agreed."""
+    """Return whether a program has a difference in this stage that is not in the ledger."""
     finding = judge.judge(program)
     return finding.is_difference and finding.stage == stage and not admitted(program, finding)
 
 
 def play_all(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:
-    """Play the programs of some seeds, by both judges in turn; return the figures, and a script of each difference."""
+    """Play the programs of some seeds, alternating the judges. Return the counts and a script of each difference."""
     judges = [NUMPY, PYTORCH] if find_spec("torch") else [NUMPY]
     figures, failed = Counter[str](), []
     for seed in seeds:
@@ -85,7 +85,7 @@ def play_all(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:
 
 
 def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
-    """Play so many programs in so many processes; return the figures, and say each difference as a script."""
+    """Play `count` programs in `processes` processes. Return the counts; report each difference as a script."""
     if not find_spec("torch"):
-        say("PyTorch is not installed: every call is compared with NumPy alone.")
+        say("PyTorch is not installed: calls are compared with NumPy only.")
     return play_chunks(play_all, range(seed, seed + count), processes, say)

@@ -1,4 +1,4 @@
-"""When two results count as equal: NaN with NaN, infinities by sign, numbers up to rounding."""
+"""Comparison of results: NaN equals NaN, infinities by sign, other numbers up to rounding errors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from tinygrad_edu.engine import Array
 Arrays = Sequence[Array]
 
 RELATIVE = 1e-8
-ABSOLUTE = 1e-13  # of the largest finite number in the result: what remains where terms cancel
-HIDDEN = 1e-10  # the same for second gradients, which cancel numbers that no result shows
+ABSOLUTE = 1e-13  # times the largest finite number in the result: the rounding error of a cancellation
+HIDDEN = 1e-10  # the same for second gradients, where intermediate values cancel
 LARGEST = 1e6
-DENORMAL = 1e-320  # where numbers have no digits to compare
-UNSTABLE = 300.0  # times what a change of the inputs in their last digits changes
+DENORMAL = 1e-320  # below it, numbers have too few significant digits to compare
+UNSTABLE = 300.0  # times the effect of a change of the inputs by a few units in the last place
 
 
 def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array:
-    """Return where two arrays of one shape differ by more than a relative and an absolute part."""
+    """Return where two arrays of the same shape differ by more than the tolerances."""
     with np.errstate(all="ignore"):
         near = np.abs(ours - theirs) <= relative * np.abs(theirs) + absolute + DENORMAL
     return np.asarray(~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))))
@@ -27,11 +27,11 @@ def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array
 def differing(
     ours: Arrays, theirs: Arrays, scale: float, absolute: float, again: Callable[[int], Arrays | None]
 ) -> int | None:
-    """Return which array differs first, or None.
+    """Return the index of the first array that differs, or None.
 
-    `scale` is the largest number that they were computed from: where terms cancel, rounding leaves the part `absolute`
-    of it. It is 0 for what is computed element by element, where nothing cancels.
-    `again` computes theirs once more with inputs that are changed in their last digits: what changes then is rounding.
+    `scale` is the largest number in the computation; `absolute` times `scale` is the rounding error of a cancellation.
+    It is 0 for elementwise functions, where no terms cancel.
+    `again` recomputes `theirs` from inputs changed by a few units in the last place, to measure the rounding errors.
     """
     if not _any(ours, theirs, [0.0] * len(theirs)):
         return None
@@ -47,7 +47,7 @@ def differing(
 
 
 def spread(results: Arrays, again: Callable[[int], Arrays | None]) -> Arrays | None:
-    """Return how far results move when `again` computes them from changed inputs; None where that is refused."""
+    """Return the largest changes of results that `again` computes from changed inputs, or None if it returns None."""
     largest_moves = [np.zeros(x.shape) for x in results]
     for number in range(3):
         moved = again(number)
@@ -67,14 +67,14 @@ def _any(ours: Arrays, theirs: Arrays, absolute: Sequence[Any]) -> list[int]:
 
 
 def largest(x: Array) -> float:
-    """Return the largest finite number, in magnitude."""
+    """Return the largest magnitude of the finite elements."""
     return float(np.max(np.abs(x.astype(np.float64)), initial=0, where=np.isfinite(x)))
 
 
 def nudged(inputs: Mapping[str, Array], number: int, every: bool) -> dict[str, Array]:
-    """Change floating inputs by a few units in the last place; equal numbers stay equal.
+    """Change floating-point inputs by a few units in the last place; equal numbers stay equal.
 
-    Plain numbers, where functions bend, stay as they are, unless `every` number is to be changed.
+    Multiples of 1/4, which include the kinks of functions, are unchanged unless `every` is true.
     """
     return {
         name: x * factors(x, number, every).astype(x.dtype) if x.dtype.kind == "f" else x for name, x in inputs.items()
@@ -82,7 +82,7 @@ def nudged(inputs: Mapping[str, Array], number: int, every: bool) -> dict[str, A
 
 
 def factors(x: Array, number: int, every: bool) -> Array:
-    """Return numbers within a few epsilons of 1, to change x with; equal numbers have equal factors."""
+    """Return factors within a few epsilons of 1 for the elements of x; equal elements have equal factors."""
     with np.errstate(all="ignore"):
         plain = ~np.isfinite(x) | (x == 0)
         if not every:

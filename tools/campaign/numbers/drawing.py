@@ -1,4 +1,4 @@
-"""Inputs for the campaign: shapes, values, dtypes and memory layouts, drawn from a RandomState."""
+"""Random inputs: shapes, values, dtypes and memory layouts, drawn from a RandomState."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -12,26 +12,26 @@ from tools.torch_table import KINDS, Shape
 Draws = np.random.RandomState
 Declared = dict[str, tuple[str, Shape]]
 
-# The kinds that are masks and whole numbers: no gradient flows to them.
+# Kinds of masks and integers, which receive no gradient.
 CONSTANT = frozenset(kind for kind in KINDS if KINDS[kind](Draws(0), (2, 2)).dtype.kind != "f")
 INTEGERS = ("bool", "int8", "uint8", "int16", "int32", "int64", "uint64")
 FLOATS = ("float16", "float32", "float64")
 LENGTHS = (0, 1, 1, 2, 3, 4, 5, 7)
-LARGE = 200_000  # elements, about, of the largest inputs
-# Where functions bend, or their formulas change; beside the ends of the dtype, NaN and infinities.
+LARGE = 200_000  # approximate number of elements of the largest inputs
+# Kinks of functions, and points where their formulas change.
 BENDS = (-3.0, -1.0, -0.5, 0.0, -0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 20.0, -20.0)
 
 
 class Shares(NamedTuple):
-    """How often inputs are drawn in which way, in percent."""
+    """Percentages of special inputs, and the numbers of calls to choose from."""
 
-    ties: int = 20  # all values from a few halves
-    special: int = 20  # some or all of the values from `special_values`
-    layout: int = 40  # not contiguous
+    ties: int = 20  # all values are multiples of 0.5 from a small range
+    special: int = 20  # some or all values are from `special_values`
+    layout: int = 40  # another memory layout
     other_lengths: int = 40
     other_axes: int = 15
     large: int = 1
-    calls: tuple[int, ...] = (1, 1, 1, 2, 2, 3, 4)  # how many, one of these
+    calls: tuple[int, ...] = (1, 1, 1, 2, 2, 3, 4)
 
 
 SHARES = Shares()
@@ -46,7 +46,7 @@ def one_of(draws: Draws, choices: Any) -> Any:
 
 
 def special_values(dtype: np.dtype[Any]) -> Array:
-    """Return NaN, both infinities and zeros, denormals, and the ends of a dtype; of whole numbers, its ends."""
+    """Return NaN, infinities, zeros, subnormals, limits and kinks of a float dtype, or limits of an integer dtype."""
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind != "f":
@@ -58,7 +58,7 @@ def special_values(dtype: np.dtype[Any]) -> Array:
 
 
 def shapes(draws: Draws, declared: Declared, shares: Shares, large: bool) -> dict[str, Shape]:
-    """Draw a shape for each input: the declared ones with other lengths, or now and then with other axes."""
+    """Draw a shape for each input: the declared one, with other lengths or rarely with other axes."""
     given = {name: shape for name, (_, shape) in declared.items()}
     if large:
         return _enlarged(draws, given)
@@ -71,12 +71,12 @@ def shapes(draws: Draws, declared: Declared, shares: Shares, large: bool) -> dic
 
 
 def _lengths(given: Iterable[Shape]) -> list[int]:
-    """Return the distinct lengths, which stay equal where they are."""
+    """Return the distinct lengths in ascending order."""
     return sorted({n for shape in given for n in shape})
 
 
 def _enlarged(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
-    """Multiply one or two of the lengths until the largest input has hundreds of elements, or up to `LARGE`."""
+    """Multiply one or two of the lengths, so that the largest input has about 300 to `LARGE` elements."""
     lengths = {n: n for n in _lengths(given.values())}
     wanted = np.exp(draws.uniform(np.log(300), np.log(LARGE)))
 
@@ -90,7 +90,7 @@ def _enlarged(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
 
 
 def _other_axes(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
-    """Draw one shape of up to four axes; an input may have lengths of 1 instead, or lack the first axes."""
+    """Draw one shape of up to four axes; an input may have length 1 in some axes or lack the first axes."""
     common = tuple(one_of(draws, LENGTHS) for _ in range(draws.randint(5)))
     found = {}
     for name in given:
@@ -102,10 +102,10 @@ def _other_axes(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
 
 
 def values(draws: Draws, kind: str, shape: Shape, dtype: np.dtype[Any], shares: Shares) -> Array:
-    """Draw values of a kind; in some cases ties or special values instead, in every place or in some."""
+    """Draw values of a kind, sometimes with ties or special values in some or all elements."""
     try:
         x = np.asarray(KINDS[kind](draws, shape))
-    except (IndexError, ValueError):  # a kind of matrices, and no matrix
+    except (IndexError, ValueError):  # the kind needs a matrix, and the shape is not one
         x = np.asarray(draws.standard_normal(shape))
     if kind in CONSTANT:
         return x
@@ -123,14 +123,14 @@ def values(draws: Draws, kind: str, shape: Shape, dtype: np.dtype[Any], shares: 
 
 
 def _as(x: Array, dtype: np.dtype[Any]) -> Array:
-    """Convert numbers, without an overflow of unsigned ones."""
+    """Cast numbers to a dtype; take magnitudes for unsigned dtypes and signs for booleans."""
     if dtype.kind == "b":
         return np.asarray(x > 0)
     return np.asarray(np.abs(x) if dtype.kind == "u" else x).astype(dtype)
 
 
 def _offset(x: Array) -> Array:
-    """Return a copy of x that begins inside of a larger buffer."""
+    """Return a copy of x that starts inside a larger buffer."""
     buffer = np.zeros(x.size + 3, x.dtype)
     copy = buffer[3:].reshape(x.shape)
     copy[...] = x
@@ -147,7 +147,7 @@ ARRANGED: dict[str, Callable[[Array], Array]] = {**LAYOUTS, "offset": _offset, "
 
 
 def arranged(draws: Draws, x: Array, shares: Shares) -> Array:
-    """Return an array of the same shape and dtype, in another memory layout in some cases."""
+    """Return an array of the same shape and dtype, sometimes in another memory layout."""
     if not x.ndim or not with_chance(draws, shares.layout):
         return x
     return ARRANGED[one_of(draws, tuple(ARRANGED))](x)

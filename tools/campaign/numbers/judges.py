@@ -1,4 +1,4 @@
-"""The judges: what PyTorch gives in float64, to the second gradient, and what NumPy gives in every dtype."""
+"""Judges of programs: PyTorch in float64, up to second gradients, and NumPy in every dtype."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
 
 
 class Finding(NamedTuple):
-    """What a judge says of a program: `kind` of agreement, or a difference with the results of both."""
+    """Result of a judge: the `kind` of agreement, or a difference and both results."""
 
     kind: str
     judge: str = ""
-    stage: str = ""  # values, first or second gradients, dtypes, or refusal
+    stage: str = ""  # values, shapes, dtypes, first or second gradients, or an error
     ours: Any = None
     theirs: Any = None
-    finite: bool = True  # whether all results are, and of second gradients the first
+    finite: bool = True  # whether all results are; for second gradients, the first gradients too
 
     @property
     def is_difference(self) -> bool:
@@ -41,14 +41,14 @@ class Finding(NamedTuple):
 
 
 class Cotangents:
-    """The numbers that results, and gradients, are multiplied with: the same for the same shapes."""
+    """Cotangents of results and gradients: the same for the same seed, order and shapes."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def of(self, shapes: Sequence[tuple[int, ...]], order: int) -> list[Array]:
         draws = np.random.RandomState((2 * self.seed + order) % 2**32)
-        drawn = [np.round(draws.standard_normal(shape), 3) for shape in shapes]  # short, and they seldom cancel
+        drawn = [np.round(draws.standard_normal(shape), 3) for shape in shapes]  # short, and sums rarely cancel
         return [np.asarray(np.where(x == 0, 1.0, x)) for x in drawn]
 
 
@@ -56,12 +56,12 @@ class Cotangents:
 
 NUMPYS = Side({"tg": NUMPY, "np": np}, "numpys")
 PLAIN = Side({"tg": tg, "np": np}, "numpys")
-LAPACK = 100  # times the rounding of a sum
+LAPACK = 100  # times the rounding error of a sum
 ULPS = 4  # units in the last place
 
 
 def is_numpys(program: Program) -> bool:
-    """Return whether NumPy has all that a program calls."""
+    """Return whether NumPy has all functions that a program calls."""
     return all(step.numpys and numpy_has(step.numpys) for step in program.steps)
 
 
@@ -70,26 +70,26 @@ def _numpy_refuses(program: Program) -> bool:
 
 
 def by_numpy(program: Program) -> Finding:
-    """Compare results on plain arrays, with their dtypes; and those on Tensors."""
+    """Compare results and dtypes with NumPy's, on plain arrays and on Tensors."""
     with quiet():
         theirs = attempt(partial(_run_flat, NUMPYS, program, program.inputs))
         if isinstance(theirs, AttributeError) or "unexpected keyword" in str(theirs):
-            return Finding("NumPy has no such setting")
+            return Finding("option not supported by NumPy")
         for judge, side, given in (("NumPy", PLAIN, program.inputs), ("NumPy, Tensors", OURS, as_tensors(program))):
             ours = attempt(partial(_run_flat, side, program, given))
             if isinstance(theirs, Exception) or isinstance(ours, Exception):
                 finding = refusal(ours, theirs, judge, "values")
-                if finding.kind != "refused by both":
+                if finding.kind != "rejected by both":
                     return finding._replace(kind="difference")
                 continue
             difference = _numpys_difference(program, judge, ours, theirs)
             if difference:
                 return difference
-    return Finding("refused by both" if isinstance(theirs, Exception) else "agree")
+    return Finding("rejected by both" if isinstance(theirs, Exception) else "agree")
 
 
 def as_tensors(program: Program) -> dict[str, Any]:
-    """Return the inputs as Tensors in their own memory; constants stay arrays."""
+    """Return the inputs as Tensors that share their memory; constants stay arrays."""
     return {name: x if name in program.constants else tg.from_numpy(x) for name, x in program.inputs.items()}
 
 
@@ -110,10 +110,10 @@ def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: li
 
 
 def _acceptable(program: Program, place: int, result: Array, dtype: np.dtype[Any]) -> Iterator[tuple[Array, Any]]:
-    """Yield results to compare with, and for each a number in the last places of which ours may differ.
+    """Yield acceptable results, each with a slack: the magnitude whose rounding error is tolerated.
 
-    They are NumPy's result, and what NumPy gives for inputs that are converted to the dtype before. Linear algebra may
-    magnify the rounding of its inputs: for it the number is measured, with inputs that are changed in the last places.
+    The results are NumPy's, for the inputs and for inputs cast to the dtype first. Linear algebra may amplify rounding
+    errors of its inputs; its slack is measured with inputs changed by a few units in the last place.
     """
     slack = 0.0 if program.is_elementwise else _slack(program, result)
     yield result.astype(dtype), slack
@@ -128,7 +128,7 @@ def _acceptable(program: Program, place: int, result: Array, dtype: np.dtype[Any
 
 
 def _slack(program: Program, result: Array) -> float:
-    """Return a number in whose last places a sum of products of the inputs may differ, in another order."""
+    """Return the slack for a sum of products of the inputs in another order."""
     every = list(program.inputs.values())
     products = math.prod(max(1.0, largest(x)) for x in every)
     terms = 1 + max(x.size for x in every) / 50
@@ -140,7 +140,7 @@ def _is_linalg(program: Program) -> bool:
 
 
 def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
-    """Return the dtypes that a result may have on Tensors, given NumPy's: theirs, or float32 of whole numbers."""
+    """Return the dtypes that a result on Tensors may have, given NumPy's dtype; integer Tensors become float32."""
     if dtype.kind != "f":
         return [dtype]
     tensors = [x.dtype for name, x in program.inputs.items() if name not in program.constants]
@@ -154,27 +154,27 @@ def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
 def _converted_first(
     program: Program, dtype: np.dtype[Any], change: Callable[[dict[str, Array]], dict[str, Array]] = dict
 ) -> list[Array]:
-    """Return what NumPy gives for inputs that are converted to a dtype, and changed, before."""
+    """Return NumPy's results for inputs that are first cast to a dtype, and then changed."""
     inputs = {name: x if name in program.constants else x.astype(dtype) for name, x in program.inputs.items()}
     return [np.asarray(x).astype(dtype) for x in flat(NUMPYS.run(program, change(inputs)))]
 
 
 def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float:
-    """Return the epsilon of a result, or of a narrower dtype that Tensors of whole numbers become on the way."""
+    """Return the epsilon of the result's dtype, or of a narrower dtype in the computation."""
     if dtype.kind != "f":
         return 0.0
     dtypes = {x.dtype for name, x in program.inputs.items() if name not in program.constants}
-    contracts = program.functions & {"einsum", "linalg.multi_dot"}  # of which NumPy may round partial products
+    contracts = program.functions & {"einsum", "linalg.multi_dot"}  # NumPy may round partial products
     mixed = contracts or (on_tensors and len(dtypes) > 1 and any(other.kind in "iub" for other in dtypes))
     others = {other if other.kind == "f" else np.dtype(np.float32) for other in dtypes} if mixed else set()
     return max(float(np.finfo(other).eps) for other in {dtype, *others})
 
 
 def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
-    """Return whether numbers are equal with the signs of zeros, or a few units in the last place apart.
+    """Return whether numbers are equal, including signs of zeros, or differ by a few units in the last place.
 
-    NumPy computes elementwise functions in blocks, and those of other lengths and layouts differ in the last place.
-    `slack` is a number in the last places of which results may differ too: that of a sum, say, in another order.
+    NumPy computes elementwise functions in blocks; other lengths and layouts change the last place.
+    `slack` is the magnitude whose rounding error is tolerated as well, for example of a sum in another order.
     """
     if x.dtype.kind != "f":
         return bool((x == y).all())
@@ -190,21 +190,21 @@ def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
 
 
 def by_pytorch(program: Program) -> Finding:
-    """Compare values, first and second gradients in float64."""
+    """Compare values, first gradients and second gradients with PyTorch's in float64."""
     with quiet():
         ours = attempt(lambda: Ours(program))
         if _pools_padding(program, ours):
-            return Finding("not asked of PyTorch: a window of padding alone, which crashes it")
+            return Finding("skipped: PyTorch crashes for pooling windows with only padding")
         theirs = attempt(lambda: Theirs(program, program.inputs))
         if isinstance(ours, Exception) and not isinstance(theirs, Exception) and _numpy_refuses(program):
-            return Finding("refused by us and NumPy")
+            return Finding("rejected by us and NumPy")
         if isinstance(theirs, Exception) or isinstance(ours, Exception):
             return refusal(ours, theirs, "PyTorch", "values")
         return _compare(program, ours, theirs)
 
 
 def _pools_padding(program: Program, ours: Any) -> bool:
-    """Return whether a pooling window may have seen padding alone: PyTorch's gradient writes outside of its memory."""
+    """Return whether a pooling window may contain only padding: PyTorch's gradient writes out of bounds."""
     if isinstance(ours, Exception) or not any("max_pool" in n or "MaxPool" in n for n in program.functions):
         return False
     return any(np.isneginf(x).any() for x in ours.values())
@@ -213,9 +213,9 @@ def _pools_padding(program: Program, ours: Any) -> bool:
 def is_rounding(program: Program, stage: str) -> bool:
     """Return whether rounding explains a difference of a program whose calls agree one by one.
 
-    Of values it does: a later call magnifies it. Of gradients it does if a number is another one on the way, or on the
-    other side of a bend, and those are at multiples of 1/4; or if a change of all inputs and results in their last
-    digits does.
+    It explains every difference of values: later calls amplify rounding errors. It explains a difference of gradients
+    if an intermediate value differs or is on the other side of a kink (kinks are at multiples of 1/4), or if a change
+    of all inputs and results by a few units in the last place has the same effect.
     """
     if stage not in ("first", "second"):
         return stage == "values"
@@ -230,9 +230,9 @@ def is_rounding(program: Program, stage: str) -> bool:
 
 
 def _moved(program: Program, smooth: Sequence[bool], stage: str, every: bool, number: int) -> Arrays | None:
-    """Return what PyTorch gives for inputs that are changed in their last digits; None where it refuses.
+    """Return PyTorch's results for inputs changed by a few units in the last place, or None if PyTorch raises.
 
-    With `every`, each call's results are changed too, before the next call takes them.
+    With `every`, the result of each call is changed, too, before the next call.
     """
     change = partial(_nudged_tensor, number) if every else None
     other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number, every), smooth, change), stage)())
@@ -246,7 +246,7 @@ def _nudged_tensor(number: int, x: Any) -> Any:
 
 
 def _keep_common(ours: "Ours", theirs: "Theirs") -> None:
-    """Judge the gradients of those results alone that have one on both sides."""
+    """Keep only the gradients of results that are differentiable on both sides."""
     ours.smooth = theirs.smooth = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
 
 
@@ -273,13 +273,13 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
             return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
         finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
         if not finite and len(program.steps) > 1:
-            return Finding("agree, and not finite")
-        scale = max([scale, 1.0, *map(largest, yours)])  # rounding of the cotangents, which are about 1
+            return Finding("agree, but not finite")
+        scale = max([scale, 1.0, *map(largest, yours)])  # the cotangents are about 1
     return Finding("agree")
 
 
 class Ours:
-    """Our results of a program, and their gradients."""
+    """Our results of a program and their gradients."""
 
     def __init__(self, program: Program) -> None:
         self.program, self.given = program, wrapped(program)
@@ -318,7 +318,7 @@ class Ours:
 
 
 class Theirs:
-    """PyTorch's results of a program, and their gradients."""
+    """PyTorch's results of a program and their gradients."""
 
     def __init__(
         self,
@@ -369,7 +369,7 @@ def pytorch() -> Side:
 
 
 def plain(x: Any) -> Array:
-    """Return numbers as float64, to be compared."""
+    """Return an array of float64, to compare."""
     return np.asarray(x).astype(np.float64)
 
 
@@ -382,7 +382,7 @@ def flat(results: Sequence[Sequence[Any]]) -> list[Any]:
 
 
 def attempt(call: Callable[[], Any]) -> Any:
-    """Return what a call gives, or the error that it raises."""
+    """Return the result of a call, or the error that it raises."""
     try:
         return call()
     except Exception as error:
@@ -390,9 +390,9 @@ def attempt(call: Callable[[], Any]) -> Any:
 
 
 def refusal(ours: Any, theirs: Any, judge: str, stage: str) -> Finding:
-    """Say who refused, where one or both did."""
+    """Return the finding for a program that one or both sides rejected."""
     if isinstance(ours, Exception) and isinstance(theirs, Exception):
-        return Finding("refused by both")
+        return Finding("rejected by both")
     if isinstance(theirs, Exception):
-        return Finding(f"refused by {judge} alone", judge, stage, ours, theirs)
+        return Finding(f"rejected by {judge} only", judge, stage, ours, theirs)
     return Finding("difference", judge, f"{stage}, refused", ours, theirs)

@@ -1,4 +1,4 @@
-"""A program of the campaign: inputs, and one to four calls, each on inputs and on results of calls before it."""
+"""A random program: inputs and one to four calls, each on inputs and on results of earlier calls."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -31,14 +31,14 @@ from tools.torch_table import Shape
 
 @dataclass(frozen=True)
 class Step:
-    """One call: its result's name, and the expression on both sides. Of several results, `part` goes on."""
+    """One call: the name of its result and the expressions of both sides. Later calls use result number `part`."""
 
     name: str
     ours: str
     theirs: str
-    numpys: str = ""  # ours as a call of a function, which NumPy may have as well
+    numpys: str = ""  # our expression as a function call, which NumPy may support
     part: int = 0
-    # Of a layer: its name, what makes it on both sides, and whether it trains.
+    # For a layer: its name, the constructor expressions of both sides, and whether it is in training mode.
     module: tuple[str, str, str, bool] | None = None
 
     @property
@@ -48,13 +48,13 @@ class Step:
 
 
 def names_of(step: Step) -> frozenset[str]:
-    """Return the inputs and results that a call is of."""
+    """Return the names of the inputs and results that a call uses."""
     return variables_in(step.ours)
 
 
 @dataclass(frozen=True)
 class Program:
-    """The inputs by name, which of them are constants, and the calls; `seed` draws the cotangents."""
+    """The inputs by name, the names of constant inputs, the calls, and the seed of the cotangents."""
 
     inputs: dict[str, Array] = field(default_factory=dict)
     constants: frozenset[str] = frozenset()
@@ -63,7 +63,7 @@ class Program:
 
     @property
     def variables(self) -> list[str]:
-        """The names of the inputs that have gradients."""
+        """The names of the differentiable inputs."""
         return [name for name, x in self.inputs.items() if x.dtype.kind == "f" and name not in self.constants]
 
     @property
@@ -73,17 +73,17 @@ class Program:
 
     @property
     def names_dtypes(self) -> bool:
-        """Whether a call says which dtype its result has."""
+        """Whether a call specifies the dtype of its result."""
         return any("dtype=" in step.numpys or "np.float64" in step.numpys for step in self.steps)
 
     @property
     def is_elementwise(self) -> bool:
-        """Whether it is one call of a function that is computed element by element."""
+        """Whether the program is a single call of an elementwise function."""
         return len(self.steps) == 1 and self.functions <= ELEMENTWISE
 
 
 class Side:
-    """How one library runs a program: which expressions are its own, what their names mean, how it calls layers."""
+    """How one library runs a program: the attribute with its expressions, their namespace, and its calls of layers."""
 
     def __init__(self, space: Mapping[str, Any], text: str, call_layer: Callable[..., Any] | None = None) -> None:
         self.space, self.text, self.call_layer = dict(space), text, call_layer
@@ -91,7 +91,7 @@ class Side:
     def run(
         self, program: Program, inputs: Mapping[str, Any], change: Callable[[Any], Any] | None = None
     ) -> list[list[Any]]:
-        """Return the results of each call; with `change`, the next calls take them changed."""
+        """Return the results of each call; `change` is applied to a result before later calls use it."""
         space, every = {**self.space, **inputs}, []
         for step in program.steps:
             if step.module:
@@ -124,7 +124,7 @@ def compiled(expression: str) -> CodeType:
 
 @cache
 def made(expression: str, theirs: bool) -> Any:
-    """Make a module in float64."""
+    """Return a module with float64 parameters."""
     if not theirs:
         return eval(expression, {"tg": tg, "np": np}).astype(np.float64)
     import torch
@@ -133,7 +133,7 @@ def made(expression: str, theirs: bool) -> Any:
 
 
 def draw(draws: Draws, seed: int, shares: Shares, usable: Callable[[Line], bool], dtypes: Sequence[str]) -> Program:
-    """Draw a program of calls from the lines that are usable, with inputs of dtypes out of some."""
+    """Draw a program of calls from the usable lines, with inputs of these dtypes."""
     builder = Builder(draws, shares, dtypes, with_chance(draws, shares.large))
     every = by_name(usable)
     count = one_of(draws, shares.calls) if not builder.large else 1
@@ -141,14 +141,14 @@ def draw(draws: Draws, seed: int, shares: Shares, usable: Callable[[Line], bool]
         before = builder.program
         if not builder.add(one_of(draws, one_of(draws, every))):
             if before.steps and with_chance(draws, 70):
-                builder.program = before  # most calls on a result do not fit it
+                builder.program = before  # most calls fail on the result of another
             break
     return replace(builder.program, seed=seed)
 
 
 @cache
 def by_name(usable: Callable[[Line], bool]) -> tuple[tuple[Line, ...], ...]:
-    """Return the usable lines of each public function and layer, so that all are drawn equally often."""
+    """Return the usable lines of each public function and layer, to draw all equally often."""
     found = dict[str, list[Line]]()
     for line in filter(usable, lines()):
         for name in public_names(line):
@@ -157,15 +157,15 @@ def by_name(usable: Callable[[Line], bool]) -> tuple[tuple[Line, ...], ...]:
 
 
 class Builder:
-    """Adds calls to a program, one at a time."""
+    """Builder of a program, one call at a time."""
 
     def __init__(self, draws: Draws, shares: Shares, dtypes: Sequence[str], large: bool) -> None:
         self.draws, self.shares, self.dtypes, self.large = draws, shares, dtypes, large
         self.program = Program()
-        self.known: dict[str, Array] = {}  # the values of inputs and results, to fit later calls to
+        self.known: dict[str, Array] = {}  # the values of inputs and results for later calls
 
     def add(self, line: Line) -> bool:
-        """Add a call of a line. Return whether its result is known, for later calls to go on."""
+        """Add the call of a line. Return whether later calls can use its result."""
         draws, number = self.draws, len(self.program.steps)
         settings = {f"${name}": one_of(draws, choices) for name, choices in line.settings.items()}
         ours, theirs = (_filled(text, settings) for text in (line.ours, line.theirs))
@@ -182,7 +182,7 @@ class Builder:
         return self._evaluate()
 
     def _inputs(self, line: Line, number: int) -> dict[str, str]:
-        """Find an input or a result that fits for one or more of the line's inputs, and draw the others."""
+        """Reuse inputs or results for some of the line's inputs, and draw the others."""
         found, given = dict[str, str](), dict(line.inputs)
         for name, (kind, shape) in line.inputs.items():
             fits = [k for k, x in self.known.items() if x.ndim == len(shape) and x.dtype.kind == "f"]
@@ -218,7 +218,7 @@ class Builder:
     def _shares_of(self, line: Line) -> Shares:
         if line.theirs in NARROW:
             return self.shares._replace(special=0, ties=0, other_lengths=0, other_axes=0)
-        return self.shares._replace(special=0) if "linalg" in line.ours else self.shares  # LAPACK may not return
+        return self.shares._replace(special=0) if "linalg" in line.ours else self.shares  # LAPACK may hang
 
     def _take(self, name: str, x: Array) -> None:
         self.program = replace(self.program, inputs={**self.program.inputs, name: x})
@@ -226,7 +226,7 @@ class Builder:
             self.known[name] = x
 
     def _layer(self, line: Line, names: Mapping[str, str], number: int) -> Step:
-        """Make a layer and draw its state, as inputs of the program."""
+        """Create a layer and draw its state as inputs of the program."""
         name = f"m{number}"
         ours, theirs = (rename(text, {}, side) for text, side in ((line.ours, "ours"), (line.theirs, "theirs")))
         module = made(ours, False)
@@ -245,7 +245,7 @@ class Builder:
         return Step(f"result{number}", call["ours"], call["theirs"], module=(name, ours, theirs, trains))
 
     def _evaluate(self) -> bool:
-        """Run the program, choose which result of the last call goes on, and remember it."""
+        """Run the program; choose and store the result of the last call that later calls may use."""
         last = self.program.steps[-1]
         try:
             with quiet():
@@ -268,7 +268,7 @@ def _filled(text: str, settings: Mapping[str, str]) -> str:
 
 
 def wrapped(program: Program) -> dict[str, Any]:
-    """Return floating inputs as Tensors that share their memory, and all other inputs unchanged."""
+    """Return floating-point inputs as Tensors that share their memory; constants and other dtypes stay arrays."""
     return {
         name: tg.from_numpy(x) if x.dtype.kind == "f" and name not in program.constants else x
         for name, x in program.inputs.items()
@@ -276,7 +276,7 @@ def wrapped(program: Program) -> dict[str, Any]:
 
 
 def quiet() -> Any:
-    """Keep warnings out of what is run."""
+    """Return a context manager that ignores warnings."""
     return _Quiet()
 
 

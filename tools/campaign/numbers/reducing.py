@@ -1,4 +1,4 @@
-"""Reduce a program that shows a difference to fewer calls, smaller arrays and simpler numbers that still show it."""
+"""Reduction of a program with a difference to fewer calls, smaller arrays and simpler numbers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ from tools.campaign.numbers.program import OURS, Program, Step, names_of, quiet,
 Differs = Callable[[Program], bool]
 
 TRIES, SECONDS = 600, 20.0
-FEW = 24  # elements of an array that are tried one by one
-MANY = 60  # elements of an array that is written as an expression, if it can be
+FEW = 24  # maximum size of an array whose elements are simplified one by one
+MANY = 60  # maximum size of an array that is written element by element
 GENERIC = "np.random.RandomState(0).standard_normal({shape}).astype({dtype!r})"
 SIMPLE = (0.0, 1.0, 2.0, -1.0)
 
 
 def reduced(program: Program, differs: Differs) -> Program:
-    """Return a smaller program that still differs; it is found greedily, in a limited number of tries."""
+    """Return a smaller program that still differs, found by a greedy search with limited tries and time."""
     left, end = TRIES, time.monotonic() + SECONDS
     found: Program | None = program
     while found:
@@ -35,7 +35,7 @@ def reduced(program: Program, differs: Differs) -> Program:
 
 
 def _smaller(program: Program) -> Iterator[Program]:
-    """Yield programs with less in them, the greatest steps first."""
+    """Yield smaller programs, the largest reductions first."""
     if len(program.steps) > 1:
         yield from _fewer_calls(program)
     yield from _shorter(program)
@@ -44,7 +44,7 @@ def _smaller(program: Program) -> Iterator[Program]:
 
 
 def _fewer_calls(program: Program) -> Iterator[Program]:
-    """Yield each call alone, and then the program without each."""
+    """Yield each call alone, then the program without each call."""
     results = _results(program)
     yield from (_of(program, (step,), results) for step in program.steps)
     for k in range(len(program.steps)):
@@ -52,13 +52,13 @@ def _fewer_calls(program: Program) -> Iterator[Program]:
 
 
 def calls_alone(program: Program) -> list[Program]:
-    """Return each call of a program alone, on the values that it has there."""
+    """Return each call of a program alone, on the same values."""
     results = _results(program)
     return [_of(program, (step,), results) for step in program.steps]
 
 
 def _results(program: Program) -> dict[str, Array]:
-    """Return what the calls before the last give, by name; nothing where one fails."""
+    """Return the results of all calls but the last, by name; an empty dict if one fails."""
     try:
         with quiet():
             every = OURS.run(replace(program, steps=program.steps[:-1]), wrapped(program))
@@ -68,7 +68,7 @@ def _results(program: Program) -> dict[str, Array]:
 
 
 def _of(program: Program, steps: tuple[Step, ...], results: dict[str, Array]) -> Program:
-    """Return some steps alone, with the inputs that they need."""
+    """Return a program of some steps with the inputs that they need."""
     made = {step.name for step in steps}
     needed = {name for step in steps for name in names_of(step)} - made
     modules = tuple(f"{step.module[0]}." for step in steps if step.module)
@@ -78,7 +78,7 @@ def _of(program: Program, steps: tuple[Step, ...], results: dict[str, Array]) ->
 
 
 def _shorter(program: Program) -> Iterator[Program]:
-    """Yield programs in which every axis of one length is shorter, and those where one axis of one input is."""
+    """Yield programs with all axes of one length shortened, then with one axis of one input shortened."""
     loose = {name: x for name, x in program.inputs.items() if "." not in name}
     for length in sorted({n for x in loose.values() for n in x.shape}, reverse=True):
         for n in dict.fromkeys((1, length // 2, length - 1)):
@@ -97,7 +97,7 @@ def _cut(x: Array, shape: list[int]) -> Array:
 
 
 def _simpler(x: Array) -> Iterator[Array]:
-    """Yield an array in C order, and with simpler numbers: all of them, or one."""
+    """Yield the array in C order, then with all numbers simplified, then with one."""
     if not x.flags.c_contiguous or not x.flags.writeable:
         yield np.array(x, order="C")
     if x.dtype.kind != "f":
@@ -116,12 +116,12 @@ def _simpler(x: Array) -> Iterator[Array]:
 
 
 def generic(x: Array) -> Array:
-    """Return drawn numbers of the shape and dtype of x, which an expression can write: `GENERIC`."""
+    """Return random numbers of the shape and dtype of x, which the expression `GENERIC` reproduces."""
     return np.random.RandomState(0).standard_normal(x.shape).astype(x.dtype)
 
 
 def _replaced(x: Array, simple: Array, which: str) -> Iterator[Array]:
-    """Yield x with simpler numbers in all places, or in each place that is not as simple, one at a time."""
+    """Yield x with all elements replaced, or with one replaced at a time, if that lowers the cost."""
     if which == "all":
         if not _same(x, simple).all() and _cost(simple) < _cost(x):
             yield simple
@@ -138,7 +138,7 @@ def _same(x: Array, y: Array) -> Array:
 
 
 def _cost(x: Array) -> int:
-    """Return how much a reader has to read: numbers other than 0, other than 0 and 1, and their digits."""
+    """Return a measure of complexity: nonzero elements, elements other than 0 and 1, and printed digits."""
     digits = len(repr(x.tolist())) if x.size <= FEW else 0
     return digits + int(np.sum(x != 0)) + int(np.sum((x != 0) & (x != 1)))
 

@@ -1,4 +1,4 @@
-"""A difference as a few lines of Python that run: they raise as long as it is there."""
+"""A difference as a short Python script, which raises while the difference exists."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ def total(results, cotangents):
 
 
 def script(program: Program, finding: Finding) -> str:
-    """Return lines that compute both results and compare them."""
+    """Return a script that computes both results and compares them."""
     with quiet():
         return "\n".join(_lines(program, finding)) + "\n"
 
@@ -80,7 +80,7 @@ def _by_pytorch(program: Program, finding: Finding) -> list[str]:
     inputs = ", ".join(map(_plain, variables))
     lines.append(f"t = [tg.from_numpy(x, requires_grad=True) for x in [{inputs}]]")
     lines.append(f"u = [torch.tensor(x.copy(), requires_grad=True) for x in [{inputs}]]")
-    # ours reads the constants as arrays first; PyTorch needs tensors of them
+    # call ours before the constants become PyTorch tensors
     to_torch = [f"{_plain(name)} = torch.tensor({_plain(name)})" for name in constants]
     stage = finding.stage.partition(",")[0]
     if stage in ("values", "shapes"):
@@ -111,7 +111,7 @@ def _by_pytorch(program: Program, finding: Finding) -> list[str]:
 
 
 def _cotangents(program: Program) -> tuple[list[Any], list[Any]]:
-    """Return the numbers that results and first gradients are multiplied with; None for a result without gradient."""
+    """Return the cotangents of results and of first gradients; None for a result without a gradient."""
     ours, theirs = attempt(lambda: Ours(program)), attempt(lambda: Theirs(program, program.inputs))
     both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
     drawn = Cotangents(program.seed)
@@ -121,7 +121,7 @@ def _cotangents(program: Program) -> tuple[list[Any], list[Any]]:
 
 
 def _by_numpy(program: Program, finding: Finding) -> list[str]:
-    """Compare on arrays, or on Tensors, with what NumPy's functions of the same names give."""
+    """Return lines that compare results on arrays or Tensors with NumPy's functions of the same names."""
     on_tensors = finding.judge != "NumPy"
     (step,) = program.steps
     calls = [f"    return parts({step.ours if on_tensors else step.numpys})"]
