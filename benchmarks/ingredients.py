@@ -1,8 +1,8 @@
-"""``python -m benchmarks.ingredients``: what each ingredient adds, from the seed's recipe to LeNet read in views.
+"""Effect of each ingredient from the original script's recipe to LeNet: ``python -m benchmarks.ingredients``.
 
-Each rung of the ladder has one more than the rung below; at the top, each of some ingredients is left out alone. All
-train on the embedded 1,000 digits. A trial that was done is found again in the output folder, so a run that was stopped
-goes on. What differs in how the weights are read (averaged or not, in views or not) shares its training.
+Each rung of the ladder adds one ingredient to the rung below; a second table removes single ingredients from the top
+rung. All rungs train on the embedded 1,000 digits. Finished trials are stored in the output folder, so an interrupted
+run resumes. Rungs that differ only in the evaluation (averaged weights, views) share one training.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SEED, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("seed", "tuned",
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made and trained; what is not given is as in the seed's script."""
+    """Architecture and hyperparameters of a training; the defaults are those of the original script."""
 
     network: str = "one convolution"
     kernel_bound: float = SEED.kernel_bound
@@ -49,14 +49,14 @@ class Recipe:
 
 
 class Reading(NamedTuple):
-    """How the trained weights read the test images."""
+    """Evaluation of the trained weights on the test images."""
 
     averaged: bool = False
     views: bool = False
 
 
 class Rung(NamedTuple):
-    """What is measured under a name."""
+    """Name, recipe and evaluation of a row of the tables."""
 
     name: str
     recipe: Recipe
@@ -64,7 +64,7 @@ class Rung(NamedTuple):
 
 
 def ladder() -> list[Rung]:
-    """Return the rungs from below, each with one ingredient more."""
+    """Return the rungs from the bottom, each with one ingredient more than the one before."""
     seed = Recipe()
     kernels = replace(seed, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
     momentum = replace(
@@ -79,11 +79,11 @@ def ladder() -> list[Rung]:
     )  # fmt: skip
     normalized = replace(pooled, network="two convolutions, normalized")
     return [
-        Rung("the seed's recipe", seed),
-        Rung("kernels large enough to bend tanh", kernels),
-        Rung("momentum, and a rate that sinks", momentum),
+        Rung("the original script's recipe", seed),
+        Rung("larger kernels, so that tanh is nonlinear", kernels),
+        Rung("momentum and a decaying learning rate", momentum),
         Rung("images shifted", shifts),
-        Rung("images turned and bent", bent),
+        Rung("images rotated and distorted", bent),
         Rung("two convolutions with pooling", pooled),
         Rung("normalization", normalized),
         Rung("averaged weights", normalized, Reading(averaged=True)),
@@ -92,21 +92,21 @@ def ladder() -> list[Rung]:
 
 
 def without() -> list[Rung]:
-    """Return the top of the ladder with one ingredient left out."""
+    """Return the top rung without single ingredients."""
     top, pooled = ladder()[-1], ladder()[5].recipe
     recipe, all_of_it = top.recipe, top.reading
     constant = replace(recipe, schedule="constant", rate=0.03)
     return [
         Rung("without views", recipe, Reading(averaged=True)),
         Rung("without averaged weights", recipe, Reading(views=True)),
-        Rung("without a rate that sinks", constant, all_of_it),
-        Rung("without both of these", constant, Reading(views=True)),
+        Rung("without a decaying learning rate", constant, all_of_it),
+        Rung("without averaged weights and decaying rate", constant, Reading(views=True)),
         Rung("without momentum", replace(recipe, momentum=0.0, nesterov=False), all_of_it),
         Rung("without normalization", pooled, all_of_it),
         Rung("without dropout", replace(recipe, dropout=0.0), all_of_it),
-        Rung("without bending: turned alone", replace(recipe, images="turned"), all_of_it),
-        Rung("without turning and bending: shifted", replace(recipe, images="shifted"), all_of_it),
-        Rung("without new images", replace(recipe, images="as they are"), all_of_it),
+        Rung("without distortion: rotated only", replace(recipe, images="turned"), all_of_it),
+        Rung("without rotation and distortion: shifted only", replace(recipe, images="shifted"), all_of_it),
+        Rung("without augmentation", replace(recipe, images="as they are"), all_of_it),
     ]
 
 
@@ -125,7 +125,7 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
 
 
 def augmentation(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
-    """Return what changes some images."""
+    """Return the augmentation of a recipe, a function of images and a generator."""
     return {
         "as they are": lambda images, rng: images,
         "shifted": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
@@ -146,7 +146,7 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
-    """Train once; return which share of the test images is read right in each way, and the seconds of the steps."""
+    """Train once; return the test accuracy of each evaluation, and the seconds of the training steps."""
     images, rng = data.load_embedded(), np.random.default_rng(seed)
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
@@ -160,7 +160,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
     )  # fmt: skip
     seconds = sum(epoch.seconds for epoch in epochs)
     found = {}
-    for reading in sorted(readings):  # the averaged ones last: their statistics are other ones
+    for reading in sorted(readings):  # averaged weights last, because they need other statistics
         with average.swap() if reading.averaged else nullcontext():
             if reading.averaged:
                 renew_statistics(model, batches)
@@ -170,7 +170,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
 
 
 def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3) -> None:
-    """Let normalization take its statistics anew: those that it has are of other weights."""
+    """Recompute the running statistics of the normalization layers for the current weights."""
     model.train()
     with no_grad():
         for _ in range(epochs):
@@ -178,11 +178,11 @@ def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3
                 model(x)
 
 
-# --- All of them ---
+# --- All trials ---
 
 
 class Trials:
-    """Trials that were done, in a file that each is added to."""
+    """Finished trials, appended to a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -192,7 +192,7 @@ class Trials:
             self.done[_key(found["recipe"], found["seed"])] = found
 
     def run(self, recipe: Recipe, seed: int, readings: list[Reading]) -> None:
-        """Do a trial, unless it was done."""
+        """Run a trial, unless it is finished already."""
         names = [_named(reading) for reading in readings]
         key = _key(asdict(recipe), seed)
         if key in self.done and all(name in self.done[key]["accuracies"] for name in names):
@@ -205,7 +205,7 @@ class Trials:
             file.write(json.dumps(self.done[key]) + "\n")
 
     def of(self, rung: Rung, seed: int) -> tuple[float, float] | None:
-        """Return the accuracy of a rung and the seconds that its training took; None before that is known."""
+        """Return the accuracy and the training seconds of a rung, or None if its trial is not finished."""
         found = self.done.get(_key(asdict(rung.recipe), seed), {"accuracies": {}})
         accuracy = found["accuracies"].get(_named(rung.reading))
         return None if accuracy is None else (accuracy, found["seconds"])
@@ -220,7 +220,7 @@ def _named(reading: Reading) -> str:
 
 
 class Line(NamedTuple):
-    """A line of the table: how a rung ended, over the seeds."""
+    """Row of a table: the accuracies of a rung over the seeds, in percent."""
 
     part: str
     name: str
@@ -232,7 +232,7 @@ class Line(NamedTuple):
 
 
 def lines(trials: Trials, seeds: int) -> Iterator[Line]:
-    """Yield a line for each rung of which there is a trial. The accuracies are in per cent."""
+    """Yield a line for each rung that has a finished trial."""
     for part, rungs in (("ladder", ladder()), ("without", without())):
         for rung in rungs:
             found = [each for seed in range(seeds) if (each := trials.of(rung, seed))]
@@ -243,14 +243,14 @@ def lines(trials: Trials, seeds: int) -> Iterator[Line]:
 
 
 def table(found: list[Line], part: str) -> str:
-    """Return the lines of a part as a table in Markdown."""
+    """Return the lines of a part as a Markdown table."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
-    head = "| with, in addition | test images read right | gain | lowest to highest | seconds |"
+    head = "| added ingredient | test accuracy | gain | lowest to highest | seconds |"
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| the top of the ladder | test images read right | change | lowest to highest | seconds |"
+        head = "| removed from the top rung | test accuracy | change | lowest to highest | seconds |"
     body = [
         f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
         for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
@@ -268,7 +268,7 @@ def write(folder: Path, found: list[Line]) -> None:
 
 
 def draw(path: Path, found: list[Line]) -> None:
-    """Draw the share of test images that each rung misreads, on a logarithmic scale: there each halving is as wide."""
+    """Draw the test error of each rung on a logarithmic scale, where each halving has the same width."""
     from matplotlib.figure import Figure
 
     parts = [[line for line in found if line.part == part] for part in ("ladder", "without")]
@@ -277,7 +277,7 @@ def draw(path: Path, found: list[Line]) -> None:
     grid = figure.subplots(len(parts), squeeze=False, sharex=True, height_ratios=[len(part) for part in parts]).ravel()
     for axes, part in zip(grid, parts, strict=True):
         _panel(axes, part)
-    grid[-1].set_xlabel("misread of 10,000 test images [%]")
+    grid[-1].set_xlabel("error on 10,000 test images [%]")
     figure.savefig(path, dpi=120)
 
 
@@ -295,7 +295,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
     names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
     axes.set_yticks(places, names, fontsize=8)
     axes.set(xscale="log", xlim=(1, 20), ylim=(-0.6, len(part) - 0.4))
-    axes.set_title("one ingredient more on each line" if ladder else "all of them but one", fontsize=9, loc="left")
+    axes.set_title("one more ingredient on each line" if ladder else "the top rung without single ingredients", fontsize=9, loc="left")
     axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_xticks([], minor=True)
     axes.grid(axis="x", alpha=0.3)
@@ -303,13 +303,13 @@ def _panel(axes: Any, part: list[Line]) -> None:
 
 
 def publish(docs: Path, folder: Path, found: list[Line]) -> None:
-    """Put the tables into the page, and the picture and the numbers beside it."""
+    """Write the tables into the page, and copy the numbers and the picture to the docs."""
     page = docs / "from_87_to_98.md"
     text = page.read_text()
     for part in ("ladder", "without"):
         before, _, rest = text.partition(f"<!-- {part} -->\n")
         _, end, after = rest.partition("<!-- end -->")
-        trials = f"Trials of each: {min(line.seeds for line in found if line.part == part)}."
+        trials = f"Trials per row: {min(line.seeds for line in found if line.part == part)}."
         text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{trials}\n\n{end}{after}"
     page.write_text(text)
     (docs / "from_87_to_98.csv").write_bytes((folder / "ingredients.csv").read_bytes())
@@ -317,7 +317,7 @@ def publish(docs: Path, folder: Path, found: list[Line]) -> None:
 
 
 def planned(part: str) -> dict[Recipe, list[Reading]]:
-    """Return the recipes to train, each once, and how the weights of each are to be read."""
+    """Return the recipes to train, without duplicates, and the evaluations of each."""
     rungs = {"ladder": ladder(), "without": without(), "all": [*ladder(), *without()]}[part]
     together: dict[Recipe, list[Reading]] = {}
     for rung in [*ladder(), *without()]:
@@ -329,10 +329,10 @@ def planned(part: str) -> dict[Recipe, list[Reading]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("benchmarks.ingredients", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--seeds", type=positive(int), default=3, help="how many trials of each (default: %(default)s)")
-    add("--part", choices=("all", "ladder", "without"), default="all", help="of the two tables (default: both)")
-    add("--output", type=Path, default=Path("runs/ingredients"), help="folder (default: %(default)s)")
-    add("--docs", action="store_true", help="put tables, numbers and the picture into docs/, too")
+    add("--seeds", type=positive(int), default=3, help="trials of each recipe (default: %(default)s)")
+    add("--part", choices=("all", "ladder", "without"), default="all", help="table to compute (default: both)")
+    add("--output", type=Path, default=Path("runs/ingredients"), help="output folder (default: %(default)s)")
+    add("--docs", action="store_true", help="also update the tables, the numbers and the picture in docs/")
     options = parser.parse_args(arguments)
     trials = Trials(options.output / "trials.jsonl")
     for seed in range(options.seeds):
