@@ -80,11 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b and 8d)"
     add("--only", type=_keys, default=KEYS, metavar="KEYS", help=only)
-    add("--peers", type=_peers, metavar="NAMES", help=f"peers to measure, of {', '.join(p.name for p in PEERS)} (ours is always included)")
+    add("--peers", type=_peers, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
     add("--cores", choices=("one", "all", "both"), default="both", help="number of cores (default: %(default)s)")
     add("--rounds", type=_rounds, help=f"rounds per peer (default: {ROUNDS}, with --against {against.ROUNDS})")
-    add("--seconds", type=float, default=0.15, help="duration of a round (default: %(default)s)")
-    add("--budget", type=float, default=20.0, help="time limit of a peer on a workload in seconds (default: %(default)s)")
+    add("--seconds", type=float, default=0.15, help="duration of a round in s (default: %(default)s)")
+    add("--budget", type=float, default=20.0, help="time limit of a peer on a workload in s (default: %(default)s)")
     add("--python", type=_told(ours_on), metavar="PATH", help="also measure this package with another interpreter")
     turns = "compare this checkout with a commit; exit code 1 if this checkout is slower"
     add("--against", type=_told(against.commit), metavar="COMMIT", help=turns)

@@ -199,7 +199,7 @@ def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int],
     for number in range(plan.rounds):
         say(f"  {len(cores)} core(s): round {number + 1} of {plan.rounds}")
         order = SIDES if number % 2 == 0 else SIDES[::-1]
-        with suppress(WorkerError), _started(peers, cores, order) as processes:  # after a failure, the next round starts new processes
+        with suppress(WorkerError), _started(peers, cores, order) as processes:  # the next round starts new processes
             for line in (line for line in lines if not line.fails):
                 _one_round(line, processes, order, plan, clock)
     return lines

@@ -2,8 +2,8 @@
 
 Each import runs in a separate process, and so does an interpreter that imports nothing; they alternate on one core. The
 times are medians of the processor time of the whole process. A first, unmeasured round reads from the disk and compiles
-bytecode into a temporary directory, as installing a package does. The last column is the time that an import adds to the
-bare interpreter, as a multiple of the time that NumPy adds.
+bytecode into a temporary directory, as installing a package does. The last column is the time that an import adds to
+the bare interpreter, as a multiple of the time that NumPy adds.
 """
 
 import argparse

@@ -250,7 +250,7 @@ def table(found: list[Line], part: str) -> str:
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| removed from the top rung | test accuracy | change | lowest to highest | seconds |"
+        head = "| the top rung | test accuracy | change | lowest to highest | seconds |"
     body = [
         f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
         for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
@@ -295,7 +295,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
     names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
     axes.set_yticks(places, names, fontsize=8)
     axes.set(xscale="log", xlim=(1, 20), ylim=(-0.6, len(part) - 0.4))
-    axes.set_title("one more ingredient on each line" if ladder else "the top rung without single ingredients", fontsize=9, loc="left")
+    axes.set_title("one more ingredient per line" if ladder else "one ingredient removed", fontsize=9, loc="left")
     axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_xticks([], minor=True)
     axes.grid(axis="x", alpha=0.3)

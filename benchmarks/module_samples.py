@@ -2,13 +2,13 @@
 
     python -m benchmarks.module_samples [--failures] [CLASS ...]
 
-PyTorch lists test configurations of its modules in `module_db`, which needs the package ``expecttest``: arguments of the
-constructor and of the call, in training mode and, where it differs, in evaluation mode. The same arguments, positional
-or by keyword, create a module of PyTorch and one of ours, which loads the state dict of PyTorch's; ``dim`` becomes
-``axis``, and `Conv2d` becomes `Conv2D`. A configuration passes if the results, the gradients of a random sum of the
-results with respect to all floating-point inputs and parameters, and the final state dicts agree to 1e-12 of the
-largest element. The command prints each class, the number of configurations that pass, and the most frequent reason of
-failures; with ``--failures``, all reasons. PyTorch's configurations of dropout have p = 0 only.
+PyTorch lists test configurations of its modules in `module_db`, which needs the package ``expecttest``: arguments of
+the constructor and of the call, in training mode and, where it differs, in evaluation mode. The same arguments create a
+module of PyTorch and one of ours, which loads the state dict of PyTorch's; ``dim`` becomes ``axis``, and `Conv2d`
+becomes `Conv2D`. A configuration passes if the results, the gradients of a random sum of the results with respect to
+all floating-point inputs and parameters, and the final state dicts agree to 1e-12 of the largest element. The command
+prints each class, the number of configurations that pass, and the most frequent reason of failures; with
+``--failures``, all reasons. PyTorch's configurations of dropout have p = 0 only.
 """
 
 import argparse

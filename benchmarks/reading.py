@@ -1,7 +1,7 @@
 """Batches of a data set in memory, in a mapped file and through `FileRows`: ``python -m benchmarks.reading``.
 
-Each measurement runs in a new process and returns the time of a batch and the increase of the peak memory. Files are read
-with all of their pages in the system's cache, and "cold", with none, as for a data set much larger than memory.
+Each measurement runs in a new process, and returns the time of a batch and the increase of the peak memory. Files are
+read with all of their pages in the system's cache, and "cold", with none, as for a data set much larger than memory.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.reading", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--megabytes", type=int, nargs="+", default=[200, 1000, 4000], help="sizes of the data sets (default: %(default)s)")
+    add("--megabytes", type=int, nargs="+", default=[200, 1000, 4000], help="data set sizes (default: %(default)s)")
     add("--row", type=int, default=12_288, help="bytes per row (default: %(default)s)")
     add("--batch", type=int, default=128, help="rows per batch (default: %(default)s)")
     add("--folder", help="folder of the files (default: the temporary folder)")

@@ -1,6 +1,6 @@
 """Profile of a small op, in the chain of workload 6: ``python -m benchmarks.small_ops``.
 
-The chain runs in stages, each of which adds one part of an op to the stage before. The difference of two stages is the
+The chain runs in stages. Each stage adds one part of an op to the stage before. The difference of two stages is the
 cost of that part.
 """
 

@@ -22,8 +22,8 @@ def interval_of_median(values: Sequence[float], doubt: float) -> tuple[float, fl
 
     The interval is from the k-th smallest to the k-th largest value. For any continuous distribution, each value is
     below the median with probability 1/2, so the interval misses the median with probability 2 P(B < k) for B ~
-    Binomial(n, 1/2) and n values; k is the largest that keeps this at most `doubt`. See H. A. David and H. N. Nagaraja, "Order
-    statistics", 2003, section 7.1.
+    Binomial(n, 1/2) and n values; k is the largest that keeps this at most `doubt`. See H. A. David and H. N. Nagaraja,
+    "Order statistics", 2003, section 7.1.
 
     Examples
     --------

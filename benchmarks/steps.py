@@ -203,7 +203,7 @@ def product_in_blocks() -> TwoWays:
 
 
 def product_by_columns_in_blocks() -> TwoWays:
-    """The same product with both factors in Fortran order."""
+    """Product of the same size, with both factors in Fortran order."""
     weight, x = _draw(512, 512).T, _draw(128, 512).T
     return lambda: plain_product(weight, x), lambda: product(weight, x)
 
@@ -275,7 +275,7 @@ def training_steps(rounds: int) -> Iterator[Step]:
     """Yield the effects of the allocator and of the shard size on a whole training step."""
     now, whole = _in_a_process(SHARD_SIZE, rounds), _in_a_process(128, rounds)
     yield _kept("large arrays are reused", _in_a_process(SHARD_SIZE, rounds, EACH_GOES_BACK), now)
-    yield _kept("all arrays of a ResNet step are reused", _in_a_process(0, rounds, ALL_GO_BACK), _in_a_process(0, rounds))
+    yield _kept("the same in a ResNet step", _in_a_process(0, rounds, ALL_GO_BACK), _in_a_process(0, rounds))
     yield Step("batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
 
 

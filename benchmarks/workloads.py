@@ -203,7 +203,7 @@ def _kernels(rng: np.random.Generator, outputs: int, inputs: int) -> ndarray:
 
 
 def lstm(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
-    """Return sequences (N, L, inputs), labels, and the parameters of the LSTM and the linear layer in PyTorch's order."""
+    """Return sequences (N, L, inputs), labels, and the parameters of LSTM and linear layer in PyTorch's order."""
     rng, hidden, inputs = np.random.default_rng(8), sizes["hidden"], sizes["inputs"]
     x = rng.standard_normal((sizes["batch"], sizes["steps"], inputs), dtype=np.float32)
     shapes = [(4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,), (10, hidden), (10,)]
@@ -265,7 +265,7 @@ def rates(sizes: Sizes, epochs: int = 40) -> list[float]:
 def epoch_batches(x: ndarray, y: ndarray, sizes: Sizes, rng: np.random.Generator) -> Iterator[tuple[ndarray, ndarray]]:
     """Yield the batches of an epoch, shuffled and randomly shifted by up to `sizes["shift"]` pixels.
 
-    This repeats functions of `tinygrad_edu.data`, because importing the package would change the allocator of the peers.
+    This repeats functions of `tinygrad_edu.data`, because importing the package would change the peers' allocator.
     """
     n, far = sizes["batch"], sizes["shift"]
     order = rng.permutation(len(x))

@@ -66,7 +66,7 @@ def test_a_trial_reads_in_each_way_and_repeats_itself(few):
     assert found[Reading()] != found[Reading(averaged=True)]
     assert seconds > 0
     assert ingredients.trial(recipe, 0, ways)[0] == found
-    assert ingredients.trial(recipe, 0, [Reading()])[0] == {Reading(): found[Reading()]}  # does not depend on the other evaluations
+    assert ingredients.trial(recipe, 0, [Reading()])[0] == {Reading(): found[Reading()]}  # same without the others
 
 
 def test_a_line_has_the_mean_and_the_spread_of_the_seeds(tmp_path):

@@ -21,7 +21,7 @@ def test_a_report_and_a_picture_of_two_processes(tmp_path):
     assert ways == [(1, 1), (1, 2), (2, 1)]
     assert all(row.milliseconds >= row.best > 0 for row in report.rows if row.part != "cores")
     text = "\n".join(report.lines())
-    for heading in ("one training step, batch 128", "The exchange alone", "the pieces predict"):
+    for heading in ("one training step, batch 128", "Allreduce of float32", "predicted from the components"):
         assert heading in text
     draw(report, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size < 150_000
