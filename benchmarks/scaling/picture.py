@@ -28,7 +28,7 @@ def draw(report: Report, path: Path) -> None:
         (strong, f"Strong scaling: {BATCH} images in total; ResNet 4,096", "seconds per step"),
         (speedup, "Speedup, strong scaling", "speedup over one worker"),
         (weak, f"Weak scaling: {BATCH} images per worker; ResNet 32", "seconds per step"),
-        (efficiency, "Efficiency, weak scaling", "images per second and worker, relative to one worker"),
+        (efficiency, "Efficiency, weak scaling", "images per second per worker, relative"),
     ):
         _finish(axes, title, label)
     workers = range(1, 4097, 4095)
