@@ -1,4 +1,4 @@
-"""Effect of each ingredient from the original script's recipe to LeNet: ``python -m benchmarks.ingredients``.
+"""``python -m benchmarks.ingredients``: what each ingredient adds, from the seed's recipe to LeNet read in views.
 
 Each rung of the ladder adds one ingredient to the rung below; a second table removes single ingredients from the top
 rung. All rungs train on the embedded 1,000 digits. Finished trials are stored in the output folder, so an interrupted
@@ -31,7 +31,7 @@ SEED, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("seed", "tuned",
 
 @dataclass(frozen=True)
 class Recipe:
-    """Architecture and hyperparameters of a training; the defaults are those of the original script."""
+    """How a network is made and trained; what is not given is as in the seed's script."""
 
     network: str = "one convolution"
     kernel_bound: float = SEED.kernel_bound
@@ -79,11 +79,11 @@ def ladder() -> list[Rung]:
     )  # fmt: skip
     normalized = replace(pooled, network="two convolutions, normalized")
     return [
-        Rung("the original script's recipe", seed),
-        Rung("larger kernels, so that tanh is nonlinear", kernels),
-        Rung("momentum and a decaying learning rate", momentum),
+        Rung("the seed's recipe", seed),
+        Rung("kernels large enough to bend tanh", kernels),
+        Rung("momentum, and a rate that sinks", momentum),
         Rung("images shifted", shifts),
-        Rung("images rotated and distorted", bent),
+        Rung("images turned and bent", bent),
         Rung("two convolutions with pooling", pooled),
         Rung("normalization", normalized),
         Rung("averaged weights", normalized, Reading(averaged=True)),
@@ -99,14 +99,14 @@ def without() -> list[Rung]:
     return [
         Rung("without views", recipe, Reading(averaged=True)),
         Rung("without averaged weights", recipe, Reading(views=True)),
-        Rung("without a decaying learning rate", constant, all_of_it),
-        Rung("without averaged weights and decaying rate", constant, Reading(views=True)),
+        Rung("without a rate that sinks", constant, all_of_it),
+        Rung("without both of these", constant, Reading(views=True)),
         Rung("without momentum", replace(recipe, momentum=0.0, nesterov=False), all_of_it),
         Rung("without normalization", pooled, all_of_it),
         Rung("without dropout", replace(recipe, dropout=0.0), all_of_it),
-        Rung("without distortion: rotated only", replace(recipe, images="turned"), all_of_it),
-        Rung("without rotation and distortion: shifted only", replace(recipe, images="shifted"), all_of_it),
-        Rung("without augmentation", replace(recipe, images="as they are"), all_of_it),
+        Rung("without bending: turned alone", replace(recipe, images="turned"), all_of_it),
+        Rung("without turning and bending: shifted", replace(recipe, images="shifted"), all_of_it),
+        Rung("without new images", replace(recipe, images="as they are"), all_of_it),
     ]
 
 
@@ -246,11 +246,11 @@ def table(found: list[Line], part: str) -> str:
     """Return the lines of a part as a Markdown table."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
-    head = "| added ingredient | test accuracy | gain | lowest to highest | seconds |"
+    head = "| with, in addition | test images read right | gain | lowest to highest | seconds |"
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| the top rung | test accuracy | change | lowest to highest | seconds |"
+        head = "| the top of the ladder | test images read right | change | lowest to highest | seconds |"
     body = [
         f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
         for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
@@ -277,7 +277,7 @@ def draw(path: Path, found: list[Line]) -> None:
     grid = figure.subplots(len(parts), squeeze=False, sharex=True, height_ratios=[len(part) for part in parts]).ravel()
     for axes, part in zip(grid, parts, strict=True):
         _panel(axes, part)
-    grid[-1].set_xlabel("error on 10,000 test images [%]")
+    grid[-1].set_xlabel("misread of 10,000 test images [%]")
     figure.savefig(path, dpi=120)
 
 
@@ -295,7 +295,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
     names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
     axes.set_yticks(places, names, fontsize=8)
     axes.set(xscale="log", xlim=(1, 20), ylim=(-0.6, len(part) - 0.4))
-    axes.set_title("one more ingredient per line" if ladder else "one ingredient removed", fontsize=9, loc="left")
+    axes.set_title("one ingredient more on each line" if ladder else "all of them but one", fontsize=9, loc="left")
     axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     axes.set_xticks([], minor=True)
     axes.grid(axis="x", alpha=0.3)

@@ -1,4 +1,4 @@
-"""Accuracy of a trained run on simulated photographs of test digits: ``python -m tools.photographs RUN``."""
+"""Test digits as if photographed, and how many of them a run reads: ``python -m tools.photographs RUN``."""
 
 import argparse
 from collections.abc import Collection
@@ -30,16 +30,16 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 
 def photograph(digit: ndarray, effects: Collection[str], rng: np.random.Generator, sides: tuple[int, int]) -> ndarray:
-    """Return a uint8 picture (H, W, 3) of a digit (28, 28) at a random position on paper.
+    """Return a picture (H, W, 3) of a digit (28, 28) that is written somewhere on a paper, both bytes.
 
     Parameters
     ----------
     digit : ndarray of uint8
     effects : collection of str
-        Effects to simulate, as in `KINDS`.
+        What happens to it, as in `KINDS`.
     rng : numpy.random.Generator
     sides : (int, int)
-        Range of the height and the width: minimum, and maximum plus one.
+        The least and the largest height and width.
     """
     height, width = shape = rng.integers(*sides, 2)
     share = rng.uniform(0.08, 0.15) if "small" in effects else rng.uniform(0.4, 0.9)
@@ -50,7 +50,7 @@ def photograph(digit: ndarray, effects: Collection[str], rng: np.random.Generato
     paper, pen = np.full(3, rng.uniform(0.75, 0.98)), np.full(3, rng.uniform(0.05, 0.4))
     if "colours" in effects:
         paper, pen = rng.uniform(0.6, 1, 3), rng.uniform(0, 0.9, 3)
-        pen[rng.integers(3)] = 0.1  # at least one channel differs from the paper
+        pen[rng.integers(3)] = 0.1  # some colour tells them apart
     picture = paper + ink[..., None] * (pen - paper)
     if "table" in effects:
         on_paper = sheet(shape, (top, left), size, rng)[..., None]
@@ -65,12 +65,12 @@ def photograph(digit: ndarray, effects: Collection[str], rng: np.random.Generato
 
 
 def glyph(digit: ndarray, size: int) -> ndarray:
-    """Return the amount of ink per pixel of an enlarged digit."""
+    """Return how much ink of an enlarged digit there is in each pixel."""
     return np.asarray(Image.fromarray(digit).resize((size, size), Image.Resampling.BICUBIC)) / 255.0
 
 
 def thinned(ink: ndarray) -> ndarray:
-    """Return the center lines of the strokes."""
+    """Return the middle of the strokes."""
     inside = ink > 0.5
     depth = ndimage.distance_transform_edt(inside)
     middle = inside & (depth >= 0.5 * ndimage.maximum_filter(depth, 2 * int(depth.max()) + 1))
@@ -79,7 +79,7 @@ def thinned(ink: ndarray) -> ndarray:
 
 
 def sheet(shape: ndarray, corner: tuple[int, int], size: int, rng: np.random.Generator) -> ndarray:
-    """Return a mask of a slightly rotated sheet of paper around a square: 1 on the paper, 0 on the table."""
+    """Return where a picture shows a paper that lies a little turned around a square: 1, and 0 on the table."""
     above, before, below, behind = rng.integers(size // 6, size // 2, 4)
     top, left = corner[0] - above, corner[1] - before
     bottom, right = corner[0] + size + below, corner[1] + size + behind
@@ -91,7 +91,7 @@ def sheet(shape: ndarray, corner: tuple[int, int], size: int, rng: np.random.Gen
 
 
 def lighting(shape: ndarray, effects: Collection[str], rng: np.random.Generator) -> ndarray:
-    """Return the brightness of the light on each pixel."""
+    """Return how bright the light on each pixel is."""
     y, x = np.meshgrid(*(np.linspace(-0.5, 0.5, side) for side in shape), indexing="ij")
     light = np.ones(shape)
     if "light" in effects:
@@ -104,7 +104,7 @@ def lighting(shape: ndarray, effects: Collection[str], rng: np.random.Generator)
 
 
 def laid_out(picture: ndarray) -> ndarray:
-    """Return the digit in a picture in the format of MNIST, or a black image if none is found."""
+    """Return the digit in a picture as MNIST has it, or nothing where none is found."""
     try:
         return handwriting.as_mnist(picture)[0]
     except DataError:
@@ -112,14 +112,14 @@ def laid_out(picture: ndarray) -> ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the accuracies on the first test digits, original and with each kind of photograph."""
+    """Print how many of the first test digits are read, as they are and photographed in each way."""
     parser = argparse.ArgumentParser("tools.photographs", description=__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--count", type=int, default=200, help="digits per kind (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=200, help="digits of each kind (default: %(default)s)")
     options = parser.parse_args(arguments)
     model, digits = reading.load(options.run), data.load_embedded()
     images, labels = digits.x_test[: options.count], digits.y_test[: options.count]
-    print(f"{'original MNIST images':27}", f"{np.mean(predict(model, data.to_float(images)) == labels):.1%}")
+    print(f"{'the images of MNIST':27}", f"{np.mean(predict(model, data.to_float(images)) == labels):.1%}")
     for kind, effects in KINDS.items():
         rng = np.random.default_rng(0)
         found = [laid_out(photograph(image, effects, rng, (300, 900))) for image in images]

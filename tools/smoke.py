@@ -1,6 +1,6 @@
-"""Smoke test of the installed package with NumPy only: ``python tools/smoke.py``.
+"""Train a few steps with the installed package and NumPy alone: ``python tools/smoke.py``, as a file.
 
-Run it as a file, not with -m, so that Python imports the installed package instead of this checkout.
+As a file, and not with -m, so that the package is the one that pip installed and not the folder here.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from tinygrad_edu import nn, optim
 
 
 def main() -> None:
-    """Train for one epoch on the embedded digits, and check that the loss falls."""
+    """Go through the digits inside the package once, and see the loss fall."""
     rng, digits = np.random.default_rng(0), tg.data.load_embedded()
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10, rng=rng))
     optimizer, losses = optim.SGD(model.parameters(), lr=0.1), []
@@ -21,7 +21,7 @@ def main() -> None:
         optimizer.step()
         losses.append(float(loss.item()))
     print(f"{tg.__file__}: the loss fell from {losses[0]:.3f} to {losses[-1]:.3f}")
-    assert "site-packages" in tg.__file__, "not the installed package"
+    assert "site-packages" in tg.__file__, "this is not the installed package"
     assert losses[-1] < 0.6 * losses[0]
 
 

@@ -1,4 +1,4 @@
-"""The site, built, served by a second process, and tested in a browser."""
+"""The site: built, shown by a second process, and looked at in a browser."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ def address(site):
 
 
 class Names(HTMLParser):
-    """Links and anchors of a page."""
+    """What a page links to, and the anchors that it has."""
 
     def __init__(self, page):
         super().__init__()
@@ -79,7 +79,7 @@ def test_main_pages_fit_the_screen(page, address, name, width):
 
 
 def test_search_finds_a_word_and_leads_to_it(page, address):
-    page.goto(address, wait_until="networkidle")  # until the search index is loaded
+    page.goto(address, wait_until="networkidle")  # the index is there, and somebody listens to the key
     page.keyboard.press("Control+k")
     search = page.get_by_placeholder("Search")
     search.fill("cotangent")
