@@ -64,7 +64,7 @@ class Rung(NamedTuple):
 
 
 def ladder() -> list[Rung]:
-    """Return the rungs from the bottom, each with one ingredient more than the one before."""
+    """Return the rungs from below, each with one ingredient more."""
     seed = Recipe()
     kernels = replace(seed, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
     momentum = replace(
@@ -309,7 +309,7 @@ def publish(docs: Path, folder: Path, found: list[Line]) -> None:
     for part in ("ladder", "without"):
         before, _, rest = text.partition(f"<!-- {part} -->\n")
         _, end, after = rest.partition("<!-- end -->")
-        trials = f"Trials per row: {min(line.seeds for line in found if line.part == part)}."
+        trials = f"Trials of each: {min(line.seeds for line in found if line.part == part)}."
         text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{trials}\n\n{end}{after}"
     page.write_text(text)
     (docs / "from_87_to_98.csv").write_bytes((folder / "ingredients.csv").read_bytes())
