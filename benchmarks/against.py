@@ -151,7 +151,7 @@ def agree(line: Line, peers: dict[str, Peer], cores: set[int], plan: Plan) -> No
                 _prepare(process, workload, plan, fixed=True)
                 values[side] = process.ask("values", plan.timeout, times=workload.steps)["values"]
     if not line.fails and not np.allclose(values[THIS], values[THAT], rtol=workload.tolerance, atol=workload.tolerance):
-        line.notes.append("computes {} where that one computes {}".format(*(values[side] for side in SIDES)))
+        line.notes.append("results differ: {} and {}".format(*(values[side] for side in SIDES)))
 
 
 def _prepare(process: Process, workload: Workload, plan: Plan, fixed: bool) -> None:
@@ -211,7 +211,7 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     if report["rounds"] < fewest:
         yield f"this number of lines requires at least {fewest} rounds"
     yield f"this checkout and {report['against'][:10]}, {report['rounds']} rounds: the ratio is this time / that time;"
-    yield f"each interval has a confidence of {sure:.2f} %, so that of the whole table is 95 %"
+    yield f"each interval has a confidence of {sure:.2f} %, so that the whole table has 95 %"
     for run in report["runs"]:
         yield f"\n=== {run['cores']} core{'s' * (run['cores'] > 1)}"
         yield f"  {'':<{WIDTH}} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"

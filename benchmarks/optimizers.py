@@ -56,7 +56,7 @@ def steps(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -
     mine = getattr(optim, name)(ours, **settings).step
     for _ in range(2):
         mine()
-    tolerance = 1e-3 if name == "Muon" else 1e-6  # PyTorch's computes in bfloat16
+    tolerance = 1e-3 if name == "Muon" else 1e-6  # PyTorch's Muon computes in bfloat16
     others = {}
     for form in forms(name):
         theirs, others[form] = _pytorch(name, {**settings, **FORMS[form]}, values, gradients)

@@ -223,7 +223,7 @@ add("parabola with steps of 1e-9", lambda x: x * x + 1e-9 * tg.floor(1e6 * x), n
 add("logsumexp of 30,000", lambda x: tg.logsumexp(x), normal(30_000))
 add("product of 30,000 near 1", lambda x: tg.exp(tg.sum(tg.log(1 + 1e-3 * x))), normal(30_000))
 add("empty input", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3))
-add("running sum in float32", in_float32(lambda x: tg.square(tg.cumsum(x))), normal(60))
+add("cumulative sum in float32", in_float32(lambda x: tg.square(tg.cumsum(x))), normal(60))
 add("exponential in float16", in_float32(tg.exp, np.float16), normal(5))
 add("loss in float32, error of 1e4", in_float32(lambda x: tg.mean(tg.square(x - 1e4))), normal(8))
 add("float32 inside float64", lambda x: tg.exp(in_float32(tg.tanh)(x)) + x, normal(5))

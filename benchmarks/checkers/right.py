@@ -68,7 +68,7 @@ def of_condition(condition):
 RIGHT = [
     right("kink at a distance of 1e-3", ABS, [1e-3, -1e-3]),
     right("kink at a distance of 1e-7", ABS, [1e-7, -1.0]),
-    right("relu off its kink", RELU, VECTOR),
+    right("relu away from its kink", RELU, VECTOR),
     right("relu of 200, one near 0", RELU, np.linspace(-1, 1, 200)),
     right("square where x is 1e6", SQUARED, 1e6 * VECTOR),
     right("square where x is 1e-6", SQUARED, 1e-6 * VECTOR),

@@ -23,7 +23,7 @@ Run = Callable[[], tuple[float, ...]]
 
 def threads() -> str:
     """Return the numbers of threads in use."""
-    return f"shards on {len(available())} with BLAS 1; products alone with BLAS {len(available())}"
+    return f"shards on {len(available())} with BLAS 1; products only with BLAS {len(available())}"
 
 
 class Shard:

@@ -68,7 +68,7 @@ def every_second_call(m, g, out, x):
 WRONG = [
     Rule("slightly quadratic in g", SIN, lambda m, g, out, x: (g * m.cos(x) * (1 + 0.001 * g),), (VECTOR,)),
     Rule("g clipped to 1", SIN, lambda m, g, out, x: (clipped(m, g) * m.cos(x),), (VECTOR,)),
-    Rule("size of g lost", EXP, lambda m, g, out, x: (
+    Rule("sign of g instead of g", EXP, lambda m, g, out, x: (
         m.where(g > 0, out, m.where(g < 0, -out, 0 * g)),), (VECTOR,)),
     Rule("g rounded to float32", SIN, lambda m, g, out, x: (m.single(g) * m.cos(x),), (VECTOR,)),
     Rule("constant added", EXP, lambda m, g, out, x: (g * out + 0.001,), (VECTOR,)),
