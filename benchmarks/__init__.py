@@ -1,1 +1,1 @@
-"""The same work here and in other frameworks, side by side: ``python -m benchmarks``."""
+"""Benchmarks against other frameworks: ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""The command: measure what the options choose, print it, and write it where they say."""
+"""Command line of the benchmarks: measure, print the report, and optionally write and draw it."""
 
 import argparse
 import json
@@ -39,32 +39,32 @@ def _number(key: str) -> str:
 def _keys(text: str) -> list[str]:
     wanted = set(_names(text))
     if not wanted <= {*KEYS, *map(_number, KEYS)}:
-        raise argparse.ArgumentTypeError(f"there are {','.join(KEYS)}")
+        raise argparse.ArgumentTypeError(f"choose from {','.join(KEYS)}")
     return [key for key in KEYS if {key, _number(key)} & wanted]
 
 
 def _peers(text: str) -> list[str]:
     if unknown := {*_names(text)} - {peer.name for peer in PEERS}:
         raise argparse.ArgumentTypeError(
-            f"no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}"
+            f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(p.name for p in PEERS)}"
         )
     return _names(text)
 
 
 def _rounds(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
     return int(text)
 
 
 def _file(text: str) -> Path:
-    if not Path(text).parent.is_dir():  # told before anything is measured
-        raise argparse.ArgumentTypeError(f"there is no directory {Path(text).parent}")
+    if not Path(text).parent.is_dir():  # checked before the measurement
+        raise argparse.ArgumentTypeError(f"directory {Path(text).parent} does not exist")
     return Path(text)
 
 
 def _told(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a function of an argument whose ValueError says what is wrong with it."""
+    """Turn the ValueError of an argument's parser into an argparse error."""
 
     def read(text: str) -> T:
         try:
@@ -76,17 +76,17 @@ def _told(function: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks", description="The same work here and in other frameworks.")
+    parser = argparse.ArgumentParser("python -m benchmarks", description="Compare this package with other frameworks.")
     add = parser.add_argument
     only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b and 8d)"
     add("--only", type=_keys, default=KEYS, metavar="KEYS", help=only)
     add("--peers", type=_peers, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
-    add("--cores", choices=("one", "all", "both"), default="both", help="default: %(default)s")
-    add("--rounds", type=_rounds, help=f"how often each is asked (default: {ROUNDS}, with --against {against.ROUNDS})")
-    add("--seconds", type=float, default=0.15, help="how long it runs each time (default: %(default)s)")
-    add("--budget", type=float, default=20.0, help="seconds a peer may spend on a workload (default: %(default)s)")
-    add("--python", type=_told(ours_on), metavar="PATH", help="measure ours with this interpreter, too")
-    turns = "measure ours and this commit of it in turn; 1 where ours got slower"
+    add("--cores", choices=("one", "all", "both"), default="both", help="number of cores (default: %(default)s)")
+    add("--rounds", type=_rounds, help=f"rounds per peer (default: {ROUNDS}, with --against {against.ROUNDS})")
+    add("--seconds", type=float, default=0.15, help="duration of a round in s (default: %(default)s)")
+    add("--budget", type=float, default=20.0, help="time limit of a peer on a workload in s (default: %(default)s)")
+    add("--python", type=_told(ours_on), metavar="PATH", help="also measure this package with another interpreter")
+    turns = "compare this checkout with a commit; exit code 1 if this checkout is slower"
     add("--against", type=_told(against.commit), metavar="COMMIT", help=turns)
     add("--json", type=_file, metavar="PATH", help="write the numbers")
     add("--picture", type=_file, metavar="PATH", help="draw the ratios, .png or .svg")
@@ -98,15 +98,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.against and (options.peers or options.python or options.picture):
-        parser.error("--against measures ours alone: it takes no --peers, --python or --picture")
+        parser.error("--against cannot be combined with --peers, --python or --picture")
     if options.against and set(options.only) <= set(GROWTH):
-        parser.error(f"--against measures no growth: not {', '.join(options.only)}")
+        parser.error(f"--against does not measure growth: {', '.join(options.only)}")
     options.rounds = options.rounds or (against.ROUNDS if options.against else ROUNDS)
     return options
 
 
 def machine() -> dict[str, Any]:
-    """Return what was measured on."""
+    """Return the processor, the cores, the BLAS and the versions of the packages."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -122,11 +122,11 @@ def _cores() -> int:
 
 
 def _blas() -> str:
-    """Return which of its kernels NumPy's BLAS takes, and whether it was told so: that does not hold for PyTorch's."""
+    """Return the kernels of NumPy's BLAS, and OPENBLAS_CORETYPE, which does not affect PyTorch's."""
     libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
     kernels = " and ".join(f"{each['internal_api']} for {each.get('architecture', '?')}" for each in libraries)
-    told = os.environ.get("OPENBLAS_CORETYPE")
-    return f"{kernels} (OPENBLAS_CORETYPE says {told})" if told else kernels
+    forced = os.environ.get("OPENBLAS_CORETYPE")
+    return f"{kernels} (OPENBLAS_CORETYPE={forced})" if forced else kernels
 
 
 def _processor() -> str:
@@ -138,7 +138,7 @@ def _processor() -> str:
 
 
 def core_sets(choice: str) -> list[set[int]]:
-    """Return which cores to measure with: the last one, all, or first the one and then all."""
+    """Return the sets of cores to measure with: the last core, all cores, or first one and then the other."""
     cores = available()
     one, everything = {cores[-1]}, set(cores)
     both = [one, everything] if len(cores) > 1 else [one]
@@ -153,20 +153,20 @@ def measure(
     sizes: dict[str, Sizes] | None = None,
     say: rounds.Say = lambda text: None,
 ) -> dict[str, Any]:
-    """Measure, and return the report that is printed, drawn and written.
+    """Measure, and return the report.
 
     Parameters
     ----------
     keys : sequence of str
-        Of the workloads.
+        Keys of the workloads.
     peers : sequence of Peer
     cores : sequence of set of int
         One run for each set.
     plan : Plan
     sizes : dict, optional
-        For some workloads, by key, sizes that replace the usual ones.
+        Replacements of default sizes, by the key of the workload.
     say : callable
-        Gets a line about what is going on.
+        Receives progress messages.
     """
     chosen: list[Workload] = [w for w in WORKLOADS if w.key in keys]
     chosen = [replace(w, sizes={**w.sizes, **(sizes or {}).get(w.key, {})}) for w in chosen]
@@ -184,7 +184,7 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker and no copy stays behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and copies are cleaned up
     peers = [p for p in PEERS if options.peers is None or p.name == OURS or p.name in options.peers]
     if options.python:
         peers.insert(1, options.python)

@@ -1,15 +1,15 @@
-"""``python -m benchmarks --against COMMIT``: whether this checkout is faster or slower than a commit, beyond doubt.
+"""Comparison of this checkout with a commit: ``python -m benchmarks --against COMMIT``.
 
-Both are copied beside each other, with the benchmarks of this checkout: its working tree as it is, and the package of
-the commit. In each round two processes are new, because memory that lies well or badly makes two processes of the same
-program differ for as long as they live. They are asked in the order A B B A, in the next round B A A B, so that steady
-drift and the place in the order cancel; each is stopped while the other computes. Each time it tells its fastest run,
-because noise only adds; on one core in processor time, which who else wants the core does not lengthen, on several by
-the clock. A round's ratio is that of the geometric means of the two times of each.
+Both packages, the working tree and the commit, are copied to a temporary directory, with the benchmarks of this
+checkout. Each round starts two new processes, because the memory layout makes the times of two processes of the same
+program differ. They alternate in the order A B B A, then B A A B, to cancel drift and the effect of the order; the idle
+process is stopped. Each turn counts its fastest run, because noise only adds time. On one core, times are processor
+times, which other programs do not lengthen; on several cores, wall-clock times. The ratio of a round is the ratio of
+the geometric means of both turns.
 
-The interval is of order statistics of these ratios (`statistics.interval_of_median`): it assumes nothing of how noise
-is distributed, only that it meets both alike. Its level is such that the whole table errs once in twenty runs, if at
-all: each of its n lines may with a chance of 0.05 / n (C. E. Bonferroni's bound).
+The interval consists of order statistics of these ratios (`statistics.interval_of_median`). It makes no assumption
+about the distribution of the noise, except that it is the same for both sides. Each of the n lines of the table has an
+error probability of at most 0.05 / n, so the whole table is wrong in at most one run of twenty (Bonferroni).
 """
 
 import math
@@ -34,28 +34,28 @@ from benchmarks.statistics import interval_of_median, median
 from benchmarks.table import duration
 from benchmarks.workloads import Workload
 
-ROUNDS = 15  # of which two may fall out, in a table of fifty lines
-DOUBT = 0.05  # of the whole table
-LEAST = 0.01  # what differs by less is no difference
+ROUNDS = 15  # the interval omits one ratio at each end, for a table of fifty lines
+DOUBT = 0.05  # error probability of the whole table
+LEAST = 0.01  # smaller relative differences are ignored
 PACKAGE, BENCHMARKS = "tinygrad_edu", "benchmarks"
-THIS, THAT = SIDES = "this", "that"  # of equal length: where a program's stack begins depends on its paths
-WIDTH = 58  # of a title in the table
-SLOWER, FASTER, EQUAL = "slower", "faster", "no difference told"
+THIS, THAT = SIDES = "this", "that"  # of equal length, because the start of a program's stack depends on its paths
+WIDTH = 58  # characters of a title in the table
+SLOWER, FASTER, EQUAL = "slower", "faster", "inconclusive"
 
 
 @dataclass
 class Line:
-    """What was found of one workload.
+    """Results of one workload.
 
     Attributes
     ----------
     workload : Workload
     seconds : dict
-        For each side its time in each round.
+        Time of each side in each round.
     notes : list of str
-        Why it was not measured, or what its sides compute, where that differs.
+        Reasons for a missing measurement, and differing results of the sides.
     fails : set of str
-        The sides that cannot do it.
+        Sides that cannot run the workload.
     """
 
     workload: Workload
@@ -65,16 +65,16 @@ class Line:
 
     @contextmanager
     def noting(self, side: str) -> Iterator[None]:
-        """Note that a side cannot do it, where it fails at what it is asked inside."""
+        """Record the failure of a side within the with block, and raise it again."""
         try:
             yield
         except WorkerError as error:
             self.fails.add(side)
-            self.notes.append(f"{side} one cannot: {error}")
+            self.notes.append(f"{side} failed: {error}")
             raise
 
     def ratios(self) -> list[float]:
-        """Return this side's times by the other's."""
+        """Return the ratios of this side's times to the other's."""
         return [a / b for a, b in zip(*(self.seconds[side] for side in SIDES), strict=True)]
 
     def report(self, doubt: float) -> dict[str, Any]:
@@ -89,9 +89,9 @@ class Line:
 
 
 def verdict(interval: tuple[float, float] | None) -> str:
-    """Say what an interval of ratios tells."""
+    """Return the verdict for an interval of ratios."""
     if interval is None:
-        return "too few rounds to tell"
+        return "too few rounds"
     low, high = interval
     return SLOWER if low > 1 + LEAST else FASTER if high < 1 / (1 + LEAST) else EQUAL
 
@@ -102,12 +102,12 @@ def commit(name: str) -> str:
     Raises
     ------
     ValueError
-        Where there is none of that name.
+        If git finds no such commit.
     """
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(f"git knows no commit {name!r} here") from error
+        raise ValueError(f"git finds no commit {name!r} in this checkout") from error
 
 
 def _git(*arguments: str) -> bytes:
@@ -116,7 +116,7 @@ def _git(*arguments: str) -> bytes:
 
 @contextmanager
 def copies(name: str) -> Iterator[dict[str, Peer]]:
-    """Make a peer of this checkout and one of a commit, each in a directory of its own, removed in the end."""
+    """Copy this checkout and a commit to temporary directories, and yield a peer for each."""
     with TemporaryDirectory(prefix="benchmarks-") as directory:
         homes = {side: Path(directory) / side for side in SIDES}
         for home in homes.values():
@@ -143,7 +143,7 @@ def _started(peers: dict[str, Peer], cores: set[int], order: Sequence[str]) -> I
 
 
 def agree(line: Line, peers: dict[str, Peer], cores: set[int], plan: Plan) -> None:
-    """Find out which side can do a workload, and whether both compute the same."""
+    """Check that each side can run a workload, and that both compute the same."""
     workload, values = line.workload, {}
     with _started(peers, cores, SIDES) as processes:
         for side, process in processes.items():
@@ -151,7 +151,7 @@ def agree(line: Line, peers: dict[str, Peer], cores: set[int], plan: Plan) -> No
                 _prepare(process, workload, plan, fixed=True)
                 values[side] = process.ask("values", plan.timeout, times=workload.steps)["values"]
     if not line.fails and not np.allclose(values[THIS], values[THAT], rtol=workload.tolerance, atol=workload.tolerance):
-        line.notes.append("computes {} where that one computes {}".format(*(values[side] for side in SIDES)))
+        line.notes.append("results differ: {} and {}".format(*(values[side] for side in SIDES)))
 
 
 def _prepare(process: Process, workload: Workload, plan: Plan, fixed: bool) -> None:
@@ -175,12 +175,12 @@ def _one_round(line: Line, processes: dict[str, Process], order: Sequence[str], 
 def measure(
     workloads: Sequence[Workload], name: str, core_sets: Sequence[set[int]], plan: Plan, say: Say = lambda text: None
 ) -> dict[str, Any]:
-    """Measure this checkout and a commit in turn, and return the report.
+    """Measure this checkout and a commit in alternation, and return the report.
 
     Returns
     -------
     dict
-        ``against``: the commit. ``runs``: for each set of cores how many there are, and a line for each workload with
+        ``against``: the commit. ``runs``: for each set of cores, their number and a line for each workload with
         ``seconds``, ``ratio``, ``interval``, ``verdict``, ``notes`` and ``fails``.
     """
     with copies(name) as peers:
@@ -194,12 +194,12 @@ def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int],
     lines = [Line(workload) for workload in workloads]
     clock = "fastest_processor" if len(cores) == 1 else "fastest"
     for line in lines:
-        say(f"  {line.workload.key}: what both compute")
+        say(f"  {line.workload.key}: comparing the results")
         agree(line, peers, cores, plan)
     for number in range(plan.rounds):
         say(f"  {len(cores)} core(s): round {number + 1} of {plan.rounds}")
         order = SIDES if number % 2 == 0 else SIDES[::-1]
-        with suppress(WorkerError), _started(peers, cores, order) as processes:  # one may be gone: the next has others
+        with suppress(WorkerError), _started(peers, cores, order) as processes:  # the next round starts new processes
             for line in (line for line in lines if not line.fails):
                 _one_round(line, processes, order, plan, clock)
     return lines
@@ -209,9 +209,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the report."""
     sure, fewest = 100 * (1 - report["doubt"]), 1 + math.ceil(-math.log2(report["doubt"]))
     if report["rounds"] < fewest:
-        yield f"of so many lines {fewest} rounds are the fewest that tell anything"
-    yield f"this checkout and {report['against'][:10]}, {report['rounds']} rounds: this one's time / that one's, and"
-    yield f"what the ratio lies between with a certainty of {sure:.2f} %, so that of the whole table it is 95 %"
+        yield f"this number of lines requires at least {fewest} rounds"
+    yield f"this checkout and {report['against'][:10]}, {report['rounds']} rounds: the ratio is this time / that time;"
+    yield f"each interval has a confidence of {sure:.2f} %, so that the whole table has 95 %"
     for run in report["runs"]:
         yield f"\n=== {run['cores']} core{'s' * (run['cores'] > 1)}"
         yield f"  {'':<{WIDTH}} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
@@ -230,6 +230,6 @@ def _line(row: dict[str, Any]) -> Iterator[str]:
 
 
 def is_worse(report: dict[str, Any]) -> bool:
-    """Whether this checkout is slower at something, beyond doubt, or cannot do what the other can."""
+    """Return whether this checkout is slower at some workload, or fails where the commit does not."""
     rows = [row for run in report["runs"] for row in run["workloads"]]
     return any(row["verdict"] == SLOWER or (THIS in row["fails"] and THAT not in row["fails"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Which cores this process may use, and keeping it to some of them where the system has a call for that."""
+"""Cores that this process may use, and pinning it to some of them."""
 
 import os
 from collections.abc import Iterable
@@ -10,6 +10,6 @@ def available() -> list[int]:
 
 
 def pin(cores: Iterable[int]) -> None:
-    """Keep this process to `cores`; where the system cannot, the threads that it is told to use are all there is."""
+    """Pin this process to `cores`; do nothing on systems without that call."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.imports``: what importing our package takes beside NumPy and other frameworks.
+"""Time of importing this package, NumPy and other frameworks: ``python -m benchmarks.imports``.
 
-Each import is a process of its own, and so is one that imports nothing; they take turns on one core, round after round.
-The times are processor times of the whole process, medians. What the first time takes is not in them: reading from
-the disk, and compiling to bytecode, which is kept in a directory of its own, as installing a package does. The last
-column is what an import adds to the bare interpreter, as a multiple of what NumPy adds.
+Each import runs in a separate process, and so does an interpreter that imports nothing; they alternate on one core. The
+times are medians of the processor time of the whole process. A first, unmeasured round reads from the disk and compiles
+bytecode into a temporary directory, as installing a package does. The last column is the time that an import adds to
+the bare interpreter, as a multiple of the time that NumPy adds.
 """
 
 import argparse
@@ -22,7 +22,7 @@ OTHERS = ("autograd", "mygrad", "torch", "jax", "keras", "tinygrad")
 
 
 def seconds(package: str, bytecode: str) -> float:
-    """Return the processor time of a process that imports a package and ends; `bytecode` is where its bytecode is."""
+    """Return the processor time of a process that imports a package; `bytecode` is the directory of its bytecode."""
     program = "pass" if package == NOTHING else f"import {package}"
     own = {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": "", "KERAS_BACKEND": "jax"}
     process = subprocess.Popen(
@@ -36,7 +36,7 @@ def seconds(package: str, bytecode: str) -> float:
 
 
 def measure(packages: list[str], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each, after one turn that is not measured."""
+    """Return the median seconds of each package, after one unmeasured round."""
     found: dict[str, list[float]] = {package: [] for package in packages}
     with TemporaryDirectory() as bytecode:
         for package in packages:
@@ -48,15 +48,15 @@ def measure(packages: list[str], rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for each package that is installed."""
+    """Print a line for each installed package."""
     parser = argparse.ArgumentParser("python -m benchmarks.imports", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15, help="how often each is imported (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=15, help="imports of each package (default: %(default)s)")
     rounds = parser.parse_args().rounds
     pin(available()[-1:])
     others = [name for name in OTHERS if importlib.util.find_spec(name) is not None]
     found = measure([NOTHING, NUMPY, OURS, *others], rounds)
     bare, numpy = found[NOTHING], found[NUMPY]
-    print(f"{'':<14}{'ms':>8}{'/ NumPy':>9}{'/ NumPy, beyond the bare interpreter':>38}")
+    print(f"{'':<14}{'ms':>8}{'/ NumPy':>9}{'/ NumPy, without the interpreter':>38}")
     for name, time in found.items():
         print(f"{name:<14}{1000 * time:8.1f}{time / numpy:9.2f}{(time - bare) / (numpy - bare):38.2f}")
 

@@ -1,8 +1,8 @@
 """``python -m benchmarks.ingredients``: what each ingredient adds, from the original recipe to LeNet read in views.
 
-Each rung of the ladder has one more than the rung below; at the top, each of some ingredients is left out alone. All
-train on the embedded 1,000 digits. A trial that was done is found again in the output folder, so a run that was stopped
-goes on. What differs in how the weights are read (averaged or not, in views or not) shares its training.
+Each rung of the ladder adds one ingredient to the rung below; a second table removes single ingredients from the top
+rung. All rungs train on the embedded 1,000 digits. Finished trials are stored in the output folder, so an interrupted
+run resumes. Rungs that differ only in the evaluation (averaged weights, views) share one training.
 """
 
 import argparse
@@ -49,14 +49,14 @@ class Recipe:
 
 
 class Reading(NamedTuple):
-    """How the trained weights read the test images."""
+    """Evaluation of the trained weights on the test images."""
 
     averaged: bool = False
     views: bool = False
 
 
 class Rung(NamedTuple):
-    """What is measured under a name."""
+    """Name, recipe and evaluation of a row of the tables."""
 
     name: str
     recipe: Recipe
@@ -92,7 +92,7 @@ def ladder() -> list[Rung]:
 
 
 def without() -> list[Rung]:
-    """Return the top of the ladder with one ingredient left out."""
+    """Return the top rung without single ingredients."""
     top, pooled = ladder()[-1], ladder()[5].recipe
     recipe, all_of_it = top.recipe, top.reading
     constant = replace(recipe, schedule="constant", rate=0.03)
@@ -125,7 +125,7 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
 
 
 def augmentation(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
-    """Return what changes some images."""
+    """Return the augmentation of a recipe, a function of images and a generator."""
     return {
         "as they are": lambda images, rng: images,
         "shifted": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
@@ -146,7 +146,7 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
-    """Train once; return which share of the test images is read right in each way, and the seconds of the steps."""
+    """Train once; return the test accuracy of each evaluation, and the seconds of the training steps."""
     images, rng = data.load_embedded(), np.random.default_rng(seed)
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
@@ -160,7 +160,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
     )  # fmt: skip
     seconds = sum(epoch.seconds for epoch in epochs)
     found = {}
-    for reading in sorted(readings):  # the averaged ones last: their statistics are other ones
+    for reading in sorted(readings):  # averaged weights last, because they need other statistics
         with average.swap() if reading.averaged else nullcontext():
             if reading.averaged:
                 renew_statistics(model, batches)
@@ -170,7 +170,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
 
 
 def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3) -> None:
-    """Let normalization take its statistics anew: those that it has are of other weights."""
+    """Recompute the running statistics of the normalization layers for the current weights."""
     model.train()
     with no_grad():
         for _ in range(epochs):
@@ -178,11 +178,11 @@ def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3
                 model(x)
 
 
-# --- All of them ---
+# --- All trials ---
 
 
 class Trials:
-    """Trials that were done, in a file that each is added to."""
+    """Finished trials, appended to a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -192,7 +192,7 @@ class Trials:
             self.done[_key(found["recipe"], found["seed"])] = found
 
     def run(self, recipe: Recipe, seed: int, readings: list[Reading]) -> None:
-        """Do a trial, unless it was done."""
+        """Run a trial, unless it is finished already."""
         names = [_named(reading) for reading in readings]
         key = _key(asdict(recipe), seed)
         if key in self.done and all(name in self.done[key]["accuracies"] for name in names):
@@ -205,7 +205,7 @@ class Trials:
             file.write(json.dumps(self.done[key]) + "\n")
 
     def of(self, rung: Rung, seed: int) -> tuple[float, float] | None:
-        """Return the accuracy of a rung and the seconds that its training took; None before that is known."""
+        """Return the accuracy and the training seconds of a rung, or None if its trial is not finished."""
         found = self.done.get(_key(asdict(rung.recipe), seed), {"accuracies": {}})
         accuracy = found["accuracies"].get(_named(rung.reading))
         return None if accuracy is None else (accuracy, found["seconds"])
@@ -220,7 +220,7 @@ def _named(reading: Reading) -> str:
 
 
 class Line(NamedTuple):
-    """A line of the table: how a rung ended, over the seeds."""
+    """Row of a table: the accuracies of a rung over the seeds, in percent."""
 
     part: str
     name: str
@@ -232,7 +232,7 @@ class Line(NamedTuple):
 
 
 def lines(trials: Trials, seeds: int) -> Iterator[Line]:
-    """Yield a line for each rung of which there is a trial. The accuracies are in per cent."""
+    """Yield a line for each rung that has a finished trial."""
     for part, rungs in (("ladder", ladder()), ("without", without())):
         for rung in rungs:
             found = [each for seed in range(seeds) if (each := trials.of(rung, seed))]
@@ -243,7 +243,7 @@ def lines(trials: Trials, seeds: int) -> Iterator[Line]:
 
 
 def table(found: list[Line], part: str) -> str:
-    """Return the lines of a part as a table in Markdown."""
+    """Return the lines of a part as a Markdown table."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
     head = "| added ingredient | test accuracy | gain | lowest to highest | seconds |"
@@ -268,7 +268,7 @@ def write(folder: Path, found: list[Line]) -> None:
 
 
 def draw(path: Path, found: list[Line]) -> None:
-    """Draw the share of test images that each rung misreads, on a logarithmic scale: there each halving is as wide."""
+    """Draw the test error of each rung on a logarithmic scale, where each halving has the same width."""
     from matplotlib.figure import Figure
 
     parts = [[line for line in found if line.part == part] for part in ("ladder", "without")]
@@ -303,7 +303,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
 
 
 def publish(docs: Path, folder: Path, found: list[Line]) -> None:
-    """Put the tables into the page, and the picture and the numbers beside it."""
+    """Write the tables into the page, and copy the numbers and the picture to the docs."""
     page = docs / "from_87_to_98.md"
     text = page.read_text()
     for part in ("ladder", "without"):
@@ -317,7 +317,7 @@ def publish(docs: Path, folder: Path, found: list[Line]) -> None:
 
 
 def planned(part: str) -> dict[Recipe, list[Reading]]:
-    """Return the recipes to train, each once, and how the weights of each are to be read."""
+    """Return the recipes to train, without duplicates, and the evaluations of each."""
     rungs = {"ladder": ladder(), "without": without(), "all": [*ladder(), *without()]}[part]
     together: dict[Recipe, list[Reading]] = {}
     for rung in [*ladder(), *without()]:
@@ -329,10 +329,10 @@ def planned(part: str) -> dict[Recipe, list[Reading]]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("benchmarks.ingredients", description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--seeds", type=positive(int), default=3, help="how many trials of each (default: %(default)s)")
-    add("--part", choices=("all", "ladder", "without"), default="all", help="of the two tables (default: both)")
-    add("--output", type=Path, default=Path("runs/ingredients"), help="folder (default: %(default)s)")
-    add("--docs", action="store_true", help="put tables, numbers and the picture into docs/, too")
+    add("--seeds", type=positive(int), default=3, help="trials of each recipe (default: %(default)s)")
+    add("--part", choices=("all", "ladder", "without"), default="all", help="table to compute (default: both)")
+    add("--output", type=Path, default=Path("runs/ingredients"), help="output folder (default: %(default)s)")
+    add("--docs", action="store_true", help="also update the tables, the numbers and the picture in docs/")
     options = parser.parse_args(arguments)
     trials = Trials(options.output / "trials.jsonl")
     for seed in range(options.seeds):

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.layers``: recurrent layers, attention and convolutions beside PyTorch's, in float32.
+"""Recurrent layers, attention and convolutions, compared with PyTorch in float32: ``python -m benchmarks.layers``.
 
-In one process, in turn: each line has the median times, and the median of the ratios of the pairs. First both compute
-the same from the same weights. ``--cores 2`` gives both two threads. Before each pass there is a pause: PyTorch's
-threads spin for some milliseconds when they have nothing to do, and would take the second core from whoever comes next.
+Both run in one process and alternate. Each line has the median times and the median of the ratios of the pairs. Before
+the timing, outputs and gradients are compared, with equal weights. ``--cores 2`` uses two threads for both. A pause
+precedes each pass, because idle threads of PyTorch spin for some milliseconds and would occupy the second core.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.timing import milliseconds
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.parallel import single_threaded_blas
 
-# Each with the shape of its input: steps, samples and features; of the last two, samples come first.
+# Layers and input shapes: (steps, samples, features) for recurrent layers, samples first for the others.
 LINES = (
     *((f"{layer}(16, 16)", (32, 4, 16)) for layer in ("RNN", "LSTM", "GRU")),
     *((f"{layer}(64, 64)", (32, 32, 64)) for layer in ("RNN", "LSTM", "GRU")),
@@ -45,7 +45,7 @@ OTHER_NAMES = {"Conv2d": nn.Conv2D, "ConvTranspose2d": nn.ConvTranspose2D}
 
 
 def passes(layer: str, shape: tuple[int, ...]) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Return a pass, forward and backward, of ours and of PyTorch's, once they agree."""
+    """Return a forward and backward pass of our layer and of PyTorch's, after comparing their results."""
     import torch
 
     rng = np.random.default_rng(0)
@@ -79,24 +79,24 @@ def passes(layer: str, shape: tuple[int, ...]) -> tuple[Callable[[], Any], Calla
 
 
 def first(output: Any) -> Any:
-    """Return the result of a layer; of several, the first."""
+    """Return the output of a layer, or the first of several outputs."""
     return output[0] if isinstance(output, tuple) else output
 
 
 def rested(run: Callable[[], Any]) -> float:
-    """Return how many milliseconds one pass takes, once the threads of the one before are asleep."""
+    """Return the milliseconds of one pass, after a pause in which idle threads fall asleep."""
     time.sleep(PAUSE)
     return milliseconds(run)
 
 
 def main() -> None:
-    """Print both times of each line, and their ratio."""
+    """Print both times of each layer, and their ratio."""
     import torch
 
     parser = argparse.ArgumentParser("python -m benchmarks.layers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=30, help="how often each is timed (default: %(default)s)")
-    parser.add_argument("--only", default="", help="layers whose names begin so, Conv say (default: all)")
-    parser.add_argument("--cores", type=int, default=1, help="threads of either (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="timings of each layer (default: %(default)s)")
+    parser.add_argument("--only", default="", help="prefix of the layers, such as Conv (default: all)")
+    parser.add_argument("--cores", type=int, default=1, help="threads of both frameworks (default: %(default)s)")
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.lock``: what Python's lock costs where two threads share a step, on two cores.
+"""Cost of Python's global interpreter lock for two threads on two cores: ``python -m benchmarks.lock``.
 
-Each workload is timed on one thread and on two threads: a step of two shards of 64 images, or of a whole batch whose
-ops share their rows. Beside them two processes, which share no lock, take a step of half of the batch each at the same
-time: that is as fast as the cores and the memory allow.
+Each workload is timed on one thread and on two: a step in two shards of 64 images, or a whole batch whose ops divide
+its rows among threads. For comparison, two processes, which share no lock, each take a step of half the batch at the
+same time. Their time is limited only by the cores and the memory.
 """
 
 import argparse
@@ -22,13 +22,13 @@ MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in 
 
 
 def step(key: str, batch: int, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of a workload's step, and how often one of its threads had to sleep."""
+    """Return the median milliseconds of a step of a workload, its page faults, and how often a thread slept."""
     workload = MEASURED[key]
     return timed(getattr(ours, workload.function)({**workload.sizes, "batch": batch}, False), rounds)
 
 
 def handing_over(times: int = 3000) -> float:
-    """Return how many microseconds pass from one thread's word until another, which slept, goes on."""
+    """Return the microseconds from the release of a semaphore until a sleeping thread continues."""
     ask, answer = Semaphore(0), Semaphore(0)
 
     def other() -> None:
@@ -59,7 +59,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.lock", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=MEASURED, default=list(MEASURED), help="workloads (default: all)")
-    parser.add_argument("--rounds", type=int, default=100, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=100, help="timings of each workload (default: %(default)s)")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -68,7 +68,7 @@ def main() -> None:
         print(json.dumps(step(key, int(batch), int(rounds))))
         return
     one, two = available()[:2]
-    print(f"a sleeping thread goes on after {handing_over():.0f} us")
+    print(f"a sleeping thread continues after {handing_over():.0f} us")
     for key in options.only:
         whole = int(MEASURED[key].sizes["batch"])
         (alone,) = _ask(_start(key, whole, options.rounds, one))
@@ -76,7 +76,7 @@ def main() -> None:
         apart = _ask(*(_start(key, whole // 2, options.rounds, core) for core in (one, two)))
         print(
             f"{key}: on one thread {alone['milliseconds']:.2f} ms; on two {together['milliseconds']:.2f} ms, with "
-            f"{together['sleeps']:.0f} sleeps a step; half in each of two processes "
+            f"{together['sleeps']:.0f} sleeps per step; half in each of two processes "
             f"{max(a['milliseconds'] for a in apart):.2f} ms"
         )
 

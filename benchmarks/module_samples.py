@@ -1,14 +1,14 @@
-"""PyTorch's own table of modules, put to ours: results, gradients and buffers, in float64.
+"""PyTorch's test configurations of its modules, applied to our modules in float64.
 
     python -m benchmarks.module_samples [--failures] [CLASS ...]
 
-PyTorch tests each of its modules in configurations that it lists itself (`module_db`, in its testing module, which
-needs the package ``expecttest``): what makes the module, and what it is called with, in training and, where that
-differs, in evaluation. Here the same arguments, positional or by name, make one of PyTorch and one of ours, which takes
-over the state dict of the other; ``dim`` is called ``axis``, and `Conv2d` is `Conv2D`. A configuration passes if the
-results, the gradients of a random sum of them by all floating-point inputs and parameters, and the state dict
-afterwards agree to 1e-12 of the largest. Printed are the classes, how many of their configurations pass, and the
-commonest reason where one does not; with ``--failures``, all of them. Of dropout the table has nothing but p = 0.
+PyTorch lists test configurations of its modules in `module_db`, which needs the package ``expecttest``: arguments of
+the constructor and of the call, in training mode and, where it differs, in evaluation mode. The same arguments create a
+module of PyTorch and one of ours, which loads the state dict of PyTorch's; ``dim`` becomes ``axis``, and `Conv2d`
+becomes `Conv2D`. A configuration passes if the results, the gradients of a random sum of the results with respect to
+all floating-point inputs and parameters, and the final state dicts agree to 1e-12 of the largest element. The command
+prints each class, the number of configurations that pass, and the most frequent reason of failures; with
+``--failures``, all reasons. PyTorch's configurations of dropout have p = 0 only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from tinygrad_edu.engine import Array, values_of
 
 SETTINGS = {"dim": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
 ONLY_THEIRS = ("device", "dtype")
-# What the name of none of ours is meant to be: images of three axes, and what learns its sizes from the first input.
+# Classes that this package does not offer, such as three-dimensional layers and lazily initialized ones.
 OTHERS = re.compile(
     r".*3d|Lazy.*|(AdaptiveMax|FractionalMax|LP)Pool.*|InstanceNorm1d|LocalResponseNorm|(Reflection|Zero)Pad1d|"
     r"(Replication|Circular|Constant)Pad.*|Multi(Label)?(Soft)?MarginLoss|(LinearCrossEntropy|CTC)Loss|"
@@ -38,7 +38,7 @@ CLOSE = 1e-12
 
 
 class Outcome(NamedTuple):
-    """What a module gave: results in order, None among them; gradients by name; and the state afterwards."""
+    """Results of a module in order (some may be None), gradients by name, and the final state."""
 
     results: list[Any]
     gradients: dict[str, Any]
@@ -46,13 +46,13 @@ class Outcome(NamedTuple):
 
 
 def our_class(name: str) -> type[tg.nn.Module] | None:
-    """Return our class for a name of PyTorch's, if there is one."""
+    """Return our class for the name of a PyTorch class, or None."""
     found: type[tg.nn.Module] | None = vars(tg.nn).get(re.sub(r"(\d)d$", r"\1D", name))
     return found
 
 
 def infos() -> Iterator[Any]:
-    """Return PyTorch's entries of the classes that are to be here, and of those that are here beyond them."""
+    """Yield PyTorch's entries, except classes in `OTHERS` that this package does not have."""
     from torch.testing._internal.common_modules import module_db
 
     for info in module_db:
@@ -62,7 +62,7 @@ def infos() -> Iterator[Any]:
 
 
 def configurations(info: Any) -> Iterator[tuple[bool, Any]]:
-    """Draw the configurations of a class as PyTorch's tests do, each with whether it is in training."""
+    """Yield the configurations of a class as PyTorch's tests draw them, each with its training flag."""
     import torch
 
     for training in (True, False) if info.train_and_eval_differ else (True,):
@@ -73,15 +73,15 @@ def configurations(info: Any) -> Iterator[tuple[bool, Any]]:
 
 
 def parts(result: Any) -> list[Any]:
-    """Return what is in nested tuples and lists, in order."""
+    """Flatten nested tuples and lists."""
     return [p for part in result for p in parts(part)] if isinstance(result, tuple | list) else [result]
 
 
 def leaves_of(inputs: Any, every: bool) -> tuple[Any, dict[str, Any]]:
-    """Return inputs whose floating-point tensors are leaves, all or those that ask for a gradient, and the leaves."""
+    """Return the inputs with leaves for all floating-point tensors, or those with requires_grad, and the leaves."""
     import torch
 
-    leaves: dict[int, Any] = {}  # one that comes twice is one
+    leaves: dict[int, Any] = {}  # a repeated tensor is one leaf
 
     def leaf(x: Any) -> Any:
         if not isinstance(x, torch.Tensor) or not (x.requires_grad or (every and x.is_floating_point())):
@@ -93,14 +93,14 @@ def leaves_of(inputs: Any, every: bool) -> tuple[Any, dict[str, Any]]:
 
 
 def total_of(results: Sequence[Any], rng: np.random.Generator, array: Callable[[Array], Any]) -> Any:
-    """Return a random sum of the results that have a gradient; None where none has."""
+    """Return a random weighted sum of the differentiable results, or None if there are none."""
     drawn = [(r, array(np.asarray(rng.standard_normal(tuple(np.shape(r)))))) for r in results if r is not None]
     terms = [(result * c).sum() for result, c in drawn if getattr(result, "requires_grad", False)]
     return sum(terms[1:], terms[0]) if terms else None
 
 
 def theirs_of(module: Any, inputs: Any, seed: int, every: bool) -> tuple[Outcome, Any]:
-    """Return what PyTorch's module gives, and its inputs, as leaves where it gives a gradient by them."""
+    """Return the outcome of PyTorch's module, and its inputs as leaves."""
     import torch
 
     (args, keywords), leaves = leaves_of(inputs, every)
@@ -116,21 +116,21 @@ def theirs_of(module: Any, inputs: Any, seed: int, every: bool) -> tuple[Outcome
 
 
 def expected_of(module: Any, inputs: Any, seed: int) -> tuple[Outcome, Any]:
-    """Return what `theirs_of` does for all leaves, or, where PyTorch has no numbers for some, for those it asks of."""
+    """Return `theirs_of` for all leaves, or, if PyTorch has no gradient for some, for those with requires_grad."""
     try:
         found = theirs_of(deepcopy(module), inputs, seed, every=True)
         if not any(np.isnan(g).any() for g in found[0].gradients.values()):
             return found
-    except RuntimeError:  # a loss has no gradient by its target, say
+    except RuntimeError:  # such as a loss without a gradient of its target
         pass
     return theirs_of(module, inputs, seed, every=False)
 
 
 def ours_of(module: Any, inputs: Any, seed: int) -> Outcome:
-    """Return what our module gives for PyTorch's inputs."""
+    """Return the outcome of our module for PyTorch's inputs."""
     leaves: dict[int, Any] = {}
     args, keywords = mapped(inputs, lambda x: _ours(x, leaves))
-    if "input" in keywords:  # the first input has the name x in all layers here
+    if "input" in keywords:  # our layers call their first input x
         args = (keywords.pop("input"), *args)
     results = parts(module(*args, **keywords))
     total = total_of(results, np.random.default_rng(seed), np.asarray)
@@ -146,7 +146,7 @@ def _array(x: Any) -> Any:
 
 
 def _ours(x: Any, leaves: dict[int, Any]) -> Any:
-    """Return what stands here for an argument of PyTorch's."""
+    """Convert an argument of PyTorch to ours."""
     import torch
 
     if isinstance(x, torch.Tensor):
@@ -173,7 +173,7 @@ def _our_encoder_layer(layer: Any) -> Any:
 
 
 def made(info: Any, sample: Any, training: bool, seed: int) -> tuple[Any, Any]:
-    """Return PyTorch's module with parameters moved at random, and ours with the same state."""
+    """Return PyTorch's module with randomly perturbed parameters, and ours with the same state."""
     import torch
 
     given = sample.constructor_input
@@ -191,32 +191,32 @@ def made(info: Any, sample: Any, training: bool, seed: int) -> tuple[Any, Any]:
 
 
 def fault(found: Any, expected: Any) -> str:
-    """Say how an array differs from what it should be, or nothing."""
+    """Describe the difference of an array from the expected one, or return an empty string."""
     if found is None or expected is None:
-        return "" if found is expected else f"{found}, not {expected}"
+        return "" if found is expected else f"got {found}, expected {expected}"
     a, b = np.asarray(found), np.asarray(expected)
     if (a.shape, a.dtype) != (b.shape, b.dtype):
-        return f"{a.dtype}{list(a.shape)}, not {b.dtype}{list(b.shape)}"
+        return f"got {a.dtype}{list(a.shape)}, expected {b.dtype}{list(b.shape)}"
     largest = float(np.max(np.abs(b), initial=0, where=np.isfinite(b))) if b.size else 0
     if np.allclose(a, b, rtol=CLOSE, atol=CLOSE * largest, equal_nan=True):
         return ""
-    return f"a difference of {np.nanmax(np.abs(a - b)):.1e} where the largest is {largest:.1e}"
+    return f"difference {np.nanmax(np.abs(a - b)):.1e}, largest element {largest:.1e}"
 
 
 def difference(ours: Outcome, theirs: Outcome) -> str:
-    """Say how two outcomes differ, or nothing."""
+    """Describe the first difference of two outcomes, or return an empty string."""
     if len(ours.results) != len(theirs.results):
-        return f"{len(ours.results)} results, not {len(theirs.results)}"
+        return f"got {len(ours.results)} results, expected {len(theirs.results)}"
     pairs = [(f"result {k}", *pair) for k, pair in enumerate(zip(ours.results, theirs.results, strict=True))]
-    for what, mine, their in (("gradient by", ours.gradients, theirs.gradients), ("state", ours.state, theirs.state)):
+    for what, mine, their in (("gradient of", ours.gradients, theirs.gradients), ("state", ours.state, theirs.state)):
         if list(mine) != list(their):
-            return f"{what}: {list(mine)}, not {list(their)}"
+            return f"{what}: got {list(mine)}, expected {list(their)}"
         pairs += [(f"{what} {name}", mine[name], their[name]) for name in mine]
     return next((f"{what}: {why}" for what, a, b in pairs if (why := fault(a, b))), "")
 
 
 def judge(info: Any, sample: Any, training: bool, seed: int) -> str:
-    """Return why a configuration fails, or nothing."""
+    """Return the reason why a configuration fails, or an empty string."""
     try:
         theirs, ours = made(info, sample, training, seed)
         given = sample.forward_input
@@ -227,16 +227,16 @@ def judge(info: Any, sample: Any, training: bool, seed: int) -> str:
 
 
 def reasons(info: Any) -> list[str]:
-    """Return, for each configuration of a class, why it fails, or nothing."""
+    """Return the result of `judge` for each configuration of a class."""
     if our_class(info.module_cls.__name__) is None:
-        return ["there is no such class" for _ in configurations(info)]
+        return ["this package has no such class" for _ in configurations(info)]
     return [judge(info, sample, training, k) for k, (training, sample) in enumerate(configurations(info))]
 
 
 def main() -> None:
     """Print a line for each class."""
     parser = argparse.ArgumentParser("python -m benchmarks.module_samples", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="CLASS", help="PyTorch's name; all unless given")
+    parser.add_argument("names", nargs="*", metavar="CLASS", help="name in PyTorch (default: all classes)")
     parser.add_argument("--failures", action="store_true", help="print all reasons")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -252,7 +252,7 @@ def main() -> None:
         print(f"{name:25}{good:4} of {len(found):4}", flush=True)
         for why, count in faults.most_common(None if options.failures else 1):
             print(f"    {count:4} {why}", flush=True)
-    print(f"{passed} of {of} configurations pass, and {whole} of {classes} classes are whole.")
+    print(f"{passed} of {of} configurations pass; {whole} of {classes} classes pass all of theirs.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""PyTorch's own table of operator samples, put to our functions: values, and first and second gradients, in float64.
+"""PyTorch's sample inputs of its operators, applied to our functions: values, first and second gradients, in float64.
 
     python -m benchmarks.operator_samples [--only REGEX] [--failures]
 
-PyTorch tests each of its operators on samples of inputs and settings that it draws itself (`op_db`, in its testing
-module, which needs the package ``expecttest``). Here the same sample goes to PyTorch and to our function of that name:
-``dim`` is called ``axis``, ``keepdim`` is ``keepdims``, and `NAMES` has the rest. A sample passes if the values, the
-gradients of a random sum of them, and the gradients of a random sum of those agree to 1e-9 of the largest. Printed are
-the operators that we have, how many of their samples pass, and with ``--failures`` the first reason for each.
+PyTorch tests its operators on sample inputs from `op_db`, which needs the package ``expecttest``. Each sample is passed
+to PyTorch and to our function with the same name: ``dim`` becomes ``axis``, ``keepdim`` becomes ``keepdims``, and
+`NAMES` lists the other renamings. A sample passes if the values, the gradients of a random sum of the values, and the
+gradients of a random sum of these gradients agree to 1e-9 of the largest element. The command prints each operator that
+this package has, the number of samples that pass, and, with ``--failures``, the reasons of failures.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array, values_of
 
-# What is called otherwise here; the rest has PyTorch's name, in `tg` or `tg.linalg`.
+# PyTorch's name: our name; all others have the same name, in `tg` or `tg.linalg`.
 NAMES = {
     "T": "transpose", "__getitem__": "getitem", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin",
     "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2", "atanh": "arctanh", "bmm": "matmul", "cat": "concatenate",
@@ -36,7 +36,7 @@ NAMES = {
 
 
 def _padded(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
-    """Pad as PyTorch says it: by pairs, the last axis first."""
+    """Pad with PyTorch's arguments: pairs of widths, the last axis first."""
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)]
     widths = [(0, 0)] * (x.ndim - len(pairs)) + pairs[::-1]
     if mode == "constant":
@@ -45,7 +45,7 @@ def _padded(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
 
 
 def _spread(f: Any) -> Any:
-    """Say the divisor of a standard deviation as here: n - ddof."""
+    """Convert PyTorch's argument `unbiased` to `ddof`."""
 
     def spread(x: Any, axis: Any = None, unbiased: bool = True, keepdims: bool = False, ddof: Any = None) -> Any:
         if isinstance(axis, bool):
@@ -56,11 +56,11 @@ def _spread(f: Any) -> Any:
 
 
 def _same_but(f: Any, **renamed: str) -> Any:
-    """Return a function of ours that takes settings by the names that PyTorch gives them in it alone."""
+    """Return our function with keyword arguments renamed to PyTorch's names."""
     return lambda *args, **settings: f(*args, **{renamed.get(key, key): value for key, value in settings.items()})
 
 
-# What takes its settings in another form, or its inputs in another order.
+# Functions with other arguments or another order of inputs.
 ADAPTED: dict[str, Callable[..., Any]] = {
     "nn.functional.pad": _padded,
     "nn.functional.unfold": tg.unfold,
@@ -77,7 +77,7 @@ ADAPTED: dict[str, Callable[..., Any]] = {
     "std": _spread(tg.std),
     "var": _spread(tg.var),
 }
-# What makes arrays, on a device and with a layout, draws random ones, or bears the name of another function.
+# Excluded: creation functions with device and layout, random functions, and names with another meaning here.
 OTHERS = re.compile(
     r"(arange|empty|eye|full|linspace|logspace|normal|ones|uniform|zeros)(_like)?|split|unfold|scatter_add|searchsorted|"
     r"nonzero"
@@ -87,7 +87,7 @@ CLOSE = 1e-9
 
 
 def ours(name: str) -> Callable[..., Any] | None:
-    """Return our function for an operator of PyTorch's, if there is one."""
+    """Return our function for an operator of PyTorch, or None."""
     if name in ADAPTED:
         return ADAPTED[name]
     here = NAMES.get(name, name.removeprefix("nn.functional."))
@@ -100,7 +100,7 @@ def ours(name: str) -> Callable[..., Any] | None:
 
 
 def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply a function to what is in nested tuples, lists and dicts."""
+    """Apply a function to the leaves of nested tuples, lists and dicts."""
     if isinstance(tree, dict):
         return {key: mapped(value, change) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
@@ -109,7 +109,7 @@ def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def parts(result: Any) -> list[Any]:
-    """Return a result, or several, as a list."""
+    """Flatten nested tuples and lists of results."""
     return [p for part in result for p in parts(part)] if isinstance(result, tuple | list) else [result]
 
 
@@ -133,7 +133,7 @@ def theirs_of(op: Any, sample: Any, rng: np.random.Generator) -> tuple[list[Any]
     first, c1 = gradient(results, True)
     try:
         second, c2 = gradient(first, False)
-    except RuntimeError:  # PyTorch knows no second derivative of it
+    except RuntimeError:  # PyTorch has no second derivative
         second, c2 = [], []
     return values, [g.detach().numpy() for g in first], [g.numpy() for g in second], [c1, c2]
 
@@ -184,22 +184,22 @@ def ours_of(function: Any, sample: Any, cotangents: Sequence[Any]) -> tuple[list
 
 
 def difference(ours: Sequence[Any], theirs: Sequence[Any]) -> str:
-    """Say how two lists of arrays differ, or nothing."""
+    """Describe the first difference of two lists of arrays, or return an empty string."""
     if len(ours) < len(theirs) and len(ours) == 1:
-        theirs = theirs[:1]  # PyTorch's pairs of values and positions are values alone here
+        theirs = theirs[:1]  # PyTorch returns values and indices, our function values only
     if len(ours) != len(theirs):
-        return f"{len(ours)} results, not {len(theirs)}"
+        return f"got {len(ours)} results, expected {len(theirs)}"
     for a, b in zip(ours, theirs, strict=True):
         if np.shape(a) != np.shape(b):
-            return f"shape {np.shape(a)}, not {np.shape(b)}"
+            return f"got shape {np.shape(a)}, expected {np.shape(b)}"
         largest = np.max(np.abs(b), initial=0, where=np.isfinite(b)) if np.size(b) else 0
         if not np.allclose(a, b, rtol=CLOSE, atol=CLOSE * max(1.0, float(largest)), equal_nan=True):
-            return f"a difference of {np.max(np.abs(np.subtract(a, b, dtype=float))):.1e}"
+            return f"difference {np.max(np.abs(np.subtract(a, b, dtype=float))):.1e}"
     return ""
 
 
 def judge(op: Any, function: Any, sample: Any, seed: int) -> str:
-    """Return why a sample fails, or nothing."""
+    """Return the reason why a sample fails, or an empty string."""
     try:
         values, first, second, cotangents = theirs_of(op, sample, np.random.default_rng(seed))
     except Exception as error:
@@ -215,13 +215,13 @@ def judge(op: Any, function: Any, sample: Any, seed: int) -> str:
 
 
 def main() -> None:
-    """Print a line for each operator that we have."""
+    """Print a line for each operator that this package has."""
     import torch
     from torch.testing._internal.common_methods_invocations import op_db
 
     parser = argparse.ArgumentParser("python -m benchmarks.operator_samples", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="REGEX", help="operators whose name it matches")
-    parser.add_argument("--failures", action="store_true", help="print why samples fail")
+    parser.add_argument("--only", default="", metavar="REGEX", help="run only operators whose names match")
+    parser.add_argument("--failures", action="store_true", help="print the reasons of failures")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     passed, of, missing = 0, 0, []
@@ -240,7 +240,7 @@ def main() -> None:
             for why, count in reasons.most_common():
                 print(f"    {count:3} {why}")
         sys.stdout.flush()
-    print(f"{passed} of {of} samples pass. Not here: {', '.join(sorted(set(missing)))}.")
+    print(f"{passed} of {of} samples pass. Missing: {', '.join(sorted(set(missing)))}.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""``python -m benchmarks.ops``: the ops that makers use beside PyTorch's, and chains of elementwise ones.
+"""Common ops and chains of elementwise ops, compared with PyTorch: ``python -m benchmarks.ops``.
 
-Each is called on matrices of 10^3 to 10^6 numbers in rows of 100, in float32, forward and backward, where it has a
-gradient. It is in one process, in turn: each cell has the median of the ratios of the pairs, PyTorch's time through
-ours, so that above 1 we are ahead; what is below a half is marked with a star. Times are processor times of the one
-core, so that who else wants it does not count. First both compute the same. The process keeps large buffers, as
-importing our package arranges, and PyTorch profits from that as we do.
+Each op is called on float32 matrices of 10^3 to 10^6 elements in rows of 100, forward and, if it is differentiable,
+backward. Both frameworks run in one process and alternate. Each cell has our median time, and the median of the ratios
+PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Times are processor times on one core, so other
+programs do not count. Before the timing, the results are compared. Our package makes the allocator of the process keep
+large buffers, which speeds up PyTorch, too.
 """
 
 import argparse
@@ -30,17 +30,17 @@ Run = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """An op: of a module's functions and the inputs, and how PyTorch spells it, if otherwise.
+    """An op, as a function of a module (`tinygrad_edu`, `torch` or `autograd.numpy`) and the inputs.
 
     Attributes
     ----------
     name : str
     ours : callable
-        Of `tinygrad_edu`, and of the inputs that `inputs` returns.
+        Call with `tinygrad_edu` and the arrays of `inputs`.
     theirs : callable or None
-        Of `torch`; None where it is the same.
+        Call with `torch`; None if it is the same.
     autograd : callable or None
-        Of `autograd.numpy`, where it is measured, too.
+        Call with `autograd.numpy`; None if autograd is not measured.
     """
 
     name: str
@@ -75,7 +75,7 @@ def _same(name: str, call: Call) -> Case:
 CHAINS = (
     _same("10 times maximum(x * y + p, row) * p", _turns),
     _same("10 times tanh(x * y) + exp(-x * x)", _smooth),
-    _same("(x - mean) / sqrt(var + eps), by rows", _normalized),
+    _same("(x - mean) / sqrt(var + eps), per row", _normalized),
     _same("1 / (1 + exp(-x))", lambda m, a: 1 / (1 + m.exp(-a.x))),
 )
 ELEMENTWISE = (
@@ -102,13 +102,13 @@ ELEMENTWISE = (
     Case("leaky_relu", lambda m, a: m.leaky_relu(a.x), lambda m, a: m.nn.functional.leaky_relu(a.x)),
     Case("elu", lambda m, a: m.elu(a.x), lambda m, a: m.nn.functional.elu(a.x)),
     Case("gelu", lambda m, a: m.gelu(a.x), lambda m, a: m.nn.functional.gelu(a.x)),
-    Case("gelu, by tanh", lambda m, a: m.gelu(a.x, "tanh"),
+    Case("gelu, tanh approximation", lambda m, a: m.gelu(a.x, "tanh"),
          lambda m, a: m.nn.functional.gelu(a.x, approximate="tanh")),
     Case("silu", lambda m, a: m.silu(a.x), lambda m, a: m.nn.functional.silu(a.x)),
     Case("softplus", lambda m, a: m.softplus(a.x), lambda m, a: m.nn.functional.softplus(a.x)),
     Case("maximum", lambda m, a: m.maximum(a.x, a.y)),
     Case("where", lambda m, a: m.where(a.mask, a.x, a.y)),
-    Case("where with a number", lambda m, a: m.where(a.mask, a.x, 0.0)),
+    Case("where with a scalar", lambda m, a: m.where(a.mask, a.x, 0.0)),
     Case("masked_fill", lambda m, a: m.masked_fill(a.x, a.mask, 0.0)),
     Case("clip", lambda m, a: m.clip(a.x, -1.0, 1.0)),
     Case("x > 0", lambda m, a: a.x > 0),
@@ -141,9 +141,9 @@ ROWS = (
     Case("cumsum", lambda m, a: m.cumsum(a.x, 1)),
     Case("cumprod", lambda m, a: m.cumprod(a.positive, 1)),
     Case("cummax", lambda m, a: m.cummax(a.x, 1), lambda m, a: m.cummax(a.x, 1).values),
-    Case("cumsum, all in one row", lambda m, a: m.cumsum(a.x.reshape(-1), 0)),
+    Case("cumsum, one row", lambda m, a: m.cumsum(a.x.reshape(-1), 0)),
     Case("sort", lambda m, a: m.sort(a.x, 1), lambda m, a: m.sort(a.x, 1).values),
-    Case("sort, all in one row", lambda m, a: m.sort(a.x.reshape(-1)), lambda m, a: m.sort(a.x.reshape(-1)).values),
+    Case("sort, one row", lambda m, a: m.sort(a.x.reshape(-1)), lambda m, a: m.sort(a.x.reshape(-1)).values),
     Case("argsort", lambda m, a: m.argsort(a.x, 1)),
     Case("topk, 5", lambda m, a: m.topk(a.x, 5)[0]),
 )  # fmt: skip
@@ -164,7 +164,7 @@ MOVING = (
     Case("concatenate, axis 0", lambda m, a: m.concatenate([a.x, a.y, a.positive])),
     Case("concatenate, axis 1", lambda m, a: m.concatenate([a.x, a.y], 1)),
     Case("stack", lambda m, a: m.stack([a.x, a.y])),
-    Case("split, and the second", lambda m, a: m.split(a.x, 2, 1)[1], lambda m, a: m.split(a.x, ROW // 2, 1)[1]),
+    Case("split, second part", lambda m, a: m.split(a.x, 2, 1)[1], lambda m, a: m.split(a.x, ROW // 2, 1)[1]),
     Case("x.T * 2", lambda m, a: a.x.T * 2),
     Case("flip", lambda m, a: m.flip(a.x, (1,))),
     Case("roll", lambda m, a: m.roll(a.x, 3, 1)),
@@ -173,16 +173,16 @@ MOVING = (
     Case("pad", lambda m, a: m.pad(a.x, ((0, 0), (2, 2))), lambda m, a: m.nn.functional.pad(a.x, (2, 2))),
     Case("tril", lambda m, a: m.tril(a.x)),
     Case("x @ x.T", lambda m, a: a.few @ a.few.T),
-    Case("einsum, a product by rows", lambda m, a: m.einsum("ij,ij->i", a.x, a.y)),
+    Case("einsum, dot product per row", lambda m, a: m.einsum("ij,ij->i", a.x, a.y)),
     Case("outer", lambda m, a: m.outer(a.column, a.row)),
 )  # fmt: skip
 CASES = {"chains": CHAINS, "elementwise": ELEMENTWISE, "reductions": REDUCTIONS, "by rows": ROWS, "moving": MOVING}
 
 
 def inputs(size: int) -> dict[str, np.ndarray]:
-    """Return arrays of about `size` numbers, and indices into them."""
+    """Return arrays of about `size` elements, and indices into them."""
     rng, count = np.random.default_rng(0), size // ROW
-    x = rng.permuted(np.linspace(-3, 4, count * ROW, dtype=np.float32)).reshape(count, ROW)  # no two are equal
+    x = rng.permuted(np.linspace(-3, 4, count * ROW, dtype=np.float32)).reshape(count, ROW)  # all different
     many = rng.integers(0, count, 4 * count)
     return {
         "x": x, "y": rng.standard_normal((count, ROW)).astype(np.float32),
@@ -202,7 +202,7 @@ def _tensors(arrays: dict[str, np.ndarray], leaf: Callable[[np.ndarray], Any], o
 
 
 def _passes(call: Call, module: Any, a: Any, cotangent: Callable[[Any], Any]) -> Run:
-    """Return the pass forward, and backward where there is a gradient."""
+    """Return a function of the forward pass and, if the output requires a gradient, the backward pass."""
     output = call(module, a)
     if not getattr(output, "requires_grad", False):
         return lambda: call(module, a)
@@ -235,7 +235,7 @@ def _cotangent(shape: Sequence[int]) -> np.ndarray:
 
 
 def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
-    """Return the pass forward and backward in autograd."""
+    """Return a function of the forward and backward pass in autograd."""
     import autograd.numpy as anp
     from autograd import make_vjp
 
@@ -258,7 +258,7 @@ def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
 
 
 def pair(case: Case, size: int) -> tuple[Run, Run]:
-    """Return a pass of ours and one of PyTorch's, once both have the same result and the same gradients."""
+    """Return our pass and PyTorch's, after comparing their outputs and gradients."""
     arrays = inputs(size)
     (mine, a), (other, b) = _ours(case, arrays), _theirs(case, arrays)
     found, wanted = np.asarray(_values(mine())), np.asarray(_values(other()))
@@ -280,7 +280,7 @@ def _scale(values: np.ndarray) -> float:
 
 
 def milliseconds(run: Run, times: int) -> float:
-    """Return how long one pass takes, the mean of a few."""
+    """Return the mean processor time of one pass over `times` passes."""
     begin = time.process_time()
     for _ in range(times):
         run()
@@ -288,7 +288,7 @@ def milliseconds(run: Run, times: int) -> float:
 
 
 def measure(runs: Sequence[Run], rounds: int, least: float = 1.0) -> list[list[float]]:
-    """Return the times of each of some runs in each round; every time is taken over `least` milliseconds or more."""
+    """Return the times of all runs in each round; each time is a mean over about `least` milliseconds."""
     times = []
     for run in runs:
         milliseconds(run, 2)
@@ -297,7 +297,7 @@ def measure(runs: Sequence[Run], rounds: int, least: float = 1.0) -> list[list[f
 
 
 def line(case: Case, sizes: Sequence[int], rounds: int) -> Iterator[str]:
-    """Yield for each size our time in us, and PyTorch's through it, and autograd's where it is measured."""
+    """Yield, for each size, our time in us, and the times of PyTorch and, if measured, autograd as multiples of it."""
     for size in sizes:
         runs: list[Run] = [*pair(case, size)]
         if case.autograd is not None:
@@ -314,9 +314,9 @@ def main() -> None:
     import torch
 
     parser = argparse.ArgumentParser("python -m benchmarks.ops", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="default: all")
-    parser.add_argument("--op", default="", metavar="TEXT", help="only those with this in their names")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="groups of ops (default: all)")
+    parser.add_argument("--op", default="", metavar="TEXT", help="only ops whose names contain this")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds per op (default: %(default)s)")
     given = parser.parse_args()
     pin(available()[-1:])
     torch.set_num_threads(1)
@@ -327,7 +327,7 @@ def main() -> None:
                 continue
             third = "   autograd" if kind == "chains" else ""
             print(f"\n{kind}: ours, us; PyTorch / ours{third}")
-            print(f"{'':<38}" + "".join(f"{f'{size:,} numbers':>{25 if third else 19}}" for size in SIZES))
+            print(f"{'':<38}" + "".join(f"{f'{size:,} elements':>{25 if third else 19}}" for size in SIZES))
             for case in cases:
                 print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
 

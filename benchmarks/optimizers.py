@@ -1,12 +1,12 @@
-"""``python -m benchmarks.optimizers``: a step of each optimizer beside PyTorch's, of a million parameters.
+"""A step of each optimizer with a million parameters, compared with PyTorch: ``python -m benchmarks.optimizers``.
 
-They are in 10 matrices where no others are named, in one process, in turn. PyTorch has up to three forms: a loop over
-the parameters, which it takes on a processor if nobody says otherwise, ``foreach=True`` and ``fused=True``. Each line
-has the median times, and for each form the median of the ratios of the pairs, our time through PyTorch's: below 1 we
-are ahead. First all take two steps from the same weights, and must agree.
+The parameters are 10 matrices unless the line names another number and shape. Both frameworks run in one process and
+alternate. PyTorch has up to three versions: a loop over the parameters, its default on a CPU, ``foreach=True`` and
+``fused=True``. Each line has the median times and, for each version, the median of the ratios ours / PyTorch: below 1,
+ours is faster. Before the timing, two steps from equal weights are compared.
 
-``--cores 2`` gives both two threads. Of each the sixteenth step in a row is timed then: before, a thread of the other
-may hold a core while it waits for work, PyTorch's for some milliseconds.
+``--cores 2`` uses two threads for both. The sixteenth consecutive step is then timed, because idle threads of the other
+framework may occupy a core for some milliseconds.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tinygrad_edu import from_numpy, optim
 from tinygrad_edu.parallel import single_threaded_blas
 
 MATRICES = (10, 320, 320)
-# Each with its settings, and how many matrices of which shape it moves.
+# Optimizers, their hyperparameters, and the number and shape of the matrices.
 LINES: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("SGD", {"lr": 1e-3}, MATRICES),
     ("SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}, MATRICES),
@@ -47,7 +47,7 @@ Step = Callable[[], Any]
 
 
 def steps(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -> tuple[Step, dict[str, Step]]:
-    """Return a step of ours, and one of each form that PyTorch has of it, once they agree."""
+    """Return our step, and a step of each of PyTorch's versions, after comparing their results."""
     rng = np.random.default_rng(0)
     values, gradients = rng.standard_normal((2, *matrices)).astype(np.float32)
     ours = [from_numpy(x.copy(), requires_grad=True) for x in values]
@@ -56,7 +56,7 @@ def steps(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -
     mine = getattr(optim, name)(ours, **settings).step
     for _ in range(2):
         mine()
-    tolerance = 1e-3 if name == "Muon" else 1e-6  # PyTorch's computes in bfloat16
+    tolerance = 1e-3 if name == "Muon" else 1e-6  # PyTorch's Muon computes in bfloat16
     others = {}
     for form in forms(name):
         theirs, others[form] = _pytorch(name, {**settings, **FORMS[form]}, values, gradients)
@@ -66,7 +66,7 @@ def steps(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -
 
 
 def forms(name: str) -> list[str]:
-    """Return in which forms PyTorch has an optimizer: in none, where it has not got it."""
+    """Return the versions of an optimizer in PyTorch; empty if PyTorch does not have it."""
     import torch
 
     if not hasattr(torch.optim, name):
@@ -76,7 +76,7 @@ def forms(name: str) -> list[str]:
 
 
 def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -> tuple[list[Any], Step]:
-    """Return PyTorch's parameters after two steps, and the next step."""
+    """Return PyTorch's parameters after two steps, and a function that takes another step."""
     import torch
 
     theirs = [torch.tensor(x, requires_grad=True) for x in values]
@@ -89,13 +89,13 @@ def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -
 
 
 def main() -> None:
-    """Print the times of each line, and the ratios."""
+    """Print the times and ratios of each optimizer."""
     import torch
 
     parser = argparse.ArgumentParser("python -m benchmarks.optimizers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=50, help="how often each is timed (default: %(default)s)")
-    parser.add_argument("--only", default="", help="optimizers whose names begin so, Adam say (default: all)")
-    parser.add_argument("--cores", type=int, default=1, help="threads of either (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=50, help="timings of each optimizer (default: %(default)s)")
+    parser.add_argument("--only", default="", help="prefix of the optimizers, such as Adam (default: all)")
+    parser.add_argument("--cores", type=int, default=1, help="threads of both frameworks (default: %(default)s)")
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def label(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -> str:
-    """Say what is moved how."""
+    """Describe an optimizer, its hyperparameters and the matrices."""
     count, *shape = matrices
     of = "" if matrices == MATRICES else f" of {count} x {' x '.join(map(str, shape))}"
     return f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())}){of}"

@@ -1,4 +1,4 @@
-"""Our side of each workload, as a maker writes it: modules, a loss, backward, an optimizer."""
+"""Workloads in this package, as its users write them: modules, a loss, backward, an optimizer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +15,12 @@ Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"shards on {available_cores()} with BLAS 1; a whole batch with BLAS {available_cores()}"
 
 
 class FixedMask(nn.Module):
-    """Dropout whose mask does not change: it makes the losses comparable."""
+    """Dropout with a fixed mask, so that losses are comparable."""
 
     couples_samples = False
 
@@ -28,7 +28,7 @@ class FixedMask(nn.Module):
         self.mask = tg.from_numpy(mask)
 
     def forward(self, x: Any) -> Any:
-        """Multiply with the mask."""
+        """Multiply by the mask."""
         return x * self.mask
 
 
@@ -37,7 +37,7 @@ def _sgd(model: nn.Module) -> optim.Optimizer:
 
 
 def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
-    """Return one training step on a whole batch at once."""
+    """Return a training step on the whole batch."""
     optimizer = _sgd(model)
 
     def step() -> tuple[float, ...]:
@@ -53,7 +53,7 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
 def sharded_trainer(
     model: nn.Module, x: Any, y: Any, shard_size: int = 64, optimizer: optim.Optimizer | None = None, **where: Any
 ) -> Run:
-    """Return one training step on a batch in shards, as the training loop takes it, on some threads or workers."""
+    """Return a training step on a batch in shards, as in the training loop; `where` selects threads or workers."""
     parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or _sgd(model)
 
     def step() -> tuple[float, ...]:
@@ -81,7 +81,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     dropout = nn.Dropout(0.0 if fixed else 0.5, rng=np.random.default_rng(0))
     model = mnist_network(*workloads.epoch_weights(), dropout)
@@ -135,7 +135,7 @@ def _loaded(model: nn.Module, parameters: list[Any]) -> nn.Module:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workloads 4, 4s, 4p, 4d and 4t: with the gradient of the images, as in the middle of a network."""
+    """Workloads 4, 4s, 4p, 4d and 4t, with the gradient of the images, as inside a network."""
     a, function = workloads.convolution(sizes), tg.conv_transpose2d if sizes["transposed"] else tg.conv2d
     settings = {name: sizes[name] for name in ("stride", "padding", "groups")}
     x, w = tg.Tensor(a["x"], requires_grad=True), tg.Tensor(a["w"], requires_grad=True)
@@ -160,7 +160,7 @@ def _block(channels: int) -> nn.Module:
 
 
 def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 9: the whole batch at once, as its normalization wants it."""
+    """Workload 9; batch normalization makes the step use the whole batch."""
     x, y, parameters = workloads.resnet(sizes)
     one, two, three = sizes["channels"]
     model = nn.Sequential(
@@ -173,7 +173,7 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 class LSTMClassifier(nn.Module):
-    """A linear layer on the last state of an LSTM."""
+    """LSTM, and a linear layer on its last state."""
 
     couples_samples = False
 
@@ -193,7 +193,7 @@ def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 class CharGPT(nn.Module):
-    """The network of `models.char_gpt`."""
+    """Network of `models.char_gpt`."""
 
     couples_samples = False
 
@@ -214,7 +214,7 @@ class CharGPT(nn.Module):
 
 
 def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 11, in shards as the model's training has them."""
+    """Workload 11, with the shard size of the model's training."""
     x, y, parameters = workloads.transformer(sizes)
     model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
     model.load_state_dict(parameters)

@@ -1,6 +1,6 @@
-"""The report as a picture: for each workload the time of each peer as a multiple of ours, on a logarithmic scale.
+"""Picture of a report: the times of the peers as multiples of ours, on a logarithmic scale.
 
-A row is a workload, a column is a number of cores.
+Each row is a workload, each column a number of cores.
 """
 
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmarks.peers import OURS
 
-# The same in all panels, so that they can be compared. What is faster than that, as compiled chains are, ends there.
+# The same limits in all panels, for comparison; bars beyond them, such as compiled chains, are cut off.
 RANGE = (0.2, 30.0)
 TICKS = (0.25, 0.5, 1, 2, 5, 10, 20)
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Write the picture; its format follows the path's suffix."""
+    """Write the picture; the suffix of the path determines its format."""
     from matplotlib.figure import Figure
 
     runs, rows = report["runs"], list(zip(*(run["workloads"] for run in report["runs"]), strict=True))

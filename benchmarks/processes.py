@@ -1,4 +1,4 @@
-"""The parent's end of a worker: starts it on its cores, asks, waits for the answer, and stops it in between."""
+"""Parent's side of the workers: start a worker on its cores, send commands, and stop it between them."""
 
 import json
 import os
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class WorkerError(Exception):
-    """A worker failed at what it was asked; the message is for the table."""
+    """Failure of a worker; the message is printed in the table."""
 
 
 def environment(cores: int, **own: str) -> dict[str, str]:
-    """Return what a worker's environment says about threads, before any library is imported, and what it needs more."""
+    """Return the environment of a worker: numbers of threads, and the variables `own`."""
     n = str(cores)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), n)
     if cores == 1:
@@ -34,7 +34,7 @@ def environment(cores: int, **own: str) -> dict[str, str]:
 
 
 class Process:
-    """A worker. While it is not asked anything it is stopped, and takes no time from the others."""
+    """A worker process, stopped (SIGSTOP) while no command is running."""
 
     def __init__(
         self, command: list[str], environment: dict[str, str], errors: int | None = None, home: Path = ROOT
@@ -55,10 +55,10 @@ class Process:
         Raises
         ------
         WorkerError
-            If it reports an error, dies, or does not answer in time.
+            If the worker reports an error, ends, or does not answer within `timeout` seconds.
         """
         if self._process.poll() is not None:
-            raise WorkerError("its process is gone")
+            raise WorkerError("the process has ended")
         self._signal(signal.SIGCONT)
         pipe = self._process.stdin
         assert pipe is not None
@@ -67,7 +67,7 @@ class Process:
             pipe.flush()
             answer: dict[str, Any] = json.loads(self._line(timeout))
         except BrokenPipeError:
-            raise WorkerError(f"its process ended with {self._process.wait()}") from None
+            raise WorkerError(f"the process ended with exit code {self._process.wait()}") from None
         finally:
             self._signal(signal.SIGSTOP)
         if "error" in answer:
@@ -85,7 +85,7 @@ class Process:
                     raise WorkerError(f"no answer within {timeout:.0f} s")
                 part = os.read(pipe.fileno(), 65536)
                 if not part:
-                    raise WorkerError(f"its process ended with {self._process.wait()}")
+                    raise WorkerError(f"the process ended with exit code {self._process.wait()}")
                 found += part
         return found
 
@@ -94,7 +94,7 @@ class Process:
             self._process.send_signal(number)
 
     def close(self) -> None:
-        """End it."""
+        """Kill the process."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -110,7 +110,7 @@ class Process:
 
 
 def of_peer(peer: Peer, cores: set[int]) -> Process:
-    """Start a peer's worker on some cores."""
+    """Start the worker of a peer on the given cores."""
     command = [peer.python, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))]
     own = {name: value.format(cores=len(cores)) for name, value in peer.environment.items()}
     return Process(command, environment(len(cores), **own), subprocess.DEVNULL, peer.home or ROOT)

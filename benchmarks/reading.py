@@ -1,7 +1,7 @@
-"""``python -m benchmarks.reading``: batches of a set in memory, in a mapped file and through `FileRows`.
+"""Batches of a data set in memory, in a mapped file and through `FileRows`: ``python -m benchmarks.reading``.
 
-Each is read in a process of its own, which says how long a batch took and by how much the peak of its memory rose. A
-file is read once it is all in the system's cache, and once none of it is, as of a set that is much larger than memory.
+Each measurement runs in a new process, and returns the time of a batch and the increase of the peak memory. Files are
+read with all of their pages in the system's cache, and "cold", with none, as for a data set much larger than memory.
 """
 
 import argparse
@@ -20,11 +20,11 @@ import numpy as np
 
 from tinygrad_edu.data import FileRows
 
-COLD = 40  # batches at random places: more would bring a mapped file into the cache by the way
+COLD = 40  # batches; more random reads would load the mapped file into the cache
 
 
 class GivenBack:
-    """A mapped file whose pages are given back after each batch."""
+    """A mapped file whose pages are released after each batch."""
 
     def __init__(self, path: str) -> None:
         self.array = np.load(path, mmap_mode="r")
@@ -41,13 +41,13 @@ class GivenBack:
 WAYS: dict[str, Callable[[str], Any]] = {
     "in memory": np.load,
     "mapped": lambda path: np.load(path, mmap_mode="r"),
-    "mapped, given back": GivenBack,
+    "mapped, released": GivenBack,
     "FileRows": FileRows,
 }
 
 
 def make(path: str, megabytes: int, row: int) -> None:
-    """Save rows of random bytes."""
+    """Save a file of random rows."""
     block = np.random.default_rng(0).integers(0, 256, (1024, row), np.uint8)
     count = -(-megabytes * (1 << 20) // row)
     array = np.lib.format.open_memmap(path, "w+", np.uint8, (count, row))
@@ -63,7 +63,7 @@ def batches(count: int, size: int, shuffled: bool) -> Iterator[Any]:
 
 
 def remember(path: str, cold: bool) -> None:
-    """Have the system keep all of a file in its cache, or nothing of it."""
+    """Load a file into the system's cache, or, if `cold`, remove it from the cache."""
     with open(path, "rb", buffering=0) as file:
         if cold:
             os.fsync(file.fileno())
@@ -73,14 +73,14 @@ def remember(path: str, cold: bool) -> None:
 
 
 def peak() -> int:
-    """Return the peak of this process's resident memory, in bytes."""
+    """Return the peak resident memory of this process in bytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
 
 
 def measure(way: str, path: str, size: int, shuffled: bool, cold: bool) -> tuple[float, float]:
-    """Return the milliseconds that a batch took, and the megabytes by which the peak rose."""
+    """Return the milliseconds of a batch, and the increase of the peak memory in megabytes."""
     remember(path, cold)
     before = peak()
     rows = WAYS[way](path)
@@ -95,10 +95,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.reading", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--megabytes", type=int, nargs="+", default=[200, 1000, 4000], help="of the sets (default: %(default)s)")
-    add("--row", type=int, default=12_288, help="bytes of a row (default: %(default)s)")
-    add("--batch", type=int, default=128, help="rows of a batch (default: %(default)s)")
-    add("--folder", help="where the files are made (default: that of temporary files)")
+    add("--megabytes", type=int, nargs="+", default=[200, 1000, 4000], help="data set sizes (default: %(default)s)")
+    add("--row", type=int, default=12_288, help="bytes per row (default: %(default)s)")
+    add("--batch", type=int, default=128, help="rows per batch (default: %(default)s)")
+    add("--folder", help="folder of the files (default: the temporary folder)")
     options = parser.parse_args()
     print(f"{'MB':>5}  {'':18}  {'shuffled':>18}  {'in order':>18}  {'shuffled, cold':>18}  {'in order, cold':>18}")
     for megabytes in options.megabytes:

@@ -1,4 +1,4 @@
-"""The measurement: every peer in its turn, round after round, so that what changes on the machine meets all alike."""
+"""Measurement in rounds: each round runs every peer once, so that drift affects all peers equally."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,17 +16,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure.
+    """Parameters of a measurement.
 
     Attributes
     ----------
     rounds : int
     seconds : float
-        How long a peer runs in one round: at least once.
+        Duration of a round; each peer runs at least once.
     budget : float
-        After so many seconds on one workload a peer is not asked again, so that slow ones do not hold up the rest.
+        Time limit of a peer on a workload in seconds; a slower peer skips the remaining rounds.
     timeout : float
-        When to give up on an answer.
+        Seconds to wait for an answer.
     """
 
     rounds: int = 7
@@ -37,23 +37,23 @@ class Plan:
 
 @dataclass
 class Result:
-    """What one peer did in one workload.
+    """Results of one peer in one workload.
 
     Attributes
     ----------
     peer : str
     status : str
-        "ok", "not installed", "not offered", "differs" where its numbers are not ours, or "error".
+        "ok", "not installed", "not offered", "differs" (from our numbers), or "error".
     note : str
-        Why.
+        Reason of the status.
     values : list of float
-        The losses of its first steps, and for some workloads more: what the peers are compared by.
+        Numbers that are compared: the losses of the first steps, and more for some workloads.
     seconds : list of float
-        Of one run, one for each round; with `median`, `quartiles` and `ratio` (to ours) made of them.
+        Seconds of a run in each round; `median`, `quartiles` and `ratio` (to ours) are computed from them.
     bytes : int or None
-        By how much one run raised the peak of the resident memory, where it was measured.
+        Increase of the peak resident memory in one run, if measured.
     page_faults : float or None
-        In one run.
+        Page faults of one run.
     """
 
     peer: str
@@ -69,12 +69,12 @@ class Result:
     page_faults: float | None = None
 
     def failed(self, error: Exception) -> None:
-        """Note an error."""
+        """Record an error."""
         self.status, self.note = "error", str(error)
 
 
 def _prepare(process: Process, workload: Workload, result: Result, plan: Plan) -> bool:
-    """Let a peer compute the numbers to compare, then set it up for the timing. Return whether it can go on."""
+    """Compute the numbers to compare, then set up the timing; return whether the peer can be timed."""
     given = {"function": workload.function, "sizes": workload.sizes, "timeout": plan.timeout}
     try:
         offer = process.ask("prepare", fixed=True, **given)
@@ -92,14 +92,14 @@ def _prepare(process: Process, workload: Workload, result: Result, plan: Plan) -
 
 
 def _compare(results: Sequence[Result], tolerance: float) -> None:
-    """Mark the results whose numbers are not ours."""
+    """Mark the results whose numbers differ from ours."""
     ours = next((r.values for r in results if r.peer == OURS and r.values), None)
     for result in results:
         if ours is None or result.status != "ok" or not result.values:
             continue
         if not np.allclose(result.values, ours, rtol=tolerance, atol=tolerance):
             result.status = "differs"
-            result.note = f"computes {_short(result.values)} where ours computes {_short(ours)}"
+            result.note = f"computes {_short(result.values)}, ours computes {_short(ours)}"
 
 
 def _short(values: list[float]) -> str:
@@ -130,7 +130,7 @@ def _interleaved(
     results = _blank(peers)
     ready = {}
     for name, process in processes.items():
-        say(f"  {workload.key}: {name} gets ready")
+        say(f"  {workload.key}: preparing {name}")
         if _prepare(process, workload, results[name], plan):
             ready[name] = process
     _compare(list(results.values()), workload.tolerance)
@@ -151,7 +151,7 @@ def _interleaved(
 
 
 def _fresh(workload: Workload, peers: Sequence[Peer], cores: set[int], plan: Plan, say: Say) -> list[Result]:
-    """Measure in processes made for this workload alone: memory that others have left behind would hide its peak."""
+    """Measure in new processes, because memory left from other workloads would hide the peak."""
     results = _blank(peers)
     for peer in peers:
         result = results[peer.name]
@@ -172,7 +172,7 @@ def _one_fresh(process: Process, workload: Workload, result: Result, plan: Plan)
         if not offer["offered"]:
             result.status, result.note = "not offered", offer["note"]
             return
-        if warm is not workload.sizes:  # what is made once, at the first op, is not the chain's
+        if warm is not workload.sizes:  # exclude the one-time setup of the first ops
             process.ask("values", plan.timeout, times=1)
         process.ask("prepare", fixed=False, **given)
         peak = process.ask("peak", plan.timeout)
@@ -193,12 +193,12 @@ def _one_fresh(process: Process, workload: Workload, result: Result, plan: Plan)
 def measure(
     workloads: Sequence[Workload], peers: Sequence[Peer], cores: set[int], plan: Plan, say: Say
 ) -> dict[str, Any]:
-    """Measure workloads with the given cores.
+    """Measure workloads on the given cores.
 
     Returns
     -------
     dict
-        ``cores``: how many. ``threads``: what each peer says it uses. ``workloads``: each with its results.
+        ``cores``: their number. ``threads``: the threads in use, by peer. ``workloads``: each with its results.
     """
     processes = {peer.name: of_peer(peer, cores) for peer in peers if not peer.missing()}
     threads, measured = {}, []
@@ -223,12 +223,12 @@ def measure(
 
 
 def growth(key: str, peers: Sequence[Peer], cores: set[int], plan: Plan, say: Say) -> dict[str, Any]:
-    """Measure a workload at growing sizes, and fit how time and memory grow: as size ** exponent.
+    """Measure a workload at growing sizes, and fit powers of the size to time and memory.
 
     Returns
     -------
     dict
-        ``key``, ``what``, ``sizes``; for each peer its ``seconds``, ``bytes``, and the exponents of both, over all
+        ``key``, ``what``, ``sizes``, and for each peer ``seconds``, ``bytes`` and the exponents of both, over all
         sizes and between the last two.
     """
     what, workloads = GROWTH[key]

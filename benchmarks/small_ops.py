@@ -1,6 +1,7 @@
-"""``python -m benchmarks.small_ops``: where the time of a small op goes, in the chain of workload 6.
+"""Profile of a small op, in the chain of workload 6: ``python -m benchmarks.small_ops``.
 
-The chain is run in stages, each with something more than the one before: what a stage adds is what that costs.
+The chain runs in stages. Each stage adds one part of an op to the stage before. The difference of two stages is the
+cost of that part.
 """
 
 import argparse
@@ -19,7 +20,7 @@ ZERO = np.zeros((), np.float32)
 
 
 def numpy_forward(x: ndarray, w: ndarray, b: ndarray, v: ndarray, turns: int) -> list[tuple[ndarray, ndarray]]:
-    """Make NumPy's calls of the way forward, and keep what the way back needs."""
+    """Make the NumPy calls of the forward pass; return the values that the backward pass needs."""
     kept = []
     for _ in range(turns):
         bent = np.maximum(np.add(np.multiply(x, w), b), ZERO)
@@ -29,7 +30,7 @@ def numpy_forward(x: ndarray, w: ndarray, b: ndarray, v: ndarray, turns: int) ->
 
 
 def numpy_backward(kept: list[tuple[ndarray, ndarray]], w: ndarray, b: ndarray, v: ndarray) -> tuple[ndarray, ...]:
-    """Make NumPy's calls of the way back."""
+    """Make the NumPy calls of the backward pass."""
     g, of_w, of_b, of_v = np.ones_like(w), np.zeros_like(w), np.zeros_like(b), np.zeros_like(v)
     for x, bent in reversed(kept):
         of_v += g * bent
@@ -41,7 +42,7 @@ def numpy_backward(kept: list[tuple[ndarray, ndarray]], w: ndarray, b: ndarray, 
 
 
 def stages(sizes: workloads.Sizes) -> dict[str, Callable[[], Any]]:
-    """Return the stages, in their order."""
+    """Return the stages in order."""
     *arrays, turns = workloads.chain(sizes)
     x, w, b, v = arrays
     kept = numpy_forward(x, w, b, v, turns)
@@ -58,40 +59,40 @@ def stages(sizes: workloads.Sizes) -> dict[str, Callable[[], Any]]:
         return run
 
     return {
-        "NumPy's calls, forward": lambda: numpy_forward(x, w, b, v, turns),
+        "NumPy calls, forward": lambda: numpy_forward(x, w, b, v, turns),
         "ops of constants": forward(requires_grad=False),
         "recorded": forward(requires_grad=True),
-        "and walked back": ours.chain(sizes, fixed=False),
-        "NumPy's calls, backward": lambda: numpy_backward(kept, w, b, v),
+        "with the backward pass": ours.chain(sizes, fixed=False),
+        "NumPy calls, backward": lambda: numpy_backward(kept, w, b, v),
     }
 
 
 def measure(sizes: workloads.Sizes, rounds: int) -> dict[str, float]:
-    """Return the median microseconds an op of each stage."""
+    """Return the median microseconds per op of each stage."""
     runs = stages(sizes)
     return {name: 1000 * timed(run, rounds)["milliseconds"] / sizes["ops"] for name, run in runs.items()}
 
 
 def shares(found: dict[str, float]) -> dict[str, float]:
-    """Return what each part of an op takes, in microseconds: together, the whole."""
+    """Return the microseconds of each part of an op; their sum is the time of the op."""
     numpy_forward, constants, recorded, whole, numpy_backward = found.values()
     return {
-        "NumPy's calls, forward": numpy_forward,
-        "the call of the op, and its tensor": constants - numpy_forward,
-        "the node": recorded - constants,
-        "NumPy's calls, backward": numpy_backward,
-        "the rules, and the walk": whole - recorded - numpy_backward,
+        "NumPy calls, forward": numpy_forward,
+        "call of the op, and its tensor": constants - numpy_forward,
+        "node of the graph": recorded - constants,
+        "NumPy calls, backward": numpy_backward,
+        "vjps, and the backward loop": whole - recorded - numpy_backward,
     }
 
 
 def main() -> None:
-    """Print the parts."""
+    """Print the parts of a small op."""
     parser = argparse.ArgumentParser("python -m benchmarks.small_ops", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=200, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=200, help="timings of each stage (default: %(default)s)")
     options = parser.parse_args()
     pin(available()[:1])
     found = shares(measure(next(w.sizes for w in workloads.WORKLOADS if w.key == "6"), options.rounds))
-    for name, microseconds in {**found, "a small op": sum(found.values())}.items():
+    for name, microseconds in {**found, "a small op, total": sum(found.values())}.items():
         print(f"{name:<36} {microseconds:5.2f} us")
 
 

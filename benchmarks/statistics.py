@@ -1,4 +1,4 @@
-"""The few statistics of a list of timings: its middle, its spread, and how a list grows."""
+"""Statistics of timings: median, quartiles, confidence interval and growth exponent."""
 
 import math
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ import numpy as np
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the middle value."""
+    """Return the median."""
     return float(np.median(values))
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """Return what a quarter of the values lie below, and what a quarter lie above."""
+    """Return the first and the third quartile."""
     low, high = np.percentile(values, (25, 75))
     return float(low), float(high)
 
 
 def interval_of_median(values: Sequence[float], doubt: float) -> tuple[float, float] | None:
-    """Return two of the values, between which their distribution's median lies but for a chance of at most `doubt`.
+    """Return a confidence interval of the median with error probability at most `doubt`, or None for too few values.
 
-    A value is below that median as likely as above it, so the number of those below is the number of heads of as many
-    fair coins, whatever the distribution: the k-th smallest and the k-th largest miss the median with the chance
-    2 P(fewer than k heads). See H. A. David and H. N. Nagaraja, "Order statistics", 2003, section 7.1. None where
-    there are so few values that the outermost miss it more often than that.
+    The interval is from the k-th smallest to the k-th largest value. For any continuous distribution, each value is
+    below the median with probability 1/2, so the interval misses the median with probability 2 P(B < k) for B ~
+    Binomial(n, 1/2) and n values; k is the largest that keeps this at most `doubt`. See H. A. David and H. N. Nagaraja,
+    "Order statistics", 2003, section 7.1.
 
     Examples
     --------
@@ -39,9 +39,9 @@ def interval_of_median(values: Sequence[float], doubt: float) -> tuple[float, fl
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
-    """Return the power of the size that the values grow with: the slope of their logarithms.
+    """Return the exponent p of values ~ size ** p: the slope of a linear fit of the logarithms.
 
-    None where there are fewer than two values, or one for another number of sizes.
+    Return None for fewer than two values, or if the numbers of values and sizes differ.
 
     Examples
     --------

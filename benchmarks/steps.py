@@ -1,7 +1,7 @@
-"""``python -m benchmarks.steps``: what made the MNIST network fast, each step as it was before and as it is now.
+"""Each optimization, timed before and after: ``python -m benchmarks.steps``.
 
-Each line times two ways to the same numbers, in turn, in one process and on one core, and first compares what they
-compute. The last lines are training steps in processes of their own.
+Each line times two versions of the same computation, alternating in one process on one core, after comparing their
+results. The last lines are whole training steps in new processes.
 """
 
 import argparse
@@ -38,13 +38,13 @@ from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.parallel import single_threaded_blas
 
 TwoWays = tuple[Callable[[], Any], Callable[[], Any]]
-SHARD = (32, 16, 26, 26)  # the maps of one shard of 32 images
-SHARD_SIZE = 64  # of a training step
+SHARD = (32, 16, 26, 26)  # feature maps of a shard of 32 images
+SHARD_SIZE = 64  # images per shard of a training step
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the report: milliseconds before and now."""
+    """One line of the report: milliseconds before and after."""
 
     name: str
     before: float
@@ -56,19 +56,19 @@ def _draw(*shape: int) -> ndarray:
 
 
 def rule_of_relu() -> TwoWays:
-    """Choose between two values, or keep bits."""
+    """Vjp of relu: with `where`, or with bit operations."""
     g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] <= 0
     return lambda: np.where(mask, 0.0, g), lambda: drop(g, mask)
 
 
 def rule_of_tanh() -> TwoWays:
-    """Make three temporary arrays, or one in parts that stay in the cache."""
+    """Vjp of tanh: with three temporary arrays, or one buffer in blocks that fit into the cache."""
     g, out = _draw(*SHARD), np.tanh(_draw(*SHARD))
     return lambda: g * (1 - out * out), lambda: tanh_gradient(g, out)
 
 
 def dropout_of_bits() -> TwoWays:
-    """Draw a random number for each element and multiply with a mask, or draw a bit and look its factor up."""
+    """Dropout: with a random number per element and a mask, or with a random bit and a lookup table."""
     rng, x, two = np.random.default_rng(0), np.ones(SHARD, np.float32), np.float32(2)
     return (
         lambda: x * ((rng.random(SHARD) >= 0.5) * two),
@@ -77,25 +77,25 @@ def dropout_of_bits() -> TwoWays:
 
 
 def logits() -> TwoWays:
-    """Take a long and thin product at once, or in pieces that OpenBLAS does not copy first."""
+    """Linear layer with many inputs: one product, or blocks that OpenBLAS does not copy."""
     x, weight = _draw(32, 10816), _draw(10, 10816)
     return lambda: x @ weight.T, lambda: linear(x, weight)
 
 
 def gradient_of_weights() -> TwoWays:
-    """Do the same on the way back, to a gradient of (10, 10816)."""
+    """Gradient (10, 10816) of its weight, in the same two versions."""
     g, x = _draw(32, 10), _draw(32, 10816)
     return lambda: g.T @ x, lambda: matmul(g.T, x)
 
 
 def unlikely_classes() -> TwoWays:
-    """Go back through probabilities of 1e-40, which are below the smallest normal number, or take them for 0."""
+    """Backward product with subnormal probabilities of 1e-40, or with 0 instead."""
     weight, g = _draw(10, 10816), np.full((32, 10), 1e-40, np.float32)
     return lambda: g @ weight, lambda: np.zeros_like(g) @ weight
 
 
 def layout_of_a_gradient() -> TwoWays:
-    """Move the weights along a gradient that is a transposed view, or in their own layout."""
+    """Update of a weight with a gradient in the transposed layout, or in the layout of the weight."""
     weight, g = _draw(512, 784), _draw(512, 784)
     turned = np.asfortranarray(g)
 
@@ -107,12 +107,12 @@ def layout_of_a_gradient() -> TwoWays:
 
 
 def _samples_last(x: ndarray) -> ndarray:
-    """Return the same images (N, C, H, W), but laid out in memory as convolution leaves them."""
+    """Return equal images (N, C, H, W) in the layout of the outputs of convolution, samples innermost."""
     return samples_first(samples_last(x))
 
 
 def windows_of_images() -> TwoWays:
-    """Copy the windows of 5x5 kernels on small images: image by image, or a pixel of all images at once."""
+    """Windows of 5x5 kernels on small images: image by image, or with samples innermost."""
     x = _draw(64, 6, 12, 12)
     last = _samples_last(x)
 
@@ -125,7 +125,7 @@ def windows_of_images() -> TwoWays:
 
 
 def windows_added_up() -> TwoWays:
-    """Add those windows up into images, which is the way back."""
+    """Sum of these windows into images, the backward pass, in the same two versions."""
     columns = _draw(64, 150, 64)
     last = _samples_last(columns)
 
@@ -142,7 +142,7 @@ def windows_added_up() -> TwoWays:
 
 
 def _of_all_windows(x: ndarray, weight: ndarray) -> ndarray:
-    """Convolve with every window copied, all of them at once."""
+    """Convolve with copies of all windows at once."""
     out, _, k, _ = weight.shape
     columns = samples_last(im2col(x, k))
     maps = product(weight.reshape(out, -1), columns.reshape(len(columns), -1))
@@ -150,19 +150,19 @@ def _of_all_windows(x: ndarray, weight: ndarray) -> ndarray:
 
 
 def convolution_of_one_channel() -> TwoWays:
-    """Convolve, as LeNet does first, with every window copied or with windows that share their rows."""
+    """Convolution of one channel, as in LeNet: with copies of all windows, or with overlapping windows."""
     x, weight = _samples_last(_draw(64, 1, 28, 28)), _draw(6, 1, 5, 5)
     return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
 
 
 def convolution_of_32_channels() -> TwoWays:
-    """Do the same where there is much to multiply."""
+    """Convolution from 32 to 64 channels, in the same two versions."""
     x, weight = _samples_last(_draw(32, 32, 30, 30)), _draw(64, 32, 3, 3)
     return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
 
 
 def its_gradient_of_the_images() -> TwoWays:
-    """Make what each window gets and add it up, or make what each column of the kernels gives, the rows added up."""
+    """Gradient of its images: computed and summed per window, or per column of the kernels."""
     g, weight = _samples_last(_draw(32, 64, 28, 28)), _draw(64, 32, 3, 3)
 
     def of_all_windows() -> ndarray:
@@ -173,7 +173,7 @@ def its_gradient_of_the_images() -> TwoWays:
 
 
 def normalized_maps() -> TwoWays:
-    """Normalize 16 channels of 128 images in an op after the other, or in few passes over some channels at a time."""
+    """Batch normalization of 16 channels of 128 images: one op after another, or few passes over groups of channels."""
     maps, weight, bias = _samples_last(_draw(128, 16, 28, 28)), _draw(1, 16, 1), _draw(1, 16, 1)[:, ::-1]
     images, rows = maps.reshape(128, 16, 784), maps.transpose(2, 1, 3, 0).reshape(28, 16, -1)
 
@@ -185,31 +185,31 @@ def normalized_maps() -> TwoWays:
 
 
 def positive_part_of_maps() -> TwoWays:
-    """Take the greater of each number and 0, or what is between 0 and infinity."""
+    """Relu: with `maximum`, or with `clip`."""
     maps = _draw(*SHARD)
     return lambda: plain_relu_values(maps), lambda: relu_values(maps)
 
 
 def gradient_of_a_bias() -> TwoWays:
-    """Add the rows up, or multiply them with ones."""
+    """Gradient of a bias: sum of the rows, or product with ones."""
     g, ones = _draw(1024, 384), np.ones(1024, np.float32)
     return lambda: np.add.reduce(g, axis=0), lambda: g.T @ ones
 
 
 def product_in_blocks() -> TwoWays:
-    """Of a layer from 512 numbers to 512, for 128 samples: samples innermost, as they come out of the one before."""
+    """Product of a layer with 512 inputs and outputs, for 128 samples, samples innermost: at once, or in blocks."""
     weight, x = _draw(512, 512), _draw(512, 128)
     return lambda: plain_product(weight, x), lambda: product(weight, x)
 
 
 def product_by_columns_in_blocks() -> TwoWays:
-    """Multiply the same, where both factors lie by columns."""
+    """Product of the same size, with both factors in Fortran order."""
     weight, x = _draw(512, 512).T, _draw(128, 512).T
     return lambda: plain_product(weight, x), lambda: product(weight, x)
 
 
 def rule_of_softmax() -> TwoWays:
-    """Make an array for each step, or call BLAS for the sums, and work in place."""
+    """Vjp of softmax: with temporary arrays, or in place with sums by BLAS."""
     g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
     return lambda: plain_softmax_vjp(g, p, -1), lambda: softmax.softmax_vjp(g, p, -1)
 
@@ -223,7 +223,7 @@ KERNELS = [
 
 
 def time_pair(pair: TwoWays, rounds: int) -> tuple[float, float]:
-    """Return the median milliseconds of two functions that take turns."""
+    """Return the median milliseconds of two alternating functions."""
     found: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for function, times in zip(pair, found, strict=True):
@@ -236,30 +236,30 @@ def time_pair(pair: TwoWays, rounds: int) -> tuple[float, float]:
 
 
 def same(pair: TwoWays) -> bool:
-    """Whether both compute the same; of masks that are drawn, the same values, as often on average."""
+    """Return whether both results agree; random masks must have the same values and nearly equal means."""
     before, now = (function() for function in pair)
     if np.allclose(before, now, atol=1e-3):
         return True
     return np.array_equal(np.unique(before), np.unique(now)) and bool(abs(before.mean() - now.mean()) < 0.01)
 
 
-# --- Whole training steps, in processes of their own: what is decided at import, or for a whole batch ---
+# --- Whole training steps in new processes, for options that are set at import or for a whole batch ---
 
 
-# What mallopt(3) sets, and to what, to have large arrays go back to the system: each when it is freed, as without our
-# hint; or all together when those that are free make 64 MiB, as by glibc's rules for the sizes that we want kept.
+# Parameters and values of mallopt(3) that return large arrays to the system: each when it is freed, as by default; or
+# all free memory once it exceeds 64 MiB, by glibc's rule for the sizes that this package keeps.
 EACH_GOES_BACK, ALL_GO_BACK = (-3, 2**17), (-1, 2**26)
 
 
 def training_step(shard_size: int, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds and page faults of a training step of 128 images."""
+    """Return the median milliseconds and the page faults of a training step of 128 images."""
     m = workloads.mnist({"batch": 128})
     model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, rng=np.random.default_rng(0)))
     return timed(ours.sharded_trainer(model, m["x"], m["y"], shard_size), rounds)
 
 
 def resnet_step(rounds: int) -> dict[str, float]:
-    """Return those of workload 9, whose batch is not cut."""
+    """Return the median milliseconds and the page faults of workload 9, whose batch has no shards."""
     (sizes,) = (workload.sizes for workload in workloads.WORKLOADS if workload.key == "9")
     return timed(ours.resnet_step(sizes, fixed=False), rounds)
 
@@ -272,20 +272,20 @@ def _in_a_process(shard_size: int, rounds: int, mallopt: tuple[int, int] = (0, 0
 
 
 def training_steps(rounds: int) -> Iterator[Step]:
-    """Yield what the allocator and the size of the shards do to a whole training step."""
+    """Yield the effects of the allocator and of the shard size on a whole training step."""
     now, whole = _in_a_process(SHARD_SIZE, rounds), _in_a_process(128, rounds)
-    yield _kept("large arrays are used again", _in_a_process(SHARD_SIZE, rounds, EACH_GOES_BACK), now)
-    yield _kept("and all of a ResNet's step", _in_a_process(0, rounds, ALL_GO_BACK), _in_a_process(0, rounds))
-    yield Step("a batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
+    yield _kept("large arrays are reused", _in_a_process(SHARD_SIZE, rounds, EACH_GOES_BACK), now)
+    yield _kept("the same in a ResNet step", _in_a_process(0, rounds, ALL_GO_BACK), _in_a_process(0, rounds))
+    yield Step("batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
 
 
 def _kept(name: str, before: dict[str, float], now: dict[str, float]) -> Step:
-    faults = f"{before['page_faults']:.0f} page faults a step, now {now['page_faults']:.0f}"
+    faults = f"{before['page_faults']:.0f} page faults per step, now {now['page_faults']:.0f}"
     return Step(f"{name} ({faults})", before["milliseconds"], now["milliseconds"])
 
 
 def measure(rounds: int) -> Iterator[Step]:
-    """Yield each step."""
+    """Yield each optimization."""
     for make in KERNELS:
         pair = make()
         assert same(pair), make.__name__
@@ -294,9 +294,9 @@ def measure(rounds: int) -> Iterator[Step]:
 
 
 def main() -> None:
-    """Print the table; write it where the option says."""
+    """Print the table, and optionally write it as JSON."""
     parser = argparse.ArgumentParser("python -m benchmarks.steps", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=31, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=31, help="rounds per line (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--training-step", type=int, nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()

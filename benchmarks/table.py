@@ -1,4 +1,4 @@
-"""The report as text: one table for each workload, one line for each peer."""
+"""Report as text: a table for each workload, with a line for each peer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ STEPS = {"batch": "images", "depth": "layers"}
 
 
 def duration(seconds: float | None, workload: dict[str, Any]) -> str:
-    """Return a time in a workload's unit."""
+    """Return a time in the unit of a workload."""
     if seconds is None:
         return "-"
     value = seconds / workload["count"] * SCALES[workload["unit"]]
@@ -27,7 +27,7 @@ def _line(result: dict[str, Any], workload: dict[str, Any]) -> str:
 
 
 def fastest_peer(workload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result of the fastest framework that computes what we compute."""
+    """Return the result of the fastest peer with the same numbers as ours, or None."""
     peers = [r for r in workload["results"] if r["is_peer"] and r["status"] == "ok" and r["median"]]
     return min(peers, key=lambda r: r["median"], default=None)
 
@@ -61,7 +61,7 @@ def _growth(growth: dict[str, Any]) -> Iterator[str]:
             else "unknown"
             for what in ("seconds", "bytes")
         )
-        yield f"  {name}: time grows with the power {time}, memory with {memory}"
+        yield f"  {name}: growth exponent of time {time}, of memory {memory}"
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A step that is taken over and over: how long it takes, and what the system counts meanwhile."""
+"""Time, page faults and sleeps of a repeated step."""
 
 import resource
 import time
@@ -9,7 +9,7 @@ from benchmarks.statistics import median
 
 
 def milliseconds(step: Callable[[], Any], before: int = 0) -> float:
-    """Return how long one step takes, after some that are not timed."""
+    """Return the milliseconds of one step, after `before` unmeasured steps."""
     for _ in range(before):
         step()
     begin = time.perf_counter()
@@ -18,7 +18,7 @@ def milliseconds(step: Callable[[], Any], before: int = 0) -> float:
 
 
 def timed(step: Callable[[], Any], rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of a step, and for each its page faults and how often a thread went to sleep."""
+    """Return the median milliseconds of a step, and per step the page faults and the sleeps of threads."""
     for _ in range(max(3, rounds // 4)):
         step()
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.winograd``: a convolution with a third fewer multiplications, beside ours, and what it costs.
+"""Winograd's convolution, compared with ours: ``python -m benchmarks.winograd``.
 
-Winograd's F(2, 3) along the rows: of four rows of an image, four products make two rows of the maps, where ours takes
-six. What it saves there it spends on sums: of rows before the products, and of products after them (S. Winograd,
-Arithmetic Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks,
-2016, section 4).
+Winograd's F(2, 3) along the rows computes two rows of the output from four rows of an image with four matrix products;
+ours needs six. In exchange, it adds rows before the products and adds products after them (S. Winograd, Arithmetic
+Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016,
+section 4).
 """
 
 import argparse
@@ -21,14 +21,14 @@ from tinygrad_edu.parallel import single_threaded_blas
 
 
 def kernels_for_products(weight: ndarray) -> ndarray:
-    """Return kernels (out, C, 3, 3) as the left factors of the four products, (4, out, C * 3)."""
+    """Return the left factors of the four products, (4, out, C * 3), from kernels (out, C, 3, 3)."""
     first, second, third = weight.transpose(2, 0, 1, 3)
     four = np.stack([first, (first + second + third) / 2, (first - second + third) / 2, third])
     return four.reshape(4, len(weight), -1)
 
 
 def rows_for_products(images: ndarray, columns: int) -> ndarray:
-    """Return images (C, 2 * pairs + 2, W, N) as the right factors, (4, C * 3, pairs * columns * N)."""
+    """Return the right factors, (4, C * 3, pairs * columns * N), from images (C, 2 * pairs + 2, W, N)."""
     c, height, width, n = images.shape
     pairs = height // 2 - 1
     one, two, three, four = (images[:, k : k + 2 * pairs : 2] for k in range(4))
@@ -45,7 +45,7 @@ def rows_for_products(images: ndarray, columns: int) -> ndarray:
 def convolve(x: ndarray, weight: ndarray, pairs: int = 1) -> ndarray:
     """Return `correlate` of images (N, C, H, W) and kernels (out, C, 3, 3) with padding 1, for even H.
 
-    `pairs` rows of the maps are made at a time, times two: one pair stays in the cache, and is the fastest.
+    2 * `pairs` rows of the output are computed at a time; one pair fits into the cache, and is the fastest.
     """
     laid = window_of(x.shape[2:], 3, 1, 1, 1)
     images, kernels, (height, columns) = (
@@ -69,7 +69,7 @@ def convolve(x: ndarray, weight: ndarray, pairs: int = 1) -> ndarray:
 def main() -> None:
     """Print both times."""
     parser = argparse.ArgumentParser("python -m benchmarks.winograd", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=50, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=50, help="timings of each function (default: %(default)s)")
     options = parser.parse_args()
     pin(available()[:1])
     sizes = next(w.sizes for w in workloads.WORKLOADS if w.key == "4")
@@ -80,7 +80,7 @@ def main() -> None:
         for name, run in {
             "ours": lambda: correlate(x, weight, padding=1),
             "Winograd's": lambda: convolve(x, weight),
-            "its products alone": lambda: np.matmul(kernels_for_products(weight), images),
+            "its products only": lambda: np.matmul(kernels_for_products(weight), images),
         }.items():
             print(f"{name:<20} {timed(run, options.rounds)['milliseconds']:6.2f} ms")
 

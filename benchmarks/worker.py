@@ -1,4 +1,4 @@
-"""One peer in a process of its own: reads commands from standard input, a JSON line each, and answers with one."""
+"""Worker process of a peer: read commands from standard input, and print answers, as lines of JSON."""
 
 import ctypes
 import importlib
@@ -16,14 +16,14 @@ from benchmarks.cores import available, pin
 
 
 def answers() -> IO[str]:
-    """Keep the pipe to the parent for answers: whatever a library prints goes to standard error."""
+    """Return the pipe to the parent, and redirect the output of libraries to standard error."""
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return pipe
 
 
 def _measure(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
-    """Run once unmeasured, so that the caches are warm, then as often as fits; return the mean, and the fastest."""
+    """Run once to warm the caches, then repeat for `seconds`; return the mean and the fastest run."""
     once = _timed(run)
     count = max(1, round(seconds / once[0]))
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -35,24 +35,24 @@ def _measure(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
 
 
 def _timed(run: Callable[[], Any]) -> tuple[float, float]:
-    """Return what one run takes by the clock, and of the processor."""
+    """Return the wall-clock time and the processor time of one run."""
     begin, busy = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - begin, time.process_time() - busy
 
 
 def _resident(what: str) -> int:
-    """Return this process's VmRSS (resident now) or VmHWM (its peak) in bytes."""
+    """Return the VmRSS (current resident memory) or VmHWM (its peak) of this process in bytes."""
     found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return 1024 * int(found[1])
 
 
 def _peak(run: Callable[[], Any]) -> dict[str, Any]:
-    """Return by how much one run raised the peak of the resident memory, and its time."""
+    """Return the increase of the peak resident memory in one run, and the time of the run."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed before goes back to the system, and counts when taken again
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system, so that its reuse counts
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
         before, how = _resident("VmRSS"), "VmHWM"
     except (OSError, AttributeError):
         before, how = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, "ru_maxrss"
@@ -64,18 +64,18 @@ def _peak(run: Callable[[], Any]) -> dict[str, Any]:
 
 
 class Worker:
-    """What the parent can ask for: each public method is a command."""
+    """Commands of a worker: each public method is one."""
 
     def __init__(self, module: str) -> None:
         self._peer = importlib.import_module(module)
         self._run: Callable[[], Any] = lambda: None
 
     def threads(self) -> dict[str, Any]:
-        """Say what may compute at the same time."""
+        """Return the number of cores and the threads in use."""
         return {"cores": len(available()), "threads": self._peer.threads()}
 
     def prepare(self, function: str, sizes: dict[str, Any], fixed: bool) -> dict[str, Any]:
-        """Set up a workload."""
+        """Set up a workload; return whether the peer offers it, and whether its numbers are comparable."""
         self._run = lambda: None
         factory = getattr(self._peer, function, None)
         if factory is None:
@@ -90,7 +90,7 @@ class Worker:
         return {"offered": True, "comparable": True}
 
     def values(self, times: int) -> dict[str, Any]:
-        """Return the numbers of the last of several runs, and the loss of each."""
+        """Return the losses of several runs, and the other numbers of the last run."""
         found = [tuple(map(float, self._run())) for _ in range(times)]
         return {"values": [*(row[0] for row in found), *found[-1][1:]]}
 
@@ -99,12 +99,12 @@ class Worker:
         return _measure(self._run, seconds)
 
     def peak(self) -> dict[str, Any]:
-        """Return the memory that one run takes."""
+        """Return the memory of one run."""
         return _peak(self._run)
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Execute commands until the input ends."""
     pipe = answers()
     pin(map(int, sys.argv[2:]))
     worker = None
@@ -114,7 +114,7 @@ def main() -> None:
             worker = worker or Worker(sys.argv[1])
             answer = getattr(worker, command.pop("command"))(**command)
         except Exception as error:
-            text = re.sub("\x1b\\[[0-9;]*m", "", str(error))  # without colours
+            text = re.sub("\x1b\\[[0-9;]*m", "", str(error))  # remove color codes
             answer = {"error": f"{type(error).__name__}: {' '.join(text.split())[:200]}"}
         print(json.dumps(answer), file=pipe, flush=True)
 

@@ -1,4 +1,4 @@
-"""What is measured: each workload's sizes, its inputs and its first weights. Plain NumPy, the same for every peer."""
+"""Sizes, inputs and initial weights of the workloads, as NumPy arrays that are the same for every peer."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,29 +13,29 @@ from numpy.lib.stride_tricks import sliding_window_view
 Sizes = dict[str, Any]
 
 LEARNING_RATE = 0.05
-EVALUATE = 500  # images at a time, where a framework has no size of its own
+EVALUATE = 500  # images per batch, for frameworks without a default
 DIGITS = Path(__file__).parents[1] / "tinygrad_edu" / "data" / "mnist_embedded.npz"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of work.
+    """A workload.
 
     Attributes
     ----------
     key : str
-        Its number in the list of the README.
+        Number in the README.
     function : str
-        What the peers that offer it call it.
+        Name of its function in the modules of the peers.
     title : str
     sizes : dict
     unit : {"ms", "s", "us/op"}
     steps : int
-        After how many steps the losses are compared: later ones depend on the gradients and updates of earlier ones.
+        Number of steps whose losses are compared; later losses depend on earlier gradients and updates.
     tolerance : float
-        How far two peers' numbers may be apart, absolutely and relatively.
+        Absolute and relative tolerance of the comparison.
     fresh : bool
-        Whether it runs in a process of its own, and its memory is measured.
+        Whether it runs in a new process, and its memory is measured.
     """
 
     key: str
@@ -49,7 +49,7 @@ class Workload:
 
     @property
     def count(self) -> int:
-        """What the time is divided by: how many ops there are, or 1."""
+        """Number of ops that the time is divided by, or 1."""
         return int(self.sizes.get("ops", 1))
 
 
@@ -62,11 +62,11 @@ def _maps(key: str, what: str, **sizes: Any) -> Workload:
 
 
 LENET = {"batch": 128, "channels": (6, 16), "kernel": 5, "hidden": 120}
-TINY = 4  # ops in one turn of the chain: relu(x * w + b) * v
+TINY = 4  # ops in one iteration of the chain: relu(x * w + b) * v
 
 WORKLOADS = [
     Workload("1", "mnist_step", "MNIST conv net: one training step, batch 128", {"batch": 128}),
-    Workload("2", "epoch", "MNIST conv net: one epoch of the default job, evaluated on 10,000 images",
+    Workload("2", "epoch", "MNIST conv net: one epoch of the tuned recipe, evaluated on 10,000 images",
              {"batch": 32, "train": 1000, "test": 10_000, "momentum": 0.9, "rate": 0.03, "shift": 2},
              unit="s", steps=1, tolerance=2e-3),
     Workload("3", "lenet_step", "LeNet: one training step, batch 128", LENET),
@@ -113,7 +113,7 @@ def _labels(rng: np.random.Generator, count: int) -> ndarray:
 
 
 def mnist(sizes: Sizes) -> dict[str, ndarray]:
-    """Return images x, labels y, kernels, weights (10, 10816), and for the comparison one dropout mask for all."""
+    """Return images x, labels y, kernels, weights (10, 10816), and a fixed dropout mask for the comparison."""
     rng, n = np.random.default_rng(1), sizes["batch"]
     return {
         "x": rng.random((n, 1, 28, 28), dtype=np.float32),
@@ -125,7 +125,7 @@ def mnist(sizes: Sizes) -> dict[str, ndarray]:
 
 
 def lenet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
-    """Return images, labels, and weight and bias of two convolutions and two linear layers."""
+    """Return images, labels, and the weights and biases of two convolutions and two linear layers."""
     rng, (one, two), k, hidden = np.random.default_rng(3), sizes["channels"], sizes["kernel"], sizes["hidden"]
     side = ((28 - k + 1) // 2 - k + 1) // 2
     shapes = [(one, 1, k, k), (two, one, k, k), (hidden, two * side * side), (10, hidden)]
@@ -137,7 +137,7 @@ def lenet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
 
 
 def mlp(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
-    """Return rows, labels, and weight (out, in) and bias of each layer."""
+    """Return inputs, labels, and the weight (out, in) and bias of each layer."""
     rng, layers = np.random.default_rng(5), sizes["layers"]
     shapes = list(zip(layers[1:], layers[:-1], strict=True))
     x = rng.random((sizes["batch"], layers[0]), dtype=np.float32)
@@ -152,7 +152,7 @@ def _affine(rng: np.random.Generator, shapes: list[tuple[int, ...]]) -> Iterator
 
 
 def convolution(sizes: Sizes) -> dict[str, ndarray]:
-    """Return images x, kernels w, the cotangent c of the maps, and directions to measure the gradients along."""
+    """Return images x, kernels w, the cotangent c of the output, and directions for comparing the gradients."""
     rng, n, side, k = np.random.default_rng(4), sizes["batch"], sizes["side"], sizes["kernel"]
     channels, groups, far = (sizes["outputs"], sizes["inputs"]), sizes["groups"], maps_side(sizes)
     from_to = channels[::-1] if sizes["transposed"] else channels
@@ -167,24 +167,24 @@ def convolution(sizes: Sizes) -> dict[str, ndarray]:
 
 
 def maps_side(sizes: Sizes) -> int:
-    """Return how high and wide a convolution's maps are."""
+    """Return the height and width of a convolution's output."""
     side, k, stride, padding = (int(sizes[name]) for name in ("side", "kernel", "stride", "padding"))
     return (side - 1) * stride + k - 2 * padding if sizes["transposed"] else (side + 2 * padding - k) // stride + 1
 
 
 def along(gradient: ndarray, direction: ndarray) -> list[float]:
-    """Return two numbers that tell whether gradients are equal: the length, and the cosine, scaled to about 1."""
+    """Return two numbers for comparing gradients: the norm, and the cosine with a direction, scaled to about 1."""
     g, d = gradient.ravel().astype(np.float64), direction.ravel().astype(np.float64)
     length = float(np.linalg.norm(g))
     return [length, float(g @ d) / (length * float(np.linalg.norm(d))) * math.sqrt(g.size)]
 
 
 def resnet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
-    """Return images, labels, and the parameters in PyTorch's order: kernels, and of normalization ones and zeros.
+    """Return images, labels, and the parameters in PyTorch's order.
 
-    Each of three stages is a convolution and a block that adds to its input what two normalizations, each followed by
-    ReLU and a convolution, make of it, as in `models.resnet_digits`; the convolutions that begin the second and the
-    third stage have the stride 2. Then come a normalization, ReLU, the mean of each map, and a linear layer.
+    Each of three stages is a convolution and a residual block of two convolutions, each after batch normalization and
+    ReLU, as in `models.resnet_digits`; the first convolution of the second and the third stage has stride 2. The end is
+    a batch normalization, ReLU, global average pooling and a linear layer. Normalizations start with ones and zeros.
     """
     rng, channels = np.random.default_rng(7), sizes["channels"]
     parameters, before = [], 1
@@ -203,7 +203,7 @@ def _kernels(rng: np.random.Generator, outputs: int, inputs: int) -> ndarray:
 
 
 def lstm(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
-    """Return sequences (N, L, inputs), labels, and in PyTorch's order the LSTM's parameters and the linear layer's."""
+    """Return sequences (N, L, inputs), labels, and the parameters of LSTM and linear layer in PyTorch's order."""
     rng, hidden, inputs = np.random.default_rng(8), sizes["hidden"], sizes["inputs"]
     x = rng.standard_normal((sizes["batch"], sizes["steps"], inputs), dtype=np.float32)
     shapes = [(4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,), (10, hidden), (10,)]
@@ -212,7 +212,7 @@ def lstm(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
 
 
 def transformer(sizes: Sizes) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
-    """Return characters (N, L), those after each, and the parameters of `models.char_gpt`'s network by their names."""
+    """Return characters (N, L), the next characters, and the parameters of the network of `models.char_gpt` by name."""
     rng, width, size = np.random.default_rng(9), sizes["width"], sizes["size"]
     codes = rng.integers(0, size, (sizes["batch"], sizes["length"] + 1))
     shapes = {"characters.weight": (size, width), "places.weight": (sizes["length"], width)}
@@ -232,11 +232,11 @@ def transformer(sizes: Sizes) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
     return codes[:, :-1], codes[:, 1:], parameters
 
 
-ADAMW = {"lr": 3e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}  # as `models.char_gpt` has them
+ADAMW = {"lr": 3e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}  # as in `models.char_gpt`
 
 
 def chain(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray, int]:
-    """Return x, w, b, v, and how often to take x = relu(x * w + b) * v: four ops. Nothing is negative."""
+    """Return x, w, b, v, all positive, and the number of iterations of the four ops x = relu(x * w + b) * v."""
     rng, n = np.random.default_rng(6), sizes["elements"]
     x, b = rng.uniform(1, 2, n), rng.uniform(0.001, 0.002, n)
     w, v = rng.uniform(0.95, 1.05, n), rng.uniform(0.9, 1.0, n)
@@ -245,28 +245,27 @@ def chain(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray, int]:
 
 
 def digits(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Return MNIST's first training images and labels, and test images and labels: bytes (N, 28, 28) and (N,)."""
+    """Return the first training images and labels of MNIST, and test images and labels: uint8 (N, 28, 28) and (N,)."""
     with np.load(DIGITS) as file:
         train, test = slice(sizes["train"]), slice(sizes["test"])
         return file["x_train"][train], file["y_train"][train], file["x_test"][test], file["y_test"][test]
 
 
 def to_float(images: ndarray) -> ndarray:
-    """Return bytes (N, 28, 28) as float32 (N, 1, 28, 28) from 0 to 1."""
+    """Convert uint8 images (N, 28, 28) to float32 (N, 1, 28, 28) in [0, 1]."""
     return np.divide(images[:, None], np.float32(255), dtype=np.float32)
 
 
 def rates(sizes: Sizes, epochs: int = 40) -> list[float]:
-    """Return the learning rate of each step of the first epoch: a cosine over the whole job."""
+    """Return the learning rates of the first epoch of a cosine schedule over all epochs."""
     steps = sizes["train"] // sizes["batch"]
     return [0.5 * sizes["rate"] * (1 + math.cos(math.pi * k / (epochs * steps))) for k in range(steps)]
 
 
 def epoch_batches(x: ndarray, y: ndarray, sizes: Sizes, rng: np.random.Generator) -> Iterator[tuple[ndarray, ndarray]]:
-    """Yield an epoch's batches as the default job takes them: in a random order, each image moved by up to 2 pixels.
+    """Yield the batches of an epoch, shuffled and randomly shifted by up to `sizes["shift"]` pixels.
 
-    The peers use this copy of `tinygrad_edu.data`'s functions because importing the package changes the allocator's
-    settings, which is ours to profit from.
+    This repeats functions of `tinygrad_edu.data`, because importing the package would change the peers' allocator.
     """
     n, far = sizes["batch"], sizes["shift"]
     order = rng.permutation(len(x))
@@ -279,13 +278,13 @@ def epoch_batches(x: ndarray, y: ndarray, sizes: Sizes, rng: np.random.Generator
 
 
 def accuracy(predict: Callable[[ndarray], Any], images: ndarray, labels: ndarray) -> float:
-    """Return the share of right answers, where `predict` says the classes of a few of the images (N, 1, 28, 28)."""
+    """Return the accuracy of `predict`, which maps images (N, 1, 28, 28) to classes (N,)."""
     x = to_float(images)
     found = [np.asarray(predict(x[start : start + EVALUATE])) for start in range(0, len(x), EVALUATE)]
     return float(np.mean(np.concatenate(found) == labels))
 
 
 def epoch_weights() -> tuple[ndarray, ndarray]:
-    """Return the kernels and weights that the epoch begins with."""
+    """Return the initial kernels and weights of workload 2."""
     rng = np.random.default_rng(2)
     return _uniform(rng, 1.0, 16, 1, 3, 3), _uniform(rng, 1 / math.sqrt(10816), 10, 10816)

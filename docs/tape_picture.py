@@ -1,4 +1,4 @@
-"""Makes the pictures of the tape's page: ``python docs/tape_picture.py``, with the extras browser and draw."""
+"""Draw the pictures of the page on tapes: ``python docs/tape_picture.py``, with the extras browser and draw."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def write_page(path: Path) -> int:
-    """Write the page of a small net that learns exclusive or, and return the step to show."""
+    """Write the page of a small network for exclusive or, and return the step to show."""
     rng = np.random.default_rng(5)
     x, wanted = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0], np.float32)
     w, b, v = (tg.normal(size=size, rng=rng, requires_grad=True) for size in ((2, 3), 3, 3))
@@ -28,7 +28,7 @@ def write_page(path: Path) -> int:
 
 
 def draw_graph() -> None:
-    """Draw the graph of a net of two layers."""
+    """Draw the graph of a network of two layers."""
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Tanh(), nn.Linear(3, 1, rng=rng))
     with tape.watch() as walks:
@@ -38,7 +38,7 @@ def draw_graph() -> None:
 
 
 def main() -> None:
-    """Write graph.png, and tape.png and tape_dark.png: the player in headless Chromium."""
+    """Write graph.png, and tape.png and tape_dark.png, screenshots of the page in headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     draw_graph()

@@ -1,1 +1,1 @@
-"""Checkers of gradients side by side, on the same wrong and right rules: see `__main__`."""
+"""Comparison of gradient checkers on wrong and correct vjps; see `__main__`."""

@@ -1,27 +1,27 @@
-"""Checkers of gradients side by side: ours, PyTorch's, JAX's and HIPS autograd's, on the same wrong and right rules.
+"""Comparison of the gradient checkers of this package, PyTorch, JAX and HIPS autograd on wrong and correct vjps.
 
     python -m benchmarks.checkers [rules,drawn,nasty] [--peers ours,PyTorch] [--json PATH]
 
-Three parts, all of them unless some are named:
+There are three parts; all run by default:
 
-- ``rules``: wrong rules, each at a point that shows it, and its right twin at the same point; and right rules at
-  difficult points. All are written once (`rule.Maths`), so that each framework runs the same formulas as its user's own
-  op, and each checker is called as its documentation says, with its own tolerances and float64 inputs, up to the second
-  derivative (`frameworks`). Ends with a table in Markdown.
-- ``drawn``: the same wrong rules under Hypothesis, 100 examples of each, ours alone: inputs of the shapes that the
-  function takes, from `testing.strategies`.
-- ``nasty``: right gradients of functions that are hard to differentiate by numbers, and the same gradients made wrong,
-  ours alone.
+- ``rules``: wrong vjps, each at a point where it is wrong, with a correct counterpart at the same point, and correct
+  vjps at difficult points. Each is written once (`rule.Maths`), so that every framework uses the same formulas as a
+  user-defined op. Each checker is called as its documentation recommends, with its default tolerances, in float64, to
+  second order (`frameworks`). The part ends with a Markdown table.
+- ``drawn``: the same wrong vjps under Hypothesis, 100 examples each, with our checker only. The inputs come from
+  `testing.strategies`, with the shapes that the function accepts.
+- ``nasty``: correct gradients of functions that are hard to differentiate numerically, and the same gradients made
+  wrong, with our checker only.
 
-A wrong rule is *caught* if the checker raises anything but `Inconclusive`, and passes the right twin; who refuses
-both has found nothing (``ALARM``). A right rule that is not passed is a *false alarm*. Ours may also be
-*inconclusive*: that is counted apart, and catches nothing. ``-`` stands for what is no wrong rule in a framework: in
-JAX none can keep anything or write into an array, and PyTorch's engine sums a gradient over the broadcast axes itself,
-and casts it.
+A wrong vjp counts as *caught* if the checker raises anything but `Inconclusive` and its correct counterpart passes. If
+both are rejected, the result is ``ALARM``. A correct vjp that is rejected is a *false alarm*. Our checker may also be
+*inconclusive*, which is counted separately and catches nothing. ``-`` marks vjps that a framework cannot express or
+makes correct: JAX functions keep no state and do not write into arrays; PyTorch's engine sums gradients over broadcast
+axes and casts them.
 
-Every check is at one point and with one seed, so that a run can be repeated; JAX and autograd look along one random
-direction, and with another seed either may catch or miss what is near its tolerance. The time is the median over all
-right twins of one check, imports and one check to warm up left out; JAX compiles each new function, and that is in it.
+Each check uses one point and one seed, so runs are reproducible. JAX and autograd use one random direction: with
+another seed, they may catch or miss errors near their tolerances. The time is the median of a check of all correct
+counterparts, without imports and one warm-up check, but with JAX's compilation of each function.
 """
 
 import argparse
@@ -48,24 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _names(text: str, known: Sequence[str]) -> str:
     if unknown := {*text.split(",")} - {*known}:
-        raise argparse.ArgumentTypeError(f"no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
     return text
 
 
 def _parser() -> argparse.ArgumentParser:
     peers = [checker.name for checker in CHECKERS]
-    parser = argparse.ArgumentParser("python -m benchmarks.checkers", description="Checkers of gradients side by side.")
+    parser = argparse.ArgumentParser("python -m benchmarks.checkers", description="Compare gradient checkers.")
     parser.add_argument("parts", nargs="?", default=",".join(PARTS), type=lambda text: _names(text, PARTS),
-                        help="default: %(default)s")  # fmt: skip
+                        help="parts to run (default: %(default)s)")  # fmt: skip
     parser.add_argument("--peers", metavar="NAMES", default=",".join(peers), type=lambda text: _names(text, peers),
-                        help="rules: default: %(default)s")  # fmt: skip
-    parser.add_argument("--json", type=Path, metavar="PATH", help="rules: write what each said of each")
-    parser.add_argument("--twins", action="store_true", help="drawn: the right twins instead; none should be caught")
+                        help="rules: checkers to compare (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="PATH", help="rules: write all verdicts and messages")
+    parser.add_argument("--twins", action="store_true", help="drawn: check the correct counterparts instead")
     parser.add_argument(
-        "--draws", type=int, default=40, help="nasty: of each family, made wrong every fourth; default: %(default)s"
+        "--draws", type=int, default=40, help="nasty: per family, every fourth also made wrong (default: %(default)s)"
     )
-    parser.add_argument("--only", default="", metavar="REGEX", help="nasty: families")
-    parser.add_argument("--why", action="store_true", help="nasty: show what was said of right gradients not passed")
+    parser.add_argument("--only", default="", metavar="REGEX", help="nasty: only families whose names match")
+    parser.add_argument("--why", action="store_true", help="nasty: print the verdicts of correct gradients not passed")
     return parser
 
 

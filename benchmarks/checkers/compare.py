@@ -1,4 +1,4 @@
-"""What each checker says of each rule: the wrong one, its right twin at the same point, and hard right ones."""
+"""Verdicts of each checker on wrong vjps, their correct counterparts, and correct vjps at difficult points."""
 
 import statistics
 import time
@@ -20,9 +20,9 @@ CELLS = {"caught": "caught", "missed": "MISSED", "inconclusive": "INCONCLUSIVE",
 
 
 def said_of(checker: Checker, check: Check, rule: Rule) -> tuple[str, str, float]:
-    """Check one rule: what came of it, in one word, what the checker said, and how many ms it took."""
+    """Check one vjp; return the verdict, the message of the checker, and the milliseconds."""
     copied = replace(rule, arrays=[x.copy(order="K") for x in rule.arrays])
-    np.random.seed(0)  # noqa: NPY002 - autograd and JAX draw from it
+    np.random.seed(0)  # noqa: NPY002 - used by autograd and JAX
     said, found, start = "", "passed", time.perf_counter()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -34,19 +34,19 @@ def said_of(checker: Checker, check: Check, rule: Rule) -> tuple[str, str, float
         found = "-"
     except Inconclusive as error:
         found, said = "inconclusive", str(error)
-    except Exception as error:  # whatever a checker raises is its way to say no
+    except Exception as error:  # any other exception is a rejection
         found, said = "refused", f"{type(error).__name__}: {error}"
     return found, said[:400], 1e3 * (time.perf_counter() - start)
 
 
 def judge_right(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
-    """Check a right rule."""
+    """Check a correct vjp."""
     found, said, ms = said_of(checker, check, rule)
     return {"rule": rule.name, "found": {"passed": "ok", "refused": "alarm"}.get(found, found), "ms": ms, "said": said}
 
 
 def judge_wrong(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
-    """Check a wrong rule and its right twin, and time the latter: what refuses both has found nothing."""
+    """Check a wrong vjp and its correct counterpart, and time the latter; if both are rejected, nothing is caught."""
     found, said, _ = said_of(checker, check, rule)
     if found == "-":
         return {"rule": rule.name, "found": "-", "ms": 0.0, "said": ""}
@@ -58,7 +58,7 @@ def judge_wrong(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
 
 
 def run(checker: Checker) -> dict[str, Any]:
-    """Let one checker check every rule."""
+    """Check every vjp with one checker."""
     try:
         check = checker.make()
     except ImportError:
@@ -86,36 +86,36 @@ def row(name: str, cells: Sequence[Any]) -> str:
 
 
 def lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the lines of the table, rule by rule."""
+    """Yield the lines of the table, a line per vjp."""
     ready = [r for r in results if r["status"] == "ok"]
     yield row("", [r["checker"] for r in ready])
     for kind, rules in KINDS.items():
         yield f"wrong: {kind}"
         for k, rule in enumerate(rules):
             yield row(rule.name, [CELLS[r["wrong"][kind][k]["found"]] for r in ready])
-    yield "right"
+    yield "correct"
     for k, rule in enumerate(RIGHT):
         yield row(rule.name, [CELLS[r["right"][k]["found"]] for r in ready])
     yield from (f"{r['checker']}: {r['status']}" for r in results if r["status"] != "ok")
 
 
 def summary(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a table in Markdown: what each has found, by kind."""
+    """Yield the lines of the Markdown table of counts, by kind of mistake."""
     ready = [r for r in results if r["status"] == "ok"]
     yield "| | " + " | ".join(f"{r['checker']} {r['version']}" for r in ready) + " |"
     yield "|---|" + "---|" * len(ready)
     for kind in KINDS:
-        yield _cells(f"wrong rules caught: {kind}", [caught(r["wrong"][kind]) for r in ready])
+        yield _cells(f"wrong vjps caught: {kind}", [caught(r["wrong"][kind]) for r in ready])
     every = [[v for found in r["wrong"].values() for v in found] for r in ready]
-    yield _cells("wrong rules caught, of all", [caught(found) for found in every])
-    yield _cells("their right twins refused, too", [str(count(found, "alarm")) for found in every])
-    yield _cells("right rules at difficult points refused",
+    yield _cells("wrong vjps caught, total", [caught(found) for found in every])
+    yield _cells("correct counterparts rejected, too", [str(count(found, "alarm")) for found in every])
+    yield _cells("correct vjps at difficult points rejected",
                  [f"{count(r['right'], 'alarm')} of {len(r['right'])}" for r in ready])  # fmt: skip
     yield _cells(
         "inconclusive", [str(count([*w, *r["right"]], "inconclusive")) for w, r in zip(every, ready, strict=True)]
     )
     times = [statistics.median(v["ms"] for v in found if v["found"] != "-") for found in every]
-    yield _cells("a check of a right twin, ms, the median", [f"{ms:.2g}" for ms in times])
+    yield _cells("time of a check of a correct vjp, median, ms", [f"{ms:.2g}" for ms in times])
 
 
 def _cells(name: str, cells: Sequence[str]) -> str:
@@ -123,7 +123,7 @@ def _cells(name: str, cells: Sequence[str]) -> str:
 
 
 def caught(found: Sequence[dict[str, Any]]) -> str:
-    """Return how many are caught, of how many that can be written."""
+    """Return the number of caught vjps, of those that the framework can express."""
     return f"{count(found, 'caught')} of {len(found) - count(found, '-')}"
 
 

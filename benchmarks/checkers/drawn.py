@@ -1,6 +1,6 @@
-"""Wrong rules under Hypothesis: which are found by 100 drawn examples, the same in every run: the profile `ci`.
+"""Wrong vjps under Hypothesis, with 100 examples that are the same in every run, as in the profile `ci`.
 
-No rule has a strategy that knows what is wrong with it: inputs are drawn by the shapes that its function takes.
+The strategies depend only on the shapes that a function accepts, not on the mistake.
 """
 
 import time
@@ -21,7 +21,7 @@ from tinygrad_edu.testing import check_op, check_vjp
 from tinygrad_edu.testing.strategies import arrays, broadcastable, shapes
 
 Strategy = st.SearchStrategy
-LONG = {"s": (7, 10)}  # the letters of axes that are not of one to four elements
+LONG = {"s": (7, 10)}  # letters of axes with other lengths than 1 to 4
 DOMAINS: dict[str, dict[str, Any]] = {
     "": {},
     "positive": {"low": 0.125},
@@ -32,10 +32,10 @@ DOMAINS: dict[str, dict[str, Any]] = {
 
 
 def inputs(draws: str) -> Strategy[Sequence[np.ndarray]]:
-    """Return the strategy of the inputs that a word for each describes, and after a colon what their numbers are.
+    """Return a strategy of inputs, from a word per input and an optional domain of the elements after a colon.
 
-    ``"nk km"`` are two matrices that can be multiplied: each letter is an axis, each digit an axis of that length.
-    ``"any"`` has any shape, two of it broadcast; ``"...n"`` has at least one axis and is not empty.
+    ``"nk km"`` draws two matrices that can be multiplied: each letter is an axis, each digit an axis of that length.
+    ``"any"`` has any shape, and two of them broadcast; ``"...n"`` has at least one axis and is not empty.
     """
     words, _, domain = draws.partition(":")
     drawn = _shapes_of(words.split()).flatmap(lambda all_of: st.tuples(*(arrays(s, **DOMAINS[domain]) for s in all_of)))
@@ -53,7 +53,7 @@ def _shapes_of(words: Sequence[str]) -> Strategy[Any]:
 
 
 def search(rule: Rule) -> tuple[str, int, str]:
-    """Look for an example that shows a rule wrong: what came of it, after how many examples, and what was said."""
+    """Search for an example that shows a vjp wrong; return the verdict, the number of examples, and the message."""
     op, tried = declare(rule), 0
 
     @settings(
@@ -73,13 +73,13 @@ def search(rule: Rule) -> tuple[str, int, str]:
             examples()
     except Unsatisfiable:
         return "inconclusive", tried, ""
-    except Exception as error:  # whatever a check raises
+    except Exception as error:  # any other exception is a rejection
         return "caught", tried, f"{type(error).__name__}: {error}"
     return "missed", tried, ""
 
 
 def lines(of: Callable[[Rule], Rule] = lambda rule: rule, kinds: Sequence[str] = tuple(KINDS)) -> Iterator[str]:
-    """Yield what was not found, and the counts; `of` makes the rule to look at, such as the right twin."""
+    """Yield the unexpected verdicts and the counts; `of` selects the vjp or its correct counterpart."""
     found, start = [], time.perf_counter()
     for kind in kinds:
         for rule in KINDS[kind]:

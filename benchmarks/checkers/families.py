@@ -1,4 +1,4 @@
-"""Nasty functions with right gradients: formulas. Large offsets, cancellation, waves, poles, scales, saturation."""
+"""Difficult functions with correct gradients: formulas with offsets, cancellation, oscillation, poles, saturation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,12 +49,12 @@ for exponent in (3, 6, 9, 11, 13, 15):
 for exponent in (4, 8, 12):
     add(f"squares of 1e{exponent} + x", lambda x, c=10.0**exponent: (x + c) ** 2, normal(4))
     add(f"variance at an offset of 1e{exponent}", lambda x, c=10.0**exponent: tg.var(x + c), normal(6))
-    add(f"1e{exponent} beside sines", lambda x, c=10.0**exponent: tg.concatenate([tg.sin(x), tg.exp(x) * c]), normal(4))
+    add(f"sines, 1e{exponent} * exp", lambda x, c=10.0**exponent: tg.concatenate([tg.sin(x), tg.exp(x) * c]), normal(4))
 add("differences of large numbers", lambda x: (x + 1e8) - 1e8, normal(4))
 add("sum of 10,000", lambda x: tg.sum(x * x), normal(10_000))
 add("mean of 10,000 sines", lambda x: tg.mean(tg.sin(x)), normal(10_000))
 
-# --- Cancellation inside ---
+# --- Cancellation ---
 
 for exponent in (-2, -4, -6):
     add(f"1 - cos at 1e{exponent}", lambda x: 1 - tg.cos(x), normal(4, scale=10.0**exponent))
@@ -71,15 +71,15 @@ add("sum of a layer norm", lambda x: tg.sum(tg.layer_norm(x, (5,))), normal(2, 5
 add("constant", lambda x: x * 0 + 3, normal(4))
 add("polynomial near a triple root", lambda x: x**3 - 3 * x**2 + 3 * x - 1, normal(4, scale=1e-3, offset=1.0))
 
-# --- Fast waves, steep and sharp ---
+# --- Fast oscillation, steep and sharp functions ---
 
 for frequency, at in ((10, 80), (100, 1), (1000, 1), (10, 1e3), (1, 1e5)):
     add(f"sin({frequency} x) at {at:g}", lambda x, k=frequency: tg.sin(k * x), normal(4, offset=at))
 add("cos(x ** 2) at 30", lambda x: tg.cos(x * x), normal(4, offset=30))
 add("sin(1 / x) at 0.01", lambda x: tg.sin(1 / x), uniform(0.008, 0.02, 4))
 add("exp(50 x)", lambda x: tg.exp(50 * x), normal(4))
-add("sharp bell", lambda x: tg.exp(-((x / 1e-3) ** 2)), normal(4, scale=1e-3))
-add("sharp bell, far away", lambda x: tg.exp(-((x - 1) ** 2) * 1e6), normal(4, scale=1e-3, offset=1.0))
+add("narrow Gaussian", lambda x: tg.exp(-((x / 1e-3) ** 2)), normal(4, scale=1e-3))
+add("narrow Gaussian, far away", lambda x: tg.exp(-((x - 1) ** 2) * 1e6), normal(4, scale=1e-3, offset=1.0))
 add("sharp pole", lambda x: 1 / (x * x + 1e-6), normal(4, scale=1e-3))
 for steepness in (50, 1e3, 1e5):
     add(f"sigmoid({steepness:g} x)", lambda x, k=steepness: tg.sigmoid(k * x), normal(4, scale=3 / steepness))
@@ -88,7 +88,7 @@ for steepness in (50, 1e3, 1e5):
         lambda x, k=steepness: tg.tanh(k * (x - 1)),
         normal(4, scale=1 / steepness, offset=1.0),
     )
-add("steep sigmoid, anywhere", lambda x: tg.sigmoid(1e3 * x), normal(6))
+add("steep sigmoid, any argument", lambda x: tg.sigmoid(1e3 * x), normal(6))
 add("logistic map, 8 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 8), uniform(0.1, 0.9, 3))
 add("logistic map, 16 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 16), uniform(0.1, 0.9, 3))
 
@@ -142,7 +142,7 @@ for margin in (5, 15, 25, 40, 100):
     )
     add(f"softmax at a margin of {margin}", lambda x, m=margin: tg.softmax(x + m * np.eye(4), axis=1), normal(4, 4))
     add(f"logsumexp at a margin of {margin}", lambda x, m=margin: tg.logsumexp(x + m * np.eye(4), axis=1), normal(4, 4))
-add("bell at 6", lambda x: tg.exp(-x * x), normal(4, offset=6))
+add("Gaussian at 6", lambda x: tg.exp(-x * x), normal(4, offset=6))
 add("silu at -30", tg.silu, normal(4, offset=-30))
 add("gelu at -6", lambda x: tg.gelu(x, "tanh"), normal(4, offset=-6))
 add("arctan at 1e6", tg.arctan, normal(4, scale=1e6))

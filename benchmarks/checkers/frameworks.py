@@ -1,4 +1,4 @@
-"""The checkers: each declares a rule as its users do, and calls what its documentation says for it.
+"""Gradient checkers: each declares a user-defined op, and calls the checks that its documentation recommends.
 
 - ours: ``check_vjp`` and ``check_op``, as in "Write your own op and check it";
 - PyTorch: ``gradcheck`` and ``gradgradcheck`` of a ``torch.autograd.Function``;
@@ -57,7 +57,7 @@ def ours() -> Check:
 
 
 def declare(rule: Rule) -> Any:
-    """Declare an op with a rule that remembers nothing yet."""
+    """Declare an op with this vjp and an empty memory."""
     m = replace(OURS, memory={})
     f, names = functools.partial(rule.function.forward, m), "xyz"[: len(rule.arrays)]
     forward = [lambda x: f(x), lambda x, y: f(x, y), lambda x, y, z: f(x, y, z)][len(names) - 1]
@@ -121,7 +121,7 @@ def pytorch() -> Check:
 
 
 def _tensor(torch: Any, x: np.ndarray) -> Any:
-    """Return a leaf of the same layout. Of an empty array torch makes one of stride 0, which gradcheck refuses."""
+    """Return a leaf in the same layout; a new one for empty arrays, whose stride of 0 gradcheck rejects."""
     made = torch.from_numpy(x.copy(order="K")) if x.size else torch.zeros(x.shape).double()
     return made.requires_grad_()
 
@@ -130,7 +130,7 @@ def _tensor(torch: Any, x: np.ndarray) -> Any:
 
 
 class Pure:
-    """The memory of a framework whose functions have none."""
+    """Memory of frameworks with pure functions: any access raises `NotExpressible`."""
 
     def __getattribute__(self, name: str) -> Any:
         raise NotExpressible
@@ -191,7 +191,7 @@ def autograd() -> Check:
     def fill(x: Any, y: Any) -> None:
         getval(x)[...] = getval(y)
 
-    def flip(x: Any, axis: int) -> Any:  # autograd's has no derivative
+    def flip(x: Any, axis: int) -> Any:  # autograd's flip has no derivative
         return anp.swapaxes(anp.swapaxes(x, 0, axis)[::-1], 0, axis)
 
     maths = Maths(
@@ -220,7 +220,7 @@ def autograd() -> Check:
 
 @dataclass(frozen=True)
 class Checker:
-    """A checker: its name, the package that it comes with, and what makes it ready."""
+    """A checker: its name, its package, and a function that returns the check."""
 
     name: str
     package: str

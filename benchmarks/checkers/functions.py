@@ -1,4 +1,4 @@
-"""Functions of the tables, with their right derivatives, and points to check them at."""
+"""Functions with correct vjps, and points for checks."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ VECTOR = np.array([-1.7, -0.6, 0.4, 0.9, 1.8])
 CUBE, BLOCK = rng.normal(size=(3, 3, 3)), rng.normal(size=(3, 3, 3))
 POSITIVE = np.array([0.3, 0.8, 1.5, 2.2])
 
-# --- By elements ---
+# --- Elementwise ---
 
 SIN = elementwise(lambda m, x: m.sin(x), lambda m, out, x: m.cos(x))
 COS = elementwise(lambda m, x: m.cos(x), lambda m, out, x: -m.sin(x))
@@ -38,7 +38,7 @@ POWER = Function(
     "any any:positive", True,
 )  # fmt: skip
 
-# --- Products of matrices ---
+# --- Matrix products ---
 
 MATMUL = Function(
     lambda m, x, y: x @ y,

@@ -1,4 +1,4 @@
-"""Nasty functions with right gradients, unlike the others: what people compute inside, and then differentiate."""
+"""Difficult functions with correct gradients: numerical methods, recursions, series, geometry, matrices, tables."""
 
 from math import factorial
 from typing import Any
@@ -20,7 +20,7 @@ def newton(x: Any, steps: int = 30) -> Any:
 
 
 def pendulum(x: Any) -> Any:
-    """Return where a pendulum is after 200 steps of Euler's rule."""
+    """Return the angle of a pendulum after 200 steps of Euler's method."""
     angle, speed = x, x * 0
     for _ in range(200):
         angle, speed = angle + 0.05 * speed, speed - 0.05 * tg.sin(angle)
@@ -28,7 +28,7 @@ def pendulum(x: Any) -> Any:
 
 
 def bisected(x: Any) -> Any:
-    """Return the root of y^3 + y = x by halving, which has no slope, and one step of Newton's, which has."""
+    """Return the root of y^3 + y = x by bisection without a gradient, and a differentiable Newton step."""
     low, high = -10 + 0 * x.numpy(), 10 + 0 * x.numpy()
     for _ in range(45):
         middle = (low + high) / 2
@@ -38,15 +38,13 @@ def bisected(x: Any) -> Any:
 
 
 add("integral of sin(20 x t)", lambda x: tg.sin(20 * tg.expand_dims(x, 1) * NODES) @ SIMPSON, normal(4))
-add(
-    "integral over a singular end", lambda x: tg.sqrt(tg.expand_dims(x, 1) * NODES + 1e-9) @ SIMPSON, uniform(0.5, 2, 4)
-)
-add("root by Newton's steps", newton, normal(4, scale=3))
-add("root by halving, one step of Newton's", bisected, normal(4, scale=3))
+add("integral, singular endpoint", lambda x: tg.sqrt(tg.expand_dims(x, 1) * NODES + 1e-9) @ SIMPSON, uniform(0.5, 2, 4))
+add("root by Newton's method", newton, normal(4, scale=3))
+add("root by bisection and a Newton step", bisected, normal(4, scale=3))
 add("pendulum, 200 steps", pendulum, normal(3))
 add("stiff equation, 100 steps", lambda x: iterated(lambda y: y + 0.019 * (tg.cos(x) - 100 * y), x, 100), normal(3))
 add("Lorenz system, 25 steps", lambda x: iterated(lorenz, x, 25), normal(3, offset=5.0))
-add("mean of arithmetic and geometric", lambda x, y: agm(x, y), both(uniform(0.1, 5, 4), uniform(0.1, 5, 4)))
+add("arithmetic-geometric mean", lambda x, y: agm(x, y), both(uniform(0.1, 5, 4), uniform(0.1, 5, 4)))
 
 
 def lorenz(x: Any) -> Any:
@@ -67,7 +65,7 @@ add("Mandelbrot's map, 8 times", lambda x: iterated(lambda z: squared(z) + x, x 
 add("logistic map, 24 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 24), uniform(0.1, 0.9, 3))
 add("tent map, 12 times", lambda x: iterated(lambda x: 1 - tg.abs(1 - 1.9 * x), x, 12), uniform(0.05, 0.95, 3))
 add("continued fraction, 40 deep", lambda x: iterated(lambda y: 1 / (x + y), x, 40), uniform(0.1, 3, 4))
-add("gates of 100 steps", lambda x: iterated(lambda h: tg.sigmoid(4 * x - h) * h + tg.tanh(x), x, 100), normal(4))
+add("100 gated steps", lambda x: iterated(lambda h: tg.sigmoid(4 * x - h) * h + tg.tanh(x), x, 100), normal(4))
 add("hard tanh, 20 layers", lambda x: iterated(lambda x: tg.clip(1.3 * x, -1.0, 1.0), x, 20), normal(4, scale=3e-3))
 
 
@@ -83,7 +81,7 @@ def squared(z: Any) -> Any:
 
 
 def power_series(coefficients: Any) -> Any:
-    """Return a polynomial by Horner's rule, highest coefficient first."""
+    """Return a polynomial in Horner's form, highest coefficient first."""
 
     def f(x: Any) -> Any:
         y = x * 0
@@ -104,28 +102,28 @@ add(
 add("Wilkinson's polynomial near a root", power_series(np.poly(np.arange(1.0, 13))), normal(3, scale=0.05, offset=7.3))
 add("polynomial near a fivefold root", power_series(np.poly(np.ones(5))), normal(4, scale=3e-2, offset=1.0))
 add("geometric series near 1", power_series(np.ones(200)), lambda rng: (1 - 10 ** rng.uniform(-5, -3, 4),))
-add("geometric series near 1, summed", lambda x: (1 - x**50) / (1 - x), lambda rng: (1 - 10 ** rng.uniform(-5, -3, 4),))
+add("closed geometric sum near 1", lambda x: (1 - x**50) / (1 - x), lambda rng: (1 - 10 ** rng.uniform(-5, -3, 4),))
 add("(exp(x) - 1) / x at 1e-2", lambda x: (tg.exp(x) - 1) / x, powers_of_ten(-2.5, -1.5, 4, signed=True))
 add("sin(x) / x at 1e-2", lambda x: tg.sin(x) / x, powers_of_ten(-2.5, -1.5, 4, signed=True))
-add("hypotenuse less its leg", lambda x, y: tg.sqrt(x * x + y * y) - x, both(uniform(1, 3, 4), normal(4, scale=1e-4)))
+add("hypotenuse minus leg", lambda x, y: tg.sqrt(x * x + y * y) - x, both(uniform(1, 3, 4), normal(4, scale=1e-4)))
 add("smaller root of a quadratic", lambda x: (-x + tg.sqrt(x * x - 4e-3)) / 2, uniform(10, 1e4, 4))
 add("nearly orthogonal vectors", lambda x, y: tg.sum(x * y) - x @ y * (1 - 1e-7), both(normal(20), normal(20)))
 add("naive softplus at 33", lambda x: tg.log(1 + tg.exp(x)) - x, normal(4, offset=33))
 add("naive softplus at -33", lambda x: tg.log(1 + tg.exp(x)), normal(4, offset=-33))
-add("flat of all orders", lambda x: tg.exp(-1 / (x * x)), uniform(0.08, 0.3, 4))
-add("spectrum of 64", lambda x: tg.square(WAVES.real @ x) + tg.square(WAVES.imag @ x), normal(64))
+add("exp(-1 / x ** 2) near 0", lambda x: tg.exp(-1 / (x * x)), uniform(0.08, 0.3, 4))
+add("power spectrum of 64", lambda x: tg.square(WAVES.real @ x) + tg.square(WAVES.imag @ x), normal(64))
 WAVES = np.exp(-2j * np.pi * np.outer(np.arange(64), np.arange(64)) / 64)
 
 # --- Geometry ---
 
 add(
-    "angle across the cut",
+    "angle near the branch cut",
     lambda x, y: tg.arctan2(y, x),
     both(uniform(-2, -1, 4), powers_of_ten(-7, -3, 4, signed=True)),
 )
-add("angle between near vectors", lambda x, y: tg.arccos(cosine(x, x + 1e-3 * y)), both(normal(5), normal(5)))
-add("distances of near points", lambda x: distances(x * 1e-5), normal(6, 3))
-add("turned by quaternions", lambda q, x: turned(q, x), both(normal(4, scale=1e-3), normal(3)))
+add("angle between nearly equal vectors", lambda x, y: tg.arccos(cosine(x, x + 1e-3 * y)), both(normal(5), normal(5)))
+add("distances of close points", lambda x: distances(x * 1e-5), normal(6, 3))
+add("rotation by quaternions", lambda q, x: turned(q, x), both(normal(4, scale=1e-3), normal(3)))
 
 
 def cosine(x: Any, y: Any) -> Any:
@@ -138,7 +136,7 @@ def distances(x: Any) -> Any:
 
 
 def turned(q: Any, x: Any) -> Any:
-    """Turn x by the quaternion q, scaled to unit length."""
+    """Rotate x by the quaternion q, scaled to unit length."""
     q = q / tg.sqrt(tg.sum(q * q))
     cross = tg.stack([q[2] * x[2] - q[3] * x[1], q[3] * x[0] - q[1] * x[2], q[1] * x[1] - q[2] * x[0]])
     again = tg.stack(
@@ -177,16 +175,16 @@ add(
     lambda x: tg.linalg.solve(HILBERT + 1e-3 * x * np.eye(7), np.ones(7)),
     uniform(0.5, 2, 7),
 )
-add("top eigenvalue by 40 powers", top_eigenvalue, normal(5, 5))
-add("orthogonal to a near vector", orthogonalized, both(normal(5), normal(5)))
+add("largest eigenvalue by 40 power iterations", top_eigenvalue, normal(5, 5))
+add("orthogonalized nearly parallel vector", orthogonalized, both(normal(5), normal(5)))
 add("exponential of a matrix", exponential, normal(3, 3, scale=2.0))
 add(
-    "likelihood of a mixture, far out",
+    "likelihood of a mixture, in the tails",
     lambda x: tg.logsumexp(-tg.square(tg.expand_dims(x, 1) - np.arange(5.0) * 8), axis=1),
     normal(4, scale=20),
 )
 
-# --- Tables, ranks, noise, many and none ---
+# --- Tables, ranks, noise, many elements and none ---
 
 TABLE = np.random.default_rng(5).standard_normal(64)
 
@@ -204,8 +202,8 @@ def running_maximum(x: Any) -> Any:
 
 
 add("table, interpolated", interpolated, uniform(0, 60, 6))
-add("lookup of the nearest", lambda x: tg.round(8 * x) / 8 * x, normal(5))
-add("lookup alone: steps, slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5))
+add("rounded x times x", lambda x: tg.round(8 * x) / 8 * x, normal(5))
+add("rounded x: steps, slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5))
 add("sawtooth", lambda x: (x - tg.floor(x)) ** 2, normal(5, scale=10))
 add(
     "soft ranks, steep",
@@ -220,12 +218,12 @@ add(
     normal(6),
 )
 add("tiny periodic noise", lambda x: x * x + 1e-9 * tg.sin(1e6 * x), normal(4))
-add("tiny noise that moves the slope", lambda x: x * x + 1e-6 * tg.sin(1e5 * x), normal(4))
-add("stairs of 1e-9 over a parabola", lambda x: x * x + 1e-9 * tg.floor(1e6 * x), normal(4))
+add("tiny noise that changes the slope", lambda x: x * x + 1e-6 * tg.sin(1e5 * x), normal(4))
+add("parabola with steps of 1e-9", lambda x: x * x + 1e-9 * tg.floor(1e6 * x), normal(4))
 add("logsumexp of 30,000", lambda x: tg.logsumexp(x), normal(30_000))
 add("product of 30,000 near 1", lambda x: tg.exp(tg.sum(tg.log(1 + 1e-3 * x))), normal(30_000))
-add("of nothing", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3))
-add("running sum in float32", in_float32(lambda x: tg.square(tg.cumsum(x))), normal(60))
+add("empty input", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3))
+add("cumulative sum in float32", in_float32(lambda x: tg.square(tg.cumsum(x))), normal(60))
 add("exponential in float16", in_float32(tg.exp, np.float16), normal(5))
-add("loss in float32, 1e4 off", in_float32(lambda x: tg.mean(tg.square(x - 1e4))), normal(8))
-add("narrow in the middle", lambda x: tg.exp(in_float32(tg.tanh)(x)) + x, normal(5))
+add("loss in float32, error of 1e4", in_float32(lambda x: tg.mean(tg.square(x - 1e4))), normal(8))
+add("float32 inside float64", lambda x: tg.exp(in_float32(tg.tanh)(x)) + x, normal(5))

@@ -1,8 +1,8 @@
-"""How often the checker is wrong about right gradients of nasty functions, and about the same gradients made wrong.
+"""Error rates of our checker for correct and wrong gradients of difficult functions.
 
-A family is a function and a way to draw its inputs; its gradient is right, or as far off as a factor says. What the
-checker says of each draw is *right*, *wrong* or *inconclusive*. Of the right gradients none should be called wrong, and
-few inconclusive; of the wrong ones none should be called right.
+A family is a function and a distribution of its inputs. Its gradient is correct, or multiplied by a wrong factor. The
+verdict on each draw is *right*, *wrong* or *inconclusive*. Ideally, no correct gradient is called wrong, few are
+inconclusive, and no wrong gradient is called right.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from benchmarks.checkers import hard_programs  # noqa: F401 - which adds its families
+from benchmarks.checkers import hard_programs  # noqa: F401 - adds its families
 from benchmarks.checkers.families import FAMILIES
 from benchmarks.checkers.programs import NETWORKS
 from tinygrad_edu.testing import GradientMismatch, Inconclusive, check_vjp
@@ -33,7 +33,7 @@ scaled.vjps(x=lambda g, factor: g * factor)
 
 
 def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: int) -> tuple[str, str]:
-    """Check a gradient that is `factor` times what it should be; return one word, and what the checker said."""
+    """Check a gradient multiplied by `factor`; return the verdict and the message."""
     rng = np.random.default_rng(seed)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -47,7 +47,7 @@ def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: i
 
 
 def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float], str]:
-    """Check draws of a family, every fourth with each factor; return verdicts, times and a word on the first."""
+    """Check draws of a family, every fourth with all factors; return verdicts, times and the first failure."""
     f, draw = FAMILIES[name]
     counts, times, said = {factor: Counter[str]() for factor in FACTORS}, [], ""
     for seed in range(draws):
@@ -63,7 +63,7 @@ def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float
 
 
 def lines(draws: int, only: str = "", why: bool = False) -> Iterator[str]:
-    """Yield a line for each family, right/inconclusive/wrong by factor, and the shares of all."""
+    """Yield a line for each family, with right/inconclusive/wrong for each factor, and the totals."""
     totals, times = {factor: Counter[str]() for factor in FACTORS}, []
     of_networks = Counter[str]()
     names = [name for name in FAMILIES if re.search(only, name)]
@@ -76,9 +76,9 @@ def lines(draws: int, only: str = "", why: bool = False) -> Iterator[str]:
         yield f"{name:<45}" + "   ".join("/".join(f"{counts[factor][w]:3}" for w in WORDS) for factor in FACTORS)
         if why and said:
             yield "       " + said[:600].replace("\n", "\n       ")
-    yield from (f"times {factor:g}: {shares(total)}" for factor, total in totals.items())
-    yield f"networks with kinks, to 32 x 512, times 1: {shares(of_networks)}"
-    yield f"{len(names)} families, {1e3 * np.median(times or [0]):.2f} ms a check, the median"
+    yield from (f"factor {factor:g}: {shares(total)}" for factor, total in totals.items())
+    yield f"networks with kinks, up to 32 x 512, factor 1: {shares(of_networks)}"
+    yield f"{len(names)} families, {1e3 * np.median(times or [0]):.2f} ms per check (median)"
 
 
 def shares(counts: Counter[str]) -> str:

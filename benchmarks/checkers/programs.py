@@ -1,4 +1,4 @@
-"""Nasty functions with right gradients: programs. Linear algebra, narrow dtypes, kinks, networks."""
+"""Difficult functions with correct gradients: linear algebra, low precision, kinks, networks."""
 
 from itertools import pairwise
 from typing import Any
@@ -25,19 +25,19 @@ for condition in (1e2, 1e4, 1e6):
     add(f"solve at condition {condition:g}", lambda x: tg.linalg.solve(x, np.arange(4.0)), with_condition(condition))
     add(f"determinant at condition {condition:g}", tg.linalg.det, with_condition(condition))
 add(
-    "svd, two values close",
+    "svd, two close singular values",
     lambda x: tg.linalg.svd(x)[1],
     lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
 )
 add(
-    "eigenvalues, two close",
+    "eigenvalues, two of them close",
     lambda x: tg.linalg.eigvalsh(x + x.T),
     lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
 )
 add("product of 20 matrices", lambda x: iterated(lambda y: y @ x, x, 20), normal(3, 3, scale=0.6))
 add("cholesky", lambda x: tg.linalg.cholesky(x @ x.T + 1e-3 * np.eye(4)), normal(4, 4))
 
-# --- Computed in less ---
+# --- Low precision ---
 
 add("sine in float32", in_float32(tg.sin), normal(6))
 add("softmax in float32", in_float32(lambda x: tg.softmax(x)), normal(6))
@@ -45,7 +45,7 @@ add("network in float32", in_float32(lambda x, w: tg.tanh(x @ w) @ w), both(norm
 add("sum of squares in float32", in_float32(lambda x: tg.sum(x * x)), normal(50))
 add("sine in float16", in_float32(tg.sin, np.float16), normal(6))
 
-# --- Kinks and jumps beside the point ---
+# --- Kinks and jumps near the point ---
 
 for away in (1e-2, 1e-4, 1e-6, 1e-8):
     add(
@@ -65,7 +65,7 @@ add("median", lambda x: tg.median(x), normal(31))
 add("max of 1000", tg.max, normal(1000))
 
 
-NETWORKS: list[str] = []  # whose kinks are never far
+NETWORKS: list[str] = []  # networks with kinks near every point
 
 
 def perceptron(width: int, depth: int) -> None:
@@ -108,7 +108,7 @@ add(
     both(normal(4, 8), normal(8, 8, scale=0.5)),
 )
 add(
-    "batch normalization of nearly equal",
+    "batch normalization of nearly equal inputs",
     lambda x: tg.batch_norm(x, None, None, training=True),
     normal(6, 3, scale=1e-3, offset=1.0),
 )

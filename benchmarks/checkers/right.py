@@ -1,4 +1,4 @@
-"""Right rules at difficult points: whoever refuses one raises a false alarm."""
+"""Correct vjps at difficult points; a rejection is a false alarm."""
 
 import functools
 import operator
@@ -68,7 +68,7 @@ def of_condition(condition):
 RIGHT = [
     right("kink at a distance of 1e-3", ABS, [1e-3, -1e-3]),
     right("kink at a distance of 1e-7", ABS, [1e-7, -1.0]),
-    right("relu off its kink", RELU, VECTOR),
+    right("relu away from its kink", RELU, VECTOR),
     right("relu of 200, one near 0", RELU, np.linspace(-1, 1, 200)),
     right("square where x is 1e6", SQUARED, 1e6 * VECTOR),
     right("square where x is 1e-6", SQUARED, 1e-6 * VECTOR),
@@ -92,7 +92,7 @@ RIGHT = [
     right("exp of 20", EXP, [20.0, 19.0]),
     right("exp of -200", EXP, [-200.0, -190.0]),
     right("product of 10", PRODUCT, rng.normal(size=10) + 2),
-    right("product of matrices, 1e4 and 1e-4", MATMUL, 1e4 * SQUARE, 1e-4 * SQUARE),
+    right("matrix product of 1e4 and 1e-4", MATMUL, 1e4 * SQUARE, 1e-4 * SQUARE),
     right("0-d", SIN, 0.7),
     right("empty", SIN, np.zeros((0, 3))),
     right("steep sigmoid", STEEP, [0.01, -0.05, 0.1]),
@@ -102,7 +102,7 @@ RIGHT = [
     right("small part of a large value", SHIFTED[6], VECTOR),
     right("small part of 1e9", SHIFTED[9], VECTOR),
     right("1 - cos at 1e-4", VERSED, 1e-4 * VECTOR),
-    right("bell at 5", BELL, [5.0, -5.5]),
+    right("Gaussian at 5", BELL, [5.0, -5.5]),
     right("sharp pole", POLE, 1e-3 * VECTOR),
     right("softplus at -30", SOFTPLUS, [-30.0, 2.0]),
     right("small everywhere", TINY, VECTOR),

@@ -1,6 +1,6 @@
-"""What a wrong rule is: a function, its right derivative, the one that is claimed, and the point that shows it.
+"""Vjps to check: a function, its correct vjp, the claimed vjp, and the point of the check.
 
-All are written once, with the few operations of a `Maths`, so that each framework runs the same formulas.
+Each is written once, with the operations of a `Maths`, so that every framework uses the same formulas.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ import numpy as np
 
 
 class NotExpressible(Exception):  # noqa: N818
-    """Raised where a framework has no way to write a rule, or where its engine makes the rule right."""
+    """Raised if a framework cannot express a wrong vjp, or if its engine corrects it."""
 
 
 @dataclass(frozen=True)
 class Maths:
-    """What a rule is written with, besides operators, slices and comparisons.
+    """Operations of a framework, in addition to operators, slices and comparisons.
 
-    `sum` and `max` are along one axis, and keep it; `transpose` takes all axes, `flip` and `cumsum` one.
+    `sum` and `max` reduce one axis, and keep it; `transpose` takes all axes, `flip` and `cumsum` one.
     """
 
     exp: Callable
@@ -42,31 +42,31 @@ class Maths:
     det: Callable
     solve: Callable
     cholesky: Callable
-    array: Callable  # of a NumPy array, and of what it shall be like
-    constant: Callable  # the value, cut off from its derivative
-    single: Callable  # rounded to float32, in the dtype it had
-    double: Callable  # in float64, whatever it was
-    spoil: Callable  # written over, by numbers of half the size more
-    fill: Callable  # the first written over by the second
+    array: Callable  # of a NumPy array, and an array with the result's dtype
+    constant: Callable  # detached value
+    single: Callable  # rounded to float32, in the original dtype
+    double: Callable  # cast to float64
+    spoil: Callable  # multiply by 1.5 in place
+    fill: Callable  # copy the second into the first
     is_contiguous: Callable
-    is_recorded: Callable  # whether it will be differentiated again
-    memory: Any = field(default_factory=dict)  # what a rule keeps from one call to the next, anew for each check
+    is_recorded: Callable  # whether the array is part of a graph
+    memory: Any = field(default_factory=dict)  # state of a vjp between calls; new for each check
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function and its right derivative.
+    """A function and its correct vjp.
 
     Attributes
     ----------
     forward : callable
-        Of a Maths and the inputs.
+        Function of a Maths and the inputs.
     backward : callable
-        Of a Maths, g, the result and the inputs, to a tuple of gradients.
+        Function of a Maths, g, the result and the inputs; returns a tuple of gradients.
     draws : str
-        The inputs that it is tried on under Hypothesis, each by the letters of its axes: see `drawn.inputs`.
+        Inputs to draw under Hypothesis, by the letters of their axes; see `drawn.inputs`.
     broadcasts : bool
-        How it is declared in our own engine.
+        Value of this option in the declaration of our op.
     """
 
     forward: Callable[..., Any]
@@ -77,30 +77,30 @@ class Function:
 
 @dataclass(frozen=True)
 class Rule:
-    """A function, the gradients that are claimed of it, and where to check them."""
+    """A function, its claimed vjp, and the point of the check."""
 
     name: str
     function: Function
     backward: Callable[..., Any]
     arrays: Sequence[np.ndarray]
-    right_in: tuple[str, ...] = ()  # the frameworks whose engines repair it, or refuse to run it
+    right_in: tuple[str, ...] = ()  # frameworks whose engines correct or reject it
 
 
 def right(name: str, function: Function, *arrays: Any) -> Rule:
-    """Make the right rule of a function at a point."""
+    """Return the correct vjp of a function at a point."""
     return Rule(name, function, function.backward, [np.asarray(x, np.float64) for x in arrays])
 
 
 def twin(rule: Rule) -> Rule:
-    """Return the right rule of the same function at the same point."""
+    """Return the correct counterpart: the correct vjp of the same function at the same point."""
     return replace(rule, backward=rule.function.backward)
 
 
-# --- How rules are written ---
+# --- Correct vjps ---
 
 
 def by_slope(slope: Callable[..., Any]) -> Callable[..., Any]:
-    """Make the rule of one input that multiplies g by a slope, of a Maths, the result and x."""
+    """Return a vjp of one input: g times slope(m, out, x)."""
     return lambda m, g, out, x: (g * slope(m, out, x),)
 
 
@@ -108,21 +108,21 @@ def elementwise(forward: Callable[..., Any], slope: Callable[..., Any], draws: s
     return Function(forward, by_slope(slope), draws)
 
 
-# --- How right ones are made wrong ---
+# --- Wrong vjps from correct ones ---
 
 
 def scaled(function: Function, factor: float) -> Callable[..., Any]:
-    """Make all gradients too large by a factor."""
+    """Multiply all gradients by a factor."""
     return lambda *given: tuple(factor * d for d in function.backward(*given))
 
 
 def scaled_if(function: Function, factor: float, applies: Callable[..., bool]) -> Callable[..., Any]:
-    """Make them too large in the calls to which something applies: a truth of the Maths, g, the result, the inputs."""
+    """Multiply all gradients by a factor in calls with applies(m, g, out, *inputs) true."""
     return lambda *given: tuple(factor * d if applies(*given) else d for d in function.backward(*given))
 
 
 def scaled_where(function: Function, factor: float, condition: Callable[..., Any]) -> Callable[..., Any]:
-    """Make those elements too large in which a condition holds, which the framework computes."""
+    """Multiply elements by a factor where condition(m, g, out, *inputs) is true."""
 
     def backward(m: Maths, *given: Any) -> tuple[Any, ...]:
         where = condition(m, *given)
@@ -132,12 +132,12 @@ def scaled_where(function: Function, factor: float, condition: Callable[..., Any
 
 
 def only(function: Function, k: int, factor: float) -> Callable[..., Any]:
-    """Make the gradient of one input too large."""
+    """Multiply the gradient of input k by a factor."""
     return lambda *given: tuple(factor * d if j == k else d for j, d in enumerate(function.backward(*given)))
 
 
 def summed_to(m: Maths, g: Any, x: Any) -> Any:
-    """Sum over the axes along which x was broadcast."""
+    """Sum g over the axes along which x was broadcast."""
     for _ in range(len(g.shape) - len(x.shape)):
         g = m.sum(g, 0)[0]
     for axis, n in enumerate(x.shape):
@@ -147,5 +147,5 @@ def summed_to(m: Maths, g: Any, x: Any) -> Any:
 
 
 def everywhere(m: Maths, of_row: Callable[..., Any], x: Any) -> Any:
-    """Return what `m.sum` or `m.max` make of all elements, in a row of one."""
+    """Apply `m.sum` or `m.max` to all elements; the result has shape (1,)."""
     return of_row(m.reshape(x, (-1,)), 0)

@@ -1,4 +1,4 @@
-"""Who takes part: each peer's module, the packages it needs, and what its process must be told before it starts."""
+"""Peers: modules, required packages and programs, and environments of their processes."""
 
 import importlib.util
 import shutil
@@ -10,25 +10,25 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Peer:
-    """One side of the comparison.
+    """A framework, or another implementation, that is measured.
 
     Attributes
     ----------
     name : str
     module : str
-        Offers a function for each workload that the peer can do, and ``threads``.
+        Module with a function ``threads``, and one for each workload that the peer offers.
     needs : tuple of str
-        The packages that must be installed.
+        Required packages.
     programs : tuple of str
-        The programs that must be.
+        Required programs.
     environment : dict
-        For its process. ``{cores}`` stands for how many it may use.
+        Environment variables of its process; ``{cores}`` is replaced by the number of cores.
     is_peer : bool
-        False for ourselves and for the limits that no framework is: they do not count as the fastest peer.
+        False for this package and for implementations that are not frameworks; excluded from "fastest peer".
     python : str
-        The interpreter that runs it.
+        Interpreter of its process.
     home : Path or None
-        Where its process starts and finds our packages: None is this checkout.
+        Working directory of its process, with our packages; None is this checkout.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Peer:
     home: Path | None = None
 
     def missing(self) -> list[str]:
-        """Return which packages and programs are not installed."""
+        """Return the required packages and programs that are not installed."""
         packages = [name for name in self.needs if importlib.util.find_spec(name) is None]
         return packages + [f"the program {name}" for name in self.programs if shutil.which(name) is None]
 
@@ -68,16 +68,16 @@ PEERS = [
 
 
 def ours_on(python: str) -> Peer:
-    """Return our side on another interpreter, that of a Python without a lock, say. It needs NumPy and threadpoolctl.
+    """Return this package on another interpreter, such as a free-threaded Python, with NumPy and threadpoolctl.
 
     Raises
     ------
     ValueError
-        Where it is none, or lacks one of them.
+        If `python` cannot be run, or lacks one of these packages.
     """
     ask = "import numpy, sys, threadpoolctl; print('{}.{}'.format(*sys.version_info) + sys.abiflags)"
     try:
         version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(f"{python} runs no Python with numpy and threadpoolctl: {error}") from error
+        raise ValueError(f"{python} is not a Python with numpy and threadpoolctl: {error}") from error
     return Peer(f"{OURS} on {version}", "benchmarks.ours", is_peer=False, python=python)

@@ -1,4 +1,4 @@
-"""HIPS autograd's side of each workload. It has no convolution for batches: patches are cut out in its own NumPy."""
+"""Workloads in HIPS autograd, which has no convolution of batches: patches are extracted with its NumPy."""
 
 import os
 from collections.abc import Callable
@@ -16,12 +16,12 @@ Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"BLAS {os.environ['OPENBLAS_NUM_THREADS']}"
 
 
 def _patches(x: Any, k: int) -> Any:
-    """Cut images (N, C, H, W) into (N, C * k * k, L): a strided copy where no gradient is wanted, else slices."""
+    """Extract patches (N, C * k * k, L) of images (N, C, H, W): a strided copy, or slices if a gradient is needed."""
     n, c, height, width = x.shape
     rows, columns = height - k + 1, width - k + 1
     if isinstance(x, np.ndarray):
@@ -43,7 +43,7 @@ def _cross_entropy(logits: Any, y: Any) -> Any:
 
 
 def _trainer(loss_of: Callable[[Any], Any], parameters: list[Any]) -> Run:
-    """Return one training step."""
+    """Return a training step."""
     both = value_and_grad(loss_of)
 
     def step() -> tuple[float, ...]:
@@ -56,7 +56,7 @@ def _trainer(loss_of: Callable[[Any], Any], parameters: list[Any]) -> Run:
 
 
 def _mask(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Return a dropout mask of 0 and 2; autograd has no dropout of its own."""
+    """Return a dropout mask of 0 and 2; autograd has no dropout."""
     return 2 * rng.integers(0, 2, shape, dtype=np.uint8).astype(np.float32)
 
 
@@ -79,7 +79,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     parameters = list(workloads.epoch_weights())
     velocities, rates, rng = [np.zeros_like(p) for p in parameters], workloads.rates(sizes), np.random.default_rng(0)
@@ -145,7 +145,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 4 and 4p."""
     if sizes["transposed"] or sizes["groups"] > 1 or sizes["stride"] > 1:
-        raise NotImplementedError("only plain convolutions, cut out by hand")
+        raise NotImplementedError("only convolutions with stride 1 and one group, from patches")
     a, padding = workloads.convolution(sizes), (sizes["padding"], sizes["padding"])
 
     def padded(both: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The lower bound: the MNIST network's forward, backward and update by hand, in shards, in buffers that are kept."""
+"""Lower bound: forward, backward and update of the MNIST network in NumPy, in shards, with reused buffers."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,21 +13,21 @@ from benchmarks import workloads
 from benchmarks.cores import available
 
 SHARD = 32
-COLUMNS = 2704  # of the weights at a time: what they meet stays in the cache
+COLUMNS = 2704  # columns of the weights in a block that fits into the cache
 POSITIONS = 26 * 26
-# The eight elements of a mask that each byte stands for.
+# Eight elements of a mask for each value of a byte.
 EIGHT = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
 
 Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
-    return f"shards on {len(available())} with BLAS 1; products alone with BLAS {len(available())}"
+    """Return the numbers of threads in use."""
+    return f"shards on {len(available())} with BLAS 1; products only with BLAS {len(available())}"
 
 
 class Shard:
-    """The buffers of one shard of images, and the steps through the network in them."""
+    """Buffers of one shard of images, with the forward and the backward pass."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.patches = np.empty((count, 3, 3, 26, 26), np.float32)
@@ -48,20 +48,20 @@ class Shard:
         np.tanh(self.hidden, out=self.hidden)
 
     def forget(self) -> None:
-        """Begin new sums of gradients."""
+        """Reset the gradients."""
         self.first = True
         self.kernels_gradient[...] = 0
 
     def logits(self, weights: ndarray) -> ndarray:
-        """Return `hidden` times the weights: kernel by kernel, which takes a third of the time of one long product."""
+        """Return `hidden` times the weights, per kernel, in a third of the time of a single product."""
         by_kernel = weights.reshape(10, 16, POSITIONS).transpose(1, 2, 0)
         return np.matmul(self.hidden.swapaxes(0, 1), by_kernel).sum(axis=0)
 
     def draw(self) -> None:
-        """Draw a mask of 0 and 2 from one random bit for each element."""
+        """Draw a mask of 0 and 2 from one random bit per element."""
         count = self.mask.size // 8
         drawn = self.rng.integers(2**64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count]
-        np.take(EIGHT, drawn, axis=0, out=self.mask.reshape(count, 8), mode="clip")  # "clip" does without a copy
+        np.take(EIGHT, drawn, axis=0, out=self.mask.reshape(count, 8), mode="clip")  # "clip" avoids a copy
 
     def step(
         self, x: ndarray, y: ndarray, kernels: ndarray, weights: ndarray, batch: int, mask: ndarray | None
@@ -71,7 +71,7 @@ class Shard:
         if mask is None:
             self.draw()
             mask = self.mask
-        # Of h = mask * t with t = tanh(z): dh/dz = mask * (1 - t * t) = mask - h * t.
+        # h = mask * t with t = tanh(z): dh/dz = mask * (1 - t * t) = mask - h * t.
         np.multiply(self.hidden, mask, out=self.back)
         self.hidden *= self.back
         np.subtract(mask, self.hidden, out=self.slope)
@@ -82,7 +82,7 @@ class Shard:
         return loss, self.kernels_gradient, self.weights_gradient
 
     def go_back(self, g: ndarray, weights: ndarray) -> None:
-        """Add to the gradients what that of the logits makes of them."""
+        """Backward pass from the gradient of the logits; add to the gradients of the shard."""
         target = self.weights_gradient if self.first else self.addend
         rows, back = self.hidden.reshape(len(g), -1), self.back.reshape(len(g), -1)
         for start in range(0, rows.shape[1], COLUMNS):
@@ -110,7 +110,7 @@ def cross_entropy(logits: ndarray, y: ndarray, batch: int) -> float:
 
 
 class Network:
-    """The parameters, and for each thread a set of buffers, which all of its shards go through one after the other."""
+    """Parameters, and buffers per thread, which all shards of a thread use in turn."""
 
     def __init__(self, kernels: ndarray, weights: ndarray, batch: int, momentum: float = 0.0) -> None:
         cores = len(available())
@@ -118,7 +118,7 @@ class Network:
         self.velocities = [np.zeros_like(self.kernels), np.zeros_like(self.weights)]
         threadpool_limits(1, "blas")
         self.size = max(1, min(SHARD, batch // cores))
-        assert batch % self.size == 0, "each shard of a batch has the same size here"
+        assert batch % self.size == 0, "the batch must be a multiple of the shard size"
         self.shards = [Shard(self.size, k) for k in range(cores)]
         self.pool = ThreadPoolExecutor(cores) if cores > 1 else None
 
@@ -136,7 +136,7 @@ class Network:
         return list((self.pool.map if self.pool else map)(turn, range(len(self.shards))))
 
     def step(self, x: ndarray, y: ndarray, rate: float, mask: ndarray | None) -> float:
-        """Take one training step, and return the mean loss. A mask of all images may be given, or 1 for no dropout."""
+        """Take one training step, and return the mean loss; `mask` is a fixed mask, 1 for no dropout, or None."""
         for shard in self.shards:
             shard.forget()
 
@@ -153,7 +153,7 @@ class Network:
         return sum(loss for parts in threads for loss, _, _ in parts) / len(x)
 
     def update(self, parameter: ndarray, velocity: ndarray, gradient: ndarray, rate: float) -> None:
-        """Move a parameter down; the gradient's memory is scratch from here on."""
+        """Update a parameter; overwrites the gradient."""
         if self.momentum:
             velocity *= self.momentum
             velocity += gradient
@@ -163,7 +163,7 @@ class Network:
         parameter -= gradient
 
     def accuracy(self, x: ndarray, y: ndarray) -> float:
-        """Return the share of right answers, for bytes (N, 28, 28)."""
+        """Return the accuracy on uint8 images (N, 28, 28)."""
         x = workloads.to_float(x)[:, 0]
 
         def right(shard: Shard, part: slice) -> int:
@@ -182,7 +182,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     network = Network(*workloads.epoch_weights(), sizes["batch"], sizes["momentum"])
     mask, rates = np.ones((), np.float32) if fixed else None, workloads.rates(sizes)
@@ -196,12 +196,12 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workloads 4, 4s, 4p and 4t: the three matrix products alone, row by row, on windows that stay in the cache.
+    """Workloads 4, 4s, 4p and 4t: the three matrix products only, row by row, on windows that fit into the cache.
 
-    In pieces that OpenBLAS does not copy first; threads share the rows.
+    Products are computed in blocks that OpenBLAS does not copy; the rows are divided among threads.
     """
     if sizes["groups"] > 1:
-        raise NotImplementedError("channel by channel there is no product")
+        raise NotImplementedError("grouped convolutions have no matrix product here")
     if fixed:
         return None
     threadpool_limits(1, "blas")
@@ -221,9 +221,9 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
 
 
 def _products_of_a_row(sizes: workloads.Sizes, columns: int, rng: np.random.Generator) -> Callable[[], None]:
-    """Return what computes a row of the maps, what it gives the images, and what it adds to the kernels' gradient.
+    """Return a function that computes the products of one output row, forward and for both gradients.
 
-    A transposed convolution is one from its maps to its images.
+    A transposed convolution is treated as a convolution from its outputs to its images.
     """
     inputs, outputs, batch, places = sizes["inputs"], sizes["outputs"], sizes["batch"], sizes["kernel"] ** 2
     if sizes["transposed"]:
@@ -255,7 +255,7 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workload 5: its eight matrix products alone, samples innermost."""
+    """Workload 5: its eight matrix products only, samples innermost."""
     if fixed:
         return None
     threadpool_limits(len(available()), "blas")

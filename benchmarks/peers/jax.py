@@ -1,4 +1,4 @@
-"""JAX's side of each workload: one jitted function for a whole step, its parameters donated."""
+"""Workloads in JAX: one jitted function per step, with donated parameters."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(available())}"
 
 
@@ -41,7 +41,7 @@ def _pool(x: Any) -> Any:
 
 
 def _trainer(loss_of: Callable[..., Any], parameters: Any, x: Any, y: Any) -> Run:
-    """Return one jitted step of gradient descent on loss_of(parameters, key, x, y)."""
+    """Return a jitted step of gradient descent on loss_of(parameters, key, x, y)."""
 
     @partial(jax.jit, donate_argnums=(0, 1))
     def step(parameters: Any, key: Any, x: Any, y: Any) -> Any:
@@ -84,7 +84,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def _stepper(momentum: float, fixed: bool) -> Callable[..., Any]:
-    """Return one jitted step of gradient descent with momentum."""
+    """Return a jitted step of gradient descent with momentum."""
 
     @partial(jax.jit, donate_argnums=(0, 1, 2))
     def step(parameters: Any, velocities: Any, key: Any, rate: Any, x: Any, y: Any) -> Any:
@@ -101,7 +101,7 @@ def _stepper(momentum: float, fixed: bool) -> Callable[..., Any]:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     step, rates = _stepper(sizes["momentum"], fixed), workloads.rates(sizes)
 
@@ -183,7 +183,7 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workloads 6 and 7, as JAX writes a loop: a scan, compiled once."""
+    """Workloads 6 and 7, as a compiled scan."""
     *arrays, turns = workloads.chain(sizes)
 
     @jax.jit

@@ -1,6 +1,6 @@
-"""Keras's side, on the backend of its process: the trainings through ``train_on_batch``. Single ops are its backend's.
+"""Workloads in Keras, with ``train_on_batch``; single ops belong to its backend and are not offered.
 
-On JAX the images are channels-last, Keras's own order; on PyTorch channels-first, which that backend computes in.
+Images are channels-last, Keras's default, on JAX, and channels-first, the backend's order, on PyTorch.
 """
 
 import os
@@ -25,21 +25,21 @@ if BACKEND == "torch":
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     if BACKEND == "torch":
         return f"torch {torch.get_num_threads()}"
     return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(available())}"
 
 
 class FixedMask(keras.layers.Layer):
-    """Dropout whose mask does not change: it makes the losses comparable."""
+    """Dropout with a fixed mask, so that losses are comparable."""
 
     def __init__(self, mask: Any) -> None:
         super().__init__()
         self.mask = keras.ops.convert_to_tensor(mask)
 
     def call(self, x: Any) -> Any:
-        """Multiply with the mask."""
+        """Multiply by the mask."""
         return x * self.mask
 
     def compute_output_shape(self, shape: Any) -> Any:
@@ -52,7 +52,7 @@ def _images(x: Any) -> Any:
 
 
 def _rows(weights: Any, maps: tuple[int, int, int]) -> Any:
-    """Return a linear layer's weights as Keras has them, for maps flattened in the order of this backend."""
+    """Convert a linear layer's weights to Keras's layout, for feature maps flattened in the order of the backend."""
     ordered = weights.reshape(-1, *maps)
     return (np.moveaxis(ordered, 1, -1) if LAST else ordered).reshape(len(weights), -1).T
 
@@ -96,7 +96,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     model = _mnist(*workloads.epoch_weights(), keras.layers.Dropout(0.0 if fixed else 0.5), sizes["momentum"])
     rates = workloads.rates(sizes)
@@ -109,7 +109,7 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
         batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
         for rate, (images, labels) in zip(rates, batches, strict=True):
             model.optimizer.learning_rate = rate
-            model.reset_metrics()  # else the loss that comes back is the mean so far
+            model.reset_metrics()  # otherwise train_on_batch returns the mean of all losses
             losses.append(float(model.train_on_batch(_images(images), labels)))
         accuracies = workloads.accuracy(predict, x, y), workloads.accuracy(predict, x_test, y_test)
         return float(np.mean(losses)), *accuracies
@@ -165,7 +165,7 @@ def _sgd() -> Any:
 
 
 def _resnet_weights(parameters: list[Any]) -> list[Any]:
-    """Return PyTorch's parameters as Keras has them: behind each normalization's, its mean and variance."""
+    """Convert PyTorch's parameters to Keras's list, which includes the statistics of each normalization."""
     *convolutions, weight, bias = parameters
     found = []
     for position, values in enumerate(convolutions):
@@ -176,14 +176,14 @@ def _resnet_weights(parameters: list[Any]) -> list[Any]:
 
 
 def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 10. Keras adds one bias where PyTorch adds two, so that its steps of it are half as long."""
+    """Workload 10. Keras has one bias for PyTorch's two, so its updates of their sum are half as large."""
     x, y, (w_x, w_h, b_x, b_h, w, b) = workloads.lstm(sizes)
     stack = [keras.layers.LSTM(sizes["hidden"]), keras.layers.Dense(10)]
     return _trainer(_compiled(stack, x.shape[1:], [w_x.T, w_h.T, b_x + b_h, w.T, b]), x, y)
 
 
 class TransformerLayer(keras.layers.Layer):
-    """PyTorch's encoder layer that normalizes first, each place seeing those before it alone."""
+    """PyTorch's encoder layer with ``norm_first=True`` and causal attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class TransformerLayer(keras.layers.Layer):
 
 
 class Embedded(keras.layers.Layer):
-    """A vector for each character and one for its place."""
+    """Sum of the embeddings of a character and its position."""
 
     def __init__(self, size: int, length: int, width: int) -> None:
         super().__init__()
@@ -230,7 +230,7 @@ def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def _transformer_weights(parameters: dict[str, Any], heads: int, layers: int) -> list[Any]:
-    """Return PyTorch's parameters as Keras has them: rows are inputs, and those of attention are apart, by heads."""
+    """Convert PyTorch's parameters to Keras's list: transposed weights; queries, keys and values by head."""
     found = [parameters["characters.weight"], parameters["places.weight"]]
     for k in range(layers):
         own = {name.removeprefix(f"layers.{k}."): values for name, values in parameters.items()}

@@ -1,4 +1,4 @@
-"""micrograd's side: it knows scalars alone, so that an op of ten elements is ten of its ops."""
+"""Workloads in micrograd, which supports scalars only: an op on ten elements is ten of its ops."""
 
 import sys
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from micrograd.engine import Value
 
 from benchmarks import workloads
 
-# Its backward calls itself once for each op of a chain.
+# Its backward pass recurses once per op of a chain.
 sys.setrecursionlimit(20_000)
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return "Python 1"
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]]:
-    """Workloads 6 and 7; a chain of 100,000 is beyond its recursion."""
+    """Workloads 6 and 7; a chain of 100,000 ops exceeds the recursion limit."""
     *arrays, turns = workloads.chain(sizes)
 
     def run() -> tuple[float, ...]:

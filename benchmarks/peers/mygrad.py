@@ -1,4 +1,4 @@
-"""MyGrad's side of each workload. Its memory guard is off, as its documentation advises for speed."""
+"""Workloads in MyGrad, without its memory guard, as its documentation recommends for speed."""
 
 import os
 from collections.abc import Callable
@@ -17,12 +17,12 @@ mg.turn_memory_guarding_off()
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"BLAS {os.environ['OPENBLAS_NUM_THREADS']}"
 
 
 def _trainer(loss_of: Callable[[], Any], parameters: list[Any]) -> Run:
-    """Return one training step."""
+    """Return a training step."""
 
     def step() -> tuple[float, ...]:
         loss = loss_of()
@@ -36,7 +36,7 @@ def _trainer(loss_of: Callable[[], Any], parameters: list[Any]) -> Run:
 
 
 def _mask(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """Return a dropout mask of 0 and 2; MyGrad has no dropout of its own."""
+    """Return a dropout mask of 0 and 2; MyGrad has no dropout."""
     return 2 * rng.integers(0, 2, shape, dtype=np.uint8).astype(np.float32)
 
 
@@ -59,7 +59,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     parameters = kernels, weights = [mg.tensor(a) for a in workloads.epoch_weights()]
     velocities, rates = [np.zeros_like(p.data) for p in parameters], workloads.rates(sizes)
@@ -119,9 +119,9 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workloads 4 and 4p; a stride has to fit the images to the last pixel, which that of 4s does not."""
+    """Workloads 4 and 4p; MyGrad requires strides that cover the images exactly, unlike the stride of 4s."""
     if sizes["transposed"] or sizes["groups"] > 1 or sizes["stride"] > 1:
-        raise NotImplementedError("neither groups nor transposed convolutions, nor such a stride")
+        raise NotImplementedError("groups, transposed convolutions and this stride are not supported")
     a = workloads.convolution(sizes)
     x, w = mg.tensor(a["x"]), mg.tensor(a["w"])
 

@@ -1,4 +1,4 @@
-"""PyTorch's side of each workload, eager; with BENCHMARK_COMPILE set, its steps go through torch.compile."""
+"""Workloads in PyTorch, eager, or with torch.compile if BENCHMARK_COMPILE is set."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812 (everybody's name for it)
+from torch.nn import functional as F  # noqa: N812 (the usual name)
 
 from benchmarks import workloads
 from benchmarks.cores import available
@@ -19,19 +19,19 @@ COMPILE = bool(os.environ.get("BENCHMARK_COMPILE"))
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"torch {torch.get_num_threads()}"
 
 
 class FixedMask(nn.Module):
-    """Dropout whose mask does not change: it makes the losses comparable."""
+    """Dropout with a fixed mask, so that losses are comparable."""
 
     def __init__(self, mask: Any) -> None:
         super().__init__()
         self.mask = torch.from_numpy(mask)
 
     def forward(self, x: Any) -> Any:
-        """Multiply with the mask."""
+        """Multiply by the mask."""
         return x * self.mask
 
 
@@ -43,7 +43,7 @@ def _load(model: nn.Module, parameters: list[Any]) -> nn.Module:
 
 
 def _stepper(model: nn.Module, optimizer: Any) -> Callable[[Any, Any], Any]:
-    """Return one training step: forward and loss compiled if wanted, backward with them, then the update."""
+    """Return a training step; with torch.compile, the model and the loss are compiled."""
 
     def loss_of(x: Any, y: Any) -> Any:
         return F.cross_entropy(model(x), y)
@@ -61,7 +61,7 @@ def _stepper(model: nn.Module, optimizer: Any) -> Callable[[Any, Any], Any]:
 
 
 def trainer(model: nn.Module, x: Any, y: Any, optimizer: Any = None) -> Run:
-    """Return one training step on a batch."""
+    """Return a training step on a batch."""
     step = _stepper(model, optimizer or torch.optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE))
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     return lambda: (step(x, y).item(),)
@@ -86,7 +86,7 @@ def _accuracy(predict: Any, images: Any, labels: Any) -> float:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.0 if fixed else 0.5))
     optimizer = torch.optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
@@ -160,7 +160,7 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 class Block(nn.Sequential):
-    """Adds to its input what its layers make of it."""
+    """Residual block: the sum of its input and the output of its layers."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(
@@ -187,7 +187,7 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 class LSTMClassifier(nn.Module):
-    """A linear layer on the last state of an LSTM."""
+    """LSTM, and a linear layer on its last state."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 class CharGPT(nn.Module):
-    """The network of `models.char_gpt`."""
+    """Network of `models.char_gpt`."""
 
     def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
         super().__init__()
@@ -243,9 +243,9 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workloads 6 and 7. Compiled, a thousand ops unroll into one kernel: that is no time per op, and is left out."""
+    """Workloads 6 and 7; not offered with torch.compile, which would unroll the chain into one kernel."""
     if COMPILE:
-        raise NotImplementedError("a compiled chain is one kernel, with no time per op")
+        raise NotImplementedError("a compiled chain is one kernel, without a time per op")
     *arrays, turns = workloads.chain(sizes)
     x0, w, b, v = leaves = [torch.from_numpy(a).requires_grad_() for a in arrays]
 

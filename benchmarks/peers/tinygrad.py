@@ -1,4 +1,4 @@
-"""The side of tinygrad (the compiler of that name, no relation): each step captured once by its TinyJit."""
+"""Workloads in tinygrad (the compiler; unrelated to this project): each step is captured by its TinyJit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
-    """Say how many threads may compute."""
+    """Return the numbers of threads in use."""
     return f"kernels on {NUM_CPU_THREADS.value}"
 
 
@@ -23,7 +23,7 @@ def _parameter(values: Any) -> Tensor:
 
 
 def _trainer(loss_of: Callable[[], Any], parameters: list[Tensor]) -> Run:
-    """Return one training step."""
+    """Return a training step."""
     optimizer = SGD(parameters, lr=workloads.LEARNING_RATE)
 
     @TinyJit
@@ -52,7 +52,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
+    """Workload 2, without dropout for the comparison."""
     x, y, x_test, y_test = workloads.digits(sizes)
     kernels, weights = parameters = [_parameter(a) for a in workloads.epoch_weights()]
     optimizer = SGD(parameters, lr=sizes["rate"], momentum=sizes["momentum"])

@@ -1,1 +1,1 @@
-"""How the same work scales from one thread to several processes, measured, and on paper to thousands of machines."""
+"""Scaling from one thread to several processes, measured, and to thousands of machines, predicted by a model."""

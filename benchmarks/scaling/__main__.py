@@ -1,7 +1,7 @@
-"""``python -m benchmarks.scaling``: steps on threads, processes and beside PyTorch's, their pieces, and the paper.
+"""Steps on threads and processes, PyTorch's steps, and a model of both: ``python -m benchmarks.scaling``.
 
-Writes docs/scaling.csv and draws docs/images/scaling.png from it, unless told otherwise. Takes three minutes, and half
-of one with ``--quick``.
+By default, this writes docs/scaling.csv and draws docs/images/scaling.png. It takes three minutes, or half a minute
+with ``--quick``.
 """
 
 import argparse
@@ -15,12 +15,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main() -> None:
-    """Measure, or read what was measured; print the tables, and draw."""
+    """Measure, or read the results of an earlier run; print the tables, and draw the picture."""
     parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds: half a minute")
-    parser.add_argument("--read", action="store_true", help="measure nothing: take what the file of results has")
-    parser.add_argument("--csv", type=Path, default=DOCS / "scaling.csv", help="the file of results (%(default)s)")
-    parser.add_argument("--picture", type=Path, default=DOCS / "images" / "scaling.png", help="(%(default)s)")
+    parser.add_argument("--read", action="store_true", help="read the file of results instead of measuring")
+    parser.add_argument("--csv", type=Path, default=DOCS / "scaling.csv", help="file of results (default: %(default)s)")
+    parser.add_argument("--picture", type=Path, default=DOCS / "images" / "scaling.png", help="default: %(default)s")
     given = parser.parse_args()
     if not given.read:
         write([*measure(QUICK if given.quick else Plan())], given.csv)

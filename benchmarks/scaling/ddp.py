@@ -1,4 +1,4 @@
-"""PyTorch's side: DistributedDataParallel over gloo, one thread in each process. It never imports tinygrad_edu."""
+"""Steps in PyTorch: DistributedDataParallel with gloo, one thread per process. Never imports tinygrad_edu."""
 
 import os
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from benchmarks import workloads
 from benchmarks.peers import pytorch
 
 Run = Callable[[], float]
-RANK, RANKS = (int(os.environ[name]) for name in ("PMI_RANK", "PMI_SIZE"))  # MPICH's mpiexec says so
+RANK, RANKS = (int(os.environ[name]) for name in ("PMI_RANK", "PMI_SIZE"))  # set by MPICH's mpiexec
 
 torch.set_num_threads(1)
 distributed.init_process_group("gloo", f"file://{os.environ['BENCHMARK_MEETING']}", rank=RANK, world_size=RANKS)
 
 
 def gather(value: Any) -> list[Any]:
-    """Return what each rank gave."""
+    """Return the values of all ranks."""
     found: list[Any] = [None] * RANKS
     distributed.all_gather_object(found, value)
     return found
 
 
 def step(name: str, batch: int, fixed: bool = False) -> Run:
-    """Return a training step of this rank's part of the batch; its loss is that of the part."""
+    """Return a training step of this rank's part of the batch, which returns the loss of that part."""
     if name == "lenet":
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)

@@ -1,4 +1,4 @@
-"""The parent's end of the ranks that mpiexec starts: asks, waits for the answer, and stops them in between."""
+"""Parent's side of a job of mpiexec: start the ranks, send commands, and stop the ranks between them."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.processes import Process, environment
 
 TIMEOUT = 120.0
-# MPICH's ranks on one machine share memory; told so, they talk as if they were on two, here by way of the loopback.
+# By default, MPICH's ranks on one machine share memory; with these variables, they use TCP on the loopback address.
 LOOPBACK = "lo" if sys.platform == "linux" else "lo0"
 OVER_TCP = {
     "MPIR_CVAR_CH4_NETMOD": "ofi", "MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": LOOPBACK,
@@ -19,29 +19,29 @@ OVER_TCP = {
 
 
 def mpiexec() -> str:
-    """Return what starts ranks: that of this environment, or else the system's.
+    """Return the path of mpiexec: of this Python environment, or else of the system.
 
     Raises
     ------
     SystemExit
-        There is none.
+        If there is none.
     """
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = shutil.which("mpiexec", path=places)
     if found is None:
-        raise SystemExit("no mpiexec, which starts several processes: pip install 'tinygrad-edu[mpi]'")
+        raise SystemExit("mpiexec not found; install it with: pip install 'tinygrad-edu[mpi]'")
     return found
 
 
 class Job(Process):
-    """Some ranks. While they are not asked anything they are stopped: those of MPI wait busily.
+    """The ranks of one mpiexec, stopped (SIGSTOP) while no command is running, because MPI waits busily.
 
     Parameters
     ----------
     side : {"ours", "ddp"}
     ranks : int
     own : str
-        What their environment says more.
+        Additional environment variables.
     """
 
     def __init__(self, side: str, ranks: int, **own: str) -> None:
@@ -54,23 +54,23 @@ class Job(Process):
         self._signal(signal.SIGSTOP)
 
     def losses(self, work: str, times: int, **given: Any) -> list[list[float]]:
-        """Return what each rank got in several runs of some work."""
+        """Return the losses of several runs of some work, for each rank."""
         found: list[list[float]] = self.ask("losses", TIMEOUT, work=work, times=times, **given)["answer"]
         return found
 
     def seconds(self, work: str, seconds: float, **given: Any) -> list[list[float]]:
-        """Return how long each of its runs took, of each rank."""
+        """Return the seconds of each run of some work, for each rank."""
         found: list[list[float]] = self.ask("seconds", TIMEOUT, work=work, seconds=seconds, **given)["answer"]
         return found
 
     def _signal(self, number: int) -> None:
-        """Tell the ranks; mpiexec puts each into a session of its own."""
+        """Send a signal to each rank; mpiexec starts each in a separate session."""
         if self._process.poll() is None:
             for process in self._numbers:
-                with suppress(ProcessLookupError):  # one that has just failed, which mpiexec is about to notice
+                with suppress(ProcessLookupError):  # the rank has just failed
                     os.kill(process, number)
 
     def close(self) -> None:
-        """End them."""
+        """Kill the ranks."""
         self._signal(signal.SIGKILL)
         super().close()

@@ -1,4 +1,4 @@
-"""What is measured, in rounds in which all ways to do the same work take turns, and the rows that come of it."""
+"""Measurement in rounds, in which all configurations of the same work alternate, and the rows of the results."""
 
 import csv
 import sys
@@ -20,7 +20,7 @@ from benchmarks.statistics import median
 BATCH = 128
 SHARD_SIZES = {"mnist": 32, "lenet": 16}
 PYTORCH = Peer("PyTorch DDP", "benchmarks.scaling.ddp", ("torch",))
-OPERATIONS = 3 * 2 * 32 * 28 * 28 * 64 * 32 * 9  # of workload 4: forward and two gradients, 2 for a product and its sum
+OPERATIONS = 3 * 2 * 32 * 28 * 28 * 64 * 32 * 9  # workload 4: forward and two gradients, 2 per multiply-add
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Row:
     ----------
     part : {"step", "evaluation", "weak", "exchange", "shards", "latest", "convolution", "cores"}
     work, side : str
-        Which network, and who computes it; of an exchange, what carries it.
+        Network, and framework or, for exchanges, transport ("memory" or "TCP").
     processes, threads : int
-        Threads in each process.
+        Number of processes, and threads per process.
     size : int
-        Images of a batch, elements that are exchanged, or how many shards the latest is of.
+        Images of a batch, exchanged elements, or number of shards for "latest".
     shard_size : int
-        0 where there are none.
+        Images per shard; 0 without shards.
     milliseconds, best : float
-        The median, and the least.
+        Median and minimum.
     ratio : float
-        The median, over the rounds, of the time divided by that of the first way in the same round.
+        Median over the rounds of the time divided by the time of the first configuration in the same round.
     """
 
     part: str
@@ -58,19 +58,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure.
+    """Sizes of the measurement.
 
     Attributes
     ----------
     rounds : int
     seconds : float
-        For how long each way runs in a round.
+        Duration of each configuration in a round.
     processes : int
-        The most.
+        Largest number of processes.
     images : int
-        Of an evaluation.
+        Images of an evaluation.
     elements : tuple of int
-        That are exchanged.
+        Numbers of exchanged elements.
     networks : tuple of str
     """
 
@@ -86,7 +86,7 @@ QUICK = Plan(rounds=2, seconds=0.1, images=2_000, elements=(1_000, 30_000, 1_000
 
 
 class Way(NamedTuple):
-    """One way to do some work: the row it fills, who does it, and what the job is told."""
+    """A configuration of some work: the row of its result, the job, and the arguments of the job."""
 
     row: Row
     job: Job
@@ -99,7 +99,7 @@ def _row(part: str, work: str, job: Job, threads: int, size: int, shard_size: in
 
 
 def in_turn(ways: Sequence[Way], plan: Plan) -> Iterator[Row]:
-    """Ask each way once a round. Yield their rows."""
+    """Run each configuration once per round, and yield the rows."""
     found: list[list[list[float]]] = [[] for _ in ways]
     for _ in range(plan.rounds):
         for way, times in zip(ways, found, strict=True):
@@ -112,7 +112,7 @@ def in_turn(ways: Sequence[Way], plan: Plan) -> Iterator[Row]:
 
 
 class Jobs(NamedTuple):
-    """All that are asked: ours and PyTorch's by their number of processes, and ours over TCP."""
+    """Our jobs and PyTorch's by number of processes, and our job over TCP."""
 
     ours: list[Job]
     pytorch: list[Job]
@@ -120,7 +120,7 @@ class Jobs(NamedTuple):
 
 
 def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure a training step of 128 images on threads, on processes, and with PyTorch on one and two of them."""
+    """Measure a training step of 128 images on threads, on processes, and in PyTorch on one and two processes."""
     ways, cut = [], SHARD_SIZES[name]
     for job, threads in [(jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:])]:
         given = {"work": "step", "name": name, "batch": BATCH, "shard_size": cut, "threads": threads}
@@ -133,17 +133,17 @@ def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def _compare(ways: Sequence[Way]) -> None:
-    """Compare the losses of three steps: ours are the same to the last bit, the mean of PyTorch's to 1e-4."""
+    """Compare the losses of three steps: ours must be equal in all bits, the mean of PyTorch's to 1e-4."""
     first = None
     for way in ways:
         losses = np.array(way.job.losses(times=3, fixed=True, **way.given))
         first = losses[0] if first is None else first
         if not (np.all(losses == first) if way.job.side == "ours" else np.allclose(losses.mean(axis=0), first, 1e-4)):
-            raise SystemExit(f"{way.row}: each rank's losses are {losses.tolist()}, those of the first way {first}")
+            raise SystemExit(f"{way.row}: got losses {losses.tolist()} by rank, expected {first}")
 
 
 def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure the evaluation of many images on threads and on processes."""
+    """Measure an evaluation on threads and on processes."""
     ways = []
     for job, threads in ((jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:2])):
         given = {"work": "evaluation", "name": name, "images": plan.images, "threads": threads}
@@ -152,7 +152,7 @@ def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def weak(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure a step of 128 images in each process."""
+    """Measure a step of 128 images per process."""
     ways, cut = [], SHARD_SIZES[name]
     for job in jobs.ours:
         size = BATCH * job.ranks
@@ -162,7 +162,7 @@ def weak(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def exchanges(jobs: Jobs, plan: Plan) -> Iterator[Row]:
-    """Measure the sum over workers alone."""
+    """Measure the allreduce without a step."""
     for elements in plan.elements:
         ways = []
         for job, carrier in (*((job, "memory") for job in jobs.ours[1:]), (jobs.over_tcp, "TCP")):
@@ -172,7 +172,7 @@ def exchanges(jobs: Jobs, plan: Plan) -> Iterator[Row]:
 
 
 def pieces(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure steps of several shards of several sizes, and how long one shard of many takes at the latest."""
+    """Measure steps with several numbers and sizes of shards, and compute the expected time of the slowest shard."""
     ways = []
     for count in (2, 4, 8):
         for size in (8, 16, 32, 64):
@@ -188,7 +188,7 @@ def pieces(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def convolution(jobs: Jobs, plan: Plan) -> Iterator[Row]:
-    """Measure a convolution on one core, whose operations are counted."""
+    """Measure a convolution with a known number of operations on one core."""
     yield from in_turn([Way(_row("convolution", "", jobs.ours[0], 1, 32), jobs.ours[0], {"work": "convolution"})], plan)
 
 
@@ -204,7 +204,7 @@ def measure(plan: Plan) -> Iterator[Row]:
             for ranks in (() if PYTORCH.missing() else (1, 2))
         ]
         if not theirs:
-            print("PyTorch is not installed, and is left out: pip install 'tinygrad-edu[benchmarks]'", file=sys.stderr)
+            print("PyTorch is not installed; skipped (pip install 'tinygrad-edu[benchmarks]')", file=sys.stderr)
         jobs = Jobs(ours, theirs, over_tcp)
         for name in plan.networks:
             for part in (steps, weak, evaluations, pieces):
@@ -225,7 +225,7 @@ def write(rows: Iterable[Row], path: Path) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """Read it again."""
+    """Read the file of results."""
     kinds: list[Any] = [field.type for field in fields(Row)]
     with path.open(newline="") as file:
         return [Row(*(kind(text) for kind, text in zip(kinds, line, strict=True))) for line in [*csv.reader(file)][1:]]

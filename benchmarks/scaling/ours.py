@@ -1,4 +1,4 @@
-"""Our side of each kind of work, on the workers that mpiexec started."""
+"""Steps, evaluations and exchanges in this package, on the workers of mpiexec."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +18,12 @@ RANK = world().rank
 
 
 def gather(value: Any) -> list[Any]:
-    """Return what each rank gave."""
+    """Return the values of all ranks."""
     return allgather(world(), value)
 
 
 def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, Any]:
-    """Return a model and a batch; where `fixed`, with a mask of dropout that does not change."""
+    """Return a model and a batch; if `fixed`, with a fixed dropout mask."""
     if name == "lenet":
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)
@@ -45,18 +45,18 @@ def _step(name: str, batch: int, shard_size: int, threads: int, fixed: bool, wor
 
 
 def shard(name: str, size: int) -> Run:
-    """Return a training step of one shard, which each rank takes alone, while the others take theirs."""
+    """Return a training step of one shard; all ranks take it at the same time, without an exchange."""
     return _step(name, size, size, 1, False, ALONE)
 
 
 def evaluation(name: str, images: int, threads: int) -> Run:
-    """Return an evaluation of some images."""
+    """Return an evaluation."""
     model, x, y = network(name, images)
     return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world())["accuracy"]  # type: ignore[no-any-return]
 
 
 def exchange(elements: int) -> Run:
-    """Return the sum over the workers of float32 numbers, of which each has as many: no more than a step exchanges."""
+    """Return an allreduce of `elements` float32 numbers over the workers, as at the end of a step."""
     workers, like = world(), [np.empty(elements, np.float32)]
 
     def run() -> float:

@@ -1,4 +1,4 @@
-"""The model on paper, drawn to 4,096 workers, with what was measured as dots."""
+"""Picture of the model up to 4,096 workers, with the measurements as dots."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from benchmarks.scaling.report import NETWORKS, RESNET_SHARD, TITLES, Report
 COLORS = {"mnist": "tab:blue", "lenet": "tab:orange", "resnet": "tab:green"}
 STYLES = dict(zip(NETWORKS, ("--", ":"), strict=True))
 _ONE = {name: BATCH // size for name, size in SHARD_SIZES.items()}
-SHARED = _ONE | {"resnet": 4096 // RESNET_SHARD}  # shards of a batch that stays
-EACH = _ONE | {"resnet": 32 // RESNET_SHARD}  # shards for each worker
+SHARED = _ONE | {"resnet": 4096 // RESNET_SHARD}  # shards of a batch of constant size
+EACH = _ONE | {"resnet": 32 // RESNET_SHARD}  # shards per worker
 
 
 def draw(report: Report, path: Path) -> None:
@@ -25,10 +25,10 @@ def draw(report: Report, path: Path) -> None:
         _panels(strong, speedup, report, "step", name, work)
         _panels(weak, efficiency, report, "weak", name, work)
     for axes, title, label in (
-        (strong, f"One batch, shared: {BATCH} images; ResNet 4,096", "seconds of a step"),
-        (speedup, "Speedup of that", "times as fast as one worker"),
-        (weak, f"A batch that grows: {BATCH} for each worker; ResNet 32", "seconds of a step"),
-        (efficiency, "Efficiency of that", "of one worker's images per second, each"),
+        (strong, f"Strong scaling: {BATCH} images in total; ResNet 4,096", "seconds per step"),
+        (speedup, "Speedup, strong scaling", "speedup over one worker"),
+        (weak, f"Weak scaling: {BATCH} images per worker; ResNet 32", "seconds per step"),
+        (efficiency, "Efficiency, weak scaling", "images per second per worker, relative"),
     ):
         _finish(axes, title, label)
     workers = range(1, 4097, 4095)
@@ -42,7 +42,7 @@ def draw(report: Report, path: Path) -> None:
 
 
 def _panels(time: Any, gain: Any, report: Report, part: str, name: str, work: Work) -> None:
-    """Draw the time of a step, and how many times as fast as on one worker it is."""
+    """Draw the time of a step, and the speedup over one worker."""
     rows = report.ours(part, name)
 
     def line(workers: Sequence[int], link: Link, style: str, cores: int = MOST) -> None:
@@ -81,7 +81,7 @@ def _legend(report: Report) -> list[Any]:
 
     return [
         *(entry(TITLES[name] + " (assumed)" * (name == "resnet"), "-", color=color) for name, color in COLORS.items()),
-        entry("predicted for this machine, from its pieces", "-"),
+        entry("predicted for this machine, from its components", "-"),
         *(entry(f"assumed network: {title}", style) for title, style in STYLES.items()),
         entry("measured", marker="o"),
         entry(f"measured, on {report.cores} cores", marker="o", markerfacecolor="white"),

@@ -1,4 +1,4 @@
-"""One rank of a job: the first reads commands from standard input, a JSON line each; all do them, and it answers."""
+"""A rank of a job: rank 0 reads commands, all ranks execute them, and rank 0 answers, in lines of JSON."""
 
 import importlib
 import json
@@ -11,16 +11,16 @@ from typing import Any
 
 from benchmarks.worker import answers
 
-WARM = 2  # runs that are not counted
+WARM = 2  # unmeasured runs
 
 
 class Rank:
-    """What the parent can ask for: each public method is a command, which all ranks do at the same time.
+    """Commands of a rank: each public method is one, which all ranks execute at the same time.
 
     Parameters
     ----------
     side : module
-        Offers a function for each kind of work, ``RANK``, and ``gather``, which gives each rank what all of them have.
+        Module with a function for each kind of work, ``RANK``, and ``gather``, which returns the values of all ranks.
     """
 
     def __init__(self, side: Any) -> None:
@@ -28,16 +28,16 @@ class Rank:
         self._run = cache(lambda name, given: getattr(side, name)(**dict(given)))
 
     def processes(self) -> list[int]:
-        """Return the number that the system gave each rank."""
+        """Return the process id of each rank."""
         return self.gather(os.getpid())
 
     def losses(self, work: str, times: int, **given: Any) -> list[list[float]]:
-        """Return what each rank got in several runs."""
+        """Return the losses of several runs, for each rank."""
         run = self._run(work, tuple(given.items()))
         return self.gather([float(run()) for _ in range(times)])
 
     def seconds(self, work: str, seconds: float, **given: Any) -> list[list[float]]:
-        """Run for some seconds, twice at least, and return how long each run took on each rank."""
+        """Run for some seconds, at least twice, and return the seconds of each run, for each rank."""
         run = self._run(work, tuple(given.items()))
         once = [_timed(run) for _ in range(WARM)][-1]
         count = self.gather(max(2, round(seconds / once)))[0]
@@ -51,7 +51,7 @@ def _timed(run: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Execute commands until the input ends."""
     pipe, side = answers(), importlib.import_module(sys.argv[1])
     rank, is_first = Rank(side), side.RANK == 0
     while line := side.gather(sys.stdin.readline() if is_first else None)[0]:

@@ -1,4 +1,4 @@
-"""What the rows say: tables, the pieces of the model on paper, and what it predicts beside what was measured."""
+"""Tables of the results, the components of the model, and its predictions compared with the measurements."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,16 +7,16 @@ from benchmarks.scaling.measuring import OPERATIONS, SHARD_SIZES, Row
 from benchmarks.scaling.ours import network
 from benchmarks.scaling.paper import MOST, Link, Work, fit_link, fit_shards
 
-# Assumed, and not measured here.
+# Assumed, not measured.
 NETWORKS = {"20 µs, 10 Gbit/s": Link(20e-6, 8 / 10e9), "20 µs, 100 Gbit/s": Link(20e-6, 8 / 100e9)}
-# ResNet-50 (He et al. 2016, https://arxiv.org/abs/1512.03385) as torchvision counts it: 4.09e9 products and sums for an
-# image of 224 x 224, 25.6 million weights. The way back takes twice as many as the way forward.
+# ResNet-50 (He et al. 2016, https://arxiv.org/abs/1512.03385) by torchvision's counts: 4.09e9 multiply-adds for an
+# image of 224 x 224, 25.6 million weights. The backward pass takes twice as many operations as the forward pass.
 RESNET_OPERATIONS, RESNET_WEIGHTS, RESNET_SHARD = 3 * 2 * 4.09e9, 25.6e6, 8
 TITLES = {"mnist": "MNIST net", "lenet": "LeNet", "resnet": "ResNet, 25 million weights"}
 
 
 class Report:
-    """The rows, and what is found in them."""
+    """Rows of results, and quantities computed from them."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -28,34 +28,34 @@ class Report:
         return [row for row in self.rows if row.part == part and row.work == work]
 
     def ours(self, part: str, work: str) -> list[Row]:
-        """Return the rows of one thread in each of our processes."""
+        """Return our rows with one thread per process."""
         return [row for row in self.of(part, work) if row.side == "ours" and row.threads == 1]
 
     def link(self, carrier: str) -> Link:
-        """Return what carries the exchanges of as many processes as have a core each, two at least."""
+        """Fit the link of a transport, from exchanges with at most as many processes as cores, or two."""
         rows = [r for r in self.of("exchange") if r.side == carrier and r.processes <= max(self.cores, 2)]
         sizes, seconds = [4 * row.size for row in rows], [row.milliseconds / 1e3 for row in rows]
         return fit_link([row.processes for row in rows], sizes, seconds)
 
     def shards(self, name: str) -> tuple[float, float, float]:
-        """Return the seconds of a step, of a shard and of an image."""
+        """Return the seconds per step, per shard and per image."""
         rows = self.of("shards", name)
         counts, seconds = [row.size // row.shard_size for row in rows], [row.milliseconds / 1e3 for row in rows]
         return fit_shards(counts, [row.shard_size for row in rows], seconds)
 
     def work(self, name: str) -> Work:
-        """Return what a step computes."""
+        """Return the times of the parts of a step."""
         latest = {row.size: row.milliseconds / 1e3 for row in self.of("latest", name)}
         fixed, shard, image = self.shards(name)
         weights = sum(parameter.size for parameter in network(name, 1)[0].parameters())
         return Work(fixed, shard + SHARD_SIZES[name] * image, latest, 4 * weights)
 
     def speed(self) -> float:
-        """Return how many operations a core does in a second, in a convolution forward and backward."""
+        """Return the operations per second of one core, in a convolution forward and backward."""
         return OPERATIONS / (self.of("convolution")[0].milliseconds / 1e3)
 
     def resnet(self) -> Work:
-        """Return what a step of a ResNet would compute, if it ran like a convolution, late as many LeNet shards."""
+        """Return a ResNet step at the speed of the convolution, with the delays of LeNet shards of equal total time."""
         shard, lenet = RESNET_SHARD * RESNET_OPERATIONS / self.speed(), self.work(self.names[-1])
         spread = math.sqrt(shard / lenet.shard)
         return Work(0.0, shard, {many: spread * lenet.late(many) for many in lenet.latest}, int(4 * RESNET_WEIGHTS))
@@ -72,7 +72,7 @@ class Report:
         for name in self.names:
             yield from self._pieces(name)
             yield from self._predicted(name)
-        yield f"\nA convolution forward and backward: {self.speed() / 1e9:.1f} billion operations a second on one core"
+        yield f"\nConvolution forward and backward: {self.speed() / 1e9:.1f} billion operations per second on one core"
 
     def _over(self, processes: int) -> str:
         return f"  more processes than the {self.cores} cores" if processes > self.cores else ""
@@ -86,7 +86,7 @@ class Report:
             yield f"  {who:<32}{row.milliseconds:>10.2f}{row.best:>9.2f}{row.ratio:>9.2f}{self._over(row.processes)}"
 
     def _scaling(self, name: str) -> Iterator[str]:
-        yield f"\n{TITLES[name]}: a batch of 128 on all processes (strong), and 128 in each (weak)"
+        yield f"\n{TITLES[name]}: a batch of 128 in total (strong), and per process (weak)"
         yield f"  {'processes':<10}{'strong, ms':>11}{'speedup':>9}{'weak, ms':>11}{'speedup':>9}"
         for strong, weak in zip(self.ours("step", name), self.ours("weak", name), strict=True):
             numbers = f"{strong.milliseconds:>11.2f}{1 / strong.ratio:>9.2f}"
@@ -94,7 +94,7 @@ class Report:
             yield f"  {strong.processes:<10}{numbers}{self._over(strong.processes)}"
 
     def _exchange(self) -> Iterator[str]:
-        yield "\nThe exchange alone, float32"
+        yield "\nAllreduce of float32"
         yield f"  {'by':<8}{'processes':>9}{'elements':>12}{'median, ms':>12}{'best':>9}{'fitted':>9}"
         links = {carrier: self.link(carrier) for carrier in ("memory", "TCP")}
         for row in self.of("exchange"):
@@ -102,24 +102,24 @@ class Report:
             numbers = f"{row.milliseconds:>12.3f}{row.best:>9.3f}{fitted:>9.3f}"
             yield f"  {row.side:<8}{row.processes:>9}{row.size:>12,}{numbers}{self._over(row.processes)}"
         for carrier, link in links.items():
-            speed = f"{1e-9 / link.per_byte:.2f} GB/s" if link.per_byte else "no time for a byte"
-            yield f"  {carrier}: {1e6 * link.latency:.0f} µs a message, {speed}, adding included"
+            speed = f"{1e-9 / link.per_byte:.2f} GB/s" if link.per_byte else "no time per byte"
+            yield f"  {carrier}: {1e6 * link.latency:.0f} µs per message, {speed}, including the addition"
 
     def _pieces(self, name: str) -> Iterator[str]:
         fixed, shard, image = (1e3 * seconds for seconds in self.shards(name))
-        yield f"\n{TITLES[name]}: a step takes {fixed:.2f} ms, each shard {shard:.3f} more, each image {image:.4f} more"
+        yield f"\n{TITLES[name]}: {fixed:.2f} ms per step, {shard:.3f} per shard, {image:.4f} per image"
         yield f"  {'shards':>8}{'of':>5}{'measured, ms':>14}{'fitted':>9}"
         for row in self.of("shards", name):
             count = row.size // row.shard_size
             fitted = fixed + count * shard + row.size * image
             yield f"  {count:>8}{row.shard_size:>5}{row.milliseconds:>14.2f}{fitted:>9.2f}"
-        late = ", ".join(f"of {many:,} by {1e3 * self.work(name).late(many):.3f} ms" for many in (2, 64, MOST))
-        yield f"  of shards of {SHARD_SIZES[name]}, the slowest is late: {late}"
+        late = ", ".join(f"{1e3 * self.work(name).late(many):.3f} ms of {many:,}" for many in (2, 64, MOST))
+        yield f"  expected delay of the slowest shard of {SHARD_SIZES[name]} images: {late}"
 
     def _predicted(self, name: str) -> Iterator[str]:
         work, link = self.work(name), self.link("memory")
-        yield f"\n{TITLES[name]}: steps beside those that the pieces predict"
-        yield f"  {'batch':>8}{'processes':>11}{'measured, ms':>14}{'predicted':>11}{'off by':>8}"
+        yield f"\n{TITLES[name]}: steps, measured and predicted from the components"
+        yield f"  {'batch':>8}{'processes':>11}{'measured, ms':>14}{'predicted':>11}{'error':>8}"
         for row in (*self.ours("step", name), *self.ours("weak", name)):
             count = math.ceil(row.size / row.shard_size)
             predicted = 1e3 * work.step(count, row.processes, link, self.cores)

@@ -1,1 +1,1 @@
-"""The models of `models/` beside the same models in PyTorch: from the same weights, on the same batches."""
+"""Training of the models of `models/`, compared with PyTorch, from equal weights and on equal batches."""

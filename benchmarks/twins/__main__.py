@@ -1,4 +1,4 @@
-"""Each model beside its twin in PyTorch: by how much the losses of a hundred steps differ, and how long a step takes.
+"""Compare a hundred training steps of each model with PyTorch: losses, and the time of a step.
 
 python -m benchmarks.twins [NAME ...]
 """
@@ -16,16 +16,16 @@ TWINS = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py") if p
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each model."""
     parser = argparse.ArgumentParser("python -m benchmarks.twins", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TWINS)}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"models, of {', '.join(TWINS)} (default: all)")
     names = parser.parse_args(arguments).names or TWINS
     if unknown := {*names} - {*TWINS}:
-        parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(TWINS)}")
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(TWINS)}")
     for name in names:
         ours, theirs, seconds, their_seconds = import_module(f"benchmarks.twins.{name}").compare()
         apart = np.max(np.abs(np.array(ours) / np.array(theirs) - 1))
         times = [1e3 * total / len(ours) for total in (seconds, their_seconds)]
         print(
-            f"{name:<14} losses differ by {apart:.1e} at most; a step takes {times[0]:.2f} ms, PyTorch's {times[1]:.2f}"
+            f"{name:<14} losses differ by at most {apart:.1e}; time per step: {times[0]:.2f} ms, PyTorch {times[1]:.2f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""``models.char_lstm`` beside PyTorch, in float32."""
+"""``models.char_lstm``, compared with PyTorch in float32."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tinygrad_edu import cross_entropy
 
 
 class CharLSTM(nn.Module):
-    """The same network."""
+    """The same network in PyTorch."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class CharLSTM(nn.Module):
 
 
 def compare(steps: int = 100) -> Comparison:
-    """Train both for some steps."""
+    """Train both for some steps, and compare."""
     text, rng = load(), np.random.default_rng(0)
     ours, theirs = char_lstm.CharLSTM(len(text.alphabet), rng), CharLSTM(len(text.alphabet))
     batches = list(loader(text.train, char_lstm.WINDOW, char_lstm.BATCH, rng))[:steps]

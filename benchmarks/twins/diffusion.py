@@ -1,4 +1,4 @@
-"""``models.diffusion`` beside PyTorch, in float32, on the same images with the same noise; 20 images a step."""
+"""``models.diffusion``, compared with PyTorch in float32, with equal noise and 20 images per step."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ BATCH = 20
 
 
 class Block(nn.Module):
-    """The same block."""
+    """The same block in PyTorch."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class Block(nn.Module):
         self.past = nn.Identity() if channels_in == channels else nn.Conv2d(channels_in, channels, 1)
 
     def forward(self, x: Any, condition: Any) -> Any:
-        """Return images, of images and a condition."""
+        """Map feature maps and a condition to feature maps."""
         scale, shift = self.modulation(condition)[..., None, None].chunk(2, dim=1)
         return self.past(x) + self.second(nn.functional.silu(self.norm(self.first(x)) * (1 + scale) + shift))
 
 
 class Velocity(nn.Module):
-    """The same network."""
+    """The same network in PyTorch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Velocity(nn.Module):
 
 
 def compare(steps: int = 100) -> Comparison:
-    """Train both for some steps."""
+    """Train both for some steps, and compare."""
     digits, rng = data.load_embedded(), np.random.default_rng(0)
     rows = [rng.choice(len(digits.x_train), BATCH, replace=False) for _ in range(steps)]
     batches = [diffusion.on_the_way(digits.x_train[some], digits.y_train[some].astype(np.int64), rng) for some in rows]

@@ -1,4 +1,4 @@
-"""``models.mnist_conv`` beside PyTorch, in float32: its network without dropout, on the same bent digits."""
+"""``models.mnist_conv``, compared with PyTorch in float32, without dropout, on equally distorted digits."""
 
 from itertools import chain, islice, repeat
 
@@ -14,9 +14,9 @@ RECIPE = mnist_conv.RECIPES["augmented"]
 
 
 def compare(steps: int = 100) -> Comparison:
-    """Train both for some steps, at a tenth of the learning rate that the recipe begins with.
+    """Train both for some steps, at a tenth of the initial learning rate of the recipe, and compare.
 
-    At all of it a difference of rounding grows tenfold every sixteen steps, and after a hundred it is the loss.
+    At the full rate, rounding differences grow tenfold every sixteen steps, and reach the size of the loss after 100.
     """
     rng = np.random.default_rng(0)
     ours = mnist_conv.build(RECIPE, rng)

@@ -1,4 +1,4 @@
-"""LeNet's twin in PyTorch: the recipe of `models.classifier` without dropout, on the same bent digits."""
+"""``models.mnist_lenet``, compared with PyTorch: the recipe without dropout, on equally distorted digits."""
 
 import numpy as np
 from torch import nn
@@ -8,10 +8,10 @@ from models import mnist_lenet
 
 
 def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
-    """Return the losses of our steps and of PyTorch's, and the seconds that each took.
+    """Train both for some steps, and compare.
 
-    In float64 they agree to rounding. In float32 they do so for a while; then rounding decides which of two numbers is
-    the larger, or whether one is above zero, and PyTorch's differ from its own in float64 as much as from ours.
+    In float64, the losses agree up to rounding. In float32, they diverge after some steps, because rounding changes the
+    maximum of a pool or the sign of an input of ReLU; PyTorch's losses in float32 and float64 differ as much.
     """
     first, second = mnist_lenet.CHANNELS
     theirs = nn.Sequential(

@@ -1,4 +1,4 @@
-"""``models.mnist_vae`` beside PyTorch, with the same noise in both; and trained to the end with its own."""
+"""``models.mnist_vae``, compared with PyTorch with equal noise; and a full training in PyTorch."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tinygrad_edu import data
 
 
 class Autoencoder(nn.Module):
-    """The same network."""
+    """The same network in PyTorch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
 
 
 def mean_nats(outputs: Any, images: Any) -> Any:
-    """Return the same loss, as PyTorch has its parts."""
+    """Return the same loss, from PyTorch's functions."""
     logits, mean, log_variance = outputs
     found = torch.distributions.Normal(mean, torch.exp(log_variance / 2))
     divergence = torch.distributions.kl_divergence(found, torch.distributions.Normal(0.0, 1.0))
@@ -42,7 +42,7 @@ def mean_nats(outputs: Any, images: Any) -> Any:
 
 
 def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
-    """Train both for some steps. In float32, too, they agree for a while, as LeNet does: its twin says more."""
+    """Train both for some steps, and compare; float32 losses diverge as in `mnist_lenet`."""
     rng = np.random.default_rng(0)
     loader = mnist_vae.batches(data.load_embedded(), rng)
     images = [x.astype(dtype) for _ in range(-(-steps // len(loader))) for x, _ in loader][:steps]
@@ -52,7 +52,7 @@ def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
 
 
 def trained(seed: int = 0, epochs: int = mnist_vae.EPOCHS) -> float:
-    """Train PyTorch's network from its own weights and with its own noise. Return the nats of a test image."""
+    """Train PyTorch's network from its own initial weights and noise; return the test loss in nats per image."""
     torch.manual_seed(seed)
     images, network = data.load_embedded(), Autoencoder()
     loader = mnist_vae.batches(images, np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""The residual network in PyTorch: the recipe of `models.classifier` without dropout, on the same bent digits."""
+"""``models.resnet_digits``, compared with PyTorch: the recipe without dropout, on equally distorted digits."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from models import resnet_digits
 
 
 class Residual(nn.Sequential):
-    """The sum of an input and what the layers make of it."""
+    """Residual block: the sum of its input and the output of its layers."""
 
     def forward(self, x: Any) -> Any:
-        """Return it."""
+        """Return x + f(x)."""
         return x + super().forward(x)
 
 
 def block(channels: int) -> nn.Module:
-    """Return the same block."""
+    """Return the same block in PyTorch."""
     return Residual(
         nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
@@ -26,7 +26,7 @@ def block(channels: int) -> nn.Module:
 
 
 def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
-    """Train both for some steps: in float64, as LeNet's twin says why."""
+    """Train both for some steps, and compare; float32 losses diverge as in `mnist_lenet`."""
     first, second = resnet_digits.CHANNELS
     theirs = nn.Sequential(
         nn.Conv2d(1, first, 5, bias=False), nn.MaxPool2d(2), block(first),

@@ -1,7 +1,7 @@
-"""``models.siamese`` beside PyTorch, without augmentation.
+"""``models.siamese``, compared with PyTorch without augmentation.
 
-It is in float64: in float32 the losses part after some 20 steps, by up to 2 %. A rounding error decides there on which
-side of a kink (of a ReLU, a pool or the margin) a value lies, and the next steps are others.
+The comparison is in float64. In float32, losses diverge after some 20 steps, by up to 2 %, because rounding moves
+values across a kink of ReLU, a pool or the margin.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from tinygrad_edu import data
 
 
 class Embedding(nn.Module):
-    """The same network."""
+    """The same network in PyTorch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,14 +32,14 @@ class Embedding(nn.Module):
 
 
 def contrastive_loss(points: Any, labels: Any) -> Any:
-    """Return the same loss."""
+    """Return the same loss in PyTorch."""
     a, b = torch.triu_indices(len(labels), len(labels), 1)
     distance, same = nn.functional.pairwise_distance(points[a], points[b]), labels[a] == labels[b]
     return (distance[same] ** 2).mean() / 2 + (torch.relu(siamese.MARGIN - distance[~same]) ** 2).mean() / 2
 
 
 def compare(steps: int = 100) -> Comparison:
-    """Train both for some steps."""
+    """Train both for some steps, and compare."""
     digits, rng = data.load_embedded(), np.random.default_rng(0)
     images, labels = siamese.as_floats(digits.x_train).astype(np.float64), digits.y_train.astype(np.int64)
     loader = data.DataLoader(images, labels, batch_size=siamese.BATCH, rng=rng)

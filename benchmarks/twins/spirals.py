@@ -1,4 +1,4 @@
-"""``models.spirals`` beside PyTorch, in float32."""
+"""``models.spirals``, compared with PyTorch in float32."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from tinygrad_edu import cross_entropy, data
 
 
 def compare(steps: int = 100) -> Comparison:
-    """Train both for some steps."""
+    """Train both for some steps, and compare."""
     rng = np.random.default_rng(0)
     loader = data.DataLoader(*spirals.spirals(spirals.BATCH * steps, rng), batch_size=spirals.BATCH, rng=rng)
     theirs = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Training steps of two models that are one and the same, ours and PyTorch's: their losses, and how long they took."""
+"""Training steps of the same model in this package and in PyTorch: losses and times."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,12 +12,12 @@ from models import classifier
 from tinygrad_edu import cross_entropy, data, nn, optim
 from tinygrad_edu.training import Steps
 
-BATCH, HIGHEST = 50, 0.1  # of the classifiers: images a step, and the learning rate
-Batches = Iterable[tuple[ndarray, ...]]  # the inputs of the model, and last the target
+BATCH, HIGHEST = 50, 0.1  # of the classifiers: images per step, and the learning rate
+Batches = Iterable[tuple[ndarray, ...]]  # the inputs of the model, then the target
 
 
 class Comparison(NamedTuple):
-    """The loss of each step, and the seconds of all of them."""
+    """Losses of the steps, and the total seconds."""
 
     losses_ours: list[float]
     losses_theirs: list[float]
@@ -26,12 +26,12 @@ class Comparison(NamedTuple):
 
 
 def give_weights(theirs: torch.nn.Module, ours: nn.Module) -> None:
-    """Write our weights into PyTorch's model, which has the same names for them."""
+    """Copy our weights into PyTorch's model, which has the same parameter names."""
     theirs.load_state_dict({name: torch.from_numpy(values) for name, values in ours.state_dict().items()})
 
 
 def losses(loss: Callable[..., Any], optimizer: Any, batches: Batches) -> tuple[list[float], float]:
-    """Take a step for each batch. Return the loss before each, and the seconds of all."""
+    """Take a step for each batch; return the loss before each step, and the total seconds."""
     found, begin = [], time.perf_counter()
     for batch in batches:
         optimizer.zero_grad()
@@ -51,7 +51,7 @@ def compare_steps(
     optimizer: str = "Adam",
     **settings: float,
 ) -> Comparison:
-    """Train both with the optimizer that has this name, ours first."""
+    """Train both with the optimizer of this name in both packages."""
     give_weights(theirs, ours)
     tensors = [tuple(torch.from_numpy(np.asarray(part)) for part in batch) for batch in batches]
     steps, their_steps = (
@@ -66,7 +66,7 @@ def compare_steps(
 def compare_classifiers(
     build: Callable[[np.random.Generator], nn.Module], theirs: torch.nn.Module, steps: int, dtype: type
 ) -> Comparison:
-    """Train both by the recipe of `models.classifier`, without dropout, on the same bent digits; ours first."""
+    """Train both with the recipe of `models.classifier`, without dropout, on equally distorted digits."""
     rng = np.random.default_rng(0)
     ours = build(rng).astype(dtype)
     for layer in ours.modules():
@@ -74,7 +74,7 @@ def compare_classifiers(
             layer.p = 0.0
     batches = _bent_digits(steps, dtype, rng)
     give_weights(theirs.to(torch.from_numpy(batches[0][0]).dtype), ours)
-    torch.set_num_threads(1)  # as ours, which normalization keeps from being cut into shards
+    torch.set_num_threads(1)  # like ours, because batch normalization prevents shards
     begin = time.perf_counter()
     schedule = optim.schedules.one_cycle(HIGHEST, steps)
     trained = Steps(ours, classifier.optimizer(ours, HIGHEST), cross_entropy, rng, schedule)
@@ -91,7 +91,7 @@ def _bent_digits(steps: int, dtype: type, rng: np.random.Generator) -> list[tupl
 
 
 def _classified(network: Any, batches: list[tuple[ndarray, ndarray]]) -> list[float]:
-    """Train PyTorch's network by the recipe, and return the losses."""
+    """Train PyTorch's network with the recipe, and return the losses."""
     sgd = torch.optim.SGD(
         network.parameters(), lr=HIGHEST, momentum=0.9, nesterov=True, weight_decay=classifier.WEIGHT_DECAY
     )

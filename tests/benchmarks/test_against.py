@@ -1,4 +1,4 @@
-"""A commit beside this checkout: what an interval tells, and that each side runs its own package, on tiny sizes."""
+"""Comparison with a commit, at small sizes: intervals, verdicts, and that each side runs its own package."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from benchmarks.workloads import WORKLOADS
 
 TINY = [replace(w, sizes={**w.sizes, "ops": 40}) for w in WORKLOADS if w.key in ("6", "6s")]
 PLAN = Plan(rounds=1, seconds=0.001, timeout=60.0)
-checkout = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there are no commits here")
+checkout = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
 
 
 def test_an_interval_misses_the_median_as_seldom_as_it_says():
@@ -42,23 +42,23 @@ def test_a_commit_beside_this_checkout():
     (run,) = report["runs"]
     for row in run["workloads"]:
         assert row["notes"] == []
-        assert row["verdict"] == "too few rounds to tell"
+        assert row["verdict"] == "too few rounds"
         assert row["ratio"] == pytest.approx(row["seconds"]["this"][0] / row["seconds"]["that"][0])
     assert not against.is_worse(report)
     printed = list(against.lines(report))
     assert sum("6s. 1,000 ops" in line for line in printed) == 1
-    assert printed[0] == "of so many lines 7 rounds are the fewest that tell anything"
+    assert printed[0] == "this number of lines requires at least 7 rounds"
 
 
 @checkout
 def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
     with against.copies("HEAD") as peers:
         homes = [peer.home for peer in peers.values()]
-        (homes[1] / "tinygrad_edu" / "__init__.py").write_text("raise ImportError('an old one')")
+        (homes[1] / "tinygrad_edu" / "__init__.py").write_text("raise ImportError('an old version')")
         line = against.Line(TINY[0])
         against.agree(line, peers, core_sets("one")[0], PLAN)
     assert line.fails == {against.THAT}
-    assert line.notes == ["that one cannot: ImportError: an old one"]
+    assert line.notes == ["that failed: ImportError: an old version"]
     assert not any(home.exists() for home in homes)
     report = {"runs": [{"workloads": [line.report(0.05)]}]}
     assert not against.is_worse(report)
@@ -72,14 +72,14 @@ def test_a_side_that_fails_in_a_round_is_told_and_the_other_lines_go_on(monkeypa
 
     def ask_or_die(process, command, timeout, **arguments):
         asked.append(command)
-        if command == "measure" and asked.count(command) == 2:  # the other side's first
+        if command == "measure" and asked.count(command) == 2:  # the first measurement of the other side
             process.close()
         return ask(process, command, timeout, **arguments)
 
     monkeypatch.setattr(against.Process, "ask", ask_or_die)
     report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), replace(PLAN, rounds=2))
     first, second = report["runs"][0]["workloads"]
-    assert (first["fails"], first["notes"]) == ([against.THAT], ["that one cannot: its process is gone"])
+    assert (first["fails"], first["notes"]) == ([against.THAT], ["that failed: the process has ended"])
     assert len(second["seconds"][against.THIS]) == 1
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's machinery, on sizes so small that it takes seconds. Nothing depends on how long anything takes."""
+"""The benchmarks at small sizes, in seconds. No test depends on a measured time."""
 
 import json
 import sys
@@ -26,14 +26,14 @@ BESIDE_OTHERS = {
     "4d": {**MAPS, "inputs": 3, "outputs": 3, "groups": 3},
     "4t": {**MAPS, "inputs": 3, "outputs": 2},
     "9": {"batch": 4, "channels": (2, 3, 4)},
-    "10": {"batch": 32, "steps": 4, "inputs": 8},  # so many that half a step of a bias counts little, see there
+    "10": {"batch": 32, "steps": 4, "inputs": 8},  # a large batch, for the reason given in the Keras peer
     "11": {"batch": 2, "length": 6, "size": 7, "width": 8, "heads": 2, "layers": 2},
     "12": {"test": 70},
 }
 ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",), ("no_such_program",))
 
 
-ELSEWHERE = ours_on(sys.executable)  # the same interpreter, as if it were another
+ELSEWHERE = ours_on(sys.executable)  # this interpreter, in the role of another one
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_report(report):
 
 def test_the_report_says_that_blas_was_told_its_kernels(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    assert machine()["BLAS"].endswith("(OPENBLAS_CORETYPE says Haswell)")
+    assert machine()["BLAS"].endswith("(OPENBLAS_CORETYPE=Haswell)")
     monkeypatch.delenv("OPENBLAS_CORETYPE")
     assert "CORETYPE" not in machine()["BLAS"]
 

@@ -1,4 +1,4 @@
-"""The rules that the checkers are compared on: ours catches the wrong ones, and lets every right one pass."""
+"""Comparison of gradient checkers: ours catches the wrong vjps, and passes the correct ones."""
 
 import json
 
@@ -15,9 +15,9 @@ from benchmarks.checkers.rules import KINDS, WRONG
 
 OURS = CHECKERS[0]
 NAMES = {rule.name: rule for rule in WRONG}
-# One of two results is 1e-16 of the other: under one cotangent it is rounding.
+# One of two results is 1e-16 of the other, below the rounding error of the sum under a cotangent.
 UNSEEN = {"smaller of two results dropped"}
-# How a refusal of ours begins: anything else is an accident, and no verdict.
+# Prefixes of our checker's rejections; any other exception is not a verdict.
 VERDICTS = ("GradientMismatch: op declared", "LawBroken: op declared", "WrongGradientError: op declared",
             "NotDeterministic: op declared", "StaleValueError: op")  # fmt: skip
 
@@ -28,7 +28,7 @@ def check():
 
 
 def some(rules):
-    """Return every rule, all but each eighth of them for the long suite."""
+    """Return all vjps as parameters; seven of eight are marked as slow."""
     return [pytest.param(rule, id=rule.name, marks=[pytest.mark.slow] * bool(k % 8)) for k, rule in enumerate(rules)]
 
 
@@ -82,8 +82,8 @@ def test_who_refuses_right_and_wrong_has_caught_nothing(monkeypatch):
     monkeypatch.setattr(compare, "KINDS", {"axes": KINDS["axes"][:3]})
     monkeypatch.setattr(compare, "RIGHT", RIGHT[:2])
     report = run(Checker("no", "numpy", lambda: refuse))
-    assert "| wrong rules caught, of all | 0 of 3 |" in list(summary([report]))
-    assert "| right rules at difficult points refused | 2 of 2 |" in list(summary([report]))
+    assert "| wrong vjps caught, total | 0 of 3 |" in list(summary([report]))
+    assert "| correct vjps at difficult points rejected | 2 of 2 |" in list(summary([report]))
 
 
 def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsys):
@@ -95,10 +95,10 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsy
     assert report["right"][0]["ms"] > 0
     printed = capsys.readouterr().out
     assert "sign flipped                                        caught" in printed
-    assert "| wrong rules caught, of all | 2 of 2 |" in printed
+    assert "| wrong vjps caught, total | 2 of 2 |" in printed
 
 
 def test_an_unknown_part_is_named(capsys):
     with pytest.raises(SystemExit):
         main(["rule"])
-    assert "no rule; there are rules, drawn, nasty" in capsys.readouterr().err
+    assert "unknown: rule; choose from rules, drawn, nasty" in capsys.readouterr().err

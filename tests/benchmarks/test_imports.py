@@ -1,4 +1,4 @@
-"""Imports are timed in processes of their own. Nothing depends on how long they take."""
+"""Timing of imports in separate processes. No test depends on a measured time."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""The ladder of ingredients: each rung is another, trials are found again, and the page has the tables."""
+"""Ladder of ingredients: rungs differ, interrupted runs resume, and the page has the tables."""
 
 import csv
 from dataclasses import asdict, replace
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture
 def few(monkeypatch):
-    """Few digits, and one epoch of each recipe."""
+    """Reduce the data set to 200 digits, and each recipe to one epoch."""
     digits = data.load_embedded().take(200)
     small = data.Digits(digits.x_train, digits.y_train, digits.x_test[:50], digits.y_test[:50])
     monkeypatch.setattr(ingredients.data, "load_embedded", lambda: small)
@@ -66,7 +66,7 @@ def test_a_trial_reads_in_each_way_and_repeats_itself(few):
     assert found[Reading()] != found[Reading(averaged=True)]
     assert seconds > 0
     assert ingredients.trial(recipe, 0, ways)[0] == found
-    assert ingredients.trial(recipe, 0, [Reading()])[0] == {Reading(): found[Reading()]}  # whatever else is read
+    assert ingredients.trial(recipe, 0, [Reading()])[0] == {Reading(): found[Reading()]}  # same without the others
 
 
 def test_a_line_has_the_mean_and_the_spread_of_the_seeds(tmp_path):

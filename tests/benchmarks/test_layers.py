@@ -1,4 +1,4 @@
-"""The layers that are timed compute what PyTorch's compute, before they are."""
+"""The timed layers agree with PyTorch's."""
 
 import pytest
 

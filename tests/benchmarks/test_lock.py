@@ -1,4 +1,4 @@
-"""What Python's lock costs can be measured. Nothing depends on how much it is."""
+"""Measurement of the cost of Python's lock. No test depends on a measured time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each configuration of PyTorch's own table of modules gives here what it gives there."""
+"""Our modules agree with PyTorch's in each configuration of PyTorch's tests."""
 
 import pytest
 

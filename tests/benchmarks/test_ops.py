@@ -1,4 +1,4 @@
-"""The ops that are timed compute what PyTorch's compute, and so do the chains in autograd, before they are."""
+"""The timed ops agree with PyTorch's, and the chains with autograd's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The optimizers that are timed are those of PyTorch's names, and compute the same before they are."""
+"""The timed optimizers agree with PyTorch's."""
 
 import pytest
 

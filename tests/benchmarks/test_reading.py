@@ -1,4 +1,4 @@
-"""How sets are read can be measured, and each way gives the same rows. Nothing depends on how long it takes."""
+"""Each way of reading a data set returns the same rows. No test depends on a measured time."""
 
 import numpy as np
 import pytest

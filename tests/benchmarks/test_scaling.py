@@ -1,4 +1,4 @@
-"""Two processes that mpiexec starts are measured, in seconds; the model on paper gives what a hand computes."""
+"""Scaling: measurements of two processes with tiny sizes, and the model of the time of a step."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_a_report_and_a_picture_of_two_processes(tmp_path):
     assert ways == [(1, 1), (1, 2), (2, 1)]
     assert all(row.milliseconds >= row.best > 0 for row in report.rows if row.part != "cores")
     text = "\n".join(report.lines())
-    for heading in ("one training step, batch 128", "The exchange alone", "the pieces predict"):
+    for heading in ("one training step, batch 128", "Allreduce of float32", "predicted from the components"):
         assert heading in text
     draw(report, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size < 150_000
@@ -40,18 +40,18 @@ def test_a_step_on_paper():
     work = Work(fixed=1.0, shard=2.0, latest={1: 2.0, 4: 2.5}, bytes=1000)
     link = Link(latency=0.25, per_byte=0.001)
     assert work.step(10, 1, link) == 1 + 10 * 2
-    # Of 10 shards the busiest of four has 3; the slowest of four is half a second late; 2 rounds, and 3/4 of the bytes.
+    # The busiest of four workers has 3 of 10 shards; the slowest of four is 0.5 s late; 2 rounds, 3/4 of the bytes.
     exchange = 2 * 2 * 0.25 + 2 * 0.75 * 1000 * 0.001
     assert work.step(10, 4, link) == pytest.approx(1 + 3 * 2 + math.sqrt(3) * 0.5 + exchange)
-    # On two cores, each has five shards, and does twice what a step takes.
+    # On two cores, each core has five shards and two fixed times per step.
     assert work.step(10, 4, link, cores=2) == pytest.approx(2 + 5 * 2 + math.sqrt(5) * 0.5 + exchange)
-    assert work.step(1, 4, Link(0, 0)) == 1 + 2  # of one shard, nobody else is late
+    assert work.step(1, 4, Link(0, 0)) == 1 + 2  # one shard: no other worker is late
 
 
 def test_the_slowest_of_some_that_were_measured():
     times = [1.0, 2.0, 4.0]
     assert expected_latest(times, 1) == pytest.approx(7 / 3)
-    assert expected_latest(times, 2) == pytest.approx((1 * 1 + 2 * 3 + 4 * 5) / 9)  # of 9 pairs, by their larger one
+    assert expected_latest(times, 2) == pytest.approx((1 * 1 + 2 * 3 + 4 * 5) / 9)  # the mean of the maxima of 9 pairs
     assert expected_latest(times, 4096) == pytest.approx(4)
 
 

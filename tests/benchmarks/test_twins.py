@@ -1,4 +1,4 @@
-"""The models learn as the same models in PyTorch do: from the same weights, on the same batches, to the same losses."""
+"""Training of the models agrees with PyTorch: equal weights and batches lead to equal losses."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""Winograd's convolution is the same function as ours."""
+"""Winograd's convolution agrees with ours."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The wrong rules, by kind."""
+"""Wrong vjps, by kind of mistake."""
 
 from benchmarks.checkers.rules import (
     axes,
@@ -20,7 +20,7 @@ KINDS = {
     "reductions": reductions.WRONG,
     "layers": layers.WRONG,
     "linear algebra": linalg.WRONG,
-    "here and there": conditional.WRONG,
+    "single elements or regions": conditional.WRONG,
     "second derivatives": second.WRONG,
     "laws": laws.WRONG,
     "scales": scales.WRONG,

@@ -1,4 +1,4 @@
-"""Wrong here and there: in a region, an element, a size, a dtype, a layout, or for some cotangents alone."""
+"""Mistakes in single elements or regions, or for some shapes, dtypes, layouts or cotangents only."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ ROOT_OF_POSITIVE = Function(
 
 
 def bump(*where):
-    """Mark one element of the last axis, or a corner."""
+    """Return a condition that is true at one index."""
 
     def marked(m, g, out, x):
         mask = np.zeros(x.shape)
@@ -49,7 +49,7 @@ def of_dtype(name):
     return lambda m, g, out, x: name in str(x.dtype)
 
 
-# --- What a cotangent is ---
+# --- Conditions on the cotangent ---
 
 
 def is_constant(m, g, out, x):
@@ -81,7 +81,7 @@ def is_negative(m, g, out, x):
 
 
 def of(function, draws):
-    """Return the function with other inputs to draw."""
+    """Return the function with another strategy of inputs."""
     return Function(function.forward, function.backward, draws, function.broadcasts)
 
 
@@ -94,12 +94,12 @@ WRONG = [
     Rule("wrong where |x| < 0.1", EXP, scaled_where(EXP, 0.9, lambda m, g, out, x: m.abs(x) < 0.1), (VECTOR / 10,)),
     Rule("wrong in one bin", TANH, scaled_where(
         TANH, 1.1, lambda m, g, out, x: m.abs(x - 0.45) < 0.05), (VECTOR + 0.03,)),
-    Rule("wrong at whole numbers", CUBED, scaled_where(
+    Rule("wrong at integers", CUBED, scaled_where(
         CUBED, 1.1, lambda m, g, out, x: m.abs(m.sin(np.pi * x)) < 1e-9), (np.array([1.0, 2.0, -0.5]),)),
     Rule("wrong at exactly 0", SIN, scaled_where(SIN, 0.0, lambda m, g, out, x: x == 0), (np.array([0.0, 1.0]),)),
     Rule("mask of relu dropped", RELU, lambda m, g, out, x: (g + 0 * x,), (VECTOR,)),
     Rule("slope of the other side", LEAKY, lambda m, g, out, x: (m.where(x > 0, g, 0.01 * g),), (VECTOR,)),
-    Rule("NaN where the root is not taken", ROOT_OF_POSITIVE, lambda m, g, out, x: (
+    Rule("NaN in the unused branch", ROOT_OF_POSITIVE, lambda m, g, out, x: (
         m.where(x > 0, g, 0 * g) * 0.5 / m.sqrt(x),), (VECTOR,)),
     Rule("last element wrong", SIN_OF_ROWS, scaled_where(SIN_OF_ROWS, 0.9, bump(..., -1)), (VECTOR,)),
     Rule("first element wrong", EXP_OF_ROWS, scaled_where(EXP_OF_ROWS, 1.1, bump(..., 0)), (VECTOR,)),
@@ -108,19 +108,19 @@ WRONG = [
         SIN, 0.9, lambda m, g, out, x: np.prod(x.shape) > 8), (LONG,)),
     Rule("wrong for odd lengths", TANH_OF_ROWS, scaled_if(
         TANH_OF_ROWS, 1.1, lambda m, g, out, x: x.shape[-1] % 2 == 1), (VECTOR,)),
-    Rule("rest of a block of 8 forgotten", SIN_OF_ROWS, lambda m, g, out, x: (
+    Rule("remainder of blocks of 8 dropped", SIN_OF_ROWS, lambda m, g, out, x: (
         m.where(m.array(np.broadcast_to(np.arange(x.shape[-1]) < max(8, x.shape[-1] // 8 * 8), x.shape) + 0.0, g) > 0,
                 g * m.cos(x), 0 * g),), (LONGER,)),
     Rule("wrong for three axes", SIN, scaled_if(
         SIN, 1.1, lambda m, g, out, x: len(x.shape) >= 3), (SQUARE.reshape(2, 2, 4),)),
-    Rule("wrong for a number alone", SIN, scaled_if(
+    Rule("wrong for a scalar", SIN, scaled_if(
         SIN, 1.1, lambda m, g, out, x: len(x.shape) == 0), (np.array(0.7),)),
     Rule("wrong where operands are equal", MULTIPLY, scaled_where(
         MULTIPLY, 0.5, lambda m, g, out, x, y: everywhere(m, m.max, m.abs(x - y)) == 0), (VECTOR, VECTOR.copy())),
-    Rule("float32 alone off by 0.3 %", SIN, scaled_if(SIN, 1.003, of_dtype("float32")), (VECTOR,)),
-    Rule("float32 alone twice too large", SQUARED, scaled_if(SQUARED, 2, of_dtype("float32")), (VECTOR,)),
+    Rule("float32 only: off by 0.3 %", SIN, scaled_if(SIN, 1.003, of_dtype("float32")), (VECTOR,)),
+    Rule("float32 only: twice too large", SQUARED, scaled_if(SQUARED, 2, of_dtype("float32")), (VECTOR,)),
     Rule("dtype widened", SIN, lambda m, g, out, x: (m.double(g * m.cos(x)),), (VECTOR,), ("PyTorch", "JAX")),
-    Rule("wrong for arrays by columns", SIN_OF_TABLES, scaled_if(
+    Rule("wrong for Fortran-ordered arrays", SIN_OF_TABLES, scaled_if(
         SIN_OF_TABLES, 1.1, lambda m, g, out, x: not m.is_contiguous(x)), (np.asfortranarray(TALL),)),
     Rule("wrong for a constant g", SIN_OF_ROWS, scaled_where(SIN_OF_ROWS, 0.9, is_constant), (VECTOR,)),
     Rule("wrong for a one-hot g", EXP_OF_ROWS, scaled_where(EXP_OF_ROWS, 0.9, is_one_hot), (VECTOR,)),

@@ -1,4 +1,4 @@
-"""Wrong elements: indices, windows and padding."""
+"""Mistakes with indices, windows and padding."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from benchmarks.checkers.rule import Function, Rule
 
 
 def spread(m, g, index, n):
-    """Add each element of g to the place that it was taken from."""
+    """Add each element of g at the index that it was taken from."""
     return m.array(np.eye(n)[index].T, g) @ g
 
 
 def assigned(m, g, index, n):
-    """Write each element of g to its place: of several the last stays."""
+    """Assign each element of g at its index; the last of several wins."""
     last = {place: k for k, place in enumerate(index)}
     kept = np.array([last[place] == k for k, place in enumerate(index)], np.float64)
     return spread(m, m.array(kept, g) * g, index, n)
@@ -39,7 +39,7 @@ def padded(n):
 
 
 def square_of(index):
-    """Make the function that squares the elements at an index, which depends on how many there are."""
+    """Return a function that squares the elements at index(n), for n elements."""
     return Function(
         lambda m, x: x[index(x.shape[0])] * x[index(x.shape[0])],
         lambda m, g, out, x: (spread(m, 2 * g * x[index(x.shape[0])], index(x.shape[0]), x.shape[0]),),
@@ -68,7 +68,7 @@ def counting(m, x):
 
 
 def order(m, x):
-    """Return the permutation, as a matrix, that sorts x."""
+    """Return the permutation matrix that sorts x."""
     n = x.shape[0]
     ones = m.array(np.ones((n, n)), x)
     ranks = m.sum(m.where(m.reshape(x, (1, -1)) < m.reshape(x, (-1, 1)), ones, 0 * ones), 1)
@@ -88,7 +88,7 @@ WRONG = [
     Rule("assigned, not added", TAKEN, lambda m, g, out, x: (
         assigned(m, 2 * g * x[repeated(x.shape[0])], repeated(x.shape[0]), x.shape[0]),), (VECTOR,)),
     Rule("mean of repeated indices", TAKEN, counted_once, (VECTOR,)),
-    Rule("negative index as positive", LAST, lambda m, g, out, x: (
+    Rule("negative index treated as positive", LAST, lambda m, g, out, x: (
         m.concatenate([0 * x[:1], 2 * g * x[-1:], 0 * x[2:]]),), (VECTOR,)),
     Rule("step of a slice dropped", STRIPES, lambda m, g, out, x: (
         m.concatenate([2 * g * x[stripes(x.shape[0])], 0 * x[len(stripes(x.shape[0])) :]]),), (VECTOR,)),
@@ -102,6 +102,6 @@ WRONG = [
     Rule("overlapping windows assigned", WINDOWS, lambda m, g, out, x: (
         assigned(m, 2 * g * x[windows(x.shape[0])], windows(x.shape[0]), x.shape[0]),), (VECTOR,)),
     Rule("edges of the padding not added", EDGES, lambda m, g, out, x: (2 * x * g[1:-1],), (VECTOR,)),
-    Rule("gradient of the greatest to its neighbour", GREATEST, lambda m, g, out, x: (
+    Rule("gradient of the maximum at another element", GREATEST, lambda m, g, out, x: (
         m.where(m.flip(x, 0) == out, g + 0 * x, 0 * x),), (VECTOR,)),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong whatever the numbers are: rules that are not linear in g, keep something, or write where they must not."""
+"""Vjps that break laws: not linear in g, dependent on earlier calls, or writing into arrays of the caller."""
 
 from benchmarks.checkers.functions import EXP, MULTIPLY, OTHER, SIN, SQUARE, SQUARED, TANH, VECTOR
 from benchmarks.checkers.rule import Function, Rule, everywhere, summed_to
@@ -27,7 +27,7 @@ def result_written_over(m, g, out, x):
 
 
 def remembering(m, x):
-    """Compute a sine, and keep a copy of x."""
+    """Compute a sine, and store a copy of x."""
     m.memory["x"] = m.constant(x) + 0
     return m.sin(x)
 
@@ -52,7 +52,7 @@ def added_up(m, g, out, x):
 
 
 def in_one_buffer(m, g, out, x):
-    """Return every gradient of a shape and a dtype in the same array."""
+    """Return all gradients of the same shape and dtype in one array."""
     gradient = m.constant(g * out)
     buffer = m.memory.setdefault((tuple(x.shape), str(x.dtype)), gradient)
     if buffer is not gradient:
@@ -66,20 +66,20 @@ def every_second_call(m, g, out, x):
 
 
 WRONG = [
-    Rule("g squared a little", SIN, lambda m, g, out, x: (g * m.cos(x) * (1 + 0.001 * g),), (VECTOR,)),
+    Rule("slightly quadratic in g", SIN, lambda m, g, out, x: (g * m.cos(x) * (1 + 0.001 * g),), (VECTOR,)),
     Rule("g clipped to 1", SIN, lambda m, g, out, x: (clipped(m, g) * m.cos(x),), (VECTOR,)),
-    Rule("size of g lost", EXP, lambda m, g, out, x: (
+    Rule("sign of g instead of g", EXP, lambda m, g, out, x: (
         m.where(g > 0, out, m.where(g < 0, -out, 0 * g)),), (VECTOR,)),
     Rule("g rounded to float32", SIN, lambda m, g, out, x: (m.single(g) * m.cos(x),), (VECTOR,)),
-    Rule("something added", EXP, lambda m, g, out, x: (g * out + 0.001,), (VECTOR,)),
+    Rule("constant added", EXP, lambda m, g, out, x: (g * out + 0.001,), (VECTOR,)),
     Rule("divided by the sum of g", SQUARED, lambda m, g, out, x: (
         2 * g * x / everywhere(m, m.sum, g * g),), (VECTOR,)),
-    Rule("g written over", MULTIPLY, written_over, (SQUARE, OTHER)),
-    Rule("input written over", SQUARED, input_written_over, (VECTOR,)),
-    Rule("result written over", EXP, result_written_over, (VECTOR,)),
+    Rule("g overwritten", MULTIPLY, written_over, (SQUARE, OTHER)),
+    Rule("input overwritten", SQUARED, input_written_over, (VECTOR,)),
+    Rule("result overwritten", EXP, result_written_over, (VECTOR,)),
     Rule("uses the input of a later call", REMEMBERED, of_the_last_input, (VECTOR,)),
     Rule("uses the input of the first call", TANH, of_the_first_input, (VECTOR,)),
-    Rule("adds up its gradients", SIN, added_up, (VECTOR,)),
-    Rule("returns one buffer again", EXP, in_one_buffer, (VECTOR,)),
+    Rule("accumulates its gradients", SIN, added_up, (VECTOR,)),
+    Rule("reuses one buffer", EXP, in_one_buffer, (VECTOR,)),
     Rule("every second call off by 0.001", SIN, every_second_call, (VECTOR,)),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong layers: convolution, pooling, attention, recurrence."""
+"""Mistakes in layers: convolution, pooling, attention, recurrence."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ SIGNAL, KERNEL = rng.normal(size=9), np.array([0.5, -1.0, 2.0])
 
 
 def taps(n, k, stride=1, padding=0, dilation=1):
-    """Return which input each tap of each window sees: 1 at [window, tap, input]."""
+    """Return the inputs of each tap of each window, as ones at [window, tap, input]."""
     windows = (n + 2 * padding - dilation * (k - 1) - 1) // stride + 1
     seen = stride * np.arange(windows)[:, None] + dilation * np.arange(k) - padding
     return np.float64(seen[:, :, None] == np.arange(n))
 
 
 def convolution(stride=1, padding=0, dilation=1):
-    """Make the convolution of a signal with a kernel, from x and y to windows."""
+    """Return the convolution of a signal x with a kernel y."""
 
     def of(m, x, y):
         return m.array(taps(x.shape[0], y.shape[0], stride, padding, dilation), x)
@@ -32,7 +32,7 @@ def convolution(stride=1, padding=0, dilation=1):
 
 
 def told_otherwise(of_inputs, of_kernel):
-    """Make the rule of a convolution that takes its windows to be others, of as many: arguments are n, k, windows."""
+    """Return a vjp of a convolution with wrong windows, functions of n, k and the number of windows."""
 
     def backward(m, g, out, x, y):
         n, k, windows = x.shape[0], y.shape[0], g.shape[0]
@@ -56,7 +56,7 @@ PLAIN, STRIDED, PADDED, DILATED = (
 
 
 def grouped(m, x, y):
-    """Convolve two groups of two channels, by kernels of one element: x is (4, n), y is (2, 2, 2), group, out, in."""
+    """Convolve x (4, n) in two groups with kernels y (group, out, in) of one element, (2, 2, 2)."""
     return m.reshape(m.einsum("goc,gcn->gon", y, m.reshape(x, (2, 2, -1))), (4, -1))
 
 
@@ -75,7 +75,7 @@ BIASED = Function(lambda m, x, y: x + m.reshape(y, (-1, 1)), lambda m, g, out, x
 
 
 def wrapped(n):
-    """Return the windows of three that begin at each element, the last repeated: ties of an element with itself."""
+    """Return windows of three from each element; the last element repeats, so it has ties with itself."""
     return np.minimum(np.arange(n)[:, None] + np.arange(3), n - 1)
 
 
@@ -85,7 +85,7 @@ def winners(m, x, out):
 
 
 def pooled_back(m, shares, x):
-    """Add the share of each element of each window to the element that it is."""
+    """Add the shares of all windows to their elements."""
     n = x.shape[0]
     return m.einsum("wkn,wk->n", m.array(np.float64(wrapped(n)[:, :, None] == np.arange(n)), shares), shares)
 
@@ -98,7 +98,7 @@ MAX_POOL = Function(
 
 
 def counted(n):
-    """Return the mean over windows of three, at the edges over the two elements that are there."""
+    """Return the matrix of means over windows of three, or two at the edges."""
     near = np.float64(abs(np.arange(n)[:, None] - np.arange(n)) <= 1)
     return near / near.sum(1, keepdims=True)
 
@@ -110,7 +110,7 @@ AVERAGE_POOL = Function(
 
 
 def assigned_windows(m, g, out, x):
-    """Give each element what the last window gives that it wins."""
+    """Assign each element the share of its last window instead of the sum."""
     n = x.shape[0]
     shares = g * winners(m, x, out) / m.sum(winners(m, x, out), 1)
     of_windows = m.einsum("wkn,wk->wn", m.array(np.float64(wrapped(n)[:, :, None] == np.arange(n)), shares), shares)
@@ -128,7 +128,7 @@ def weights(m, x, y):
 
 
 def attended(m, g, x, y, z, scores_back, scale=1.0):
-    """Return the gradients of attention, by what takes the gradient of the weights to that of the scores."""
+    """Return the gradients of attention; scores_back(p, d) maps the gradient d of the weights p to the scores."""
     p, d = weights(m, x, y), x.shape[-1] ** 0.5
     scores = scores_back(p, g @ m.transpose(z, (1, 0))) / d
     return scores @ y, scale * m.transpose(scores, (1, 0)) @ x, m.transpose(p, (1, 0)) @ g
@@ -156,7 +156,7 @@ def states(m, x, y):
 
 
 def through_time(m, g, x, y, reach=99, kernel_reach=99, slope=lambda h, a: 1 - h * h):
-    """Go back through the steps; of the last `reach` of them the gradients are returned, of the others zeros."""
+    """Backpropagate through time; gradients of rows before the last `reach` steps are zero."""
     h = states(m, x, y)
     back, rows, kernel = g, [], 0 * y
     for k in reversed(range(x.shape[0])):
@@ -187,15 +187,15 @@ WRONG = [
     Rule("padding off by one", PADDED, told_otherwise(shifted, lambda n, k, w: taps(n, k, padding=1)),
          (SIGNAL, KERNEL)),
     Rule("dilation dropped", DILATED, told_otherwise(dense, lambda n, k, w: taps(n, k, dilation=2)), (SIGNAL, KERNEL)),
-    Rule("groups' kernels transposed", GROUPED, lambda m, g, out, x, y: (
+    Rule("kernels of groups transposed", GROUPED, lambda m, g, out, x, y: (
         GROUPED.backward(m, g, out, x, m.transpose(y, (0, 2, 1)))[0], GROUPED.backward(m, g, out, x, y)[1]),
         (SQUARE, CUBE[:2, :2, :2])),
     Rule("groups exchanged", GROUPED, lambda m, g, out, x, y: (
         GROUPED.backward(m, g, out, x, m.flip(y, 0))[0], GROUPED.backward(m, g, out, x, y)[1]),
         (SQUARE, CUBE[:2, :2, :2])),
-    Rule("bias by the mean", BIASED, lambda m, g, out, x, y: (
+    Rule("gradient of the bias: mean instead of sum", BIASED, lambda m, g, out, x, y: (
         g + 0 * x, m.sum(g, 1)[:, 0] / x.shape[1]), (SQUARE, KERNEL[[0, 1, 2, 0]])),
-    Rule("max pool: every tie gets all", MAX_POOL, lambda m, g, out, x: (
+    Rule("max pool: ties get the full gradient", MAX_POOL, lambda m, g, out, x: (
         pooled_back(m, g * winners(m, x, out), x),), (VECTOR,)),
     Rule("max pool: assigned, not added", MAX_POOL, assigned_windows, (VECTOR[[0, 4, 1, 2, 3]],)),
     Rule("average pool: padding counted", AVERAGE_POOL, lambda m, g, out, x: (
@@ -203,16 +203,16 @@ WRONG = [
     Rule("average pool: not transposed", AVERAGE_POOL, lambda m, g, out, x: (
         m.array(counted(x.shape[0]), g) @ g,), (VECTOR,)),
     Rule("dropout: not rescaled", DROPPED, lambda m, g, out, x: (2 * x * g * m.array(MASK, g),), (VECTOR,)),
-    Rule("dropout: mask drawn anew", DROPPED, lambda m, g, out, x: (
+    Rule("dropout: another mask", DROPPED, lambda m, g, out, x: (
         2 * x * g * m.array(MASK[::-1] / 0.6, g),), (VECTOR,)),
     Rule("attention: scale of the keys", ATTENTION, lambda m, g, out, x, y, z: attended(
         m, g, x, y, z, lambda p, d: p * (d - m.sum(p * d, -1)), scale=2.0), (SQUARE, OTHER, SQUARE + OTHER)),
-    Rule("attention: softmax's second term", ATTENTION, lambda m, g, out, x, y, z: attended(
+    Rule("attention: second term of softmax dropped", ATTENTION, lambda m, g, out, x, y, z: attended(
         m, g, x, y, z, lambda p, d: p * d), (SQUARE, OTHER, SQUARE + OTHER)),
     Rule("attention: values not transposed", ATTENTION, of_values_not_transposed, (SQUARE, OTHER, SQUARE + OTHER)),
-    Rule("recurrence cut off after two steps", RECURRENT, lambda m, g, out, x, y: through_time(
+    Rule("recurrence: truncated after two steps", RECURRENT, lambda m, g, out, x, y: through_time(
         m, g, x, y, reach=2), (SQUARE, OTHER)),
-    Rule("recurrence: kernel by the last step", RECURRENT, lambda m, g, out, x, y: through_time(
+    Rule("recurrence: kernel from the last step only", RECURRENT, lambda m, g, out, x, y: through_time(
         m, g, x, y, kernel_reach=1), (SQUARE, OTHER)),
     Rule("recurrence: slope of another function", RECURRENT, lambda m, g, out, x, y: through_time(
         m, g, x, y, slope=lambda h, a: h * (1 - h)), (SQUARE, OTHER)),

@@ -1,4 +1,4 @@
-"""Wrong linear algebra: inverses, determinants, solutions, factors."""
+"""Mistakes in linear algebra: inverses, determinants, solutions, factors."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from benchmarks.checkers.functions import OTHER, SQUARE
 from benchmarks.checkers.rule import Function, Rule, scaled
 
 
-def T(x, m):  # noqa: N802 - the field's sign
+def T(x, m):  # noqa: N802 - the usual name
     return m.transpose(x, (1, 0))
 
 
@@ -52,14 +52,14 @@ WRONG = [
     Rule("inverse: sign", INV, scaled(INV, -1), (SQUARE,)),
     Rule("inverse: not transposed", INV, lambda m, g, out, x: (-out @ g @ out,), (SQUARE,)),
     Rule("determinant: inverse not transposed", DET, lambda m, g, out, x: (g * out * m.inv(x),), (SQUARE,)),
-    Rule("determinant: not multiplied by itself", DET, lambda m, g, out, x: (g * T(m.inv(x), m),), (SQUARE,)),
+    Rule("determinant: factor det dropped", DET, lambda m, g, out, x: (g * T(m.inv(x), m),), (SQUARE,)),
     Rule("log-determinant: not transposed", LOG_DET, lambda m, g, out, x: (g * m.inv(x),), (SQUARE,)),
     Rule("solve: matrix not transposed", SOLVE, lambda m, g, out, x, y: solved(m, g, out, x), (SQUARE, OTHER)),
-    Rule("solve: right side's sign", SOLVE, lambda m, g, out, x, y: (
+    Rule("solve: sign of the right-hand side", SOLVE, lambda m, g, out, x, y: (
         -SOLVE.backward(m, g, out, x, y)[0], SOLVE.backward(m, g, out, x, y)[1]), (SQUARE, OTHER)),
     Rule("cholesky: diagonal not halved", CHOLESKY, lambda m, g, out, x: (
         factored(m, g, out, x, False),), (SQUARE,)),
     Rule("quadratic form: not symmetrized", QUADRATIC, lambda m, g, out, x, y: (
         g * m.einsum("i,j->ij", y, y), 2 * g * (x @ y)), (SQUARE, OTHER[0])),
-    Rule("third power as if it commuted", CUBE, lambda m, g, out, x: (3 * T(x, m) @ T(x, m) @ g,), (SQUARE,)),
+    Rule("third power with commuting factors", CUBE, lambda m, g, out, x: (3 * T(x, m) @ T(x, m) @ g,), (SQUARE,)),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong reductions: means, variances, norms, softmax and its losses, normalization, running sums."""
+"""Mistakes in reductions: means, variances, norms, softmax and losses, normalization, cumulative sums."""
 
 import numpy as np
 
@@ -67,13 +67,13 @@ def spread(m, x):
 
 
 def normed(m, g, out, x, of_mean, of_variance):
-    """Return the gradient of layer normalization, with so much of the terms of its mean and of its variance."""
+    """Return the gradient of layer normalization; the terms of mean and variance have these factors."""
     n = x.shape[-1]
     return (g - of_mean * m.sum(g, -1) / n - of_variance * out * m.sum(g * out, -1) / n) / spread(m, x)
 
 
 def batch_normed(m, g, x, y, seen):
-    """Return the gradients of batch normalization; `seen` is what the gain is multiplied with."""
+    """Return the gradients of batch normalization; `seen` maps the normalized input to the factor of the gain."""
     x, g = m.transpose(x, (1, 0)), m.transpose(g, (1, 0))
     normal, gain = LAYER_NORM.forward(m, x), m.reshape(y, (-1, 1))
     return m.transpose(normed(m, g * gain, normal, x, 1, 1), (1, 0)), m.sum(g * seen(normal), 1)[:, 0]
@@ -98,28 +98,29 @@ GAIN = np.array([0.5, 1.5, -1.0])
 
 WRONG = [
     Rule("mean not divided", MEAN, scaled(SQUARES, 1), (SQUARE,)),
-    Rule("mean of rows divided by all", MEAN, lambda m, g, out, x: (2 * g * x / np.prod(x.shape).item(),), (SQUARE,)),
-    Rule("ddof forgotten", VARIANCE, lambda m, g, out, x: (2 * g * centered(m, x) / x.shape[-1],), (SQUARE,)),
-    Rule("mean held constant", CENTERED, lambda m, g, out, x: (g + 0 * x,), (TALL,)),
+    Rule("mean of rows divided by the total size", MEAN, lambda m, g, out, x: (
+        2 * g * x / np.prod(x.shape).item(),), (SQUARE,)),
+    Rule("ddof ignored", VARIANCE, lambda m, g, out, x: (2 * g * centered(m, x) / x.shape[-1],), (SQUARE,)),
+    Rule("mean treated as a constant", CENTERED, lambda m, g, out, x: (g + 0 * x,), (TALL,)),
     Rule("variance not centered", VARIANCE, lambda m, g, out, x: (2 * g * x / (x.shape[-1] - 1),), (SQUARE,)),
-    Rule("deviation taken for variance", DEVIATION, lambda m, g, out, x: (
+    Rule("standard deviation treated as variance", DEVIATION, lambda m, g, out, x: (
         2 * g * centered(m, x) / x.shape[-1],), (SQUARE,)),
-    Rule("sum's gradient along the wrong axis", SQUARES, lambda m, g, out, x: (
+    Rule("gradient of a sum along the wrong axis", SQUARES, lambda m, g, out, x: (
         2 * x * m.transpose(g, (1, 0)),), (SQUARE,)),
-    Rule("norm not divided by", NORM, lambda m, g, out, x: (g * x,), (SQUARE,)),
-    Rule("norm's factor 2", NORM, scaled(NORM, 2), (SQUARE,)),
+    Rule("norm: not divided by the norm", NORM, lambda m, g, out, x: (g * x,), (SQUARE,)),
+    Rule("norm: factor 2", NORM, scaled(NORM, 2), (SQUARE,)),
     Rule("projection dropped", UNIT, lambda m, g, out, x: (g / m.sqrt(m.sum(x * x, -1)),), (SQUARE,)),
-    Rule("logsumexp of the wrong axis", LOGSUMEXP, lambda m, g, out, x: (
+    Rule("logsumexp along the wrong axis", LOGSUMEXP, lambda m, g, out, x: (
         g * m.exp(x) / m.sum(m.exp(x), 0),), (SQUARE,)),
-    Rule("softmax's second term dropped", SOFTMAX, lambda m, g, out, x: (g * out,), (SQUARE,)),
+    Rule("second term of softmax dropped", SOFTMAX, lambda m, g, out, x: (g * out,), (SQUARE,)),
     Rule("softmax with gradient 0", SOFTMAX, scaled(SOFTMAX, 0), (SQUARE,)),
-    Rule("softmax by its diagonal", SOFTMAX, lambda m, g, out, x: (g * out * (1 - out),), (SQUARE,)),
-    Rule("log-softmax's g not summed", LOG_SOFTMAX, lambda m, g, out, x: (g - m.exp(out) * g,), (SQUARE,)),
+    Rule("softmax: diagonal of the Jacobian only", SOFTMAX, lambda m, g, out, x: (g * out * (1 - out),), (SQUARE,)),
+    Rule("log-softmax: g not summed", LOG_SOFTMAX, lambda m, g, out, x: (g - m.exp(out) * g,), (SQUARE,)),
     Rule("cross entropy not divided", CROSS_ENTROPY, lambda m, g, out, x: (
         g * (SOFTMAX.forward(m, x) - first_label(m, x)),), (TALL,)),
     Rule("labels not subtracted", CROSS_ENTROPY, lambda m, g, out, x: (
         g * SOFTMAX.forward(m, x) / x.shape[0],), (TALL,)),
-    Rule("entropy's + 1 dropped", ENTROPY, lambda m, g, out, x: (-g * m.log(x),), (SQUARE * SQUARE + 0.3,)),
+    Rule("entropy: + 1 dropped", ENTROPY, lambda m, g, out, x: (-g * m.log(x),), (SQUARE * SQUARE + 0.3,)),
     Rule("layer norm: term of the mean dropped", LAYER_NORM, lambda m, g, out, x: (
         normed(m, g, out, x, 0, 1),), (SQUARE,)),
     Rule("layer norm: term of the variance dropped", LAYER_NORM, lambda m, g, out, x: (
@@ -128,15 +129,15 @@ WRONG = [
         normed(m, g, out, x, 1, 1) / spread(m, x),), (SQUARE,)),
     Rule("RMS norm: n dropped", RMS_NORM, lambda m, g, out, x: (
         (g - out * m.sum(g * out, -1)) / rms(m, x),), (SQUARE,)),
-    Rule("batch norm: statistics held constant", BATCH_NORM, constant_statistics, (TALL, GAIN)),
-    Rule("batch norm: gain by the inputs", BATCH_NORM, gain_of_the_inputs, (TALL, GAIN)),
+    Rule("batch norm: statistics treated as constants", BATCH_NORM, constant_statistics, (TALL, GAIN)),
+    Rule("batch norm: gain from unnormalized inputs", BATCH_NORM, gain_of_the_inputs, (TALL, GAIN)),
     Rule("bias summed over the wrong axis", SHIFT, lambda m, g, out, x, y: (
         g + 0 * x, m.reshape(m.sum(g, 1), y.shape)), (SQUARE, np.ones((1, 4)))),
     Rule("product not divided by x", PRODUCT, lambda m, g, out, x: (g * out + 0 * x,), (SQUARE * SQUARE,)),
-    Rule("running sum the wrong way", CUMSUM, lambda m, g, out, x: (m.cumsum(g, -1),), (SQUARE,)),
-    Rule("running sum without its own element", CUMSUM, lambda m, g, out, x: (
+    Rule("cumulative sum in the wrong direction", CUMSUM, lambda m, g, out, x: (m.cumsum(g, -1),), (SQUARE,)),
+    Rule("cumulative sum without its own element", CUMSUM, lambda m, g, out, x: (
         m.flip(m.cumsum(m.flip(g, -1), -1), -1) - g,), (SQUARE,)),
-    Rule("running sum along the wrong axis", CUMSUM, lambda m, g, out, x: (
+    Rule("cumulative sum along the wrong axis", CUMSUM, lambda m, g, out, x: (
         m.flip(m.cumsum(m.flip(g, 0), 0), 0),), (SQUARE,)),
-    Rule("one element's share in a sum", SQUARES, lambda m, g, out, x: (2 * g * x / x.shape[-1],), (VECTOR,)),
+    Rule("sum: gradient divided by the length", SQUARES, lambda m, g, out, x: (2 * g * x / x.shape[-1],), (VECTOR,)),
 ]  # fmt: skip

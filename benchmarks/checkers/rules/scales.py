@@ -1,4 +1,4 @@
-"""Wrong at scales: of very small and very large numbers, of small parts of large ones, of one element among many."""
+"""Mistakes at extreme scales: tiny and huge values, small parts of large values, one element of many."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ MANY = rng.normal(size=1000)
 
 
 def beside(offset):
-    """Make the sum of sines beside a large number."""
+    """Return the sum of sines plus a large constant."""
     return Function(
         lambda m, x: everywhere(m, m.sum, m.sin(x)) + offset, lambda m, g, out, x: (g[0] * m.cos(x),), "any"
     )
 
 
 def part_of(large):
-    """Make the function whose value is nearly its exponential, and a sine for a small part."""
+    """Return a large exponential plus a small sine."""
     return elementwise(lambda m, x: m.sin(x) + large * m.exp(x), lambda m, out, x: m.cos(x) + large * m.exp(x))
 
 
@@ -44,17 +44,17 @@ WRONG = [
     Rule("factor 0.999, where x is 1e-100", SQUARED, scaled(SQUARED, 0.999), (1e-100 * VECTOR,)),
     Rule("wrong in the smallest of 1e-6, 1, 1e6", SQUARED, scaled_where(
         SQUARED, 1.1, lambda m, g, out, x: m.abs(x) < 1e-3), (np.array([1e-6, 1.0, 1e6]),)),
-    Rule("factor 0.99 beside 1e6", SHIFTED[6], scaled(SHIFTED[6], 0.99), (VECTOR,)),
-    Rule("factor 0.99 beside 1e9", SHIFTED[9], scaled(SHIFTED[9], 0.99), (VECTOR,)),
-    Rule("sign flipped beside 1e12", SHIFTED[12], scaled(SHIFTED[12], -1), (VECTOR,)),
+    Rule("factor 0.99 with an offset of 1e6", SHIFTED[6], scaled(SHIFTED[6], 0.99), (VECTOR,)),
+    Rule("factor 0.99 with an offset of 1e9", SHIFTED[9], scaled(SHIFTED[9], 0.99), (VECTOR,)),
+    Rule("sign flipped with an offset of 1e12", SHIFTED[12], scaled(SHIFTED[12], -1), (VECTOR,)),
     Rule("one element of 1,000", TOTAL, scaled_where(TOTAL, 0.0, one_of_many), (MANY,)),
     Rule("small part of a slope dropped", MOSTLY_EXP, by_slope(lambda m, out, x: 1e4 * m.exp(x)), (VECTOR,)),
-    Rule("wrong near the pole alone", LOG, scaled_where(
+    Rule("wrong near the pole only", LOG, scaled_where(
         LOG, 1.01, lambda m, g, out, x: x < 1e-3), (np.array([1.0, 1e-6]),)),
     Rule("cancellation: factor 1.01", VERSED, scaled(VERSED, 1.01), (1e-4 * VECTOR,)),
     Rule("in saturation: twice too large", TANH, scaled_where(
         TANH, 2.0, lambda m, g, out, x: m.abs(x) > 5), (np.array([7.0, -6.0, 0.5]),)),
-    Rule("in saturation of a steep one", STEEP, scaled_where(
+    Rule("in saturation of a steep tanh", STEEP, scaled_where(
         STEEP, 1.1, lambda m, g, out, x: m.abs(x) > 2e-3), (np.array([3e-3, -1e-4]),)),
     Rule("smaller of two results dropped", UNEVEN, lambda m, g, out, x: (
         1e8 * g[: x.shape[0]] * m.cos(x),), (VECTOR,)),

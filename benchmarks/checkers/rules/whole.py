@@ -1,4 +1,4 @@
-"""Wrong everywhere: a factor, a sign, a term, or the derivative of another function."""
+"""Gradients that are wrong everywhere: a factor, a sign, a term, or the derivative of another function."""
 
 import numpy as np
 
@@ -49,9 +49,9 @@ WRONG = [
     Rule("result used for x", SIN, by_slope(lambda m, out, x: m.cos(out)), (VECTOR,)),
     Rule("x used for the result", SIGMOID, by_slope(lambda m, out, x: x * (1 - x)), (VECTOR,)),
     Rule("computed in float32", SIN, by_slope(lambda m, out, x: m.single(m.cos(x))), (VECTOR,)),
-    Rule("degrees taken for radians", DEGREES, by_slope(lambda m, out, x: m.cos(x * (np.pi / 180))), (90 * VECTOR,)),
-    Rule("base of the logarithm", BASE_10, by_slope(lambda m, out, x: 1 / x), (POSITIVE,)),
-    Rule("power not lowered", FOURTH, by_slope(lambda m, out, x: 4 * out), (VECTOR,)),
+    Rule("degrees treated as radians", DEGREES, by_slope(lambda m, out, x: m.cos(x * (np.pi / 180))), (90 * VECTOR,)),
+    Rule("base of the logarithm ignored", BASE_10, by_slope(lambda m, out, x: 1 / x), (POSITIVE,)),
+    Rule("exponent not lowered", FOURTH, by_slope(lambda m, out, x: 4 * out), (VECTOR,)),
     Rule("inner derivative dropped", INNER, by_slope(lambda m, out, x: m.cos(x * x)), (VECTOR,)),
     Rule("second term of a product dropped", SILU, by_slope(lambda m, out, x: 1 / (1 + m.exp(-x))), (VECTOR,)),
     Rule("constant rounded to 3 digits", GELU, by_slope(
@@ -68,5 +68,5 @@ WRONG = [
     Rule("logarithm of the base dropped", POWER, lambda m, g, out, x, y: (
         summed_to(m, g * out * y / x, x), summed_to(m, g * out, y)), (POSITIVE, np.array([2.0, -1.0, 0.5, 3.0]))),
     Rule("logarithm of |x|", LOG, by_slope(lambda m, out, x: 1 / (1 + x)), (POSITIVE,)),
-    Rule("cube's factor 3 as 2", CUBED, by_slope(lambda m, out, x: 2 * x * x), (VECTOR,)),
+    Rule("cube: factor 2 instead of 3", CUBED, by_slope(lambda m, out, x: 2 * x * x), (VECTOR,)),
 ]  # fmt: skip
