@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ingredients``: what each ingredient adds, from the original recipe to LeNet read in views.
+"""``python -m benchmarks.ingredients``: effect of each ingredient, from the original recipe to LeNet on several views.
 
 Each rung of the ladder adds one ingredient to the rung below; a second table removes single ingredients from the top
 rung. All rungs train on the embedded 1,000 digits. Finished trials are stored in the output folder, so an interrupted

@@ -40,7 +40,7 @@ def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterat
     return _lines(epochs, done, total)
 
 
-def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Callable[[Thing], str]) -> Iterator[Thing]:
+def counted(things: Iterator[Thing], done: int, total: int, word: str, describe: Callable[[Thing], str]) -> Iterator[Thing]:
     """Yield items as they finish, and print a line for each on the standard error, in a terminal with a progress bar.
 
     Parameters
@@ -50,7 +50,7 @@ def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Cal
         Number of items finished before, and in total.
     word : str
         Name of an item.
-    told : callable
+    describe : callable
         Returns the description of an item.
     """
     console, begin = _terminal(), time.perf_counter()
@@ -58,7 +58,7 @@ def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Cal
     with _shown(bar) if bar else nullcontext():
         for number, thing in enumerate(things, done + 1):
             left = (time.perf_counter() - begin) / (number - done) * (total - number)
-            note(f"{word} {number}/{total}: {told(thing)}" + f", {left:.0f} s left" * (bar is None))
+            note(f"{word} {number}/{total}: {describe(thing)}" + f", {left:.0f} s left" * (bar is None))
             if bar:
                 bar.count()
             yield thing

@@ -230,7 +230,7 @@ def _run(options: argparse.Namespace, training: Training, outcome: Outcome, epoc
                 break
     except NonFiniteLossError as error:
         cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
-        outcome.diverge(f"{error.what}: {cause}")  # without its advice; the closing line names an option
+        outcome.diverge(f"{error.problem}: {cause}")  # without its advice; the closing line names an option
     except KeyboardInterrupt:
         outcome.end = "stopped"
 

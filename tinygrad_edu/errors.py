@@ -118,13 +118,13 @@ class NonFiniteLossError(TinygradError, ArithmeticError):
 
     Attributes
     ----------
-    what, cause : str
+    problem, cause : str
         Parts of the message: the quantity that is not finite and where it occurred; and the cause.
     """
 
-    def __init__(self, message: str, what: str = "", cause: str = "") -> None:
+    def __init__(self, message: str, problem: str = "", cause: str = "") -> None:
         super().__init__(message)
-        self.what, self.cause = what, cause
+        self.problem, self.cause = problem, cause
 
 
 class LessonError(TinygradError, ValueError):

@@ -59,12 +59,12 @@ def passages(root: Path = ROOT) -> Iterator[Passage]:
     """Yield each docstring, comment, string literal and page of the project."""
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
-        if path.suffix not in (".py", ".md") or any(p.startswith(".") or p in _GENERATED for p in parts):
+        if path.suffix not in (".py", ".md") or any(p.startswith(".") or p in _EXCLUDED for p in parts):
             continue
         yield from _of_page(path, parts) if path.suffix == ".md" else _of_module(path, parts[0])
 
 
-_GENERATED = ("build", "runs", "node_modules")
+_EXCLUDED = ("build", "runs", "node_modules", "prose.py", "test_prose.py")  # generated, or about the turns
 
 
 def _of_page(path: Path, parts: tuple[str, ...]) -> Iterator[Passage]:

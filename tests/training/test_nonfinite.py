@@ -86,7 +86,7 @@ def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
 ):
     monkeypatch.setattr("tinygrad_edu.parallel.workers.available_cores", lambda: threads)
     error, _ = failure([(X, Y)], **settings)
-    assert error.what == what
+    assert error.problem == what
     assert re.search(cause, error.cause), error.cause
     assert re.search(rf'File "{re.escape(__file__)}", line \d+, {place}', error.cause)
     assert ("# the line" in error.cause) == (place != "in failure")
@@ -99,11 +99,11 @@ def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
 def test_what_a_batch_holds_already_is_said_with_its_place():
     good = (X, Y)
     error, _ = failure([good, (spoiled(np.nan), Y)])
-    assert error.what == "the loss became nan in epoch 1, batch 2"
+    assert error.problem == "the loss became nan in epoch 1, batch 2"
     assert error.cause == "the batch is not finite: 1 of 300 elements of x of batch 2, x[100, 1] is nan."
     assert "Check the data" in str(error)
     error, _ = failure([good, good, (spoiled(np.inf), Y)], accumulate=3)
-    assert error.what.endswith("in epoch 1, batches 1 to 3")
+    assert error.problem.endswith("in epoch 1, batches 1 to 3")
     assert "elements of x of batch 3, x[100, 1] is inf.\nop " in error.cause  # inf may be intended, as in a mask
     assert "In a shard: rows 64 to 127 of the batch." in error.cause
     points = np.zeros((150, 2), np.float32)
@@ -118,7 +118,7 @@ def test_what_a_batch_holds_already_is_said_with_its_place():
 def test_weights_that_were_so_before_the_step_are_named():
     model, rates = line(), iter([0.1, 1e39, 0.1])
     error, _ = failure([(X.astype(np.float64), Y)], model=model, schedule=lambda step: next(rates))
-    assert error.what == "the loss became nan in epoch 3, batch 1"
+    assert error.problem == "the loss became nan in epoch 3, batch 1"
     assert error.cause.startswith("the weights are not finite since the step before: 4 of 4 elements of weight")
 
 
@@ -158,7 +158,7 @@ def test_what_no_op_makes_is_said_to_be_so():
     model.couples_samples = False
     batch = abs(X[:128]) / abs(X[:128]).mean(axis=0) * np.float32(1.5), Y[:128]
     error, _ = failure([batch], model=model, loss=lambda out, y: (out.mean(axis=0) * most).sum())
-    assert error.what.startswith("the gradient of w became infinite")
+    assert error.problem.startswith("the gradient of w became infinite")
     assert error.cause.startswith("no op returns it when the step is repeated")
 
 

@@ -230,7 +230,7 @@ class Steps:
         """Return the error for a step that is not taken. The state of the random stream is restored."""
         last, tensors = first + len(batches) - 1, self._trained_tensors()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
-        what = f"the loss became {loss} in {place}"
+        problem = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
             names = self._parameter_names()
             name = next(
@@ -238,13 +238,13 @@ class Steps:
                 for tensor, g in zip(tensors, gradients, strict=True)
                 if not all_finite([g])
             )
-            what = f"the gradient of {name} became infinite or NaN in {place}, with a loss of {loss:.6g}"
+            problem = f"the gradient of {name} became infinite or NaN in {place}, with a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
         # Only on this worker: the others may not repeat the step.
         again = partial(self._value_and_grad, batches, tensors, threads=1, workers=ALONE)
         cause, help = explain_nonfinite(self.model, whole, first, again)
         looked = "and the step was not taken. The cause, found with detect_anomaly():"
-        return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
+        return NonFiniteLossError(f"{problem}, {looked}\n{cause}\n{help}", problem, cause)
 
     def _value_and_grad(self, batches: list[SampledBatch], tensors: list[Tensor], **by: Any) -> tuple[float, Gradients]:
         """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
