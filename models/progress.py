@@ -40,7 +40,9 @@ def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterat
     return _lines(epochs, done, total)
 
 
-def counted(things: Iterator[Thing], done: int, total: int, word: str, describe: Callable[[Thing], str]) -> Iterator[Thing]:
+def counted(
+    things: Iterator[Thing], done: int, total: int, word: str, describe: Callable[[Thing], str]
+) -> Iterator[Thing]:
     """Yield items as they finish, and print a line for each on the standard error, in a terminal with a progress bar.
 
     Parameters
