@@ -92,7 +92,7 @@ def images_by_phases(
 ) -> ndarray:
     """Return images (C, H, W, N) for feature maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
 
-    `put` writes the pixels of one phase, which are a stride apart. With `border` the phases share feature maps that
+    `put` writes the pixels of one phase, at a distance of the stride. With `border` the phases share feature maps that
     are padded once; without it `put` pads them.
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
