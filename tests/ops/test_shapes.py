@@ -114,7 +114,7 @@ REFUSED = {
     "concatenate([])": (ValueError, "at least one"), "stack([])": (ValueError, "at least one"),
     "concatenate([number])": (ValueError, "zero-dimensional"), "concatenate([a, row])": (ValueError, "dimension"),
     "stack([a, row])": (ShapeError, r"got \(2, 3\), \(3,\)"), "concatenate([a], dtype=int)": (DTypeError, "same_kind"),
-    "hstack([a], dtype=np.float32, casting='no')": (DTypeError, "from float64 to float32 by the rule 'no'"),
+    "hstack([a], dtype=np.float32, casting='no')": (DTypeError, "from float64 to float32 with casting='no'"),
     "block([a, [b]])": (ShapeError, "the same depth"), "block([])": (ShapeError, "nonempty"),
     "block((a, b))": (DTypeError, "tuple"), "block([[a, b], [row]])": (ShapeError, "op concatenate"),
     "split(a, 2, 1)": (ShapeError, "an axis of length 3 into 2 equal parts"), "split(a, 0)": (ValueError, "got 0"),

@@ -217,7 +217,7 @@ FAULTS = {
     "number of samples": (lambda: declares(lambda self, x: x * 1.0 / len(x)),
                           r"the samples \d:\d of 4 have different results alone and in the batch"),
     "a batch of four": (lambda: declares(lambda self, x: x.reshape((4, 3)) * 1.0),
-                        r"with the samples \d:\d of 4 alone it raises \w+Error"),
+                        r"a call with only the samples \d:\d of 4 raises \w+Error"),
     "the size in a gradient": (lambda: declares(lambda self, x: divided_by_the_batch(x)),
                                r"the samples \d:\d of 4 have different gradients alone and in the batch"),
     "a gradient": (lambda: declares(lambda self, x: centred_backward(x)),
@@ -269,7 +269,7 @@ def test_the_innermost_guilty_part_is_named(make, said):
 @pytest.mark.parametrize("forward", LEAVES.values(), ids=LEAVES)
 def test_every_array_of_a_result_has_the_samples_first(forward):
     with pytest.raises(
-        LawBroken, match=r"its result contains an array of shape .*, whose first axis is not the 4 samples"
+        LawBroken, match=r"its result contains an array of shape .*; the first axis must be the 4 samples"
     ):
         check_module(declares(forward), X)
 

@@ -217,7 +217,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     ----------
     x : array_like
     approximate : {"none", "tanh"}
-        "none" is exact and needs SciPy. "tanh" uses 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))).
+        "none" is exact and requires SciPy. "tanh" uses 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))).
 
     Raises
     ------

@@ -27,7 +27,7 @@ def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
 
     Parameters
     ----------
-    x : (N, C, H, W), or (C, H, W) of one image
+    x : (N, C, H, W), or (C, H, W) for a single image
     output_size : int, or pair of int or None
         None keeps the size in that direction.
 
@@ -50,7 +50,7 @@ def adaptive_avg_pool1d(x: Any, output_size: Wanted) -> Any:
 def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
     """Max-pool images over the windows of `adaptive_avg_pool2d`. Ties share the gradient.
 
-    With `return_indices`, return the indices of the maxima in the flattened images, too; for ties, the first.
+    With `return_indices`, also return the index of each maximum in its flattened image; for ties, the first.
     """
     x, alone = batch_of("adaptive_max_pool2d", "x", x, 4)
     out, indices = _max_pool(x, _output_size("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)

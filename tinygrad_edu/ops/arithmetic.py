@@ -210,7 +210,7 @@ def in_dtype_of(g: Any, value: Any) -> Any:
 
 
 def divide_evenly(g: Any, count: Any) -> Any:
-    """Return g / count, divided in float32 for float16, where a count above 65,504 would be infinite."""
+    """Return g / count; divide float16 in float32, because a count above 65,504 would be infinite in float16."""
     if g.dtype == np.float16:
         return astype(astype(g, np.float32) / np.asarray(count, np.float32), g.dtype)
     return g / np.asarray(count, g.dtype)

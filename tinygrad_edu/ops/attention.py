@@ -41,7 +41,7 @@ def scaled_dot_product_attention(
     enable_gqa : bool
         Grouped-query attention: each head (axis -3) of key and value serves several heads of the query.
     rng : numpy.random.Generator, optional
-        Source of randomness of the dropout.
+        Source of randomness for the dropout.
 
     Returns
     -------

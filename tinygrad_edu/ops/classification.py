@@ -70,7 +70,7 @@ log_softmax_along.vjps(x=_log_softmax_x)
 
 
 def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
-    """Return log(softmax(x)) along `axis`, computed without log(0). Cast x to `dtype` first if given."""
+    """Return log(softmax(x)) along `axis`, without computing log(0). Cast x to `dtype` first if given."""
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
@@ -83,7 +83,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     logits : (N, C, ...) floating
     targets : (N, ...) integer labels, or (N, C, ...) floating probabilities
     reduction : {"none", "mean", "sum"}
-        Over the samples (and positions). With a separate mean afterwards, the loss takes 1.5 times as long.
+        Reduction over the samples (and positions). With a separate mean, the loss would take 1.5 times as long.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     Returns
     -------
     Tensor or ndarray
-        In the common dtype of the operands. Integers and booleans are passed to ``numpy.einsum``.
+        In the common dtype of the operands. If it is not floating-point, ``numpy.einsum`` computes the result.
 
     Raises
     ------

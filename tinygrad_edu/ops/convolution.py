@@ -21,13 +21,13 @@ def conv2d(
 
     Parameters
     ----------
-    x : (N, C, H, W), or (C, H, W) of one image
+    x : (N, C, H, W), or (C, H, W) for a single image
     weight : (out, C / groups, kh, kw)
     bias : (out,), optional
     stride, dilation : int or pair of int
     padding : int, pair of int, "valid" or "same"
-        "valid" is no padding. "same" keeps the size, for stride 1 only; if the total padding is odd, the bottom and the
-        right get the extra pixel, as in PyTorch.
+        "valid" means no padding. "same" keeps the size, for stride 1 only; if the total padding is odd, the bottom and
+        the right get the extra pixel, as in PyTorch.
     groups : int
         Number of groups that the channels are divided into, each with its own kernels.
 
@@ -111,14 +111,15 @@ def conv_transpose2d(
 
     Parameters
     ----------
-    x : (N, C, H, W), or (C, H, W) of one image
+    x : (N, C, H, W), or (C, H, W) for a single image
     weight : (C, out / groups, kh, kw)
     bias : (out,), optional
     stride, padding, dilation : int or pair of int
-        Those of the convolution being transposed: the padding is removed from the result.
+        Options of the convolution that is transposed: `padding` is removed from the result.
     output_padding : int or pair of int
-        Rows and columns added at the bottom and the right, fewer than the stride or the dilation.
+        Rows and columns added at the bottom and the right, fewer than the larger of stride and dilation.
     groups : int
+        As in `conv2d`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Create tensors: constants, ranges and random numbers.
+"""Creation of tensors: constants, ranges and random numbers.
 
 The names and parameters are NumPy's. The default dtype is float32; integer ranges and random integers are int64.
 ``requires_grad=True`` makes a leaf, as in `Tensor`.
@@ -150,7 +150,7 @@ def linspace(
     endpoint : bool
         Whether `stop` is the last number; otherwise the spacing is (stop - start) / num.
     retstep : bool
-        Whether to return the pair of the tensor and the spacing.
+        Whether to also return the spacing.
     dtype : dtype, optional
         By default that of the floating-point arrays given, or float32.
     axis : int
@@ -187,7 +187,7 @@ def geomspace(
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
 
-# --- Random numbers. Each call takes a Generator: there is no global one, and no global seed ---
+# --- Random numbers. Each call takes a Generator: there is no global generator or seed ---
 
 
 def normal(
@@ -263,7 +263,7 @@ def integers(
     low: Any, high: Any = None, size: _Shape | None = None, dtype: DTypeLike = np.int64, endpoint: bool = False, *,
     rng: np.random.Generator,
 ) -> Tensor:  # fmt: skip
-    """Draw integers from `low` to `high`, or from 0 to `low` without `high`; the end is included only with `endpoint`.
+    """Draw integers from [low, high), or from [0, low) if `high` is None. With `endpoint`, the upper bound is included.
 
     Examples
     --------
@@ -321,7 +321,7 @@ def _constant(where: str, name: str, value: Any) -> Any:
 
 
 def _prototype(where: str, a: Any) -> ndarray:
-    """Return the array whose shape and dtype `zeros_like` and the like copy; a list is converted to a Tensor."""
+    """Return the array that gives `zeros_like` and similar functions a shape and dtype; convert lists to Tensors."""
     array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
     return np.asarray(array)
 

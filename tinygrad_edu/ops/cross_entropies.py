@@ -86,7 +86,7 @@ def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
 
 
 def refuse_word(name: str, weight: Any) -> None:
-    """Raise if a reduction was passed by position as the weight."""
+    """Raise if a reduction was passed as the weight, by position."""
     if isinstance(weight, str):
         raise DTypeError(f"{name}: weight must not be a string, got {weight!r}; pass reduction={weight!r} by keyword.")
 
@@ -142,22 +142,22 @@ def cross_entropy(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:  # fmt: skip
-    """Return the cross entropy between softmax(input) and the targets, numerically stable for logits of any size.
+    """Return the cross entropy between softmax(input) and the targets, numerically stable for logits of any magnitude.
 
     Parameters
     ----------
     input : (N, C, ...) floating, or (C,) for one sample
         Logits: unnormalized scores.
     target : array_like
-        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits, which are
-        differentiable, too.
+        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits, which
+        receive gradients, too.
     weight : (C,), optional
         Weight of each class. "mean" divides by the sum of the weights of the labels, or, for probabilities, by the
         number of samples, as in PyTorch.
     ignore_index : int
         Label that is ignored: it contributes neither to the loss nor to the mean.
     reduction : {"mean", "sum", "none"}
-        Over the samples and positions.
+        Reduction over the samples and positions.
     label_smoothing : float
         Fraction of each target, from 0 to 1, that is distributed evenly over all classes.
 

@@ -70,8 +70,8 @@ cholesky_factor.vjps(x=_cholesky_factor_x)
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
 
-    The matrices must be symmetric and positive definite; only their lower (or upper) triangles are read. The gradient
-    is symmetric.
+    The matrices must be symmetric and positive definite; only the lower triangle of each is read, or the
+    upper one if `upper`. The gradient is symmetric.
     """
     factor = cholesky_factor(symmetric(x, "U" if upper else "L"))
     return transposed(factor) if upper else factor
@@ -115,9 +115,10 @@ eigenpairs.vjps(x=_eigenpairs_x)
 
 
 def eigvalsh(x: Any, UPLO: str = "L") -> Any:
-    """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n). One triangle is read.
+    """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n).
 
-    At equal eigenvalues the first derivative is one of several valid ones, and the second is NaN, as in PyTorch.
+    Only the triangle `UPLO` is read: ``"L"`` (lower) or ``"U"`` (upper). At equal eigenvalues the first derivative is
+    one of several valid ones, and the second is NaN, as in PyTorch.
     """
     return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
@@ -231,7 +232,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     x : array_like
     full_matrices : bool
         Whether U is (..., m, m) and Vh (..., n, n), or (..., m, k) and (..., k, n) with k = min(m, n). The vectors
-        beyond k have no derivative; a gradient that reaches them raises.
+        beyond k have no derivative; a nonzero gradient that reaches them raises.
     compute_uv : bool
         Whether to return U and Vh; False returns S only, as `svdvals`.
     hermitian : bool
@@ -291,15 +292,15 @@ orthogonal_triangular.vjps(x=_orthogonal_triangular_x)
 
 
 def qr(x: Any, mode: str = "reduced") -> Any:
-    """Return Q and R with x = Q @ R, for each matrix of a stack (..., m, n): Q orthogonal, R upper triangular.
+    """Return Q, with orthonormal columns, and R, upper triangular, with x = Q @ R, for each matrix (..., m, n).
 
     Parameters
     ----------
     x : array_like
     mode : str
         ``"reduced"``: (..., m, k) and (..., k, n), with k = min(m, n). ``"complete"``: (..., m, m) and (..., m, n);
-        a gradient that reaches the columns of Q beyond k raises. ``"r"``: only R. ``"raw"``: LAPACK's output, for
-        plain arrays only.
+        a nonzero gradient that reaches the columns of Q beyond k raises. ``"r"``: only R. ``"raw"``: LAPACK's output,
+        for plain arrays only.
 
     Notes
     -----

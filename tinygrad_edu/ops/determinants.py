@@ -1,4 +1,4 @@
-"""Determinants. The derivatives of `det` use singular values, and so hold at singular matrices."""
+"""Determinants. The first two derivatives of `det` use singular values, and are valid at singular matrices."""
 
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ class SlogdetResult(NamedTuple):
 def det(x: Array, /) -> Array:
     """Return the determinant of each matrix of a stack: (..., n, n) -> (...).
 
-    The first and second derivatives hold at singular matrices, too; the third needs an inverse.
+    The first and second derivatives are valid at singular matrices, too; the third requires an inverse.
     """
     return np.linalg.det(x)
 

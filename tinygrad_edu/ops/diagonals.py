@@ -32,7 +32,7 @@ def _diagonal_x(g: Any, x_shape: tuple[int, ...], offset: int, axis1: int, axis2
 
 
 def _diagonal_slice(count: int, columns: int, offset: int) -> slice:
-    """Return the slice of a flattened matrix that is the diagonal."""
+    """Return the slice that selects the diagonal of a flattened matrix."""
     first = offset if offset > 0 else -offset * columns
     return slice(first, first + (count - 1) * (columns + 1) + 1 if count else first, columns + 1)
 

@@ -28,10 +28,11 @@ def memory_order(x: Array) -> tuple[int, ...]:
 
 
 def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
-    """Draw `count` bits packed in bytes, each 0 with probability exactly p, from few random bits.
+    """Draw `count` bits packed in bytes, each 0 with probability p, from few random bits.
 
-    For p = 1/2 each takes one random bit. Otherwise each takes one byte: the first 8 binary digits of a number in
-    [0, 1), kept above those of p and dropped below. One in 256 ties, and then draws the remaining digits.
+    For p = 1/2 each takes one random bit. Otherwise each takes one random byte, the first 8 binary digits of a number
+    in [0, 1). The bit is 1 if they are above the first 8 digits of p, and 0 if they are below. In one of 256 cases they
+    are equal, and the remaining digits are drawn.
     """
     if p == 0.5:
         return _random_bytes(-(-count // 8), rng)

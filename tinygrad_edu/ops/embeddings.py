@@ -44,10 +44,12 @@ def embedding(
     indices : (...) integer
         Each in [0, V).
     weight : (V, D)
+        The table.
     padding_idx : int, optional
         Index of a row that receives no gradient; a negative one counts from the end.
     max_norm, norm_type : float, optional
-        Looked-up rows with a `norm_type`-norm above `max_norm` are first scaled down to it, in place in the table.
+        If a selected row has a `norm_type`-norm above `max_norm`, it is first scaled down to that norm, in the table
+        itself.
     scale_grad_by_freq : bool
         Whether to divide the gradient of a row by the number of times it occurs in `indices`.
 
@@ -91,5 +93,5 @@ def _renormalize_rows(weight: Any, numbers: Array, max_norm: float, norm_type: f
     norms = np.linalg.norm(rows, norm_type, axis=1)
     long = norms > max_norm
     if long.any():
-        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # 1e-7 as in PyTorch, against rounding up
+        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # 1e-7 as in PyTorch, against rounding errors
         (weight.data if isinstance(weight, Tensor) else weight)[numbers[long]] = shorter

@@ -1,7 +1,7 @@
 """Image resizing by interpolation, and rearrangement of channels and pixels.
 
 Interpolation is separable. Along each axis, an element of the result is a weighted sum of a few elements of the input.
-A `Table` has their indices and weights.
+A `Table` contains their indices and weights.
 """
 
 import math
@@ -154,16 +154,16 @@ def interpolate(
     Parameters
     ----------
     x : (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-    size : int or sequence of int
+    size : int or sequence of int, optional
         Size of the result. Give either this or `scale_factor`.
-    scale_factor : float or sequence of float
+    scale_factor : float or sequence of float, optional
         Factor to multiply the size of x by; the product is rounded down.
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
         "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W), "trilinear" is for (N, C, D, H, W).
         "area" averages the input pixels that a pixel of the result covers.
     align_corners : bool, optional
-        Whether to align the centres of the corner pixels, instead of the corners of the images. For the linear and
-        cubic modes only.
+        Whether x and the result are aligned at the centres of their corner pixels; by default they are aligned at their
+        corners. For the linear and cubic modes only.
     recompute_scale_factor : bool, optional
         Whether to recompute the scale from the rounded sizes, instead of using `scale_factor`.
 
@@ -189,7 +189,7 @@ def interpolate(
         factors = (None,) * len(sizes)
     if 0 in x.shape[1:] or min(sizes) < 1:
         raise ShapeError(f"interpolate: images must not be empty, got shape {x.shape} and size {sizes}.")
-    if mode == "nearest" and x.ndim == 4:  # PyTorch ignores the factor where it keeps or doubles the size
+    if mode == "nearest" and x.ndim == 4:  # PyTorch ignores a factor that keeps or doubles the size
         factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
     each = zip(lengths, sizes, factors, strict=True)
     return resized(x, [_axis_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])

@@ -58,10 +58,10 @@ def symmetric(x: Any, triangle: str) -> Any:
     result does not depend on the other triangle.
     """
     if triangle not in ("L", "U"):
-        raise ValueError(f"the triangle to read must be 'L' (lower) or 'U' (upper), got {triangle!r}.")
+        raise ValueError(f"UPLO must be 'L' (lower triangle) or 'U' (upper triangle), got {triangle!r}.")
     values = np.asarray(values_of(x))
     if values.ndim < 2 or values.shape[-1] != values.shape[-2]:
-        raise LinAlgError(f"square matrices must have shape (..., n, n), got {values.shape}.")
+        raise LinAlgError(f"expected square matrices of shape (..., n, n), got shape {values.shape}.")
     lower = np.tri(values.shape[-1], dtype=bool)
     whole = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
     if not isinstance(x, Tensor):
@@ -101,13 +101,13 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _
     x : array_like
     rcond, rtol : float or array_like, optional
         Singular values <= rcond * largest count as 0; a scalar, or one value per matrix. `rtol` is an alias. The
-        default is 1e-15; ``rtol=None`` is the machine epsilon of the dtype times the longer side of a matrix.
+        default is 1e-15; ``rtol=None`` means max(m, n) times the machine epsilon of the dtype.
     hermitian : bool
         Whether the matrices are symmetric; only the lower triangle of each is read.
 
     Notes
     -----
-    The derivative is valid for changes that preserve the rank; where the rank changes, there is none.
+    The derivative is valid for changes that preserve the rank; it does not exist where the rank changes.
     """
     if rcond is not None and rtol is not _UNSET:
         raise ValueError("pinv: rcond and rtol are aliases; give only one of them.")

@@ -71,7 +71,7 @@ def _checked_cast(out: Any, dtype: Any, casting: Any) -> Any:
     if dtype is None:
         return out
     if not np.can_cast(out.dtype, dtype, casting):
-        raise DTypeError(f"cannot cast the result from {out.dtype} to {np.dtype(dtype)} by the rule {casting!r}.")
+        raise DTypeError(f"cannot cast the result from {out.dtype} to {np.dtype(dtype)} with casting={casting!r}.")
     return astype(out, dtype)
 
 

@@ -31,7 +31,9 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     arrays = list(arrays)
     dims = [np.ndim(x) for x in arrays]
     if len(arrays) < 2 or not set(dims[1:-1]) <= {2} or not {dims[0], dims[-1]} <= {1, 2}:
-        raise ShapeError(f"multi_dot: expected two or more matrices, 1-d only at the ends, got arrays of {dims} axes.")
+        raise ShapeError(
+            f"multi_dot: expected two or more matrices, 1-d only at the ends, got arrays with {dims} axes."
+        )
     shapes = [np.shape(x) for x in arrays]
     ends = (shapes[0][0] if dims[0] == 2 else 1), (shapes[-1][1] if dims[-1] == 2 else 1)
     lengths = (ends[0], *(shape[0] for shape in shapes[1:]), ends[1])

@@ -98,7 +98,7 @@ def get_item(self: Tensor, index: Any) -> Any:
 
 
 def set_item(self: Tensor, index: Any, values: Any) -> None:
-    """Write values into the tensor's storage, unrecorded."""
+    """Write values into the tensor's storage, without recording."""
     if is_grad_enabled() and (self.requires_grad or getattr(values, "requires_grad", False)):
         raise LeafInPlaceError(
             f"assigning to elements of a tensor of shape {self.shape} cannot be recorded; build the result with "
@@ -153,9 +153,9 @@ def _shape_from_args(given: tuple[Any, ...]) -> Any:
 
 
 def values_alone(function: Any) -> Callable[..., Any]:
-    """Return a function as a method that returns values, where PyTorch's returns a pair of values and indices.
+    """Return a function as a method that returns only the values, where PyTorch's returns values and indices.
 
-    ``values, indices = t.max(1)`` raises: it would silently unpack two rows of the values.
+    ``values, indices = t.max(1)`` raises; otherwise it would silently unpack two rows of the values.
     """
     forward, name = getattr(function, "forward", function), function.__name__
     call = function if isinstance(function, Op) else with_keyword_hints(function)
@@ -260,7 +260,7 @@ def reversed_axes() -> property:
 
 
 class Unmade:
-    """Placeholder of a Tensor method that is made on first access, as most programs use few methods."""
+    """Placeholder for a Tensor method that is made on first access, as most programs use few methods."""
 
     __slots__ = ("make", "name")
 

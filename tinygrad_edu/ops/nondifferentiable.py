@@ -75,7 +75,7 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) -> ndarray:
     """Return a row for each label, with a 1 at the index of the label and 0 elsewhere.
 
-    The default dtype is an integer one, as in PyTorch. Targets of a cross entropy need ``dtype=np.float32``.
+    The default dtype is int64, as in PyTorch. Targets of a cross entropy need ``dtype=np.float32``.
 
     Parameters
     ----------
@@ -106,22 +106,22 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
 
 
 def isnan(x: Any) -> Any:
-    """Return where x is NaN."""
+    """Return elementwise whether x is NaN."""
     return np.isnan(values_of(x))
 
 
 def isinf(x: Any) -> Any:
-    """Return where x is positive or negative infinity."""
+    """Return elementwise whether x is positive or negative infinity."""
     return np.isinf(values_of(x))
 
 
 def isfinite(x: Any) -> Any:
-    """Return where x is neither infinite nor NaN."""
+    """Return elementwise whether x is neither infinite nor NaN."""
     return np.isfinite(values_of(x))
 
 
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    """Return where |x - y| <= atol + rtol * |y|; y is the reference value.
+    """Return elementwise whether |x - y| <= atol + rtol * |y|; y is the reference value.
 
     Parameters
     ----------
@@ -135,20 +135,20 @@ def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 
 
 def logical_and(x: Any, y: Any) -> Any:
-    """Return where both x and y are nonzero."""
+    """Return elementwise whether both x and y are nonzero."""
     return np.logical_and(values_of(x), values_of(y))
 
 
 def logical_or(x: Any, y: Any) -> Any:
-    """Return where x or y is nonzero."""
+    """Return elementwise whether x or y is nonzero."""
     return np.logical_or(values_of(x), values_of(y))
 
 
 def logical_xor(x: Any, y: Any) -> Any:
-    """Return where exactly one of x and y is nonzero."""
+    """Return elementwise whether exactly one of x and y is nonzero."""
     return np.logical_xor(values_of(x), values_of(y))
 
 
 def logical_not(x: Any) -> Any:
-    """Return where x is 0."""
+    """Return elementwise whether x is 0."""
     return np.logical_not(values_of(x))

@@ -228,7 +228,7 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
 
 
 def _rows_shape(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
-    """Return the 2-d shape of x with the axes before the normalized ones merged into one, and these into another."""
+    """Return the shape of x with the normalized axes merged into one axis, and the axes before them into another."""
     return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
@@ -269,8 +269,9 @@ def batch_norm(
 ) -> Any:  # fmt: skip
     """Normalize each channel of x to mean 0 and variance 1, then multiply by a weight and add a bias.
 
-    In training, use the mean and variance of the batch, and update the running ones, unless None, in place:
-    (1 - momentum) * running + momentum * batch, with the unbiased variance. Otherwise use the running ones.
+    In training, normalize with the mean and variance of the batch, and update the running statistics in place, unless
+    they are None: (1 - momentum) * running + momentum * batch, with the unbiased variance. Otherwise normalize with the
+    running statistics.
 
     Parameters
     ----------
@@ -321,8 +322,8 @@ def instance_norm(
 ) -> Any:  # fmt: skip
     """Normalize each channel of each sample to mean 0 and variance 1, then multiply by a weight and add a bias.
 
-    It is `batch_norm` of each sample separately. With `use_input_stats` it is that of training, and the running
-    statistics are updated with the averages over the samples; otherwise the running statistics are used.
+    It applies `batch_norm` to each sample separately, with `use_input_stats` as `training`. The running statistics are
+    updated with the averages over the samples.
     """
     x = shaped(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)

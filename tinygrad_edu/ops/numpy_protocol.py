@@ -167,7 +167,7 @@ class _Arguments(NamedTuple):
     settings: dict[str, Any]
 
     def put(self, name: str, value: Any, default: Any, instead: str | None) -> None:
-        """Add a setting under our name; drop it if it has its default value, and raise if our function lacks it."""
+        """Add a setting under our name. If our function lacks it, drop a default value and raise for any other."""
         known = _setting_names(self.answer)
         mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
         if value is np._NoValue:

@@ -54,7 +54,7 @@ def pad(
     pad_width : int, pair in a pair, sequence of pairs, or dict
         Number of elements to add: an int for all sides, ``((before, after),)`` for every axis, one pair
         (before, after) per axis, or a dict of axis to int or pair. A single pair (before, after) requires a 1-d x: for
-        more axes PyTorch pads the last axis and NumPy pads every axis, so this raises.
+        more axes PyTorch pads the last axis and NumPy pads every axis, so `pad` raises.
     mode : str
         "constant"; "edge", the nearest edge element; "reflect", x reflected about its edge element; "symmetric",
         x reflected with the edge element repeated; "wrap", elements from the opposite end. A border wider than x
@@ -69,7 +69,8 @@ def pad(
     ValueError
         For any other mode. NumPy's other modes are not supported: their borders are not made of copies of elements.
     ShapeError
-        If an axis is empty and its border would copy elements of x, or for a single pair and more than one axis.
+        If an axis is empty and its border would copy elements of x, or if `pad_width` is a single pair and x has more
+        than one axis.
     """
     if isinstance(pad_width, tuple | list) and np.shape(pad_width) == (2,) and len(shape_of(x)) > 1:
         before, after = pad_width

@@ -61,7 +61,7 @@ def plain_convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pai
 def plain_transposed_convolution(
     x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Any:
-    """Apply the transpose of a convolution of images of `size`: sum the kernels times each pixel with `col2im`.
+    """Apply the transpose of a convolution of images of `size`: multiply kernels by each pixel and sum with `col2im`.
 
     (N, C, rows, columns), (C, out / groups, kh, kw), (out,) or None -> (N, out, H, W)
     """
@@ -96,7 +96,7 @@ def fold(
 
 
 def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]:
-    """Return the shape of an argument; raise unless it has this number of axes."""
+    """Return the shape of an argument; raise unless it has `axes` axes."""
     shape: tuple[int, ...] = getattr(x, "shape", None) or np.shape(x)
     if len(shape) != axes:
         raise ShapeError(f"{function}: {name} must have {axes} axes, got shape {shape}.")
@@ -104,7 +104,7 @@ def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]
 
 
 def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
-    """Return x with a batch axis, and whether the axis was added to a single sample of one axis less."""
+    """Return x with a batch axis, and whether x was a single sample without that axis."""
     x = shaped(x)
     if x.ndim == axes:
         return x, False
@@ -116,5 +116,5 @@ def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
 
 
 def unbatched(out: Any, alone: bool) -> Any:
-    """Return the result without its batch axis if that was added to a single sample."""
+    """Remove the batch axis that `batch_of` added to a single sample."""
     return squeeze(out, 0) if alone else out

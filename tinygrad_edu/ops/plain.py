@@ -29,12 +29,12 @@ def plain_selected(mask: Any, x: Any, y: Any) -> ndarray:
 
 def plain_power_values(x: Any, y: Any) -> Any:
     """Return x ** y."""
-    # NumPy computes the power of a NumPy scalar with another function, whose last digit may differ.
+    # NumPy computes the power of a NumPy scalar with another function, and the results may differ in the last digit.
     return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
 
 
 def plain_sigmoid_values(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    """Return 1 / (1 + exp(-x)), without overflow for large |x|."""
     e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps for unsigned integers
     return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # the numerator is 1 for x >= 0
 
@@ -178,7 +178,7 @@ def plain_getitem_values(x: ndarray, index: Any) -> Any:
 
 
 def plain_flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
-    """Return the positions in the flattened array of the elements that ``take_along_axis`` takes."""
+    """Return the flat indices of the elements that ``take_along_axis`` selects from an array of this shape."""
     others = (np.arange(n).reshape(-1, *[1] * (len(shape) - 1 - a)) for a, n in enumerate(shape))
     return np.ravel_multi_index([indices if a == axis else each for a, each in enumerate(others)], shape)
 
@@ -197,7 +197,7 @@ def plain_first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
 
 
 def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return the indices of the elements with these ranks along the last axis, or of a NaN in a row with NaN."""
+    """Return the index of the element with each rank along the last axis; for a row with a NaN, the index of a NaN."""
     order = stable_argsort(x, False)
     has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
     return np.where(has_nan, order[..., -1:], order[..., ranks])
@@ -315,7 +315,7 @@ NORMAL = Bell(1 / math.sqrt(2 * math.pi), -0.5, "ndtr", "gelu(approximate='none'
 
 
 def plain_bell_integral(x: Any, bell: Bell) -> Any:
-    """Return the integral, computed by SciPy; in the dtype of x if that is floating-point."""
+    """Return the integral, computed by SciPy, in the dtype of x if that is floating-point."""
     try:
         from scipy import special
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Max pooling and average pooling over images and rows."""
+"""Max pooling and average pooling over images and sequences."""
 
 import math
 from functools import reduce
@@ -29,8 +29,8 @@ def window_max(
 ) -> Array:
     """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns).
 
-    `border` is the number of padding pixels at the top and bottom, and at the left and right. They hold the minimum
-    of the dtype and receive no gradient, even in a window without other pixels.
+    `border` is the number of padding pixels at the top and bottom, and at the left and right. They have the minimum
+    value of the dtype and receive no gradient, even in a window without other pixels.
     """
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
     images = samples_last(x)
@@ -62,7 +62,7 @@ def distribute_to_chosen(
 
 @op(name="max_pool2d")
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
-    """Return the mean over the chosen pixels of each window, or 0: the transpose of `distribute_to_chosen`."""
+    """Return the mean of the chosen pixels of each window, or 0 if none: the transpose of `distribute_to_chosen`."""
     pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
@@ -123,12 +123,12 @@ def max_pool2d(
     ----------
     x : (N, C, H, W), or (C, H, W) for a single image
     kernel_size, stride, padding, dilation : int or pair of int
-        The stride defaults to the kernel size. The padding is at most half of the window; it never contributes.
+        The stride defaults to the kernel size. The padding is at most half of the window; it is never the maximum.
     ceil_mode : bool
         Whether to keep a last window that is partly outside, if it begins inside the image or its top or left padding.
         By default the remainder is dropped.
     return_indices : bool
-        Whether to also return the flat index of each maximum in its image, as int64; the first of ties.
+        Whether to also return the int64 index of each maximum in its flattened image; for ties, the first.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def max_pool1d(
     x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1, ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    """Return the maximum of each window of rows: `max_pool2d` of images of height 1.
+    """Return the maximum of each window of sequences: `max_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
@@ -217,7 +217,7 @@ def avg_pool1d(
     x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Any:  # fmt: skip
-    """Return the mean of each window of rows: `avg_pool2d` of images of height 1.
+    """Return the mean of each window of sequences: `avg_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
@@ -262,7 +262,7 @@ def _resolve_settings(
             f"{name}: padding must be at most half of the window, got padding {p[0]}x{p[1]} for kernel_size "
             f"{kernel[0]}x{kernel[1]} (dilation {d[0]}x{d[1]})."
         )
-    if ceil_mode or any(p):  # these pad the image before the windows are computed
+    if ceil_mode or any(p):  # in these cases the image is padded before the windows are computed
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d

@@ -79,7 +79,7 @@ def hypot(x: Operand, y: Operand) -> Array:
 
 @op(name="hypot", broadcasts=True)
 def hypot_ratio(x: Operand, y: Operand) -> Array:
-    """Return x / hypot(x, y). Where hypot(x, y) is not a normal number, both are scaled first, which cancels."""
+    """Return x / hypot(x, y). Where hypot(x, y) is not a normal number, x and y are scaled first; the scale cancels."""
     length = np.hypot(x, y)
     if all_normal(length):
         return np.divide(x, length)

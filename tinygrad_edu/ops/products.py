@@ -188,8 +188,8 @@ def _contracted_axes(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ..
 def dot(x: Any, y: Any) -> Any:
     """Return the sum of products over the last axis of x and the second-last axis of y, or the only axis of a 1-d y.
 
-    For vectors and matrices this is x @ y; for stacks, each matrix of x is paired with each matrix of y. A 0-d operand
-    multiplies.
+    For vectors and matrices this is x @ y; for stacks, each matrix of x is paired with each matrix of y. If an
+    operand is 0-d, the result is x * y.
     """
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         return multiply(x, y)
@@ -204,7 +204,7 @@ def vdot(x: Any, y: Any) -> Any:
 
 
 def inner(x: Any, y: Any) -> Any:
-    """Return the sum of products over the last axes of x and y. A 0-d operand multiplies."""
+    """Return the sum of products over the last axes of x and y, or x * y if one is 0-d."""
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         return multiply(x, y)
     return tensordot(x, y, (-1, -1))

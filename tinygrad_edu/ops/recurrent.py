@@ -1,7 +1,7 @@
 """Steps of RNN, LSTM and GRU, and one op for all steps of a sequence.
 
 The op has one flat input, the concatenation of gate inputs, weights and initial states. An op has one vjp per input,
-and one pass backward in time computes the gradients of all parts.
+and a single pass backward in time computes the gradients of all parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -193,7 +193,7 @@ recurrent.vjps(row=_recurrent_row)
 
 @faster_than(by_steps)
 def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
-    """Call `recurrent`."""
+    """Return `by_steps`, computed by the op `recurrent`."""
     return recurrent(row, kind, shapes)
 
 

@@ -48,9 +48,9 @@ sum.vjps(
 
 @op(promotes=False)
 def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the product over `axis`: all axes, one, or several. An empty product is 1. `dtype` is that of the result.
+    """Return the product over `axis`: all axes, one, or several. An empty product is 1.
 
-    No derivative divides by an element, so zeros need no special case, at any order.
+    `dtype` is the dtype of the result. Derivatives of any order are correct at zeros, too.
     """
     return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
@@ -200,7 +200,7 @@ def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties and no NaN
     ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
-    return divide_evenly(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
+    return divide_evenly(keep(reshape(g, kept), attains), ties)  # if out is NaN, 0 / 0 for all
 
 
 @op

@@ -32,7 +32,7 @@ def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
 
 @op(name="scatter_add")
 def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
-    """Add the elements of x to zeros at these positions along an axis of that length: transpose `index_select`."""
+    """Add x to zeros at these positions along an axis of length `length`: the transpose of `index_select`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
     out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
     index_add_array(out, wide, positions, axis)
@@ -126,7 +126,7 @@ index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 @op
 def tile(x: Array, /, reps: Any) -> Array:
-    """Repeat x `reps` times along each axis. The shorter of `reps` and the shape of x is extended by leading 1s.
+    """Repeat x `reps` times along each axis. The shorter of `reps` and the shape of x is padded with leading 1s.
 
     PyTorch's ``t.repeat(2, 3)`` is ``tile(t, (2, 3))``.
     """
@@ -147,7 +147,7 @@ tile.vjps(x=_tile_x)
 
 @op
 def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
-    """Repeat each element of x `repeats` times along `axis`: an integer, or one per position.
+    """Repeat each element of x along `axis`. `repeats` is an integer, or one integer per position.
 
     If `axis` is None, x is flattened first. The method ``t.repeat(2, 3)`` also follows NumPy: it repeats each element
     twice along axis 3. PyTorch's ``t.repeat(2, 3)`` is ``tile(t, (2, 3))``.
@@ -181,17 +181,17 @@ def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: st
     *arrays : array_like
         The coordinates along each axis; flattened.
     copy : bool
-        Whether to return copies. If False, return read-only views whose elements share storage.
+        Whether to return copies. If False, return read-only views, in which repeated elements share storage.
     sparse : bool
         Whether to keep length 1 along the axes that a coordinate does not depend on.
-    indexing : str
+    indexing : {"xy", "ij"}
         "ij" (matrix) varies the first array along axis 0 of the results and the second along axis 1; "xy" (Cartesian)
         exchanges these two axes.
 
     Raises
     ------
     ValueError
-        For any other `indexing`.
+        If `indexing` is neither "xy" nor "ij".
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: indexing must be "xy" or "ij", got {indexing!r}.')

@@ -119,7 +119,7 @@ cumsum.vjps(x=_cumsum_x)
 def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the cumulative product along `axis`. If `axis` is None, x is flattened.
 
-    No derivative divides by an element, so zeros need no special case, at any order.
+    Derivatives of any order are correct at zeros, too.
     """
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return accumulate(np.multiply, x, axis)
@@ -186,7 +186,7 @@ def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
 def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
     """Return log(cumsum(exp(x))) along `axis`, without overflow. If `axis` is None, x is flattened.
 
-    While all elements so far are -inf, the result is -inf and the gradient 0.
+    Where all elements so far are -inf, the result is -inf and the gradient is 0.
     """
     kind = x.dtype if x.dtype.kind == "f" else np.float64
     if axis is not None and x.ndim:
@@ -219,7 +219,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         Number of times to take differences, 0 or more; 0 returns x.
     axis : int
     prepend, append : array_like, optional
-        Values before and after x along `axis`: a scalar, or an array with the axes of x. They receive gradients.
+        Values to put before and after x along `axis`: a scalar, or an array with the axes of x. They receive gradients.
     """
     if n < 0:
         raise ValueError(f"diff: n must be >= 0, got {n}.")
@@ -230,7 +230,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n and (prepend is not None or append is not None):
         x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
     x = reshape(x, np.shape(x))  # a new tensor even if n=0
-    for _ in range(n)[: np.shape(x)[along]]:  # then the axis is empty
+    for _ in range(n)[: np.shape(x)[along]]:  # after that many differences, the axis is empty
         x = _difference(*(getitem(x, (*[slice(None)] * along, part)) for part in (slice(1, None), slice(-1))))
     return x
 

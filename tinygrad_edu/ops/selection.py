@@ -57,7 +57,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """
     mask = np.asarray(values_of(mask))
     if mask.dtype != bool:
-        raise DTypeError(f"masked_fill: mask must be boolean, got {mask.dtype}; compare, as in x > 0.")
+        raise DTypeError(f"masked_fill: mask must be boolean, got {mask.dtype}; pass a comparison such as x > 0.")
     if np.shape(value):
         raise ShapeError(f"masked_fill: value must be a scalar of shape (), got shape {np.shape(value)}.")
     if all(getattr(part, "dtype", mask.dtype).kind == "f" for part in (x, value)):
@@ -67,7 +67,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 
 @op(broadcasts=True)
 def maximum(x: Operand, y: Operand) -> Array:
-    """Return the maximum of x and y. Ties get half of the gradient each; where one is NaN, both get all of it."""
+    """Return the maximum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it."""
     return np.maximum(x, y)
 
 
@@ -82,7 +82,7 @@ maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: 
 
 @op(broadcasts=True)
 def minimum(x: Operand, y: Operand) -> Array:
-    """Return the minimum of x and y. Ties get half of the gradient each; where one is NaN, both get all of it."""
+    """Return the minimum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it."""
     return np.minimum(x, y)
 
 

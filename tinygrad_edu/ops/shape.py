@@ -1,4 +1,4 @@
-"""Reshape, transpose, broadcast, flip and roll arrays. Each vjp is the inverse or the transpose of its op."""
+"""Reshaping, transposing, broadcasting, flipping and rolling. Each vjp is the inverse or the transpose of its op."""
 
 from collections.abc import Sequence
 from math import prod
@@ -39,7 +39,7 @@ def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
     """Return x with a new shape. One length may be -1; it is inferred.
 
     Order "C" reads and writes the elements with the last index changing fastest, order "F" with the first. NumPy's
-    orders "A" and "K" are not supported: they depend on the memory layout, and no result here does.
+    orders "A" and "K" depend on the memory layout and are not supported.
     """
     if order not in ("C", "F"):
         raise ValueError(f'reshape: order must be "C" or "F", got {order!r}.')
@@ -50,7 +50,7 @@ reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))
 
 
 def ravel(x: Any, /, order: Literal["C", "F"] = "C") -> Any:
-    """Flatten x to 1-d, in an `order` of `reshape`; a view if possible."""
+    """Flatten x to 1-d, as a view if possible; see `reshape` for `order`."""
     return reshape(x, -1, order)
 
 
@@ -91,12 +91,12 @@ squeeze.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
 def atleast_1d(*arrays: Any) -> Any:
-    """Return each array with at least 1 axis: () becomes (1,). One argument gives one result, several a tuple."""
+    """Return each array with at least 1 axis: () becomes (1,). For several arrays, return a tuple."""
     return _reshape_each(lambda shape: shape or (1,), arrays)
 
 
 def atleast_2d(*arrays: Any) -> Any:
-    """Return each array with at least 2 axes: (n,) becomes (1, n). One argument gives one result, several a tuple."""
+    """Return each array with at least 2 axes: (n,) becomes (1, n). For several arrays, return a tuple."""
     return _reshape_each(lambda shape: (1,) * (2 - len(shape)) + shape, arrays)
 
 
@@ -181,7 +181,7 @@ moveaxis.vjps(x=lambda g, source, destination: moveaxis(g, destination, source))
 
 @op
 def flip(x: Array, /, axis: Any = None) -> Array:
-    """Reverse the order of elements along `axis`: all axes, one, or several."""
+    """Reverse the order of elements along one or several axes, by default all."""
     return np.flip(x, axis)
 
 
@@ -211,7 +211,7 @@ rot90.vjps(x=lambda g, k, axes: rot90(g, -k, axes))
 def roll(x: Array, /, shift: Any, axis: Any = None) -> Array:
     """Roll the elements of x by `shift` positions along `axis`; elements beyond the end wrap around.
 
-    Several shifts need several axes. If `axis` is None, x is flattened, rolled and restored to its shape.
+    Several shifts need several axes. If `axis` is None, x is flattened, rolled and reshaped back.
     """
     return np.roll(x, shift, axis)
 

@@ -12,13 +12,13 @@ from tinygrad_edu.errors import ShapeError
 
 Size = tuple[int, int]
 Pair = int | Size
-Row = int | tuple[int]  # a setting of windows over rows (N, C, L)
+Row = int | tuple[int]  # a setting of windows over sequences (N, C, L)
 
 _MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Return a setting as a pair (vertical, horizontal); an integer, alone or in a list, applies to both."""
+    """Return a setting as a pair (vertical, horizontal); a single integer, also in a list, applies to both."""
     both = value if isinstance(value, (tuple, list)) else (value, value)
     if len(both) not in (1, 2):
         raise ShapeError(f"{name} must be an integer or a pair of integers, got {value!r}.")
@@ -26,13 +26,13 @@ def pair(value: Any, name: str, least: int) -> tuple[int, int]:
 
 
 def single(value: Any, name: str, least: int) -> int:
-    """Return a setting of a window over rows, an integer, alone or in a list."""
+    """Return a setting of windows over sequences as an integer; it may be given as a list of one."""
     one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
     return integer(name, one, least)
 
 
 def row(value: Any, name: str, least: int) -> Size:
-    """Convert a setting of windows over rows (N, C, L) to windows over images (N, C, 1, L)."""
+    """Convert a setting of windows over sequences (N, C, L) to one of windows over images (N, C, 1, L)."""
     return least, single(value, name, least)
 
 

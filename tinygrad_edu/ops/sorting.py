@@ -20,10 +20,10 @@ __all__ = ["kthvalue", "sort", "topk", "unique"]
 def sort(
     x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> Any:
-    """Return a sorted copy of x along `axis`; if `axis` is None, of the flattened x. The method is not in place.
+    """Return a copy of x sorted along `axis`, or of the flattened x if `axis` is None.
 
-    The sort is always stable, also in decreasing order; NumPy's `stable` and `kind` have no effect. NaN is larger than
-    every number: it comes last in increasing and first in decreasing order.
+    The sort is always stable, also in decreasing order; NumPy's `stable` and `kind` have no effect. NaN counts as
+    larger than every number. Unlike NumPy's, the method ``t.sort()`` does not sort in place.
     """
     if len(shape_of(x)) == 0 and axis is not None:
         return reshape(x, ())
@@ -37,10 +37,11 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     ----------
     x : array_like
     k : int
+        Number of elements, from 0 to the length of the axis.
     axis : int
     largest : bool
-        Whether to return the largest or the smallest elements. The first of ties are taken; NaN is larger than every
-        number.
+        Whether to return the largest (default) or the smallest elements. Among equal elements the first are taken; NaN
+        counts as larger than every number.
     sorted : bool
         Has no effect: the elements are always sorted, the largest (smallest) first.
 
@@ -53,7 +54,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     Raises
     ------
     ShapeError
-        Unless k is from 0 to the length of the axis.
+        If k is not from 0 to the length of the axis.
     """
     if len(shape_of(x)) == 0:
         values, places = topk(reshape(x, 1), k, 0, largest)
@@ -66,7 +67,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
-    """Return the k-th smallest element along `axis`, counted from 1, and its index, a plain array."""
+    """Return the k-th smallest element along `axis`, with k counted from 1, and its index as a plain array."""
     if len(shape_of(x)) == 0:
         integer("kthvalue: k", k, 1, 1)
         return reshape(x, ()), np.zeros((), np.intp)
@@ -92,15 +93,15 @@ def unique(
         Whether to also return, as plain arrays in this order: the index of the first occurrence of each unique element,
         the index of the unique element for each element of x, and the number of occurrences.
     axis : int, optional
-        None flattens x.
+        Axis of the subarrays. By default x is flattened.
     equal_nan : bool
-        Whether all NaN are equal.
+        Whether to treat all NaN as equal.
     sorted : bool
         Has no effect: the result is always sorted.
 
     Returns
     -------
-    Tensor or ndarray, or a tuple of it and the arrays asked for
+    Tensor or ndarray, or a tuple of it and the requested arrays
     """
     _, first, inverse, counts = np.unique(values_of(x), True, True, True, axis, equal_nan=equal_nan)
     values = getitem(reshape(x, -1), first) if axis is None else take(x, first, axis)

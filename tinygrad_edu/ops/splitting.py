@@ -1,4 +1,4 @@
-"""Split an array along an axis into views."""
+"""Splitting of an array along an axis into views."""
 
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["array_split", "dsplit", "hsplit", "split", "unbind", "unstack", "vsp
 def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split x along an axis into a number of equal parts, or at a list of positions.
 
-    As in NumPy, ``split(x, 2)`` makes two parts; in PyTorch the number is the length of a part.
+    As in NumPy, ``split(x, 2)`` returns two parts; in PyTorch the number is the length of a part.
 
     Raises
     ------
@@ -101,5 +101,5 @@ def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
 
 
 def unbind(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
-    """Return `unstack`; this is PyTorch's name."""
+    """Return ``unstack(x, axis)``; `unbind` is PyTorch's name."""
     return unstack(x, axis)

@@ -22,7 +22,7 @@ __all__ = ["average", "median", "percentile", "quantile"]
 def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the median over `axis`; for an even number of elements the mean of the middle two, as in NumPy.
 
-    The result is NaN if an element is. The gradient goes to the elements that `sort` puts in the middle.
+    The result is NaN if any element is. The gradient goes to the elements that `sort` puts in the middle.
     """
     rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
@@ -38,7 +38,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     Parameters
     ----------
     x : array_like
-        The result is NaN where an element is.
+        A quantile of elements with a NaN is NaN.
     q : array_like
         Fractions from 0 to 1. They receive a gradient if the method is "linear".
     axis : int, or sequence of int, optional
@@ -143,7 +143,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     weights : array_like, optional
         Weights of the shape of x, or of its shape along `axis`. Default: all 1.
     returned : bool
-        Whether to return a pair: the mean, and the sum of the weights broadcast to its shape.
+        Whether to also return the sum of the weights, broadcast to the shape of the mean.
     keepdims : bool
 
     Raises

@@ -158,7 +158,7 @@ def sinc(x: Array) -> Array:
 
 @op(name="sinc")
 def sinc_derivative(x: Array, /, order: int) -> Array:
-    """Return the derivative of `sinc` of an order >= 1, accurate near 0, too."""
+    """Return the derivative of `sinc` of any order >= 1, accurate also near 0."""
     x = np.asarray(x)
     t = np.asarray(np.pi * x.astype(np.result_type(x, np.float32), copy=False))
     small = np.abs(t) < order + 1.5
@@ -172,7 +172,7 @@ def sinc_derivative(x: Array, /, order: int) -> Array:
 
 
 def _sinc_series(t: ndarray, order: int) -> ndarray:
-    """Return the derivative of sin(t) / t of that order, from the series of (-1)^k t^(2k) / (2k + 1)!."""
+    """Return the derivative of sin(t) / t of this order, from the series of (-1)^k t^(2k) / (2k + 1)!."""
     first = -(-order // 2)
     term = t ** (2 * first - order) * ((-1.0) ** first / math.factorial(2 * first - order))
     total = np.zeros_like(t)

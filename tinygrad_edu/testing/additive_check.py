@@ -61,8 +61,9 @@ def check_additive(
             found = np.sum(of_parts, axis=0)
             if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
                 raise LawBroken(
-                    f"{title_of(loss)} is not additive: the {kind} of {end} and {count - end} samples, times their "
-                    f"denominators, add up to {found}, expected {total} as for all samples."
+                    f"{title_of(loss)} is not additive: the {kind} of {end} and {count - end} samples add up to "
+                    f"{found}, expected {total} as for all samples. Losses and gradients are multiplied by their "
+                    f"denominators."
                 )
 
 

@@ -1,4 +1,4 @@
-"""Decide whether a claimed gradient is right or wrong, or that the check is inconclusive.
+"""Decision about a claimed gradient: right, wrong or inconclusive.
 
 Two questions are separate: is the numeric derivative accurate enough, and does the claim agree with it? The claim does
 not influence the first, so a large wrong gradient cannot make its own check inconclusive. Before a gradient is called
@@ -34,8 +34,8 @@ _COARSE = 1e-4  # the rounding unit of float16 is larger
 def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     """Compare the gradient of each input with finite differences along random directions.
 
-    The cotangent of `claim` is random. The check is inconclusive if the decision about this claim is. `pullback` maps a
-    cotangent to the claimed gradients; if it is given, `other_cotangents` are tested with the same slopes.
+    The cotangent of `claim` is random. If the decision about `claim` is inconclusive, so is the check. `pullback` maps
+    a cotangent to the claimed gradients; if it is given, `other_cotangents` are tested with the same slopes.
     """
     claims = [claim]
     if pullback is not None:
@@ -63,7 +63,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     if "wrong" in judged:
         slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
-    # Next to larger slopes, a slope of 0 counts as 0 within its error; the even cotangent decides about the others.
+    # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
         reject(_reason(claim, k, slope))
 
@@ -211,5 +211,5 @@ def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
             f"{title}. The rounding error of the function is too large: numeric {value:.3g} (to within {error:.1g})."
         )
     return NotDifferentiableHere(
-        f"{title}. The finite differences converge at no step: numeric {value:.3g} (to within {error:.1g})."
+        f"{title}. The finite differences do not converge at any step: numeric {value:.3g} (to within {error:.1g})."
     )

@@ -30,7 +30,7 @@ class CheckFailed(TinygradError):
 
 
 class GradientMismatch(CheckFailed, AssertionError):
-    """A gradient differs from the numeric gradient by more than the estimated error."""
+    """A gradient differs from the numeric gradient by more than the error estimates allow."""
 
 
 class LawBroken(CheckFailed, AssertionError):

@@ -26,7 +26,7 @@ from tinygrad_edu.transforms import Function
 def check_gradient(
     f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
 ) -> None:
-    """Check a claimed gradient of any function of arrays. It may be hand-written or computed by a framework.
+    """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ def _require(holds: bool, module: Any, law: str) -> None:
 
 @contextmanager
 def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
-    """Replace the parameters by arrays of any dtype during the context.
+    """Replace the parameters with arrays of any dtype during the context.
 
     Frozen parameters keep their values, in the given dtype if it is wider.
     """

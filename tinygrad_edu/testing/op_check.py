@@ -24,8 +24,8 @@ def check_op(
     - The op does not write into an input, its result or a cotangent, and no two gradients share memory.
     - Strided, reversed, Fortran-ordered and stride-0 arrays give the same results as contiguous arrays.
     - A gradient does not depend on which other inputs require one.
-    - The gradient of an input that is used k times is the sum of k gradients; so is that of a tensor passed as two
-      inputs.
+    - The gradient of an input that is used k times is the sum of k gradients. The gradient of a tensor passed as two
+      inputs is the sum of their gradients.
     - A later call of the op does not change the gradients of an earlier call.
     - Under `no_grad` the op records nothing. On plain arrays it computes its forward function.
     - After ``backward()`` the graph keeps no saved array alive.

@@ -44,7 +44,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     *arrays : array_like, floating
         The point, which is converted to float64.
     order : int
-        1, 2 or 3.
+        Highest order of the checked derivatives: 1, 2 (default) or 3.
     rng : numpy.random.Generator, optional
         As in `check_gradient`.
 

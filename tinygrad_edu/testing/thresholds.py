@@ -1,4 +1,4 @@
-"""Lower the size thresholds of fast code, so that small inputs test it."""
+"""Lower size thresholds of fast code, so that small inputs test it."""
 
 import sys
 from collections.abc import Iterator, Mapping

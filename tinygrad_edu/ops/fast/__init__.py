@@ -1,5 +1,5 @@
 """Faster equivalents of the functions in `ops/plain.py` and of compositions of ops. Plain mode runs none of them.
 
-`faster_than` names the plain version of each. The tests check that both are equal. benchmarks/speed_diary.md has the
-timings.
+`faster_than` names the plain version of each. The tests compare both. The timings are in
+benchmarks/speed_diary.md.
 """

@@ -5,8 +5,11 @@ the three rows of a window are contiguous, and a matrix product can read overlap
 horizontally adjacent windows need copies. The copies are split into blocks that OpenBLAS multiplies without packing
 (`products.cut`), and each block is contiguous.
 
-All three functions are derived from the sum over kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n],
-for each group of channels. Each is the gradient of that sum with respect to one factor.
+For each group of channels, consider the sum over all indices of
+
+    kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n]
+
+Each of the three functions below is the gradient of that sum with respect to one factor.
 """
 
 from math import gcd, lcm, prod
@@ -31,8 +34,8 @@ _WINDOW_BYTES = SizeThreshold(2**23)
 _PRODUCT_BYTES = SizeThreshold(2**19)
 # Smaller arrays are copied at once.
 _SMALL_COPY_BYTES = SizeThreshold(2**20)
-# Number of multiplications from which threads share a convolution, and the minimum number of parts. The parts do not
-# depend on the number of threads, so that results do not, either.
+# Number of multiplications from which threads share a convolution, and the minimum number of parts. The parts, and
+# thus the results, do not depend on the number of threads.
 _LARGE, _PARTS = map(SizeThreshold, (2**24, 4))
 # For fewer or shorter rows, products are slower than copies of whole windows.
 _FEW_ROWS, _SHORT_ROW = map(SizeThreshold, (8, 128))
@@ -252,10 +255,10 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
     """Return `plain_correlated_images`, computed row by row as products of kernels with windows over the feature maps.
 
     Row r of the images is the sum over i of kernel row i times map row (r - dilation i) / stride. All r with the same
-    remainder modulo the stride use the same kernel rows, in reverse order, and consecutive map rows: overlapping
-    windows over the maps, zero-padded at the top and bottom, which share memory as windows over images do. The kernel
-    columns are summed one by one. If that costs more than copying windows of the maps, or the kernel has one column,
-    `images_by_phases` computes the images.
+    remainder modulo the stride use the same kernel rows, in reverse order, and consecutive map rows. These map rows are
+    overlapping windows over the maps, zero-padded at the top and bottom; they share memory, as windows over images do.
+    The kernel columns are summed one by one. If that costs more than copying windows of the maps, or the kernel has one
+    column, `images_by_phases` computes the images.
     """
     c, _, kw = weight.shape[1:]
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # fewer elements to copy than to add
@@ -411,7 +414,7 @@ def _column_period(window: Window) -> tuple[int, int]:
 def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarray:
     """Return the zero-padded image columns that windows cover, by phase: (phases, groups, rows, c, columns, N).
 
-    Phase k holds the columns covered by kernel column k and by the columns at multiples of the period from it.
+    Phase k contains the columns covered by kernel column k and by the columns at multiples of the period from it.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
     (between, apart), step, dilation = _column_period(window), window.stride[1], window.dilation[1]

@@ -1,4 +1,4 @@
-"""Convolution: three ops whose vjps are one another, two ops with a bias, and the choice of the fastest algorithm.
+"""Convolution: three ops that are one another's vjps, two ops with a bias, and the choice of the fastest algorithm.
 
 `fast.conv_gemm` computes matrix products with windows, row by row. `fast.depthwise` computes sums for convolutions in
 which each channel has its own kernels. `fast.pointwise` computes the gradients of 1x1 convolutions.
@@ -83,7 +83,7 @@ def correlate_images(
     """Return the images of `size` (H, W) with <images, x> = <maps, correlate(x, weight)> for every x.
 
     (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Each image row
-    as a sum of kernel rows k times map rows m, for four image rows, three kernel rows and a padding of 1::
+    is a sum of kernel rows k times map rows m. For four image rows, three kernel rows and a padding of 1::
 
         image row             stride 1: four map rows     stride 2: two map rows
         (padding)             k0 m0                       k0 m0

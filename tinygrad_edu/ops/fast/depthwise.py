@@ -4,9 +4,9 @@ For kernels with one channel a matrix product is so small that copying the windo
 instead: with the samples innermost, the pixels under one kernel element are contiguous for all windows of a row, and
 `einsum` and `vecdot` run along them.
 
-For many samples the convolution is the product of a banded matrix: several shifted copies of the kernel, padded with
-zeros, one for each of some adjacent windows. The receptive field of these windows is one block. Most of the
-multiplications are by zero, but OpenBLAS is faster all the same.
+For many samples the convolution is a product with a banded matrix, which contains one shifted, zero-padded copy of the
+kernel for each of several adjacent windows. The other operand is the receptive field of these windows. Most of the
+multiplications are by zero, but OpenBLAS is faster nevertheless.
 """
 
 import numpy as np

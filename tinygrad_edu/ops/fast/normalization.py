@@ -1,8 +1,8 @@
 """Normalization of channels in few passes over memory: some channels at a time, which stay in the cache.
 
 All arrays are (A, K, B), and each of the K channels is normalized separately. The mean that is subtracted is rounded to
-the dtype. If it is large compared with the deviations, the differences have a mean other than 0: the rounding error. It
-is computed, too, and subtracted together with the addition of the bias.
+the dtype. If it is large compared with the deviations, the differences have a nonzero mean: its rounding error. That
+error is computed, too, and subtracted in the same pass that adds the bias.
 """
 
 from collections.abc import Callable

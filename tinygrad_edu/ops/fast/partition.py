@@ -39,7 +39,7 @@ def _partition(x: ndarray, ranks: Any) -> ndarray:
 
 @faster_than(plain_rank_indices)
 def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return `plain_rank_indices`; for few ranks without ties, by searching the elements of these ranks."""
+    """Return `plain_rank_indices`; for few ranks without ties, by searching for the elements of these ranks."""
     if not x.size or len(ranks) * _MIN_RATIO > x.shape[-1] or np.isnan(x.max()):
         return plain_rank_indices(x, ranks)
     at_ranks, places = _partition(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)

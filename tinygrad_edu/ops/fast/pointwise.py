@@ -1,7 +1,7 @@
 """Gradients of 1x1 convolutions as matrix products, one for each contiguous sample.
 
 A sample is a matrix (C, H * W), and so is its product with the kernels. `conv_gemm` first transposes the samples to be
-innermost. The forward pass does that anyway, because the layers after it need that layout; gradients then have it, too.
+innermost. The forward pass does that anyway, because later layers need that layout; the gradients then have it, too.
 """
 
 import numpy as np

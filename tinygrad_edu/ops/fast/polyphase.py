@@ -1,8 +1,8 @@
 """Gradients of strided convolutions with respect to images, by polyphase decomposition: one convolution per phase.
 
 Pixels whose positions have the same remainder modulo the stride depend on the same rows and columns of the kernels, and
-consecutive pixels of such a phase on consecutive elements of the feature maps. Each phase is a correlation of the
-maps, with a stride of 1, with some rows and columns of the flipped kernels. For a stride of 1 there is one phase.
+consecutive pixels of such a phase on consecutive elements of the feature maps. Each phase is a correlation, with
+a stride of 1, of the maps with some rows and columns of the flipped kernels. For a stride of 1 there is one phase.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ class _Phase(NamedTuple):
     met : range
         Elements of the feature maps on which the pixels depend; it may extend beyond the maps.
     apart : int
-        Distance of the elements of the feature maps on which one pixel depends.
+        Step between the elements of the feature maps on which one pixel depends.
     """
 
     pixels: slice
@@ -92,7 +92,7 @@ def images_by_phases(
 ) -> ndarray:
     """Return images (C, H, W, N) for feature maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
 
-    `put` writes the pixels of one phase, whose distance is the stride. With `border` the phases share feature maps that
+    `put` writes the pixels of one phase, at a distance of the stride. With `border` the phases share feature maps that
     are padded once; without it `put` pads them.
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)

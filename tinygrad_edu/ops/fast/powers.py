@@ -1,4 +1,4 @@
-"""Powers with small integer exponents as products: for x ** 3 they are five hundred times as fast as NumPy."""
+"""Powers with small integer exponents as products: for x ** 3 up to a hundred times as fast as NumPy, with x < 0."""
 
 from typing import Any
 

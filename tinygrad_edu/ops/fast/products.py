@@ -1,7 +1,7 @@
-"""Long and thin matrix products in pieces that OpenBLAS multiplies without packing, like `blocks`.
+"""Long and thin matrix products in pieces that OpenBLAS multiplies without packing, as in `blocks`.
 
-For long and thin products packing takes most of the time. For wider ones it takes a fifth, if the pieces are in the
-order in which OpenBLAS reads them (x by columns, y by rows) and fit into the first-level cache.
+For long and thin products packing takes most of the time, and for wider ones a fifth, if the pieces are in the order in
+which OpenBLAS reads them (x by columns, y by rows) and fit into the first-level cache.
 """
 
 from typing import NamedTuple

@@ -1,12 +1,12 @@
 """Recurrent layers over a whole sequence: a loop over the steps in NumPy, and one product for all other work.
 
 The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
-the states step by step, and the ``gradients`` functions run from the last step to the first. They save only the states:
+the states step by step, and the ``gradients`` functions run from the last step to the first. Only the states are saved:
 the gates of all steps are recomputed at once, and their local derivatives are written into the array of the gradient.
 Each gate is contiguous, (gates, T, N, H).
 
-(S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et
-al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.)
+References: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et al.,
+"Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
 """
 
 from collections.abc import Callable
@@ -143,7 +143,7 @@ def _lstm_bptt(
     """Write the gradients of pre, h and c, and return the gradient of the state after each step.
 
     On entry the array for the gradient of pre holds local derivatives: of the cell with respect to i, f and g, and of
-    h = s(o) * tanh(c) (before the projection) with respect to o. `of_cell` holds the derivative of h by c.
+    h = s(o) * tanh(c) (before the projection) with respect to o. `of_cell` holds the derivative of h with respect to c.
     """
     d_h, d_c, totals = *out[1:3], np.empty_like(g[0])
     d_h[...], d_c[...] = 0, 0

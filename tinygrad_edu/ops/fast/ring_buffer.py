@@ -1,6 +1,6 @@
 """Convolutions of many samples, row by row, with the windows in a ring buffer of image rows that stays in the cache.
 
-Each column of the ring holds as many image rows as a window, and columns are adjacent in memory. The pixels of a window
+Each column of the ring has as many image rows as a window, and columns are adjacent in memory. The pixels of a window
 are therefore contiguous, windows overlap without copies, and OpenBLAS multiplies each window without packing. For the
 next row of the feature maps, only the new image rows are written, over rows that are no longer needed, and the kernel
 rows are rotated. For a kernel of three rows and three rows of the feature maps::

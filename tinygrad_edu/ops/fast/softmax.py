@@ -42,7 +42,7 @@ def log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
 
 @faster_than(plain_softmax_vjp)
 def softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_vjp`; for contiguous float32 rows in place, with two passes less over memory.
+    """Return `plain_softmax_vjp`; for contiguous float32 rows in place, with two passes fewer over memory.
 
     Not for float64: where p is near 1, g - sum(g * p) suffers from cancellation, and BLAS rounds the sum differently.
     """

@@ -1,7 +1,7 @@
-"""Move the first axis to the end, through a buffer that stays in the cache.
+"""Copies that move the first axis to the end, through a buffer that stays in the cache.
 
 Transposing reads columns. If the row stride is a multiple of the page size, all elements of a column map to the same
-few cache sets, and each row evicts rows that are not yet read to the end.
+few cache sets, and each row evicts others before they are fully read.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def _put_as_items(x: ndarray, out: ndarray) -> None:
 
 
 def items_of(x: ndarray) -> ndarray:
-    """Return a view of x (..., n) as (...) items of n elements, which NumPy copies in half of the time."""
+    """Return a view of x (..., n) as (...) items of n elements, which NumPy copies in half the time."""
     return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 

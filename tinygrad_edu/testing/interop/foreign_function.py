@@ -18,7 +18,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 
 ArrayFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
-Session = Callable[[bool], AbstractContextManager[Load]]  # computes in float64 if given True, or in its own dtypes
+Session = Callable[[bool], AbstractContextManager[Load]]  # computes in float64 if True, else in the function's dtypes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""check_jax: check the gradients that JAX computes of a function of pytrees."""
+"""check_jax: check JAX's gradients of a function of pytrees."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ Outer = Callable[[bool], AbstractContextManager[None]]
 
 @reproducible
 def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> None:
-    """Check the gradients that JAX computes of a function, and of the ``jax.custom_vjp`` and ``custom_jvp`` in it.
+    """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
     The inputs are the floating-point leaves of the arguments. Everything else, such as integers and random keys, is
     constant. JAX computes in float64 during the check, or in the function's own dtypes if it rejects float64.
@@ -34,7 +34,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     *arguments
         Pytrees.
     order : int
-        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+        The highest order of derivatives. Default: 1. With 2, the gradient of the gradient is checked too.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

@@ -20,8 +20,8 @@ from tinygrad_edu.testing.report.reproduction import reproducible
 def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
-    The check uses float64 as `check_jax` does. The layer is built if necessary, and otherwise unchanged: variables that
-    a call updates, such as running means and random states, are constant.
+    The check uses float64 as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
+    that a call updates, such as running means and random states, are constant.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""check_torch: check the gradients that PyTorch computes of a function or Module."""
+"""check_torch: check PyTorch's gradients of a function or Module."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ from tinygrad_edu.testing.report.reproduction import reproducible
 
 @reproducible
 def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> None:
-    """Check the gradients that PyTorch computes of a function or Module, and of the autograd Functions in it.
+    """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
     The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
     the arguments. Everything else is constant. Parameters, buffers and inputs are float64 during the check, or keep
     their dtypes if the function rejects float64. The Module is checked in its current mode, and unchanged afterwards.
-    Each call uses the same random seed of PyTorch, so dropout can be checked.
+    PyTorch's random seed is the same in each call, so dropout can be checked.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     *inputs
         Pytrees of tensors, arrays and constants.
     order : int
-        The highest order of derivatives. With 2, the backward of the backward is checked too.
+        The highest order of derivatives. Default: 1. With 2, the backward of the backward is checked too.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

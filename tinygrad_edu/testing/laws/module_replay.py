@@ -1,4 +1,4 @@
-"""Call a module repeatedly with the same random numbers."""
+"""Repeated calls of a module with the same random numbers."""
 
 import copy
 from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ _OPAQUE = (Module, Op, np.random.Generator, type, FunctionType, ModuleType)
 def snapshot(module: Module) -> Snapshot:
     """Return the contents of every attribute of a module and its submodules, by path, as hashable values.
 
-    Cached properties are excluded, because they depend on no input.
+    Cached properties are excluded, because they do not depend on inputs.
     """
     held, seen = Snapshot(), set[int]()
     for path, part in module.named_modules():

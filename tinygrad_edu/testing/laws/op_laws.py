@@ -1,4 +1,4 @@
-"""The laws of a differentiable op that `check_op` checks.
+"""Laws of differentiable ops, which `check_op` checks.
 
 Each law takes a `Call`, a random cotangent and the op's gradients, and raises `LawBroken` if it does not hold.
 """
@@ -123,7 +123,7 @@ def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) ->
     _demand(same, call, "the result for Tensors differs from the result for plain arrays")
     if reference is not None:
         expected = np.asarray(reference(*call.inputs, **call.settings))
-        law = f"the dtype must be {expected.dtype}, as of the reference, got {plain.dtype}"
+        law = f"the dtype must be {expected.dtype}, as in the reference, got {plain.dtype}"
         _demand(plain.dtype == expected.dtype, call, law)
         _demand(_close(plain, expected), call, "the result differs from the reference")
 

@@ -1,4 +1,4 @@
-"""Check that a module with ``couples_samples = False`` computes each sample independently."""
+"""Sample independence: a module with ``couples_samples = False`` must compute each sample independently."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -110,13 +110,13 @@ class _Result:
 
 
 def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
-    """Return which rows differ when samples are left out or replaced, or an empty string."""
+    """Describe which rows differ when samples are left out or replaced; return an empty string if none do."""
     count, whole = _count(call.inputs), _Result(call)
     if not _all_same(whole.rows, _Result(call).rows):
         return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
     for rows in whole.rows:
         if rows.shape[:1] != (count,):
-            lacks = f"its result contains an array of shape {rows.shape}, whose first axis is not the {count} samples"
+            lacks = f"its result contains an array of shape {rows.shape}; the first axis must be the {count} samples"
             return lacks if declares else ""
     cotangents = [draw_signed(rng, rows.shape) for rows in whole.rows]
     fault = _replacing(call, whole, cotangents, rng) if count > 1 else ""
@@ -126,7 +126,7 @@ def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
 
 
 def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
-    """Describe how a sample depends on the others, which are replaced by it; return an empty string if it does not."""
+    """Replace samples and describe how the other samples depend on them; return an empty string if they do not."""
     gradients, _ = whole.gradients(cotangents)
     halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
     for kept, others in (halves, halves[::-1]):
@@ -152,7 +152,7 @@ def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> 
         try:
             found = _Result(call._replace(inputs=[x[part] for x in call.inputs]))
         except Exception as error:
-            return f"with {which} alone it raises {type(error).__name__}: {error}"
+            return f"a call with only {which} raises {type(error).__name__}: {error}"
         if not _all_same(found.rows, [rows[part] for rows in whole.rows]):
             return f"{which} have different results alone and in the batch"
         of_inputs, of_parameters = found.gradients([g[part] for g in cotangents])

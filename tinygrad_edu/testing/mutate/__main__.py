@@ -46,7 +46,9 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, such as tanh.x")
     parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="lowest passing score (100)")
     parser.add_argument("--jobs", type=int, default=1, help="number of parallel processes (1)")
-    parser.add_argument("--timeout", type=float, help="time limit of the tests in seconds (10 times their duration)")
+    parser.add_argument(
+        "--timeout", type=float, help="time limit of the tests in seconds (10 + 10 times their duration)"
+    )
     return parser.parse_args(arguments)
 
 

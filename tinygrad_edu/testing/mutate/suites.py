@@ -45,7 +45,7 @@ def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[Change
 class Suite:
     """Tests that pytest runs, given as its arguments, and their time limit in seconds.
 
-    The default limit is ten times the duration of the tests without a mutant.
+    The default limit is 10 s plus ten times the duration of the tests without a mutant.
     """
 
     def __init__(self, tests: Sequence[str], timeout: float | None = None) -> None:

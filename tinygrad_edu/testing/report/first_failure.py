@@ -1,4 +1,4 @@
-"""Record the first failure of a Hypothesis test, before shrinking simplifies its example."""
+"""Record of the first failure of a Hypothesis test, before shrinking simplifies its example."""
 
 import sys
 from types import FrameType

@@ -205,7 +205,7 @@ def _of_inputs(clues: _Clues) -> Iterator[str]:
             with contextlib.suppress(Exception):  # not every input can be transposed
                 arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
                 if is_gradient(replace(claim, arrays=arrays, value=claim.f(*arrays)), k):
-                    yield f"a transpose of {name} is missing or superfluous"
+                    yield f"a transpose of {name} is missing or extra"
 
 
 def _partial(clues: _Clues) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Add code to each failure that reproduces it."""
+"""Code that reproduces a failure, appended to its message."""
 
 import copy
 import functools

@@ -79,13 +79,14 @@ def arrays(
 
     Parameters
     ----------
-    shape : tuple of int, or strategy of such, optional
+    shape : tuple of int, or strategy that draws one, optional
+        Default: `shapes()`.
     low, high : float
         Inclusive bounds of the values, in every dtype.
     away_from : sequence of float
         Kinks. The distance of each value from a kink is at least 1/8, or ``(high - low) / 8`` if that is less.
     distinct : bool
-        Whether all values differ: by at least 1/8 if enough such values fit between the bounds.
+        Whether all values differ, by at least 1/8 if enough such values fit between the bounds.
     dtype : dtype
     layouts : bool
         Whether to draw the memory layout: contiguous, Fortran, strided, reversed, and stride 0 unless `distinct`.

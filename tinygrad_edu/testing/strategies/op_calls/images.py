@@ -71,7 +71,7 @@ def _correlations(draw: Any, name: str) -> Call:
 
 @st.composite
 def _convolutions(draw: Any, name: str) -> Call:
-    """Draw a convolution of images or rows: with or without bias, with numeric or named padding, batched or not."""
+    """Draw a convolution of images or sequences, with or without bias and batch axis, with numeric or named padding."""
     call = draw(_correlations("correlate"))
     (images, kernels), settings = call.inputs, dict(call.settings)
     if draw(st.integers(0, 2)) == 2:
@@ -118,7 +118,7 @@ def _transposed_convolutions(draw: Any, name: str) -> Call:
 
 @st.composite
 def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
-    """Draw a pooling of images or rows, batched or not."""
+    """Draw a pooling of images or sequences, batched or not."""
     window = draw(windows(dilated=name.startswith("max"), max_padding=0))
     reach = (d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     settings = {
