@@ -1,4 +1,4 @@
-"""Sum the gradient from a vjp over broadcast axes and cast it to the input's dtype; reject any other mismatch."""
+"""Match of the gradient from a vjp to its input: the sum over broadcast axes, and the cast to the dtype."""
 
 from __future__ import annotations
 

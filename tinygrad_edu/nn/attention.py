@@ -140,8 +140,8 @@ class MultiheadAttention(Module):
         Notes
         -----
         If all keys of a query are masked, its weights, output and gradients are NaN with `need_weights`. Without
-        `need_weights`, the attention is 0, and the output the bias of `out_proj`. Both are as in PyTorch. In PyTorch,
-        however, `is_causal` is only a hint that `attn_mask` is causal, which may then be ignored.
+        `need_weights`, the attention is 0, and the output is the bias of `out_proj`. Both are as in PyTorch. In
+        PyTorch, however, `is_causal` is only a hint that `attn_mask` is causal, and the mask may then be ignored.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))

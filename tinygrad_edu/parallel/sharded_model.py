@@ -27,7 +27,7 @@ class ShardedModel:
     Attributes
     ----------
     broken : str or None
-        The reason why batches are computed whole: the violation of the model's declaration.
+        Why batches are computed whole: the violation of the model's declaration. None if there was none.
     begin : int
         The clock at the last call of `begin_batch`.
     """

@@ -1,4 +1,4 @@
-"""Call sites: the line outside of this package that called an op, and the layer of the model."""
+"""Call sites of ops: the line outside of this package, and the layer of the model."""
 
 from __future__ import annotations
 
