@@ -92,8 +92,8 @@ def in_parts(
     """Apply a function to the parts of an op's work, and return the results in order.
 
     If the parts are `large`, a third of a millisecond or more in all, they run on several threads, and in a shard on
-    the shard's threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether the
-    parts contain matrix products; if not, BLAS is not limited.
+    the shard's threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether
+    the parts contain matrix products; if not, BLAS is not limited.
     """
     share = _share.get()  # 1 if the shard has one thread; BLAS is then limited already
     if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():

@@ -225,7 +225,7 @@ class RNN(_RNNBase):
     it, so the last state of a sequence is ``output[length - 1]``. It does change ``h_n`` and all outputs of the reverse
     direction. For a reverse direction without padding, flip each sequence before padding.
 
-    For the backward pass, each direction of a layer saves its input, the input's contribution to the gates, and the states.
+    Each direction of a layer saves its input, the input's contribution to the gates, and the states.
 
     Examples
     --------
