@@ -47,7 +47,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     OSError
         The file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # of a symbolic link, write the target and keep the link
+    target = Path(os.path.realpath(path))  # keep a symbolic link, and write its target
     if target.exists() and not target.is_file():
         raise DataError("it is not a regular file.")
     staged = target.with_name(f".writing-{secrets.token_hex(8)}")

@@ -119,7 +119,7 @@ def _several_threads() -> dict[Any, int]:
 
 
 def _set_threads(counts: Mapping[Any, int]) -> None:
-    """Set the number of threads of each library. From threadpoolctl 3.8 on, a thread controls it until released."""
+    """Set the number of threads of each library. Since threadpoolctl 3.8, one thread controls it until released."""
     for library, threads in counts.items():
         _let_go(library)
         library.set_num_threads(threads)

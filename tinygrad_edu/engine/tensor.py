@@ -363,7 +363,7 @@ class Tensor(NumberProtocol, Surface):
 
         Notes
         -----
-        A hook belongs to the node that the tensor has at the registration. ``t += 1`` gives the tensor a new node, and
+        A hook belongs to the node that the tensor has at registration. ``t += 1`` gives the tensor a new node, and
         so does ``requires_grad = True`` after it was False. Inside of `tg.grad` and the other transforms, the function
         receives tensors with nodes of their own.
 
@@ -488,7 +488,7 @@ def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
 def role_of(tensor: Tensor) -> str | None:
     """Return PARAMETER or BUFFER, or None for the result of an op and for a tensor detached from one.
 
-    A parameter keeps its role while it is frozen. The state of a module has the tensors with a role.
+    A parameter keeps its role while it is frozen. The state of a module consists of its tensors with a role.
     """
     return getattr(tensor, "_role", None)
 

@@ -1,4 +1,4 @@
-"""Match of the gradient from a vjp to its input: the sum over broadcast axes, and the cast to the dtype."""
+"""Shape and dtype of the gradient from a vjp: the sum over broadcast axes, and the cast to the input's dtype."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ class MultiheadAttention(Module):
         """Return the output of the attention, (N, num_heads, L, head_dim), and the weights if needed."""
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
         boolean = mask is not None and mask.dtype == bool
-        if not need_weights:  # True masks a key here, and keeps it in ops
+        if not need_weights:  # True masks a key here; in ops, False does
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
         if boolean:  # added, as in PyTorch, so that a query without keys has a NaN gradient
             mask = np.where(mask, -np.inf, 0.0)

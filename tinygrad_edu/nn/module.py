@@ -355,7 +355,7 @@ class Module(ShardAware):
             Arrays, Tensors or PyTorch tensors (bfloat16 too) by the names of `state_dict()`. Each must have the shape
             of its tensor, and is cast to its dtype.
         strict : bool
-            Whether the names must equal those of `state_dict()`, the default. Otherwise only common names are loaded.
+            Whether the names must equal those of `state_dict()`. Otherwise only common names are loaded. Default True.
 
         Returns
         -------

@@ -86,7 +86,7 @@ class TreeSum(Generic[Value]):
     Attributes
     ----------
     pending : list of (ShardBlock, value)
-        Blocks whose other half is missing. After all shards are pushed, it holds only the total.
+        Blocks whose other half is missing. After all shards are pushed, only the total is left.
 
     Examples
     --------
