@@ -1,6 +1,6 @@
-"""Computation of shards, and of the parts of an op, on threads. The number of threads does not change the results.
+"""Computation of shards, and of the parts of an op, on threads.
 
-NumPy releases the interpreter lock while it computes.
+The number of threads does not change the results. NumPy releases the interpreter lock while it computes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The Tensor class: an array, the storage of its memory, and its node in the graph. It contains no mathematics."""
+"""The Tensor class: an array, its storage, and its node in the graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shape and dtype of the gradient from a vjp: the sum over broadcast axes, and the cast to the input's dtype."""
+"""Unbroadcasting: the gradient from a vjp in the shape and the dtype of its input."""
 
 from __future__ import annotations
 
