@@ -29,7 +29,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
 else:
 
     def __getattr__(name):
-        """Import a subpackage at its first use, since programs of arrays alone need none. Raise for unknown names."""
+        """Import a subpackage at its first use: a program that uses only ops needs none. Raise for unknown names."""
         if name in ("data", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
         raise _attribute_error("tg", name, __all__)

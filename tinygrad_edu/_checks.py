@@ -1,4 +1,4 @@
-"""Validators of arguments that several subpackages share: integers and random generators."""
+"""Argument checks that several subpackages share: integers and random generators."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
 
 
 def generator(rng: Any) -> np.random.Generator:
-    """Return `rng` if it is a NumPy Generator. Reject a seed: every layer would draw the same numbers."""
+    """Return `rng` if it is a NumPy Generator. Reject a seed, with which every layer would draw the same numbers."""
     if isinstance(rng, np.random.Generator):
         return rng
     raise DTypeError(
         f"rng must be a numpy.random.Generator, got {rng!r}: create one for the whole program, "
-        f"rng = numpy.random.default_rng(seed), and pass it to every function that draws."
+        f"rng = numpy.random.default_rng(seed), and pass it to every function that needs random numbers."
     )

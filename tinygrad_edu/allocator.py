@@ -1,9 +1,9 @@
-"""Two settings of the C allocator, set once at import: keep the memory of large temporary arrays."""
+"""Settings of the C allocator, which keep the memory of freed arrays for later ones."""
 
 import ctypes
 
-# Parameters of glibc's mallopt(3): the size from which an array has a memory mapping of its own, which is unmapped when
-# the array is freed; and the amount of free memory that is kept at the top of the heap.
+# Parameters of glibc's mallopt(3): the size from which an array gets its own memory mapping, which is unmapped when the
+# array is freed; and the amount of free memory that is kept at the top of the heap.
 _MMAP_THRESHOLD, _LARGEST_KEPT = -3, 32 * 1024 * 1024  # the maximum that glibc accepts
 _TRIM_THRESHOLD, _ALL_KEPT = -1, 512 * 1024 * 1024
 
@@ -12,12 +12,12 @@ def keep_large_buffers() -> None:
     """Reuse the memory of freed arrays of up to 32 MiB, 512 MiB in all, instead of returning it to the system.
 
     Returned memory is mapped again at the next use, and its first touch costs a page fault for each 4 KiB: on the MNIST
-    network that is most of a training step. A larger network frees all its arrays at the end of a step, and from 64 MiB
-    glibc would return them together. On other systems (musl, macOS, Windows) this function does nothing.
+    network that is most of a training step. A larger network frees all its arrays at the end of a step, and by default
+    glibc would return them if they exceed 64 MiB. On other systems (musl, macOS, Windows) this function does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # there is no such library, or it has no such function
+    except (AttributeError, OSError, TypeError):  # no C library, or one without mallopt
         return
     mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, _ALL_KEPT)

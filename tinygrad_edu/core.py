@@ -1,7 +1,7 @@
 """The core: the lines that one training step of a small network executes in plain mode.
 
 ``python -m tinygrad_edu.core`` prints the files in the order in which the step enters them, and the number of executed
-lines in each. ``--code`` prints the lines, too, below the first line of their function, which has no number.
+lines in each. ``--code`` also prints the lines, below the ``def`` line of their function, which has no line number.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def source_lines(file: str, numbers: list[int]) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Print the core, in a subprocess if this process is not in plain mode."""
     parser = argparse.ArgumentParser("python -m tinygrad_edu.core", description=__doc__)
-    parser.add_argument("--code", action="store_true", help="print the lines, too")
+    parser.add_argument("--code", action="store_true", help="also print the lines")
     options = parser.parse_args(arguments)
     if not PLAIN:
         command = [sys.executable, "-m", "tinygrad_edu.core", *(["--code"] if options.code else [])]

@@ -6,7 +6,7 @@ class TinygradError(Exception):
 
 
 class ShapeError(TinygradError, ValueError):
-    """Shapes that do not broadcast, multiply or match."""
+    """Shapes that do not match or do not broadcast."""
 
 
 class DTypeError(TinygradError, TypeError):
@@ -34,15 +34,15 @@ class LostGradientWarning(UserWarning):
 
 
 class PromotionWarning(UserWarning):
-    """A float32 tensor met a float64 tensor in a module, so the rest of the model is float64. Once for each model."""
+    """A float32 tensor met a float64 tensor in a module; the rest of the model is float64. Issued once per model."""
 
 
 class NoGraphError(TinygradError, RuntimeError):
-    """A tensor without a recorded graph or a gradient, where one is needed."""
+    """An operation needs a graph or a gradient that the tensor does not have."""
 
 
 class NonScalarBackwardError(TinygradError, RuntimeError):
-    """The gradient of a result of more than one element, without a cotangent."""
+    """A gradient of a result with more than one element was requested without a cotangent."""
 
 
 class GraphFreedError(TinygradError, RuntimeError):
@@ -54,7 +54,7 @@ class StaleValueError(TinygradError, RuntimeError):
 
 
 class AnomalyError(TinygradError, FloatingPointError):
-    """An op or a vjp made NaN or an infinity from inputs without any, inside of `detect_anomaly`."""
+    """An op or a vjp introduced NaN or infinity, inside of `detect_anomaly`."""
 
 
 class LeafInPlaceError(TinygradError, RuntimeError):
@@ -74,7 +74,7 @@ class OptimizerWarning(UserWarning):
 
 
 class WholeBatchWarning(UserWarning):
-    """Batches are computed whole, not in shards on all cores; the message has the reason and the remedy."""
+    """Batches are computed whole, not in shards on all cores; the message gives the reason and the remedy."""
 
 
 class StateDictError(TinygradError, ValueError):
@@ -82,7 +82,7 @@ class StateDictError(TinygradError, ValueError):
 
 
 class ForkedError(TinygradError, RuntimeError):
-    """Work on several threads continues in a forked process, which does not have those threads."""
+    """Work on several threads was continued in a forked process, which does not have those threads."""
 
 
 class LostWorkerError(TinygradError, RuntimeError):
@@ -90,7 +90,7 @@ class LostWorkerError(TinygradError, RuntimeError):
 
 
 class FailedWorkerError(TinygradError, RuntimeError):
-    """Another rank raised an error that cannot be sent; the message has its class and text."""
+    """Another rank raised an error that cannot be sent; the message gives its class and text."""
 
 
 class WorkersDifferError(TinygradError, RuntimeError):
@@ -102,7 +102,7 @@ class DataError(TinygradError, ValueError):
 
 
 class CheckpointError(DataError):
-    """A checkpoint that cannot be written, is damaged, or is of another run or a newer version."""
+    """A checkpoint that cannot be written, is damaged, or belongs to another run or a newer version."""
 
 
 class CheckpointWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Files: opened for reading if they are regular, and written atomically."""
+"""Reading of regular files, and atomic writing."""
 
 import os
 import secrets
@@ -36,9 +36,9 @@ def sync(path: Path) -> None:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file atomically: after a crash the path has the old content, or all of the new one.
+    """Write a file atomically: after a crash, the file has either its old content or the complete new content.
 
-    A killed process may leave a temporary file in the folder, named ``.writing-`` and a random number.
+    A killed process may leave a temporary file in the folder, named ``.writing-`` and 16 random digits.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     OSError
         The file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # a symbolic link stays, and its target is written
+    target = Path(os.path.realpath(path))  # keep a symbolic link, and write its target
     if target.exists() and not target.is_file():
         raise DataError("it is not a regular file.")
     staged = target.with_name(f".writing-{secrets.token_hex(8)}")

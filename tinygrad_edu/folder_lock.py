@@ -1,4 +1,4 @@
-"""Locks on folders: one process at a time writes into a folder, and an error names the holder to the next one."""
+"""Locks on folders, so that only one process at a time writes into a folder."""
 
 import json
 import os
@@ -27,7 +27,7 @@ LOCK_FILE = ".tinygrad_edu.lock"
 GRACE, PAUSE = 1.0, 0.02  # seconds: a process that was killed holds its locks a little longer
 UNKNOWN = "an unknown process"
 HOLDER_BYTES = 4096  # maximum size of a lock file
-FAR = 1 << 30  # Windows forbids reading a locked byte, so this one is beyond the end of the file
+FAR = 1 << 30  # Windows forbids reading a locked byte, so lock one beyond the end of the file
 
 
 class FolderLock:
@@ -46,7 +46,7 @@ class FolderLock:
     Raises
     ------
     DataError
-        Another process holds the lock. The message has its process id, host, start time and command.
+        Another process holds the lock. The message gives its process id, host and command, and the time of the lock.
     OSError
         The lock file cannot be opened.
 
@@ -71,7 +71,7 @@ class FolderLock:
         self.threads = self._file.threads  # an RLock, for threads of this process that write into the folder
 
     def is_held(self) -> bool:
-        """Return whether this object locks the folder: not after `release`, after a move, or in a forked child."""
+        """Return whether this object locks the folder. It does not after `release` or a move, or in a forked child."""
         return self._file is not None and self._file.is_at(self._file.path)
 
     def release(self) -> None:
@@ -180,7 +180,7 @@ def _write_holder(handle: int) -> None:
         "since": datetime.now().astimezone().isoformat(" ", "seconds"),
         "command": shlex.join(sys.orig_argv)[: HOLDER_BYTES // 8],
     }
-    with suppress(OSError):  # on a full disk the lock holds, without a record
+    with suppress(OSError):  # on a full disk, lock without naming the holder
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
         os.write(handle, json.dumps(record).encode())

@@ -45,7 +45,7 @@ NAMES: dict[str, dict[str, str]] = {
         "permute": "`t.transpose(2, 0, 1)`", "t": "`t.T`", "movedim": "`tg.moveaxis(t, source, destination)`",
         "swapdims": "`t.swapaxes(0, 1)`", "unsqueeze": "`t.expand_dims(axis)`", "expand": "`tg.broadcast_to(t, shape)`",
         "expand_as": "`tg.broadcast_to(t, other.shape)`",
-        **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops take every layout"), "dim": "`t.ndim`",
+        **dict.fromkeys(("contiguous", "is_contiguous"), "leave it out: ops accept every layout"), "dim": "`t.ndim`",
         "numel": "`t.size`", "nelement": "`t.size`", "element_size": "`t.itemsize`", "stride": "`t.strides`, in bytes",
         # indexing
         "chunk": "`tg.array_split(t, pieces)`", "narrow": "`t[start : start + length]`",
@@ -140,7 +140,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "Buffer": "`tg.Tensor(values)`, in an attribute", "ParameterList": "a list, in an attribute",
         "ParameterDict": "a dict, in an attribute", "Container": "`nn.Module`",
-        **dict.fromkeys(_LAZY, "pass the number of inputs; `nn.summary` of the layers before shows it"),
+        **dict.fromkeys(_LAZY, "pass the number of inputs; `nn.summary` of the previous layers shows it"),
         # layers and losses
         "CosineSimilarity": "`tg.cosine_similarity(x, y, axis)`", "PairwiseDistance": "`tg.pairwise_distance(x, y)`",
         **dict.fromkeys(
@@ -148,7 +148,7 @@ NAMES: dict[str, dict[str, str]] = {
             "`nn.Linear`, and `nn.CrossEntropyLoss` of its output",
         ),
         "EmbeddingBag": "`nn.Embedding`, and the sum or the mean of its rows",
-        "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: there is one process",
+        "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
         "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are not random",
@@ -178,7 +178,7 @@ NAMES: dict[str, dict[str, str]] = {
         "constant_": "`layer.bias = nn.init.filled(shape, value)`", "zeros": "`nn.init.all_zeros(shape)`",
         "ones": "`nn.init.all_ones(shape)`", "constant": "`nn.init.filled(shape, value)`",
         "eye_": "`layer.weight.assign(np.eye(n, m))`",
-        "dirac_": "`layer.weight.assign(values)`, with values 0, and 1 in the middle of each kernel",
+        "dirac_": "`layer.weight.assign(values)`, with values 1 in the middle of kernels [k, k], 0 elsewhere",
         "sparse_": "`layer.weight.assign(values)`, with values `nn.init.gaussian(shape, std, rng)` times a mask",
     },
     "tg.optim": {
@@ -194,7 +194,7 @@ NAMES: dict[str, dict[str, str]] = {
         "MultiStepLR": "`schedules.multi_step(lr, milestones, gamma)`",
         "ExponentialLR": "`schedules.exponential(lr, gamma)`",
         "CosineAnnealingLR": "`schedules.cosine(lr, steps, eta_min)`, which stays at its final value",
-        "CosineAnnealingWarmRestarts": "`lambda step: schedule(step % period)`, of `schedules.cosine(lr, period)`",
+        "CosineAnnealingWarmRestarts": "`lambda step: schedule(step % period)`, with `schedules.cosine(lr, period)`",
         "CyclicLR": "`lambda step: schedule(step % period)`, with a schedule that rises and falls",
         "OneCycleLR": "`schedules.one_cycle(max_lr, total_steps)`",
         "ReduceLROnPlateau": "`schedules.Plateau(lr)`, a function of the metric",
@@ -233,7 +233,7 @@ LEFT_OUT = {
     "inplace": "leave it out: no layer writes into its input",
     "sparse": "leave it out: gradients are dense",
     **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
-    **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step is always in place"),
+    **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step always runs in place"),
     **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
     "batch_sampler": "`sampler=` and `batch_size=`",
 }

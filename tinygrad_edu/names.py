@@ -52,7 +52,7 @@ def raise_unexpected_keyword(function: str, given: Iterable[str], known: Iterabl
 def with_keyword_hints(function: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
     """Wrap a function so that PyTorch's names of its keywords raise an error with a hint.
 
-    `module` is the module in which `pickle` finds the wrapped function; by default that of the function.
+    `module` is the module in which `pickle` finds the wrapped function. Default: the function's own module.
     """
     wrapped = hasattr(function, "__wrapped__")  # an op, whose call has the hints
     if wrapped or not isinstance(function, FunctionType):

@@ -1,4 +1,4 @@
-"""HTML for notebooks: arrays as pictures, tables, and sections that fold. It has no scripts."""
+"""HTML for notebooks, without scripts: arrays as pictures, tables, and collapsible sections."""
 
 import struct
 import zlib
@@ -94,7 +94,7 @@ def _range(array: ndarray) -> str:
 
 
 def fold_html(head: str, body: str, is_open: bool = False) -> str:
-    """Return a section that folds. The head is text, and the body is HTML."""
+    """Return a collapsible section. The head is text, and the body is HTML."""
     opened = " open" if is_open else ""
     indented = f'<div style="margin-left:1.3em">{body}</div>'
     whole = f"<details{opened}><summary>{escape(head)}</summary>{indented}</details>"

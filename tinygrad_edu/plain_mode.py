@@ -1,4 +1,4 @@
-"""Plain mode: run the readable function instead of its faster equivalent."""
+"""Plain mode, in which plain twins run instead of the fast functions."""
 
 import os
 from collections.abc import Callable
@@ -11,9 +11,9 @@ PLAIN = os.environ.get("TINYGRAD_EDU_PLAIN", "") not in ("", "0")
 
 
 def faster_than(plain: Callable[..., Any]) -> Callable[[_Fast], _Fast]:
-    """Declare a function as a faster equivalent of `plain`. In plain mode, return `plain` instead.
+    """Declare a function as a faster equivalent of its plain twin `plain`. In plain mode, return `plain` instead.
 
-    The attribute ``plain`` of a fast function is its plain equivalent. The tests compare both.
+    A fast function has its plain twin in the attribute ``plain``. The tests compare the two.
 
     Examples
     --------

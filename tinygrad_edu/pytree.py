@@ -21,6 +21,7 @@ def tree_map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     Parameters
     ----------
     f : callable
+        Function of one leaf of each pytree.
     tree
         The result has its structure. Named tuples keep their type.
     *rest
@@ -60,9 +61,9 @@ def tree_map_with_path(
     f : callable
     tree
     path : str
-        An expression for the tree, which begins the path of each leaf.
+        Expression for the tree itself, with which each path begins. Default "".
     is_leaf : callable, optional
-        Whether a list, tuple or dict is a leaf. By default none is.
+        Returns whether a list, tuple or dict is a leaf. By default, none is.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from tinygrad_edu.errors import MissingExtraError
 
 __all__ = ["DTYPES", "native", "package"]
 
-# NumPy's dtypes for the dtype names of the format: https://github.com/huggingface/safetensors#format
+# NumPy dtypes for the dtype names of the format: https://github.com/huggingface/safetensors#format
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?",
     "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",

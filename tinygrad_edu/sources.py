@@ -1,4 +1,4 @@
-"""Sources of functions, classes and modules: the path to import them in a new process, or else their text."""
+"""Import path or source text of functions and classes, to create them again in a new process."""
 
 import ast
 import builtins
@@ -28,7 +28,7 @@ class ImportPath(NamedTuple):
 
 
 class SourceText(NamedTuple):
-    """Source text of a function or class, and the name that it defines; for a lambda an expression, and no name.
+    """Source text of a function or class, and the name that it defines. A lambda is an expression without a name.
 
     The scope has the values of the other names in the text.
     """
@@ -86,7 +86,7 @@ def _installation() -> list[str]:
 
 
 def source_of(value: Any) -> SourceText | None:
-    """Return the source of a function or class with the values of its names, or None if it cannot be found."""
+    """Return the source of a function or class and the values of the names in it, or None if it cannot be found."""
     codes = [f.__code__ for f in _functions(value)]
     if not codes:
         return None
@@ -105,7 +105,7 @@ def source_of(value: Any) -> SourceText | None:
 
 
 def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
-    """Return the text of the file that code was compiled from; for a page, the block of code at that line."""
+    """Return the text of the file that code was compiled from; for a page of the docs, the code block at that line."""
     lines = linecache.getlines(code.co_filename, scope)
     text, first = "".join(lines), code.co_firstlineno
     if _definitions(text) or not lines[first - 1 :]:
@@ -135,7 +135,7 @@ def _scope(value: Any) -> dict[str, Any]:
 
 
 def _defaults(value: Any, node: _Defined) -> dict[str, Any]:
-    """Return the names in the defaults of a function, with the values that they had at its definition."""
+    """Return the names that are defaults of parameters, with the values that they had at the definition."""
     if isinstance(node, ast.ClassDef):
         return {}
     last = zip(node.args.defaults[::-1], (value.__defaults__ or ())[::-1], strict=False)
@@ -153,7 +153,7 @@ def _definitions(text: str) -> list[_Defined]:
 
 
 def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
-    """Return whether a definition in a file is that of the value: the positions of their code agree."""
+    """Return whether a definition in a file defines the value, by the positions of their code."""
     if isinstance(node, ast.Lambda):
         places = list(_places(codes[0]))
         inside = bool(places) and all(_lies_in(node.body, place) for place in places)

@@ -9,7 +9,7 @@ _R = TypeVar("_R")
 
 
 class SizeThreshold(int):
-    """A size from which a result is computed in another way. It affects the speed, and not the result.
+    """A size from which a result is computed in another way, for speed.
 
     Examples are the number of elements from which threads share a product, and the number of bytes copied at a time.
     `tinygrad_edu.testing.thresholds` sets thresholds to small numbers, so that small inputs take the paths of large
@@ -19,7 +19,7 @@ class SizeThreshold(int):
     ----------
     size : int
     least : int
-        The smallest value that tests may set.
+        The smallest value that tests may set. Default 1.
 
     Examples
     --------

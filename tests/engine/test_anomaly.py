@@ -158,7 +158,7 @@ def a_gradient_that_is_cast():
     product.sum().backward()
 
 
-@makes("the gradients of the result of op multiply, float16 of shape (1,), have a sum that is infinite,")
+@makes("the sum of the gradients of the result of op multiply, float16 of shape (1,), is infinite,")
 def a_sum_of_gradients():
     x = leaf(1e-3, dtype=np.float16) * 1  # here
     (x * 60000 + x * 60000).sum().backward()
@@ -215,7 +215,7 @@ def test_without_the_forward_inside_the_line_is_not_known():
 
 def test_the_sum_of_the_gradients_of_a_leaf_is_looked_at():
     x = leaf(1e-3, dtype=np.float16)
-    with pytest.raises(AnomalyError, match=r"of a leaf, float16 of shape \(1,\), have a sum .* none of them is\.$"):
+    with pytest.raises(AnomalyError, match=r"of a leaf, float16 of shape \(1,\), is .* no summand is\.$"):
         tg.detect_anomaly()(lambda: (x * 60000 + x * 60000).sum().backward())()
 
 

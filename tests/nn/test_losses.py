@@ -193,7 +193,7 @@ X = np.zeros((2, 3))
         (lambda: nn.mse_loss(X, X, weight=np.ones(3)), ShapeError, r"weights \(3,\) and losses"),
         (lambda: nn.smooth_l1_loss(X, X, beta=-1), ValueError, "must be >= 0, got -1"),
         (lambda: nn.huber_loss(X, X, delta=0), ValueError, "must be > 0, got 0"),
-        (lambda: nn.gaussian_nll_loss(X, X, -1.0), ValueError, "variances must not be negative"),
+        (lambda: nn.gaussian_nll_loss(X, X, -1.0), ValueError, "variances must be >= 0, got negative"),
         (lambda: nn.gaussian_nll_loss(X, X, np.ones((1, 1))), ShapeError, r"variances \(1, 1\)"),
         (lambda: nn.gaussian_nll_loss(X, X, np.ones(3)), ShapeError, r"variances \(3,\)"),
         (lambda: nn.hinge_embedding_loss(P, HITS), ValueError, "1 or -1"),

@@ -511,8 +511,8 @@ def test_a_graph_from_before_another_dtype_is_stale():
 @pytest.mark.parametrize(
     ("spoil", "dtype", "message"),
     [
-        (lambda m: m.b.assign([1e30]), "float16", "Holder.astype: b has .*30, an overflow in float16"),
-        (lambda m: setattr(m.b, "grad", [1e30]), "float16", "b.grad has .*30, an overflow in float16"),
+        (lambda m: m.b.assign([1e30]), "float16", "Holder.astype: b has the value .*30, which overflows in float16"),
+        (lambda m: setattr(m.b, "grad", [1e30]), "float16", "b.grad has the value .*30, which overflows in float16"),
         (lambda m: None, int, "dtype must be float16, float32 or float64, got int64"),
     ],
 )
@@ -738,7 +738,7 @@ def test_tensors_of_one_name_are_refused():
 )
 def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
     model = Holder(w=weight(2), inside=[weight(1), {"a": weight(2)}])
-    message = "a parameter or buffer: it would not be trained"
+    message = "a parameter or buffer: the new value would not be trained"
     with pytest.raises(DTypeError, match=rf"a {what} to Holder\.w, {message}.* Tensor\(values, requires_grad=True\)"):
         model.w = value(model.w)
     with pytest.raises(DTypeError, match=rf"a {what} to Holder\.inside\.1\.a, {message}"):

@@ -1,4 +1,4 @@
-"""The number of available cores, and matrix products on one thread, for shards that use the cores themselves."""
+"""Number of available cores, and a limit of one BLAS thread for shards, which use the cores themselves."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -58,8 +58,8 @@ def blas_can_be_limited() -> bool:
 def most_in_place() -> int:
     """Return the largest number of multiplications of a product that BLAS computes without copying the matrices, or 0.
 
-    OpenBLAS does so up to a million on processors with AVX-512. It is assumed without threadpoolctl, since NumPy's
-    wheels contain it.
+    OpenBLAS does so up to a million on processors with AVX-512. Without threadpoolctl, OpenBLAS is assumed, since
+    NumPy's wheels contain it.
     """
     libraries = _blas().lib_controllers if blas_can_be_limited() else ()
     kernels = [getattr(library, "architecture", None) for library in libraries if library.user_api == "blas"]
@@ -68,7 +68,7 @@ def most_in_place() -> int:
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
-    """Limit matrix products to one thread in a block, and restore the previous number afterwards.
+    """Limit matrix products to one thread in a block, and restore the previous number of threads afterwards.
 
     The small products of a shard are slower on several threads, and very slow if another program uses the cores. The
     number of BLAS threads can change the last bits of large matrix products, long dot products and linear solves; in
@@ -119,7 +119,7 @@ def _several_threads() -> dict[Any, int]:
 
 
 def _set_threads(counts: Mapping[Any, int]) -> None:
-    """Set the number of threads of each library. From threadpoolctl 3.8 on, a thread must release its control of it."""
+    """Set the number of threads of each library. Since threadpoolctl 3.8, one thread controls it until released."""
     for library, threads in counts.items():
         _let_go(library)
         library.set_num_threads(threads)
@@ -132,7 +132,7 @@ def _let_go(library: Any) -> None:
 
 
 def _begin_again() -> None:
-    """Remove, in a forked process, the limits of threads that it lacks."""
+    """In a forked process, remove the limits that other threads of its parent set."""
     for this, thread in list(_limited_by.items()):
         if thread != get_ident():
             del _limited_by[this]

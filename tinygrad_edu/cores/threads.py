@@ -1,6 +1,6 @@
-"""Shards, and the parts of an op, on threads. Results are in order and do not depend on the number of threads.
+"""Computation of shards, and of the parts of an op, on threads.
 
-NumPy releases the interpreter lock while it computes.
+The number of threads does not change the results. NumPy releases the interpreter lock while it computes.
 """
 
 import os
@@ -91,9 +91,9 @@ def in_parts(
 ) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in order.
 
-    If the parts are `large`, a third of a millisecond in all, they run on several threads; in a shard, on its share of
-    the threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether the parts
-    contain matrix products; if not, BLAS is not limited.
+    If the parts are `large`, a third of a millisecond or more in all, they run on several threads, and in a shard on
+    the shard's threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether
+    the parts contain matrix products; if not, BLAS is not limited.
     """
     share = _share.get()  # 1 if the shard has one thread; BLAS is then limited already
     if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
@@ -181,6 +181,6 @@ class _Work(Generic[Result]):
         """Raise in a forked process, which never receives the results of the other threads."""
         if not self.is_of_this_process():
             raise ForkedError(
-                "map_shards cannot continue in a forked process, which lacks the threads of the other shards: start a "
-                "new one there, or fork after it has ended. A shard that forks must end its child with os._exit()."
+                "map_shards cannot continue in a forked process, which lacks the threads of the other shards: call it "
+                "again there, or fork after it has ended. A shard that forks must end its child with os._exit()."
             )

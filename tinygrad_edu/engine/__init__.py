@@ -1,11 +1,11 @@
 """The engine: tensors, the graph of recorded ops, and the backward pass. It contains no mathematics.
 
 Read the files in this order: `op.py`, the declaration of an op; `node.py`, the record of one call; `recorder.py`, the
-call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of changes in place; `tensor.py`.
+call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of in-place changes; `tensor.py`.
 `arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
-``fast`` has faster equivalents, which `plain_mode` turns off. ``debug`` has hooks, observers, `detect_anomaly` and
-warnings. ``interop`` has tensors that share memory with arrays of other libraries.
+``fast`` has faster equivalents, which plain mode does not run. ``debug`` has hooks, observers, `detect_anomaly` and
+warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly

@@ -24,8 +24,8 @@ def operand(op: Op, argument: str, value: Any) -> Any:
     array = value if isinstance(value, np.generic) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
-            f"op {op.name}: its argument {argument} is a {type(value).__name__}; "
-            f"it must be a Tensor, an array, or a list of numbers."
+            f"op {op.name}: argument {argument} must be a Tensor, an array, or a list of numbers, "
+            f"got a {type(value).__name__}."
         )
     return array
 
@@ -34,7 +34,7 @@ def setting(op: Op, name: str, value: Tensor) -> ndarray:
     """Return the values of a setting given as a Tensor. Raise if it requires a gradient, which would be lost."""
     if value.requires_grad:
         raise DTypeError(
-            f"op {op.name}: {name} is a setting, which has no gradient, but is a Tensor that requires one: detach() it."
+            f"op {op.name}: {name} is a setting and gets no gradient, but the Tensor requires one. Pass its detach()."
         )
     return value.numpy()
 
@@ -42,7 +42,7 @@ def setting(op: Op, name: str, value: Tensor) -> ndarray:
 def result(op: Op, out: Any) -> ndarray:
     """Convert the output of a forward to an array: NumPy returns a scalar for a 0-d result."""
     if not isinstance(out, np.generic | int | float):
-        raise DTypeError(f"op {op.name}: its forward must return one array, got a {type(out).__name__}.")
+        raise DTypeError(f"op {op.name}: the forward must return one array, got a {type(out).__name__}.")
     return np.asarray(out)
 
 
@@ -81,18 +81,18 @@ def copy_saved(op: Op, name: str, value: Any) -> Any:
         return deepcopy(value)
     except Exception as error:
         raise DTypeError(
-            f"op {op.name}: a vjp saves {name}, a {kind.__name__}, which cannot be copied ({error}): a change of it "
-            f"would go unnoticed. Pass numbers, strings, arrays, or lists, tuples and dicts of them."
+            f"op {op.name}: a vjp saves {name}, a {kind.__name__}, which cannot be copied ({error}), so a later "
+            f"change would go unnoticed. Pass numbers, strings, arrays, or lists, tuples and dicts of them."
         ) from error
 
 
 def promote_result(
     op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Return the arrays and the result in the dtype of the floating Tensors; plain operands do not widen it.
+    """Return the arrays and the result in the dtype of the floating-point Tensors; plain operands do not widen it.
 
-    If the result has another floating dtype, cast the promoted inputs and compute the op again. The dtype is the widest
-    of the floating Tensors among the promoted inputs, else among all inputs, else float32.
+    If the result has another floating-point dtype, cast the promoted inputs and compute the op again. The dtype is the
+    widest of the floating-point Tensors among the promoted inputs, else among all inputs, else float32.
     """
     if out.dtype.kind in "iub":
         return *arrays, out
@@ -110,7 +110,7 @@ def promote_result(
 
 
 def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
-    """Add the op and its inputs to an error. Turn a ValueError of NumPy about shapes into a ShapeError."""
+    """Add the op and its inputs to an error. Convert NumPy's ValueError about shapes to a ShapeError."""
     if isinstance(error, TinygradError):
         return
     what = ", ".join(

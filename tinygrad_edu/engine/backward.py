@@ -50,7 +50,7 @@ def plain_backward_pass(
                 accumulator.add(parent, pull(node, k, vjp, g, saved, kind))
         if not retain_graph and wrap_saved is None:
             node.saved = None
-    saved = g = None  # so that these names hold no gradient
+    saved = g = None  # release the gradients that these names refer to
     return accumulator.result(kind, unhooked)
 
 
@@ -68,7 +68,7 @@ CallVJP = Callable[[Node, int, Callable[[Any, Any], Any], Any, Any, type[Any]], 
 
 
 class PlainAccumulator:
-    """Sums the gradient of each node, and queues the nodes to visit.
+    """The gradient of each node so far, and the queue of nodes to visit.
 
     Attributes
     ----------
@@ -153,8 +153,8 @@ def refuse_stale_saved(node: Node) -> None:
         for k in askers:
             if parents[k] is not None:
                 raise StaleValueError(
-                    f"op {op.name}: the vjp of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
-                    f"in place since. "
+                    f"op {op.name}: the vjp of {names[k]} saved {(*names, 'its result')[source]}, which has since "
+                    f"been changed in place. "
                     f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
                 )
 

@@ -50,7 +50,7 @@ def op(
     """Make an `Op` from a function of arrays: ``@op``, or ``@op(broadcasts=True)``. `Op.vjps` sets its vjps.
 
     The parameters before a ``/`` are the inputs, and the others are settings. Without a ``/``, the inputs are the
-    parameters that have no default.
+    parameters before a ``*`` that have no default.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Version counters of memory, and the block that every write to memory goes through.
+"""Version counters of memory, and the context manager in which every write runs.
 
 A saved value is stale if its memory was written to after it was saved. One clock numbers the recorded ops and the
 writes. All views of the same memory share a `Storage`, whose version is the clock time of the last write. Every write
-is inside of a `writing` block, which sets the version.
+runs in a `writing` block, which sets the version.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class TrackedArray(ndarray[Any, Any]):
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function: Callable[..., Any], types: Any, inputs: Any, settings: Any) -> Any:
-        """Do the same for other NumPy functions, which may write to their first argument or to ``out``."""
+        """Set the version for other NumPy functions, which may write to their first argument or to ``out``."""
         written = inputs[:1] if function in WRITERS else (settings.get("out"),)
         with writing(*storages_of(written)):
             return super().__array_function__(function, types, inputs, settings)

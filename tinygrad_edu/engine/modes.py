@@ -122,8 +122,8 @@ def _close_block(mode: Mode, block: Block | None) -> Block | None:
 def no_grad() -> Mode:
     """Turn recording off, in a block ``with no_grad():`` or in a function with the decorator ``@no_grad()``.
 
-    The mode belongs to the thread or task that set it, and is restored after an exception. A block in a generator must
-    end in the thread in which it began.
+    The mode belongs to the thread or task that set it. The previous mode is restored even after an exception. A block
+    in a generator must end in the thread in which it began.
 
     Examples
     --------

@@ -22,7 +22,7 @@ class Node:
     vjps : VJPs
         The vjps that the op had at the time of the call.
     links : tuple
-        The `parents`, then the `storages`; empty for a leaf. It is one tuple to save work of the garbage collector.
+        The `parents`, then the `storages`; empty for a leaf. One tuple is less work for the garbage collector.
     saved : tuple, or None
         Values that the vjps of the inputs with a gradient need. None once they are freed.
     shape, dtype

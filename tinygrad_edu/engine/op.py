@@ -1,6 +1,6 @@
-"""Op: the declaration of an operation, a forward function on arrays and one vjp for each input.
+"""Declaration of an op: a forward function on arrays, and one vjp for each input.
 
-A vjp returns the gradient of an input, given that of the result. `recorder.py` calls an op and records the call.
+A vjp returns the gradient of an input, given the gradient of the result. `recorder.py` calls an op and records it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Saved(NamedTuple):
 
 
 class VJPs:
-    """The vjps of an op for a number of inputs, and the values that they save. The nodes of all such calls share them.
+    """The vjps of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any,
 
 
 class _LazyCall:
-    """Makes the call of an op at its first use, since most programs use few ops.
+    """Descriptor that makes the call of an op at its first use, since most programs use few ops.
 
     It is not a `cached_property`: the lock of that class in Python 3.11 can deadlock a forked process.
     """
@@ -158,8 +158,8 @@ class Op:
 
         ``g`` is the gradient of the result. The names of the other parameters select the saved values: an input or
         ``out`` saves its values, ``x_shape`` or ``x_dtype`` only the shape or dtype of x, and a setting its value.
-        ``**settings`` saves all other settings. For a variadic input ``*arrays``, the position of the array to
-        differentiate is ``k``, and ``arrays_shapes`` has the shapes of all arrays.
+        ``**settings`` saves all other settings. For a variadic input ``*arrays``, ``k`` is the position of the array
+        to differentiate with respect to, and ``arrays_shapes`` has the shapes of all arrays.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        offered = self._saveable(self.names(2))  # for any number of inputs the vjps can request the same values
+        offered = self._saveable(self.names(2))  # a vjp can request the same for any number of inputs
         for argument, function in functions.items():
             self._require_name(argument, self.inputs, f"{self.name}.vjps")
             self._inspect_vjp(argument, function, offered)

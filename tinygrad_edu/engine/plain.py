@@ -1,4 +1,4 @@
-"""Array functions of the engine in plain NumPy. The folder ``fast`` has a faster form of each."""
+"""Plain twins of functions in the folder ``fast`` of the engine."""
 
 import inspect
 from collections.abc import Callable, Iterable

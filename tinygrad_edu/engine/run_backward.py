@@ -1,4 +1,4 @@
-"""Choice of the backward pass: the observed one inside of an observer's block, else the fast or the plain one."""
+"""Choice of the backward pass: observed inside of an observer's block, else fast or plain."""
 
 from __future__ import annotations
 

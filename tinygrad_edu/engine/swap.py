@@ -13,10 +13,10 @@ _ATTRIBUTES = ("_data", "_storage", "_node")
 
 
 def swap_storage(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[Swap, Swap]:
-    """Return two functions: the first gives each tensor the storage of its partner, the second undoes that.
+    """Return two functions: one gives each tensor the storage of its partner, and the other undoes the swap.
 
-    The swap includes the array, the storage and the node, so all references to a tensor see it. Each function runs
-    entirely in C, so that Ctrl-C cannot interrupt it between two tensors. It can be called once.
+    The swap includes the array, the storage and the node, so all references to a tensor see it. Each function can be
+    called once. It runs entirely in C, so that Ctrl-C cannot interrupt it between two tensors.
     """
     return _make_swap(tensors, others), _make_swap(tensors, tensors)
 

@@ -1,4 +1,4 @@
-"""Tensor: an array, the storage of its memory, and the node that made it. It contains no mathematics."""
+"""The Tensor class: an array, its storage, and its node in the graph."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def data(self) -> ndarray:
-        """The values, as an array that shares memory. Writes to it are detected: ``p.data -= 0.1 * p.grad``."""
+        """The values, as an array that shares the memory. Writes to it are detected: ``p.data -= 0.1 * p.grad``."""
         view = getattr(self, "_tracked_view", None)
         if view is None or view.lent is not self._data:
             view = self._tracked_view = lend(self._data, self._storage)
@@ -264,7 +264,7 @@ class Tensor(NumberProtocol, Surface):
             self._node.grad = None
 
     def assign(self, values: Any) -> None:
-        """Write `values` to this tensor in place, unrecorded. Its views change, and its saved values become stale.
+        """Write `values` to this tensor in place, without recording. Views change too, and saved values become stale.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class Tensor(NumberProtocol, Surface):
         NoGraphError, NonScalarBackwardError, ShapeError
             There is no graph, no gradient for a tensor of several elements, or a gradient of another shape.
         GraphFreedError, StaleValueError, MissingVJPError, WrongGradientError
-            A node has no saved values, a changed one, no vjp, or a vjp with an invalid output.
+            Saved values were freed or changed in place, a vjp is missing, or it returned an invalid gradient.
         """
         if self._node is None:
             raise NoGraphError(
@@ -363,7 +363,7 @@ class Tensor(NumberProtocol, Surface):
 
         Notes
         -----
-        A hook belongs to the node that the tensor has at the registration. ``t += 1`` gives the tensor a new node, and
+        A hook belongs to the node that the tensor has at registration. ``t += 1`` gives the tensor a new node, and
         so does ``requires_grad = True`` after it was False. Inside of `tg.grad` and the other transforms, the function
         receives tensors with nodes of their own.
 
@@ -444,7 +444,7 @@ class Tensor(NumberProtocol, Surface):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **how: Any) -> Any:
-        """Share the memory with another library, as a DLPack capsule. Its writes are not detected."""
+        """Share the memory with another library, as a DLPack capsule. Writes by that library are not detected."""
         return self._detach_for_dlpack()._data.__dlpack__(**how)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -488,7 +488,7 @@ def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
 def role_of(tensor: Tensor) -> str | None:
     """Return PARAMETER or BUFFER, or None for the result of an op and for a tensor detached from one.
 
-    A parameter keeps its role while it is frozen. The state of a module has the tensors with a role.
+    A parameter keeps its role while it is frozen. The state of a module consists of its tensors with a role.
     """
     return getattr(tensor, "_role", None)
 

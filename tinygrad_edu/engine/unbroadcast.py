@@ -1,4 +1,4 @@
-"""Sum the gradient from a vjp over broadcast axes and cast it to the input's dtype; reject any other mismatch."""
+"""Unbroadcasting: the gradient from a vjp in the shape and the dtype of its input."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ AnyLoss = TypeVar("AnyLoss", bound=Callable[..., Any])
 
 
 def additive(denominator: Callable[..., float | None]) -> Callable[[AnyLoss], AnyLoss]:
-    """Decorate a loss: set ``loss.denominator``.
+    """Return a decorator that declares a loss to be additive: it sets ``loss.denominator``.
 
     A loss is additive if, for any two parts of a batch, the denominators of the parts sum to the denominator of the
     batch, and loss * denominator of the parts sums to loss * denominator of the batch.

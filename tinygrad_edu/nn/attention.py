@@ -140,8 +140,8 @@ class MultiheadAttention(Module):
         Notes
         -----
         If all keys of a query are masked, its weights, output and gradients are NaN with `need_weights`. Without
-        `need_weights`, the attention is 0, and the output the bias of `out_proj`. Both are as in PyTorch. In PyTorch,
-        however, `is_causal` is only a hint that `attn_mask` is causal, which may then be ignored.
+        `need_weights`, the attention is 0, and the output is the bias of `out_proj`. Both are as in PyTorch. In
+        PyTorch, however, `is_causal` is only a hint that `attn_mask` is causal, and the mask may then be ignored.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
@@ -216,7 +216,7 @@ class MultiheadAttention(Module):
         """Return the output of the attention, (N, num_heads, L, head_dim), and the weights if needed."""
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
         boolean = mask is not None and mask.dtype == bool
-        if not need_weights:  # True masks a key here, and keeps it in ops
+        if not need_weights:  # True masks a key here; in ops, False does
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
         if boolean:  # added, as in PyTorch, so that a query without keys has a NaN gradient
             mask = np.where(mask, -np.inf, 0.0)

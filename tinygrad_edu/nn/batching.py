@@ -1,4 +1,4 @@
-"""Batches as pytrees of arrays whose first axis is the samples."""
+"""Batches: pytrees of arrays with the samples on the first axis."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequen
 
 
 class Identity(Module):
-    """Return the input unchanged: a placeholder for a layer. All arguments are ignored."""
+    """Return the input unchanged: a placeholder for a layer. The constructor ignores all arguments."""
 
     couples_samples = False
 

@@ -112,8 +112,8 @@ class Conv2D(_Conv):
     kernel_size, stride, dilation : int or (int, int)
         A pair is (vertical, horizontal).
     padding : int, (int, int), "valid" or "same"
-        Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; an
-        odd total puts the extra pixel at the bottom and the right.
+        Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; if
+        the total is odd, the extra pixel is at the bottom or the right.
     groups : int
         Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
     bias : bool
@@ -203,13 +203,13 @@ class _ConvTranspose(_ConvNd):
 class ConvTranspose2D(_ConvTranspose):
     """2-D transposed convolution: each input pixel adds a multiple of the kernel to a window of the output.
 
-    It is the gradient of the `Conv2D` with the same options, and maps its output shape to its input shape.
+    It is the transpose of a `Conv2D` with the same options, and maps that layer's output shape to its input shape.
 
     Parameters
     ----------
     in_channels, out_channels : int
     kernel_size, stride, padding, dilation : int or (int, int)
-        As in the `Conv2D`. The padding is removed from the output.
+        As in that `Conv2D`. The padding is removed from the output.
     output_padding : int or (int, int)
         Rows and columns added at the bottom and the right; less than the stride or the dilation.
     groups, bias, rng, dtype
@@ -261,7 +261,7 @@ def size_between(
 ) -> tuple[int, ...]:
     """Return `output_size` without the batch and channel axes. Raise ShapeError if it is not between the bounds.
 
-    It may have as many elements as the input shape has axes.
+    `output_size` may include the batch and channel axes, which are ignored.
     """
     size = tuple(output_size)
     if len(size) == len(shape):

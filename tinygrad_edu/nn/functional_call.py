@@ -1,4 +1,4 @@
-"""Call a module with other parameters."""
+"""Calls of a module with other parameters."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -190,7 +190,7 @@ def truncated_normal(
     if not whole.cdf(b) - whole.cdf(a) >= 0.01:
         raise DataError(
             f"truncated_normal: less than 1% of the normal distribution with mean {mean} and std {std} is in "
-            f"[{a}, {b}]. Use bounds closer to the mean, or a greater std."
+            f"[{a}, {b}]. Use bounds closer to the mean, or a larger std."
         )
     values = gaussian(shape, std, rng, dtype, mean).numpy().copy()
     while (outside := (values < a) | (values > b)).any():

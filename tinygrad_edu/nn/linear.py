@@ -118,7 +118,7 @@ class Bilinear(Module):
     DTypeError, ValueError
         A size is not an integer >= 1.
     ShapeError
-        The last axes of the inputs do not have these lengths.
+        The last axes of the inputs do not have the lengths `in1_features` and `in2_features`.
 
     Examples
     --------

@@ -165,9 +165,9 @@ class Module(ShardAware):
         name : str
             The name of the attribute.
         values : Tensor, array_like or None
-            A Tensor is stored as it is, also if an op computed it. None sets the attribute to None.
+            A Tensor is stored as it is, even if an op computed it. None sets the attribute to None.
         persistent : bool
-            Whether the buffer is part of the state dict.
+            Whether the buffer is part of the state dict. Default True.
 
         Raises
         ------
@@ -286,7 +286,7 @@ class Module(ShardAware):
         Raises
         ------
         DTypeError
-            The dtype is another, or a finite value would overflow. Then nothing was changed.
+            `dtype` is none of these, or a finite value would overflow. Nothing is changed then.
 
         Examples
         --------
@@ -341,8 +341,8 @@ class Module(ShardAware):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return a copy of the values of each parameter and persistent buffer, by name.
 
-        A shared tensor appears under each of its names. Names and shapes equal those of the same model in PyTorch, so
-        that each library loads state dicts of the other. Two tensors with the same name raise `StateDictError`.
+        A shared tensor appears under each of its names. Names and shapes equal those of the same model in PyTorch,
+        whose state dicts can be loaded here. Two tensors with the same name raise `StateDictError`.
         """
         return {name: tensor.numpy().copy() for name, tensor in self._state_tensors().items()}
 
@@ -351,11 +351,11 @@ class Module(ShardAware):
 
         Parameters
         ----------
-        state_dict : mapping of str to array_like, or pairs of both
+        state_dict : mapping of str to array_like, or iterable of (str, array_like)
             Arrays, Tensors or PyTorch tensors (bfloat16 too) by the names of `state_dict()`. Each must have the shape
             of its tensor, and is cast to its dtype.
         strict : bool
-            Whether the names must match those of `state_dict()` exactly. Otherwise only common names are loaded.
+            Whether the names must equal those of `state_dict()`. Otherwise only common names are loaded. Default True.
 
         Returns
         -------
@@ -366,7 +366,7 @@ class Module(ShardAware):
         ------
         StateDictError
             Entries are missing, unexpected, or of another shape or kind of dtype, or finite values overflow. The
-            message lists all of them. Then nothing was written.
+            message lists all of them. Nothing is written then.
         DTypeError
             `state_dict` is not a mapping or pairs.
 
@@ -561,9 +561,9 @@ def _replacement_error(path: str, tensor: Tensor, new: Any) -> str:
         what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
     lost, made = ("trained", ", requires_grad=True") if _is_trained(tensor) else ("saved", "")
     return (
-        f"cannot assign {what} to {path}, a parameter or buffer: it would not be {lost}. Write into the tensor with "
-        f".assign(values), or assign Tensor(values{made}). To freeze a parameter, set its requires_grad to False; to "
-        f"remove the tensor from the state, delete it first."
+        f"cannot assign {what} to {path}, a parameter or buffer: the new value would not be {lost}. Write into the "
+        f"tensor with .assign(values), or assign Tensor(values{made}). To freeze a parameter, set its requires_grad to "
+        f"False; to remove the tensor from the state, delete it first."
     )
 
 

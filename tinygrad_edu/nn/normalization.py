@@ -39,7 +39,7 @@ class LayerNorm(Module):
     eps : float
         Constant added to the variance.
     elementwise_affine, bias : bool
-        Whether to learn a weight, and with it a bias.
+        Whether to learn a weight and, if so, whether to learn a bias.
     dtype : float32 or float64
         Dtype of the parameters.
 
@@ -158,7 +158,7 @@ class GroupNorm(Module):
     eps : float
         Constant added to the variance.
     affine, bias : bool
-        Whether to learn a weight, and with it a bias.
+        Whether to learn a weight and, if so, whether to learn a bias.
     dtype : float32 or float64
         Dtype of the parameters.
 
@@ -286,9 +286,9 @@ class BatchNorm2D(BatchNorm):
     momentum : float or None
         Weight of a batch in the running statistics. None averages all batches equally.
     affine, bias : bool
-        Whether to learn a weight, and with it a bias.
+        Whether to learn a weight and, if so, whether to learn a bias.
     track_running_stats : bool
-        Whether to keep running statistics. Without them, evaluation uses those of the batch.
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
     dtype : float32 or float64
         Dtype of the parameters and running statistics.
 

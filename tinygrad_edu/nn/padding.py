@@ -96,7 +96,7 @@ class ConstantPad2D(_ConstantPad):
     Raises
     ------
     ShapeError
-        `padding` has another length, or would leave no pixels of the input.
+        `padding` has the wrong length, or would leave no pixels of the input.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class ReflectionPad2D(_Pad):
     Raises
     ------
     ShapeError
-        `padding` has another length, or is not less than the size of the input.
+        `padding` has the wrong length, or is not less than the size of the input.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class CircularPad2D(_Pad):
     Raises
     ------
     ShapeError
-        `padding` has another length, or is greater than the size of the input after cropping.
+        `padding` has the wrong length, or is greater than the size of the input after cropping.
 
     Examples
     --------

@@ -71,7 +71,7 @@ class MaxPool2D(_MaxPool):
     return_indices : bool
         Whether to also return the positions of the maxima, for `MaxUnpool2D`.
     ceil_mode : bool
-        Whether to round the output size up, which includes windows that are partly outside. Otherwise round down.
+        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
 
     Raises
     ------
@@ -127,7 +127,7 @@ class AvgPool2D(_AvgPool):
     padding : int or (int, int)
         Zero padding, at most half of the kernel.
     ceil_mode : bool
-        Whether to round the output size up, which includes windows that are partly outside. Otherwise round down.
+        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
     count_include_pad : bool
         Whether the mean includes the padding.
     divisor_override : int, optional
@@ -204,7 +204,7 @@ class LPPool2D(_LPPool):
     stride : int or (int, int), optional
         Default: `kernel_size`.
     ceil_mode : bool
-        Whether to round the output size up. A window that is partly outside is filled with the mean of its inside.
+        Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
 
 
 class _RawSeedSequence(ISeedSequence):
-    """A seed sequence of random bits. It skips the mixing of NumPy's SeedSequence, most of the time of a new stream."""
+    """A seed sequence of random bits. It skips the mixing of NumPy's SeedSequence, the slowest part of a new stream."""
 
     def __init__(self, words: ndarray) -> None:
         self._words = words
@@ -106,8 +106,8 @@ class _RawSeedSequence(ISeedSequence):
 def stream_seeds(rng: np.random.Generator, count: int) -> ndarray:
     """Return the seeds of independent streams, (count, 4) random words drawn from `rng`.
 
-    The 256 bits of each seed select the state of a PCG64 and one of its 2**127 sequences, so that an overlap of two
-    streams is negligibly likely.
+    The 256 bits of each seed select the state of a PCG64 and one of its 2**127 sequences, so that two streams are
+    extremely unlikely to overlap.
     """
     return _renew_lock(rng).integers(2**64, size=(count, 4), dtype=np.uint64)
 

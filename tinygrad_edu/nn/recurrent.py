@@ -187,6 +187,7 @@ class RNN(_RNNBase):
         Number of stacked layers. The input of each is the sequence of states of the previous layer.
     nonlinearity : "tanh" or "relu"
     bias : bool
+        Whether to add the biases b_ih and b_hh.
     batch_first : bool
         Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
     dropout : float
@@ -224,7 +225,7 @@ class RNN(_RNNBase):
     it, so the last state of a sequence is ``output[length - 1]``. It does change ``h_n`` and all outputs of the reverse
     direction. For a reverse direction without padding, flip each sequence before padding.
 
-    Each direction of a layer saves its input, the input's contribution to the gates and the states for the gradient.
+    Each direction of a layer saves its input, the input's contribution to the gates, and the states.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Decide from the declarations of classes whether a model couples the samples of a batch."""
+"""Sample independence of models, by the declarations of their classes."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Read and write weights as safetensors files."""
+"""Weights in safetensors files."""
 
 import os
 from collections.abc import Mapping

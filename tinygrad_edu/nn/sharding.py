@@ -1,4 +1,4 @@
-"""The forward of a shard, and the signal of code that needs the whole batch."""
+"""The context of a shard's forward pass, and the signal that code needs the whole batch."""
 
 from collections.abc import Collection
 from types import TracebackType
@@ -17,11 +17,11 @@ DECLARED = "couples_samples"
 
 
 class WholeBatchNeeded(BaseException):
-    """Raised in the forward of a shard by an operation that requires the whole batch."""
+    """Raised in the forward pass of a shard by an operation that requires the whole batch."""
 
 
 class shard_forward:  # noqa: N801 (used like a function)
-    """Context manager for the forward of a shard: ``with shard_forward(): ...``.
+    """Context manager for the forward pass of a shard: ``with shard_forward(): ...``.
 
     On exit it raises `WholeBatchNeeded` if a call needed the whole batch, even if user code caught the exception.
 
@@ -74,7 +74,7 @@ def needs_whole_batch(reason: str) -> None:
     Raises
     ------
     WholeBatchNeeded
-        In the forward of a shard. The training loop then computes the whole batch at once.
+        In the forward pass of a shard. The training loop then computes the whole batch at once.
     """
     shard = _current_shard()
     if shard is not None:
@@ -100,12 +100,12 @@ def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
 
 
 class ShardAware(KeywordHints):
-    """Base class of `Module` that records the modules created in the forward of a shard."""
+    """Base class of `Module` that records the modules created in the forward pass of a shard."""
 
     __slots__ = ()
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
-        """Create an instance. In the forward of a shard, record it."""
+        """Create an instance. In the forward pass of a shard, record it."""
         module = super().__new__(cls, *args, **settings)
         shard = _current_shard()
         if shard is not None:

@@ -114,10 +114,12 @@ def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> No
     for name, t in changing.items():
         for what, array in ((name, t._data), (f"{name}.grad", t.grad)):
             if array is not None and (lost := _first_overflow(wanted, array)) is not None:
-                raise DTypeError(f"{owner}.astype: {what} has {lost}, an overflow in {wanted}. Nothing was changed.")
+                raise DTypeError(
+                    f"{owner}.astype: {what} has the value {lost}, which overflows in {wanted}. Nothing was changed."
+                )
     before = list({id(t): t for t in changing.values()}.values())
     exchange, _ = swap_storage(before, [_cast_tensor(t, wanted) for t in before])
-    with writing(*(t._storage for t in before)):  # graphs that saved the old storage would store their gradients there
+    with writing(*(t._storage for t in before)):  # graphs that saved the old storage become stale
         exchange()
 
 

@@ -33,7 +33,7 @@ class Adagrad(Optimizer):
     eps : float, default 1e-10
         Term added to the denominator for numerical stability.
     maximize : bool, default False
-        Maximize instead of minimize.
+        Whether to maximize instead of minimize.
 
     Examples
     --------

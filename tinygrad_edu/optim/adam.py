@@ -1,4 +1,4 @@
-"""Adam, step = running mean of the gradients / their running RMS, and AdamW."""
+"""Adam and AdamW: step = running mean of the gradients / their running RMS."""
 
 import math
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ class Adam(Optimizer):
     weight_decay : float, default 0.0
         Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     amsgrad : bool, default False
-        Use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and
-        beyond", ICLR 2018.
+        Whether to use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam
+        and beyond", ICLR 2018.
     maximize : bool, default False
-        Maximize instead of minimize.
+        Whether to maximize instead of minimize.
     decoupled_weight_decay : bool, default False
-        Apply the weight decay as in `AdamW`.
+        Whether to apply the weight decay as in `AdamW`.
 
     Examples
     --------

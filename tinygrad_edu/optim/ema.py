@@ -101,7 +101,7 @@ class MovingAverage:
         Raises
         ------
         StateDictError
-            The shapes are not those of the parameters. Nothing is loaded then.
+            The shapes differ from the shapes of the parameters. Nothing is loaded then.
         """
         saved = [np.asarray(values_of(a)) for a in state_dict.get("averages", ())]
         shapes, here = [a.shape for a in saved], [a.shape for a in self.averages]

@@ -25,7 +25,7 @@ class NAdam(Optimizer):
     params : iterable
         As in `Optimizer`, which also lists the errors.
     lr, betas, eps, weight_decay, decoupled_weight_decay, maximize
-        As in `Adam`.
+        As in `Adam`, but the default `lr` is 2e-3.
     momentum_decay : float, default 4e-3
         Rate at which the momentum approaches beta1.
 

@@ -33,9 +33,9 @@ class RMSprop(Optimizer):
     momentum : float, default 0.0
         Momentum factor: buffer = momentum * buffer + g / (sqrt(v) + eps), and p -= lr * buffer.
     centered : bool, default False
-        Divide by the standard deviation: subtract the square of the running mean of g from v.
+        Whether to divide by the standard deviation: subtracts the square of the running mean of g from v.
     maximize : bool, default False
-        Maximize instead of minimize.
+        Whether to maximize instead of minimize.
 
     Examples
     --------

@@ -96,7 +96,7 @@ class Setting:
 
 @dataclass_transform(field_specifiers=(hyperparameter,))
 class HasSettings(KeywordHints):
-    """Base class that collects hyperparameters, for type checkers arguments of ``__init__`` as in a dataclass."""
+    """Base class that collects hyperparameters. Type checkers see them as arguments of ``__init__``."""
 
     _settings: ClassVar[dict[str, Setting]]  # base classes first
 

@@ -1,4 +1,4 @@
-"""Sharded computation of a batch on threads, processes and machines, with bitwise equal results."""
+"""Sharded computation of a batch on threads and processes, whose number does not change the result."""
 
 from tinygrad_edu.cores.blas import available_cores, single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards

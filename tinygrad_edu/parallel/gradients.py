@@ -1,8 +1,8 @@
 """The loss of a batch and its gradient, computed in shards if the model's samples are independent.
 
-The activations of a shard fit in the cache of a core, and shards run on threads and ranks. The forward pass runs in
-shards, the loss runs on their concatenated outputs, and its gradient is split for the backward pass of each shard. A
-loss that declares a denominator is computed in each shard, without concatenation.
+Shards run on threads and ranks, and are small, so that the cache of a core can hold their activations. The forward pass
+runs in shards, the loss runs on their concatenated outputs, and its gradient is split for the backward pass of each
+shard. A loss that declares a denominator is computed in each shard, without concatenation.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,7 +67,7 @@ def sharded_value_and_grad(
     shard_size : int
         Number of samples in a shard.
     threads : int, optional
-        Number of threads; by default, the number that this process may run.
+        Number of threads. Default: `Workers.threads`, this process's share of the cores.
     workers : Workers, optional
         Processes that share the shards of this batch, with the same weights: ``parallel.world()``. All of them get the
         result. If the batch is not sharded, each worker computes all of it.
@@ -193,7 +193,7 @@ class LossGradient:
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _compute_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
-        """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must be."""
+        """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must."""
         try:
             additive = self._is_additive(cut.batch, workers)
             return cut.additive(threads, workers) if additive else cut.joined(threads, workers)

@@ -1,4 +1,4 @@
-"""Join the outputs of shards into the output of the whole batch, and split its gradient."""
+"""Joining the outputs of shards into the output of the whole batch, and splitting its gradient."""
 
 from collections.abc import Collection
 from typing import Any

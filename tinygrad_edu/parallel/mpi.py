@@ -36,7 +36,7 @@ def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def world() -> Workers:
-    """Return the processes that mpiexec started, or this one alone.
+    """Return the processes that mpiexec started, or only this one.
 
     An uncaught error in one process prints its traceback and ends all of them, because the others would wait for it
     forever. They also end if one process exits while another waits for it. Child processes are not workers.

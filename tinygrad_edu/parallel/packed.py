@@ -1,4 +1,4 @@
-"""Pack the gradients of a shard into one flat array per dtype."""
+"""Flat arrays with the gradients of a shard, one per dtype."""
 
 import numpy as np
 from numpy import ndarray

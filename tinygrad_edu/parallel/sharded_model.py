@@ -27,7 +27,7 @@ class ShardedModel:
     Attributes
     ----------
     broken : str or None
-        The reason why batches are computed whole: the violation of the model's declaration.
+        How the model violated its declaration, so that batches are computed whole. None if it did not.
     begin : int
         The clock at the last call of `begin_batch`.
     """

@@ -1,4 +1,4 @@
-"""Cut a batch into shards, assign them to workers, and add their results in the order of one binary tree.
+"""Shards of a batch, their assignment to workers, and sums in the order of one binary tree.
 
 A block is 2**level consecutive shards; the index of its first shard is a multiple of 2**level. The sum of a block is
 the sum of its left half plus the sum of its right half. The tree fixes the order of additions, so the bits of the sum
@@ -86,7 +86,7 @@ class TreeSum(Generic[Value]):
     Attributes
     ----------
     pending : list of (ShardBlock, value)
-        Blocks whose other half is missing. After all shards are pushed, it holds only the total.
+        Blocks whose other half is missing. After all shards are pushed, only the total is left.
 
     Examples
     --------

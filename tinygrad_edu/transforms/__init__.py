@@ -2,7 +2,7 @@
 
 Arguments and results are Tensors, arrays or numbers, or pytrees of them: nested lists, tuples and dicts. A transform
 records its result if its argument requires a gradient, so ``grad(grad(f))`` is the second derivative. Otherwise the
-backward pass runs on plain arrays and keeps no graph.
+backward pass runs on plain arrays and records no graph.
 
 A function may return a pair of its result and auxiliary data; pass ``has_aux=True``. As in JAX, the transform then
 returns the auxiliary data, too.

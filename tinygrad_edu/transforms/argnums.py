@@ -45,5 +45,5 @@ def _normalize_argnums(argnums: Sequence[Any], count: int) -> list[int]:
             )
     positions = [int(i) % count for i in argnums]
     if len(set(positions)) < len(positions):
-        raise ValueError(f"argnums: {argnums!r} contains an argument twice; pass each once.")
+        raise ValueError(f"argnums must not contain an argument twice, got {argnums!r}.")
     return positions

@@ -1,1 +1,1 @@
-"""Observation of the engine: hooks, observers of ops and backward passes, and warnings. No other part needs it."""
+"""Hooks, observers of ops and backward passes, and warnings."""

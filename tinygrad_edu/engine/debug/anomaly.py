@@ -1,4 +1,4 @@
-"""detect_anomaly: find the first op or vjp that makes NaN or an infinity."""
+"""Detection of the first op or vjp that introduces NaN or infinity."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf
 
 
 def detect_anomaly() -> Mode:
-    r"""Raise an error at the first op or vjp that makes NaN or an infinity, in a ``with`` block or decorated function.
+    r"""Raise an error at the first op or vjp that introduces NaN or infinity, in a ``with`` block or as a decorator.
 
-    An op makes NaN if its result contains NaN and no input or setting does. A vjp makes NaN if its output contains NaN,
-    and neither its upstream gradient nor a saved value does. The same holds for infinities. So a given mask of -inf is
+    An op introduces NaN if its result contains NaN and no input or setting does; a vjp, if its output contains NaN and
+    neither its upstream gradient nor a saved value does. The same holds for infinities. So a given mask of -inf is
     not an anomaly, but NaN computed from it is.
 
     The check covers ops on Tensors and the whole backward pass, but not the computations inside of an op. It reads
-    every element and records every call site, so it is slow: use it to find an error. The mode belongs to the thread or
+    every element and records every call site, so it is slow: use it for debugging. The mode belongs to the thread or
     task that set it, as for `no_grad`.
 
     Raises
     ------
     AnomalyError
-        The message has the op, the first such element, the ranges of the inputs, and the line of your code that called
-        the op. For a vjp, the line is known if the forward pass ran inside, too.
+        The message shows the op, the first such element, the ranges of the inputs, and the line of your code that
+        called the op. For a vjp, the line is known if the forward pass ran inside, too.
 
     Examples
     --------
@@ -97,8 +97,8 @@ class _AnomalyPassObserver(PassObserver):
             for kind in _nonfinite_kinds(gradients[node]) - held:
                 where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
                 raise AnomalyError(
-                    f"the gradients of {where}, {node.dtype} of shape {node.shape}, have a sum that is {kind}, "
-                    f"and none of them is.\n{called if node.op is not None else ''}".rstrip()
+                    f"the sum of the gradients of {where}, {node.dtype} of shape {node.shape}, is {kind}, "
+                    f"and no summand is.\n{called if node.op is not None else ''}".rstrip()
                 )
 
         return checked
@@ -144,7 +144,7 @@ class _Computation(NamedTuple):
             raise AnomalyError("\n".join([f"{made}, and no input is {kind}.", *lines, str(self.called)]))
 
     def _describe_operands(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
-        """Describe the operands of one element of the result, if they alone make it NaN or infinite."""
+        """Describe the operands of one element of the result, if these reproduce it."""
         if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
             return ""
         elements, texts = {}, []

@@ -1,4 +1,4 @@
-"""Call sites: the line outside of this package that called an op, and the layer of the model."""
+"""Call sites of ops: the line outside of this package, and the layer of the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CallSite(NamedTuple):
     layers : tuple of weakref.ref
         Modules on the call stack, innermost first. The references are weak, since a module may hold its results.
     vjp : str
-        Description of the vjp that called the op, or "". The other fields are then those of the vjp's own op.
+        Description of the vjp that called the op, or "". The other fields then describe the call of the vjp's own op.
     """
 
     file: str

@@ -97,7 +97,7 @@ def _read_only(g: Any) -> Any:
 
 
 def _checked_gradient(node: Node, changed: Any, kind: type[Any]) -> Any:
-    """Return the output of a hook. Raise unless its type, shape and dtype are those of the gradient."""
+    """Return the output of a hook. Raise unless its type, shape and dtype equal those of the gradient."""
     if isinstance(changed, ndarray | np.generic):
         changed = np.asarray(changed)
     if not isinstance(changed, ndarray | kind):

@@ -68,7 +68,7 @@ def fast_backward_pass(
             add(parent, contribution)
         if not keep:
             node.saved = None
-    saved = g = contribution = None  # so that these names hold no gradient
+    saved = g = contribution = None  # release the gradients that these names refer to
     return accumulator.result(kind, unhooked)
 
 

@@ -13,8 +13,8 @@ from tinygrad_edu.engine.fast.scatter_add import add_at
 class IndexedSlices:
     """A gradient that is given at some indices and is zero elsewhere. The vjp of indexing returns it.
 
-    A loop over the slices of an array creates many. They are added to one array, whereas each dense gradient would need
-    an array of zeros. ``slices += g`` adds another gradient, dense or sliced.
+    A loop over the slices of an array creates many of them. They are added to one array, whereas each dense gradient
+    would need its own array of zeros. ``slices += g`` adds another gradient, dense or sliced.
 
     Attributes
     ----------

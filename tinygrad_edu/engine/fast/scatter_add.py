@@ -1,4 +1,4 @@
-"""Add values to the elements at an index, in place: the gradient of indexing."""
+"""In-place addition to the elements at an index: the gradient of indexing."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def gaussian_nll_loss(
     variance = _broadcastable_variance(convert_like(x, var), x.shape)
     values = values_of(variance)
     if np.any(values < 0):
-        raise ValueError("gaussian_nll_loss: variances must not be negative, got some that are.")
+        raise ValueError("gaussian_nll_loss: variances must be >= 0, got negative values.")
     variance = variance + (np.maximum(values, eps) - values)  # adding a constant preserves the gradient
     losses = 0.5 * (log(variance) + square(x - t) / variance)
     return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)

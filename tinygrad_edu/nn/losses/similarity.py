@@ -1,4 +1,4 @@
-"""Losses of pairs and triplets."""
+"""Losses for pairs and triplets of inputs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,7 +33,7 @@ def margin_ranking_loss(
     ----------
     input1, input2 : array_like, floating
     target : array_like
-        1 where `input1` should be greater, -1 where `input2`. All three have the same number of axes and broadcast.
+        1 where `input1` should be greater, else -1. All three have the same number of axes and broadcast.
     margin : float
     reduction : {"mean", "sum", "none"}
 

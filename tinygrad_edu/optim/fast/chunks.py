@@ -1,4 +1,4 @@
-"""Update large parameters in chunks that fit into the cache, on several threads."""
+"""Updates of large parameters in chunks that fit into the cache, on several threads."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
