@@ -761,11 +761,11 @@ def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
     for result in results:
         result.retain_grad()
     cotangents = [np.cos(np.arange(x.size)).reshape(x.shape).astype(x.dtype) for x in results]
-    seeds = [(x._node, Tensor(g) if is_recorded else g) for x, g in zip(results, cotangents, strict=True)]
+    roots = [(x._node, Tensor(g) if is_recorded else g) for x, g in zip(results, cotangents, strict=True)]
     settings = {"retain_graph": True, "wrap_saved": wrap if is_recorded else None}
     for targets in (None, frozenset(x._node for x in leaves[-1:])):
-        found = fast_backward_pass(seeds, targets, **settings)
-        wanted = plain_backward_pass(seeds, targets, **settings)
+        found = fast_backward_pass(roots, targets, **settings)
+        wanted = plain_backward_pass(roots, targets, **settings)
         assert found.keys() == wanted.keys()
         for node, g in wanted.items():
             assert type(found[node]) is type(g)

@@ -25,7 +25,7 @@ WrapSaved = Callable[[Any, Any, Any], Any]
 
 
 def plain_backward_pass(
-    seeds: Roots,
+    roots: Roots,
     targets: Targets = None,
     *,
     retain_graph: bool = False,
@@ -36,7 +36,7 @@ def plain_backward_pass(
 ) -> dict[Node, Any]:
     """Implement `backward_pass`. Observers replace the `accumulator`, and `pull`, which calls a vjp."""
     accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
-    for node, g in seeds:
+    for node, g in roots:
         accumulator.add(node, g)
         kind = type(g)
     while accumulator.queue:

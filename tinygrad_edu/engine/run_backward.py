@@ -13,7 +13,7 @@ from tinygrad_edu.engine.node import Node
 
 
 def backward_pass(
-    seeds: Roots,
+    roots: Roots,
     targets: Targets = None,
     *,
     retain_graph: bool = False,
@@ -24,7 +24,7 @@ def backward_pass(
 
     Parameters
     ----------
-    seeds : iterable of (Node, ndarray or Tensor)
+    roots : iterable of (Node, ndarray or Tensor)
         Nodes where the pass begins, each with its initial gradient.
     targets : frozenset of Node, optional
         Nodes where the pass ends. Default: all leaves.
@@ -43,4 +43,4 @@ def backward_pass(
     """
     block = innermost_block()
     run = observed_backward_pass if block is not None and block.observers else fast_backward_pass
-    return run(seeds, targets, retain_graph=retain_graph, wrap_saved=wrap_saved, unhooked=unhooked)
+    return run(roots, targets, retain_graph=retain_graph, wrap_saved=wrap_saved, unhooked=unhooked)

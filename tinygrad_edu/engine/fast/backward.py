@@ -22,7 +22,7 @@ from tinygrad_edu.plain_mode import faster_than
 
 @faster_than(backward.plain_backward_pass)
 def fast_backward_pass(
-    seeds: backward.Roots,
+    roots: backward.Roots,
     targets: backward.Targets = None,
     *,
     retain_graph: bool = False,
@@ -33,7 +33,7 @@ def fast_backward_pass(
     accumulator = GradientAccumulator(targets)
     queue, gradients, add = accumulator.queue, accumulator.gradients, accumulator.add
     kind, keep = ndarray, retain_graph or wrap_saved is not None
-    for root, g in seeds:
+    for root, g in roots:
         add(root, g)
         kind = g.__class__
     while queue:
