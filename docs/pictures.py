@@ -1,4 +1,4 @@
-"""Draws the pictures of the docs that come from a computation: ``python docs/pictures.py``."""
+"""Draw the pictures of the docs that show computed results: ``python docs/pictures.py``."""
 
 import timeit
 from collections.abc import Callable
@@ -14,7 +14,7 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def error_of_difference(dtype: Any, step: float, extrapolate: bool) -> float:
-    """Return the relative error of a difference of tanh, in the mean over points in [0.2, 1.2]."""
+    """Return the mean relative error of a difference quotient of tanh at points in [0.2, 1.2]."""
     x = np.linspace(0.2, 1.2, 64, dtype=dtype)
     h = dtype(step)
 
@@ -48,12 +48,12 @@ def draw_steps() -> None:
 
 
 def draw_augmented_digits() -> None:
-    """Draw digits as they are, and turned, bent, and both."""
+    """Draw original digits, and below them rotated, elastically distorted, and both."""
     digits, rng = data.load_embedded().x_train[:12], np.random.default_rng(0)
     size = digits.shape[1:]
     turns = data.affine_field(len(digits), size, 10, rng, translate=0.05, scale=(0.9, 1.1), shear=10)
     bends = data.elastic_field(len(digits), size, alpha=40, sigma=4, rng=rng)
-    rows = {"as they are": 0 * turns, "turned": turns, "bent": bends, "both": turns + bends}
+    rows = {"original": 0 * turns, "affine": turns, "elastic": bends, "both": turns + bends}
     figure = Figure(figsize=(7.5, 2.6), layout="constrained")
     for axes, (name, field) in zip(figure.subplots(len(rows)), rows.items(), strict=True):
         axes.imshow(np.hstack(list(data.displace(digits, field))), cmap="gray_r")
@@ -64,7 +64,7 @@ def draw_augmented_digits() -> None:
 
 
 def draw_forward_against_reverse() -> None:
-    """Draw how long a whole Jacobian takes by jvps and by vjps, for functions of ever more inputs and fewer outputs."""
+    """Draw the time of a whole Jacobian by jvps and by vjps, for more and more inputs and fewer and fewer outputs."""
     inputs = 2 ** np.arange(13)
     ticks = [f"{n}\n{4096 // n}" for n in inputs]
     seconds = np.array([seconds_of_jacobians(int(n), 4096 // int(n)) for n in inputs])
@@ -84,7 +84,7 @@ def draw_forward_against_reverse() -> None:
 
 
 def seconds_of_jacobians(n: int, m: int) -> tuple[float, float]:
-    """Return how long the Jacobian of three layers from n numbers to m takes by jvps, and by vjps."""
+    """Return the times of the Jacobian of three layers, from n numbers to m, by jvps and by vjps."""
     rng = np.random.default_rng(0)
     layers = [rng.normal(size=shape) / np.sqrt(shape[1]) for shape in ((64, n), (64, 64), (m, 64))]
 
@@ -101,7 +101,7 @@ def seconds_of_jacobians(n: int, m: int) -> tuple[float, float]:
 
 
 def best_of_three(work: Callable[[], Any]) -> float:
-    """Return the seconds that some work takes, undisturbed."""
+    """Return the shortest time of some work, in seconds."""
     return min(timeit.repeat(work, number=1, repeat=3))
 
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of the tape's page: ``python docs/tape_picture.py``, with the extras browser and draw."""
+"""Draw the pictures of the tape's page: ``python docs/tape_picture.py``. Requires the extras browser and draw."""
 
 import shutil
 import tempfile
@@ -28,7 +28,7 @@ def write_page(path: Path) -> int:
 
 
 def draw_graph() -> None:
-    """Draw the graph of a net of two layers."""
+    """Draw the graph of a network of two layers."""
     rng = np.random.default_rng(0)
     model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Tanh(), nn.Linear(3, 1, rng=rng))
     with tape.watch() as walks:

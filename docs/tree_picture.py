@@ -1,4 +1,4 @@
-"""Makes the picture of the tree in which gradients are added: ``python docs/tree_picture.py``, extra: models."""
+"""Draw the tree in which gradients are added: ``python docs/tree_picture.py``. Requires the extra models."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ SHARDS, WORKERS = 11, 3
 COLOURS = ["#2f6fb3", "#c2571a", "#3c8a4e"]
 TOGETHER = "#555555"
 
-Place = tuple[float, float, str]  # across, up, and its colour: that of a worker, or of several
+Place = tuple[float, float, str]  # x, y and the colour: of one worker, or of several
 
 
 def main() -> None:
-    """Draw who adds what: leaves are shards, and a sum stands above its two halves."""
+    """Draw the sums of each worker: leaves are shards, and a sum is above its two halves."""
     figure = Figure((7.2, 3.4), dpi=110)
     axes = figure.add_subplot()
 
