@@ -14,7 +14,7 @@ BLUE, RED, GREY = "tab:blue", "tab:red", "0.6"
 
 
 def save(figure: Figure, name: str) -> None:
-    """Write a picture into the folder of its lesson; `name` is the name of both."""
+    """Write a picture into the folder of its lesson; `name` is the name of the picture and of the folder."""
     figure.savefig(FOLDER / name / f"{name}.png", dpi=130, bbox_inches="tight", facecolor="white")
 
 

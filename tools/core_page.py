@@ -36,7 +36,7 @@ The files in the order in which a step enters them:
 {rows}
 
 The step is `Conv2D`, `Tanh`, `Dropout`, `Flatten`, `Linear`, `cross_entropy`, `backward` and `SGD` with its defaults.
-Only executed lines count; lines that raise errors or belong to other settings do not.
+Only executed lines count; lines that raise errors or belong to other options do not.
 [How the engine works](engine.md) explains the lines.
 """
 

@@ -9,11 +9,11 @@ from tinygrad_edu import ops
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
 LINALG = ("inverses", "determinants", "decompositions", "norms")
-BEGIN = """# The functions, and where they are
+BEGIN = """# The functions and their files
 
-Each function is `tg.NAME`; if NumPy has it, `np.NAME` of a Tensor calls it too. Linear algebra is in `tg.linalg`. Each
-file contains functions with their derivatives, or compositions of such functions. The files are in reading order: no
-file uses one below it. [Coming from PyTorch](from_pytorch.md) lists functions with other names in PyTorch.
+Each function is `tg.NAME`; NumPy's function of the same name accepts Tensors, too. Linear algebra is in `tg.linalg`.
+Each file contains functions with their derivatives, or compositions of such functions. The files are in reading order:
+no file uses a later one. [Coming from PyTorch](from_pytorch.md) lists functions with other names in PyTorch.
 
 | file | subject | functions |
 |---|---|---|
