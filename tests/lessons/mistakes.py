@@ -164,7 +164,7 @@ MISTAKES = {
         "refers back to it",
     ),
     (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
-    (5, "unbroadcast", "the first axes alone"): (
+    (5, "unbroadcast", "only the first axes"): (
         "return g.sum(axis=tuple(range(g.ndim - len(shape))))",
         "unbroadcast",
         "It is not summed over the broadcast axes",
@@ -303,7 +303,7 @@ MISTAKES = {
         "which_of_many",
         "KeyError: 'k'",
     ),
-    (7, "pullback", "k of the position alone"): (
+    (7, "pullback", "k as the position only"): (
         "parts, broadcasts = [], self.op.broadcasts\n"
         "for k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n"
         "    rule, known = self.op.rules[x], self.saved | {'k': k}\n"

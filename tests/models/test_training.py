@@ -185,7 +185,7 @@ def fail(*about):
 
 
 class Unwritable:
-    """A possible metric or figure that no file can hold."""
+    """A metric or figure that cannot be written to a file."""
 
     def __str__(self):
         return fail()

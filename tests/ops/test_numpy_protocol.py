@@ -46,7 +46,7 @@ def is_numpys(function, inputs, settings):
     return True
 
 
-# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, a function in place in NumPy.
+# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, in place in NumPy.
 OF_ANOTHER_FORM = {"astype", "block", "sort", "put_along_axis"}
 
 

@@ -67,7 +67,7 @@ CASES = {
         {"model": nn.Sequential(line(), Layer())}, "the loss became nan in epoch 1, batch 1",
         r"^op log: result\[0, 0\] is nan(?s:.*)Called in layer 1 \(Layer\) at", "in forward",
     ),
-    "a slope alone": (
+    "only the gradient": (
         {"loss": with_a_steep_slope},
         "the gradient of weight became infinite or NaN in epoch 1, batch 1, with a loss of 0",
         r"^op sqrt: gradient of x\[0, 0\] is inf, of g\[0, 0\] = ", "in with_a_steep_slope",

@@ -68,9 +68,9 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     Returns
     -------
     list
-        The parts: arrays for one array, tuples for several, dicts for a dict. The parts are copies in memory, even
-        of rows in files; if they do not fit in memory, use separate files for testing. For a map-style data set, the parts
-        are `Subset` objects.
+        The parts: arrays for one array, tuples for several, dicts for a dict. They are copies in memory, even of rows
+        in files; if they do not fit in memory, use separate files for testing. For a map-style data set, the parts are
+        `Subset` objects.
 
     Raises
     ------

@@ -72,7 +72,7 @@ class Case:
             try:
                 self.function(mine, **example)
             except TinygradError as error:
-                error.args = (told(error),)  # Hypothesis formats each error it catches; building the reproduction lines is slow
+                error.args = (told(error),)  # Hypothesis formats caught errors; building reproduction lines is slow
                 raise
 
         judge()
@@ -106,7 +106,7 @@ def _plain(x: Any) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an error's message without the lines that reproduce it, which show code of the checks, not of the lesson."""
+    """Return an error's message without the reproduction lines, which show code of the checks, not of the lesson."""
     message = error.args[0] if error.args else ""
     return (message.text if isinstance(message, Message) else str(error)).replace("<lambda>: ", "")
 

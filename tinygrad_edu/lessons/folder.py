@@ -41,7 +41,9 @@ class Folder:
                 f"`python -m tinygrad_edu.lessons start my_engine`."
             ) from None
         except (ValueError, OSError) as error:
-            raise LessonError(f"{path / PROGRESS} cannot be read ({error}): delete it and run `start` again.") from error
+            raise LessonError(
+                f"{path / PROGRESS} cannot be read ({error}): delete it and run `start` again."
+            ) from error
 
     @classmethod
     def start(cls, path: Path) -> tuple[Folder, list[str]]:
@@ -115,7 +117,7 @@ class Folder:
         return len(right), at
 
     def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
-        """Return a hole, by default the one of the last failure, the position of its next hint, and its hint count."""
+        """Return a hole, by default that of the last failure, the position of its next hint, and its hint count."""
         known = self._of(lesson)
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
         given = known.get("hints", {})

@@ -19,8 +19,8 @@ __all__ = ["all_finite", "explain_nonfinite"]
 SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (max_norm=1.0) may help."
 CLEANER = "Check the data and the output of the transform."
 UNEXPLAINED = (
-    "no op returns a non-finite number when the step is repeated. Either the sum over shards or batches overflows, or the model draws "
-    "random numbers from its own generator."
+    "no op returns a non-finite number when the step is repeated. Either the sum over shards or batches overflows, or "
+    "the model draws random numbers from its own generator."
 )
 
 

@@ -21,7 +21,9 @@ class Freed:
         self.name = name
 
     def __call__(self, g):
-        raise FreedError(f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first call.")
+        raise FreedError(
+            f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first call."
+        )
 
     @property
     def pullback(self):
