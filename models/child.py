@@ -1,4 +1,4 @@
-"""Run a program as a child process with its own number of cores. It ends when the parent ends, even after a kill."""
+"""Run a program as a child process with its own number of cores. It ends when its parent ends or is killed."""
 
 import os
 import runpy

@@ -115,7 +115,7 @@ def draw_digits(model: nn.Module, labels: ndarray, guidance: float, rng: np.rand
 def way(model: nn.Module, x: ndarray, labels: ndarray, guidance: float) -> ndarray:
     """Integrate the velocity from images x (N, 1, 28, 28) with Euler steps; return the images before and after each.
 
-    Classifier-free guidance multiplies the label's change of the velocity by `guidance`: J. Ho and T. Salimans,
+    Classifier-free guidance multiplies the effect of the label on the velocity by `guidance`: J. Ho and T. Salimans,
     "Classifier-free diffusion guidance", 2022.
     """
     stations = [x]
@@ -181,7 +181,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     add = parser.add_argument
     add("--guidance", type=positive(float), default=GUIDANCE,
-        help="guidance factor of the requested digit, 1 as trained (default: %(default)s)")  # fmt: skip
+        help="guidance factor; 1 means no guidance (default: %(default)s)")  # fmt: skip
     add("--judge", type=folder_name, metavar="RUN",
         help="output folder of a digit classifier that judges the results (default: a LeNet trained here)")  # fmt: skip
     digits.add_options(parser)

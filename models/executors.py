@@ -91,7 +91,7 @@ def _begin_tracker() -> None:
 
 
 def _begin_worker() -> None:
-    """End this process when its parent ends, even after a kill, and leave Ctrl-C to the parent."""
+    """End this process when its parent ends or is killed, and leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked by the pool
@@ -156,7 +156,7 @@ def ray(jobs: int | None, address: str | None) -> Iterator[Workers]:
 
 
 class RayExecutor(Executor):
-    """Executor over Ray, which has none: each call is a Ray task on one CPU."""
+    """Executor that runs each call as a Ray task on one CPU; Ray itself has no executor."""
 
     def __init__(self) -> None:
         self._called = _imported("ray", "ray").remote(_called)

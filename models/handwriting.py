@@ -6,7 +6,7 @@ from numpy import ndarray
 from models.ink import Box, Ink, find
 from tinygrad_edu.errors import DataError
 
-FAR, NEAR = 800, 160  # longer side in pixels: at most at the first look, and at the closer looks
+FAR, NEAR = 800, 160  # longer side in pixels: maximum at the first look, and value at the closer looks
 CLOSER = 2  # closer looks: the first measures the stroke width, the second uses it
 MARGIN = 0.5  # around a digit at a closer look, relative to its longer side
 WINDOW = 5.0  # relative to half the width of the widest stroke; at the first look, a third of the picture

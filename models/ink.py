@@ -22,7 +22,7 @@ FAINTEST, NOISE = 0.08, 3.0  # minimum contrast of ink: on a scale of 1, and in 
 FILLED = 0.35  # minimum contrast if the digit fills the picture, since uneven light looks similar
 SMALLEST = 0.012  # longer side of a digit, relative to the picture
 FATTEST, FAT = 0.3, 0.2  # half a stroke's width relative to the digit's longer side: limit, and scale of the penalty
-LEAKY, UNLIKELY = 0.35, 0.02  # largest fraction of a missing edge, and lowest likeness of ink
+LEAKY, UNLIKELY = 0.35, 0.02  # largest fraction of the edge that may be missing, and lowest likeness to ink
 MOST = 20  # pieces of ink that are examined
 
 GAP = 0.03  # between parts of a piece, relative to the longer side of the picture
@@ -94,7 +94,7 @@ def greys(picture: ndarray) -> ndarray:
 
 
 def stands_out(values: ndarray, window: int) -> tuple[ndarray, ndarray]:
-    """Return the contrast of each pixel, how much darker it is relative to the background, and the background."""
+    """Return the contrast of each pixel (how much darker it is, relative to the background) and the background."""
     from scipy.ndimage import grey_closing
 
     half = window // 2 + 1  # pads with edge pixels

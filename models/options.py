@@ -32,7 +32,7 @@ def training_parser(name: str, description: str | None, epochs: int | str, learn
     epochs : int or str
         Default number of epochs, or a description of the default.
     learning_rate : float or str
-        Default of the highest learning rate, or a description of it.
+        Default maximum learning rate, or a description of the default.
     """
     parser = Parser(name, description=description)
     add, folder = parser.add_argument, f"runs/{name.removeprefix('models.')}"

@@ -118,7 +118,7 @@ def draw_plane(path: Path, points: ndarray, images: ndarray, labels: ndarray) ->
 
 
 def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
-    """Return a picture with the first digit in each cell, in its colour. The places are in [0, 1]."""
+    """Return a picture with the first digit in each cell, in its colour. The positions, `places`, are in [0, 1]."""
     from matplotlib import colormaps
 
     canvas = np.ones((CELLS, 28, CELLS, 28, 3))

@@ -17,7 +17,7 @@ def _note(number: int, frame: object) -> None:
 
 @contextmanager
 def noted() -> Iterator[None]:
-    """Record both signals inside the context, for `asked` to return; restore the earlier handlers afterwards.
+    """Record both signals inside the context, so that `asked` reports them; restore the earlier handlers afterwards.
 
     The signals are left unchanged in threads other than the main thread.
     """

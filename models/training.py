@@ -41,7 +41,7 @@ BEST = "best.safetensors"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
 CODES = {"done": 0, "stopped": STOPPED, "diverged": 1}
-SECONDS = 5.0  # between checkpoints; writing one after every epoch would take most of a short run
+SECONDS = 5.0  # between checkpoints; writing one after every epoch would take most of the time of a short run
 
 
 @dataclass(frozen=True)

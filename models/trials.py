@@ -42,7 +42,7 @@ class Trial:
     value : object
         Return value of the function as JSON data. None if the trial failed.
     reason : str
-        Reason of a failure, in one line; empty otherwise.
+        Reason for a failure, in one line; empty otherwise.
     seconds : float
         Running time of the function.
     """
@@ -73,7 +73,7 @@ def run(
 ) -> Iterator[Trial]:
     """Call a function with each setting, and yield the results: first the saved ones, then the others as they finish.
 
-    A trial with a result in the folder is not run again; a failed trial is. After a kill at any moment, the folder
+    A trial with a result in the folder is not run again, but a failed trial is. After a kill at any moment, the folder
     contains all trials that were yielded.
 
     Parameters
@@ -84,8 +84,8 @@ def run(
         Settings with values that JSON can represent.
     executor : callable
         Returns a new executor, for example a class. If an executor breaks, such as a process pool that loses a
-        process, its unfinished trials are split into halves, each run on a new executor. So the trial that breaks it
-        is finally alone, and only it fails.
+        process, its unfinished trials are split into halves, each run on a new executor. In the
+        end, a trial that breaks its executor runs on its own, and only it fails.
     folder : Path
         Folder of this function only. It contains a folder per trial, named after its setting, with ``trial.json``, or
         ``failure.txt`` with the traceback.

@@ -18,7 +18,7 @@ from tinygrad_edu.nn import Module
 from tools.photographs import KINDS, photograph
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-# Coordinates in per cent of the board's width and height.
+# Coordinates in percent of the board's width and height.
 FIVE = [[(65, 18), (38, 18), (36, 44), (50, 40), (63, 48), (67, 62), (60, 77), (46, 82), (32, 76)]]
 
 

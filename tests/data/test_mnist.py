@@ -87,7 +87,7 @@ def test_the_embedded_part_loads_from_inside_a_zip(tmp_path):
     assert "Digits(1000 training images, 10000 test images)" in ran.stdout
 
 
-# --- the script that makes it ---
+# --- the script that creates it ---
 
 
 def members(path):

@@ -1,4 +1,4 @@
-"""detect_anomaly names the first op or vjp that makes NaN or an infinity, with its line, and changes no result."""
+"""detect_anomaly names the first op or vjp that returns NaN or an infinity, with its line, and changes no result."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""Values that leave the graph: an error where it is always a mistake, a warning where it may be, else silence."""
+"""Values that leave the graph: an error if this is always a mistake, a warning if it may be, otherwise nothing."""
 
 import copy
 import math

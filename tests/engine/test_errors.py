@@ -1,4 +1,4 @@
-"""Every mistake has an error class of its own, and a message with the problem, the place and the remedy."""
+"""Each mistake raises an error of its own class, whose message has the problem, the location and the remedy."""
 
 import re
 
@@ -121,9 +121,9 @@ MISTAKES = {
     "borrowing a list": (lambda: tg.from_numpy([1.0]), "DTypeError", ["a list", "Tensor(values) copies"]),
     "borrowing another byte order": (lambda: tg.from_numpy(np.ones(2, ">f4")), "DTypeError",
                                      ["native byte order", ">f4", "Tensor(values) copies"]),
-    "an operand that is no number": (lambda: leaf() * "two", "DTypeError",
+    "an operand that is not a number": (lambda: leaf() * "two", "DTypeError",
                                      ["op multiply", "argument y", "a Tensor, an array", "str"]),
-    "a reflected operand that is no number": (lambda: None / leaf(), "DTypeError",
+    "a reflected operand that is not a number": (lambda: None / leaf(), "DTypeError",
                                               ["op divide", "argument x", "NoneType"]),
     "a complex operand": (lambda: leaf() * np.ones(3, complex), "DTypeError", ["op multiply", "complex128"]),
     "a setting with a gradient": (lambda: tg.nan_to_num(leaf(), nan=leaf(())), "DTypeError",

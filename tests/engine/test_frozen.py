@@ -1,4 +1,4 @@
-"""Saved values are copies: their owner may change the originals later, of any type."""
+"""Saved values of any type are copies: their owner may change the originals later."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A float64 Tensor in a float32 model raises one warning, where it makes the rest of the model float64."""
+"""A float64 Tensor in a float32 model raises one warning, at the op that makes the rest of the model float64."""
 
 import threading
 import warnings

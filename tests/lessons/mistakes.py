@@ -164,7 +164,7 @@ MISTAKES = {
         "refers back to it",
     ),
     (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
-    (5, "unbroadcast", "the first axes alone"): (
+    (5, "unbroadcast", "only the first axes"): (
         "return g.sum(axis=tuple(range(g.ndim - len(shape))))",
         "unbroadcast",
         "It is not summed over the broadcast axes",
@@ -303,7 +303,7 @@ MISTAKES = {
         "which_of_many",
         "KeyError: 'k'",
     ),
-    (7, "pullback", "k of the position alone"): (
+    (7, "pullback", "k as the position only"): (
         "parts, broadcasts = [], self.op.broadcasts\n"
         "for k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n"
         "    rule, known = self.op.rules[x], self.saved | {'k': k}\n"
@@ -329,7 +329,7 @@ MISTAKES = {
         "computed_after_the_change",
         "but view * 2 raises",
     ),
-    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "x was changed: no StaleError"),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "but no StaleError was raised"),
     (8, "guarded", "at any change ever"): (
         "for name, cell in self.cells.items():\n    if cell.changed:\n"
         "        raise StaleError(f'op {self.pullback.op.name}: {name}')",

@@ -54,7 +54,7 @@ WRONG_RULES = {
         ("x=lambda g: g.mean(axis=(0, 2))[:, None]", _WRONG),
     ],
     "reshape": [("x=lambda g: g", _SHAPE)],
-    "transpose": [("x=lambda g, axes: tg.transpose(g, axes)", "gradient of x"), ("x=lambda g: g", "gradient of x")],
+    "transpose": [("x=lambda g, axes: tg.transpose(g, axes)", "of x"), ("x=lambda g: g", "of x")],
     "rest": [
         ("x=lambda g: g", _SHAPE),
         ("x=lambda g: tg.pad(g, (0, 1))", _WRONG),
@@ -63,7 +63,7 @@ WRONG_RULES = {
     "rows": [
         ("x=lambda g, x_shape, index: np.eye(x_shape[0])[index] @ g", ""),
         ("x=lambda g, x_shape, index: np.eye(x_shape[0])[list(dict.fromkeys(index))].T @ g[:len(set(index))]", _WRONG),
-        ("x=lambda g: g", "gradient of x"),
+        ("x=lambda g: g", "of x"),
     ],
     "cumsum": [
         ("x=lambda g: tg.cumsum(g)", _WRONG),

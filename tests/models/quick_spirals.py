@@ -2,7 +2,7 @@
 
 KILLS is any number of ``RANK SIGNAL STEP MILLISECONDS``: the rank sends itself the signal, a number, that many
 milliseconds after the step. RANK in the options is replaced by the number of the rank, so that each rank may have its
-own folder, as on separate machines. A program that would wait forever ends, too.
+own folder, as on separate machines. A program that would wait forever is ended.
 """
 
 import faulthandler

@@ -1,6 +1,6 @@
 """Save over a folder and fail before the n-th system call, for every n: `python saver.py FOLDER BEFORE HOW`.
 
-For each n, print the content of the folder afterwards, and after one more undisturbed save.
+For each n, print the content of the folder afterwards, and after one more save without a failure.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""The original script, restated: its log digit for digit, its gradients against differences, each fault alone."""
+"""The original script, restated: its log digit for digit, its gradients against differences, each fault separately."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def digits():
 
 
 class Problem:
-    """A few images, a fixed dropout mask, and parameters large enough for tanh to bend."""
+    """A few images, a fixed dropout mask, and parameters large enough for tanh to be nonlinear."""
 
     def __init__(self) -> None:
         digits, random = load_embedded(), np.random.default_rng(0)
@@ -122,7 +122,7 @@ def test_the_correct_network_learns(digits):
     assert accuracies[-1] > 0.75
 
 
-# Each fault alone
+# Each fault separately
 
 
 @pytest.mark.parametrize("fault", GRADIENT_FAULTS)

@@ -46,7 +46,7 @@ def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
 
 
 def test_the_size_of_the_pixels_does_not_matter_to_the_network():
-    """This is why nothing else normalizes the inputs."""
+    """So no other code normalizes the inputs."""
     x = data.to_float(data.load_embedded().x_train[:8])
     logits = [mnist_lenet.build(np.random.default_rng(0)).astype(np.float64)[:9](pixels) for pixels in (x, 3 * x - 1)]
     np.testing.assert_allclose(logits[0].numpy(), logits[1].numpy(), atol=1e-3)

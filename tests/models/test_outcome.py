@@ -1,4 +1,4 @@
-"""Outcome of a run: the last and the best finite weights, and the reason of its end."""
+"""Outcome of a run: the last and the best finite weights, and the reason for its end."""
 
 import math
 

@@ -129,7 +129,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 class Terminal:
-    """A program in a terminal of its own."""
+    """A program in its own terminal."""
 
     def __init__(self, arguments, columns=80, lines=24, **environment):
         self.screen = pyte.Screen(columns, lines)

@@ -119,7 +119,7 @@ DAMAGES = {
     "a deep summary": lambda folder: (folder / results.SUMMARY).write_text("[" * 100_000),
     "a summary of one number": lambda folder: resign(folder, 3),
     "no length": lambda folder: resign(folder, {}),
-    "a signed file that is no safetensors": lambda folder: resign(folder, results._entry(b"no")) or b"no",
+    "a signed file in another format": lambda folder: resign(folder, results._entry(b"no")) or b"no",
     "a signed type that NumPy lacks": lambda folder: resign(
         folder, results._entry(OF_NO_TYPE := safetensors('{"w":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'))
     ) or OF_NO_TYPE,

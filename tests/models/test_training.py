@@ -185,7 +185,7 @@ def fail(*about):
 
 
 class Unwritable:
-    """A possible metric or figure that no file can hold."""
+    """A metric or figure that cannot be written to a file."""
 
     def __str__(self):
         return fail()
@@ -221,7 +221,7 @@ def test_whatever_fails_after_the_last_epoch_the_weights_are_saved(failure, tmp_
     assert last == (
         f"models.test: cannot save in {tmp_path / 'run'}: ZeroDivisionError('no luck'); the weights are in {saved}"
     )
-    told = "models.test: a checkpoint cannot hold history.0.metrics.test_odd, a Unwritable"
+    told = "models.test: a checkpoint cannot store history.0.metrics.test_odd, a Unwritable"
     assert [line.startswith(told) for line in warned] == [True] * len(warned)
     assert bool(warned) == (failure == "a metric")
     assert out.startswith("done: {")

@@ -1,4 +1,4 @@
-"""Every line of ``torch/layers/*.txt`` gives the state, outputs, gradients and buffers of PyTorch."""
+"""Every line of ``torch/layers/*.txt`` has the state, outputs, gradients and buffers of PyTorch."""
 
 import inspect
 import re

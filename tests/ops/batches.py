@@ -41,7 +41,7 @@ def broadcast(call, shapes):
 
 
 def before_last(core, inputs=1):
-    """Return a function of a call that finds the broadcast axes before the last `core` axes of the first inputs."""
+    """Return a function that finds, for a call, the broadcast axes before the last `core` axes of the first inputs."""
 
     def find(call):
         if any(x.ndim < core for x in call.inputs[:inputs]):
@@ -53,7 +53,7 @@ def before_last(core, inputs=1):
 
 
 def first_axis(inputs=1, least=0, when=lambda call: True):
-    """Return a function of a call that finds axis 0 of the first inputs, if they have at least `least` axes."""
+    """Return a function that finds, for a call, axis 0 of the first inputs if they have at least `least` axes."""
 
     def find(call):
         axes = tuple(0 if k < inputs else None for k in range(len(call.inputs)))

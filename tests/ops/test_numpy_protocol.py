@@ -46,7 +46,7 @@ def is_numpys(function, inputs, settings):
     return True
 
 
-# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, a function in place in NumPy.
+# Not comparable call by call: a required dtype, nested lists, settings that NumPy lacks, in place in NumPy.
 OF_ANOTHER_FORM = {"astype", "block", "sort", "put_along_axis"}
 
 
@@ -142,7 +142,8 @@ REFUSED = {
     "np.exp(A, out=t)": r"np\.exp cannot write into a Tensor.*t\.assign",
     "np.copyto(t, A)": r"np\.copyto cannot write into a Tensor",
     "np.fill_diagonal(t.detach(), 1.0)": r"np\.fill_diagonal cannot write into a",
-    "np.copyto(A.copy(), t)": r"np\.copyto is not supported", "np.linspace(0, t, 3)": r"linspace: stop is plain",
+    "np.copyto(A.copy(), t)": r"np\.copyto is not supported",
+    "np.linspace(0, t, 3)": r"linspace: stop is not differentiable",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_each_node_has_a_row_after_those_of_its_inputs():
     assert rows[3]["saves"] == ""
     assert rows[4]["saves"].startswith("for x: out = [")
     assert [row["bytes"] for row in rows] == ["", "", "48", "", "16", "", ""]
-    assert "their vjps hold 64 bytes" in out.getvalue()
+    assert "their saved values take 64 bytes" in out.getvalue()
 
 
 def test_names_are_those_of_modules_of_lists_and_of_all_variables():

@@ -71,7 +71,7 @@ def test_numbers_of_all_sizes_in_one_array(name, seed):
 
 @pytest.mark.parametrize("seed", range(60, 80))
 def test_a_square_of_what_cancels_to_0_has_no_slope(seed):
-    """The rounding error is not that of the result, which is 0, but of the terms, and looks like a slope of 1e-17."""
+    """The result is 0, but the rounding error of its terms looks like a slope of 1e-17."""
     x = np.array([[0.0, 0.0], [3.0, -0.5]])
     y = np.array([[0.0, 0.0], [0.0, -0.5]])
 
@@ -90,7 +90,7 @@ def _ordered(order):
     return lambda a: sum(a[k] for k in order)
 
 
-# Right gradients that consist of rounding, wholly or in part. f is linear in its inputs, so no step shows the rounding.
+# Right gradients that consist of rounding errors, entirely or partly. f is linear, so no step size reveals them.
 OF_ROUNDING = {
     "weighted mean of one": (
         Call("weighted_mean", [np.array([0.1]), np.array([1.5])], axis=None, keepdims=False), [[0.1], [1.5]]),

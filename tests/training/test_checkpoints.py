@@ -265,7 +265,7 @@ def test_any_other_file_is_told_in_one_line(content, tmp_path):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"epoch": 3}, r"cannot hold epoch, a int.* Pass numbers to save\(\)"),
+        ({"epoch": 3}, r"cannot store epoch, a int.* Pass numbers to save\(\)"),
         ({"plateau": optim.schedules.Plateau(0.1)}, r"For a Plateau, pass vars\(plateau\)"),
         ({"position": []}, "a part cannot be named 'position'"),
         ({"a/b": []}, "a part cannot be named 'a/b'"),
@@ -277,7 +277,7 @@ def test_what_has_no_state_is_no_part(parts, message, tmp_path):
 
 
 def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
-    with pytest.raises(DTypeError, match=r"cannot hold settings\.0, a Sequential"):
+    with pytest.raises(DTypeError, match=r"cannot store settings\.0, a Sequential"):
         Checkpoints(tmp_path).save(settings=[nn.Sequential()])
     assert list(tmp_path.iterdir()) == []
 

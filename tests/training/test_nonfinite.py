@@ -67,7 +67,7 @@ CASES = {
         {"model": nn.Sequential(line(), Layer())}, "the loss became nan in epoch 1, batch 1",
         r"^op log: result\[0, 0\] is nan(?s:.*)Called in layer 1 \(Layer\) at", "in forward",
     ),
-    "a slope alone": (
+    "only the gradient": (
         {"loss": with_a_steep_slope},
         "the gradient of weight became infinite or NaN in epoch 1, batch 1, with a loss of 0",
         r"^op sqrt: gradient of x\[0, 0\] is inf, of g\[0, 0\] = ", "in with_a_steep_slope",
@@ -119,7 +119,7 @@ def test_weights_that_were_so_before_the_step_are_named():
     model, rates = line(), iter([0.1, 1e39, 0.1])
     error, _ = failure([(X.astype(np.float64), Y)], model=model, schedule=lambda step: next(rates))
     assert error.problem == "the loss became nan in epoch 3, batch 1"
-    assert error.cause.startswith("the weights are not finite since the step before: 4 of 4 elements of weight")
+    assert error.cause.startswith("the weights are not finite after the previous step: 4 of 4 elements of weight")
 
 
 def test_it_is_looked_for_with_the_same_random_numbers_and_leaves_the_rest_as_it_was():
@@ -159,7 +159,7 @@ def test_what_no_op_makes_is_said_to_be_so():
     batch = abs(X[:128]) / abs(X[:128]).mean(axis=0) * np.float32(1.5), Y[:128]
     error, _ = failure([batch], model=model, loss=lambda out, y: (out.mean(axis=0) * most).sum())
     assert error.problem.startswith("the gradient of w became infinite")
-    assert error.cause.startswith("no op returns it when the step is repeated")
+    assert error.cause.startswith("no op returns a non-finite number when the step is repeated")
 
 
 def test_while_all_is_finite_nothing_is_computed_twice():

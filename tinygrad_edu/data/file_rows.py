@@ -43,7 +43,7 @@ class FileRows:
         A file is missing, truncated or of another format, holds Python objects or an array in Fortran order, or its
         rows differ in shape or dtype from those of the first file. On access: a file has changed or cannot be read.
     IndexError
-        On access: the index is out of bounds, or indexes more than the rows.
+        On access: the index is out of bounds, or indexes more than the first axis.
     DTypeError
         NumPy would convert the object to an array, as in ``np.mean(rows)``.
     MissingExtraError

@@ -212,8 +212,8 @@ class DataLoader(KeywordHints):
         DTypeError, ValueError
             `start` is not an integer, or is out of range.
         DataError
-            `order` does not hold the index of each sample once, or is of another loader; or the stream is an iterator
-            that an earlier epoch has exhausted.
+            `order` does not contain the index of each sample once, or another loader drew it; or the stream is an
+            iterator that an earlier epoch has exhausted.
 
         Examples
         --------

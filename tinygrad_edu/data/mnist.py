@@ -24,7 +24,7 @@ EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 # Maximum bytes of one array: five times MNIST's largest. Limits the memory that a small archive can unpack to.
 LARGEST = 1 << 28
-# Maximum bytes of an archive's list of members, which needs about 50 per member.
+# Maximum bytes of an archive's list of members, which takes about 50 bytes per member.
 LARGEST_LIST = 1 << 16
 
 

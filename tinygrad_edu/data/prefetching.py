@@ -41,7 +41,7 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
 
     Notes
     -----
-    An error of a call is raised at the position of its result, and ends the loop. The threads end after the last
+    An error in a call is raised at the position of its result, and ends the loop. The threads end after the last
     result. They also end if the iterator is closed or garbage collected: no new call begins, and running calls are not
     awaited.
     """

@@ -17,7 +17,7 @@ __all__ = ["Subset", "random_split"]
 
 
 class Subset:
-    """Map-style data set of the samples of another one at given indices.
+    """Map-style data set with the samples of another data set at given indices.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     Returns
     -------
     list
-        The parts: arrays for one array, tuples for several, dicts for a dict. They are copies in memory, also of rows
-        in files; if a set does not fit in memory, use separate files to test on. For a map-style data set, the parts
-        are `Subset` objects.
+        The parts: arrays for one array, tuples for several, dicts for a dict. They are copies in memory, even of rows
+        in files; if they do not fit in memory, use separate files for testing. For a map-style data set, the parts are
+        `Subset` objects.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Lessons: build an autograd engine step by step, starting from finite differences; a command checks each step.
 
 ``python -m tinygrad_edu.lessons start my_engine`` copies the lessons into a folder. Each lesson is a subpackage here:
-`page.md` is the text, `solution.py` the code with the holes of the exercise marked, `hints.md` the hints on each hole,
-and `checks.py` the cases. The checks need the extra ``tinygrad-edu[testing]``.
+`page.md` is the text, `solution.py` the complete code with the holes of the exercise marked, `hints.md` the hints on
+each hole, and `checks.py` the cases. The checks need the extra ``tinygrad-edu[testing]``.
 """

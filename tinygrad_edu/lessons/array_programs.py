@@ -45,7 +45,7 @@ class ArrayProgram:
     names: tuple[str, ...]
 
     def of(self, functions: Mapping[str, Any], all_of_them: bool = False) -> Callable[..., Any]:
-        """Compile the program with an engine's functions; the function returns the last value, or a list of all."""
+        """Compile the program with an engine's functions into a function that returns the last value, or all values."""
         space = {name: functions[name] for name in NUMPY_FUNCTIONS}
         exec(self._source(f"[{', '.join(self.names)}]" if all_of_them else self.names[-1]), space)
         return space["program"]  # type: ignore[no-any-return]
@@ -67,7 +67,7 @@ _IN_PLACE = ("NEW += W", "NEW *= W")
 
 
 def _steps(shape: tuple[int, ...]) -> st.SearchStrategy[str]:
-    """Draw an expression of one value of this shape."""
+    """Draw an expression of V, a value of this shape."""
     axes, size = tuple(range(len(shape))), prod(shape)
     found = [st.sampled_from(_ANY), st.sampled_from([(size,), (1, size), shape[::-1]]).map("V.reshape({})".format)]
     one = st.sampled_from([None, *axes])

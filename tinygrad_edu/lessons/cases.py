@@ -72,7 +72,7 @@ class Case:
             try:
                 self.function(mine, **example)
             except TinygradError as error:
-                error.args = (told(error),)  # Hypothesis formats each error it catches; reproduction lines are slow
+                error.args = (told(error),)  # Hypothesis formats caught errors; building reproduction lines is slow
                 raise
 
         judge()
@@ -90,7 +90,7 @@ def demand(condition: object, message: str) -> None:
 
 
 def demand_equal(what: str, found: Any, wanted: Any) -> None:
-    """Raise `Wrong` unless a number or an array has the shape and, to rounding, the values of `wanted`."""
+    """Raise `Wrong` unless a number or an array has the shape and, up to rounding, the values of `wanted`."""
     if np.shape(found) != np.shape(wanted):
         raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}:\n{found!r}")
     right = np.isclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True)
@@ -106,7 +106,7 @@ def _plain(x: Any) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an error's message without the lines that reproduce it, which show the checks and not the lesson."""
+    """Return an error's message without the reproduction lines, which show code of the checks, not of the lesson."""
     message = error.args[0] if error.args else ""
     return (message.text if isinstance(message, Message) else str(error)).replace("<lambda>: ", "")
 

@@ -41,7 +41,9 @@ class Folder:
                 f"`python -m tinygrad_edu.lessons start my_engine`."
             ) from None
         except (ValueError, OSError) as error:
-            raise LessonError(f"{path / PROGRESS} cannot be read ({error}): delete it, run `start` again.") from error
+            raise LessonError(
+                f"{path / PROGRESS} cannot be read ({error}): delete it and run `start` again."
+            ) from error
 
     @classmethod
     def start(cls, path: Path) -> tuple[Folder, list[str]]:
@@ -71,7 +73,7 @@ class Folder:
             raise LessonError(f"{file} must be a text file in UTF-8: {error}.") from None
 
     def sources(self, lesson: Lesson) -> tuple[dict[str, Code], list[Lesson]]:
-        """Return the code of a lesson and of all before it, and the imported lessons replaced by their solutions."""
+        """Return the code of a lesson and of all before it, and the imported lessons that solutions replace."""
         stand_ins = [each for each in lesson.before if not self.has_passed(each)]
         sources = {each.name: solved(each) if each in stand_ins else self.code(each) for each in lesson.before}
         return {**sources, lesson.name: self.code(lesson)}, [each for each in stand_ins if each in lesson.builds_on]
@@ -115,7 +117,7 @@ class Folder:
         return len(right), at
 
     def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
-        """Return a hole, by default the one of the last failure, the position of its next hint, and its hint count."""
+        """Return a hole, by default that of the last failure, the position of its next hint, and its hint count."""
         known = self._of(lesson)
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
         given = known.get("hints", {})

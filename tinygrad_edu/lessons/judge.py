@@ -25,7 +25,7 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown, told
 from tinygrad_edu.lessons.lesson import Lesson
 
-PATIENCE = 10.0  # seconds for one example; a correct lesson takes about one second for all
+PATIENCE = 10.0  # seconds for one example; a correct lesson needs about one second for all examples
 
 
 class Code(NamedTuple):

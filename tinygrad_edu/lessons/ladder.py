@@ -23,7 +23,7 @@ class Puzzles(Lesson):
         return list(import_module(f"tinygrad_edu.lessons.{self.name}.checks").CASES)
 
     def open_in(self, text: str) -> dict[str, int]:
-        """Return the open holes, those with ``...`` for a vjp, and the line number of each."""
+        """Return the line number of each open hole: a hole with ``...`` for a vjp."""
         return {name: call.lineno for name, call in self._open_calls(text).items()}
 
     def without_open(self, text: str) -> str:

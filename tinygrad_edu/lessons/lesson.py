@@ -76,7 +76,7 @@ class Lesson:
         return {name: piece for _, name, piece in _HOLE.findall(self._marked)}
 
     def with_holes(self, names: object, instead: dict[str, str] | None = None) -> str:
-        """Return the code with these holes open, and with the code `instead` gives for other holes."""
+        """Return the code with the holes in `names` open; `instead` maps other holes to replacement code."""
         other = instead or {}
 
         def piece(found: re.Match[str]) -> str:
@@ -90,7 +90,7 @@ class Lesson:
         return _HOLE.sub(piece, self._marked)
 
     def _open(self, name: str, indent: str) -> str:
-        """Return the placeholder of a hole: an error; nothing at module level, where an error would end the import."""
+        """Return the placeholder of a hole: a `raise`, or nothing at module level, where it would end the import."""
         return f'{indent}raise NotImplementedError("{name}")\n' if indent else ""
 
     @cached_property

@@ -87,7 +87,7 @@ numbers = st.integers(-64, 64).map(lambda n: n / 32)  # exact in float64, and sh
 
 
 def exact_arrays(*shape: int) -> st.SearchStrategy[Any]:
-    """Draw arrays of these numbers; their sums are exact."""
+    """Draw arrays of multiples of 1/32; their sums are exact."""
     size = math.prod(shape)
     return st.lists(numbers, min_size=size, max_size=size).map(lambda drawn: np.reshape(drawn, shape))
 

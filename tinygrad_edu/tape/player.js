@@ -506,7 +506,7 @@ byId("summary").textContent =
 document.documentElement.style.setProperty("--height", `${HEIGHT}px`);
 readPalette();
 build();
-if (rows.length > 60) { // fold many rows to the parts of the model
+if (rows.length > 60) { // fold the rows of each part of the model
   for (const item of items) if (item.key && item.depth > 0) closed.add(item.key);
   build();
 }

@@ -26,7 +26,7 @@ def page(
     retain_graph: bool = False,
     title: str = "The tape",
 ) -> None:
-    """Write an HTML page that shows the tape of a result and its backward pass, step by step. It has no dependencies.
+    """Write a standalone HTML page that shows the tape of a result and its backward pass, step by step.
 
     For a Tensor, this calls ``backward``. The rows are in order of creation, with arcs to their inputs. Modules fold if
     the forward pass ran inside `watch`. Each step shows the source of the vjp, its inputs and its output. The left and

@@ -30,7 +30,7 @@ class Tape:
     names : dict of Node to str
         Names of the nodes that have one.
     values : dict of Node to ndarray
-        Known results: of named tensors, and values saved for vjps.
+        Known results: values of named tensors, and values saved for vjps.
     seconds : dict of Node to float
         Time of the vjps of each node, if a backward pass was recorded.
     """
@@ -94,7 +94,7 @@ class Tape:
 
     def _remarks(self) -> Iterator[str]:
         held = sum(row.bytes for row in self.rows)
-        yield f"{len(self.rows):,} rows; their vjps hold {held:,} bytes, with shared memory counted once."
+        yield f"{len(self.rows):,} rows; their saved values take {held:,} bytes, with shared memory counted once."
         if self.first_anomaly is not None:
             row, kind = self.first_anomaly
             yield f"The first {kind.removeprefix('an ')}: %{row.index}, {row.op}."
@@ -212,6 +212,6 @@ def show(
     %1         tanh      %0      float32 (2,)      8  for x: out = [0.7616, 0.964]
     %2         multiply  %1 %0   float32 (2,)      8  for x: y = [1.0, 2.0]; for y: x = [0.7616, 0.964]
     %3         sum       %2      float32 ()           for x: x_shape = (2,), x_dtype = float32, axis = None
-    4 rows; their vjps hold 16 bytes, with shared memory counted once.
+    4 rows; their saved values take 16 bytes, with shared memory counted once.
     """
     print(of(result, names, times).table(fold), file=sys.stdout if file is None else file)

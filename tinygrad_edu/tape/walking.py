@@ -286,7 +286,7 @@ def watch() -> Iterator[list[Walk]]:
     If the forward pass also runs inside, the tape records each result, the line that called each op, and its layer.
 
     All results are kept as long as the list, so use this for a few steps, not for training. The mode belongs to the
-    thread or task that set it, as with `no_grad`. If a vjp raises, the Walk has the steps up to it.
+    thread or task that set it, as with `no_grad`. If a vjp raises, the Walk contains the steps up to it.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def require_state(name: str, part: Any) -> None:
     has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
     if not has_state and not find_generators(part):
         raise DTypeError(
-            f"a checkpoint cannot hold {name}, a {type(part).__name__}. Parts are models, optimizers, loaders, random "
+            f"a checkpoint cannot store {name}, a {type(part).__name__}. Parts are models, optimizers, loaders, random "
             f"generators, dicts, lists and objects with state_dict() and load_state_dict(values). For a Plateau, pass "
             f"vars(plateau). Pass numbers to save(); load() returns them."
         )

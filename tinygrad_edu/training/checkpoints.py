@@ -189,8 +189,8 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            The last checkpoint is damaged, of another run or of a newer version, or another program has locked the
-            folder. The checkpoint and the parts are unchanged.
+            The last checkpoint is damaged or belongs to another run or a newer version, or another program has locked
+            the folder. The checkpoint and the parts are unchanged.
         """
         found = self._on_rank_0(self._load_last)
         if isinstance(found, CheckpointError):

@@ -33,7 +33,7 @@ __all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "evaluate", "evaluate_sharded",
 Metrics = Mapping[str, Metric | Loss]
 Totals = dict[str, ndarray]
 
-SHARD_SIZE = 96  # fewer calls than with 64; outputs of layers stay in a nearer cache than with 128
+SHARD_SIZE = 96  # fewer calls than with 64; layer outputs stay in a faster cache than with 128
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def evaluate(
 def evaluate_sharded(
     model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
-    """Return the result of `evaluate` for a model that may have violated its declaration already."""
+    """Return the result of `evaluate` for a model that may already have violated its declaration."""
     run = _Evaluation(model, {name: _as_metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None

@@ -170,7 +170,8 @@ def fit(
     WorkersDifferError
         The weights, random numbers or order of samples differ between workers.
     CheckpointError
-        The last checkpoint is damaged, of another run or of a newer version, or another program uses the folder.
+        The last checkpoint is damaged or belongs to another run or a newer version, or another program uses the
+        folder.
         Nothing is changed.
 
     Examples

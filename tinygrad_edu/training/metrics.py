@@ -59,7 +59,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
-    """Fraction of samples whose label has the largest logit. Of equal logits, the first counts.
+    """Fraction of samples whose label has the largest logit. Among equal logits, the first counts.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Accuracy(Metric):
     ignore_index: int = -100
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return how many are right, and how many there are."""
+        """Return the number of correct predictions, and the number of all predictions."""
         logits, labels = _logits_and_labels("Accuracy", outputs, targets, self.ignore_index)
         return _total_and_count(logits.argmax(axis=1) == labels)
 
@@ -109,7 +109,7 @@ class TopKAccuracy(Metric):
         integer("k", self.k, 1)
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return how many are right, and how many there are."""
+        """Return the number of correct predictions, and the number of all predictions."""
         logits, labels = _logits_and_labels("TopKAccuracy", outputs, targets, self.ignore_index)
         own, columns = np.take_along_axis(logits, labels[:, None], axis=1), np.arange(logits.shape[1])
         before = (logits > own) | ((logits == own) & (columns < labels[:, None]))
@@ -138,7 +138,7 @@ class BinaryAccuracy(Metric):
     threshold: float = 0.0
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
-        """Return how many are right, and how many there are."""
+        """Return the number of correct predictions, and the number of all predictions."""
         _require_same_shape("BinaryAccuracy", outputs, targets)
         if not np.isin(targets, (0, 1)).all():
             raise DataError("BinaryAccuracy: targets must be 0 and 1, or booleans. For class labels, use Accuracy.")

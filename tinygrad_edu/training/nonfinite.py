@@ -19,8 +19,8 @@ __all__ = ["all_finite", "explain_nonfinite"]
 SMALLER = "If numbers overflowed, a smaller learning rate or gradient clipping (max_norm=1.0) may help."
 CLEANER = "Check the data and the output of the transform."
 UNEXPLAINED = (
-    "no op returns it when the step is repeated. Either the sum over shards or batches overflows, or the model draws "
-    "random numbers from its own generator."
+    "no op returns a non-finite number when the step is repeated. Either the sum over shards or batches overflows, or "
+    "the model draws random numbers from its own generator."
 )
 
 
@@ -50,7 +50,7 @@ def explain_nonfinite(
         Function that repeats the step with the same random numbers, in this thread, so that the user's line is found.
     """
     if found := _describe_nonfinite({name: parameter.numpy() for name, parameter in model.named_parameters()}):
-        return f"the weights are not finite since the step before: {found}.", SMALLER
+        return f"the weights are not finite after the previous step: {found}.", SMALLER
     described = (_describe_nonfinite(_named_arrays(batch), f" of batch {k}") for k, batch in enumerate(batches, first))
     found = ", ".join(filter(None, described))
     in_batch = f"the batch is not finite: {found}." if found else ""

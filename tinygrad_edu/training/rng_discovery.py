@@ -85,7 +85,7 @@ def _name(part: Any) -> str:
 
 
 def _attributes(holder: Any) -> dict[str, Any]:
-    """Return the attributes of an object, except a loader's data set, which draws before its step."""
+    """Return the attributes of an object; for a loader, omit the data set, `collate` and the sampler."""
     found = getattr(holder, "__dict__", {})
     if isinstance(holder, DataLoader):
         return {name: value for name, value in found.items() if name not in ("dataset", "collate", "sampler")}

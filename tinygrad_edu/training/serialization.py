@@ -49,7 +49,7 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise DTypeError(
-        f"a checkpoint cannot hold {path or 'a value'}, a {type(value).__name__}; expected arrays, numbers, strings, "
+        f"a checkpoint cannot store {path or 'a value'}, a {type(value).__name__}; expected arrays, numbers, strings, "
         f"or dicts, lists and tuples of them."
     )
 

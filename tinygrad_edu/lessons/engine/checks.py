@@ -1,4 +1,4 @@
-"""Cases of the finale: tests of a small engine, which tinygrad_edu passes, too, and of the network."""
+"""Cases of the finale: tests of a small engine, which tinygrad_edu also passes, and tests of the network."""
 
 from contextlib import suppress
 from threading import Thread
@@ -109,7 +109,7 @@ def linear(mine, program, a):
 
 @case("names", program=PROGRAMS, place=st.integers(0, 5), operator=st.sampled_from(["+=", "*="]))
 def never_silently_wrong(mine, program, place, operator):
-    """After an in-place change of any value, backward gives the gradient of the original program, or an error."""
+    """After an in-place change of any value, backward returns the gradient of the original program or raises."""
     place %= len(program.names)
 
     def change(values):
@@ -267,7 +267,7 @@ def same_step(mine, drawn, rate):
 
 @case("step")
 def reads_digits(mine):
-    """The network learns: trained on 200 digits, it classifies more than 60 % of others correctly."""
+    """The network learns: trained on 200 digits, it classifies more than 60 % of 200 others correctly."""
     digits, rng = load_embedded(), np.random.default_rng(0)
     images, labels = mine.pixels(digits.x_train[:200]), digits.y_train[:200]
     losses, weights = zip(*mine.train(mine.initial(rng, kernels=8), images, labels, 4, rng), strict=True)

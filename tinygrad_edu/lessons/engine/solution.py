@@ -75,4 +75,4 @@ if __name__ == "__main__":
     test = pixels(digits.x_test[:500]), digits.y_test[:500]
     for loss, weights in train(initial(rng), pixels(digits.x_train), digits.y_train, 5, rng):
         seconds = time.perf_counter() - began
-        print(f"loss {loss:.3f}, of {len(test[1])} other digits {right(weights, *test):.1%} right, {seconds:.0f} s")
+        print(f"loss {loss:.3f}, accuracy on {len(test[1])} other digits {right(weights, *test):.1%}, {seconds:.0f} s")

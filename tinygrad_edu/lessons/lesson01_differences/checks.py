@@ -56,7 +56,7 @@ def no_kink(mine, name, x):
 
 @case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers, size=st.sampled_from([0.01, 1.0, -1.0, 8.0]))
 def a_kink(mine, name, x, size):
-    """has_kink finds a corner of any size on top of a smooth function."""
+    """has_kink finds a corner of any size in a function that is smooth elsewhere."""
     demand(
         mine.has_kink(lambda t: SMOOTH[name](t) + size * abs(t - x), x),
         f"has_kink is False for {name}(t) + {size} * abs(t - {x}) at t = {x}, where the slope jumps.",

@@ -1,15 +1,15 @@
-"""Lesson 2: an autograd engine for scalars; each result keeps a function that passes its gradient on."""
+"""Lesson 2: an autograd engine for scalars; each result stores a function that passes its gradient to its inputs."""
 
 import math
 
 
 def as_value(x):
-    """Return a plain number as a Value, and a Value as it is."""
+    """Convert a plain number to a Value; return a Value unchanged."""
     return x if isinstance(x, Value) else Value(x)
 
 
 class Value:
-    """A number in a graph: it keeps its parents and its vjp.
+    """A number in a graph, with its parents and its vjp.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Value:
         return as_value(other) - self
 
     def backward(self, g=1.0):
-        """Add g to the gradient of this number, and pass to each parent its contribution."""
+        """Add g to the gradient of this number, and pass each parent its contribution."""
         # hole: backward
         self.grad += g
         if self.rule is not None:

@@ -112,13 +112,13 @@ def _demand_dropped(mine, hole, compute):
         del x
         demand(
             value() is None,
-            f"{hole}: after `del x`, its result still keeps the Value x alive. A closure keeps every variable it uses: "
+            f"{hole}: after `del x`, the result still keeps the Value x alive. A closure keeps every variable it uses: "
             f"use plain numbers in the vjp.",
         )
         del out
         demand(
             node() is None,
-            f"{hole}: when its result is dropped, the node stays alive: a variable of the vjp refers back to it.",
+            f"{hole}: after its result is dropped, the node is still alive: a variable of the vjp refers back to it.",
         )
 
 

@@ -135,7 +135,7 @@ def gradients_are_ones_own(mine):
 
 @case("mul")
 def a_layer(mine):
-    """The gradients of a layer with a bias, of the mean square of tanh(x @ w + b)."""
+    """The gradients of the mean square of tanh(x @ w + b), a layer with a bias."""
     rng = np.random.default_rng(0)
 
     def layer(x, w, b):

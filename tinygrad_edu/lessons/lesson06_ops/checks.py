@@ -31,7 +31,7 @@ def names_that_are_not_there(mine):
     demand("'factor'" in message, f"the message does not suggest 'factor': {message!r}.")
     demand(
         raised(TypeError, lambda: scale.vjps(y=lambda g: g)),
-        "a vjp for y, which is no input of scale(x), must raise a TypeError.",
+        "a vjp for y, which is not an input of scale(x), must raise a TypeError.",
     )
     demand(not raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor)), "a correct vjp raises TypeError.")
 

@@ -45,7 +45,7 @@ def inputs_with_a_mark(mine):
 
 @case("parameters_of")
 def any_number_of_inputs(mine):
-    """*arrays are any number of inputs."""
+    """*arrays takes any number of inputs."""
 
     def forward(*arrays, axis=0):
         """def f(*arrays, axis=0)"""

@@ -71,7 +71,7 @@ def grad(f):
 
 
 def hvp(f, x, u):
-    """Return H u, the derivative of the gradient of f along u, as a gradient, without computing the Hessian H."""
+    """Return H u, the derivative of the gradient of f along u, without computing the Hessian H."""
     # hole: hvp
     return grad(lambda x: (grad(f)(x) * u).sum())(x)
     # end

@@ -57,7 +57,7 @@ def random_programs(mine, program, x, y):
 
 
 def _noting_op(made, alive):
-    """Return an op that saves its result; its vjp records how many of all results are alive."""
+    """Return an op that saves its result; its vjp records how many of these results are alive."""
 
     @_of("lesson07_recorder").op
     def halved(x):
@@ -213,7 +213,7 @@ def run_twice(mine):
 
 @case("again")
 def inside_each_other(mine):
-    """A checkpoint in a checkpoint gives correct gradients, and keeps no more."""
+    """A checkpoint in a checkpoint gives correct gradients, and keeps no more bytes."""
     x = new_leaf(mine)
     out = mine.checkpoint(lambda x: mine.checkpoint(_layers, mine.checkpoint(_layers, x)), x)
     demand_equal("kept_bytes of nested checkpoints, with three elements,", mine.kept_bytes(out), 24)
@@ -230,7 +230,7 @@ def inputs_that_were_changed(mine):
     out = mine.checkpoint(_layers, x)
     x.assign(0.0)
     message = raised(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
-    demand(message, "x was changed after checkpoint(f, x): no StaleError.")
+    demand(message, "x was changed after checkpoint(f, x), but no StaleError was raised.")
 
 
 @case("again")

@@ -21,7 +21,9 @@ class Freed:
         self.name = name
 
     def __call__(self, g):
-        raise FreedError(f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first.")
+        raise FreedError(
+            f"op {self.name}: backward() has freed its saved values; pass retain_graph=True to the first call."
+        )
 
     @property
     def pullback(self):
@@ -81,7 +83,7 @@ def walk(root, g, retain_graph=False):
 def backward(self, g=None, retain_graph=False):
     """Add to the grad of each leaf the gradient of ``sum(g * self)``; free the graph unless retain_graph is true."""
     if self.node is None:
-        raise RuntimeError("backward() of a tensor that does not depend on any tensor with requires_grad=True.")
+        raise RuntimeError("backward(): the tensor does not depend on any tensor with requires_grad=True.")
     g = np.ones(self.shape) if g is None else np.asarray(g, np.float64)
     for leaf, arrived in walk(self.node, g, retain_graph).items():
         leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
