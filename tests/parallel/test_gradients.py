@@ -288,7 +288,11 @@ def test_one_input_is_the_same_alone_and_in_a_tuple():
 @pytest.mark.parametrize(
     ("inputs", "target", "message"),
     [
-        ((np.ones((3, 2)), np.ones((2, 2))), np.ones(3), r"one row for each sample; .* shapes \(3, 2\), \(2, 2\)"),
+        (
+            (np.ones((3, 2)), np.ones((2, 2))),
+            np.ones(3),
+            r"same length along axis 0, got the shapes \(3, 2\), \(2, 2\)",
+        ),
         ((np.ones((3, 2)), {"scale": 2.0}), np.ones(3), r"shapes \(3, 2\), \(\)"),
         ((np.ones((3, 2)),), (np.ones(3), np.ones(2)), r"shapes \(3,\), \(2,\)"),
         ((np.ones((3, 2)),), None, "shapes none"),
