@@ -15,7 +15,7 @@ A training step of a small convolutional network executes {total} lines in {coun
 the essential parts: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer.
 The remaining code makes them faster, safer or more observable, or adds ops and layers.
 
-In *plain mode*, which an environment variable enables, the package executes only these lines:
+An environment variable enables *plain mode*, in which the step executes only these lines:
 
 ```sh
 TINYGRAD_EDU_PLAIN=1 python train.py  # slow, with the same results up to rounding
