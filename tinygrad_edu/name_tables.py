@@ -228,7 +228,7 @@ KEYWORDS = {
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
-LEFT_OUT = {
+UNSUPPORTED = {
     "device": _CPU,
     "inplace": "leave it out: no layer writes into its input",
     "sparse": "leave it out: gradients are dense",

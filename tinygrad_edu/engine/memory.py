@@ -114,7 +114,7 @@ class TrackedArray(ndarray[Any, Any]):
     """
 
     storage: Storage
-    lent: ndarray
+    array: ndarray
 
     def __array_finalize__(self, made_of: Any) -> None:
         # A view has the storage of its base; a copy has its own.
@@ -170,5 +170,5 @@ def storages_of(arrays: Any) -> list[Storage]:
 def lend(array: ndarray, storage: Storage) -> TrackedArray:
     """Return a view of an array whose writes set the version of the storage."""
     data = array.view(TrackedArray)
-    data.storage, data.lent = storage, array
+    data.storage, data.array = storage, array
     return data

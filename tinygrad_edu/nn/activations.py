@@ -29,9 +29,9 @@ Decorated = TypeVar("Decorated", bound="Activation")
 @dataclass_transform(eq_default=False)
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Generate ``__init__`` from the annotated attributes of an activation, in their order."""
-    made = dataclass(eq=False, repr=False, match_args=False)(kind)
-    made._setting_names = tuple(vars(made)["__dataclass_fields__"])
-    return made
+    cls = dataclass(eq=False, repr=False, match_args=False)(kind)
+    cls._setting_names = tuple(vars(cls)["__dataclass_fields__"])
+    return cls
 
 
 class Activation(Module):
