@@ -13,7 +13,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
-from tinygrad_edu.engine.memory import Storage, TrackedArray, lend, writing
+from tinygrad_edu.engine.memory import Storage, TrackedArray, tracked_view, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
 from tinygrad_edu.engine.run_backward import backward_pass
@@ -130,7 +130,7 @@ class Tensor(NumberProtocol, Surface):
         """The values, as an array that shares the memory. Writes to it are detected: ``p.data -= 0.1 * p.grad``."""
         view = getattr(self, "_tracked_view", None)
         if view is None or view.array is not self._data:
-            view = self._tracked_view = lend(self._data, self._storage)
+            view = self._tracked_view = tracked_view(self._data, self._storage)
         return view
 
     @data.setter

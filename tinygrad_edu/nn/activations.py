@@ -56,8 +56,8 @@ class Elementwise(Activation):
 
 def is_elementwise(function: Any) -> bool:
     """Return whether a function is a NumPy ufunc or the function of an elementwise activation."""
-    known = (kind.function for kind in Elementwise.__subclasses__())
-    return isinstance(function, np.ufunc) or any(function is each for each in known)
+    functions = (kind.function for kind in Elementwise.__subclasses__())
+    return isinstance(function, np.ufunc) or any(function is f for f in functions)
 
 
 class AlongAxis(Activation):

@@ -49,11 +49,11 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
         hx = (hx,)
     if not isinstance(hx, tuple | list) or len(hx) != len(shapes):
         raise ShapeError(f"{layer}: the initial states must be a pair (h, c), got {type(hx).__name__}.")
-    found = [np.shape(state) for state in hx]
-    if found != list(shapes):
+    given_shapes = [np.shape(state) for state in hx]
+    if given_shapes != list(shapes):
         raise ShapeError(
             f"{layer}: the initial states for this input must have shape {' and '.join(map(str, shapes))}, "
-            f"got {' and '.join(map(str, found))}."
+            f"got {' and '.join(map(str, given_shapes))}."
         )
     return [state if hasattr(state, "dtype") else np.asarray(state, dtype) for state in hx]
 

@@ -219,15 +219,15 @@ class Plateau:
     def __call__(self, metric: float) -> float:
         """Return the learning rate after a new value of the metric. NaN is not an improvement."""
         metric = float(metric)
-        better = self._is_better(metric)
-        if better:
+        improved = self._is_better(metric)
+        if improved:
             self.best = metric
-        self.bad = 0 if better else self.bad + 1
+        self.bad = 0 if improved else self.bad + 1
         if self.cooling:
             self.cooling, self.bad = self.cooling - 1, 0
         if self.bad > self.patience:
-            lower = max(self.lr * self.factor, self.min_lr)
-            self.lr = lower if self.lr - lower > 1e-8 else self.lr  # as in PyTorch, a smaller change is ignored
+            reduced = max(self.lr * self.factor, self.min_lr)
+            self.lr = reduced if self.lr - reduced > 1e-8 else self.lr  # as in PyTorch, a smaller change is ignored
             self.cooling, self.bad = self.cooldown, 0
         return self.lr
 

@@ -116,8 +116,8 @@ class HasSettings(KeywordHints):
 def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Callable[..., None]:
     """Return an ``__init__`` that calls `init` and has the hyperparameters in its signature."""
 
-    def __init__(*args: Any, **given: Any) -> None:  # noqa: N807
-        init(*args, **given)
+    def __init__(*args: Any, **keywords: Any) -> None:  # noqa: N807
+        init(*args, **keywords)
 
     kinds = {False: Parameter.POSITIONAL_OR_KEYWORD, True: Parameter.KEYWORD_ONLY}
     listed = sorted((setting for setting in settings.values() if setting.init), key=lambda setting: setting.kw_only)
@@ -127,13 +127,13 @@ def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Calla
     return __init__
 
 
-def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
+def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, keywords: Any) -> dict[str, Any]:
     """Return the value of each hyperparameter from the positional and keyword arguments of ``__init__``."""
-    if unknown := given.keys() - settings:
+    if unknown := keywords.keys() - settings:
         raise_unexpected_keyword(where, unknown, settings)
     positional = [name for name, setting in settings.items() if setting.init and not setting.kw_only]
     defaults = {name: setting.default for name, setting in settings.items()}
-    return {**defaults, **dict(zip(positional, values, strict=False)), **given}
+    return {**defaults, **dict(zip(positional, values, strict=False)), **keywords}
 
 
 def check(where: str, name: str, rule: Rule, value: Any) -> Any:

@@ -146,7 +146,7 @@ class LossGradient:
         *,
         threads: int | None = None,
         workers: Workers | None = None,
-        of_several: bool = False,
+        accumulating: bool = False,
     ) -> ShardSum:
         """Return the loss of a batch and its gradients with respect to tensors, before their hooks run.
 
@@ -157,7 +157,7 @@ class LossGradient:
         rng : numpy.random.Generator
         threads, workers : optional
             Override the values of this object.
-        of_several : bool
+        accumulating : bool
             Whether the batch is one of several in a step. If so, a batch with denominator 0, whose mean is NaN, is
             skipped.
         """
@@ -176,17 +176,17 @@ class LossGradient:
                 self.model.disable_sharding(result)
             rng.bit_generator.state = state  # draw the same numbers as without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
-        result = self._compute_whole(whole, of_several, threads, workers)
+        result = self._compute_whole(whole, accumulating, threads, workers)
         self.model.warn_once()
         return result
 
-    def _compute_whole(self, batch: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
+    def _compute_whole(self, batch: "_Batch", accumulating: bool, threads: int, workers: Workers) -> ShardSum:
         """Compute the whole batch in one piece, on every rank."""
         computed: list[ShardSum] = []
 
         def compute() -> ShardSum:
             if not computed:  # if a rank is lost, repeat only the messages: a forward pass may change the model
-                computed.extend(map_shards(lambda k: batch.computed(of_several), 1, threads))
+                computed.extend(map_shards(lambda k: batch.computed(accumulating), 1, threads))
             return computed[0]
 
         result = workers.collective(lambda: run_on_all(workers, compute))
@@ -223,12 +223,12 @@ class _Batch:
 
     # --- The whole batch ---
 
-    def computed(self, of_several: bool) -> ShardSum:
+    def computed(self, accumulating: bool) -> ShardSum:
         """Compute the batch in one piece."""
         stream = stream_of(self.seeds[0])
         inputs, target = inputs_and_target(self.batch.take(self.slices[0], stream))
         denominator = denominator_of(self.loss, target)
-        if of_several and denominator == 0:
+        if accumulating and denominator == 0:
             return ShardSum(np.nan, [None] * len(self.nodes), 0)
         with random_stream(stream), enable_grad():
             out = self.model.model(*as_tensors(inputs))
@@ -258,18 +258,18 @@ class _Batch:
 
         Return None if the denominator of a shard is 0: its mean is NaN, but the mean of the batch is not.
         """
-        known = isinstance(self.batch, ArrayBatch)
+        is_total_known = isinstance(self.batch, ArrayBatch)
         total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
         if total is None or not total > 0:
             return None
-        found = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
-        if not found.weight > 0:
+        result = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
+        if not result.weight > 0:
             return None
-        if known or found.weight == total:
-            return found
-        scale = total / found.weight  # the total denominator is known only now
-        gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in found.gradients]
-        return ShardSum(found.value * scale, gradients, found.weight)
+        if is_total_known or result.weight == total:
+            return result
+        scale = total / result.weight  # the total denominator is known only now
+        gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in result.gradients]
+        return ShardSum(result.value * scale, gradients, result.weight)
 
     def _additive_shard(self, k: int, total: float) -> ShardSum:
         part, stream = self.slices[k], stream_of(self.seeds[k])

@@ -76,13 +76,13 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     Many rows are grouped by number. The first rows of all groups are added at once, then the second rows, and so on.
     The rest of a few much longer groups is summed group by group.
     """
-    if rows.shape[2] < _LONG:
+    if rows.shape[2] < _MIN_ROW_LENGTH:
         _add_elements(total, numbers, rows)
         return
     counts = np.bincount(numbers)
     if counts.max() == 1:
         total[:, numbers] += rows
-    elif rows.size < _MANY:
+    elif rows.size < _MIN_GROUPED_VALUES:
         _add_elements(total, numbers, rows)
     else:
         _add_groups(total, numbers, counts, rows)
@@ -107,7 +107,7 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
 
     The largest groups come first.
     """
-    keys = numbers.astype(np.uint16) if len(counts) <= _SHORT else numbers  # radix sort for 16 bits
+    keys = numbers.astype(np.uint16) if len(counts) <= _UINT16_ROWS else numbers  # radix sort for 16 bits
     row_numbers = np.flatnonzero(counts > 0)
     counts = counts[row_numbers]
     by_count = np.argsort(-counts, kind="stable")
@@ -126,8 +126,8 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 
 _LARGE = SizeThreshold(2000)  # number of values from which parsing the index pays
-_LONG = SizeThreshold(8)  # length of a row from which whole rows are added
-_MANY = SizeThreshold(30_000)  # number of values from which grouping the rows pays
+_MIN_ROW_LENGTH = SizeThreshold(8)  # length of a row from which whole rows are added
+_MIN_GROUPED_VALUES = SizeThreshold(30_000)  # number of values from which grouping the rows pays
 _GROUP_COST_RATIO = SizeThreshold(2)  # cost of summing one group, relative to adding one row to all groups
-_SHORT = SizeThreshold(2**16)  # row numbers that fit into 16 bits
+_UINT16_ROWS = SizeThreshold(2**16)  # row numbers that fit into 16 bits
 _PART = SizeThreshold(2**16)  # elements at a time, so that their indices stay in the cache
