@@ -11,7 +11,7 @@ from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.padding import FILLINGS, pad_images
+from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import pair, single
 
@@ -43,7 +43,7 @@ class _ConvNd(Module):
         require_sizes(name, in_channels=channels[0], out_channels=channels[1], groups=groups)
         if channels[0] % groups or channels[1] % groups:
             raise ShapeError(f"{name}: groups={groups} must divide {channels[0]} and {channels[1]} channels.")
-        modes = ("zeros",) if self.transposed else tuple(FILLINGS)
+        modes = ("zeros",) if self.transposed else tuple(PAD_MODES)
         if padding_mode not in modes:
             raise ValueError(f"{name}: padding_mode must be {' or '.join(map(repr, modes))}, got {padding_mode!r}.")
         self.groups, self.padding_mode = groups, padding_mode
@@ -91,7 +91,7 @@ class _Conv(_ConvNd):
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), FILLINGS[self.padding_mode]), 0
+            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _pad_widths(self) -> list[tuple[int, int]]:

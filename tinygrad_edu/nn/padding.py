@@ -18,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 # PyTorch's padding modes, and the modes of `ops.pad`.
-FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def pad_images(name: str, x: Any, widths: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:

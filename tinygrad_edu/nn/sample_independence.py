@@ -123,7 +123,7 @@ def _undeclared(module: Module) -> Iterator[Module]:
         yield module
 
 
-def _own_reason(module: Module) -> str:
+def _documented_reason(module: Module) -> str:
     """Return the docstring of a `couples_samples` property that returned None, which gives the reason."""
     declared = getattr(type(module), "couples_samples", None)
     is_own = isinstance(declared, property) and "couples_samples" not in vars(module) and _covers_forward(module)
@@ -138,7 +138,7 @@ def _warning_message(module: Module) -> str:
             f"batches are not split into shards for all cores. Remove the hooks for training, or move their code into "
             f"a Module whose class has couples_samples = False."
         )
-    if reason := _own_reason(module):
+    if reason := _documented_reason(module):
         return (
             f"{name} has couples_samples = None with these options: batches are not split into shards for all cores. "
             f"{reason} Call it in a Module whose class has couples_samples = False and that returns arrays with the "

@@ -22,7 +22,7 @@ class LossModule(Module):
     ----------
     function : callable
         Loss function of the inputs and the keyword arguments.
-    more_reductions : tuple of str
+    extra_reductions : tuple of str
         Reductions in addition to "mean", "sum" and "none".
     """
 
