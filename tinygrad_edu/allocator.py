@@ -4,8 +4,8 @@ import ctypes
 
 # Parameters of glibc's mallopt(3): the size from which an array gets its own memory mapping, which is unmapped when the
 # array is freed; and the amount of free memory that is kept at the top of the heap.
-_MMAP_THRESHOLD, _LARGEST_KEPT = -3, 32 * 1024 * 1024  # the maximum that glibc accepts
-_TRIM_THRESHOLD, _ALL_KEPT = -1, 512 * 1024 * 1024
+_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES = -3, 32 * 1024 * 1024  # the maximum that glibc accepts
+_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES = -1, 512 * 1024 * 1024
 
 
 def keep_large_buffers() -> None:
@@ -19,5 +19,5 @@ def keep_large_buffers() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no C library, or one without mallopt
         return
-    mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
-    mallopt(_TRIM_THRESHOLD, _ALL_KEPT)
+    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD_BYTES)

@@ -50,19 +50,19 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     target = Path(os.path.realpath(path))  # keep a symbolic link, and write its target
     if target.exists() and not target.is_file():
         raise DataError("it is not a regular file.")
-    staged = target.with_name(f".writing-{secrets.token_hex(8)}")
+    temporary = target.with_name(f".writing-{secrets.token_hex(8)}")
     try:
-        staged.write_bytes(content)
-        sync(staged)
-        os.replace(staged, target)
+        temporary.write_bytes(content)
+        sync(temporary)
+        os.replace(temporary, target)
     except BaseException:
-        staged.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync(target.parent)
 
 
-def write_result(what: str, path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file atomically; the error names `what` and the path.
+def write_result(subject: str, path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file atomically; the error names `subject` and the path.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def write_result(what: str, path: str | os.PathLike[str], content: bytes) -> Non
         write_whole(path, content)
     except (DataError, OSError) as error:
         raise DataError(
-            f"cannot write {what} to {os.fspath(path)}: {reason(error)}. Nothing was changed; choose another path."
+            f"cannot write {subject} to {os.fspath(path)}: {reason(error)}. Nothing was changed; choose another path."
         ) from error
 
 

@@ -27,7 +27,7 @@ LOCK_FILE = ".tinygrad_edu.lock"
 GRACE, PAUSE = 1.0, 0.02  # seconds: a process that was killed holds its locks a little longer
 UNKNOWN = "an unknown process"
 HOLDER_BYTES = 4096  # maximum size of a lock file
-FAR = 1 << 30  # Windows forbids reading a locked byte, so lock one beyond the end of the file
+LOCK_OFFSET = 1 << 30  # Windows forbids reading a locked byte, so lock one beyond the end of the file
 
 
 class FolderLock:
@@ -97,7 +97,7 @@ class _LockFile:
         return self.close.alive and _is_at(path, self.handle)
 
 
-_held = weakref.WeakSet[_LockFile]()
+_held_locks = weakref.WeakSet[_LockFile]()
 _guard = Lock()
 
 
@@ -105,12 +105,12 @@ def _shared(folder: Path) -> _LockFile:
     """Return the lock file of a folder, and lock it if this process does not hold it yet."""
     path = folder / LOCK_FILE
     with _guard:
-        for found in list(_held):
-            if found.is_at(path):
-                return found
-        locked = _LockFile(path, _locked(path))
-        _held.add(locked)
-        return locked
+        for lock in list(_held_locks):
+            if lock.is_at(path):
+                return lock
+        lock = _LockFile(path, _locked(path))
+        _held_locks.add(lock)
+        return lock
 
 
 def _locked(path: Path) -> int:
@@ -148,7 +148,7 @@ def _try_lock(path: Path, handle: int) -> bool:
     """Try to lock a file, and return False if another process holds it. Warn if the file system has no locks."""
     try:
         if sys.platform == "win32":
-            os.lseek(handle, FAR, os.SEEK_SET)
+            os.lseek(handle, LOCK_OFFSET, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -199,11 +199,11 @@ def _holder(handle: int) -> str:
 
 def _close(path: Path, handle: int) -> None:
     """Unlock a lock file, and remove it unless another file has taken its path."""
-    ours = _is_at(path, handle)
+    owns_path = _is_at(path, handle)
     if os.name != "posix":  # Windows cannot remove a file that any process has open
         os.close(handle)
     with suppress(OSError):
-        if ours:
+        if owns_path:
             path.unlink(missing_ok=True)
     if os.name == "posix":  # removed first: another process may lock it as soon as it is unlocked
         os.close(handle)
@@ -213,10 +213,10 @@ def _forget() -> None:
     """Close the inherited lock files in a forked child; the parent keeps its locks."""
     global _guard
     _guard = Lock()
-    for locked in list(_held):
-        if locked.close.detach():
-            os.close(locked.handle)
-    _held.clear()
+    for lock in list(_held_locks):
+        if lock.close.detach():
+            os.close(lock.handle)
+    _held_locks.clear()
 
 
 if hasattr(os, "register_at_fork"):

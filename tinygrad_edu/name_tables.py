@@ -97,7 +97,7 @@ NAMES: dict[str, dict[str, str]] = {
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
         "scatter": _SCATTER,
         "clamp": "`tg.clip(t, low, high)`", "addmm": "`bias + x @ y`",
-        **{name: f"`tg.{here}`" for name, here in _ARITHMETIC.items()},
+        **{name: f"`tg.{alias}`" for name, alias in _ARITHMETIC.items()},
         **{name: f"`x {_OPERATORS[name]} y`" for name in ("eq", "ne", "lt", "le", "gt", "ge")},
         "equal": "`np.array_equal(x, y)`", "allclose": "`np.allclose(x, y)`", "array_equal": "`np.array_equal(x, y)`",
         "numel": "`t.size`", "is_tensor": "`isinstance(x, tg.Tensor)`",
@@ -228,7 +228,7 @@ KEYWORDS = {
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
-LEFT_OUT = {
+UNSUPPORTED = {
     "device": _CPU,
     "inplace": "leave it out: no layer writes into its input",
     "sparse": "leave it out: gradients are dense",

@@ -10,17 +10,17 @@ from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn, Self
 
-from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
+from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
 
 
-def attribute_error(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
+def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> AttributeError:
     """Return the error for a missing attribute, with a hint: the replacement or the closest name."""
-    here = NAMES.get(place, {}).get(name)
-    if here is not None:
-        return AttributeError(f"{place} has no {name!r}: {_sentence(here)}.", name=name)
-    near = None if name.startswith("_") else nearest(name, known)
-    hint = f"; did you mean {near!r}?" if near else ""
-    return AttributeError(f"{place} has no {name!r}{hint}", name=name)
+    replacement = NAMES.get(owner, {}).get(name)
+    if replacement is not None:
+        return AttributeError(f"{owner} has no {name!r}: {_sentence(replacement)}.", name=name)
+    closest = None if name.startswith("_") else nearest(name, known)
+    hint = f"; did you mean {closest!r}?" if closest else ""
+    return AttributeError(f"{owner} has no {name!r}{hint}", name=name)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -30,22 +30,22 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
-def getattr_with_hints(place: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
+def getattr_with_hints(owner: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
     """Return a module-level ``__getattr__`` whose errors have hints."""
 
     def module_getattr(name: str) -> NoReturn:
-        raise attribute_error(place, name, known)
+        raise attribute_error(owner, name, known)
 
     return module_getattr
 
 
-def raise_unexpected_keyword(function: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
+def raise_unexpected_keyword(function: str, keywords: Iterable[str], known: Iterable[str]) -> NoReturn:
     """Raise TypeError for an unexpected keyword, with a hint: the right keyword, or all accepted ones."""
-    name, known = next(iter(given)), tuple(known)
-    here = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {here} here" if here in known else f"expected {', '.join(known) or 'none'}"
-    if name in LEFT_OUT:
-        hint = _sentence(LEFT_OUT[name])
+    name, known = next(iter(keywords)), tuple(known)
+    alias = KEYWORDS.get(name)
+    hint = f"{name} of PyTorch is {alias} here" if alias in known else f"expected {', '.join(known) or 'none'}"
+    if name in UNSUPPORTED:
+        hint = _sentence(UNSUPPORTED[name])
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
@@ -74,10 +74,10 @@ def with_keyword_hints(function: Callable[..., Any], module: str | None = None) 
     return call
 
 
-def public_names(space: Mapping[str, Any], package: str, *others: str) -> list[str]:
-    """Return the names in a package's namespace that its files define, in import order, followed by `others`."""
-    found = [name for name, value in space.items() if str(getattr(value, "__module__", "")).startswith(f"{package}.")]
-    return [*(name for name in found if not name.startswith("_")), *others]
+def public_names(scope: Mapping[str, Any], package: str, *extra: str) -> list[str]:
+    """Return the names in a package's namespace that its files define, in import order, followed by `extra`."""
+    names = [name for name, value in scope.items() if str(getattr(value, "__module__", "")).startswith(f"{package}.")]
+    return [*(name for name in names if not name.startswith("_")), *extra]
 
 
 class KeywordHints:
@@ -91,41 +91,41 @@ class KeywordHints:
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Check the arguments against the signature of ``__init__``, and make an instance."""
         init: Any = cls.__init__
-        taken = _accepted_arguments(init) if (args or settings) and isinstance(init, FunctionType) else None
-        if taken:
-            known, places = taken
-            others = [name for name in settings if name not in known]
-            if others:
-                raise_unexpected_keyword(cls.__name__, others, known)
-            if len(args) > places:
-                _raise_too_many_values(cls.__name__, args, known[:places], known[places:])
+        accepted = _accepted_arguments(init) if (args or settings) and isinstance(init, FunctionType) else None
+        if accepted:
+            known, num_positional = accepted
+            unknown = [name for name in settings if name not in known]
+            if unknown:
+                raise_unexpected_keyword(cls.__name__, unknown, known)
+            if len(args) > num_positional:
+                _raise_too_many_values(cls.__name__, args, known[:num_positional], known[num_positional:])
         return super().__new__(cls)
 
 
 @lru_cache
 def _accepted_arguments(init: Callable[..., None]) -> tuple[list[str], int] | None:
     """Return the parameter names of an ``__init__`` and its number of positional ones; None if it has ``**kwargs``."""
-    takes = list(signature(init).parameters.values())[1:]
-    if any(each.kind is Parameter.VAR_KEYWORD for each in takes):
+    parameters = list(signature(init).parameters.values())[1:]
+    if any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
         return None
-    known = [each.name for each in takes if each.kind is not Parameter.VAR_POSITIONAL]
-    if len(known) < len(takes):
+    known = [p.name for p in parameters if p.kind is not Parameter.VAR_POSITIONAL]
+    if len(known) < len(parameters):
         return known, sys.maxsize
-    return known, sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
+    return known, sum(p.kind is not Parameter.KEYWORD_ONLY for p in parameters)
 
 
-def _raise_too_many_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
+def _raise_too_many_values(kind: str, args: Sequence[Any], params: Sequence[str], keywords: Sequence[str]) -> NoReturn:
     """Raise TypeError for too many positional arguments. PyTorch's `inplace` is often the last of them."""
-    takes = f"the positional arguments {', '.join(places)}" if places else "no positional arguments"
+    accepted = f"the positional arguments {', '.join(params)}" if params else "no positional arguments"
     hint = f"; keyword-only: {', '.join(keywords)}" if keywords else ""
     if isinstance(args[-1], bool):
-        hint += f"; if {args[-1]} is PyTorch's inplace, {LEFT_OUT['inplace']}"
-    raise TypeError(f"{kind}() takes {takes}, got {len(args)}{hint}.")
+        hint += f"; if {args[-1]} is PyTorch's inplace, {UNSUPPORTED['inplace']}"
+    raise TypeError(f"{kind}() takes {accepted}, got {len(args)}{hint}.")
 
 
-def _sentence(here: str) -> str:
+def _sentence(hint: str) -> str:
     """Return a hint as a sentence without backticks."""
-    return ("write " if here.startswith("`") else "") + here.replace("`", "")
+    return ("write " if hint.startswith("`") else "") + hint.replace("`", "")
 
 
 class _ForeignName:

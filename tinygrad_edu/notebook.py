@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-_MOST_WRITTEN = 36  # elements; a larger array is a picture
-_MOST_SHOWN = 64  # pixels along an axis
-_MOST_TILES = 12
+_MAX_CELLS = 36  # elements; a larger array is a picture
+_MAX_PIXELS = 64  # pixels along an axis
+_MAX_TILES = 12
 _ZERO, _LOW, _HIGH = np.array([246, 243, 236]), np.array([37, 99, 184]), np.array([200, 80, 20])
 _NAN, _INFINITE = np.array([181, 23, 158]), np.array([212, 161, 6])
 
@@ -31,21 +31,21 @@ def array_html(array: ndarray) -> str:
         return f"<code>{escape(np.array2string(array, threshold=20))}</code>"
     matrix = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
     colours = _colours(array)
-    if array.size <= _MOST_WRITTEN and matrix.shape[1] <= 6:
+    if array.size <= _MAX_CELLS and matrix.shape[1] <= 6:
         rows = zip(matrix.tolist(), colours.reshape(*matrix.shape, 3), strict=True)
         lines = (f"<tr>{''.join(map(_cell, *row))}</tr>" for row in rows)
         return f'<table style="border-spacing:2px;border-collapse:separate">{"".join(lines)}</table>'
     tiles = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array.reshape(1, 1, -1)
-    shown = colours.reshape(*tiles.shape, 3)[:_MOST_TILES]
-    steps = [max(1, -(-n // _MOST_SHOWN)) for n in tiles.shape[1:]]
+    shown = colours.reshape(*tiles.shape, 3)[:_MAX_TILES]
+    steps = [max(1, -(-n // _MAX_PIXELS)) for n in tiles.shape[1:]]
     pictures = "".join(_img(tile[:: steps[0], :: steps[1]], array) for tile in shown)
-    more = f"; {len(tiles) - _MOST_TILES} more like these" if len(tiles) > _MOST_TILES else ""
-    return f"<div>{pictures}</div><small>{_range(array)}{more}</small>"
+    hidden_note = f"; {len(tiles) - _MAX_TILES} more like these" if len(tiles) > _MAX_TILES else ""
+    return f"<div>{pictures}</div><small>{_range(array)}{hidden_note}</small>"
 
 
 def _cell(number: Any, rgb: ndarray) -> str:
-    ink = "#16181d" if rgb @ [0.3, 0.59, 0.11] > 140 else "#fff"
-    style = f"padding:2px 7px;border-radius:4px;text-align:right;font-family:monospace;color:{ink}"
+    colour = "#16181d" if rgb @ [0.3, 0.59, 0.11] > 140 else "#fff"
+    style = f"padding:2px 7px;border-radius:4px;text-align:right;font-family:monospace;color:{colour}"
     text = f"{number:.4g}" if isinstance(number, float) else str(number)
     return f'<td style="{style};background:rgb{tuple(map(int, rgb))}">{text}</td>'
 
@@ -55,8 +55,8 @@ def _colours(array: ndarray) -> ndarray:
     values = array.astype(np.float64)[..., None]
     finite = np.isfinite(values)
     largest = np.abs(values[finite]).max(initial=0.0) or 1.0
-    share = np.where(finite, values, 0.0) / largest
-    colours = _ZERO + np.sqrt(np.abs(share)) * (np.where(share < 0, _LOW, _HIGH) - _ZERO)
+    scaled = np.where(finite, values, 0.0) / largest
+    colours = _ZERO + np.sqrt(np.abs(scaled)) * (np.where(scaled < 0, _LOW, _HIGH) - _ZERO)
     colours = np.where(finite, colours, np.where(np.isnan(values), _NAN, _INFINITE))
     return colours.round().astype(np.uint8)
 
@@ -64,10 +64,10 @@ def _colours(array: ndarray) -> ndarray:
 def _img(pixels: ndarray, array: ndarray) -> str:
     height, width = pixels.shape[:2]
     scale = max(1, min(14, 160 // max(height, width)))
-    what = escape(f"{array.dtype} {array.shape}")
+    description = escape(f"{array.dtype} {array.shape}")
     size = f"width:{width * scale}px;height:{max(height * scale, 14)}px"
     return (
-        f'<img alt="{what}" src="data:image/png;base64,{b64encode(_png(pixels)).decode()}" '
+        f'<img alt="{description}" src="data:image/png;base64,{b64encode(_png(pixels)).decode()}" '
         f'style="{size};image-rendering:pixelated;display:inline-block;margin:2px;border-radius:3px">'
     )
 
@@ -88,17 +88,17 @@ def _png(pixels: ndarray) -> bytes:
 
 def _range(array: ndarray) -> str:
     numbers = array[np.isfinite(array)]
-    odd = array.size - numbers.size
-    said = f"{numbers.min():.4g} to {numbers.max():.4g}" if numbers.size and array.dtype.kind != "b" else ""
-    return ", ".join(filter(None, [said, f"{odd} x NaN or infinite" if odd else ""]))
+    num_nonfinite = array.size - numbers.size
+    finite_range = f"{numbers.min():.4g} to {numbers.max():.4g}" if numbers.size and array.dtype.kind != "b" else ""
+    return ", ".join(filter(None, [finite_range, f"{num_nonfinite} x NaN or infinite" if num_nonfinite else ""]))
 
 
 def fold_html(head: str, body: str, is_open: bool = False) -> str:
     """Return a collapsible section. The head is text, and the body is HTML."""
     opened = " open" if is_open else ""
     indented = f'<div style="margin-left:1.3em">{body}</div>'
-    whole = f"<details{opened}><summary>{escape(head)}</summary>{indented}</details>"
-    return whole if body else f"<div>{escape(head)}</div>"
+    section = f"<details{opened}><summary>{escape(head)}</summary>{indented}</details>"
+    return section if body else f"<div>{escape(head)}</div>"
 
 
 def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:

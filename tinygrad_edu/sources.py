@@ -58,12 +58,12 @@ def place_of(value: Any) -> ImportPath | None:
 
 def _path_in(module: str, path: str, value: Any) -> str | None:
     """Return the path if it leads to the value, or to a wrapper of the value, such as an op or a decorated function."""
-    found: Any = sys.modules.get(module)
+    target: Any = sys.modules.get(module)
     for name in path.split("."):
-        found = getattr(found, name, None)
-    if found is value:
+        target = getattr(target, name, None)
+    if target is value:
         return path
-    return f"{path}.__wrapped__" if getattr(found, "__wrapped__", None) is value else None
+    return f"{path}.__wrapped__" if getattr(target, "__wrapped__", None) is value else None
 
 
 def folder_of(module: str) -> str | None:
@@ -73,7 +73,7 @@ def folder_of(module: str) -> str | None:
         return None
     file = getattr(loaded, "__file__", None)
     parts = module.split(".")
-    if file is None or parts[0] == "tinygrad_edu" or any(Path(file).is_relative_to(each) for each in _installation()):
+    if file is None or parts[0] == "tinygrad_edu" or any(Path(file).is_relative_to(root) for root in _installation()):
         return ""
     path = Path(file).resolve()
     path = path.parent if path.stem == "__init__" else path.with_suffix("")
@@ -99,8 +99,8 @@ def source_of(value: Any) -> SourceText | None:
     names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     if isinstance(value, FunctionType):
         names -= set(value.__code__.co_varnames)
-    known = _scope(value)
-    scope = {name: known[name] for name in sorted(names) if name in known} | defaults
+    values = _scope(value)
+    scope = {name: values[name] for name in sorted(names) if name in values} | defaults
     return SourceText("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
 
 
@@ -141,7 +141,7 @@ def _defaults(value: Any, node: _Defined) -> dict[str, Any]:
     last = zip(node.args.defaults[::-1], (value.__defaults__ or ())[::-1], strict=False)
     keywords = zip(node.args.kw_defaults, (a.arg for a in node.args.kwonlyargs), strict=True)
     named = ((default, value.__kwdefaults__[key]) for default, key in keywords if default is not None)
-    return {default.id: given for default, given in (*last, *named) if isinstance(default, ast.Name)}
+    return {default.id: default_value for default, default_value in (*last, *named) if isinstance(default, ast.Name)}
 
 
 @functools.lru_cache(maxsize=8)
@@ -155,8 +155,8 @@ def _definitions(text: str) -> list[_Defined]:
 def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
     """Return whether a definition in a file defines the value, by the positions of their code."""
     if isinstance(node, ast.Lambda):
-        places = list(_places(codes[0]))
-        inside = bool(places) and all(_lies_in(node.body, place) for place in places)
+        positions = list(_positions(codes[0]))
+        inside = bool(positions) and all(_is_inside(node.body, position) for position in positions)
         return codes[0].co_name == "<lambda>" and node.lineno == codes[0].co_firstlineno and inside
     first, last = _first_line(node), node.end_lineno or node.lineno
     if isinstance(value, type):
@@ -169,16 +169,16 @@ def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
-def _places(code: CodeType) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _positions(code: CodeType) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Yield the start and the end, each a line and a column, of the source of each instruction."""
     for line, end_line, column, end_column in code.co_positions():
         if line is not None and end_line is not None and column is not None and end_column:
             yield (line, column), (end_line, end_column)
 
 
-def _lies_in(node: ast.expr, place: tuple[tuple[int, int], tuple[int, int]]) -> bool:
+def _is_inside(node: ast.expr, position: tuple[tuple[int, int], tuple[int, int]]) -> bool:
     end = node.end_lineno or 0, node.end_col_offset or 0
-    return (node.lineno, node.col_offset) <= place[0] and place[1] <= end
+    return (node.lineno, node.col_offset) <= position[0] and position[1] <= end
 
 
 @functools.lru_cache(maxsize=8)

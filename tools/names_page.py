@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
+from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
 
 PAGE = Path(__file__).parent.parent / "docs" / "from_pytorch.md"
 BEGIN, END = "<!-- begin: python -m tools.names_page -->\n", "<!-- end -->\n"
@@ -66,7 +66,7 @@ def tables() -> str:
     """Return all tables, including the keywords."""
     words = ["### Keywords", "", "| there | here |", "|---|---|"]
     words += [f"| `{there}=` | `{here}=` |" for there, here in KEYWORDS.items()]
-    words += [f"| `{there}=` | {here} |" for there, here in LEFT_OUT.items()]
+    words += [f"| `{there}=` | {here} |" for there, here in UNSUPPORTED.items()]
     return "\n".join([lines(), *map(table, NAMES), *words, ""])
 
 

@@ -283,8 +283,8 @@ FAULTS = {
               "a single slice", passes=["getitem"], errors=["AttributeError", "TypeError", "AssertionError"]),
     ],
     "engine/fast/generated_call.py": [
-        Fault("always = len(askers) == len(vjps.names)", "always = bool(askers)", "values that no vjp needs",
-              recorders=["multiply"]),
+        Fault("unconditional = len(vjp_indices) == len(vjps.names)", "unconditional = bool(vjp_indices)",
+              "values that no vjp needs", recorders=["multiply"]),
         Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],
               errors=["AssertionError", "TypeError"]),
     ],
@@ -300,7 +300,7 @@ FAULTS = {
               twins=["parameters.parameters"]),
     ],
     "engine/fast/scatter_add.py": [
-        Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a duplicate index",
+        Fault("if len(arrays) == min(masks, 1):", "if len(arrays) <= 1:", "a duplicate index",
               twins=["scatter_add.add_at"]),
         Fault("if total.dtype == np.float16:", "if not total.dtype:", "sums of float16 in float32",
               spread=["embedding", "getitem", "take"]),
@@ -309,7 +309,7 @@ FAULTS = {
         Fault("np.size(values) >= _LARGE and total.flags.c_contiguous", "np.size(values) >= _LARGE", "another layout",
               twins=["scatter_add.add_at"]),
         Fault("if counts.max() == 1:", "if counts.size:", "a duplicate row", twins=["scatter_add.add_at"]),
-        Fault("values if np.shape(values) == taken else np.broadcast_to(values, taken)", "np.asarray(values)",
+        Fault("values if np.shape(values) == rows_shape else np.broadcast_to(values, rows_shape)", "np.asarray(values)",
               "values that broadcast", twins=["scatter_add.add_at"], errors=["ValueError", "AssertionError"]),
     ],
 }  # fmt: skip

@@ -20,9 +20,9 @@ _WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, SizeT
 
 # The number of BLAS threads belongs to the process: the first block that limits it saves the number of each library,
 # and the last one restores it.
-_limiting = RLock()  # reentrant: a signal handler may run while its thread holds the lock
-_limited_by: dict[object, int] = {}  # the open blocks, each with its thread
-_before: dict[Any, int] = {}
+_lock = RLock()  # reentrant: a signal handler may run while its thread holds the lock
+_open_blocks: dict[object, int] = {}  # the open blocks, each with its thread
+_previous_threads: dict[Any, int] = {}
 
 
 def available_cores() -> int:
@@ -41,7 +41,7 @@ def allowed_threads(cores: int) -> int:
 @cache
 def _blas() -> Any:
     """Return the controller of the threads of each BLAS library, or None without threadpoolctl."""
-    with _limiting:  # a process forked during this import would wait forever for its lock
+    with _lock:  # a process forked during this import would wait forever for its lock
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
@@ -92,27 +92,27 @@ def single_threaded_blas() -> Iterator[None]:
             "shards on threads need threadpoolctl, which limits the matrix products of each to one thread: "
             "pip install 'tinygrad-edu[parallel]'"
         )
-    this = object()
+    block = object()
     try:
-        with _limiting:
-            if not _before:
-                _before.update(_several_threads())
-                _set_threads(dict.fromkeys(_before, 1))
-            _limited_by[this] = get_ident()
+        with _lock:
+            if not _previous_threads:
+                _previous_threads.update(_multithreaded_libraries())
+                _set_threads(dict.fromkeys(_previous_threads, 1))
+            _open_blocks[block] = get_ident()
         yield
     finally:  # also after Ctrl-C in the lines above
-        with _limiting:
-            _limited_by.pop(this, None)
-            _put_back()
+        with _lock:
+            _open_blocks.pop(block, None)
+            _restore_threads()
 
 
-def _put_back() -> None:
-    if _before and not _limited_by:
-        _set_threads(_before)
-        _before.clear()
+def _restore_threads() -> None:
+    if _previous_threads and not _open_blocks:
+        _set_threads(_previous_threads)
+        _previous_threads.clear()
 
 
-def _several_threads() -> dict[Any, int]:
+def _multithreaded_libraries() -> dict[Any, int]:
     """Return the number of threads of each library with more than one. Setting is ten times as slow as reading."""
     libraries = [library for library in _blas().lib_controllers if library.user_api == "blas"]
     return {library: threads for library in libraries if (threads := library.num_threads) != 1}
@@ -121,24 +121,24 @@ def _several_threads() -> dict[Any, int]:
 def _set_threads(counts: Mapping[Any, int]) -> None:
     """Set the number of threads of each library. Since threadpoolctl 3.8, one thread controls it until released."""
     for library, threads in counts.items():
-        _let_go(library)
+        _release_control(library)
         library.set_num_threads(threads)
-        _let_go(library)
+        _release_control(library)
 
 
-def _let_go(library: Any) -> None:
+def _release_control(library: Any) -> None:
     if hasattr(library, "clear_controlling_thread"):
         library.clear_controlling_thread(force=True)
 
 
-def _begin_again() -> None:
+def _reset_after_fork() -> None:
     """In a forked process, remove the limits that other threads of its parent set."""
-    for this, thread in list(_limited_by.items()):
+    for block, thread in list(_open_blocks.items()):
         if thread != get_ident():
-            del _limited_by[this]
-    _put_back()
-    _limiting.release()
+            del _open_blocks[block]
+    _restore_threads()
+    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):  # no fork while another thread holds locks of the library
-    os.register_at_fork(before=_limiting.acquire, after_in_parent=_limiting.release, after_in_child=_begin_again)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_reset_after_fork)

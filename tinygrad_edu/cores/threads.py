@@ -25,7 +25,7 @@ Share = TypeVar("Share")
 Result = TypeVar("Result")
 
 # The number of threads that the computation of a shard may use; None outside of shards.
-_share: ContextVar[int | None] = ContextVar("_share", default=None)
+_shard_threads: ContextVar[int | None] = ContextVar("_shard_threads", default=None)
 
 
 @cache
@@ -71,19 +71,19 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     ForkedError
         The process was forked after the first result, and the threads with the other shards are in its parent.
     """
-    together = allowed_threads(available_cores()) if threads is None else integer("threads", threads, 1)
-    return _map_single_threaded(function, count, together)
+    num_threads = allowed_threads(available_cores()) if threads is None else integer("threads", threads, 1)
+    return _map_single_threaded(function, count, num_threads)
 
 
 def shares(count: int, parts: int) -> list[slice]:
     """Split `count` items into at most `parts` slices of nearly equal length, none of them empty."""
-    ends = [count * k // parts for k in range(parts + 1)]
-    return [slice(start, end) for start, end in pairwise(ends) if start < end]
+    bounds = [count * k // parts for k in range(parts + 1)]
+    return [slice(start, end) for start, end in pairwise(bounds) if start < end]
 
 
 def threads_of_shard() -> int | None:
     """Return the number of threads that this shard may use; None outside of shards, where BLAS has the cores."""
-    return _share.get()
+    return _shard_threads.get()
 
 
 def in_parts(
@@ -95,37 +95,37 @@ def in_parts(
     the shard's threads. Without threadpoolctl they run on one thread, and BLAS uses several. `multiplies` is whether
     the parts contain matrix products; if not, BLAS is not limited.
     """
-    share = _share.get()  # 1 if the shard has one thread; BLAS is then limited already
-    if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
+    shard_threads = _shard_threads.get()  # 1 if the shard has one thread; BLAS is then limited already
+    if not large or len(parts) < 2 or shard_threads == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
-    threads = allowed_threads(available_cores()) if share is None else share
+    threads = allowed_threads(available_cores()) if shard_threads is None else shard_threads
     with single_threaded_blas() if multiplies else nullcontext():
         if threads == 1:
             return [function(part) for part in parts]
-        return list(_map_together(lambda k: function(parts[k]), len(parts), threads))
+        return list(_map_on_threads(lambda k: function(parts[k]), len(parts), threads))
 
 
 def _map_single_threaded(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
     with single_threaded_blas():
-        yield from _map_together(function, count, threads)
+        yield from _map_on_threads(function, count, threads)
 
 
-def _map_together(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
+def _map_on_threads(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
     """Share the work with other threads. The calling thread computes shards, too, instead of waiting for results.
 
     So the work is completed even if no other thread is free, as in a call from inside of a shard.
     """
     helpers = max(0, min(threads, count) - 1)
-    work = _Work(function, count, share=threads // (helpers + 1))
-    busy = [Lock() for _ in range(helpers)]
+    work = _Work(function, count, threads=threads // (helpers + 1))
+    locks = [Lock() for _ in range(helpers)]
     try:
-        for lock in busy:
+        for lock in locks:
             _helpers(helpers).put(partial(work.help, lock))
         for k in range(count):
             yield work.result(k)
     finally:
-        work.left.clear()  # after an error or an early stop, no further shards
-        for lock in busy if work.is_of_this_process() else ():
+        work.pending.clear()  # after an error or an early stop, no further shards
+        for lock in locks if work.is_of_this_process() else ():
             with lock:  # wait for the helper; one that starts later finds no shards
                 pass
 
@@ -133,18 +133,18 @@ def _map_together(function: Callable[[int], Result], count: int, threads: int) -
 class _Work(Generic[Result]):
     """A queue of shards, shared by several threads, and the results of the computed shards."""
 
-    def __init__(self, function: Callable[[int], Result], count: int, share: int) -> None:
+    def __init__(self, function: Callable[[int], Result], count: int, threads: int) -> None:
         self.function, self.context, self.process = function, copy_context(), os.getpid()
-        self.context.run(_share.set, share)
-        self.left = deque(range(count))
+        self.context.run(_shard_threads.set, threads)
+        self.pending = deque(range(count))
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}
-        self.done: SimpleQueue[int] = SimpleQueue()  # wakes a thread that waits for another's shard
+        self.finished: SimpleQueue[int] = SimpleQueue()  # wakes a thread that waits for another's shard
 
     def take(self) -> None:
         """Compute the next shard, if one is left."""
         try:
-            k = self.left.popleft()
+            k = self.pending.popleft()
         except IndexError:  # another thread took the last one
             return
         try:
@@ -152,12 +152,12 @@ class _Work(Generic[Result]):
         except BaseException as error:  # raised again in `result`
             self.errors[k] = error
         self.refuse_fork()
-        self.done.put(k)
+        self.finished.put(k)
 
-    def help(self, busy: Lock) -> None:
+    def help(self, lock: Lock) -> None:
         """Compute shards until none is left, and hold the lock meanwhile."""
-        with busy:
-            while self.left:
+        with lock:
+            while self.pending:
                 self.take()
 
     def result(self, k: int) -> Result:
@@ -168,10 +168,10 @@ class _Work(Generic[Result]):
                 raise self.errors.pop(k)
             if k in self.results:
                 return self.results.pop(k)
-            if self.left:
+            if self.pending:
                 self.take()
             else:
-                self.done.get()
+                self.finished.get()
 
     def is_of_this_process(self) -> bool:
         """Return whether this object is not a copy in a forked process."""

@@ -16,7 +16,7 @@ from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 
 FLOAT32 = np.dtype(np.float32)
-KEPT_AS_GIVEN = frozenset({ndarray, float, int, bool})
+UNCONVERTED_TYPES = frozenset({ndarray, float, int, bool})
 
 
 def operand(op: Op, argument: str, value: Any) -> Any:
@@ -100,10 +100,10 @@ def promote_result(
         raise DTypeError(f"op {op.name}: a Tensor must hold real numbers or booleans, got {out.dtype}.")
     tensors = [k for k, x in enumerate(inputs) if x.__class__ is Tensor and arrays[k].dtype.kind == "f"]
     floats = [arrays[k].dtype for k in [k for k in tensors if op.promoted(k)] or tensors]
-    wanted = np.result_type(*floats) if floats else FLOAT32
-    if op.promotes and out.dtype not in (*floats, wanted):
-        arrays = tuple(np.asarray(a, wanted) if op.promoted(k) else a for k, a in enumerate(arrays))
-        out = np.asarray(op.forward(*arrays, **settings)).astype(wanted, copy=False)
+    common_dtype = np.result_type(*floats) if floats else FLOAT32
+    if op.promotes and out.dtype not in (*floats, common_dtype):
+        arrays = tuple(np.asarray(a, common_dtype) if op.promoted(k) else a for k, a in enumerate(arrays))
+        out = np.asarray(op.forward(*arrays, **settings)).astype(common_dtype, copy=False)
     if len(tensors) > 1 and out.dtype == np.float64:
         warn_of_float64(op.name, [inputs[k] for k in tensors])
     return *arrays, out
@@ -113,10 +113,10 @@ def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
     """Add the op and its inputs to an error. Convert NumPy's ValueError about shapes to a ShapeError."""
     if isinstance(error, TinygradError):
         return
-    what = ", ".join(
+    description = ", ".join(
         f"{name} {getattr(a, 'dtype', type(a).__name__)} of shape {np.shape(a)}"
         for name, a in zip(op.names(len(arrays)), arrays, strict=True)
     )
     if type(error) is ValueError and any(word in str(error) for word in ("shape", "dimension")):
-        raise ShapeError(f"op {op.name}: {error} The inputs are {what}.") from error
-    error.add_note(f"In op {op.name}, with {what}.")
+        raise ShapeError(f"op {op.name}: {error} The inputs are {description}.") from error
+    error.add_note(f"In op {op.name}, with {description}.")

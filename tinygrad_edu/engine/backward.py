@@ -145,12 +145,12 @@ def refuse_stale_saved(node: Node) -> None:
     """Raise if a saved value that a vjp needs was changed in place."""
     op, names, parents, storages = node.op, node.vjps.names, node.parents, node.storages
     assert op is not None
-    for value, askers in node.vjps.saves.items():
+    for value, vjp_indices in node.vjps.saves.items():
         source = value.source
         storage = None if source is None else storages[source]
         if source is None or storage is None or storage.version <= node.number:
             continue
-        for k in askers:
+        for k in vjp_indices:
             if parents[k] is not None:
                 raise StaleValueError(
                     f"op {op.name}: the vjp of {names[k]} saved {(*names, 'its result')[source]}, which has since "

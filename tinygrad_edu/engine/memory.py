@@ -89,8 +89,8 @@ class writing:  # noqa: N801 (used like a function)
         self.storages, self.time = storages, 0
 
     def __enter__(self) -> writing:
-        if (guarding := guard.get()) is not None:
-            guarding.before_write(self.storages)
+        if (active_guard := guard.get()) is not None:
+            active_guard.before_write(self.storages)
         self.note()
         return self
 
@@ -114,11 +114,11 @@ class TrackedArray(ndarray[Any, Any]):
     """
 
     storage: Storage
-    lent: ndarray
+    array: ndarray
 
-    def __array_finalize__(self, made_of: Any) -> None:
+    def __array_finalize__(self, source: Any) -> None:
         # A view has the storage of its base; a copy has its own.
-        self.storage = (getattr(made_of, "storage", None) if self.base is not None else None) or Storage.new()
+        self.storage = (getattr(source, "storage", None) if self.base is not None else None) or Storage.new()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """Compute on plain arrays. ``+=``, ``out=`` and ``ufunc.at`` are writes."""
@@ -167,8 +167,8 @@ def storages_of(arrays: Any) -> list[Storage]:
     return [x.storage for x in arrays if isinstance(x, TrackedArray)]
 
 
-def lend(array: ndarray, storage: Storage) -> TrackedArray:
+def tracked_view(array: ndarray, storage: Storage) -> TrackedArray:
     """Return a view of an array whose writes set the version of the storage."""
     data = array.view(TrackedArray)
-    data.storage, data.lent = storage, array
+    data.storage, data.array = storage, array
     return data

@@ -107,15 +107,15 @@ class Mode:
 
 def _close_block(mode: Mode, block: Block | None) -> Block | None:
     """Close the last block of a mode. A generator may close it late, or in another thread."""
-    inside: list[Block] = []
+    inner_blocks: list[Block] = []
     while block is not None and block.mode is not mode:
-        inside.append(block)
+        inner_blocks.append(block)
         block = block.outer
     if block is None:
         return innermost_block()
     block = block.outer
-    for each in reversed(inside):
-        block = each.mode._new_block(block)
+    for inner in reversed(inner_blocks):
+        block = inner.mode._new_block(block)
     return block
 
 

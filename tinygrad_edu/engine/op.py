@@ -64,18 +64,18 @@ class VJPs:
         self.hooks: Any = None
         self._positions: dict[Saved, int] = {}
 
-    def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
+    def add(self, function: Callable[..., Any], saved: dict[str, Saved]) -> None:
         """Add the vjp of the next input, and the saved value of each of its parameters."""
         k = len(self.functions)
-        for value in asked.values():
+        for value in saved.values():
             self.saves.setdefault(value, []).append(k)
             self._positions.setdefault(value, len(self._positions))
-        self.functions.append((function, {parameter: self._positions[value] for parameter, value in asked.items()}))
+        self.functions.append((function, {parameter: self._positions[value] for parameter, value in saved.items()}))
 
 
-def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
+def _vjp(function: Callable[..., Any], positions: dict[str, int]) -> Callable[[Any, Any], Any]:
     """Return a vjp as a function of the gradient and of the saved values of a node."""
-    return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
+    return lambda g, saved: function(g, **{parameter: saved[i] for parameter, i in positions.items()})
 
 
 class _LazyCall:
@@ -178,10 +178,10 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        offered = self._saveable(self.names(2))  # a vjp can request the same for any number of inputs
+        saveable = self._saveable(self.names(2))  # a vjp can request the same for any number of inputs
         for argument, function in functions.items():
             self._require_name(argument, self.inputs, f"{self.name}.vjps")
-            self._inspect_vjp(argument, function, offered)
+            self._inspect_vjp(argument, function, saveable)
         self.vjp_functions = self.vjp_functions | functions
         self._vjps = {}
         vars(self).pop("call", None)  # generated from the previous vjps
@@ -221,29 +221,29 @@ class Op:
         return self._vjps[count]
 
     def _make_vjps(self, names: tuple[str, ...]) -> VJPs:
-        vjps, offered = VJPs(self, names), self._saveable(names)
-        asked = [
-            self._inspect_vjp(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), offered) for x in self.inputs
+        vjps, saveable = VJPs(self, names), self._saveable(names)
+        inspected = [
+            self._inspect_vjp(x, self.vjp_functions.get(x, _missing_vjp(self.name, x)), saveable) for x in self.inputs
         ]
         for k in range(len(names)):
-            function, takes_k, wanted = asked[0 if self.variadic else k]
-            vjps.add(partial(function, k=k) if takes_k else function, wanted)
+            function, takes_k, saved = inspected[0 if self.variadic else k]
+            vjps.add(partial(function, k=k) if takes_k else function, saved)
         vjps.pairs = tuple((k, _vjp(*call)) for k, call in enumerate(vjps.functions))
         return vjps
 
     def _inspect_vjp(
-        self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
+        self, argument: str, function: Callable[..., Any], saveable: dict[str, Saved]
     ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
         """Return the vjp of an argument, whether it has the parameter `k`, and the saved values of its parameters."""
-        wanted = list(parameters(function))[1:]
-        names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
+        vjp_parameters = list(parameters(function))[1:]
+        names = [p.name for p in vjp_parameters if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names
-        asked = [name for name in names if not (takes_k and name == "k")]
-        for name in asked:
-            self._require_name(name, offered, f"{self.name}.vjps({argument}=...)")
-        if len(names) < len(wanted):  # **settings
-            asked += [setting for setting in self.settings if setting not in names]
-        return function, takes_k, {name: offered[name] for name in asked}
+        requested = [name for name in names if not (takes_k and name == "k")]
+        for name in requested:
+            self._require_name(name, saveable, f"{self.name}.vjps({argument}=...)")
+        if len(names) < len(vjp_parameters):  # **settings
+            requested += [setting for setting in self.settings if setting not in names]
+        return function, takes_k, {name: saveable[name] for name in requested}
 
     def _saveable(self, names: tuple[str, ...]) -> dict[str, Saved]:
         """Return the values that a vjp can save, by the name of the parameter."""
@@ -255,14 +255,14 @@ class Op:
     def _check_names(self, kinds: Set[Any]) -> None:
         """Raise for invalid names, including those that a vjp or the generated call uses."""
         names = {*self.inputs, *self.settings}
-        taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
+        reserved = {"out", *(f"{x}_{suffix}" for x in self.inputs for suffix in ("shape", "dtype", "shapes"))}
         if self.variadic:
-            taken.add("k")
-        faults = sorted(name for name in names if name in taken or name.startswith("_"))
-        if faults or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
+            reserved.add("k")
+        invalid = sorted(name for name in names if name in reserved or name.startswith("_"))
+        if invalid or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
             raise VJPDefinitionError(
                 f"op {self.name!r}: an op must be a named function with at least one input and without **kwargs, got "
-                f"the parameters {sorted(names)}. Names must not begin with _ or be one of {sorted(taken)}."
+                f"the parameters {sorted(names)}. Names must not begin with _ or be one of {sorted(reserved)}."
             )
 
     def _is_input(self, parameter: Parameter) -> bool:
@@ -270,11 +270,11 @@ class Op:
             return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
         return parameter.default is Parameter.empty and parameter.kind is not Parameter.KEYWORD_ONLY
 
-    def _require_name(self, name: str, offered: Iterable[str], where: str) -> None:
+    def _require_name(self, name: str, known: Iterable[str], where: str) -> None:
         """Raise for an unknown name, and suggest the closest one."""
-        if name not in offered:
-            near = nearest(name, offered)
-            hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(offered)}."
+        if name not in known:
+            closest = nearest(name, known)
+            hint = f"did you mean {closest!r}?" if closest else f"expected one of {', '.join(known)}."
             raise VJPDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
 
 

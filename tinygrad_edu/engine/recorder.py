@@ -32,14 +32,14 @@ def plain_call(op: Op) -> Callable[..., Any]:
         try:
             bound = signature.bind(*args, **keywords)
         except TypeError as error:
-            others = keywords.keys() - signature.parameters.keys()
-            if others:
-                raise_unexpected_keyword(op.name, others, op.settings)
+            unknown = keywords.keys() - signature.parameters.keys()
+            if unknown:
+                raise_unexpected_keyword(op.name, unknown, op.settings)
             raise TypeError(f"{op.name}() got unexpected arguments: {error}") from None
         bound.apply_defaults()
-        given = bound.arguments
-        inputs = given[op.inputs[0]] if op.variadic else tuple(given[x] for x in op.inputs)
-        return record(op, inputs, {name: given[name] for name in op.settings})
+        values = bound.arguments
+        inputs = values[op.inputs[0]] if op.variadic else tuple(values[x] for x in op.inputs)
+        return record(op, inputs, {name: values[name] for name in op.settings})
 
     return call
 
@@ -66,30 +66,30 @@ def recorded(
     assert op is not None
     out = out if out.__class__ is ndarray else arguments.result(op, out)
     *arrays, out = arguments.promote_result(op, inputs, arrays, out, settings)  # type: ignore[assignment]
-    made = wrap(out, None, arguments.storage_of(out, inputs))
+    result = wrap(out, None, arguments.storage_of(out, inputs))
     block = innermost_block()
-    watching = block.observers if block is not None else ()
-    site = site_of_call() if watching else ""
+    observers = block.observers if block is not None else ()
+    site = site_of_call() if observers else ""
     if (block is None or block.recording) and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
         for name, x in zip(vjps.names, inputs, strict=True):
             if x.__class__ is Tensor:
                 refuse_stale(f"op {op.name}", f"argument {name}", x)
-        made._node = node = Node()
+        result._node = node = Node()
         node.number, node.vjps, node.shape, node.dtype = number, vjps, out.shape, out.dtype
-        if watching:
+        if observers:
             node.site = site
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
         storages = [x._storage if x.__class__ is Tensor else None for x in inputs]
-        node.links = (*nodes, *storages, made._storage)
-        offered = _saveable_getter(op, vjps, storages, arrays, out, settings)
+        node.links = (*nodes, *storages, result._storage)
+        saveable = _saveable_getter(op, vjps, storages, arrays, out, settings)
         # The vjp of an input without a gradient never runs, so its values are not saved.
-        needs = [any(nodes[k] is not None for k in askers) for askers in vjps.saves.values()]
+        needs = [any(nodes[k] is not None for k in vjp_indices) for vjp_indices in vjps.saves.values()]
         node.saved = tuple(
-            offered(saved.name) if needed else None for saved, needed in zip(vjps.saves, needs, strict=True)
+            saveable(saved.name) if needed else None for saved, needed in zip(vjps.saves, needs, strict=True)
         )
-    for observer in watching:
-        observer.on_op(vjps, arrays, settings, made, site)
-    return made
+    for observer in observers:
+        observer.on_op(vjps, arrays, settings, result, site)
+    return result
 
 
 def _saveable_getter(
@@ -107,4 +107,4 @@ def _saveable_getter(
 def _data(op: Op, argument: str, x: Any) -> Any:
     if x.__class__ is Tensor:
         return x._data
-    return x if x.__class__ in arguments.KEPT_AS_GIVEN else arguments.operand(op, argument, x)
+    return x if x.__class__ in arguments.UNCONVERTED_TYPES else arguments.operand(op, argument, x)

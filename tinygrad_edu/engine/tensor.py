@@ -12,8 +12,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
-from tinygrad_edu.engine.debug.lost_gradients import asked_by_a_test, warn_of_a_lost_gradient
-from tinygrad_edu.engine.memory import Storage, TrackedArray, lend, writing
+from tinygrad_edu.engine.debug.lost_gradients import called_by_numpy_testing, warn_of_a_lost_gradient
+from tinygrad_edu.engine.memory import Storage, TrackedArray, tracked_view, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
 from tinygrad_edu.engine.run_backward import backward_pass
@@ -40,10 +40,10 @@ PARAMETER, BUFFER = "parameter", "buffer"
 def as_array(data: Any, dtype: Any = None) -> ndarray:
     """Copy `data` into a new array: Python numbers and lists become float32, arrays keep their dtype."""
     data = values_of(data)
-    found = real_numbers("a Tensor", data)
-    if dtype is None and not isinstance(data, ndarray | np.generic) and found.dtype.kind in "iuf":
+    numbers = real_numbers("a Tensor", data)
+    if dtype is None and not isinstance(data, ndarray | np.generic) and numbers.dtype.kind in "iuf":
         dtype = np.float32
-    array = np.array(data if dtype is not None else found, dtype=dtype)
+    array = np.array(data if dtype is not None else numbers, dtype=dtype)
     real_numbers("a Tensor", array)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -129,8 +129,8 @@ class Tensor(NumberProtocol, Surface):
     def data(self) -> ndarray:
         """The values, as an array that shares the memory. Writes to it are detected: ``p.data -= 0.1 * p.grad``."""
         view = getattr(self, "_tracked_view", None)
-        if view is None or view.lent is not self._data:
-            view = self._tracked_view = lend(self._data, self._storage)
+        if view is None or view.array is not self._data:
+            view = self._tracked_view = tracked_view(self._data, self._storage)
         return view
 
     @data.setter
@@ -253,10 +253,10 @@ class Tensor(NumberProtocol, Surface):
     def detach(self) -> Tensor:
         """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
         self._storage.shared = True
-        made = wrap(self._data, None, self._storage)
+        result = wrap(self._data, None, self._storage)
         if role_of(self) is not None:
-            made._role = BUFFER
-        return made
+            result._role = BUFFER
+        return result
 
     def zero_grad(self) -> None:
         """Set ``grad`` to None."""
@@ -396,17 +396,17 @@ class Tensor(NumberProtocol, Surface):
 
     def __repr__(self) -> str:
         values = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=100, edgeitems=2)
-        made_by = "" if self._node is None else ", requires_grad=True"
+        suffix = "" if self._node is None else ", requires_grad=True"
         if self._node is not None and self._node.op is not None:
-            made_by = f", op={self._node.op.name}"
-        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
+            suffix = f", op={self._node.op.name}"
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{suffix})"
 
     def _repr_html_(self) -> str:
         from tinygrad_edu.notebook import array_html  # imported only in a notebook
 
-        about = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
-        made_by = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"
-        return f"<div><code>Tensor</code> {about}{made_by}{array_html(self._data)}</div>"
+        text = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
+        op_text = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"
+        return f"<div><code>Tensor</code> {text}{op_text}{array_html(self._data)}</div>"
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         from treescope.repr_lib import render_object_constructor
@@ -426,17 +426,17 @@ class Tensor(NumberProtocol, Surface):
                 f"cannot copy a computed tensor of shape {self.shape}: the copy would not be part of the graph. Use "
                 f"the tensor itself, or copy its values with copy(t.detach())."
             )
-        twin = Tensor(self._data, self.requires_grad)
-        twin._role = role_of(self)
+        result = Tensor(self._data, self.requires_grad)
+        result._role = role_of(self)
         if self.grad is not None:
-            twin.grad = self.grad.copy()
-        return twin
+            result.grad = self.grad.copy()
+        return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        if self._node is not None and not asked_by_a_test():
+        if self._node is not None and not called_by_numpy_testing():
             raise DTypeError(
                 "cannot convert a tensor that requires a gradient to a NumPy array: the gradient would be lost. "
                 "Use a tinygrad_edu op, or .numpy() for the values."
@@ -514,10 +514,10 @@ def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
         )
 
 
-def demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def demand_shape(where: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
     """Raise if a shape is not the expected one."""
-    if found != wanted:
-        raise ShapeError(f"{where}: expected shape {wanted}, got {found}.")
+    if shape != expected:
+        raise ShapeError(f"{where}: expected shape {expected}, got {shape}.")
 
 
 def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:

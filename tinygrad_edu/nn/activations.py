@@ -29,9 +29,9 @@ Decorated = TypeVar("Decorated", bound="Activation")
 @dataclass_transform(eq_default=False)
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Generate ``__init__`` from the annotated attributes of an activation, in their order."""
-    made = dataclass(eq=False, repr=False, match_args=False)(kind)
-    made._setting_names = tuple(vars(made)["__dataclass_fields__"])
-    return made
+    cls = dataclass(eq=False, repr=False, match_args=False)(kind)
+    cls._setting_names = tuple(vars(cls)["__dataclass_fields__"])
+    return cls
 
 
 class Activation(Module):
@@ -56,8 +56,8 @@ class Elementwise(Activation):
 
 def is_elementwise(function: Any) -> bool:
     """Return whether a function is a NumPy ufunc or the function of an elementwise activation."""
-    known = (kind.function for kind in Elementwise.__subclasses__())
-    return isinstance(function, np.ufunc) or any(function is each for each in known)
+    functions = (kind.function for kind in Elementwise.__subclasses__())
+    return isinstance(function, np.ufunc) or any(function is f for f in functions)
 
 
 class AlongAxis(Activation):

@@ -59,10 +59,10 @@ def denominator_of(loss: Any, target: Any) -> float | None:
             return None
         loss, settings = loss.func, {**loss.keywords, **settings}
     declared = _declared_denominator(loss)
-    found = None if declared is None else declared(target, **settings)
-    if found is not None and not isinstance(found, int | float | np.integer | np.floating):
-        raise DTypeError(f"the denominator of a loss must be a number or None, got {found!r} ({type(found).__name__}).")
-    return None if found is None else float(found)
+    total = None if declared is None else declared(target, **settings)
+    if total is not None and not isinstance(total, int | float | np.integer | np.floating):
+        raise DTypeError(f"the denominator of a loss must be a number or None, got {total!r} ({type(total).__name__}).")
+    return None if total is None else float(total)
 
 
 def _declared_denominator(loss: Any) -> Callable[..., Any] | None:

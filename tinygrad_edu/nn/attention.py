@@ -94,11 +94,11 @@ class MultiheadAttention(Module):
 
     def _init_parameters(self, bias: bool, add_bias_kv: bool, dtype: DTypeLike) -> None:
         """Initialize the parameters, in PyTorch's order."""
-        e, alike = self.embed_dim, self.kdim == self.vdim == self.embed_dim
-        self.q_proj_weight = None if alike else init.xavier_uniform((e, e), self.rng, dtype)
-        self.k_proj_weight = None if alike else init.xavier_uniform((e, self.kdim), self.rng, dtype)
-        self.v_proj_weight = None if alike else init.xavier_uniform((e, self.vdim), self.rng, dtype)
-        self.in_proj_weight = init.xavier_uniform((3 * e, e), self.rng, dtype) if alike else None
+        e, same_dims = self.embed_dim, self.kdim == self.vdim == self.embed_dim
+        self.q_proj_weight = None if same_dims else init.xavier_uniform((e, e), self.rng, dtype)
+        self.k_proj_weight = None if same_dims else init.xavier_uniform((e, self.kdim), self.rng, dtype)
+        self.v_proj_weight = None if same_dims else init.xavier_uniform((e, self.vdim), self.rng, dtype)
+        self.in_proj_weight = init.xavier_uniform((3 * e, e), self.rng, dtype) if same_dims else None
         self.in_proj_bias = init.all_zeros((3 * e,), dtype) if bias else None
         self.bias_k = init.xavier_normal((1, 1, e), self.rng, dtype) if add_bias_kv else None
         self.bias_v = init.xavier_normal((1, 1, e), self.rng, dtype) if add_bias_kv else None
@@ -149,8 +149,8 @@ class MultiheadAttention(Module):
         n, _, length, _ = q.shape
         keys_shape = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
         mask = _merge_masks(attn_mask, key_padding_mask, is_causal, keys_shape, (n, self.num_heads, length, k.shape[2]))
-        found, weights = self._attend(q, *self._extend_keys(k, v, mask), need_weights)
-        out = self.out_proj(ops.reshape(ops.swapaxes(found, 1, 2), (n, length, self.embed_dim)))
+        heads, weights = self._attend(q, *self._extend_keys(k, v, mask), need_weights)
+        out = self.out_proj(ops.reshape(ops.swapaxes(heads, 1, 2), (n, length, self.embed_dim)))
         if weights is not None and average_attn_weights:
             weights = ops.mean(weights, 1)
         if np.ndim(query) == 2:
@@ -159,27 +159,27 @@ class MultiheadAttention(Module):
 
     def _check_shapes(self, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
         batch = 0 if self.batch_first else 1
-        fits = len(query) == len(key) in (2, 3) and key[:-1] == value[:-1]
-        fits = fits and (len(query) == 2 or query[batch] == key[batch])
-        if not fits or (query[-1], key[-1], value[-1]) != (self.embed_dim, self.kdim, self.vdim):
-            wanted = (
+        matches = len(query) == len(key) in (2, 3) and key[:-1] == value[:-1]
+        matches = matches and (len(query) == 2 or query[batch] == key[batch])
+        if not matches or (query[-1], key[-1], value[-1]) != (self.embed_dim, self.kdim, self.vdim):
+            shapes = (
                 "(N, L, {}), (N, S, {}) and (N, S, {})" if self.batch_first else "(L, N, {}), (S, N, {}) and (S, N, {})"
             )
             raise ShapeError(
                 f"MultiheadAttention: with batch_first={self.batch_first}, query, key and value must have shape "
-                f"{wanted.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N, got {query}, {key} and "
+                f"{shapes.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N, got {query}, {key} and "
                 f"{value}."
             )
 
     def _as_batch_first(self, *inputs: Any) -> list[Any]:
         """Return the inputs as (N, length, features). Identical inputs stay the same object."""
-        made = {}
+        batched = {}
         for x in inputs:
             if np.ndim(x) == 2:
-                made[id(x)] = ops.expand_dims(x, 0)
+                batched[id(x)] = ops.expand_dims(x, 0)
             else:
-                made[id(x)] = x if self.batch_first else ops.swapaxes(x, 0, 1)
-        return [made[id(x)] for x in inputs]
+                batched[id(x)] = x if self.batch_first else ops.swapaxes(x, 0, 1)
+        return [batched[id(x)] for x in inputs]
 
     def _in_projection(self, query: Any, key: Any, value: Any) -> Any:
         """Project the queries, keys and values. Return them by head, each (N, num_heads, length, head_dim)."""
@@ -189,8 +189,8 @@ class MultiheadAttention(Module):
         if self.in_proj_weight is not None:
             weights = ops.split(self.in_proj_weight, 3)
         biases = [None] * 3 if self.in_proj_bias is None else ops.split(self.in_proj_bias, 3)
-        each = zip((query, key, value), weights, biases, strict=True)
-        return [self._split_heads(ops.linear(*mapped), 1)[0] for mapped in each]
+        projections = zip((query, key, value), weights, biases, strict=True)
+        return [self._split_heads(ops.linear(*projection), 1)[0] for projection in projections]
 
     def _split_heads(self, x: Any, parts: int) -> Any:
         """Split (N, length, parts * embed_dim) into heads, (parts, N, num_heads, length, head_dim)."""
@@ -203,8 +203,8 @@ class MultiheadAttention(Module):
             k, v = (self._append_row(x, row) for x, row in ((k, self.bias_k), (v, self.bias_v)))
         if self.add_zero_attn:
             k, v = (ops.pad(x, {-2: (0, 1)}) for x in (k, v))
-        more = (self.bias_k is not None) + self.add_zero_attn
-        return k, v, mask if mask is None or not more else ops.pad(mask, {-1: (0, more)})
+        added = (self.bias_k is not None) + self.add_zero_attn
+        return k, v, mask if mask is None or not added else ops.pad(mask, {-1: (0, added)})
 
     def _append_row(self, x: Any, row: Any) -> Any:
         """Append a row (1, 1, embed_dim) to x (N, num_heads, S, head_dim)."""
@@ -250,8 +250,8 @@ def _checked_mask(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
         )
     if mask.shape not in shapes:
         needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not split along the samples")
-        wanted = " or ".join(map(str, shapes))
-        raise ShapeError(f"MultiheadAttention: {name} must have shape {wanted}, got {mask.shape}.")
+        expected = " or ".join(map(str, shapes))
+        raise ShapeError(f"MultiheadAttention: {name} must have shape {expected}, got {mask.shape}.")
     return np.asarray(values_of(mask)) if mask.dtype == bool else mask
 
 
@@ -259,5 +259,5 @@ def _combine_masks(mask: Any, other: Any) -> Any:
     """Return the union of two masks."""
     if mask.dtype == other.dtype == bool:
         return mask | other
-    added, more = (np.where(each, -np.inf, 0.0) if each.dtype == bool else each for each in (mask, other))
-    return added + more
+    added, other_added = (np.where(m, -np.inf, 0.0) if m.dtype == bool else m for m in (mask, other))
+    return added + other_added

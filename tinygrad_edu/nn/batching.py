@@ -51,9 +51,9 @@ def _as_tensor(array: ndarray) -> Tensor:
 def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
     """Split a batch into the inputs of the model and the target."""
     if not isinstance(batch, tuple | list) or len(batch) < 2:
-        what = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
+        problem = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
         raise DTypeError(
-            f"a batch must be a tuple (x, y) or (x1, x2, y) of the model's inputs and the target. This one {what}. "
+            f"a batch must be a tuple (x, y) or (x1, x2, y) of the model's inputs and the target. This one {problem}. "
             f"Pass several arrays to the DataLoader, or a transform that returns a tuple, such as lambda x: (x, x)."
         )
     return list(batch[:-1]), batch[-1]

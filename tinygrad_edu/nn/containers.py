@@ -138,7 +138,7 @@ class _OrderedContainer(_Container):
 
 def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return layers by name. Each decimal name becomes the index of its layer."""
-    return {str(place) if name.isdecimal() else name: layer for place, (name, layer) in enumerate(named)}
+    return {str(position) if name.isdecimal() else name: layer for position, (name, layer) in enumerate(named)}
 
 
 class Sequential(_OrderedContainer):
@@ -187,8 +187,8 @@ class Sequential(_OrderedContainer):
     couples_samples = children_couple_samples
 
     def __init__(self, *layers: Any) -> None:
-        given = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
-        self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
+        named = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
+        self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if named is None else named)
 
     def forward(self, x: Any) -> Any:
         """Apply the layers in order."""

@@ -11,7 +11,7 @@ from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.padding import FILLINGS, pad_images
+from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import pair, single
 
@@ -43,7 +43,7 @@ class _ConvNd(Module):
         require_sizes(name, in_channels=channels[0], out_channels=channels[1], groups=groups)
         if channels[0] % groups or channels[1] % groups:
             raise ShapeError(f"{name}: groups={groups} must divide {channels[0]} and {channels[1]} channels.")
-        modes = ("zeros",) if self.transposed else tuple(FILLINGS)
+        modes = ("zeros",) if self.transposed else tuple(PAD_MODES)
         if padding_mode not in modes:
             raise ValueError(f"{name}: padding_mode must be {' or '.join(map(repr, modes))}, got {padding_mode!r}.")
         self.groups, self.padding_mode = groups, padding_mode
@@ -64,10 +64,10 @@ class _ConvNd(Module):
         """Return the sizes, and the options that differ from their defaults."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
         changed = self._non_defaults(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
-        without = "" if self.bias is not None else ", bias=False"
+        bias_text = "" if self.bias is not None else ", bias=False"
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        return f"{sizes}{changed}{without}{mode}"
+        return f"{sizes}{changed}{bias_text}{mode}"
 
 
 class _Conv(_ConvNd):
@@ -91,7 +91,7 @@ class _Conv(_ConvNd):
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), FILLINGS[self.padding_mode]), 0
+            x, padding = pad_images(type(self).__name__, x, self._pad_widths(), PAD_MODES[self.padding_mode]), 0
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _pad_widths(self) -> list[tuple[int, int]]:
@@ -99,8 +99,8 @@ class _Conv(_ConvNd):
         if not isinstance(self.padding, str):
             return [(n, n) for n in self.padding]
         same = self.padding == "same"
-        reach = [same * d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        return [(n // 2, n - n // 2) for n in reach]
+        totals = [same * d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        return [(n // 2, n - n // 2) for n in totals]
 
 
 class Conv2D(_Conv):
@@ -193,11 +193,11 @@ class _ConvTranspose(_ConvNd):
     def _output_padding(self, shape: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
         """Return the output padding that gives the requested size."""
         window: Any = self.kernel_size, self.stride, self.padding, self.dilation
-        each = zip(shape[-self.axes :], *window, strict=True)
-        least = tuple((n - 1) * s + d * (k - 1) + 1 - 2 * p for n, k, s, p, d in each)
-        most = tuple(n + s - 1 for n, s in zip(least, self.stride, strict=True))
-        size = size_between(type(self).__name__, shape, output_size, least, most)
-        return tuple(n - start for n, start in zip(size, least, strict=True))
+        axes = zip(shape[-self.axes :], *window, strict=True)
+        low = tuple((n - 1) * s + d * (k - 1) + 1 - 2 * p for n, k, s, p, d in axes)
+        high = tuple(n + s - 1 for n, s in zip(low, self.stride, strict=True))
+        size = checked_size(type(self).__name__, shape, output_size, low, high)
+        return tuple(n - start for n, start in zip(size, low, strict=True))
 
 
 class ConvTranspose2D(_ConvTranspose):
@@ -256,8 +256,8 @@ class ConvTranspose1D(_ConvTranspose):
     function = staticmethod(ops.conv_transpose1d)
 
 
-def size_between(
-    name: str, shape: tuple[int, ...], output_size: Sequence[int], least: tuple[int, ...], most: tuple[int, ...]
+def checked_size(
+    name: str, shape: tuple[int, ...], output_size: Sequence[int], low: tuple[int, ...], high: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return `output_size` without the batch and channel axes. Raise ShapeError if it is not between the bounds.
 
@@ -265,7 +265,7 @@ def size_between(
     """
     size = tuple(output_size)
     if len(size) == len(shape):
-        size = size[-len(least) :]
-    if len(size) != len(least) or not all(a <= n <= b for a, n, b in zip(least, size, most, strict=True)):
-        raise ShapeError(f"{name}: output_size for an input {shape} must be from {least} to {most}, got {output_size}.")
+        size = size[-len(low) :]
+    if len(size) != len(low) or not all(a <= n <= b for a, n, b in zip(low, size, high, strict=True)):
+        raise ShapeError(f"{name}: output_size for an input {shape} must be from {low} to {high}, got {output_size}.")
     return size

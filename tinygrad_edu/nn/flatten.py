@@ -91,13 +91,13 @@ class Unflatten(Module):
 
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
-        shape, wanted = shape_of(x), self.unflattened_size
+        shape, requested = shape_of(x), self.unflattened_size
         if len(shape) + self.axis == 0:
             needs_whole_batch(f"{self!r}: it splits the sample axis of its input of shape {shape}")
         axis = normalize_axis_index(self.axis, len(shape))
-        known = math.prod(size for size in wanted if size != -1)
-        rest = shape[axis] // known if known else 0
-        sizes = tuple(rest if size == -1 else size for size in wanted)
-        if wanted.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
-            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be split into {wanted}.")
+        product = math.prod(size for size in requested if size != -1)
+        inferred = shape[axis] // product if product else 0
+        sizes = tuple(inferred if size == -1 else size for size in requested)
+        if requested.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
+            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be split into {requested}.")
         return reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))

@@ -42,21 +42,21 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
     """
     needs_whole_batch(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
-    stand_ins = _pair_tensors(model, parameters)
-    tensors = [tensor for tensor, _ in stand_ins]
-    exchange, take_back = swap_storage(tensors, [given for _, given in stand_ins])
+    pairs = _pair_tensors(model, parameters)
+    tensors = [tensor for tensor, _ in pairs]
+    swap_in, swap_out = swap_storage(tensors, [replacement for _, replacement in pairs])
     try:
-        exchange()
+        swap_in()
         return model(*inputs, **settings)
     finally:
-        take_back()
+        swap_out()
 
 
 def _pair_tensors(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
     """Pair the tensors of a model with their replacements. Raise StateDictError for a mismatch."""
     tensors, pairs = model._tensors(), dict[int, tuple[str, Tensor]]()
-    given = {name: values if isinstance(values, Tensor) else Tensor(values) for name, values in parameters.items()}
-    for name, values in given.items():
+    new = {name: values if isinstance(values, Tensor) else Tensor(values) for name, values in parameters.items()}
+    for name, values in new.items():
         fault = "the model has no tensor of this name" if name not in tensors else _mismatch(tensors[name], values)
         first = pairs.setdefault(id(tensors.get(name)), (name, values))
         if not fault and first[1] is not values:

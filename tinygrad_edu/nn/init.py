@@ -186,8 +186,8 @@ def truncated_normal(
     >>> bool(abs(values).max() <= 2), round(float(values.std()), 1)
     (True, 0.9)
     """
-    whole = NormalDist(mean, std)
-    if not whole.cdf(b) - whole.cdf(a) >= 0.01:
+    distribution = NormalDist(mean, std)
+    if not distribution.cdf(b) - distribution.cdf(a) >= 0.01:
         raise DataError(
             f"truncated_normal: less than 1% of the normal distribution with mean {mean} and std {std} is in "
             f"[{a}, {b}]. Use bounds closer to the mean, or a larger std."
@@ -280,7 +280,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     >>> round(calculate_gain("relu") ** 2, 3)
     2.0
     """
-    linear = ("linear", *(f"conv{way}{n}d" for way in ("", "_transpose") for n in (1, 2, 3)))
+    linear = ("linear", *(f"conv{infix}{n}d" for infix in ("", "_transpose") for n in (1, 2, 3)))
     gains = dict.fromkeys((*linear, "sigmoid"), 1.0)
     gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + param**2)), "selu": 3 / 4}
     if nonlinearity not in gains:

@@ -90,8 +90,8 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Return the numbers of features."""
-        without = "" if self.bias is not None else ", bias=False"
-        return f"in_features={self.in_features}, out_features={self.out_features}{without}"
+        bias_text = "" if self.bias is not None else ", bias=False"
+        return f"in_features={self.in_features}, out_features={self.out_features}{bias_text}"
 
 
 class Bilinear(Module):

@@ -115,8 +115,8 @@ class Module(ShardAware):
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
-        held = isinstance(before, _STATE_TYPES)
-        replaced = [each for each in _replacements(name, before, value) if role_of(each[1])] if held else []
+        has_state = isinstance(before, _STATE_TYPES)
+        replaced = [entry for entry in _replacements(name, before, value) if role_of(entry[1])] if has_state else []
         for path, tensor, new in replaced:
             if not _can_replace(tensor, new):
                 raise DTypeError(_replacement_error(f"{type(self).__name__}.{path}", tensor, new))
@@ -125,9 +125,9 @@ class Module(ShardAware):
             if isinstance(new, Tensor) and role_of(new) is None:
                 new._role = role_of(tensor)
         if isinstance(value, _CONTAINERS):
-            others = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
-            if len(others) < len(self._roles):
-                vars(self)["_roles"] = others
+            roles = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
+            if len(roles) < len(self._roles):
+                vars(self)["_roles"] = roles
             self._update_roles(_nested_members({name: value}))
 
     def __delattr__(self, name: str) -> None:
@@ -200,15 +200,15 @@ class Module(ShardAware):
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return parameters, frozen parameters and buffers by name. A shared tensor appears under each of its names."""
-        found: dict[str, Tensor] = {}
+        by_name: dict[str, Tensor] = {}
         tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and role_of(part)]
         for name, part in tensors:
-            if found.setdefault(name, part) is not part:
+            if by_name.setdefault(name, part) is not part:
                 raise StateDictError(
                     f"two tensors of {type(self).__name__} have the name {name}, which must be unique in a state "
                     f'dict. Rename an attribute or a key; the keys 1 and "1" have the same name.'
                 )
-        return found
+        return by_name
 
     def modules(self) -> list[Module]:
         """Return this module and all its descendants, each once."""
@@ -511,7 +511,7 @@ class Module(ShardAware):
 def _class_with_code(cls: type, code: CodeType) -> type | None:
     """Return the class among `cls` and its bases that defines the function with this code, if one does."""
     functions = ((base, getattr(value, "__code__", None)) for base in cls.__mro__ for value in vars(base).values())
-    return next((base for base, found in functions if found is code), None)
+    return next((base for base, value_code in functions if value_code is code), None)
 
 
 def duplicate(module: Module) -> Module:
@@ -556,13 +556,13 @@ def _is_trained(tensor: Tensor) -> bool:
 
 
 def _replacement_error(path: str, tensor: Tensor, new: Any) -> str:
-    what = f"a {type(new).__name__}"
+    kind = f"a {type(new).__name__}"
     if isinstance(new, Tensor):
-        what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
-    lost, made = ("trained", ", requires_grad=True") if _is_trained(tensor) else ("saved", "")
+        kind = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
+    use, grad = ("trained", ", requires_grad=True") if _is_trained(tensor) else ("saved", "")
     return (
-        f"cannot assign {what} to {path}, a parameter or buffer: the new value would not be {lost}. Write into the "
-        f"tensor with .assign(values), or assign Tensor(values{made}). To freeze a parameter, set its requires_grad to "
+        f"cannot assign {kind} to {path}, a parameter or buffer: the new value would not be {use}. Write into the "
+        f"tensor with .assign(values), or assign Tensor(values{grad}). To freeze a parameter, set its requires_grad to "
         f"False; to remove the tensor from the state, delete it first."
     )
 

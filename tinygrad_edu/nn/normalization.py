@@ -243,8 +243,8 @@ class ChannelNorm(Module):
         shape = np.shape(x)
         axes = next((axes for axes in self.inputs if len(axes) == len(shape)), None)
         if axes is None:
-            wanted = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)
-            raise ShapeError(f"{self!r}: the input must have shape {wanted}, got {shape}.")
+            expected = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)
+            raise ShapeError(f"{self!r}: the input must have shape {expected}, got {shape}.")
         require_channels(self, shape, axes.index("C"), self.num_features)
         return axes
 
@@ -264,8 +264,8 @@ class BatchNorm(ChannelNorm):
         count = 0 if moved is None else moved.item() + 1
         momentum = 1 / max(count, 1) if self.momentum is None else self.momentum
         running = (None, None) if self.training and moved is None else (self.running_mean, self.running_var)
-        of_batch = self.training or self.running_mean is None
-        out = ops.batch_norm(x, *running, self.weight, self.bias, of_batch, momentum, self.eps)
+        use_batch_statistics = self.training or self.running_mean is None
+        out = ops.batch_norm(x, *running, self.weight, self.bias, use_batch_statistics, momentum, self.eps)
         if moved is not None:
             moved.assign(count)
         return out

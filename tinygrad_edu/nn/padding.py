@@ -18,35 +18,35 @@ __all__ = [
 ]  # fmt: skip
 
 # PyTorch's padding modes, and the modes of `ops.pad`.
-FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+PAD_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
+def pad_images(name: str, x: Any, widths: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
     """Pad the last axes of x by (before, after) each, in one of the modes of `ops.pad`. Negative widths crop.
 
     As in PyTorch, reflection pads x before it is cropped, circular padding afterwards. Reflection padding must be less
     than the length of the axis, and circular padding at most that length.
     """
-    if np.ndim(x) < len(border):
-        raise ShapeError(f"{name}: the input must have at least {len(border)} axes, got shape {np.shape(x)}.")
-    for length, sides in zip(np.shape(x)[-len(border) :], border, strict=True):
-        _check_padding(name, length, sides, mode)
-    crop = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in border))
-    cropped = any(min(sides) < 0 for sides in border)
+    if np.ndim(x) < len(widths):
+        raise ShapeError(f"{name}: the input must have at least {len(widths)} axes, got shape {np.shape(x)}.")
+    for length, axis_widths in zip(np.shape(x)[-len(widths) :], widths, strict=True):
+        _check_padding(name, length, axis_widths, mode)
+    crop = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in widths))
+    cropped = any(min(axis_widths) < 0 for axis_widths in widths)
     if cropped and mode == "wrap":
         x = ops.getitem(x, crop)
-    widths = {axis - len(border): (max(before, 0), max(after, 0)) for axis, (before, after) in enumerate(border)}
-    x = ops.pad(x, widths, mode, constant_values=value)
+    padding = {axis - len(widths): (max(before, 0), max(after, 0)) for axis, (before, after) in enumerate(widths)}
+    x = ops.pad(x, padding, mode, constant_values=value)
     return ops.getitem(x, crop) if cropped and mode != "wrap" else x
 
 
-def _check_padding(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
-    if length + sum(sides) < 1:
-        raise ShapeError(f"{name}: the padding {sides} leaves no elements of an axis of length {length}.")
-    most = {"reflect": length - 1, "wrap": length + min(sides[0], 0) + min(sides[1], 0)}.get(mode, max(sides))
-    if max(sides) > most:
+def _check_padding(name: str, length: int, widths: tuple[int, int], mode: str) -> None:
+    if length + sum(widths) < 1:
+        raise ShapeError(f"{name}: the padding {widths} leaves no elements of an axis of length {length}.")
+    limit = {"reflect": length - 1, "wrap": length + min(widths[0], 0) + min(widths[1], 0)}.get(mode, max(widths))
+    if max(widths) > limit:
         raise ShapeError(
-            f"{name}: the padding of an axis of length {length} must be at most {most}, got {sides}. ReplicationPad "
+            f"{name}: the padding of an axis of length {length} must be at most {limit}, got {widths}. ReplicationPad "
             f"and ConstantPad have no such limit."
         )
 
@@ -58,17 +58,17 @@ class _Pad(Module):
     value: float = 0.0
 
     def __init__(self, padding: int | Sequence[int]) -> None:
-        sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
-        if len(sides) != 2 * self.axes:
-            which = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
-            raise ShapeError(f"{type(self).__name__}: padding must be an integer or {which}, got {padding!r}.")
-        self.padding = tuple(integer(f"{type(self).__name__}: padding", side) for side in sides)
+        widths = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
+        if len(widths) != 2 * self.axes:
+            layout = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
+            raise ShapeError(f"{type(self).__name__}: padding must be an integer or {layout}, got {padding!r}.")
+        self.padding = tuple(integer(f"{type(self).__name__}: padding", width) for width in widths)
 
     def forward(self, x: Any) -> Any:
         """Pad the last axes of x. All other axes are batch axes."""
         require_batch(type(self).__name__, shape_of(x), self.axes)
-        border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
-        return pad_images(type(self).__name__, x, border, self.mode, self.value)
+        widths = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
+        return pad_images(type(self).__name__, x, widths, self.mode, self.value)
 
     def extra_repr(self) -> str:
         """Return the padding, and the value of a constant padding."""

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.convolution import Numbers, per_axis, size_between
+from tinygrad_edu.nn.convolution import Numbers, checked_size, per_axis
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import Wanted
@@ -322,27 +322,27 @@ class _MaxUnpool(_Pool):
 
         `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.
         """
-        shape, places = shape_of(x), np.asarray(values_of(indices))
+        shape, positions = shape_of(x), np.asarray(values_of(indices))
         require_batch(type(self).__name__, shape, self.axes)
         size = self._unpooled_size(shape, output_size)
-        if places.dtype.kind not in "iu":
-            raise DTypeError(f"{type(self).__name__}: indices must be integers, got {places.dtype}.")
-        if places.shape != shape or not np.all((places >= 0) & (places < math.prod(size))):
+        if positions.dtype.kind not in "iu":
+            raise DTypeError(f"{type(self).__name__}: indices must be integers, got {positions.dtype}.")
+        if positions.shape != shape or not np.all((positions >= 0) & (positions < math.prod(size))):
             raise ShapeError(
                 f"{type(self).__name__}: indices must have the shape {shape} of the input and be positions in an image "
-                f"of size {size}, got shape {places.shape}. Pass the size before pooling as output_size."
+                f"of size {size}, got shape {positions.shape}. Pass the size before pooling as output_size."
             )
-        others, flat = shape[: -self.axes], (*shape[: -self.axes], math.prod(shape[-self.axes :]))
-        blank = np.zeros((*others, math.prod(size)), np.asarray(values_of(x)).dtype)
-        images = ops.put_along_axis(blank, places.reshape(flat), ops.reshape(x, flat), -1)
-        return ops.reshape(images, (*others, *size))
+        leading, flat = shape[: -self.axes], (*shape[: -self.axes], math.prod(shape[-self.axes :]))
+        blank = np.zeros((*leading, math.prod(size)), np.asarray(values_of(x)).dtype)
+        images = ops.put_along_axis(blank, positions.reshape(flat), ops.reshape(x, flat), -1)
+        return ops.reshape(images, (*leading, *size))
 
     def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
         kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._setting_names)
-        each = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
-        usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in each)
-        least, most = (tuple(n + sign * (s - 1) for n, s in zip(usual, stride, strict=True)) for sign in (-1, 1))
-        return size_between(type(self).__name__, shape, usual if output_size is None else output_size, least, most)
+        axes = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
+        default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
+        low, high = (tuple(n + sign * (s - 1) for n, s in zip(default, stride, strict=True)) for sign in (-1, 1))
+        return checked_size(type(self).__name__, shape, default if output_size is None else output_size, low, high)
 
 
 class MaxUnpool2D(_MaxUnpool):

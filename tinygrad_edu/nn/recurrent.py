@@ -49,11 +49,11 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
         hx = (hx,)
     if not isinstance(hx, tuple | list) or len(hx) != len(shapes):
         raise ShapeError(f"{layer}: the initial states must be a pair (h, c), got {type(hx).__name__}.")
-    found = [np.shape(state) for state in hx]
-    if found != list(shapes):
+    given_shapes = [np.shape(state) for state in hx]
+    if given_shapes != list(shapes):
         raise ShapeError(
             f"{layer}: the initial states for this input must have shape {' and '.join(map(str, shapes))}, "
-            f"got {' and '.join(map(str, found))}."
+            f"got {' and '.join(map(str, given_shapes))}."
         )
     return [state if hasattr(state, "dtype") else np.asarray(state, dtype) for state in hx]
 
@@ -88,8 +88,8 @@ class _RNNBase(Module):
         if proj >= self.hidden_size:
             raise ShapeError(f"{name}: proj_size must be less than hidden_size={self.hidden_size}, got {proj}.")
         if self.dropout > 0 and self.num_layers == 1:
-            what = f"{name}: dropout={self.dropout} acts between layers, so it has no effect with num_layers=1"
-            warn_caller(f"{what}. Add a Dropout layer after it.", UserWarning)
+            problem = f"{name}: dropout={self.dropout} acts between layers, so it has no effect with num_layers=1"
+            warn_caller(f"{problem}. Add a Dropout layer after it.", UserWarning)
 
     def _suffixes(self, layer: int) -> list[str]:
         """Return the suffixes of the parameter names of a layer, one for each direction."""
@@ -167,7 +167,7 @@ class _RNNBase(Module):
                 last.append([state[-1] for state in after])
                 directions.append(ops.flip(after[0], 0) if reverse else after[0])
             x = ops.concatenate(directions, axis=-1) if len(directions) > 1 else directions[0]
-        return x, [ops.stack(each) for each in zip(*last, strict=True)]
+        return x, [ops.stack(states) for states in zip(*last, strict=True)]
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that differ from their defaults."""

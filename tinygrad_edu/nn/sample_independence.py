@@ -71,35 +71,35 @@ def _covers_forward(module: Module) -> bool:
     """Return whether the declaration was made for the `forward` in use."""
     if "couples_samples" not in vars(module):
         return declaration_covers(module, "couples_samples", *CALLS)
-    by = vars(module).get("_declared_by")  # None: declared outside of the module's classes
-    return by is None or _covers(by, type(module), CALLS)
+    owner = vars(module).get("_declared_by")  # None: declared outside of the module's classes
+    return owner is None or _covers(owner, type(module), CALLS)
 
 
-def declaration_covers(owner: Any, declared: str, *described: str) -> bool:
-    """Return whether the class that defines `declared` also defines or inherits the methods `described`.
+def declaration_covers(owner: Any, declared: str, *methods: str) -> bool:
+    """Return whether the class that defines `declared` also defines or inherits the `methods`.
 
     A declaration does not count in a subclass that overrides a method it describes.
     """
     cls: Any = type(owner)
-    return _class_covers(cls, declared, described, *(getattr(cls, name) for name in (declared, *described)))
+    return _class_covers(cls, declared, methods, *(getattr(cls, name) for name in (declared, *methods)))
 
 
 @lru_cache(1024)
-def _class_covers(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
+def _class_covers(cls: type, declared: str, methods: tuple[str, ...], *definitions: Any) -> bool:
     """Cache the result for a class and its current definitions, which may be reassigned."""
-    return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, described)
+    return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, methods)
 
 
-def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
-    """Return whether `by` derives from every class in the MRO of `cls` that defines one of the methods."""
-    return all(issubclass(by, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(described))
+def _covers(owner: type, cls: type, methods: tuple[str, ...]) -> bool:
+    """Return whether `owner` derives from every class in the MRO of `cls` that defines one of the methods."""
+    return all(issubclass(owner, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(methods))
 
 
 @by_settings
 def children_couple_samples(module: Any) -> bool | None:
     """Whether any child couples samples: the declaration of a container that only calls its children."""
-    answers = [declaration(part) for _, part in module._named_members() if isinstance(part, Module)]
-    return True if True in answers else None if None in answers else False
+    declarations = [declaration(part) for _, part in module._named_members() if isinstance(part, Module)]
+    return True if True in declarations else None if None in declarations else False
 
 
 def warn_undeclared(model: Module) -> None:
@@ -123,7 +123,7 @@ def _undeclared(module: Module) -> Iterator[Module]:
         yield module
 
 
-def _own_reason(module: Module) -> str:
+def _documented_reason(module: Module) -> str:
     """Return the docstring of a `couples_samples` property that returned None, which gives the reason."""
     declared = getattr(type(module), "couples_samples", None)
     is_own = isinstance(declared, property) and "couples_samples" not in vars(module) and _covers_forward(module)
@@ -138,17 +138,17 @@ def _warning_message(module: Module) -> str:
             f"batches are not split into shards for all cores. Remove the hooks for training, or move their code into "
             f"a Module whose class has couples_samples = False."
         )
-    if reason := _own_reason(module):
+    if reason := _documented_reason(module):
         return (
             f"{name} has couples_samples = None with these options: batches are not split into shards for all cores. "
             f"{reason} Call it in a Module whose class has couples_samples = False and that returns arrays with the "
             f"samples on the first axis."
         )
-    what = f"{name} does not declare whether it couples the samples of a batch"
+    text = f"{name} does not declare whether it couples the samples of a batch"
     if name == "Lambda":
-        what = f"{module!r}, a function, cannot declare whether it couples the samples of a batch"
+        text = f"{module!r}, a function, cannot declare whether it couples the samples of a batch"
     return (
-        f"{what}: batches are not split into shards for all cores. If row i of its output depends only on row i of its "
+        f"{text}: batches are not split into shards for all cores. If row i of its output depends only on row i of its "
         f"inputs, and a call changes no attribute, set couples_samples = False in the class. Otherwise set "
         f"couples_samples = True, which also ends this warning."
     )

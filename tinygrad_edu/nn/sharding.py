@@ -33,11 +33,11 @@ class shard_forward:  # noqa: N801 (used like a function)
         Storage of the parameters and buffers. Writing to it needs the whole batch.
     """
 
-    __slots__ = ("made", "name", "reason", "state", "token")
+    __slots__ = ("created", "name", "reason", "state", "token")
 
     def __init__(self, name: str = "the model", state: Collection[Storage] = ()) -> None:
         self.name, self.state = name, state
-        self.made = set[int]()  # ids of modules created in this shard: it may change them
+        self.created = set[int]()  # ids of modules created in this shard: it may change them
         self.reason: str | None = None  # why the whole batch is needed
 
     def __enter__(self) -> Self:
@@ -109,11 +109,11 @@ class ShardAware(KeywordHints):
         module = super().__new__(cls, *args, **settings)
         shard = _current_shard()
         if shard is not None:
-            shard.made.add(id(module))
+            shard.created.add(id(module))
         return module
 
 
 def is_shared_with_shards(module: Any) -> bool:
     """Return whether a shard is being computed that did not create this module."""
     shard = _current_shard()
-    return shard is not None and id(module) not in shard.made
+    return shard is not None and id(module) not in shard.created

@@ -62,11 +62,11 @@ def _as_dict(values: Any) -> dict[str, Any]:
 def _copy_array(name: str, value: Any) -> NDArray[Any]:
     """Copy a saved value to an array, because it may share storage with a tensor that is written next."""
     try:
-        found = values_of(value)
-        if hasattr(found, "detach"):  # PyTorch's; NumPy cannot read parameters, GPU tensors or bfloat16
-            found = found.detach().cpu()
-            found = found.float() if str(found.dtype) == "torch.bfloat16" else found
-        array = np.asarray(found)
+        values = values_of(value)
+        if hasattr(values, "detach"):  # PyTorch's; NumPy cannot read parameters, GPU tensors or bfloat16
+            values = values.detach().cpu()
+            values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+        array = np.asarray(values)
         return np.array(array, np.float32 if array.dtype.name == "bfloat16" else None)  # a dtype of ml_dtypes
     except Exception as error:
         raise StateDictError(
@@ -82,8 +82,8 @@ def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 def _first_overflow(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
     """Return the first element of an array that overflows in a dtype, or None."""
     cast = _cast(array, dtype)
-    lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
-    return array[lost][0] if lost.any() else None
+    overflows = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
+    return array[overflows][0] if overflows.any() else None
 
 
 def _mismatch(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
@@ -97,8 +97,8 @@ def _mismatch(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[A
         return f"has dtype {array.dtype}, expected {tensor.dtype}"
     if not tensor._data.flags.writeable:
         return "belongs to a tensor with read-only storage; create it by Tensor(array), which copies"
-    if lost := _first_overflow(tensor.dtype, array):
-        return f"has the value {lost}, which overflows in {tensor.dtype}"
+    if overflow := _first_overflow(tensor.dtype, array):
+        return f"has the value {overflow}, which overflows in {tensor.dtype}"
     first = next(other for other in tensors if tensors[other] is tensor and other in arrays)
     if not np.array_equal(array, arrays[first], equal_nan=True):
         return f"and {first} are the same tensor, but have different saved values"
@@ -107,20 +107,20 @@ def _mismatch(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[A
 
 def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> None:
     """Cast the floating-point tensors to a dtype in new storage, all or none; see `Module.astype`."""
-    wanted = np.dtype(dtype)
-    if wanted not in (np.float16, np.float32, np.float64):
-        raise DTypeError(f"{owner}.astype: dtype must be float16, float32 or float64, got {wanted}.")
-    changing = {name: t for name, t in tensors.items() if t.dtype.kind == "f" and t.dtype != wanted}
+    target = np.dtype(dtype)
+    if target not in (np.float16, np.float32, np.float64):
+        raise DTypeError(f"{owner}.astype: dtype must be float16, float32 or float64, got {target}.")
+    changing = {name: t for name, t in tensors.items() if t.dtype.kind == "f" and t.dtype != target}
     for name, t in changing.items():
-        for what, array in ((name, t._data), (f"{name}.grad", t.grad)):
-            if array is not None and (lost := _first_overflow(wanted, array)) is not None:
+        for label, array in ((name, t._data), (f"{name}.grad", t.grad)):
+            if array is not None and (value := _first_overflow(target, array)) is not None:
                 raise DTypeError(
-                    f"{owner}.astype: {what} has the value {lost}, which overflows in {wanted}. Nothing was changed."
+                    f"{owner}.astype: {label} has the value {value}, which overflows in {target}. Nothing was changed."
                 )
     before = list({id(t): t for t in changing.values()}.values())
-    exchange, _ = swap_storage(before, [_cast_tensor(t, wanted) for t in before])
+    swap_in, _ = swap_storage(before, [_cast_tensor(t, target) for t in before])
     with writing(*(t._storage for t in before)):  # graphs that saved the old storage become stale
-        exchange()
+        swap_in()
 
 
 def _cast_tensor(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:

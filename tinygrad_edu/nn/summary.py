@@ -78,10 +78,10 @@ class Summary:
 
     def _cells(self) -> list[tuple[str, ...]]:
         """Return the cells as text: the column heads, then the rows."""
-        shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
+        is_shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
         cells: list[tuple[str, ...]] = [_COLUMNS]
         cells += [(*row[:3], *(f"{count:,}" for count in row[3:])) for row in self.rows]
-        return [tuple(cell for cell, wanted in zip(row, shown, strict=True) if wanted) for row in cells]
+        return [tuple(cell for cell, keep in zip(row, is_shown, strict=True) if keep) for row in cells]
 
     def _total_text(self) -> str:
         frozen = f", {self.frozen:,} frozen" if self.frozen else ""
@@ -142,7 +142,7 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     """
     dtypes = (tensor.dtype for tensor in model._tensors().values())
     dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
-    batches = [_example_input(given, dtype) for given in inputs]
+    batches = [_example_input(input_spec, dtype) for input_spec in inputs]
     copied = _eval_copy(model)
     shapes = _record_shapes(copied)
     with no_grad(), random_stream(np.random.default_rng(0)):
@@ -159,17 +159,17 @@ def _eval_copy(model: Module) -> Module:
         raise
 
 
-def _example_input(given: Any, dtype: np.dtype[Any]) -> Any:
+def _example_input(spec: Any, dtype: np.dtype[Any]) -> Any:
     """Return an input with each shape replaced by zeros for one sample."""
-    if given is None or isinstance(given, Tensor | ndarray):
-        return given
-    if isinstance(given, dict):
-        return {key: _example_input(part, dtype) for key, part in given.items()}
-    if isinstance(given, tuple | list):
-        if all(isinstance(length, int | np.integer) for length in given):
-            return from_numpy(np.zeros((1, *given), dtype))
-        return type(given)(_example_input(part, dtype) for part in given)
-    raise ShapeError(f"summary: an input must be an array or the shape of one sample, such as (784,), got {given!r}.")
+    if spec is None or isinstance(spec, Tensor | ndarray):
+        return spec
+    if isinstance(spec, dict):
+        return {key: _example_input(part, dtype) for key, part in spec.items()}
+    if isinstance(spec, tuple | list):
+        if all(isinstance(length, int | np.integer) for length in spec):
+            return from_numpy(np.zeros((1, *spec), dtype))
+        return type(spec)(_example_input(part, dtype) for part in spec)
+    raise ShapeError(f"summary: an input must be an array or the shape of one sample, such as (784,), got {spec!r}.")
 
 
 class _ShapeRecorder:
@@ -207,10 +207,10 @@ def _wrap_functions(container: Any, prefix: str, functions: set[str]) -> Iterato
             container[key] = observed = _ShapeRecorder(part)
             yield path, observed
         elif any(function.startswith(f"{path}.") for function in functions):
-            inside = list(part) if isinstance(part, tuple) else part
-            yield from _wrap_functions(inside, f"{path}.", functions)
+            items = list(part) if isinstance(part, tuple) else part
+            yield from _wrap_functions(items, f"{path}.", functions)
             if isinstance(part, tuple):
-                container[key] = type(part)(*inside) if hasattr(part, "_fields") else type(part)(inside)
+                container[key] = type(part)(*items) if hasattr(part, "_fields") else type(part)(items)
 
 
 def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
@@ -221,12 +221,12 @@ def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
         if not isinstance(part, Module):
             yield LayerRow(name, name_of(part), output)
             continue
-        parts = [each for _, each in part._named_members()]
-        held = {id(each): each for each in parts if isinstance(each, Tensor) and role_of(each)}
-        if held or not any(isinstance(each, Module) for each in parts):
+        parts = [member for _, member in part._named_members()]
+        tensors = {id(member): member for member in parts if isinstance(member, Tensor) and role_of(member)}
+        if tensors or not any(isinstance(member, Module) for member in parts):
             kind = repr(part) if isinstance(part, Lambda) else type(part).__name__
-            yield LayerRow(name, kind, output, *_parameter_counts([held[key] for key in held.keys() - counted]))
-        counted |= held.keys()
+            yield LayerRow(name, kind, output, *_parameter_counts([tensors[key] for key in tensors.keys() - counted]))
+        counted |= tensors.keys()
 
 
 def _parameter_counts(tensors: list[Tensor]) -> tuple[int, int, int]:

@@ -33,8 +33,8 @@ _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 @by_settings
 def _layer_couples_samples(layer: Any) -> bool | None:
     """Without batch_first, the samples are on axis 1; an activation that is a plain function declares nothing."""
-    known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
-    return children_couple_samples.__get__(layer) if known else None
+    is_known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
+    return children_couple_samples.__get__(layer) if is_known else None
 
 
 class _TransformerLayer(Module):

@@ -52,8 +52,8 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     >>> w.grad.round(3)
     array([0.6, 0.8], dtype=float32)
     """
-    most, order = _float_or_nan(max_norm), _float_or_nan(norm_type)
-    if not most >= 0:
+    limit, order = _float_or_nan(max_norm), _float_or_nan(norm_type)
+    if not limit >= 0:
         raise ValueError(f"clip_grad_norm: max_norm must be a number >= 0, got {max_norm!r}.")
     if not order > 0:
         raise ValueError(f"clip_grad_norm: norm_type must be a number > 0 or math.inf, got {norm_type!r}.")
@@ -61,10 +61,10 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     with np.errstate(all="ignore"):  # an infinite norm is a valid result
         norms = [_norm(g, order) for g in gradients if g.size]
         norm = float(np.linalg.norm(norms, order)) if norms else 0.0
-        share = most / (norm + 1e-6)
-        if not share >= 1:
+        scale = limit / (norm + 1e-6)
+        if not scale >= 1:
             # A single call in C, so that Ctrl-C cannot interrupt between two gradients.
-            deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
+            deque(map(np.multiply, gradients, repeat(scale), gradients), maxlen=0)
     return norm
 
 
@@ -89,25 +89,25 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     >>> w.grad
     array([ 1. , -0.5], dtype=float32)
     """
-    most = _float_or_nan(clip_value)
-    if not most >= 0:
+    limit = _float_or_nan(clip_value)
+    if not limit >= 0:
         raise ValueError(f"clip_grad_value: clip_value must be a number >= 0, got {clip_value!r}.")
     gradients = _gradients("clip_grad_value", parameters)
-    clipped = [np.clip(g, -most, most) for g in gradients]
+    clipped = [np.clip(g, -limit, limit) for g in gradients]
     deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # a single call in C
 
 
 def _gradients(where: str, parameters: Any) -> list[ndarray]:
     """Return the gradients of parameters. Raise for one that is read-only."""
-    found = as_parameters(where, [parameters] if isinstance(parameters, Tensor) else parameters)
-    for k, p in enumerate(found):
+    params = as_parameters(where, [parameters] if isinstance(parameters, Tensor) else parameters)
+    for k, p in enumerate(params):
         if p.grad is not None and not p.grad.flags.writeable:
             raise ReadOnlyError(
                 f"{where}: the gradient of parameter {k}, of shape {p.shape}, is read-only. "
                 f"Assign a copy: p.grad = p.grad.copy()."
             )
     # A duplicated parameter must be changed only once.
-    return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
+    return list({id(p.grad): p.grad for p in params if p.grad is not None}.values())
 
 
 def _float_or_nan(value: Any) -> float:

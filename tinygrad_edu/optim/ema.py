@@ -66,10 +66,10 @@ class MovingAverage:
 
     def update(self) -> None:
         """Update the averages with the current parameters. Call it after each step of the optimizer."""
-        now, share = [p.numpy().copy() for p in self.parameters], 1 - self.decay
+        values, weight = [p.numpy().copy() for p in self.parameters], 1 - self.decay
         if self.n_averaged:
-            now = [np.asarray(a + (x - a) * share) for a, x in zip(self.averages, now, strict=True)]
-        self._set_averages(now, self.n_averaged + 1)
+            values = [np.asarray(a + (x - a) * weight) for a, x in zip(self.averages, values, strict=True)]
+        self._set_averages(values, self.n_averaged + 1)
 
     @contextmanager
     def swap(self) -> Iterator[None]:
@@ -104,9 +104,9 @@ class MovingAverage:
             The shapes differ from the shapes of the parameters. Nothing is loaded then.
         """
         saved = [np.asarray(values_of(a)) for a in state_dict.get("averages", ())]
-        shapes, here = [a.shape for a in saved], [a.shape for a in self.averages]
-        if shapes != here or "n_averaged" not in state_dict:
-            raise StateDictError(f"MovingAverage: expected averages of shapes {here}, got {shapes}.")
+        shapes, expected = [a.shape for a in saved], [a.shape for a in self.averages]
+        if shapes != expected or "n_averaged" not in state_dict:
+            raise StateDictError(f"MovingAverage: expected averages of shapes {expected}, got {shapes}.")
         arrays = [a.astype(p.dtype) for a, p in zip(saved, self.parameters, strict=True)]
         self._set_averages(arrays, int(state_dict["n_averaged"]))
 

@@ -28,14 +28,14 @@ class OwnerRefs(dict[int, Callable[[], Any]]):
 
     def replaced(self, params: list[Tensor]) -> Iterator[Tensor]:
         """Yield each parameter that is no longer in its module."""
-        held: dict[int, set[int]] = {}
+        parameter_ids: dict[int, set[int]] = {}
         for p in params:
             model = self.get(id(p), lambda: None)()
             if model is None:
                 continue
-            if id(model) not in held:
-                held[id(model)] = set(map(id, model.parameters()))
-            if id(p) not in held[id(model)]:
+            if id(model) not in parameter_ids:
+                parameter_ids[id(model)] = set(map(id, model.parameters()))
+            if id(p) not in parameter_ids[id(model)]:
                 yield p
 
 
@@ -51,10 +51,10 @@ def as_list(where: str, params: Any) -> list[Any]:
 
 def as_parameters(where: str, params: Any) -> list[Tensor]:
     """Return parameters as a list. Raise DTypeError for one that is not a Tensor."""
-    found = as_list(where, params)
-    for k, p in enumerate(found):
+    parameters = as_list(where, params)
+    for k, p in enumerate(parameters):
         _require_tensor(where, f"parameter {k}", p)
-    return found
+    return parameters
 
 
 def _require_tensor(where: str, label: str, p: Any) -> None:
@@ -64,10 +64,10 @@ def _require_tensor(where: str, label: str, p: Any) -> None:
 
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return the `params` argument of an optimizer as a list of groups."""
-    given = as_list(where, params)
-    if any(isinstance(group, Mapping) for group in given):
-        return given
-    return [{"params": params if isinstance(params, list) else given}]
+    entries = as_list(where, params)
+    if any(isinstance(entry, Mapping) for entry in entries):
+        return entries
+    return [{"params": params if isinstance(params, list) else entries}]
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:
@@ -78,10 +78,10 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
         )
     for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
         raise ValueError(f"{where}: unknown hyperparameter {name!r} in a group; expected {', '.join(defaults)}.")
-    found = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
-    group = {**given, "params": found}
-    if any(isinstance(item, tuple) for item in found):
-        group["param_names"], group["params"] = _unzip(where, found)
+    members = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    group = {**given, "params": members}
+    if any(isinstance(item, tuple) for item in members):
+        group["param_names"], group["params"] = _unzip(where, members)
     return {**defaults, **group}
 
 
@@ -129,8 +129,8 @@ def set_rates(where: str, groups: list[Group], schedule: Callable[[Any], Any], s
 
 def _reference_lr(where: str, schedule: Any, bases: list[float], lr: float) -> float:
     """Return the base rate that a schedule refers to, if the groups have different base rates."""
-    made_with = getattr(schedule, "base_lr", None)
-    first = schedule(0) if made_with is None else made_with
+    base_lr = getattr(schedule, "base_lr", None)
+    first = schedule(0) if base_lr is None else base_lr
     rate = first if first in bases else lr
     if not rate or rate not in bases:
         raise ValueError(

@@ -68,5 +68,5 @@ class NAdam(Optimizer):
         # The bias corrections are scalars here: dividing the arrays would take more passes.
         root = math.sqrt(1 - beta2**t)
         lr, eps = group["lr"] * root * (1 - mu) / (1 - product), group["eps"] * root
-        ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
-        param -= lr * ((grad + ahead * m) / (np.sqrt(v) + eps))
+        lookahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
+        param -= lr * ((grad + lookahead * m) / (np.sqrt(v) + eps))

@@ -127,11 +127,11 @@ class Optimizer(HasSettings):
         ValueError, DTypeError, NoGraphError, ReadOnlyError
             As for a new optimizer. Nothing is added then.
         """
-        where, taken = type(self).__name__, self._parameters()
+        where, existing = type(self).__name__, self._parameters()
         group = group_of(where, param_group, self.defaults)
         group.update(self._checked(group))
-        seen = set(map(id, taken))
-        for label, p in zip(parameter_labels([group], len(taken)), group["params"], strict=True):
+        seen = set(map(id, existing))
+        for label, p in zip(parameter_labels([group], len(existing)), group["params"], strict=True):
             self._check_parameter(label, p)
             if id(p) in seen:
                 raise ValueError(f"{where}: {label}, of shape {p.shape}, is duplicated: a step would update it twice.")
@@ -246,24 +246,24 @@ class Optimizer(HasSettings):
 
     def _params_with_grad(self) -> list[ParamToUpdate]:
         """Return each parameter that has a gradient. Raise for one that cannot be updated."""
-        found, without = list[ParamToUpdate](), list[Tensor]()
+        to_update, without_grad = list[ParamToUpdate](), list[Tensor]()
         for group in self.param_groups:
             settings = self._checked(group)
             for p in group["params"]:
                 node = p._node
                 if node is None or (not node.links and node.grad is None):
-                    without.append(p)
+                    without_grad.append(p)
                 elif not node.links and p._data.flags.writeable:
-                    found.append((p, node.grad, settings))
+                    to_update.append((p, node.grad, settings))
                 else:
                     self._check_parameter(self._label(p), p)
-        for p in self._owner_refs.replaced(without) if without else ():
+        for p in self._owner_refs.replaced(without_grad) if without_grad else ():
             raise NoGraphError(
                 f"{type(self).__name__}: {self._label(p)}, of shape {p.shape}, was replaced in the model, and has no "
                 f"gradient. Create a new optimizer from model.parameters(), or change a parameter with "
                 f".assign(values) instead of replacing it."
             )
-        return found
+        return to_update
 
     def _label(self, p: Tensor) -> str:
         return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]

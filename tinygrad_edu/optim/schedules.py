@@ -113,16 +113,16 @@ def one_cycle(
     >>> [round(schedule(number), 2) for number in range(0, 10, 2)]
     [0.1, 0.55, 1.0, 0.65, 0.1]
     """
-    top = pct_start * total_steps - 1
-    within = 0 < top < total_steps - 1
-    _require("one_cycle", "pct_start", pct_start, within, f"between 1 / {total_steps} (one step) and 1")
-    begin = max_lr / div_factor
-    end = begin / final_div_factor
+    peak_step = pct_start * total_steps - 1
+    in_range = 0 < peak_step < total_steps - 1
+    _require("one_cycle", "pct_start", pct_start, in_range, f"between 1 / {total_steps} (one step) and 1")
+    start = max_lr / div_factor
+    end = start / final_div_factor
 
     def schedule(number: float) -> float:
-        if number <= top:
-            return _cosine_decay(begin, max_lr, number / top)
-        return _cosine_decay(max_lr, end, (number - top) / (total_steps - 1 - top))
+        if number <= peak_step:
+            return _cosine_decay(start, max_lr, number / peak_step)
+        return _cosine_decay(max_lr, end, (number - peak_step) / (total_steps - 1 - peak_step))
 
     return _with_base_lr(max_lr, schedule)
 
@@ -211,23 +211,23 @@ class Plateau:
 
     def __post_init__(self) -> None:
         _require("Plateau", "mode", self.mode, self.mode in ("min", "max"), '"min" or "max"')
-        of_two = self.threshold_mode in ("rel", "abs")
-        _require("Plateau", "threshold_mode", self.threshold_mode, of_two, '"rel" or "abs"')
+        is_known = self.threshold_mode in ("rel", "abs")
+        _require("Plateau", "threshold_mode", self.threshold_mode, is_known, '"rel" or "abs"')
         _require("Plateau", "factor", self.factor, self.factor < 1, "a number less than 1")
         self.best = math.inf if self.mode == "min" else -math.inf
 
     def __call__(self, metric: float) -> float:
         """Return the learning rate after a new value of the metric. NaN is not an improvement."""
         metric = float(metric)
-        better = self._is_better(metric)
-        if better:
+        improved = self._is_better(metric)
+        if improved:
             self.best = metric
-        self.bad = 0 if better else self.bad + 1
+        self.bad = 0 if improved else self.bad + 1
         if self.cooling:
             self.cooling, self.bad = self.cooling - 1, 0
         if self.bad > self.patience:
-            lower = max(self.lr * self.factor, self.min_lr)
-            self.lr = lower if self.lr - lower > 1e-8 else self.lr  # as in PyTorch, a smaller change is ignored
+            reduced = max(self.lr * self.factor, self.min_lr)
+            self.lr = reduced if self.lr - reduced > 1e-8 else self.lr  # as in PyTorch, a smaller change is ignored
             self.cooling, self.bad = self.cooldown, 0
         return self.lr
 
@@ -245,13 +245,13 @@ def _with_base_lr(lr: float | None, schedule: Schedule) -> Schedule:
     return schedule
 
 
-def _cosine_decay(begin: float, end: float, share: float) -> float:
-    return end + (begin - end) * (1 + math.cos(math.pi * min(share, 1))) / 2
+def _cosine_decay(start: float, end: float, fraction: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(fraction, 1))) / 2
 
 
-def _require(where: str, name: str, value: object, holds: bool, words: str) -> None:
-    if not holds:
-        raise ValueError(f"{where}: {name} must be {words}, got {value!r}.")
+def _require(where: str, name: str, value: object, valid: bool, expected: str) -> None:
+    if not valid:
+        raise ValueError(f"{where}: {name} must be {expected}, got {value!r}.")
 
 
 # Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.

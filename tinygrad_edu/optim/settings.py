@@ -109,31 +109,31 @@ class HasSettings(KeywordHints):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        members = {name: member for each in reversed(cls.__mro__) for name, member in vars(each).items()}
+        members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
         cls._settings = {name: member for name, member in members.items() if isinstance(member, Setting)}
 
 
 def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Callable[..., None]:
     """Return an ``__init__`` that calls `init` and has the hyperparameters in its signature."""
 
-    def __init__(*args: Any, **given: Any) -> None:  # noqa: N807
-        init(*args, **given)
+    def __init__(*args: Any, **keywords: Any) -> None:  # noqa: N807
+        init(*args, **keywords)
 
     kinds = {False: Parameter.POSITIONAL_OR_KEYWORD, True: Parameter.KEYWORD_ONLY}
-    listed = sorted((each for each in settings.values() if each.init), key=lambda each: each.kw_only)
+    listed = sorted((setting for setting in settings.values() if setting.init), key=lambda setting: setting.kw_only)
     arguments = [Parameter(name, kinds[False]) for name in ("self", "params")]
-    arguments += [Parameter(each.name, kinds[each.kw_only], default=each.default) for each in listed]
+    arguments += [Parameter(setting.name, kinds[setting.kw_only], default=setting.default) for setting in listed]
     vars(__init__)["__signature__"] = Signature(arguments)
     return __init__
 
 
-def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
+def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, keywords: Any) -> dict[str, Any]:
     """Return the value of each hyperparameter from the positional and keyword arguments of ``__init__``."""
-    if unknown := given.keys() - settings:
+    if unknown := keywords.keys() - settings:
         raise_unexpected_keyword(where, unknown, settings)
-    positional = [name for name, each in settings.items() if each.init and not each.kw_only]
-    defaults = {name: each.default for name, each in settings.items()}
-    return {**defaults, **dict(zip(positional, values, strict=False)), **given}
+    positional = [name for name, setting in settings.items() if setting.init and not setting.kw_only]
+    defaults = {name: setting.default for name, setting in settings.items()}
+    return {**defaults, **dict(zip(positional, values, strict=False)), **keywords}
 
 
 def check(where: str, name: str, rule: Rule, value: Any) -> Any:
@@ -147,9 +147,9 @@ def check(where: str, name: str, rule: Rule, value: Any) -> Any:
 def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any]) -> dict[str, Any]:
     """Return the converted hyperparameters of a group. Raise ValueError for the first invalid one."""
     try:
-        return {name: each.rule.convert(group[name]) for name, each in settings.items()}
+        return {name: setting.rule.convert(group[name]) for name, setting in settings.items()}
     except (TypeError, ValueError):
-        return {name: check(where, name, each.rule, group[name]) for name, each in settings.items()}
+        return {name: check(where, name, setting.rule, group[name]) for name, setting in settings.items()}
 
 
 def one_of(*choices: Any) -> Rule:

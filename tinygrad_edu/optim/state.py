@@ -67,12 +67,12 @@ def count_step(state: Mapping[str, ndarray]) -> float:
 def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]:
     """Return the parameter groups and the state in a state dict. Raise StateDictError with a list of all mismatches."""
     pairs = _paired_groups(optimizer, saved)
-    groups = [_restored_group(mine, theirs) for mine, theirs in pairs]
+    groups = [_restored_group(current, saved_group) for current, saved_group in pairs]
     faults = [f"group {k}: {fault}" for k, group in enumerate(groups) for fault in _group_faults(optimizer, group)]
     params = {
         number: (p, group)
-        for group, (_, theirs) in zip(groups, pairs, strict=True)
-        for number, p in zip(theirs["params"], group["params"], strict=True)
+        for group, (_, saved_group) in zip(groups, pairs, strict=True)
+        for number, p in zip(saved_group["params"], group["params"], strict=True)
     }
     state: State = {p: {} for number, (p, _) in params.items() if number in saved["state"]}
     faults += [f"unexpected: state of parameter {number}" for number in saved["state"] if number not in params]
@@ -94,21 +94,21 @@ def _paired_groups(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Map
     where = type(optimizer).__name__
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
         raise StateDictError(f'{where}: expected a state dict with the keys "state" and "param_groups".')
-    here = [len(group["params"]) for group in optimizer.param_groups]
-    there = [len(group.get("params", ())) for group in saved["param_groups"]]
-    if here != there:
+    expected = [len(group["params"]) for group in optimizer.param_groups]
+    got = [len(group.get("params", ())) for group in saved["param_groups"]]
+    if expected != got:
         raise StateDictError(
-            f"{where}: expected groups with {here} parameters, got {there}. Nothing was loaded. Build the optimizer "
+            f"{where}: expected groups with {expected} parameters, got {got}. Nothing was loaded. Build the optimizer "
             f"with the saved groups first."
         )
     return list(zip(optimizer.param_groups, saved["param_groups"], strict=True))
 
 
-def _restored_group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+def _restored_group(current: Mapping[str, Any], saved_group: Mapping[str, Any]) -> dict[str, Any]:
     """Return the saved hyperparameters of a group with the current parameters and their names."""
-    settings = {name: value for name, value in theirs.items() if name not in _PYTORCH_ONLY}
-    names = {"param_names": mine["param_names"]} if "param_names" in mine else {}
-    return {**names, **settings, "params": list(mine["params"])}
+    settings = {name: value for name, value in saved_group.items() if name not in _PYTORCH_ONLY}
+    names = {"param_names": current["param_names"]} if "param_names" in current else {}
+    return {**names, **settings, "params": list(current["params"])}
 
 
 def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
@@ -128,17 +128,17 @@ def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
 
 def _load_state(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
     """Copy the saved arrays of a parameter into its state. Yield a description of each mismatch."""
-    found = {name: value for name, value in entries.items() if value is not None}
+    values = {name: value for name, value in entries.items() if value is not None}
     slots: Mapping[str, Slot] = optimizer.state_slots
     for name, slot in slots.items():
-        if name in found:
+        if name in values:
             try:
-                state[name] = _cast_saved(found[name], slot.new(p._data, group))
+                state[name] = _cast_saved(values[name], slot.new(p._data, group))
             except Exception as error:
                 yield f"wrong: {name} {error}"
         elif slot.initial is not None and slot.when is None:
             yield f"missing: {name}"
-    yield from (f"unexpected: {name}" for name in found if name not in slots)
+    yield from (f"unexpected: {name}" for name in values if name not in slots)
 
 
 def _cast_saved(value: Any, like: ndarray) -> ndarray:

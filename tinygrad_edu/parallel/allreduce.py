@@ -60,33 +60,38 @@ def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[
     templates : list of ndarray
         Arrays with the sizes and dtypes of the flat arrays.
     """
-    layout, done = _Layout(workers.size, count), list[list[_Plan]]()
+    layout, merge_plans = _Layout(workers.size, count), list[list[_Plan]]()
     for merge in _merges(layout, workers.rank):
-        theirs = _blocks_of(layout, *(merge[1:] if workers.rank < merge.middle else merge[:2]))
-        done.append([_plan(layout, merge, workers.rank, array.size) for array in templates])
-        own = _reduce_scatter(workers, count, own, theirs, done[-1], [array.dtype for array in templates])
+        other_blocks = _blocks_of(layout, *(merge[1:] if workers.rank < merge.middle else merge[:2]))
+        merge_plans.append([_plan(layout, merge, workers.rank, array.size) for array in templates])
+        own = _reduce_scatter(workers, count, own, other_blocks, merge_plans[-1], [array.dtype for array in templates])
     ((_, arrays),) = own
-    for plans in reversed(done):
+    for plans in reversed(merge_plans):
         arrays = _all_gather(workers, arrays, plans)
     return arrays
 
 
 def _reduce_scatter(
-    workers: Workers, count: int, own: BlockSums, theirs: list[ShardBlock], plans: list[_Plan], dtypes: list[Any]
+    workers: Workers, count: int, own: BlockSums, other_blocks: list[ShardBlock], plans: list[_Plan], dtypes: list[Any]
 ) -> BlockSums:
     """Exchange elements with the other group, and return the block sums of both groups for the elements kept."""
-    received = [(block, [np.empty(r.after, dtype) for r, dtype in zip(plans, dtypes, strict=True)]) for block in theirs]
-    send, receive = [r.send for r in plans], [r.receive for r in plans]
+    received = [
+        (block, [np.empty(plan.after, dtype) for plan, dtype in zip(plans, dtypes, strict=True)])
+        for block in other_blocks
+    ]
+    send, receive = [plan.send for plan in plans], [plan.receive for plan in plans]
     _transfer(workers, [(arrays, send) for _, arrays in own], [(arrays, receive) for _, arrays in received])
-    kept = [(block, [_take_slices(array, r) for array, r in zip(arrays, plans, strict=True)]) for block, arrays in own]
+    kept = [
+        (block, [_take_slices(array, plan) for array, plan in zip(arrays, plans, strict=True)]) for block, arrays in own
+    ]
     total: TreeSum[list[ndarray]] = TreeSum(count, _add)
-    for block, arrays in sorted(kept + received, key=lambda each: each[0][1] << each[0][0]):
+    for block, arrays in sorted(kept + received, key=lambda entry: entry[0][1] << entry[0][0]):
         total.push(block, arrays)
     return total.pending
 
 
-def _take_slices(array: ndarray, r: _Plan) -> ndarray:
-    return np.concatenate([array[:0], *(array[piece] for piece in r.keep)])
+def _take_slices(array: ndarray, plan: _Plan) -> ndarray:
+    return np.concatenate([array[:0], *(array[part] for part in plan.keep)])
 
 
 def _add(left: list[ndarray], right: list[ndarray]) -> list[ndarray]:
@@ -95,35 +100,35 @@ def _add(left: list[ndarray], right: list[ndarray]) -> list[ndarray]:
 
 def _all_gather(workers: Workers, arrays: list[ndarray], plans: list[_Plan]) -> list[ndarray]:
     """Send this worker's totals to the other group. Return them with the totals received."""
-    whole = [np.empty(r.before, array.dtype) for r, array in zip(plans, arrays, strict=True)]
-    for into, array, r in zip(whole, arrays, plans, strict=True):
+    totals = [np.empty(plan.before, array.dtype) for plan, array in zip(plans, arrays, strict=True)]
+    for total, array, plan in zip(totals, arrays, plans, strict=True):
         start = 0
-        for piece in r.keep:
-            into[piece] = array[start : (start := start + piece.stop - piece.start)]
-    _transfer(workers, [(arrays, [r.receive for r in plans])], [(whole, [r.send for r in plans])])
-    return whole
+        for part in plan.keep:
+            total[part] = array[start : (start := start + part.stop - part.start)]
+    _transfer(workers, [(arrays, [plan.receive for plan in plans])], [(totals, [plan.send for plan in plans])])
+    return totals
 
 
 def _transfer(workers: Workers, sources: Buffers, targets: Buffers) -> None:
     """Send each partner its slices of the sources in one message, and fill the slices of the targets."""
-    sent = {rank: np.concatenate([piece.view(np.uint8) for piece in pieces]) for rank, pieces in _by_rank(sources)}
-    awaited = dict(_by_rank(targets))
-    received = {rank: np.empty(sum(piece.nbytes for piece in pieces), np.uint8) for rank, pieces in awaited.items()}
+    sent = {rank: np.concatenate([part.view(np.uint8) for part in parts]) for rank, parts in _by_rank(sources)}
+    expected = dict(_by_rank(targets))
+    received = {rank: np.empty(sum(part.nbytes for part in parts), np.uint8) for rank, parts in expected.items()}
     workers.exchange(sent, received)
-    for rank, pieces in awaited.items():
+    for rank, parts in expected.items():
         start = 0
-        for piece in pieces:
-            piece.view(np.uint8)[:] = received[rank][start : (start := start + piece.nbytes)]
+        for part in parts:
+            part.view(np.uint8)[:] = received[rank][start : (start := start + part.nbytes)]
 
 
 def _by_rank(buffers: Buffers) -> list[tuple[int, list[ndarray]]]:
     """Return the slices of all arrays for each partner, in the order of the arrays."""
-    found: dict[int, list[ndarray]] = {}
-    for arrays, pieces_of_each in buffers:
-        for array, pieces in zip(arrays, pieces_of_each, strict=True):
-            for rank, slices in pieces.items():
-                found.setdefault(rank, []).extend(array[piece] for piece in slices)
-    return list(found.items())
+    by_rank: dict[int, list[ndarray]] = {}
+    for arrays, slices_of_arrays in buffers:
+        for array, slices_of_ranks in zip(arrays, slices_of_arrays, strict=True):
+            for rank, slices in slices_of_ranks.items():
+                by_rank.setdefault(rank, []).extend(array[part] for part in slices)
+    return list(by_rank.items())
 
 
 # --- The plan, cached because it is the same for every step ---
@@ -132,11 +137,11 @@ def _by_rank(buffers: Buffers) -> list[tuple[int, list[ndarray]]]:
 @lru_cache(1024)
 def _merges(layout: _Layout, rank: int) -> list[_Merge]:
     """Return the merges of a worker, smallest first."""
-    found, low, high = [], 0, layout.workers
+    merges, low, high = [], 0, layout.workers
     while high - low > 1:
-        found.append(_Merge(low, _middle(layout, low, high), high))
-        low, high = found[-1][:2] if rank < found[-1].middle else found[-1][1:]
-    return found[::-1]
+        merges.append(_Merge(low, _middle(layout, low, high), high))
+        low, high = merges[-1][:2] if rank < merges[-1].middle else merges[-1][1:]
+    return merges[::-1]
 
 
 @lru_cache(1024)
@@ -172,10 +177,10 @@ def _plan(layout: _Layout, merge: _Merge, rank: int, size: int) -> _Plan:
     for start, cut, stop, left, right in _overlaps(layout, merge, size):
         if rank in (left, right):
             lower, upper = slice(before, before + cut - start), slice(before + cut - start, before + stop - start)
-            mine, other, partner = (lower, upper, right) if rank == left else (upper, lower, left)
-            keep.append(mine)
-            send.setdefault(partner, []).append(other)
-            length = mine.stop - mine.start
+            kept, sent, partner = (lower, upper, right) if rank == left else (upper, lower, left)
+            keep.append(kept)
+            send.setdefault(partner, []).append(sent)
+            length = kept.stop - kept.start
             receive.setdefault(partner, []).append(slice(after, after + length))
             before, after = upper.stop, after + length
     return _Plan(before, after, keep, send, receive)
@@ -184,15 +189,15 @@ def _plan(layout: _Layout, merge: _Merge, rank: int, size: int) -> _Plan:
 def _overlaps(layout: _Layout, merge: _Merge, size: int) -> list[tuple[int, int, int, int, int]]:
     """Return (start, cut, stop, left, right): rank left keeps elements start:cut, and rank right keeps cut:stop."""
     low, middle, high = merge
-    lefts, rights = _segments(layout, low, middle, size), _segments(layout, middle, high, size)
-    found, i, j, start = [], 0, 0, 0
+    left_segments, right_segments = _segments(layout, low, middle, size), _segments(layout, middle, high, size)
+    overlaps, i, j, start = [], 0, 0, 0
     while start < size:
-        (_, left_stop, left), (_, right_stop, right) = lefts[i], rights[j]
+        (_, left_stop, left), (_, right_stop, right) = left_segments[i], right_segments[j]
         stop = min(left_stop, right_stop)
         cut = start + (stop - start) * (middle - low) // (high - low)
-        found.append((start, cut, stop, left, right))
+        overlaps.append((start, cut, stop, left, right))
         i, j, start = i + (left_stop == stop), j + (right_stop == stop), stop
-    return found
+    return overlaps
 
 
 @lru_cache(1024)
@@ -200,7 +205,7 @@ def _segments(layout: _Layout, low: int, high: int, size: int) -> list[tuple[int
     """Return (start, stop, rank): the range of elements that each worker of a group keeps."""
     if high - low == 1:
         return [(0, size, low)]
-    found = []
+    segments = []
     for start, cut, stop, left, right in _overlaps(layout, _Merge(low, _middle(layout, low, high), high), size):
-        found += [(start, cut, left), (cut, stop, right)]
-    return [part for part in found if part[0] < part[1]]
+        segments += [(start, cut, left), (cut, stop, right)]
+    return [segment for segment in segments if segment[0] < segment[1]]

@@ -109,8 +109,8 @@ def sharded_value_and_grad(
     batch = ArrayBatch(x if isinstance(x, tuple) else (x,), y)
     parameters = model.parameters()
     compute = LossGradient(model, loss, shard_size, ALONE if workers is None else workers)
-    found = compute(batch, parameters, rng, threads=threads)
-    return found.value, after_hooks(parameters, found.gradients)
+    total = compute(batch, parameters, rng, threads=threads)
+    return total.value, after_hooks(parameters, total.gradients)
 
 
 def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) -> Gradients:
@@ -146,7 +146,7 @@ class LossGradient:
         *,
         threads: int | None = None,
         workers: Workers | None = None,
-        of_several: bool = False,
+        accumulating: bool = False,
     ) -> ShardSum:
         """Return the loss of a batch and its gradients with respect to tensors, before their hooks run.
 
@@ -157,7 +157,7 @@ class LossGradient:
         rng : numpy.random.Generator
         threads, workers : optional
             Override the values of this object.
-        of_several : bool
+        accumulating : bool
             Whether the batch is one of several in a step. If so, a batch with denominator 0, whose mean is NaN, is
             skipped.
         """
@@ -168,35 +168,35 @@ class LossGradient:
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
         if len(slices) > 1 and self.model.is_sharded():
             self.model.begin_batch([*tensors, *(self.loss.buffers() if isinstance(self.loss, Module) else [])])
-            cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
-            found = workers.collective(lambda: self._compute_shards(cut, threads, workers))
-            if isinstance(found, ShardSum):
-                return found
-            if found is not None:
-                self.model.disable_sharding(found)
+            sharded = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
+            result = workers.collective(lambda: self._compute_shards(sharded, threads, workers))
+            if isinstance(result, ShardSum):
+                return result
+            if result is not None:
+                self.model.disable_sharding(result)
             rng.bit_generator.state = state  # draw the same numbers as without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
-        result = self._compute_whole(whole, of_several, threads, workers)
+        result = self._compute_whole(whole, accumulating, threads, workers)
         self.model.warn_once()
         return result
 
-    def _compute_whole(self, whole: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
+    def _compute_whole(self, batch: "_Batch", accumulating: bool, threads: int, workers: Workers) -> ShardSum:
         """Compute the whole batch in one piece, on every rank."""
         computed: list[ShardSum] = []
 
         def compute() -> ShardSum:
             if not computed:  # if a rank is lost, repeat only the messages: a forward pass may change the model
-                computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
+                computed.extend(map_shards(lambda k: batch.computed(accumulating), 1, threads))
             return computed[0]
 
         result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
-    def _compute_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
+    def _compute_shards(self, batch: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
         """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must."""
         try:
-            additive = self._is_additive(cut.batch, workers)
-            return cut.additive(threads, workers) if additive else cut.joined(threads, workers)
+            additive = self._is_additive(batch.batch, workers)
+            return batch.additive(threads, workers) if additive else batch.joined(threads, workers)
         except WholeBatchNeeded as signal:
             return str(signal)
 
@@ -214,21 +214,21 @@ class _Batch:
     """Forward and backward pass of one batch, given the samples of each shard and the seeds of its random stream."""
 
     def __init__(
-        self, of: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray
+        self, owner: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray
     ) -> None:
-        self.model, self.loss = of.model, of.loss
+        self.model, self.loss = owner.model, owner.loss
         self.batch, self.tensors, self.slices, self.seeds = batch, tensors, slices, seeds
         self.nodes = [t._node for t in tensors]
         self.leaves = frozenset(node for node in self.nodes if node is not None)
 
     # --- The whole batch ---
 
-    def computed(self, of_several: bool) -> ShardSum:
+    def computed(self, accumulating: bool) -> ShardSum:
         """Compute the batch in one piece."""
         stream = stream_of(self.seeds[0])
         inputs, target = inputs_and_target(self.batch.take(self.slices[0], stream))
         denominator = denominator_of(self.loss, target)
-        if of_several and denominator == 0:
+        if accumulating and denominator == 0:
             return ShardSum(np.nan, [None] * len(self.nodes), 0)
         with random_stream(stream), enable_grad():
             out = self.model.model(*as_tensors(inputs))
@@ -248,8 +248,8 @@ class _Batch:
             return {}
         return backward_pass([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
 
-    def _leaf_gradients(self, found: dict[Node, ndarray]) -> Gradients:
-        return [None if node is None else found.get(node) for node in self.nodes]
+    def _leaf_gradients(self, gradients: dict[Node, ndarray]) -> Gradients:
+        return [None if node is None else gradients.get(node) for node in self.nodes]
 
     # --- A loss with a denominator: shards are computed separately ---
 
@@ -258,18 +258,18 @@ class _Batch:
 
         Return None if the denominator of a shard is 0: its mean is NaN, but the mean of the batch is not.
         """
-        known = isinstance(self.batch, ArrayBatch)
+        is_total_known = isinstance(self.batch, ArrayBatch)
         total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
         if total is None or not total > 0:
             return None
-        found = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
-        if not found.weight > 0:
+        result = self._sum_shards(lambda k: self._additive_shard(k, total), threads, workers)
+        if not result.weight > 0:
             return None
-        if known or found.weight == total:
-            return found
-        scale = total / found.weight  # the total denominator is known only now
-        gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in found.gradients]
-        return ShardSum(found.value * scale, gradients, found.weight)
+        if is_total_known or result.weight == total:
+            return result
+        scale = total / result.weight  # the total denominator is known only now
+        gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in result.gradients]
+        return ShardSum(result.value * scale, gradients, result.weight)
 
     def _additive_shard(self, k: int, total: float) -> ShardSum:
         part, stream = self.slices[k], stream_of(self.seeds[k])
@@ -289,37 +289,37 @@ class _Batch:
     def joined(self, threads: int, workers: Workers) -> ShardSum:
         """Return the loss of the joined outputs, and the sum of the gradients of the shards."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
-        outs, own_parts = run_on_all(workers, lambda: self._outputs(own, threads))
+        outputs, own_pairs = run_on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
-        parts = [part for of_rank in allgather(workers, own_parts) for part in of_rank]
+        pairs = [part for rank_pairs in allgather(workers, own_pairs) for part in rank_pairs]
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
-            whole = join(self.model.name, [out for out, _ in parts])
+            joined_output = join(self.model.name, [out for out, _ in pairs])
             with self.model.loss_errors():
-                result = self._loss(whole, self._joined_target([target for _, target in parts]))
+                result = self._loss(joined_output, self._joined_target([target for _, target in pairs]))
                 if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                     raise WholeBatchNeeded(
                         f"{self.model.name}: the loss uses tensors from the forward pass other than its output"
                     )
                 # Backward pass inside the check: on a rank without a shard, the tensor may have a freed graph.
-                return whole, result.item(), self._backward(result, 1.0)
+                return joined_output, result.item(), self._backward(result, 1.0)
 
-        whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
+        joined_output, value, gradients = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
         def backward(k: int) -> ShardSum:
-            out = outs[k - own.start]
-            outs[k - own.start] = None  # the backward pass frees its graph
-            cotangents = shard_cotangents(whole, found, out, self.slices[k])
+            out = outputs[k - own.start]
+            outputs[k - own.start] = None  # the backward pass frees its graph
+            cotangents = shard_cotangents(joined_output, gradients, out, self.slices[k])
             return ShardSum(0.0, self._leaf_gradients(backward_pass(cotangents, unhooked=self.leaves)), 0.0)
 
         total = self._sum_shards(backward, threads, workers)
-        gradients = add_gradients(total.gradients, self._leaf_gradients(found))  # the loss may have parameters
-        return ShardSum(value, in_c_order(gradients), len(self.batch))
+        sums = add_gradients(total.gradients, self._leaf_gradients(gradients))  # the loss may have parameters
+        return ShardSum(value, in_c_order(sums), len(self.batch))
 
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
         """Return the outputs of this rank's shards, and pairs of detached output and target."""
-        found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
-        return [out for out, _ in found], [(detached(out), target) for out, target in found]
+        pairs = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
+        return [out for out, _ in pairs], [(detached(out), target) for out, target in pairs]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:
         stream = stream_of(self.seeds[k])
@@ -333,20 +333,20 @@ class _Batch:
             return self.batch.target
         return join("the target", [detached(part) for part in parts])
 
-    def _sum_shards(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
+    def _sum_shards(self, compute_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
         """Compute this rank's shards, and return the sum over the shards of all ranks."""
         count = len(self.slices)
         own = shard_range(count, workers.size, workers.rank)
         total: TreeSum[ShardSum] = TreeSum(count, add_shards)
 
         def compute() -> None:
-            for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
+            for k, part in zip(own, map_shards(lambda i: compute_shard(own[i]), len(own), threads), strict=True):
                 total.push((0, k), part)
 
         run_on_all(workers, compute)
         if workers.size == 1:
-            found = total.pending[0][1]
-            return found._replace(gradients=in_c_order(found.gradients))
+            result = total.pending[0][1]
+            return result._replace(gradients=in_c_order(result.gradients))
         layout = PackedSums([t.numpy() for t in self.tensors])
         packed = [(block, layout.pack(part)) for block, part in total.pending]
         return layout.unpack(allreduce_sum(workers, count, packed, layout.like))
@@ -355,8 +355,8 @@ class _Batch:
 def scalar(result: Any) -> Tensor:
     """Return the loss, or raise unless it is a Tensor of one element."""
     if not isinstance(result, Tensor) or result.size != 1:
-        what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
-        raise NonScalarBackwardError(f"the loss {what}; expected a Tensor of one element.")
+        problem = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
+        raise NonScalarBackwardError(f"the loss {problem}; expected a Tensor of one element.")
     return result
 
 

@@ -68,10 +68,10 @@ def join(name: str, parts: list[Detached]) -> Any:
     """
     values, kinds = zip(*parts, strict=True)
     try:
-        whole, kind = tree_map(_concatenate, *values), tree_map(lambda *each: max(each), *kinds)
+        joined, kind = tree_map(_concatenate, *values), tree_map(lambda *ks: max(ks), *kinds)
     except (ShapeError, TypeError) as error:
         raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {error}") from error
-    return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), whole, kind)
+    return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), joined, kind)
 
 
 def _concatenate(*parts: ndarray) -> ndarray:
@@ -80,8 +80,8 @@ def _concatenate(*parts: ndarray) -> ndarray:
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
         raise ShapeError(f"their rows differ: {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
     # In C order: a part's layout, which affects the bits of products, depends on whether it came from another rank.
-    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
-    return np.concatenate(parts, out=whole)
+    out = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    return np.concatenate(parts, out=out)
 
 
 def has_ops_between(root: Node, first: int, last: int) -> bool:
@@ -99,13 +99,13 @@ def has_ops_between(root: Node, first: int, last: int) -> bool:
 
 def shard_cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slice) -> list[tuple[Node, ndarray]]:
     """Return the nodes of a shard's output, each with its rows of the gradient of the joined output."""
-    found: list[tuple[Node, ndarray]] = []
+    cotangents: list[tuple[Node, ndarray]] = []
 
-    def add(whole: Any, own: Any) -> None:
-        root = whole._node if isinstance(whole, Tensor) else None
-        g = None if root is None else gradients.get(root)
-        if g is not None and isinstance(own, Tensor) and own._node is not None:
-            found.append((own._node, np.ascontiguousarray(g[part])))
+    def add(joined_leaf: Any, leaf: Any) -> None:
+        node = joined_leaf._node if isinstance(joined_leaf, Tensor) else None
+        g = None if node is None else gradients.get(node)
+        if g is not None and isinstance(leaf, Tensor) and leaf._node is not None:
+            cotangents.append((leaf._node, np.ascontiguousarray(g[part])))
 
     tree_map(add, joined, out)
-    return found
+    return cotangents

@@ -23,15 +23,15 @@ __all__ = ["abort", "leave", "without_mpi", "world"]
 
 # A launcher sets one of these variables: mpiexec of MPICH, Intel or Open MPI, or srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
-OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
+MPI_PREFIXES = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
 
-NAP = 5e-5  # seconds
-SURVIVES = "OMPI_MCA_mpi_ft_enable"  # set by Open MPI's mpiexec --with-ft ulfm
+POLL_SECONDS = 5e-5  # seconds
+FAULT_TOLERANCE = "OMPI_MCA_mpi_ft_enable"  # set by Open MPI's mpiexec --with-ft ulfm
 
 
 def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without the variables that make a process a rank."""
-    return {name: value for name, value in environment.items() if not name.startswith(OF_RANKS)}
+    return {name: value for name, value in environment.items() if not name.startswith(MPI_PREFIXES)}
 
 
 @cache
@@ -64,12 +64,12 @@ def world() -> Workers:
             "mpiexec started this process, which requires mpi4py and an MPI library. Install them with: "
             "pip install 'tinygrad-edu[mpi]'"
         ) from error
-    survives = SURVIVES in os.environ
+    fault_tolerant = FAULT_TOLERANCE in os.environ
     for name in os.environ.keys() - without_mpi(os.environ).keys():
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
-    workers = _MPIWorkers(MPI, survives)
+    workers = _MPIWorkers(MPI, fault_tolerant)
     sys.excepthook = _abort_with_traceback
     atexit.register(workers.leave)
     return workers
@@ -89,8 +89,8 @@ if hasattr(os, "register_at_fork"):
 class _MPIWorkers:
     """The processes of MPI's world. If MPI survives the death of a rank, the others continue."""
 
-    def __init__(self, mpi: Any, survives: bool) -> None:
-        self._mpi, self._fault_tolerant, self._process = mpi, survives, os.getpid()
+    def __init__(self, mpi: Any, fault_tolerant: bool) -> None:
+        self._mpi, self._fault_tolerant, self._process = mpi, fault_tolerant, os.getpid()
         self._set_comm(mpi.COMM_WORLD)
         self._has_lost_rank = False
         self._barrier: Any = None
@@ -99,10 +99,10 @@ class _MPIWorkers:
         self._abandoned: list[Any] = []  # requests that will never complete, with their buffers
         self.threads, self._oversubscribed = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-        here = (mpi.Get_processor_name(), cores)
-        sharing = Counter(self.collective(lambda: allgather(self, here)))[here]
-        self._oversubscribed = sharing > available_cores()
-        self.threads = allowed_threads(max(available_cores() // sharing, 1))
+        location = (mpi.Get_processor_name(), cores)
+        num_sharing = Counter(self.collective(lambda: allgather(self, location)))[location]
+        self._oversubscribed = num_sharing > available_cores()
+        self.threads = allowed_threads(max(available_cores() // num_sharing, 1))
 
     def _set_comm(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
@@ -111,23 +111,23 @@ class _MPIWorkers:
         """Send bytes to other ranks, and fill the buffers of the bytes received."""
         if self._process != os.getpid():
             raise ForkedError("a forked process is not a worker. Compute without workers, or start it with mpiexec.")
-        waiting = []
+        requests = []
         try:
-            waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
-            waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
-            while self._oversubscribed and not self._mpi.Request.Testall(waiting):
-                time.sleep(NAP)  # MPICH waits by polling, which would occupy the core
-            self._mpi.Request.Waitall(waiting)
+            requests += [self._comm.Irecv([buffer, self._mpi.BYTE], source=rank) for rank, buffer in received.items()]
+            requests += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            while self._oversubscribed and not self._mpi.Request.Testall(requests):
+                time.sleep(POLL_SECONDS)  # MPICH waits by polling, which would occupy the core
+            self._mpi.Request.Waitall(requests)
         except self._mpi.Exception as error:
             if not self._is_rank_failure(error):
                 raise
-            self._abandoned.append((waiting, sent, received))
+            self._abandoned.append((requests, sent, received))
             self._comm.Revoke()  # notifies ranks that wait for a rank other than the lost one
             raise LostWorkerError(f"one of {self.size} workers is lost") from error
 
     def _is_rank_failure(self, error: Any) -> bool:
-        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last if one of several messages is lost
-        return self._fault_tolerant and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
+        failures = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last if one of several messages is lost
+        return self._fault_tolerant and error.Get_error_class() in [getattr(self._mpi, name) for name in failures]
 
     def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Run a function of collective operations on all ranks; if ranks are lost, repeat it on the remaining ranks."""
@@ -138,8 +138,8 @@ class _MPIWorkers:
                 result = compute()
                 break
             except LostWorkerError:
-                if known := self._recover():
-                    (result,) = known
+                if recovered := self._recover():
+                    (result,) = recovered
                     break
         self._num_collectives += 1
         if self._fault_tolerant:
@@ -152,10 +152,10 @@ class _MPIWorkers:
         while True:
             try:
                 self._set_comm(self._comm.Shrink())
-                done = allgather(self, self._num_collectives)
-                first = done.index(max(done))
+                counts = allgather(self, self._num_collectives)
+                first = counts.index(max(counts))
                 last = allgather(self, self._last_result if self.rank == first else None)[first]
-                return (last,) if self._num_collectives < max(done) else None
+                return (last,) if self._num_collectives < max(counts) else None
             except LostWorkerError:  # another rank was lost
                 continue
 
@@ -177,8 +177,8 @@ class _MPIWorkers:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
         while not self._all_done():
             if self._comm.Iprobe():
-                told = f"Rank {self.rank} of {self.size} has ended, but another rank still waits for it."
-                print(told, file=sys.__stderr__)
+                message = f"Rank {self.rank} of {self.size} has ended, but another rank still waits for it."
+                print(message, file=sys.__stderr__)
                 _abort_all(1)
             time.sleep(0.01)  # leave the core to a rank that still computes
         if not self._has_lost_rank:
@@ -198,9 +198,9 @@ def abort(code: int) -> None:
         _abort_all(code)
 
 
-def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+def _abort_with_traceback(kind: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
     workers = world()
-    lines = traceback.format_exception(kind, error, place)
+    lines = traceback.format_exception(kind, error, tb)
     print(f"On rank {workers.rank} of {workers.size}:\n{''.join(lines)}", end="", file=sys.__stderr__)
     _abort_all(130 if kind is KeyboardInterrupt else 1)
 

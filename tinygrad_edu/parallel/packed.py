@@ -35,19 +35,19 @@ class PackedSums:
         for view, gradient in zip(self._views(flat), part.gradients, strict=True):
             if gradient is not None:
                 view[...] = gradient
-        there = [float(gradient is not None) for gradient in part.gradients]
-        return [np.array([part.value, part.weight, *there]), *flat]
+        is_present = [float(gradient is not None) for gradient in part.gradients]
+        return [np.array([part.value, part.weight, *is_present]), *flat]
 
     def unpack(self, arrays: list[ndarray]) -> ShardSum:
         """Return the sum that flat arrays hold."""
-        (value, weight, *there), *flat = arrays
-        gradients = [view if n else None for view, n in zip(self._views(flat), there, strict=True)]
+        (value, weight, *is_present), *flat = arrays
+        gradients = [view if present else None for view, present in zip(self._views(flat), is_present, strict=True)]
         return ShardSum(float(value), gradients, float(weight))
 
     def _views(self, flat: list[ndarray]) -> list[ndarray]:
         """Return a view of each tensor's part of the flat arrays."""
-        ends, found = dict.fromkeys(self._dtypes, 0), list[ndarray]()
+        ends, views = dict.fromkeys(self._dtypes, 0), list[ndarray]()
         for t in self._tensors:
             start, ends[t.dtype] = ends[t.dtype], ends[t.dtype] + t.size
-            found.append(flat[self._dtypes.index(t.dtype)][start : ends[t.dtype]].reshape(t.shape))
-        return found
+            views.append(flat[self._dtypes.index(t.dtype)][start : ends[t.dtype]].reshape(t.shape))
+        return views

@@ -59,9 +59,9 @@ class ShardedModel:
         self._state, self._storages = {*map(id, state)}, {tensor._storage for tensor in state}
         self.begin = next(clock)
 
-    def in_shard(self, what: str, stream: np.random.Generator) -> "_ShardContext":
+    def in_shard(self, description: str, stream: np.random.Generator) -> "_ShardContext":
         """Return a context manager for the forward pass or the loss of a shard."""
-        return _ShardContext(self.name, self._storages, what, stream)
+        return _ShardContext(self.name, self._storages, description, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output of the model for a shard.
@@ -95,8 +95,8 @@ class ShardedModel:
         except AnomalyError:
             raise
         except Exception as error:
-            what = f"the loss of the joined outputs raised {type(error).__name__}"
-            raise WholeBatchNeeded(f"{self.name}: {what}") from error
+            problem = f"the loss of the joined outputs raised {type(error).__name__}"
+            raise WholeBatchNeeded(f"{self.name}: {problem}") from error
 
     def disable_sharding(self, reason: str) -> None:
         """Compute all later batches whole, for the given reason."""
@@ -116,11 +116,11 @@ class ShardedModel:
 class _ShardContext(shard_forward):
     """Context of the forward pass or the loss of a shard, with its own random stream."""
 
-    __slots__ = ("_random", "_what")
+    __slots__ = ("_description", "_random")
 
-    def __init__(self, name: str, state: Collection[Storage], what: str, stream: np.random.Generator) -> None:
+    def __init__(self, name: str, state: Collection[Storage], description: str, stream: np.random.Generator) -> None:
         super().__init__(name, state)
-        self._what, self._random = what, random_stream(stream)
+        self._description, self._random = description, random_stream(stream)
 
     def __enter__(self) -> Self:
         self._random.__enter__()
@@ -130,4 +130,4 @@ class _ShardContext(shard_forward):
         self._random.__exit__(kind, error, at)
         super().__exit__(kind, error, at)
         if isinstance(error, Exception) and not isinstance(error, AnomalyError):
-            raise WholeBatchNeeded(f"{self.name}: {self._what} raised {type(error).__name__}") from error
+            raise WholeBatchNeeded(f"{self.name}: {self._description} raised {type(error).__name__}") from error

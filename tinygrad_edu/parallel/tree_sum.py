@@ -98,13 +98,13 @@ class TreeSum(Generic[Value]):
     """
 
     def __init__(self, count: int, add: Callable[[Value, Value], Value]) -> None:
-        self.count, self.root, self.add = count, max(count - 1, 0).bit_length(), add
+        self.count, self.root_level, self.add = count, max(count - 1, 0).bit_length(), add
         self.pending: list[tuple[ShardBlock, Value]] = []
 
     def push(self, block: ShardBlock, value: Value) -> None:
         """Add the next block. Blocks must be pushed in the order of their shards."""
         level, index = block
-        while level < self.root:
+        while level < self.root_level:
             if index % 2 and self.pending and self.pending[-1][0] == (level, index - 1):
                 value = self.add(self.pending.pop()[1], value)
             elif index % 2 or (index + 1) << level < self.count:

@@ -83,28 +83,28 @@ def allgather(workers: Workers, value: Any) -> list[Any]:
     >>> allgather(ALONE, "here")
     ['here']
     """
-    found = [value]
-    while (have := len(found)) < workers.size:
-        to, source = (workers.rank - have) % workers.size, (workers.rank + have) % workers.size
-        some = np.frombuffer(pickle.dumps(found[: workers.size - have]), np.uint8)
+    values = [value]
+    while (count := len(values)) < workers.size:
+        to, source = (workers.rank - count) % workers.size, (workers.rank + count) % workers.size
+        sent = np.frombuffer(pickle.dumps(values[: workers.size - count]), np.uint8)
         length = np.empty(8, np.uint8)
-        workers.exchange({to: np.array([some.size]).view(np.uint8)}, {source: length})
-        theirs = np.empty(int(length.view(np.int64)[0]), np.uint8)
-        workers.exchange({to: some}, {source: theirs})
-        found += pickle.loads(theirs.tobytes())
+        workers.exchange({to: np.array([sent.size]).view(np.uint8)}, {source: length})
+        received = np.empty(int(length.view(np.int64)[0]), np.uint8)
+        workers.exchange({to: sent}, {source: received})
+        values += pickle.loads(received.tobytes())
     first = workers.size - workers.rank
-    return found[first:] + found[:first]
+    return values[first:] + values[:first]
 
 
 def allreduce_any(workers: Workers, flag: bool) -> bool:
     """Return whether the flag is true on any worker."""
-    mine, distance = np.array([flag], np.uint8), 1
+    flags, distance = np.array([flag], np.uint8), 1
     while distance < workers.size:
-        theirs = np.empty(1, np.uint8)
+        received = np.empty(1, np.uint8)
         to, source = (workers.rank + distance) % workers.size, (workers.rank - distance) % workers.size
-        workers.exchange({to: mine}, {source: theirs})
-        mine, distance = mine | theirs, 2 * distance
-    return bool(mine[0])
+        workers.exchange({to: flags}, {source: received})
+        flags, distance = flags | received, 2 * distance
+    return bool(flags[0])
 
 
 def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
@@ -138,8 +138,8 @@ def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
 def map_on_all(workers: Workers, function: Callable[[int], Computed], count: int, threads: int) -> list[Computed]:
     """Return the results of all shards, in order, on every rank. Each rank computes its own shards on threads."""
     own = shard_range(count, workers.size, workers.rank)
-    found = run_on_all(workers, lambda: list(map_shards(lambda i: function(own[i]), len(own), threads)))
-    return [each for of_rank in allgather(workers, found) for each in of_rank]
+    own_results = run_on_all(workers, lambda: list(map_shards(lambda i: function(own[i]), len(own), threads)))
+    return [result for rank_results in allgather(workers, own_results) for result in rank_results]
 
 
 def _first_failure(workers: Workers, own: BaseException | None) -> BaseException:
@@ -179,9 +179,9 @@ def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:
     if workers.size == 1:
         return
     own = {name: _checksum(part) for name, part in parts.items()}
-    found = workers.collective(lambda: allgather(workers, own))
+    checksums = workers.collective(lambda: allgather(workers, own))
     for name in parts:
-        others = [str(rank) for rank, theirs in enumerate(found) if theirs[name] != found[0][name]]
+        others = [str(rank) for rank, checksum in enumerate(checksums) if checksum[name] != checksums[0][name]]
         if others:
             raise WorkersDifferError(
                 f"{name} differ between rank 0 and rank {', '.join(others)}. Use the same seed on all ranks, for "

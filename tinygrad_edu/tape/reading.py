@@ -127,7 +127,7 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
         seen.add(memory)
     called = getattr(node, "site", None)
     if isinstance(called, CallSite):
-        row.line, row.code = called.place, called.code
+        row.line, row.code = called.location, called.code
         row.groups = layers.groups(called)
     return row
 

@@ -248,7 +248,7 @@ class Steps:
 
     def _value_and_grad(self, batches: list[SampledBatch], tensors: list[Tensor], **by: Any) -> tuple[float, Gradients]:
         """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
-        found = (self._gradient(batch, tensors, self.rng, of_several=len(batches) > 1, **by) for batch in batches)
+        found = (self._gradient(batch, tensors, self.rng, accumulating=len(batches) > 1, **by) for batch in batches)
         total = reduce(_mean, found)
         return total.value, after_hooks(tensors, total.gradients)
 

@@ -26,13 +26,13 @@ def select_argnums(
     """Split the arguments of f: return a function of those at `argnums` only, and their values."""
     positions = _normalize_argnums(argnums if isinstance(argnums, Sequence) else [argnums], len(args))
 
-    def of_selected(*selected: Any) -> Any:
+    def f_of_selected(*selected: Any) -> Any:
         replaced = list(args)
         for position, x in zip(positions, selected, strict=True):
             replaced[position] = x
         return f(*replaced, **kwargs)
 
-    return of_selected, [args[i] for i in positions]
+    return f_of_selected, [args[i] for i in positions]
 
 
 def _normalize_argnums(argnums: Sequence[Any], count: int) -> list[int]:

@@ -29,8 +29,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     require_function(f)
 
     def function(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        of_selected, selected = select_argnums(f, argnums, args, kwargs)
-        out, pullback, *aux = vjp(of_selected, *selected, has_aux=has_aux)
+        f_of_selected, selected = select_argnums(f, argnums, args, kwargs)
+        out, pullback, *aux = vjp(f_of_selected, *selected, has_aux=has_aux)
         if not isinstance(out, Tensor) or out.size != 1:
             raise NonScalarBackwardError(
                 f"grad: the function must return a scalar, got {out!r}. Use jacobian or vjp, or has_aux=True for a "

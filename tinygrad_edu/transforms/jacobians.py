@@ -56,11 +56,11 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
 
     def function(*args: Any, **kwargs: Any) -> Any:
         call = Linearized(*select_argnums(f, argnums, args, kwargs), has_aux)
-        several = isinstance(argnums, Sequence)
-        found = tree_map(
-            lambda out: _jacobian_of_output(call, out) if several else _jacobian_of_output(call, out)[0], call.out
+        is_sequence = isinstance(argnums, Sequence)
+        jacobians = tree_map(
+            lambda out: _jacobian_of_output(call, out) if is_sequence else _jacobian_of_output(call, out)[0], call.out
         )
-        return (found, call.aux) if has_aux else found
+        return (jacobians, call.aux) if has_aux else jacobians
 
     return function
 

@@ -54,13 +54,13 @@ class Linearized:
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
-        found = backward_pass(
+        gradients = backward_pass(
             [(_node(result), g if record else g._data) for result, g in pairs],
             self._targets,
             retain_graph=True,
             wrap_saved=wrap if record else None,
         )
-        return tree_map(lambda node: _as_gradient(found.get(node), node), self._nodes)
+        return tree_map(lambda node: _as_gradient(gradients.get(node), node), self._nodes)
 
     @cached_property
     def _has_outer_inputs(self) -> bool:

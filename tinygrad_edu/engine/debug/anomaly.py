@@ -58,12 +58,12 @@ def detect_anomaly() -> Mode:
 class _AnomalyObserver(Observer):
     """Observer that checks every element for NaN and infinities."""
 
-    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, made: Any, called: _Site) -> None:
+    def on_op(self, vjps: VJPs, arrays: Iterable[Any], settings: _Values, result: Any, site: _Site) -> None:
         op = vjps.op
         assert op is not None
         inputs = dict(zip(vjps.names, arrays, strict=True))
-        computed = _Computation(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
-        computed.check("result", made)
+        computed = _Computation(op, site, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
+        computed.check("result", result)
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         return _AnomalyPassObserver(gradients)
@@ -81,9 +81,9 @@ class _AnomalyPassObserver(PassObserver):
     def match(self, node: Node, k: int, match: Match) -> Match:
         def checked(contribution: Any) -> Any:
             assert node.op is not None
-            matched, what = match(contribution), f"gradient of {node.vjps.names[k]}"
-            made = _Computation(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
-            made.check(f"unbroadcast {what}", matched)
+            matched, name = match(contribution), f"gradient of {node.vjps.names[k]}"
+            computation = _Computation(node.op, site_of(node), {name: contribution}, {}, lambda parts: parts[name])
+            computation.check(f"unbroadcast {name}", matched)
             return matched
 
         return checked
@@ -92,13 +92,13 @@ class _AnomalyPassObserver(PassObserver):
         gradients = self.gradients
 
         def checked(node: Node, g: Any) -> None:
-            held, called = _nonfinite_kinds((gradients.get(node), g)), site_of(node)
+            summand_kinds, site = _nonfinite_kinds((gradients.get(node), g)), site_of(node)
             add(node, g)
-            for kind in _nonfinite_kinds(gradients[node]) - held:
+            for kind in _nonfinite_kinds(gradients[node]) - summand_kinds:
                 where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
                 raise AnomalyError(
                     f"the sum of the gradients of {where}, {node.dtype} of shape {node.shape}, is {kind}, "
-                    f"and no summand is.\n{called if node.op is not None else ''}".rstrip()
+                    f"and no summand is.\n{site if node.op is not None else ''}".rstrip()
                 )
 
         return checked
@@ -108,58 +108,58 @@ _ANOMALY_OBSERVER = _AnomalyObserver()
 
 
 def _checked_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
-    op, vjps, called = node.op, node.vjps, site_of(node)
+    op, vjps, site = node.op, node.vjps, site_of(node)
     assert op is not None
     contribution = vjp(g, saved)
-    kept = [(each, x) for each, x in zip(vjps.saves, saved, strict=True) if x is not None]
-    values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
-    others = {each.name: x for each, x in kept if each.source is None}
+    pairs = [(value, x) for value, x in zip(vjps.saves, saved, strict=True) if x is not None]
+    values = {"g": g} | {value.name: x for value, x in pairs if value.source is not None}
+    constants = {value.name: x for value, x in pairs if value.source is None}
 
     def recompute(parts: _Values) -> Any:
-        given = others | parts
-        return vjp(given["g"], tuple(given.get(each.name) for each in vjps.saves))
+        arguments = constants | parts
+        return vjp(arguments["g"], tuple(arguments.get(value.name) for value in vjps.saves))
 
-    _Computation(op, called, values, others, recompute).check(f"gradient of {vjps.names[k]}", contribution)
+    _Computation(op, site, values, constants, recompute).check(f"gradient of {vjps.names[k]}", contribution)
     return contribution
 
 
 class _Computation(NamedTuple):
-    """A repeatable computation from `values`, which may be elementwise, and from `others`."""
+    """A repeatable computation from `values`, which may be elementwise, and from `constants`."""
 
     op: Op
-    called: CallSite | str
+    site: CallSite | str
     values: _Values
-    others: _Values
+    constants: _Values
     recompute: Callable[[_Values], Any]
 
-    def check(self, what: str, result: Any) -> None:
+    def check(self, name: str, result: Any) -> None:
         """Raise if the result is an anomaly."""
-        for kind in _nonfinite_kinds(result) - _nonfinite_kinds((self.values, self.others)):
+        for kind in _nonfinite_kinds(result) - _nonfinite_kinds((self.values, self.constants)):
             array = _as_array(result)
             index = tuple(map(int, np.argwhere(_KINDS[kind](array))[0]))
-            made = f"op {self.op.name}: {what}{_index_text(index)} is {array[index]!s}"
-            made += self._describe_operands(array.shape, index, kind)
-            shown = {**self.values, **self.others, what: array}
-            lines = [f"  {name}: {_describe_array(x)}" for name, x in shown.items()]
-            raise AnomalyError("\n".join([f"{made}, and no input is {kind}.", *lines, str(self.called)]))
+            message = f"op {self.op.name}: {name}{_index_text(index)} is {array[index]!s}"
+            message += self._describe_operands(array.shape, index, kind)
+            shown = {**self.values, **self.constants, name: array}
+            lines = [f"  {input_name}: {_describe_array(x)}" for input_name, x in shown.items()]
+            raise AnomalyError("\n".join([f"{message}, and no input is {kind}.", *lines, str(self.site)]))
 
     def _describe_operands(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
         """Describe the operands of one element of the result, if these reproduce it."""
         if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
             return ""
-        elements, texts = {}, []
+        elements, operands = {}, []
         try:
             for name, value in self.values.items():
                 array = np.asarray(_as_array(value))
                 np.broadcast_to(array, shape)
-                own = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], index[::-1], strict=False))[::-1]
-                elements[name] = array[own].reshape((1,) * len(shape)) if array.ndim else value
-                texts.append(f"{name}{_index_text(own)} = {array[own]!s}")
+                position = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], index[::-1], strict=False))[::-1]
+                elements[name] = array[position].reshape((1,) * len(shape)) if array.ndim else value
+                operands.append(f"{name}{_index_text(position)} = {array[position]!s}")
             with np.errstate(all="ignore"):
-                made = np.asarray(self.recompute(elements))
+                recomputed = np.asarray(self.recompute(elements))
         except Exception:  # it is not elementwise
             return ""
-        return ", of " + ", ".join(texts) if made.size == 1 and _KINDS[kind](made).all() else ""
+        return ", of " + ", ".join(operands) if recomputed.size == 1 and _KINDS[kind](recomputed).all() else ""
 
 
 def _nonfinite_kinds(value: Any) -> set[str]:
@@ -192,5 +192,5 @@ def _describe_array(value: Any) -> str:
         low, high = str(numbers.min()), str(numbers.max())
         text += f", {low} to {high}" if low != high else f", {low}"
     counts = {"NaN": np.isnan(value), "inf": value == np.inf, "-inf": value == -np.inf}
-    found = [f"{mask.sum()} x {name}" for name, mask in counts.items() if mask.any()]
-    return ", ".join([text, *found])
+    nonfinite = [f"{mask.sum()} x {name}" for name, mask in counts.items() if mask.any()]
+    return ", ".join([text, *nonfinite])

@@ -38,7 +38,7 @@ class CallSite(NamedTuple):
         return self._replace(vjp=f"the vjp of op {op} for {argument}")
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The name of the file and the line number."""
         return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
 
@@ -52,8 +52,8 @@ class CallSite(NamedTuple):
         if not self.file:
             return f"{called} from no line outside of this package."
         source = self.code
-        place = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
-        return f"{place}\n    {source}" if source else place
+        location = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
+        return f"{location}\n    {source}" if source else location
 
     def _layer(self) -> str:
         """Describe the layer by its name in the outermost module that contains it."""

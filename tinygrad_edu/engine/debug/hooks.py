@@ -36,8 +36,8 @@ class HookHandle:
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         if not callable(hook):
             raise DTypeError(f"a hook must be callable, got a {type(hook).__name__}.")
-        if (guarding := memory.guard.get()) is not None:
-            guarding.before_hook()
+        if (active_guard := memory.guard.get()) is not None:
+            active_guard.before_hook()
         self._hooks, self._id = hooks, next(_hook_ids)
         hooks[self._id] = hook
 

@@ -17,8 +17,8 @@ def warn_of_a_lost_gradient(message: str, depth: int) -> None:
 
 def warn_of_a_plain_number() -> None:
     """Warn if ``__float__``, the caller, was not called by float() but by code that computes with the number."""
-    asking = sys._getframe(2)
-    use = _scalar_use(asking.f_code, asking.f_lasti)
+    frame = sys._getframe(2)
+    use = _scalar_use(frame.f_code, frame.f_lasti)
     if use is not None:
         warn_of_a_lost_gradient(
             f"{use} converts a tensor that requires a gradient to a plain number, and the gradient is lost: "
@@ -27,7 +27,7 @@ def warn_of_a_plain_number() -> None:
         )
 
 
-def asked_by_a_test() -> bool:
+def called_by_numpy_testing() -> bool:
     """Return whether ``__array__``, the caller, was called by NumPy's assertions, which only compare values."""
     return str(sys._getframe(2).f_globals.get("__name__")).startswith("numpy.testing")
 
@@ -38,14 +38,14 @@ def _scalar_use(code: CodeType, offset: int) -> str | None:
 
     Predicates such as math.isnan do not count.
     """
-    before = [i for i in dis.get_instructions(code) if i.offset <= offset]
-    now = before[-1]
-    if now.opname == "STORE_SUBSCR":
+    instructions = [i for i in dis.get_instructions(code) if i.offset <= offset]
+    last = instructions[-1]
+    if last.opname == "STORE_SUBSCR":
         return "assigning to an element of an array"
-    for each in before[:-1]:  # the name of the called function has the position of the call
-        if each.positions is not None and now.positions is not None and each.positions[:1] == now.positions[:1]:
-            name = each.argval
-            at_start = each.positions.col_offset == now.positions.col_offset
+    for prev in instructions[:-1]:  # the name of the called function has the position of the call
+        if prev.positions is not None and last.positions is not None and prev.positions[:1] == last.positions[:1]:
+            name = prev.argval
+            at_start = prev.positions.col_offset == last.positions.col_offset
             if at_start and isinstance(name, str) and hasattr(math, name) and not name.startswith("is"):
                 return f"math.{name}"
     return None

@@ -45,7 +45,7 @@ class PassObserver:
 class Observer:
     """Observes the ops and the backward passes inside of a block ``with Mode(observer=...)``."""
 
-    def on_op(self, vjps: VJPs, arrays: Any, settings: dict[str, Any], made: Any, site: CallSite | str) -> None:
+    def on_op(self, vjps: VJPs, arrays: Any, settings: dict[str, Any], result: Any, site: CallSite | str) -> None:
         """Observe the result of an op, its inputs, its settings and its call site."""
 
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
@@ -75,8 +75,8 @@ def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> d
     vars(accumulator)["add"] = _observed_add(passes, accumulator.add)
     pull = partial(_observed_vjp, passes)
     gradients = plain_backward_pass(seeds, targets, accumulator=accumulator, pull=pull, **settings)
-    for each in passes:
-        each.end(gradients)
+    for observer in passes:
+        observer.end(gradients)
     return gradients
 
 
@@ -86,15 +86,15 @@ def _observed_add(passes: list[PassObserver], add: Add) -> Add:
             add(node, g)
 
     observed: Add = at_site
-    for each in passes:
-        observed = each.add(observed)
+    for observer in passes:
+        observed = observer.add(observed)
     return observed
 
 
 def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: Any, saved: Any, kind: type[Any]) -> Any:
     match: Match = partial(match_unless_sliced, node, k, kind)
-    for each in passes:
-        vjp, match = each.vjp(node, k, vjp), each.match(node, k, match)
+    for observer in passes:
+        vjp, match = observer.vjp(node, k, vjp), observer.match(node, k, match)
     site, op, argument = site_of(node), node.op, node.vjps.names[k]
     assert op is not None
     with Mode(site=site.in_vjp(op.name, argument) if isinstance(site, CallSite) else site):

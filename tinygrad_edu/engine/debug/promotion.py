@@ -22,17 +22,17 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     wide = next((t for t in tensors if t.dtype == np.float64), None)
     if narrow is None or wide is None:
         return
-    called = call_site()
-    modules = [module for layer in called.layers if (module := layer()) is not None]
+    site = call_site()
+    modules = [module for layer in site.layers if (module := layer()) is not None]
     if not modules or _warned.get(id(modules[-1])) is modules[-1]:
         return
     if not any(p.dtype == np.float32 for p in modules[-1].parameters()):
         return
     _warned[id(modules[-1])] = modules[-1]
-    what = "parameter" if role_of(narrow) == PARAMETER else "tensor"
+    kind = "parameter" if role_of(narrow) == PARAMETER else "tensor"
     message = (
-        f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {what} of shape {narrow.shape} "
+        f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {kind} of shape {narrow.shape} "
         f"met a float64 Tensor of shape {wide.shape}. The rest of the model is float64 too, at half the speed. "
         f"Convert the float64 values once, where they are created: values.astype(np.float32)."
     )
-    warn_explicit(message, PromotionWarning, called.file or __file__, called.line or 1)
+    warn_explicit(message, PromotionWarning, site.file or __file__, site.line or 1)

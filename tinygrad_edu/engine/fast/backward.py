@@ -93,27 +93,27 @@ class GradientAccumulator(backward.PlainAccumulator):
 
     def add(self, node: Node, g: Any) -> None:
         """Add a contribution to the gradient of a node."""
-        so_far = self.gradients.get(node)
-        if so_far is None:
+        current = self.gradients.get(node)
+        if current is None:
             self.gradients[node] = g
             if node.links and not (self.targets and node in self.targets):
                 heappush(self.queue, (-node.number, node))
         elif node in self.owned and g.__class__ is not IndexedSlices:
-            so_far += g
-        elif g.__class__ is IndexedSlices or so_far.__class__ is IndexedSlices:
-            self._add_indexed_slices(node, so_far, g)
+            current += g
+        elif g.__class__ is IndexedSlices or current.__class__ is IndexedSlices:
+            self._add_indexed_slices(node, current, g)
         else:
-            self.gradients[node] = so_far + g
+            self.gradients[node] = current + g
             if g.__class__ is ndarray and g.size > 1:  # one element is added out of place in half the time
                 self.owned.add(node)
 
-    def _add_indexed_slices(self, node: Node, so_far: Any, g: Any) -> None:
+    def _add_indexed_slices(self, node: Node, current: Any, g: Any) -> None:
         """Add indexed slices to an owned array. Slices of Tensors are collected in a list and added later."""
-        parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
+        parts, other = (g, current) if g.__class__ is IndexedSlices else (current, g)
         if not isinstance(parts.values[0], ndarray | np.generic):
-            total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
-            if total is not so_far:
-                total += so_far
+            total = current if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
+            if total is not current:
+                total += current
             total += g
         else:
             is_dense = other.__class__ is not IndexedSlices

@@ -37,18 +37,18 @@ s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
 k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
       if <all <x>.__class__ is _ndarray>:
           try:
-              return _forward(<each <x>, ><given>)
+              return _forward(<each <x>, ><keywords>)
           except _Exception as _error:
               _add_context(_op, _error, (<each <x>, >))
               raise
 x     if <x>.__class__ is _Tensor:
 x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_storage = <x>._storage
 x     else:
-x         _<x>_data = <x> if <x>.__class__ in _KEPT_AS_GIVEN else _operand(_op, '<x>', <x>)
+x         _<x>_data = <x> if <x>.__class__ in _UNCONVERTED_TYPES else _operand(_op, '<x>', <x>)
 x         _<x>_node = _<x>_storage = None
       _number = _next(_clock)
       try:
-          _out = _forward(<each _<x>_data, ><given>)
+          _out = _forward(<each _<x>_data, ><keywords>)
       except _Exception as _error:
           _add_context(_op, _error, (<each _<x>_data, >))
           raise
@@ -56,12 +56,12 @@ x         _<x>_node = _<x>_storage = None
           return _out
       _block = _innermost_block()
       if _block is not None and _block.observers:
-          return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
+          return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<keywords>), _out)
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)
       _dtype = _out.dtype
       if <any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>:
-          <each _<x>_data, >_out = _promote_result(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<given>))
+          <each _<x>_data, >_out = _promote_result(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<keywords>))
           _dtype = _out.dtype
       _tensor = _make(_Tensor)
       _tensor._data = _out
@@ -83,7 +83,7 @@ x         _refuse_stale('op <op>', 'argument <x>', <x>)
 x
 x
 x def _vjp_<x>(_g, _saved):
-x     return _function_<x>(_g<asked>)
+x     return _function_<x>(_g<args>)
 """
 _SEPARATORS = {"each": "", "any": " or ", "all": " and "}
 # Calls with more arrays are not generated, since each number of arrays needs a separate function.
@@ -113,13 +113,13 @@ def generated_call(op: Op) -> Callable[..., Any]:
 def source(op: Op, vjps: VJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
     values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved_values(op, vjps)}
-    values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
-    asked = {x: _vjp_arguments(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
+    values["keywords"] = ", ".join(f"{name}={name}" for name in op.settings)
+    vjp_args = {x: _vjp_arguments(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
     text = ""
-    for mark, lines in itertools.groupby(_TEMPLATE.splitlines(), key=lambda line: line[0]):
+    for kind, lines in itertools.groupby(_TEMPLATE.splitlines(), key=lambda line: line[0]):
         block = "".join(f"{line[2:]}\n" for line in lines)
-        for name in {"x": vjps.names, "s": tuple(op.settings), "k": ("",) * _takes_kwargs(op), " ": ("",)}[mark]:
-            text += _fill_template(block, vjps.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
+        for name in {"x": vjps.names, "s": tuple(op.settings), "k": ("",) * _takes_kwargs(op), " ": ("",)}[kind]:
+            text += _fill_template(block, vjps.names, {**values, "x": name, "s": name, "args": vjp_args.get(name, "")})
     return text
 
 
@@ -127,10 +127,10 @@ def _fill_template(text: str, names: tuple[str, ...], values: dict[str, str]) ->
     """Substitute the inputs into <each ...>, <any ...> and <all ...>, and the values for their names."""
     text = re.sub(
         r"<(each|any|all) ((?:<x>|[^<>])*)>",
-        lambda found: _SEPARATORS[found[1]].join(found[2].replace("<x>", x) for x in names),
+        lambda match: _SEPARATORS[match[1]].join(match[2].replace("<x>", x) for x in names),
         text,
     )
-    return re.sub(r"<(\w+)>", lambda found: values[found[1]], text)
+    return re.sub(r"<(\w+)>", lambda match: values[match[1]], text)
 
 
 def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
@@ -153,19 +153,19 @@ def _saved_values(op: Op, vjps: VJPs) -> str:
     """Return the source of the saved values: those that the vjps of inputs with a gradient need."""
     code = _expressions(op, vjps.names)
     written = ""
-    for saved, askers in vjps.saves.items():
-        wanted = " or ".join(f"_{vjps.names[k]}_node is not None" for k in askers)
-        always = len(askers) == len(vjps.names)
-        written += f"{code[saved.name]}, " if always else f"{code[saved.name]} if {wanted} else None, "
+    for saved, vjp_indices in vjps.saves.items():
+        condition = " or ".join(f"_{vjps.names[k]}_node is not None" for k in vjp_indices)
+        unconditional = len(vjp_indices) == len(vjps.names)
+        written += f"{code[saved.name]}, " if unconditional else f"{code[saved.name]} if {condition} else None, "
     return written
 
 
-def _vjp_arguments(vjp: Callable[..., Any], places: dict[str, int]) -> str:
+def _vjp_arguments(vjp: Callable[..., Any], positions: dict[str, int]) -> str:
     """Return the source of the arguments of a vjp, by position where possible, which is faster than by keyword."""
     first = [p.name for p in signature(vjp).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
     return "".join(
-        f", _saved[{place}]" if first[k : k + 1] == [name] else f", {name}=_saved[{place}]"
-        for k, (name, place) in enumerate(places.items())
+        f", _saved[{position}]" if first[k : k + 1] == [name] else f", {name}=_saved[{position}]"
+        for k, (name, position) in enumerate(positions.items())
     )
 
 
@@ -184,19 +184,19 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
     text = source(op, vjps)
     filename = f"<op {op.__name__}, {len(vjps.names)} inputs>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    space: dict[str, Any] = {
+    namespace: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},
         **{f"_function_{x}": vjp for x, (vjp, _) in zip(vjps.names, vjps.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_vjps": vjps, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
         "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
-        "_FLOAT32": arguments.FLOAT32, "_KEPT_AS_GIVEN": arguments.KEPT_AS_GIVEN, "_operand": arguments.operand,
+        "_FLOAT32": arguments.FLOAT32, "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
         "_setting": arguments.setting, "_result": arguments.result, "_promote_result": arguments.promote_result,
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip
-    exec(compile(text, filename, "exec"), space)
-    vjps.pairs = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(vjps.names))
-    call: Callable[..., Any] = space[op.name]
+    exec(compile(text, filename, "exec"), namespace)
+    vjps.pairs = tuple((k, namespace[f"_vjp_{x}"]) for k, x in enumerate(vjps.names))
+    call: Callable[..., Any] = namespace[op.name]
     call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
     return call

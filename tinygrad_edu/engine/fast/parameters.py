@@ -28,12 +28,12 @@ def parameters(function: Callable[..., Any]) -> Iterable[Any]:
     count, first = code.co_argcount, code.co_posonlyargcount
     kinds = [Parameter.POSITIONAL_ONLY] * first + [Parameter.POSITIONAL_OR_KEYWORD] * (count - first)
     defaults = (*[Parameter.empty] * (count - len(defaults)), *defaults)
-    found = list(map(_Parameter, code.co_varnames[:count], kinds, defaults))
+    result = list(map(_Parameter, code.co_varnames[:count], kinds, defaults))
     keywords = code.co_varnames[count : count + code.co_kwonlyargcount]
-    others = iter(code.co_varnames[count + len(keywords) :])
+    star_names = iter(code.co_varnames[count + len(keywords) :])
     if code.co_flags & CO_VARARGS:
-        found.append(_Parameter(next(others), Parameter.VAR_POSITIONAL))
-    found += [_Parameter(name, Parameter.KEYWORD_ONLY, values.get(name, Parameter.empty)) for name in keywords]
+        result.append(_Parameter(next(star_names), Parameter.VAR_POSITIONAL))
+    result += [_Parameter(name, Parameter.KEYWORD_ONLY, values.get(name, Parameter.empty)) for name in keywords]
     if code.co_flags & CO_VARKEYWORDS:
-        found.append(_Parameter(next(others), Parameter.VAR_KEYWORD))
-    return found
+        result.append(_Parameter(next(star_names), Parameter.VAR_KEYWORD))
+    return result

@@ -23,8 +23,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     """
     parts = index if isinstance(index, tuple) else (index,)
     masks = sum(isinstance(part, ndarray) and part.dtype.kind == "b" for part in parts)
-    others = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
-    if len(others) == min(masks, 1):
+    arrays = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
+    if len(arrays) == min(masks, 1):
         total[index] += values
         return
     if total.dtype == np.float16:  # 2048 + 1 is 2048
@@ -36,15 +36,15 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     if large and total.ndim == 1 and index.__class__ is ndarray:
         np.add.at(total, index.reshape(-1), np.broadcast_to(values, index.shape).reshape(-1))
         return
-    named = _parse_index(total.shape, parts) if large else None
-    if named is None:
+    parsed = _parse_index(total.shape, parts) if large else None
+    if parsed is None:
         plain_add_at(total, index, values)
     else:
-        front, numbers, count, length = named
-        taken = (*total.shape[: len(parts) - len(others)], *numbers.shape, *total.shape[len(parts) :])
-        rows = values if np.shape(values) == taken else np.broadcast_to(values, taken)
-        rows = rows.reshape(front, numbers.size, length)
-        _add_rows(total.reshape(front, count, length), numbers.ravel(), rows)
+        outer, numbers, count, length = parsed
+        rows_shape = (*total.shape[: len(parts) - len(arrays)], *numbers.shape, *total.shape[len(parts) :])
+        rows = values if np.shape(values) == rows_shape else np.broadcast_to(values, rows_shape)
+        rows = rows.reshape(outer, numbers.size, length)
+        _add_rows(total.reshape(outer, count, length), numbers.ravel(), rows)
 
 
 def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
@@ -76,13 +76,13 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     Many rows are grouped by number. The first rows of all groups are added at once, then the second rows, and so on.
     The rest of a few much longer groups is summed group by group.
     """
-    if rows.shape[2] < _LONG:
+    if rows.shape[2] < _MIN_ROW_LENGTH:
         _add_elements(total, numbers, rows)
         return
     counts = np.bincount(numbers)
     if counts.max() == 1:
         total[:, numbers] += rows
-    elif rows.size < _MANY:
+    elif rows.size < _MIN_GROUPED_VALUES:
         _add_elements(total, numbers, rows)
     else:
         _add_groups(total, numbers, counts, rows)
@@ -90,16 +90,16 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray) -> None:
     """Add rows by groups; `counts` has the number of rows in each group."""
-    order, named, starts, counts = _groups(numbers, counts)
-    sums = total.take(named, 1)
+    order, row_numbers, starts, counts = _groups(numbers, counts)
+    sums = total.take(row_numbers, 1)
     remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
-    for k, left in enumerate(remaining):
-        if _GROUP_COST_RATIO * left < counts[0] - k:
-            for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
+    for k, active in enumerate(remaining):
+        if _GROUP_COST_RATIO * active < counts[0] - k:
+            for group, (start, count) in enumerate(zip(starts[:active], counts, strict=False)):
                 sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], 1, sums.dtype)
             break
-        sums[:, :left] += rows.take(order[starts[:left] + k], 1)
-    total[:, named] = sums
+        sums[:, :active] += rows.take(order[starts[:active] + k], 1)
+    total[:, row_numbers] = sums
 
 
 def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
@@ -107,27 +107,27 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
 
     The largest groups come first.
     """
-    short = numbers.astype(np.uint16) if len(counts) <= _SHORT else numbers  # radix sort for 16 bits
-    named = np.flatnonzero(counts > 0)
-    counts = counts[named]
+    keys = numbers.astype(np.uint16) if len(counts) <= _UINT16_ROWS else numbers  # radix sort for 16 bits
+    row_numbers = np.flatnonzero(counts > 0)
+    counts = counts[row_numbers]
     by_count = np.argsort(-counts, kind="stable")
     starts = np.cumsum(counts) - counts
-    return np.argsort(short, kind="stable"), named[by_count], starts[by_count], counts[by_count]
+    return np.argsort(keys, kind="stable"), row_numbers[by_count], starts[by_count], counts[by_count]
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     """Add rows as single elements in one dimension, where NumPy is fast, a part of the rows at a time."""
-    front, count, length = total.shape
+    outer, count, length = total.shape
     flat, step = total.reshape(-1), max(1, _PART // max(length, 1))
-    for k, start in itertools.product(range(front), range(0, len(numbers), step)):
-        first = (numbers[start : start + step] + k * count) * length
-        places = first if length == 1 else (first[:, None] + np.arange(length)).reshape(-1)
-        np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
+    for k, start in itertools.product(range(outer), range(0, len(numbers), step)):
+        offsets = (numbers[start : start + step] + k * count) * length
+        indices = offsets if length == 1 else (offsets[:, None] + np.arange(length)).reshape(-1)
+        np.add.at(flat, indices, rows[k, start : start + step].reshape(-1))
 
 
 _LARGE = SizeThreshold(2000)  # number of values from which parsing the index pays
-_LONG = SizeThreshold(8)  # length of a row from which whole rows are added
-_MANY = SizeThreshold(30_000)  # number of values from which grouping the rows pays
+_MIN_ROW_LENGTH = SizeThreshold(8)  # length of a row from which whole rows are added
+_MIN_GROUPED_VALUES = SizeThreshold(30_000)  # number of values from which grouping the rows pays
 _GROUP_COST_RATIO = SizeThreshold(2)  # cost of summing one group, relative to adding one row to all groups
-_SHORT = SizeThreshold(2**16)  # row numbers that fit into 16 bits
+_UINT16_ROWS = SizeThreshold(2**16)  # row numbers that fit into 16 bits
 _PART = SizeThreshold(2**16)  # elements at a time, so that their indices stay in the cache

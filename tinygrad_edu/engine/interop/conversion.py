@@ -24,10 +24,10 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
     Tensor([7., 0.], shape=(2,), dtype=float64)
     """
     if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
-        what = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
+        kind = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
         raise DTypeError(
             f"from_numpy: array must be an ndarray of real numbers or booleans in native byte order, got "
-            f"{what}; Tensor(values) copies, and accepts more."
+            f"{kind}; Tensor(values) copies, and accepts more."
         )
     array = np.asarray(array)  # a subclass, such as a memory map, becomes a plain array on the same memory
     return from_array(array, requires_grad, Storage.new(shared=True))

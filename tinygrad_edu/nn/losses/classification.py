@@ -99,10 +99,10 @@ class NLLLoss(LossModule):
 # --- Binary and multilabel ---
 
 
-def _require_probabilities(name: str, what: str, p: Any) -> None:
+def _require_probabilities(name: str, requirement: str, p: Any) -> None:
     values = values_of(p)
     if values.size and not np.all((values >= 0) & (values <= 1)):
-        raise ValueError(f"{name}: {what}, got values outside of [0, 1].")
+        raise ValueError(f"{name}: {requirement}, got values outside of [0, 1].")
 
 
 def _binary_inputs(name: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any]:
@@ -187,8 +187,8 @@ def binary_cross_entropy_with_logits(
 
 def _binary_term(targets: Any, logits: Any) -> Any:
     """Return -targets log(sigmoid(logits)), with 0 times infinity = 0 as in `sigmoid_cross_entropy`."""
-    missed = negative(logsigmoid(logits))
-    return targets * keep(missed, (targets != 0) | np.isfinite(values_of(missed)))
+    loss = negative(logsigmoid(logits))
+    return targets * keep(loss, (targets != 0) | np.isfinite(values_of(loss)))
 
 
 @additive(rows)

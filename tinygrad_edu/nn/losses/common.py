@@ -22,18 +22,18 @@ class LossModule(Module):
     ----------
     function : callable
         Loss function of the inputs and the keyword arguments.
-    more_reductions : tuple of str
+    extra_reductions : tuple of str
         Reductions in addition to "mean", "sum" and "none".
     """
 
     function: Callable[..., Any]
-    more_reductions: tuple[str, ...] = ()
+    extra_reductions: tuple[str, ...] = ()
 
     def __init__(self, reduction: Reduction = "mean") -> None:
         self._store_settings(reduction=reduction)
 
     def _store_settings(self, **settings: Any) -> None:
-        require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
+        require_reduction(type(self).__name__, settings["reduction"], *self.extra_reductions)
         self._setting_names = tuple(settings)
         for name, value in settings.items():
             if name in ("weight", "pos_weight"):
@@ -87,6 +87,6 @@ def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) 
     return multiply(losses, weight)
 
 
-def _broadcasts_to(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
-    """Return whether an array of a shape broadcasts to the shape `whole`."""
-    return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))
+def _broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Return whether an array of a shape broadcasts to the shape `target`."""
+    return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape[::-1], target[::-1], strict=False))

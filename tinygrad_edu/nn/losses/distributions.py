@@ -148,9 +148,9 @@ def poisson_nll_loss(
     x, t = compared("poisson_nll_loss", input, target, reduction)
     losses = exp(x) - t * x if log_input else x - t * log(x + eps)
     if full:
-        many = values_of(t) > 1
-        n = where(many, t, np.asarray(2, x.dtype))
-        losses = losses + keep(n * log(n) - n + 0.5 * log(2 * math.pi * n), many)
+        is_large = values_of(t) > 1
+        n = where(is_large, t, np.asarray(2, x.dtype))
+        losses = losses + keep(n * log(n) - n + 0.5 * log(2 * math.pi * n), is_large)
     return reduce_losses(losses, reduction)
 
 
@@ -158,7 +158,7 @@ class KLDivLoss(LossModule):
     """`kl_div` as a module."""
 
     function = staticmethod(kl_div)
-    more_reductions = ("batchmean",)
+    extra_reductions = ("batchmean",)
 
     def __init__(self, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> None:
         self._store_settings(reduction=reduction, log_target=log_target)

@@ -128,9 +128,9 @@ def multi_margin_loss(
         return one_sample(multi_margin_loss, x, labels, reduction, p=p, margin=margin, weight=weight)
     _require_2d(name, x.shape)
     check_labels(name, "scores", x.shape, labels)
-    own = getitem(x, label_index(labels))
-    missed = keep(relu(margin - own[:, None] + x), labels[:, None] != np.arange(x.shape[1]))
-    losses = mean(missed if p == 1 else square(missed), axis=1)
+    label_scores = getitem(x, label_index(labels))
+    violations = keep(relu(margin - label_scores[:, None] + x), labels[:, None] != np.arange(x.shape[1]))
+    losses = mean(violations if p == 1 else square(violations), axis=1)
     if weight is not None:
         losses = losses * getitem(class_weight(name, weight, x.shape[1], x), labels)
     return reduce_losses(losses, reduction)
@@ -165,10 +165,10 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
     if x.ndim == 1:
         return one_sample(multilabel_margin_loss, x, labels, reduction)
     _require_2d(name, x.shape)
-    times = _label_counts(name, labels, x.shape)
-    compared = (times > 0)[:, :, None] & (times == 0)[:, None, :]  # [sample, label, other class]
-    others = keep(relu(1 - x[:, :, None] + x[:, None, :]), compared)
-    losses = sum(multiply(others, times[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
+    counts = _label_counts(name, labels, x.shape)
+    compared = (counts > 0)[:, :, None] & (counts == 0)[:, None, :]  # [sample, label, other class]
+    violations = keep(relu(1 - x[:, :, None] + x[:, None, :]), compared)
+    losses = sum(multiply(violations, counts[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
     return reduce_losses(losses, reduction)
 
 

@@ -134,13 +134,13 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
     return reduce_losses(times_weight("huber_loss", _huber(x - t, delta), weight, same_shape=True), reduction)
 
 
-def _huber(error: Any, end: float, scale: float = 1.0) -> Any:
-    """Return scale * error**2 / 2 up to `end`, and its tangent beyond.
+def _huber(error: Any, delta: float, scale: float = 1.0) -> Any:
+    """Return scale * error**2 / 2 up to `delta`, and its tangent beyond.
 
     With a clipped error, one formula covers both cases without the square of a large error, which could overflow.
     """
-    held = clip(error, -end, end)
-    return held * scale * (error - held * 0.5)
+    clipped = clip(error, -delta, delta)
+    return clipped * scale * (error - clipped * 0.5)
 
 
 class MSELoss(LossModule):

@@ -135,10 +135,10 @@ def triplet_margin_with_distance_loss(
     _require_positive(name, margin)
     a, p, n = (as_floating(x) for x in (anchor, positive, negative))
     _require_same_ndim(name, anchor=a, positive=p, negative=n)
-    near, far = distance_function(a, p), distance_function(a, n)
+    positive_distance, negative_distance = distance_function(a, p), distance_function(a, n)
     if swap:
-        far = minimum(far, distance_function(p, n))
-    return reduce_losses(clip(margin + near - far, 0), reduction)
+        negative_distance = minimum(negative_distance, distance_function(p, n))
+    return reduce_losses(clip(margin + positive_distance - negative_distance, 0), reduction)
 
 
 def triplet_margin_loss(
@@ -179,10 +179,10 @@ def _require_positive(name: str, margin: float) -> None:
         raise ValueError(f"{name}: margin must be > 0, got {margin!r}.")
 
 
-def _require_same_ndim(name: str, **given: Any) -> None:
+def _require_same_ndim(name: str, **inputs: Any) -> None:
     """Raise for different numbers of axes: broadcasting (N, 1) with (N,) would compare each element with all others."""
-    if len({x.ndim for x in given.values()}) > 1:
-        shapes = ", ".join(f"{which} {x.shape}" for which, x in given.items())
+    if len({x.ndim for x in inputs.values()}) > 1:
+        shapes = ", ".join(f"{argument} {x.shape}" for argument, x in inputs.items())
         raise ShapeError(f"{name}: the inputs must have the same number of axes, got shapes {shapes}.")
 
 

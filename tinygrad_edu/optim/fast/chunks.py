@@ -31,15 +31,15 @@ def elementwise(update: Update) -> Update:
 
 def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[str, Any]]]) -> None:
     """Update parameters. Elementwise updates run in chunks, and on several threads if the parameters are large."""
-    can_cut = hasattr(type(optimizer).update, "elementwise")
+    is_elementwise = hasattr(type(optimizer).update, "elementwise")
     calls: list[Callable[[], None]] = []
     for p, grad, group in params:
         state = optimizer._state_of(p, group)
-        if can_cut and p._data.ndim and p._data.nbytes > _CHUNK_BYTES and _is_complete(optimizer, state, group):
+        if is_elementwise and p._data.ndim and p._data.nbytes > _CHUNK_BYTES and _is_complete(optimizer, state, group):
             calls += _chunks(optimizer, p._data, grad, state, group)
         else:
             calls.append(partial(optimizer.update, p._data, grad, state, group))
-    large = can_cut and _should_use_threads(optimizer, [p for p, _, _ in params])
+    large = is_elementwise and _should_use_threads(optimizer, [p for p, _, _ in params])
     in_parts(lambda update: update(), calls, large, multiplies=False)
 
 
