@@ -274,7 +274,7 @@ FAULTS = {
         Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "the end of the pass",
               passes=["multiply"]),
         Fault("node in self.owned and g.__class__ is not", "g.__class__ is not", "an array of another owner",
-              passes=["multiply", "getitem"], errors=["AttributeError", "TypeError", "ValueError", "AssertionError"]),
+              passes=["program"], errors=["StaleValueError", "ValueError", "AssertionError"]),
     ],
     "engine/fast/indexed_slices.py": [
         Fault("indices=tuple(g.indices)", "indices=(...,) * len(g.values)", "the indices", passes=["getitem"],

@@ -19,7 +19,7 @@ from tests.optim.test_optimizer import CASES
 from tinygrad_edu.engine import Op
 from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.strategies import calls
+from tinygrad_edu.testing.strategies import calls, programs
 
 PACKAGE = Path(tg.__file__).parent
 SEEDS = st.integers(0, 2**16)
@@ -51,7 +51,7 @@ def spread(name, data):
 
 def passes(name, data):
     law = test_backward.test_the_plain_backward_pass_equals_the_fast_one.hypothesis.inner_test
-    law(data.draw(calls(name)), data.draw(st.booleans()))
+    law(data.draw(programs() if name == "program" else calls(name)), data.draw(st.booleans()))
 
 
 def recorders(name, data):
