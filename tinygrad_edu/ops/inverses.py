@@ -42,10 +42,10 @@ def _solve_b(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
 
 
 def _solve_a(g: Any, a: Any, b_shape: tuple[int, ...], out: Any) -> Any:
-    of_b = _solve_b(g, a, b_shape)
+    g_b = _solve_b(g, a, b_shape)
     if len(b_shape) == 1:
-        return -expand_dims(of_b, -1) * expand_dims(out, -2)
-    return -matmul(of_b, transposed(out))
+        return -expand_dims(g_b, -1) * expand_dims(out, -2)
+    return -matmul(g_b, transposed(out))
 
 
 solve.vjps(a=_solve_a, b=_solve_b)

@@ -220,7 +220,7 @@ LINALG: dict[str, Strategy[Call]] = {
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], what=["nothing"])),
+    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], description=["nothing"])),
     "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
