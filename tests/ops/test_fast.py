@@ -284,10 +284,6 @@ def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     phases = fast.polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
     starts = [(phase.pixels.start, list(phase.map_range)) for phase in phases]
     assert starts == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
-        (0, [0, 1]),
-        (1, [0, 1]),
-        (stride - 1, [1]),
-    ]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])

@@ -222,9 +222,10 @@ def avg_pool1d(
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
     x, is_single = batch_of("avg_pool1d", "x", x, 3)
-    images, (kernel, stride, border) = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
-    windows = _resolve_settings("avg_pool1d", images.shape[2:], kernel, stride, border, 1, ceil_mode)
-    return unbatched(squeeze(_avg_pool(images, border, windows, count_include_pad, divisor_override), 2), is_single)
+    images, settings = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    windows = _resolve_settings("avg_pool1d", images.shape[2:], *settings, 1, ceil_mode)
+    out = _avg_pool(images, settings[2], windows, count_include_pad, divisor_override)
+    return unbatched(squeeze(out, 2), is_single)
 
 
 def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bool, divisor: int | None) -> Any:
