@@ -154,8 +154,8 @@ def conv_transpose1d(
 
 def _conv_transpose(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
     """Return `conv_transpose2d` of a batch; `window` is stride, padding, output_padding and dilation."""
-    c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
-    if groups < 1 or c % groups or into != c:
+    c, (in_channels, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
+    if groups < 1 or c % groups or in_channels != c:
         raise ShapeError(
             f"{name}: the first axis of weight must be {c} and groups must divide it, got weight of shape "
             f"{shape_of(weight)} and {groups} groups for images with {c} channels."

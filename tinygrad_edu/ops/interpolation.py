@@ -16,7 +16,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import in_front_of, index_add_array, index_select
+from tinygrad_edu.ops.repeating import index_add_array, index_select, leading_slices
 from tinygrad_edu.ops.shape import reshape, shaped, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -51,7 +51,7 @@ def _multiply_along(x: ndarray, factors: ndarray, axis: int) -> ndarray:
     """Multiply x by one factor per index along an axis."""
     if not factors.all():
         x = x.copy("K")
-        x[(*in_front_of(axis), factors == 0)] = 0
+        x[(*leading_slices(axis), factors == 0)] = 0
     if factors.dtype == bool:
         return x
     return x * _cast_weights(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))

@@ -21,12 +21,12 @@ __all__ = ["meshgrid", "repeat", "tile"]
 @op(name="take")
 def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x at these positions along an axis; positions may repeat."""
-    runs, front = _runs(positions), in_front_of(axis)
+    runs, leading = _runs(positions), leading_slices(axis)
     if runs is None:
         return np.take(x, positions, axis)
     out = np.empty_like(x, shape=(*x.shape[:axis], len(positions), *x.shape[axis + 1 :]))
     for run, target in runs:
-        out[(*front, run)] = x[(*front, target)]
+        out[(*leading, run)] = x[(*leading, target)]
     return out
 
 
@@ -45,20 +45,20 @@ def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> 
     One addition handles one run, or one occurrence of each position. That is ten times as fast as ``np.add.at`` unless
     positions repeat often.
     """
-    runs, front = _runs(positions), in_front_of(axis)
+    runs, leading = _runs(positions), leading_slices(axis)
     if runs is not None:
         for run, indexed in runs:
-            part, target = x[(*front, run)], out[(*front, indexed)]
+            part, target = x[(*leading, run)], out[(*leading, indexed)]
             for chunk in _chunks_or_sum(part, target.shape[axis], axis):
                 target += chunk
         return
     if np.max(np.bincount(positions), initial=0) > _MANY_DUPLICATES:
-        add_at(out, (*front, positions), x)
+        add_at(out, (*leading, positions), x)
         return
     remaining = np.arange(len(positions))
     while remaining.size:
         unique, first = np.unique(positions[remaining], return_index=True)
-        out[(*front, unique)] += x[(*front, remaining[first])]
+        out[(*leading, unique)] += x[(*leading, remaining[first])]
         remaining = np.delete(remaining, first)
 
 
@@ -68,7 +68,7 @@ def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
     if count > _MANY_DUPLICATES:
         yield np.add.reduce(x, axis, x.dtype, keepdims=True)
     else:
-        yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
+        yield from (x[(*leading_slices(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
 _MANY_DUPLICATES = SizeThreshold(16)  # occurrences of one position
@@ -76,7 +76,7 @@ _MAX_RUNS = SizeThreshold(32)
 _MAX_CACHED_LENGTH = SizeThreshold(4096)  # longest array of positions whose runs are cached
 
 
-def in_front_of(axis: int) -> tuple[Any, ...]:
+def leading_slices(axis: int) -> tuple[Any, ...]:
     """Return the full slices that index all axes before `axis`."""
     return (slice(None),) * axis
 

@@ -71,9 +71,9 @@ def maximum(x: Operand, y: Operand) -> Array:
     return np.maximum(x, y)
 
 
-def _split_ties(g: Any, lost: Any, tied: Any) -> Any:
+def _split_ties(g: Any, not_selected: Any, tied: Any) -> Any:
     """Return the gradient of one operand: g where it is selected, g / 2 where both are equal, 0 elsewhere."""
-    kept = drop(g, lost)
+    kept = drop(g, not_selected)
     return where(tied, g * 0.5, kept) if np.any(tied) else kept
 
 

@@ -157,8 +157,8 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
     sizes, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
     # The error of an element with a slope of 0 cannot be reduced, and does not count for the other elements.
-    still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
-    moving = np.where(still, 0, error)
+    is_flat = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
+    moving = np.where(is_flat, 0, error)
     weighted = (terms, np.abs(terms), cotangents * value, *(sizes * x for x in (np.abs(value), error, moving, inside)))
     sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in weighted), strict=True))
     return [(_decide(claim, k, slope.unit, s), s) for claim, s in zip(claims, sums, strict=True)]

@@ -64,7 +64,7 @@ Index = tuple[slice, slice, slice]
 @plan
 def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Index, Index, tuple[int, ...]]:
     """Return the index of a region in images (C, H, W, N), the index of these pixels in the region, and its shape."""
-    (source_rows, target_rows), every = overlap_slices(rows, shape[1]), slice(None)
+    (source_rows, target_rows), full = overlap_slices(rows, shape[1]), slice(None)
     source_columns, target_columns = overlap_slices(columns, shape[2])
-    source, target = (every, source_rows, source_columns), (every, target_rows, target_columns)
+    source, target = (full, source_rows, source_columns), (full, target_rows, target_columns)
     return source, target, (shape[0], len(rows), len(columns), shape[3])

@@ -48,9 +48,9 @@ def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], 
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
-    fit = _within_bounds([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
-    some: Array = fit[fit != 0][:: 1 + fit.size // _MAX_SIZES]
-    return some
+    numbers = _within_bounds([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
+    nonzero: Array = numbers[numbers != 0][:: 1 + numbers.size // _MAX_SIZES]
+    return nonzero
 
 
 @lru_cache
