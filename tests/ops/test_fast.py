@@ -217,7 +217,7 @@ def multiplied_in_place(monkeypatch):
 @pytest.fixture
 def small_blocks(multiplied_in_place):
     """Cut small products, too."""
-    small = ("_LARGE", "_FEWEST_OF_GRID")
+    small = ("_LARGE", "_MIN_GRID_MULTIPLICATIONS")
     with replaced_thresholds({f"{fast.blocks.__name__}.{name}": 1 for name in small}, in_place=1_000_000):
         yield
 
@@ -233,7 +233,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
     for of_x, of_y in ((rows, rows), (rows, columns), (columns, rows), (columns, columns)):
         x, y = of_x(whole_numbers((m, k), dtype)), of_y(whole_numbers((k, n), dtype))
         out = np.empty((n, m), dtype).T
-        assert in_a_shard(fast.blocks.block_of, x, y) is not None or k == 1500
+        assert in_a_shard(fast.blocks.block_size, x, y) is not None or k == 1500
         assert in_a_shard(fast.products.product, x, y, out) is out
         np.testing.assert_array_equal(out, plain_forms.plain_product(x, y))
         x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
@@ -244,20 +244,20 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 
 def test_products_that_are_left_whole(small_blocks):
     x = np.ones((200, 200), np.float32)
-    assert in_a_shard(fast.blocks.block_of, x, x) == (8, 200)
-    assert in_a_shard(fast.blocks.block_of, x, x.T.copy().T) == (32, 32)
+    assert in_a_shard(fast.blocks.block_size, x, x) == (8, 200)
+    assert in_a_shard(fast.blocks.block_size, x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
-        assert in_a_shard(fast.blocks.block_of, x, y) is None
+        assert in_a_shard(fast.blocks.block_size, x, y) is None
         np.testing.assert_array_equal(fast.products.product(x, y), plain_forms.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
-    assert fast.blocks.block_of(few, long.T) == (10, 120)
-    assert fast.blocks.block_of(few, np.ones((128, 512), np.float32)) is fast.blocks.block_of(long, few.T) is None
+    assert fast.blocks.block_size(few, long.T) == (10, 120)
+    assert fast.blocks.block_size(few, np.ones((128, 512), np.float32)) is fast.blocks.block_size(long, few.T) is None
     np.testing.assert_array_equal(fast.products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
-    assert fast.blocks.block_of(x, x) is None  # not in a shard
+    assert fast.blocks.block_size(x, x) is None  # not in a shard
     with replaced_thresholds({}, in_place=0):
-        assert in_a_shard(fast.blocks.block_of, x, x) is None
+        assert in_a_shard(fast.blocks.block_size, x, x) is None
 
 
 # --- Convolutions, split in any way ---
@@ -281,8 +281,9 @@ WIDE = {
 
 def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     stride = 2**40
-    found = fast.polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
-    assert [(phase.pixels.start, list(phase.met)) for phase in found] == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
+    phases = fast.polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    starts = [(phase.pixels.start, list(phase.map_range)) for phase in phases]
+    assert starts == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])

@@ -82,10 +82,10 @@ def index_add_by_loop(x, positions, axis, length):
     return np.moveaxis(out, 0, axis)
 
 
-def scatter_add_flat_by_loop(x, places, shape):
+def scatter_add_flat_by_loop(x, indices, shape):
     out = np.zeros(shape)
     for at, value in np.ndenumerate(x):
-        out.flat[places[at]] += value
+        out.flat[indices[at]] += value
     return out
 
 
@@ -317,7 +317,7 @@ REFERENCES = {
     "index_select": lambda x, positions, axis: np.take(x, positions, axis), "index_add": index_add_by_loop,
     "scatter_add_flat": scatter_add_flat_by_loop,
     "cumulative_extremum": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
-    "take_flat": lambda x, places: x.reshape(-1)[places],
+    "take_flat": lambda x, indices: x.reshape(-1)[indices],
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     **dict.fromkeys(("softmax", "softmax_along"), exact(naive_softmax)),
     **dict.fromkeys(("log_softmax", "log_softmax_along"), exact(lambda x, axis: np.log(naive_softmax(x, axis)))),
@@ -343,7 +343,7 @@ REFERENCES = {
     "singular_triplets": joined(
         np.linalg.svd, lambda u, s, v: (u, s[..., None, :], np.swapaxes(v, -1, -2)), lambda s: s[1].shape[-1]),
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
-    "undifferentiable": lambda x, values, what: values,
+    "undifferentiable": lambda x, values, description: values,
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     "topk": topk_by_sorting, "kthvalue": kth_by_sorting, **NETWORK_REFERENCES,
 }  # fmt: skip

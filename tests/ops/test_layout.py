@@ -13,7 +13,7 @@ from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.ops.fast import chwn, conv_gemm, convolution, transpose
 from tinygrad_edu.ops.fast.chwn import region
-from tinygrad_edu.ops.fast.products import Cut
+from tinygrad_edu.ops.fast.products import TileSize
 from tinygrad_edu.ops.sliding_windows import window_of
 
 
@@ -83,7 +83,7 @@ def test_images_and_gradients_with_the_samples_outermost_are_turned_once(functio
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
     images, window = np.zeros((3, 8, 8, n)), window_of((8, 8), 1, 1, 0, 1)
-    part = conv_gemm._map_rows(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
+    part = conv_gemm._map_rows(range(2, 4), window, images.shape, images.itemsize, groups, TileSize(1, 8, n))
     assert np.shares_memory(conv_gemm._window_blocks(images, part), images)
 
 
@@ -92,7 +92,7 @@ def test_windows_share_their_rows(dilation):
     images, window = np.zeros((3, 10, 10, 50)), window_of((10, 10), 3, 1, 0, dilation)
     part = range(0, window.size[0], dilation)
     windows = conv_gemm._window_blocks(
-        images, conv_gemm._map_rows(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25))
+        images, conv_gemm._map_rows(part, window, images.shape, images.itemsize, 1, TileSize(1, 1, 25))
     )
     assert windows.shape == (1, 2 * window.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])

@@ -376,7 +376,7 @@ def in_blocks(x, y, block):
 
 
 def in_blocks_of_their_own(x, y):
-    block = blocks.block_of(x, y)
+    block = blocks.block_size(x, y)
     return x @ y if block is None else in_blocks(x, y, block)
 
 
@@ -489,8 +489,8 @@ TWINS = {
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
     "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
-    "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
-    "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.put_plainly_last)),
+    "blocks.block_size": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
+    "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
     "depthwise.depthwise_maps": Twins(
         depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None),
@@ -512,7 +512,7 @@ WITHOUT_A_TWIN = {
     "polyphase": "the twins of correlated_images",
     "ring_buffer": "the twins of correlated_maps and correlated_images",
     "recurrent": "by_steps, through the op recurrent",
-    "products.cut": "chooses the pieces of the correlations",
-    "pointwise.lie_by_samples": "chooses where pointwise functions are used",
-    "transpose.items_of": "a view", "transpose.near_by": "a copy",
+    "products.tile_size": "chooses the tiles of the correlations",
+    "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
+    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

@@ -12,7 +12,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, checked_size, per_axis
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
-from tinygrad_edu.ops.adaptive_pooling import Wanted
+from tinygrad_edu.ops.adaptive_pooling import OutputSize
 
 __all__ = [
     "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",
@@ -240,7 +240,7 @@ class _AdaptivePool(Module):
     function: Callable[..., Any]
     _setting_names = ("output_size",)
 
-    def __init__(self, output_size: Wanted) -> None:
+    def __init__(self, output_size: OutputSize) -> None:
         self.output_size = output_size
 
     def forward(self, x: Any) -> Any:
@@ -281,7 +281,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
 
     couples_samples = False
 
-    def __init__(self, output_size: Wanted, return_indices: bool = False) -> None:
+    def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
 

@@ -68,15 +68,15 @@ def prelu(x: Any, weight: Any) -> Any:
     ShapeError
         If the number of slopes is neither 1 nor C.
     """
-    of_x, of_weight = shape_of(x), shape_of(weight)
-    channels = of_x[1] if len(of_x) > 1 else 1
-    if of_weight not in ((), (1,), (channels,)):
+    x_shape, weight_shape = shape_of(x), shape_of(weight)
+    channels = x_shape[1] if len(x_shape) > 1 else 1
+    if weight_shape not in ((), (1,), (channels,)):
         raise ShapeError(
             f"prelu: weight must have shape () or (1,), or ({channels},) for the channels along axis 1 of x, "
-            f"got {of_weight} for x of shape {of_x}."
+            f"got {weight_shape} for x of shape {x_shape}."
         )
-    one = of_weight in ((), (1,))
-    return leaky(x, reshape(weight, () if one else (channels, *[1] * (len(of_x) - 2))))
+    is_scalar = weight_shape in ((), (1,))
+    return leaky(x, reshape(weight, () if is_scalar else (channels, *[1] * (len(x_shape) - 2))))
 
 
 @op
@@ -183,23 +183,23 @@ def silu(x: Any) -> Any:
     return silu_from_sigmoid(x, _precompute(sigmoid, x))
 
 
-def _precompute(share: Callable[[Any], Any], x: Any) -> Any:
+def _precompute(function: Callable[[Any], Any], x: Any) -> Any:
     """Compute a factor from the values of x, for an op to save; return None for integers, which the op casts."""
     values = np.asarray(values_of(x))
-    return share(values) if values.dtype.kind == "f" else None
+    return function(values) if values.dtype.kind == "f" else None
 
 
 @op(name="silu")
-def silu_from_sigmoid(x: Array, /, share: Array | None = None) -> Array:
-    """Return x * sigmoid(x). `share` is sigmoid(x) if already computed; the backward pass reuses it."""
-    return x * (sigmoid(x) if share is None else share)
+def silu_from_sigmoid(x: Array, /, gate: Array | None = None) -> Array:
+    """Return x * sigmoid(x). `gate` is sigmoid(x) if already computed; the backward pass reuses it."""
+    return x * (sigmoid(x) if gate is None else gate)
 
 
-def _silu_from_sigmoid_x(g: Any, x: Any, share: Array | None) -> Any:
-    share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
-    if isinstance(g, ndarray) and isinstance(share, ndarray):
-        return fast.silu_vjp(g, x, share)
-    return g * (share * (1 + x * (1 - share)))
+def _silu_from_sigmoid_x(g: Any, x: Any, gate: Array | None) -> Any:
+    gate = sigmoid(x) if gate is None or isinstance(x, Tensor) else gate
+    if isinstance(g, ndarray) and isinstance(gate, ndarray):
+        return fast.silu_vjp(g, x, gate)
+    return g * (gate * (1 + x * (1 - gate)))
 
 
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
@@ -287,12 +287,12 @@ def tanhshrink(x: Array) -> Array:
     For |x| <= 1 it is x * q / (1 + q), with q = x² / (3 + x² / (5 + x² / (7 + ...))), from Lambert's continued fraction
     tanh(x) = x / (1 + q).
     """
-    near = np.clip(x, -1.0, 1.0)
-    square_of_x, denominator = near * near, 19.0
+    clipped = np.clip(x, -1.0, 1.0)
+    x_squared, denominator = clipped * clipped, 19.0
     for n in range(17, 1, -2):
-        denominator = n + square_of_x / denominator
-    q = square_of_x / denominator
-    return np.where(near == x, near * (q / (1 + q)), x - np.tanh(x))
+        denominator = n + x_squared / denominator
+    q = x_squared / denominator
+    return np.where(clipped == x, clipped * (q / (1 + q)), x - np.tanh(x))
 
 
 tanhshrink.vjps(x=lambda g, x: g * square(tanh(x)))
@@ -316,5 +316,5 @@ def glu(x: Any, axis: int = -1) -> Any:
     half, odd = divmod(x.shape[axis], 2)
     if odd:
         raise ShapeError(f"glu: axis {axis} of x must have an even length, got x of shape {x.shape}.")
-    before = (slice(None),) * axis
-    return multiply(getitem(x, (*before, slice(half))), sigmoid(getitem(x, (*before, slice(half, None)))))
+    leading = (slice(None),) * axis
+    return multiply(getitem(x, (*leading, slice(half))), sigmoid(getitem(x, (*leading, slice(half, None)))))

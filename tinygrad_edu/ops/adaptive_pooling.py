@@ -17,10 +17,10 @@ from tinygrad_edu.ops.sliding_windows import Size
 
 __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
 
-Wanted = int | tuple[int | None, ...] | None
+OutputSize = int | tuple[int | None, ...] | None
 
 
-def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
+def adaptive_avg_pool2d(x: Any, output_size: OutputSize) -> Any:
     """Average-pool images to a given size: (N, C, H, W) -> (N, C, rows, columns).
 
     Row i of the result averages the rows [floor(i H / rows), ceil((i + 1) H / rows)), and likewise for columns.
@@ -36,51 +36,51 @@ def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
     ShapeError
         If x has the wrong number of axes or no pixels, or `output_size` has more than two values.
     """
-    x, alone = batch_of("adaptive_avg_pool2d", "x", x, 4)
-    return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), alone)
+    x, is_single = batch_of("adaptive_avg_pool2d", "x", x, 4)
+    return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), is_single)
 
 
-def adaptive_avg_pool1d(x: Any, output_size: Wanted) -> Any:
+def adaptive_avg_pool1d(x: Any, output_size: OutputSize) -> Any:
     """Average-pool sequences to a given length, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
-    x, alone = batch_of("adaptive_avg_pool1d", "x", x, 3)
-    wanted = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
-    return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *wanted)), 2), alone)
+    x, is_single = batch_of("adaptive_avg_pool1d", "x", x, 3)
+    size = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
+    return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *size)), 2), is_single)
 
 
-def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(x: Any, output_size: OutputSize, return_indices: bool = False) -> Any:
     """Max-pool images over the windows of `adaptive_avg_pool2d`. Ties share the gradient.
 
     With `return_indices`, also return the index of each maximum in its flattened image; for ties, the first.
     """
-    x, alone = batch_of("adaptive_max_pool2d", "x", x, 4)
+    x, is_single = batch_of("adaptive_max_pool2d", "x", x, 4)
     out, indices = _max_pool(x, _output_size("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
-    out = unbatched(out, alone)
-    return (out, indices[0] if alone else indices) if return_indices else out
+    out = unbatched(out, is_single)
+    return (out, indices[0] if is_single else indices) if return_indices else out
 
 
-def adaptive_max_pool1d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(x: Any, output_size: OutputSize, return_indices: bool = False) -> Any:
     """Max-pool sequences to a given length, as `adaptive_max_pool2d`: (N, C, L) -> (N, C, columns).
 
     A single sample is (C, L) -> (C, columns).
     """
-    x, alone = batch_of("adaptive_max_pool1d", "x", x, 3)
-    wanted = _output_size("adaptive_max_pool1d", output_size, x.shape[2:])
-    out, indices = _max_pool(expand_dims(x, 2), (1, *wanted), return_indices)
-    out = unbatched(squeeze(out, 2), alone)
-    return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
+    x, is_single = batch_of("adaptive_max_pool1d", "x", x, 3)
+    size = _output_size("adaptive_max_pool1d", output_size, x.shape[2:])
+    out, indices = _max_pool(expand_dims(x, 2), (1, *size), return_indices)
+    out = unbatched(squeeze(out, 2), is_single)
+    return (out, indices[0, :, 0] if is_single else indices[:, :, 0]) if return_indices else out
 
 
-def _output_size(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[int, ...]:
+def _output_size(name: str, output_size: OutputSize, lengths: tuple[int, ...]) -> tuple[int, ...]:
     """Return the output size along each axis; None keeps the length."""
-    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
-    if len(given) == 1:
-        given = (*given, *given)[: len(lengths)]
-    if len(given) != len(lengths):
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
+    if len(sizes) == 1:
+        sizes = (*sizes, *sizes)[: len(lengths)]
+    if len(sizes) != len(lengths):
         raise ShapeError(f"{name}: output_size must be an integer or {len(lengths)} integers, got {output_size!r}.")
     if 0 in lengths:
         raise ShapeError(f"{name}: cannot pool empty images of size {'x'.join(map(str, lengths))}.")
-    sizes = zip(given, lengths, strict=True)
-    return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in sizes)
+    pairs = zip(sizes, lengths, strict=True)
+    return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in pairs)
 
 
 def _avg_pool(x: Any, size: Any) -> Any:
@@ -99,7 +99,7 @@ def _max_pool(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
         return pooled if return_indices else (pooled, None)
     rows, columns = (list(zip(*spans(n, count), strict=True)) for n, count in zip((h, w), size, strict=True))
     windows = [[x[:, :, a:b, left:right] for left, right in columns] for a, b in rows]
-    out = stack([stack([max(part, (2, 3)) for part in row], -1) for row in windows], -2)
+    out = stack([stack([max(window, (2, 3)) for window in row], -1) for row in windows], -2)
     return out, _max_indices(values_of(x), rows, columns) if return_indices else None
 
 
@@ -108,8 +108,8 @@ def _max_indices(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.nda
     out = np.empty((*x.shape[:2], len(rows), len(columns)), np.int64)
     for i, (top, bottom) in enumerate(rows):
         for j, (left, right) in enumerate(columns):
-            part = x[:, :, top:bottom, left:right]
-            place = np.argmax(part.reshape(*x.shape[:2], (bottom - top) * (right - left)), axis=-1)
-            down, across = np.divmod(place, right - left)
-            out[:, :, i, j] = (top + down) * x.shape[3] + left + across
+            window = x[:, :, top:bottom, left:right]
+            index = np.argmax(window.reshape(*x.shape[:2], (bottom - top) * (right - left)), axis=-1)
+            row, column = np.divmod(index, right - left)
+            out[:, :, i, j] = (top + row) * x.shape[3] + left + column
     return out

@@ -93,8 +93,8 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
         losses = -np.sum(cast(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
         shifted = fast.subtract_max(logits, 1)
-        of_labels = shifted[label_index(targets)]
-        losses = log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
+        label_scores = shifted[label_index(targets)]
+        losses = log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - label_scores
     if reduction == "none":
         return losses
     return mean_along(losses, None) if reduction == "mean" else losses.sum()
@@ -104,8 +104,8 @@ def label_index(labels: ndarray) -> tuple[ndarray, ...]:
     """Return an index that selects the elements of an array (N, C, ...) at the labels (N, ...)."""
     if labels.ndim == 1:
         return np.arange(len(labels)), labels
-    sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
-    return sample, labels, *others
+    sample, *other_axes = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
+    return sample, labels, *other_axes
 
 
 def as_probabilities(labels: Any, like: Any) -> ndarray:

@@ -49,15 +49,15 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     ShapeError
         If the subscripts are missing or invalid, or do not match the shapes.
     """
-    subscripts, given = _subscripts_and_arrays(operands)
-    arrays = [x if isinstance(x, Tensor | ndarray) else np.asarray(x) for x in given]
+    subscripts, values = _subscripts_and_arrays(operands)
+    arrays = [x if isinstance(x, Tensor | ndarray) else np.asarray(x) for x in values]
     inputs, output = _parse_subscripts(subscripts, tuple(x.ndim for x in arrays))
     lengths = _label_lengths(subscripts, inputs, tuple(x.shape for x in arrays))
     if np.result_type(*(x.dtype for x in arrays)).kind != "f":
         out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
         return wrap(out, None, Storage.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
-    same = _promote_operands(arrays)
-    terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(same, inputs, strict=True)]
+    promoted = _promote_operands(arrays)
+    terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(promoted, inputs, strict=True)]
     x, labels = _contract(terms, output, optimize)
     x = _transpose_to(x, labels, output)
     return reshape(x, x.shape) if any(x is array for array in arrays) else x
@@ -76,13 +76,13 @@ def _contract(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) ->
     path = optimize
     if not isinstance(optimize, bool | str):  # a list is not hashable, as cache keys must be
         path = tuple(tuple(part) if isinstance(part, list) else part for part in optimize)
-    for together in _einsum_path(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
-        first, *others = (terms[k] for k in together)
-        terms = [term for k, term in enumerate(terms) if k not in together]
-        for k, other in enumerate(others):
-            wanted = output + "".join(labels for _, labels in (*terms, *others[k + 1 :]))
-            first = _contract_pair(*first, *other, wanted)
-        terms.append(first)
+    for positions in _einsum_path(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
+        left, *right_terms = (terms[k] for k in positions)
+        terms = [term for k, term in enumerate(terms) if k not in positions]
+        for k, right in enumerate(right_terms):
+            kept_labels = output + "".join(labels for _, labels in (*terms, *right_terms[k + 1 :]))
+            left = _contract_pair(*left, *right, kept_labels)
+        terms.append(left)
     ((x, labels),) = terms
     return _sum_out(x, labels, output)
 
@@ -95,11 +95,11 @@ def _einsum_path(
     numbers = {label: k for k, label in enumerate(dict.fromkeys("".join(inputs)))}
     if len(inputs) < 3 or optimize is False or len(numbers) > 52:  # NumPy supports 52 labels
         return [tuple(range(len(inputs)))]
-    said: list[Any] = []
+    arguments: list[Any] = []
     for labels, shape in zip(inputs, shapes, strict=True):
-        said += [np.broadcast_to(np.float64(0), shape), [numbers[label] for label in labels]]
-    how = list(optimize) if isinstance(optimize, tuple) else "greedy" if optimize is True else optimize
-    path, _ = np.einsum_path(*said, [numbers[label] for label in output], optimize=how)
+        arguments += [np.broadcast_to(np.float64(0), shape), [numbers[label] for label in labels]]
+    strategy = list(optimize) if isinstance(optimize, tuple) else "greedy" if optimize is True else optimize
+    path, _ = np.einsum_path(*arguments, [numbers[label] for label in output], optimize=strategy)
     return list(path[1:])
 
 
@@ -162,14 +162,15 @@ def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tu
     """Return the length of each label; raise if it differs within an operand, or between operands unless one is 1."""
     lengths: dict[str, int] = {}
     for labels, shape in zip(inputs, shapes, strict=True):
-        of_operand: dict[str, int] = {}
+        operand_lengths: dict[str, int] = {}
         for label, length in zip(labels, shape, strict=True):
-            known = lengths.get(label, 1)
-            if of_operand.setdefault(label, length) != length or (known != length and 1 not in (known, length)):
+            previous = lengths.get(label, 1)
+            mismatch = previous != length and 1 not in (previous, length)
+            if operand_lengths.setdefault(label, length) != length or mismatch:
                 raise ShapeError(
                     f"einsum: {subscripts!r}: axes with the same label differ in length in operands of shapes {shapes}."
                 )
-            lengths[label] = length if known == 1 else known
+            lengths[label] = length if previous == 1 else previous
     return lengths
 
 
@@ -209,35 +210,36 @@ def _with_distinct_labels(x: Any, labels: Labels, lengths: dict[str, int]) -> tu
     return (x if kept == labels else reshape(x, tuple(lengths[label] for label in kept))), kept
 
 
-def _sum_out(x: Any, labels: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Sum over the axes whose labels are not in `wanted`."""
-    axes = tuple(axis for axis, label in enumerate(labels) if label not in wanted)
-    return (sum(x, axes) if axes else x), "".join(label for label in labels if label in wanted)
+def _sum_out(x: Any, labels: Labels, kept_labels: Labels) -> tuple[Any, Labels]:
+    """Sum over the axes whose labels are not in `kept_labels`."""
+    axes = tuple(axis for axis, label in enumerate(labels) if label not in kept_labels)
+    return (sum(x, axes) if axes else x), "".join(label for label in labels if label in kept_labels)
 
 
-def _transpose_to(x: Any, labels: Labels, wanted: Labels) -> Any:
-    """Transpose the axes to the order of `wanted`."""
-    return x if labels == wanted else transpose(x, tuple(labels.index(label) for label in wanted))
+def _transpose_to(x: Any, labels: Labels, target: Labels) -> Any:
+    """Transpose the axes to the order of `target`."""
+    return x if labels == target else transpose(x, tuple(labels.index(label) for label in target))
 
 
 # --- Two operands ---
 
 
-def _contract_pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Contract two operands over the labels not in `wanted`, by a matrix product or an elementwise product."""
-    x, of_x = _sum_out(x, of_x, wanted + of_y)
-    y, of_y = _sum_out(y, of_y, wanted + of_x)
-    stack = "".join(label for label in of_x if label in of_y and label in wanted)
-    inner = "".join(label for label in of_x if label in of_y and label not in wanted)
-    left, right = ("".join(label for label in one if label not in other) for one, other in ((of_x, of_y), (of_y, of_x)))
-    x, y = _transpose_to(x, of_x, stack + left + inner), _transpose_to(y, of_y, stack + inner + right)
-    cut, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
+def _contract_pair(x: Any, x_labels: Labels, y: Any, y_labels: Labels, kept_labels: Labels) -> tuple[Any, Labels]:
+    """Contract two operands over the labels not in `kept_labels`, by a matrix product or an elementwise product."""
+    x, x_labels = _sum_out(x, x_labels, kept_labels + y_labels)
+    y, y_labels = _sum_out(y, y_labels, kept_labels + x_labels)
+    stack = "".join(label for label in x_labels if label in y_labels and label in kept_labels)
+    inner = "".join(label for label in x_labels if label in y_labels and label not in kept_labels)
+    left = "".join(label for label in x_labels if label not in y_labels)
+    right = "".join(label for label in y_labels if label not in x_labels)
+    x, y = _transpose_to(x, x_labels, stack + left + inner), _transpose_to(y, y_labels, stack + inner + right)
+    batch_ndim, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
     if not inner:
-        apart = (*y.shape[:cut], *(1,) * len(left), *y.shape[cut:])
-        return multiply(_reshape_to(x, x.shape + (1,) * len(right)), _reshape_to(y, apart)), stack + left + right
-    k = math.prod(y.shape[cut : cut + len(inner)])
-    rows = _reshape_to(x, (*x.shape[:cut], math.prod(lengths[cut : cut + len(left)]), k))
-    columns = _reshape_to(y, (*y.shape[:cut], k, math.prod(lengths[cut + len(left) :])))
+        shape = (*y.shape[:batch_ndim], *(1,) * len(left), *y.shape[batch_ndim:])
+        return multiply(_reshape_to(x, x.shape + (1,) * len(right)), _reshape_to(y, shape)), stack + left + right
+    k = math.prod(y.shape[batch_ndim : batch_ndim + len(inner)])
+    rows = _reshape_to(x, (*x.shape[:batch_ndim], math.prod(lengths[batch_ndim : batch_ndim + len(left)]), k))
+    columns = _reshape_to(y, (*y.shape[:batch_ndim], k, math.prod(lengths[batch_ndim + len(left) :])))
     return _reshape_to(matmul(rows, columns), lengths), stack + left + right
 
 

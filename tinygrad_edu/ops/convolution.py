@@ -41,8 +41,8 @@ def conv2d(
     ShapeError
         If the shapes of x, weight and bias or the options do not match.
     """
-    x, alone = batch_of("conv2d", "x", x, 4)
-    return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
+    x, is_single = batch_of("conv2d", "x", x, 4)
+    return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), is_single)
 
 
 def conv1d(
@@ -53,12 +53,12 @@ def conv1d(
     Shapes: (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns). The options are
     those of `conv2d`; sizes are integers or 1-tuples.
     """
-    x, alone = batch_of("conv1d", "x", x, 3)
+    x, is_single = batch_of("conv1d", "x", x, 3)
     require_axes("conv1d", "weight", weight, 3)
     around = padding if isinstance(padding, str) else row(padding, "padding", 0)
     window = row(stride, "stride", 1), around, row(dilation, "dilation", 1)
     maps = _conv("conv1d", expand_dims(x, 2), expand_dims(weight, 2), bias, *window, groups)
-    return unbatched(squeeze(maps, 2), alone)
+    return unbatched(squeeze(maps, 2), is_single)
 
 
 def _conv(
@@ -131,9 +131,9 @@ def conv_transpose2d(
     ShapeError
         If the shapes of x, weight and bias or the options do not match, or the result would be empty.
     """
-    x, alone = batch_of("conv_transpose2d", "x", x, 4)
+    x, is_single = batch_of("conv_transpose2d", "x", x, 4)
     window = stride, padding, output_padding, dilation
-    return unbatched(_conv_transpose("conv_transpose2d", x, weight, bias, groups, *window), alone)
+    return unbatched(_conv_transpose("conv_transpose2d", x, weight, bias, groups, *window), is_single)
 
 
 def conv_transpose1d(
@@ -144,18 +144,18 @@ def conv_transpose1d(
 
     Shapes: (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).
     """
-    x, alone = batch_of("conv_transpose1d", "x", x, 3)
+    x, is_single = batch_of("conv_transpose1d", "x", x, 3)
     require_axes("conv_transpose1d", "weight", weight, 3)
-    given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    window = (row(value, name, int(name in ("stride", "dilation"))) for name, value in given.items())
+    settings = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    window = (row(value, name, int(name in ("stride", "dilation"))) for name, value in settings.items())
     images = _conv_transpose("conv_transpose1d", expand_dims(x, 2), expand_dims(weight, 2), bias, groups, *window)
-    return unbatched(squeeze(images, 2), alone)
+    return unbatched(squeeze(images, 2), is_single)
 
 
 def _conv_transpose(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
     """Return `conv_transpose2d` of a batch; `window` is stride, padding, output_padding and dilation."""
-    c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
-    if groups < 1 or c % groups or into != c:
+    c, (in_channels, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
+    if groups < 1 or c % groups or in_channels != c:
         raise ShapeError(
             f"{name}: the first axis of weight must be {c} and groups must divide it, got weight of shape "
             f"{shape_of(weight)} and {groups} groups for images with {c} channels."

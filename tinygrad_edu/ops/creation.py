@@ -128,12 +128,12 @@ def arange(
         start, stop = None, start
     if stop is None:
         raise DTypeError("arange: missing stop; call arange(stop), arange(start, stop) or arange(start, stop, step).")
-    given = [_constant("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
-    wanted = _dtype("arange", dtype, _result_dtype(*given))
-    if wanted.kind == "f":
-        given = [x if np.asarray(x).dtype.kind in "iu" else float(x) for x in given]
-        return _tensor(np.arange(*given).astype(wanted, copy=False), requires_grad)
-    return _tensor(np.arange(*given, dtype=None if dtype is None else wanted), requires_grad)
+    bounds = [_constant("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
+    result_dtype = _dtype("arange", dtype, _result_dtype(*bounds))
+    if result_dtype.kind == "f":
+        bounds = [x if np.asarray(x).dtype.kind in "iu" else float(x) for x in bounds]
+        return _tensor(np.arange(*bounds).astype(result_dtype, copy=False), requires_grad)
+    return _tensor(np.arange(*bounds, dtype=None if dtype is None else result_dtype), requires_grad)
 
 
 def linspace(
@@ -160,11 +160,11 @@ def linspace(
     >>> linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float32)
     """
-    start, stop, wanted = _endpoints("linspace", start, stop, dtype)
+    start, stop, result_dtype = _endpoints("linspace", start, stop, dtype)
     values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
-    values = np.floor(values) if wanted.kind in "iu" else values  # as in NumPy
-    made = _tensor(values.astype(wanted, copy=False), requires_grad)
-    return (made, step) if retstep else made
+    values = np.floor(values) if result_dtype.kind in "iu" else values  # as in NumPy
+    out = _tensor(values.astype(result_dtype, copy=False), requires_grad)
+    return (out, step) if retstep else out
 
 
 def logspace(
@@ -172,9 +172,9 @@ def logspace(
     axis: int = 0, *, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return `num` powers of `base` with exponents evenly spaced from `start` to `stop`; see `linspace`."""
-    start, stop, wanted = _endpoints("logspace", start, stop, dtype)
+    start, stop, result_dtype = _endpoints("logspace", start, stop, dtype)
     values = np.logspace(start, stop, num, endpoint, _constant("logspace", "base", base), axis=axis)
-    return _tensor(values.astype(wanted, copy=False), requires_grad)
+    return _tensor(values.astype(result_dtype, copy=False), requires_grad)
 
 
 def geomspace(
@@ -182,9 +182,9 @@ def geomspace(
     requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Return `num` numbers from `start` to `stop` in geometric progression; see `linspace`."""
-    start, stop, wanted = _endpoints("geomspace", start, stop, dtype)
+    start, stop, result_dtype = _endpoints("geomspace", start, stop, dtype)
     values = np.geomspace(start, stop, num, endpoint, axis=axis)
-    return _tensor(values.astype(wanted, copy=False), requires_grad)
+    return _tensor(values.astype(result_dtype, copy=False), requires_grad)
 
 
 # --- Random numbers. Each call takes a Generator: there is no global generator or seed ---
@@ -217,10 +217,11 @@ def normal(
     >>> normal(size=(2, 2), rng=np.random.default_rng(0)).shape
     (2, 2)
     """
-    loc, scale, wanted = *_parameters("normal", loc, scale), _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
+    loc, scale = _parameters("normal", loc, scale)
+    result_dtype = _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
     if np.any(values_of(scale) < 0):
         raise DataError(f"normal: scale must be >= 0, got {scale!r}.")
-    drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, wanted, size, loc, scale)
+    drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, result_dtype, size, loc, scale)
     return _shift_and_scale("normal", drawn, loc, scale, requires_grad)
 
 
@@ -248,15 +249,16 @@ def uniform(
     >>> uniform(2.0, 3.0, 4, rng=np.random.default_rng(0)).shape
     (4,)
     """
-    low, high, wanted = *_parameters("uniform", low, high), _dtype("uniform", dtype, _result_dtype(low, high, 0.0))
+    low, high = _parameters("uniform", low, high)
+    result_dtype = _dtype("uniform", dtype, _result_dtype(low, high, 0.0))
     width = subtract(high, low)
     if not np.all((values_of(width) >= 0) & np.isfinite(values_of(width))):
         raise DataError(f"uniform: low and high must bound a finite range with low <= high, got {low!r} and {high!r}.")
-    drawn = _draw_floats("uniform", _checks.generator(rng).random, wanted, size, low, high)
-    made = _shift_and_scale("uniform", drawn, low, width, requires_grad)
-    below = np.nextafter(values_of(high), values_of(low), dtype=wanted)
-    np.minimum(made._data, below, out=made._data)  # in a narrow range, rounding can reach high
-    return made
+    drawn = _draw_floats("uniform", _checks.generator(rng).random, result_dtype, size, low, high)
+    out = _shift_and_scale("uniform", drawn, low, width, requires_grad)
+    max_value = np.nextafter(values_of(high), values_of(low), dtype=result_dtype)
+    np.minimum(out._data, max_value, out=out._data)  # in a narrow range, rounding can reach high
+    return out
 
 
 def integers(
@@ -307,10 +309,10 @@ def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:
     """Return the dtype of the result, or raise if a Tensor cannot have it."""
     if isinstance(dtype, int | np.integer) and not isinstance(dtype, bool):
         raise DTypeError(f"{where}: {dtype} is not a dtype; pass the shape as one argument, as in {where}((2, 3)).")
-    wanted = np.dtype(default if dtype is None else dtype).newbyteorder("=")
-    if wanted.kind not in "fiub":
-        raise DTypeError(f"{where}: dtype must be real or boolean, got {wanted}.")
-    return wanted
+    result = np.dtype(default if dtype is None else dtype).newbyteorder("=")
+    if result.kind not in "fiub":
+        raise DTypeError(f"{where}: dtype must be real or boolean, got {result}.")
+    return result
 
 
 def _constant(where: str, name: str, value: Any) -> Any:
@@ -326,25 +328,25 @@ def _prototype(where: str, a: Any) -> ndarray:
     return np.asarray(array)
 
 
-def _result_dtype(*given: Any) -> Any:
+def _result_dtype(*values: Any) -> Any:
     """Return the default dtype: that of the floating-point arrays, float32 for Python floats, or an integer dtype."""
-    known = [x.dtype for x in given if hasattr(x, "dtype")]
-    floating = [dtype for dtype in known if dtype.kind == "f"]
+    dtypes = [x.dtype for x in values if hasattr(x, "dtype")]
+    floating = [dtype for dtype in dtypes if dtype.kind == "f"]
     if floating:
         return np.result_type(*floating)
-    return np.float32 if any(isinstance(x, float) for x in given) else np.result_type(*known, np.int64)
+    return np.float32 if any(isinstance(x, float) for x in values) else np.result_type(*dtypes, np.int64)
 
 
 def _endpoints(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.dtype[Any]]:
     """Return start and stop in float64, and the dtype of the result."""
-    ends = [_constant(where, name, x) for name, x in (("start", start), ("stop", stop))]
-    start, stop = (np.asarray(x, np.float64) for x in ends)
-    return start, stop, _dtype(where, dtype, _result_dtype(*ends, 0.0))
+    endpoints = [_constant(where, name, x) for name, x in (("start", start), ("stop", stop))]
+    start, stop = (np.asarray(x, np.float64) for x in endpoints)
+    return start, stop, _dtype(where, dtype, _result_dtype(*endpoints, 0.0))
 
 
-def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
+def _parameters(where: str, *values: Any) -> tuple[Any, ...]:
     """Return the parameters of a distribution: Tensors unchanged, other values as numbers or arrays."""
-    return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in given)
+    return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in values)
 
 
 def _draw_floats(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *parameters: Any) -> ndarray:
@@ -363,9 +365,9 @@ def _shift_and_scale(where: str, drawn: ndarray, begin: Any, width: Any, require
         drawn *= np.asarray(width, drawn.dtype)
         drawn += np.asarray(begin, drawn.dtype)
         return _tensor(drawn, requires_grad)
-    made = add(begin, multiply(width, _tensor(drawn, False)))
-    demand_shape(where, made.shape, drawn.shape)
-    made = cast(made, drawn.dtype)
+    out = add(begin, multiply(width, _tensor(drawn, False)))
+    demand_shape(where, out.shape, drawn.shape)
+    out = cast(out, drawn.dtype)
     if flag("requires_grad", requires_grad):
-        made.requires_grad = made.requires_grad or requires_grad
-    return made
+        out.requires_grad = out.requires_grad or requires_grad
+    return out

@@ -67,11 +67,11 @@ def check_labels(
     if _is_in_range(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
         return None
     counts = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
-    left = labels[counts]
-    if left.size and not _is_in_range(left, shape[1]):
+    counted = labels[counts]
+    if counted.size and not _is_in_range(counted, shape[1]):
         raise ValueError(
-            f"{name}: labels must be from 0 to {shape[1] - 1} for {shape[1]} classes, got labels from {left.min()} to "
-            f"{left.max()}."
+            f"{name}: labels must be from 0 to {shape[1] - 1} for {shape[1]} classes, got labels from "
+            f"{counted.min()} to {counted.max()}."
         )
     return None if counts.all() else counts
 

@@ -103,10 +103,10 @@ def _eigenvalues_x(g: Any, x: Any) -> Any:
 
 def _eigenpairs_x(g: Any, out: Any) -> Any:
     values, vectors = out[..., 0, :], out[..., 1:, :]
-    same = np.eye(out.shape[-1], dtype=out.dtype)
+    identity = np.eye(out.shape[-1], dtype=out.dtype)
     differences = values[..., None, :] - values[..., :, None]  # at [i, j] values[j] - values[i]
-    turn = matmul(transposed(vectors), g[..., 1:, :]) / (differences + same)
-    inner = keep(turn, same == 0) + g[..., :1, :] * same
+    rotation = matmul(transposed(vectors), g[..., 1:, :]) / (differences + identity)
+    inner = keep(rotation, identity == 0) + g[..., :1, :] * identity
     return mean_with_transpose(matmul(matmul(vectors, inner), transposed(vectors)))
 
 
@@ -176,15 +176,15 @@ def _svdvals_x(g: Any, x: Any) -> Any:
 
 def _singular_triplets_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
     """Return the vjp by J. Townsend, Differentiating the singular value decomposition (2016)."""
-    (u, s, v), (by_u, by_s, by_v) = _split_triplets(out, x_shape[-2]), _split_triplets(g, x_shape[-2])
-    same = np.eye(out.shape[-1], dtype=out.dtype)
-    gaps = (s - transposed(s)) * (s + transposed(s)) + same
-    inner = _skew_product(u, by_u) / gaps * s + transposed(s) * (_skew_product(v, by_v) / gaps) + by_s * same
+    (u, s, v), (g_u, g_s, g_v) = _split_triplets(out, x_shape[-2]), _split_triplets(g, x_shape[-2])
+    identity = np.eye(out.shape[-1], dtype=out.dtype)
+    gaps = (s - transposed(s)) * (s + transposed(s)) + identity
+    inner = _skew_product(u, g_u) / gaps * s + transposed(s) * (_skew_product(v, g_v) / gaps) + g_s * identity
     gradient = matmul(matmul(u, inner), transposed(v))
     if x_shape[-2] > x_shape[-1]:
-        gradient = gradient + matmul(_orthogonal_component(u, by_u / s), transposed(v))
+        gradient = gradient + matmul(_orthogonal_component(u, g_u / s), transposed(v))
     if x_shape[-2] < x_shape[-1]:
-        gradient = gradient + matmul(u, transposed(_orthogonal_component(v, by_v / s)))
+        gradient = gradient + matmul(u, transposed(_orthogonal_component(v, g_v / s)))
     return gradient
 
 
@@ -204,24 +204,28 @@ singular_triplets.vjps(x=_singular_triplets_x)
 
 
 @op(name="svd")
-def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
+def undifferentiable(x: Array, /, values: Array, description: str) -> Array:
     """Return values, computed from x, that have no derivative; a nonzero gradient raises."""
     return np.array(values, x.dtype if x.dtype.kind == "f" else None)
 
 
-def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) -> ndarray:
+def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, description: str) -> ndarray:
     if np.any(values_of(g)):
-        raise MissingVJPError(f"a nonzero gradient reached {what}, which has no derivative; exclude it from the loss.")
+        raise MissingVJPError(
+            f"a nonzero gradient reached {description}, which has no derivative; exclude it from the loss."
+        )
     return np.zeros(x_shape, x_dtype)
 
 
 undifferentiable.vjps(x=_refuse_gradient)
 
 
-def _complete_basis(x: Any, columns: Any, every: ndarray, what: str) -> Any:
-    """Append to `columns` the remaining columns of `every`, which have no derivative."""
-    rest = every[..., columns.shape[-1] :]
-    return concatenate([columns, undifferentiable(x, rest, what)], axis=-1) if rest.shape[-1] else columns
+def _complete_basis(x: Any, columns: Any, basis: ndarray, description: str) -> Any:
+    """Append to `columns` the remaining columns of `basis`, which have no derivative."""
+    remaining = basis[..., columns.shape[-1] :]
+    if not remaining.shape[-1]:
+        return columns
+    return concatenate([columns, undifferentiable(x, remaining, description)], axis=-1)
 
 
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
@@ -260,12 +264,12 @@ def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
     """Return the SVD of symmetric matrices from their eigenvalues, whose signs are moved to Vh."""
     values, vectors = eigh(x)
     order = np.argsort(np.abs(values_of(values)), axis=-1)[..., ::-1]
-    stack = np.ix_(*map(np.arange, order.shape[:-1]))
-    at = tuple(place[..., None] for place in stack)
-    values = values[(*at, order)]
+    grids = np.ix_(*map(np.arange, order.shape[:-1]))
+    batch_index = tuple(index[..., None] for index in grids)
+    values = values[(*batch_index, order)]
     if not compute_uv:
         return abs(values)
-    rows = transposed(vectors)[(*at, order)]
+    rows = transposed(vectors)[(*batch_index, order)]
     return SVDResult(transposed(rows), abs(values), rows * sign(values)[..., None])
 
 
@@ -282,10 +286,10 @@ def orthogonal_triangular(x: Array) -> Array:
 def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
     """Apply Walter, Lehmann and Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
     m, n = x_shape[-2:]
-    q, r, by_q, by_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
-    inner = matmul(r, transposed(by_r)) - matmul(transposed(by_q), q)
+    q, r, g_q, g_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
+    inner = matmul(r, transposed(g_r)) - matmul(transposed(g_q), q)
     half = inner * _lower_ones(n, g.dtype, 0.5)
-    return transposed(solve(r, transposed(by_q + matmul(q, half + transposed(half)))))
+    return transposed(solve(r, transposed(g_q + matmul(q, half + transposed(half)))))
 
 
 orthogonal_triangular.vjps(x=_orthogonal_triangular_x)

@@ -45,9 +45,9 @@ def cofactors(x: Array) -> Array:
 def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the directional derivative of the cofactors of x. It is linear in `direction`, and its own transpose."""
     sign, u, s, v = _svd_with_sign(x)
-    turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _leave_two_out_products(s)
-    diagonal = np.einsum("...ij,...ii->...j", pairs, turned)
-    change = diagonal[..., None, :] * np.eye(s.shape[-1], dtype=s.dtype) - pairs * np.swapaxes(turned, -1, -2)
+    rotated, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _leave_two_out_products(s)
+    diagonal = np.einsum("...ij,...ii->...j", pairs, rotated)
+    change = diagonal[..., None, :] * np.eye(s.shape[-1], dtype=s.dtype) - pairs * np.swapaxes(rotated, -1, -2)
     return sign * u @ change @ v
 
 
@@ -108,16 +108,16 @@ def _svd_with_sign(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
 def _leave_one_out_products(s: ndarray) -> ndarray:
     """Return, for each element, the product of the others along the last axis."""
     logs, zeros = _logs_and_zeros(s)
-    others = zeros.sum(-1, keepdims=True) - zeros
-    return np.where(others == 0, np.exp(logs.sum(-1, keepdims=True) - logs), 0).astype(s.dtype)
+    other_zeros = zeros.sum(-1, keepdims=True) - zeros
+    return np.where(other_zeros == 0, np.exp(logs.sum(-1, keepdims=True) - logs), 0).astype(s.dtype)
 
 
 def _leave_two_out_products(s: ndarray) -> ndarray:
     """Return, for each pair of elements, the product of the others along the last axis; 0 on the diagonal."""
     logs, zeros = (part[..., None] + part[..., None, :] for part in _logs_and_zeros(s))
     total, count = (part.sum(-1)[..., None, None] for part in _logs_and_zeros(s))
-    wanted = (count == zeros) & ~np.eye(s.shape[-1], dtype=bool)
-    return np.where(wanted, np.exp(total - logs), 0).astype(s.dtype)
+    is_nonzero = (count == zeros) & ~np.eye(s.shape[-1], dtype=bool)
+    return np.where(is_nonzero, np.exp(total - logs), 0).astype(s.dtype)
 
 
 def _logs_and_zeros(s: ndarray) -> tuple[ndarray, ndarray]:

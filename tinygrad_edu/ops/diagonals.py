@@ -26,9 +26,9 @@ def diagonal(x: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ar
 
 def _diagonal_x(g: Any, x_shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
     rows, columns = x_shape[axis1], x_shape[axis2]
-    others = g.shape[:-1]
-    flat = scatter_add(g, (..., _diagonal_slice(g.shape[-1], columns, offset)), (*others, rows * columns))
-    return moveaxis(reshape(flat, (*others, rows, columns)), (-2, -1), (axis1, axis2))
+    batch = g.shape[:-1]
+    flat = scatter_add(g, (..., _diagonal_slice(g.shape[-1], columns, offset)), (*batch, rows * columns))
+    return moveaxis(reshape(flat, (*batch, rows, columns)), (-2, -1), (axis1, axis2))
 
 
 def _diagonal_slice(count: int, columns: int, offset: int) -> slice:

@@ -64,34 +64,35 @@ def embedding(
     count = len(weight)
     if padding_idx is not None and not -count <= padding_idx < count:
         raise IndexError(f"embedding: padding_idx {padding_idx} is out of range for a table with {count} rows.")
-    places = _check_indices(indices, count)
+    indices = _check_indices(indices, count)
     if max_norm is not None:
-        _renormalize_rows(weight, np.unique(places), max_norm, norm_type)
-    rows = lookup_rows(weight, places)
+        _renormalize_rows(weight, np.unique(indices), max_norm, norm_type)
+    rows = lookup_rows(weight, indices)
     fixed = values_of(rows)
     if scale_grad_by_freq:
-        frequency = np.bincount(places.ravel(), minlength=count)[places][..., None]
+        frequency = np.bincount(indices.ravel(), minlength=count)[indices][..., None]
         rows = fixed + (rows - fixed) / frequency.astype(fixed.dtype)  # the same values: the difference is 0
-    return rows if padding_idx is None else where((places == padding_idx % count)[..., None], fixed, rows)
+    return rows if padding_idx is None else where((indices == padding_idx % count)[..., None], fixed, rows)
 
 
 def _check_indices(indices: Any, count: int) -> Array:
     """Return the indices as an integer array, or raise if one is out of range."""
-    places = np.asarray(values_of(indices))
-    if places.dtype.kind not in "iu" and places.size:
-        raise DTypeError(f"embedding: indices must be integers, got {places.dtype}.")
-    if places.size and not (places.min() >= 0 and places.max() < count):
+    indices = np.asarray(values_of(indices))
+    if indices.dtype.kind not in "iu" and indices.size:
+        raise DTypeError(f"embedding: indices must be integers, got {indices.dtype}.")
+    if indices.size and not (indices.min() >= 0 and indices.max() < count):
         raise IndexError(
-            f"embedding: indices must be from 0 to {count - 1}, got indices from {places.min()} to {places.max()}."
+            f"embedding: indices must be from 0 to {count - 1}, got indices from {indices.min()} to {indices.max()}."
         )
-    return places.astype(np.intp)
+    return indices.astype(np.intp)
 
 
-def _renormalize_rows(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
-    """Scale the rows at `numbers` down to `max_norm` if their norm is larger, in place and in one assignment."""
-    rows = values_of(weight)[numbers]
+def _renormalize_rows(weight: Any, indices: Array, max_norm: float, norm_type: float) -> None:
+    """Scale the rows at `indices` down to `max_norm` if their norm is larger, in place and in one assignment."""
+    rows = values_of(weight)[indices]
     norms = np.linalg.norm(rows, norm_type, axis=1)
-    long = norms > max_norm
-    if long.any():
-        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # 1e-7 as in PyTorch, against rounding errors
-        (weight.data if isinstance(weight, Tensor) else weight)[numbers[long]] = shorter
+    too_long = norms > max_norm
+    if too_long.any():
+        # 1e-7 as in PyTorch, against rounding errors
+        scaled = rows[too_long] * (max_norm / (norms[too_long, None] + 1e-7))
+        (weight.data if isinstance(weight, Tensor) else weight)[indices[too_long]] = scaled

@@ -34,12 +34,12 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
     along = normalize_axis_index(axis or 0, len(shape_of(x)))
-    places, n = _check_indices("take", indices), shape_of(x)[along]
+    indices, n = _check_indices("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode must be 'raise', 'wrap' or 'clip', got {mode!r}.")
     if mode != "raise" and n:
-        places = places % n if mode == "wrap" else np.clip(places, 0, n - 1)
-    return getitem(x, (*[slice(None)] * along, places))
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return getitem(x, (*[slice(None)] * along, indices))
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
@@ -65,32 +65,32 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return _take_owned(x, _checked_flat_indices("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
-def take_along(x: Any, places: ndarray, axis: int) -> Any:
-    """Return `take_along_axis` without checks: `places` must be in range, and neither they nor `axis` negative."""
-    return _take_owned(x, np.asarray(flat_indices(places, axis, shape_of(x))))
+def take_along(x: Any, indices: ndarray, axis: int) -> Any:
+    """Return `take_along_axis` without checks: `indices` must be in range, and neither they nor `axis` negative."""
+    return _take_owned(x, np.asarray(flat_indices(indices, axis, shape_of(x))))
 
 
-def _take_owned(x: Any, places: ndarray) -> Any:
+def _take_owned(x: Any, indices: ndarray) -> Any:
     """Return `take_flat`. Its node saves the indices without a copy, as they have no other reference."""
-    return take_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
+    return take_flat(x, from_numpy(indices) if isinstance(x, Tensor) else indices)
 
 
 @op(name="take_along_axis", promotes=("x",))
-def take_flat(x: Array, places: Array) -> Array:
-    """Return the elements of the flattened x at `places`, all nonnegative."""
-    return x.reshape(-1).take(places, mode="wrap")  # all in range: saves NumPy's bounds check
+def take_flat(x: Array, indices: Array) -> Array:
+    """Return the elements of the flattened x at `indices`, all nonnegative."""
+    return x.reshape(-1).take(indices, mode="wrap")  # all in range: saves NumPy's bounds check
 
 
 @op(name="scatter_add", promotes=("x",))
-def scatter_add_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
+def scatter_add_flat(x: Array, indices: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x added at flat indices: the transpose of `take_flat`."""
     out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16
-    np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
+    np.add.at(out.reshape(-1), indices.reshape(-1), x.reshape(-1))
     return out.astype(x.dtype, copy=False)
 
 
-take_flat.vjps(x=lambda g, x_shape, places: scatter_add_flat(g, places, x_shape))
-scatter_add_flat.vjps(x=lambda g, places: take_flat(g, places))
+take_flat.vjps(x=lambda g, x_shape, indices: scatter_add_flat(g, indices, x_shape))
+scatter_add_flat.vjps(x=lambda g, indices: take_flat(g, indices))
 
 
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
@@ -113,40 +113,42 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
     source = np.full(math.prod(shape), -1)
     source[flat] = np.arange(flat.size).reshape(flat.shape)  # index into values of each result element; -1: x
     source = source.reshape(shape_of(x))
-    put = _take_owned(broadcast_to(_cast_values(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
-    return where(source >= 0, put, x)
+    placed = _take_owned(broadcast_to(_cast_values(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
+    return where(source >= 0, placed, x)
 
 
 def _cast_values(x: Any, values: Any) -> Any:
     """Cast the values to the dtype of x; raise rather than truncate floats to integers."""
-    wanted, found = np.asarray(values_of(x)).dtype, np.asarray(values_of(values)).dtype
-    if wanted.kind in "iub" and found.kind == "f":
-        raise DTypeError(f"put_along_axis: cannot put values of dtype {found} into x of dtype {wanted}; use astype().")
-    return values if wanted == found else astype(values, wanted)
+    x_dtype, values_dtype = np.asarray(values_of(x)).dtype, np.asarray(values_of(values)).dtype
+    if x_dtype.kind in "iub" and values_dtype.kind == "f":
+        raise DTypeError(
+            f"put_along_axis: cannot put values of dtype {values_dtype} into x of dtype {x_dtype}; use astype()."
+        )
+    return values if x_dtype == values_dtype else astype(values, x_dtype)
 
 
 def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
     """Return the indices along `axis` as indices into a flattened array of `shape`, or raise if invalid."""
-    places = _check_indices(where_, indices)
-    if places.ndim != len(shape):
+    indices = _check_indices(where_, indices)
+    if indices.ndim != len(shape):
         raise ShapeError(
-            f"{where_}: indices must have as many axes as x, got shape {places.shape} for x of shape {shape}."
+            f"{where_}: indices must have as many axes as x, got shape {indices.shape} for x of shape {shape}."
         )
     along = normalize_axis_index(axis, len(shape))
     n = shape[along]
-    if any(m != k and 1 not in (m, k) for a, (m, k) in enumerate(zip(places.shape, shape, strict=True)) if a != along):
-        raise IndexError(f"{where_}: indices of shape {places.shape} do not broadcast with x of shape {shape}.")
-    if places.size and places.view(np.uintp).max() >= n:  # as uintp, a negative index is large
-        if places.min() < -n or places.max() >= n:
-            outside = f"from {places.min()} to {places.max()}"
-            raise IndexError(f"{where_}: indices {outside} are out of bounds for axis {along} of length {n}.")
-        places = places % n
-    return np.asarray(flat_indices(places, along, shape))
+    if any(m != k and 1 not in (m, k) for a, (m, k) in enumerate(zip(indices.shape, shape, strict=True)) if a != along):
+        raise IndexError(f"{where_}: indices of shape {indices.shape} do not broadcast with x of shape {shape}.")
+    if indices.size and indices.view(np.uintp).max() >= n:  # as uintp, a negative index is large
+        if indices.min() < -n or indices.max() >= n:
+            bounds = f"from {indices.min()} to {indices.max()}"
+            raise IndexError(f"{where_}: indices {bounds} are out of bounds for axis {along} of length {n}.")
+        indices = indices % n
+    return np.asarray(flat_indices(indices, along, shape))
 
 
 def _check_indices(where_: str, indices: Any) -> ndarray:
     """Return the indices as an integer array, or raise if they are not integers; an empty list is accepted."""
-    places = np.asarray(values_of(indices))
-    if places.dtype.kind not in "iub" and places.size:
-        raise DTypeError(f"{where_}: indices must be integers, got {places.dtype}.")
-    return places.astype(np.intp, copy=False)
+    indices = np.asarray(values_of(indices))
+    if indices.dtype.kind not in "iub" and indices.size:
+        raise DTypeError(f"{where_}: indices must be integers, got {indices.dtype}.")
+    return indices.astype(np.intp, copy=False)

@@ -16,7 +16,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import in_front_of, index_add_array, index_select
+from tinygrad_edu.ops.repeating import index_add_array, index_select, leading_slices
 from tinygrad_edu.ops.shape import reshape, shaped, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -29,7 +29,7 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     An element with weight 0 contributes 0, even if it is infinite.
     """
     table, axis = zip(index, weights, strict=True), axis % x.ndim
-    return reduce(np.add, (_multiply_along(index_select(x, places, axis), factors, axis) for places, factors in table))
+    return reduce(np.add, (_multiply_along(index_select(x, at, axis), factors, axis) for at, factors in table))
 
 
 @op(name="interpolate")
@@ -38,8 +38,8 @@ def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, len
     axis %= y.ndim
     dtype = np.result_type(y, _cast_weights(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
-    for places, factors in zip(index, weights, strict=True):
-        index_add_array(out, _multiply_along(y, factors, axis), places, axis)
+    for indices, factors in zip(index, weights, strict=True):
+        index_add_array(out, _multiply_along(y, factors, axis), indices, axis)
     return out
 
 
@@ -51,7 +51,7 @@ def _multiply_along(x: ndarray, factors: ndarray, axis: int) -> ndarray:
     """Multiply x by one factor per index along an axis."""
     if not factors.all():
         x = x.copy("K")
-        x[(*in_front_of(axis), factors == 0)] = 0
+        x[(*leading_slices(axis), factors == 0)] = 0
     if factors.dtype == bool:
         return x
     return x * _cast_weights(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
@@ -68,7 +68,7 @@ def _cast_weights(weights: ndarray, dtype: Any) -> ndarray:
 class Table(NamedTuple):
     """The input elements that each output element along an axis combines, and their weights: (taps, length) each."""
 
-    places: ndarray
+    indices: ndarray
     weights: ndarray
 
 
@@ -91,8 +91,8 @@ def _axis_table(mode: str, length: int, size: int, factor: float | None, align_c
 def _nearest_table(length: int, size: int, factor: float | None, shift: float) -> Table:
     """Select the element at or before each coordinate, which PyTorch computes in float32."""
     step = np.float32(1 / factor if factor else np.float32(length) / np.float32(size))
-    places = np.floor((np.arange(size, dtype=np.float32) + np.float32(shift)) * step).astype(np.intp)
-    return Table(np.minimum(places, length - 1)[None], np.ones((1, size), bool))
+    indices = np.floor((np.arange(size, dtype=np.float32) + np.float32(shift)) * step).astype(np.intp)
+    return Table(np.minimum(indices, length - 1)[None], np.ones((1, size), bool))
 
 
 def _centres(length: int, size: int, factor: float | None, align_corners: bool) -> ndarray:
@@ -102,24 +102,24 @@ def _centres(length: int, size: int, factor: float | None, align_corners: bool) 
     return (np.arange(size) + 0.5) * (1 / factor if factor else length / size) - 0.5
 
 
-def _linear_table(places: ndarray, length: int) -> Table:
+def _linear_table(coordinates: ndarray, length: int) -> Table:
     """Weight the two neighbours of each coordinate by their distance."""
-    before = np.minimum(places.astype(np.intp), length - 1)
-    far = np.minimum(places - before, 1.0)
-    return Table(np.stack([before, np.minimum(before + 1, length - 1)]), np.stack([1 - far, far]))
+    lower = np.minimum(coordinates.astype(np.intp), length - 1)
+    fraction = np.minimum(coordinates - lower, 1.0)
+    return Table(np.stack([lower, np.minimum(lower + 1, length - 1)]), np.stack([1 - fraction, fraction]))
 
 
-def _cubic_table(places: ndarray, length: int) -> Table:
+def _cubic_table(coordinates: ndarray, length: int) -> Table:
     """Weight four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
-    before = np.floor(places)
-    distances = np.abs(places - before - np.arange(-1, 3)[:, None])
-    index = np.clip(before.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
+    lower = np.floor(coordinates)
+    distances = np.abs(coordinates - lower - np.arange(-1, 3)[:, None])
+    index = np.clip(lower.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
     return Table(index, _cubic_kernel(distances, -0.75))
 
 
 def _cubic_kernel(x: ndarray, a: float) -> ndarray:
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    return np.where(x < 1, near, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
+    inner = ((a + 2) * x - (a + 3)) * x * x + 1
+    return np.where(x < 1, inner, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
 
 
 def spans(length: int, size: int) -> tuple[ndarray, ndarray]:
@@ -141,7 +141,7 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
     if x.dtype == np.float16:
         return astype(resized(astype(x, np.float32), tables), np.float16)
     for axis, table in zip(range(-len(tables), 0), tables, strict=True):
-        x = resample(x, table.places, table.weights, x.ndim + axis)
+        x = resample(x, table.indices, table.weights, x.ndim + axis)
     return x
 
 
@@ -190,9 +190,10 @@ def interpolate(
     if 0 in x.shape[1:] or min(sizes) < 1:
         raise ShapeError(f"interpolate: images must not be empty, got shape {x.shape} and size {sizes}.")
     if mode == "nearest" and x.ndim == 4:  # PyTorch ignores a factor that keeps or doubles the size
-        factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
-    each = zip(lengths, sizes, factors, strict=True)
-    return resized(x, [_axis_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])
+        axes = zip(lengths, sizes, factors, strict=True)
+        factors = tuple(None if new in (old, 2 * old) else factor for old, new, factor in axes)
+    axes = zip(lengths, sizes, factors, strict=True)
+    return resized(x, [_axis_table(mode, old, new, factor, bool(align_corners)) for old, new, factor in axes])
 
 
 def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
@@ -200,8 +201,8 @@ def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -
         raise ValueError(f"interpolate: mode must be one of {', '.join(map(repr, _MODE_NDIM))}, got {mode!r}.")
     axes = len(shape) - 2
     if not 1 <= axes <= 3 or _MODE_NDIM[mode] not in (0, axes):
-        wanted = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]
-        raise ShapeError(f"interpolate: mode {mode!r} expects x of shape {wanted[_MODE_NDIM[mode]]}, got {shape}.")
+        expected = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]
+        raise ShapeError(f"interpolate: mode {mode!r} expects x of shape {expected[_MODE_NDIM[mode]]}, got {shape}.")
     if align_corners is not None and not _MODE_NDIM[mode]:
         raise ValueError(f"interpolate: align_corners is not supported for mode {mode!r}; leave it out.")
 
@@ -210,15 +211,15 @@ def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tupl
     """Return the size of the result and the scale factor (or None) along each axis."""
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give exactly one of size and scale_factor.")
-    given = scale_factor if size is None else size
-    each = tuple(given) if isinstance(given, (tuple, list, ndarray)) else (given,) * len(lengths)
-    if len(each) != len(lengths):
-        raise ShapeError(f"interpolate: size or scale_factor must have {len(lengths)} values, got {given!r}.")
+    values = scale_factor if size is None else size
+    per_axis = tuple(values) if isinstance(values, (tuple, list, ndarray)) else (values,) * len(lengths)
+    if len(per_axis) != len(lengths):
+        raise ShapeError(f"interpolate: size or scale_factor must have {len(lengths)} values, got {values!r}.")
     if size is not None:
-        return tuple(integer("interpolate: size", n, 0) for n in each), (None,) * len(each)
-    factors = tuple(map(float, each))
+        return tuple(integer("interpolate: size", n, 0) for n in per_axis), (None,) * len(per_axis)
+    factors = tuple(map(float, per_axis))
     if min(factors) < 0:
-        raise ValueError(f"interpolate: scale_factor must be >= 0, got {given!r}.")
+        raise ValueError(f"interpolate: scale_factor must be >= 0, got {values!r}.")
     return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
 
 
@@ -232,8 +233,8 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
         raise ShapeError(f"pixel_shuffle: x must have shape (..., C * {r} * {r}, H, W), got {shape}.")
     *batch, c, h, w = shape
     b = len(batch)
-    apart = reshape(x, (*batch, c // (r * r), r, r, h, w))
-    return reshape(transpose(apart, (*range(b), b, b + 3, b + 1, b + 4, b + 2)), (*batch, c // (r * r), h * r, w * r))
+    split = reshape(x, (*batch, c // (r * r), r, r, h, w))
+    return reshape(transpose(split, (*range(b), b, b + 3, b + 1, b + 4, b + 2)), (*batch, c // (r * r), h * r, w * r))
 
 
 def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
@@ -243,8 +244,8 @@ def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
         raise ShapeError(f"pixel_unshuffle: x must have shape (..., C, H * {r}, W * {r}), got {shape}.")
     *batch, c, h, w = shape
     b = len(batch)
-    apart = reshape(x, (*batch, c, h // r, r, w // r, r))
-    return reshape(transpose(apart, (*range(b), b, b + 2, b + 4, b + 1, b + 3)), (*batch, c * r * r, h // r, w // r))
+    split = reshape(x, (*batch, c, h // r, r, w // r, r))
+    return reshape(transpose(split, (*range(b), b, b + 2, b + 4, b + 1, b + 3)), (*batch, c * r * r, h // r, w // r))
 
 
 def channel_shuffle(x: Any, groups: int) -> Any:
@@ -252,5 +253,5 @@ def channel_shuffle(x: Any, groups: int) -> Any:
     shape = np.shape(x)
     if len(shape) < 3 or groups < 1 or shape[1] % groups:
         raise ShapeError(f"channel_shuffle: x must have shape (N, C, ...) with C divisible by {groups}, got {shape}.")
-    apart = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
-    return reshape(transpose(apart, (0, 2, 1, *range(3, apart.ndim))), shape)
+    split = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
+    return reshape(transpose(split, (0, 2, 1, *range(3, split.ndim))), shape)

@@ -42,10 +42,10 @@ def _solve_b(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
 
 
 def _solve_a(g: Any, a: Any, b_shape: tuple[int, ...], out: Any) -> Any:
-    of_b = _solve_b(g, a, b_shape)
+    g_b = _solve_b(g, a, b_shape)
     if len(b_shape) == 1:
-        return -expand_dims(of_b, -1) * expand_dims(out, -2)
-    return -matmul(of_b, transposed(out))
+        return -expand_dims(g_b, -1) * expand_dims(out, -2)
+    return -matmul(g_b, transposed(out))
 
 
 solve.vjps(a=_solve_a, b=_solve_b)
@@ -63,12 +63,12 @@ def symmetric(x: Any, triangle: str) -> Any:
     if values.ndim < 2 or values.shape[-1] != values.shape[-2]:
         raise LinAlgError(f"expected square matrices of shape (..., n, n), got shape {values.shape}.")
     lower = np.tri(values.shape[-1], dtype=bool)
-    whole = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
+    symmetrized = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
     if not isinstance(x, Tensor):
-        return whole
-    if np.array_equal(whole, values, equal_nan=values.dtype.kind == "f"):
+        return symmetrized
+    if np.array_equal(symmetrized, values, equal_nan=values.dtype.kind == "f"):
         return x
-    return mean_with_transpose(x) + (whole - mean_with_transpose(values))
+    return mean_with_transpose(x) + (symmetrized - mean_with_transpose(values))
 
 
 def mean_with_transpose(x: Any) -> Any:

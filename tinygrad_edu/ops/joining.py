@@ -137,11 +137,11 @@ def _depth_and_ndim(part: Any) -> tuple[int, int]:
         raise DTypeError("block: expected nested lists of arrays, got a tuple; write [a, b] instead of (a, b).")
     if not isinstance(part, list):
         return 0, shaped(part).ndim
-    found = [_depth_and_ndim(inner) for inner in part]
-    depths = {depth for depth, _ in found}
+    nested = [_depth_and_ndim(inner) for inner in part]
+    depths = {depth for depth, _ in nested}
     if len(depths) != 1:
         raise ShapeError(f"block: lists must be nonempty and nested to the same depth, got {part!r:.200}.")
-    return 1 + depths.pop(), max(ndim for _, ndim in found)
+    return 1 + depths.pop(), max(ndim for _, ndim in nested)
 
 
 def _concatenate_blocks(part: Any, depth: int, ndim: int) -> Any:

@@ -147,9 +147,9 @@ def _refuse_axis_swap(ndim: int, first: int, second: int) -> None:
         )
 
 
-def _shape_from_args(given: tuple[Any, ...]) -> Any:
+def _shape_from_args(arguments: tuple[Any, ...]) -> Any:
     """Return the shape of ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
+    return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], int) else arguments
 
 
 def values_alone(function: Any) -> Callable[..., Any]:
@@ -175,9 +175,9 @@ def values_alone(function: Any) -> Callable[..., Any]:
 
 def _is_unpacked_into_two(caller: FrameType) -> bool:
     """Return whether the frame's next instruction, after its current call, is ``a, b = ...``."""
-    following = (each for each in get_instructions(caller.f_code) if each.offset > caller.f_lasti)
-    after = next(following)
-    return after.opname == "UNPACK_SEQUENCE" and after.arg == 2
+    following = (i for i in get_instructions(caller.f_code) if i.offset > caller.f_lasti)
+    instruction = next(following)
+    return instruction.opname == "UNPACK_SEQUENCE" and instruction.arg == 2
 
 
 # Operators with a reflected and an in-place form: ``__add__``, ``__radd__`` and ``__iadd__``.
@@ -242,16 +242,16 @@ def method(name: str, function: Any) -> Callable[..., Any]:
     """
     code = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
-    made = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
-    made.__kwdefaults__, made.__doc__, made.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__
-    made.__qualname__ = f"Tensor.{name}"
-    known = signature(forward)
-    parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(known.parameters.values())[1:]]
-    returns = Tensor if isinstance(function, Op) else known.return_annotation
-    vars(made).update(
-        __wrapped__=forward, __signature__=known.replace(parameters=parameters, return_annotation=returns)
+    bound = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
+    bound.__kwdefaults__, bound.__doc__, bound.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__
+    bound.__qualname__ = f"Tensor.{name}"
+    original = signature(forward)
+    parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(original.parameters.values())[1:]]
+    returns = Tensor if isinstance(function, Op) else original.return_annotation
+    vars(bound).update(
+        __wrapped__=forward, __signature__=original.replace(parameters=parameters, return_annotation=returns)
     )
-    return made
+    return bound
 
 
 def reversed_axes() -> property:
@@ -259,7 +259,7 @@ def reversed_axes() -> property:
     return property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")
 
 
-class Unmade:
+class LazyMethod:
     """Placeholder for a Tensor method that is made on first access, as most programs use few methods."""
 
     __slots__ = ("make", "name")
@@ -268,14 +268,14 @@ class Unmade:
         self.name, self.make = name, make
 
     def __get__(self, tensor: Tensor | None, kind: type) -> Any:
-        made = self.make()
-        setattr(Tensor, self.name, made)
-        return made.__get__(tensor, kind)
+        bound = self.make()
+        setattr(Tensor, self.name, bound)
+        return bound.__get__(tensor, kind)
 
 
 for _name, _function in METHODS.items():
-    setattr(Tensor, _name, Unmade(_name, partial(method, _name, _function)))
-Tensor.T = Unmade("T", reversed_axes)  # type: ignore[assignment, method-assign]
+    setattr(Tensor, _name, LazyMethod(_name, partial(method, _name, _function)))
+Tensor.T = LazyMethod("T", reversed_axes)  # type: ignore[assignment, method-assign]
 Tensor.mT = property(  # type: ignore[assignment, method-assign]
     lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
 )

@@ -89,20 +89,20 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
     -------
     ndarray of `dtype`, shape (*labels.shape, num_classes)
     """
-    places = np.asarray(values_of(labels))
-    if places.dtype.kind not in "iu":
-        raise DTypeError(f"one_hot: labels must be integers, got {places.dtype}.")
+    labels = np.asarray(values_of(labels))
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(f"one_hot: labels must be integers, got {labels.dtype}.")
     if num_classes is None or num_classes == -1:
-        if not places.size:
+        if not labels.size:
             raise ShapeError("one_hot: cannot infer the number of classes from no labels; give num_classes.")
-        num_classes = int(places.max()) + 1
+        num_classes = int(labels.max()) + 1
     num_classes = integer("one_hot: num_classes", num_classes, 1)
-    if places.size and not 0 <= places.min() <= places.max() < num_classes:
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise ValueError(
             f"one_hot: labels must be from 0 to {num_classes - 1} for {num_classes} classes, "
-            f"got labels from {places.min()} to {places.max()}."
+            f"got labels from {labels.min()} to {labels.max()}."
         )
-    return (places[..., None] == np.arange(num_classes)).astype(dtype)
+    return (labels[..., None] == np.arange(num_classes)).astype(dtype)
 
 
 def isnan(x: Any) -> Any:

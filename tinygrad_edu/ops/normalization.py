@@ -165,9 +165,9 @@ def _normalized_axes(name: str, x: Any, normalized_shape: int | Sequence[int], *
     shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         raise ShapeError(f"{name}: the last axes of x must have normalized_shape {tuple(shape)}, got {x.shape}.")
-    for what, value in affine.items():
+    for argument, value in affine.items():
         if value is not None and shape_of(value) != tuple(shape):
-            raise ShapeError(f"{name}: {what} must have shape {tuple(shape)}, got {shape_of(value)}.")
+            raise ShapeError(f"{name}: {argument} must have shape {tuple(shape)}, got {shape_of(value)}.")
     return tuple(range(-len(shape), 0))
 
 
@@ -180,9 +180,9 @@ def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
     """Reshape values (C,) to broadcast with x (N, C, ...), or raise if they do not match; keep None."""
     if x.ndim < 2:
         raise ShapeError(f"{name}: x must have shape (N, C, ...), got {x.shape}.")
-    for what, value in values.items():
+    for argument, value in values.items():
         if value is not None and shape_of(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} must have shape ({x.shape[1]},), got {shape_of(value)}.")
+            raise ShapeError(f"{name}: {argument} must have shape ({x.shape[1]},), got {shape_of(value)}.")
     shape = (x.shape[1], *[1] * (x.ndim - 2))
     return [None if value is None else reshape(value, shape) for value in values.values()]
 
@@ -294,15 +294,15 @@ def batch_norm(
         return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training each channel must have more than one value, got x {x.shape}.")
-    outside = None, None
+    affine_after = None, None
     if x.dtype == np.float16:  # scaled after the cast back to float16
-        outside, weight, bias = (weight, bias), None, None
+        affine_after, weight, bias = (weight, bias), None, None
 
-    def of_rows(rows: Any) -> Any:
+    def on_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
         return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
 
-    return _affine(_call_in_shape(*_channel_layout(x), of_rows, x), *outside)
+    return _affine(_call_in_shape(*_channel_layout(x), on_rows, x), *affine_after)
 
 
 def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
@@ -310,10 +310,10 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
     B is innermost in memory: it includes the samples in the batch-last layout, and is a whole image otherwise.
     """
-    axes, (n, c, *others) = tuple(range(x.ndim)), x.shape
+    axes, (n, c, *sizes) = tuple(range(x.ndim)), x.shape
     if values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
-        return (math.prod(others[:1]), c, math.prod(others[1:]) * n), (*axes[2:3], 1, *axes[3:], 0)
-    return (n, c, math.prod(others)), axes
+        return (math.prod(sizes[:1]), c, math.prod(sizes[1:]) * n), (*axes[2:3], 1, *axes[3:], 0)
+    return (n, c, math.prod(sizes)), axes
 
 
 def instance_norm(
@@ -334,29 +334,29 @@ def instance_norm(
     if length == 1:
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
-    def of_rows(rows: Any) -> Any:
+    def on_rows(rows: Any) -> Any:
         return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows)
 
-    return _affine(_call_in_shape((1, n * c, length), None, of_rows, x), weight, bias)
+    return _affine(_call_in_shape((1, n * c, length), None, on_rows, x), weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
-    for what, value in (("running_mean", running_mean), ("running_var", running_var)):
+    for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
         if value is None and not from_input:
-            raise ValueError(f"{name}: {what} must be given if the statistics are not computed from x, got None.")
+            raise ValueError(f"{name}: {argument} must be given if the statistics are not computed from x, got None.")
         if getattr(value, "requires_grad", False):
-            raise DTypeError(f"{name}: {what} is not differentiable, but requires a gradient; detach() it.")
+            raise DTypeError(f"{name}: {argument} is not differentiable, but requires a gradient; detach() it.")
         if value is not None and shape_of(value) != x.shape[1:2]:
             raise ShapeError(
-                f"{name}: {what} must have shape (C,) for x (N, C, ...), got {shape_of(value)} for {x.shape}."
+                f"{name}: {argument} must have shape (C,) for x (N, C, ...), got {shape_of(value)} for {x.shape}."
             )
 
 
 def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
     mean, var = (np.asarray(values_of(running)) for running in (running_mean, running_var))
-    middle, spread = _expand_channels("", x, mean=mean, var=var)
-    return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
+    mean, var = _expand_channels("", x, mean=mean, var=var)
+    return (x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype)
 
 
 def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
@@ -364,13 +364,14 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
 
     They move towards the mean and the unbiased variance of x, averaged over the K / C samples.
     """
-    found, count, moved = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
-    for running, new in ((running_mean, found[0] + found[1]), (running_var, found[2] * (count / max(count - 1, 1)))):
+    moments, count, updates = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
+    unbiased_var = moments[2] * (count / max(count - 1, 1))
+    for running, statistic in ((running_mean, moments[0] + moments[1]), (running_var, unbiased_var)):
         if running is not None and x.size:
-            of_batch = new.reshape(-1, *shape_of(running)).mean(0)
-            moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
-    write_all([running for running, _ in moved], [new for _, new in moved])
-    return found
+            batch_statistic = statistic.reshape(-1, *shape_of(running)).mean(0)
+            updates.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * batch_statistic))
+    write_all([running for running, _ in updates], [statistic for _, statistic in updates])
+    return moments
 
 
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
@@ -401,8 +402,8 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     squares = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
     before, after = min(size // 2, c), min((size - 1) // 2, c)  # no channels beyond
     width = before + 1 + after
-    around = avg_pool2d(pad(squares, ((0, 0), (0, 0), (before, after), (0, 0))), (width, 1), 1)
-    return x / power(reshape(around, x.shape) * (alpha * (width / size)) + k, beta)
+    averages = avg_pool2d(pad(squares, ((0, 0), (0, 0), (before, after), (0, 0))), (width, 1), 1)
+    return x / power(reshape(averages, x.shape) * (alpha * (width / size)) + k, beta)
 
 
 # --- Unit vectors and distances ---
@@ -432,10 +433,10 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"cosine_similarity: axis {axis} is out of bounds for shapes {x1.shape} and {x2.shape}.")
-    last = axis - len(shape) if axis >= 0 else axis  # a negative axis is valid for both
-    whole = (x if x.ndim >= -last and x.shape[last] == shape[last] else broadcast_to(x, shape) for x in (x1, x2))
-    unit1, unit2 = (normalize(x, 2.0, last, eps) for x in whole)
-    return sum(unit1 * unit2, last)
+    axis = axis - len(shape) if axis >= 0 else axis  # a negative axis is valid for both
+    vectors = (x if x.ndim >= -axis and x.shape[axis] == shape[axis] else broadcast_to(x, shape) for x in (x1, x2))
+    unit1, unit2 = (normalize(x, 2.0, axis, eps) for x in vectors)
+    return sum(unit1 * unit2, axis)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:

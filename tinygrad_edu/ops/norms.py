@@ -95,8 +95,8 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
 
 def _max_or_zero(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return the maximum of absolute values over `axis`, or 0 if `axis` is empty, as in NumPy."""
-    of_none = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
-    return (sum if of_none else max)(sizes, axis, keepdims)
+    is_empty = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return (sum if is_empty else max)(sizes, axis, keepdims)
 
 
 # --- Matrix norms ---
@@ -111,7 +111,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    rest = tuple(a for a in range(x.ndim) if a not in axes)
+    batch_axes = tuple(a for a in range(x.ndim) if a not in axes)
     extremum = _max_or_zero if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
         out = p_norm(x, 2, axes)
@@ -119,7 +119,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         added, compared = axes if np.isfinite(ord) else axes[::-1]
         out = extremum(sum(abs(x), added, keepdims=True), compared, keepdims=True)
     elif ord in (2, -2, "nuc"):
-        values = svdvals(transpose(x, (*rest, *axes)))
+        values = svdvals(transpose(x, (*batch_axes, *axes)))
         out = sum(values, -1) if ord == "nuc" else extremum(values, -1)
     else:
         raise ValueError(f"norm: ord of a matrix norm must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, got {ord!r}.")

@@ -2,7 +2,7 @@
 
 A NumPy function called with a Tensor calls our public function of the same name, or of the name in `NAMED_OTHERWISE`.
 If there is none, NumPy computes on the values, provided that no gradient is lost: the function has no derivative
-(`QUESTIONS`), or no Tensor requires a gradient. Otherwise the call raises an error that names an alternative.
+(`NONDIFFERENTIABLE`), or no Tensor requires a gradient. Otherwise the call raises an error that names an alternative.
 """
 
 import sys
@@ -38,7 +38,7 @@ NAMED_OTHERWISE = {
 FLOATING = frozenset({np.fabs, np.float_power})
 ARGUMENTS_NAMED_OTHERWISE = {"a_min": "min", "a_max": "max"}
 # Arguments that do not change the values of the result; they are ignored.
-NO_MATTER = frozenset({"optimize", "overwrite_input", "subok"})
+IGNORED_ARGUMENTS = frozenset({"optimize", "overwrite_input", "subok"})
 # Ufunc methods -> our functions along an axis, by default the first.
 ALONG_AN_AXIS = {
     ("add", "reduce"): "sum", ("multiply", "reduce"): "prod", ("maximum", "reduce"): "max",
@@ -49,7 +49,7 @@ ALONG_AN_AXIS = {
 SAME_IN_LINALG = frozenset({"matmul", "matrix_transpose", "outer", "tensordot", "vecdot"})
 
 # Functions without a derivative: they return booleans, indices, counts or text. NumPy computes them on the values.
-QUESTIONS: frozenset[Any] = frozenset({
+NONDIFFERENTIABLE: frozenset[Any] = frozenset({
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan, np.isinf, np.isfinite,
     np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isclose, np.allclose,
     np.array_equal, np.array_equiv, np.isin, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
@@ -66,12 +66,12 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **sett
     """Evaluate a NumPy ufunc called with a Tensor: ``Tensor.__array_ufunc__``."""
     if ufunc in FLOATING:
         inputs = tuple(map(_integers_to_float32, inputs))
-    answer = _implementation(ufunc)
-    if answer is not None and method == "__call__" and not settings:
-        return answer(*inputs)
+    implementation = _implementation(ufunc)
+    if implementation is not None and method == "__call__" and not settings:
+        return implementation(*inputs)
     _refuse_to_write(ufunc, settings.get("out", ()))
     if ufunc is np.divmod and method == "__call__" and not settings:
-        return ours("floor_divide")(*inputs), ours("remainder")(*inputs)
+        return _own_function("floor_divide")(*inputs), _own_function("remainder")(*inputs)
     function = _ufunc_implementation(ufunc, method)
     if function is None:
         return _call_on_values(ufunc, getattr(ufunc, method), inputs, settings)
@@ -88,24 +88,24 @@ def array_function(
     if function in WRITERS:
         _refuse_to_write(function, inputs[:1])
     _refuse_to_write(function, (settings.get("out"),))
-    answer = _implementation(function)
+    implementation = _implementation(function)
     if function is np.where and len(inputs) == 1:
         return np.nonzero(*_nested_values(inputs))
-    if answer is None:
+    if implementation is None:
         return _call_on_values(function, function, inputs, settings)
-    arguments = _bind_arguments(function, answer, inputs, settings)
-    return answer(*arguments.inputs, **arguments.settings)
+    arguments = _bind_arguments(function, implementation, inputs, settings)
+    return implementation(*arguments.inputs, **arguments.settings)
 
 
 def _integers_to_float32(x: Any) -> Any:
     """Convert a Tensor of integers or booleans to float32; return anything else unchanged."""
-    return ours("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
+    return _own_function("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
 
 
 # --- Find the implementation ---
 
 
-def ours(name: str) -> Any:
+def _own_function(name: str) -> Any:
     """Return our function of this name, or None."""
     package = sys.modules[__package__ or ""]
     for file in (package, package.creation):
@@ -113,20 +113,20 @@ def ours(name: str) -> Any:
             return getattr(file, name)
     if name not in NAMED_OTHERWISE.values():
         return None
-    home, _, function = name.rpartition(".")
-    return getattr(getattr(package, home), function) if home else package.registry.get(name)
+    module, _, function = name.rpartition(".")
+    return getattr(getattr(package, module), function) if module else package.registry.get(name)
 
 
 @cache
 def _implementation(function: Any) -> Callable[..., Any] | None:
     """Return our implementation of a NumPy function, or None."""
-    name, home = function.__name__, getattr(function, "__module__", None) or "numpy"
+    name, module = function.__name__, getattr(function, "__module__", None) or "numpy"
     linalg = getattr(sys.modules[__package__ or ""], "linalg", None)
-    if home == "numpy.linalg":
+    if module == "numpy.linalg":
         if name in getattr(linalg, "__all__", ()):
             return getattr(linalg, name)
-        return ours(name) if name in SAME_IN_LINALG else None
-    return ours(NAMED_OTHERWISE.get(name, name)) if home == "numpy" else None
+        return _own_function(name) if name in SAME_IN_LINALG else None
+    return _own_function(NAMED_OTHERWISE.get(name, name)) if module == "numpy" else None
 
 
 @cache
@@ -137,18 +137,20 @@ def _ufunc_implementation(ufunc: np.ufunc, method: str) -> Callable[..., Any] | 
         return function
     if method == "outer" and function is not None:
         return _outer(function)
-    along = ours(ALONG_AN_AXIS.get((ufunc.__name__, method), ""))
-    return None if along is None else _with_signature_of(along, lambda x, axis=0, **more: along(x, axis=axis, **more))
+    reduction = _own_function(ALONG_AN_AXIS.get((ufunc.__name__, method), ""))
+    if reduction is None:
+        return None
+    return _with_signature_of(reduction, lambda x, axis=0, **settings: reduction(x, axis=axis, **settings))
 
 
 def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the outer form of a binary function: each element of x with each element of y."""
-    reshape = ours("reshape")
+    reshape = _own_function("reshape")
     return lambda x, y: function(reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y)
 
 
-def _with_signature_of(known: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    function.__signature__, function.__name__ = signature(known), known.__name__  # type: ignore[attr-defined]
+def _with_signature_of(original: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    function.__signature__, function.__name__ = signature(original), original.__name__  # type: ignore[attr-defined]
     return function
 
 
@@ -162,64 +164,66 @@ class _Arguments(NamedTuple):
     """Arguments of a NumPy call converted to our signature: arrays by position, settings by name."""
 
     function: Any
-    answer: Any
+    implementation: Any
     inputs: list[Any]
     settings: dict[str, Any]
 
-    def put(self, name: str, value: Any, default: Any, instead: str | None) -> None:
+    def put(self, name: str, value: Any, default: Any, fallback: str | None) -> None:
         """Add a setting under our name. If our function lacks it, drop a default value and raise for any other."""
-        known = _setting_names(self.answer)
-        mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
+        supported = _setting_names(self.implementation)
+        own_name = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
         if value is np._NoValue:
             return
-        if mine in known or instead in known:
-            self.settings[mine if mine in known else str(instead)] = value
-        elif not (_is_default(value, default) or name in NO_MATTER or (name == "where" and value is True)):
+        if own_name in supported or fallback in supported:
+            self.settings[own_name if own_name in supported else str(fallback)] = value
+        elif not (_is_default(value, default) or name in IGNORED_ARGUMENTS or (name == "where" and value is True)):
             raise DTypeError(
                 f"{_qualified_name(self.function)}: out= is not supported for Tensors; leave it out, and write "
                 f"a = a + t instead of a += t."
                 if name == "out"
                 else f"{_qualified_name(self.function)}: {name}= is not supported for Tensors; supported: "
-                f"{', '.join(known) or 'none'}. Leave it out, or call NumPy on the values, x.numpy()."
+                f"{', '.join(supported) or 'none'}. Leave it out, or call NumPy on the values, x.numpy()."
             )
 
 
-def _bind_arguments(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> _Arguments:
+def _bind_arguments(
+    function: Any, implementation: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
+) -> _Arguments:
     """Bind a call to NumPy's signature, and separate the arrays from the settings by our signature."""
-    arguments = _Arguments(function, answer, [], {})
-    parameters, count = signature(function).parameters, _num_inputs(answer)
-    mine = list(signature(answer).parameters)
-    places = {name: k for k, name in enumerate(parameters)}
+    arguments = _Arguments(function, implementation, [], {})
+    parameters, count = signature(function).parameters, _num_inputs(implementation)
+    own_names = list(signature(implementation).parameters)
+    positions = {name: k for k, name in enumerate(parameters)}
     for name, value in signature(function).bind(*inputs, **settings).arguments.items():
-        k, parameter = places[name], parameters[name]
+        k, parameter = positions[name], parameters[name]
         if parameter.kind is Parameter.VAR_POSITIONAL:
             arguments.inputs.extend(value)
         elif parameter.kind is Parameter.VAR_KEYWORD:
-            for each, its_value in value.items():
-                arguments.put(each, its_value, Parameter.empty, None)
+            for key, setting in value.items():
+                arguments.put(key, setting, Parameter.empty, None)
         elif k < count:
             arguments.inputs.append(value)
         else:  # under our name for the parameter at this position, unless NumPy uses that name for another one
             required = parameter.default is Parameter.empty
-            instead = mine[k] if required and k < len(mine) and mine[k] not in parameters else None
-            arguments.put(name, value, parameter.default, instead)
+            fallback = own_names[k] if required and k < len(own_names) and own_names[k] not in parameters else None
+            arguments.put(name, value, parameter.default, fallback)
     return arguments
 
 
 @cache
-def _setting_names(answer: Any) -> tuple[str, ...]:
+def _setting_names(implementation: Any) -> tuple[str, ...]:
     """Return the names of the settings of one of our functions."""
     kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-    parameters = list(signature(answer).parameters.values())
-    return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _num_inputs(answer))
+    parameters = list(signature(implementation).parameters.values())
+    return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _num_inputs(implementation))
 
 
 @cache
-def _num_inputs(answer: Any) -> int:
+def _num_inputs(implementation: Any) -> int:
     """Return the number of leading parameters of one of our functions that are arrays or lists of arrays."""
-    if isinstance(answer, Op):
-        return 0 if answer.variadic else len(answer.inputs)
-    parameters = signature(answer).parameters.values()
+    if isinstance(implementation, Op):
+        return 0 if implementation.variadic else len(implementation.inputs)
+    parameters = signature(implementation).parameters.values()
     positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     return sum(p.kind in positional and p.default is Parameter.empty for p in parameters)
 
@@ -233,7 +237,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 def _call_on_values(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
     """Call a NumPy function on the values, or raise if that would lose a gradient."""
-    if function not in QUESTIONS and _requires_grad((inputs, settings)):
+    if function not in NONDIFFERENTIABLE and _requires_grad((inputs, settings)):
         raise DTypeError(
             f"{_qualified_name(function, call)} is not supported for Tensors that require a gradient; compose it from "
             f"tinygrad_edu functions, or call it on the values, x.numpy()."
@@ -264,6 +268,6 @@ def _refuse_to_write(function: Any, written: Any) -> None:
 
 def _qualified_name(function: Any, call: Any = None) -> str:
     """Return the qualified name of a NumPy function: ``np.linalg.norm``, ``np.add.reduceat``."""
-    home = getattr(function, "__module__", None) or "numpy"
-    name = f"np{home.removeprefix('numpy')}.{function.__name__}"
+    module = getattr(function, "__module__", None) or "numpy"
+    name = f"np{module.removeprefix('numpy')}.{function.__name__}"
     return name if call in (None, function) or call.__name__ == "__call__" else f"{name}.{call.__name__}"

@@ -79,8 +79,8 @@ def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, str
 
     (N, C, H, W) -> (N, C * kh * kw, L), or (C, H, W) -> (C * kh * kw, L).
     """
-    x, alone = batch_of("unfold", "x", x, 4)
-    return unbatched(im2col(x, kernel_size, stride, padding, dilation), alone)
+    x, is_single = batch_of("unfold", "x", x, 4)
+    return unbatched(im2col(x, kernel_size, stride, padding, dilation), is_single)
 
 
 def fold(
@@ -90,9 +90,9 @@ def fold(
 
     (N, C * kh * kw, L) -> (N, C, H, W), or (C * kh * kw, L) -> (C, H, W).
     """
-    columns, alone = batch_of("fold", "columns", columns, 3)
+    columns, is_single = batch_of("fold", "columns", columns, 3)
     size = pair(output_size, "output_size", 1)
-    return unbatched(col2im(columns, size, kernel_size, stride, padding, dilation), alone)
+    return unbatched(col2im(columns, size, kernel_size, stride, padding, dilation), is_single)
 
 
 def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]:
@@ -115,6 +115,6 @@ def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
     )
 
 
-def unbatched(out: Any, alone: bool) -> Any:
+def unbatched(out: Any, is_single: bool) -> Any:
     """Remove the batch axis that `batch_of` added to a single sample."""
-    return squeeze(out, 0) if alone else out
+    return squeeze(out, 0) if is_single else out

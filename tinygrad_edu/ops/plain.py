@@ -179,8 +179,8 @@ def plain_getitem_values(x: ndarray, index: Any) -> Any:
 
 def plain_flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
     """Return the flat indices of the elements that ``take_along_axis`` selects from an array of this shape."""
-    others = (np.arange(n).reshape(-1, *[1] * (len(shape) - 1 - a)) for a, n in enumerate(shape))
-    return np.ravel_multi_index([indices if a == axis else each for a, each in enumerate(others)], shape)
+    grid = (np.arange(n).reshape(-1, *[1] * (len(shape) - 1 - a)) for a, n in enumerate(shape))
+    return np.ravel_multi_index([indices if a == axis else i for a, i in enumerate(grid)], shape)
 
 
 def stable_argsort(x: ndarray, descending: bool) -> ndarray:
@@ -231,7 +231,7 @@ def plain_samples_first(x: ndarray, axis: int = 0) -> ndarray:
 
 def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
     """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
-    top, left = (where.start for where in window.inside)
+    top, left = (inside.start for inside in window.inside)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
     patches = np.stack([padded[:, :, i, j] for i in window.rows for j in window.columns], axis=2)
     return patches.reshape(len(x), x.shape[1] * patches.shape[2], window.size[0] * window.size[1])
@@ -239,11 +239,11 @@ def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
 
 def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
     """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W)."""
-    places = [(i, j) for i in window.rows for j in window.columns]
-    n, channels = columns.shape[0], columns.shape[1] // len(places)
-    patches = columns.reshape(n, channels, len(places), *window.size)
+    offsets = [(i, j) for i in window.rows for j in window.columns]
+    n, channels = columns.shape[0], columns.shape[1] // len(offsets)
+    patches = columns.reshape(n, channels, len(offsets), *window.size)
     padded = np.zeros((n, channels, *window.padded), columns.dtype)
-    for k, (i, j) in enumerate(places):
+    for k, (i, j) in enumerate(offsets):
         padded[:, :, i, j] += patches[:, :, k]
     return padded[:, :, *window.inside]
 

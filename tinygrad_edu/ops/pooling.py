@@ -34,8 +34,8 @@ def window_max(
     """
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
     images = samples_last(x)
-    of_columns = reduce(np.maximum, (images[:, met] for met in window.rows))
-    out = samples_first(reduce(np.maximum, (of_columns[:, :, met] for met in window.columns)))
+    column_max = reduce(np.maximum, (images[:, pixels] for pixels in window.rows))
+    out = samples_first(reduce(np.maximum, (column_max[:, :, pixels] for pixels in window.columns)))
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
@@ -53,8 +53,8 @@ def distribute_to_chosen(
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels = _windows_by_offset(images, window)
     if window.overlap:
-        for place in np.ndindex(chosen.shape[:2]):
-            pixels[place] += shares[place]
+        for offset in np.ndindex(chosen.shape[:2]):
+            pixels[offset] += shares[offset]
     else:
         pixels[...] = shares
     return samples_first(images)
@@ -84,9 +84,9 @@ def _image_mask(size: Size, border: Border) -> ndarray:
 
 def _count_chosen(chosen: ndarray) -> ndarray:
     """Count the chosen pixels of each window, at least 1. The small integer dtype keeps float32 / count in float32."""
-    places = math.prod(chosen.shape[:2])
-    each = chosen.reshape(places, *chosen.shape[2:])
-    count = np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
+    size = math.prod(chosen.shape[:2])
+    pixels = chosen.reshape(size, *chosen.shape[2:])
+    count = np.add.reduce(pixels, axis=0, dtype=np.min_scalar_type(size))
     return np.maximum(count, 1, out=count)
 
 
@@ -135,11 +135,11 @@ def max_pool2d(
     ShapeError
         If the window does not fit into the padded image.
     """
-    x, alone = batch_of("max_pool2d", "x", x, 4)
+    x, is_single = batch_of("max_pool2d", "x", x, 4)
     windows = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     out, indices = _max_pool(x, windows, return_indices)
-    out = unbatched(out, alone)
-    return (out, indices[0] if alone else indices) if return_indices else out
+    out = unbatched(out, is_single)
+    return (out, indices[0] if is_single else indices) if return_indices else out
 
 
 def max_pool1d(
@@ -150,12 +150,12 @@ def max_pool1d(
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
-    x, alone = batch_of("max_pool1d", "x", x, 3)
-    images, window_of = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
-    windows = _resolve_settings("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
+    x, is_single = batch_of("max_pool1d", "x", x, 3)
+    images, settings = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    windows = _resolve_settings("max_pool1d", images.shape[2:], *settings, row(dilation, "dilation", 1), ceil_mode)
     out, indices = _max_pool(images, windows, return_indices)
-    out = unbatched(squeeze(out, 2), alone)
-    return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
+    out = unbatched(squeeze(out, 2), is_single)
+    return (out, indices[0, :, 0] if is_single else indices[:, :, 0]) if return_indices else out
 
 
 def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple[Size, Size | None, Size]:
@@ -207,10 +207,10 @@ def avg_pool2d(
     ShapeError
         If the window does not fit into the padded image.
     """
-    x, alone = batch_of("avg_pool2d", "x", x, 4)
+    x, is_single = batch_of("avg_pool2d", "x", x, 4)
     windows = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
-    how = count_include_pad, divisor_override
-    return unbatched(_avg_pool(x, pair(padding, "padding", 0), windows, *how), alone)
+    divisor_settings = count_include_pad, divisor_override
+    return unbatched(_avg_pool(x, pair(padding, "padding", 0), windows, *divisor_settings), is_single)
 
 
 def avg_pool1d(
@@ -221,10 +221,11 @@ def avg_pool1d(
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
-    x, alone = batch_of("avg_pool1d", "x", x, 3)
-    images, (kernel, step, border) = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
-    windows = _resolve_settings("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
-    return unbatched(squeeze(_avg_pool(images, border, windows, count_include_pad, divisor_override), 2), alone)
+    x, is_single = batch_of("avg_pool1d", "x", x, 3)
+    images, settings = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    windows = _resolve_settings("avg_pool1d", images.shape[2:], *settings, 1, ceil_mode)
+    out = _avg_pool(images, settings[2], windows, count_include_pad, divisor_override)
+    return unbatched(squeeze(out, 2), is_single)
 
 
 def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bool, divisor: int | None) -> Any:
@@ -266,7 +267,7 @@ def _resolve_settings(
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
-    top, left = (_ceil_mode_border(*one) for one in zip(size, kernel, s, p, d, strict=True))
+    top, left = (_ceil_mode_border(*settings) for settings in zip(size, kernel, s, p, d, strict=True))
     return kernel, s, (top, left), d
 
 

@@ -21,8 +21,8 @@ __all__ = [
 
 def power_of_2_below(x: Array) -> Array:
     """Return the largest power of 2 <= x, or 1 for 0, NaN and infinity. Division by it is exact."""
-    usual = np.isfinite(x) & (x > 0)
-    exponent = np.frexp(np.where(usual, x, 1))[1] - 1
+    is_ordinary = np.isfinite(x) & (x > 0)
+    exponent = np.frexp(np.where(is_ordinary, x, 1))[1] - 1
     return np.ldexp(np.ones((), x.dtype), exponent)
 
 
@@ -186,8 +186,8 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
         return g * (y * power(x, y - 1))
     # Where 1 / x is not finite, 0 * x ** -1 is NaN; an exponent of 0 makes it 0.
     with np.errstate(all="ignore"):
-        lost = (y == 0) & ~np.isfinite(1 / values_of(x))
-    return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
+        singular = (y == 0) & ~np.isfinite(1 / values_of(x))
+    return g * (y * where(singular, 1.0, x) ** where(singular, 0.0, y - 1))
 
 
 def _scalar_power_x(g: Any, x: Any, n: float) -> Any:

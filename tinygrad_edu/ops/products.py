@@ -89,16 +89,18 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     ShapeError
         If the shapes do not match.
     """
-    of_x, of_weight, of_bias = shape_of(x), shape_of(weight), shape_of(bias)
-    if len(of_weight) not in (1, 2) or of_x[-1:] != of_weight[-1:]:
+    x_shape, weight_shape, bias_shape = shape_of(x), shape_of(weight), shape_of(bias)
+    if len(weight_shape) not in (1, 2) or x_shape[-1:] != weight_shape[-1:]:
         raise ShapeError(
-            f"linear: shape mismatch: x {of_x} and weight {of_weight}; expected (..., in) and (out, in) or (in,)."
+            f"linear: shape mismatch: x {x_shape} and weight {weight_shape}; expected (..., in) and (out, in) or (in,)."
         )
-    if bias is not None and of_bias not in (of_weight[:-1], (1,), ()):
-        raise ShapeError(f"linear: bias for weight {of_weight} must be {of_weight[:-1]}, (1,) or (), got {of_bias}.")
-    if len(of_weight) == 2 and of_bias == of_weight[:1]:
+    if bias is not None and bias_shape not in (weight_shape[:-1], (1,), ()):
+        raise ShapeError(
+            f"linear: bias for weight {weight_shape} must be {weight_shape[:-1]}, (1,) or (), got {bias_shape}."
+        )
+    if len(weight_shape) == 2 and bias_shape == weight_shape[:1]:
         return linear_with_bias(x, weight, bias)
-    out = linear_without_bias(x, weight) if len(of_weight) == 2 else matmul(x, weight)
+    out = linear_without_bias(x, weight) if len(weight_shape) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 
 
@@ -112,17 +114,17 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
     ShapeError
         If the shapes do not match.
     """
-    of_x1, of_x2, of_weight = shape_of(x1), shape_of(x2), shape_of(weight)
-    if len(of_weight) != 3 or (of_x1[-1:], of_x2[-1:]) != (of_weight[1:2], of_weight[2:]) or of_x1[:-1] != of_x2[:-1]:
+    x1_shape, x2_shape, weight_shape = shape_of(x1), shape_of(x2), shape_of(weight)
+    if len(weight_shape) != 3 or weight_shape[1:] != x1_shape[-1:] + x2_shape[-1:] or x1_shape[:-1] != x2_shape[:-1]:
         raise ShapeError(
-            f"bilinear: shape mismatch: x1 {of_x1}, x2 {of_x2} and weight {of_weight}; expected (..., n), (..., m) and "
-            f"(out, n, m)."
+            f"bilinear: shape mismatch: x1 {x1_shape}, x2 {x2_shape} and weight {weight_shape}; expected (..., n), "
+            f"(..., m) and (out, n, m)."
         )
-    if bias is not None and shape_of(bias) != of_weight[:1]:
-        raise ShapeError(f"bilinear: bias must have shape {of_weight[:1]}, got {shape_of(bias)}.")
-    out, n, m = of_weight
-    of_all = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
-    halfway = reshape(linear_without_bias(x1, of_all), (*of_x1[:-1], out, m))
+    if bias is not None and shape_of(bias) != weight_shape[:1]:
+        raise ShapeError(f"bilinear: bias must have shape {weight_shape[:1]}, got {shape_of(bias)}.")
+    out, n, m = weight_shape
+    rows = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
+    halfway = reshape(linear_without_bias(x1, rows), (*x1_shape[:-1], out, m))
     result = squeeze(matmul(halfway, expand_dims(x2, -1)), -1)
     return result if bias is None else result + bias
 
@@ -160,29 +162,30 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     ShapeError
         If two paired axes differ in length, or x and y are given different numbers of axes.
     """
-    of_x, of_y = _contracted_axes(axes, np.ndim(x), np.ndim(y))
-    lengths, others = [shape_of(x)[a] for a in of_x], [shape_of(y)[a] for a in of_y]
-    if lengths != others:
+    x_axes, y_axes = _contracted_axes(axes, np.ndim(x), np.ndim(y))
+    x_lengths, y_lengths = [shape_of(x)[a] for a in x_axes], [shape_of(y)[a] for a in y_axes]
+    if x_lengths != y_lengths:
         raise ShapeError(
-            f"tensordot: paired axes must have equal lengths, got {lengths} for axes {of_x} of x and {others} for axes "
-            f"{of_y} of y; the shapes are {shape_of(x)} and {shape_of(y)}."
+            f"tensordot: paired axes must have equal lengths, got {x_lengths} for axes {x_axes} of x and {y_lengths} "
+            f"for axes {y_axes} of y; the shapes are {shape_of(x)} and {shape_of(y)}."
         )
-    left, right = ([a for a in range(np.ndim(z)) if a not in taken] for z, taken in ((x, of_x), (y, of_y)))
-    shape = [shape_of(x)[a] for a in left] + [shape_of(y)[a] for a in right]
-    n, k = math.prod(shape[: len(left)]), math.prod(lengths)
-    rows = reshape(transpose(x, (*left, *of_x)), (n, k))
-    columns = reshape(transpose(y, (*of_y, *right)), (k, math.prod(shape[len(left) :])))
+    x_kept = [a for a in range(np.ndim(x)) if a not in x_axes]
+    y_kept = [a for a in range(np.ndim(y)) if a not in y_axes]
+    shape = [shape_of(x)[a] for a in x_kept] + [shape_of(y)[a] for a in y_kept]
+    n, k = math.prod(shape[: len(x_kept)]), math.prod(x_lengths)
+    rows = reshape(transpose(x, (*x_kept, *x_axes)), (n, k))
+    columns = reshape(transpose(y, (*y_axes, *y_kept)), (k, math.prod(shape[len(x_kept) :])))
     return reshape(matmul(rows, columns), tuple(shape))
 
 
-def _contracted_axes(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _contracted_axes(axes: Any, x_ndim: int, y_ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the axes of x and of y that `tensordot` sums over, as nonnegative integers."""
     if isinstance(axes, int | np.integer):
-        if not 0 <= axes <= min(x_axes, y_axes):
-            raise ShapeError(f"tensordot: cannot sum over {axes} axes; x has {x_axes} axes and y has {y_axes}.")
-        axes = range(x_axes - axes, x_axes), range(axes)
-    of_x, of_y = axes
-    return normalize_axis_tuple(of_x, x_axes, "axes of x"), normalize_axis_tuple(of_y, y_axes, "axes of y")
+        if not 0 <= axes <= min(x_ndim, y_ndim):
+            raise ShapeError(f"tensordot: cannot sum over {axes} axes; x has {x_ndim} axes and y has {y_ndim}.")
+        axes = range(x_ndim - axes, x_ndim), range(axes)
+    x_axes, y_axes = axes
+    return normalize_axis_tuple(x_axes, x_ndim, "axes of x"), normalize_axis_tuple(y_axes, y_ndim, "axes of y")
 
 
 def dot(x: Any, y: Any) -> Any:
@@ -221,7 +224,7 @@ def kron(x: Any, y: Any) -> Any:
     The length of each axis is the product of the two lengths; the array with fewer axes gets leading axes of length 1.
     """
     ndim = max(np.ndim(x), np.ndim(y))
-    of_x, of_y = ((1,) * (ndim - np.ndim(z)) + tuple(shape_of(z)) for z in (x, y))
-    blocks = reshape(x, tuple(n for length in of_x for n in (length, 1)))
-    within = reshape(y, tuple(n for length in of_y for n in (1, length)))
-    return reshape(multiply(blocks, within), tuple(n * m for n, m in zip(of_x, of_y, strict=True)))
+    x_shape, y_shape = ((1,) * (ndim - np.ndim(z)) + tuple(shape_of(z)) for z in (x, y))
+    blocks = reshape(x, tuple(n for length in x_shape for n in (length, 1)))
+    tiles = reshape(y, tuple(n for length in y_shape for n in (1, length)))
+    return reshape(multiply(blocks, tiles), tuple(n * m for n, m in zip(x_shape, y_shape, strict=True)))

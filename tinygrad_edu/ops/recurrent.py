@@ -30,9 +30,9 @@ Shapes = tuple[tuple[int, ...], ...]
 # --- One step: gate inputs (N, gates * H) and previous states -> next states ---
 
 
-def rnn_step(bend: Callable[[Any], Any], pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
-    """Return the next state of an RNN, bend(pre + linear(h)) with the activation `bend`, in a tuple."""
-    return (bend(pre + linear(h, w_hh, b_hh)),)
+def rnn_step(activation: Callable[[Any], Any], pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
+    """Return the next state of an RNN, activation(pre + linear(h)), in a tuple."""
+    return (activation(pre + linear(h, w_hh, b_hh)),)
 
 
 def lstm_step(pre: Any, h: Any, c: Any, w_hh: Any, w_hr: Any = None, b_hh: Any = None) -> tuple[Any, Any]:
@@ -47,8 +47,8 @@ def gru_step(pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
     """Return the next state of a GRU. As in PyTorch, the reset gate multiplies linear(h), not h."""
     r, z, n = split(pre, 3, axis=-1)
     r_h, z_h, n_h = split(linear(h, w_hh, b_hh), 3, axis=-1)
-    new = tanh(n + sigmoid(r + r_h) * n_h)
-    return (new + sigmoid(z + z_h) * (h - new),)
+    candidate = tanh(n + sigmoid(r + r_h) * n_h)
+    return (candidate + sigmoid(z + z_h) * (h - candidate),)
 
 
 class Kind(NamedTuple):
@@ -73,8 +73,9 @@ class Kind(NamedTuple):
     backward: Callable[..., None]
 
 
-def _rnn_kind(bend: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
-    return Kind(1, 1, partial(rnn_step, bend), partial(fast.rnn_states, in_place), partial(fast.rnn_gradients, slope))
+def _rnn_kind(activation: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
+    forward, backward = partial(fast.rnn_states, in_place), partial(fast.rnn_gradients, slope)
+    return Kind(1, 1, partial(rnn_step, activation), forward, backward)
 
 
 KINDS = {
@@ -91,8 +92,8 @@ KINDS = {
 @op(name="linear")
 def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
     """Return linear(x, weight, bias), gates first: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
-    by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])
-    out, bias = product(x, by_gates.swapaxes(1, 2)), bias.reshape(gates, 1, -1)
+    gate_weights = weight.reshape(gates, len(weight) // gates, weight.shape[1])
+    out, bias = product(x, gate_weights.swapaxes(1, 2)), bias.reshape(gates, 1, -1)
     return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
 
 
@@ -131,13 +132,13 @@ def _state_shapes(kind: str, shapes: Shapes) -> Shapes:
 
 def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
     """Return the result of `recurrent`, composed of single steps."""
-    how, (pre, *rest), (gates, steps, samples, hidden) = KINDS[kind], unpacked(row, shapes), shapes[0]
-    states, weights, after = tuple(rest[: how.states]), rest[how.states :], []
+    layer, (pre, *rest), (gates, steps, samples, hidden) = KINDS[kind], unpacked(row, shapes), shapes[0]
+    states, weights, all_states = tuple(rest[: layer.states]), rest[layer.states :], []
     for k in range(steps):
-        of_step = reshape(swapaxes(pre[:, k], 0, 1), (samples, gates * hidden))
-        states = how.step(of_step, *states, *weights)
-        after.append(states)
-    return packed([state for every in zip(*after, strict=True) for state in every])
+        gate_inputs = reshape(swapaxes(pre[:, k], 0, 1), (samples, gates * hidden))
+        states = layer.step(gate_inputs, *states, *weights)
+        all_states.append(states)
+    return packed([state for states_of_kind in zip(*all_states, strict=True) for state in states_of_kind])
 
 
 @op
@@ -155,10 +156,10 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
     shapes : tuple of tuple of int
         Shapes of the parts.
     """
-    given = unpacked(_upcast_float16(row), shapes)
-    of_states = _state_shapes(kind, shapes)
-    out = np.empty(sum(map(prod, of_states)), given[0].dtype)
-    KINDS[kind].forward(unpacked(out, of_states), *given)
+    parts = unpacked(_upcast_float16(row), shapes)
+    state_shapes = _state_shapes(kind, shapes)
+    out = np.empty(sum(map(prod, state_shapes)), parts[0].dtype)
+    KINDS[kind].forward(unpacked(out, state_shapes), *parts)
     return out.astype(row.dtype, copy=False)
 
 
@@ -173,19 +174,19 @@ def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any
 
 
 def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
-    of_states, found = _state_shapes(kind, shapes), np.empty(row.shape, _upcast_float16(row).dtype)
-    upstream, states = (unpacked(_upcast_float16(x), of_states) for x in (g, out))
-    KINDS[kind].backward(unpacked(found, shapes), upstream, states, *unpacked(_upcast_float16(row), shapes))
-    return found.astype(row.dtype, copy=False)
+    state_shapes, gradient = _state_shapes(kind, shapes), np.empty(row.shape, _upcast_float16(row).dtype)
+    upstream, states = (unpacked(_upcast_float16(x), state_shapes) for x in (g, out))
+    KINDS[kind].backward(unpacked(gradient, shapes), upstream, states, *unpacked(_upcast_float16(row), shapes))
+    return gradient.astype(row.dtype, copy=False)
 
 
 def _stepwise_gradient(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
     """Return the gradient of `row` by recorded backpropagation through `by_steps`."""
     start: Any = row._node
     with enable_grad():
-        twin = by_steps(row, kind, shapes)
+        plain = by_steps(row, kind, shapes)
     g = g if isinstance(g, Tensor) else from_numpy(g)
-    return backward_pass([(twin._node, g)], frozenset({start}), wrap_saved=wrap)[start]
+    return backward_pass([(plain._node, g)], frozenset({start}), wrap_saved=wrap)[start]
 
 
 recurrent.vjps(row=_recurrent_row)
@@ -216,13 +217,13 @@ def over_time(
     *w_hr : (size of h, H), optional
         Projection of an LSTM.
     """
-    (*of_x, inputs), gates, hidden, inside = x.shape, KINDS[kind].gates, w_hh.shape[0] // KINDS[kind].gates, w_hr
+    (*leading, inputs), gates, hidden, extra = x.shape, KINDS[kind].gates, w_hh.shape[0] // KINDS[kind].gates, w_hr
     b_ih, b_hh = (np.zeros(len(w_hh), w_hh.dtype) if b is None else b for b in (b_ih, b_hh))
     if kind == "GRU":  # the reset gate multiplies b_hh, too
-        inside = (b_hh,)
+        extra = (b_hh,)
     else:
         b_ih = b_ih + b_hh
-    pre = affine_gates(reshape(x, (prod(of_x), inputs)), w_ih, b_ih, gates)
-    others = [*states, w_hh, *inside]
-    shapes = ((gates, *of_x, hidden), *(tuple(part.shape) for part in others))
-    return unpacked(all_steps(packed([pre, *others]), kind, shapes), _state_shapes(kind, shapes))
+    pre = affine_gates(reshape(x, (prod(leading), inputs)), w_ih, b_ih, gates)
+    parts = [*states, w_hh, *extra]
+    shapes = ((gates, *leading, hidden), *(tuple(p.shape) for p in parts))
+    return unpacked(all_steps(packed([pre, *parts]), kind, shapes), _state_shapes(kind, shapes))

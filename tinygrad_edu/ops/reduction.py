@@ -63,12 +63,12 @@ def _leave_one_out_products(x: Any) -> Any:
 
 
 def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
-    kept, factors, others = kept_shape(x.shape, axis), in_dtype_of(g, x), None
+    kept, factors, other_products = kept_shape(x.shape, axis), in_dtype_of(g, x), None
     if isinstance(factors, ndarray) and isinstance(out, ndarray):
-        others = other_factors(factors, reshape(out, kept))
-    if others is None:
-        others = split_axes(_leave_one_out_products(merge_axes(factors, axis)), x.shape, axis)
-    return cast(reshape(g, kept) * others, x.dtype)
+        other_products = other_factors(factors, reshape(out, kept))
+    if other_products is None:
+        other_products = split_axes(_leave_one_out_products(merge_axes(factors, axis)), x.shape, axis)
+    return cast(reshape(g, kept) * other_products, x.dtype)
 
 
 prod.vjps(x=_prod_x)
@@ -239,19 +239,19 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     float16 is computed in float32.
     """
     x = as_floating(x)
-    there = ~np.isnan(values_of(x))
+    is_number = ~np.isnan(values_of(x))
     if x.dtype == np.float16:
         return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
-    return divide_evenly(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))
+    return divide_evenly(nansum(x, axis, keepdims), np.sum(is_number, plain_axes(axis), keepdims=keepdims))
 
 
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the maximum is subtracted first."""
     axes, x = plain_axes(axis), as_floating(x)
-    top = reduce_along(np.maximum, x, axes, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0)
-    out = log_sum(np.exp(x - top), axes) + top
+    maximum = reduce_along(np.maximum, x, axes, initial=-np.inf)
+    maximum = np.where(np.isfinite(maximum), maximum, 0)
+    out = log_sum(np.exp(x - maximum), axes) + maximum
     return out if keepdims or not x.ndim else out.squeeze(axes)
 
 

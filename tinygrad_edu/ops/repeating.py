@@ -21,12 +21,12 @@ __all__ = ["meshgrid", "repeat", "tile"]
 @op(name="take")
 def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x at these positions along an axis; positions may repeat."""
-    runs, front = _runs(positions), in_front_of(axis)
+    runs, leading = _runs(positions), leading_slices(axis)
     if runs is None:
         return np.take(x, positions, axis)
     out = np.empty_like(x, shape=(*x.shape[:axis], len(positions), *x.shape[axis + 1 :]))
-    for run, named in runs:
-        out[(*front, run)] = x[(*front, named)]
+    for run, target in runs:
+        out[(*leading, run)] = x[(*leading, target)]
     return out
 
 
@@ -45,21 +45,21 @@ def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> 
     One addition handles one run, or one occurrence of each position. That is ten times as fast as ``np.add.at`` unless
     positions repeat often.
     """
-    runs, front = _runs(positions), in_front_of(axis)
+    runs, leading = _runs(positions), leading_slices(axis)
     if runs is not None:
-        for run, named in runs:
-            part, target = x[(*front, run)], out[(*front, named)]
-            for same in _chunks_or_sum(part, target.shape[axis], axis):
-                target += same
+        for run, indexed in runs:
+            part, target = x[(*leading, run)], out[(*leading, indexed)]
+            for chunk in _chunks_or_sum(part, target.shape[axis], axis):
+                target += chunk
         return
     if np.max(np.bincount(positions), initial=0) > _MANY_DUPLICATES:
-        add_at(out, (*front, positions), x)
+        add_at(out, (*leading, positions), x)
         return
-    left = np.arange(len(positions))
-    while left.size:
-        at, first = np.unique(positions[left], return_index=True)
-        out[(*front, at)] += x[(*front, left[first])]
-        left = np.delete(left, first)
+    remaining = np.arange(len(positions))
+    while remaining.size:
+        unique, first = np.unique(positions[remaining], return_index=True)
+        out[(*leading, unique)] += x[(*leading, remaining[first])]
+        remaining = np.delete(remaining, first)
 
 
 def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
@@ -68,7 +68,7 @@ def _chunks_or_sum(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
     if count > _MANY_DUPLICATES:
         yield np.add.reduce(x, axis, x.dtype, keepdims=True)
     else:
-        yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
+        yield from (x[(*leading_slices(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
 _MANY_DUPLICATES = SizeThreshold(16)  # occurrences of one position
@@ -76,7 +76,7 @@ _MAX_RUNS = SizeThreshold(32)
 _MAX_CACHED_LENGTH = SizeThreshold(4096)  # longest array of positions whose runs are cached
 
 
-def in_front_of(axis: int) -> tuple[Any, ...]:
+def leading_slices(axis: int) -> tuple[Any, ...]:
     """Return the full slices that index all axes before `axis`."""
     return (slice(None),) * axis
 
@@ -94,12 +94,12 @@ def _runs(positions: ndarray) -> list[tuple[slice, slice]] | None:
 @lru_cache(128)
 def _find_runs(buffer: bytes) -> list[tuple[slice, slice]] | None:
     positions = np.frombuffer(buffer, np.intp)
-    named = np.ptp(positions) + 1 if len(positions) else 1
-    found: list[list[tuple[slice, slice]]] = []
-    for step in {1, max(1, round(len(positions) / named))}:
-        each = chain.from_iterable(_iter_runs(positions[first::step], first, step) for first in range(step))
-        found.append(list(islice(each, _MAX_RUNS + 1)))
-    fewest = min(found, key=len)
+    span = np.ptp(positions) + 1 if len(positions) else 1
+    candidates: list[list[tuple[slice, slice]]] = []
+    for step in {1, max(1, round(len(positions) / span))}:
+        runs = chain.from_iterable(_iter_runs(positions[first::step], first, step) for first in range(step))
+        candidates.append(list(islice(runs, _MAX_RUNS + 1)))
+    fewest = min(candidates, key=len)
     return fewest if len(fewest) <= _MAX_RUNS else None
 
 
@@ -110,13 +110,13 @@ def _iter_runs(positions: ndarray, first: int, step: int) -> Iterator[tuple[slic
     """Yield the runs of the positions at the indices first, first + step, ..."""
     start = 0
     while start < len(positions):
-        moves = np.diff(positions[start:])
-        move = int(moves[0]) if len(moves) else 1
-        count = 1 + int(np.argmin(np.append(moves == move, False)))
-        at, last = int(positions[start]), int(positions[start + count - 1])
-        end = last + 1 if move >= 0 else last - 1 if last else None
-        places = slice(first + step * start, first + step * (start + count - 1) + 1, step)
-        yield places, slice(at, end, move or 1)
+        strides = np.diff(positions[start:])
+        stride = int(strides[0]) if len(strides) else 1
+        count = 1 + int(np.argmin(np.append(strides == stride, False)))
+        begin, last = int(positions[start]), int(positions[start + count - 1])
+        end = last + 1 if stride >= 0 else last - 1 if last else None
+        run = slice(first + step * start, first + step * (start + count - 1) + 1, step)
+        yield run, slice(begin, end, stride or 1)
         start += count
 
 
@@ -138,8 +138,8 @@ def _tile_x(g: Any, x_shape: tuple[int, ...], reps: Any) -> Any:
     copies = np.ravel(reps).tolist()
     axes = max(len(copies), len(x_shape))
     copies, lengths = [1] * (axes - len(copies)) + copies, [1] * (axes - len(x_shape)) + [*x_shape]
-    apart = reshape(g, tuple(chain.from_iterable(zip(copies, lengths, strict=True))))
-    return reshape(sum(apart, axis=tuple(range(0, 2 * axes, 2))), x_shape)
+    split = reshape(g, tuple(chain.from_iterable(zip(copies, lengths, strict=True))))
+    return reshape(sum(split, axis=tuple(range(0, 2 * axes, 2))), x_shape)
 
 
 tile.vjps(x=_tile_x)
@@ -165,8 +165,8 @@ def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) 
     along = (axis or 0) % len(lengths)
     counts, n = np.asarray(repeats, int), lengths[along]
     if counts.size == 1:
-        apart = reshape(g, (*lengths[:along], n, counts.item(), *lengths[along + 1 :]))
-        return reshape(sum(apart, axis=along + 1), x_shape)
+        split = reshape(g, (*lengths[:along], n, counts.item(), *lengths[along + 1 :]))
+        return reshape(sum(split, axis=along + 1), x_shape)
     return reshape(index_add(g, np.repeat(np.arange(n), counts), along, n), x_shape)
 
 
@@ -196,7 +196,7 @@ def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: st
     if indexing not in ("xy", "ij"):
         raise ValueError(f'meshgrid: indexing must be "xy" or "ij", got {indexing!r}.')
     count = len(arrays)
-    places = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else range(count)
-    grids = tuple(reshape(x, (1,) * at + (-1,) + (1,) * (count - 1 - at)) for at, x in zip(places, arrays, strict=True))
+    axes = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else range(count)
+    grids = tuple(reshape(x, (1,) * a + (-1,) + (1,) * (count - 1 - a)) for a, x in zip(axes, arrays, strict=True))
     grids = grids if sparse else broadcast_arrays(*grids)
     return tuple(map(identity, grids)) if copy else grids

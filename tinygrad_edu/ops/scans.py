@@ -24,11 +24,11 @@ __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
 def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
     """Return the previous element at each position along `axis`, or the next if `ahead`; `end` at the border."""
-    n, kept = x.shape[axis], [slice(None)] * x.ndim
+    n, index = x.shape[axis], [slice(None)] * x.ndim
     if n == 0:
         return x
-    kept[axis] = slice(1, None) if ahead else slice(n - 1)
-    parts = [x[tuple(kept)], np.full([1 if a == axis % x.ndim else m for a, m in enumerate(x.shape)], end, x.dtype)]
+    index[axis] = slice(1, None) if ahead else slice(n - 1)
+    parts = [x[tuple(index)], np.full([1 if a == axis % x.ndim else m for a, m in enumerate(x.shape)], end, x.dtype)]
     return concatenate(parts if ahead else parts[::-1], axis)
 
 
@@ -38,13 +38,13 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
 
     float16 is computed in float32.
     """
-    kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
-    factors, added = (axis_first(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
+    dtype, order = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
+    factors, added = (axis_first(x, axis, np.result_type(dtype, np.float32))[order] for x in (a, b))
     y = _chunked_scan(factors, np.zeros(1, int), added)
     if not np.isfinite(y).all():  # the product of a chunk with an infinite factor and a 0 is NaN
         y = _sequential_scan(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
-    y = y.astype(kind, copy=False)
-    return axis_back(y[turn], axis)
+    y = y.astype(dtype, copy=False)
+    return axis_back(y[order], axis)
 
 
 _CHUNK_LENGTH, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
@@ -57,23 +57,23 @@ def _chunked_scan(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     their factors form a shorter recurrence, whose results are the chunks' initial values. A product is stored as a
     mantissa and a power of 2, because it may be out of range although every y is finite.
     """
-    n, rest = len(b), b.shape[1:]
-    if n <= _CHUNK_LENGTH * max(_WIDE, math.prod(rest) // _WIDE):
-        return _sequential_scan(a, power, b, np.zeros(rest, b.dtype))
-    pieces = -(-n // _CHUNK_LENGTH)
-    a, power, b = (_chunk(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
+    n, trailing = len(b), b.shape[1:]
+    if n <= _CHUNK_LENGTH * max(_WIDE, math.prod(trailing) // _WIDE):
+        return _sequential_scan(a, power, b, np.zeros(trailing, b.dtype))
+    count = -(-n // _CHUNK_LENGTH)
+    a, power, b = (_chunk(np.broadcast_to(x, (n, *trailing)), count, end) for x, end in ((a, 1), (power, 0), (b, 0)))
     mantissas, powers = np.frexp(a)
-    added = _sequential_scan(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
-    ends = _chunked_scan(mantissas.prod(0), (power + powers).sum(0), added)
-    y = _sequential_scan(a, power, b, np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]))
-    return y.swapaxes(0, 1).reshape(-1, *rest)[:n]
+    added = _sequential_scan(a, power, b, np.zeros((count, *trailing), b.dtype))[-1]
+    chunk_starts = _chunked_scan(mantissas.prod(0), (power + powers).sum(0), added)
+    y = _sequential_scan(a, power, b, np.concatenate([np.zeros_like(chunk_starts[:1]), chunk_starts[:-1]]))
+    return y.swapaxes(0, 1).reshape(-1, *trailing)[:n]
 
 
-def _chunk(x: ndarray, pieces: int, end: int) -> ndarray:
+def _chunk(x: ndarray, count: int, end: int) -> ndarray:
     """Split x into chunks, the last padded with `end`: (n, ...) -> (chunk length, chunks, ...)."""
-    filled = np.full((pieces * _CHUNK_LENGTH, *x.shape[1:]), end, x.dtype)
+    filled = np.full((count * _CHUNK_LENGTH, *x.shape[1:]), end, x.dtype)
     filled[: len(x)] = x
-    return np.ascontiguousarray(filled.reshape(pieces, _CHUNK_LENGTH, *x.shape[1:]).swapaxes(0, 1))
+    return np.ascontiguousarray(filled.reshape(count, _CHUNK_LENGTH, *x.shape[1:]).swapaxes(0, 1))
 
 
 def _sequential_scan(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
@@ -130,11 +130,11 @@ def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Return the vjp out[k - 1] * (g[k] + x[k + 1] * (g[k + 1] + x[k + 2] * (...)))."""
     along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
     if isinstance(g, ndarray) and isinstance(out, ndarray) and isinstance(factors, ndarray):
-        found = cumprod_vjp(g, factors, out, along)
-        if found is not None:
-            return reshape(cast(found, x.dtype), x.shape)
-    rest = recurrence(neighbor(factors, along, True, 0), g, along, True)
-    return reshape(cast(neighbor(out, along, False, 1) * rest, x.dtype), x.shape)
+        gradient = cumprod_vjp(g, factors, out, along)
+        if gradient is not None:
+            return reshape(cast(gradient, x.dtype), x.shape)
+    sums = recurrence(neighbor(factors, along, True, 0), g, along, True)
+    return reshape(cast(neighbor(out, along, False, 1) * sums, x.dtype), x.shape)
 
 
 cumprod.vjps(x=_cumprod_x)
@@ -152,8 +152,8 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
         return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
-    places = np.flatnonzero((values == values_of(out)) | (values != values))  # the first of each row always attains it
-    return scatter_add_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
+    indices = np.flatnonzero((values == values_of(out)) | (values != values))  # the first of each row always attains it
+    return scatter_add_flat(g, np.repeat(indices, np.diff(indices, append=x.size)).reshape(x.shape), x.shape)
 
 
 cumulative_extremum.vjps(x=_cumulative_extremum_x)
@@ -201,8 +201,8 @@ def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     along, values = axis or 0, values_of(out)
     level = where(values == -np.inf, 0.0, out)
     steps = where(np.isfinite(values), level - neighbor(level, along, True, np.inf), np.minimum(values, 0))
-    rest = recurrence(exp(steps), g, along, True)
-    return reshape(exp(reshape(x, out.shape) - level) * rest, x.shape)
+    sums = recurrence(exp(steps), g, along, True)
+    return reshape(exp(reshape(x, out.shape) - level) * sums, x.shape)
 
 
 logcumsumexp.vjps(x=_logcumsumexp_x)

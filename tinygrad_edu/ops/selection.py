@@ -71,10 +71,10 @@ def maximum(x: Operand, y: Operand) -> Array:
     return np.maximum(x, y)
 
 
-def _split_ties(g: Any, lost: Any, tied: Any) -> Any:
+def _split_ties(g: Any, not_selected: Any, tied: Any) -> Any:
     """Return the gradient of one operand: g where it is selected, g / 2 where both are equal, 0 elsewhere."""
-    rest = drop(g, lost)
-    return where(tied, g * 0.5, rest) if np.any(tied) else rest
+    kept = drop(g, not_selected)
+    return where(tied, g * 0.5, kept) if np.any(tied) else kept
 
 
 maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: _split_ties(g, y < x, x == y))
@@ -112,8 +112,8 @@ clip_by_arrays.vjps(
 
 
 def _in_bounds_mask(x: Any, min: Any, max: Any) -> Any:
-    every = x == x  # all but NaN
-    return (every if min is None else min <= x) & (every if max is None else x <= max)
+    not_nan = x == x  # all but NaN
+    return (not_nan if min is None else min <= x) & (not_nan if max is None else x <= max)
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
@@ -124,9 +124,9 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
         return clip_by_scalars(x, min, max)
-    given = [y if np.isscalar(y) else np.asarray(values_of(y)) for y in (x, min, max) if y is not None]
-    lowest, greatest = extremes(np.result_type(*given))
-    return clip_by_arrays(x, lowest if min is None else min, greatest if max is None else max)
+    operands = [y if np.isscalar(y) else np.asarray(values_of(y)) for y in (x, min, max) if y is not None]
+    lowest, highest = extremes(np.result_type(*operands))
+    return clip_by_arrays(x, lowest if min is None else min, highest if max is None else max)
 
 
 def extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
@@ -161,10 +161,10 @@ def lerp(x: Operand, y: Operand, weight: Operand) -> Array:
     """
     dtype = np.result_type(x, y, weight)
     x, y, weight = (np.asarray(part, dtype) for part in (x, y, weight))
-    way, near_x = y - x, np.abs(weight) < 0.5
+    difference, near_x = y - x, np.abs(weight) < 0.5
     if not weight.ndim:
-        return x + weight * way if near_x else y - way * (1 - weight)
-    return np.where(near_x, x + weight * way, y - way * (1 - weight))
+        return x + weight * difference if near_x else y - difference * (1 - weight)
+    return np.where(near_x, x + weight * difference, y - difference * (1 - weight))
 
 
 lerp.vjps(

@@ -107,9 +107,9 @@ def atleast_3d(*arrays: Any) -> Any:
 
 def _reshape_each(widened: Any, arrays: Sequence[Any]) -> Any:
     """Reshape each array to `widened` of its shape; return one result or a tuple."""
-    given = [shaped(x) for x in arrays]
-    made = tuple(x if widened(x.shape) == x.shape else reshape(x, widened(x.shape)) for x in given)
-    return made[0] if len(made) == 1 else made
+    inputs = [shaped(x) for x in arrays]
+    outputs = tuple(x if widened(x.shape) == x.shape else reshape(x, widened(x.shape)) for x in inputs)
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 # --- Broadcast ---
@@ -132,12 +132,12 @@ def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
     ShapeError
         If the shapes are not broadcastable.
     """
-    given = [shaped(x) for x in arrays]
+    inputs = [shaped(x) for x in arrays]
     try:
-        shape = np.broadcast_shapes(*(x.shape for x in given))
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
     except ValueError as error:
-        raise ShapeError(f"broadcast_arrays: shapes {[x.shape for x in given]} are not broadcastable.") from error
-    return tuple(x if x.shape == shape else broadcast_to(x, shape) for x in given)
+        raise ShapeError(f"broadcast_arrays: shapes {[x.shape for x in inputs]} are not broadcastable.") from error
+    return tuple(x if x.shape == shape else broadcast_to(x, shape) for x in inputs)
 
 
 # --- Permute the axes ---
@@ -154,8 +154,8 @@ transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(
 
 def inverse(axes: Sequence[int]) -> tuple[int, ...]:
     """Return the inverse of a permutation of axes."""
-    places = [axis % len(axes) for axis in axes]
-    return tuple(places.index(axis) for axis in range(len(axes)))
+    positions = [axis % len(axes) for axis in axes]
+    return tuple(positions.index(axis) for axis in range(len(axes)))
 
 
 @op

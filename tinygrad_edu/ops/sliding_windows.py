@@ -19,16 +19,16 @@ _MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
     """Return a setting as a pair (vertical, horizontal); a single integer, also in a list, applies to both."""
-    both = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) not in (1, 2):
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) not in (1, 2):
         raise ShapeError(f"{name} must be an integer or a pair of integers, got {value!r}.")
-    return integer(name, both[0], least), integer(name, both[-1], least)
+    return integer(name, values[0], least), integer(name, values[-1], least)
 
 
 def single(value: Any, name: str, least: int) -> int:
     """Return a setting of windows over sequences as an integer; it may be given as a list of one."""
-    one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
-    return integer(name, one, least)
+    number = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    return integer(name, number, least)
 
 
 def row(value: Any, name: str, least: int) -> Size:
@@ -87,8 +87,8 @@ def window_of(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilati
 
     A remainder is dropped.
     """
-    kernel, step = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-    return _window(size, kernel, step, pair(padding, "padding", 0), pair(dilation, "dilation", 1))
+    kernel, steps = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    return _window(size, kernel, steps, pair(padding, "padding", 0), pair(dilation, "dilation", 1))
 
 
 @lru_cache(256)
@@ -117,12 +117,12 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     )
 
 
-def overlap_slices(places: range, size: int) -> tuple[slice, slice]:
-    """Return the slice of range(size) that `places` covers, and the slice of `places` inside range(size)."""
-    first = max(0, -(places.start // places.step))
-    end = max(first, min(len(places), -((places.start - size) // places.step)))
-    start = places.start + first * places.step
-    return slice(start, start + (end - first) * places.step, places.step), slice(first, end)
+def overlap_slices(positions: range, size: int) -> tuple[slice, slice]:
+    """Return the slice of range(size) that `positions` covers, and the slice of `positions` inside range(size)."""
+    first = max(0, -(positions.start // positions.step))
+    end = max(first, min(len(positions), -((positions.start - size) // positions.step)))
+    start = positions.start + first * positions.step
+    return slice(start, start + (end - first) * positions.step, positions.step), slice(first, end)
 
 
 def windows_of(x: ndarray, window: Window) -> ndarray:
@@ -131,9 +131,10 @@ def windows_of(x: ndarray, window: Window) -> ndarray:
     A pixel occurs once in each window that covers it.
     """
     (si, sj), (di, dj) = window.stride, window.dilation
-    by_c, by_row, by_column, by_n = x.strides
+    c_stride, row_stride, column_stride, n_stride = x.strides
     shape = (len(x), len(window.rows), len(window.columns), *window.size, x.shape[3])
-    return view_of(x, shape, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
+    strides = c_stride, di * row_stride, dj * column_stride, si * row_stride, sj * column_stride, n_stride
+    return view_of(x, shape, strides)
 
 
 def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
@@ -150,9 +151,9 @@ def add_windows(windows: ndarray, window: Window) -> ndarray:
     """
     c, _, kw, _, columns, n = windows.shape
     strips = np.zeros((c, kw, window.padded[0], columns, n), windows.dtype)
-    for row, met in enumerate(window.rows):
-        strips[:, :, met] += windows[:, row]
+    for row, covered in enumerate(window.rows):
+        strips[:, :, covered] += windows[:, row]
     images = np.zeros((c, *window.padded, n), windows.dtype)
-    for column, met in enumerate(window.columns):
-        images[:, :, met] += strips[:, column]
+    for column, covered in enumerate(window.columns):
+        images[:, :, covered] += strips[:, column]
     return images

@@ -57,13 +57,13 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
         If k is not from 0 to the length of the axis.
     """
     if len(shape_of(x)) == 0:
-        values, places = topk(reshape(x, 1), k, 0, largest)
-        return (reshape(values, ()), places.reshape(())) if k else (values, places)
+        values, indices = topk(reshape(x, 1), k, 0, largest)
+        return (reshape(values, ()), indices.reshape(())) if k else (values, indices)
     along = normalize_axis_index(axis, len(shape_of(x)))
     integer("topk: k", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
-    places = first_indices(values, k, largest).swapaxes(along, -1)
-    return take_along(x, places, along), places
+    indices = first_indices(values, k, largest).swapaxes(along, -1)
+    return take_along(x, indices, along), indices
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
@@ -73,9 +73,9 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[An
         return reshape(x, ()), np.zeros((), np.intp)
     along = normalize_axis_index(axis, len(shape_of(x)))
     integer("kthvalue: k", k, 1, shape_of(x)[along])
-    places = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
-    values = take_along(x, places, along)
-    return (values, places) if keepdims else (squeeze(values, along), places.squeeze(along))
+    indices = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
+    values = take_along(x, indices, along)
+    return (values, indices) if keepdims else (squeeze(values, along), indices.squeeze(along))
 
 
 def unique(
@@ -105,6 +105,6 @@ def unique(
     """
     _, first, inverse, counts = np.unique(values_of(x), True, True, True, axis, equal_nan=equal_nan)
     values = getitem(reshape(x, -1), first) if axis is None else take(x, first, axis)
-    wanted = ((return_index, first), (return_inverse, inverse), (return_counts, counts))
-    others = tuple(answer for asked, answer in wanted if asked)
-    return (values, *others) if others else values
+    requested = ((return_index, first), (return_inverse, inverse), (return_counts, counts))
+    extras = tuple(extra for is_requested, extra in requested if is_requested)
+    return (values, *extras) if extras else values

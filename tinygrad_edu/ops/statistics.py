@@ -27,8 +27,8 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
     middle = _take_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
-    alone = n % 2 and middle.dtype.kind == "f"
-    out = reshape(middle, middle.shape[:-1]) if alone else mean(middle, -1)
+    is_single = n % 2 and middle.dtype.kind == "f"
+    out = reshape(middle, middle.shape[:-1]) if is_single else mean(middle, -1)
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
@@ -55,11 +55,11 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
         raise ShapeError(f"quantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
-    places = reshape(fractions, -1) * (n - 1)
-    below, above = _neighbor_ranks(values_of(places), method)
+    ranks = reshape(fractions, -1) * (n - 1)
+    below, above = _neighbor_ranks(values_of(ranks), method)
     out = _take_ranks(rows, [below, above])
     if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
-        weight = 0.5 * (below < above) if method == "midpoint" else places - below
+        weight = 0.5 * (below < above) if method == "midpoint" else ranks - below
         narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
         out = _lerp(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
     else:
@@ -88,30 +88,32 @@ def _check_fractions(q: Any) -> Any:
     return q if isinstance(q, Tensor) else values
 
 
-def _neighbor_ranks(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
+def _neighbor_ranks(ranks: ndarray, method: str) -> tuple[ndarray, ndarray]:
     """Return the ranks below and above each fractional rank, or the rank that the method selects twice."""
-    low, high = np.floor(places), np.ceil(places)
-    ends = {"linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
-            "nearest": (np.rint(places),) * 2}  # fmt: skip
-    if method not in ends:
-        raise ValueError(f"quantile: method must be one of {', '.join(ends)}, got {method!r}.")
-    below, above = ends[method]
+    low, high = np.floor(ranks), np.ceil(ranks)
+    neighbors = {
+        "linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
+        "nearest": (np.rint(ranks),) * 2,
+    }  # fmt: skip
+    if method not in neighbors:
+        raise ValueError(f"quantile: method must be one of {', '.join(neighbors)}, got {method!r}.")
+    below, above = neighbors[method]
     return below.astype(np.intp), above.astype(np.intp)
 
 
 def _lerp(x: Any, y: Any, weight: Any) -> Any:
     """Interpolate linearly between x and y, starting from the nearer one."""
-    way = subtract(y, x)
-    point = where(weight < 0.5, x + way * weight, y - way * (1 - weight))
+    difference = subtract(y, x)
+    point = where(weight < 0.5, x + difference * weight, y - difference * (1 - weight))
     return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
 
 
 def _take_ranks(rows: Any, ranks: Any) -> Any:
     """Return the elements with these ranks along the last axis, or NaN for each rank in a row with a NaN."""
     ranks = np.asarray(ranks)
-    places = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
-    found = take_along(rows, places, rows.ndim - 1)
-    return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
+    indices = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
+    values = take_along(rows, indices, rows.ndim - 1)
+    return values if ranks.ndim == 1 else reshape(values, (*rows.shape[:-1], *ranks.shape))
 
 
 @op(name="average", broadcasts=True)
@@ -169,11 +171,13 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
 
 def _expand_weights(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Reshape weights to broadcast with `shape`."""
-    found = shape_of(weights)
-    if found == shape:
+    weights_shape = shape_of(weights)
+    if weights_shape == shape:
         return weights if isinstance(weights, Tensor) else np.asarray(weights)
     axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
-    if found != tuple(shape[a] for a in axes):
-        raise ShapeError(f"average: weights must have the shape {shape} or its shape along axis={axis}, got {found}.")
+    if weights_shape != tuple(shape[a] for a in axes):
+        raise ShapeError(
+            f"average: weights must have the shape {shape} or its shape along axis={axis}, got {weights_shape}."
+        )
     ordered = transpose(weights, np.argsort(axes).tolist())
     return reshape(ordered, tuple(n if a in axes else 1 for a, n in enumerate(shape)))

@@ -162,21 +162,21 @@ def sinc_derivative(x: Array, /, order: int) -> Array:
     x = np.asarray(x)
     t = np.asarray(np.pi * x.astype(np.result_type(x, np.float32), copy=False))
     small = np.abs(t) < order + 1.5
-    far = np.where(small, 1.0, t)
-    waves = (np.sin(far), np.cos(far), -np.sin(far), -np.cos(far))
-    value = waves[0] / far
+    t_large = np.where(small, 1.0, t)
+    waves = (np.sin(t_large), np.cos(t_large), -np.sin(t_large), -np.cos(t_large))
+    value = waves[0] / t_large
     for n in range(1, order + 1):  # from differentiating t * f(t) = sin(t) n times
-        value = (waves[n % 4] - n * value) / far
-    near = _sinc_series(np.where(small, t, 0.0), order) if small.any() else value
-    return (np.where(small, near, value) * np.pi**order).astype(x.dtype, copy=False)
+        value = (waves[n % 4] - n * value) / t_large
+    series = _sinc_series(np.where(small, t, 0.0), order) if small.any() else value
+    return (np.where(small, series, value) * np.pi**order).astype(x.dtype, copy=False)
 
 
 def _sinc_series(t: ndarray, order: int) -> ndarray:
     """Return the derivative of sin(t) / t of this order, from the series of (-1)^k t^(2k) / (2k + 1)!."""
-    first = -(-order // 2)
-    term = t ** (2 * first - order) * ((-1.0) ** first / math.factorial(2 * first - order))
+    start = -(-order // 2)
+    term = t ** (2 * start - order) * ((-1.0) ** start / math.factorial(2 * start - order))
     total = np.zeros_like(t)
-    for k in range(first, first + order + 16):
+    for k in range(start, start + order + 16):
         total += term / (2 * k + 1)
         p = 2 * k - order
         term = term * (t * t) / (-(p + 1) * (p + 2))

@@ -14,7 +14,7 @@ from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
 from tinygrad_edu.testing.op_call import title_of
 
-CUTS = 8
+NUM_SPLITS = 8
 
 
 def check_additive(
@@ -46,23 +46,23 @@ def check_additive(
     >>> from tinygrad_edu import nn
     >>> check_additive(nn.cross_entropy, np.eye(3), np.array([0, 2, -100]))
     """
-    target, output = as_arrays(target), tree_map(_wide, as_arrays(output))
+    target, output = as_arrays(target), tree_map(_as_float64, as_arrays(output))
     count, rng = num_samples(output), seeded(rng)
     if count < 2 or denominator_of(loss, target) is None:
         raise DataError(
             f"check_additive: expected at least two samples and a loss with a denominator for its target, got {count} "
             f"samples, and {title_of(loss)} with the denominator {denominator_of(loss, target)}."
         )
-    whole = _scaled(loss, output, target, np.arange(count))
-    for _ in range(CUTS):
+    total_terms = _scaled(loss, output, target, np.arange(count))
+    for _ in range(NUM_SPLITS):
         order, end = rng.permutation(count), int(rng.integers(1, count))
         parts = [_scaled(loss, output, target, rows) for rows in (order[:end], order[end:])]
-        for kind, total, *of_parts in zip(("denominators", "losses", "gradients"), whole, *parts, strict=True):
-            found = np.sum(of_parts, axis=0)
-            if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
+        for kind, total, *part_terms in zip(("denominators", "losses", "gradients"), total_terms, *parts, strict=True):
+            added = np.sum(part_terms, axis=0)
+            if not np.allclose(added, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
                 raise LawBroken(
                     f"{title_of(loss)} is not additive: the {kind} of {end} and {count - end} samples add up to "
-                    f"{found}, expected {total} as for all samples. Losses and gradients are multiplied by their "
+                    f"{added}, expected {total} as for all samples. Losses and gradients are multiplied by their "
                     f"denominators."
                 )
 
@@ -82,6 +82,6 @@ def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, floa
     return denominator, denominator * result.item(), denominator * np.concatenate([x.ravel() for x in gradients])
 
 
-def _wide(leaf: Any) -> Any:
+def _as_float64(leaf: Any) -> Any:
     array = np.asarray(values_of(leaf))
     return array.astype(np.float64) if array.dtype.kind == "f" else array

@@ -40,8 +40,8 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     claims = [claim]
     if pullback is not None:
         claims += [_claim(claim, kind, g, pullback) for kind, g in other_cotangents(claim.cotangent, rng)]
-    for each in claims:
-        _require_gradients(each)
+    for c in claims:
+        _require_gradients(c)
     for k, x in enumerate(claim.arrays):
         for direction in draw_directions(rng, x):
             _compare_along(direction, claims, k, rng, pullback)
@@ -54,40 +54,40 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     f, x = claim.of_input(k), claim.arrays[k]
     if k >= len(claim.arrays) - claim.affine:
         slope = affine_slope(f, x, direction)
-        asked, _ = _testable(claims, k, slope, rng, pullback)
-        if all(found == "right" for found, _ in _judge(asked, k, slope, direction)):
+        tested, _ = _testable_claims(claims, k, slope, rng, pullback)
+        if all(verdict == "right" for verdict, _ in _judge(tested, k, slope, direction)):
             return  # otherwise finite differences distinguish rounding from a wrong gradient
     slope = _slope(f, x, direction, claim.value, claim.scale)
-    asked, has_even = _testable(claims, k, slope, rng, pullback)
-    judged = [found for found, _ in _judge(asked, k, slope, direction)]
-    if "wrong" in judged:
+    tested, has_even = _testable_claims(claims, k, slope, rng, pullback)
+    verdicts = [verdict for verdict, _ in _judge(tested, k, slope, direction)]
+    if "wrong" in verdicts:
         slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
-        judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
+        verdicts = [_judge_again(c, k, direction, slope, rng, pullback) for c in tested]
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
-    if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
+    if verdicts[0] == "inconclusive" and not (has_even and verdicts[-1] == "right"):
         reject(_reason(claim, k, slope))
 
 
-def _testable(
+def _testable_claims(
     claims: Sequence[Claim], k: int, slope: Estimate, rng: Rng, pullback: Pullback | None
 ) -> tuple[list[Claim], bool]:
     """Return the claims that a slope can test, and whether the cotangent of the last one is from `even_cotangents`."""
     claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
     unit = max(slope.unit, unit_of(claim.gradients[k].dtype))
-    others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
-    return [claim, *others, *(_claim(claim, kind, g, pullback) for kind, g in even if pullback)], bool(even)
+    in_range = [c for c in claims[1:] if _in_range(c.cotangent, unit)]
+    return [claim, *in_range, *(_claim(claim, kind, g, pullback) for kind, g in even if pullback)], bool(even)
 
 
 def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None) -> str:
     """Decide again with the measured rounding of the claim; raise if the gradient is still wrong."""
-    ((found, sums),) = _judge([claim], k, slope, direction)
-    if found != "right" and pullback is not None:
-        lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
-        ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, slope, direction)
-    if found == "wrong":
-        two = f"along a random direction: analytic {sums.analytic:.10g}, numeric {sums.numeric:.10g}"
-        raise wrong_gradient(claim, k, two, rng)
-    return found
+    ((verdict, sums),) = _judge([claim], k, slope, direction)
+    if verdict != "right" and pullback is not None:
+        rounding = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
+        ((verdict, sums),) = _judge([replace(claim, rounding=float(rounding))], k, slope, direction)
+    if verdict == "wrong":
+        comparison = f"along a random direction: analytic {sums.analytic:.10g}, numeric {sums.numeric:.10g}"
+        raise wrong_gradient(claim, k, comparison, rng)
+    return verdict
 
 
 def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
@@ -116,14 +116,14 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
     direction to the claimed derivative along it.
     """
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
-    ((found, _),) = _judge([claim], k, slope, claim.cotangent)
-    if found == "wrong":
+    ((verdict, _),) = _judge([claim], k, slope, claim.cotangent)
+    if verdict == "wrong":
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
-        lost = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
-        ((found, _),) = _judge([replace(claim, rounding=float(lost))], k, slope, claim.cotangent)
-    if found == "wrong":
+        rounding = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
+        ((verdict, _),) = _judge([replace(claim, rounding=float(rounding))], k, slope, claim.cotangent)
+    if verdict == "wrong":
         raise wrong_tangent(claim, k, slope)
-    if found == "inconclusive":
+    if verdict == "inconclusive":
         reject(_reason(claim, k, slope))
     examples["conclusive"] += 1
 
@@ -157,11 +157,11 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
     sizes, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
     # The error of an element with a slope of 0 cannot be reduced, and does not count for the other elements.
-    still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
-    moving = np.where(still, 0, error)
-    added = (terms, np.abs(terms), cotangents * value, *(sizes * x for x in (np.abs(value), error, moving, inside)))
-    sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in added), strict=True))
-    return [(_decide(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
+    is_flat = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
+    moving = np.where(is_flat, 0, error)
+    weighted = (terms, np.abs(terms), cotangents * value, *(sizes * x for x in (np.abs(value), error, moving, inside)))
+    sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in weighted), strict=True))
+    return [(_decide(claim, k, slope.unit, s), s) for claim, s in zip(claims, sums, strict=True)]
 
 
 def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
@@ -172,14 +172,14 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
     resolution = math.sqrt(unit) * sums.inside
     allowed = SAFETY * error + _rounding(claim.gradients[k], claimed)
     if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
-        nothing = error <= resolution and size <= SAFETY * error
-        return "wrong" if error <= ROUGH * size or nothing else "inconclusive"
+        has_no_slope = error <= resolution and size <= SAFETY * error
+        return "wrong" if error <= ROUGH * size or has_no_slope else "inconclusive"
     if sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
         return "right"
     # A slope that is small compared with the rounding of the values needs less accuracy.
-    little = size <= resolution and error <= ROUGH * size
-    known = gap <= allowed and error <= resolution
-    return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
+    is_small = size <= resolution and error <= ROUGH * size
+    is_confirmed = gap <= allowed and error <= resolution
+    return "right" if is_confirmed and (claimed <= 0.1 * error or is_small) else "inconclusive"
 
 
 def _rounding(g: Array, claimed: float) -> float:
@@ -201,9 +201,9 @@ def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
     """Return the error with the reason why the decision about the gradient of input `k` is inconclusive."""
     title = f"{claim.name}: inconclusive: the gradient of {claim.names[k]} cannot be checked at this point"
     if slope.kinks.any():
-        at = tuple(map(int, np.argwhere(slope.kinks)[0]))
-        where = f"within a distance of {slope.near[at]:.1g}"
-        return NotDifferentiableHere(f"{title}. Element {at} of the result has a kink {where}.")
+        index = tuple(map(int, np.argwhere(slope.kinks)[0]))
+        location = f"within a distance of {slope.near[index]:.1g}"
+        return NotDifferentiableHere(f"{title}. Element {index} of the result has a kink {location}.")
     worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
     value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
     if slope.noise.flat[worst] >= 0.2 * error:

@@ -52,9 +52,9 @@ class FlatFunction:
         """Return the result at the point."""
         return self._tree(_unwritten(self.name, self.f, self.arguments(self.arrays), self.point.names))
 
-    def derivative(self, claimed: Function, last: Sequence[Any], names: Sequence[str]) -> Any:
-        """Return a claimed derivative at the point. `last` is a cotangent or tangents, `names` their names."""
-        arguments, names = (*self.arguments(self.arrays), *last), (*self.point.names, *names)
+    def derivative(self, claimed: Function, extra: Sequence[Any], names: Sequence[str]) -> Any:
+        """Return a claimed derivative at the point. `extra` is a cotangent or tangents, `names` their names."""
+        arguments, names = (*self.arguments(self.arrays), *extra), (*self.point.names, *names)
         return _unwritten(f"the derivative of {self.name}", claimed, arguments, names)
 
     def claim(self, value: Array, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
@@ -111,17 +111,17 @@ def accepts(function: Function, count: int) -> bool:
 
 def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: Sequence[str]) -> Any:
     """Call a function; raise `LawBroken` if it writes into its arguments."""
-    given = dict(zip(names, arguments, strict=True))
-    before = {path: x.copy() for path, x in _numbers_in(given).items()}
+    named_arguments = dict(zip(names, arguments, strict=True))
+    before = {path: x.copy() for path, x in _numbers_in(named_arguments).items()}
     result = function(*arguments)
-    after = _numbers_in(given)
+    after = _numbers_in(named_arguments)
     require_unwritten(name, [*before], [after.get(path, np.zeros(0)) for path in before], [*before.values()])
     return result
 
 
 def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
     """Return the numeric arrays among arguments by their paths."""
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for name, argument in arguments.items():
-        tree_map_with_path(found.__setitem__, argument, name)
-    return {path: x for path, x in found.items() if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}
+        tree_map_with_path(leaves.__setitem__, argument, name)
+    return {path: x for path, x in leaves.items() if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}

@@ -122,17 +122,17 @@ def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent
 
 def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
     """Return the output of `grad` for each input. `grad` receives the cotangent if `result` is given."""
-    last = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
-    return _by_input(flat, flat.derivative(grad, last, ["the cotangent"][: len(last)]))
+    cotangents = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
+    return _gradient_per_input(flat, flat.derivative(grad, cotangents, ["the cotangent"][: len(cotangents)]))
 
 
 def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list[Any]) -> GradientMismatch:
     """Add the names of the inputs whose gradient is None to a mismatch."""
-    nothing = [name for name, g in zip(names, claimed, strict=True) if g is None]
-    if not nothing:
+    missing = [name for name, g in zip(names, claimed, strict=True) if g is None]
+    if not missing:
         return mismatch
-    first, _, rest = str(mismatch).partition("\n")
-    return GradientMismatch(f"{first}\n  grad returned None, which means zero, for {', '.join(nothing)}\n{rest}")
+    headline, _, details = str(mismatch).partition("\n")
+    return GradientMismatch(f"{headline}\n  grad returned None, which means zero, for {', '.join(missing)}\n{details}")
 
 
 def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
@@ -150,24 +150,24 @@ def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
     )
 
 
-def _by_input(flat: FlatFunction, claimed: Any) -> list[Any]:
+def _gradient_per_input(flat: FlatFunction, claimed: Any) -> list[Any]:
     """Return the gradient of each input.
 
     `claimed` has the structure of all arguments, of the arguments with inputs, or of the only one with inputs.
     """
     parts = flat.point.parts
-    wanted = tuple(part for part in parts if has_leaves(part))
-    found = [gradients for nest in (parts, wanted) if (gradients := match_leaves(nest, claimed)) is not None]
-    only = wanted[0] if len(wanted) == 1 else wanted
-    alone = match_leaves(only, claimed)
-    if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, flat.arrays)):
-        found.append(alone)
-    if not found:
+    differentiable = tuple(part for part in parts if has_leaves(part))
+    matches = [gradients for nest in (parts, differentiable) if (gradients := match_leaves(nest, claimed)) is not None]
+    expected = differentiable[0] if len(differentiable) == 1 else differentiable
+    single = match_leaves(expected, claimed)
+    if single is not None and (not isinstance(claimed, list | tuple) or _have_shapes(single, flat.arrays)):
+        matches.append(single)
+    if not matches:
         raise GradientMismatch(
-            f"{flat.name}: the gradient must have the structure of the inputs, {outline(only)}, got "
+            f"{flat.name}: the gradient must have the structure of the inputs, {outline(expected)}, got "
             f"{outline(claimed)}. Leave out constants such as integers, or return None for them."
         )
-    return next((gradients for gradients in found if _have_shapes(gradients, flat.arrays)), found[0])
+    return next((gradients for gradients in matches if _have_shapes(gradients, flat.arrays)), matches[0])
 
 
 def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
@@ -193,18 +193,18 @@ def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
     out = ravel_arrays(result.arrays)
     weights = draw_signed(rng, out.shape)
     directions = [draw_directions(rng, x) for x in flat.arrays]
-    whole = [np.sum(parts, axis=0) for parts in directions]
-    together = _tangent(flat, jvp, whole, result)
-    added, size = np.zeros(together.shape), np.abs(together)
-    for k, direction in ((k, part) for k, parts in enumerate(directions) for part in parts):
+    sums = [np.sum(input_directions, axis=0) for input_directions in directions]
+    joint_tangent = _tangent(flat, jvp, sums, result)
+    total, size = np.zeros(joint_tangent.shape), np.abs(joint_tangent)
+    for k, direction in ((k, part) for k, input_directions in enumerate(directions) for part in input_directions):
         along = partial(_tangent_along, flat, jvp, result, k)
         tangent = along(direction)
         compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
-        added, size = added + tangent, size + np.abs(tangent)
-    off, allowed = np.abs(together - added), max(EXACT, 64 * unit_of(together.dtype)) * size
-    if not np.all(off <= allowed):
-        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
-    if not np.all(off <= allowed):
+        total, size = total + tangent, size + np.abs(tangent)
+    gap, allowed = np.abs(joint_tangent - total), max(EXACT, 64 * unit_of(joint_tangent.dtype)) * size
+    if not np.all(gap <= allowed):
+        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in sums], result))
+    if not np.all(gap <= allowed):
         raise GradientMismatch(
             f"{flat.name}: the forward derivative along all inputs is not the sum of the derivatives along each input."
         )
@@ -219,13 +219,13 @@ def _tangent_along(flat: FlatFunction, jvp: Function, result: ArrayTree, k: int,
 def _tangent(flat: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
     """Return the tangent of the result as one array."""
     nested = flat.point.copied(tangents, lambda _: None)
-    wanted = [k for k, part in enumerate(flat.point.parts) if has_leaves(part)]
-    names = [f"the tangent of {flat.point.names[k]}" for k in wanted]
-    claimed = flat.derivative(jvp, [nested[k] for k in wanted], names)
-    found = match_leaves(result.parts[0], claimed)
-    if found is None or not _have_shapes(found, result.arrays):
+    positions = [k for k, part in enumerate(flat.point.parts) if has_leaves(part)]
+    names = [f"the tangent of {flat.point.names[k]}" for k in positions]
+    claimed = flat.derivative(jvp, [nested[k] for k in positions], names)
+    tangent_parts = match_leaves(result.parts[0], claimed)
+    if tangent_parts is None or not _have_shapes(tangent_parts, result.arrays):
         raise GradientMismatch(
             f"{flat.name}: the forward derivative must have the structure of the result, {outline(result.parts[0])}, "
             f"got {outline(claimed)}."
         )
-    return ravel_arrays(_filled_in(found, result.arrays))
+    return ravel_arrays(_filled_in(tangent_parts, result.arrays))

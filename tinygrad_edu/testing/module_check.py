@@ -98,7 +98,7 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
                 _gradients_are_right(module, arrays, mode, rng)
             _gradients_are_float32(module, arrays, rng)
         with _in_float64(module):
-            _state_comes_back(module, arrays)
+            _state_is_restored(module, arrays)
     finally:
         module.train() if training else module.eval()
 
@@ -118,11 +118,11 @@ def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> Non
 
     @settings(deadline=deadline)
     @given(strategy)
-    def every(inputs: Any) -> None:
+    def check_example(inputs: Any) -> None:
         drawn = inputs if isinstance(inputs, tuple) else (inputs,)
         check_module(module, *drawn, rng=np.random.default_rng(seed))
 
-    every()
+    check_example()
 
 
 def _title(module: Any) -> str:
@@ -138,18 +138,18 @@ def _require(holds: bool, module: Any, law: str) -> None:
 
 
 @contextmanager
-def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
+def _with_parameters(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
     """Replace the parameters with arrays of any dtype during the context.
 
     Frozen parameters keep their values, in the given dtype if it is wider.
     """
     trained = _parameters(module)
     parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
-    kept = [(p._data, p._node, p._storage) for p in parameters]
+    originals = [(p._data, p._node, p._storage) for p in parameters]
     state = module.state_dict()
 
-    def put_back() -> None:
-        for p, (data, node, storage) in zip(parameters, kept, strict=True):
+    def restore() -> None:
+        for p, (data, node, storage) in zip(parameters, originals, strict=True):
             p._data, p._node, p._storage = data, node, storage
         module.load_state_dict(state)
 
@@ -161,13 +161,13 @@ def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]
         yield
     except BaseException:
         with suppress(StateDictError):  # the module may have gained a tensor; raise the first error instead
-            put_back()
+            restore()
         raise
-    put_back()
+    restore()
 
 
 def _in_float64(module: Any) -> AbstractContextManager[None]:
-    return _holding(module, [p._data.astype(np.float64) for p in _parameters(module)], np.float64)
+    return _with_parameters(module, [p._data.astype(np.float64) for p in _parameters(module)], np.float64)
 
 
 def _run(module: Any, inputs: Sequence[Any]) -> Any:
@@ -189,14 +189,14 @@ def _recorded(module: Any, arrays: Sequence[Array]) -> tuple[Array, Pullback]:
     """Return the result and its pullback, to the gradients of the floating-point inputs and of the parameters."""
     leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in arrays]
     out = _run(module, leaves)
-    wanted = [*(t for t in leaves if t.requires_grad), *_parameters(module)]
+    targets = [*(t for t in leaves if t.requires_grad), *_parameters(module)]
 
     def pullback(g: Array) -> tuple[Array, ...]:
-        for t in wanted:
+        for t in targets:
             t.grad = None
         if out.requires_grad:
             out.backward(g, retain_graph=True)
-        return tuple(np.zeros(t.shape, t.dtype) if t.grad is None else t.grad for t in wanted)
+        return tuple(np.zeros(t.shape, t.dtype) if t.grad is None else t.grad for t in targets)
 
     return out.numpy(), pullback
 
@@ -232,22 +232,22 @@ def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
 
 def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator) -> None:
     """Compare the gradient of each input and parameter with finite differences."""
-    wide, parameters = _astype(arrays, np.float64), _parameters(module)
-    inputs = _floating(wide)
+    float64_arrays, parameters = _astype(arrays, np.float64), _parameters(module)
+    inputs = _floating(float64_arrays)
     points = (*inputs, *(p._data.copy() for p in parameters))
 
     def value(*points: Array) -> Array:
         for p, x in zip(parameters, points[len(inputs) :], strict=True):
             p._data[...] = x
-        return _evaluate(module, _replaced(wide, points))
+        return _evaluate(module, _replaced(float64_arrays, points))
 
     title = f"{_title(module)} ({mode})"
     at_point = require_deterministic(title, value, points)
-    given = copies(wide)
-    out, pullback = _recorded(module, given)
+    inputs_passed = copies(float64_arrays)
+    out, pullback = _recorded(module, inputs_passed)
     cotangent = draw_signed(rng, out.shape)
     gradients = pullback(cotangent)
-    require_unwritten(title, argument_names(module, len(arrays)), given, wide)
+    require_unwritten(title, argument_names(module, len(arrays)), inputs_passed, float64_arrays)
     compare(Claim(title, value, points, _labels(module, arrays), at_point, cotangent, gradients), rng, pullback)
     value(*points)
 
@@ -261,21 +261,23 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
     inputs = _floating(narrow)
 
     def pull(points: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
-        with _holding(module, points[len(inputs) :], points[0].dtype if points else np.float32):
+        with _with_parameters(module, points[len(inputs) :], points[0].dtype if points else np.float32):
             out, pullback = _recorded(module, _replaced(narrow, points))
             return out, pullback(cotangents[0][0])
 
-    with _holding(module, parameters, np.float32):
+    with _with_parameters(module, parameters, np.float32):
         out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
-    wrong, _ = compare_in_low_precision(pull, (*inputs, *parameters), [[g]], rng)
-    if wrong:
-        k, how = wrong
-        raise LawBroken(f"{_title(module)}: the gradient of {labels[k]} is wrong in float32: {how}.\n{module!r}")
+    mismatch, _ = compare_in_low_precision(pull, (*inputs, *parameters), [[g]], rng)
+    if mismatch:
+        k, description = mismatch
+        raise LawBroken(
+            f"{_title(module)}: the gradient of {labels[k]} is wrong in float32: {description}.\n{module!r}"
+        )
 
 
-def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
+def _state_is_restored(module: Any, arrays: Sequence[Array]) -> None:
     """Check that a saved state does not change with the module, and that loading it restores the results."""
     before, saved = _evaluate(module, arrays), module.state_dict()
     kept = {name: np.array(values) for name, values in saved.items()}

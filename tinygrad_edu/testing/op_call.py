@@ -80,8 +80,8 @@ class Call:
 
     def to_code(self, name: Namer) -> str:
         """Return the call as code, with ``name(x)`` for each value x that is not a literal."""
-        known = _ours(self.name) is self.function
-        parts = [repr(self.name) if known else name(self.function), code(list(self.inputs), name)]
+        is_own = _own_function(self.name) is self.function
+        parts = [repr(self.name) if is_own else name(self.function), code(list(self.inputs), name)]
         if self._given is not None:
             parts.append(f"differentiable={tuple(self._given)}")
         parts += [f"{key}={code(value, name)}" for key, value in self.settings.items()]
@@ -117,11 +117,11 @@ class Call:
 
 def _missing_vjp(op: Op, argument: str) -> MissingVJPError:
     """Return the error for a promoted input without a vjp."""
-    others = tuple(name for name in op.promotes if name != argument)
+    other_inputs = tuple(name for name in op.promotes if name != argument)
     return MissingVJPError(
         f"op {op.name} has no vjp for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
         f"...: ...). If {argument} is a condition, a mask or an index, list only the other inputs in the decorator: "
-        f"@op(promotes={others})."
+        f"@op(promotes={other_inputs})."
     )
 
 
@@ -132,15 +132,15 @@ def resolve(name: str | Callable[..., Any]) -> Any:
     """
     if not isinstance(name, str):
         return name
-    if (ours := _ours(name)) is not None:
-        return ours
+    if (own_function := _own_function(name)) is not None:
+        return own_function
     for module in list(sys.modules.values()):
-        if isinstance(theirs := getattr(module, "__dict__", {}).get(name), Op):
-            return theirs
+        if isinstance(user_op := getattr(module, "__dict__", {}).get(name), Op):
+            return user_op
     raise LookupError(f"no imported module has an op named {name!r}; pass the op itself: Call({name}, [...]).")
 
 
-def _ours(name: str) -> Any:
+def _own_function(name: str) -> Any:
     return ops.registry.get(name, getattr(ops, name, getattr(ops.linalg, name, None)))
 
 

@@ -17,8 +17,8 @@ def copies(arrays: Sequence[Array]) -> list[Array]:
 
 def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], before: Sequence[Array]) -> None:
     """Raise `LawBroken` if a call changed its inputs: `arrays` differ from `before`, their copies."""
-    for label, x, was in zip(names, arrays, before, strict=True):
-        if not np.array_equal(x, was, equal_nan=True):
+    for label, x, original in zip(names, arrays, before, strict=True):
+        if not np.array_equal(x, original, equal_nan=True):
             raise LawBroken(
                 f"{name} writes into its input {label}, which changes the caller's array. Compute on a copy, or avoid "
                 f"item assignment and in-place operators such as +=."

@@ -63,9 +63,9 @@ def check_subgradient(
 def _check_along(
     f: Callable[..., Any], points: list[Array], k: int, direction: Array, g: Array, gradient: Array
 ) -> None:
-    behind, ahead, error = _one_sided(f, points, k, direction)
-    ends, claimed = np.stack([g * behind, g * ahead]), float(np.sum(gradient * direction))
-    low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
+    left, right, error = _one_sided(f, points, k, direction)
+    bounds, claimed = np.stack([g * left, g * right]), float(np.sum(gradient * direction))
+    low, high = float(bounds.min(axis=0).sum()), float(bounds.max(axis=0).sum())
     slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
         raise GradientMismatch(
@@ -78,8 +78,8 @@ def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Ar
     """Return the left and right slopes of each element of the result along a direction, and their error."""
 
     def value(offset: float) -> Array:
-        moved = [*points[:k], points[k] + offset * direction, *points[k + 1 :]]
-        result: Array = f(*map(from_numpy, moved)).numpy()
+        arguments = [*points[:k], points[k] + offset * direction, *points[k + 1 :]]
+        result: Array = f(*map(from_numpy, arguments)).numpy()
         return result
 
     center = value(0.0)
@@ -89,6 +89,6 @@ def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Ar
         """Return a one-sided slope from two steps. They cancel the error term that is linear in the step."""
         return 4 * (value(step / 2) - center) / step - (value(step) - center) / step
 
-    behind, ahead = slope(-h / 2), slope(h / 2)
-    error = np.maximum(np.abs(slope(-h) - behind), np.abs(slope(h) - ahead))
-    return behind, ahead, error
+    left, right = slope(-h / 2), slope(h / 2)
+    error = np.maximum(np.abs(slope(-h) - left), np.abs(slope(h) - right))
+    return left, right, error

@@ -28,7 +28,7 @@ from tinygrad_edu.testing.purity import copies, require_deterministic, require_u
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import Function, jvp, vjp
 
-_CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
+_CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
 
 @reproducible
@@ -66,7 +66,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
         cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale, affine)
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
-        f, points, affine = _pullback_of(f, points), points + cotangents, affine + len(cotangents)
+        f, points, affine = _vjp_function(f, points), points + cotangents, affine + len(cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
@@ -93,8 +93,8 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """
     rng, title = seeded(rng), f"jvp of {title_of(f)}"
     points = _points(f, arrays)
-    value = _value_of(f, points)
-    here = require_deterministic(title, value, points)
+    value = _as_array_function(f, points)
+    value_at_points = require_deterministic(title, value, points)
     out, pullback = vjp(f, *points)
     cotangents = _cotangents(out, rng)
     row = _join(cotangents)
@@ -110,18 +110,18 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
         with no_grad():
             return pullback(_like(out, [factor * v for v in cotangents]))
 
-    claim = Claim(title, value, points, argument_names(f, len(points)), here, row, ())
+    claim = Claim(title, value, points, argument_names(f, len(points)), value_at_points, row, ())
     parts = [draw_directions(rng, x) for x in points]
-    for k, direction in ((k, u) for k, each in enumerate(parts) for u in each):
+    for k, direction in ((k, u) for k, input_directions in enumerate(parts) for u in input_directions):
         claimed = replace(claim, gradients=(tangent_along(k, direction),) * len(points))
         compare_tangent(claimed, k, direction, partial(tangent_along, k), rng)
-    directions = [np.sum(each, axis=0) for each in parts]
-    sides = _inner([tangent(directions)], [row]), _inner(pulled(1.0), directions)
-    lost = _CANCELLED * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
-    if not _are_equal(*sides, lost):
+    directions = [np.sum(input_directions, axis=0) for input_directions in parts]
+    sides = _inner_product([tangent(directions)], [row]), _inner_product(pulled(1.0), directions)
+    rounding = _CANCELLATION * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
+    if not _are_equal(*sides, rounding):
         forward = jitter_of_linear(lambda c: np.sum(row * tangent([c * u for u in directions])))
-        lost += SAFETY * float(forward + jitter_of_linear(lambda c: _inner(pulled(c), directions)[0]))
-    _demand_equal(f"{title}: <v, J u> and <J' v, u>", *sides, lost)
+        rounding += SAFETY * float(forward + jitter_of_linear(lambda c: _inner_product(pulled(c), directions)[0]))
+    _require_equal(f"{title}: <v, J u> and <J' v, u>", *sides, rounding)
 
 
 @reproducible
@@ -149,18 +149,19 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """
     rng = seeded(rng)
     u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
-    value = _value_of(f, u)
+    value = _as_array_function(f, u)
     out, pullback = vjp(f, *u)
     cotangents = _cotangents(out, rng)
     with no_grad():
-        back = pullback(_like(out, cotangents))
+        pulled_back = pullback(_like(out, cotangents))
     name = title_of(f)
-    mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
+    combined = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
     parts = 2 * value(*u), 3 * value(*w)
-    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
+    if not np.all(np.abs(combined - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
         raise GradientMismatch(f"{name} is not linear: f(2 u - 3 w) is not 2 f(u) - 3 f(w).")
-    lost = _CANCELLED * sum(float(np.sum(np.abs(v))) for v in cotangents) * max(map(largest, u), default=0.0)
-    _demand_equal(f"{name}: <f(u), v> and <u, vjp(v)>", _inner(_floating(out), cotangents), _inner(back, u), lost)
+    rounding = _CANCELLATION * sum(float(np.sum(np.abs(v))) for v in cotangents) * max(map(largest, u), default=0.0)
+    left, right = _inner_product(_floating(out), cotangents), _inner_product(pulled_back, u)
+    _require_equal(f"{name}: <f(u), v> and <u, vjp(v)>", left, right, rounding)
 
 
 # --- The parts ---
@@ -189,7 +190,7 @@ def _join(parts: Sequence[Any]) -> Array:
     return ravel_arrays([np.asarray(values_of(part)) for part in parts]) if parts else np.zeros(0)
 
 
-def _value_of(f: Function, points: Sequence[Array]) -> Function:
+def _as_array_function(f: Function, points: Sequence[Array]) -> Function:
     """Return f as a function of arrays that returns one array. It copies its inputs to the layouts of `points`."""
 
     def value(*arrays: Array) -> Array:
@@ -209,7 +210,7 @@ def _like(out: Any, cotangents: Any) -> Any:
     return tree_map(lambda x: next(remaining) if _as_tensor(x).dtype.kind == "f" else np.zeros(np.shape(x)), out)
 
 
-def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
+def _vjp_function(f: Function, points: Sequence[Array]) -> Function:
     """Return the function (inputs, cotangents) -> gradients of Tensors, for the check of the next order.
 
     At the point itself, where it is called most often, it records f only once.
@@ -217,8 +218,9 @@ def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
     count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
 
     def pulled(*inputs: Any) -> Any:
-        here = not is_grad_enabled() and all(np.array_equal(x.numpy(), p) for x, p in zip(inputs, points, strict=False))
-        out, pullback = at_points() if here else vjp(f, *inputs[:count])
+        pairs = zip(inputs, points, strict=False)
+        is_at_points = not is_grad_enabled() and all(np.array_equal(x.numpy(), p) for x, p in pairs)
+        out, pullback = at_points() if is_at_points else vjp(f, *inputs[:count])
         return pullback(_like(out, inputs[count:]))
 
     return pulled
@@ -228,10 +230,10 @@ def _check_once(
     f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, rng: Rng, scale: float, affine: int
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents of the check."""
-    value = _value_of(f, points)
+    value = _as_array_function(f, points)
     require_deterministic(title, value, points)
-    given = copies(points)
-    out, pullback = vjp(f, *map(from_numpy, given))
+    inputs = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, inputs))
     cotangents = _cotangents(out, rng)
 
     def gradients(joined: Array) -> tuple[Array, ...]:
@@ -240,7 +242,7 @@ def _check_once(
 
     row = _join(cotangents)
     claimed = gradients(row)
-    require_unwritten(title, names, given, points)
+    require_unwritten(title, names, inputs, points)
     plain = value(*points).copy()  # a later call of f may overwrite this memory
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: the recorded result differs from the result under no_grad().")
@@ -248,7 +250,7 @@ def _check_once(
     return cotangents
 
 
-def _inner(a: Any, b: Any) -> tuple[float, float]:
+def _inner_product(a: Any, b: Any) -> tuple[float, float]:
     """Return the inner product of two lists of arrays, and the sum of the absolute values of its terms."""
     terms = np.concatenate(
         [np.zeros(0), *(np.ravel(values_of(x)) * np.ravel(values_of(y)) for x, y in zip(a, b, strict=True))]
@@ -256,10 +258,10 @@ def _inner(a: Any, b: Any) -> tuple[float, float]:
     return float(np.sum(terms)), float(np.sum(np.abs(terms)))
 
 
-def _are_equal(left: tuple[float, float], right: tuple[float, float], lost: float) -> bool:
-    return abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]) + lost
+def _are_equal(left: tuple[float, float], right: tuple[float, float], rounding: float) -> bool:
+    return abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]) + rounding
 
 
-def _demand_equal(sides: str, left: tuple[float, float], right: tuple[float, float], lost: float) -> None:
-    if not _are_equal(left, right, lost):
+def _require_equal(sides: str, left: tuple[float, float], right: tuple[float, float], rounding: float) -> None:
+    if not _are_equal(left, right, rounding):
         raise GradientMismatch(f"{sides} differ: {left[0]} and {right[0]}.")

@@ -23,14 +23,14 @@ def thresholds() -> dict[str, SizeThreshold]:
     >>> int(thresholds()["tinygrad_edu.ops.fast.softmax._LARGE"])
     4000
     """
-    return {f"{module}.{name}": vars(sys.modules[module])[name] for module, name in _places(_modules())}
+    return {f"{module}.{name}": vars(sys.modules[module])[name] for module, name in _threshold_names(_modules())}
 
 
 @lru_cache
-def _places(modules: tuple[str, ...]) -> list[tuple[str, str]]:
+def _threshold_names(modules: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return (module, name) for each threshold of the modules. Cached, because the search takes milliseconds."""
-    each = ((module, item) for module in modules for item in vars(sys.modules[module]).items())
-    return [(module, name) for module, (name, value) in each if isinstance(value, SizeThreshold)]
+    globals_of_modules = ((module, item) for module in modules for item in vars(sys.modules[module]).items())
+    return [(module, name) for module, (name, value) in globals_of_modules if isinstance(value, SizeThreshold)]
 
 
 @contextmanager

@@ -6,11 +6,11 @@ import pytest
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.mutate import ops as hunt
 from tinygrad_edu.testing.mutate.ops import calls_of, first_error, killer
-from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
+from tinygrad_edu.testing.mutate.wrappers import CONDITIONS_ON_G, CONDITIONS_ON_X
 from tools.mutants import breaks_a_convention, every_mutant, is_equivalent, judge
 
 EVERY = list(every_mutant())
-KNOWN = [mutant for mutant in EVERY if mutant.kind not in {**OF_X, **OF_G}]
+KNOWN = [mutant for mutant in EVERY if mutant.kind not in {**CONDITIONS_ON_X, **CONDITIONS_ON_G}]
 SAMPLE = [KNOWN[i] for i in np.random.default_rng(2).choice(len(KNOWN), 60, replace=False)]
 
 

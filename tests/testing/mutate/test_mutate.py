@@ -9,7 +9,7 @@ from tinygrad_edu.testing.mutate import ANYWHERE, mutant
 from tinygrad_edu.testing.mutate.__main__ import main
 from tinygrad_edu.testing.mutate.sources import Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
-from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
+from tinygrad_edu.testing.mutate.wrappers import CONDITIONS_ON_G, CONDITIONS_ON_X
 
 # --- Wrappers ---
 
@@ -60,7 +60,7 @@ SHOWS = {
 
 def test_a_conditional_mutant_shows_under_its_condition_alone():
     found = {kind: (differs(kind, shows), differs(kind, hides)) for kind, (shows, hides) in SHOWS.items()}
-    assert found == dict.fromkeys({**OF_X, **OF_G}, (True, False))
+    assert found == dict.fromkeys({**CONDITIONS_ON_X, **CONDITIONS_ON_G}, (True, False))
 
 
 def test_the_others_show_in_every_call():

@@ -16,10 +16,10 @@ def samples_last(x: ndarray, axis: int = 0) -> ndarray:
 
     The samples of a pixel are then contiguous, so that inner loops are long even for small images.
     """
-    turned = x.transpose((*range(axis), *range(axis + 1, x.ndim), axis))
-    if axis or turned.flags.c_contiguous:
-        return np.ascontiguousarray(turned)
-    out = np.empty(turned.shape, x.dtype)
+    transposed = x.transpose((*range(axis), *range(axis + 1, x.ndim), axis))
+    if axis or transposed.flags.c_contiguous:
+        return np.ascontiguousarray(transposed)
+    out = np.empty(transposed.shape, x.dtype)
     put_last(x, out)
     return out
 
@@ -47,23 +47,24 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of the region is contiguous. The result is a view if the images have that layout.
     """
-    at, into, shape = _overlap(rows, columns, images.shape)
-    met = images[at]
-    if met.shape == shape and met[:1, :1].flags.c_contiguous:
-        return met
-    found = np.empty(shape, images.dtype)
-    if met.shape != shape:
-        found[...] = 0
-    put_last(met.transpose(3, 0, 1, 2), found[into])
-    return found
+    source, target, shape = _overlap(rows, columns, images.shape)
+    overlap = images[source]
+    if overlap.shape == shape and overlap[:1, :1].flags.c_contiguous:
+        return overlap
+    out = np.empty(shape, images.dtype)
+    if overlap.shape != shape:
+        out[...] = 0
+    put_last(overlap.transpose(3, 0, 1, 2), out[target])
+    return out
 
 
-Places = tuple[slice, slice, slice]
+Index = tuple[slice, slice, slice]
 
 
 @plan
-def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
+def _overlap(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Index, Index, tuple[int, ...]]:
     """Return the index of a region in images (C, H, W, N), the index of these pixels in the region, and its shape."""
-    (down, to_rows), (across, to_columns) = overlap_slices(rows, shape[1]), overlap_slices(columns, shape[2])
-    every = slice(None)
-    return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])
+    (source_rows, target_rows), full = overlap_slices(rows, shape[1]), slice(None)
+    source_columns, target_columns = overlap_slices(columns, shape[2])
+    source, target = (full, source_rows, source_columns), (full, target_rows, target_columns)
+    return source, target, (shape[0], len(rows), len(columns), shape[3])

@@ -3,7 +3,7 @@
 Vertically adjacent windows of a 3x3 kernel share two image rows. If rows are the outer axis and channels the inner one,
 the three rows of a window are contiguous, and a matrix product can read overlapping windows from the same memory. Only
 horizontally adjacent windows need copies. The copies are split into blocks that OpenBLAS multiplies without packing
-(`products.cut`), and each block is contiguous.
+(`products.tile_size`), and each block is contiguous.
 
 For each group of channels, consider the sum over all indices of
 
@@ -21,8 +21,8 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
-from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.ring_buffer import apart_in, put_by_ring, ring_cut
+from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
+from tinygrad_edu.ops.fast.ring_buffer import effective_dilation, put_by_ring, ring_tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, overlap_slices, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
@@ -46,21 +46,21 @@ def _split_groups(channels: ndarray, groups: int) -> ndarray:
     return channels.reshape(groups, len(channels) // groups, *channels.shape[1:])
 
 
-def _row_steps(window: Window) -> tuple[int, int]:
-    """Return the vertical stride of the windows, and the distance of the rows of a window (see `apart_in`)."""
-    return window.stride[0], apart_in(window, 0)
+def _stride_and_dilation(window: Window) -> tuple[int, int]:
+    """Return the vertical stride of the windows, and the distance of rows of a window (see `effective_dilation`)."""
+    return window.stride[0], effective_dilation(window, 0)
 
 
-def _split_rows(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
-    """Split rows of `row` bytes each into parts with a step of `apart` rows that fit into the cache.
+def _split_rows(rows: range, step: int, row_bytes: int, multiplications: int) -> tuple[list[range], bool]:
+    """Split rows of `row_bytes` bytes into parts with a step of `step` rows that fit into the cache.
 
     Also return whether threads pay off.
     """
-    count, large = max(1, -(-len(rows) * row // (_WINDOW_BYTES * apart))), multiplications >= _LARGE
+    count, large = max(1, -(-len(rows) * row_bytes // (_WINDOW_BYTES * step))), multiplications >= _LARGE
     if large:
         count = -(-count // _PARTS) * _PARTS
-    alike = [rows[k::apart] for k in range(apart)]
-    parts = [some[len(some) * k // count : len(some) * (k + 1) // count] for some in alike for k in range(count)]
+    phases = [rows[k::step] for k in range(step)]
+    parts = [phase[len(phase) * k // count : len(phase) * (k + 1) // count] for phase in phases for k in range(count)]
     return sorted(filter(None, parts), key=len, reverse=True), large  # longest first, to balance the threads
 
 
@@ -101,14 +101,14 @@ def _put_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the feature maps, through a ring buffer if that is faster. `maps` may be strided, as for a phase."""
-    pieces = ring_cut(weight, window, groups, images.shape[3])
-    if pieces is not None:
-        put_by_ring(images, weight, window, groups, pieces, maps, bias)
+    tile = ring_tile_size(weight, window, groups, images.shape[3])
+    if tile is not None:
+        put_by_ring(images, weight, window, groups, tile, maps, bias)
         return
-    near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks span several columns
-    _put_maps_in_blocks(images, weight, window, groups, near, bias)
-    if near is not maps:
-        maps[...] = near
+    contiguous = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks span several columns
+    _put_maps_in_blocks(images, weight, window, groups, contiguous, bias)
+    if contiguous is not maps:
+        maps[...] = contiguous
 
 
 def _put_maps_in_blocks(
@@ -116,15 +116,15 @@ def _put_maps_in_blocks(
 ) -> None:
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
-    pieces = cut(*kernels.shape[1:], *maps.shape[2:])
+    tile = tile_size(*kernels.shape[1:], *maps.shape[2:])
 
     def fill(part: _MapRows) -> None:
-        windows, some = _window_blocks(images, part), maps[:, part.rows]
-        product_of_blocks(kernels, windows, pieces.rows, _maps_as_blocks(some, windows))
+        windows, map_rows = _window_blocks(images, part), maps[:, part.rows]
+        product_of_blocks(kernels, windows, tile.rows, _maps_as_blocks(map_rows, windows))
         if bias is not None:
-            some += bias[:, None, None, None]
+            map_rows += bias[:, None, None, None]
 
-    in_parts(fill, *_split_maps(window, images.shape, images.itemsize, out, groups, pieces))
+    in_parts(fill, *_split_maps(window, images.shape, images.itemsize, out, groups, tile))
 
 
 class _MapRows(NamedTuple):
@@ -133,29 +133,29 @@ class _MapRows(NamedTuple):
     Attributes
     ----------
     rows : slice
-    seen : (range, range)
+    image_region : (range, range)
         Rows and columns of the images that the windows cover; they may extend beyond the images.
-    strips : tuple of int
-        Shape of the strided view that is copied: (groups, across, along, rows, c, kw, columns, samples).
-    apart : tuple of int
-        Steps of the axes of `strips`: of `groups` in channels, of `across` in columns, of `along` in samples, and of
-        `kw` and `columns` in columns.
-    copy, windows, steps : tuple of int
-        Shape of the copy, (groups, P, rows, c * kw, each), and shape, (groups, P, rows, kh * c * kw, each), and strides
-        of the windows in it.
+    strip_shape : tuple of int
+        Shape of the strided view that is copied: (groups, column tiles, sample tiles, rows, c, kw, columns, samples).
+    strip_steps : tuple of int
+        Steps of the axes of a strip: of the groups in channels, of the column tiles in columns, of the sample tiles in
+        samples, and of `kw` and `columns` in columns.
+    copy_shape, window_shape, window_strides : tuple of int
+        Shape of the copy, (groups, P, rows, c * kw, length), and shape, (groups, P, rows, kh * c * kw, length), and
+        strides of the windows in it.
     pointwise : bool
         Whether a window is a single pixel.
     row_step, kh : int
-        Step between rows of windows in `strips`, and number of rows of a window.
+        Step between rows of windows in a strip, and number of rows of a window.
     """
 
     rows: slice
-    seen: tuple[range, range]
-    strips: tuple[int, ...]
-    apart: tuple[int, ...]
-    copy: tuple[int, ...]
-    windows: tuple[int, ...]
-    steps: tuple[int, ...]
+    image_region: tuple[range, range]
+    strip_shape: tuple[int, ...]
+    strip_steps: tuple[int, ...]
+    copy_shape: tuple[int, ...]
+    window_shape: tuple[int, ...]
+    window_strides: tuple[int, ...]
     pointwise: bool
     row_step: int
     kh: int
@@ -163,34 +163,39 @@ class _MapRows(NamedTuple):
 
 @plan
 def _split_maps(
-    window: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
+    window: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, tile: TileSize
 ) -> tuple[list[_MapRows], bool]:
     """Split the rows of `out` feature maps of images (C, H, W, N) into parts, and return whether threads pay off.
 
     The windows of each part cover image rows at a distance of `dilation`.
     """
-    (step, apart), (rows, columns), kernel = _row_steps(window), window.size, len(window.rows) * len(window.columns)
-    row = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
+    (stride, dilation), (rows, columns) = _stride_and_dilation(window), window.size
+    kernel = len(window.rows) * len(window.columns)
+    row_bytes = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
     multiplications = out * rows * columns * shape[3] * kernel * (shape[0] // groups)
-    parts, large = _split_rows(range(rows), apart // gcd(step, apart), row, multiplications)
-    return [_map_rows(part, window, shape, itemsize, groups, pieces) for part in parts], large
+    parts, large = _split_rows(range(rows), dilation // gcd(stride, dilation), row_bytes, multiplications)
+    return [_map_rows(part, window, shape, itemsize, groups, tile) for part in parts], large
 
 
-def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _MapRows:
-    (step, apart), (kh, kw), left = _row_steps(window), (len(window.rows), len(window.columns)), window.inside[1].start
-    row_step, first = part.step * step // apart, part.start * step - window.inside[0].start
+def _map_rows(
+    part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, tile: TileSize
+) -> _MapRows:
+    (stride, dilation), left = _stride_and_dilation(window), window.inside[1].start
+    kh, kw = len(window.rows), len(window.columns)
+    row_step, first = part.step * stride // dilation, part.start * stride - window.inside[0].start
     height, c = (len(part) - 1) * row_step + kh, shape[0] // groups
-    across, along = window.size[1] // pieces.columns, shape[3] // pieces.samples
-    each, beside = pieces.columns * pieces.samples, window.stride[1]
-    copy, by_row = (groups, across * along, height, c * kw, each), c * kw * each * itemsize
+    column_tiles, sample_tiles = window.size[1] // tile.columns, shape[3] // tile.samples
+    length, column_stride = tile.columns * tile.samples, window.stride[1]
+    copy_shape, row_bytes = (groups, column_tiles * sample_tiles, height, c * kw, length), c * kw * length * itemsize
+    outer_strides = column_tiles * sample_tiles * height * row_bytes, height * row_bytes
     return _MapRows(
         rows=_as_slice(part),
-        seen=(range(first, first + apart * height, apart), range(-left, window.padded[1] - left)),
-        strips=(groups, across, along, height, c, kw, pieces.columns, pieces.samples),
-        apart=(c, pieces.columns * beside, pieces.samples, window.dilation[1], beside),
-        copy=copy,
-        windows=(*copy[:2], len(part), kh * c * kw, each),
-        steps=(across * along * height * by_row, height * by_row, row_step * by_row, each * itemsize, itemsize),
+        image_region=(range(first, first + dilation * height, dilation), range(-left, window.padded[1] - left)),
+        strip_shape=(groups, column_tiles, sample_tiles, height, c, kw, tile.columns, tile.samples),
+        strip_steps=(c, tile.columns * column_stride, tile.samples, window.dilation[1], column_stride),
+        copy_shape=copy_shape,
+        window_shape=(*copy_shape[:2], len(part), kh * c * kw, length),
+        window_strides=(*outer_strides, row_step * row_bytes, length * itemsize, itemsize),
         pointwise=kh == kw == 1,
         row_step=row_step,
         kh=kh,
@@ -198,24 +203,25 @@ def _map_rows(part: range, window: Window, shape: tuple[int, ...], itemsize: int
 
 
 def _window_blocks(images: ndarray, part: _MapRows) -> ndarray:
-    """Return the windows of some rows of the feature maps: (groups, P, rows, kh * c * kw, each).
+    """Return the windows of some rows of the feature maps: (groups, P, rows, kh * c * kw, length).
 
     Horizontally overlapping windows are copies; vertically overlapping windows are views of the same elements.
     """
-    x = region(images, *part.seen)
-    by_c, by_row, by_column, by_n = x.strides
-    groups, across, along, next_to, beside = part.apart
-    outside = groups * by_c, across * by_column, along * by_n, by_row
-    strips = view_of(x, part.strips, (*outside, by_c, next_to * by_column, beside * by_column, by_n))
+    x = region(images, *part.image_region)
+    c_stride, row_stride, column_stride, n_stride = x.strides
+    group_step, column_tile_step, sample_tile_step, kw_step, column_step = part.strip_steps
+    outer_strides = group_step * c_stride, column_tile_step * column_stride, sample_tile_step * n_stride, row_stride
+    strides = *outer_strides, c_stride, kw_step * column_stride, column_step * column_stride, n_stride
+    strips = view_of(x, part.strip_shape, strides)
     if part.pointwise:
-        return strips.reshape(part.copy)
-    copy = np.empty(part.copy, x.dtype)
-    _copy_rows(strips, copy.reshape(part.strips))
-    return view_of(copy, part.windows, part.steps)
+        return strips.reshape(part.copy_shape)
+    copy = np.empty(part.copy_shape, x.dtype)
+    _copy_rows(strips, copy.reshape(part.strip_shape))
+    return view_of(copy, part.window_shape, part.window_strides)
 
 
 def _copy_rows(x: ndarray, out: ndarray) -> None:
-    """Copy (groups, across, along, rows, ...), large arrays row by row to stay within a few memory pages."""
+    """Copy (groups, column tiles, sample tiles, rows, ...), large arrays by rows to stay within a few memory pages."""
     if x.nbytes < _SMALL_COPY_BYTES:
         out[...] = x
         return
@@ -224,20 +230,20 @@ def _copy_rows(x: ndarray, out: ndarray) -> None:
 
 
 def _overlapping_windows(strips: ndarray, count: int, row_step: int, kh: int) -> ndarray:
-    """Return a view of `count` windows of `kh` rows, with a step of `row_step` rows, of strips (..., rows, c, each).
+    """Return a view of `count` windows of `kh` rows, with a step of `row_step` rows, of strips (..., rows, c, length).
 
-    The shape of the view is (..., count, kh * c, each).
+    The shape of the view is (..., count, kh * c, length).
     """
-    *before, _, c, each = strips.shape
-    *outside, by_row, by_c, by_number = strips.strides
-    shape = (*before, count, kh * c, each)
-    return view_of(strips, shape, (*outside, row_step * by_row, by_c, by_number))
+    *outer, _, c, length = strips.shape
+    *outer_strides, row_stride, c_stride, item_stride = strips.strides
+    shape = (*outer, count, kh * c, length)
+    return view_of(strips, shape, (*outer_strides, row_step * row_stride, c_stride, item_stride))
 
 
 def _maps_as_blocks(maps: ndarray, windows: ndarray) -> ndarray:
-    """Return a view of feature maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, each)."""
-    groups, pieces, rows, _, each = windows.shape
-    return maps.reshape(groups, len(maps) // groups, rows, pieces, each).transpose(0, 3, 2, 1, 4)
+    """Return a view of feature maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, length)."""
+    groups, tiles, rows, _, length = windows.shape
+    return maps.reshape(groups, len(maps) // groups, rows, tiles, length).transpose(0, 3, 2, 1, 4)
 
 
 # --- Images: the transpose of the correlation, with respect to the images ---
@@ -264,35 +270,37 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # fewer elements to copy than to add
     width = window.inside[1].stop - window.inside[1].start
     if narrow and 4 * window.stride[1] * window.size[1] >= 3 * width:  # few zeros
-        largest = weight[:, :, :: window.stride[0], :: window.stride[1]]
-        by_ring = ring_cut(largest, window, groups, maps.shape[3]) is not None
-        return images_by_phases(_put_maps, maps, weight, window, groups, border=not by_ring)
+        largest_phase = weight[:, :, :: window.stride[0], :: window.stride[1]]
+        uses_ring = ring_tile_size(largest_phase, window, groups, maps.shape[3]) is not None
+        return images_by_phases(_put_maps, maps, weight, window, groups, border=not uses_ring)
     images = np.empty((groups, c, *window.padded, maps.shape[3]), np.result_type(maps, weight))
     kernels = _split_groups(weight, groups).transpose(0, 2, 4, 3, 1)
 
     def fill(part: _ImageRows) -> None:
-        some = images[:, :, part.rows]
-        some[...] = 0
-        if part.seen:
-            them = kernels[:, :, :, part.met][:, :, :, ::-1].reshape(groups, c * kw, part.height * kernels.shape[4])
-            pieces = cut(*them.shape[1:], *maps.shape[2:])
-            windows = _overlapping_windows(_padded_rows(maps, part.seen, groups, pieces), some.shape[2], 1, part.height)
-            _add_products(some, them, windows, pieces, window)
+        image_rows = images[:, :, part.rows]
+        image_rows[...] = 0
+        if part.map_rows:
+            matrix = kernels[:, :, :, part.kernel_rows][:, :, :, ::-1]
+            matrix = matrix.reshape(groups, c * kw, part.height * kernels.shape[4])
+            tile = tile_size(*matrix.shape[1:], *maps.shape[2:])
+            padded = _padded_rows(maps, part.map_rows, groups, tile)
+            windows = _overlapping_windows(padded, image_rows.shape[2], 1, part.height)
+            _add_products(image_rows, matrix, windows, tile, window)
 
     in_parts(fill, *_split_images(window, maps.shape, maps.itemsize, c, groups))
     return images.reshape(groups * c, *window.padded, maps.shape[3])[:, *window.inside]
 
 
 class _ImageRows(NamedTuple):
-    """Some image rows, the `height` kernel rows `met` that contribute to them, and the rows `seen` of the maps.
+    """Some image rows, the `height` kernel rows that contribute to them, and the rows `map_rows` of the feature maps.
 
-    `seen` may extend beyond the feature maps.
+    `map_rows` may extend beyond the feature maps.
     """
 
     rows: slice
-    met: slice
+    kernel_rows: slice
     height: int
-    seen: range
+    map_rows: range
 
 
 @plan
@@ -300,47 +308,49 @@ def _split_images(
     window: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
 ) -> tuple[list[_ImageRows], bool]:
     """Split the rows of images, `c` channels per group, for feature maps (out, rows, columns, N), into parts."""
-    (step, apart), (kh, kw) = _row_steps(window), (len(window.rows), len(window.columns))
-    row = max(shape[0], groups * c * kw) * window.size[1] * shape[3] * itemsize
+    (stride, dilation), (kh, kw) = _stride_and_dilation(window), (len(window.rows), len(window.columns))
+    row_bytes = max(shape[0], groups * c * kw) * window.size[1] * shape[3] * itemsize
     inside = range(window.padded[0])[window.inside[0]]
-    parts, large = _split_rows(inside, lcm(step, apart), row, prod(shape) * c * kh * kw)
-    return [_image_rows(part, step, apart, kh) for part in parts], large
+    parts, large = _split_rows(inside, lcm(stride, dilation), row_bytes, prod(shape) * c * kh * kw)
+    return [_image_rows(part, stride, dilation, kh) for part in parts], large
 
 
-def _image_rows(part: range, step: int, apart: int, kh: int) -> _ImageRows:
-    met = [i for i in range(kh) if (part.start - apart * i) % step == 0]
-    if not met:
+def _image_rows(part: range, stride: int, dilation: int, kh: int) -> _ImageRows:
+    kernel_rows = [i for i in range(kh) if (part.start - dilation * i) % stride == 0]
+    if not kernel_rows:
         return _ImageRows(_as_slice(part), slice(0), 0, range(0))
-    first, between = (part.start - apart * met[-1]) // step, apart // gcd(step, apart)
-    seen = range(first, first + between * (len(part) + len(met) - 1), between)
-    return _ImageRows(_as_slice(part), slice(met[0], None, step // gcd(step, apart)), len(met), seen)
+    first, map_step = (part.start - dilation * kernel_rows[-1]) // stride, dilation // gcd(stride, dilation)
+    map_rows = range(first, first + map_step * (len(part) + len(kernel_rows) - 1), map_step)
+    kernel_slice = slice(kernel_rows[0], None, stride // gcd(stride, dilation))
+    return _ImageRows(_as_slice(part), kernel_slice, len(kernel_rows), map_rows)
 
 
-def _padded_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
-    """Return zero-padded rows of feature maps (out, rows, columns, N) as (groups, P, rows, out / groups, each)."""
+def _padded_rows(maps: ndarray, rows: range, groups: int, tile: TileSize) -> ndarray:
+    """Return zero-padded rows of feature maps (out, rows, columns, N) as (groups, P, rows, out / groups, length)."""
     out, columns, n = len(maps), maps.shape[2], maps.shape[3]
-    across, along = columns // pieces.columns, n // pieces.samples
-    found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
-    met, at = overlap_slices(rows, maps.shape[1])
-    found[:, :, :, : at.start], found[:, :, :, at.stop :] = 0, 0
-    some = region(maps, range(met.start, met.stop, met.step), range(columns))
-    shape = (groups, out // groups, some.shape[1], across, pieces.columns, along, pieces.samples)
-    _copy_rows(some.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6), found[:, :, :, at])
-    return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
+    column_tiles, sample_tiles = columns // tile.columns, n // tile.samples
+    shape = (groups, column_tiles, sample_tiles, len(rows), out // groups, tile.columns, tile.samples)
+    padded = np.empty(shape, maps.dtype)
+    source, target = overlap_slices(rows, maps.shape[1])
+    padded[:, :, :, : target.start], padded[:, :, :, target.stop :] = 0, 0
+    source_rows = region(maps, range(source.start, source.stop, source.step), range(columns))
+    shape = (groups, out // groups, source_rows.shape[1], column_tiles, tile.columns, sample_tiles, tile.samples)
+    _copy_rows(source_rows.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6), padded[:, :, :, target])
+    return padded.reshape(groups, column_tiles * sample_tiles, len(rows), out // groups, tile.columns * tile.samples)
 
 
-def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, window: Window) -> None:
+def _add_products(images: ndarray, kernels: ndarray, windows: ndarray, tile: TileSize, window: Window) -> None:
     """Add the products of kernels (groups, c * kw, kh * out) and windows to image rows (groups, c, rows, W, N)."""
     groups, c, rows, _, n = images.shape
     kw, columns = len(window.columns), window.size[1]
-    at_a_time = max(1, _PRODUCT_BYTES // max(1, groups * c * kw * columns * n * images.itemsize))
-    for start in range(0, rows, at_a_time):
-        some = windows[:, :, start : start + at_a_time]
-        strips = np.empty((groups * c * kw, some.shape[2], columns, n), images.dtype)
-        product_of_blocks(kernels, some, pieces.rows, _maps_as_blocks(strips, some))
-        strips = strips.reshape(groups, c, kw, some.shape[2], columns, n)
-        for j, met in enumerate(window.columns):
-            images[:, :, start : start + at_a_time, met] += strips[:, :, j]
+    rows_at_a_time = max(1, _PRODUCT_BYTES // max(1, groups * c * kw * columns * n * images.itemsize))
+    for start in range(0, rows, rows_at_a_time):
+        block = windows[:, :, start : start + rows_at_a_time]
+        strips = np.empty((groups * c * kw, block.shape[2], columns, n), images.dtype)
+        product_of_blocks(kernels, block, tile.rows, _maps_as_blocks(strips, block))
+        strips = strips.reshape(groups, c, kw, block.shape[2], columns, n)
+        for j, pixels in enumerate(window.columns):
+            images[:, :, start : start + rows_at_a_time, pixels] += strips[:, :, j]
 
 
 # --- Kernels: the transpose of the correlation, with respect to the kernels ---
@@ -365,25 +375,26 @@ def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: i
     length = window.size[1] * maps.shape[3]
     if not length:
         return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
-    short = length < _SHORT_ROW
-    at_once = short or kh * c < _FEW_ROWS
+    is_short = length < _SHORT_ROW
+    copies_windows = is_short or kh * c < _FEW_ROWS
 
     def total(part: _MapRows) -> ndarray:
-        some = region(maps[:, part.rows], range(part.windows[2]), range(window.size[1]))
-        if not at_once:
-            return _kernels_by_column(images, some, part, window)
+        map_rows = region(maps[:, part.rows], range(part.window_shape[2]), range(window.size[1]))
+        if not copies_windows:
+            return _kernels_by_column(images, map_rows, part, window)
         windows = _window_blocks(images, part)
-        if short:
+        if is_short:
             windows = windows.swapaxes(2, 3).reshape(groups, 1, 1, windows.shape[3], -1)
-        return sum_of_products(windows, some.reshape(groups, out, *windows.shape[2::2]))
+        return sum_of_products(windows, map_rows.reshape(groups, out, *windows.shape[2::2]))
 
-    whole = Cut(out, window.size[1], maps.shape[3])
-    first, *others = in_parts(total, *_split_maps(window, images.shape, images.itemsize, len(maps), groups, whole))
-    for other in others:
-        first += other
-    if at_once:
-        first = first.reshape(groups, kh, c, kw, out).transpose(0, 3, 1, 2, 4)
-    kernels = first.reshape(groups, kw, kh, c, out).transpose(0, 4, 3, 2, 1)
+    tile = TileSize(out, window.size[1], maps.shape[3])
+    parts, large = _split_maps(window, images.shape, images.itemsize, len(maps), groups, tile)
+    kernels, *partial_sums = in_parts(total, parts, large)
+    for partial_sum in partial_sums:
+        kernels += partial_sum
+    if copies_windows:
+        kernels = kernels.reshape(groups, kh, c, kw, out).transpose(0, 3, 1, 2, 4)
+    kernels = kernels.reshape(groups, kw, kh, c, out).transpose(0, 4, 3, 2, 1)
     return kernels.reshape(groups * out, c, kh, kw)
 
 
@@ -392,23 +403,24 @@ def _kernels_by_column(images: ndarray, maps: ndarray, part: _MapRows, window: W
 
     Kernel columns whose distance is a multiple of the stride cover the same image columns at an offset.
     """
-    groups, _, _, _, c, kw, columns, n = part.strips
-    maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
-    between, apart = _column_period(window)
-    seen = _columns_by_phase(images, part, window)
-    found = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
-    for k, x in enumerate(seen):
-        by_group, by_row, by_c, by_column, by_n = x.strides
-        shape = groups, len(range(k, kw, between)), part.windows[2], part.kh * c, columns * n
-        windows = view_of(x, shape, (by_group, apart * by_column, part.row_step * by_row, by_c, by_n))
-        found[:, k::between] = sum_of_products(windows, maps)
-    return found
+    groups, _, _, _, c, kw, columns, n = part.strip_shape
+    maps = maps.reshape(groups, len(maps) // groups, part.window_shape[2], columns * n)
+    period, offset = _column_period(window)
+    phases = _columns_by_phase(images, part, window)
+    kernels = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
+    for k, x in enumerate(phases):
+        group_stride, row_stride, c_stride, column_stride, n_stride = x.strides
+        shape = groups, len(range(k, kw, period)), part.window_shape[2], part.kh * c, columns * n
+        strides = group_stride, offset * column_stride, part.row_step * row_stride, c_stride, n_stride
+        windows = view_of(x, shape, strides)
+        kernels[:, k::period] = sum_of_products(windows, maps)
+    return kernels
 
 
 def _column_period(window: Window) -> tuple[int, int]:
     """Return the distance of kernel columns that cover the same image columns, and the offset in windows."""
-    step, dilation = window.stride[1], window.dilation[1]
-    return step // gcd(step, dilation), dilation // gcd(step, dilation)
+    stride, dilation = window.stride[1], window.dilation[1]
+    return stride // gcd(stride, dilation), dilation // gcd(stride, dilation)
 
 
 def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarray:
@@ -416,17 +428,17 @@ def _columns_by_phase(images: ndarray, part: _MapRows, window: Window) -> ndarra
 
     Phase k contains the columns covered by kernel column k and by the columns at multiples of the period from it.
     """
-    groups, _, _, height, c, kw, columns, n = part.strips
-    (between, apart), step, dilation = _column_period(window), window.stride[1], window.dilation[1]
-    length, left = columns + (kw - 1) // between * apart, part.seen[1].start
-    found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
-    down, to_rows = overlap_slices(part.seen[0], images.shape[1])
-    images = samples_together(images[:, down])
+    groups, _, _, height, c, kw, columns, n = part.strip_shape
+    (period, offset), stride, dilation = _column_period(window), window.stride[1], window.dilation[1]
+    length, left = columns + (kw - 1) // period * offset, part.image_region[1].start
+    phases = np.empty((min(period, kw), groups, height, c, length, n), images.dtype)
+    source_rows, target_rows = overlap_slices(part.image_region[0], images.shape[1])
+    images = samples_together(images[:, source_rows])
     images = items_of(_split_groups(images, groups)).swapaxes(1, 2)
-    found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
-    for k, some in enumerate(found):
+    phases[:, :, : target_rows.start] = phases[:, :, target_rows.stop :] = 0
+    for k, phase in enumerate(phases):
         first = left + k * dilation
-        across, to_columns = overlap_slices(range(first, first + length * step, step), images.shape[3])
-        some[..., : to_columns.start, :] = some[..., to_columns.stop :, :] = 0
-        items_of(some)[:, to_rows, :, to_columns] = images[..., across]
-    return found
+        source_columns, target_columns = overlap_slices(range(first, first + length * stride, stride), images.shape[3])
+        phase[..., : target_columns.start, :] = phase[..., target_columns.stop :, :] = 0
+        items_of(phase)[:, target_rows, :, target_columns] = images[..., source_columns]
+    return phases

@@ -14,7 +14,7 @@ from tinygrad_edu.engine import Array, Op, op, shape_of, values_of
 from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
-from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
+from tinygrad_edu.ops.fast.pointwise import can_use_pointwise, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
@@ -42,7 +42,7 @@ def _select_form(out: int, c: int, groups: int, window: Window, *arrays: ndarray
         return _PLAIN
     if groups > 1 and groups == c and out <= 2 * c:
         return _DEPTHWISE
-    return _POINTWISE if lie_by_samples(window, *arrays) else _GEMM
+    return _POINTWISE if can_use_pointwise(window, *arrays) else _GEMM
 
 
 @op(name="conv2d")
@@ -169,17 +169,19 @@ samples_innermost.vjps(x=lambda g: samples_innermost(g))
 _LARGE = SizeThreshold(2**17)
 
 
-def _apply_innermost(apply: Op, x: Any, others: tuple[Any, ...], channels: tuple[int, int, int], *window: Any) -> Any:
-    """Apply an op to images and `others`, with the images transposed once if the op would transpose each row.
+def _apply_innermost(
+    apply: Op, x: Any, arguments: tuple[Any, ...], channels: tuple[int, int, int], *window: Any
+) -> Any:
+    """Apply an op to images and `arguments`, with the images transposed once if the op would transpose each row.
 
     `channels` are the numbers of output channels, input channels and groups; `window` are the arguments of
     `window_of`.
     """
     values = values_of(x)
-    apart = values.size >= _LARGE and values.strides[0] != values.itemsize
-    if not apart or _select_form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _GEMM:
-        return apply(x, *others)
-    return samples_innermost(apply(samples_innermost(x), *others))
+    transposes = values.size >= _LARGE and values.strides[0] != values.itemsize
+    if not transposes or _select_form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _GEMM:
+        return apply(x, *arguments)
+    return samples_innermost(apply(samples_innermost(x), *arguments))
 
 
 @faster_than(plain_convolution)
@@ -187,8 +189,8 @@ def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dil
     """Return `plain_convolution`, computed by the fastest form."""
     apply, kernels = (correlate, (weight,)) if bias is None else (affine_maps, (weight, bias))
     (out, _, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
-    channels, others = (out, x.shape[1], groups), (*kernels, *settings, groups)
-    return _apply_innermost(apply, x, others, channels, x.shape[2:], tuple(kernel_size), *settings)
+    channels, arguments = (out, x.shape[1], groups), (*kernels, *settings, groups)
+    return _apply_innermost(apply, x, arguments, channels, x.shape[2:], tuple(kernel_size), *settings)
 
 
 @faster_than(plain_transposed_convolution)
@@ -198,5 +200,5 @@ def transposed_convolution(
     """Return `plain_transposed_convolution`, computed by the fastest form."""
     apply, kernels = (correlate_images, (weight,)) if bias is None else (affine_images, (weight, bias))
     (c, out, *kernel_size), settings = shape_of(weight), (stride, padding, dilation)
-    channels, others = (c, groups * out, groups), (*kernels, size, *settings, groups)
-    return _apply_innermost(apply, x, others, channels, size, tuple(kernel_size), *settings)
+    channels, arguments = (c, groups * out, groups), (*kernels, size, *settings, groups)
+    return _apply_innermost(apply, x, arguments, channels, size, tuple(kernel_size), *settings)

@@ -15,7 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.chwn import padded_images, region
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
-from tinygrad_edu.ops.fast.transpose import near_by
+from tinygrad_edu.ops.fast.transpose import padded_copy
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, view_of
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -34,8 +34,8 @@ def _split(count: int, x: ndarray) -> list[slice]:
 
 def _slice_groups(x: ndarray, part: slice, groups: int) -> ndarray:
     """Return the channels of some groups of an array (C, ...)."""
-    each = len(x) // groups
-    return x[part.start * each : part.stop * each]
+    channels = len(x) // groups
+    return x[part.start * channels : part.stop * channels]
 
 
 def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
@@ -45,15 +45,15 @@ def _windows_as_rows(images: ndarray, window: Window, groups: int) -> ndarray:
     """
     images = padded_images(images, window)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:])
-    *by_channel, by_row, by_column, _ = images.strides  # the last stride is arbitrary for a single sample
-    by_place = window.dilation[1] * by_column
+    *channel_strides, row_stride, column_stride, _ = images.strides  # the last stride is arbitrary for a single sample
+    kernel_column_stride = window.dilation[1] * column_stride
     if window.stride[1] > 1:
-        images = np.stack([images[:, :, :, met] for met in window.columns], axis=2)
-        *by_channel, by_place, by_row, _, _ = images.strides
+        images = np.stack([images[:, :, :, pixels] for pixels in window.columns], axis=2)
+        *channel_strides, kernel_column_stride, row_stride, _, _ = images.strides
     kernel, (rows, columns) = (len(window.rows), len(window.columns)), window.size
     shape = *images.shape[:2], *kernel, rows, columns * images.shape[-1]
-    steps = *by_channel, window.dilation[0] * by_row, by_place, window.stride[0] * by_row, images.itemsize
-    return view_of(images, shape, steps)
+    kernel_strides = window.dilation[0] * row_stride, kernel_column_stride
+    return view_of(images, shape, (*channel_strides, *kernel_strides, window.stride[0] * row_stride, images.itemsize))
 
 
 def depthwise_maps(
@@ -72,21 +72,21 @@ def _put_maps(
     images: ndarray, weight: ndarray, window: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the feature maps; if `out` is not contiguous, as for a phase of a stride, through a contiguous buffer."""
-    near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    contiguous = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-    maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
+    maps = contiguous.reshape(*kernels.shape[:2], *contiguous.shape[1:])
     bands = _band_kernels(kernels, window) if _is_banding_faster(images, weight, window, maps) else []
 
     def fill(part: slice) -> None:
-        some, them = maps[part], _slice_groups(images, part, groups)
-        if not bands or not _put_maps_by_bands(them, [band[part] for band in bands], window, some):
-            _put_maps_by_rows(them, kernels[part], window, some)
+        map_part, image_part = maps[part], _slice_groups(images, part, groups)
+        if not bands or not _put_maps_by_bands(image_part, [band[part] for band in bands], window, map_part):
+            _put_maps_by_rows(image_part, kernels[part], window, map_part)
         if bias is not None:
-            some += _slice_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
+            map_part += _slice_groups(bias, part, groups).reshape(*map_part.shape[:2], 1, 1, 1)
 
     in_parts(fill, _split(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
-    if near is not out:
-        out[...] = near
+    if contiguous is not out:
+        out[...] = contiguous
 
 
 def _put_maps_by_rows(images: ndarray, kernels: ndarray, window: Window, out: ndarray) -> None:
@@ -99,8 +99,8 @@ def _is_banding_faster(images: ndarray, weight: ndarray, window: Window, maps: n
     """Return whether banded products are possible and pay off: no vertical dilation, and enough work for each call."""
     if images.dtype != weight.dtype or weight.dtype.char not in "fd" or window.dilation[0] > 1:
         return False
-    many = maps.shape[4] >= _MIN_SAMPLES and maps.size >= _MIN_SUMS * _num_row_blocks(window)
-    return many and min(weight.shape[2:]) >= _MIN_KERNEL
+    enough_sums = maps.shape[4] >= _MIN_SAMPLES and maps.size >= _MIN_SUMS * _num_row_blocks(window)
+    return enough_sums and min(weight.shape[2:]) >= _MIN_KERNEL
 
 
 def _num_row_blocks(window: Window) -> int:
@@ -117,15 +117,15 @@ def _band_kernels(kernels: ndarray, window: Window) -> list[ndarray]:
 
     For two windows, a kernel of three columns and a stride of 1, a band has the rows k0 k1 k2 0 and 0 k0 k1 k2.
     """
-    (*each, c, kh, _), columns, step = kernels.shape, window.size[1], window.stride[1]
+    (*outer, c, kh, _), columns, stride = kernels.shape, window.size[1], window.stride[1]
     length = -(-columns // _num_row_blocks(window))
     bands = []
     for count in filter(None, (length, columns % length)):
-        band = np.zeros((*each, count, kh, c, _receptive_width(window, count)), kernels.dtype)
+        band = np.zeros((*outer, count, kh, c, _receptive_width(window, count)), kernels.dtype)
         for k in range(count):
-            met = slice(step * k, step * k + _receptive_width(window, 1), window.dilation[1])
-            band[:, :, k, :, :, met] = kernels.swapaxes(2, 3)
-        bands.append(band.reshape(*each, count, -1))
+            taps = slice(stride * k, stride * k + _receptive_width(window, 1), window.dilation[1])
+            band[:, :, k, :, :, taps] = kernels.swapaxes(2, 3)
+        bands.append(band.reshape(*outer, count, -1))
     return bands
 
 
@@ -136,18 +136,19 @@ def _put_maps_by_bands(images: ndarray, bands: list[ndarray], window: Window, ou
     result is not finite, the caller computes all of them again.
     """
     if images.strides[2] < images.strides[3]:
-        images = near_by(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
+        images = padded_copy(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
     groups, start = len(out), 0
     for band in bands:
-        each, count = band.shape[2], (window.size[1] - start) // band.shape[2]
-        blocks = _image_blocks(images, window, range(start, start + each * count, each), groups)
-        by_group, by_block, by_row, by_number, _ = blocks.strides
+        width, count = band.shape[2], (window.size[1] - start) // band.shape[2]
+        blocks = _image_blocks(images, window, range(start, start + width * count, width), groups)
+        group_stride, block_stride, row_stride, item_stride, _ = blocks.strides
         shape = groups, 1, window.size[0], count, band.shape[3], blocks.shape[4]
-        windows = view_of(blocks, shape, (by_group, 0, window.stride[0] * by_row, by_block, by_number, blocks.itemsize))
-        some = out[:, :, :, start : start + each * count]
+        strides = group_stride, 0, window.stride[0] * row_stride, block_stride, item_stride, blocks.itemsize
+        windows = view_of(blocks, shape, strides)
+        block = out[:, :, :, start : start + width * count]
         with np.errstate(all="ignore"):
-            np.matmul(band[:, :, None, None], windows, out=some.reshape(*out.shape[:3], count, each, out.shape[4]))
-        start += each * count
+            np.matmul(band[:, :, None, None], windows, out=block.reshape(*out.shape[:3], count, width, out.shape[4]))
+        start += width * count
     return bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())  # the first is faster
 
 
@@ -157,13 +158,13 @@ def _image_blocks(images: ndarray, window: Window, starts: range, groups: int) -
     width = _receptive_width(window, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
     blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
-    down, into = overlap_slices(range(-top, height - top), images.shape[1])
-    blocks[:, :, : into.start] = blocks[:, :, into.stop :] = 0
+    source_rows, target_rows = overlap_slices(range(-top, height - top), images.shape[1])
+    blocks[:, :, : target_rows.start] = blocks[:, :, target_rows.stop :] = 0
     for k, start in enumerate(starts):
         first = window.stride[1] * start - left
-        across, beside = overlap_slices(range(first, first + width), images.shape[3])
-        blocks[:, k, into, :, : beside.start] = blocks[:, k, into, :, beside.stop :] = 0
-        blocks[:, k, into, :, beside] = images[:, down, :, across]
+        source_columns, target_columns = overlap_slices(range(first, first + width), images.shape[3])
+        blocks[:, k, target_rows, :, : target_columns.start] = blocks[:, k, target_rows, :, target_columns.stop :] = 0
+        blocks[:, k, target_rows, :, target_columns] = images[:, source_rows, :, source_columns]
     return blocks.reshape(*blocks.shape[:3], images.shape[2] * width, blocks.shape[5])
 
 
@@ -179,12 +180,12 @@ def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: in
         kernels = _kernels_along_samples(maps, images, window, large)
         if np.isfinite(kernels).all():
             return kernels
-    of_row = window.size[1] * maps.shape[3]
+    row_length = window.size[1] * maps.shape[3]
 
     def total(part: slice) -> ndarray:
         return _kernels_along_rows(_slice_groups(maps, part, groups), _slice_groups(images, part, groups), window)
 
-    return np.concatenate(in_parts(total, _split(groups, images), large or of_row > _LONGEST))
+    return np.concatenate(in_parts(total, _split(groups, images), large or row_length > _LONGEST))
 
 
 def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarray:
@@ -192,9 +193,9 @@ def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarr
     (height, width), n, c = window.size, maps.shape[3], len(images)
     windows, rows = _windows_as_rows(images, window, c), region(maps, range(height), range(width))
     products = np.empty((c, len(maps) // c, *windows.shape[2:5]), np.result_type(maps, images))
-    by_row = 0, 1, 4, 2, 3  # all kernel elements for one row before the next row: it stays in the cache
-    rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*by_row, 5)
-    np.vecdot(windows.transpose(*by_row, 5), rows, out=products.transpose(by_row))
+    axes = 0, 1, 4, 2, 3  # all kernel elements for one row before the next row: it stays in the cache
+    rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*axes, 5)
+    np.vecdot(windows.transpose(*axes, 5), rows, out=products.transpose(axes))
     return products.sum(axis=-1).reshape(len(maps), 1, *products.shape[2:4])
 
 
@@ -216,12 +217,13 @@ def _kernels_along_samples(maps: ndarray, images: ndarray, window: Window, large
     def total(part: slice) -> ndarray:
         padded = np.zeros((part.stop - part.start, c, *window.padded), images.dtype)
         padded[:, :, *window.inside] = images[..., part].transpose(3, 0, 1, 2)
-        spread = np.zeros((len(padded), out, rows, width), maps.dtype)
-        spread[..., :columns] = maps[..., part].transpose(3, 0, 1, 2)
-        *outside, by_row, by_column = padded.strides
-        by_place = window.dilation[0] * by_row, window.dilation[1] * by_column
-        windows = view_of(padded, (len(padded), c, 1, *kernel, length), (*outside, 0, *by_place, by_column))
+        padded_maps = np.zeros((len(padded), out, rows, width), maps.dtype)
+        padded_maps[..., :columns] = maps[..., part].transpose(3, 0, 1, 2)
+        *outer_strides, row_stride, column_stride = padded.strides
+        kernel_strides = window.dilation[0] * row_stride, window.dilation[1] * column_stride
+        shape = len(padded), c, 1, *kernel, length
+        windows = view_of(padded, shape, (*outer_strides, 0, *kernel_strides, column_stride))
         with np.errstate(invalid="ignore"):
-            return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
+            return np.vecdot(windows, padded_maps.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
 
     return np.add.reduce(in_parts(total, _split(n, images), large, multiplies=False)).reshape(out, 1, *kernel)

@@ -53,7 +53,7 @@ def selected(mask: Any, x: Any, y: Any) -> ndarray:
     dtype = np.result_type(x, y)
     if not _has_integer_view(dtype):
         return plain.plain_selected(mask, x, y)
-    x, y = (np.asarray(part, dtype).view(_INTEGERS[dtype.itemsize]) for part in (x, y))
+    x, y = (np.asarray(operand, dtype).view(_INTEGERS[dtype.itemsize]) for operand in (x, y))
     out = _apply_bit_mask(np.bitwise_xor(x, y), np.negative(_mask_as_int8(mask)))  # x ^ y where the mask is True
     return np.bitwise_xor(out, y, out=out).view(dtype)
 
@@ -93,8 +93,8 @@ def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
 
 
 def _is_unit_interval_slope(x: Any, slope: Any) -> bool:
-    of_numbers = x.__class__ is ndarray and x.ndim > 0 and x.dtype.kind == "f"
-    return of_numbers and isinstance(slope, float | int) and 0 <= slope <= 1
+    is_float_array = x.__class__ is ndarray and x.ndim > 0 and x.dtype.kind == "f"
+    return is_float_array and isinstance(slope, float | int) and 0 <= slope <= 1
 
 
 # At least 2: for 0-d arrays NumPy returns scalars, which cannot be written into.
@@ -136,14 +136,14 @@ def logaddexp_values(x: Any, y: Any) -> Any:
     dtype = np.result_type(x, y)
     if dtype.char not in "fd" or max(np.size(x), np.size(y)) < _LARGE:
         return plain.plain_logaddexp_values(x, y)
-    top = np.maximum(x, y)
+    maximum = np.maximum(x, y)
     with np.errstate(invalid="ignore"):
         out = np.subtract(x, y)
     np.negative(np.abs(out, out=out), out=out)
     np.log1p(np.exp(out, out=out), out=out)
-    out += top
-    infinite = np.isinf(top)  # inf - inf is NaN
-    return selected(infinite, top, out) if infinite.any() else out
+    out += maximum
+    infinite = np.isinf(maximum)  # inf - inf is NaN
+    return selected(infinite, maximum, out) if infinite.any() else out
 
 
 @faster_than(plain.plain_relu_values)
@@ -174,12 +174,12 @@ def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
 
 
 @faster_than(plain.plain_silu_vjp)
-def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
+def silu_vjp(cotangent: ndarray, x: ndarray, sigmoid: ndarray) -> ndarray:
     """Return `plain_silu_vjp`, computed in place in one array."""
-    slope = 1 - share
+    slope = 1 - sigmoid
     slope *= x
     slope += 1
-    slope *= share
+    slope *= sigmoid
     slope *= cotangent
     return slope
 
@@ -191,12 +191,12 @@ def tanh_vjp(cotangent: Any, t: Any) -> Any:
         return plain.plain_tanh_vjp(cotangent, t)
     operands: list[Any] = [cotangent, t, None]
     access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's annotation has one list for all
-    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
-        for g, some, slope in parts:
-            np.multiply(some, some, out=slope)
+    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as chunks:
+        for g, chunk, slope in chunks:
+            np.multiply(chunk, chunk, out=slope)
             np.subtract(1, slope, out=slope)
             np.multiply(slope, g, out=slope)
-        return parts.operands[2]
+        return chunks.operands[2]
 
 
 # Elements per chunk: three chunks fit into a core's cache, and there are few calls.

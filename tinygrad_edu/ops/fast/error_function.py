@@ -31,10 +31,10 @@ def bell_integral(x: Any, bell: Bell) -> Any:
     table = _integral_table(bell)
     operands: list[Any] = [x, None]
     access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's annotation has one list for all
-    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as parts:
-        for some, out in parts:
-            out[...] = _midpoint_rule(some, table, bell)
-        return parts.operands[1]
+    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_CHUNK_LENGTH) as chunks:
+        for chunk, out in chunks:
+            out[...] = _midpoint_rule(chunk, table, bell)
+        return chunks.operands[1]
 
 
 def _midpoint_rule(x: ndarray, table: ndarray, bell: Bell) -> ndarray:

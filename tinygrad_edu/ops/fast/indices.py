@@ -18,10 +18,10 @@ def getitem_values(x: ndarray, index: Any) -> Any:
 
 
 @faster_than(plain_flat_indices)
-def flat_indices(places: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
+def flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
     """Return `plain_flat_indices` in a third of the time, without checking bounds."""
-    before, step = shape[:axis], prod(shape[axis + 1 :])
-    first = (np.arange(prod(before)) * (step * shape[axis])).reshape(*before, *[1] * (len(shape) - axis))
-    if step == 1:
-        return places + first
-    return places * step + (first + np.arange(step).reshape(shape[axis + 1 :]))
+    outer, stride = shape[:axis], prod(shape[axis + 1 :])
+    offsets = (np.arange(prod(outer)) * (stride * shape[axis])).reshape(*outer, *[1] * (len(shape) - axis))
+    if stride == 1:
+        return indices + offsets
+    return indices * stride + (offsets + np.arange(stride).reshape(shape[axis + 1 :]))

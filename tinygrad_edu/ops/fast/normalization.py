@@ -41,78 +41,81 @@ def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
 @faster_than(plain.plain_moments)
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`, computed part by part."""
-    found = np.empty((3, x.shape[1]), x.dtype)
+    out = np.empty((3, x.shape[1]), x.dtype)
 
-    def find(part: slice) -> None:
+    def fill(part: slice) -> None:
         mean = _channel_mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean
-        more = _channel_mean(centred)
-        variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
-        found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
+        mean_error = _channel_mean(centred)
+        variance = np.maximum(mean_of_products(centred, centred) - mean_error * mean_error, 0)
+        out[:, part] = mean[0, :, 0], mean_error[0, :, 0], variance[0, :, 0]
 
-    _for_each_part(find, x)
-    return found
+    _for_each_part(fill, x)
+    return out
 
 
-def _unpack_moments(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
+def _unpack_moments(moments: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
     """Return the mean, its rounding error, and 1 / sqrt(variance + eps): each (1, K, 1)."""
-    mean, more, variance = found[:, None, :, None]
+    mean, mean_error, variance = moments[:, None, :, None]
     wide = np.result_type(dtype, np.float64)  # a small eps is subnormal in float16
-    return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
+    return mean.astype(dtype), mean_error, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
 @faster_than(plain.plain_channel_norm)
-def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
+def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return `plain_channel_norm`, given the moments of x."""
-    mean, more, scale = _unpack_moments(found, eps, x.dtype)
+    mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     scale = weight * scale
-    shift = np.asarray(bias - more * scale, x.dtype)
+    shift = np.asarray(bias - mean_error * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
 
     def fill(part: slice) -> None:
-        some = np.subtract(x[:, part], mean[:, part], out=out[:, part])
-        some *= scale[:, part]
-        some += shift[:, part]
+        part_out = np.subtract(x[:, part], mean[:, part], out=out[:, part])
+        part_out *= scale[:, part]
+        part_out += shift[:, part]
 
     _for_each_part(fill, x)
     return out
 
 
 @faster_than(plain.plain_channel_norm_x)
-def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
+def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x standardized.
 
     It is a linear combination of g and x, each minus its rounded mean, plus a constant per channel.
     """
     if x.dtype == np.float16:  # the factors may overflow in float16
-        g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
-        return channel_norm_x(g, x, weight, eps, found).astype(np.float16)
-    mean, more, scale = _unpack_moments(found, eps, x.dtype)
+        g, x, weight = (array.astype(np.float32) for array in (g, x, weight))
+        return channel_norm_x(g, x, weight, eps, moments).astype(np.float16)
+    mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     out = np.empty_like(x)
 
     def fill(part: slice) -> None:
-        centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
-        of_g = g[:, part] - np.asarray(_channel_mean(g[:, part]), g.dtype)
-        more_of_g = _channel_mean(of_g)
-        slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
-        of_g *= np.asarray(by, x.dtype)
+        centred = np.subtract(x[:, part], mean[:, part], out=out[:, part])
+        factor = weight[:, part] * scale[:, part]
+        centred_g = g[:, part] - np.asarray(_channel_mean(g[:, part]), g.dtype)
+        g_mean_error = _channel_mean(centred_g)
+        covariance = mean_of_products(centred_g, centred) - g_mean_error * mean_error[:, part]
+        slope = -factor * scale[:, part] ** 2 * covariance
+        centred_g *= np.asarray(factor, x.dtype)
         centred *= np.asarray(slope, x.dtype)
-        centred += of_g
-        centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
+        centred += centred_g
+        centred -= np.asarray(factor * g_mean_error + slope * mean_error[:, part], x.dtype)
 
     _for_each_part(fill, x)
     return out
 
 
 @faster_than(plain.plain_channel_norm_weight)
-def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
+def channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of the weight: the sum over each channel of g * unit, (1, K, 1)."""
-    mean, more, scale = _unpack_moments(found, eps, x.dtype)
+    mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
 
     def fill(part: slice) -> None:
-        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _channel_mean(g[:, part]) * more[:, part]
-        out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
+        mean_product = mean_of_products(g[:, part], x[:, part] - mean[:, part])
+        mean_product -= _channel_mean(g[:, part]) * mean_error[:, part]
+        out[:, part] = mean_product * scale[:, part] * (x.shape[0] * x.shape[2])
 
     _for_each_part(fill, x)
     return out

@@ -19,15 +19,15 @@ def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
     rank = n - k if descending else k - 1
     bound = _partition(x, rank)[..., rank, None]
     chosen = ~(x < bound) if descending else x <= bound  # if descending, NaN is chosen, too
-    found = chosen.reshape(-1).nonzero()[0]
-    starts = np.arange(0, x.size, n)[:, None]
-    if len(found) != k * len(starts):
+    flat = chosen.reshape(-1).nonzero()[0]
+    row_starts = np.arange(0, x.size, n)[:, None]
+    if len(flat) != k * len(row_starts):
         return plain_first_indices(x, k, descending)
-    places = found.reshape(-1, k) - starts
-    if places.view(np.uintp).max() >= n:  # or negative: if ascending, a row whose bound is NaN has no chosen element
+    indices = flat.reshape(-1, k) - row_starts
+    if indices.view(np.uintp).max() >= n:  # or negative: if ascending, a row whose bound is NaN has no chosen element
         return plain_first_indices(x, k, descending)
-    order = stable_argsort(x.reshape(-1).take(found).reshape(-1, k), descending)
-    return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)
+    order = stable_argsort(x.reshape(-1).take(flat).reshape(-1, k), descending)
+    return indices.reshape(-1).take(order + np.arange(0, indices.size, k)[:, None]).reshape(*x.shape[:-1], k)
 
 
 def _partition(x: ndarray, ranks: Any) -> ndarray:
@@ -42,13 +42,13 @@ def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
     """Return `plain_rank_indices`; for few ranks without ties, by searching for the elements of these ranks."""
     if not x.size or len(ranks) * _MIN_RATIO > x.shape[-1] or np.isnan(x.max()):
         return plain_rank_indices(x, ranks)
-    at_ranks, places = _partition(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
+    partitioned, indices = _partition(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
     for k, rank in enumerate(ranks):
-        equal = x == at_ranks[..., rank, None]
+        equal = x == partitioned[..., rank, None]
         if np.count_nonzero(equal) * x.shape[-1] != x.size:
             return plain_rank_indices(x, ranks)
-        equal.argmax(-1, out=places[..., k])
-    return places
+        equal.argmax(-1, out=indices[..., k])
+    return indices
 
 
 _LARGE = SizeThreshold(500)  # elements

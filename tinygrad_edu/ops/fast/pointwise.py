@@ -16,13 +16,13 @@ from tinygrad_edu.thresholds import SizeThreshold
 _LARGE, _PARTS, _MIN_PIXELS = map(SizeThreshold, (2**24, 4, 64))
 
 
-def lie_by_samples(window: Window, *arrays: ndarray) -> bool:
+def can_use_pointwise(window: Window, *arrays: ndarray) -> bool:
     """Return whether windows are all single pixels of arrays (C, H, W, N) whose samples are contiguous."""
     kernel = len(window.rows), len(window.columns)
     if kernel != (1, 1) or window.size != window.padded or any(a.start for a in window.inside):
         return False
-    many = window.size[0] * window.size[1] >= _MIN_PIXELS
-    return many and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
+    enough_pixels = window.size[0] * window.size[1] >= _MIN_PIXELS
+    return enough_pixels and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
 
 
 def _sample_matrices(x: ndarray, groups: int) -> ndarray:
@@ -51,5 +51,5 @@ def pointwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: in
     def total(part: slice) -> ndarray:
         return product(g[part], x[part]).sum(axis=0)
 
-    found = in_parts(total, shares(len(x), _PARTS), maps.size * x.shape[3] >= _LARGE)
-    return np.add.reduce(found).reshape(len(maps), x.shape[3], 1, 1)
+    partial_sums = in_parts(total, shares(len(x), _PARTS), maps.size * x.shape[3] >= _LARGE)
+    return np.add.reduce(partial_sums).reshape(len(maps), x.shape[3], 1, 1)

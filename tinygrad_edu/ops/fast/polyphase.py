@@ -31,40 +31,41 @@ class _Phase(NamedTuple):
     Attributes
     ----------
     pixels : slice
-    places : slice
+    taps : slice
         Kernel elements, applied in reverse order.
-    met : range
+    map_range : range
         Elements of the feature maps on which the pixels depend; it may extend beyond the maps.
-    apart : int
+    dilation : int
         Step between the elements of the feature maps on which one pixel depends.
     """
 
     pixels: slice
-    places: slice
-    met: range
-    apart: int
+    taps: slice
+    map_range: range
+    dilation: int
 
 
 def _phases(window: Window, axis: int) -> list[_Phase]:
-    step, dilation, kernel = window.stride[axis], window.dilation[axis], len((window.rows, window.columns)[axis])
-    inside, apart = range(window.padded[axis])[window.inside[axis]], dilation // gcd(step, dilation)
-    found, places_of = [], defaultdict(list)
+    stride, dilation, kernel = window.stride[axis], window.dilation[axis], len((window.rows, window.columns)[axis])
+    inside, map_dilation = range(window.padded[axis])[window.inside[axis]], dilation // gcd(stride, dilation)
+    phases, taps_by_phase = [], defaultdict(list)
     for i in range(kernel):
-        places_of[(dilation * i - inside.start) % step].append(i)
-    for k, places in sorted(places_of.items()):
+        taps_by_phase[(dilation * i - inside.start) % stride].append(i)
+    for k, taps in sorted(taps_by_phase.items()):
         if k < len(inside):
-            first, count = (inside[k] - dilation * places[-1]) // step, len(inside[k::step])
-            met = range(first, first + (len(places) - 1) * apart + count)
-            found.append(_Phase(slice(k, None, step), slice(places[0], None, step // gcd(step, dilation)), met, apart))
-    return found
+            first, count = (inside[k] - dilation * taps[-1]) // stride, len(inside[k::stride])
+            map_range = range(first, first + (len(taps) - 1) * map_dilation + count)
+            tap_slice = slice(taps[0], None, stride // gcd(stride, dilation))
+            phases.append(_Phase(slice(k, None, stride), tap_slice, map_range, map_dilation))
+    return phases
 
 
 class _PhasePair(NamedTuple):
     """A phase of rows, a phase of columns, and the window of their kernels over the feature maps."""
 
-    down: _Phase
-    across: _Phase
-    over: Window
+    row: _Phase
+    column: _Phase
+    map_window: Window
 
 
 @plan
@@ -73,18 +74,21 @@ def _phase_pairs(window: Window, border: bool) -> tuple[list[_PhasePair], tuple[
 
     With `border` these include the padding around the maps that the phases need.
     """
-    both = _phases(window, 0), _phases(window, 1)
+    phases = _phases(window, 0), _phases(window, 1)
     rows, columns = range(window.size[0]), range(window.size[1])
     if border:
-        rows, columns = (_covering_range([phase.met for phase in phases]) for phases in both)
-    found = [_phase_pair(window, down, across, rows, columns) for down, across in product(*both)]
-    return sorted(found, key=lambda pair: len(pair.over.rows) * len(pair.over.columns), reverse=True), (rows, columns)
+        rows, columns = (_covering_range([phase.map_range for phase in axis_phases]) for axis_phases in phases)
+    pairs = [_phase_pair(window, row, column, rows, columns) for row, column in product(*phases)]
+    pairs.sort(key=lambda pair: len(pair.map_window.rows) * len(pair.map_window.columns), reverse=True)
+    return pairs, (rows, columns)
 
 
-def _phase_pair(window: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _PhasePair:
-    kernel_size = len(window.rows[down.places]), len(window.columns[across.places])
-    over = window_of((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
-    return _PhasePair(down, across, over._replace(inside=(_relative(rows, down.met), _relative(columns, across.met))))
+def _phase_pair(window: Window, row: _Phase, column: _Phase, rows: range, columns: range) -> _PhasePair:
+    kernel_size = len(window.rows[row.taps]), len(window.columns[column.taps])
+    size, dilation = (len(row.map_range), len(column.map_range)), (row.dilation, column.dilation)
+    map_window = window_of(size, kernel_size, 1, 0, dilation)
+    inside = _relative(rows, row.map_range), _relative(columns, column.map_range)
+    return _PhasePair(row, column, map_window._replace(inside=inside))
 
 
 def images_by_phases(
@@ -96,27 +100,27 @@ def images_by_phases(
     are padded once; without it `put` pads them.
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
-    alone, large = window.stride == (1, 1), maps.size * weight[0].size >= _LARGE
-    pairs, met = _phase_pairs(window, border and not alone)
-    shared = maps if alone else region(maps, *met)
+    one_phase, large = window.stride == (1, 1), maps.size * weight[0].size >= _LARGE
+    pairs, map_region = _phase_pairs(window, border and not one_phase)
+    shared = maps if one_phase else region(maps, *map_region)
     height, width = (len(range(n)[inside]) for n, inside in zip(window.padded, window.inside, strict=True))
     covered = len(pairs) == min(height, window.stride[0]) * min(width, window.stride[1])
     make = np.empty if covered else np.zeros  # some pixels depend on no kernel element
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(pair: _PhasePair) -> None:
-        some = kernels[:, :, :, pair.down.places, pair.across.places][:, :, :, ::-1, ::-1]
-        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        put(shared, some, pair.over, groups, images[:, pair.down.pixels, pair.across.pixels])
+        phase_kernels = kernels[:, :, :, pair.row.taps, pair.column.taps][:, :, :, ::-1, ::-1]
+        phase_kernels = phase_kernels.reshape(phase_kernels.shape[0] * phase_kernels.shape[1], *phase_kernels.shape[2:])
+        put(shared, phase_kernels, pair.map_window, groups, images[:, pair.row.pixels, pair.column.pixels])
 
     in_parts(fill, pairs, large)
     return images
 
 
-def _covering_range(met: list[range]) -> range:
-    return range(min((some.start for some in met), default=0), max((some.stop for some in met), default=0))
+def _covering_range(ranges: list[range]) -> range:
+    return range(min((r.start for r in ranges), default=0), max((r.stop for r in ranges), default=0))
 
 
-def _relative(places: range, met: range) -> slice:
-    """Return `places` as a slice relative to the start of `met`."""
-    return slice(places.start - met.start, places.stop - met.start)
+def _relative(indices: range, origin: range) -> slice:
+    """Return `indices` as a slice relative to the start of `origin`."""
+    return slice(indices.start - origin.start, indices.stop - origin.start)

@@ -45,9 +45,9 @@ def _gate_weights(weight: ndarray, gates: int) -> ndarray:
     return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[-1]).swapaxes(1, 2))
 
 
-def _project(x: ndarray, by_gates: ndarray) -> ndarray:
+def _project(x: ndarray, gate_weights: ndarray) -> ndarray:
     """Return the product of the states of all steps with the weights of each gate."""
-    return product(_rows(x), by_gates).reshape(len(by_gates), *x.shape[:-1], by_gates.shape[-1])
+    return product(_rows(x), gate_weights).reshape(len(gate_weights), *x.shape[:-1], gate_weights.shape[-1])
 
 
 def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
@@ -55,24 +55,24 @@ def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
     product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
 
 
-# --- RNN: h = bend(pre + h @ w_hh.T) ---
+# --- RNN: h = activation(pre + h @ w_hh.T) ---
 
 
-def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
+def rnn_states(activation: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
     weight = _gate_weights(w_hh, 1)[0]
     for state, a in zip(out[0], pre[0], strict=True):
         np.matmul(h, weight, out=state)
         state += a
-        bend(state, out=state)
+        activation(state, out=state)
         h = state
 
 
 def rnn_gradients(
-    slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray
+    slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray
 ) -> None:
     """Write the gradients of pre, h and w_hh; `slope` is the derivative of the activation, given its output."""
-    _, h, w_hh = given
+    _, h, w_hh = inputs
     d_pre, d_h, d_w = out[0][0], *out[1:]
     d_pre[...] = slope(states[0])
     d_h[...] = 0
@@ -91,45 +91,45 @@ def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
     """Write the states (T, N, H or projection size) and the cells (T, N, H) after each step."""
-    weight, gates, shown = _gate_weights(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
-    i, f, new, o = gates
+    weight, gates, buffer = _gate_weights(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
+    i, f, candidate, o = gates
     for state, cell, a in zip(*out, pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
         gates -= a
-        np.tanh(new, out=shown)  # the gates are negated
+        np.tanh(candidate, out=buffer)  # the gates are negated
         _one_plus_exp(gates)
         np.divide(c, f, out=cell)
-        cell -= np.divide(shown, i, out=shown)
-        np.tanh(cell, out=shown)
+        cell -= np.divide(buffer, i, out=buffer)
+        np.tanh(cell, out=buffer)
         if w_hr is None:
-            np.divide(shown, o, out=state)
+            np.divide(buffer, o, out=state)
         else:
-            np.matmul(np.divide(shown, o, out=shown), w_hr.T, out=state)
+            np.matmul(np.divide(buffer, o, out=buffer), w_hr.T, out=state)
         h, c = state, cell
 
 
 @np.errstate(over="ignore")
-def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
+def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray) -> None:
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
-    pre, h, c, w_hh, *w_hr = given
-    before, bent = _previous_states(states[0], h), np.tanh(states[1])
-    gates, slopes = _project(before, _gate_weights(-w_hh, 4)), out[0]  # slopes are written into the gradient of pre
+    pre, h, c, w_hh, *w_hr = inputs
+    previous, tanh_c = _previous_states(states[0], h), np.tanh(states[1])
+    gates, slopes = _project(previous, _gate_weights(-w_hh, 4)), out[0]  # slopes are written into the gradient of pre
     gates -= pre
-    i, f, new, o = gates
-    np.negative(np.tanh(new, out=new), out=new)
+    i, f, candidate, o = gates
+    np.negative(np.tanh(candidate, out=candidate), out=candidate)
     _sigmoid_of_negative(gates[:2])
     _sigmoid_of_negative(o)
-    for k, by, gate in ((0, new, i), (1, _previous_states(states[1], c), f), (3, bent, o)):
+    for k, factor, gate in ((0, candidate, i), (1, _previous_states(states[1], c), f), (3, tanh_c, o)):
         slope = np.subtract(1, gate, out=slopes[k])
         slope *= gate
-        slope *= by
-    np.multiply(i, _one_minus_square(new, slopes[2]), out=slopes[2])
-    shown = o * bent if w_hr else bent
-    o *= _one_minus_square(bent, new)
-    totals = _lstm_bptt(out, g, f, o, w_hh, *w_hr)
-    _put_weight_gradient(out[0], before, out[3])
+        slope *= factor
+    np.multiply(i, _one_minus_square(candidate, slopes[2]), out=slopes[2])
+    hidden = o * tanh_c if w_hr else tanh_c
+    o *= _one_minus_square(tanh_c, candidate)
+    d_states = _lstm_bptt(out, g, f, o, w_hh, *w_hr)
+    _put_weight_gradient(out[0], previous, out[3])
     if w_hr:
-        _put_weight_gradient(totals, shown, out[4])
+        _put_weight_gradient(d_states, hidden, out[4])
 
 
 def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
@@ -138,29 +138,29 @@ def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
 
 
 def _lstm_bptt(
-    out: list[ndarray], g: list[ndarray], f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
+    out: list[ndarray], g: list[ndarray], f: ndarray, dh_dc: ndarray, w_hh: ndarray, *w_hr: ndarray
 ) -> ndarray:
     """Write the gradients of pre, h and c, and return the gradient of the state after each step.
 
     On entry the array for the gradient of pre holds local derivatives: of the cell with respect to i, f and g, and of
-    h = s(o) * tanh(c) (before the projection) with respect to o. `of_cell` holds the derivative of h with respect to c.
+    h = s(o) * tanh(c) (before the projection) with respect to o. `dh_dc` holds the derivative of h with respect to c.
     """
-    d_h, d_c, totals = *out[1:3], np.empty_like(g[0])
+    d_h, d_c, d_states = *out[1:3], np.empty_like(g[0])
     d_h[...], d_c[...] = 0, 0
     rows = np.empty((len(d_c), len(w_hh)), w_hh.dtype)  # of one step: one product for all gates
-    gates_of_rows = rows.reshape(len(d_c), 4, -1).swapaxes(0, 1)
-    steps = zip(out[0].swapaxes(0, 1), *g, totals, of_cell, f, strict=True)
-    for slopes, g_h, g_c, total, to_cell, forget in reversed(list(steps)):
-        np.add(d_h, g_h, out=total)
-        shown = np.matmul(total, w_hr[0]) if w_hr else total
+    gate_rows = rows.reshape(len(d_c), 4, -1).swapaxes(0, 1)
+    steps = zip(out[0].swapaxes(0, 1), *g, d_states, dh_dc, f, strict=True)
+    for slopes, g_h, g_c, d_state, dh_dc_step, forget in reversed(list(steps)):
+        np.add(d_h, g_h, out=d_state)
+        d_hidden = np.matmul(d_state, w_hr[0]) if w_hr else d_state
         d_c += g_c
-        d_c += np.multiply(shown, to_cell, out=to_cell)
+        d_c += np.multiply(d_hidden, dh_dc_step, out=dh_dc_step)
         slopes[:3] *= d_c
-        slopes[3] *= shown
-        gates_of_rows[...] = slopes
+        slopes[3] *= d_hidden
+        gate_rows[...] = slopes
         np.matmul(rows, w_hh, out=d_h)
         d_c *= forget
-    return totals
+    return d_states
 
 
 # --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
@@ -168,10 +168,10 @@ def _lstm_bptt(
 
 def _activate_gru_gates(gates: ndarray, pre: ndarray) -> None:
     """Add the projected inputs to the projected states and apply the activations of r, z and n, in place."""
-    both, n = gates[:2], gates[2]
-    both += pre[:2]
-    np.negative(both, out=both)
-    _sigmoid_of_negative(both)
+    reset_update, n = gates[:2], gates[2]
+    reset_update += pre[:2]
+    np.negative(reset_update, out=reset_update)
+    _sigmoid_of_negative(reset_update)
     n *= gates[0]
     n += pre[2]
     np.tanh(n, out=n)
@@ -192,24 +192,24 @@ def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh
         h = state
 
 
-def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
+def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray) -> None:
     """Write the gradients of pre, h, w_hh and b_hh."""
-    pre, h, w_hh, b_hh = given
-    before = _previous_states(states[0], h)
-    gates = _project(before, _gate_weights(w_hh, 3))
+    pre, h, w_hh, b_hh = inputs
+    previous = _previous_states(states[0], h)
+    gates = _project(previous, _gate_weights(w_hh, 3))
     gates += b_hh.reshape(3, 1, 1, -1)
-    of_state = gates[2].copy()
+    projected = gates[2].copy()
     with np.errstate(over="ignore"):
         _activate_gru_gates(gates, pre)
     r, z, n = gates
-    slopes, of_n = np.empty_like(pre), (1 - z) * (1 - n * n)
-    np.multiply(of_n, r, out=slopes[2])
-    np.multiply(slopes[2] * of_state, 1 - r, out=slopes[0])
-    np.multiply((before - n) * z, 1 - z, out=slopes[1])
-    totals = _gru_bptt(out[1], g[0], slopes, z, w_hh)
+    slopes, dh_dn = np.empty_like(pre), (1 - z) * (1 - n * n)
+    np.multiply(dh_dn, r, out=slopes[2])
+    np.multiply(slopes[2] * projected, 1 - r, out=slopes[0])
+    np.multiply((previous - n) * z, 1 - z, out=slopes[1])
+    d_states = _gru_bptt(out[1], g[0], slopes, z, w_hh)
     out[0][:2] = slopes[:2]
-    np.multiply(of_n, totals, out=out[0][2])  # the reset gate does not multiply the input part of n
-    _put_weight_gradient(slopes, before, out[2])
+    np.multiply(dh_dn, d_states, out=out[0][2])  # the reset gate does not multiply the input part of n
+    _put_weight_gradient(slopes, previous, out[2])
     np.add.reduce(_rows(slopes), axis=1, out=out[3].reshape(3, -1))
 
 
@@ -218,13 +218,13 @@ def _gru_bptt(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarr
 
     `slopes` holds the derivatives of each state with respect to its gates, and is replaced with the gates' gradients.
     """
-    totals, rows = np.empty_like(g), np.empty((len(d_h), len(w_hh)), w_hh.dtype)
-    gates_of_rows = rows.reshape(len(d_h), 3, -1).swapaxes(0, 1)
+    d_states, rows = np.empty_like(g), np.empty((len(d_h), len(w_hh)), w_hh.dtype)
+    gate_rows = rows.reshape(len(d_h), 3, -1).swapaxes(0, 1)
     d_h[...] = 0
     for k in reversed(range(len(g))):
-        total = np.add(d_h, g[k], out=totals[k])
-        slopes[:, k] *= total
-        gates_of_rows[...] = slopes[:, k]
+        d_state = np.add(d_h, g[k], out=d_states[k])
+        slopes[:, k] *= d_state
+        gate_rows[...] = slopes[:, k]
         np.matmul(rows, w_hh, out=d_h)
-        d_h += total * z[k]
-    return totals
+        d_h += d_state * z[k]
+    return d_states

@@ -27,29 +27,29 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
     if large and axis.__class__ is int and axis in (-1, x.ndim - 1) and x.shape[-1] <= _MIDDLE:
         n, shape = x.shape[-1], (*x.shape[:-1], *[1] * keepdims)
         rows = x.reshape(-1, n)
-        halves = function is np.add and (settings.get("dtype") or x.dtype) == np.float16
-        if n <= _SHORT and not halves:  # NumPy sums rows of float16 in float32, but columns in float16
-            found = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
-            return _fix_signed_zeros(function, found, rows, settings).reshape(shape)
-        usual = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
-        if usual and function is np.add and "initial" not in settings:
+        sums_float16 = function is np.add and (settings.get("dtype") or x.dtype) == np.float16
+        if n <= _SHORT and not sums_float16:  # NumPy sums rows of float16 in float32, but columns in float16
+            out = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
+            return _fix_signed_zeros(function, out, rows, settings).reshape(shape)
+        is_native = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
+        if is_native and function is np.add and "initial" not in settings:
             return np.vecdot(x, _ones(n, x.dtype)).reshape(shape)
-        if usual and function in (np.maximum, np.minimum):
-            found = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
-            function(found, settings.get("initial", found), out=found)
-            return _fix_signed_zeros(function, found, rows, settings).reshape(shape)
+        if is_native and function in (np.maximum, np.minimum):
+            out = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
+            function(out, settings.get("initial", out), out=out)
+            return _fix_signed_zeros(function, out, rows, settings).reshape(shape)
     return plain_reduce_along(function, x, axis, keepdims, **settings)
 
 
-def _fix_signed_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
+def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
     """Recompute the results of rows with both 0 and -0, where NumPy's result depends on the layout."""
     if function is np.add or rows.dtype.kind != "f":
-        return found
-    zeros = np.flatnonzero(found == 0)
+        return out
+    zeros = np.flatnonzero(out == 0)
     tied = rows[zeros]
-    if ((tied == 0) & (np.signbit(tied) != np.signbit(found[zeros])[:, None])).any():
-        found[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
-    return found
+    if ((tied == 0) & (np.signbit(tied) != np.signbit(out[zeros])[:, None])).any():
+        out[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
+    return out
 
 
 @cache
@@ -62,12 +62,12 @@ def sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> 
     """Return `plain_sum_along`. Contiguous axes, as in feature maps, are summed as rows."""
     reduced = normalize_axis_tuple(axes, x.ndim)
     kept = [a for a in range(x.ndim) if a not in reduced]
-    turned = x.transpose(*kept, *sorted(reduced, key=x.strides.__getitem__, reverse=True))
-    usual = x.size >= _LARGE and x.dtype.char in "fd" and dtype in (None, x.dtype) and turned.flags.c_contiguous
-    each = _row_length(prod(x.shape[a] for a in reduced)) if usual else None
-    if each is None:
+    transposed = x.transpose(*kept, *sorted(reduced, key=x.strides.__getitem__, reverse=True))
+    is_native = x.size >= _LARGE and x.dtype.char in "fd" and dtype in (None, x.dtype) and transposed.flags.c_contiguous
+    length = _row_length(prod(x.shape[a] for a in reduced)) if is_native else None
+    if length is None:
         return plain_sum_along(x, axes, keepdims, dtype)
-    sums = np.vecdot(turned.reshape(-1, each), _ones(each, x.dtype)).reshape(*turned.shape[: len(kept)], -1)
+    sums = np.vecdot(transposed.reshape(-1, length), _ones(length, x.dtype)).reshape(*transposed.shape[: len(kept)], -1)
     shape = [n if a in kept else 1 for a, n in enumerate(x.shape) if keepdims or a in kept]
     return np.add.reduce(sums, -1).reshape(shape)[()]
 
@@ -106,5 +106,5 @@ def other_factors(x: ndarray, product: ndarray) -> ndarray | None:
     Return None if a product is near 0 or out of range; the caller then computes it without dividing.
     """
     size, limits = np.abs(product), np.finfo(x.dtype)
-    usual = limits.tiny / limits.eps < size.min(initial=np.inf) and size.max(initial=0) < np.inf
-    return product / x if usual and x.dtype != np.float16 else None
+    in_range = limits.tiny / limits.eps < size.min(initial=np.inf) and size.max(initial=0) < np.inf
+    return product / x if in_range and x.dtype != np.float16 else None

@@ -19,8 +19,8 @@ def accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
     if x.size < _MANY * max(x.shape[normalize_axis_index(axis, x.ndim)], 1):
         return plain_accumulate(function, x, axis)
     steps = axis_first(x, axis)
-    for before, step in pairwise(steps):
-        function(before, step, out=step)
+    for previous, current in pairwise(steps):
+        function(previous, current, out=current)
     return axis_back(steps, axis)
 
 
@@ -34,17 +34,17 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     n = x.shape[axis]
     if x.dtype.char not in "fd" or n < max(_LONG_ROW, _CHUNK_LENGTH) or x.size > _FEW * n or not _is_last_axis(x, axis):
         return accumulate(np.add, x, axis)
-    cut = n - n % _CHUNK_LENGTH
-    pieces = x[..., :cut].reshape(-1, cut // _CHUNK_LENGTH, _CHUNK_LENGTH)
+    end = n - n % _CHUNK_LENGTH
+    chunks = x[..., :end].reshape(-1, end // _CHUNK_LENGTH, _CHUNK_LENGTH)
     with np.errstate(invalid="ignore", over="ignore"):
-        out = product(pieces, np.triu(np.ones((_CHUNK_LENGTH, _CHUNK_LENGTH), x.dtype)))
+        out = product(chunks, np.triu(np.ones((_CHUNK_LENGTH, _CHUNK_LENGTH), x.dtype)))
         out[:, 1:] += np.add.accumulate(out[:, :, -1], 1)[:, :-1, None]
     if not np.isfinite(out[:, -1, -1]).all():  # 0 * inf and 0 * NaN are NaN
         return accumulate(np.add, x, axis)
-    out = out.reshape(*x.shape[:-1], cut)
-    if cut == n:
+    out = out.reshape(*x.shape[:-1], end)
+    if end == n:
         return out
-    return np.concatenate([out, np.add.accumulate(x[..., cut:], -1) + out[..., -1:]], -1)
+    return np.concatenate([out, np.add.accumulate(x[..., end:], -1) + out[..., -1:]], -1)
 
 
 def _is_last_axis(x: ndarray, axis: int) -> bool:
@@ -64,10 +64,10 @@ def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray
     if not (limits.tiny / limits.eps < size.min() and size.max() < np.inf):
         return None
     with np.errstate(over="ignore"):
-        parts = g * products
-        if np.count_nonzero(np.abs(parts, out=size) < limits.tiny) != np.count_nonzero(g == 0):
+        terms = g * products
+        if np.count_nonzero(np.abs(terms, out=size) < limits.tiny) != np.count_nonzero(g == 0):
             return None
-        sums = accumulate(np.add, np.flip(parts, axis), axis)
+        sums = accumulate(np.add, np.flip(terms, axis), axis)
     return np.flip(sums, axis) / x if np.isfinite(sums).all() else None
 
 
@@ -81,8 +81,8 @@ def axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
         return plain_axis_first(x, axis, dtype)
     out = np.empty((x.shape[-1], *x.shape[:-1]), x.dtype if dtype is None else dtype)
     rows, columns = x.reshape(-1, x.shape[-1]), out.reshape(x.shape[-1], -1)
-    for some in _row_chunks(rows):
-        columns[:, some] = rows[some].T
+    for chunk in _row_chunks(rows):
+        columns[:, chunk] = rows[chunk].T
     return out
 
 
@@ -93,8 +93,8 @@ def axis_back(columns: ndarray, axis: int) -> ndarray:
         return plain_axis_back(columns, axis)
     out = np.empty((*columns.shape[1:], len(columns)), columns.dtype)
     rows, columns = out.reshape(-1, len(columns)), columns.reshape(len(columns), -1)
-    for some in _row_chunks(rows):
-        rows[some] = columns[:, some].T
+    for chunk in _row_chunks(rows):
+        rows[chunk] = columns[:, chunk].T
     return out
 
 
@@ -103,8 +103,8 @@ def _needs_transpose(x: ndarray, axis: int) -> bool:
 
 
 def _row_chunks(rows: ndarray) -> list[slice]:
-    each = max(_MIN_ROWS, _CACHED_SIZE // rows.shape[1])
-    return [slice(start, start + each) for start in range(0, len(rows), each)]
+    length = max(_MIN_ROWS, _CACHED_SIZE // rows.shape[1])
+    return [slice(start, start + length) for start in range(0, len(rows), length)]
 
 
 # Rows: minimum to accumulate as columns, and maximum to accumulate with a product.

@@ -21,13 +21,13 @@ _L1_BYTES, _PAGE_BYTES, _FEW_ROWS = map(SizeThreshold, (2**15, 2**12, 8))
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
 
 
-def put_plainly_last(x: ndarray, out: ndarray) -> None:
+def plain_put_last(x: ndarray, out: ndarray) -> None:
     """Write x (m, k, ...) into `out` (k, ..., m): move the first axis to the end."""
     out[...] = x.transpose((*range(1, x.ndim), 0))
 
 
 def put_last(x: ndarray, out: ndarray) -> None:
-    """Write as `put_plainly_last`, with the fastest kind of copy."""
+    """Write as `plain_put_last`, with the fastest kind of copy."""
     if not x.size:
         return
     put = _choose_copy(x)
@@ -42,8 +42,8 @@ def _choose_copy(x: ndarray) -> Callable[[ndarray, ndarray], None]:
         return _put_as_items
     if len(x) <= _FEW_ROWS:
         return _put_row_by_row
-    meeting = len(x) * gcd(x.strides[0], _PAGE_BYTES) > _L1_BYTES
-    return _put_through_buffer if meeting else put_plainly_last
+    has_conflicts = len(x) * gcd(x.strides[0], _PAGE_BYTES) > _L1_BYTES
+    return _put_through_buffer if has_conflicts else plain_put_last
 
 
 def _put_as_items(x: ndarray, out: ndarray) -> None:
@@ -56,26 +56,26 @@ def items_of(x: ndarray) -> ndarray:
 
 
 def _put_row_by_row(x: ndarray, out: ndarray) -> None:
-    for some, into in zip(x, out.transpose(out.ndim - 1, *range(out.ndim - 1)), strict=True):
-        into[...] = some
+    for row, target in zip(x, out.transpose(out.ndim - 1, *range(out.ndim - 1)), strict=True):
+        target[...] = row
 
 
 def _put_through_buffer(x: ndarray, out: ndarray) -> None:
     length = max(_MIN_ROW, _BUFFER_SIZE // len(x))
-    at_a_time = length // x[0, 0].size
-    if not at_a_time:
-        for each, into in zip(x.swapaxes(0, 1), out, strict=True):
-            _put_through_buffer(each, into)
+    columns_at_a_time = length // x[0, 0].size
+    if not columns_at_a_time:
+        for row, target in zip(x.swapaxes(0, 1), out, strict=True):
+            _put_through_buffer(row, target)
         return
     buffer = np.empty((len(x), length + _ROW_PADDING), x.dtype)
-    for start in range(0, x.shape[1], at_a_time):
-        part = x[:, start : start + at_a_time]
-        near = buffer[:, : part[0].size].reshape(part.shape)
-        near[...] = part
-        put_plainly_last(near, out[start : start + at_a_time])
+    for start in range(0, x.shape[1], columns_at_a_time):
+        part = x[:, start : start + columns_at_a_time]
+        buffered = buffer[:, : part[0].size].reshape(part.shape)
+        buffered[...] = part
+        plain_put_last(buffered, out[start : start + columns_at_a_time])
 
 
-def near_by(x: ndarray) -> ndarray:
+def padded_copy(x: ndarray) -> ndarray:
     """Return a copy of x (m, ...) with padded rows, which can be transposed without cache conflicts."""
     size = x[:1].size
     copy = np.empty((len(x), size + _ROW_PADDING), x.dtype)[:, :size].reshape(x.shape)

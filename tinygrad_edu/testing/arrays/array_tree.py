@@ -82,12 +82,12 @@ def match_leaves(tree: Any, other: Any) -> list[Any] | None:
     missing, and its value may be None or zeros.
     """
     if isinstance(tree, dict | list | tuple):
-        others = _parts_beside(tree, other)
-        if others is None:
+        other_parts = _matching_parts(tree, other)
+        if other_parts is None:
             return None
         parts = tree.values() if isinstance(tree, dict) else tree
-        found = [match_leaves(*pair) for pair in zip(parts, others, strict=True)]
-        return None if any(part is None for part in found) else [x for part in found for x in part or ()]
+        matches = [match_leaves(*pair) for pair in zip(parts, other_parts, strict=True)]
+        return None if any(part is None for part in matches) else [x for part in matches for x in part or ()]
     nothing = other is None or _is_float0(other)
     numbers = None if nothing else as_numbers(other)
     if isinstance(tree, Leaf):
@@ -95,14 +95,14 @@ def match_leaves(tree: Any, other: Any) -> list[Any] | None:
     return [] if nothing or (numbers is not None and not numbers.any()) else None
 
 
-def _parts_beside(tree: Any, other: Any) -> list[Any] | None:
+def _matching_parts(tree: Any, other: Any) -> list[Any] | None:
     """Return the parts of `other` that match those of `tree`, or None if they do not match."""
     if other is None:
         return [None] * len(tree)
     if isinstance(tree, dict):
-        known = isinstance(other, Mapping) and other.keys() <= tree.keys()
-        fits = known and all(key in other or not has_leaves(part) for key, part in tree.items())
-        return [other.get(key) for key in tree] if fits else None
+        has_known_keys = isinstance(other, Mapping) and other.keys() <= tree.keys()
+        matches = has_known_keys and all(key in other or not has_leaves(part) for key, part in tree.items())
+        return [other.get(key) for key in tree] if matches else None
     length = len(other) if isinstance(other, list | tuple) else (*getattr(other, "shape", ()), None)[0]
     return list(other) if length == len(tree) else None
 
@@ -124,8 +124,8 @@ def outline(tree: Any) -> str:
 
     def words(_: str, value: Any) -> _Words:
         array = value.array if isinstance(value, Leaf) else as_numbers(value)
-        of_shape = f"an array of shape {array.shape}" if array is not None and array.shape else "a number"
-        return _Words(f"{value!r:.40}" if array is None else of_shape)
+        description = f"an array of shape {array.shape}" if array is not None and array.shape else "a number"
+        return _Words(f"{value!r:.40}" if array is None else description)
 
     return repr(tree_map_with_path(words, tree, is_leaf=is_number_list))
 

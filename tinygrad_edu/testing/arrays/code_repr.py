@@ -66,7 +66,7 @@ def code(value: Any, name: Namer = described) -> str:
     return "..." if value is ... else name(value)
 
 
-_WAYS: dict[str, Callable[[Array], Array]] = {
+_ARRANGEMENTS: dict[str, Callable[[Array], Array]] = {
     "CONTIGUOUS": np.array,
     "np.asfortranarray(CONTIGUOUS)": fortran,
     "np.repeat(CONTIGUOUS, 2, axis=-1)[..., ::2]": strided,
@@ -78,24 +78,24 @@ def _array_code(x: Array, name: Namer) -> str:
     if not x.size or x.dtype.hasobject:
         return _contiguous(x, name)
     if not x.flags.writeable:
-        kept = x[tuple(slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))]
-        return f"np.broadcast_to({_array_code(copy_with_strides(kept), name)}, {x.shape})"
+        unbroadcast = x[tuple(slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))]
+        return f"np.broadcast_to({_array_code(copy_with_strides(unbroadcast), name)}, {x.shape})"
     if min(x.strides, default=0) < 0:
-        ahead = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
-        return f"{_array_code(x[ahead], name)}[{', '.join('::-1' if part.step else ':' for part in ahead)}]"
+        unreversed = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
+        return f"{_array_code(x[unreversed], name)}[{', '.join('::-1' if part.step else ':' for part in unreversed)}]"
     contiguous = np.array(x, order="C")
     if x.flags.c_contiguous and x.ctypes.data % _ALIGNMENT == x.itemsize:
         return f"np.insert({_contiguous(contiguous, name)}, 0, 0)[1:].reshape({x.shape})"
-    for way, arrange in _WAYS.items():
-        if _steps(arrange(contiguous)) == _steps(x):
-            return way.replace("CONTIGUOUS", _contiguous(contiguous, name))
+    for template, arrange in _ARRANGEMENTS.items():
+        if _effective_strides(arrange(contiguous)) == _effective_strides(x):
+            return template.replace("CONTIGUOUS", _contiguous(contiguous, name))
     memory: Any = copy_with_strides(x).base
     if not any(s % x.itemsize for s in x.strides):
         memory = memory.view(x.dtype)
     return f"np.ndarray({x.shape}, {_dtype(x, name)}, {_contiguous(memory, name)}, strides={x.strides})"
 
 
-def _steps(x: Array) -> list[int]:
+def _effective_strides(x: Array) -> list[int]:
     """Return the strides of the axes that are longer than 1."""
     return [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
 
@@ -107,8 +107,8 @@ def _dtype(x: Array, name: Namer) -> str:
 
 
 def _contiguous(x: Array, name: Namer) -> str:
-    written = x.dtype.kind in "fiubUS" or x.dtype.isbuiltin == 2
-    if x.size > _TOO_LARGE or not written or x.dtype == np.longdouble:
+    has_literals = x.dtype.kind in "fiubUS" or x.dtype.isbuiltin == 2
+    if x.size > _TOO_LARGE or not has_literals or x.dtype == np.longdouble:
         return name(x)
     plain = x.dtype in _PLAIN and x.size
     shape = "" if 0 not in x.shape[:-1] else f".reshape({x.shape})"

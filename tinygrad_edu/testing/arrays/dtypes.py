@@ -39,7 +39,7 @@ def as_numbers(value: Any) -> Array | None:
     """Convert a number, a list of numbers or an array of any library to a NumPy array; return None otherwise."""
     value = values_of(value)
     if hasattr(value, "detach") and hasattr(value, "dtype"):
-        return _of_torch(value)
+        return _from_torch(value)
     if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
         return None
     try:
@@ -49,7 +49,7 @@ def as_numbers(value: Any) -> Array | None:
     return array if is_real(array.dtype) or array.dtype.kind == "c" else None
 
 
-def _of_torch(tensor: Any) -> Array | None:
+def _from_torch(tensor: Any) -> Array | None:
     """Convert a PyTorch tensor to an array, also if it is sparse or bfloat16."""
     tensor = tensor.detach().cpu().to_dense()
     if str(tensor.dtype) != "torch.bfloat16":

@@ -42,17 +42,17 @@ def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None
     if order < 1:
         raise VJPDefinitionError(f"order must be an integer >= 1, got {order}.")
     require_inputs(foreign.name, foreign.arrays)
-    refusals: list[Exception] = []
+    errors: list[Exception] = []
     for wide in (True, False):
         with foreign.session(wide) as load:
             try:
                 _try_once(foreign, load)
             except Exception as refusal:
-                refusals.append(refusal)
+                errors.append(refusal)
                 continue
             _check_orders(foreign, load, order, seeded(rng))
             return
-    raise refusals[0]
+    raise errors[0]
 
 
 def _try_once(foreign: ForeignFunction, load: Load) -> None:
@@ -70,16 +70,16 @@ def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) ->
         title = foreign.name if n == 1 else f"{foreign.name}, derivative {n}"
         scale = 0.0 if n == 1 else 1.0  # a gradient is a sum of terms as large as its cotangents
         flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
-        gradients_of = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
-        check_pullback(flat, partial(_with_cotangents, gradients_of), rng, takes_cotangent=True)
+        vjp_function = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
+        check_pullback(flat, partial(_with_cotangents, vjp_function), rng, takes_cotangent=True)
         cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result().arrays)
         f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
-def _with_cotangents(gradients_of: ArrayFunction, *given: Any) -> Sequence[Any]:
+def _with_cotangents(vjp_function: ArrayFunction, *arguments: Any) -> Sequence[Any]:
     """Call (inputs, cotangents) -> gradients. `check_pullback` passes the cotangents as one list."""
-    return gradients_of(*given[:-1], *given[-1])
+    return vjp_function(*arguments[:-1], *arguments[-1])
 
 
 def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
@@ -87,9 +87,9 @@ def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
     return lambda *arrays: list(f(*load(arrays)))
 
 
-def required(name: str, asker: str, install: str) -> Any:
+def required(name: str, caller: str, install: str) -> Any:
     """Import a package; if it is not installed, raise a `MissingExtraError` with the command that installs it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(f"{asker} requires {name}: {install}") from error
+        raise MissingExtraError(f"{caller} requires {name}: {install}") from error

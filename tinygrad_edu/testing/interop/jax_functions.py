@@ -68,10 +68,10 @@ def check_jax_function(
     """Check a function as `check_jax` does, with a title and names for messages. `session` may set up float64."""
     import jax
 
-    found, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
-    paths = [names[path[0].idx] + jax.tree_util.keystr(path[1:]) for path, _ in found]
-    point = ArrayTree([leaf for _, leaf in found], paths, as_input)
-    dtypes = [np.dtype(getattr(leaf, "dtype", np.float32)) for _, leaf in found if as_input(leaf) is not None]
+    leaves, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
+    paths = [names[path[0].idx] + jax.tree_util.keystr(path[1:]) for path, _ in leaves]
+    point = ArrayTree([leaf for _, leaf in leaves], paths, as_input)
+    dtypes = [np.dtype(getattr(leaf, "dtype", np.float32)) for _, leaf in leaves if as_input(leaf) is not None]
 
     def has_fractions(x: Any) -> bool:
         return isinstance(x, float) or jax.numpy.issubdtype(getattr(x, "dtype", np.int64), jax.numpy.inexact)
@@ -96,8 +96,8 @@ def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
     except Exception:  # f itself raises the error when it is called
         return f
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
-    alike = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    return cast(ArrayFunction, jax.jit(f)) if alike else f
+    same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
+    return cast(ArrayFunction, jax.jit(f)) if same_program else f
 
 
 def _vjp_function(f: ArrayFunction, count: int, create_graph: bool) -> ArrayFunction:
@@ -115,8 +115,8 @@ def _session(outer: Outer, dtypes: Sequence[Any], wide: bool) -> Iterator[Load]:
     import jax
 
     def load(arrays: Sequence[Array]) -> list[Any]:
-        own = [*dtypes, *[None] * (len(arrays) - len(dtypes))]
-        return [jax.numpy.asarray(x, None if wide else dtype) for x, dtype in zip(arrays, own, strict=True)]
+        input_dtypes = [*dtypes, *[None] * (len(arrays) - len(dtypes))]
+        return [jax.numpy.asarray(x, None if wide else dtype) for x, dtype in zip(arrays, input_dtypes, strict=True)]
 
     with outer(wide), _in_64_bits() if wide else nullcontext():
         yield load

@@ -89,10 +89,10 @@ def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) ->
     import torch
 
     inputs = [x.clone() for x in tensors[parameters:]]  # in-place ops are allowed on clones, but not on leaves
-    given = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
+    arguments = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return list(_tensors(function(*given)))
+        return list(_tensors(function(*arguments)))
 
 
 def _tensors(out: Any) -> Iterator[Any]:
@@ -132,14 +132,16 @@ def _session(module: Any, parameters: list[Any], inputs: list[Any], wide: bool) 
         return tensor.to(torch.float64 if wide and tensor.is_floating_point() else tensor.dtype, copy=True)
 
     def load(arrays: Sequence[Array]) -> list[Any]:
-        for part, kept in buffers:
-            part._buffers.update({name: None if x is None else converted(x) for name, x in kept.items()})
+        for part, original_buffers in buffers:
+            part._buffers.update({name: None if x is None else converted(x) for name, x in original_buffers.items()})
         tensors = [torch.from_numpy(x if min((0, *x.strides)) == 0 else x.copy()) for x in map(np.asarray, arrays)]
         for p, x in zip(parameters, tensors, strict=False):
             p.data.copy_(x)
-        others = tensors[len(parameters) :]
-        mine = [x.to(like.device, x.dtype if wide else like.dtype) for x, like in zip(others, inputs, strict=False)]
-        return [*parameters, *(x.requires_grad_() for x in (*mine, *others[len(inputs) :]))]
+        other_tensors = tensors[len(parameters) :]
+        input_tensors = [
+            x.to(like.device, x.dtype if wide else like.dtype) for x, like in zip(other_tensors, inputs, strict=False)
+        ]
+        return [*parameters, *(x.requires_grad_() for x in (*input_tensors, *other_tensors[len(inputs) :]))]
 
     values = [(p, p.data) for p in module.parameters()]
     buffers = [(part, dict(part._buffers)) for part in module.modules()]
@@ -151,5 +153,5 @@ def _session(module: Any, parameters: list[Any], inputs: list[Any], wide: bool) 
     finally:
         for p, data in values:
             p.data = data
-        for part, kept in buffers:
-            part._buffers.update(kept)
+        for part, original_buffers in buffers:
+            part._buffers.update(original_buffers)

@@ -35,31 +35,33 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     >>> check_dtypes(Call("multiply", [np.ones(2, np.float16), np.ones(2)]))
     [1.0, 1.0, 1.0]
     """
-    _demand_a_given_dtype(call)
+    _require_input_dtype(call)
     rng, names = seeded(rng), call.names
-    f: _ToTuple = partial(_in_a_tuple, call)
+    f: _ToTuple = partial(_call_as_tuple, call)
     cotangents, compared = list[Sequence[Array]](), list[float]()
     for n in range(1, order + 1):
         title = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
         points = (*call.arrays, *chain(*cotangents))
         cotangents.append(_fitting_cotangents(title, f, points, names, rng))
-        wrong, part = compare_in_low_precision(partial(_pull, f), call.arrays, cotangents, rng)
-        if wrong:
-            k, how = wrong
-            raise LawBroken(f"{title}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
-        compared.append(part)
+        mismatch, fraction = compare_in_low_precision(partial(_pull, f), call.arrays, cotangents, rng)
+        if mismatch:
+            k, description = mismatch
+            raise LawBroken(f"{title}: the gradient of {names[k]} is wrong in {points[k].dtype}: {description}.")
+        compared.append(fraction)
         f = partial(_gradients, f, len(points))
         names += tuple(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents[-1])))
     return compared
 
 
-def _demand_a_given_dtype(call: Call) -> None:
-    given, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
-    if getattr(call.function, "promotes", True) and out.dtype not in given:
-        raise LawBroken(f"op {call.name}: the result must have the dtype of an input, one of {given}, got {out.dtype}.")
+def _require_input_dtype(call: Call) -> None:
+    dtypes, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
+    if getattr(call.function, "promotes", True) and out.dtype not in dtypes:
+        raise LawBroken(
+            f"op {call.name}: the result must have the dtype of an input, one of {dtypes}, got {out.dtype}."
+        )
 
 
-def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
+def _call_as_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
     return (call(*inputs),)
 
 

@@ -32,16 +32,16 @@ def _same_randomness(module: Any) -> Iterator[list[Any]]:
         generator.bit_generator.state = state
 
 
-def _generators(thing: Any, seen: set[int]) -> Iterator[np.random.Generator]:
+def _generators(value: Any, seen: set[int]) -> Iterator[np.random.Generator]:
     """Yield the Generators in an object's attributes, lists and dicts."""
-    if id(thing) in seen or isinstance(thing, np.ndarray | Tensor | str | type):
+    if id(value) in seen or isinstance(value, np.ndarray | Tensor | str | type):
         return
-    seen.add(id(thing))
-    if isinstance(thing, np.random.Generator):
-        yield thing
-    elif isinstance(thing, list | tuple):
-        for part in thing:
+    seen.add(id(value))
+    if isinstance(value, np.random.Generator):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
             yield from _generators(part, seen)
     else:
-        for part in (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values():
+        for part in (value if isinstance(value, dict) else getattr(value, "__dict__", {})).values():
             yield from _generators(part, seen)

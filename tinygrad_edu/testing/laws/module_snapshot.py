@@ -22,12 +22,12 @@ def snapshot(module: Module) -> Snapshot:
 
     Cached properties are excluded, because they do not depend on inputs.
     """
-    held, seen = Snapshot(), set[int]()
+    contents, seen = Snapshot(), set[int]()
     for path, part in module.named_modules():
         for name, value in vars(part).items():
             if not isinstance(getattr(type(part), name, None), cached_property):
-                held[f"{path}.{name}" if path else name] = _frozen(value, seen)
-    return held
+                contents[f"{path}.{name}" if path else name] = _frozen(value, seen)
+    return contents
 
 
 def first_change(before: Snapshot, after: Snapshot) -> str:

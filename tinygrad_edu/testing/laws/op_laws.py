@@ -26,12 +26,12 @@ from tinygrad_edu.transforms import vjp
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 
 
-def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
-    """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`, by default all."""
-    wanted = range(len(call.arrays)) if wanted is None else wanted
-    leaves = [from_numpy(x, requires_grad=k in wanted) for k, x in enumerate(call.arrays)]
+def pull(call: Call, g: Array, positions: Sequence[int] | None = None) -> list[Array]:
+    """Return the gradients that ``backward(g)`` computes for the inputs at `positions`, by default all."""
+    positions = range(len(call.arrays)) if positions is None else positions
+    leaves = [from_numpy(x, requires_grad=k in positions) for k, x in enumerate(call.arrays)]
     call(*leaves).backward(g)
-    return [_grad_of(leaves[k]) for k in wanted]
+    return [_grad_of(leaves[k]) for k in positions]
 
 
 _leaf = partial(from_numpy, requires_grad=True)  # shares the memory of the array, and so has its layout
@@ -41,12 +41,12 @@ def _grad_of(leaf: Tensor) -> Array:
     return np.zeros(leaf.shape, leaf.dtype) if leaf.grad is None else leaf.grad
 
 
-def _demand(holds: bool, call: Call, law: str) -> None:
+def _require(holds: bool, call: Call, law: str) -> None:
     if not holds:
         raise LawBroken(f"op {call.name}: {law}.")
 
 
-def _takes(call: Call) -> bool:
+def _accepts(call: Call) -> bool:
     """Whether an op accepts these inputs. For example, NumPy's linear algebra rejects float16."""
     try:
         with warnings.catch_warnings():
@@ -63,13 +63,13 @@ def _rounding(*arrays: Array) -> float:
     return max(_UNITS[dtype] * float(np.finfo(dtype).eps) for dtype in dtypes)
 
 
-def _lost(gradient: Array, g: Array) -> float:
+def _cancellation(gradient: Array, g: Array) -> float:
     """Return the allowed rounding error of a gradient whose terms are as large as g and may cancel."""
     units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
     return units * float(np.finfo(gradient.dtype).eps) * largest(g)
 
 
-def _lost_of_value(call: Call) -> Array:
+def _value_cancellation(call: Call) -> Array:
     """Return the allowed rounding error of each element of a result whose terms may cancel.
 
     A sum of n terms has an error of at most n rounding units of the sum of their magnitudes. The terms are the input
@@ -86,17 +86,17 @@ def _lost_of_value(call: Call) -> Array:
     return np.where(np.isfinite(terms), units * float(np.finfo(value.dtype).eps) * terms, 0)
 
 
-def _overflown(*gradients: Array) -> Array:
+def _overflow_mask(*gradients: Array) -> Array:
     """Return where float16 gradients overflow. The laws do not compare these elements."""
     narrow = gradients[0].dtype == np.float16
-    overflown: Array = np.any([~np.isfinite(x) for x in gradients], axis=0) & narrow
-    return overflown
+    mask: Array = np.any([~np.isfinite(x) for x in gradients], axis=0) & narrow
+    return mask
 
 
 def _without_overflow(a: Array, b: Array) -> tuple[Array, Array]:
     """Return two gradients with zeros where one of them overflows."""
-    overflown = _overflown(a, b)
-    return np.where(overflown, 0, a), np.where(overflown, 0, b)
+    mask = _overflow_mask(a, b)
+    return np.where(mask, 0, a), np.where(mask, 0, b)
 
 
 def _close(a: Array, b: Array, rounding: float = 0.0, floor: float | Array = 0.0) -> bool:
@@ -118,21 +118,21 @@ def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) ->
     plain = np.asarray(call(*call.arrays))
     recorded = call(*map(_leaf, call.arrays)).numpy()
     # A constant array takes the dtype of Tensors, but NumPy promotes an array to the wider dtype.
-    follows = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
-    same = _close(recorded, plain) if follows else _same(recorded, plain)
-    _demand(same, call, "the result for Tensors differs from the result for plain arrays")
+    takes_tensor_dtype = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
+    agrees = _close(recorded, plain) if takes_tensor_dtype else _same(recorded, plain)
+    _require(agrees, call, "the result for Tensors differs from the result for plain arrays")
     if reference is not None:
         expected = np.asarray(reference(*call.inputs, **call.settings))
         law = f"the dtype must be {expected.dtype}, as in the reference, got {plain.dtype}"
-        _demand(plain.dtype == expected.dtype, call, law)
-        _demand(_close(plain, expected), call, "the result differs from the reference")
+        _require(plain.dtype == expected.dtype, call, law)
+        _require(_close(plain, expected), call, "the result differs from the reference")
 
 
 def records_nothing_under_no_grad(call: Call) -> None:
     """Check that the result requires no gradient under no_grad."""
     with no_grad():
         out = call(*(_leaf(x) for x in call.arrays))
-    _demand(not out.requires_grad, call, "the result requires a gradient under no_grad()")
+    _require(not out.requires_grad, call, "the result requires a gradient under no_grad()")
 
 
 # --- The laws of the vjps: functions of a call, a cotangent, and the gradients of the call for the cotangent ---
@@ -143,39 +143,39 @@ def nothing_is_mutated(call: Call, g: Array) -> None:
     leaves = [_leaf(x) for x in call.arrays]
     before = [x.copy() for x in call.arrays]
     out = call(*leaves)
-    value, given = out.numpy().copy(), g.copy()
+    value, original_g = out.numpy().copy(), g.copy()
     for k, name in enumerate(call.names):
-        _demand(_same(call.arrays[k], before[k]), call, f"the forward function writes into {name}")
+        _require(_same(call.arrays[k], before[k]), call, f"the forward function writes into {name}")
     out.backward(g)
-    _demand(_same(g, given), call, "a vjp writes into the upstream gradient g")
-    _demand(_same(out.numpy(), value), call, "a vjp writes into the result")
+    _require(_same(g, original_g), call, "a vjp writes into the upstream gradient g")
+    _require(_same(out.numpy(), value), call, "a vjp writes into the result")
     for k, name in enumerate(call.names):
-        _demand(_same(call.arrays[k], before[k]), call, f"a vjp writes into {name}")
+        _require(_same(call.arrays[k], before[k]), call, f"a vjp writes into {name}")
 
 
 def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that a vjp is linear in its cotangent, and returns zeros for a cotangent of zeros."""
     h = -0.75 * np.flip(g)
-    both = np.asarray(2 * g - 3 * h)
+    combined = np.asarray(2 * g - 3 * h)
     # The terms may be as large as g times an input, and may cancel.
-    larger = max(1.0, *(largest(x) for x in call.arrays))
-    for name, m, a, b in zip(call.names, pull(call, both), gradients, pull(call, h), strict=True):
-        overflown, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
+    input_scale = max(1.0, *(largest(x) for x in call.arrays))
+    for name, m, a, b in zip(call.names, pull(call, combined), gradients, pull(call, h), strict=True):
+        overflow, rounding, error = _overflow_mask(m, a, b), _rounding(a), input_scale * _cancellation(a, combined)
         m, a, b = (x.astype(np.float64) for x in (m, a, b))
-        scale = rounding * largest(2 * np.abs(a) + 3 * np.abs(b)) + lost
-        near = overflown | (np.abs(m - (2 * a - 3 * b)) <= scale)
-        _demand(bool(np.all(near)), call, f"the vjp of {name} is not linear in g")
+        scale = rounding * largest(2 * np.abs(a) + 3 * np.abs(b)) + error
+        is_linear = overflow | (np.abs(m - (2 * a - 3 * b)) <= scale)
+        _require(bool(np.all(is_linear)), call, f"the vjp of {name} is not linear in g")
     for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
-        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the vjp of {name} is not zero for g = 0")
+        _require(not np.any((zero != 0) & ~_overflow_mask(zero)), call, f"the vjp of {name} is not zero for g = 0")
 
 
 def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that no gradient shares memory with another, with an input or with the cotangent."""
-    others = [*zip(call.names, call.arrays, strict=True), ("the upstream gradient g", g)]
+    other_arrays = [*zip(call.names, call.arrays, strict=True), ("the upstream gradient g", g)]
     for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
-        for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
-            law = f"the gradient of {name} shares memory with {other}"
-            _demand(not np.may_share_memory(gradient, array), call, law)
+        for other_name, array in [*other_arrays, *zip(call.names[:k], gradients[:k], strict=True)]:
+            law = f"the gradient of {name} shares memory with {other_name}"
+            _require(not np.may_share_memory(gradient, array), call, law)
 
 
 def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
@@ -184,7 +184,7 @@ def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
     for dtypes in (*mixtures, [np.float16] * len(call.arrays)):
         narrow = call.with_arrays([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
-        if np.float32 in dtypes or (np.float16 in dtypes and _takes(narrow)):
+        if np.float32 in dtypes or (np.float16 in dtypes and _accepts(narrow)):
             check_dtypes(narrow, order=1)
 
 
@@ -192,22 +192,22 @@ def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
     """Check that inputs and cotangents of any memory layout give the same results as contiguous ones."""
     # If terms cancel, the rounding error depends on the order of the additions.
     scale = max(1.0, *(largest(x) for x in call.arrays))
-    lost = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
+    error = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
     for layout, arrange in LAYOUTS.items():
         arranged = call.map_arrays(partial(_arranged, arrange))
         contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
         cotangent = _arranged(arrange, g)
         try:
-            truth = pull(contiguous, np.array(cotangent, order="C"))
+            expected = pull(contiguous, np.array(cotangent, order="C"))
         except Exception:  # the op rejects these values in any layout, such as a singular matrix with stride 0
             continue
-        which = f"differs between {layout} and contiguous inputs and cotangents"
-        found, wanted = (np.asarray(same(*same.arrays)) for same in (arranged, contiguous))
-        near = _close(found, wanted) or _close(found, wanted, floor=_lost_of_value(contiguous))
-        _demand(near, call, f"the result {which}")
-        for name, found, wanted in zip(call.names, pull(arranged, cotangent), truth, strict=True):
-            near = _close(found, wanted, floor=lost + _lost(wanted, g))
-            _demand(near, call, f"the gradient of {name} {which}")
+        problem = f"differs between {layout} and contiguous inputs and cotangents"
+        actual, reference = (np.asarray(c(*c.arrays)) for c in (arranged, contiguous))
+        agrees = _close(actual, reference) or _close(actual, reference, floor=_value_cancellation(contiguous))
+        _require(agrees, call, f"the result {problem}")
+        for name, actual, reference in zip(call.names, pull(arranged, cotangent), expected, strict=True):
+            agrees = _close(actual, reference, floor=error + _cancellation(reference, g))
+            _require(agrees, call, f"the gradient of {name} {problem}")
 
 
 def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
@@ -217,8 +217,8 @@ def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
 def inputs_are_independent(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that the gradient of an input does not depend on which other inputs require one."""
     for k, name in enumerate(call.names):
-        (alone,) = pull(call, g, [k])
-        _demand(_same(alone, gradients[k]), call, f"the gradient of {name} depends on which other inputs require one")
+        (single,) = pull(call, g, [k])
+        _require(_same(single, gradients[k]), call, f"the gradient of {name} depends on which other inputs require one")
 
 
 def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
@@ -226,28 +226,28 @@ def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     leaves = [_leaf(x) for x in call.arrays]
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, gradients, strict=True):
-        near = _close(*_without_overflow(_grad_of(leaf), 7 * once), floor=_lost(once, g))
-        _demand(near, call, f"the gradient of {name}, used three times, is not the sum of 3 gradients")
+        agrees = _close(*_without_overflow(_grad_of(leaf), 7 * once), floor=_cancellation(once, g))
+        _require(agrees, call, f"the gradient of {name}, used three times, is not the sum of 3 gradients")
 
 
 def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that a vjp returns the same values for Tensors, as in higher derivatives, and for arrays."""
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
-        near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
-        _demand(near, call, f"the vjp of {name} returns different values for Tensors and for arrays")
+        agrees = _close(recorded.numpy(), plain, floor=_cancellation(plain, g))
+        _require(agrees, call, f"the vjp of {name} returns different values for Tensors and for arrays")
 
 
 def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Check that a later call of the op does not change the gradients of an earlier one."""
-    other = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
+    later_call = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
     leaves = [_leaf(x) for x in call.arrays]
     out = call(*leaves)
     with contextlib.suppress(Exception):  # the op may reject reversed inputs
-        other(*(_leaf(x) for x in other.arrays))
+        later_call(*(_leaf(x) for x in later_call.arrays))
     out.backward(g)
-    for name, leaf, wanted in zip(call.names, leaves, gradients, strict=True):
-        _demand(_same(_grad_of(leaf), wanted), call, f"the vjp of {name} uses values of a later call")
+    for name, leaf, expected in zip(call.names, leaves, gradients, strict=True):
+        _require(_same(_grad_of(leaf), expected), call, f"the vjp of {name} uses values of a later call")
 
 
 def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
@@ -255,18 +255,19 @@ def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
     for a, b in itertools.combinations(range(len(call.arrays)), 2):
         x, y = call.arrays[a], call.arrays[b]
         twice = call.with_arrays([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
-        if x.shape != y.shape or x.dtype != y.dtype or not _takes(twice):
+        if x.shape != y.shape or x.dtype != y.dtype or not _accepts(twice):
             continue
         try:
-            apart = pull(twice, g)
+            separate = pull(twice, g)
         except np.linalg.LinAlgError:  # a singular matrix
             continue
         leaves = [_leaf(array) for array in twice.arrays]
         leaves[b] = leaves[a]
         twice(*leaves).backward(g)
-        near = _close(*_without_overflow(_grad_of(leaves[a]), apart[a] + apart[b]), floor=_lost(apart[a], g))
-        both = f"{call.names[a]} and {call.names[b]}"
-        _demand(near, twice, f"the gradient of one Tensor passed as {both} is not the sum of their gradients")
+        total = separate[a] + separate[b]
+        agrees = _close(*_without_overflow(_grad_of(leaves[a]), total), floor=_cancellation(separate[a], g))
+        pair = f"{call.names[a]} and {call.names[b]}"
+        _require(agrees, twice, f"the gradient of one Tensor passed as {pair} is not the sum of their gradients")
 
 
 def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
@@ -283,8 +284,8 @@ def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
         del out, leaves
         names += ("a saved value",) * (len(alive) - len(names))
         for name, array in zip(names, alive, strict=True):
-            gone = array() is None or any(array() is x for x in call.inputs)
-            _demand(gone, call, f"after backward(), {name} is still referenced")
+            is_freed = array() is None or any(array() is x for x in call.inputs)
+            _require(is_freed, call, f"after backward(), {name} is still referenced")
     finally:
         if collected:
             gc.enable()

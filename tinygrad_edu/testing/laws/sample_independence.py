@@ -42,10 +42,10 @@ class _Fault(NamedTuple):
 
 def _message(module: Module, mode: str, fault: _Fault) -> str:
     path = next(path for path, part in module.named_modules() if part is fault.module)
-    where = f" in its submodule {path!r} ({type(fault.module).__name__})" if path else ""
+    location = f" in its submodule {path!r} ({type(fault.module).__name__})" if path else ""
     kind = type(module if isinstance(fault.module, Lambda) else fault.module).__name__
     return (
-        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{where} {fault.text}. Set "
+        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{location} {fault.text}. Set "
         f"couples_samples = True in the class {kind}, or change its forward: each row of the results must depend only "
         f"on the same row of the inputs, and a call must not change the module."
     )
@@ -61,19 +61,19 @@ class _Call(NamedTuple):
 
 def _fault(call: _Call, rng: Rng) -> _Fault | None:
     """Return the fault of a module in a call, or None."""
-    module, active, declares = call.module, list[Module](), declaration(call.module) is False
+    module, failed_modules, is_declared = call.module, list[Module](), declaration(call.module) is False
     before, signal, text = snapshot(module), "", ""
-    with _noting(module, failed=active.append):
+    with _observing(module, failed=failed_modules.append):
         try:
-            text = _coupling(call, declares, rng)
+            text = _coupling(call, is_declared, rng)
         except WholeBatchNeeded as needed:
             signal = str(needed)
     path = first_change(before, snapshot(module))
     if SETS_ATTRIBUTE in signal:
-        return _Fault(f"a call changes its attributes ({signal})", active[0] if active else module)
+        return _Fault(f"a call changes its attributes ({signal})", failed_modules[0] if failed_modules else module)
     if path:
         return _Fault(f"a call changes its attribute {path}", module)
-    if not all(map(_has_property, active[1:])):
+    if not all(map(_has_property, failed_modules[1:])):
         return _Fault(f"a call needs the whole batch ({signal})", module)
     return _Fault(text, module) if text else None
 
@@ -105,60 +105,60 @@ class _Result:
         for leaf, cotangent in zip(self.leaves, cotangents, strict=True):
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 leaf.backward(cotangent.astype(leaf.dtype), retain_graph=True)
-        found = [np.zeros(x.shape) if x.grad is None else np.array(x.grad) for x in (*inputs, *self.parameters)]
-        return found[: len(inputs)], found[len(inputs) :]
+        gradients = [np.zeros(x.shape) if x.grad is None else np.array(x.grad) for x in (*inputs, *self.parameters)]
+        return gradients[: len(inputs)], gradients[len(inputs) :]
 
 
-def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
+def _coupling(call: _Call, is_declared: bool, rng: Rng) -> str:
     """Describe which rows differ when samples are left out or replaced; return an empty string if none do."""
-    count, whole = _count(call.inputs), _Result(call)
-    if not _all_same(whole.rows, _Result(call).rows):
+    count, full = _count(call.inputs), _Result(call)
+    if not _all_same(full.rows, _Result(call).rows):
         return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
-    for rows in whole.rows:
+    for rows in full.rows:
         if rows.shape[:1] != (count,):
-            lacks = f"its result contains an array of shape {rows.shape}; the first axis must be the {count} samples"
-            return lacks if declares else ""
-    cotangents = [draw_signed(rng, rows.shape) for rows in whole.rows]
-    fault = _replacing(call, whole, cotangents, rng) if count > 1 else ""
-    if fault or count < 2 or is_random(call.module, whole.inputs, **call.settings):  # parts would draw other numbers
+            problem = f"its result contains an array of shape {rows.shape}; the first axis must be the {count} samples"
+            return problem if is_declared else ""
+    cotangents = [draw_signed(rng, rows.shape) for rows in full.rows]
+    fault = _replacement_fault(call, full, cotangents, rng) if count > 1 else ""
+    if fault or count < 2 or is_random(call.module, full.inputs, **call.settings):  # parts would draw other numbers
         return fault
-    return _cutting(call, whole, cotangents, rng)
+    return _partition_fault(call, full, cotangents, rng)
 
 
-def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
+def _replacement_fault(call: _Call, full: _Result, cotangents: list[Array], rng: Rng) -> str:
     """Replace samples and describe how the other samples depend on them; return an empty string if they do not."""
-    gradients, _ = whole.gradients(cotangents)
-    halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
-    for kept, others in (halves, halves[::-1]):
-        found = _Result(call._replace(inputs=[_with_rows(x, others, _new_row(x, kept[0])) for x in call.inputs]))
-        if not _all_same([rows[kept] for rows in found.rows], [rows[kept] for rows in whole.rows]):
+    gradients, _ = full.gradients(cotangents)
+    parts = np.array_split(rng.permutation(_count(call.inputs)), 2)
+    for kept, replaced in (parts, parts[::-1]):
+        changed = _Result(call._replace(inputs=[_with_rows(x, replaced, _new_row(x, kept[0])) for x in call.inputs]))
+        if not _all_same([rows[kept] for rows in changed.rows], [rows[kept] for rows in full.rows]):
             return "the result of a sample changes when other samples are replaced"
-        own = [_with_rows(g, others, np.zeros(g.shape[1:])) for g in cotangents]
-        of_inputs, of_parameters = found.gradients(own)
-        if not _all_same([g[kept] for g in of_inputs], [g[kept] for g in gradients]):
+        masked = [_with_rows(g, replaced, np.zeros(g.shape[1:])) for g in cotangents]
+        input_gradients, parameter_gradients = changed.gradients(masked)
+        if not _all_same([g[kept] for g in input_gradients], [g[kept] for g in gradients]):
             return "the gradient of a sample changes when other samples are replaced"
-        if not _all_same(of_parameters, whole.gradients(own)[1]):
+        if not _all_same(parameter_gradients, full.gradients(masked)[1]):
             return "the contribution of a sample to a parameter's gradient changes when other samples are replaced"
     return ""
 
 
-def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
+def _partition_fault(call: _Call, full: _Result, cotangents: list[Array], rng: Rng) -> str:
     """Describe how the results of a batch differ from those of its parts; return an empty string if they do not."""
-    count, (gradients, totals) = _count(call.inputs), whole.gradients(cotangents)
+    count, (gradients, totals) = _count(call.inputs), full.gradients(cotangents)
     cuts = np.sort(rng.choice(np.arange(1, count), rng.integers(1, min(count, 8)), replace=False))
     sums = [np.zeros(total.shape) for total in totals]
     for part in map(slice, [0, *cuts], [*cuts, count]):
-        which = f"the samples {part.start}:{part.stop} of {count}"
+        description = f"the samples {part.start}:{part.stop} of {count}"
         try:
-            found = _Result(call._replace(inputs=[x[part] for x in call.inputs]))
+            partial = _Result(call._replace(inputs=[x[part] for x in call.inputs]))
         except Exception as error:
-            return f"a call with only {which} raises {type(error).__name__}: {error}"
-        if not _all_same(found.rows, [rows[part] for rows in whole.rows]):
-            return f"{which} have different results alone and in the batch"
-        of_inputs, of_parameters = found.gradients([g[part] for g in cotangents])
-        if not _all_same(of_inputs, [g[part] for g in gradients]):
-            return f"{which} have different gradients alone and in the batch"
-        sums = [a + b for a, b in zip(sums, of_parameters, strict=True)]
+            return f"a call with only {description} raises {type(error).__name__}: {error}"
+        if not _all_same(partial.rows, [rows[part] for rows in full.rows]):
+            return f"{description} have different results alone and in the batch"
+        input_gradients, parameter_gradients = partial.gradients([g[part] for g in cotangents])
+        if not _all_same(input_gradients, [g[part] for g in gradients]):
+            return f"{description} have different gradients alone and in the batch"
+        sums = [a + b for a, b in zip(sums, parameter_gradients, strict=True)]
     if not _all_same(sums, totals):
         return "the gradients of a parameter for parts of the batch do not add up to its gradient for the whole batch"
     return ""
@@ -166,27 +166,27 @@ def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> 
 
 def _new_row(x: Array, k: int) -> Array:
     """Return a row that replaces others: row k, or a different one if all rows are equal and floating-point."""
-    alike = x.dtype.kind == "f" and (x == x[:1]).all()
-    return np.asarray(0.5 * x[k] + 0.25 if alike else x[k])  # keeps positive numbers positive, and (0, 1) in (0, 1)
+    all_equal = x.dtype.kind == "f" and (x == x[:1]).all()
+    return np.asarray(0.5 * x[k] + 0.25 if all_equal else x[k])  # keeps positive numbers positive, and (0, 1) in (0, 1)
 
 
-def _with_rows(x: Array, places: Array, row: Array) -> Array:
+def _with_rows(x: Array, rows: Array, row: Array) -> Array:
     out = x.copy()
-    out[places] = row
+    out[rows] = row
     return out
 
 
-def _all_same(found: Sequence[Array], wanted: Sequence[Array]) -> bool:
-    return len(found) == len(wanted) and all(map(_same, found, wanted))
+def _all_same(actual: Sequence[Array], expected: Sequence[Array]) -> bool:
+    return len(actual) == len(expected) and all(map(_same, actual, expected))
 
 
-def _same(found: Array, wanted: Array) -> bool:
+def _same(actual: Array, expected: Array) -> bool:
     """Whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
-    if found.shape != wanted.shape or wanted.dtype.kind != "f":
-        return np.array_equal(found, wanted)
-    rounding = 1e-9 if wanted.dtype == np.float64 else 1e-5
-    size = max(1, largest(found), largest(wanted))
-    return np.allclose(found, wanted, rtol=rounding, atol=rounding * size, equal_nan=True)
+    if actual.shape != expected.shape or expected.dtype.kind != "f":
+        return np.array_equal(actual, expected)
+    rounding = 1e-9 if expected.dtype == np.float64 else 1e-5
+    size = max(1, largest(actual), largest(expected))
+    return np.allclose(actual, expected, rtol=rounding, atol=rounding * size, equal_nan=True)
 
 
 def _count(inputs: Sequence[Array]) -> int:
@@ -204,27 +204,27 @@ def _calls_inside(module: Module, arrays: Sequence[Array]) -> list[_Call]:
     Submodules that declare None, such as `LSTM`, are excluded, because the outer module declares for them.
     """
     calls, count = list[_Call](), arrays[0].shape[:1]
-    others = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
+    excluded = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
 
-    def note(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    def record(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
         batches = inputs and all(isinstance(x, Tensor | np.ndarray) and x.shape[:1] == count for x in inputs)
-        if part is not module and batches and id(part) not in others:
+        if part is not module and batches and id(part) not in excluded:
             calls.append(_Call(part, [np.array(values_of(x)) for x in inputs], settings))
 
-    with _noting(module, done=note):
+    with _observing(module, done=record):
         run(module, [from_numpy(x.copy()) for x in arrays])
     return calls
 
 
 @contextmanager
-def _noting(
+def _observing(
     module: Module,
     failed: Callable[[Module], Any] = lambda part: None,
     done: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any] = lambda part, inputs, settings: None,
 ) -> Iterator[None]:
     """Report modules that need the whole batch to `failed`, and calls of submodules to `done`, during the context."""
 
-    def noted(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+    def observed(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         def call(*inputs: Any, **settings: Any) -> Any:
             try:
                 out = forward(*inputs, **settings)
@@ -236,13 +236,13 @@ def _noting(
 
         return call
 
-    own = [(part, vars(part).get("forward")) for part in module.modules()]
-    for part, _ in own:
-        vars(part)["forward"] = noted(part, part.forward)
+    originals = [(part, vars(part).get("forward")) for part in module.modules()]
+    for part, _ in originals:
+        vars(part)["forward"] = observed(part, part.forward)
     try:
         yield
     finally:
-        for part, forward in own:
+        for part, forward in originals:
             del vars(part)["forward"]
             if forward is not None:
                 vars(part)["forward"] = forward

@@ -25,18 +25,18 @@ from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the score and the survivors. Return 1 if too many survive, and 2 if the suite cannot run."""
-    given = _parsed(arguments)
-    path, _, names = given.file.partition(".py:")
+    options = _parsed(arguments)
+    path, _, names = options.file.partition(".py:")
     chosen = tuple(names.split(",")) if names else ()
     try:
         source = Source(Path(f"{path}.py" if names else path))
-        found = _by_tests(source, chosen, given) if given.tests else _by_checks(source, chosen, given)
+        results = _run_tests(source, chosen, options) if options.tests else _run_checks(source, chosen, options)
     except (MissingExtraError, OSError, SyntaxError, re.error) as error:
-        found = str(error)
-    if isinstance(found, str):
-        print(found, file=sys.stderr)
+        results = str(error)
+    if isinstance(results, str):
+        print(results, file=sys.stderr)
         return 2
-    return int(report(list(found)) < given.fail_under)
+    return int(report(list(results)) < options.fail_under)
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -52,21 +52,21 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-Judged = Iterator[tuple[Any, str]]
+Results = Iterator[tuple[Any, str]]
 
 
-def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
+def _run_tests(source: Source, chosen: Sequence[str], options: argparse.Namespace) -> Results | str:
     """Return each mutant of a file with the result of the tests, or an error message."""
-    mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
+    mutants = [m for m in changed_files(source, chosen) if re.search(options.k, str(m))]
     if not mutants:
         return f"{source.path} has no function that looks like a vjp; select one, as in {source.path}:softplus_grad."
-    suite = Suite(given.tests, given.timeout)
+    suite = Suite(options.tests, options.timeout)
     if error := suite.first_error(source):
         return f"{error}\nThe tests must pass for the unchanged file, or they cannot detect mutants."
-    return _judged(ThreadPoolExecutor(given.jobs), suite.killer, mutants, mutants)
+    return _run_in_pool(ThreadPoolExecutor(options.jobs), suite.killer, mutants, mutants)
 
 
-def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespace) -> Judged | str:
+def _run_checks(source: Source, chosen: tuple[str, ...], options: argparse.Namespace) -> Results | str:
     """Return each mutant of the ops of a file with the result of the checks, or an error message."""
     import tinygrad_edu.testing.strategies  # noqa: F401 - raises an error with the command that installs Hypothesis
     from tinygrad_edu.testing.mutate import ops
@@ -80,45 +80,45 @@ def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespac
                 f"detect mutants. If the op is correct, restrict its inputs in {source.path}:\n"
                 f"    OP_CALLS[{op.__name__!r}] = one_input({op.__name__}, low=..., high=...)"
             )
-    mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(given.k, str(m))}
+    mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(options.k, str(m))}
     if not mutants:
         return f"{source.path} has no op with a vjp; for vjps that are plain functions, use --tests."
-    if given.jobs == 1:
+    if options.jobs == 1:
         return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
-    pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
-    return _judged(pool, partial(ops.nth_killer, module, chosen), list(mutants), list(mutants.values()))
+    pool = ProcessPoolExecutor(options.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
+    return _run_in_pool(pool, partial(ops.nth_killer, module, chosen), list(mutants), list(mutants.values()))
 
 
-def _judged(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], mutants: Sequence[Any]) -> Judged:
+def _run_in_pool(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], mutants: Sequence[Any]) -> Results:
     with pool:
         yield from zip(mutants, _progress(pool.map(killer, work), len(work)), strict=True)
 
 
-def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
+def _progress(results: Iterable[Any], total: int) -> Iterable[Any]:
     """Show a progress bar on a terminal, if rich is installed."""
     try:
         from rich.console import Console
         from rich.progress import track
     except ImportError:
-        return judged
+        return results
     console = Console(stderr=True)
-    return track(judged, total=total, console=console, disable=not console.is_terminal, transient=True)
+    return track(results, total=total, console=console, disable=not console.is_terminal, transient=True)
 
 
-def report(judged: Sequence[tuple[Any, str]]) -> float:
+def report(results: Sequence[tuple[Any, str]]) -> float:
     """Print the survivors, the killers and the score, and return the score in per cent."""
-    for mutant, killer in judged:
+    for mutant, killer in results:
         if not killer:
             print(f"SURVIVED {mutant}\n{mutant.shown()}")
-    kinds: dict[str, Counter[str]] = {}
-    for mutant, killer in judged:
+    killers_by_vjp: dict[str, Counter[str]] = {}
+    for mutant, killer in results:
         vjp, _, kind = str(mutant).partition(": ")
-        kinds.setdefault(vjp, Counter())[killer or "survived"] += 1
+        killers_by_vjp.setdefault(vjp, Counter())[killer or "survived"] += 1
         if killer == NOT_MET:
             print(f"not counted ({killer}): {vjp}: {kind}")
-    for vjp, killers in kinds.items():
+    for vjp, killers in killers_by_vjp.items():
         print(f"{vjp}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
-    counted = [killer for _, killer in judged if killer != NOT_MET]
+    counted = [killer for _, killer in results if killer != NOT_MET]
     killed = len(counted) - counted.count("")
     score = 100 * killed / max(len(counted), 1)
     print(f"score {score:.1f} %: {killed} of {len(counted)} mutants killed")

@@ -26,12 +26,12 @@ from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, vjps_of_ops
 from tinygrad_edu.testing.mutate.wrappers import (
     ANYWHERE,
+    CONDITIONS_ON_X,
+    NEED_SAVED_ARRAYS,
     NOT_MET,
-    OF_SAVED_ARRAYS,
-    OF_X,
     OURS,
     VJPFunction,
-    met,
+    condition_hits,
     mutant,
 )
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
@@ -59,8 +59,8 @@ def load(path: Path) -> None:
 
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
     """Return the ops with vjps that a loaded file defines, or only the chosen ones."""
-    made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
-    return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.__name__ in chosen)]
+    defined = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
+    return [op for op in dict.fromkeys(defined) if op.vjp_functions and (not chosen or op.__name__ in chosen)]
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Mutant:
 
     def wrong(self) -> Op:
         """Return the op with the broken vjp."""
-        wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes, name=self.op.name)(self.op.forward)
-        wrong.vjps(**{**self.op.vjp_functions, self.argument: self.vjp})
-        return wrong
+        broken = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes, name=self.op.name)(self.op.forward)
+        broken.vjps(**{**self.op.vjp_functions, self.argument: self.vjp})
+        return broken
 
     def shown(self) -> str:
         """Return code that recreates the mutant: a diff, or lines that apply the wrapper."""
@@ -90,18 +90,18 @@ class Mutant:
         return f'{MUTANT}\n{self.op.__name__}.vjps({self.argument}=mutant("{self.kind}")({vjp}))\n'
 
 
-def mutants(right: Op) -> Iterator[Mutant]:
+def mutants(original: Op) -> Iterator[Mutant]:
     """Yield every mutant of every vjp of an op."""
-    for argument, vjp in right.vjp_functions.items():
-        saves_arrays = any(name in (*right.inputs, "out") for name in inspect.signature(vjp).parameters)
+    for argument, vjp in original.vjp_functions.items():
+        saves_arrays = any(name in (*original.inputs, "out") for name in inspect.signature(vjp).parameters)
         for kind in (*ANYWHERE, *OURS):
-            if kind not in OF_SAVED_ARRAYS or saves_arrays:
-                yield Mutant(right, argument, kind, mutant(kind)(vjp))
-        source = _source_of(right)
-        function = _vjps(source).get((right.name, argument))
+            if kind not in NEED_SAVED_ARRAYS or saves_arrays:
+                yield Mutant(original, argument, kind, mutant(kind)(vjp))
+        source = _source_of(original)
+        function = _vjps(source).get((original.name, argument))
         if function is not None:
-            for change in changes(source, function, _offered(right, function)):
-                yield Mutant(right, argument, change.kind, _compiled(source, function, change, right), change)
+            for change in changes(source, function, _offered(original, function)):
+                yield Mutant(original, argument, change.kind, _compiled(source, function, change, original), change)
 
 
 @functools.cache
@@ -115,8 +115,8 @@ def nth_killer(module: str, chosen: tuple[str, ...], n: int) -> str:
     return killer(mutants_of(module, chosen)[n])
 
 
-def _source_of(right: Op) -> Source:
-    return _source(inspect.getfile(right.forward))
+def _source_of(original: Op) -> Source:
+    return _source(inspect.getfile(original.forward))
 
 
 @functools.cache
@@ -127,21 +127,21 @@ def _source(path: str) -> Source:
 _vjps = functools.cache(vjps_of_ops)  # a file defines the vjps of many ops
 
 
-def _offered(right: Op, function: FunctionNode) -> list[str]:
+def _offered(original: Op, function: FunctionNode) -> list[str]:
     """Return the argument names that a vjp may use, beginning with those that it uses."""
-    names = ["g"] if right.variadic else [*right.inputs, "out", "g"]
+    names = ["g"] if original.variadic else [*original.inputs, "out", "g"]
     return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
 
 
-def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VJPFunction:
+def _compiled(source: Source, function: FunctionNode, change: Change, original: Op) -> VJPFunction:
     """Return the changed function, compiled with the global names of the op's module."""
     start, end = source.span(function)
     text = source.edited(change.edits, start, end)
-    space = dict(vars(sys.modules[right.forward.__module__]))
+    namespace = dict(vars(sys.modules[original.forward.__module__]))
     if isinstance(function, ast.Lambda):
-        return eval(f"({text})", space)  # type: ignore[no-any-return]
-    exec(textwrap.dedent(" " * function.col_offset + text), space)
-    return space[function.name]  # type: ignore[no-any-return]
+        return eval(f"({text})", namespace)  # type: ignore[no-any-return]
+    exec(textwrap.dedent(" " * function.col_offset + text), namespace)
+    return namespace[function.name]  # type: ignore[no-any-return]
 
 
 # --- The checks ---
@@ -150,14 +150,14 @@ def _compiled(source: Source, function: FunctionNode, change: Change, right: Op)
 def killer(broken: Mutant) -> str:
     """Return the name of the error that kills a mutant, `NOT_MET`, or an empty string if it survives all examples."""
     try:
-        wrong = broken.wrong()
+        broken_op = broken.wrong()
     except Exception as error:
         return type(error).__name__
-    met.clear()
-    found = first_error(wrong, calls_of(broken.op))
-    if found is not None and not isinstance(found, INCONCLUSIVE):
-        return type(found).__name__
-    return NOT_MET if broken.kind in OF_X and not met else ""
+    condition_hits.clear()
+    failure = first_error(broken_op, calls_of(broken.op))
+    if failure is not None and not isinstance(failure, INCONCLUSIVE):
+        return type(failure).__name__
+    return NOT_MET if broken.kind in CONDITIONS_ON_X and not condition_hits else ""
 
 
 def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
@@ -182,17 +182,17 @@ def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
     return None
 
 
-def calls_of(right: Op) -> st.SearchStrategy[Call]:
+def calls_of(original: Op) -> st.SearchStrategy[Call]:
     """Return the op's strategy in `OP_CALLS`. Default: arrays of one shape, or of broadcastable shapes."""
-    name = right.__name__
+    name = original.__name__
     calls = OP_CALLS.get(name)
-    of_another = calls is BUILT_IN.get(name) and registry.get(name) is not right
-    return _any_call(right) if calls is None or of_another else calls
+    is_shadowed = calls is BUILT_IN.get(name) and registry.get(name) is not original
+    return _any_call(original) if calls is None or is_shadowed else calls
 
 
 @st.composite
-def _any_call(draw: Any, right: Op) -> Call:
+def _any_call(draw: Any, original: Op) -> Call:
     """Draw a call of an op with arrays of any values, of one shape or of broadcastable shapes."""
-    count = 2 if right.variadic else len(right.inputs)
-    of = draw(broadcastable(count)) if right.broadcasts and count > 1 else (draw(shapes()),) * count
-    return Call(right, [draw(arrays(shape)) for shape in of])
+    count = 2 if original.variadic else len(original.inputs)
+    input_shapes = draw(broadcastable(count)) if original.broadcasts and count > 1 else (draw(shapes()),) * count
+    return Call(original, [draw(arrays(shape)) for shape in input_shapes])

@@ -12,7 +12,7 @@ from types import CodeType
 
 import pytest
 
-from tinygrad_edu.testing.mutate.wrappers import met, mutant
+from tinygrad_edu.testing.mutate.wrappers import condition_hits, mutant
 
 # The exit code if the tests pass and the condition of the wrapper was never met.
 PASSED_UNMET = 100
@@ -24,8 +24,8 @@ def read_instead(path: Path, text: str) -> None:
     get_code = SourceFileLoader.get_code
 
     def get_other_code(loader: SourceFileLoader, name: str) -> CodeType | None:
-        own = os.path.exists(loader.path) and os.path.samefile(loader.path, path)
-        return compile(text, loader.path, "exec", dont_inherit=True) if own else get_code(loader, name)
+        is_target = os.path.exists(loader.path) and os.path.samefile(loader.path, path)
+        return compile(text, loader.path, "exec", dont_inherit=True) if is_target else get_code(loader, name)
 
     SourceFileLoader.get_code = get_other_code  # type: ignore[assignment,method-assign]
 
@@ -35,7 +35,7 @@ def run_pytest() -> None:
     path, text, *options = sys.argv[1:]
     read_instead(Path(path), Path(text).read_text("utf-8"))
     code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])
-    sys.exit(PASSED_UNMET if code == 0 and not met else code)
+    sys.exit(PASSED_UNMET if code == 0 and not condition_hits else code)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ())
     """
     arguments = [a.arg for a in function.args.args]
     body = function.body if isinstance(function.body, list) else [function.body]
-    own = (name for name in [*arguments, *_assigned(body)] if name not in ("self", "ctx"))
-    names = list(dict.fromkeys(offered or own))
+    own_names = (name for name in [*arguments, *_assigned(body)] if name not in ("self", "ctx"))
+    names = list(dict.fromkeys(offered or own_names))
     for node in (node for statement in body for node in _in_order(statement)):
         for kind, replacement in _replacements(node, names):
             assert isinstance(node, ast.expr)
@@ -114,9 +114,9 @@ def _replacements(node: ast.AST, names: Sequence[str]) -> Iterator[tuple[str, as
         yield f"only the left of {ast.unparse(node)}", node.left
         yield f"only the right of {ast.unparse(node)}", node.right
         if type(node.op) in SWAPS:
-            other = copy.copy(node)
-            other.op = SWAPS[type(node.op)]()
-            yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
+            swapped = copy.copy(node)
+            swapped.op = SWAPS[type(node.op)]()
+            yield f"{ast.unparse(swapped)} for {ast.unparse(node)}", swapped
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield f"{ast.unparse(node.operand)} for {ast.unparse(node)}", node.operand
     if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Starred):
@@ -145,15 +145,15 @@ def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
 def vjps_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
     """Return the functions in a file's calls of `vjps`, by op and argument; None for functions of other files."""
     defined = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
-    found: dict[tuple[str, str], FunctionNode | None] = {}
+    vjps: dict[tuple[str, str], FunctionNode | None] = {}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "vjps":
             for keyword in node.keywords:
                 value = keyword.value
                 function = defined.get(value.id) if isinstance(value, ast.Name) else value
-                where = ast.unparse(node.func.value), str(keyword.arg)
-                found[where] = function if isinstance(function, FunctionNode) else None
-    return found
+                key = ast.unparse(node.func.value), str(keyword.arg)
+                vjps[key] = function if isinstance(function, FunctionNode) else None
+    return vjps
 
 
 _NAMES = ("backward", "vjp", "bwd", "grad", "gradient")
@@ -172,7 +172,7 @@ def vjps_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNod
     vjps = {name: f for name, f in functions.items() if name.rpartition(".")[2].rpartition("_")[2] in _NAMES}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _DEFINING:
-            vjps |= dict(_given_to(node, functions))
+            vjps |= dict(_functions_in_call(node, functions))
     return vjps
 
 
@@ -187,7 +187,7 @@ def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, Fun
             yield from _named_functions(child, inside)
 
 
-def _given_to(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tuple[str, FunctionNode]]:
+def _functions_in_call(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tuple[str, FunctionNode]]:
     """Yield the lambdas among the arguments of a call, and the functions named in arguments after the first."""
     owner = ast.unparse(call.func).rpartition(".")[0] or ast.unparse(call.args[0])
     keywords = [(f"{owner}.{keyword.arg}", keyword.value) for keyword in call.keywords]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, vjps_in, wrapped
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, NOT_MET
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,17 @@ class Suite:
             result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
         except subprocess.TimeoutExpired:
             return "timeout"
-        unmet = NOT_MET if mutant.change.kind in OF_X else ""
+        unmet = NOT_MET if mutant.change.kind in CONDITIONS_ON_X else ""
         return {0: "", PASSED_UNMET: unmet, 1: "failed test"}.get(result.returncode, "error")
 
     def _run(self, path: Path, text: str, timeout: float | None) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
-            changed = Path(folder) / "text.py"
-            changed.write_text(text, "utf-8")
-            here = "tinygrad_edu.testing.mutate.pytest_runner"
+            mutated = Path(folder) / "text.py"
+            mutated.write_text(text, "utf-8")
+            runner = "tinygrad_edu.testing.mutate.pytest_runner"
             one_process = ["-n", "0"] if find_spec("xdist") else []  # a worker process would read the unchanged file
-            command = [sys.executable, "-m", here, str(path), str(changed), *self.tests, "-x", "-q", *one_process]
-            kept = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+            command = [sys.executable, "-m", runner, str(path), str(mutated), *self.tests, "-x", "-q", *one_process]
+            environment = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
             return subprocess.run(
-                command, env={**os.environ, **kept}, capture_output=True, text=True, timeout=timeout, check=False
+                command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
             )

@@ -41,9 +41,9 @@ def mutant(kind: str) -> Wrapper:
 # --- Wrong everywhere ---
 
 
-def _after(change: Callable[[Any], Any]) -> Wrapper:
+def _map_gradients(change: Callable[[Any], Any]) -> Wrapper:
     """Return a wrapper that changes each gradient."""
-    return lambda vjp: lambda *given, **named: _each(change, vjp(*given, **named))
+    return lambda vjp: lambda *args, **kwargs: _each(change, vjp(*args, **kwargs))
 
 
 def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
@@ -68,38 +68,38 @@ def _conditional(vjp: VJPFunction, condition: Callable[[Any, Any], Any], error: 
     """Add an error where the condition holds, or everywhere if it holds anywhere and has another shape."""
     first = _takes_the_cotangent_first(vjp)
 
-    def wrong(*given: Any, **named: Any) -> Any:
-        gradients = vjp(*given, **named)
-        arrays = list(_arrays_in([*given, *named.values()]))
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        gradients = vjp(*args, **kwargs)
+        arrays = list(_arrays_in([*args, *kwargs.values()]))
         if not arrays or 0 in arrays[0].shape + arrays[-1].shape:
             return gradients
         g, *saved = arrays if first else arrays[::-1]
         holds = condition(g, saved[0 if first else -1] if saved else g)
-        return _each(lambda gradient: gradient + error * _noted(gradient * _fitting(holds, gradient)), gradients)
+        return _each(lambda out: out + error * _count_hits(out * _matching_condition(holds, out)), gradients)
 
     return wrong
 
 
 # How often a condition held for a nonzero gradient. If an op accepts no such x, no test can detect the mutant.
-met: Counter[str] = Counter()
+condition_hits: Counter[str] = Counter()
 NOT_MET = "condition never met"
 
 
-def _noted(part: Any) -> Any:
+def _count_hits(part: Any) -> Any:
     try:
         if (values_of(part) != 0).any():
-            met["met"] += 1
+            condition_hits["met"] += 1
     except TypeError:  # JAX's tracers have no values
-        met["met"] += 1
+        condition_hits["met"] += 1
     return part
 
 
 def _takes_the_cotangent_first(vjp: VJPFunction) -> bool:
     """Whether a vjp has the signature (g, *saved). PyTorch's vjps have (ctx, *g), and JAX's (saved, g)."""
-    first, *_, last = [*inspect.signature(vjp).parameters] * 2 or [""] * 2
-    if first.startswith(("ctx", "self", "res")):
+    first_name, *_, last_name = [*inspect.signature(vjp).parameters] * 2 or [""] * 2
+    if first_name.startswith(("ctx", "self", "res")):
         return False
-    return first.startswith(_COTANGENTS) or not last.startswith(_COTANGENTS)
+    return first_name.startswith(_COTANGENTS) or not last_name.startswith(_COTANGENTS)
 
 
 _COTANGENTS = ("g", "ct", "cot")
@@ -116,7 +116,7 @@ def _arrays_in(values: Any) -> Iterator[Any]:
             yield values_of(value)
 
 
-def _fitting(holds: Any, gradient: Any) -> Any:
+def _matching_condition(holds: Any, gradient: Any) -> Any:
     """Return a condition unchanged if it is a scalar or has the gradient's shape, and otherwise reduced by any()."""
     return holds if getattr(holds, "shape", ()) in ((), gradient.shape) else holds.any()
 
@@ -125,39 +125,39 @@ def _size(x: Any) -> int:
     return math.prod(x.shape)
 
 
-def _first_of(x: Any) -> Any:
+def _first_element(x: Any) -> Any:
     return x.reshape(-1)[0]
 
 
 def _at_a_later_call(vjp: VJPFunction) -> VJPFunction:
     calls: list[None] = []
 
-    def wrong(*given: Any, **named: Any) -> Any:
+    def wrong(*args: Any, **kwargs: Any) -> Any:
         calls.append(None)
         error = 0.01 * (len(calls) > 1)
-        return _each(lambda gradient: gradient + error * gradient, vjp(*given, **named))
+        return _each(lambda gradient: gradient + error * gradient, vjp(*args, **kwargs))
 
     return wrong
 
 
 def _raises_for_empty(vjp: VJPFunction) -> VJPFunction:
-    def wrong(*given: Any, **named: Any) -> Any:
-        if any(0 in x.shape for x in _arrays_in([*given, *named.values()])):
-            met["met"] += 1
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        if any(0 in x.shape for x in _arrays_in([*args, *kwargs.values()])):
+            condition_hits["met"] += 1
             raise IndexError("index 0 is out of bounds for an empty array")
-        return vjp(*given, **named)
+        return vjp(*args, **kwargs)
 
     return wrong
 
 
 ALWAYS: dict[str, Wrapper] = {
-    "sign flipped": _after(lambda out: -out), "factor 2": _after(lambda out: out * 2.0),
-    "factor 0.999": _after(lambda out: out * 0.999), "factor 1.0001": _after(lambda out: out * 1.0001),
-    "zero": _after(lambda out: out * 0.0), "constant added": _after(lambda out: out + 1e-4),
+    "sign flipped": _map_gradients(lambda out: -out), "factor 2": _map_gradients(lambda out: out * 2.0),
+    "factor 0.999": _map_gradients(lambda out: out * 0.999), "factor 1.0001": _map_gradients(lambda out: out * 1.0001),
+    "zero": _map_gradients(lambda out: out * 0.0), "constant added": _map_gradients(lambda out: out + 1e-4),
     "wrong from the second call on": _at_a_later_call,
 }  # fmt: skip
 
-OF_X: dict[str, Wrapper] = {
+CONDITIONS_ON_X: dict[str, Wrapper] = {
     "wrong where x is negative": _where_x(lambda x: x < 0),
     "wrong where x is positive": _where_x(lambda x: x > 0),
     "wrong where x is near zero": _where_x(lambda x: abs(x) < 0.1),
@@ -176,11 +176,11 @@ OF_X: dict[str, Wrapper] = {
     "raises for empty arrays": _raises_for_empty,
 }
 
-OF_G: dict[str, Wrapper] = {
+CONDITIONS_ON_G: dict[str, Wrapper] = {
     "wrong in float32, by 0.3 %": _where_g(lambda g: "float32" in str(g.dtype), 0.003),
     "wrong in float32, by a factor of 2": _where_g(lambda g: "float32" in str(g.dtype), 1.0),
-    "wrong for a constant g": _where_g(lambda g: _size(g) > 1 and (g == _first_of(g)).all()),
-    "wrong for a g that is not constant": _where_g(lambda g: (g != _first_of(g)).any()),
+    "wrong for a constant g": _where_g(lambda g: _size(g) > 1 and (g == _first_element(g)).all()),
+    "wrong for a g that is not constant": _where_g(lambda g: (g != _first_element(g)).any()),
     "wrong for a one-hot g": _where_g(lambda g: _size(g) > 1 and (g != 0).sum() == 1),
     "wrong for a g with zeros": _where_g(lambda g: (g == 0).any() * (g != 0).any()),
     "wrong where |g| > 100": _where_g(lambda g: abs(g) > 100),
@@ -189,7 +189,7 @@ OF_G: dict[str, Wrapper] = {
     "wrong for a g that is not contiguous": _where_g(lambda g: not _is_contiguous(g)),
 }
 
-ANYWHERE = {**ALWAYS, **OF_X, **OF_G}
+ANYWHERE = {**ALWAYS, **CONDITIONS_ON_X, **CONDITIONS_ON_G}
 
 
 def _is_contiguous(x: Any) -> bool:
@@ -201,7 +201,7 @@ def _is_contiguous(x: Any) -> bool:
 # --- For ops only: wrong memory, dtypes and graphs ---
 
 
-def _cut(gradient: Any) -> Any:
+def _zero_last(gradient: Any) -> Any:
     """Set the last element to zero."""
     keep = np.ones(gradient.shape, gradient.dtype)
     keep.reshape(-1)[-1:] = 0
@@ -209,11 +209,11 @@ def _cut(gradient: Any) -> Any:
 
 
 def _transposed(gradient: Any) -> Any:
-    same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
-    return ops.swapaxes(gradient, -1, -2) if same else gradient
+    is_square = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
+    return ops.swapaxes(gradient, -1, -2) if is_square else gradient
 
 
-def _by_memory(gradient: Any) -> Any:
+def _in_memory_order(gradient: Any) -> Any:
     values = values_of(gradient)
     return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
 
@@ -223,8 +223,8 @@ def _data_of(value: Any) -> Any:
 
 
 def _mutate_g(vjp: VJPFunction) -> VJPFunction:
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = densify(vjp(g, *saved, **named)) * 1
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        out = densify(vjp(g, *saved, **kwargs)) * 1
         _data_of(g)[...] *= 1.5
         return out
 
@@ -232,9 +232,9 @@ def _mutate_g(vjp: VJPFunction) -> VJPFunction:
 
 
 def _mutate_saved(vjp: VJPFunction) -> VJPFunction:
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = densify(vjp(g, *saved, **named)) * 1
-        for array in map(_data_of, (*saved, *named.values())):
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        out = densify(vjp(g, *saved, **kwargs)) * 1
+        for array in map(_data_of, (*saved, *kwargs.values())):
             if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.flags.writeable:
                 array *= 1.5
         return out
@@ -246,8 +246,8 @@ def _buffered(vjp: VJPFunction) -> VJPFunction:
     """Return the same buffer in every call."""
     buffers: dict[Any, Array] = {}
 
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = values_of(densify(vjp(g, *saved, **named)))
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        out = values_of(densify(vjp(g, *saved, **kwargs)))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer
@@ -259,45 +259,46 @@ def _stale(vjp: VJPFunction) -> VJPFunction:
     """Use the saved values of the first call with the same shapes."""
     first: dict[Any, tuple[Any, ...]] = {}
 
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        values = (*saved, *named.values())
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        values = (*saved, *kwargs.values())
         key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *values))
         copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in values)
         used = first.setdefault(key, copied)
-        return vjp(g, *used[: len(saved)], **dict(zip(named, used[len(saved) :], strict=True)))
+        return vjp(g, *used[: len(saved)], **dict(zip(kwargs, used[len(saved) :], strict=True)))
 
     return wrong
 
 
-def _kept_alive(vjp: VJPFunction) -> VJPFunction:
-    cellar: list[Any] = []
+def _leaking(vjp: VJPFunction) -> VJPFunction:
+    leaked: list[Any] = []
 
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        cellar.append((saved, named))
-        return vjp(g, *saved, **named)
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        leaked.append((saved, kwargs))
+        return vjp(g, *saved, **kwargs)
 
     return wrong
 
 
 def _constants(vjp: VJPFunction) -> VJPFunction:
-    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        return vjp(g, *map(_data_of, saved), **{name: _data_of(value) for name, value in named.items()})
+    def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
+        return vjp(g, *map(_data_of, saved), **{name: _data_of(value) for name, value in kwargs.items()})
 
     return wrong
 
 
 OURS: dict[str, Wrapper] = {
-    "the last element lost": _after(_cut), "transposed": _after(_transposed), "reversed": _after(ops.flip),
-    "dtype widened": _after(lambda out: ops.astype(out, np.float64)),
-    "dtype narrowed": _after(lambda out: ops.astype(out, np.float32)),
-    "in memory order": _after(_by_memory), "a view of g": lambda vjp: lambda g, *saved, **named: g,
-    "not linear in g": lambda vjp: lambda g, *saved, **named: vjp(g * (1 + 1e-3 * abs(g)), *saved, **named),
+    "the last element lost": _map_gradients(_zero_last), "transposed": _map_gradients(_transposed),
+    "reversed": _map_gradients(ops.flip),
+    "dtype widened": _map_gradients(lambda out: ops.astype(out, np.float64)),
+    "dtype narrowed": _map_gradients(lambda out: ops.astype(out, np.float32)),
+    "in memory order": _map_gradients(_in_memory_order), "a view of g": lambda vjp: lambda g, *saved, **kwargs: g,
+    "not linear in g": lambda vjp: lambda g, *saved, **kwargs: vjp(g * (1 + 1e-3 * abs(g)), *saved, **kwargs),
     "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
-    "stale saved value": _stale, "saved values kept alive": _kept_alive,
+    "stale saved value": _stale, "saved values kept alive": _leaking,
     # The first derivatives of these two are correct, and the second derivatives wrong.
     "saved values as constants": _constants,
-    "g as a constant": lambda vjp: lambda g, *saved, **named: vjp(values_of(g), *saved, **named),
+    "g as a constant": lambda vjp: lambda g, *saved, **kwargs: vjp(values_of(g), *saved, **kwargs),
 }  # fmt: skip
 
 # Wrappers that change nothing if a vjp saves no arrays.
-OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}
+NEED_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}

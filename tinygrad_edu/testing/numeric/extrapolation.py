@@ -27,7 +27,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 _CONVERGED = 1e-10  # a relative error below which no smaller step is tried
 _SIGNIFICANT = 0.05  # a slope with a smaller relative error differs from 0
 _KINK = 1e-4  # the smallest relative error for which a kink is reported
-_SEEN = 8.0  # a jump of the slope is significant above this multiple of the rounding error
+_JUMP = 8.0  # a jump of the slope is significant above this multiple of the rounding error
 _NOISY = 0.01  # the largest fraction of the result that counts as noise
 _QUIET = 1e-6  # the largest fraction of the result that counts as rounding; more is a wave that larger steps miss
 
@@ -77,12 +77,12 @@ class Differences(NamedTuple):
 class Scales(NamedTuple):
     """The magnitudes that determine rounding errors: the unit, the point, and the terms that the function adds.
 
-    The terms are at most `most`, and None until they are measured.
+    The terms are at most `max_terms`, and None until they are measured.
     """
 
     unit: float
     point: float
-    most: float
+    max_terms: float
     terms: Array | None = None
 
 
@@ -106,7 +106,7 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
     error = np.maximum(error, _stair_error(table, value, best))
     kinks = _kinks(table, best, value, error, scales)
-    near = np.where(table.jumps > _SEEN * table.rounding, table.steps, np.inf).min(axis=0)
+    near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
     parts = (value, error, kinks, near, rounding, size, table.steps[best, 0])
     value, error, kinks, near, rounding, size, step = (part.reshape(differences.central[0].shape) for part in parts)
@@ -135,29 +135,29 @@ def _table(differences: Differences, scales: Scales) -> _Table:
         changes = np.where(np.isfinite(changes), changes, 0)
         noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # the maximum over this step and all smaller ones
         if scales.terms is None:
-            terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.most, 0)
+            terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.max_terms, 0)
         else:
             terms = scales.terms.reshape(-1)
         sizes = np.maximum(sizes, terms)[1:-2]
         # Rounding of the point changes the values by the slope, and the slope by the curvature.
-        moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
-        rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
-        unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
+        point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
+        rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2) / h[2:-1] + _TINY
+        disagreement = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
         # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
-        flat, largest = (values == 0) & (unlike == 0), sizes.max(axis=0) + scales.point
+        flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
         sizes = np.where(flat, largest, sizes)
-        errors = np.where(flat, scales.unit * largest / h[2:-1], unlike + rounding)
-        known = np.isfinite(errors) & np.isfinite(values)
-    if not known.all():
-        errors, values = np.where(known, errors, np.inf), np.nan_to_num(values)
+        errors = np.where(flat, scales.unit * largest / h[2:-1], disagreement + rounding)
+        is_finite = np.isfinite(errors) & np.isfinite(values)
+    if not is_finite.all():
+        errors, values = np.where(is_finite, errors, np.inf), np.nan_to_num(values)
     return _Table(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
 
 
 def _best(table: _Table) -> Array:
     """Return the step of each element with the smallest relative error; absolute error if no slope is significant."""
     with np.errstate(all="ignore"):
-        known = np.isfinite(table.errors) & (table.values != 0)
-        relative = np.where(known, table.errors / np.abs(table.values), np.inf)
+        is_usable = np.isfinite(table.errors) & (table.values != 0)
+        relative = np.where(is_usable, table.errors / np.abs(table.values), np.inf)
     significant = relative.min(axis=0) <= _SIGNIFICANT
     best: Array = np.where(significant, relative.argmin(axis=0), table.errors.argmin(axis=0))
     return best
@@ -168,7 +168,7 @@ def _kinks(table: _Table, best: Array, value: Array, error: Array, scales: Scale
     jump, next_jump = at(best, table.jumps), at(np.minimum(best + 1, len(table.jumps) - 1), table.jumps)
     rounding = at(best, table.rounding) + scales.unit * scales.point / table.steps[best, 0]
     kinks: Array = (
-        (error > _KINK * np.abs(value)) & (jump > np.maximum(_SEEN * rounding, error)) & (next_jump > jump / 4)
+        (error > _KINK * np.abs(value)) & (jump > np.maximum(_JUMP * rounding, error)) & (next_jump > jump / 4)
     )
     return kinks
 
@@ -179,14 +179,15 @@ def _stair_error(table: _Table, value: Array, best: Array) -> Array:
     A value is such a slope if three larger steps in a row disagree with it, or if it is 0 and no larger step gives 0.
     """
     larger = _row_numbers(table) < best
-    noisy = larger & (table.noise <= _NOISY * table.sizes) & (table.jumps <= _SEEN * table.rounding)
+    noisy = larger & (table.noise <= _NOISY * table.sizes) & (table.jumps <= _JUMP * table.rounding)
     if not noisy.any():
         return np.zeros(value.shape)
-    apart = np.abs(table.values - value)
-    apart = np.where(noisy & (apart > SAFETY * table.errors), apart, 0)
-    three = np.minimum(np.minimum(apart[2:], apart[1:-1]), apart[:-2])
-    moving = np.min(np.where(noisy & (table.values != 0), table.errors, np.inf), axis=0)
-    error: Array = np.maximum(np.max(three, axis=0, initial=0), np.where((value == 0) & (moving < np.inf), moving, 0))
+    distances = np.abs(table.values - value)
+    distances = np.where(noisy & (distances > SAFETY * table.errors), distances, 0)
+    persistent = np.minimum(np.minimum(distances[2:], distances[1:-1]), distances[:-2])
+    smallest = np.min(np.where(noisy & (table.values != 0), table.errors, np.inf), axis=0)
+    zero_error = np.where((value == 0) & (smallest < np.inf), smallest, 0)
+    error: Array = np.maximum(np.max(persistent, axis=0, initial=0), zero_error)
     return error
 
 
@@ -196,10 +197,10 @@ def _row_numbers(table: _Table) -> Array:
 
 def _is_exhausted(table: _Table, value: Array, error: Array, best: Array) -> Array:
     """Whether smaller steps cannot help, because the error is small enough or consists of rounding only."""
-    passed = _row_numbers(table) > best + 1
+    smaller = _row_numbers(table) > best + 1
     rounding = (table.noise <= _QUIET * table.sizes) & (SAFETY * table.rounding >= table.errors)
-    known = (error <= _CONVERGED * np.abs(value)) | table.flat.all(axis=0)
-    exhausted: Array = known | (passed & (rounding | table.flat)).any(axis=0)
+    is_accurate = (error <= _CONVERGED * np.abs(value)) | table.flat.all(axis=0)
+    exhausted: Array = is_accurate | (smaller & (rounding | table.flat)).any(axis=0)
     return exhausted
 
 
@@ -208,6 +209,6 @@ def better(a: Estimate, b: Estimate) -> Estimate:
     with np.errstate(all="ignore"):
         sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
         closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
-    second = np.where(sure_a == sure_b, closer, sure_b)
-    parts: dict[str, Any] = {name: np.where(second, y, vars(a)[name]) for name, y in vars(b).items() if name != "unit"}
+    use_b = np.where(sure_a == sure_b, closer, sure_b)
+    parts: dict[str, Any] = {name: np.where(use_b, y, vars(a)[name]) for name, y in vars(b).items() if name != "unit"}
     return replace(a, **parts)

@@ -88,24 +88,24 @@ def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x
     point = largest(x[direction != 0])
     first = max(point, 1.0) * _FIRST
     scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale)
-    found = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
+    slope = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
     for steps in _other_steps(x[direction != 0], first):
-        if _is_accurate(found):
+        if _is_accurate(slope):
             break
-        found = better(found, _refine(line, scales, steps))
-    return found
+        slope = better(slope, _refine(line, scales, steps))
+    return slope
 
 
 def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
     """Return the derivative of an affine function along a direction, from one step and without an error estimate."""
-    (ahead, unit), (behind, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
+    (forward, unit), (backward, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
     with np.errstate(all="ignore"):
-        value, size = (ahead - behind) / 2, np.maximum(np.abs(ahead), np.abs(behind))
-    nothing = np.zeros(value.shape)
-    return Estimate(value, nothing, nothing > 0, nothing + np.inf, nothing, size, nothing + 1, unit)
+        value, size = (forward - backward) / 2, np.maximum(np.abs(forward), np.abs(backward))
+    zeros = np.zeros(value.shape)
+    return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, unit)
 
 
-def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
+def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, slope: Estimate) -> Estimate:
     """Increase the error of an estimate where much smaller steps agree on another slope, because f has short waves."""
     line = _Line(f, x, direction, np.zeros(0), {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
@@ -113,11 +113,11 @@ def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, f
     steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _TINY_STEPS]
     with np.errstate(all="ignore"):
         slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
-        apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
-        rounding = found.unit * (found.size + point * np.abs(found.value)) / steps[-1]
+        distance, spread = np.min(np.abs(slopes - slope.value), axis=0), np.ptp(slopes, axis=0)
+        rounding = slope.unit * (slope.size + point * np.abs(slope.value)) / steps[-1]
         # For a function that rounds coarsely, the slopes are 0 or differ from each other.
-        waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
-    return replace(found, error=np.where(waves, found.error + apart, found.error))
+        waves = (spread < distance / 4) & (distance > SAFETY * slope.error + 2 * rounding) & np.all(slopes != 0, axis=0)
+    return replace(slope, error=np.where(waves, slope.error + distance, slope.error))
 
 
 def largest(x: Array) -> float:
@@ -170,16 +170,16 @@ def _unit_at_step(line: _Line, step: float) -> float | None:
     return unit if changed.size else None
 
 
-def _terms(line: _Line, unit: float, most: float) -> Array:
+def _terms(line: _Line, unit: float, max_terms: float) -> Array:
     """Return the magnitude of the terms that f adds, from its jitter at points close to each other.
 
-    If the values do not move at all, the terms may be as large as `most`.
+    If the values do not move at all, the terms may be as large as `max_terms`.
     """
     with np.errstate(all="ignore"):
         step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
         values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
-        moves = np.any(values != line.center, axis=0)
-        return np.where(moves, np.fmin(jitter(values) / unit, most), most)
+        varies = np.any(values != line.center, axis=0)
+        return np.where(varies, np.fmin(jitter(values) / unit, max_terms), max_terms)
 
 
 def _steps_between(first: float, last: float) -> list[float]:
@@ -199,22 +199,22 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
     differences = Differences([], [], [], [])
     for count, h in enumerate(steps, 1):
         with np.errstate(all="ignore"):
-            ahead, behind = _value(line, h), _value(line, -h)
+            forward, backward = _value(line, h), _value(line, -h)
             differences.steps.append(h)
-            differences.central.append((ahead - behind) / (2 * h))
-            differences.second.append((ahead - line.center + (behind - line.center)) / h)
-            differences.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
+            differences.central.append((forward - backward) / (2 * h))
+            differences.second.append((forward - line.center + (backward - line.center)) / h)
+            differences.sizes.append(np.maximum(np.maximum(np.abs(forward), np.abs(backward)), np.abs(line.center)))
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
-            found, exhausted = estimate(differences, scales)
-            if not exhausted and scales.most and scales.terms is None:
-                scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
-                found, exhausted = estimate(differences, scales)
+            slope, exhausted = estimate(differences, scales)
+            if not exhausted and scales.max_terms and scales.terms is None:
+                scales = scales._replace(terms=_terms(line, scales.unit, scales.max_terms))
+                slope, exhausted = estimate(differences, scales)
             if exhausted:
                 break
-    return found
+    return slope
 
 
-def _is_accurate(found: Estimate) -> bool:
+def _is_accurate(slope: Estimate) -> bool:
     """Whether the estimate is accurate enough without other steps."""
-    zero = (np.abs(found.value) <= SAFETY * found.error) & (found.error <= np.sqrt(found.unit) * found.size)
-    return bool(np.all((found.error <= _ACCURATE * np.abs(found.value)) | zero))
+    zero = (np.abs(slope.value) <= SAFETY * slope.error) & (slope.error <= np.sqrt(slope.unit) * slope.size)
+    return bool(np.all((slope.error <= _ACCURATE * np.abs(slope.value)) | zero))

@@ -22,10 +22,10 @@ Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 # The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
 _UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
-_NEIGHBOURS, _AWAY = 12, 16  # the number of neighbouring points, and their largest distance in units
+_NEIGHBOURS, _MAX_DISTANCE = 12, 16  # the number of neighbouring points, and their largest distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
-_ALIKE = 0.1  # results that differ by more depend on random numbers or are dominated by rounding
-_PASSED_ON = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
+_MAX_RESULT_GAP = 0.1  # results that differ by more depend on random numbers or are dominated by rounding
+_PROPAGATION = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
 _MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
 
 
@@ -38,7 +38,7 @@ class _Gap(NamedTuple):
     compared: Array
 
 
-class _Seen(NamedTuple):
+class _Comparison(NamedTuple):
     """The relative differences of low-precision results, the largest result, and the gaps of the gradients."""
 
     result_off: Array
@@ -57,59 +57,59 @@ def compare_in_low_precision(
     """
     points = (*arrays, *(g for order in cotangents for g in order))
     dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
-    first = _seen(pull, arrays, cotangents, dtype)
+    first = _compare(pull, arrays, cotangents, dtype)
     compared = np.concatenate([np.zeros(0), *(gap.compared.ravel() for gap in first.gaps)])
     suspects = [k for k, gap in enumerate(first.gaps) if not np.all(np.abs(gap.off) <= gap.allowed)]
-    seen = [first]
+    comparisons = [first]
     for n in range(_NEIGHBOURS if suspects else 0):
-        beside = [[_moved(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
-        seen.append(_seen(pull, beside[0], beside[1:], dtype))
+        neighbour = [[_perturbed(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
+        comparisons.append(_compare(pull, neighbour[0], neighbour[1:], dtype))
     inputs = points if len(cotangents) > 1 else [None] * len(points)
-    wrong = (found for k in suspects if (found := _wrong_element(seen, k, inputs[k])))
-    return next(wrong, None), float(compared.mean()) if compared.size else 1.0
+    mismatches = (mismatch for k in suspects if (mismatch := _wrong_element(comparisons, k, inputs[k])))
+    return next(mismatches, None), float(compared.mean()) if compared.size else 1.0
 
 
-def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
+def _wrong_element(comparisons: Sequence[_Comparison], k: int, x: Array | None) -> tuple[int, str] | None:
     """Describe the error of the k-th gradient at the first point, if it is wrong by the same amount at all points.
 
     `x` is the input of a higher-order gradient. If the result has a relative error e that depends on x, the gradient
     has an error of about e times the result divided by x, even if the gradient is 0.
     """
-    gap, slopes = seen[0].gaps[k], np.asarray(largest(seen[0].gaps[k].wide))
+    gap, slopes = comparisons[0].gaps[k], np.asarray(largest(comparisons[0].gaps[k].wide))
     if x is not None:
-        slopes = np.maximum(slopes, np.divide(seen[0].size, np.abs(x), out=np.zeros(x.shape), where=x != 0))
-    another = _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0)) * slopes
-    off = np.stack([each.gaps[k].off for each in seen])
-    wrong = ~(np.abs(off.mean(axis=0)) <= gap.allowed + another + _SPREADS * off.std(axis=0))
+        slopes = np.maximum(slopes, np.divide(comparisons[0].size, np.abs(x), out=np.zeros(x.shape), where=x != 0))
+    propagated = _PROPAGATION * largest(np.mean([c.result_off for c in comparisons], axis=0)) * slopes
+    offsets = np.stack([c.gaps[k].off for c in comparisons])
+    wrong = ~(np.abs(offsets.mean(axis=0)) <= gap.allowed + propagated + _SPREADS * offsets.std(axis=0))
     return (k, _words(gap, wrong)) if wrong.any() else None
 
 
-def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: Any) -> _Seen:
+def _compare(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: Any) -> _Comparison:
     """Compare all gradients with the float64 gradients at the same numbers."""
     out, narrow = pull(arrays, cotangents)
     wide_arrays, *wide_cotangents = ([x.astype(np.float64) for x in level] for level in (arrays, *cotangents))
     wide_out, wide = pull(wide_arrays, wide_cotangents)
     size, cotangent = largest(wide_out) or 1, prod(max(map(largest, order), default=0) for order in cotangents)
     terms = max(map(largest, wide), default=0) if len(cotangents) > 1 else 0
-    alike = np.allclose(out, wide_out, rtol=0, atol=_ALIKE * size, equal_nan=True)
-    result_off = np.where(alike & np.isfinite(out), (out - wide_out) / size, 0)
+    is_comparable = np.allclose(out, wide_out, rtol=0, atol=_MAX_RESULT_GAP * size, equal_nan=True)
+    result_off = np.where(is_comparable & np.isfinite(out), (out - wide_out) / size, 0)
     may_overflow = dtype == np.float16 or max(cotangent, *map(largest, (*wide_arrays, wide_out, *wide))) > _MODERATE
     unit = _UNITS[dtype] * float(np.finfo(dtype).eps) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
     gaps = []
     for a, b in zip(narrow, wide, strict=True):
-        compared = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
+        compared = is_comparable & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
         allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + cotangent)
         gaps.append(_Gap(np.where(compared, a - b, 0), b, allowed, compared))
-    return _Seen(result_off, size, gaps)
+    return _Comparison(result_off, size, gaps)
 
 
-def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
+def _perturbed(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
     """Return x with each number changed by some units in the last place, of the number or of the largest number."""
     unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
-    return np.asarray(x + unit * rng.integers(-_AWAY, _AWAY + 1, x.shape), x.dtype)
+    return np.asarray(x + unit * rng.integers(-_MAX_DISTANCE, _MAX_DISTANCE + 1, x.shape), x.dtype)
 
 
 def _words(gap: _Gap, wrong: Array) -> str:
     worst = np.argmax(np.where(wrong, np.nan_to_num(np.abs(gap.off), nan=np.inf), -1))
-    at = tuple(int(i) for i in np.unravel_index(worst, wrong.shape))
-    return f"at {at}, expected {gap.wide[at]:.7g} as in float64, got {gap.wide[at] + gap.off[at]:.7g}"
+    index = tuple(int(i) for i in np.unravel_index(worst, wrong.shape))
+    return f"at {index}, expected {gap.wide[index]:.7g} as in float64, got {gap.wide[index] + gap.off[index]:.7g}"

@@ -22,7 +22,7 @@ EXACT = 1e-10  # the relative rounding error of a float64 computation with a few
 ROUGH = 0.05  # the largest relative error of a right claim, and of a numeric derivative that can refute a claim
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
-_APART = 2.0**-20  # the distance of the multiples of a cotangent
+_MULTIPLE_SPACING = 2.0**-20  # the distance of the multiples of a cotangent
 
 
 def jitter(values: Array) -> Array:
@@ -41,17 +41,17 @@ def jitter(values: Array) -> Array:
 
 
 def add_jitter(
-    f: Callable[..., Any], arrays: Sequence[Array], k: int, direction: Array, found: Estimate, rng: np.random.Generator
+    f: Callable[..., Any], arrays: Sequence[Array], k: int, direction: Array, slope: Estimate, rng: np.random.Generator
 ) -> Estimate:
     """Add the jitter of f at the best step to the error of a slope along a direction of input `k`."""
-    rounding = np.zeros(found.value.shape)
-    for h in np.unique(found.step):
-        ahead, behind = (
-            _jitter_around(f, [*arrays[:k], arrays[k] + step * direction, *arrays[k + 1 :]], found.unit, rng)
+    rounding = np.zeros(slope.value.shape)
+    for h in np.unique(slope.step):
+        forward, backward = (
+            _jitter_around(f, [*arrays[:k], arrays[k] + step * direction, *arrays[k + 1 :]], slope.unit, rng)
             for step in (h, -h)
         )
-        rounding = np.where(found.step == h, np.maximum(ahead, behind) / h, rounding)
-    return replace(found, error=found.error + rounding, noise=found.noise + rounding)
+        rounding = np.where(slope.step == h, np.maximum(forward, backward) / h, rounding)
+    return replace(slope, error=slope.error + rounding, noise=slope.noise + rounding)
 
 
 def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, rng: np.random.Generator) -> Array:
@@ -65,16 +65,16 @@ def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, 
             )
 
     with contextlib.suppress(Exception), np.errstate(all="ignore"):  # f may accept only special numbers
-        return _known(jitter(np.stack([*values()])))
+        return _finite_or_zero(jitter(np.stack([*values()])))
     return np.zeros(())
 
 
 def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
     """Return the jitter of ``linear(c) / c`` over multiples c of an argument of a linear function."""
-    multiples = 1 + _APART * np.arange(1, _POINTS + 1)
+    multiples = 1 + _MULTIPLE_SPACING * np.arange(1, _POINTS + 1)
     with np.errstate(all="ignore"):  # a claimed derivative may be infinite
-        return _known(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
+        return _finite_or_zero(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
 
 
-def _known(rounding: Array) -> Array:
+def _finite_or_zero(rounding: Array) -> Array:
     return np.where(np.isfinite(rounding), rounding, 0)

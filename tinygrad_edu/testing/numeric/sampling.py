@@ -29,7 +29,7 @@ def draw_directions(rng: Rng, x: Array) -> list[Array]:
     """Draw one direction for each order of magnitude in x, because a step that suits 1e6 is too large for 1."""
     direction, thousands = draw_signed(rng, x.shape), np.zeros(x.shape)
     np.floor(np.log10(np.abs(x), out=thousands, where=np.isfinite(x) & (np.abs(x) > 1)) / 3, out=thousands)
-    return [np.where(thousands == each, direction, 0) for each in np.unique(thousands)] or [direction]
+    return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)] or [direction]
 
 
 def other_cotangents(g: Array, rng: Rng) -> Iterator[tuple[str, Array]]:
@@ -54,10 +54,11 @@ def even_cotangents(slope: Estimate, rng: Rng) -> list[tuple[str, Array]]:
     With a random cotangent, a slope of 1e8 hides a wrong slope of 1e-8.
     """
     sizes = np.abs(slope.value)
-    known = (sizes > 0) & (slope.error <= _ACCURATE * sizes)
-    still = (sizes == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size)
-    least, most = np.min(sizes, initial=np.inf, where=known), np.max(sizes, initial=0, where=known)
-    if not known.any() or not np.all(known | still) or (most <= _UNEVEN * least and not still.any()):
+    is_accurate = (sizes > 0) & (slope.error <= _ACCURATE * sizes)
+    is_zero = (sizes == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size)
+    smallest, largest = np.min(sizes, initial=np.inf, where=is_accurate), np.max(sizes, initial=0, where=is_accurate)
+    is_even = largest <= _UNEVEN * smallest and not is_zero.any()
+    if is_even or not is_accurate.any() or not np.all(is_accurate | is_zero):
         return []
-    weights = np.divide(least, sizes, out=np.zeros(sizes.shape), where=known)
+    weights = np.divide(smallest, sizes, out=np.zeros(sizes.shape), where=is_accurate)
     return [("even in all slopes", weights * draw_signed(rng, sizes.shape))]

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.pytree import tree_leaves
 
 
-class _Seen(NamedTuple):
+class _Failure(NamedTuple):
     """The first line of a message, and the shapes of the arrays."""
 
     headline: str
@@ -18,7 +18,7 @@ class _Seen(NamedTuple):
 
 
 # The first failure of each run of a test and each error class, because Hypothesis shrinks each class separately.
-_seen: WeakKeyDictionary[Any, dict[type, _Seen]] = WeakKeyDictionary()
+_first_failures: WeakKeyDictionary[Any, dict[type, _Failure]] = WeakKeyDictionary()
 
 
 def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
@@ -26,15 +26,17 @@ def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
     text, run = str(error), _run()
     if run is None:
         return text
-    now = _Seen(text.split("\n")[0], _shapes(inputs))
-    first = _seen.setdefault(run, {}).setdefault(type(error), now)
-    return text if first.headline == now.headline else f"{text}\n  First failure, with {first.shapes}: {first.headline}"
+    failure = _Failure(text.split("\n")[0], _shapes(inputs))
+    first = _first_failures.setdefault(run, {}).setdefault(type(error), failure)
+    if first.headline == failure.headline:
+        return text
+    return f"{text}\n  First failure, with {first.shapes}: {first.headline}"
 
 
 def is_shrinking(kind: type) -> bool:
     """Whether Hypothesis is shrinking a failure of this class, so that the message is not shown."""
     run = _run()
-    if run is None or kind not in _seen.get(run, {}):
+    if run is None or kind not in _first_failures.get(run, {}):
         return False
     from hypothesis.control import current_build_context
 

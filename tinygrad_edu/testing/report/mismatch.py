@@ -27,9 +27,9 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
     """Return the error for a gradient whose shape differs from its input's."""
     x, g, name = claim.arrays[k], claim.gradients[k], claim.names[k]
     extra = g.ndim - x.ndim
-    fits = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, g.shape[extra:], strict=True))
+    is_broadcast = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, g.shape[extra:], strict=True))
     axes = tuple(i for i in range(g.ndim) if i < extra or x.shape[i - extra] != g.shape[i])
-    guess = f" It is not summed over the broadcast axes {axes}." if fits else ""
+    guess = f" It is not summed over the broadcast axes {axes}." if is_broadcast else ""
     if g.shape == x.shape[::-1]:
         guess = " It is transposed."
     return GradientMismatch(
@@ -68,23 +68,23 @@ class _Wrong(NamedTuple):
     error: float
 
 
-def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
+def wrong_gradient(claim: Claim, k: int, comparison: str, rng: np.random.Generator) -> GradientMismatch:
     """Return the error for a wrong gradient of input `k`, with the wrong elements and the likely mistake."""
     title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
     if is_shrinking(GradientMismatch):
-        return GradientMismatch(f"{title}: {found}.")
-    wrong, these_are_all = _wrong_elements(claim, k, rng)
-    right = size - len(wrong) if these_are_all and wrong else 0
-    guess = _guess(claim, k, right > 0, rng)
-    if not guess and right:
-        guess = f"{right} of {size} elements are correct, so a term or a case is missing"
+        return GradientMismatch(f"{title}: {comparison}.")
+    wrong, is_complete = _wrong_elements(claim, k, rng)
+    num_correct = size - len(wrong) if is_complete and wrong else 0
+    guess = _guess(claim, k, num_correct > 0, rng)
+    if not guess and num_correct:
+        guess = f"{num_correct} of {size} elements are correct, so a term or a case is missing"
     if not wrong:
-        return GradientMismatch(f"{title}: {guess or found}.")
+        return GradientMismatch(f"{title}: {guess or comparison}.")
     index, a, n, error = max(wrong, key=lambda w: np.nan_to_num(abs(w.analytic - w.numeric), nan=np.inf))
     ratio = f", ratio {a / n:.6g}" if n else ""
     return GradientMismatch(
         f"{title}{guess and f': {guess}'}.\n"
-        f"  Mismatched elements: {'' if these_are_all else 'at least '}{len(wrong)} / {size}\n"
+        f"  Mismatched elements: {'' if is_complete else 'at least '}{len(wrong)} / {size}\n"
         f"  Max absolute difference at {claim.names[k]}[{', '.join(map(str, index))}]: "
         f"analytic {a:.10g}, numeric {n:.10g} (to within {error:.1g}){ratio}"
     )
@@ -95,8 +95,8 @@ def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -
 
 def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
     slope = derivative_along(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
-    used = claim.cotangent != 0
-    value, error = claim.cotangent[used] * slope.value[used], np.abs(claim.cotangent[used]) * slope.error[used]
+    mask = claim.cotangent != 0
+    value, error = claim.cotangent[mask] * slope.value[mask], np.abs(claim.cotangent[mask]) * slope.error[mask]
     return _Probe(direction, float(np.sum(value)), float(np.sum(error)))
 
 
@@ -116,20 +116,20 @@ def _rounding(g: Array) -> float:
 def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:
     """Find wrong elements by bisection, the worst half first. Return them, and whether the list is complete."""
     g, shape, wrong = claim.gradients[k], claim.arrays[k].shape, []
-    parts, asked = [(-np.inf, 0, np.arange(g.size))], 0
-    while parts and asked < _MOST_PROBES:
-        places = heapq.heappop(parts)[2]
-        for half in np.array_split(places, 2)[: len(places)]:
+    queue, num_probes = [(-np.inf, 0, np.arange(g.size))], 0
+    while queue and num_probes < _MOST_PROBES:
+        elements = heapq.heappop(queue)[2]
+        for half in np.array_split(elements, 2)[: len(elements)]:
             direction = np.zeros(shape)
             direction.flat[half] = draw_signed(rng, half.shape) if len(half) > 1 else 1.0
             probe = _probe(claim, k, direction)
-            gap, asked = _gap(g, probe, _rounding(g)), asked + 1
+            gap, num_probes = _gap(g, probe, _rounding(g)), num_probes + 1
             if gap > 1 and len(half) == 1:
-                at = tuple(int(i) for i in np.unravel_index(half[0], shape))
-                wrong.append(_Wrong(at, float(g[at]), probe.value, probe.error))
+                index = tuple(int(i) for i in np.unravel_index(half[0], shape))
+                wrong.append(_Wrong(index, float(g[index]), probe.value, probe.error))
             elif gap > 1:
-                heapq.heappush(parts, (-gap, asked, half))
-    return wrong, not parts
+                heapq.heappush(queue, (-gap, num_probes, half))
+    return wrong, not queue
 
 
 # --- The likely mistake: each guess implies a correct gradient, which is compared with numeric derivatives ---
@@ -142,7 +142,7 @@ def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -
         return f"it contains {g[~np.isfinite(g)][0]}"
     probes = [_probe(claim, k, draw_signed(rng, g.shape)) for _ in range(3)]
     clues = _Clues(claim, k, g, probes, partly_right, rng)
-    return next(itertools.chain(_whole(clues), _of_inputs(clues), _partial(clues)), "")
+    return next(itertools.chain(_whole_guesses(clues), _input_guesses(clues), _partial_guesses(clues)), "")
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,11 @@ class _Clues:
     partly_right: bool
     rng: np.random.Generator
 
-    def fit(self, right: Array, probes: list[_Probe] | None = None) -> bool:
-        """Whether the gradient `right` agrees with the probes."""
+    def explains(self, gradient: Array, probes: list[_Probe] | None = None) -> bool:
+        """Whether a gradient agrees with the probes."""
         rounding = _rounding(self.claim.gradients[self.k])
-        finite = right.shape == self.g.shape and bool(np.all(np.isfinite(right)))
-        return finite and all(_gap(right, probe, rounding) <= 1 for probe in probes or self.probes)
+        finite = gradient.shape == self.g.shape and bool(np.all(np.isfinite(gradient)))
+        return finite and all(_gap(gradient, probe, rounding) <= 1 for probe in probes or self.probes)
 
     def is_special(self) -> bool:
         """Whether the point has fewer than three distinct numbers, so that some constant factor always fits."""
@@ -170,37 +170,37 @@ class _Clues:
 _FACTORS = {-1: "its sign is flipped", 2: "it is twice the correct gradient", 0.5: "it is half the correct gradient"}
 
 
-def _whole(clues: _Clues) -> Iterator[str]:
+def _whole_guesses(clues: _Clues) -> Iterator[str]:
     """Yield guesses about the gradient as a whole."""
     g, largest = clues.g, max(clues.probes, key=lambda probe: abs(probe.value))
     if not np.any(g):
         yield "it is zero"
     elif all(abs(p.value) <= SAFETY * p.error + 1e-9 * np.sum(np.abs(g)) for p in clues.probes):
         yield "it should be zero"
-    elif (c := float(np.sum(g * largest.direction)) / largest.value) and clues.fit(g / c):
-        named = [words for factor, words in _FACTORS.items() if abs(c - factor) < 1e-6]
-        if named or not clues.is_special():
-            yield named[0] if named else f"it is {c:.8g} times the correct gradient"
+    elif (c := float(np.sum(g * largest.direction)) / largest.value) and clues.explains(g / c):
+        known = [words for factor, words in _FACTORS.items() if abs(c - factor) < 1e-6]
+        if known or not clues.is_special():
+            yield known[0] if known else f"it is {c:.8g} times the correct gradient"
     for axes in itertools.islice(itertools.permutations(range(g.ndim)), 1, 24):
-        if clues.fit(g.transpose(np.argsort(axes))):
+        if clues.explains(g.transpose(np.argsort(axes))):
             yield f"it is transposed (axes {axes})"
     for axis in range(g.ndim):
-        if clues.fit(np.flip(g, axis)):
+        if clues.explains(np.flip(g, axis)):
             yield f"it is reversed along axis {axis}"
 
 
-def _of_inputs(clues: _Clues) -> Iterator[str]:
+def _input_guesses(clues: _Clues) -> Iterator[str]:
     """Yield guesses about swapped or transposed inputs."""
     claim, k, g = clues.claim, clues.k, clues.g
 
-    def is_gradient(claim: Claim, of: int) -> bool:
-        return clues.fit(g, [_probe(claim, of, probe.direction) for probe in clues.probes])
+    def is_gradient(claim: Claim, k: int) -> bool:
+        return clues.explains(g, [_probe(claim, k, probe.direction) for probe in clues.probes])
 
-    others = [(i, x, name) for i, (x, name) in enumerate(zip(claim.arrays, claim.names, strict=True)) if i != k]
-    for i, x, name in others:
+    other_inputs = [(i, x, name) for i, (x, name) in enumerate(zip(claim.arrays, claim.names, strict=True)) if i != k]
+    for i, x, name in other_inputs:
         if x.shape == g.shape and is_gradient(claim, i):
             yield f"it is the gradient of {name}: the inputs are swapped"
-    for i, x, name in others:
+    for i, x, name in other_inputs:
         if x.ndim > 1:
             with contextlib.suppress(Exception):  # not every input can be transposed
                 arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
@@ -208,7 +208,7 @@ def _of_inputs(clues: _Clues) -> Iterator[str]:
                     yield f"a transpose of {name} is missing or extra"
 
 
-def _partial(clues: _Clues) -> Iterator[str]:
+def _partial_guesses(clues: _Clues) -> Iterator[str]:
     """Yield guesses about wrong factors, and about missing or extra terms."""
     claim, g = clues.claim, clues.g
     out = np.asarray(claim.value, np.float64)
@@ -218,15 +218,15 @@ def _partial(clues: _Clues) -> Iterator[str]:
     if clues.is_special():
         return
     if not clues.partly_right:
-        yield from _factors(clues, values)
+        yield from _factor_guesses(clues, values)
     products = {"1": np.ones(g.shape)} | values
     products |= {f"the cotangent times {name}": claim.cotangent * a for name, a in values.items()
                  if claim.cotangent.shape == a.shape}  # fmt: skip
     for name, a in products.items():
-        clear = clues.probes[int(np.argmax([abs(np.sum(a * probe.direction)) for probe in clues.probes]))]
+        strongest = clues.probes[int(np.argmax([abs(np.sum(a * probe.direction)) for probe in clues.probes]))]
         with np.errstate(all="ignore"):
-            c = (np.sum(g * clear.direction) - clear.value) / np.sum(a * clear.direction)
-        if clues.fit(g - c * a):
+            c = (np.sum(g * strongest.direction) - strongest.value) / np.sum(a * strongest.direction)
+        if clues.explains(g - c * a):
             times = "" if abs(abs(c) - 1) < 1e-6 else f"{abs(c):.6g} times "
             yield f"{'extra' if c > 0 else 'missing'} term: {times}{name}"
     for name, a in products.items():
@@ -236,21 +236,21 @@ def _partial(clues: _Clues) -> Iterator[str]:
                 yield f"missing or extra term that is summed over axis {axis}{multiple}"
 
 
-def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
+def _factor_guesses(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
     """Yield guesses about a missing, extra or exchanged factor that is one of the values."""
     with np.errstate(all="ignore"):
         for name, a in values.items():
-            if clues.fit(clues.g / a):
+            if clues.explains(clues.g / a):
                 yield f"extra factor: {name}"
-            if clues.fit(clues.g * a):
+            if clues.explains(clues.g * a):
                 yield f"missing factor: {name}"
-        for (this, a), (that, b) in itertools.permutations(values.items(), 2):
-            if clues.fit(clues.g * b / a):
-                yield f"{this} is used instead of {that}: it is {this} / {that} times the correct gradient"
+        for (used, a), (needed, b) in itertools.permutations(values.items(), 2):
+            if clues.explains(clues.g * b / a):
+                yield f"{used} is used instead of {needed}: it is {used} / {needed} times the correct gradient"
 
 
 def _is_summed_over(clues: _Clues, axis: int, a: Array) -> bool:
     """Whether the error is `a` times numbers that are constant along an axis, so that they can cancel."""
     signed = [draw_signed(clues.rng, a.shape) for _ in range(2)]
     directions = [(u - u.mean(axis, keepdims=True)) / a for u in signed]
-    return clues.fit(clues.g, [_probe(clues.claim, clues.k, u) for u in directions])
+    return clues.explains(clues.g, [_probe(clues.claim, clues.k, u) for u in directions])

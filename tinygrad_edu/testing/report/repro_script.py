@@ -77,12 +77,12 @@ class Script:
 
     def _name(self, value: Any, hint: str) -> str:
         if id(value) not in self._written:
-            before = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
+            backup = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
             try:
                 expression = self._expression(value, hint)
             except (_Clash, _Unknown) as reason:
-                self._imports, self._body, self._taken, self._written = before
-                text = f"...  # to be filled in: {reason}" if isinstance(reason, _Unknown) else self._apart(value)
+                self._imports, self._body, self._taken, self._written = backup
+                text = f"...  # to be filled in: {reason}" if isinstance(reason, _Unknown) else self._local(value)
                 expression = self._line(hint, value, text)
             self._written[id(value)] = value, expression
         return self._written[id(value)][1]
@@ -91,10 +91,10 @@ class Script:
         if hasattr(type(value), "to_code"):
             written: str = value.to_code(lambda part: self.code(part, hint))
             return written
-        place = place_of(value)
-        return self._write(value, hint) if place is None else self._imported(place, hint)
+        path = place_of(value)
+        return self._write(value, hint) if path is None else self._imported(path, hint)
 
-    def _apart(self, value: Any) -> str:
+    def _local(self, value: Any) -> str:
         """Write a function that recreates the value, so that its names are local."""
         inner = Script()
         expression = inner.code(value)
@@ -131,15 +131,15 @@ class Script:
     def _import(self, line: str) -> None:
         self._imports += [line] if line not in self._imports else []
 
-    def _imported(self, place: ImportPath, hint: str) -> str:
-        head, _, rest = place.path.partition(".")
-        if place.module in ("numpy", "builtins"):
-            return f"np.{place.path}" if place.module == "numpy" else place.path
-        found = getattr(sys.modules[place.module], head)
-        name = self._free(hint if self._taken.get(hint) is found else head, found)
-        self.search(place.folder)
-        self._import(f"from {place.module} import {head}{'' if name == head else f' as {name}'}")
-        return f"{name}.{rest}" if rest else name
+    def _imported(self, path: ImportPath, hint: str) -> str:
+        head, _, attributes = path.path.partition(".")
+        if path.module in ("numpy", "builtins"):
+            return f"np.{path.path}" if path.module == "numpy" else path.path
+        root = getattr(sys.modules[path.module], head)
+        name = self._free(hint if self._taken.get(hint) is root else head, root)
+        self.search(path.folder)
+        self._import(f"from {path.module} import {head}{'' if name == head else f' as {name}'}")
+        return f"{name}.{attributes}" if attributes else name
 
     # --- Values that are neither literals nor importable, by type ---
 
@@ -222,14 +222,14 @@ class Script:
         source, wrapped = source_of(value), vars(value).get("__wrapped__")
         if source is None:
             raise _Unknown(f"{value.__qualname__} of module {value.__module__}, which cannot be imported")
-        own = source.name or hint or ("wrapper" if wrapped else "")
-        name = self._free(own, owner) if own else ""
+        own_name = source.name or hint or ("wrapper" if wrapped else "")
+        name = self._free(own_name, owner) if own_name else ""
         if name:
             self._written[id(owner)] = owner, name  # before its names, because it may call itself
-        for used, meaning in source.scope.items():
-            self._bind(used, meaning)
+        for name_used, meaning in source.scope.items():
+            self._bind(name_used, meaning)
         if source.name:
-            text = decorator + source.text.replace(f" {own}", f" {name}", 1)
+            text = decorator + source.text.replace(f" {own_name}", f" {name}", 1)
             self._body += [*text.splitlines(), ""]  # at a prompt, the empty line ends the definition
         elif name:
             self._body.append(f"{name} = {source.text}")
@@ -260,9 +260,9 @@ class _Pickler(pickle.Pickler):
             return importlib.import_module, (value.__name__,)
         if not isinstance(value, type | FunctionType | Op):
             return NotImplemented
-        place = place_of(value)
-        if place is not None and place.path == value.__qualname__:  # the reference that pickle itself would write
-            self._script.search(place.folder)
+        path = place_of(value)
+        if path is not None and path.path == value.__qualname__:  # the reference that pickle itself would write
+            self._script.search(path.folder)
             return NotImplemented
         return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
 

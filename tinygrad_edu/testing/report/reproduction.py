@@ -26,14 +26,14 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
     @functools.wraps(check)
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         drawn = any(hasattr(x, "example") for x in args)  # for a strategy, the inner call of the check fails
-        kept = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
+        snapshots = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
         try:
             return check(*args, **kwargs)
         except TinygradError as error:
-            if kept:
+            if snapshots:
                 inner = error.args[0] if error.args else None  # a Message if this check called another one
                 text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
-                error.args = (Message(text, checked, **kept),)
+                error.args = (Message(text, checked, **snapshots),)
             raise
 
     return checked
@@ -71,8 +71,8 @@ class Message:
 def reproduction_lines(error: BaseException) -> str:
     """Return the code in the message of an error or an exception group, for printing without a margin."""
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
-    return "\n\n".join([*own, *filter(None, map(reproduction_lines, errors))])
+    own_lines = [message.take() for message in error.args[:1] if isinstance(message, Message)]
+    return "\n\n".join([*own_lines, *filter(None, map(reproduction_lines, errors))])
 
 
 def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
@@ -103,8 +103,12 @@ def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     parts = [
         script.assign("call" if isinstance(x, Call) else hint, x) for hint, x in zip(hints, subjects, strict=False)
     ]
-    own = getattr(args[0], "arrays", ()) if arrays else ()
-    if own and len(own) == len(arrays) and all(a is b for a, b in zip(own, arrays, strict=True)):
+    call_arrays = getattr(args[0], "arrays", ()) if arrays else ()
+    if (
+        call_arrays
+        and len(call_arrays) == len(arrays)
+        and all(a is b for a, b in zip(call_arrays, arrays, strict=True))
+    ):
         parts.append(f"*{parts[0]}.arrays")
     elif arrays:
         parts += [script.assign(*pair) for pair in zip(argument_names(args[0], len(arrays)), arrays, strict=True)]

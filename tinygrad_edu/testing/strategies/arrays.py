@@ -27,40 +27,45 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
 
     Unless ``empty=False``, an axis may have length 0. If there are more than three axes, they are short.
     """
-    few = max(min_dims, min(3, max_dims))
+    usual_dims = max(min_dims, min(3, max_dims))
 
-    def of(least_dims: int, most_dims: int, least: int, most: int) -> Strategy[Shape]:
+    def shapes_of(least_dims: int, most_dims: int, least: int, most: int) -> Strategy[Shape]:
         return hnp.array_shapes(min_dims=least_dims, max_dims=most_dims, min_side=least, max_side=most)
 
-    usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
+    usual = [shapes_of(ndim, ndim, 1, 4) for ndim in range(min_dims, usual_dims + 1)]
     # An axis of length 1 hides errors along it, so most shapes with several axes have none.
-    longer = [of(ndim, ndim, 2, 4) for ndim in range(max(min_dims, 2), few + 1)]
+    longer = [shapes_of(ndim, ndim, 2, 4) for ndim in range(max(min_dims, 2), usual_dims + 1)]
     square = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in longer]  # reveal a missing transpose
-    kinds = [*usual, *longer, *longer, *square]
-    if min_dims <= 2 and few:
-        kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 2
+    strategies = [*usual, *longer, *longer, *square]
+    if min_dims <= 2 and usual_dims:
+        strategies += [shapes_of(max(min_dims, 1), min(usual_dims, 2), 1, 8)] * 2
     if max_dims > 3:
-        kinds += [of(max(min_dims, 4), max_dims, 1, 2)]
+        strategies += [shapes_of(max(min_dims, 4), max_dims, 1, 2)]
     if empty:
-        kinds += [of(min_dims, few, 0, 2)]
-    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+        strategies += [shapes_of(min_dims, usual_dims, 0, 2)]
+    return st.sampled_from(strategies).flatmap(lambda strategy: strategy)
 
 
 @lru_cache
 def broadcastable(count: int = 2, max_dims: int = 4, empty: bool = True) -> Strategy[tuple[Shape, ...]]:
     """Draw `count` shapes that broadcast together. Some have axes of length 1, or fewer axes."""
-    few = min(max_dims, 3)
+    usual_dims = min(max_dims, 3)
 
-    def of(most_dims: int, least: int, most: int, least_dims: int = 0) -> Strategy[tuple[Shape, ...]]:
+    def shapes_of(most_dims: int, least: int, most: int, least_dims: int = 0) -> Strategy[tuple[Shape, ...]]:
         return hnp.mutually_broadcastable_shapes(
             num_shapes=count, min_dims=min(least_dims, most_dims), max_dims=most_dims, min_side=least, max_side=most
         ).map(lambda shapes: shapes.input_shapes)
 
     equal = shapes(0, max_dims, empty).map(lambda shape: (shape,) * count)
-    kinds = [equal, equal, of(few, 1, 4), of(few, 1, 4, 2), of(few, 1, 4, 1), of(max_dims, 1, 2, 2)]
+    strategies = [
+        equal,
+        equal,
+        *(shapes_of(usual_dims, 1, 4, ndim) for ndim in (0, 2, 1)),
+        shapes_of(max_dims, 1, 2, 2),
+    ]
     if empty:
-        kinds.append(of(few, 0, 2))
-    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+        strategies.append(shapes_of(usual_dims, 0, 2))
+    return st.sampled_from(strategies).flatmap(lambda strategy: strategy)
 
 
 def arrays(
@@ -103,16 +108,16 @@ def arrays(
     array([0.51, 0.52])
     """
     bounds = float(low), float(high), tuple(map(float, away_from)), np.dtype(dtype)
-    of_shape = shapes() if shape is None else shape if isinstance(shape, Strategy) else tuple(shape)
-    return _distinct_arrays(of_shape, bounds, layouts) if distinct else _arrays(of_shape, bounds, layouts)
+    target = shapes() if shape is None else shape if isinstance(shape, Strategy) else tuple(shape)
+    return _distinct_arrays(target, bounds, layouts) if distinct else _arrays(target, bounds, layouts)
 
 
 @st.composite
 def _arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
     numbers = ordinary_numbers(*bounds)
     lengths = draw(shape) if isinstance(shape, Strategy) else shape
-    if draw(_ONE_IN_SIX) == 5 and (of_all_sizes := numbers_of_all_sizes(*bounds)).size:
-        numbers = of_all_sizes
+    if draw(_ONE_IN_SIX) == 5 and (all_sizes := numbers_of_all_sizes(*bounds)).size:
+        numbers = all_sizes
     array = numbers[draw(positions(lengths, len(numbers)))]
     return laid_out(draw, array, _ANY_LAYOUT) if layouts else array
 
@@ -149,12 +154,12 @@ def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tens
 @lru_cache
 def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
     """Draw an `axis` argument for an array with `ndim` axes: None, an integer or a tuple, also negative."""
-    kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1)] if ndim else []
+    strategies: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1)] if ndim else []
     if several:
-        kinds.append(hnp.valid_tuple_axes(ndim))
+        strategies.append(hnp.valid_tuple_axes(ndim))
     if none:
-        kinds.append(st.none())
-    return st.one_of(kinds)
+        strategies.append(st.none())
+    return st.one_of(strategies)
 
 
 def labels(shape: Shape, classes: int) -> Strategy[Array]:

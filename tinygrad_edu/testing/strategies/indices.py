@@ -25,13 +25,13 @@ def indices(shape: Shape) -> Strategy[Any]:
     mixture of slices, integers, arrays and masks. Most index arrays repeat positions, also as equivalent negative
     indices. Some have dtype int32 or uint8.
     """
-    kinds = [hnp.basic_indices(shape, allow_newaxis=True), masks(shape), *[_mixed(shape)] * 3]
+    strategies = [hnp.basic_indices(shape, allow_newaxis=True), masks(shape), *[_mixed(shape)] * 3]
     if shape and all(shape):
         for_each_axis = _DTYPES.flatmap(
             lambda dtype: hnp.integer_array_indices(shape, result_shape=_SHAPES, dtype=dtype)
         )
-        kinds += [_rows(shape[0]), _rows(shape[0]), for_each_axis]
-    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+        strategies += [_rows(shape[0]), _rows(shape[0]), for_each_axis]
+    return st.sampled_from(strategies).flatmap(lambda strategy: strategy)
 
 
 @st.composite

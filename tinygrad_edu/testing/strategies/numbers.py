@@ -15,10 +15,10 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DataError
 
 _MARGIN = 0.125  # the distance from a kink
-_MOST = 256  # the largest number of sizes
+_MAX_SIZES = 256  # the largest number of sizes
 _REACH = 8  # the largest distance of ordinary numbers from 0, or from the bound closest to 0
-_LEAST = 16  # a grid with fewer numbers between the bounds is refined
-_WHOLE = [Fraction(1)]
+_MIN_GRID = 16  # a grid with fewer numbers between the bounds is refined
+_INTEGER_GRID = [Fraction(1)]
 _DECIMAL = [Fraction(1, 10**k) for k in range(2, 325)]
 _GRIDS = [Fraction(1, 32), *_DECIMAL]
 _GAPS = [*(Fraction(1, 2**k) for k in range(3, 11)), *_DECIMAL[2:]]
@@ -29,17 +29,17 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
     """Return a grid of numbers between the bounds, and the bounds; raise `DataError` if no number is left."""
     nearest = _nearest_to_0(low, high)
     first, last = max(low, nearest - _REACH), min(high, nearest + _REACH)
-    for grid in _GRIDS if dtype.kind == "f" else _WHOLE:
+    for grid in _GRIDS if dtype.kind == "f" else _INTEGER_GRID:
         multiples = _multiples(grid, first, last)
-        if len(multiples) >= _LEAST:
+        if len(multiples) >= _MIN_GRID:
             break
-    ends = [x for x in (low, high) if first <= x <= last]
-    found = _that_fit([*_times(grid, multiples), *ends], low, high, away_from, dtype)
-    if not found.size:
+    bounds = [x for x in (low, high) if first <= x <= last]
+    numbers = _within_bounds([*_times(grid, multiples), *bounds], low, high, away_from, dtype)
+    if not numbers.size:
         raise DataError(
             f"no {dtype} number from low={low} to high={high} is at least {margin(low, high)} away from {away_from}."
         )
-    return found
+    return numbers
 
 
 @lru_cache
@@ -48,9 +48,9 @@ def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], 
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
-    fit = _that_fit([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
-    some: Array = fit[fit != 0][:: 1 + fit.size // _MOST]
-    return some
+    numbers = _within_bounds([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
+    nonzero: Array = numbers[numbers != 0][:: 1 + numbers.size // _MAX_SIZES]
+    return nonzero
 
 
 @lru_cache
@@ -59,28 +59,28 @@ def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float,
 
     Raise `DataError` if the dtype has fewer such numbers.
     """
-    nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
-    for gap in _GAPS if dtype.kind == "f" else _WHOLE:
+    nearest, chosen = _nearest_to_0(low, high), np.empty(0, dtype)
+    for gap in _GAPS if dtype.kind == "f" else _INTEGER_GRID:
         numbers: list[float] = []
         for first, last in _between_kinks(low, high, away_from):
             multiples = _multiples(gap, first, last)
             middle = min(max(floor(Fraction(nearest) / gap), multiples.start), multiples.stop) - multiples.start
             numbers += _times(gap, multiples[max(middle - size, 0) : middle + size])
-        found = _that_fit(numbers, low, high, away_from, dtype)
-        if found.size >= size:
-            return np.sort(np.array(sorted(found.tolist(), key=lambda x: (abs(x - nearest), x < 0))[:size], dtype))
+        chosen = _within_bounds(numbers, low, high, away_from, dtype)
+        if chosen.size >= size:
+            return np.sort(np.array(sorted(chosen.tolist(), key=lambda x: (abs(x - nearest), x < 0))[:size], dtype))
     raise DataError(
         f"cannot draw {size} distinct {dtype} numbers from low={low} to high={high}, away from {away_from}: there are "
-        f"only {found.size}."
+        f"only {chosen.size}."
     )
 
 
 def _between_kinks(low: float, high: float, away_from: tuple[float, ...]) -> Iterator[tuple[float, float]]:
     """Yield the intervals between the bounds that exclude kinks. Some are empty."""
-    apart = margin(low, high)
+    distance = margin(low, high)
     for kink in sorted(away_from):
-        yield low, min(kink - apart, high)
-        low = max(low, kink + apart)
+        yield low, min(kink - distance, high)
+        low = max(low, kink + distance)
     yield low, high
 
 
@@ -104,7 +104,9 @@ def margin(low: float, high: float) -> float:
     return min(_MARGIN, (high - low) / 8)
 
 
-def _that_fit(numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
+def _within_bounds(
+    numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype
+) -> Array:
     """Return numbers rounded to a dtype, within the bounds and away from kinks, the simplest first."""
     with np.errstate(over="ignore", invalid="ignore"):  # numbers outside the dtype's range are excluded below
         rounded = dict.fromkeys(np.array(numbers).astype(dtype).tolist())

@@ -28,8 +28,8 @@ def special_values(dtype: Any) -> list[float]:
     limits = np.finfo(dtype)
     largest = np.log(float(limits.max))
     overflow_exp = np.ceil(largest), np.floor(2 * largest)  # the first of them with a reciprocal that is not 0
-    ends = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, *overflow_exp, limits.max)]
-    return [np.nan, np.inf, -np.inf, 0.0, -0.0, *(sign * x for x in ends for sign in (1, -1))]
+    magnitudes = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, *overflow_exp, limits.max)]
+    return [np.nan, np.inf, -np.inf, 0.0, -0.0, *(sign * x for x in magnitudes for sign in (1, -1))]
 
 
 @st.composite
@@ -59,16 +59,16 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
     return special
 
 
-def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
+def _with_special_values(draw: Any, inputs: list[Array]) -> list[Array]:
     """Replace up to three elements of contiguous arrays of one dtype in place, or all elements by few values."""
-    filled = [x for x in given if x.size]
-    if filled and draw(_ONE_IN_FOUR) == 3:
-        x = draw(st.sampled_from(filled))
+    nonempty = [x for x in inputs if x.size]
+    if nonempty and draw(_ONE_IN_FOUR) == 3:
+        x = draw(st.sampled_from(nonempty))
         few = np.array([*x.flat[:2], draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0]))], x.dtype)
         x[...] = few[draw(positions(x.shape, len(few)))]
-    for _ in range(draw(st.integers(0, _MOST_REPLACED)) if filled else 0):
-        x = draw(st.sampled_from(filled))
+    for _ in range(draw(st.integers(0, _MOST_REPLACED)) if nonempty else 0):
+        x = draw(st.sampled_from(nonempty))
         position, other = (draw(st.integers(0, x.size - 1)) for _ in range(2))
         value = draw(st.sampled_from([*special_values(x.dtype), _TIE]))
         x.flat[position] = x.flat[other] if value is _TIE else value
-    return given
+    return inputs

@@ -61,6 +61,6 @@ def illegal_windows(draw: Any) -> WindowProblem:
     padded = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
     # the smallest kernel that does not fit: dilation * (kernel - 1) + 1 > padded
     too_large = tuple(-(-n // d) + 1 for n, d in zip(padded, dilation, strict=True))
-    which = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
-    kernel = tuple(k if bad else 1 for k, bad in zip(too_large, which, strict=True))
+    too_large_axes = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
+    kernel = tuple(k if is_too_large else 1 for k, is_too_large in zip(too_large, too_large_axes, strict=True))
     return WindowProblem(size, (kernel[0], kernel[1]), (1, 1), padding, dilation)

@@ -11,10 +11,10 @@ from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, 
 
 
 @st.composite
-def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
+def _with_kinks(draw: Any, name: str, choices: dict[str, Any], kinks: Any) -> Call:
     """Draw settings from the given lists, and numbers away from the kinks that depend on the settings."""
-    settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
-    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
+    settings = {key: draw(st.sampled_from(values)) for key, values in choices.items()}
+    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=kinks(**settings)))], **settings)
 
 
 @st.composite
@@ -36,7 +36,7 @@ def _at_0(**settings: Any) -> Any:
     return (0.0,)
 
 
-_BENT: dict[str, Any] = {
+_KINKS: dict[str, Any] = {
     **{name: ({}, _at_0) for name in ("relu", "softsign", "selu")}, "relu6": ({}, lambda: (0.0, 6.0)),
     **{name: ({}, lambda: (-3.0, 3.0)) for name in ("hardswish", "hardsigmoid")},
     **dict.fromkeys(("hardshrink", "softshrink"), ({"lambd": (0.5, 0, 2)}, lambda lambd: (-lambd, lambd))),
@@ -48,13 +48,13 @@ _BENT: dict[str, Any] = {
     "softplus": ({"beta": (1, 0.5, 2.0, -1), "threshold": (20, 1.0)}, lambda beta, threshold: (threshold / beta,)),
 }  # fmt: skip
 
-_SMOOTH_ONES = (
+_SMOOTH = (
     "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "tanhshrink", "normal_cdf", "gelu_exact", "gelu_tanh",
 )  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
-    **{name: _bent(name, *how) for name, how in _BENT.items()},
-    **{name: one_input(name) for name in _SMOOTH_ONES},
+    **{name: _with_kinks(name, *how) for name, how in _KINKS.items()},
+    **{name: one_input(name) for name in _SMOOTH},
     "gelu": one_input("gelu", each_of(approximate=("none", "tanh"))),
     "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -47,13 +47,13 @@ def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | No
 
     Occasionally, one input is an array of integers or booleans, or the second is a Python number. They are constant.
     """
-    (of_x, of_y), x, y = draw(broadcastable()), x or {}, y or {}
-    kind = draw(_SECOND_INPUTS)
-    if kind == "a number":
-        return Call(name, [draw(arrays(of_x, **x)), draw(arrays((), **y)).item()], differentiable=(0,))
-    if kind != "an array":
-        x, y = draw(st.sampled_from([(x, y | {"dtype": kind}), (x | {"dtype": kind}, y)]))
-    return Call(name, [draw(arrays(of_x, **x)), draw(arrays(of_y, **y))])
+    (x_shape, y_shape), x, y = draw(broadcastable()), x or {}, y or {}
+    second_kind = draw(_SECOND_INPUTS)
+    if second_kind == "a number":
+        return Call(name, [draw(arrays(x_shape, **x)), draw(arrays((), **y)).item()], differentiable=(0,))
+    if second_kind != "an array":
+        x, y = draw(st.sampled_from([(x, y | {"dtype": second_kind}), (x | {"dtype": second_kind}, y)]))
+    return Call(name, [draw(arrays(x_shape, **x)), draw(arrays(y_shape, **y))])
 
 
 @st.composite
@@ -67,7 +67,7 @@ def inputs_of(
     drawn = draw(shapes)
     settings = draw(settings_for(drawn[0])) if settings_for else {}
     pairs = zip(drawn, [*strategies, *[arrays] * len(drawn)], strict=False)
-    return Call(name, [draw(of_shape(shape)) for shape, of_shape in pairs], **settings)
+    return Call(name, [draw(strategy(shape)) for shape, strategy in pairs], **settings)
 
 
 def conditions(shape: Shape) -> Strategy[Array]:
@@ -77,7 +77,7 @@ def conditions(shape: Shape) -> Strategy[Array]:
 
 def each_of(**choices: Sequence[Any]) -> SettingsFor:
     """Return a strategy that draws each setting from its list."""
-    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in choices.items()})
+    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(values) for name, values in choices.items()})
 
 
 def along(shape: Shape) -> Strategy[Settings]:
@@ -87,8 +87,8 @@ def along(shape: Shape) -> Strategy[Settings]:
 
 def reduced(shape: Shape, axis: Any) -> int:
     """Return the number of elements in each reduction over `axis`."""
-    every = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return prod(shape[a] for a in every)
+    reduced_axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return prod(shape[a] for a in reduced_axes)
 
 
 def along_at_least(least: int) -> SettingsFor:
@@ -96,11 +96,11 @@ def along_at_least(least: int) -> SettingsFor:
     return lambda shape: along(shape).filter(lambda s: reduced(shape, s["axis"]) >= least)
 
 
-def one_axis(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+def one_axis(shape: Shape, **settings: Strategy[Any]) -> Strategy[Settings]:
     """Draw one positive or negative axis, and other settings."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **others})
+    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **settings})
 
 
-def axis_or_none(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+def axis_or_none(shape: Shape, **settings: Strategy[Any]) -> Strategy[Settings]:
     """Draw one positive or negative axis or None, and other settings."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), several=False), **others})
+    return st.fixed_dictionaries({"axis": axes(len(shape), several=False), **settings})

@@ -22,35 +22,35 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
 @st.composite
 def _extrema(draw: Any, name: str) -> Call:
     """Draw two operands that are never equal: multiples of 1/4, and multiples of 1/4 plus 1/8."""
-    of_x, of_y = draw(broadcastable())
-    x, y = (draw(arrays(shape)) for shape in (of_x, of_y))
+    x_shape, y_shape = draw(broadcastable())
+    x, y = (draw(arrays(shape)) for shape in (x_shape, y_shape))
     return Call(name, [np.floor(x * 4) / 4, np.floor(y * 4) / 4 + 0.125])
 
 
 @st.composite
 def _divisions(draw: Any, name: str) -> Call:
     """Draw operands whose quotients are away from integers, where floor jumps."""
-    of_x, of_y = draw(broadcastable())
-    x = 2 * np.round(draw(arrays(of_x, -1.0, 1.0))) + draw(st.sampled_from([0.25, 0.3]))
-    y = draw(arrays(of_y, away_from=(0.0,)))
+    x_shape, y_shape = draw(broadcastable())
+    x = 2 * np.round(draw(arrays(x_shape, -1.0, 1.0))) + draw(st.sampled_from([0.25, 0.3]))
+    y = draw(arrays(y_shape, away_from=(0.0,)))
     return Call(name, [x, np.sign(y) * np.exp2(np.round(y / 3))])
 
 
 @st.composite
 def _powers(draw: Any) -> Call:
     """Draw a positive base and any exponent, a nonzero base and a constant integer exponent, or one constant number."""
-    of_x, of_y = draw(broadcastable())
+    x_shape, y_shape = draw(broadcastable())
     kind = draw(st.sampled_from(("any exponent", "integer exponents", "a number as exponent", "a number as base")))
     if kind == "a number as exponent":
-        return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5, 0)))], (0,))
+        return Call("power", [draw(arrays(x_shape, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5, 0)))], (0,))
     if kind == "a number as base":
         base = draw(st.sampled_from((2, 0.5, np.array(3), np.array([1, 2, 3]))))
-        return Call("power", [base, draw(arrays((*of_y[:-1], 1), -2.0, 2.0))], (1,))
+        return Call("power", [base, draw(arrays((*y_shape[:-1], 1), -2.0, 2.0))], (1,))
     if kind == "any exponent":
-        y = draw(arrays(of_y, -2.0, 2.0))
+        y = draw(arrays(y_shape, -2.0, 2.0))
         some_zeros = np.trunc(y)  # at an exponent of 0, the derivative of x is 0, but not the mixed derivative
-        return Call("power", [draw(arrays(of_x, 0.25, 3.0)), some_zeros if draw(st.booleans()) else y])
-    x, y = draw(arrays(of_x, away_from=(0.0,))), np.round(draw(arrays(of_y)))
+        return Call("power", [draw(arrays(x_shape, 0.25, 3.0)), some_zeros if draw(st.booleans()) else y])
+    x, y = draw(arrays(x_shape, away_from=(0.0,))), np.round(draw(arrays(y_shape)))
     return Call("power", [x, y.astype(draw(st.sampled_from((np.float64, np.int64))))], differentiable=(0,))
 
 
@@ -58,8 +58,8 @@ def _powers(draw: Any) -> Call:
 def _clips(draw: Any, name: str) -> Call:
     """Draw inputs with constant bounds, or multiples of 1/4 with arrays of bounds, 1/8 away from multiples of 1/4."""
     if name == "clip_by_arrays" or (name == "clip" and draw(st.booleans())):
-        of_x, of_min, of_max = draw(broadcastable(3))
-        x, low, high = (np.floor(draw(arrays(shape)) * 4) / 4 for shape in (of_x, of_min, of_max))
+        x_shape, min_shape, max_shape = draw(broadcastable(3))
+        x, low, high = (np.floor(draw(arrays(shape)) * 4) / 4 for shape in (x_shape, min_shape, max_shape))
         if draw(st.booleans()):  # low < high, so that some elements are below the lower bound
             low, high = -np.abs(low), np.abs(high)
         return Call(name, [x, low - 0.125, high + 0.125])
@@ -71,17 +71,17 @@ def _clips(draw: Any, name: str) -> Call:
 @st.composite
 def _lerps(draw: Any) -> Call:
     """Draw two end points, and an array or a number as weight."""
-    of_x, of_y, of_weight = draw(broadcastable(3))
-    ends = [draw(arrays(of_x)), draw(arrays(of_y))]
+    x_shape, y_shape, weight_shape = draw(broadcastable(3))
+    endpoints = [draw(arrays(x_shape)), draw(arrays(y_shape))]
     if draw(st.booleans()):
-        return Call("lerp", [*ends, draw(st.sampled_from((0, 0.25, 0.75, 1.5, -2)))], differentiable=(0, 1))
-    return Call("lerp", [*ends, draw(arrays(of_weight, away_from=(-0.5, 0.5)))])
+        return Call("lerp", [*endpoints, draw(st.sampled_from((0, 0.25, 0.75, 1.5, -2)))], differentiable=(0, 1))
+    return Call("lerp", [*endpoints, draw(arrays(weight_shape, away_from=(-0.5, 0.5)))])
 
 
 @st.composite
 def _masked_fills(draw: Any) -> Call:
-    of_x, of_mask = draw(broadcastable())
-    x, mask = draw(arrays(of_x)), draw(masks(of_mask))
+    x_shape, mask_shape = draw(broadcastable())
+    x, mask = draw(arrays(x_shape)), draw(masks(mask_shape))
     if draw(st.booleans()):
         return Call("masked_fill", [x, mask, draw(st.sampled_from((0, -1.5)))], differentiable=(0,))
     return Call("masked_fill", [x, mask, draw(arrays(()))])
@@ -90,8 +90,8 @@ def _masked_fills(draw: Any) -> Call:
 @st.composite
 def _away_from_the_origin(draw: Any, name: str) -> Call:
     """Draw operands that are not both 0. The second may be a Python number, which is constant."""
-    of_x, of_y = draw(broadcastable())
-    x, y = draw(arrays(of_x, **ANY_SIZE)), draw(arrays(of_y, **ANY_SIZE, **NO_ZERO))
+    x_shape, y_shape = draw(broadcastable())
+    x, y = draw(arrays(x_shape, **ANY_SIZE)), draw(arrays(y_shape, **ANY_SIZE, **NO_ZERO))
     if name == "arctan2":
         y = np.abs(y)  # arctan2 jumps at the negative half of the axis
     if draw(st.integers(0, 5)) == 5:

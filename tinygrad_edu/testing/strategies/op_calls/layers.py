@@ -14,14 +14,14 @@ _EPS = st.sampled_from([1e-5, 0.25])
 
 @st.composite
 def _linears(draw: Any, name: str) -> Call:
-    of_x, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
-    inputs = [draw(arrays(of_x)), draw(arrays((out, of_x[-1])))]
+    x_shape, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
+    inputs = [draw(arrays(x_shape)), draw(arrays((out, x_shape[-1])))]
     if name == "linear_with_bias":
         inputs.append(draw(arrays((out,))))
     if name == "linear":
-        of_weight = draw(st.sampled_from([(out, of_x[-1]), (out, of_x[-1]), (of_x[-1],)]))
-        inputs[1] = draw(arrays(of_weight))
-        inputs += draw(st.sampled_from([[], [draw(arrays(of_weight[:-1]))]]))
+        weight_shape = draw(st.sampled_from([(out, x_shape[-1]), (out, x_shape[-1]), (x_shape[-1],)]))
+        inputs[1] = draw(arrays(weight_shape))
+        inputs += draw(st.sampled_from([[], [draw(arrays(weight_shape[:-1]))]]))
     return Call(name, inputs)
 
 
@@ -40,7 +40,7 @@ def _optional(draw: Any, shape: tuple[int, ...]) -> Any:
     return draw(st.none() | arrays(shape))
 
 
-def _given(*inputs: Any) -> tuple[int, ...]:
+def _array_positions(*inputs: Any) -> tuple[int, ...]:
     """Return the positions of the arrays among inputs."""
     return tuple(k for k, x in enumerate(inputs) if isinstance(x, np.ndarray))
 
@@ -49,12 +49,12 @@ def _given(*inputs: Any) -> tuple[int, ...]:
 def _last_axes(draw: Any, name: str) -> Call:
     shape = draw(shapes(1, 3, empty=False))
     shape = (*shape[:-1], shape[-1] + 1)
-    last = shape[draw(st.integers(0, len(shape) - 1)) :]
-    normalized = draw(st.sampled_from([last, list(last), *last][: 3 if len(last) == 1 else 2]))
-    inputs = [draw(arrays(shape, distinct=True)), normalized, _optional(draw, last)]
+    last_axes = shape[draw(st.integers(0, len(shape) - 1)) :]
+    normalized = draw(st.sampled_from([last_axes, list(last_axes), *last_axes][: 3 if len(last_axes) == 1 else 2]))
+    inputs = [draw(arrays(shape, distinct=True)), normalized, _optional(draw, last_axes)]
     if name == "layer_norm":
-        inputs.append(_optional(draw, last))
-    return Call(name, inputs, _given(*inputs), eps=draw(_EPS))  # the default of None depends on the dtype
+        inputs.append(_optional(draw, last_axes))
+    return Call(name, inputs, _array_positions(*inputs), eps=draw(_EPS))  # the default of None depends on the dtype
 
 
 @st.composite
@@ -66,10 +66,10 @@ def _by_channel(draw: Any, name: str) -> Call:
     weight, bias = _optional(draw, (c,)), _optional(draw, (c,))
     if name == "group_norm":
         inputs = [x, groups, weight, bias]
-        return Call(name, inputs, _given(*inputs), eps=draw(_EPS))
-    of_input = draw(st.booleans())
-    running = [draw(arrays((c,))), draw(arrays((c,), 0.25, 3.0, layouts=False))] if not of_input else [None, None]
-    flag = {"training" if name == "batch_norm" else "use_input_stats": of_input}
+        return Call(name, inputs, _array_positions(*inputs), eps=draw(_EPS))
+    uses_batch = draw(st.booleans())
+    running = [draw(arrays((c,))), draw(arrays((c,), 0.25, 3.0, layouts=False))] if not uses_batch else [None, None]
+    flag = {"training" if name == "batch_norm" else "use_input_stats": uses_batch}
     k = [0, *(k for k, value in ((3, weight), (4, bias)) if value is not None)]
     return Call(
         name, [x, *running, weight, bias], k, momentum=draw(st.sampled_from([0.1, 0.5])), eps=draw(_EPS), **flag
@@ -92,7 +92,7 @@ def _over_two_axes(draw: Any, name: str) -> Call:
 def _response_norms(draw: Any) -> Call:
     shape = (draw(st.integers(1, 2)), draw(st.integers(1, 4)), *draw(shapes(1, 2, empty=False)))
     choices = {"alpha": (1e-4, 0.5), "beta": (0.75, 1.5), "k": (1.0, 2.0), "size": (1, 2, 3, 4)}
-    settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
+    settings = {key: draw(st.sampled_from(values)) for key, values in choices.items()}
     return Call("local_response_norm", [draw(arrays(shape))], **settings)
 
 
@@ -110,12 +110,14 @@ def _normalizations(draw: Any) -> Call:
 @st.composite
 def _cosines(draw: Any) -> Call:
     """Draw vectors that are not parallel: for parallel vectors the cosine is at its maximum, and its slope is 0."""
-    of_x1, of_x2 = draw(broadcastable(max_dims=2, empty=False))
-    after, n = draw(st.integers(0, min(len(of_x1), len(of_x2)))), draw(st.integers(2, 3))
-    of_x1, of_x2 = ((*shape[: len(shape) - after], n, *shape[len(shape) - after :]) for shape in (of_x1, of_x2))
-    rising = np.arange(n).reshape(n, *[1] * after) * 4.0
-    x1, x2 = draw(arrays(of_x1, 0.25, 3.0)) + rising, draw(arrays(of_x2, 0.25, 3.0)) - rising
-    axis = draw(st.sampled_from([-1 - after, max(len(of_x1), len(of_x2)) - 1 - after]))
+    x1_shape, x2_shape = draw(broadcastable(max_dims=2, empty=False))
+    trailing, n = draw(st.integers(0, min(len(x1_shape), len(x2_shape)))), draw(st.integers(2, 3))
+    x1_shape, x2_shape = (
+        (*shape[: len(shape) - trailing], n, *shape[len(shape) - trailing :]) for shape in (x1_shape, x2_shape)
+    )
+    ramp = np.arange(n).reshape(n, *[1] * trailing) * 4.0
+    x1, x2 = draw(arrays(x1_shape, 0.25, 3.0)) + ramp, draw(arrays(x2_shape, 0.25, 3.0)) - ramp
+    axis = draw(st.sampled_from([-1 - trailing, max(len(x1_shape), len(x2_shape)) - 1 - trailing]))
     return Call("cosine_similarity", [x1, x2], axis=axis, eps=draw(st.sampled_from([1e-8, 1e3])))
 
 
@@ -156,16 +158,18 @@ def _attentions(draw: Any) -> Call:
     queries, keys, width, out = (draw(st.integers(1, 3)) for _ in range(4))
     heads, batch = draw(st.integers(1, 2)), draw(st.sampled_from([(), (2,)]))
     grouped = draw(st.booleans())
-    of_query = (*batch, heads * draw(st.integers(1, 2)), queries) if grouped else (*batch, queries)
-    of_key = (*batch, heads, keys) if grouped else (*batch, keys)
-    inputs = [_uneven(draw(arrays((*shape, n)))) for shape, n in ((of_query, width), (of_key, width), (of_key, out))]
+    query_shape = (*batch, heads * draw(st.integers(1, 2)), queries) if grouped else (*batch, queries)
+    key_shape = (*batch, heads, keys) if grouped else (*batch, keys)
+    inputs = [
+        _uneven(draw(arrays((*shape, n)))) for shape, n in ((query_shape, width), (key_shape, width), (key_shape, out))
+    ]
     settings = {"scale": draw(st.sampled_from([None, 0.5, -1.0])), "enable_gqa": grouped}
     kind = draw(st.sampled_from(["none", "causal", "booleans", "numbers"]))
-    of_mask = draw(st.sampled_from([(queries, keys), (*of_query, keys)]))
+    mask_shape = draw(st.sampled_from([(queries, keys), (*query_shape, keys)]))
     if kind == "causal":
         settings["is_causal"] = True
     elif kind != "none":
-        inputs.append(draw(masks(of_mask) if kind == "booleans" else arrays(of_mask)))
+        inputs.append(draw(masks(mask_shape) if kind == "booleans" else arrays(mask_shape)))
     return Call("scaled_dot_product_attention", inputs, **settings)
 
 
@@ -184,13 +188,13 @@ def _recurrent_layers(draw: Any) -> Call:
     """Draw the inputs of a recurrent layer. For relu, the inputs of the gates are larger than the states."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
     steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
-    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden
-    after: tuple[tuple[int, ...], ...] = ((gates * hidden,),) if kind == "GRU" else ()
+    gates, state_size = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden
+    extra_shapes: tuple[tuple[int, ...], ...] = ((gates * hidden,),) if kind == "GRU" else ()
     if kind == "LSTM" and draw(st.booleans()):
-        shown = draw(st.integers(1, 2))
-        after = ((shown, hidden),)
-    states = [(samples, shown), (samples, hidden)][: 2 if kind == "LSTM" else 1]
-    shapes = ((gates, steps, samples, hidden), *states, (gates * hidden, shown), *after)
+        state_size = draw(st.integers(1, 2))
+        extra_shapes = ((state_size, hidden),)
+    states = [(samples, state_size), (samples, hidden)][: 2 if kind == "LSTM" else 1]
+    shapes = ((gates, steps, samples, hidden), *states, (gates * hidden, state_size), *extra_shapes)
     first, *rest = (prod(shape) for shape in shapes)
     row = draw(arrays((first + sum(rest),), -2, 2))
     if kind == "RNN_RELU":

@@ -15,15 +15,15 @@ from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, eac
 _LENGTHS = st.integers(1, 3)
 
 
-def _several(draw: Any, count: int, most: int = 3) -> tuple[int, ...]:
-    return tuple(draw(st.integers(1, most)) for _ in range(count))
+def _several(draw: Any, count: int, max_length: int = 3) -> tuple[int, ...]:
+    return tuple(draw(st.integers(1, max_length)) for _ in range(count))
 
 
 # --- Products ---
 
 
 @st.composite
-def _stacks_of_two(draw: Any) -> tuple[Shape, Shape]:
+def _two_stacks(draw: Any) -> tuple[Shape, Shape]:
     b, n, k, m = _several(draw, 4)
     k = draw(st.sampled_from([k, k, k, 0]))
     return (b, n, k), (b, k, m)
@@ -33,10 +33,10 @@ def _stacks_of_two(draw: Any) -> tuple[Shape, Shape]:
 def _sums_over_last(draw: Any, name: str) -> Call:
     """Draw operands of `dot` or `inner` with equal lengths: numbers, vectors, matrices and stacks."""
     k = draw(st.integers(0, 3))
-    before_x, before_y = draw(shapes(0, 2, empty=False)), draw(shapes(0, 2, empty=False))
-    of_y = (*before_y[:-1], k, *before_y[-1:]) if name == "dot" else (*before_y, k)
-    of_x, of_y = draw(st.sampled_from([((*before_x, k), of_y)] * 4 + [((), of_y), ((*before_x, k), ())]))
-    return Call(name, [draw(arrays(of_x)), draw(arrays(of_y))])
+    x_batch, y_batch = draw(shapes(0, 2, empty=False)), draw(shapes(0, 2, empty=False))
+    y_shape = (*y_batch[:-1], k, *y_batch[-1:]) if name == "dot" else (*y_batch, k)
+    x_shape, y_shape = draw(st.sampled_from([((*x_batch, k), y_shape)] * 4 + [((), y_shape), ((*x_batch, k), ())]))
+    return Call(name, [draw(arrays(x_shape)), draw(arrays(y_shape))])
 
 
 def _one_flat(shape: Shape) -> Strategy[tuple[Shape, Shape]]:
@@ -50,13 +50,14 @@ def _tensordots(draw: Any) -> Call:
     count = len(common)
     if draw(st.booleans()):
         return Call("tensordot", [draw(arrays((*left, *common))), draw(arrays((*common, *right)))], axes=count)
-    of_x, of_y = (draw(st.permutations(range(count + len(free)))) for free in (left, right))
-    x, y = (
-        np.empty((*common, *free)).transpose(np.argsort(order)).shape for free, order in ((left, of_x), (right, of_y))
+    x_axes, y_axes = (draw(st.permutations(range(count + len(kept)))) for kept in (left, right))
+    x_shape, y_shape = (
+        np.empty((*common, *kept)).transpose(np.argsort(order)).shape
+        for kept, order in ((left, x_axes), (right, y_axes))
     )
-    of_x, of_y = list(of_x[:count]), [a - len(y) for a in of_y[:count]]
-    pairs = (of_x[0], of_y[0]) if count == 1 and draw(st.booleans()) else (of_x, tuple(of_y))
-    return Call("tensordot", [draw(arrays(x)), draw(arrays(y))], axes=pairs)
+    x_axes, y_axes = list(x_axes[:count]), [a - len(y_shape) for a in y_axes[:count]]
+    pairs = (x_axes[0], y_axes[0]) if count == 1 and draw(st.booleans()) else (x_axes, tuple(y_axes))
+    return Call("tensordot", [draw(arrays(x_shape)), draw(arrays(y_shape))], axes=pairs)
 
 
 _SUBSCRIPTS = (
@@ -74,12 +75,12 @@ def _einsums(draw: Any) -> Call:
     lengths = {letter: draw(st.sampled_from([1, 2, 2, 3, 3, 0])) for letter in subscripts if letter.isalpha()}
     dots, operands = draw(shapes(0, 2)), []
     for term in subscripts.replace(" ", "").split("->")[0].split(","):
-        one = draw(st.sampled_from([""] * 4 + [letter for letter in lengths if "," in subscripts]))
+        broadcast_label = draw(st.sampled_from([""] * 4 + [letter for letter in lengths if "," in subscripts]))
         before, ellipsis, after = term.partition("...")
-        left_out = draw(st.integers(0, len(dots)))
-        broadcast = tuple(draw(st.sampled_from([n, n, 1])) for n in dots[left_out:]) if ellipsis else ()
-        of_before, of_after = (tuple(1 if c == one else lengths[c] for c in part) for part in (before, after))
-        operands.append(draw(arrays((*of_before, *broadcast, *of_after))))
+        skipped = draw(st.integers(0, len(dots)))
+        ellipsis_lengths = tuple(draw(st.sampled_from([n, n, 1])) for n in dots[skipped:]) if ellipsis else ()
+        leading, trailing = (tuple(1 if c == broadcast_label else lengths[c] for c in part) for part in (before, after))
+        operands.append(draw(arrays((*leading, *ellipsis_lengths, *trailing))))
     settings: Settings = {"optimize": draw(st.sampled_from([True, False, "optimal"]))} if draw(st.booleans()) else {}
     return Call("einsum", [subscripts, *operands], **settings)
 
@@ -132,7 +133,7 @@ def _symmetric(draw: Any) -> Array:
 
 
 @st.composite
-def _of(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy[Any]) -> Call:
+def _matrices(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy[Any]) -> Call:
     return Call(name, [draw(matrices)], **{setting: draw(values) for setting, values in settings.items()})
 
 
@@ -140,8 +141,8 @@ def _of(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy
 def _solves(draw: Any) -> Call:
     n, k = _several(draw, 2)
     stack = draw(_STACKS)
-    of_b = draw(st.sampled_from([(n,), (n, k), (*stack, n, k), (*(1 for _ in stack), n, k), (2, *stack, n, k)]))
-    return Call("solve", [draw(_invertible(stack, n)), draw(arrays(of_b))])
+    b_shape = draw(st.sampled_from([(n,), (n, k), (*stack, n, k), (*(1 for _ in stack), n, k), (2, *stack, n, k)]))
+    return Call("solve", [draw(_invertible(stack, n)), draw(arrays(b_shape))])
 
 
 @st.composite
@@ -207,21 +208,23 @@ def _norms(draw: Any) -> Call:
 
 
 LINALG: dict[str, Strategy[Call]] = {
-    "bmm": inputs_of("bmm", _stacks_of_two()), "vdot": inputs_of("vdot", shapes().flatmap(_one_flat)),
+    "bmm": inputs_of("bmm", _two_stacks()), "vdot": inputs_of("vdot", shapes().flatmap(_one_flat)),
     **{name: _sums_over_last(name) for name in ("dot", "inner")},
     **{name: inputs_of(name, st.tuples(shapes(0, 2), shapes(0, 2))) for name in ("outer", "kron")},
     "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
-    **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
+    **{name: _matrices(name, _invertible()) for name in (
+        "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor",
+    )},
     "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),
-    "matrix_power": _of("matrix_power", _invertible(), n=st.integers(-3, 5)),
-    **{name: _of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
-    "pinv": _of("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
-    "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
-    **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
-    "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], what=["nothing"])),
+    "matrix_power": _matrices("matrix_power", _invertible(), n=st.integers(-3, 5)),
+    **{name: _matrices(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
+    "pinv": _matrices("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
+    "singular_triplets": _matrices("singular_triplets", _rectangular(), full_matrices=st.booleans()),
+    **{name: _matrices(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
+    "orthogonal_triangular": _matrices("orthogonal_triangular", _rectangular(tall=True)),
+    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], description=["nothing"])),
     "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
-    "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
-    "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
+    "matrix_norm": _matrices("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
+    "cond": _matrices("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
 }  # fmt: skip

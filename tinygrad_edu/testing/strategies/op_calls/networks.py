@@ -17,9 +17,9 @@ def _products(draw: Any) -> Call:
     n, k, m = (draw(st.integers(1, 3)) for _ in range(3))
     k = draw(st.sampled_from([k, k, k, k, 0]))
     stack_x, stack_y = draw(broadcastable(max_dims=2).filter(all))
-    of_x = draw(st.sampled_from([(n, k), (k,), (*stack_x, n, k)]))
-    of_y = draw(st.sampled_from([(k, m), (k,), (*stack_y, k, m)]))
-    return Call("matmul", [draw(arrays(of_x, **ANY_SIZE)), draw(arrays(of_y, **ANY_SIZE))])
+    x_shape = draw(st.sampled_from([(n, k), (k,), (*stack_x, n, k)]))
+    y_shape = draw(st.sampled_from([(k, m), (k,), (*stack_y, k, m)]))
+    return Call("matmul", [draw(arrays(x_shape, **ANY_SIZE)), draw(arrays(y_shape, **ANY_SIZE))])
 
 
 @st.composite

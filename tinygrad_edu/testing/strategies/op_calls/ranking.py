@@ -38,10 +38,10 @@ def _takes(draw: Any) -> Call:
 def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
     """Draw an axis or None, and positions along it, which may broadcast along the other axes."""
     axis = draw(axes(len(shape), several=False))
-    laid = shape if axis is not None else (int(np.prod(shape)),)
+    indexed = shape if axis is not None else (int(np.prod(shape)),)
     along = -1 if axis is None else axis
-    across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(least, 3)))
-    return {"indices": draw(_integers(across, -laid[along], laid[along] - 1)), "axis": axis}
+    target = _with_axis(draw(st.sampled_from([indexed, (1,) * len(indexed)])), along, draw(st.integers(least, 3)))
+    return {"indices": draw(_integers(target, -indexed[along], indexed[along] - 1)), "axis": axis}
 
 
 @st.composite
@@ -54,12 +54,12 @@ def _puts(draw: Any) -> Call:
 
 
 @st.composite
-def _places(draw: Any, name: str) -> Call:
+def _flat_indices(draw: Any, name: str) -> Call:
     shape = draw(shapes(0, empty=False))
-    places = draw(_integers(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
+    indices = draw(_integers(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
     if name == "take_flat":
-        return Call(name, [draw(arrays(shape)), places], (0,))
-    return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
+        return Call(name, [draw(arrays(shape)), indices], (0,))
+    return Call(name, [draw(arrays(indices.shape)), indices], (0,), shape=shape)
 
 
 _orders = partial(
@@ -85,10 +85,10 @@ def _averages(draw: Any, name: str) -> Call:
     shape = draw(shapes(0, empty=False))
     settings = draw(along(shape))
     chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
-    of_axes = tuple(shape[a] for a in chosen)
-    spread = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
-    of_weights = draw(st.sampled_from([shape, of_axes if name == "average" else spread]))
-    x, weights = draw(arrays(shape)), draw(arrays(of_weights, 0.25, 2.0))
+    axes_shape = tuple(shape[a] for a in chosen)
+    broadcast_shape = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
+    weights_shape = draw(st.sampled_from([shape, axes_shape if name == "average" else broadcast_shape]))
+    x, weights = draw(arrays(shape)), draw(arrays(weights_shape, 0.25, 2.0))
     if name == "average":
         return Call(name, [x, settings.pop("axis"), weights], (0, 2), **settings)
     return Call(name, [x, weights], **settings)
@@ -106,7 +106,8 @@ def _chosen(draw: Any, name: str) -> Call:
 
 RANKING: dict[str, Strategy[Call]] = {
     "take_along_axis": one_input("take_along_axis", _positions, least_axes=1, least_size=1),
-    "take": _takes(), "put_along_axis": _puts(), **{name: _places(name) for name in ("take_flat", "scatter_add_flat")},
+    "take": _takes(), "put_along_axis": _puts(),
+    **{name: _flat_indices(name) for name in ("take_flat", "scatter_add_flat")},
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},

@@ -19,47 +19,47 @@ from tinygrad_edu.testing.strategies.op_calls.common import Settings, each_of, i
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of a list as a function of the arrays in the list. `function` may be a name."""
-    of_list = resolve(function)
+    list_function = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
-        return of_list(list(inputs), **settings)
+        return list_function(list(inputs), **settings)
 
-    return _printed_as("of_a_list", wrapped, of_list)
+    return _with_code_name("of_a_list", wrapped, list_function)
 
 
 def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
     """Return a function with several results as a function that returns their concatenation."""
-    of_several = resolve(function)
+    several_results = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
-        results = of_several(*inputs, **settings)
+        results = several_results(*inputs, **settings)
         return concatenate([r.reshape(-1) for r in (results if isinstance(results, tuple | list) else [results])])
 
-    return _printed_as("in_one", wrapped, of_several)
+    return _with_code_name("in_one", wrapped, several_results)
 
 
 def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function with several results as a function that returns the first result."""
-    of_several = resolve(function)
+    several_results = resolve(function)
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
-        return of_several(*inputs, **settings)[0]
+        return several_results(*inputs, **settings)[0]
 
-    return _printed_as("first_of", wrapped, of_several)
+    return _with_code_name("first_of", wrapped, several_results)
 
 
 def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of nested lists as a function of the arrays in them, `columns` per row or 0 for a flat list."""
-    of_rows = resolve(function)
+    rows_function = resolve(function)
 
     def wrapped(*inputs: Any, columns: int) -> Any:
         rows = [list(inputs[k : k + columns]) for k in range(0, len(inputs), columns or 1)]
-        return of_rows(rows if columns else list(inputs))
+        return rows_function(rows if columns else list(inputs))
 
-    return _printed_as("in_rows", wrapped, of_rows)
+    return _with_code_name("in_rows", wrapped, rows_function)
 
 
-def _printed_as(wrapper: str, wrapped: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_code_name(wrapper: str, wrapped: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """Set the name of a wrapped function to the code that creates it, so that the repr of a call is code."""
     wraps(function)(wrapped)
     wrapped.__name__ = f"{wrapper}({function.__name__!r})"
@@ -131,13 +131,13 @@ def _layers(draw: Any, name: str) -> Call:
 
 _OF_ONE_SHAPE = st.builds(lambda shape, count: (shape,) * count, shapes(0, 3), st.integers(1, 3))
 _BROADCASTABLE = st.integers(1, 3).flatmap(broadcastable)
-_WAYS = each_of(copy=(False, True), sparse=(False, True), indexing=("xy", "ij"))
+_MESHGRID_SETTINGS = each_of(copy=(False, True), sparse=(False, True), indexing=("xy", "ij"))
 
 SEVERAL: dict[str, Strategy[Call]] = {
     **{name: inputs_of(in_one(name), _BROADCASTABLE) for name in (
         "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays",
     )},
-    "meshgrid": inputs_of(in_one("meshgrid"), _BROADCASTABLE, settings_for=_WAYS),
+    "meshgrid": inputs_of(in_one("meshgrid"), _BROADCASTABLE, settings_for=_MESHGRID_SETTINGS),
     "split": _splits("split", 1), "array_split": _splits("array_split", 1), "hsplit": _splits("hsplit", 1),
     "vsplit": _splits("vsplit", 2), "dsplit": _splits("dsplit", 3),
     "unstack": _layers("unstack"), "unbind": _layers("unbind"),

@@ -16,14 +16,14 @@ from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFo
 def _reshapings(draw: Any, shape: Shape) -> Settings:
     """Draw another shape of the same size. One length may be -1."""
     lengths: list[int] = []
-    rest = prod(shape)
+    remaining = prod(shape)
     for _ in range(draw(st.integers(0, 2))):
-        factor = draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0])) if rest else 0
+        factor = draw(st.sampled_from([n for n in range(1, remaining + 1) if remaining % n == 0])) if remaining else 0
         lengths.append(factor)
-        rest = rest // factor if factor else 1
-    if rest != 1 or draw(st.booleans()):
-        lengths.append(rest)
-    if rest and all(lengths) and lengths and draw(st.booleans()):
+        remaining = remaining // factor if factor else 1
+    if remaining != 1 or draw(st.booleans()):
+        lengths.append(remaining)
+    if remaining and all(lengths) and lengths and draw(st.booleans()):
         lengths[draw(st.integers(0, len(lengths) - 1))] = -1
     return {"shape": tuple(lengths), "order": draw(st.sampled_from("CF"))}
 
@@ -45,9 +45,9 @@ def _new_axes(draw: Any, shape: Shape) -> Settings:
 
 @st.composite
 def _squeezings(draw: Any, shape: Shape) -> Settings:
-    ones = [axis for axis, n in enumerate(shape) if n == 1]
-    some = draw(st.lists(st.sampled_from(ones), unique=True)) if ones else []
-    return {"axis": draw(st.sampled_from([None, tuple(some), *ones, *(a - len(shape) for a in ones)]))}
+    unit_axes = [axis for axis, n in enumerate(shape) if n == 1]
+    chosen = draw(st.lists(st.sampled_from(unit_axes), unique=True)) if unit_axes else []
+    return {"axis": draw(st.sampled_from([None, tuple(chosen), *unit_axes, *(a - len(shape) for a in unit_axes)]))}
 
 
 @st.composite
@@ -57,11 +57,11 @@ def _larger_shapes(draw: Any, shape: Shape) -> Settings:
 
 
 @st.composite
-def _widths(draw: Any, shape: Shape, most: int = 2) -> Any:
+def _widths(draw: Any, shape: Shape, max_width: int = 2) -> Any:
     """Draw `pad_width` and `constant_values`: a number, a pair, or a pair for each axis."""
-    pairs = st.tuples(st.integers(0, most), st.integers(0, most))
+    pairs = st.tuples(st.integers(0, max_width), st.integers(0, max_width))
     for_each = pairs if len(shape) == 1 else st.tuples(pairs)
-    return draw(st.integers(0, most) | for_each | st.tuples(*[pairs] * len(shape)))
+    return draw(st.integers(0, max_width) | for_each | st.tuples(*[pairs] * len(shape)))
 
 
 @st.composite
@@ -74,9 +74,11 @@ def _paddings(draw: Any, shape: Shape) -> Settings:
     mode = draw(st.sampled_from(["constant", "edge", "reflect", "symmetric", "wrap"] if prod(shape) else ["constant"]))
     if mode == "constant":
         return {"mode": mode, **draw(_borders(shape))}
-    one = st.integers(0, 4)
-    by_axis = st.dictionaries(axes(len(shape), none=False, several=False), one | st.tuples(one, one), max_size=1)
-    return {"mode": mode, "pad_width": draw(_widths(shape, 4) | by_axis)}
+    width = st.integers(0, 4)
+    width_by_axis = st.dictionaries(
+        axes(len(shape), none=False, several=False), width | st.tuples(width, width), max_size=1
+    )
+    return {"mode": mode, "pad_width": draw(_widths(shape, 4) | width_by_axis)}
 
 
 def _two_axes(shape: Shape) -> Strategy[Settings]:
@@ -98,11 +100,11 @@ def _diagonals(draw: Any, shape: Shape) -> Settings:
 @st.composite
 def _moves(draw: Any, shape: Shape) -> Settings:
     count = draw(st.integers(0, len(shape)))
-    places = st.permutations(range(len(shape))).map(lambda order: tuple(order[:count]))
+    positions = st.permutations(range(len(shape))).map(lambda order: tuple(order[:count]))
     if count == 1 and draw(st.booleans()):
-        one = st.integers(-len(shape), len(shape) - 1)
-        return {"source": draw(one), "destination": draw(one)}
-    return {"source": draw(places), "destination": draw(places)}
+        position = st.integers(-len(shape), len(shape) - 1)
+        return {"source": draw(position), "destination": draw(position)}
+    return {"source": draw(positions), "destination": draw(positions)}
 
 
 @st.composite
@@ -125,8 +127,8 @@ def _repetitions(draw: Any, shape: Shape) -> Settings:
 def _flattenings(draw: Any, shape: Shape) -> Settings:
     ndim = max(len(shape), 1)
     first, last = sorted((draw(st.integers(0, ndim - 1)), draw(st.integers(0, ndim - 1))))
-    ends = ((first, last), (first - ndim, last), (first, last - ndim))
-    return dict(zip(("start_axis", "end_axis"), draw(st.sampled_from(ends)), strict=True))
+    choices = ((first, last), (first - ndim, last), (first, last - ndim))
+    return dict(zip(("start_axis", "end_axis"), draw(st.sampled_from(choices)), strict=True))
 
 
 def _offset(shape: Shape) -> Strategy[Settings]:
@@ -145,9 +147,9 @@ def _indexings(draw: Any) -> Call:
 @st.composite
 def _scatters(draw: Any, name: str) -> Call:
     shape = draw(_INDEXED)
-    each = [draw(indices(shape)) for _ in range(1 if name == "scatter_add" else draw(st.integers(1, 3)))]
-    values = [draw(arrays(np.empty(shape)[index].shape)) for index in each]
-    where = {"index": each[0]} if name == "scatter_add" else {"indices": tuple(each)}
+    indices_list = [draw(indices(shape)) for _ in range(1 if name == "scatter_add" else draw(st.integers(1, 3)))]
+    values = [draw(arrays(np.empty(shape)[index].shape)) for index in indices_list]
+    where = {"index": indices_list[0]} if name == "scatter_add" else {"indices": tuple(indices_list)}
     return Call(name, values, **where, shape=shape)
 
 
@@ -177,10 +179,10 @@ def _positions(draw: Any, name: str) -> Call:
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     n = shape[axis] if name == "index_select" else draw(st.integers(1, 3) | st.just(80))
-    some = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
+    few = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
     count = draw(st.sampled_from([24, 96]))
-    many = some.map(lambda few: few[:1] * 17) | some.map(lambda few: (few * 24)[:count]) | st.permutations(range(n))
-    drawn = np.array(draw(some | many), int)
+    many = few.map(lambda drawn: drawn[:1] * 17) | few.map(lambda drawn: (drawn * 24)[:count])
+    drawn = np.array(draw(few | many | st.permutations(range(n))), int)
     if name == "index_select":
         return Call(name, [draw(arrays(shape))], positions=drawn, axis=axis)
     parts = (*shape[:axis], len(drawn), *shape[axis + 1 :])
