@@ -291,7 +291,6 @@ class PReLU(Module):
     init : float
         Initial slope.
     dtype : float32 or float64
-        Dtype of the weight.
 
     Attributes
     ----------

@@ -45,7 +45,6 @@ class MultiheadAttention(Module):
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

@@ -117,13 +117,11 @@ class Conv2D(_Conv):
     groups : int
         Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
     bias : bool
-        Whether to add a learned bias.
     padding_mode : {"zeros", "reflect", "replicate", "circular"}
         As in `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

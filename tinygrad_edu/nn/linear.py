@@ -40,11 +40,9 @@ class Linear(Module):
     ----------
     in_features, out_features : int
     bias : bool
-        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -101,11 +99,9 @@ class Bilinear(Module):
     ----------
     in1_features, in2_features, out_features : int
     bias : bool
-        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

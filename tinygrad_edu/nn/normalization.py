@@ -41,7 +41,6 @@ class LayerNorm(Module):
     elementwise_affine, bias : bool
         Whether to learn a weight and, if so, whether to learn a bias.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------
@@ -106,7 +105,6 @@ class RMSNorm(Module):
     elementwise_affine : bool
         Whether to learn a weight.
     dtype : float32 or float64
-        Dtype of the weight.
 
     Attributes
     ----------
@@ -160,7 +158,6 @@ class GroupNorm(Module):
     affine, bias : bool
         Whether to learn a weight and, if so, whether to learn a bias.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

@@ -198,7 +198,6 @@ class RNN(_RNNBase):
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

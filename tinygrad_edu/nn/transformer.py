@@ -119,7 +119,6 @@ class TransformerEncoderLayer(_TransformerLayer):
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64
-        Dtype of the parameters.
 
     Attributes
     ----------

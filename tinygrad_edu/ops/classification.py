@@ -36,11 +36,12 @@ def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
 softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
 
 
-def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
-    return g * (cotangent - sum(cotangent * p, axis, keepdims=True)) - cotangent * sum(g * p, axis, keepdims=True)
-
-
-softmax_gradient.vjps(cotangent=lambda g, p, axis: softmax_gradient(g, p, axis), p=_softmax_gradient_p)
+softmax_gradient.vjps(
+    cotangent=lambda g, p, axis: softmax_gradient(g, p, axis),
+    p=lambda g, cotangent, p, axis: (
+        g * (cotangent - sum(cotangent * p, axis, keepdims=True)) - cotangent * sum(g * p, axis, keepdims=True)
+    ),
+)
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
@@ -134,12 +135,6 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
     return g * (p * sum(targets, 1, keepdims=True) - targets)
 
 
-def _cross_entropy_targets(
-    g: Any, logits: Any, targets_shape: tuple[int, ...], targets_dtype: Any, reduction: str
-) -> Any:
-    return cast(-_expand_loss_gradient(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
-
-
 def _flush_to_zero(p: Any) -> Any:
     """Replace probabilities below 1e-31 (float64: 1e-292) by 0, except in float16.
 
@@ -157,7 +152,12 @@ def _flush_threshold(dtype: Any) -> ndarray:
     return np.asarray(0 if dtype == np.float16 else limits.tiny / limits.eps, dtype)
 
 
-softmax_cross_entropy.vjps(logits=_cross_entropy_logits, targets=_cross_entropy_targets)
+softmax_cross_entropy.vjps(
+    logits=_cross_entropy_logits,
+    targets=lambda g, logits, targets_shape, targets_dtype, reduction: cast(
+        -_expand_loss_gradient(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype
+    ),
+)
 
 
 @op(name="binary_cross_entropy_with_logits")

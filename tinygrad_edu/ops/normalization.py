@@ -120,16 +120,16 @@ def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any
     return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
 
 
-def _normalized_bias(g: Any) -> Any:
-    return fast.channel_norm_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True)
-
-
 def _all_arrays(*values: Any) -> bool:
     """Return whether no value is a Tensor, which would have to be differentiable."""
     return not any(isinstance(value, Tensor) for value in values)
 
 
-normalized.vjps(x=_normalized_x, weight=_normalized_weight, bias=_normalized_bias)
+normalized.vjps(
+    x=_normalized_x,
+    weight=_normalized_weight,
+    bias=lambda g: fast.channel_norm_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True),
+)
 
 
 def _normalize_by_moments(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:

@@ -107,11 +107,11 @@ def _affine_gates_weight(g: Any, x: Any) -> Any:
     return reshape(matmul(swapaxes(g, 1, 2), x), (gates * hidden, x.shape[1]))
 
 
-def _affine_gates_bias(g: Any, bias_shape: tuple[int, ...]) -> Any:
-    return reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), bias_shape)  # faster than a sum
-
-
-affine_gates.vjps(x=_affine_gates_x, weight=_affine_gates_weight, bias=_affine_gates_bias)
+affine_gates.vjps(
+    x=_affine_gates_x,
+    weight=_affine_gates_weight,  # a product with ones is faster than a sum
+    bias=lambda g, bias_shape: reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), bias_shape),
+)
 
 
 def packed(parts: Sequence[Any]) -> Any:

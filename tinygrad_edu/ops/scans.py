@@ -92,11 +92,10 @@ def _recurrence_b(g: Any, a: Any, axis: int, reverse: bool) -> Any:
     return recurrence(neighbor(a, axis, not reverse, 0), g, axis, not reverse)
 
 
-def _recurrence_a(g: Any, a: Any, out: Any, axis: int, reverse: bool) -> Any:
-    return _recurrence_b(g, a, axis, reverse) * neighbor(out, axis, reverse, 0)
-
-
-recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
+recurrence.vjps(
+    a=lambda g, a, out, axis, reverse: _recurrence_b(g, a, axis, reverse) * neighbor(out, axis, reverse, 0),
+    b=_recurrence_b,
+)
 
 
 @op(promotes=False)

@@ -123,16 +123,17 @@ def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Ar
     return sum(products, axis, keepdims) / sum(weights, axis, keepdims, products.dtype)
 
 
-def _weighted_mean_x(g: Any, weights: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    return reshape(g, kept_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
-
-
 def _weighted_mean_weights(g: Any, x: Any, weights: Any, out: Any, axis: Axis) -> Any:
     kept = kept_shape(x.shape, axis)
     return reshape(g, kept) * ((x - reshape(out, kept)) / sum(weights, axis, keepdims=True))
 
 
-weighted_mean.vjps(x=_weighted_mean_x, weights=_weighted_mean_weights)
+weighted_mean.vjps(
+    x=lambda g, weights, x_shape, axis: (
+        reshape(g, kept_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
+    ),
+    weights=_weighted_mean_weights,
+)
 
 
 def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:

@@ -23,7 +23,6 @@ class Adagrad(Optimizer):
     params : iterable
         As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-2
-        Learning rate.
     lr_decay : float, default 0.0
         Decay of the learning rate.
     weight_decay : float, default 0.0
@@ -33,7 +32,6 @@ class Adagrad(Optimizer):
     eps : float, default 1e-10
         Term added to the denominator for numerical stability.
     maximize : bool, default False
-        Whether to maximize instead of minimize.
 
     Examples
     --------

@@ -24,7 +24,6 @@ class Adam(Optimizer):
     params : iterable
         As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
-        Learning rate.
     betas : (float, float), default (0.9, 0.999)
         Decay factors of m and of v.
     eps : float, default 1e-8
@@ -35,7 +34,6 @@ class Adam(Optimizer):
         Whether to use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam
         and beyond", ICLR 2018.
     maximize : bool, default False
-        Whether to maximize instead of minimize.
     decoupled_weight_decay : bool, default False
         Whether to apply the weight decay as in `AdamW`.
 

@@ -26,7 +26,6 @@ class Muon(Optimizer):
     params : iterable
         Matrices; other shapes raise `ShapeError`. Otherwise as in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
-        Learning rate.
     weight_decay : float, default 0.1
         Decoupled weight decay.
     momentum : float, default 0.95

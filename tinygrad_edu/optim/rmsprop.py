@@ -23,7 +23,6 @@ class RMSprop(Optimizer):
     params : iterable
         As in `Optimizer`, which also lists the errors.
     lr : float, default 1e-2
-        Learning rate.
     alpha : float, default 0.99
         Decay factor of the running means.
     eps : float, default 1e-8
@@ -35,7 +34,6 @@ class RMSprop(Optimizer):
     centered : bool, default False
         Whether to divide by the standard deviation: subtracts the square of the running mean of g from v.
     maximize : bool, default False
-        Whether to maximize instead of minimize.
 
     Examples
     --------

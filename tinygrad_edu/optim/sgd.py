@@ -34,7 +34,6 @@ class SGD(Optimizer):
     nesterov : bool, default False
         Whether to use Nesterov momentum. Requires momentum > 0 and dampening = 0.
     maximize : bool, default False
-        Whether to maximize instead of minimize.
 
     Examples
     --------

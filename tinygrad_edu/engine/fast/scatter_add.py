@@ -53,7 +53,9 @@ def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, n
     Return the number of elements of the sliced axes, the row numbers of the index, the number of rows and the length of
     a row. Return None for any other index.
     """
-    start = next((axis for axis, part in enumerate(parts) if not _is_full_slice(part)), len(parts))
+    start = next(
+        (axis for axis, part in enumerate(parts) if not (isinstance(part, slice) and part == slice(None))), len(parts)
+    )
     arrays, lengths = parts[start:], shape[start : len(parts)]
     if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
         return None
@@ -64,10 +66,6 @@ def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, n
             return None
         numbers = numbers * n + (array if low >= 0 else np.where(array < 0, array + n, array))
     return math.prod(shape[:start]), numbers, math.prod(lengths), math.prod(shape[len(parts) :])
-
-
-def _is_full_slice(part: Any) -> bool:
-    return isinstance(part, slice) and part == slice(None)
 
 
 def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:

@@ -128,36 +128,19 @@ def _put_maps_in_blocks(
 
 
 class _MapRows(NamedTuple):
-    """Some rows of the feature maps, and the shapes and strides to copy their windows.
-
-    Attributes
-    ----------
-    rows : slice
-    image_region : (range, range)
-        Rows and columns of the images that the windows cover; they may extend beyond the images.
-    strip_shape : tuple of int
-        Shape of the strided view that is copied: (groups, column tiles, sample tiles, rows, c, kw, columns, samples).
-    strip_steps : tuple of int
-        Steps of the axes of a strip: of the groups in channels, of the column tiles in columns, of the sample tiles in
-        samples, and of `kw` and `columns` in columns.
-    copy_shape, window_shape, window_strides : tuple of int
-        Shape of the copy, (groups, P, rows, c * kw, length), and shape, (groups, P, rows, kh * c * kw, length), and
-        strides of the windows in it.
-    pointwise : bool
-        Whether a window is a single pixel.
-    row_step, kh : int
-        Step between rows of windows in a strip, and number of rows of a window.
-    """
+    """Some rows of the feature maps, and the shapes and strides to copy their windows."""
 
     rows: slice
-    image_region: tuple[range, range]
-    strip_shape: tuple[int, ...]
-    strip_steps: tuple[int, ...]
-    copy_shape: tuple[int, ...]
-    window_shape: tuple[int, ...]
+    image_region: tuple[range, range]  # rows and columns that the windows cover; they may extend beyond the images
+    strip_shape: tuple[
+        int, ...
+    ]  # of the copied view: (groups, column tiles, sample tiles, rows, c, kw, columns, samples)
+    strip_steps: tuple[int, ...]  # groups in channels; column tiles, kw and columns in columns; sample tiles in samples
+    copy_shape: tuple[int, ...]  # (groups, P, rows, c * kw, length)
+    window_shape: tuple[int, ...]  # (groups, P, rows, kh * c * kw, length), with these strides in the copy
     window_strides: tuple[int, ...]
-    pointwise: bool
-    row_step: int
+    pointwise: bool  # whether a window is a single pixel
+    row_step: int  # step between rows of windows in a strip
     kh: int
 
 

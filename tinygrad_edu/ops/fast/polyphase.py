@@ -26,23 +26,12 @@ PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 
 
 class _Phase(NamedTuple):
-    """Pixels along an axis that depend on the same elements of the kernels.
-
-    Attributes
-    ----------
-    pixels : slice
-    taps : slice
-        Kernel elements, applied in reverse order.
-    map_range : range
-        Elements of the feature maps on which the pixels depend; it may extend beyond the maps.
-    dilation : int
-        Step between the elements of the feature maps on which one pixel depends.
-    """
+    """Pixels along an axis that depend on the same elements of the kernels."""
 
     pixels: slice
-    taps: slice
-    map_range: range
-    dilation: int
+    taps: slice  # kernel elements, applied in reverse order
+    map_range: range  # elements of the feature maps that the pixels depend on; it may extend beyond the maps
+    dilation: int  # step between the elements of the feature maps that one pixel depends on
 
 
 def _phases(window: Window, axis: int) -> list[_Phase]:

@@ -94,33 +94,19 @@ def _maps_by_row(maps: ndarray, groups: int, tile: TileSize) -> ndarray:
 
 
 class _Part(NamedTuple):
-    """Rows and columns of the feature maps whose windows share a ring, and their receptive field in the images.
-
-    Attributes
-    ----------
-    rows : range
-    columns : slice
-    image_rows, image_columns : slice
-        The part of the receptive field inside the images.
-    field_rows, field_columns : slice
-        The same part, relative to the receptive field; rows are numbered as in `first`. The rest is padding.
-    first, row_step : int
-        Number of the row at which the first row of windows begins, and the step to the next one. Rows are numbered
-        over all parts, so that the order of summation does not depend on the parts.
-    ring_shape, window_shape, window_strides : tuple of int
-        Shape of the ring, (groups, sample tiles, columns, kh, c, samples), and shape and strides of the windows in it.
-    """
+    """Rows and columns of the feature maps whose windows share a ring, and their receptive field in the images."""
 
     rows: range
     columns: slice
-    image_rows: slice
+    image_rows: slice  # the part of the receptive field inside the images; the rest is padding
     image_columns: slice
-    field_rows: slice
+    field_rows: slice  # the same part, relative to the receptive field
     field_columns: slice
-    first: int
-    row_step: int
-    ring_shape: tuple[int, ...]
-    window_shape: tuple[int, ...]
+    # Rows are numbered over all parts, so that the order of summation does not depend on the parts.
+    first: int  # number of the row at which the first row of windows begins
+    row_step: int  # step to the next row of windows
+    ring_shape: tuple[int, ...]  # (groups, sample tiles, columns, kh, c, samples)
+    window_shape: tuple[int, ...]  # shape and strides of the windows in the ring
     window_strides: tuple[int, ...]
 
 

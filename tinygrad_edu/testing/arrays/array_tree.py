@@ -88,7 +88,8 @@ def match_leaves(tree: Any, other: Any) -> list[Any] | None:
         parts = tree.values() if isinstance(tree, dict) else tree
         matches = [match_leaves(*pair) for pair in zip(parts, other_parts, strict=True)]
         return None if any(part is None for part in matches) else [x for part in matches for x in part or ()]
-    nothing = other is None or _is_float0(other)
+    is_float0 = getattr(getattr(other, "dtype", None), "names", None) == ("float0",)  # JAX's gradient of an integer
+    nothing = other is None or is_float0
     numbers = None if nothing else as_numbers(other)
     if isinstance(tree, Leaf):
         return [None] if nothing else None if numbers is None else [other]
@@ -105,11 +106,6 @@ def _matching_parts(tree: Any, other: Any) -> list[Any] | None:
         return [other.get(key) for key in tree] if matches else None
     length = len(other) if isinstance(other, list | tuple) else (*getattr(other, "shape", ()), None)[0]
     return list(other) if length == len(tree) else None
-
-
-def _is_float0(value: Any) -> bool:
-    """Whether a value has the dtype float0, JAX's gradient of an integer."""
-    return getattr(getattr(value, "dtype", None), "names", None) == ("float0",)
 
 
 class _Words(str):

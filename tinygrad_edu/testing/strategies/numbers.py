@@ -111,8 +111,4 @@ def _within_bounds(
     with np.errstate(over="ignore", invalid="ignore"):  # numbers outside the dtype's range are excluded below
         rounded = dict.fromkeys(np.array(numbers).astype(dtype).tolist())
     numbers = [x for x in rounded if low <= x <= high and all(abs(x - a) >= margin(low, high) for a in away_from)]
-    return np.array(sorted(numbers, key=_complexity), dtype)
-
-
-def _complexity(x: float) -> tuple[bool, int, float, bool]:
-    return x != round(x), len(repr(abs(x))), abs(x), x < 0
+    return np.array(sorted(numbers, key=lambda x: (x != round(x), len(repr(abs(x))), abs(x), x < 0)), dtype)

@@ -19,10 +19,6 @@ def _joined(results: list[Any]) -> Any:
 _questions = partial(one_input, change=np.round)  # rounding produces ties
 
 
-def _comparisons(name: str) -> Strategy[Call]:
-    return inputs_of(name, broadcastable(), *[lambda shape: arrays(shape).map(np.round)] * 2)
-
-
 @st.composite
 def _searches(draw: Any) -> Call:
     x, v = np.sort(draw(arrays((draw(st.integers(0, 6)),)))), draw(arrays())
@@ -37,7 +33,10 @@ def _classes(draw: Any) -> Call:
 
 NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name) for name in ("isfinite", "isinf", "isnan", "logical_not", "flatnonzero")},
-    **{name: _comparisons(name) for name in ("isclose", "logical_and", "logical_or", "logical_xor")},
+    **{
+        name: inputs_of(name, broadcastable(), *[lambda shape: arrays(shape).map(np.round)] * 2)
+        for name in ("isclose", "logical_and", "logical_or", "logical_xor")
+    },
     **{name: _questions(name, along) for name in ("all", "any", "count_nonzero")},
     **{name: _questions(name, one_axis, least_axes=1, least_size=1) for name in ("argmax", "argmin")},
     "argsort": _questions("argsort", partial(axis_or_none, descending=st.booleans())),

@@ -18,11 +18,6 @@ def _integers(shape: Shape, low: int, high: int) -> Strategy[Array]:
     return arrays(shape, low, high, layouts=False).map(lambda x: np.round(x).astype(np.int64))
 
 
-def _with_axis(shape: Shape, axis: int, n: int) -> Shape:
-    """Return a shape with axis `axis` of length `n`."""
-    return tuple(n if a == axis % len(shape) else m for a, m in enumerate(shape))
-
-
 @st.composite
 def _takes(draw: Any) -> Call:
     shape = draw(shapes(0, empty=False))
@@ -40,8 +35,9 @@ def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
     axis = draw(axes(len(shape), several=False))
     indexed = shape if axis is not None else (int(np.prod(shape)),)
     along = -1 if axis is None else axis
-    target = _with_axis(draw(st.sampled_from([indexed, (1,) * len(indexed)])), along, draw(st.integers(least, 3)))
-    return {"indices": draw(_integers(target, -indexed[along], indexed[along] - 1)), "axis": axis}
+    target = list(draw(st.sampled_from([indexed, (1,) * len(indexed)])))
+    target[along] = draw(st.integers(least, 3))
+    return {"indices": draw(_integers(tuple(target), -indexed[along], indexed[along] - 1)), "axis": axis}
 
 
 @st.composite

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinygrad_edu import ops
 from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, each_of, inputs_of, one_axis
+from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, one_axis
 
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -91,10 +91,6 @@ def _concatenations(draw: Any) -> Call:
     return Call(of_a_list(ops.concatenate), draw(_parts(shape, (axis or 0) % len(shape))), axis=axis)
 
 
-def _a_new_axis(shape: Shape) -> Strategy[Settings]:
-    return st.fixed_dictionaries({"axis": st.integers(-len(shape) - 1, len(shape))})
-
-
 @st.composite
 def _blocks(draw: Any) -> Call:
     heights, widths = (draw(st.lists(st.integers(0, 2), min_size=1, max_size=2)) for _ in range(2))
@@ -145,6 +141,9 @@ SEVERAL: dict[str, Strategy[Call]] = {
 
 JOINING: dict[str, Strategy[Call]] = {
     "concat": _concats(), "concatenate": _concatenations(), "block": _blocks(),
-    "stack": inputs_of(of_a_list("stack"), _OF_ONE_SHAPE, settings_for=_a_new_axis),
+    "stack": inputs_of(
+        of_a_list("stack"), _OF_ONE_SHAPE,
+        settings_for=lambda s: st.fixed_dictionaries({"axis": st.integers(-len(s) - 1, len(s))}),
+    ),
     **{name: inputs_of(of_a_list(name), _OF_ONE_SHAPE) for name in ("vstack", "hstack", "dstack", "column_stack")},
 }  # fmt: skip
