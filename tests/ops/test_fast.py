@@ -356,3 +356,18 @@ def test_recurrent_layers_over_all_steps_at_once(data):
         gradients.append(row.grad)
     np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-12 * np.abs(gradients[1]).max())
+
+
+@pytest.mark.parametrize("samples", [0, 2, 40])
+@pytest.mark.parametrize(("channels", "out"), [(0, 3), (3, 0), (0, 0)])
+def test_a_convolution_without_channels_is_its_bias(samples, channels, out):
+    x = tg.Tensor(np.ones((samples, channels, 5, 5)), requires_grad=True)
+    weight = tg.Tensor(np.ones((out, channels, 3, 3)), requires_grad=True)
+    bias = tg.Tensor(np.arange(out) + 1.0, requires_grad=True)
+    y = tg.conv2d(x, weight, bias)
+    y.backward(np.full(y.shape, 2.0))
+    np.testing.assert_array_equal(y.numpy(), np.broadcast_to(bias.numpy()[:, None, None], (samples, out, 3, 3)))
+    assert x.grad.shape == x.shape
+    assert not x.grad.any()
+    assert weight.grad.shape == weight.shape
+    np.testing.assert_array_equal(bias.grad, np.full(out, 18.0 * samples))
