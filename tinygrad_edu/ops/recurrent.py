@@ -109,7 +109,8 @@ def _affine_gates_weight(g: Any, x: Any) -> Any:
 
 affine_gates.vjps(
     x=_affine_gates_x,
-    weight=_affine_gates_weight,  # a product with ones is faster than a sum
+    weight=_affine_gates_weight,
+    # A product with ones is faster than a sum.
     bias=lambda g, bias_shape: reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), bias_shape),
 )
 
