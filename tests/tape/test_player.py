@@ -262,6 +262,8 @@ def test_it_fits_a_phone_and_follows_the_colours_of_the_system(stepped, width):
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.keyboard.press("ArrowRight")
+        # A browser reports the new scheme to scripts in its next frame.
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("getComputedStyle(document.querySelector('path.on')).animationName") == "none"
