@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -77,17 +78,18 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
     fitting = partial(
         fit, model, optimizer(model, options.learning_rate, len(images.x_train)), cross_entropy, batches,
         options.epochs, rng=rng, schedule=schedule(options.learning_rate, options.epochs * len(batches)),
-        evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
+        evaluate_every=EVALUATE_EVERY, **digits.evaluations(images),
     )  # fmt: skip
 
-    def figures() -> dict[str, float]:
+    def figures() -> dict[str, Any]:
         seen = read(model, images.x_test, options.views)
-        return {f"test_accuracy_in_{options.views}_views": float(np.mean(seen == images.y_test))}
+        in_views = {f"test_accuracy_in_{options.views}_views": float(np.mean(seen == images.y_test))}
+        return digits.calibration(model, images) | (in_views if options.views else {})
 
     names = ("epochs", "batch_size", "learning_rate", "data", "train_size", "seed")
     return Training(
         model, options.epochs, fitting, partial(digits.loss, model, images),
-        {name: getattr(options, name) for name in names}, draw, PICTURES, figures if options.views else dict,
+        {name: getattr(options, name) for name in names}, draw, PICTURES, figures,
     )  # fmt: skip
 
 

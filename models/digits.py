@@ -14,7 +14,7 @@ from models.outcome import Outcome
 from models.training import loss_of
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training import Accuracy, predict
+from tinygrad_edu.training import Accuracy, CalibrationCurve, evaluate, predict
 
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
 SOME = 1000  # images on which the loss is evaluated
@@ -78,13 +78,22 @@ def loader(
     )  # fmt: skip
 
 
-def accuracies(digits: data.Digits) -> dict[str, Any]:
-    """Return the arguments of `fit` that measure the accuracy on training and test images."""
+def evaluations(digits: data.Digits) -> dict[str, Any]:
+    """Return the arguments of `fit` that measure accuracy and cross-entropy on training and test images."""
     sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
     return {
-        "metrics": {"accuracy": Accuracy()},
+        "metrics": {"accuracy": Accuracy(), "cross_entropy": cross_entropy},
         "evaluate_on": {name: [(data.to_float(x), y)] for name, (x, y) in sets.items()},
     }
+
+
+def calibration(model: Module, digits: data.Digits) -> dict[str, Any]:
+    """Return the calibration of a model on the test images: its expected error, and the curve."""
+    test = [(data.to_float(digits.x_test), digits.y_test)]
+    curve = evaluate(model, test, {"curve": CalibrationCurve(bins=10)})["curve"]
+    confidence, accuracy, images = curve[curve[:, 2] > 0].T
+    error = np.average(np.abs(confidence - accuracy), weights=images)
+    return {"test_calibration_error": float(error), "test_calibration": curve}
 
 
 def loss(model: Module, digits: data.Digits) -> float:
@@ -93,7 +102,7 @@ def loss(model: Module, digits: data.Digits) -> float:
 
 
 def draw(folder: Path, outcome: Outcome, model: Module, images: data.Digits) -> None:
-    """Draw the curves, the kernels of the first layer, and the misread test images."""
-    report.draw_curves(folder, outcome.history)
+    """Draw the curves, the kernels of the first layer, and the misclassified test images."""
+    report.draw_curves(folder, outcome.history, calibration(model, images)["test_calibration"])
     report.draw_kernels(folder, outcome.last.arrays["0.weight"])
     report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))

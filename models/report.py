@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COLUMNS = 8
 COLOURS = "tab10"  # colours of the ten digits
 FEW = 20  # curves with fewer points have markers
+FEWEST = 10  # images in an interval of a calibration curve; the accuracy on fewer is mostly chance
 
 
 def require_extra(*more: str) -> None:
@@ -87,25 +88,54 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
-    """Draw ``curves.png``: loss and accuracies over the epochs."""
-    figure = new_figure(9, 3.6)
-    loss, accuracy = figure.subplots(1, 2)
-    evaluated = [epoch for epoch in history if epoch.metrics]
-    numbers, losses = [epoch.epoch for epoch in history], [epoch.loss for epoch in history]
-    loss.plot(numbers, losses, color="tab:gray", marker="o" if len(history) < FEW else "")
-    loss.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
+def draw_curves(folder: Path, history: Sequence[Epoch], calibration: ndarray | None = None) -> None:
+    """Draw ``curves.png``: loss and accuracies over the epochs, and the rows of a `CalibrationCurve` if given."""
+    panels = 2 if calibration is None else 3
+    figure = new_figure(4.2 * panels, 3.6)
+    loss, accuracy, *reliability = figure.subplots(1, panels)
+    _draw_loss(loss, history)
     for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
-        values = [100 * epoch.metrics[f"{name}_accuracy"] for epoch in evaluated]
-        label = f"{name}: {values[-1]:.2f} %" if values else name
-        marker = "o" if len(evaluated) < FEW else ""
-        accuracy.plot([epoch.epoch for epoch in evaluated], values, color=color, marker=marker, label=label)
+        _draw_metric(accuracy, history, f"{name}_accuracy", 100, "{:.2f} %", color)
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
     accuracy.legend(loc="lower right", title="after the last epoch")
-    for axes in (loss, accuracy):
+    for axes in reliability:
+        _draw_calibration(axes, calibration)
+    for axes in (loss, accuracy, *reliability):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(folder / "curves.png", dpi=150)
+
+
+def _draw_loss(axes: "Axes", history: Sequence[Epoch]) -> None:
+    losses = [epoch.loss for epoch in history]
+    axes.plot(
+        [epoch.epoch for epoch in history], losses, color="tab:gray", marker="o" if len(history) < FEW else "",
+        label="training",
+    )  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="cross-entropy", ylim=(0, None))
+    _draw_metric(axes, history, "test_cross_entropy", 1, "{:.3f}", "tab:blue")
+    axes.legend(loc="upper right")
+
+
+def _draw_metric(axes: "Axes", history: Sequence[Epoch], name: str, factor: float, form: str, color: str) -> None:
+    """Plot a metric of training or test over the epochs at which it was measured; the label has its last value."""
+    measured = {epoch.epoch: factor * epoch.metrics[name] for epoch in history if name in epoch.metrics}
+    values = [*measured.values()]
+    label = name.partition("_")[0] + "".join(f": {form.format(value)}" for value in values[-1:])
+    axes.plot([*measured], values, color=color, marker="o" if len(values) < FEW else "", label=label)
+
+
+def _draw_calibration(axes: "Axes", curve: ndarray) -> None:
+    """Draw the accuracy against the confidence, and on a second scale the share of the images in each interval."""
+    confidence, accuracy, images = 100 * curve[:, 0], 100 * curve[:, 1], curve[:, 2]
+    edges = np.linspace(0, 100, len(curve) + 1)
+    axes.bar(edges[:-1], 100 * images / images.sum(), np.diff(edges), align="edge", color="tab:blue", alpha=0.15,
+             label="share of the images")  # fmt: skip
+    axes.plot([0, 100], [0, 100], color="tab:gray", linestyle=":", label="calibrated")
+    filled = images >= FEWEST
+    axes.plot(confidence[filled], accuracy[filled], color="tab:blue", marker="o", label="test images")
+    axes.set(xlabel="confidence [%]", ylabel="accuracy [%]", xlim=(0, 100), ylim=(0, 102))
+    axes.legend(loc="upper left")
 
 
 def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) -> None:
@@ -143,12 +173,12 @@ def draw_samples(folder: Path, images: ndarray, labels: ndarray) -> None:
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
-    """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with their labels and predictions."""
+    """Draw ``mistakes.png``: the first misclassified digits of images (N, 28, 28), with their labels and predictions."""
     wrong = np.flatnonzero(labels != predicted)
     shown = wrong[:most]
     figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
     note = f"; the first {most} are shown" if len(wrong) > most else ""
-    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{note}")
+    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misclassified{note}")
     titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)

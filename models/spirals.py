@@ -65,7 +65,8 @@ def prepare(options: argparse.Namespace) -> Training:
     fitted = partial(
         fit, model, optimizer, cross_entropy, loader, options.epochs, rng=rng,
         schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
-        metrics={"accuracy": Accuracy()}, evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]},
+        metrics={"accuracy": Accuracy(), "cross_entropy": cross_entropy},
+        evaluate_on={"train": [(x, y)], "test": [(x_test, y_test)]},
     )  # fmt: skip
 
     def fitting(checkpoints: Checkpoints, **settings: Any) -> Iterator[Epoch]:

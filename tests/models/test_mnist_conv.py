@@ -18,7 +18,6 @@ from safetensors.numpy import load_file
 import tinygrad_edu as tg
 from models import digits, mnist_conv, report, results, training
 from tinygrad_edu.testing import check_vjp
-from tinygrad_edu.training import predict
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "models.mnist_conv"]
@@ -43,12 +42,15 @@ def full(tmp_path_factory):
     return folder, result
 
 
-def test_the_default_job_reads_95_5_percent_of_the_test_images(full):
+def test_the_default_job_classifies_96_2_percent_of_the_test_images_and_is_calibrated(full):
     folder, result = full
     summary = json.loads((folder / "summary.json").read_text())
-    assert summary["test_accuracy"] >= 0.955
+    assert summary["test_accuracy"] >= 0.962
     assert summary["train_accuracy"] >= 0.98
-    assert summary["epochs"] == len(history(folder)) == 80
+    assert summary["test_cross_entropy"] <= 0.13
+    losses = [float(row["loss"]) for row in history(folder)]
+    assert max(losses) == losses[0] > 4 * losses[-1]
+    assert summary["epochs"] == len(losses) == 140
     assert len(result.stdout.splitlines()) == 1
     assert str(summary["test_accuracy"]) in result.stdout
     assert result.stderr == ""
@@ -57,17 +59,18 @@ def test_the_default_job_reads_95_5_percent_of_the_test_images(full):
 def test_the_summary_says_how_it_was_made(full):
     summary = json.loads((full[0] / "summary.json").read_text())
     assert summary.keys() == {
-        "end", "reason", "test_accuracy", "train_accuracy", "epochs", "model_epoch", "best_epoch", "seconds",
+        "end", "reason", "test_accuracy", "test_cross_entropy", "train_accuracy", "train_cross_entropy",
+        "test_calibration", "test_calibration_error", "epochs", "model_epoch", "best_epoch", "seconds",
         "step_milliseconds", "seed", "options", "command", "versions", "files",
     }  # fmt: skip
-    assert (summary["end"], summary["model_epoch"]) == ("done", 80)
+    assert (summary["end"], summary["model_epoch"]) == ("done", 140)
     numbers = {"model.safetensors", "best.safetensors", "history.csv"}
     assert summary["files"].keys() == numbers | {*digits.PICTURES}
     assert summary["command"] == f"python -m models.mnist_conv --quiet --output {full[0]}"
     assert summary["versions"]["numpy"] == np.__version__
     assert 0 < summary["step_milliseconds"] < 1000 * summary["seconds"]
     assert summary["options"]["recipe"] == "augmented"
-    assert summary["options"]["batch_size"] == 32
+    assert summary["options"]["batch_size"] == 64
 
 
 def test_the_pictures_are_pictures(full):
@@ -88,9 +91,16 @@ def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     model = mnist_conv.build(mnist_conv.RECIPES["augmented"], np.random.default_rng(1))
     model.load_state_dict(weights)
     images = tg.data.load_embedded()
-    read = predict(model, tg.data.to_float(images.x_test))
+    logits = model.eval()(tg.data.to_float(images.x_test))
     summary = json.loads((full[0] / "summary.json").read_text())
-    assert float(np.mean(read == images.y_test)) == summary["test_accuracy"]
+    assert float(np.mean(logits.numpy().argmax(axis=1) == images.y_test)) == summary["test_accuracy"]
+    assert summary["test_cross_entropy"] == pytest.approx(tg.cross_entropy(logits, images.y_test).item(), rel=1e-5)
+    confidence, accuracy, count = np.array(summary["test_calibration"], float).T
+    assert count.sum() == len(images.y_test)
+    assert np.nansum(accuracy * count) / count.sum() == pytest.approx(summary["test_accuracy"])
+    error = np.nansum(np.abs(confidence - accuracy) * count) / count.sum()
+    assert error < 0.03
+    assert error == pytest.approx(summary["test_calibration_error"])
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_path):
@@ -227,7 +237,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     options, steps, asked = [*small, "--epochs", "3"], count(), training.stopping.asked
 
     def interrupted_once():
-        if next(steps) == 25:  # in the third epoch
+        if next(steps) == 12:  # in the third epoch
             signal.raise_signal(signal.SIGINT)
         return asked()
 
@@ -245,7 +255,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     assert [row["epoch"] for row in a] == ["1", "2", "3"]
     for wrong, told in (
         ("--seed", "seed is 0 in the checkpoint, and 7 here"),
-        ("--batch-size", "batch_size is 32 in the checkpoint, and 7 here"),
+        ("--batch-size", "batch_size is 64 in the checkpoint, and 7 here"),
     ):
         assert mnist_conv.main([*options, *resume, wrong, "7"]) == 2
         assert f"its part settings does not match: {told}: use" in capsys.readouterr().err

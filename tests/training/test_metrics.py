@@ -12,6 +12,7 @@ from tinygrad_edu import errors, nn
 from tinygrad_edu.training import (
     Accuracy,
     BinaryAccuracy,
+    CalibrationCurve,
     ConfusionMatrix,
     F1Score,
     Mean,
@@ -42,6 +43,12 @@ BY_HAND = {
     "binary": (BinaryAccuracy(), [[1.5, -0.2], [-3.0, 0.1]], [[1, 0], [1, 1]], 3 / 4),
     "binary, of probabilities": (BinaryAccuracy(threshold=0.5), [0.2, 0.7, 0.6], [False, True, False], 2 / 3),
     "confusion": (ConfusionMatrix(), LOGITS, LABELS, [[1, 0, 1], [1, 1, 0], [0, 1, 1]]),
+    "calibration": (
+        CalibrationCurve(bins=2), np.log([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), [0, 0, 0],
+        [[math.nan, math.nan, 0], [(0.9 + 0.8 + 0.5) / 3, 2 / 3, 3]],
+    ),
+    "calibration, sure": (CalibrationCurve(bins=1), [[1e4, 0.0], [0.0, 1e4]], [0, 0], [[1, 0.5, 2]]),
+    "calibration, NaN": (CalibrationCurve(bins=1), [[math.nan, 0.0]], [0], [[math.nan, 1, 1]]),
     "F1 of each": (F1Score(average=None), LOGITS, LABELS, [1 / 2, 1 / 2, 1 / 2]),
     "F1 of each, one perfect and one missing": (
         F1Score(average=None), [[9, 0, 0, 0], [0, 9, 0, 0], [0, 9, 0, 0]], [0, 1, 2], [1, 2 / 3, 0, math.nan],
@@ -71,6 +78,15 @@ def log_softmax(logits):
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
+def calibration(logits, labels, bins):
+    """Sort the predictions into intervals one by one."""
+    rows = [[] for _ in range(bins)]
+    for row, label in zip(log_softmax(logits), labels, strict=True):
+        sure = np.exp(row.max())
+        rows[max(k for k in range(bins) if sure >= k / bins)].append((sure, row.argmax() == label, 1))
+    return [[*np.mean(row, axis=0)[:2], len(row)] if row else [math.nan, math.nan, 0] for row in rows]
+
+
 def f1(logits, labels, average):
     answers = logits.argmax(axis=1)
     scores = []
@@ -88,6 +104,7 @@ FORMULAS = {
     ConfusionMatrix(): lambda x, y: [
         [((y == i) & (x.argmax(axis=1) == j)).sum() for j in range(x.shape[1])] for i in range(x.shape[1])
     ],
+    CalibrationCurve(bins=7): lambda x, y: calibration(x, y, 7),
     F1Score(): lambda x, y: f1(x, y, "macro"),
     F1Score(average="micro"): lambda x, y: np.mean(x.argmax(axis=1) == y),
     F1Score(average=None): lambda x, y: f1(x, y, None),

@@ -7,6 +7,7 @@ from tinygrad_edu.training.loop import Epoch, Epochs, fit
 from tinygrad_edu.training.metrics import (
     Accuracy,
     BinaryAccuracy,
+    CalibrationCurve,
     ConfusionMatrix,
     F1Score,
     Mean,
@@ -20,7 +21,7 @@ from tinygrad_edu.training.prediction import predict
 from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = [
-    "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "Epochs", "F1Score",
-    "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps", "TopKAccuracy", "TrainingStep",
-    "evaluate", "evaluating", "fit", "predict",
+    "Accuracy", "BinaryAccuracy", "CalibrationCurve", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch",
+    "Epochs", "F1Score", "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps",
+    "TopKAccuracy", "TrainingStep", "evaluate", "evaluating", "fit", "predict",
 ]  # fmt: skip

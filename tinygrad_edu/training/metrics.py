@@ -13,8 +13,8 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 __all__ = [
-    "Accuracy", "BinaryAccuracy", "ConfusionMatrix", "F1Score", "Mean", "MeanAbsoluteError", "MeanSquaredError",
-    "Metric", "Perplexity", "TopKAccuracy",
+    "Accuracy", "BinaryAccuracy", "CalibrationCurve", "ConfusionMatrix", "F1Score", "Mean", "MeanAbsoluteError",
+    "MeanSquaredError", "Metric", "Perplexity", "TopKAccuracy",
 ]  # fmt: skip
 
 
@@ -143,6 +143,56 @@ class BinaryAccuracy(Metric):
         if not np.isin(targets, (0, 1)).all():
             raise DataError("BinaryAccuracy: targets must be 0 and 1, or booleans. For class labels, use Accuracy.")
         return _total_and_count((outputs > self.threshold) == targets.astype(bool))
+
+
+@dataclass(frozen=True)
+class CalibrationCurve(Metric):
+    """Accuracy of predictions by their confidence. A model is calibrated if the two are equal.
+
+    The confidence of a prediction is its probability, the largest one of the softmax of the logits.
+
+    Parameters
+    ----------
+    bins : int
+        Number of intervals of equal width from 0 to 1. A confidence on a boundary belongs to the upper interval.
+    ignore_index : int
+
+    Notes
+    -----
+    The result is an array (bins, 3): in each row the mean confidence, the accuracy and the number of the predictions
+    with a confidence in this interval. Without predictions, the first two are NaN. The expected calibration error is
+    the mean of abs(confidence - accuracy), weighted by the numbers: C. Guo and others, "On Calibration of Modern Neural
+    Networks", 2017.
+
+    Examples
+    --------
+    >>> logits = np.log([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
+    >>> CalibrationCurve(bins=4)(logits, [0, 1, 0, 0]).round(2)
+    array([[ nan,  nan, 0.  ],
+           [ nan,  nan, 0.  ],
+           [0.65, 0.5 , 2.  ],
+           [0.85, 1.  , 2.  ]])
+    """
+
+    bins: int = 10
+    ignore_index: int = -100
+
+    def __post_init__(self) -> None:
+        integer("bins", self.bins, 1)
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the sum of the confidences, the number of correct predictions and the number of all, by interval."""
+        logits, labels = _logits_and_labels("CalibrationCurve", outputs, targets, self.ignore_index)
+        confidence = np.exp(_log_softmax(logits).max(axis=1, initial=-np.inf))
+        interval = np.searchsorted(np.linspace(0, 1, self.bins + 1)[1:-1], confidence, side="right")
+        columns = (confidence, logits.argmax(axis=1) == labels, np.ones(len(labels)))
+        return np.stack([np.bincount(interval, column, self.bins) for column in columns], axis=1)
+
+    def value(self, sums: ndarray) -> ndarray:
+        """Return the mean confidence, the accuracy and the number of predictions, by interval."""
+        count = sums[:, 2:]
+        means = np.divide(sums[:, :2], count, out=np.full_like(sums[:, :2], np.nan), where=count > 0)
+        return np.concatenate([means, count], axis=1)
 
 
 @dataclass(frozen=True)
@@ -293,15 +343,20 @@ class Perplexity(Metric):
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the sum and the number of the cross entropies."""
         logits, labels = _logits_and_labels("Perplexity", outputs, targets, self.ignore_index)
-        wide = logits.astype(np.float64)
-        below = wide - wide.max(axis=1, keepdims=True, initial=-np.inf)
-        own = np.take_along_axis(below, labels[:, None], axis=1)[:, 0]
-        return _total_and_count(np.log(np.exp(below).sum(axis=1)) - own)
+        return _total_and_count(-np.take_along_axis(_log_softmax(logits), labels[:, None], axis=1))
 
     def value(self, sums: ndarray) -> float:
         """Return the exponential of the mean, or infinity if it overflows."""
         with np.errstate(over="ignore"):
             return float(np.exp(super().value(sums)))
+
+
+def _log_softmax(logits: ndarray) -> ndarray:
+    """Return the logarithms of the probabilities of each row in float64, without overflow."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=1, keepdims=True, initial=-np.inf)
+    log_probabilities: ndarray = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    return log_probabilities
 
 
 def _total_and_count(values: ndarray) -> ndarray:
