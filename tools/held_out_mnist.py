@@ -1,0 +1,31 @@
+"""Make an MNIST file for the choice of hyperparameters: its test images are unused training images.
+
+    python -m tools.held_out_mnist FULL OUT
+
+FULL is an .npz with the keys of Keras's mnist.npz. OUT has its first 1,000 training images, and the other training
+images as test images. The programs in models/ take it as --data OUT.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from tinygrad_edu.data import load_file
+from tools.make_embedded_mnist import TRAINING_IMAGES
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write OUT."""
+    parser = argparse.ArgumentParser(description="Make an MNIST file whose test images are unused training images.")
+    parser.add_argument("full", type=Path, help=".npz with x_train, y_train, x_test, y_test")
+    parser.add_argument("out", type=Path, help="path of the .npz to write")
+    paths = parser.parse_args(arguments)
+    full = load_file(paths.full)
+    x_train, x_test = np.split(full.x_train, [TRAINING_IMAGES])
+    y_train, y_test = np.split(full.y_train, [TRAINING_IMAGES])
+    np.savez_compressed(paths.out, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+if __name__ == "__main__":
+    main()
