@@ -173,7 +173,7 @@ def draw_samples(folder: Path, images: ndarray, labels: ndarray) -> None:
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
-    """Draw ``mistakes.png``: the first misclassified digits of images (N, 28, 28), with their labels and predictions."""
+    """Draw ``mistakes.png``: the first misclassified images (N, 28, 28), with labels and predictions."""
     wrong = np.flatnonzero(labels != predicted)
     shown = wrong[:most]
     figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
