@@ -1,5 +1,6 @@
-"""The project's declaration in pyproject.toml: its addresses, extras and dependency groups."""
+"""The project's declarations: its version, and the content and the addresses of pyproject.toml."""
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -22,3 +23,9 @@ def repository() -> str:
 def site() -> str:
     """Return the address of the site, which ends with a slash."""
     return str(pyproject()["project"]["urls"]["Documentation"])
+
+
+def version() -> str:
+    """Return the version that `tinygrad_edu/__init__.py` declares, without an import, which needs NumPy."""
+    source = (ROOT / "tinygrad_edu" / "__init__.py").read_text(encoding="utf-8")
+    return str(re.findall(r'^__version__ = "(.*)"$', source, re.MULTILINE)[0])
