@@ -59,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         import hypothesis  # noqa: F401
     except ImportError:
-        raise pytest.UsageError(f"{OPTION} needs Hypothesis: pip install 'tinygrad-edu[testing]'.") from None
+        from tinygrad_edu.extras import remedy
+
+        raise pytest.UsageError(f"{OPTION} requires Hypothesis: {remedy('testing')}.") from None
     _load_profile(config)
 
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of the page on tapes: ``python docs/tape_picture.py``, with the extras browser and draw."""
+"""Draw the pictures of the page on tapes: ``python docs/tape_picture.py``, with the group browser."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""Draw the tree of the sum of gradients: ``python docs/tree_picture.py``, with the extra models."""
+"""Draw the tree of the sum of gradients: ``python docs/tree_picture.py``, with the group models."""
 
 from pathlib import Path
 

@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.console import complain
-from tinygrad_edu.errors import MissingExtraError
+from models.groups import missing_group
 from tinygrad_edu.training import Epoch
 
 FOLDER = "tensorboard"
 EVENTS = "events.out.tfevents."
 
 
-def require_extra() -> None:
-    """Raise an error that names the extra if the log writer cannot be imported."""
+def require_group() -> None:
+    """Raise an error that names the group if the log writer cannot be imported."""
     try:
         import tensorboard.summary.writer.record_writer  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(
-            f"--tensorboard requires {error.name}, which is not installed: pip install 'tinygrad-edu[tensorboard]'"
-        ) from error
+        raise missing_group(f"--tensorboard requires {error.name}, which is not installed", "tensorboard") from error
 
 
 def logged(name: str, epochs: Iterator[Epoch], history: Sequence[Epoch], folder: Path) -> Iterator[Epoch]:

@@ -16,7 +16,9 @@ from threading import Thread, current_thread, main_thread
 from typing import Any, NamedTuple
 
 from models import SIGNALS, stopping
+from models.groups import missing_group
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.parallel import available_cores
 
 __all__ = ["EXECUTORS", "Workers", "pool_of_processes"]
@@ -118,14 +120,14 @@ def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
     if jobs:
         raise ValueError("--jobs cannot be used with MPI: mpiexec -n sets the number of ranks")
     # A signal reaches all ranks, but only the first has results to save.
-    with stopping.noted(), _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
+    with stopping.noted(), _imported("mpi4py.futures", missing_extra, "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)
 
 
 @contextmanager
 def dask(jobs: int | None, address: str | None) -> Iterator[Workers]:
     """Yield Dask workers: of the scheduler at an address, or new ones on this machine."""
-    distributed = _imported("distributed", "dask")
+    distributed = _imported("distributed", missing_group, "dask")
 
     def local() -> Any:
         served = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}  # serves only health checks
@@ -146,7 +148,7 @@ def ray(jobs: int | None, address: str | None) -> Iterator[Workers]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports to Ray's developers
     if not address:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # keeps Ray on the loopback address, as on macOS
-    ray = _imported("ray", "ray")
+    ray = _imported("ray", missing_group, "ray")
     here = {} if address else {"num_cpus": jobs or available_cores(), "_node_ip_address": LOOPBACK}
     ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR", **here)
     try:
@@ -159,7 +161,7 @@ class RayExecutor(Executor):
     """Executor that runs each call as a Ray task on one CPU; Ray itself has no executor."""
 
     def __init__(self) -> None:
-        self._called = _imported("ray", "ray").remote(_called)
+        self._called = _imported("ray", missing_group, "ray").remote(_called)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Start a call, and return its future."""
@@ -188,11 +190,9 @@ EXECUTORS: Mapping[str, Callable[[int | None, str | None], AbstractContextManage
 }  # fmt: skip
 
 
-def _imported(module: str, extra: str) -> Any:
-    """Import a module of an optional dependency."""
+def _imported(module: str, missing: Callable[[str, str], MissingExtraError], name: str) -> Any:
+    """Import a module of an optional dependency; `missing` makes the error that names its extra or group."""
     try:
         return import_module(module)
     except ImportError as error:
-        raise MissingExtraError(
-            f"this executor requires {error.name}, which is not installed: pip install 'tinygrad-edu[{extra}]'"
-        ) from error
+        raise missing(f"this executor requires {error.name}, which is not installed", name) from error

@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
     options = parse(arguments)
     try:
-        report.require_extra("PIL.Image", "scipy.ndimage")
+        report.require_group("PIL.Image", "scipy.ndimage")
         model = reading.load(options.run)
         if options.web:
             drawing_board.serve(model, options.port)

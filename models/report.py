@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.errors import MissingExtraError
+from models.groups import missing_group
 from tinygrad_edu.nn.saving import encoded
 from tinygrad_edu.training import Epoch
 
@@ -28,8 +28,8 @@ FEW = 20  # curves with fewer points have markers
 FEWEST = 10  # images in an interval of a calibration curve; the accuracy on fewer is mostly chance
 
 
-def require_extra(*more: str) -> None:
-    """Raise an error that names the extra if a module of the report, or one of `more`, cannot be imported."""
+def require_group(*more: str) -> None:
+    """Raise an error that names the group if a module of the report, or one of `more`, cannot be imported."""
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
@@ -39,9 +39,7 @@ def require_extra(*more: str) -> None:
         for name in more:
             import_module(name)
     except ImportError as error:
-        raise MissingExtraError(
-            f"this program requires {error.name}, which is not installed: pip install 'tinygrad-edu[models]'"
-        ) from error
+        raise missing_group(f"this program requires {error.name}, which is not installed", "models") from error
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

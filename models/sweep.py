@@ -22,7 +22,7 @@ from models.console import complain, note, program, say
 from models.executors import EXECUTORS, Workers
 from models.options import Parser, folder_name, positive
 from models.progress import counted, fitting_table, formatted
-from models.report import as_json, require_extra
+from models.report import as_json, require_group
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu.errors import DataError, TinygradError
 from tinygrad_edu.parallel import available_cores, mpi, world
@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, fixed = read_command(arguments)
     output = options.output or Path("runs/sweep") / options.program
     try:
-        require_extra()
+        require_group()
         if world().size > 1 and options.executor != "mpi":
             raise DataError(f"mpiexec started {world().size} processes, which need the executor mpi: drop --executor")
         planned = plan(options.program, options.grid, options.seeds, fixed)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+import tinygrad_edu as tg
 from models import STOPPED, board, report, results, stopping
 from models.console import complain, say
 from models.outcome import Outcome
@@ -145,12 +145,8 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions for the summary. A checkout that is not installed has no version."""
-    try:
-        own = version("tinygrad-edu")
-    except PackageNotFoundError:
-        own = "not installed"
-    return {"python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": own}
+    """Return the versions for the summary."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": tg.__version__}
 
 
 @contextmanager
@@ -172,9 +168,9 @@ def _prepared(
     """
     training, problem = None, None
     try:
-        report.require_extra()
+        report.require_group()
         if options.tensorboard:
-            board.require_extra()
+            board.require_group()
         training = prepare()
         if not workers.rank:
             room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)

@@ -17,9 +17,10 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each subpackage may import from itself and from the subpackages listed here.
-OPS = {"errors", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
+OPS = {"errors", "extras", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
 ROOMS = {
     "errors": set(),
+    "extras": {"errors"},
     "name_tables": set(),
     "names": {"name_tables"},
     "pytree": {"errors"},
@@ -30,14 +31,14 @@ ROOMS = {
     "_checks": {"errors"},
     "files": {"errors"},
     "folder_lock": {"errors"},
-    "safetensors_format": {"errors"},
+    "safetensors_format": {"errors", "extras"},
     "sources": set(),
     "notebook": set(),
-    "data": {"errors", "pytree", "names", "_checks", "files", "safetensors_format"},
+    "data": {"errors", "extras", "pytree", "names", "_checks", "files", "safetensors_format"},
     "surface": set(),
-    "cores": {"errors", "_checks", "thresholds"},
+    "cores": {"errors", "extras", "_checks", "thresholds"},
     "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
-    "ops": {"errors", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
+    "ops": {"errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
     "core": OPS | {"nn", "optim"},
     "transforms": OPS,

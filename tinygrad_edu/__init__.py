@@ -21,6 +21,8 @@ __all__ = [
     *vars(ops)["__all__"], *ops.creation.__all__,
 ]  # fmt: skip
 
+__version__ = "0.1.0"
+
 _keep_large_buffers()
 _tell_hypothesis()
 

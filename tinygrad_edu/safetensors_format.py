@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 
 __all__ = ["DTYPES", "native", "package"]
 
@@ -22,9 +22,7 @@ def package() -> ModuleType:
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise MissingExtraError(
-            "safetensors files need the package safetensors, which is not installed: pip install 'tinygrad-edu[models]'"
-        ) from error
+        raise missing_extra("safetensors files need the package safetensors", "safetensors") from error
     module: ModuleType = safetensors
     return module
 

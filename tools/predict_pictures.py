@@ -1,4 +1,4 @@
-"""Draw the figures of docs/models/predict.md: ``python -m tools.predict_pictures RUN``. Needs the extra `browser`."""
+"""Draw the figures of docs/models/predict.md: ``python -m tools.predict_pictures RUN``. Needs the group `browser`."""
 
 import argparse
 import shutil

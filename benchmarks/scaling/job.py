@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import Process, environment
+from models.groups import missing_group
 
 TIMEOUT = 120.0
 # By default, MPICH's ranks on one machine share memory; with these variables, they use TCP on the loopback address.
@@ -29,7 +30,7 @@ def mpiexec() -> str:
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = shutil.which("mpiexec", path=places)
     if found is None:
-        raise SystemExit("mpiexec not found; install it with: pip install 'tinygrad-edu[mpi]'")
+        raise SystemExit(str(missing_group("mpiexec was not found", "benchmarks")))
     return found
 
 

@@ -16,6 +16,7 @@ from benchmarks.peers import Peer
 from benchmarks.scaling.job import OVER_TCP, Job
 from benchmarks.scaling.paper import TO_DRAW, expected_latest
 from benchmarks.statistics import median
+from models.groups import missing_group
 
 BATCH = 128
 SHARD_SIZES = {"mnist": 32, "lenet": 16}
@@ -204,7 +205,7 @@ def measure(plan: Plan) -> Iterator[Row]:
             for ranks in (() if PYTORCH.missing() else (1, 2))
         ]
         if not theirs:
-            print("PyTorch is not installed; skipped (pip install 'tinygrad-edu[benchmarks]')", file=sys.stderr)
+            print(f"PyTorch is skipped. {missing_group('It is not installed', 'benchmarks')}", file=sys.stderr)
         jobs = Jobs(ours, theirs, over_tcp)
         for name in plan.networks:
             for part in (steps, weak, evaluations, pieces):

@@ -1,5 +1,6 @@
 """Matrix products on one thread while shards run, with the previous number restored in all cases."""
 
+import re
 import sys
 import threading
 
@@ -8,6 +9,7 @@ import threadpoolctl
 
 from tinygrad_edu.cores import blas
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.parallel import map_shards, single_threaded_blas
 
 THREADS = [1, 2, 5]
@@ -109,7 +111,7 @@ def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
     blas._blas.cache_clear()
     try:
         assert blas.most_in_place.__wrapped__() > 0
-        with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[parallel\]'"):
+        with pytest.raises(MissingExtraError, match=re.escape(remedy("parallel"))):
             list(map_shards(lambda k: k, 2))
     finally:
         blas._blas.cache_clear()

@@ -26,6 +26,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows, random_split
 from tinygrad_edu.data.stored_array import StoredArray
 from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError, ShapeError
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 
 X = np.random.default_rng(0).normal(size=(11, 2, 3))
@@ -247,7 +248,7 @@ def test_a_file_of_which_no_rows_can_be_read_is_named(mistake, tmp_path):
 def test_without_safetensors_the_error_names_the_extra(tmp_path, monkeypatch):
     (path,) = saved_tensors(tmp_path, X)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[models\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(remedy("safetensors"))):
         FileRows(path, name="x")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu
+from tinygrad_edu.extras import remedy
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
 
@@ -36,7 +37,7 @@ def python(code, home, **env):
 
 def keras(code, home, **env):
     if importlib.util.find_spec("keras") is None:
-        pytest.skip("Keras is an extra: pip install '.[keras]'")
+        pytest.skip("needs the extra keras")
     return python(code, home, **env)
 
 
@@ -79,7 +80,7 @@ def test_the_user_s_choice_of_backend_is_kept(tmp_path):
 def test_without_keras_or_its_backend_the_error_names_the_extra(missing, tmp_path):
     ran = keras(f"import sys; sys.modules['{missing}'] = None\n{LOAD}", tmp_path)
     assert re.search(f"MissingExtraError: Keras cannot be imported: .*{missing}", ran.stderr), ran.stderr
-    assert "pip install 'tinygrad-edu[keras]'" in ran.stderr
+    assert f"To install Keras and its backend JAX: {remedy('keras')}." in ran.stderr
 
 
 def test_the_room_imports_neither_keras_nor_its_backend(tmp_path):

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
-from models import digits, mnist_conv, report, results, training
+from models import digits, groups, mnist_conv, report, results, training
 from tinygrad_edu.testing import check_vjp
 
 PROJECT = Path(__file__).parents[2]
@@ -315,7 +315,7 @@ def test_without_the_extra_the_error_names_it():
     )
     result = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "pip install 'tinygrad-edu[models]'" in result.stderr
+    assert groups.INSTALL.format("models") in result.stderr
 
 
 def test_the_gradient_of_the_network_is_the_derivative_of_its_loss():

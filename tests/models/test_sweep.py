@@ -15,9 +15,11 @@ from matplotlib.image import imread
 
 from models import spread, sweep
 from models.__main__ import programs
+from models.groups import missing_group
 from models.trials import Trial, folder_of
 from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
+from tinygrad_edu.extras import missing_extra
 
 PROJECT = Path(__file__).parents[2]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -233,12 +235,12 @@ def test_what_a_parser_refuses_is_its_own_line(options, message, capsys):
 
 
 @pytest.mark.parametrize(("name", "module"), [("mpi", "mpi4py.futures"), ("dask", "distributed"), ("ray", "ray")])
-def test_an_extra_that_is_missing_is_named(name, module, tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_named_with_its_extra_or_group(name, module, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, module, None)
     assert sweep.main(["pinn", "--executor", name, "--output", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == (
-        f"models.sweep: this executor requires {module}, which is not installed: pip install 'tinygrad-edu[{name}]'\n"
-    )
+    missing = missing_extra if name == "mpi" else missing_group
+    message = missing(f"this executor requires {module}, which is not installed", name)
+    assert capsys.readouterr().err == f"models.sweep: {message}\n"
 
 
 @pytest.mark.parametrize("name", sorted({*programs()} - NOT_TRAINING))

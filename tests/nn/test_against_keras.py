@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.judges import COMPILED_ONCE
 from tinygrad_edu import Tensor, nn
 
-keras = pytest.importorskip("keras", reason="Keras is an extra: pip install '.[keras]'")
+keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
 theirs = keras.layers
 

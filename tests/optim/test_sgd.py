@@ -108,7 +108,7 @@ def test_it_fits_a_line():
 def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
     # The velocity of Keras includes the learning rate: it is -lr times our buffer.
     os.environ["KERAS_BACKEND"] = "jax"
-    keras = pytest.importorskip("keras", reason="Keras is an extra: pip install '.[keras]'")
+    keras = pytest.importorskip("keras", reason="needs the extra keras")
     variable, p = keras.Variable(np.array([1, 2, -3], np.float32)), leaf([1, 2, -3], np.float32)
     theirs = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=nesterov)
     ours = SGD([p], lr=0.1, momentum=0.9, nesterov=nesterov)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.parallel import trained
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.parallel import ALONE, world
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from the MPICH wheel
@@ -207,9 +208,7 @@ def test_without_mpi_one_line_names_the_extra(find, monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", find())
     world.cache_clear()
     try:
-        with pytest.raises(
-            MissingExtraError, match=r"^mpiexec .* requires mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"
-        ):
+        with pytest.raises(MissingExtraError, match=rf"^mpiexec .* requires mpi4py .*: {re.escape(remedy('mpi'))}\.$"):
             world()
     finally:
         world.cache_clear()

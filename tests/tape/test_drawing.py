@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, tape
+from tinygrad_edu.extras import remedy
 
 
 def test_the_ending_says_what_it_is_and_another_is_refused(tmp_path):
@@ -24,7 +25,7 @@ def test_without_the_extra_it_is_named(tmp_path):
         "tape.draw(tg.Tensor(1.0, requires_grad=True), 'graph.svg')"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "MissingExtraError: draw requires pygraphviz: pip install 'tinygrad-edu[draw]'" in done.stderr
+    assert f"MissingExtraError: draw requires pygraphviz: {remedy('draw')}." in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tinygrad_edu.extras import remedy
+
 PROJECT = Path(__file__).parents[2]
 OPTION = "--tinygrad-edu-gradients"
 
@@ -155,7 +157,7 @@ def test_without_hypothesis_the_option_says_so_in_one_line(tmp_path):
     (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('not installed')\n")
     asked, not_asked = (run(tmp_path, "-p", "no:hypothesispytest", *options) for options in ([OPTION, "ci"], []))
     assert asked.returncode == 4
-    assert f"ERROR: {OPTION} needs Hypothesis: pip install 'tinygrad-edu[testing]'." in asked.stderr
+    assert f"ERROR: {OPTION} requires Hypothesis: {remedy('testing')}." in asked.stderr
     assert "Traceback" not in asked.stdout + asked.stderr
     assert not_asked.returncode == 0
 

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tinygrad_edu.errors import (
     DTypeError,
     MissingExtraError,
 )
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
@@ -284,7 +286,7 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
 
 def test_without_safetensors_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[models\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(remedy("safetensors"))):
         Checkpoints(tmp_path)
 
 

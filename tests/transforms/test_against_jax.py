@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.judges import COMPILED_ONCE
 
-jax = pytest.importorskip("jax", reason="JAX is an optional dependency: pip install '.[keras]'")
+jax = pytest.importorskip("jax", reason="needs the extra keras")
 
 
 def leaves(nest):

@@ -7,7 +7,7 @@ from functools import cache
 from threading import RLock, get_ident
 from typing import Any
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
@@ -88,9 +88,8 @@ def single_threaded_blas() -> Iterator[None]:
     array([300., 300., 300.])
     """
     if not blas_can_be_limited():
-        raise MissingExtraError(
-            "shards on threads need threadpoolctl, which limits the matrix products of each to one thread: "
-            "pip install 'tinygrad-edu[parallel]'"
+        raise missing_extra(
+            "shards on threads need threadpoolctl, which limits the matrix products of each to one thread", "parallel"
         )
     block = object()
     try:

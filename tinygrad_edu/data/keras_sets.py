@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError
+from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.extras import missing_extra
 
 __all__ = ["KERAS_SETS", "load_keras"]
 
@@ -78,10 +79,11 @@ def _keras_module(name: str) -> Any:
         return importlib.import_module(f"keras.datasets.{name}")
     # Keras raises ValueError for an unknown backend.
     except (ImportError, ValueError) as error:
-        raise MissingExtraError(
+        raise missing_extra(
             f"Keras cannot be imported: {error}\n"
-            "Install Keras and its backend JAX with: pip install 'tinygrad-edu[keras]'. KERAS_BACKEND is "
-            f"{os.environ.get('KERAS_BACKEND', 'not set')}; it must name an installed backend."
+            f"KERAS_BACKEND is {os.environ.get('KERAS_BACKEND', 'not set')}; it must name an installed backend. "
+            "To install Keras and its backend JAX",
+            "keras",
         ) from error
 
 

@@ -2,5 +2,5 @@
 
 ``python -m tinygrad_edu.lessons start my_engine`` copies the lessons into a folder. Each lesson is a subpackage here:
 `page.md` is the text, `solution.py` the complete code with the holes of the exercise marked, `hints.md` the hints on
-each hole, and `checks.py` the cases. The checks need the extra ``tinygrad-edu[testing]``.
+each hole, and `checks.py` the cases. The checks need the extra ``testing``.
 """

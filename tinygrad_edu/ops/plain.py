@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.ops.sliding_windows import Window
 
 # --- Elementwise ---
@@ -319,7 +319,7 @@ def plain_bell_integral(x: Any, bell: Bell) -> Any:
     try:
         from scipy import special
     except ImportError as error:
-        raise MissingExtraError(f"{bell.asker} requires SciPy: pip install 'tinygrad-edu[scipy]'") from error
+        raise missing_extra(f"{bell.asker} requires SciPy", "scipy") from error
     x = np.asarray(x)
     out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
     return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out

@@ -16,7 +16,8 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
-from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
+from tinygrad_edu.errors import ForkedError, LostWorkerError
+from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, allgather, allreduce_any
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
@@ -60,10 +61,7 @@ def world() -> Workers:
         mpi4py.rc.finalize = False  # `leave` calls it, except in a forked process
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # mpi4py raises RuntimeError if it finds no MPI library
-        raise MissingExtraError(
-            "mpiexec started this process, which requires mpi4py and an MPI library. Install them with: "
-            "pip install 'tinygrad-edu[mpi]'"
-        ) from error
+        raise missing_extra("mpiexec started this process, which requires mpi4py and an MPI library", "mpi") from error
     fault_tolerant = FAULT_TOLERANCE in os.environ
     for name in os.environ.keys() - without_mpi(os.environ).keys():
         del os.environ[name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.files import write_result
 from tinygrad_edu.tape.naming import Names
 from tinygrad_edu.tape.reading import TapeRow, grouped
@@ -65,7 +65,7 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
     try:
         from pygraphviz import AGraph
     except ImportError as error:
-        raise MissingExtraError("draw requires pygraphviz: pip install 'tinygrad-edu[draw]'") from error
+        raise missing_extra("draw requires pygraphviz", "draw") from error
     graph = AGraph(directed=True, rankdir="TB", nodesep=0.3, ranksep=0.45, fontname="Helvetica", bgcolor="white")
     graph.node_attr.update(
         shape="box", style="rounded,filled", fillcolor="white", color=_LINE, fontname="Helvetica", fontsize=12

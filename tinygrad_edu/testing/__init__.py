@@ -2,7 +2,7 @@
 
 `check_gradient` takes functions of arrays; `check_torch`, `check_jax` and `check_keras` take functions of the
 frameworks PyTorch, JAX and Keras; the other checks take functions of Tensors. The Hypothesis strategies are in
-``tinygrad_edu.testing.strategies`` and need the extra ``tinygrad-edu[testing]``.
+``tinygrad_edu.testing.strategies`` and need the extra ``testing``.
 
 The imports below are in reading order: `numeric` estimates derivatives, `decision` compares a claimed gradient with an
 estimate, and `report` describes a failure. `laws` contains the checks that need no numeric derivative, `interop` the

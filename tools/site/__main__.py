@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.groups import missing_group
 from tools.site import pages, reference
 
 SITE = pages.ROOT / "site"
@@ -60,7 +61,7 @@ def main() -> str | None:
     )
     port = parser.parse_args().serve
     if not all(map(find_spec, ("zensical", "mkdocstrings"))):
-        return "building the site requires the extra docs: pip install -e '.[docs]'"
+        return str(missing_group("the site requires zensical and mkdocstrings", "docs"))
     try:
         build(SITE)
         if port is not None:

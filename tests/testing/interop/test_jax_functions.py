@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras, check_module
 
-keras = pytest.importorskip("keras", reason="an extra: pip install '.[keras]'")
+keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
 jnp, layers = jax.numpy, keras.layers
 
@@ -147,7 +148,7 @@ def test_a_wrong_layer_is_named():
 @pytest.mark.parametrize(("check", "package"), [(check_jax, "jax"), (check_keras, "keras")])
 def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"requires {package}: pip install 'tinygrad-edu\[keras\]'"):
+    with pytest.raises(MissingExtraError, match=re.escape(f"requires {package}: {remedy('keras')}")):
         check(None, X)
 
 

@@ -14,7 +14,7 @@ from tinygrad_edu.testing import GradientMismatch, check_module, check_torch
 
 def test_what_is_missing_is_named_with_a_line_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match="check_torch requires torch: pip install torch"):
+    with pytest.raises(MissingExtraError, match="check_torch requires torch: run pip install torch"):
         check_torch(None, np.ones(3))
 
 

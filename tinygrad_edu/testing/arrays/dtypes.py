@@ -57,5 +57,5 @@ def _from_torch(tensor: Any) -> Array | None:
     try:
         from ml_dtypes import bfloat16
     except ImportError as error:
-        raise MissingExtraError("bfloat16 tensors of PyTorch require ml_dtypes: pip install ml_dtypes") from error
+        raise MissingExtraError("bfloat16 tensors of PyTorch require ml_dtypes: run pip install ml_dtypes.") from error
     return np.asarray(tensor.float().numpy().astype(bfloat16))

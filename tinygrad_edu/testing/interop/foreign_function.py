@@ -88,8 +88,8 @@ def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
 
 
 def required(name: str, caller: str, install: str) -> Any:
-    """Import a package; if it is not installed, raise a `MissingExtraError` with the command that installs it."""
+    """Import a package; if it is not installed, raise a `MissingExtraError` with the step that installs it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(f"{caller} requires {name}: {install}") from error
+        raise MissingExtraError(f"{caller} requires {name}: {install}.") from error

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.flat_function import as_input
 from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Load, check_foreign, required
@@ -43,7 +44,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`.
     MissingExtraError
-        JAX is not installed; the extra ``tinygrad-edu[keras]`` installs it.
+        JAX is not installed; the extra ``keras`` installs it.
 
     Examples
     --------
@@ -51,7 +52,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
 
         check_jax(lambda params, x: jnp.tanh(x @ params["w"]), {"w": jnp.ones((3, 2))}, jnp.ones(3), order=2)
     """
-    required("jax", "check_jax", "pip install 'tinygrad-edu[keras]'")
+    required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
     check_jax_function(title_of(f), f, arguments, names, order, rng)
 

@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
+from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.interop.foreign_function import required
 from tinygrad_edu.testing.interop.jax_functions import check_jax_function
 from tinygrad_edu.testing.numeric.sampling import Rng
@@ -37,7 +38,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`; the message names the variable by its path.
     MissingExtraError
-        Keras on JAX is not installed; the extra ``tinygrad-edu[keras]`` installs it.
+        Keras on JAX is not installed; the extra ``keras`` installs it.
 
     Examples
     --------
@@ -45,10 +46,12 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
 
         check_keras(keras.layers.Dense(2, activation="tanh"), np.ones((4, 3)))
     """
-    install = "pip install 'tinygrad-edu[keras]', and set KERAS_BACKEND=jax before Keras is imported"
+    install = f"{remedy('keras')}, and set KERAS_BACKEND=jax before Keras is imported"
     keras = required("keras", "check_keras", install)
     if keras.backend.backend() != "jax":
-        raise MissingExtraError(f"check_keras requires Keras on JAX, got Keras on {keras.backend.backend()}: {install}")
+        raise MissingExtraError(
+            f"check_keras requires Keras on JAX, got Keras on {keras.backend.backend()}: {install}."
+        )
     if not isinstance(layer, keras.Layer):
         raise DTypeError(
             f"check_keras: expected a layer or model, got {type(layer).__name__}; use check_jax for functions."

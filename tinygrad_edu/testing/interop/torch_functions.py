@@ -51,7 +51,7 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
 
         check_torch(torch.nn.Linear(3, 2), torch.randn(4, 3), order=2)
     """
-    torch = required("torch", "check_torch", "pip install torch")
+    torch = required("torch", "check_torch", "run pip install torch")
     is_module = isinstance(function, torch.nn.Module)
     module = function if is_module else torch.nn.Module()
     names = argument_names(function.forward if is_module else function, len(inputs))

@@ -1,13 +1,11 @@
-"""Hypothesis strategies for gradient tests. They need the extra ``tinygrad-edu[testing]``."""
+"""Hypothesis strategies for gradient tests. They need the extra ``testing``."""
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.extras import missing_extra
 
 try:
     import hypothesis  # noqa: F401
 except ImportError as error:
-    raise MissingExtraError(
-        "tinygrad_edu.testing.strategies draws with Hypothesis: pip install 'tinygrad-edu[testing]'."
-    ) from error
+    raise missing_extra("tinygrad_edu.testing.strategies requires Hypothesis", "testing") from error
 
 from tinygrad_edu.testing.strategies.arrays import arrays, axes, broadcastable, labels, masks, shapes, tensors
 from tinygrad_edu.testing.strategies.calls import OP_CALLS, calls

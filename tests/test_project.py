@@ -1,0 +1,98 @@
+"""The project's declarations agree: version, extras and groups, addresses, and the versions that CI tests."""
+
+import re
+from itertools import chain
+
+import pytest
+
+import tinygrad_edu as tg
+from models import groups
+from tinygrad_edu import extras
+from tools.project import ROOT, pyproject, repository, site
+
+PROJECT = pyproject()["project"]
+EXTRAS, GROUPS = PROJECT["optional-dependencies"], pyproject()["dependency-groups"]
+WORKFLOWS = ROOT / ".github" / "workflows"
+
+
+def texts():
+    """Yield each file that people read: its name and its text."""
+    skipped = {".venv", ".git", "build", "dist", "runs", "site", "node_modules"}
+    suffixes = {".cff", ".html", ".js", ".md", ".py", ".pyi", ".toml", ".yml"}
+    for path in sorted(ROOT.rglob("*")):
+        inside = path.relative_to(ROOT)
+        if skipped.isdisjoint(inside.parts) and (path.suffix in suffixes or inside.as_posix() == ".ci/run"):
+            yield inside.as_posix(), path.read_text(encoding="utf-8")
+
+
+TEXTS = dict(texts())
+INSTALLATIONS = [
+    (name, command)
+    for name, text in TEXTS.items()
+    if name != "tests/test_project.py"
+    for command in re.findall(r"pip install[^\n`]*", text)
+]
+
+
+def test_the_version_is_that_of_the_citation_and_of_the_newest_entry_of_the_changelog():
+    assert re.search(r"^version: (.*)$", TEXTS["CITATION.cff"], re.MULTILINE)[1] == tg.__version__
+    assert re.search(r"^## (\d.*)$", TEXTS["CHANGELOG.md"], re.MULTILINE)[1] == tg.__version__
+
+
+def test_no_text_installs_the_name_that_is_not_registered():
+    assert len(INSTALLATIONS) > 20
+    assert not [each for each in INSTALLATIONS if re.search(r"tinygrad[-_]edu", each[1])]
+
+
+def test_each_command_names_extras_and_groups_that_exist_in_the_declared_form():
+    for name, command in INSTALLATIONS:
+        for extra in re.findall(r"\.\[([\w,]+)\]", command):
+            assert set(extra.split(",")) <= {*EXTRAS}, (name, command)
+            assert extras.INSTALL.format(extra).partition(" pip ")[2] in f"pip {command}".replace(" -q", ""), name
+        assert {*re.findall(r"--group (\w+)", command)} <= {*GROUPS}, (name, command)
+
+
+def test_each_error_names_an_extra_or_a_group_that_exists():
+    def named(function):
+        calls = chain.from_iterable(re.findall(rf"\b{function}\(([^()]*)\)", text) for text in TEXTS.values())
+        return {re.findall(r"\"(\w+)\"", call)[-1] for call in calls if re.search(r"\"\w+\"", call)}
+
+    assert named("missing_group") <= {*GROUPS}
+    assert "models" in named("missing_group")
+    assert named("(?:missing_extra|remedy)") <= {*EXTRAS}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_takes_from_the_package_declared_extras_only(name):
+    for requirement in filter(lambda each: isinstance(each, str), GROUPS[name]):
+        if found := re.fullmatch(r"tinygrad-edu\[(.*)\]", requirement):
+            assert set(found[1].split(",")) <= {*EXTRAS}
+
+
+def test_both_commands_of_errors_run_from_a_checkout():
+    assert extras.INSTALL.format("x") == 'python -m pip install -e ".[x]"'
+    assert groups.INSTALL.format("x") == "python -m pip install -e . --group x"
+
+
+def test_every_address_of_the_repository_and_of_the_site_is_the_declared_one():
+    project = repository().rpartition("/")[2]
+    found = {
+        address
+        for text in TEXTS.values()
+        for address in re.findall(rf"https://(?:github\.com|[\w-]+\.github\.io)/[\w/-]*\b{project}\b", text)
+    }
+    assert found <= {repository(), site().rstrip("/")}
+
+
+def test_a_classifier_exists_for_each_python_in_ci():
+    tested = re.search(r"python: (\[.*\])", TEXTS[".github/workflows/ci.yml"])[1]
+    versions = set(re.findall(r"\"(3\.\d+)t?\"", tested))
+    declared = {each.rpartition(" ")[2] for each in PROJECT["classifiers"] if ":: 3." in each}
+    assert declared == versions
+    assert PROJECT["requires-python"] == f">={min(versions, key=lambda each: int(each[2:]))}"
+    assert ("t" in tested) == any("Free Threading" in each for each in PROJECT["classifiers"])
+
+
+def test_ci_runs_the_oldest_numpy_that_the_package_accepts():
+    (numpy,) = PROJECT["dependencies"]
+    assert f'"numpy=={numpy.removeprefix("numpy>=")}.*"' in TEXTS[".github/workflows/ci.yml"]
