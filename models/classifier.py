@@ -43,7 +43,7 @@ def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
 
 def augment(images: ndarray, rng: np.random.Generator) -> ndarray:
     """Return training images with new random distortions."""
-    return digits.warp(images, rng, degrees=12, translate=0.05, alpha=60)
+    return digits.warp(images, rng, degrees=12, translate=0.05, alpha=50)
 
 
 def read(model: nn.Module, images: ndarray, views: int) -> ndarray:

@@ -25,7 +25,7 @@ def build(rng: np.random.Generator) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2D(1, first, 5, bias=False, rng=rng), nn.MaxPool2D(2), nn.BatchNorm2D(first), nn.ReLU(),
         nn.Conv2D(first, second, 5, bias=False, rng=rng), nn.MaxPool2D(2), nn.BatchNorm2D(second), nn.ReLU(),
-        nn.Flatten(), nn.Dropout(0.4, rng=rng), nn.Linear(second * 4 * 4, 10, rng=rng),
+        nn.Flatten(), nn.Dropout(0.2, rng=rng), nn.Linear(second * 4 * 4, 10, rng=rng),
     )  # fmt: skip
 
 
