@@ -43,7 +43,7 @@ def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
     orders "A" and "K" depend on the memory layout and are not supported.
     """
     if order not in ("C", "F"):
-        raise invalid_choice("order", order, ("C", "F"))
+        raise invalid_choice("reshape: order", order, ("C", "F"))
     return np.reshape(x, shape, order)
 
 
