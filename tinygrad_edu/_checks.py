@@ -1,12 +1,14 @@
-"""Argument checks that several subpackages share: integers and random generators."""
+"""Argument checks that several subpackages share: integers, strings of a fixed set, and random generators."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.names import nearest
 
 
 def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
@@ -25,6 +27,25 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f"{name} must be an integer{limits}, got {value}.")
     return int(value)
+
+
+def invalid_choice(name: str, value: Any, choices: Iterable[Any], *others: str) -> ValueError:
+    """Return the error for a value that is none of the choices, with the closest choice.
+
+    Parameters
+    ----------
+    name : str
+        The public function or class, and its argument.
+    value : object
+    choices : iterable
+        Accepted strings, or other values.
+    *others : str
+        Descriptions of further values that are accepted.
+    """
+    *first, last = [*map(repr, choices), *others]
+    listed = f"{', '.join(first)} or {last}" if first else last
+    closest = nearest(value, filter(lambda each: isinstance(each, str), choices)) if isinstance(value, str) else None
+    return ValueError(f"{name} must be {listed}, got {value!r}" + (f"; did you mean {closest!r}?" if closest else "."))
 
 
 def generator(rng: Any) -> np.random.Generator:

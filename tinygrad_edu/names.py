@@ -24,10 +24,13 @@ def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> Attribu
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the closest of the known names, or None."""
+    """Return the closest of the known names, or None. Of equally close names, the case decides."""
     import difflib  # only errors need it
 
-    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+    known = list(known)
+    lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(name, known, n=1) or difflib.get_close_matches(name.lower(), lower, n=1)
+    return lower.get(close[0].lower()) if close and close[0] not in known else next(iter(close), None)
 
 
 def getattr_with_hints(owner: str, known: Sequence[str]) -> Callable[[str], NoReturn]:

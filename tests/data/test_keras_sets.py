@@ -208,6 +208,7 @@ def test_a_wrong_setting_is_named(found):
 
 def test_a_set_that_there_is_not_is_named():
     with pytest.raises(
-        tinygrad_edu.errors.DataError, match=r"name must be one of mnist, fashion_mnist, .* got 'mnits'"
+        tinygrad_edu.errors.DataError,
+        match=r"name must be 'mnist', 'fashion_mnist', .* got 'mnits'; did you mean 'mnist'\?",
     ):
         tinygrad_edu.data.load_keras("mnits")

@@ -54,10 +54,10 @@ IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: nn.Conv2D(1, 1, 2, padding="sam"), ShapeError, "Conv2D: padding must be 'same', .* pair, got 'sam'"),
+        (lambda: nn.Conv2D(1, 1, 2, padding="sam"), ValueError, "Conv2D: padding must be .* did you mean 'same'"),
         (lambda: nn.Conv2D(1, 1, 2, 2, "same"), ShapeError, "Conv2D: padding='same' requires stride 1, got 2"),
         (lambda: nn.Conv1D(1, 1, (2, 2)), DTypeError, r"kernel_size must be an integer >= 1, got \(2, 2\)"),
-        (lambda: nn.Conv1D(1, 2, 2, padding_mode="mirror"), ValueError, "'zeros' or 'reflect' or .*, got 'mirror'"),
+        (lambda: nn.Conv1D(1, 2, 2, padding_mode="mirror"), ValueError, "must be 'zeros', 'reflect', .*, got 'mirror'"),
         (lambda: nn.ConvTranspose2D(1, 2, 2, padding_mode="reflect"), ValueError, "must be 'zeros', got 'reflect'"),
         (lambda: nn.ConvTranspose2D(1, 2, 2, padding="same"), DTypeError, "padding must be an integer >= 0"),
         (lambda: nn.ConvTranspose1D(2, 3, 2, groups=2), ShapeError, "ConvTranspose1D: groups=2 must divide 2 and 3"),

@@ -125,5 +125,5 @@ def test_filled_parameters_and_gains():
     gains = {"conv2d": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 1.4141428569978354, "selu": 0.75}
     assert {name: init.calculate_gain(name) for name in gains} == pytest.approx(gains)
     assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(1.3545709229571927)
-    with pytest.raises(DataError, match=r"must be one of linear, .*, got 'swish'"):
+    with pytest.raises(ValueError, match=r"must be 'linear', .*, got 'swish'"):
         init.calculate_gain("swish")

@@ -513,7 +513,7 @@ SENSELESS = {
     "avg_pool2d(IMAGES, 2, divisor_override=0)": (ValueError, "divisor_override"),
     "interpolate(IMAGES, 2, 2.0)": (ValueError, "exactly one"),
     "interpolate(IMAGES, 2, align_corners=True)": (ValueError, "align_corners"),
-    'interpolate(IMAGES, 2, mode="cubic")': (ValueError, "mode must be one of"),
+    'interpolate(IMAGES, 2, mode="cubic")': (ValueError, "mode must be 'nearest', .*'; did you mean 'bicubic'"),
     "interpolate(IMAGES, 2, recompute_scale_factor=True)": (ValueError, "recompute_scale_factor"),
 }  # fmt: skip
 

@@ -14,7 +14,9 @@ from tinygrad_edu.extras import remedy
 
 
 def test_the_ending_says_what_it_is_and_another_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"the suffix of path must be one of svg, png, pdf, dot, got '.*graph\.gif'"):
+    with pytest.raises(
+        ValueError, match=r"the suffix of '.*graph\.gif' must be 'svg', 'png', 'pdf' or 'dot', got 'gif'"
+    ):
         tape.draw(Tensor(1.0, requires_grad=True), tmp_path / "graph.gif")
 
 

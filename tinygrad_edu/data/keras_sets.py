@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.extras import missing_extra
 
@@ -53,7 +54,7 @@ def load_keras(name: str, **settings: Any) -> tuple[_Part, _Part]:
     Keep your own mnist.npz outside that cache, and load it with `load_file`.
     """
     if name not in KERAS_SETS:
-        raise DataError(f"load_keras: name must be one of {', '.join(KERAS_SETS)}, got {name!r}.")
+        raise DataError(str(invalid_choice("load_keras: name", name, KERAS_SETS)))
     load_data = _keras_module(name).load_data
     known = [each.name for each in signature(load_data).parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
     for setting in settings.keys() - set(known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
 from typing import Any
@@ -117,6 +118,6 @@ def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
         f"{name} {getattr(a, 'dtype', type(a).__name__)} of shape {np.shape(a)}"
         for name, a in zip(op.names(len(arrays)), arrays, strict=True)
     )
-    if type(error) is ValueError and any(word in str(error) for word in ("shape", "dimension")):
+    if type(error) is ValueError and re.search(r"\b(shapes?|dimension)", str(error)):
         raise ShapeError(f"op {op.name}: {error} The inputs are {description}.") from error
     error.add_note(f"In op {op.name}, with {description}.")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
@@ -45,12 +46,12 @@ class _ConvNd(Module):
             raise ShapeError(f"{name}: groups={groups} must divide {channels[0]} and {channels[1]} channels.")
         modes = ("zeros",) if self.transposed else tuple(PAD_MODES)
         if padding_mode not in modes:
-            raise ValueError(f"{name}: padding_mode must be {' or '.join(map(repr, modes))}, got {padding_mode!r}.")
+            raise invalid_choice(f"{name}: padding_mode", padding_mode, modes)
         self.groups, self.padding_mode = groups, padding_mode
         for setting, value in window.items():
             named = setting == "padding" and isinstance(value, str) and not self.transposed
             if named and value not in ("same", "valid"):
-                raise ShapeError(f"{name}: padding must be 'same', 'valid', an integer or a pair, got {value!r}.")
+                raise invalid_choice(f"{name}: padding", value, ("same", "valid"), "an integer", "a pair of integers")
             setattr(self, setting, value if named else per_axis(self, setting, value))
 
     def _init_parameters(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:

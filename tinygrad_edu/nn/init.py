@@ -272,7 +272,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
     Raises
     ------
-    DataError
+    ValueError
         `nonlinearity` is unknown.
 
     Examples
@@ -284,7 +284,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     gains = dict.fromkeys((*linear, "sigmoid"), 1.0)
     gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + param**2)), "selu": 3 / 4}
     if nonlinearity not in gains:
-        raise DataError(f"calculate_gain: nonlinearity must be one of {', '.join(gains)}, got {nonlinearity!r}.")
+        raise _checks.invalid_choice("calculate_gain: nonlinearity", nonlinearity, gains)
     return gains[nonlinearity]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
@@ -23,7 +24,7 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence
 
 def _mode(layer: str, nonlinearity: str) -> str:
     if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"{layer}: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}.")
+        raise invalid_choice(f"{layer}: nonlinearity", nonlinearity, ("tanh", "relu"))
     return f"RNN_{nonlinearity.upper()}"
 
 
@@ -337,7 +338,7 @@ def pad_sequence(
            [4., 0., 0.]])
     """
     if padding_side not in ("right", "left"):
-        raise ValueError(f"pad_sequence: padding_side must be 'right' or 'left', got {padding_side!r}.")
+        raise invalid_choice("pad_sequence: padding_side", padding_side, ("right", "left"))
     longest, filled = max(len(x) for x in sequences), []
     for x in sequences:
         width = (0, longest - len(x)) if padding_side == "right" else (longest - len(x), 0)

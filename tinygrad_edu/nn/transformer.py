@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
@@ -58,9 +59,7 @@ class _TransformerLayer(Module):
     ) -> None:  # fmt: skip
         function = _ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
         if not callable(function) or isinstance(function, type):
-            raise ValueError(
-                f"{type(self).__name__}: activation must be callable, 'relu' or 'gelu', got {activation!r}."
-            )
+            raise invalid_choice(f"{type(self).__name__}: activation", activation, _ACTIVATIONS, "callable")
         rng = init.generator_or_new(rng)
         for name in self._attentions:
             attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng, dtype=dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
@@ -225,7 +226,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
         If `approximate` is "none" and SciPy is not installed.
     """
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}.")
+        raise invalid_choice("gelu: approximate", approximate, ("none", "tanh"))
     if approximate == "tanh":
         return gelu_tanh(x)
     return gelu_exact(x, _precompute(normal_cdf, x))

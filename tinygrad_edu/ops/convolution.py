@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
@@ -83,11 +84,10 @@ def _resolve_padding(
     """Return the images and the padding for "same" or "valid"; the images get the extra pixel of odd padding."""
     if padding == "valid":
         return x, (0, 0)
-    if padding != "same" or pair(stride, "stride", 1) != (1, 1):
-        raise ShapeError(
-            f"{name}: padding must be an integer, a pair of integers, 'valid' or, for stride 1, 'same', got "
-            f"{padding!r} with stride {stride}."
-        )
+    if padding != "same":
+        raise invalid_choice(f"{name}: padding", padding, ("same", "valid"), "an integer", "a pair of integers")
+    if pair(stride, "stride", 1) != (1, 1):
+        raise ShapeError(f"{name}: padding 'same' requires stride 1, got stride {stride}.")
     (th, tw), (dh, dw) = kernel_size, pair(dilation, "dilation", 1)
     th, tw = dh * (th - 1), dw * (tw - 1)
     if th % 2 or tw % 2:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
@@ -24,8 +24,7 @@ __all__ = ["cross_entropy"]
 def require_reduction(name: str, reduction: Any, *others: str) -> None:
     """Raise unless `reduction` is "mean", "sum", "none" or one of `others`."""
     if reduction not in ("mean", "sum", "none") and reduction not in others:
-        listed = ", ".join(map(repr, (*others, "mean", "sum")))
-        raise ValueError(f"{name}: reduction must be {listed} or 'none', got {reduction!r}.")
+        raise invalid_choice(f"{name}: reduction", reduction, (*others, "mean", "sum", "none"))
 
 
 def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.ops.arithmetic import abs, sign
@@ -311,7 +312,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     The derivative exists where the first k columns are linearly independent.
     """
     if mode not in ("reduced", "complete", "r", "raw"):
-        raise ValueError(f"qr: mode must be 'reduced', 'complete', 'r' or 'raw', got {mode!r}.")
+        raise invalid_choice("qr: mode", mode, ("reduced", "complete", "r", "raw"))
     if mode == "raw":
         if isinstance(x, Tensor):
             raise MissingVJPError("qr: mode 'raw' has no derivative; pass x.numpy().")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
@@ -36,7 +37,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     along = normalize_axis_index(axis or 0, len(shape_of(x)))
     indices, n = _check_indices("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
-        raise ValueError(f"take: mode must be 'raise', 'wrap' or 'clip', got {mode!r}.")
+        raise invalid_choice("take: mode", mode, ("raise", "wrap", "clip"))
     if mode != "raise" and n:
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
     return getitem(x, (*[slice(None)] * along, indices))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
@@ -198,7 +198,7 @@ def interpolate(
 
 def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
     if mode not in _MODE_NDIM:
-        raise ValueError(f"interpolate: mode must be one of {', '.join(map(repr, _MODE_NDIM))}, got {mode!r}.")
+        raise invalid_choice("interpolate: mode", mode, _MODE_NDIM)
     axes = len(shape) - 2
     if not 1 <= axes <= 3 or _MODE_NDIM[mode] not in (0, axes):
         expected = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]

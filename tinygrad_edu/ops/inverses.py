@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
@@ -58,7 +58,7 @@ def symmetric(x: Any, triangle: str) -> Any:
     result does not depend on the other triangle.
     """
     if triangle not in ("L", "U"):
-        raise ValueError(f"UPLO must be 'L' (lower triangle) or 'U' (upper triangle), got {triangle!r}.")
+        raise invalid_choice("UPLO (lower or upper triangle)", triangle, ("L", "U"))
     values = np.asarray(values_of(x))
     if values.ndim < 2 or values.shape[-1] != values.shape[-2]:
         raise LinAlgError(f"expected square matrices of shape (..., n, n), got shape {values.shape}.")

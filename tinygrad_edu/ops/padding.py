@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import index_select
@@ -88,9 +89,9 @@ def padded(
     if mode == "constant":
         return pad_constant(x, pad_width, constant_values)
     if mode not in MODES:
-        raise ValueError(f"pad: mode must be one of constant, {', '.join(MODES)}, got {mode!r}.")
+        raise invalid_choice("pad: mode", mode, ("constant", *MODES))
     if reflect_type != "even":
-        raise ValueError(f"pad: reflect_type must be 'even', got {reflect_type!r}.")
+        raise invalid_choice("pad: reflect_type", reflect_type, ("even",))
     if np.any(constant_values):
         raise ValueError(f"pad: constant_values requires mode constant, got mode {mode}.")
     x = shaped(x)

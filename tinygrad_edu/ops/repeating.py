@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
@@ -194,7 +195,7 @@ def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: st
         If `indexing` is neither "xy" nor "ij".
     """
     if indexing not in ("xy", "ij"):
-        raise ValueError(f'meshgrid: indexing must be "xy" or "ij", got {indexing!r}.')
+        raise invalid_choice("meshgrid: indexing", indexing, ("xy", "ij"))
     count = len(arrays)
     axes = [1, 0, *range(2, count)] if indexing == "xy" and count > 1 else range(count)
     grids = tuple(reshape(x, (1,) * a + (-1,) + (1,) * (count - 1 - a)) for a, x in zip(axes, arrays, strict=True))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
@@ -42,7 +43,7 @@ def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
     orders "A" and "K" depend on the memory layout and are not supported.
     """
     if order not in ("C", "F"):
-        raise ValueError(f'reshape: order must be "C" or "F", got {order!r}.')
+        raise invalid_choice("reshape: order", order, ("C", "F"))
     return np.reshape(x, shape, order)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
@@ -96,7 +97,7 @@ def _neighbor_ranks(ranks: ndarray, method: str) -> tuple[ndarray, ndarray]:
         "nearest": (np.rint(ranks),) * 2,
     }  # fmt: skip
     if method not in neighbors:
-        raise ValueError(f"quantile: method must be one of {', '.join(neighbors)}, got {method!r}.")
+        raise invalid_choice("quantile: method", method, neighbors)
     below, above = neighbors[method]
     return below.astype(np.intp), above.astype(np.intp)
 

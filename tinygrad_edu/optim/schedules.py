@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = ["Plateau", "constant", "cosine", "exponential", "multi_step", "one_cycle", "step", "warm_up"]
@@ -210,9 +211,10 @@ class Plateau:
     cooling: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        _require("Plateau", "mode", self.mode, self.mode in ("min", "max"), '"min" or "max"')
-        is_known = self.threshold_mode in ("rel", "abs")
-        _require("Plateau", "threshold_mode", self.threshold_mode, is_known, '"rel" or "abs"')
+        if self.mode not in ("min", "max"):
+            raise invalid_choice("Plateau: mode", self.mode, ("min", "max"))
+        if self.threshold_mode not in ("rel", "abs"):
+            raise invalid_choice("Plateau: threshold_mode", self.threshold_mode, ("rel", "abs"))
         _require("Plateau", "factor", self.factor, self.factor < 1, "a number less than 1")
         self.best = math.inf if self.mode == "min" else -math.inf
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.files import write_result
@@ -55,7 +56,7 @@ def draw(result: Tensor | Walk, path: str | os.PathLike[str], names: Names = Non
     """
     ending = Path(path).suffix[1:].lower()
     if ending not in FORMATS:
-        raise ValueError(f"draw: the suffix of path must be one of {', '.join(FORMATS)}, got {os.fspath(path)!r}.")
+        raise invalid_choice(f"draw: the suffix of {os.fspath(path)!r}", ending, FORMATS)
     graph = _graph(of(result, names), result.gradients if isinstance(result, Walk) else {})
     drawn: bytes = graph.draw(format=ending, prog="dot")
     write_result("the graph", path, drawn)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
@@ -66,7 +66,7 @@ class EarlyStopping:
         self, model: Module, patience: int = 10, mode: Literal["min", "max"] = "min", min_delta: float = 0.0
     ) -> None:
         if mode not in ("min", "max"):
-            raise ValueError(f'EarlyStopping: mode must be "min" or "max", got {mode!r}.')
+            raise invalid_choice("EarlyStopping: mode", mode, ("min", "max"))
         self.model, self.patience = model, integer("patience", patience, 0)
         self.mode, self.min_delta = mode, float(min_delta)
         self.best = math.inf if mode == "min" else -math.inf

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import integer
+from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
@@ -246,7 +246,7 @@ class F1Score(Metric):
 
     def __post_init__(self) -> None:
         if self.average not in ("macro", "micro", None):
-            raise ValueError(f'F1Score: average must be "macro", "micro" or None, got {self.average!r}.')
+            raise invalid_choice("F1Score: average", self.average, ("macro", "micro", None))
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return the confusion matrix of a batch."""

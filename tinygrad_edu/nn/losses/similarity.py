@@ -130,15 +130,8 @@ def triplet_margin_with_distance_loss(
     >>> triplet_margin_with_distance_loss(a, p, n, distance_function=distance)
     Tensor(0.5, shape=(), dtype=float32)
     """
-    name = "triplet_margin_loss"
-    require_reduction(name, reduction)
-    _require_positive(name, margin)
-    a, p, n = (as_floating(x) for x in (anchor, positive, negative))
-    _require_same_ndim(name, anchor=a, positive=p, negative=n)
-    positive_distance, negative_distance = distance_function(a, p), distance_function(a, n)
-    if swap:
-        negative_distance = minimum(negative_distance, distance_function(p, n))
-    return reduce_losses(clip(margin + positive_distance - negative_distance, 0), reduction)
+    name = "triplet_margin_with_distance_loss"
+    return _triplet_loss(name, (anchor, positive, negative), distance_function, margin, swap, reduction)
 
 
 def triplet_margin_loss(
@@ -169,9 +162,20 @@ def triplet_margin_loss(
     Tensor(0.5, shape=(), dtype=float32)
     """
     distance = partial(pairwise_distance, p=p, eps=eps)
-    return triplet_margin_with_distance_loss(
-        anchor, positive, negative, distance_function=distance, margin=margin, swap=swap, reduction=reduction
-    )
+    return _triplet_loss("triplet_margin_loss", (anchor, positive, negative), distance, margin, swap, reduction)
+
+
+def _triplet_loss(
+    name: str, triplet: tuple[Any, Any, Any], distance: Distance, margin: float, swap: bool, reduction: Reduction
+) -> Any:
+    require_reduction(name, reduction)
+    _require_positive(name, margin)
+    a, p, n = map(as_floating, triplet)
+    _require_same_ndim(name, anchor=a, positive=p, negative=n)
+    positive_distance, negative_distance = distance(a, p), distance(a, n)
+    if swap:
+        negative_distance = minimum(negative_distance, distance(p, n))
+    return reduce_losses(clip(margin + positive_distance - negative_distance, 0), reduction)
 
 
 def _require_positive(name: str, margin: float) -> None:
