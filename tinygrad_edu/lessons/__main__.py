@@ -96,12 +96,12 @@ def _check(given: argparse.Namespace) -> int:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
-    print(f"{passed} of {total} cases pass. A hint on {hole}: {COMMAND} hint {lesson.word}")
+    print(f"{passed} of {total} cases pass." + (f" A hint on {hole}: {COMMAND} hint {lesson.word}" if hole else ""))
     return 1
 
 
 def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str | None]:
-    """Print each outcome; return the number of cases passed, and the complaint and hole of the first failure."""
+    """Print each outcome; return the number of cases passed, and the complaint and the hole, if any, of a failure."""
     passed = 0
     for title, hole, complaint in judged(lesson, sources):
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
@@ -132,8 +132,9 @@ def _puzzles(given: argparse.Namespace) -> int:
     if wrong:
         print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
     passed = {name: name not in wrong for name in complaints} | dict.fromkeys(still_open, False)
-    right, at = folder.note_each(PUZZLES, passed, [*wrong, *([one] if one in still_open else still_open)])
-    print(f"\n{right} of {len(PUZZLES.pieces)} are correct. {_where_to_go_on(at, still_open)}")
+    right, at = folder.note_each(PUZZLES, passed, [*filter(None, wrong), *([one] if one in still_open else still_open)])
+    hint = "" if None in wrong else f" {_where_to_go_on(at, still_open)}"  # None: an error outside of the holes
+    print(f"\n{right} of {len(PUZZLES.pieces)} are correct.{hint}")
     return int(bool(wrong) or one in still_open)
 
 
