@@ -33,8 +33,11 @@ class Files(NamedTuple):
         return self.lesson.hole_at("".join(linecache.getlines(self.file)), frame.lineno or 0)
 
 
-def complaint_about(error: BaseException, files: Files) -> tuple[str | None, str]:
-    """Return the hole that an error is in, None outside of the holes, and a complaint with the student's line."""
+def complaint_about(error: BaseException, files: Files, about: str | None = None) -> tuple[str | None, str]:
+    """Return the hole that an error is in, None outside of the holes, and a complaint with the student's line.
+
+    `about` is the hole that the failed case checks.
+    """
     stack = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError):
         return None, _syntax_error(error)
@@ -42,7 +45,7 @@ def complaint_about(error: BaseException, files: Files) -> tuple[str | None, str
         return str(error), f"The hole {error} is still open.\n{_lines(stack[-1:])}"
     if isinstance(error, Wrong):
         stack = traceback.StackSummary.from_list(_definition(error))
-    hole, where = located(stack, files)
+    hole, where = located(stack, files, about)
     return hole, "\n".join(filter(None, (where, _message(error))))
 
 
@@ -52,21 +55,24 @@ def is_open_hole(error: BaseException, files: Files) -> bool:
     return type(error) is NotImplementedError and str(error) in files.lesson.pieces and at[0].filename in files.all
 
 
-def located(stack: traceback.StackSummary, files: Files) -> tuple[str | None, str]:
-    """Return the hole of the innermost frame of a student in a stack, and this line as text.
+def located(stack: traceback.StackSummary, files: Files, about: str | None) -> tuple[str | None, str]:
+    """Return the hole of the innermost frame of a student in a stack, and the line of this frame as text.
 
-    If a frame further out is in another hole, its line comes first. An error that a hole raises on purpose is a fault
-    of that other hole. A frame of a solution is only shown if there is no frame of the student.
+    A line further out comes first if it is in the hole `about`. If the innermost frame is in no hole, or in a hole that
+    raises errors on purpose, the hole is that of the next frame in another hole, and its line comes first, too. A frame
+    of a solution is only shown if there is no frame of the student.
     """
     frames = [frame for frame in reversed(stack) if frame.filename in files.all]
     own = [(frame, files.hole_of(frame)) for frame in frames if not frame.filename.startswith("<")]
     if not own:
         return None, _lines(frames[:1])
     (inner, hole), *outer = own
-    callers = [(frame, other) for frame, other in outer if other not in (None, hole)][:1]
-    if hole is None or (inner.line or "").startswith("raise "):
-        hole = callers[0][1] if callers else hole
-    return hole, _lines([*(frame for frame, _ in callers), inner])
+    if hole is None or ((inner.line or "").startswith("raise ") and "raise " in files.lesson.pieces[hole]):
+        callers = [each for each in outer if each[1] not in (None, hole)] or outer
+        hole = callers[0][1] if callers else None
+    else:
+        callers = [each for each in outer if each[1] == about != hole]
+    return hole, _lines([*(frame for frame, _ in callers[:1]), inner])
 
 
 def _lines(frames: Iterable[FrameSummary]) -> str:

@@ -20,7 +20,7 @@ def check_graph(root: Any) -> None:
         seen.add(node)
         _check_parents(node)
         if node.rule is not None and not isinstance(node.rule, _Checked):
-            node.rule = _Checked(node.rule, len(node.parents))
+            node.rule = _Checked(node.rule, node.parents)
         waiting += node.parents
 
 
@@ -38,8 +38,8 @@ def _check_parents(node: Any) -> None:
 class _Checked:
     """The rule of a value, which also checks its own results; its other attributes are those of the rule."""
 
-    def __init__(self, rule: Any, count: int) -> None:
-        self.rule, self.count = rule, count
+    def __init__(self, rule: Any, parents: Any) -> None:
+        self.rule, self.parents = rule, parents
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.rule, name)
@@ -50,13 +50,15 @@ class _Checked:
         except Exception:
             _check_vjps(self.rule, g)  # a wrong result of a vjp may be the cause
             raise
-        if not isinstance(found, tuple | list) or len(found) != self.count:
-            gradients = f"{self.count} gradient{'s' * (self.count != 1)}"
-            raise Wrong(f"{_name(self.rule)} must return a tuple of {gradients}, got {described(found)}.", of=self.rule)
-        for k, x in enumerate(found):
-            if x is not None and not is_numeric(x):
+        count = len(self.parents)
+        if not isinstance(found, tuple | list) or len(found) != count:
+            kind = "list" if hasattr(_pullback(self.rule), "op") else "tuple"
+            wanted = f"a {kind} of {count} gradient{'s' * (count != 1)}"
+            raise Wrong(f"{_name(self.rule)} must return {wanted}, got {described(found)}.", of=self.rule)
+        for k, (parent, x) in enumerate(zip(self.parents, found, strict=True)):
+            if parent is not None and not is_numeric(x):
                 _check_vjps(self.rule, g)
-                what = f"gradient {k + 1} of {self.count} from {_name(self.rule)}"
+                what = f"gradient {k + 1} of {count} from {_name(self.rule)}"
                 raise Wrong(f"{what} must be a number or an array, got {described(x)}.", of=self.rule)
         _check_shapes(_pullback(self.rule), found)
         return found
@@ -84,10 +86,19 @@ def _check_shapes(pullback: Any, found: Any) -> None:
     """Raise `Wrong` if a pullback returns a gradient of another shape than the input; closures know no shapes."""
     for name, x, shape in zip(getattr(pullback, "names", ()), found, getattr(pullback, "shapes", ()), strict=False):
         if shape is not None and np.shape(x) != shape:
-            raise Wrong(
-                f"op {pullback.op.name}: the gradient of {name} must have the shape of {name}, {shape}, got "
-                f"{'None' if x is None else np.shape(x)}."
-            )
+            what = f"op {pullback.op.name}: the gradient of {name} must have the shape of {name}"
+            raise Wrong(f"{what}, {shape}, got {np.shape(x)}.{_NOT_SUMMED * _broadcasts(shape, np.shape(x))}")
+
+
+_NOT_SUMMED = " It is not summed over the broadcast axes."
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Return whether an array of this shape broadcasts to another shape."""
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
 
 
 def _pullback(rule: Any) -> Any:

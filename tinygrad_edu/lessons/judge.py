@@ -117,11 +117,11 @@ def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) 
             stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
             _interrupt(worker.ident)
             what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
-            hole, line = located(stuck, where)
+            hole, line = located(stuck, where, case.hole)
             return Outcome(case.title, _hint_on(hole, case, where), _joined(what, line, _with(begun[-1][1])))
     if not caught:
         return Outcome(case.title, case.hole, "")
-    hole, complaint = complaint_about(caught[0], where)
+    hole, complaint = complaint_about(caught[0], where, case.hole)
     example = begun[-1][1] if begun and not is_open_hole(caught[0], where) else {}
     return Outcome(case.title, _hint_on(hole, case, where), _joined(complaint, _with(example)))
 
