@@ -4,19 +4,19 @@ MISTAKES = {
     (1, "one_sided", "the run of both sides"): (
         "return (f(x + h) - f(x)) / (2 * h)",
         "lines",
-        "half the correct gradient",
+        ", half of it.",
     ),
     (1, "one_sided", "always to the right"): (
         "return (f(x + abs(h)) - f(x)) / abs(h)",
         "of_one_side",
         "evaluated f at",
     ),
-    (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice the correct gradient"),
-    (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
+    (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", ", twice as much."),
+    (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "f has the slope "),
     (1, "extrapolated", "weights exchanged"): (
         "return (4 * central(f, x, h) - central(f, x, h / 2)) / 3",
         "quartics",
-        "the gradient of x is wrong",
+        "f has the slope ",
     ),
     (1, "has_kink", "any bend"): (
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 1e-6",
@@ -72,7 +72,8 @@ MISTAKES = {
     (2, "power", "no comma"): (
         "return Value(self.data**n, (self,), lambda g: g * n * self.data ** (n - 1))",
         "powers",
-        "TypeError",
+        "in <lambda>\n    return Value(self.data**n, (self,), lambda g: g * n * self.data ** (n - 1))\n"
+        "the vjp in Value.__pow__ must return a tuple of 1 gradient, got float.",
     ),
     (2, "power", "the power forgotten"): (
         "return Value(self.data**n, (self,), lambda g: (g * n * self.data,))",
@@ -167,7 +168,7 @@ MISTAKES = {
     (5, "unbroadcast", "only the first axes"): (
         "return g.sum(axis=tuple(range(g.ndim - len(shape))))",
         "unbroadcast",
-        "It is not summed over the broadcast axes",
+        "must have the shape of x",
     ),
     (5, "computed", "always a node"): (
         "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",

@@ -11,6 +11,7 @@ from tinygrad_edu.lessons.judge import Code, judged, loaded, outcome_of, solved
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 
 ALL = (*LESSONS, FINALE)
+INTERNAL = ("Traceback", "site-packages", "tinygrad_edu/", " object at 0x", "inspect._empty", "checks.py")
 HOLES = [(lesson, hole) for lesson in ALL for hole in lesson.pieces]
 
 
@@ -32,7 +33,7 @@ def outcome(lesson, case, text, looking):
     try:
         with loaded(code) as modules:
             return outcome_of(case, modules[lesson.name], {"mine.py"}, looking)
-    except NotImplementedError:  # the import runs the open hole
+    except Exception:  # in the import
         return next(judged(lesson, code))
 
 
@@ -45,7 +46,7 @@ def test_an_open_hole_fails_and_is_named(lesson, hole):
         line = next(k for k, line in enumerate(text.splitlines(), 1) if f'Error("{hole}")' in line)
         assert complaint.startswith(f"The hole {hole} is still open.\nmine.py, line {line}, in ")
     else:  # at module level, where an open hole is empty
-        assert "KeyError" in complaint or "engine.py has no Tensor" in complaint
+        assert " has no vjp for " in complaint or "engine.py has no Tensor" in complaint
 
 
 @pytest.mark.parametrize(("word", "hole", "mistake"), MISTAKES)
@@ -55,13 +56,12 @@ def test_a_mistake_is_found_and_shown(word, hole, mistake):
     indent = len(lesson.pieces[hole]) - len(lesson.pieces[hole].lstrip())
     text = lesson.with_holes((), {hole: textwrap.indent(code, " " * indent) + "\n"})
     case = next(case for case in lesson.cases if case.function.__name__ == name)
-    assert case.hole == hole
-    complaint = outcome(lesson, case, text, Looking(100, shrinks=False)).complaint
+    _, named, complaint = outcome(lesson, case, text, Looking(100, shrinks=False))
     assert complaint
     assert said in complaint
+    assert named == hole
     assert len(complaint.splitlines()) < 20
-    assert "site-packages" not in complaint
-    assert "Traceback" not in complaint
+    assert not any(internal in complaint for internal in INTERNAL)
 
 
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)

@@ -170,13 +170,21 @@ def test_what_was_right_and_is_wrong_now_is_no_longer_counted(mine, capsys):
     assert "1 of 30" in said(capsys, "puzzle", "exp", code=1)
 
 
-@pytest.mark.parametrize("rules", ["x=lambda g z: g, y=lambda g: g", "x=lambda g, z: g", "w=lambda g: g"])
+@pytest.mark.parametrize("rules", ["x=lambda g, z: g", "w=lambda g: g", "x=lambda g: gg(g), y=g"])
 def test_a_line_that_python_or_the_engine_refuses_is_shown(mine, capsys, rules):
     filled(mine, "add", divide=rules)
     out = said(capsys, "puzzles", code=1)
     assert "WRONG  The file can be imported" in out
     assert "divide.vjps" in out
     assert "hint puzzles divide" in out
+
+
+def test_a_syntax_error_is_shown_with_a_caret_and_no_hint(mine, capsys):
+    filled(mine, "add", divide="x=lambda g z: g, y=lambda g: g")
+    line = mine.read_text("utf-8").splitlines().index("# YOUR TURN: divide") + 2
+    out = said(capsys, "puzzles", code=1)
+    place = f"    puzzles.py, line {line}\n        divide.vjps(x=lambda g z: g, y=lambda g: g)\n"
+    assert out.endswith(f"{place}{'^':>32}\n    SyntaxError: invalid syntax\n\n0 of 30 are correct.\n")
 
 
 def test_all_thirty(mine, capsys):

@@ -89,26 +89,31 @@ def _check(given: argparse.Namespace) -> int:
     if stand_ins:
         names = ", ".join(each.word for each in stand_ins)
         print(f"(with the solutions of {names}, which your code has not passed yet)")
-    passed, complaint, hole = _judged(lesson, sources)
-    folder.note(lesson, passed, hole)
+    passed, complaint, holes = _judged(lesson, sources)
+    folder.note(lesson, passed, holes[0] if holes else None)
     total = len(lesson.cases)
     if not complaint:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
-    print(f"{passed} of {total} cases pass. A hint on {hole}: {COMMAND} hint {lesson.word}")
+    print(f"{passed} of {total} cases pass.", *(f"A hint on {hole}: {COMMAND} hint {lesson.word}" for hole in holes[:1]))
+    for hole in holes[1:]:
+        print(f"The case is about {hole}: {COMMAND} hint {lesson.word} {hole}")
     return 1
 
 
-def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str | None]:
-    """Print each outcome; return the number of cases passed, and the complaint and hole of the first failure."""
-    passed = 0
+def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, list[str]]:
+    """Print each outcome; return the number of cases passed, and the complaint about a failure and its holes, if any.
+
+    The holes are that of the line that failed and, if it is another one, that of the case.
+    """
+    passed, about = 0, {case.title: case.hole for case in lesson.cases}
     for title, hole, complaint in judged(lesson, sources):
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
         if complaint:
-            return passed, complaint, hole
+            return passed, complaint, list(dict.fromkeys(filter(None, (hole, about.get(title)))))
         passed += 1
-    return passed, "", None
+    return passed, "", []
 
 
 def _what_next(lesson: Lesson, folder: Folder) -> str:
@@ -132,8 +137,9 @@ def _puzzles(given: argparse.Namespace) -> int:
     if wrong:
         print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
     passed = {name: name not in wrong for name in complaints} | dict.fromkeys(still_open, False)
-    right, at = folder.note_each(PUZZLES, passed, [*wrong, *([one] if one in still_open else still_open)])
-    print(f"\n{right} of {len(PUZZLES.pieces)} are correct. {_where_to_go_on(at, still_open)}")
+    right, at = folder.note_each(PUZZLES, passed, [*filter(None, wrong), *([one] if one in still_open else still_open)])
+    hint = "" if None in wrong else f" {_where_to_go_on(at, still_open)}"  # None: an error outside of the holes
+    print(f"\n{right} of {len(PUZZLES.pieces)} are correct.{hint}")
     return int(bool(wrong) or one in still_open)
 
 

@@ -6,12 +6,15 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
+from operator import itemgetter
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.lessons.findings import Wrong, described
+from tinygrad_edu.lessons.graph_checks import check_graph
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.report.reproduction import Message
 
@@ -24,10 +27,6 @@ class Looking(NamedTuple):
 
 
 AS_FOR_STUDENTS = Looking()
-
-
-class Wrong(TinygradError, AssertionError):  # noqa: N818 - a finding about the student's code
-    """The student's code gave a wrong result."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,8 @@ def demand(condition: object, message: str) -> None:
 
 def demand_equal(what: str, found: Any, wanted: Any) -> None:
     """Raise `Wrong` unless a number or an array has the shape and, up to rounding, the values of `wanted`."""
+    if np.asarray(found).dtype == object:
+        raise Wrong(f"{what} is {described(found)}, expected {_plain(wanted)}.")
     if np.shape(found) != np.shape(wanted):
         raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}:\n{found!r}")
     right = np.isclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True)
@@ -116,6 +117,14 @@ def shown(example: dict[str, Any]) -> str:
     lines = [text if "\n" in (text := repr(x)) and hasattr(x, "steps") else f"{name} = {text}"
              for name, x in example.items()]  # fmt: skip
     return "\n".join(line for text in lines for line in text.splitlines() if line.strip())
+
+
+def apart(drawn: Any, *names: str) -> dict[str, Any]:
+    """Return a strategy by name for each part of a drawn tuple."""
+    from hypothesis import strategies as st
+
+    together = st.shared(drawn, key=names)
+    return {name: together.map(itemgetter(k)) for k, name in enumerate(names)}
 
 
 def raised(kind: type[BaseException], call: Callable[[], Any]) -> str:
@@ -155,8 +164,24 @@ def check_engine(mine: Any, f: Callable[..., Any], *points: Any, plain: Any = No
 
 
 def _gradients(f: Callable[..., Any], leaves: list[Any], g: Any) -> tuple[Any, ...]:
-    f(*leaves).backward(g)
-    return tuple(x.grad for x in leaves)
+    """Return the gradients of the leaves, zero for a leaf without one."""
+    out = f(*leaves)
+    if not isinstance(out, type(leaves[0])):
+        raise Wrong(f"the result must be a {type(leaves[0]).__name__}, got {described(out)}.")
+    run_backward(out, g)
+    for x in leaves:
+        if x.grad is not None and np.asarray(x.grad).dtype == object:
+            raise Wrong(f"the grad of an input must be a number or an array, got {described(x.grad)}.")
+    return tuple(0.0 * np.asarray(x.data) if x.grad is None else x.grad for x in leaves)
+
+
+def run_backward(out: Any, g: Any) -> None:
+    """Call `backward` of a student's result, and check what each vjp returns."""
+    root = getattr(out, "node", out)
+    demand(root is not None, "the result has no node, although an input requires a gradient.")
+    if hasattr(root, "rule"):  # not for tinygrad_edu's own engine, which the cases of the finale check, too
+        check_graph(root)
+    out.backward(g)
 
 
 def check_second_order(grad: Callable[..., Any], f: Callable[..., Any], x: Any) -> None:
@@ -172,12 +197,19 @@ def _named(f: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a student's op in a function of the op's name, for the checker's messages; return other functions as is."""
     if hasattr(f, "__name__"):
         return f
+    demand_vjps(f)
 
     def call(*inputs: Any) -> Any:
         return f(*inputs)
 
     call.__name__, call.__signature__ = f.name, inspect.signature(f.forward)  # type: ignore[attr-defined]
     return call
+
+
+def demand_vjps(op: Any) -> None:
+    """Raise `Wrong` unless a student's op has a vjp for each input."""
+    missing = [name for name in op.inputs if name not in op.rules]
+    demand(not missing, f"op {op.name} has no vjp for {', '.join(missing)}.")
 
 
 def check_numbers(mine: Any, f: Callable[..., Any], g: float, *points: float, plain: Any = None) -> None:

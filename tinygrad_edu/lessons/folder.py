@@ -97,10 +97,10 @@ class Folder:
         return f"{known.get('cases', 0)} of {len(lesson.cases)} cases"
 
     def note(self, lesson: Lesson, cases: int, hole: str | None) -> None:
-        """Record the number of cases that passed and the hole of the first failure; None if all passed."""
+        """Record the number of cases that passed and the hole of the first failure; None outside of the holes."""
         known = self._of(lesson) | {"cases": cases, "hole": hole}
         known.pop("passed", None)
-        if hole is None:
+        if cases == len(lesson.cases):
             known["passed"] = _digest(self.code(lesson))
         self._keep(lesson, known)
 
@@ -119,6 +119,11 @@ class Folder:
     def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
         """Return a hole, by default that of the last failure, the position of its next hint, and its hint count."""
         known = self._of(lesson)
+        if hole is None and "passed" not in known and known.get("hole", "") is None:
+            raise LessonError(
+                f"The last check of {lesson.name} failed outside of the holes, which no hint is about: correct the line "
+                f"that it showed, or name a hole: {', '.join(lesson.pieces)}."
+            )
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
         given = known.get("hints", {})
         position = min(given.get(hole, 0), len(lesson.hints[hole]) - 1)

@@ -1,7 +1,6 @@
-"""Checks of a student's code: load it with the earlier lessons, run the cases, report the first error in a few lines.
+"""Checks of a student's code: load it with the earlier lessons, and run the cases until one fails.
 
-An error in the student's code is shown with the student's line only, without a traceback. Each case runs in a thread
-with a time limit, which ends infinite loops.
+Each case runs in a thread with a time limit, which ends infinite loops.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from threading import Thread
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown, told
-from tinygrad_edu.lessons.lesson import Lesson
+from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown
+from tinygrad_edu.lessons.complaints import Files, complaint_about, is_open_hole, located
+from tinygrad_edu.lessons.ladder import PUZZLES
+from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 
 PATIENCE = 10.0  # seconds for one example; a correct lesson needs about one second for all examples
 
@@ -36,10 +35,10 @@ class Code(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Outcome of a case: its title, its hole, and a complaint, which is empty if the case passed."""
+    """Outcome of a case: its title, the hole to give a hint on, if any, and a complaint, empty if the case passed."""
 
     title: str
-    hole: str
+    hole: str | None
     complaint: str
 
 
@@ -93,12 +92,13 @@ def judged(
                 if outcome.complaint and lesson.in_steps:
                     return
     except (Exception, SystemExit) as error:
-        hole = str(error) if _is_open_hole(error, files) else _hole_of(error, files, lesson)
-        yield Outcome("The file can be imported", hole, _of_student(error, files))
+        where = Files(lesson, sources[lesson.name].file, files)
+        yield Outcome("The file can be imported", *complaint_about(error, where))
 
 
 def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
     """Run a case in a second thread; stop it if one example takes longer than `PATIENCE`."""
+    where = Files(_lesson_of(case), getattr(mine, "__file__", ""), files)
     begun: list[tuple[float, dict[str, Any]]] = []
     caught: list[BaseException] = []
 
@@ -117,54 +117,28 @@ def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) 
             stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
             _interrupt(worker.ident)
             what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
-            return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), _with(begun[-1][1])))
+            hole, line = located(stuck, where, case.hole)
+            return Outcome(case.title, _hint_on(hole, case, where), _joined(what, line, _with(begun[-1][1])))
     if not caught:
         return Outcome(case.title, case.hole, "")
-    if _is_open_hole(caught[0], files):
-        return Outcome(case.title, str(caught[0]), _of_student(caught[0], files))
-    return Outcome(case.title, case.hole, _joined(_of_student(caught[0], files), _with(begun[-1][1] if begun else {})))
+    hole, complaint = complaint_about(caught[0], where, case.hole)
+    example = begun[-1][1] if begun and not is_open_hole(caught[0], where) else {}
+    return Outcome(case.title, _hint_on(hole, case, where), _joined(complaint, _with(example)))
+
+
+def _hint_on(hole: str | None, case: Case, where: Files) -> str:
+    """Return the hole to give a hint on; the result of a puzzle belongs to its own hole."""
+    return hole if hole and where.lesson.in_steps else case.hole
+
+
+def _lesson_of(case: Case) -> Lesson:
+    name = case.function.__module__.split(".")[-2]
+    return next(lesson for lesson in (*LESSONS, FINALE, PUZZLES) if lesson.name == name)
 
 
 def _interrupt(thread: int) -> None:
     """Raise KeyboardInterrupt in another thread: an infinite loop there would slow down everything that follows."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
-
-
-def _of_student(error: BaseException, files: set[str]) -> str:
-    """Return the message of a failed check, or an error in the student's code with the student's line."""
-    if isinstance(error, SyntaxError):
-        return "".join(traceback.format_exception_only(error)).strip()
-    where = _lines(traceback.extract_tb(error.__traceback__), files)
-    if _is_open_hole(error, files):
-        return _joined(f"The hole {error} is still open.", where)
-    if isinstance(error, RecursionError):
-        return _joined(where, "RecursionError: the function calls itself forever, or more than about 1000 times.")
-    if isinstance(error, TinygradError):
-        return told(error)
-    if isinstance(error, SystemExit):
-        return _joined(where, "This line exits the program: remove it.")
-    return _joined(where, "".join(traceback.format_exception_only(error)).strip().partition("\n")[0])
-
-
-def _is_open_hole(error: BaseException, files: set[str]) -> bool:
-    at = traceback.extract_tb(error.__traceback__)
-    return type(error) is NotImplementedError and bool(at) and at[-1].filename in files
-
-
-def _hole_of(error: BaseException, files: set[str], lesson: Lesson) -> str:
-    """Return the hole whose name begins the line that failed during the import; otherwise the first hole."""
-    at = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    line = error.text or "" if isinstance(error, SyntaxError) else (at or [""])[-1]
-    name = line.strip().partition(".")[0]
-    return name if name in lesson.pieces else next(iter(lesson.pieces))
-
-
-def _lines(stack: traceback.StackSummary, files: set[str]) -> str:
-    """Format the innermost frame of a stack that is in one of the student's files."""
-    for frame in reversed(stack):
-        if frame.filename in files:
-            return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n    {frame.line}"
-    return ""
 
 
 def _with(example: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -74,6 +75,29 @@ class Lesson:
     def pieces(self) -> dict[str, str]:
         """Code of the solution in each hole."""
         return {name: piece for _, name, piece in _HOLE.findall(self._marked)}
+
+    @cached_property
+    def _around_holes(self) -> tuple[list[str], dict[str, int]]:
+        """Lines outside of the holes, and for each hole the number of these lines before it."""
+        lines, before, end = [], {}, 0
+        for found in _HOLE.finditer(self._marked):
+            lines += self._marked[end : found.start()].splitlines()
+            before[found[2]], end = len(lines), found.end()
+        return lines + self._marked[end:].splitlines(), before
+
+    def hole_at(self, text: str, line: int) -> str | None:
+        """Return the hole that a line of a student's code is in, or None for code outside of the holes."""
+        given, before = self._around_holes
+        mine = text.splitlines()
+        matcher = SequenceMatcher(lambda text: not text.strip(), given, mine, autojunk=False)
+        blocks = [(a, a + size, b, b + size) for a, b, size in matcher.get_matching_blocks()]
+        if any(start < line <= stop for _, _, start, stop in blocks):
+            return None
+        first = max((a for _, a, _, stop in blocks if stop < line), default=0)
+        last = min((a for a, _, start, _ in blocks if start >= line), default=len(given))
+        near = [name for name, position in before.items() if first <= position <= last]
+        named = [name for text in mine[:line] for name in near if re.match(rf"\s*(# YOUR TURN: )?{name}\b", text)]
+        return (named or near or [None])[-1 if named else 0]
 
     def with_holes(self, names: object, instead: dict[str, str] | None = None) -> str:
         """Return the code with the holes in `names` open; `instead` maps other holes to replacement code."""

@@ -52,10 +52,10 @@ def quotients(mine, x, g):
     check_numbers(mine, lambda x: x / (1.0 + x * x), g, x)
 
 
-@case("tanh", program=short_programs(methods=("tanh",), operators=()), x=numbers, g=cotangents)
-def tanh(mine, program, x, g):
+@case("tanh", program=short_programs(methods=("tanh",), operators=()), a=numbers, b=numbers, g=cotangents)
+def tanh(mine, program, a, b, g):
     """The vjp of tanh, also applied repeatedly."""
-    check_numbers(mine, program, g, *[x] * program.count)
+    check_numbers(mine, program, g, *(a, b)[: program.count])
 
 
 @case("relu", x=numbers.filter(bool), g=cotangents)

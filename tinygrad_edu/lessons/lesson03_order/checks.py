@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, demand, demand_equal, scaled
+from tinygrad_edu.lessons.findings import described, is_numeric
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 from tinygrad_edu.testing import check_gradient
 
@@ -31,7 +32,9 @@ def each_once(mine, program):
     """The order contains every value that the root was computed from, once."""
     values, needed = _made(mine, program)
     found = mine.order(values[-1])
-    demand(isinstance(found, list), f"order must return a list, got {type(found).__name__}.")
+    demand(isinstance(found, list), f"order must return a list, got {described(found)}.")
+    strange = [described(x) for x in found if not isinstance(x, mine.Value)]
+    demand(not strange, f"order must return a list of Values, got a list with {', '.join(strange)}.")
     names = [_name(values, value) for value in found]
     demand(
         set(found) >= needed, f"missing: {', '.join(_name(values, x) for x in needed - set(found))}; found: {names}."
@@ -53,13 +56,22 @@ def parents_first(mine, program):
             )
 
 
+def _paths(mine, root, value, name):
+    """Return the number of paths to a value that `paths` finds."""
+    found = mine.paths(root)
+    demand(isinstance(found, dict), f"paths must return a dict, got {described(found)}.")
+    demand(is_numeric(found.get(value)), f"the dict that paths returned has no number for {name}.")
+    return found[value]
+
+
 @case("paths", n=st.integers(0, 60))
 def doubled(mine, n):
     """After n doublings, x = x + x, there are 2ⁿ paths to the first x; paths counts them in n steps."""
     first = x = mine.Value(1.0)
     for _ in range(n):
         x = x + x
-    demand(mine.paths(x)[first] == 2**n, f"paths returned {mine.paths(x)[first]} for {n} doublings, expected {2**n}.")
+    found = _paths(mine, x, first, "the first x")
+    demand(found == 2**n, f"paths returned {found} for {n} doublings, expected {2**n}.")
 
 
 @case("paths", program=PROGRAMS)
@@ -71,10 +83,10 @@ def paths_of_programs(mine, program):
     while waiting:
         passed[waiting[-1]] += 1
         waiting += waiting.pop().parents
-    found = mine.paths(values[-1])
     for value in values:
         if value in needed:
-            demand_equal(f"the number of paths to {_name(values, value)}", found[value], passed[value])
+            name = _name(values, value)
+            demand_equal(f"the number of paths to {name}", _paths(mine, values[-1], value, name), passed[value])
 
 
 @case("backward", program=PROGRAMS)

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinygrad_edu.lessons.cases import case, check_numbers, demand, demand_equal
+from tinygrad_edu.lessons.findings import described
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 
 
@@ -15,7 +16,8 @@ from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_progr
 def numbers_grow(mine):
     """Each new node has a larger number than the nodes before it."""
     found = [mine.Node().number for _ in range(5)]
-    demand(all(a < b for a, b in pairwise(found)), f"the numbers of five new nodes must increase, got {found}.")
+    increase = all(isinstance(n, int) for n in found) and all(a < b for a, b in pairwise(found))
+    demand(increase, f"the numbers of five new nodes must increase, got {found}.")
 
 
 @case("node")
@@ -50,7 +52,10 @@ def newest_first(mine):
     passed = []
     leaf, root = _graph(mine, passed)
     found = mine.walk(root, 1.0)
-    demand(passed == ["fourth", "third", "second", "first"], f"walk visited {', '.join(passed)}.")
+    demand(
+        passed == ["fourth", "third", "second", "first"],
+        f"walk visited {', '.join(passed)}, expected fourth, third, second, first.",
+    )
     demand(set(found) == {leaf}, f"walk returned gradients of {len(found)} nodes, expected the one leaf.")
     demand_equal("the gradient of the leaf", found[leaf], 20.0)
 
@@ -62,8 +67,15 @@ def arrives_unchanged(mine):
     leaf = mine.Node()
     doubled = mine.Node((leaf, leaf), lambda g: (g, g))
     found = mine.walk(mine.Node((doubled, doubled), lambda g: (g, g)), given)
+    demand(leaf in found, "walk returned no gradient of the leaf.")
     demand_equal("the initial gradient, after walk,", given, np.ones(2))
     demand_equal("the gradient of the leaf", found[leaf], np.full(2, 4.0))
+
+
+def demand_parents(node, wanted, text):
+    """Raise `Wrong` unless a node has these parents; `text` are they as code."""
+    found = ", ".join(map(described, node.parents))
+    demand(tuple(node.parents) == wanted, f"the parents of the result's node are ({found}), expected {text}.")
 
 
 @case("computed")
@@ -71,8 +83,9 @@ def nodes_of_results(mine):
     """The parents of a result's node are the nodes of its inputs, and None for a plain number."""
     x = mine.Value(2.0)
     out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
-    demand(isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, expected a Value of 6.0.")
-    demand(tuple(out.node.parents) == (x.node, None), f"the parents of its node are {out.node.parents}.")
+    demand(isinstance(out, mine.Value), f"computed(6.0, (x, 3.0), rule) must be a Value, got {described(out)}.")
+    demand_equal("computed(6.0, (x, 3.0), rule).data", out.data, 6.0)
+    demand_parents(out.node, (x.node, None), "(x.node, None)")
 
 
 @case("mul", x=numbers, y=numbers, g=cotangents)

@@ -17,7 +17,7 @@ class Node:
     parents : tuple
         The node of each input; None for a plain number.
     rule : callable or None
-        The vjp: maps the gradient of this node to one contribution for each parent. None for a leaf.
+        The vjp: maps the gradient of this node to a tuple with one contribution for each parent. None for a leaf.
     grad
         The gradient of a leaf; None before the first backward pass.
     """

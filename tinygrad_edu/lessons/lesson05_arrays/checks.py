@@ -5,7 +5,9 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal
+from tinygrad_edu.lessons.findings import described, is_numeric
+from tinygrad_edu.lessons.lesson04_clock.checks import demand_parents
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
 
@@ -13,27 +15,39 @@ SMALL = shapes(max_dims=3, empty=False)
 
 
 def pairs(**bounds):
-    """Draw two arrays whose shapes broadcast."""
-    return broadcastable(max_dims=3, empty=False).flatmap(
-        lambda pair: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in pair))
+    """Draw x and y, two arrays whose shapes broadcast."""
+    pair = broadcastable(max_dims=3, empty=False).flatmap(
+        lambda shapes: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in shapes))
     )
+    return apart(pair, "x", "y")
 
 
-@case("unbroadcast", pair=broadcastable(max_dims=4, empty=False))
-def unbroadcast(mine, pair):
+BROADCASTS = broadcastable(max_dims=4, empty=False).map(lambda pair: (pair[0], np.broadcast_shapes(*pair)))
+
+
+@case("unbroadcast", **apart(BROADCASTS, "shape", "shape_of_g"))
+def unbroadcast(mine, shape, shape_of_g):
     """unbroadcast(g, shape) is the vjp of broadcasting from this shape to the shape of g."""
-    shape, to = pair[0], np.broadcast_shapes(*pair)
+
+    def gradient(x, g):
+        found = mine.unbroadcast(g, shape)
+        demand(is_numeric(found), f"unbroadcast(g, {shape}) must return an array, got {described(found)}.")
+        return found
+
     x = np.linspace(-1, 2, math.prod(shape)).reshape(shape)
-    check_gradient(lambda x: np.broadcast_to(x, to), lambda x, g: mine.unbroadcast(g, x.shape), x)
+    check_gradient(lambda x: np.broadcast_to(x, shape_of_g), gradient, x)
 
 
 @case("computed")
 def nodes_where_they_are_needed(mine):
     """A result has a node if and only if an input has one."""
     x, y = mine.Tensor([1.0, 2.0], requires_grad=True), mine.Tensor([3.0, 4.0])
-    out = mine.computed(np.ones(2), (x, y, np.ones(2)), lambda g: (g, g, g))
+    inputs, rule = (x, y, np.ones(2)), lambda g: (g, g, g)
+    out = mine.computed(np.ones(2), inputs, rule)
+    demand(isinstance(out, mine.Tensor), f"computed(data, inputs, rule) must be a Tensor, got {described(out)}.")
     demand(out.node is not None, "one Tensor requires a gradient, but the result has no node.")
-    demand(tuple(out.node.parents) == (x.node, None, None), f"the parents of its node are {out.node.parents}.")
+    demand_parents(out.node, (x.node, None, None), "(x.node, None, None)")
+    demand(out.node.rule is rule, "the node of computed(data, inputs, rule) does not have this rule.")
     constant = mine.computed(np.ones(2), (y, 2.0), lambda g: (g, g))
     demand(constant.node is None, "no Tensor requires a gradient, but the result has a node.")
 
@@ -50,43 +64,50 @@ def gradients_add_up(mine):
     demand_equal("after the second, the array that was x.grad after the first backward pass", before, np.ones(3))
 
 
-@case("unbroadcast", pair=pairs())
-def sums(mine, pair):
+@case("unbroadcast", **pairs())
+def sums(mine, x, y):
     """The vjp of x + y, for all shapes that broadcast."""
-    check_engine(mine, lambda x, y: x + y, *pair)
+    check_engine(mine, lambda x, y: x + y, x, y)
 
 
-@case("mul", pair=pairs())
-def products(mine, pair):
+@case("mul", **pairs())
+def products(mine, x, y):
     """The vjp of x * y, for all shapes that broadcast."""
-    check_engine(mine, lambda x, y: x * y, *pair)
+    check_engine(mine, lambda x, y: x * y, x, y)
 
 
 @st.composite
-def matrices(draw):
-    """Draw two stacks of matrices with shapes that matmul accepts."""
+def _matrices(draw):
     front = draw(broadcastable(max_dims=2, empty=False))
     n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
     return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
 
 
-@case("matmul", pair=matrices())
-def matrix_products(mine, pair):
+def matrices():
+    """Draw x and y, two stacks of matrices with shapes that matmul accepts."""
+    return apart(_matrices(), "x", "y")
+
+
+@case("matmul", **matrices())
+def matrix_products(mine, x, y):
     """The vjp of x @ y, with leading axes that broadcast."""
-    check_engine(mine, lambda x, y: x @ y, *pair)
+    check_engine(mine, lambda x, y: x @ y, x, y)
 
 
 @st.composite
-def summed(draw):
-    """Draw an array, the axes of a sum over it, and keepdims."""
+def _summed(draw):
     x = draw(arrays(SMALL, layouts=False))
     return x, draw(axes(x.ndim)), draw(st.booleans())
 
 
-@case("sum", drawn=summed())
-def reductions(mine, drawn):
+def summed():
+    """Draw an array x, the axis or axes of a sum over it, and keepdims."""
+    return apart(_summed(), "x", "axis", "keepdims")
+
+
+@case("sum", **summed())
+def reductions(mine, x, axis, keepdims):
     """The vjp of x.sum(axis, keepdims)."""
-    x, axis, keepdims = drawn
     check_engine(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
 
 
@@ -109,10 +130,9 @@ def _turned(draw):
     return x, tuple(draw(st.permutations(range(x.ndim))))
 
 
-@case("transpose", drawn=_turned())
-def transposed(mine, drawn):
+@case("transpose", **apart(_turned(), "x", "axes"))
+def transposed(mine, x, axes):
     """The vjp of transpose, for every permutation of the axes."""
-    x, axes = drawn
     check_engine(mine, lambda x: x.transpose(axes), x)
 
 

@@ -1,21 +1,27 @@
 """Cases of lesson 6: the names of a vjp's parameters, saved values, which vjps run, and the table of vjps."""
 
+import re
 import weakref
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, raised
-from tinygrad_edu.lessons.lesson05_arrays.checks import SMALL, matrices, pairs, summed
-from tinygrad_edu.testing.strategies import arrays, broadcastable
+from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal, demand_vjps, raised, run_backward
+from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.lesson05_arrays.checks import BROADCASTS, SMALL, matrices, pairs, summed
+from tinygrad_edu.testing.strategies import arrays
 
 
 @case("asked")
 def names_of_a_rule(mine):
     """asked(rule) returns the names of a vjp's parameters after g, in order."""
-    found = mine.asked(lambda g, y, x_shape, axis: g)
-    demand(found == ["y", "x_shape", "axis"], f"asked(lambda g, y, x_shape, axis: g) is {found}.")
-    demand(mine.asked(lambda g: g) == [], f"asked(lambda g: g) is {mine.asked(lambda g: g)}.")
+    for text, rule, wanted in (
+        ("lambda g, y, x_shape, axis: g", lambda g, y, x_shape, axis: g, ["y", "x_shape", "axis"]),
+        ("lambda g: g", lambda g: g, []),
+    ):
+        found = mine.asked(rule)
+        demand(isinstance(found, list | tuple), f"asked({text}) must return a list, got {described(found)}.")
+        demand([*found] == wanted, f"asked({text}) is {found}, expected {wanted}.")
 
 
 @case("demand")
@@ -27,13 +33,25 @@ def names_that_are_not_there(mine):
         return x * factor
 
     message = raised(TypeError, lambda: scale.vjps(x=lambda g, factors: g * factors))
-    demand("scale" in message, f"lambda g, factors: ... must raise a TypeError that names the op: {message!r}.")
-    demand("'factor'" in message, f"the message does not suggest 'factor': {message!r}.")
+    what = "scale.vjps(x=lambda g, factors: ...)"
+    demand(message, f"{what} must raise a TypeError: scale(x, factor) has no factors.")
+    demand("scale" in message, f"the error of {what} must name the op: {message!r}.")
+    demand(re.search(r"\bfactor\b", message), f"the error of {what} does not suggest 'factor': {message!r}.")
+    far = raised(TypeError, lambda: scale.vjps(x=lambda g, qqq: g))
+    demand("qqq" in far, f"scale.vjps(x=lambda g, qqq: ...) must raise a TypeError that contains qqq: {far!r}.")
     demand(
         raised(TypeError, lambda: scale.vjps(y=lambda g: g)),
         "a vjp for y, which is not an input of scale(x), must raise a TypeError.",
     )
-    demand(not raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor)), "a correct vjp raises TypeError.")
+    message = raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor))
+    demand(not message, f"scale.vjps(x=lambda g, factor: ...) is correct, but raises a TypeError: {message}")
+
+
+def saved_by(tensor):
+    """Return the dict of the values that the node of a tensor saves."""
+    saved = tensor.node.rule.saved
+    demand(isinstance(saved, dict), f"saved must be a dict of values by name, got {described(saved)}.")
+    return saved
 
 
 @case("recorded")
@@ -47,13 +65,13 @@ def saved_is_what_is_asked(mine):
     area.vjps(x=lambda g, y, unit: g * y * unit, y=lambda g, x_shape: g)
     x, y = mine.Tensor(np.ones(2), requires_grad=True), mine.Tensor(np.ones(2), requires_grad=True)
     for inputs, wanted in (((x, y), {"y", "unit", "x_shape"}), ((x, 2.0), {"y", "unit"}), ((2.0, y), {"x_shape"})):
-        found = set(area(*inputs).node.rule.saved)
+        found = set(saved_by(area(*inputs)))
         which = " and ".join(name for name, given in zip("xy", inputs, strict=True) if isinstance(given, mine.Tensor))
         demand(
             found == wanted,
             f"if {which} requires a gradient, the vjps use {sorted(wanted)}, but the node saves {sorted(found)}.",
         )
-    demand_equal("the saved x_shape", area(x, y).node.rule.saved["x_shape"], (2,))
+    demand_equal("the saved x_shape", saved_by(area(x, y))["x_shape"], (2,))
 
 
 @case("recorded")
@@ -73,6 +91,10 @@ def what_nobody_asks_for_dies(mine):
     demand(kept.node is not None, "the result has no node.")
 
 
+class Never(Exception):  # noqa: N818 - a signal
+    """Raised by a vjp that must not run."""
+
+
 @case("pullback")
 def rules_that_nobody_needs(mine):
     """The vjp for an input that needs no gradient does not run."""
@@ -82,21 +104,23 @@ def rules_that_nobody_needs(mine):
         return x * y
 
     def never(g, x):
-        raise AssertionError
+        raise Never
 
     product.vjps(x=lambda g, y: g * y, y=never)
     x = mine.Tensor(np.ones(2), requires_grad=True)
     try:
-        product(x, np.full(2, 3.0)).backward(np.ones(2))
-    except AssertionError:
+        run_backward(product(x, np.full(2, 3.0)), np.ones(2))
+    except Never:
         demand(False, "product(x, array): the vjp for y ran, but y is an array, which needs no gradient.")
     demand_equal("x.grad of product(x, [3, 3])", x.grad, np.full(2, 3.0))
+    run_backward(mine.multiply(np.full(2, 3.0), x), np.ones(2))
+    demand_equal("x.grad after a second backward pass, of multiply([3, 3], x)", x.grad, np.full(2, 6.0))
 
 
-@case("pullback", pair=pairs())
-def products(mine, pair):
+@case("pullback", **pairs())
+def products(mine, x, y):
     """The gradients of x * y, whose vjps do not undo broadcasting."""
-    check_engine(mine, mine.multiply, *pair)
+    check_engine(mine, mine.multiply, x, y)
 
 
 @case("pullback", x=arrays(SMALL, low=0.5, high=3.0, layouts=False), n=st.sampled_from([-1, 0.5, 3]))
@@ -105,10 +129,10 @@ def powers(mine, x, n):
     check_engine(mine, lambda x: mine.power(x, n=n), x)
 
 
-@case("divide", pair=pairs(low=0.5, high=3.0))
-def quotients(mine, pair):
+@case("divide", **pairs(low=0.5, high=3.0))
+def quotients(mine, x, y):
     """The vjps of divide."""
-    check_engine(mine, mine.divide, *pair)
+    check_engine(mine, mine.divide, x, y)
 
 
 @case("exp", x=arrays(SMALL, layouts=False))
@@ -117,11 +141,15 @@ def exponentials(mine, x):
     check_engine(mine, mine.exp, x)
 
 
+def _demand_only_out(mine, op):
+    saved = sorted(saved_by(op(mine.Tensor(np.ones(2), requires_grad=True))))
+    demand(saved == ["out"], f"it uses {saved}, expected ['out'].")
+
+
 @case("exp")
 def exp_saves_its_result(mine):
     """The vjp of exp uses only its result."""
-    saved = mine.exp(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
-    demand(set(saved) == {"out"}, f"it uses {sorted(saved)}.")
+    _demand_only_out(mine, mine.exp)
 
 
 @case("tanh", x=arrays(SMALL, layouts=False))
@@ -133,36 +161,35 @@ def tanh(mine, x):
 @case("tanh")
 def tanh_saves_its_result(mine):
     """The vjp of tanh uses only its result."""
-    saved = mine.tanh(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
-    demand(set(saved) == {"out"}, f"it uses {sorted(saved)}.")
+    _demand_only_out(mine, mine.tanh)
 
 
-@case("sum", pair=broadcastable(max_dims=3, empty=False))
-def repeated(mine, pair):
+@case("sum", **apart(BROADCASTS, "shape_of_x", "shape"))
+def repeated(mine, shape_of_x, shape):
     """The vjp of broadcast_to."""
-    x, to = np.ones(pair[0]), np.broadcast_shapes(*pair)
-    check_engine(mine, lambda x: mine.broadcast_to(x, shape=to), x)
+    demand_vjps(mine.broadcast_to)
+    check_engine(mine, lambda x: mine.broadcast_to(x, shape=shape), np.ones(shape_of_x))
 
 
-@case("sum", drawn=summed())
-def reductions(mine, drawn):
+@case("sum", **summed())
+def reductions(mine, x, axis, keepdims):
     """The vjp of sum, over any axes."""
-    x, axis, keepdims = drawn
+    demand_vjps(mine.sum)
     check_engine(mine, lambda x: mine.sum(x, axis=axis, keepdims=keepdims), x)
 
 
 @case("sum")
 def sum_saves_no_array(mine):
     """The vjp of sum uses no array, so the input can be freed."""
-    saved = mine.sum(mine.Tensor(np.ones((2, 3)), requires_grad=True), axis=0).node.rule.saved
+    saved = saved_by(mine.sum(mine.Tensor(np.ones((2, 3)), requires_grad=True), axis=0))
     kept = [name for name, value in saved.items() if isinstance(value, np.ndarray)]
     demand(not kept, f"it uses {', '.join(kept)}: the shape of x and the settings are enough.")
 
 
-@case("matmul", pair=matrices())
-def matrix_products(mine, pair):
+@case("matmul", **matrices())
+def matrix_products(mine, x, y):
     """The vjps of matmul, with leading axes that broadcast."""
-    check_engine(mine, mine.matmul, *pair)
+    check_engine(mine, mine.matmul, x, y)
 
 
 @case("matmul")

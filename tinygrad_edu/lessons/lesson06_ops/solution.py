@@ -46,7 +46,7 @@ class Op:
         return [*self.inputs, *(f"{x}_shape" for x in self.inputs), "out", *self.settings]
 
     def demand(self, name, known):
-        """Raise a TypeError unless a name is known; the message suggests the closest known name."""
+        """Raise a TypeError unless a name is known. The message has the op, the name, and a similar known name if any."""
         # hole: demand
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
@@ -97,7 +97,7 @@ class Pullback:
         self.op, self.shapes, self.saved = op, shapes, saved
 
     def __call__(self, g):
-        """Return one contribution per input; None for an input without a node, whose vjp does not run."""
+        """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
         # hole: pullback
         contributions = []
         for x, shape in zip(self.op.inputs, self.shapes):

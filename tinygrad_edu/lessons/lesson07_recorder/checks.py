@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from functools import wraps
+from inspect import isgenerator
 from threading import Thread
 
 import numpy as np
@@ -10,16 +11,29 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.engine import densify, from_numpy
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, run_backward
+from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.lesson06_ops.checks import saved_by
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 
 
 def _demand_parameters(mine, forward, inputs, settings):
-    found = mine.parameters_of(forward)
+    """Check inputs and settings; a default of None in `settings` stands for any value, because there is no default."""
+    found, what = mine.parameters_of(forward), f"parameters_of(f) for {forward.__doc__}"
+    pair = isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)
+    demand(pair, f"{what} must return a tuple and a dict, got {described(found)}.")
+    names = ", ".join(found[0])
+    demand([*found[0]] == [*inputs], f"{what}: the inputs are {', '.join(inputs)}, but parameters_of returned {names}.")
+    names = ", ".join(found[1])
     demand(
-        found == (inputs, settings),
-        f"for {forward.__doc__}, parameters_of returned\n{found}, expected\n{(inputs, settings)}.",
+        found[1].keys() == settings.keys(),
+        f"{what}: the settings are {', '.join(settings)}, but parameters_of returned {names or 'none'}.",
     )
+    for name, default in settings.items():
+        demand(
+            default is None or found[1][name] == default,
+            f"{what}: the default of {name} is {default}, but parameters_of returned {found[1][name]}.",
+        )
 
 
 @case("parameters_of")
@@ -29,8 +43,7 @@ def inputs_without_a_mark(mine):
     def forward(x, y, axis=0, *, keepdims):
         """def f(x, y, axis=0, *, keepdims)"""
 
-    empty = mine.inspect.Parameter.empty
-    _demand_parameters(mine, forward, ("x", "y"), {"axis": 0, "keepdims": empty})
+    _demand_parameters(mine, forward, ("x", "y"), {"axis": 0, "keepdims": None})
 
 
 @case("parameters_of")
@@ -75,7 +88,7 @@ def saved_by_name(mine):
     f.vjps(x=lambda g, x_dtype, y, by: g * y * by, y=lambda g, x, **rest: g * x * rest["by"])
     x, y = mine.Tensor(np.ones(2), requires_grad=True), mine.Tensor(np.ones(2), requires_grad=True)
     for inputs, wanted in (((x, y), {"x_dtype", "x", "y", "axis", "by"}), ((x, 3.0), {"x_dtype", "y", "by"})):
-        found = set(f(*inputs, axis=0).node.rule.saved)
+        found = set(saved_by(f(*inputs, axis=0)))
         demand(found == wanted, f"the vjps use {sorted(wanted)}, but the node saves {sorted(found)}.")
 
 
@@ -103,7 +116,7 @@ def which_of_many(mine):
     points = [np.full(2, float(k)) for k in range(3)]
     check_engine(mine, weighted, *points)
     x = mine.Tensor(np.ones(2), requires_grad=True)
-    weighted(points[0], x).backward(np.ones(2))
+    run_backward(weighted(points[0], x), np.ones(2))
     demand_equal("the gradient of x in weighted(array, x)", x.grad, np.full(2, 2.0))
 
 
@@ -128,6 +141,8 @@ def the_ops_before(mine, x):
 @case("no_grad")
 def nothing_is_recorded(mine):
     """Inside no_grad nothing is recorded; after it recording resumes, even if it ended with an error."""
+    function = getattr(mine.no_grad, "__wrapped__", None)  # contextmanager expects it to return a generator
+    demand(function is None or isgenerator(function()), "no_grad has no yield, at which the block would run.")
     x = mine.Tensor(np.ones(2), requires_grad=True)
     with mine.no_grad():
         demand((x * x).node is None, "inside no_grad, x * x has a node.")

@@ -30,7 +30,8 @@ def parameters_of(forward):
     """Return a tuple of the names of a forward's inputs, and a dict of its settings and their defaults.
 
     The inputs are the parameters before a ``/``, or ``*arrays``. If there is neither, they are the parameters without a
-    default that may be passed by position. All other parameters are settings.
+    default that may be passed by position. All other parameters are settings; if one has no default, any value in the
+    dict is correct.
     """
     parameters = inspect.signature(forward).parameters.values()
     # hole: parameters_of
@@ -117,7 +118,7 @@ class Pullback:
         self.op, self.names, self.shapes, self.saved = op, names, shapes, saved
 
     def __call__(self, g):
-        """Return one contribution per input; None for an input without a node, whose vjp does not run."""
+        """Return a list with one contribution per input; None for an input without a node, whose vjp does not run."""
         # hole: pullback
         contributions = []
         for k, (x, shape) in enumerate(zip(self.names, self.shapes)):

@@ -4,19 +4,26 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
+from tinygrad_edu.lessons.findings import described
 from tinygrad_edu.testing.strategies import arrays
 
-PAIRS = st.tuples(arrays((2, 3), layouts=False), arrays((2, 3), layouts=False))
+ARRAYS = arrays((2, 3), layouts=False)
 
 
 @case("assign")
 def writing(mine):
     """assign writes the values, and gives the cell a new number from the clock."""
-    x = new_leaf(mine)
+    x, before = new_leaf(mine), next(mine.clock)
+    array = x.data
     x.assign([4.0, 5.0, 6.0])
-    demand_equal("x.data after assign", x.data, [4.0, 5.0, 6.0])
-    now = next(mine.clock)
-    demand(0 < x.cell.changed < now, f"cell.changed is {x.cell.changed}, and the clock is at {now}.")
+    demand_equal("x.data after x.assign([4, 5, 6])", x.data, [4.0, 5.0, 6.0])
+    changed, now = x.cell.changed, next(mine.clock)
+    demand(isinstance(changed, int), f"cell.changed must be a number from the clock, got {described(changed)}.")
+    demand(
+        before < changed < now,
+        f"the clock was at {before} before assign and is at {now} after it, but cell.changed is {changed}.",
+    )
+    demand(x.data is array, "after assign, x.data is another array: views of x have not changed.")
     before = x.cell.changed
     x.assign(0.0)
     demand(x.cell.changed > before, "after a second assign, cell.changed is still the number of the first.")
@@ -28,8 +35,20 @@ def views_share_a_cell(mine):
     x = new_leaf(mine)
     view = mine.cell_of(x.data[1:], (2.0, x))
     demand(view is x.cell, "for a view of an input, cell_of must return the cell of the input.")
-    demand(mine.cell_of(np.ones(3), (x,)) is not x.cell, "for a new array, cell_of must return a new cell.")
+    new = mine.cell_of(np.ones(3), (2.0, x))
+    demand(isinstance(new, mine.Cell), f"for a new array, cell_of must return a new Cell, got {described(new)}.")
+    demand(new is not x.cell, "for a new array, cell_of must return a new cell.")
     demand(x.reshape((3, 1)).transpose((1, 0)).cell is x.cell, "x.reshape(...).transpose(...) must have the cell of x.")
+
+
+@case("kept")
+def arrays_of_tensors(mine):
+    """A node keeps the array of a Tensor without copying it: the cell records changes."""
+    x = new_leaf(mine)
+    found = mine.kept(x, x.data)
+    demand(isinstance(found, np.ndarray), f"kept(x, x.data) must return an array, got {described(found)}.")
+    demand(found is x.data, "kept(x, x.data) is a copy.")
+    demand(mine.kept(2.0, 2.0) == 2.0, f"kept(2.0, 2.0) is {mine.kept(2.0, 2.0)!r}.")
 
 
 def _error(mine, call):
@@ -102,14 +121,6 @@ def arrays_of_others(mine):
     demand_equal("x.grad of x * weights, after weights[:] = 0,", x.grad, [2.0, 3.0, 4.0])
 
 
-@case("kept")
-def arrays_of_tensors(mine):
-    """A node keeps the array of a Tensor without copying it: the cell records changes."""
-    x = new_leaf(mine)
-    demand(mine.kept(x, x.data) is x.data, "kept(x, x.data) is a copy.")
-    demand(mine.kept(2.0, 2.0) == 2.0, f"kept(2.0, 2.0) is {mine.kept(2.0, 2.0)!r}.")
-
-
 @case("demand_fresh")
 def a_view_with_an_old_history(mine):
     """A computed tensor whose storage was changed later cannot be used."""
@@ -133,8 +144,8 @@ def computed_after_the_change(mine):
     demand(not message, f"x was changed before view = x.reshape(...), but view * 2 raises: {message}")
 
 
-@case("in_place", pair=PAIRS)
-def recorded_in_place(mine, pair):
+@case("in_place", x=ARRAYS, y=ARRAYS)
+def recorded_in_place(mine, x, y):
     """t += y and t *= y are recorded, and their gradients are correct."""
 
     def program(x, y):
@@ -144,10 +155,13 @@ def recorded_in_place(mine, pair):
         t += x
         return t
 
-    check_engine(mine, program, *pair)
+    t = before = mine.Tensor(x)
+    t += 1.0
+    demand(t is before, f"in_place must return the tensor itself, got {described(t)}.")
+    check_engine(mine, program, x, y)
 
 
-@case("in_place", x=arrays((2, 3), layouts=False))
+@case("in_place", x=ARRAYS)
 def with_itself(mine, x):
     """The gradient of t *= t, which overwrites both operands, is correct, too."""
 

@@ -1,9 +1,12 @@
 """Cases of lesson 9: recorded gradients, derivatives of higher order, and forward derivatives from two pullbacks."""
 
+from importlib import import_module
+
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_second_order, demand, demand_equal
+from tinygrad_edu.lessons.cases import case, check_second_order, demand, demand_equal, raised
+from tinygrad_edu.lessons.findings import described
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays
 
@@ -30,9 +33,22 @@ def _number(f):
     return lambda x: (f(x) * f(x)).sum()
 
 
+def _data(mine, what, found):
+    """Return the array of a Tensor; raise `Wrong` for other results of a student's function."""
+    demand(isinstance(found, mine.Tensor), f"{what} must be a Tensor, got {described(found)}.")
+    return found.data
+
+
+def _grad(mine, f, x):
+    """Return the gradient of a function at x as an array."""
+    gradient = mine.grad(f)
+    demand(callable(gradient), f"grad(f) must return a function, got {described(gradient)}.")
+    return _data(mine, "grad(f)(x)", gradient(x))
+
+
 @case("walk")
 def ends_at_targets(mine):
-    """walk stops at a target, which need not be a leaf."""
+    """walk stops at targets, which need not be leaves, and visits all other nodes."""
     x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
     middle = x * 3.0
     out = middle * middle
@@ -40,6 +56,11 @@ def ends_at_targets(mine):
     demand(middle.node in found, "the gradient of the target is missing.")
     demand(x.node not in found, "walk did not stop at the target.")
     demand_equal("the gradient of the target", found[middle.node].data, [6.0, 12.0])
+    w = mine.Tensor(np.array([5.0, 7.0]), requires_grad=True)
+    found = mine.walk((middle * w + x).node, mine.Tensor(np.ones(2)), {middle.node, x.node})
+    for name, tensor, wanted in (("m", middle, [5.0, 7.0]), ("x", x, [1.0, 1.0]), ("the leaf w", w, [3.0, 6.0])):
+        demand(tensor.node in found, f"for m * w + x with the targets m and x, the gradient of {name} is missing.")
+        demand_equal(f"for m * w + x, the gradient of {name}", found[tensor.node].data, wanted)
 
 
 @case("lifted")
@@ -49,6 +70,10 @@ def gradients_are_recorded(mine):
     g = mine.walk((x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
     demand(isinstance(g, mine.Tensor), f"the gradient must be a Tensor, got {type(g).__name__}.")
     demand(g.node is not None, "the gradient has no node: the vjp ran on arrays, so nothing was recorded.")
+    g = mine.walk((x * x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
+    x.assign(0.0)
+    message = raised(import_module("lesson08_views").StaleError, lambda: g.backward(np.ones(2)))
+    demand(message, "x was changed after the gradient of x * x * x, which saves x, but there is no StaleError.")
 
 
 @case("lifted")
@@ -63,7 +88,7 @@ def results_are_lifted(mine):
 def first(mine, name, x):
     """grad is correct, for sums of squares of various functions."""
     f = _number(_of(mine, name))
-    check_gradient(lambda x: f(x), lambda x: mine.grad(f)(x).data, x)
+    check_gradient(lambda x: f(x), lambda x: _grad(mine, f, x), x)
 
 
 @case("lifted", name=NAMES, x=MATRICES)
@@ -75,14 +100,14 @@ def second(mine, name, x):
 @case("grad")
 def of_a_constant(mine):
     """The gradient of a function that does not use its input is zero."""
-    demand_equal("grad(lambda x: 3.0)(2.0)", mine.grad(lambda x: 3.0)(2.0).data, 0.0)
+    demand_equal("grad(lambda x: 3.0)(2.0)", _grad(mine, lambda x: 3.0, 2.0), 0.0)
 
 
 @case("grad")
 def third(mine):
     """The third derivative of x⁵ at 2 is 240."""
-    found = mine.grad(mine.grad(mine.grad(lambda x: x**5)))(2.0)
-    demand_equal("grad(grad(grad(x ** 5)))(2.0)", found.data, 240.0)
+    found = _grad(mine, mine.grad(mine.grad(lambda x: x**5)), 2.0)
+    demand_equal("grad(grad(grad(x ** 5)))(2.0)", found, 240.0)
 
 
 @case("hvp", name=NAMES, x=MATRICES, u=MATRICES)
@@ -90,20 +115,20 @@ def hessian_products(mine, name, x, u):
     """hvp is the derivative of the gradient along u."""
     f = _number(_of(mine, name))
     check_gradient(
-        lambda x: mine.grad(f)(x).data, None, x, jvp=lambda x, tangent: mine.hvp(f, x, tangent).data
-    )  # fmt: skip
+        lambda x: _grad(mine, f, x), None, x, jvp=lambda x, u: _data(mine, "hvp(f, x, u)", mine.hvp(f, x, u))
+    )
 
 
 @case("jvp", name=NAMES, x=MATRICES)
 def forward(mine, name, x):
     """jvp is the derivative of f along a direction."""
     f = _of(mine, name)
-    check_gradient(lambda x: f(x), None, x, jvp=lambda x, tangent: mine.jvp(f, x, tangent).data)
+    check_gradient(lambda x: f(x), None, x, jvp=lambda x, u: _data(mine, "jvp(f, x, u)", mine.jvp(f, x, u)))
 
 
 @case("jvp")
 def of_another_shape(mine):
     """jvp has the shape of the result, even if x has another shape."""
     x, w = np.ones((2, 3)), np.arange(12.0).reshape(3, 4)
-    found = mine.jvp(lambda x: x @ w, x, np.ones((2, 3)))
-    demand_equal("the jvp of x @ w along ones", found.data, np.ones((2, 3)) @ w)
+    found = _data(mine, "jvp(f, x, u)", mine.jvp(lambda x: x @ w, x, np.ones((2, 3))))
+    demand_equal("the jvp of x @ w along ones", found, np.ones((2, 3)) @ w)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf
+from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal, new_leaf
 from tinygrad_edu.testing.strategies import arrays, labels
 
 ROWS = st.tuples(st.integers(1, 3), st.integers(1, 4)).flatmap(lambda shape: arrays(shape, layouts=False))
@@ -65,18 +65,19 @@ def _labelled(draw):
     return x, draw(labels((len(x),), x.shape[1]))
 
 
-@case("put", drawn=_labelled())
-def picked(mine, drawn):
+LABELLED = apart(_labelled(), "x", "labels")
+
+
+@case("put", **LABELLED)
+def picked(mine, x, labels):
     """put is the transpose of pick: each is the other's vjp."""
-    x, labels = drawn
     check_engine(mine.lesson09_second_order, lambda x: mine.pick(x, labels), x)
     check_engine(mine.lesson09_second_order, lambda g: mine.put(g, labels, shape=x.shape), np.ones(len(x)))
 
 
-@case("cross_entropy", drawn=_labelled())
-def values_of_cross_entropy(mine, drawn):
+@case("cross_entropy", **LABELLED)
+def values_of_cross_entropy(mine, x, labels):
     """cross_entropy is the mean of -log(probability of the label), and its gradient is correct."""
-    x, labels = drawn
     powers = np.exp(x)
     chances = (powers / powers.sum(axis=-1, keepdims=True))[np.arange(len(x)), labels]
     demand_equal("cross_entropy(x, labels)", mine.cross_entropy(x, labels), -np.log(chances).mean())

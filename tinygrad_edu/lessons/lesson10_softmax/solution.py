@@ -66,7 +66,7 @@ def cross_entropy(logits, labels):
 
 @op
 def sigmoid(x):
-    """Return 1 / (1 + exp(-x)) for any x."""
+    """Return 1 / (1 + exp(-x)) for any x, without overflow."""
     # hole: sigmoid
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, small) / (1 + small)
@@ -78,7 +78,7 @@ sigmoid.vjps(x=lambda g, out: g * out * (1 - out))
 
 @op
 def softplus(x):
-    """Return log(1 + exp(x)) for any x."""
+    """Return log(1 + exp(x)) for any x, without overflow."""
     # hole: softplus
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     # end

@@ -143,7 +143,7 @@ class Again(Pullback):
     __slots__ = ()
 
     def __call__(self, g):
-        """Return one contribution per input; differentiable Tensors if g is a Tensor."""
+        """Return a list with one contribution per input; differentiable Tensors if g is a Tensor."""
         # hole: again
         with mode(True):
             wanted = {

@@ -1,0 +1,113 @@
+"""Checks in the graph of a student's result: the parents of each value, and the gradients that each vjp returns."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.lessons.findings import Wrong, described, is_numeric
+
+
+def check_graph(root: Any) -> None:
+    """Check the parents of each value or node, and from now on also the gradients that its vjp returns."""
+    seen, waiting = {None}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        _check_parents(node)
+        if node.rule is not None and not isinstance(node.rule, _Checked):
+            node.rule = _Checked(node.rule, node.parents)
+        waiting += node.parents
+
+
+def _check_parents(node: Any) -> None:
+    kind, parents = type(node), node.parents
+    if isinstance(parents, tuple | list):
+        if all(parent is None or isinstance(parent, kind) for parent in parents):
+            return
+        got = f"({', '.join(map(described, parents))})"
+    else:
+        got = described(parents)
+    raise Wrong(f"the parents of a {kind.__name__} must be a tuple of {kind.__name__}s, got {got}.", of=node.rule)
+
+
+class _Checked:
+    """The rule of a value, which also checks its own results; its other attributes are those of the rule."""
+
+    def __init__(self, rule: Any, parents: Any) -> None:
+        self.rule, self.parents = rule, parents
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rule, name)
+
+    def __call__(self, g: Any) -> Any:
+        try:
+            found = self.rule(g)
+        except Exception:
+            _check_vjps(self.rule, g)  # a wrong result of a vjp may be the cause
+            raise
+        count = len(self.parents)
+        if not isinstance(found, tuple | list) or len(found) != count:
+            kind = "list" if hasattr(_pullback(self.rule), "op") else "tuple"
+            wanted = f"a {kind} of {count} gradient{'s' * (count != 1)}"
+            raise Wrong(f"{_name(self.rule)} must return {wanted}, got {described(found)}.", of=self.rule)
+        for k, (parent, x) in enumerate(zip(self.parents, found, strict=True)):
+            if parent is not None and not is_numeric(x):
+                _check_vjps(self.rule, g)
+                what = f"gradient {k + 1} of {count} from {_name(self.rule)}"
+                raise Wrong(f"{what} must be a number or an array, got {described(x)}.", of=self.rule)
+        _check_shapes(_pullback(self.rule), found)
+        return found
+
+
+def _check_vjps(rule: Any, g: Any) -> None:
+    """Raise `Wrong` if the rule belongs to an op, and a vjp of the op returns no array of the right shape."""
+    pullback = _pullback(rule)
+    op = getattr(pullback, "op", None)
+    names = getattr(pullback, "names", getattr(op, "inputs", ()))
+    for k, (name, shape) in enumerate(zip(names, getattr(pullback, "shapes", ()), strict=False)):
+        vjp = getattr(op, "rules", {}).get(name)
+        if shape is None or vjp is None:
+            continue
+        try:
+            known = {"k": k} | pullback.saved
+            found = vjp(g, **{each: known[each] for each in list(inspect.signature(vjp).parameters)[1:]})
+        except Exception:  # it is reported where the student's pullback calls the vjp
+            continue
+        if not is_numeric(found):
+            raise Wrong(f"op {op.name}: the vjp of {name} must return an array, got {described(found)}.", of=vjp)
+
+
+def _check_shapes(pullback: Any, found: Any) -> None:
+    """Raise `Wrong` if a pullback returns a gradient of another shape than the input; closures know no shapes."""
+    for name, x, shape in zip(getattr(pullback, "names", ()), found, getattr(pullback, "shapes", ()), strict=False):
+        if shape is not None and np.shape(x) != shape:
+            what = f"op {pullback.op.name}: the gradient of {name} must have the shape of {name}"
+            raise Wrong(f"{what}, {shape}, got {np.shape(x)}.{_NOT_SUMMED * _broadcasts(shape, np.shape(x))}")
+
+
+_NOT_SUMMED = " It is not summed over the broadcast axes."
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Return whether an array of this shape broadcasts to another shape."""
+    try:
+        return np.broadcast_shapes(shape, to) == to
+    except ValueError:
+        return False
+
+
+def _pullback(rule: Any) -> Any:
+    return getattr(rule, "pullback", rule)
+
+
+def _name(rule: Any) -> str:
+    """Return the name of a rule in messages: the function in which a closure is defined, or the op of a pullback."""
+    op = getattr(_pullback(rule), "op", None)
+    if op is not None:
+        return f"the pullback of op {op.name}"
+    return f"the vjp in {getattr(rule, '__qualname__', type(rule).__name__).partition('.<locals>')[0]}"
