@@ -143,13 +143,13 @@ def draw_samples(folder: Path, images: ndarray, labels: ndarray) -> None:
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
-    """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with their labels and predictions."""
+    """Draw ``mistakes.png``: the first misclassified digits of images (N, 28, 28), with labels and predictions."""
     wrong = np.flatnonzero(labels != predicted)
     shown = wrong[:most]
     figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
     note = f"; the first {most} are shown" if len(wrong) > most else ""
-    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{note}")
-    titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
+    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misclassified{note}")
+    titles = [f"{labels[k]}, predicted {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)
 

@@ -1,0 +1,120 @@
+"""Catalog of the tables of measured numbers in the pages, each between two comments."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import ingredients, ratios
+from benchmarks.scaling.measuring import read as read_scaling
+from benchmarks.scaling.report import Report
+from models import spread
+from models.trials import Trial
+from tools.pictures.numbers import FOLDER
+
+END = "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in a page, between ``<!-- table: name -->`` and ``<!-- end -->``.
+
+    Attributes
+    ----------
+    page : str
+        Path of the page from the root of the checkout.
+    render : callable
+        Returns the table in Markdown.
+    numbers : tuple of str
+        Files in docs/numbers/ that it is made from.
+    """
+
+    page: str
+    render: Callable[[], str]
+    numbers: tuple[str, ...]
+
+
+def filled(name: str, text: str, table: str) -> str:
+    """Return the text of a page with the current version of its table `name`.
+
+    Raises
+    ------
+    ValueError
+        The page has no such table.
+    """
+    begin = f"<!-- table: {name} -->\n"
+    before, found, rest = text.partition(begin)
+    _, end, after = rest.partition(END)
+    if not found or not end:
+        raise ValueError(f"the page has no lines {begin.strip()} and {END} for the table {name}.")
+    return f"{before}{begin}\n{table}\n\n{end}{after}"
+
+
+def _markdown(head: list[str], rows: list[list[str]], align: str = "---") -> str:
+    lines = [head, ["---", *[align] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _ingredients(part: str) -> str:
+    found = ingredients.read(FOLDER / "from_87_to_98.csv")
+    counts = {line.seeds for line in found if line.part == part}
+    return f"{ingredients.table(found, part)}\n\nTrials of each: {min(counts)}."
+
+
+def _seven_findings() -> str:
+    with (FOLDER / "seven_findings.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    columns = ("test_accuracy", "best_test_accuracy", "train_accuracy")
+    cells = [[row["variant"].replace("_", " "), *(f"{float(row[c]):.2%}".replace("%", " %") for c in columns)]
+             for row in rows]  # fmt: skip
+    epochs = rows[0]["epochs"]
+    head = ["network", f"test, after {epochs} epochs", "test, best of any epoch", f"training, after {epochs} epochs"]
+    return _markdown(head, cells)
+
+
+def sweep_rows() -> list[spread.Row]:
+    """Return the trials of the sweep over learning rates, a row for each rate."""
+    with (FOLDER / "sweeps.csv").open(newline="", encoding="utf-8") as file:
+        trials = [
+            Trial(
+                {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
+                {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
+                row["reason"], float(row["seconds"]),
+            )
+            for row in csv.DictReader(file)
+        ]  # fmt: skip
+    return spread.rows(trials)
+
+
+def _sweeps() -> str:
+    columns = spread.columns(sweep_rows(), ["learning_rate"])
+    del columns["seconds"]
+    return _markdown(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], "---:")
+
+
+def _scaling() -> str:
+    report = Report(read_scaling(FOLDER / "scaling.csv"))
+    titles = {"mnist": "the MNIST net", "lenet": "a LeNet"}
+
+    def line(part: str, name: str, about: str) -> list[str]:
+        rows = {(row.side, row.processes, row.threads): row.milliseconds for row in report.of(part, name)}
+        ours = [f"{rows['ours', processes, threads]:.3g}" for processes, threads in ((1, 1), (1, 2), (2, 1))]
+        theirs = [f"{rows[side, n, 1]:.3g}" for side in sorted({key[0] for key in rows} - {"ours"}) for n in (1, 2)]
+        return [f"{titles[name]}, {about}", *ours, " and ".join(theirs)]
+
+    head = [" ", "1 thread", "2 threads", "2 processes", "PyTorch DDP on gloo, 1 and 2 processes"]
+    steps = [line("step", name, "a step of 128 images") for name in report.names]
+    evaluations = [line("evaluation", name, "10,000 images evaluated") for name in report.names]
+    return _markdown(head, steps + evaluations)
+
+
+TABLES = {
+    "ladder": Table("docs/from_87_to_98.md", partial(_ingredients, "ladder"), ("from_87_to_98.csv",)),
+    "without": Table("docs/from_87_to_98.md", partial(_ingredients, "without"), ("from_87_to_98.csv",)),
+    "seven_findings": Table("docs/seven_findings.md", _seven_findings, ("seven_findings.csv",)),
+    "sweeps": Table("docs/sweeps.md", _sweeps, ("sweeps.csv",)),
+    "scaling": Table("docs/many_machines.md", _scaling, ("scaling.csv",)),
+    "benchmarks": Table(
+        "benchmarks/README.md", lambda: ratios.table(ratios.read(FOLDER / "benchmarks.csv")), ("benchmarks.csv",)
+    ),
+}
