@@ -1,10 +1,11 @@
 """Catalog of the pictures: how each is drawn, and from which numbers."""
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from tools.pictures.tables import sweep_rows
 
 PIXELS = 0.1  # default tolerance: it covers fonts of other versions
 EXACT = 0.02  # for pictures without text
+FONTS = 1.0  # for pictures with the fonts of the system: only their contents are compared
 RETRAINED = 0.35  # for pictures of a network that is trained anew: the border between classes moves a little
 
 
@@ -52,13 +54,21 @@ class Picture:
     browser : bool
         Whether it is a screenshot.
     tolerance : float
-        Largest difference between the mean brightness of tiles, as in `differences`.
+        Largest difference between the mean brightness of tiles, as in `differences`; 1 compares contents only.
     """
 
     draw: Callable[[Path], str | None]
     numbers: tuple[str, ...] = ()
     browser: bool = False
     tolerance: float = PIXELS
+
+
+# Drawn before numbers were stored. After the measurement of its numbers, a name must be removed.
+UNMEASURED = {
+    "char_gpt_attention.png", "char_gpt_curve.png", "char_lstm_cell.png", "char_lstm_curve.png",
+    "diffusion.gif", "diffusion.png", "diffusion_becoming.png",
+    "lenet_curves.png", "lenet_mistakes.png", "predict.png", "predict_web.png", "resnet_curves.png",
+}  # fmt: skip
 
 
 def place(name: str) -> Path:
@@ -140,12 +150,8 @@ def _diffusion(name: str) -> Callable[[Path], None]:
 
 
 def _spirals(path: Path) -> None:
-    options = spirals.parse([])
-    training = spirals.prepare(options)
-    with TemporaryDirectory() as folder:
-        epochs = list(training.fit())
-        last = SimpleNamespace(history=epochs, last=epochs[-1])
-        training.draw(Path(folder), last)  # type: ignore[arg-type]
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        spirals.main(["--quiet", "--output", folder])
         path.write_bytes(Path(folder, "boundary.gif").read_bytes())
 
 
@@ -166,7 +172,7 @@ PICTURES = {
         lambda path: computed.draw_forward_against_reverse(path, FOLDER / "forward_against_reverse.csv"),
         ("forward_against_reverse.csv",),
     ),
-    "graph.png": Picture(tape.draw_graph),
+    "graph.png": Picture(tape.draw_graph, tolerance=FONTS),
     "ingredients.png": Picture(
         lambda path: ingredients.draw(path, ingredients.read(FOLDER / "from_87_to_98.csv")), ("from_87_to_98.csv",)
     ),
@@ -182,7 +188,10 @@ PICTURES = {
         lambda path: predict.draw_readings(path, FOLDER / "mnist_lenet.safetensors"), ("mnist_lenet.safetensors",)
     ),
     "predict_web.png": Picture(
-        lambda path: predict.draw_page(path, FOLDER / "mnist_lenet.safetensors"), ("mnist_lenet.safetensors",), True
+        lambda path: predict.draw_page(path, FOLDER / "mnist_lenet.safetensors"),
+        ("mnist_lenet.safetensors",),
+        browser=True,
+        tolerance=FONTS,
     ),
     "resnet_curves.png": Picture(_curves("resnet_digits.csv"), ("resnet_digits.csv",)),
     "scaling.png": Picture(
@@ -192,8 +201,8 @@ PICTURES = {
     "spirals.gif": Picture(_spirals, tolerance=RETRAINED),
     "steps.png": Picture(computed.draw_steps),
     "sweeps.png": Picture(lambda path: spread.draw(path, sweep_rows(), ["learning_rate"]), ("sweeps.csv",)),
-    "tape.png": Picture(lambda path: tape.draw_tape(path, "light"), browser=True),
-    "tape_dark.png": Picture(lambda path: tape.draw_tape(path, "dark"), browser=True),
+    "tape.png": Picture(lambda path: tape.draw_tape(path, "light"), browser=True, tolerance=FONTS),
+    "tape_dark.png": Picture(lambda path: tape.draw_tape(path, "dark"), browser=True, tolerance=FONTS),
     "tree.png": Picture(tree.draw_tree),
     "vae.png": Picture(_vae, ("mnist_vae.npz",)),
     "vae_curves.png": Picture(

@@ -25,7 +25,7 @@ def differences(old: Path, new: Path, tolerance: float) -> Iterator[str]:
     old, new : Path
         PNG or GIF files.
     tolerance : float
-        Largest difference between the mean brightness of two tiles, in [0, 1].
+        Largest difference between the mean brightness of two tiles, in [0, 1]; 1 compares contents only.
     """
     if not old.exists():
         yield "the picture is missing"
@@ -35,6 +35,11 @@ def differences(old: Path, new: Path, tolerance: float) -> Iterator[str]:
         yield "the picture has no content: it was not drawn by this command"
     elif before is not None and after is not None:
         yield from _in_content(before, after)
+    if tolerance < 1:
+        yield from _in_pixels(old, new, tolerance)
+
+
+def _in_pixels(old: Path, new: Path, tolerance: float) -> Iterator[str]:
     frames, others = _frames(old), _frames(new)
     if len(frames) != len(others):
         yield f"{len(frames)} frames, now {len(others)}"

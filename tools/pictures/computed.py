@@ -39,6 +39,7 @@ def draw_steps(path: Path) -> None:
                 label=f"{dtype.__name__}, {'extrapolated' if extrapolate else 'central difference'}",
             )
     axes.set(xlabel="step h", ylabel="relative error of the derivative of tanh", ylim=(1e-15, 10))
+    axes.set(xticks=10.0 ** np.arange(-8, 1, 2), yticks=10.0 ** np.arange(-15, 2, 2))  # automatic ones vary by version
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -97,8 +97,9 @@ def _collection(axes: Any, collection: Any) -> tuple[str, list[float]]:
 
 def _fractions(axes: Any, points: ndarray) -> ndarray:
     """Return positions in pixels as fractions of the axes, with bounds for those far away and those undefined."""
-    fractions: ndarray = axes.transAxes.inverted().transform(np.asarray(points, float))
-    return np.clip(np.nan_to_num(fractions, nan=-1.0, posinf=2.0, neginf=-1.0), -1.0, 2.0)
+    fractions = axes.transAxes.inverted().transform(np.asarray(points, float))
+    bounded: ndarray = np.clip(np.nan_to_num(fractions, nan=-1.0, posinf=2.0, neginf=-1.0), -1.0, 2.0)
+    return bounded
 
 
 def _means(axes: Any, points: ndarray) -> list[float]:

@@ -11,6 +11,7 @@ from tinygrad_edu import nn, tape
 from tools.pictures.browser import chromium
 
 LABEL = re.compile(r'label=(<.*?>|"[^"]*")\s*[,\]]', re.DOTALL)
+TIME = re.compile(r"; [\d.]+ .?s$", re.MULTILINE)  # of a vjp, another one in each run
 
 
 def draw_graph(path: Path) -> str:
@@ -43,7 +44,7 @@ def write_page(path: Path) -> int:
 
 
 def draw_tape(path: Path, scheme: str) -> str:
-    """Take a screenshot of the player in a color scheme, "light" or "dark", and return the text of the page."""
+    """Take a screenshot of the player in a color scheme, "light" or "dark", and return its text without times."""
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         file = Path(folder, "tape.html")
         step = write_page(file)
@@ -52,4 +53,4 @@ def draw_tape(path: Path, scheme: str) -> str:
         for _ in range(step):
             page.keyboard.press("ArrowRight")
         page.screenshot(path=path)
-        return str(page.inner_text("body"))
+        return TIME.sub("", page.inner_text("body"))
