@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import OURS
-from benchmarks.ratios import BY_HAND, SHORT, Ratio
+from benchmarks.peers import LOWER_BOUND, OURS
+from benchmarks.ratios import SHORT, Ratio
 
 FRONT = ("1", "3", "9", "11", "10", "5", "4", "6")  # workloads of the picture of the front page
 RANGE = (0.4, 16.0)  # bars beyond the limits are cut off
@@ -31,7 +31,7 @@ def draw(rows: Sequence[Ratio], path: Path, workloads: Sequence[str] | None = No
 
     cores = min((row.cores for row in rows), default=1)
     keys = workloads or list(dict.fromkeys(row.workload for row in rows))
-    shown = [row for row in rows if row.cores == cores and row.peer not in (OURS, BY_HAND)]
+    shown = [row for row in rows if row.cores == cores and row.peer not in (OURS, LOWER_BOUND)]
     groups = {key: sorted((row for row in shown if row.workload == key), key=lambda row: row.ratio) for key in keys}
     groups = {key: group for key, group in groups.items() if group}
     lines = sum(len(group) + 1.35 for group in groups.values())

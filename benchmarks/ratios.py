@@ -5,11 +5,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.peers import OURS
+from benchmarks.peers import LOWER_BOUND, OURS
 from benchmarks.table import SCALES
 from benchmarks.workloads import WORKLOADS
 
-BY_HAND = "NumPy by hand"
+SHORT = {
+    "1": "MNIST network, training step",
+    "2": "MNIST network, epoch",
+    "3": "LeNet, training step",
+    "4": "Convolution, 32 to 64 channels",
+    "4s": "Convolution with stride 2",
+    "4p": "Convolution with 1x1 kernels",
+    "4d": "Depthwise convolution",
+    "4t": "Transposed convolution",
+    "5": "MLP, training step",
+    "6": "Chain of ops of 10 elements, an op",
+    "6s": "Chain of ops of one element, an op",
+    "9": "ResNet, training step",
+    "10": "LSTM, training step",
+    "11": "Transformer, training step",
+    "12": "MNIST network, evaluation of 10,000 images",
+}
 
 
 class Ratio(NamedTuple):
@@ -66,7 +82,7 @@ def table(rows: Sequence[Ratio]) -> str:
     """Return a table with a line per workload and a column per peer; a cell has one number for each set of cores."""
     found = {(row.workload, row.peer, row.cores): row for row in rows}
     cores = sorted({row.cores for row in rows})
-    peers = [peer for peer in dict.fromkeys(row.peer for row in rows) if peer not in (OURS, BY_HAND)]
+    peers = [peer for peer in dict.fromkeys(row.peer for row in rows) if peer not in (OURS, LOWER_BOUND)]
     units = {workload.key: workload.unit for workload in WORKLOADS}
 
     def cell(key: str, peer: str) -> str:
@@ -75,8 +91,8 @@ def table(rows: Sequence[Ratio]) -> str:
             return " / ".join(_time(row, units[key]) for row in cells) + f" {units[key]}"
         return " / ".join(f"{row.ratio:.2f}" if row else "" for row in cells).strip(" /")
 
-    heads = [" ", OURS, *peers, BY_HAND]
-    lines = [f"| {' | '.join(heads)} |".replace("|   |", "| |"), "|---" * len(heads) + "|"]
+    heads = ["", OURS, *peers, LOWER_BOUND]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for key in dict.fromkeys(row.workload for row in rows):
         cells = " | ".join(cell(key, peer) for peer in heads[1:])
         lines.append(f"| {key} {SHORT.get(key, '')} | {cells} |")
@@ -85,22 +101,3 @@ def table(rows: Sequence[Ratio]) -> str:
 
 def _time(row: Ratio | None, unit: str) -> str:
     return "?" if row is None or row.seconds is None else f"{row.seconds * SCALES[unit]:#.2g}".rstrip(".")
-
-
-SHORT = {
-    "1": "MNIST network, training step",
-    "2": "MNIST network, epoch",
-    "3": "LeNet, training step",
-    "4": "Convolution, 32 to 64 channels",
-    "4s": "Convolution with stride 2",
-    "4p": "Convolution with 1x1 kernels",
-    "4d": "Depthwise convolution",
-    "4t": "Transposed convolution",
-    "5": "MLP, training step",
-    "6": "Chain of ops of 10 elements, an op",
-    "6s": "Chain of ops of one element, an op",
-    "9": "ResNet, training step",
-    "10": "LSTM, training step",
-    "11": "Transformer, training step",
-    "12": "MNIST network, evaluation of 10,000 images",
-}

@@ -35,10 +35,9 @@ from tools.pictures import computed, lessons, predict, tape, tree
 from tools.pictures.numbers import FOLDER, ROOT, read_history
 from tools.pictures.tables import sweep_rows
 
-PIXELS = 0.1  # default tolerance: it covers fonts of other versions
+PIXELS = 0.1  # default tolerance: it covers other versions of Matplotlib, and rounding in a short training
 EXACT = 0.02  # for pictures without text
 FONTS = 1.0  # for pictures with the fonts of the system: only their contents are compared
-RETRAINED = 0.35  # for pictures of a network that is trained anew: the border between classes moves a little
 
 
 @dataclass(frozen=True)
@@ -198,7 +197,7 @@ PICTURES = {
         lambda path: draw_scaling(Report(read_scaling(FOLDER / "scaling.csv")), path), ("scaling.csv",)
     ),
     "siamese.png": Picture(_siamese, ("siamese.npz",)),
-    "spirals.gif": Picture(_spirals, tolerance=RETRAINED),
+    "spirals.gif": Picture(_spirals),
     "steps.png": Picture(computed.draw_steps),
     "sweeps.png": Picture(lambda path: spread.draw(path, sweep_rows(), ["learning_rate"]), ("sweeps.csv",)),
     "tape.png": Picture(lambda path: tape.draw_tape(path, "light"), browser=True, tolerance=FONTS),

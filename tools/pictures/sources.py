@@ -144,6 +144,11 @@ SOURCES = {
     "forward_against_reverse.csv": Source("tools.pictures.computed", _printed),
     "seven_findings.csv": Source("models.seven_findings", _printed),
     "sweeps.csv": Source(_SWEEP, _copied("sweep/spirals/trials.csv")),
+    **{f"{name}_seeds.csv": Source(f"models.sweep {name} --seeds 3", _copied(f"sweep/{name}/trials.csv"))
+       for name in ("mnist_lenet", "resnet_digits")},
+    "mnist_conv_recipes.csv": Source(
+        "models.sweep mnist_conv --grid recipe=augmented,tuned,original", _copied("sweep/mnist_conv/trials.csv")
+    ),
     "scaling.csv": Source("benchmarks.scaling --csv runs/scaling.csv", _copied("scaling.csv")),
     "from_87_to_98.csv": Source("benchmarks.ingredients --seeds 5", _copied("ingredients/ingredients.csv")),
     "benchmarks.csv": Source(_SPEED, _benchmarks),

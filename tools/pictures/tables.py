@@ -8,11 +8,17 @@ from functools import partial
 from benchmarks import ingredients, ratios
 from benchmarks.scaling.measuring import read as read_scaling
 from benchmarks.scaling.report import Report
-from models import spread
+from models import mnist_conv, spread
 from models.trials import Trial
 from tools.pictures.numbers import FOLDER
 
 END = "<!-- end -->"
+NAMES = {"mnist_lenet": "LeNet"}
+RECIPES = {
+    "augmented": " (the default): rotated, scaled and distorted images",
+    "tuned": ": images shifted by up to two pixels",
+    "original": ": unchanged images, the script's steps, correct gradients",
+}
 
 
 @dataclass(frozen=True)
@@ -62,27 +68,51 @@ def _ingredients(part: str) -> str:
 
 
 def _seven_findings() -> str:
-    with (FOLDER / "seven_findings.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = _trials("seven_findings.csv")
     columns = ("test_accuracy", "best_test_accuracy", "train_accuracy")
-    cells = [[row["variant"].replace("_", " "), *(f"{float(row[c]):.2%}".replace("%", " %") for c in columns)]
+    cells = [[row["variant"].replace("_", " "), *(_percent(row[column]) for column in columns)]
              for row in rows]  # fmt: skip
     epochs = rows[0]["epochs"]
     head = ["network", f"test, after {epochs} epochs", "test, best of any epoch", f"training, after {epochs} epochs"]
     return _markdown(head, cells)
 
 
+def _trials(name: str) -> list[dict[str, str]]:
+    with (FOLDER / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _percent(value: str) -> str:
+    return f"{100 * float(value):.2f} %"
+
+
+def _recipes() -> str:
+    rows = [[f"`--recipe {row['recipe']}`{RECIPES[row['recipe']]}", str(mnist_conv.RECIPES[row["recipe"]].epochs),
+             _percent(row["test_accuracy"])] for row in _trials("mnist_conv_recipes.csv")]  # fmt: skip
+    return _markdown(["recipe", "epochs", "test accuracy"], rows)
+
+
+def _seeds(*programs: str) -> str:
+    """Return the accuracies of the first program by seed, and next to them those of the others."""
+    columns, head = [], ["seed", "test accuracy", "with four views"]
+    for program in programs:
+        rows = _trials(f"{program}_seeds.csv")
+        columns += [[_percent(row[name]) for row in rows] for name in ("test_accuracy", "test_accuracy_in_4_views")]
+    head += [text for program in programs[1:] for text in (NAMES[program], "with views")]
+    seeds = [row["seed"] + " (the default)" * (row["seed"] == "0") for row in _trials(f"{programs[0]}_seeds.csv")]
+    return _markdown(head, [list(row) for row in zip(seeds, *columns, strict=True)])
+
+
 def sweep_rows() -> list[spread.Row]:
     """Return the trials of the sweep over learning rates, a row for each rate."""
-    with (FOLDER / "sweeps.csv").open(newline="", encoding="utf-8") as file:
-        trials = [
-            Trial(
-                {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
-                {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
-                row["reason"], float(row["seconds"]),
-            )
-            for row in csv.DictReader(file)
-        ]  # fmt: skip
+    trials = [
+        Trial(
+            {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
+            {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
+            row["reason"], float(row["seconds"]),
+        )
+        for row in _trials("sweeps.csv")
+    ]  # fmt: skip
     return spread.rows(trials)
 
 
@@ -102,7 +132,7 @@ def _scaling() -> str:
         theirs = [f"{rows[side, n, 1]:.3g}" for side in sorted({key[0] for key in rows} - {"ours"}) for n in (1, 2)]
         return [f"{titles[name]}, {about}", *ours, " and ".join(theirs)]
 
-    head = [" ", "1 thread", "2 threads", "2 processes", "PyTorch DDP on gloo, 1 and 2 processes"]
+    head = ["", "1 thread", "2 threads", "2 processes", "PyTorch DDP on gloo, 1 and 2 processes"]
     steps = [line("step", name, "a step of 128 images") for name in report.names]
     evaluations = [line("evaluation", name, "10,000 images evaluated") for name in report.names]
     return _markdown(head, steps + evaluations)
@@ -111,6 +141,13 @@ def _scaling() -> str:
 TABLES = {
     "ladder": Table("docs/from_87_to_98.md", partial(_ingredients, "ladder"), ("from_87_to_98.csv",)),
     "without": Table("docs/from_87_to_98.md", partial(_ingredients, "without"), ("from_87_to_98.csv",)),
+    "recipes": Table("docs/models/mnist_conv.md", _recipes, ("mnist_conv_recipes.csv",)),
+    "lenet_seeds": Table("docs/models/mnist_lenet.md", partial(_seeds, "mnist_lenet"), ("mnist_lenet_seeds.csv",)),
+    "resnet_seeds": Table(
+        "docs/models/resnet_digits.md",
+        partial(_seeds, "resnet_digits", "mnist_lenet"),
+        ("resnet_digits_seeds.csv", "mnist_lenet_seeds.csv"),
+    ),
     "seven_findings": Table("docs/seven_findings.md", _seven_findings, ("seven_findings.csv",)),
     "sweeps": Table("docs/sweeps.md", _sweeps, ("sweeps.csv",)),
     "scaling": Table("docs/many_machines.md", _scaling, ("scaling.csv",)),
