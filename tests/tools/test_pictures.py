@@ -40,6 +40,20 @@ def test_each_table_is_in_its_page_and_each_marker_has_a_table():
     assert marked == {(name, table.page) for name, table in TABLES.items()}
 
 
+MEASURED = re.compile(r"[+-]?\d[\d.,]* ?(%|ms|us|s|MB|of \d+)|[+-]?\d+\.\d")
+COPIED = {"docs/models/predict.md"}  # python -m tools.photographs RUN prints its rows
+
+
+def test_each_table_of_measured_numbers_is_made_by_the_command():
+    for page in PAGES:
+        text, name = page.read_text("utf-8"), page.relative_to(ROOT).as_posix()
+        for table in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            cells = [cell.strip() for line in table[0].splitlines()[2:] for cell in line.strip("|").split("|")[1:]]
+            measured = sum(MEASURED.match(cell) is not None for cell in cells) >= 3
+            made = re.search(r"<!-- table: \w+ -->\n\n$", text[: table.start()])
+            assert made or not measured or name in COPIED, f"{name}: {table[0]}"
+
+
 def test_each_file_of_numbers_is_used_and_has_a_source_and_a_record():
     files = {path.name for path in numbers.FOLDER.iterdir()} - {numbers.RECORD.name}
     used = {file for row in (*PICTURES.values(), *TABLES.values()) for file in row.numbers}

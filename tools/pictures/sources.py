@@ -1,6 +1,8 @@
 """Sources of the numbers in docs/numbers/: the command that measures each file, and the function that writes it."""
 
+import csv
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -59,6 +61,27 @@ def _copied(source: str) -> Callable[[Path, str], None]:
 
 def _printed(path: Path, printed: str) -> None:
     path.write_text(printed, encoding="utf-8")
+
+
+def _printed_table(path: Path, printed: str) -> None:
+    """Write the Markdown table that a command printed as CSV."""
+    lines = [line for line in printed.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    _write(path, [[cell.strip() for cell in line.strip("|").split("|")] for line in lines])
+
+
+def _reading(path: Path, printed: str) -> None:
+    """Write the times and the increases of memory in shuffled order, with the file in the cache and on the disk."""
+    rows = [["megabytes", "method", "milliseconds", "increase", "cold_milliseconds", "cold_increase"]]
+    for line in printed.splitlines()[1:]:
+        found = re.findall(r"([\d.]+) ms +([+-]\d+) MB", line)
+        cells = [value for case in found[:3:2] for value in case] + [""] * (2 * (len(found) < 3))
+        rows.append([line[:5].strip(), line[7:25].strip(), *cells])
+    _write(path, rows)
+
+
+def _write(path: Path, rows: list[list[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def _load(model: Module, run: str) -> None:
@@ -149,6 +172,8 @@ SOURCES = {
     "mnist_conv_recipes.csv": Source(
         "models.sweep mnist_conv --grid recipe=augmented,tuned,original", _copied("sweep/mnist_conv/trials.csv")
     ),
+    "checkers.csv": Source("benchmarks.checkers rules", _printed_table),
+    "reading.csv": Source("benchmarks.reading --megabytes 200 4000", _reading),
     "scaling.csv": Source("benchmarks.scaling --csv runs/scaling.csv", _copied("scaling.csv")),
     "from_87_to_98.csv": Source("benchmarks.ingredients --seeds 5", _copied("ingredients/ingredients.csv")),
     "benchmarks.csv": Source(_SPEED, _benchmarks),

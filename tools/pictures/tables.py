@@ -14,6 +14,12 @@ from tools.pictures.numbers import FOLDER
 
 END = "<!-- end -->"
 NAMES = {"mnist_lenet": "LeNet"}
+METHODS = {
+    "in memory": "in memory",
+    "mapped": "mapped",
+    "mapped, released": "mapped, pages released after each batch",
+    "FileRows": "`FileRows`",
+}
 RECIPES = {
     "augmented": " (the default): rotated, scaled and distorted images",
     "tuned": ": images shifted by up to two pixels",
@@ -82,6 +88,11 @@ def _trials(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def _short(number: float) -> str:
+    """Return a number with two significant digits, or all digits before the point."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
+
+
 def _percent(value: str) -> str:
     return f"{100 * float(value):.2f} %"
 
@@ -122,6 +133,29 @@ def _sweeps() -> str:
     return _markdown(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], "---:")
 
 
+def _checkers() -> str:
+    with (FOLDER / "checkers.csv").open(newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    return _markdown(head, rows)
+
+
+def _reading() -> str:
+    rows = {(row["method"], row["megabytes"]): row for row in _trials("reading.csv")}
+    sizes = list(dict.fromkeys(megabytes for _, megabytes in rows))
+
+    def cell(method: str, megabytes: str, when: str) -> str:
+        row = rows[method, megabytes]
+        time, increase = row[f"{when}milliseconds"], row[f"{when}increase"]
+        return f"{_short(float(time))} ms, {int(increase):,} MB" if time else ""
+
+    head = [
+        "",
+        *(f"{int(size):,} MiB, {place}" for place in ("in the system's cache", "on the disk") for size in sizes),
+    ]
+    lines = [[method, *(cell(method, size, when) for when in ("", "cold_") for size in sizes)] for method in METHODS]
+    return _markdown(head, [[METHODS[line[0]], *line[1:]] for line in lines])
+
+
 def _scaling() -> str:
     report = Report(read_scaling(FOLDER / "scaling.csv"))
     titles = {"mnist": "the MNIST net", "lenet": "a LeNet"}
@@ -150,6 +184,8 @@ TABLES = {
     ),
     "seven_findings": Table("docs/seven_findings.md", _seven_findings, ("seven_findings.csv",)),
     "sweeps": Table("docs/sweeps.md", _sweeps, ("sweeps.csv",)),
+    "reading": Table("docs/larger_than_memory.md", _reading, ("reading.csv",)),
+    "checkers": Table("benchmarks/README.md", _checkers, ("checkers.csv",)),
     "scaling": Table("docs/many_machines.md", _scaling, ("scaling.csv",)),
     "benchmarks": Table(
         "benchmarks/README.md", lambda: ratios.table(ratios.read(FOLDER / "benchmarks.csv")), ("benchmarks.csv",)
