@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_info
 
-from benchmarks import against, rounds, table
+from benchmarks import against, ratios, rounds, table
 from benchmarks.cores import available
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.picture:
         from benchmarks.picture import draw
 
-        draw(report, options.picture)
+        draw(ratios.of(report), options.picture)
     return 0
 
 

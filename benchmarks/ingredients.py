@@ -72,10 +72,13 @@ def ladder() -> list[Rung]:
         momentum=TUNED.momentum, shuffle=True,
     )  # fmt: skip
     shifts = replace(momentum, images="shifted")
-    bent = replace(shifts, images="bent a little", epochs=AUGMENTED.epochs, rate=AUGMENTED.learning_rate)
+    bent = replace(
+        shifts, images="bent a little", epochs=AUGMENTED.epochs, batch_size=AUGMENTED.batch_size,
+        rate=AUGMENTED.learning_rate, dropout=AUGMENTED.dropout,
+    )  # fmt: skip
     pooled = replace(
         bent, network="two convolutions", epochs=100, batch_size=50, rate=0.1, schedule="one_cycle", nesterov=True,
-        weight_decay=classifier.WEIGHT_DECAY, images="bent", dropout=0.4,
+        weight_decay=classifier.WEIGHT_DECAY, images="bent", dropout=0.2,
     )  # fmt: skip
     normalized = replace(pooled, network="two convolutions, normalized")
     return [
@@ -258,10 +261,17 @@ def table(found: list[Line], part: str) -> str:
     return "\n".join([head, "|---|---|---|---|---|", *body])
 
 
+def read(path: Path) -> list[Line]:
+    """Return the lines of a CSV file that `write` made."""
+    with path.open(newline="") as file:
+        _, *rows = csv.reader(file)
+    return [Line(part, name, int(seeds), *map(float, numbers)) for part, name, seeds, *numbers in rows]
+
+
 def write(folder: Path, found: list[Line]) -> None:
     """Write the lines as CSV, and draw them."""
     with (folder / "ingredients.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Line._fields)
         writer.writerows([*line[:3], *(f"{x:.4g}" for x in line[3:])] for line in found)
     draw(folder / "ingredients.png", found)
@@ -277,7 +287,7 @@ def draw(path: Path, found: list[Line]) -> None:
     grid = figure.subplots(len(parts), squeeze=False, sharex=True, height_ratios=[len(part) for part in parts]).ravel()
     for axes, part in zip(grid, parts, strict=True):
         _panel(axes, part)
-    grid[-1].set_xlabel("misread test images [%]")
+    grid[-1].set_xlabel("misclassified test images [%]")
     figure.savefig(path, dpi=120)
 
 
@@ -290,7 +300,7 @@ def _panel(axes: Any, part: list[Line]) -> None:
     axes.hlines(places, 1, errors, color="tab:blue" if ladder else "tab:gray", alpha=0.5, linewidth=5)
     axes.errorbar(errors, places, xerr=np.maximum(spread, 0), fmt="o", color="black", markersize=4, capsize=2)
     for place, line in zip(places, part, strict=True):
-        axes.annotate(f"{line.mean:.2f} %", (100 - line.lowest, place), xytext=(8, 0), textcoords="offset points",
+        axes.annotate(f"{100 - line.mean:.2f} %", (100 - line.lowest, place), xytext=(8, 0), textcoords="offset points",
                       va="center", fontsize=8)  # fmt: skip
     names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
     axes.set_yticks(places, names, fontsize=8)
@@ -300,20 +310,6 @@ def _panel(axes: Any, part: list[Line]) -> None:
     axes.set_xticks([], minor=True)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def publish(docs: Path, folder: Path, found: list[Line]) -> None:
-    """Write the tables into the page, and copy the numbers and the picture to the docs."""
-    page = docs / "from_87_to_98.md"
-    text = page.read_text()
-    for part in ("ladder", "without"):
-        before, _, rest = text.partition(f"<!-- {part} -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        trials = f"Trials of each: {min(line.seeds for line in found if line.part == part)}."
-        text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{trials}\n\n{end}{after}"
-    page.write_text(text)
-    (docs / "from_87_to_98.csv").write_bytes((folder / "ingredients.csv").read_bytes())
-    (docs / "images" / "ingredients.png").write_bytes((folder / "ingredients.png").read_bytes())
 
 
 def planned(part: str) -> dict[Recipe, list[Reading]]:
@@ -332,7 +328,6 @@ def main(arguments: list[str] | None = None) -> None:
     add("--seeds", type=positive(int), default=3, help="trials of each recipe (default: %(default)s)")
     add("--part", choices=("all", "ladder", "without"), default="all", help="table to compute (default: both)")
     add("--output", type=Path, default=Path("runs/ingredients"), help="output folder (default: %(default)s)")
-    add("--docs", action="store_true", help="also update the tables, the numbers and the picture in docs/")
     options = parser.parse_args(arguments)
     trials = Trials(options.output / "trials.jsonl")
     for seed in range(options.seeds):
@@ -342,8 +337,6 @@ def main(arguments: list[str] | None = None) -> None:
     found = list(lines(trials, options.seeds))
     write(options.output, found)
     print("\n\n".join(table(found, part) for part in ("ladder", "without") if any(line.part == part for line in found)))
-    if options.docs:
-        publish(Path(__file__).parents[1] / "docs", options.output, found)
 
 
 if __name__ == "__main__":

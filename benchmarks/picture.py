@@ -1,61 +1,74 @@
-"""Picture of a report: the times of the peers as multiples of ours, on a logarithmic scale.
+"""Picture of the times of the peers as multiples of ours: a bar for each peer of each workload.
 
-Each row is a workload, each column a number of cores.
+Every line has one bar, with its name at the left edge and its number at the right edge, so that labels cannot collide.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import OURS
+from benchmarks.peers import LOWER_BOUND, OURS
+from benchmarks.ratios import SHORT, Ratio
 
-# The same limits in all panels, for comparison; bars beyond them, such as compiled chains, are cut off.
-RANGE = (0.2, 30.0)
-TICKS = (0.25, 0.5, 1, 2, 5, 10, 20)
+FRONT = ("1", "3", "9", "11", "10", "5", "4", "6")  # workloads of the picture of the front page
+RANGE = (0.4, 16.0)  # bars beyond the limits are cut off
+TICKS = {0.5: "½", 1: "1", 2: "2", 4: "4", 8: "8"}
+FASTER, SLOWER = "#c2571a", "#2f6fb3"
+INCHES = 0.235  # height of a line
 
 
-def draw(report: dict[str, Any], path: Path) -> None:
-    """Write the picture; the suffix of the path determines its format."""
+def draw(rows: Sequence[Ratio], path: Path, workloads: Sequence[str] | None = None) -> None:
+    """Draw the ratios of the smallest number of cores; the suffix of the path determines the format.
+
+    Parameters
+    ----------
+    rows : sequence of Ratio
+    path : Path
+    workloads : sequence of str, optional
+        Their keys, from above. Default: all.
+    """
     from matplotlib.figure import Figure
 
-    runs, rows = report["runs"], list(zip(*(run["workloads"] for run in report["runs"]), strict=True))
-    heights = [0.7 + 0.19 * max(_bars(workload) for workload in row) for row in rows] or [1.0]
-    figure = Figure(figsize=(7.5 * max(1, len(runs)), sum(heights)), layout="constrained")
-    grid = figure.subplots(len(heights), max(1, len(runs)), squeeze=False, height_ratios=heights)
-    for line, row in zip(grid, rows, strict=False):
-        for axes, run, workload in zip(line, runs, row, strict=True):
-            _panel(axes, run["cores"], workload)
-    figure.suptitle("Time as a multiple of ours: bars to the left are faster (medians; whiskers: quartiles)")
-    figure.savefig(path, dpi=130)
+    cores = min((row.cores for row in rows), default=1)
+    keys = workloads or list(dict.fromkeys(row.workload for row in rows))
+    shown = [row for row in rows if row.cores == cores and row.peer not in (OURS, LOWER_BOUND)]
+    groups = {key: sorted((row for row in shown if row.workload == key), key=lambda row: row.ratio) for key in keys}
+    groups = {key: group for key, group in groups.items() if group}
+    lines = sum(len(group) + 1.35 for group in groups.values())
+    figure = Figure(figsize=(7, INCHES * lines + 1.15), layout="constrained")
+    axes = figure.subplots()
+    height = 0.0
+    for key, group in groups.items():
+        axes.text(0, -height, SHORT.get(key, key), transform=axes.get_yaxis_transform(), va="center",
+                  weight="bold", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
+        for row in group:
+            height += 1
+            _bar(axes, -height, row)
+        height += 1.35
+    _finish(axes, height, cores)
+    figure.savefig(path, dpi=200)
 
 
-def _bars(workload: dict[str, Any]) -> int:
-    return sum(bool(result["ratio"]) for result in workload["results"])
+def _bar(axes: Any, place: float, row: Ratio) -> None:
+    end = min(max(row.ratio, RANGE[0]), RANGE[1])
+    color = FASTER if row.ratio < 1 else SLOWER
+    axes.barh(place, end - 1, left=1, height=0.72, color=color)
+    if end != row.ratio:
+        axes.plot(end, place, marker="<" if row.ratio < 1 else ">", color=color, markersize=9, clip_on=False)
+    beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
+    axes.text(-0.015, place, row.peer, ha="right", **beside)
+    axes.text(1.11, place, f"{row.ratio:.2f}" if row.ratio < 10 else f"{row.ratio:.1f}", ha="right", **beside)
 
 
-def _color(result: dict[str, Any]) -> str:
-    if result["status"] != "ok":
-        return "tab:red"
-    return "tab:orange" if result["peer"].startswith(OURS) else "tab:blue" if result["is_peer"] else "tab:gray"
-
-
-def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
-    if not _bars(workload):
-        axes.axis("off")
-        return
-    ours = next(r["median"] for r in workload["results"] if r["ratio"] == 1)
-    shown = sorted((r for r in workload["results"] if r["ratio"]), key=lambda r: -r["ratio"])
-    for place, result in enumerate(shown):
-        low, high = (q / ours for q in result["quartiles"])
-        spread = [[max(0.0, result["ratio"] - low)], [max(0.0, high - result["ratio"])]]
-        axes.barh(place, result["ratio"] - 1, left=1, color=_color(result), alpha=0.85)
-        axes.errorbar(result["ratio"], place, xerr=spread, color="black", linewidth=1, capsize=2)
-        end = min(max(high, 1), 0.8 * RANGE[1])
-        axes.annotate(f" {result['ratio']:.2f}", (end, place), va="center", fontsize=8)
-    axes.set_yticks(range(len(shown)), [r["peer"] for r in shown], fontsize=8)
-    axes.set_xscale("log")
-    axes.set_xlim(*RANGE)
-    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS], fontsize=8)
+def _finish(axes: Any, height: float, cores: int) -> None:
+    axes.set(xscale="log", xlim=RANGE, ylim=(0.9 - height, 0.6), yticks=[])
+    axes.set_xticks(list(TICKS), [f"{text} x" for text in TICKS.values()])
     axes.set_xticks([], minor=True)
-    axes.axvline(1, color="tab:orange", linewidth=1)
-    axes.set_title(f"{workload['key']}. {workload['title']} ({cores} core{'s' * (cores > 1)})", fontsize=8, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.axvline(1, color="0.2", linewidth=1)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    where = "one core" if cores == 1 else f"{cores} cores"
+    axes.set_title(f"Time relative to ours on {where}", loc="left", fontsize=12)
+    axes.set_xlabel("left of 1: faster than ours; right of 1: slower")

@@ -1,7 +1,6 @@
 """A small transformer that learns to write Python's documentation, character by character."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +78,18 @@ def prepare(options: argparse.Namespace) -> Training:
     optimizer = optim.AdamW(model.parameters(), lr=options.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
     return writing.training(
         options, text, model, optimizer, rng=rng, window=WINDOW, batch_size=BATCH, shard_size=SHARD,
-        pictures={"attention.png": partial(draw_attention, model=model, text=text)},
+        pictures={"attention.png": lambda path: draw_attention(path, *attention_of_passage(model, text))},
     )  # fmt: skip
 
 
-def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
-    """Draw the attention weights of each head on a held-out passage."""
+def attention_of_passage(model: CharGPT, text: Text) -> tuple[str, ndarray]:
+    """Return a held-out passage, and its attention weights (LAYERS, HEADS, SHOWN, SHOWN)."""
     passage = text.passage(SHOWN)
-    maps = model.attention(text.encode(passage))
+    return passage, model.attention(text.encode(passage))
+
+
+def draw_attention(path: Path, passage: str, maps: ndarray) -> None:
+    """Draw the attention weights of each head on a passage."""
     figure, letters = report.new_figure(2.9 * HEADS, 3.1 * LAYERS), list(passage.replace("\n", "\u21b5"))
     for (layer, head), axes in np.ndenumerate(figure.subplots(LAYERS, HEADS, sharex=True, sharey=True)):
         axes.imshow(maps[layer, head], cmap="Blues", vmin=0, vmax=1)

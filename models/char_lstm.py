@@ -1,7 +1,6 @@
 """A recurrent network that learns to write Python's documentation, character by character."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,8 @@ def prepare(options: argparse.Namespace) -> Training:
     model = CharLSTM(len(text.alphabet), rng)
     return writing.training(
         options, text, model, optim.Adam(model.parameters(), lr=options.learning_rate), rng=rng, window=WINDOW,
-        batch_size=BATCH, shard_size=SHARD, pictures={"cell.png": partial(draw_cell, model=model, text=text)},
+        batch_size=BATCH, shard_size=SHARD,
+        pictures={"cell.png": lambda path: draw_cell(path, *cell_of_passage(model, text))},
     )  # fmt: skip
 
 
@@ -79,16 +79,20 @@ def quote_cell(cells: ndarray, inside: ndarray) -> tuple[int, float]:
     return best, float(found[best])
 
 
-def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
-    """Draw the value of one cell after each character of a held-out passage.
+def cell_of_passage(model: CharLSTM, text: Text) -> tuple[str, ndarray, int, float]:
+    """Return a held-out passage, the values of a cell after each character, the cell, and its correlation with quotes.
 
-    The cell is chosen on training text.
+    The cell is chosen on training text. Its values are positive inside quotation marks.
     """
     passage, known = text.passage(SHOWN), text.train[:ASKED]
     cell, agreement = quote_cell(model.cells(known), inside_quotes(text.decode(known)))
-    holds = model.cells(text.encode(passage))[:, cell] * np.sign(agreement)
+    return passage, model.cells(text.encode(passage))[:, cell] * np.sign(agreement), cell, abs(agreement)
+
+
+def draw_cell(path: Path, passage: str, values: ndarray, cell: int, correlation: float) -> None:
+    """Draw the value of a cell after each character of a passage."""
     lines = passage.split("\n")
-    paper, places = np.full((len(lines), max(map(len, lines))), np.nan), iter(holds)
+    paper, places = np.full((len(lines), max(map(len, lines))), np.nan), iter(values)
     figure = report.new_figure(9, 0.23 * len(lines) + 0.9)
     axes = figure.subplots()
     for row, line in enumerate(lines):
@@ -97,9 +101,7 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
             axes.text(column, row, character, family="monospace", fontsize=8, ha="center", va="center_baseline")
         next(places, None)  # the newline
     image = axes.imshow(paper, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")  # pale, so that the text is legible
-    axes.set_title(
-        f"cell {cell}: inside quotation marks or not, with a correlation of {abs(agreement):.2f}", fontsize=9
-    )
+    axes.set_title(f"cell {cell}: inside quotation marks or not, with a correlation of {correlation:.2f}", fontsize=9)
     axes.set_axis_off()
     figure.colorbar(image, shrink=0.8).ax.set_ylim(-1, 1)
     figure.savefig(path, dpi=110)

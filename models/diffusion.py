@@ -152,7 +152,8 @@ def prepare(options: argparse.Namespace) -> Training:
         return generated.figures(judge, ways[-1], labels, images)
 
     def draw(folder: Path, outcome: Outcome) -> None:
-        draw_pictures(folder, drawn(10)[0].reshape(-1, 10, 10, 28, 28))
+        ways = drawn(10)[0].reshape(-1, 10, 10, 28, 28)
+        draw_pictures(folder, ways[-1], ways[:, :, :2])
 
     names = ("epochs", "learning_rate", "data", "train_size", "seed")
     chosen = {name: getattr(options, name) for name in names}
@@ -161,17 +162,17 @@ def prepare(options: argparse.Namespace) -> Training:
     )
 
 
-def draw_pictures(folder: Path, ways: ndarray) -> None:
-    """Draw generated digits, ten of each kind, and the steps from noise to digit: (STEPS + 1, 10, 10, 28, 28)."""
+def draw_pictures(folder: Path, made: ndarray, ways: ndarray) -> None:
+    """Draw generated digits, ten of each kind (10, 10, 28, 28), and ways from noise (STEPS + 1, 10, 2, 28, 28)."""
     from PIL import Image  # a dependency of matplotlib
 
     def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, since noise makes large files
         small = Image.fromarray(generated.tiled(images))
         return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
 
-    picture(ways[-1], 32).save(folder / "digits.png")
+    picture(made, 32).save(folder / "digits.png")
     picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
-    frames = [picture(station[:, :2].swapaxes(0, 1), 8) for station in ways]
+    frames = [picture(station.swapaxes(0, 1), 8) for station in ways]
     durations = [*[120] * (len(frames) - 1), 3000]
     frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 

@@ -90,7 +90,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
     def draw(folder: Path, outcome: Outcome) -> None:
         report.draw_losses(folder, outcome.history, "test_nats", "nats an image")
-        draw_plane(folder / "plane.png", model, images)
+        draw_plane(folder / "plane.png", means(model, images), images.y_test, generated(model))
 
     some = data.to_float(images.x_train[: digits.SOME])
     names = ("epochs", "learning_rate", "data", "train_size", "seed")
@@ -125,19 +125,23 @@ def generated(model: Autoencoder) -> ndarray:
     return found[::-1].transpose(0, 2, 1, 3).reshape(SIDE * 28, SIDE * 28)
 
 
-def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
-    """Draw the means of the test digits, and next to them the digits generated on a grid of the plane.
+def means(model: Autoencoder, images: data.Digits) -> ndarray:
+    """Return the means (N, 2) of the test digits."""
+    parts = np.array_split(data.to_float(images.x_test), 50)
+    with evaluating(model):
+        return np.concatenate([model.encode(Tensor(part))[0].numpy() for part in parts])
+
+
+def draw_plane(path: Path, points: ndarray, labels: ndarray, picture: ndarray) -> None:
+    """Draw points (N, 2) with their labels (N,), and next to them the digits generated on a grid of the plane.
 
     Both axes are quantiles of the standard normal distribution, so that equal areas are equally probable.
     """
-    parts = np.array_split(data.to_float(images.x_test), 50)
-    with evaluating(model):
-        points = np.concatenate([model.encode(Tensor(part))[0].numpy() for part in parts])
     figure = report.new_figure(13, 6.8)
     dots, made = figure.subplots(1, 2)
     quantile = np.vectorize(NormalDist().cdf)
-    report.scatter_digits(dots, quantile(points), images.y_test)
-    made.imshow(generated(model), cmap="gray_r", vmin=0, vmax=1, extent=(0, 1, 0, 1))
+    report.scatter_digits(dots, quantile(points), labels)
+    made.imshow(picture, cmap="gray_r", vmin=0, vmax=1, extent=(0, 1, 0, 1))
     marks = (-2, -1, 0, 1, 2)
     for axes, title in ((dots, f"{len(points):,} test digits"), (made, "generated")):
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=title)

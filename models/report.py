@@ -177,7 +177,7 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
     figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
     note = f"; the first {most} are shown" if len(wrong) > most else ""
     figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misclassified{note}")
-    titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
+    titles = [f"{labels[k]}, predicted {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)
 

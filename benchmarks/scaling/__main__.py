@@ -1,7 +1,7 @@
 """Steps on threads and processes, PyTorch's steps, and a model of both: ``python -m benchmarks.scaling``.
 
-By default, this writes docs/scaling.csv and draws docs/images/scaling.png. It takes three minutes, or half a minute
-with ``--quick``.
+By default, this writes docs/numbers/scaling.csv and draws docs/images/scaling.png. It takes three minutes, or half a
+minute with ``--quick``.
 """
 
 import argparse
@@ -19,7 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds: half a minute")
     parser.add_argument("--read", action="store_true", help="read the file of results instead of measuring")
-    parser.add_argument("--csv", type=Path, default=DOCS / "scaling.csv", help="file of results (default: %(default)s)")
+    parser.add_argument(
+        "--csv", type=Path, default=DOCS / "numbers" / "scaling.csv", help="file of results (default: %(default)s)"
+    )
     parser.add_argument("--picture", type=Path, default=DOCS / "images" / "scaling.png", help="default: %(default)s")
     given = parser.parse_args()
     if not given.read:

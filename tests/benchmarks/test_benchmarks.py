@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import table
+from benchmarks import ratios, table
 from benchmarks.__main__ import core_sets, machine, measure, parse
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.picture import draw
@@ -117,8 +117,23 @@ def test_table(report):
 
 
 def test_picture(report, tmp_path):
-    draw({**report, "runs": 2 * report["runs"]}, tmp_path / "ratios.svg")
-    assert "<!-- 6. 1,000 tiny ops" in (tmp_path / "ratios.svg").read_text()
+    rows = ratios.of(report)
+    draw(rows, tmp_path / "ratios.svg")
+    drawn = (tmp_path / "ratios.svg").read_text()
+    assert f"<!-- {ratios.SHORT['1']} -->" in drawn
+    assert f"<!-- {ELSEWHERE.name} -->" in drawn
+
+
+def test_ratios(report, tmp_path):
+    rows = ratios.of(report)
+    assert {(row.workload, row.peer) for row in rows} >= {("1", OURS), ("1", LOWER_BOUND), ("6", OURS)}
+    assert all(row.ratio == 1 for row in rows if row.peer == OURS)
+    ratios.write(tmp_path / "ratios.csv", rows)
+    again = ratios.read(tmp_path / "ratios.csv")
+    assert [row[:3] for row in again] == [row[:3] for row in rows]
+    assert [row.seconds for row in again] == pytest.approx([row.seconds for row in rows], rel=1e-3)
+    assert ratios.table(again).count("\n") == 1 + len({row.workload for row in rows})
+    assert f"| 1 {ratios.SHORT['1']} | " in ratios.table(again)
 
 
 def test_options():

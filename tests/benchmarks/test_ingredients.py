@@ -81,7 +81,7 @@ def test_a_line_has_the_mean_and_the_spread_of_the_seeds(tmp_path):
 
 
 def test_the_page_has_the_tables_of_its_numbers():
-    with (DOCS / "from_87_to_98.csv").open() as file:
+    with (DOCS / "numbers" / "from_87_to_98.csv").open() as file:
         rows = [Line(part, name, int(seeds), *map(float, numbers)) for part, name, seeds, *numbers in csv.reader(file)
                 if part != "part"]  # fmt: skip
     page = (DOCS / "from_87_to_98.md").read_text()

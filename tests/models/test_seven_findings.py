@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def recorded() -> list[VariantOutcome]:
-    with (DOCS / "seven_findings.csv").open() as file:
+    with (DOCS / "numbers" / "seven_findings.csv").open() as file:
         return [
             VariantOutcome(row["variant"], int(row["epochs"]), *(float(row[k]) for k in list(row)[2:]))
             for row in csv.DictReader(file)

@@ -335,7 +335,7 @@ def test_the_page_shows_what_its_trials_came_to():
             {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
             {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
         )
-        for row in table(PROJECT / "docs", "sweeps.csv")
+        for row in table(PROJECT / "docs" / "numbers", "sweeps.csv")
     ]
     page, rows = read(PROJECT / "docs" / "sweeps.md"), spread.rows(found)
     cells = spread.columns(rows, ["learning_rate"])

@@ -88,7 +88,7 @@ def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
         if group is not None:
             name, label = f"cluster_{depth}_{inside[0].index}", f"<{_coloured(group.label, '#6a6f76')}>"
             frame = graph.subgraph([row.index for row in inside], name=name, label=label)
-            frame.graph_attr.update(style="rounded", color="#c9c4b8", fontsize=11, labeljust="l")
+            frame.graph_attr.update(style="rounded", color="#c9c4b8", fontsize=11, labeljust="l", labelloc="b")
             _frame(frame, inside, depth + 1)
 
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of the lessons into the folders of their lessons: ``python docs/lesson_pictures.py``."""
+"""Pictures of the lessons."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from tinygrad_edu import lessons
-
-FOLDER = Path(lessons.__file__).parent
 BLUE, RED, GREY = "tab:blue", "tab:red", "0.6"
 
 
-def save(figure: Figure, name: str) -> None:
-    """Write a picture into the folder of its lesson; `name` is the name of the picture and of the folder."""
-    figure.savefig(FOLDER / name / f"{name}.png", dpi=130, bbox_inches="tight", facecolor="white")
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture."""
+    figure.savefig(path, dpi=130, bbox_inches="tight", facecolor="white")
 
 
 def bare(axes: Any, width: float, height: float) -> None:
@@ -24,7 +21,7 @@ def bare(axes: Any, width: float, height: float) -> None:
     axes.axis("off")
 
 
-def draw_differences() -> None:
+def draw_differences(path: Path) -> None:
     """Plot the errors of three finite differences against the step."""
     x, steps = 1.0, 10.0 ** np.arange(-14, 0.01, 0.1)
 
@@ -41,19 +38,20 @@ def draw_differences() -> None:
     for (name, slopes), color in zip(found.items(), (RED, "tab:orange", BLUE), strict=True):
         axes.loglog(steps, np.abs(slopes - (1 - np.tanh(x) ** 2)), color=color, label=name, linewidth=1.2)
     axes.set(xlabel="step h", ylabel="error of the slope of tanh at 1", ylim=(1e-17, 1))
+    axes.set(xticks=10.0 ** np.arange(-14, 1, 2), yticks=10.0 ** np.arange(-16, 1, 2))  # automatic ones vary by version
     axes.text(2e-14, 3e-9, "rounding", color="0.3")
     axes.text(0.003, 0.05, "curvature", color="0.3")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", frameon=False)
-    save(figure, "lesson01_differences")
+    save(figure, path)
 
 
 PLACES = {"x": (1.0, 0.6), "a": (1.0, 2.1), "c": (3.0, 2.1), "d": (2.0, 3.6)}
 EDGES = (("d", "a"), ("d", "c"), ("c", "a"), ("a", "x"))
 
 
-def draw_order() -> None:
+def draw_order(path: Path) -> None:
     """Draw the same graph visited level by level, and in topological order."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     late = {("d", "a"): "1", ("d", "c"): "1", ("c", "a"): "1, too late", ("a", "x"): "1"}
@@ -71,7 +69,7 @@ def draw_order() -> None:
             axes.add_patch(Circle((x, y), 0.32, facecolor="white", edgecolor="0.2", linewidth=1.4, zorder=3))
             axes.text(x, y, name, ha="center", va="center", fontsize=13, zorder=4)
             axes.text(x - 0.42, y + 0.28, str(order.index(name) + 1), color=color, ha="center", fontsize=10, zorder=4)
-    save(figure, "lesson03_order")
+    save(figure, path)
 
 
 def draw_edge(axes: Any, start: str, end: str, gradient: str, color: str) -> None:
@@ -88,7 +86,7 @@ def draw_edge(axes: Any, start: str, end: str, gradient: str, color: str) -> Non
     )  # fmt: skip
 
 
-def draw_broadcasting() -> None:
+def draw_broadcasting(path: Path) -> None:
     """Draw a row that is broadcast to three rows, and the gradients of three rows that are summed to one."""
     figure = Figure(figsize=(7, 2.5), layout="constrained")
     axes = figure.subplots()
@@ -105,7 +103,7 @@ def draw_broadcasting() -> None:
     axes.annotate("", (13.5, -0.3), (13.5, 0.5), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
     axes.text(11.2, -0.9, "gradient of b: the sum", ha="right", va="center", fontsize=10, color="0.2")
     axes.set(ylim=(-1.8, 5.0))
-    save(figure, "lesson05_arrays")
+    save(figure, path)
 
 
 def draw_grid(axes: Any, x: float, y: float, values: Any, color: str, title: str) -> None:
@@ -134,7 +132,7 @@ def meetings(out: str, at: tuple[int, int]) -> list[dict[str, tuple[int, int]]]:
     return [product for product in products if product[out] == at]
 
 
-def draw_convolution() -> None:
+def draw_convolution(path: Path) -> None:
     """Draw the elements of image, kernel and map whose products form one element of the third, numbered by product."""
     figure = Figure(figsize=(7.6, 5.6), layout="constrained")
     for axes, (given, out, at) in zip(figure.subplots(3, 1), PARTS, strict=True):
@@ -148,7 +146,7 @@ def draw_convolution() -> None:
             draw_marked(axes, x + (4 - size) / 2, (4 - size) / 2, size, numbers, color, title)
         axes.text(5.2, 2, "·", ha="center", va="center", fontsize=18, color="0.3")
         axes.annotate("", (11.9, 2), (10.7, 2), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
-    save(figure, "lesson11_convolution")
+    save(figure, path)
 
 
 def draw_marked(
@@ -162,10 +160,3 @@ def draw_marked(
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=color, linewidth=1))
         axes.text(corner[0] + 0.5, corner[1] + 0.47, mark, ha="center", va="center", fontsize=11)
     axes.text(x + size / 2, y + size + 0.2, title, ha="center", va="bottom", fontsize=10, color="0.2")
-
-
-if __name__ == "__main__":
-    draw_differences()
-    draw_order()
-    draw_broadcasting()
-    draw_convolution()

@@ -1,4 +1,4 @@
-"""Draw the tree of the sum of gradients: ``python docs/tree_picture.py``, with the group models."""
+"""Picture of the tree in which gradients are summed."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
 
-IMAGE = Path(__file__).parent / "images" / "tree.png"
 SHARDS, WORKERS = 11, 3
 COLOURS = ["#2f6fb3", "#c2571a", "#3c8a4e"]
 TOGETHER = "#555555"
@@ -14,7 +13,7 @@ TOGETHER = "#555555"
 Place = tuple[float, float, str]  # x, y, and the colour of a worker or of several
 
 
-def main() -> None:
+def draw_tree(path: Path) -> None:
     """Draw the tree: leaves are shards, and each sum is above its two halves."""
     figure = Figure((7.2, 3.4), dpi=110)
     axes = figure.add_subplot()
@@ -41,8 +40,4 @@ def main() -> None:
     axes.annotate("grey: the sum of several workers", (-0.2, 4), color=TOGETHER, va="center", fontsize=9)
     axes.set(xlim=(-0.7, SHARDS - 0.3), ylim=(-1.1, 4.5))
     axes.axis("off")
-    figure.savefig(IMAGE, bbox_inches="tight", facecolor="white")
-
-
-if __name__ == "__main__":
-    main()
+    figure.savefig(path, bbox_inches="tight", facecolor="white")

@@ -1,0 +1,223 @@
+"""Pictures and tables of the documentation: all have a source, and the check finds planted changes."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from benchmarks import picture, ratios
+from benchmarks.peers import LOWER_BOUND, OURS
+from benchmarks.ratios import Ratio
+from tinygrad_edu.lessons.lesson import LESSONS
+from tools.pictures import __main__ as command
+from tools.pictures import catalog, content, numbers, tables, tape
+from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
+from tools.pictures.compare import differences
+from tools.pictures.sources import SOURCES, Source, measure
+from tools.pictures.tables import TABLES, filled
+
+ROOT = numbers.ROOT
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md"),
+         *(ROOT / "tinygrad_edu" / "lessons").rglob("*.md")]  # fmt: skip
+SHOWN = re.compile(r"!\[[^\]]*\]\(([^)]+)\)")
+
+
+def test_each_picture_has_a_row_and_each_row_a_picture_in_a_page():
+    files = [*(ROOT / "docs" / "images").iterdir(), *(path for lesson in LESSONS for path in lesson.pictures)]
+    assert sorted(path.name for path in files) == sorted(PICTURES)
+    assert all(place(name).exists() for name in PICTURES)
+    shown = {(page.parent / target).resolve() for page in PAGES for target in SHOWN.findall(page.read_text("utf-8"))}
+    hidden = {place("tape_dark.png")}  # the site shows it in its dark scheme
+    assert {place(name).resolve() for name in PICTURES} - hidden == shown - hidden
+
+
+def test_each_table_is_in_its_page_and_each_marker_has_a_table():
+    marked = {(name, page.relative_to(ROOT).as_posix()) for page in PAGES
+              for name in re.findall(r"^<!-- table: (\w+) -->$", page.read_text("utf-8"), re.MULTILINE)}  # fmt: skip
+    assert marked == {(name, table.page) for name, table in TABLES.items()}
+
+
+MEASURED = re.compile(r"[+-]?\d[\d.,]* ?(%|ms|us|s|MB|of \d+)|[+-]?\d+\.\d")
+COPIED = {"docs/models/predict.md"}  # python -m tools.photographs RUN prints its rows
+
+
+def test_each_table_of_measured_numbers_is_made_by_the_command():
+    for page in PAGES:
+        text, name = page.read_text("utf-8"), page.relative_to(ROOT).as_posix()
+        for table in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            cells = [cell.strip() for line in table[0].splitlines()[2:] for cell in line.strip("|").split("|")[1:]]
+            measured = sum(MEASURED.match(cell) is not None for cell in cells) >= 3
+            made = re.search(r"<!-- table: \w+ -->\n\n$", text[: table.start()])
+            assert made or not measured or name in COPIED, f"{name}: {table[0]}"
+
+
+def test_each_file_of_numbers_is_used_and_has_a_source_and_a_record():
+    files = {path.name for path in numbers.FOLDER.iterdir()} - {numbers.RECORD.name}
+    used = {file for row in (*PICTURES.values(), *TABLES.values()) for file in row.numbers}
+    assert used == set(SOURCES)
+    assert files == {row["file"] for row in numbers.recorded()}
+    missing = {name for name, row in PICTURES.items() if not files.issuperset(row.numbers)}
+    assert missing == UNMEASURED
+    assert all(files.issuperset(table.numbers) for table in TABLES.values())
+    assert all(re.fullmatch(r"[0-9a-f]{7,40}\+?", row["commit"]) for row in numbers.recorded())
+    assert all(row["command"] and row["date"] for row in numbers.recorded())
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_current(name):
+    assert list(command.changes(name)) == []
+
+
+def drawn(path: Path, label="error", heights=(1.0, 2.0, 3.0), color="tab:blue", image=None, power=1.0, style="-"):
+    """Draw a figure with a bar chart, a curve on a logarithmic axis and an image, as the command does."""
+
+    def draw(path):
+        figure = Figure(figsize=(6, 2.5), layout="constrained")
+        bars, curve, pixels = figure.subplots(1, 3)
+        bars.bar(range(len(heights)), heights, color=color)
+        bars.set(xlabel=label, ylim=(0, 4))
+        x = np.linspace(1, 2)
+        curve.semilogy(x, x**power, style, label="found")
+        curve.set_ylim(0.5, 20)
+        curve.annotate("here", (1.5, 2), xytext=(5, 5), textcoords="offset points")
+        curve.legend()
+        pixels.imshow(np.eye(8) if image is None else image, vmin=0, vmax=1)
+        figure.savefig(path, dpi=100)
+
+    command.make(Picture(draw), path)
+    return path
+
+
+CHANGED = {
+    "a label": {"label": "errors"},
+    "a missing bar": {"heights": (1.0, 2.0)},
+    "a longer bar": {"heights": (1.0, 2.0, 3.2)},
+    "a color": {"color": "tab:orange"},
+    "a curve": {"power": 1.3},
+    "a dashed curve": {"style": "--"},
+    "an image": {"image": np.eye(8)[::-1]},
+}
+
+
+@pytest.mark.parametrize("changes", CHANGED.values(), ids=list(CHANGED))
+def test_the_check_finds(changes, tmp_path):
+    old = drawn(tmp_path / "old.png")
+    assert list(differences(old, drawn(tmp_path / "same.png"), catalog.PIXELS)) == []
+    assert list(differences(old, drawn(tmp_path / "new.png", **changes), catalog.PIXELS)) != []
+
+
+def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
+    old = drawn(tmp_path / "old.png")
+    near = drawn(tmp_path / "near.png", heights=(1.001, 2.0, 3.0), power=1.001)
+    assert list(differences(old, near, catalog.PIXELS)) == []
+    monkeypatch.setitem(__import__("matplotlib").rcParams, "text.hinting", "none")
+    monkeypatch.setitem(__import__("matplotlib").rcParams, "font.size", 10.2)
+    assert list(differences(old, drawn(tmp_path / "font.png"), catalog.PIXELS)) == []
+
+
+def test_the_check_finds_pixels_that_the_content_does_not_show(tmp_path):
+    old, new = drawn(tmp_path / "old.png"), drawn(tmp_path / "new.png")
+    painted = Image.open(new).convert("RGB")
+    painted.paste("black", (10, 10, 60, 40))
+    painted.save(new)
+    content.attach(new, content.read(old))
+    assert any("brightness" in line for line in differences(old, new, catalog.PIXELS))
+
+
+def test_the_check_finds_a_picture_that_was_not_made_by_the_command(tmp_path):
+    new = drawn(tmp_path / "new.png")
+    assert list(differences(tmp_path / "none.png", new, 0.1)) == ["the picture is missing"]
+    other = tmp_path / "other.png"
+    Image.open(new).convert("RGB").save(other)
+    assert any("was not drawn by this command" in line for line in differences(other, new, 0.1))
+
+
+def test_the_check_finds_a_renamed_op(tmp_path, monkeypatch):
+    old, new = tmp_path / "old.png", tmp_path / "new.png"
+    command.make(Picture(tape.draw_graph), old)
+    label = tape.tape.drawing._label
+    monkeypatch.setattr(tape.tape.drawing, "_label", lambda *row: label(*row).replace("tanh", "tan_h"))
+    command.make(Picture(tape.draw_graph), new)
+    assert any("tan_h" in line for line in differences(old, new, 1.0))
+
+
+def test_the_check_finds_a_changed_frame(tmp_path):
+    for name, shades in {"old": (0, 100, 200), "new": (0, 120, 200), "short": (0, 100)}.items():
+        shown = [Image.new("L", (48, 48), shade) for shade in shades]
+        shown[0].save(tmp_path / f"{name}.gif", save_all=True, append_images=shown[1:])
+    old = tmp_path / "old.gif"
+    assert list(differences(old, old, 0.0)) == []
+    assert any("frame 2" in line for line in differences(old, tmp_path / "new.gif", 0.02))
+    assert list(differences(old, tmp_path / "short.gif", 0.02)) == ["3 frames, now 2"]
+
+
+def test_the_command_reports_what_differs_and_remakes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "place", lambda name: tmp_path / name)
+    assert command.main(["tree", "--check"]) == 1
+    assert "tree.png: the picture is missing" in capsys.readouterr().err
+    assert command.main(["tree"]) == 0
+    assert command.main(["tree", "--check"]) == 0
+    with pytest.raises(SystemExit):
+        command.main(["no_such_picture"])
+    assert "no_such_picture is no picture or table" in capsys.readouterr().err
+
+
+def test_names_select_pictures_and_tables():
+    assert command.chosen(["scaling"], browser=False) == ["scaling.png", "scaling"]
+    assert command.chosen(["diffusion"], browser=False) == ["diffusion.gif", "diffusion.png"]
+    screenshots, others = command.chosen([], browser=True), command.chosen([], browser=False)
+    assert {*screenshots, *others, *UNMEASURED} == {*PICTURES, *TABLES}
+    assert all(PICTURES[name].browser for name in screenshots)
+
+
+def test_a_changed_number_or_a_changed_cell_makes_a_table_stale(monkeypatch):
+    text = (ROOT / "docs" / "sweeps.md").read_text("utf-8")
+    assert filled("sweeps", text.replace("99.69", "99.96"), TABLES["sweeps"].render()) == text
+    with pytest.raises(ValueError, match="the page has no lines <!-- table: other -->"):
+        filled("other", text, "")
+    rows = tables.sweep_rows()
+    rows[0].trials[0].value["test_accuracy"] = 0.5
+    monkeypatch.setattr(tables, "sweep_rows", lambda: rows)
+    assert list(command.changes("sweeps")) == ["the table in docs/sweeps.md is not the table of its numbers"]
+
+
+def test_a_measurement_runs_each_command_once_and_records_it(tmp_path, monkeypatch):
+    written = {}
+
+    def collect(path, printed):
+        written[path.name] = printed
+
+    monkeypatch.setattr(numbers, "RECORD", tmp_path / "measured.csv")
+    monkeypatch.setattr("tools.pictures.sources.SOURCES", {
+        "a.csv": Source("timeit --help", collect), "b.csv": Source("timeit --help", collect),
+    })  # fmt: skip
+    measure(["b.csv", "a.csv"])
+    assert written["a.csv"] == written["b.csv"]
+    assert written["a.csv"]
+    assert [(row["file"], row["command"]) for row in numbers.recorded()] == [
+        ("a.csv", "timeit --help"), ("b.csv", "timeit --help"),
+    ]  # fmt: skip
+    assert numbers.recorded()[0]["commit"] == numbers.commit()
+
+
+def test_labels_of_the_picture_of_ratios_cannot_collide(tmp_path):
+    rows = [Ratio(key, 1, peer, None, ratio) for key in picture.FRONT
+            for peer, ratio in (("ours", 1.0), ("PyTorch", 0.01), ("JAX", 0.99), ("autograd", 90.0))]  # fmt: skip
+    with content.recording() as found:
+        picture.draw(rows, tmp_path / "ratios.png", picture.FRONT)
+    heights = [numbers[1] for name, numbers in found if name.startswith(("text 'PyTorch'", "text 'JAX'", "text 'auto"))]
+    titles = [numbers[1] for name, numbers in found if any(repr(ratios.SHORT[key]) in name for key in picture.FRONT)]
+    assert len(heights) == 3 * len(picture.FRONT)
+    assert len(titles) == len(picture.FRONT)
+    with Image.open(tmp_path / "ratios.png") as image:
+        line = np.diff(sorted(heights + titles)).min() * image.height
+    assert line > 1.2 * 10 * 200 / 72  # more than the height of the letters, 10 points at 200 dots per inch
+
+
+def test_the_picture_of_the_front_page_has_eight_workloads_and_some_that_we_lose():
+    rows = [row for row in ratios.read(numbers.FOLDER / "benchmarks.csv") if row.workload in picture.FRONT]
+    assert len(picture.FRONT) == len({row.workload for row in rows}) == 8
+    assert any(row.ratio < 1 for row in rows if row.cores == 1 and row.peer not in (OURS, LOWER_BOUND))

@@ -1,0 +1,1 @@
+"""Pictures and tables of the documentation, each made by a command."""
