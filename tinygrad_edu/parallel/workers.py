@@ -53,6 +53,9 @@ class _SingleWorker:
 
     rank, size = 0, 1
 
+    def __repr__(self) -> str:
+        return "ALONE"
+
     @property
     def threads(self) -> int:
         """Number of threads that this process may run: the number of cores."""
