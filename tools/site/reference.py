@@ -44,13 +44,12 @@ class Page(NamedTuple):
         The namespace from which users import the names.
     module : str
         The module that defines the names.
-    title : str
     names : list of str
+        The public names of the module.
     """
 
     namespace: str
     module: str
-    title: str
     names: list[str]
 
     @property
@@ -71,13 +70,13 @@ def pages() -> Iterator[Page]:
         for module, names in _by_module(import_module(namespace)).items():
             found.setdefault(module, (namespace, set()))[1].update(names)
     for module, (namespace, public) in found.items():
-        yield Page(namespace, module, _title(module), sorted(public))
+        yield Page(namespace, module, sorted(public))
 
 
 def markdown(page: Page) -> str:
     """Return a page as Markdown that mkdocstrings fills in."""
     members = "".join(f"\n        - {name}" for name in page.names)
-    text = f"# {page.title}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
+    text = f"# {page.module.removeprefix('tinygrad_edu.')}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
     return text + _methods() if page.module == Tensor.__module__ else text
 
 
@@ -85,13 +84,13 @@ def index() -> str:
     """Return the page that lists all public names with the first lines of their docstrings, as Markdown."""
     text = "# Reference\n\n`tg` is `import tinygrad_edu as tg`.\n"
     for namespace, title in NAMESPACES.items():
-        rows = "".join(
-            f"| {link(name, import_module(namespace), INDEX.parent)} | {_summary(import_module(module), name)} |\n"
-            for module, names in _by_module(import_module(namespace)).items()
+        room = import_module(namespace)
+        entries = "".join(
+            f"- {link(name, room, INDEX.parent)}: {_summary(import_module(module), name)}\n"
+            for module, names in _by_module(room).items()
             for name in sorted(names)
         )
-        subject = _first_line(import_module(namespace))
-        text += f"\n## {title}\n\n`{namespace}`: {subject}\n\n| name | subject |\n|---|---|\n{rows}"
+        text += f"\n## {title}\n\n`{namespace}`: {_first_line(room)}\n\n{entries}"
     return text
 
 
@@ -141,17 +140,13 @@ def _by_module(namespace: ModuleType) -> dict[str, list[str]]:
 
 
 def _first_line(each: object) -> str:
-    return (inspect.getdoc(each) or "").partition("\n")[0].replace("|", r"\|")
+    return (inspect.getdoc(each) or "").partition("\n")[0]
 
 
 def _summary(module: ModuleType, name: str) -> str:
-    """Return the first line of the docstring of a public name. A constant has none."""
+    """Return the first line of the docstring of a public name, or the type of a constant."""
     each = getattr(module, name)
-    return _first_line(each) if callable(each) else ""
-
-
-def _title(module: str) -> str:
-    return module.rpartition(".")[2].replace("_", " ").capitalize()
+    return _first_line(each) if callable(each) else f"A constant of type {type(each).__name__.strip('_')}."
 
 
 def _second_names(page: Page) -> str:
@@ -176,7 +171,7 @@ def _method(name: str) -> str:
     method = getattr(Tensor, name)
     parameters = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(method).parameters.values()]
     call = f"t.{name}{inspect.Signature(parameters[1:])}".replace("|", r"\|")
-    summary = _first_line(method).removeprefix("Return ")
+    summary = _first_line(method).removeprefix("Return ").replace("|", r"\|")
     homes = [namespace for namespace in (tg, tg.linalg) if name in namespace.__all__]
     entry = link(name, homes[0], source(Tensor.__module__).parent, call) if homes else f"`{call}`"
     return f"| {entry} | {summary} |\n"
