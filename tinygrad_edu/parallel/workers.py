@@ -29,6 +29,12 @@ class Workers(Protocol):
     ----------
     rank, size : int
         The index of this process, from 0, and the number of processes.
+
+    Examples
+    --------
+    >>> workers: Workers = ALONE
+    >>> workers.rank, workers.size, workers.collective(lambda: 3)
+    (0, 1, 3)
     """
 
     rank: int

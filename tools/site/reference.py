@@ -7,7 +7,7 @@ from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Tensor
@@ -73,10 +73,33 @@ def pages() -> Iterator[Page]:
         yield Page(namespace, module, sorted(public))
 
 
+def objects() -> Iterator[tuple[str, str, Any]]:
+    """Yield (module, name, object) for each public name."""
+    for page in pages():
+        for name in page.names:
+            yield page.module, name, getattr(import_module(page.module), name)
+
+
+def signature(each: Any) -> inspect.Signature:
+    """Return the signature of a class or function. A built-in exception has ``*args``, and a protocol no parameters."""
+    if inspect.isclass(each) and issubclass(each, BaseException) and "__init__" not in vars(each):
+        return inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+    if getattr(each, "_is_protocol", False):
+        return inspect.Signature()
+    found = inspect.signature(each)
+    fields = getattr(each, "__dataclass_fields__", {}).values()
+    factories = {field.name: field.default_factory for field in fields if callable(field.default_factory)}
+    parameters = [
+        p.replace(default=factories[p.name]()) if p.name in factories else p for p in found.parameters.values()
+    ]
+    return found.replace(parameters=parameters)
+
+
 def markdown(page: Page) -> str:
     """Return a page as Markdown that mkdocstrings fills in."""
     members = "".join(f"\n        - {name}" for name in page.names)
-    text = f"# {page.module.removeprefix('tinygrad_edu.')}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
+    title = page.module.removeprefix("tinygrad_edu.")
+    text = f"# {title}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
     return text + _methods() if page.module == Tensor.__module__ else text
 
 
