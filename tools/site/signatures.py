@@ -1,11 +1,29 @@
-"""Griffe extension that gives the classes of the reference the signatures with which Python calls them."""
+"""Griffe extension that shows public classes with the signatures with which Python calls them."""
 
 import inspect
+import re
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
 
-from griffe import Alias, Class, Extension, Function, Module, Parameter, ParameterKind, Parameters
+from griffe import (
+    Alias,
+    Class,
+    ExprName,
+    ExprTuple,
+    Extension,
+    Function,
+    Module,
+    Object,
+    Parameter,
+    ParameterKind,
+    Parameters,
+)
 
 from tools.site import reference
+
+# The type of a parameter in a docstring, whose line may list several parameters.
+TYPE = r"^(?:\S+, )*{}(?:, \S+)* : (.+?)(?:, optional)?(?:, default .*)?$"
 
 
 class Signatures(Extension):
@@ -13,18 +31,40 @@ class Signatures(Extension):
 
     def __init__(self) -> None:
         super().__init__()
-        self.classes = {f"{module}.{name}": each for module, name, each in reference.objects() if inspect.isclass(each)}
+        self.public = {f"{module}.{name}": each for module, name, each in reference.objects()}
 
     def on_class_members(self, *, cls: Class, **kwargs: Any) -> None:
-        """Give a public class an ``__init__`` with its runtime signature and the source of the class."""
-        if cls.path in self.classes:
-            parameters = Parameters(*map(_parameter, reference.signature(self.classes[cls.path]).parameters.values()))
+        """Give a public class an ``__init__`` with its signature and the source of the class, and its public bases."""
+        each = self.public.get(cls.path)
+        if each is not None:
+            parameters = Parameters(*map(_parameter, reference.signature(each).parameters.values()))
             init = Function("__init__", parameters=parameters, lineno=cls.lineno, endlineno=cls.endlineno)
             cls.set_member("__init__", init)
+            bases = dict.fromkeys(_public_bases(each, self.public.values()))
+            cls.bases = [ExprName(base.__name__, base.__module__) for base in bases]
+
+    def on_object(self, *, obj: Object, **kwargs: Any) -> None:
+        """Show types with a comma in a public docstring as written: griffe makes tuples of them."""
+        if obj.docstring and (obj.path in self.public or obj.path.rpartition(".")[0] in self.public):
+            values = [section.value for section in obj.docstring.parsed if isinstance(section.value, list)]
+            for element in chain.from_iterable(values):
+                if isinstance(getattr(element, "annotation", None), ExprTuple):
+                    written = re.search(TYPE.format(re.escape(getattr(element, "name", ""))), obj.docstring.value, re.M)
+                    element.annotation.implicit = True  # several errors
+                    element.annotation = written[1] if written else element.annotation
 
     def on_module_members(self, *, mod: Module, **kwargs: Any) -> None:
         """Declare postponed annotations: otherwise griffe links "zeros" in the type of a parameter to the function."""
         mod.set_member("annotations", Alias("annotations", "__future__.annotations"))
+
+
+def _public_bases(cls: type, public: Collection[Any]) -> Iterator[type]:
+    """Yield the bases of a class, and the public bases of a private one."""
+    for base in cls.__bases__:
+        if base in public or not base.__module__.startswith("tinygrad_edu"):
+            yield from [base] if base is not object else []
+        else:
+            yield from _public_bases(base, public)
 
 
 def _parameter(each: inspect.Parameter) -> Parameter:
