@@ -29,11 +29,15 @@ def row(file: ModuleType) -> str:
     return f"| [{name}](../tinygrad_edu/ops/{name}.py) | {subject} | {functions} |"
 
 
+def files() -> list[ModuleType]:
+    """Return the modules of all public functions, in reading order."""
+    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
+    return [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
+
+
 def page() -> str:
     """Return the whole page."""
-    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
-    files = [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
-    return BEGIN + "\n".join(map(row, files)) + "\n"
+    return BEGIN + "\n".join(map(row, files())) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from griffe import (
     Alias,
     Class,
+    Expr,
     ExprName,
     ExprTuple,
     Extension,
@@ -32,6 +33,7 @@ class Signatures(Extension):
     def __init__(self) -> None:
         super().__init__()
         self.public = {f"{module}.{name}": each for module, name, each in reference.objects()}
+        self.classes = {name.rpartition(".")[2] for name, each in self.public.items() if inspect.isclass(each)}
 
     def on_class_members(self, *, cls: Class, **kwargs: Any) -> None:
         """Give a public class an ``__init__`` with its signature and the source of the class, and its public bases."""
@@ -44,14 +46,22 @@ class Signatures(Extension):
             cls.bases = [ExprName(base.__name__, base.__module__) for base in bases]
 
     def on_object(self, *, obj: Object, **kwargs: Any) -> None:
-        """Show types with a comma in a public docstring as written: griffe makes tuples of them."""
+        """Correct the types in the docstring of a public object."""
         if obj.docstring and (obj.path in self.public or obj.path.rpartition(".")[0] in self.public):
             values = [section.value for section in obj.docstring.parsed if isinstance(section.value, list)]
             for element in chain.from_iterable(values):
-                if isinstance(getattr(element, "annotation", None), ExprTuple):
-                    written = re.search(TYPE.format(re.escape(getattr(element, "name", ""))), obj.docstring.value, re.M)
-                    element.annotation.implicit = True  # several errors
-                    element.annotation = written[1] if written else element.annotation
+                if isinstance(getattr(element, "annotation", None), Expr):
+                    self.correct_type(element, obj.docstring.value)
+
+    def correct_type(self, element: Any, docstring: str) -> None:
+        """Show a type with a comma as written, as griffe makes a tuple of it, and link to classes only."""
+        for part in element.annotation:
+            if isinstance(part, ExprName) and part.name not in self.classes:
+                part.parent = None
+        if isinstance(element.annotation, ExprTuple):
+            element.annotation.implicit = True  # several errors
+            written = re.search(TYPE.format(re.escape(getattr(element, "name", ""))), docstring, re.M)
+            element.annotation = written[1] if written else element.annotation
 
     def on_module_members(self, *, mod: Module, **kwargs: Any) -> None:
         """Declare postponed annotations: otherwise griffe links "zeros" in the type of a parameter to the function."""
