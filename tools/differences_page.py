@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tools.campaign.numbers.ledger import LEDGER, Entry
+from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "differences.md"
 BEGIN = """# Differences from NumPy and PyTorch
@@ -34,7 +35,7 @@ def _key(name: str) -> str:
 
 def row(entry: Entry) -> str:
     """Return the table row of an entry."""
-    functions = ", ".join(f"`{name}`" for name in names(entry)) or "any"
+    functions = ", ".join(map(link, names(entry))) or "any"
     file, _, name = entry.test.partition("::")
     test = f"[{name}](../{file})"
     return f"| {functions} | {entry.when} | {entry.ours} | {entry.theirs} | {entry.reason} | {test} |"

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tinygrad_edu import ops
+from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
 LINALG = ("inverses", "determinants", "decompositions", "norms")
@@ -24,16 +25,19 @@ def row(file: ModuleType) -> str:
     """Return the table row of a file: its name, the first line of its docstring, and its public functions."""
     name = file.__name__.rpartition(".")[2]
     subject = (file.__doc__ or "").partition("\n")[0].rstrip(".")
-    return (
-        f"| [{name}](../tinygrad_edu/ops/{name}.py) | {subject} | {', '.join(f'`{each}`' for each in file.__all__)} |"
-    )
+    functions = ", ".join(link(each, file) for each in file.__all__)
+    return f"| [{name}](../tinygrad_edu/ops/{name}.py) | {subject} | {functions} |"
+
+
+def files() -> list[ModuleType]:
+    """Return the modules of all public functions, in reading order."""
+    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
+    return [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
 
 
 def page() -> str:
     """Return the whole page."""
-    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
-    files = [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
-    return BEGIN + "\n".join(map(row, files)) + "\n"
+    return BEGIN + "\n".join(map(row, files())) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,22 +1,31 @@
 """The documentation site: built, served by a second process, and tested in a browser."""
 
+import inspect
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
-from inspect import ismodule
-from itertools import chain
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.ops.methods import METHODS
+from tools import differences_page, functions_page
+from tools.campaign.numbers.ledger import LEDGER
+from tools.site import reference
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SHOW = "import sys; from pathlib import Path; from tools.site.__main__ import serve; serve(Path(sys.argv[1]), 0)"
-MAIN = ["", "install/", "engine/", "testing_gradients/", "models/mnist_lenet/", "speed/", "reference/engine/tensor/"]
+MAIN = [
+    "", "install/", "engine/", "testing_gradients/", "models/mnist_lenet/", "speed/", "functions/", "reference/",
+    "reference/engine/tensor/", "reference/nn/transformer/",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +108,83 @@ def test_the_reader_s_own_colours_are_taken_and_can_be_changed(page, address):
     assert scheme() == "default"
 
 
-def test_each_public_name_has_an_entry_with_its_signature(site):
-    text = "".join(path.read_text(encoding="utf-8") for path in (site / "reference").rglob("*.html"))
-    found = set(re.findall(r'id="tinygrad_edu[\w.]*\.(\w+)"|<code>(\w+)</code> is <code>', text))
-    public = {name for room in (tg, tg.nn, tg.optim) for name in room.__all__ if not ismodule(getattr(room, name))}
-    assert not public - set(chain.from_iterable(found))
-    assert re.search(r"t\.sum\(axis=None, keepdims=False", text)
+def html_of(site, place):
+    return (site / place / "index.html").read_text(encoding="utf-8")
+
+
+PAGES = {f"{page.module}.{name}": page.path.removesuffix(".md") for page in reference.pages() for name in page.names}
+CLASSES = {f"{module}.{name}": each for module, name, each in reference.objects() if inspect.isclass(each)}
+
+
+def test_each_public_name_has_an_entry(site):
+    assert [name for name, place in PAGES.items() if f'id="{name}"' not in html_of(site, place)] == []
+
+
+def test_each_class_is_shown_with_its_signature(site):
+    """A class of NumPy has an entry without a signature."""
+    wrong = {}
+    for name, each in CLASSES.items():
+        if each.__module__.startswith("tinygrad_edu"):
+            found = shown_signature(html_of(site, PAGES[name]), name, import_module(each.__module__))
+            expected = parameters_of(reference.signature(each))
+            wrong |= {} if found == expected else {name: (found, expected)}
+    assert len(CLASSES) > 200
+    assert not wrong
+
+
+def shown_signature(html, name, module):
+    """Return the parameters in the signature below the heading of a class: run it as a definition."""
+    entry = html.partition(f'id="{name}"')[2].partition("doc-contents")[0]
+    code = re.search(r"doc-signature.*?<pre>(.*?)</pre>", entry, re.DOTALL)
+    if code is None:
+        return None
+    scope = {**vars(np), **vars(tg), **vars(module), "np": np}
+    exec(f"def {unescape(re.sub('<[^>]+>', '', code[1])).strip()}: pass", scope)
+    return parameters_of(inspect.signature(scope[name.rpartition(".")[2]]))
+
+
+def parameters_of(signature):
+    return [(each.name, each.kind, each.default) for each in signature.parameters.values()]
+
+
+def test_parameters_of_each_class_are_listed(site):
+    for name, each in CLASSES.items():
+        entry = html_of(site, PAGES[name]).partition(f'id="{name}"')[2].partition("Source code in")[0]
+        listed = re.findall(r"<b><code>\*{0,2}(\w+)</code></b>", entry)
+        if each.__module__.startswith("tinygrad_edu") and not (issubclass(each, BaseException) and not listed):
+            assert listed[: len(reference.signature(each).parameters)] == list(reference.signature(each).parameters)
+
+
+def test_types_link_to_classes_only(site):
+    """The type {"zeros", "reflect"} has no link to the function `zeros`."""
+    wrong, right = [], 0
+    for path in (site / "reference").rglob("*.html"):
+        text = re.sub("<pre>.*?</pre>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)  # without signatures
+        targets = re.findall(r'class="autorefs[^>]*href="[^"#]*#([^"]*)"', text)
+        wrong += [(path, target) for target in targets if target not in CLASSES]
+        right += len(targets)
+    assert right > 200
+    assert not wrong
+
+
+def linked(site, place):
+    """Return the names in code font that link to an entry of the reference."""
+    return set(re.findall(r'<a href="[^"#]*#tinygrad_edu[\w.]*"><code>([^<]*)</code></a>', html_of(site, place)))
+
+
+def test_tables_of_functions_link_to_each(site):
+    assert {name for file in functions_page.files() for name in file.__all__} <= linked(site, "functions")
+    assert {name for entry in LEDGER for name in differences_page.names(entry)} <= linked(site, "differences")
+    methods = {text.partition("(")[0] for text in linked(site, "reference/engine/tensor")}
+    assert {f"t.{name}" for name in METHODS if name in tg.__all__} <= methods
+
+
+def test_the_index_lists_all_names(site):
+    html = html_of(site, "reference")
+    assert {name.rpartition(".")[2] for name in PAGES} <= linked(site, "reference")
+    assert all(f"<code>{namespace}</code>" in html for namespace in reference.NAMESPACES)
+    rooms = {f"tinygrad_edu.{name}" for name in ("data", "nn", "optim", "parallel", "tape", "testing", "training")}
+    assert rooms <= set(reference.NAMESPACES)
 
 
 def test_an_op_is_shown_with_its_vjps(site):

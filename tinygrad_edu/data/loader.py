@@ -31,14 +31,14 @@ class DataLoader(KeywordHints):
         or zarr data set, are read when their batch is taken. Or one map-style data set, with `__len__` and
         `__getitem__`, whose sample `index` is ``dataset[index]``; or a stream, with `__iter__` only, whose end is the
         end of the epoch. See Notes.
-    batch_size : int
+    batch_size : int, default 1
         Number of samples in a batch; the last batch may be smaller.
     shuffle : bool, optional
         Whether each epoch has a new random order; by default, True if `rng` is given without a `sampler`. Without
         shuffling, batches are views of the arrays.
     rng : numpy.random.Generator, optional
         Draws the order at the start of each epoch, and the random numbers of `augment` and of a data set's samples.
-    drop_last : bool
+    drop_last : bool, default False
         Drop the last batch if it is smaller than `batch_size`.
     augment : callable, optional
         Function of the arrays of some samples (or the dict of arrays) and a generator ``rng=``, which returns arrays of
@@ -52,7 +52,7 @@ class DataLoader(KeywordHints):
     sampler : iterable of int, optional
         Draws the ``len(sampler)`` indices of each epoch: `WeightedRandomSampler`, a list, or a class with `__iter__`
         and `__len__`.
-    workers : int
+    workers : int, default 0
         Number of threads that fetch and collate batches in advance, at most two batches each. A stream is read by one
         thread. With 0, a batch is fetched when it is requested.
 

@@ -34,9 +34,13 @@ class Digits:
 
     Parameters
     ----------
-    x_train, x_test : ndarray of uint8, shape (N, 28, 28)
+    x_train : ndarray of uint8, shape (N, 28, 28)
         Images: 0 is the background, 255 is ink.
-    y_train, y_test : ndarray of uint8, shape (N,)
+    y_train : ndarray of uint8, shape (N,)
+        The digit on each image, 0 to 9.
+    x_test : ndarray of uint8, shape (N, 28, 28)
+        Images: 0 is the background, 255 is ink.
+    y_test : ndarray of uint8, shape (N,)
         The digit on each image, 0 to 9.
 
     Raises

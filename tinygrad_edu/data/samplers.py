@@ -32,7 +32,7 @@ class WeightedRandomSampler(KeywordHints):
         One non-negative weight per sample. The sum need not be 1.
     num_samples : int
         Number of indices in an epoch.
-    replacement : bool
+    replacement : bool, default True
         Whether a sample may be drawn several times in an epoch.
     rng : numpy.random.Generator
         Draws the indices. Checkpoints save its state.

@@ -35,8 +35,15 @@ def random_affine(
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
         Images of real numbers, not changed. The channels of an image are warped together.
-    degrees, rng, translate, scale, shear
-        As in `affine_field`.
+    degrees : float or (float, float)
+        Range of the rotation angles, clockwise.
+    rng : numpy.random.Generator
+    translate : float or (float, float), default 0.0
+        Maximum horizontal and vertical shift, as fractions of the width and height, or one number for both.
+    scale : (float, float), default (1.0, 1.0)
+        Range of the scale factors, above 0. Factors above 1 enlarge the image.
+    shear : float or (float, float), default 0.0
+        Range of the angles, in degrees, by which vertical lines are tilted to the right.
 
     Returns
     -------
@@ -66,8 +73,11 @@ def random_elastic(images: NDArray[_Pixel], alpha: float, sigma: float, rng: np.
     ----------
     images : ndarray, shape (N, H, W) or (N, C, H, W)
         Images of real numbers, not changed. The channels of an image are warped together.
-    alpha, sigma, rng
-        As in `elastic_field`.
+    alpha : float
+        Strength of the distortion, 0 or more.
+    sigma : float
+        Standard deviation of the Gaussian, in pixels, above 0. Larger values are smoother.
+    rng : numpy.random.Generator
 
     Returns
     -------
@@ -112,11 +122,11 @@ def affine_field(
     degrees : float or (float, float)
         Range of the rotation angles, clockwise.
     rng : numpy.random.Generator
-    translate : float or (float, float)
+    translate : float or (float, float), default 0.0
         Maximum horizontal and vertical shift, as fractions of the width and height, or one number for both.
-    scale : (float, float)
+    scale : (float, float), default (1.0, 1.0)
         Range of the scale factors, above 0. Factors above 1 enlarge the image.
-    shear : float or (float, float)
+    shear : float or (float, float), default 0.0
         Range of the angles, in degrees, by which vertical lines are tilted to the right.
 
     Returns

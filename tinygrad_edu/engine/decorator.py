@@ -54,12 +54,14 @@ def op(
 
     Parameters
     ----------
-    broadcasts : bool
+    forward : callable, optional
+        The function of arrays. Without it, `op` returns a decorator.
+    broadcasts : bool, default False
         Whether the inputs broadcast against each other; the engine then sums gradients over broadcast axes.
-    promotes : bool or iterable of str
+    promotes : bool or iterable of str, default True
         Inputs that are promoted to a common dtype: plain values to that of the tensors, integers to that of the
-        floating-point inputs. Default: all. Exclude conditions, masks, labels and indices; pass False if the op chooses
-        the dtype of its result.
+        floating-point inputs. True means all. Exclude conditions, masks, labels and indices; pass False if
+        the op chooses the dtype of its result.
     name : str, optional
         Name of the public function, for errors and the tape. Default: the name of the forward.
     """

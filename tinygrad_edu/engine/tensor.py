@@ -77,8 +77,8 @@ class Tensor(NumberProtocol, Surface):
     data : array_like
         The values, which are copied. Python numbers and lists become float32; arrays keep their dtype. See `from_numpy`
         for a tensor without a copy.
-    requires_grad : bool
-        Whether `backward` computes the gradient of this tensor and stores it in ``grad``. Default False.
+    requires_grad : bool, default False
+        Whether `backward` computes the gradient of this tensor and stores it in ``grad``.
     dtype : dtype, optional
         The dtype of the tensor. By default as described for `data`.
 

@@ -81,20 +81,43 @@ class AlongAxis(Activation):
 
 
 class ReLU(Elementwise):
-    """Compute max(x, 0) elementwise. The derivative at 0 is 0."""
+    """Compute max(x, 0) elementwise. The derivative at 0 is 0.
+
+    Examples
+    --------
+    >>> ReLU()(np.array([-2.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
 
     function = staticmethod(ops.relu)
 
 
 class ReLU6(Elementwise):
-    """Compute min(max(x, 0), 6) elementwise."""
+    """Compute min(max(x, 0), 6) elementwise.
+
+    Examples
+    --------
+    >>> ReLU6()(np.array([-2.0, 2.0, 8.0]))
+    array([0., 2., 6.])
+    """
 
     function = staticmethod(ops.relu6)
 
 
 @with_settings
 class LeakyReLU(Elementwise):
-    """Compute x where x > 0, and negative_slope * x elsewhere."""
+    """Compute x where x > 0, and negative_slope * x elsewhere.
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+        Slope of the negative part.
+
+    Examples
+    --------
+    >>> LeakyReLU(0.1)(np.array([-2.0, 0.0, 2.0]))
+    array([-0.2,  0. ,  2. ])
+    """
 
     negative_slope: float = 0.01
     function = staticmethod(ops.leaky_relu)
@@ -102,7 +125,20 @@ class LeakyReLU(Elementwise):
 
 @with_settings
 class Hardtanh(Elementwise):
-    """Clip x to the interval from `min_val` to `max_val`."""
+    """Clip x to the interval from `min_val` to `max_val`.
+
+    Parameters
+    ----------
+    min_val : float, default -1.0
+        Lower limit.
+    max_val : float, default 1.0
+        Upper limit.
+
+    Examples
+    --------
+    >>> Hardtanh()(np.array([-2.0, 0.0, 2.0]))
+    array([-1.,  0.,  1.])
+    """
 
     min_val: float = -1.0
     max_val: float = 1.0
@@ -110,20 +146,43 @@ class Hardtanh(Elementwise):
 
 
 class Hardsigmoid(Elementwise):
-    """Compute (x + 3) / 6, clipped to [0, 1]: a piecewise linear sigmoid."""
+    """Compute (x + 3) / 6, clipped to [0, 1]: a piecewise linear sigmoid.
+
+    Examples
+    --------
+    >>> Hardsigmoid()(np.array([-2.0, 0.0, 2.0]))
+    array([0.16666667, 0.5       , 0.83333333])
+    """
 
     function = staticmethod(ops.hardsigmoid)
 
 
 class Hardswish(Elementwise):
-    """Compute x * hardsigmoid(x): `SiLU` without exponentials."""
+    """Compute x * hardsigmoid(x): `SiLU` without exponentials.
+
+    Examples
+    --------
+    >>> Hardswish()(np.array([-2.0, 0.0, 2.0]))
+    array([-0.33333333,  0.        ,  1.66666667])
+    """
 
     function = staticmethod(ops.hardswish)
 
 
 @with_settings
 class Hardshrink(Elementwise):
-    """Compute 0 where -lambd <= x <= lambd, and x elsewhere."""
+    """Compute 0 where -lambd <= x <= lambd, and x elsewhere.
+
+    Parameters
+    ----------
+    lambd : float, default 0.5
+        Largest absolute value that becomes 0.
+
+    Examples
+    --------
+    >>> Hardshrink()(np.array([-2.0, 0.0, 2.0]))
+    array([-2.,  0.,  2.])
+    """
 
     lambd: float = 0.5
     function = staticmethod(ops.hardshrink)
@@ -131,7 +190,18 @@ class Hardshrink(Elementwise):
 
 @with_settings
 class Softshrink(Elementwise):
-    """Compute sign(x) * max(abs(x) - lambd, 0)."""
+    """Compute sign(x) * max(abs(x) - lambd, 0).
+
+    Parameters
+    ----------
+    lambd : float, default 0.5
+        Amount by which absolute values decrease.
+
+    Examples
+    --------
+    >>> Softshrink()(np.array([-2.0, 0.0, 2.0]))
+    array([-1.5,  0. ,  1.5])
+    """
 
     lambd: float = 0.5
     function = staticmethod(ops.softshrink)
@@ -139,7 +209,20 @@ class Softshrink(Elementwise):
 
 @with_settings
 class Threshold(Elementwise):
-    """Compute x where x > threshold, and `value` elsewhere."""
+    """Compute x where x > threshold, and `value` elsewhere.
+
+    Parameters
+    ----------
+    threshold : float
+        Greatest x that is replaced.
+    value : float
+        The replacement.
+
+    Examples
+    --------
+    >>> Threshold(1.0, -1.0)(np.array([-2.0, 0.0, 2.0]))
+    array([-1., -1.,  2.])
+    """
 
     threshold: float
     value: float
@@ -150,32 +233,69 @@ class Threshold(Elementwise):
 
 
 class Sigmoid(Elementwise):
-    """Compute 1 / (1 + exp(-x)) elementwise."""
+    """Compute 1 / (1 + exp(-x)) elementwise.
+
+    Examples
+    --------
+    >>> Sigmoid()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([0.119, 0.5  , 0.881])
+    """
 
     function = staticmethod(ops.sigmoid)
 
 
 class LogSigmoid(Elementwise):
-    """Compute log(sigmoid(x)) without overflow."""
+    """Compute log(sigmoid(x)) without overflow.
+
+    Examples
+    --------
+    >>> LogSigmoid()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-2.127, -0.693, -0.127])
+    """
 
     function = staticmethod(ops.logsigmoid)
 
 
 class Tanh(Elementwise):
-    """Compute the hyperbolic tangent elementwise."""
+    """Compute the hyperbolic tangent elementwise.
+
+    Examples
+    --------
+    >>> Tanh()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.964,  0.   ,  0.964])
+    """
 
     function = staticmethod(ops.tanh)
 
 
 class Tanhshrink(Elementwise):
-    """Compute x - tanh(x) elementwise."""
+    """Compute x - tanh(x) elementwise.
+
+    Examples
+    --------
+    >>> Tanhshrink()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-1.036,  0.   ,  1.036])
+    """
 
     function = staticmethod(ops.tanhshrink)
 
 
 @with_settings
 class Softplus(Elementwise):
-    """Compute log(1 + exp(beta * x)) / beta, a smooth `ReLU`, and x where beta * x > threshold."""
+    """Compute log(1 + exp(beta * x)) / beta, a smooth `ReLU`, and x where beta * x > threshold.
+
+    Parameters
+    ----------
+    beta : float, default 1.0
+        Factor of x. A greater value is closer to `ReLU`.
+    threshold : float, default 20.0
+        Value of beta * x above which the output is x.
+
+    Examples
+    --------
+    >>> Softplus()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([0.127, 0.693, 2.127])
+    """
 
     beta: float = 1.0
     threshold: float = 20.0
@@ -183,14 +303,31 @@ class Softplus(Elementwise):
 
 
 class Softsign(Elementwise):
-    """Compute x / (1 + abs(x)) elementwise."""
+    """Compute x / (1 + abs(x)) elementwise.
+
+    Examples
+    --------
+    >>> Softsign()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.667,  0.   ,  0.667])
+    """
 
     function = staticmethod(ops.softsign)
 
 
 @with_settings
 class ELU(Elementwise):
-    """Compute x where x > 0, and alpha * (exp(x) - 1) elsewhere."""
+    """Compute x where x > 0, and alpha * (exp(x) - 1) elsewhere.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        The output approaches -alpha for large negative x.
+
+    Examples
+    --------
+    >>> ELU()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.865,  0.   ,  2.   ])
+    """
 
     alpha: float = 1.0
     function = staticmethod(ops.elu)
@@ -198,33 +335,73 @@ class ELU(Elementwise):
 
 @with_settings
 class CELU(Elementwise):
-    """Compute x where x > 0, and alpha * (exp(x / alpha) - 1) elsewhere."""
+    """Compute x where x > 0, and alpha * (exp(x / alpha) - 1) elsewhere.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        The output approaches -alpha for large negative x.
+
+    Examples
+    --------
+    >>> CELU()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.865,  0.   ,  2.   ])
+    """
 
     alpha: float = 1.0
     function = staticmethod(ops.celu)
 
 
 class SELU(Elementwise):
-    """`ELU`, scaled so that layers preserve mean 0 and variance 1; see `AlphaDropout`."""
+    """`ELU`, scaled so that layers preserve mean 0 and variance 1; see `AlphaDropout`.
+
+    Examples
+    --------
+    >>> SELU()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-1.52 ,  0.   ,  2.101])
+    """
 
     function = staticmethod(ops.selu)
 
 
 class SiLU(Elementwise):
-    """Compute x * sigmoid(x) elementwise."""
+    """Compute x * sigmoid(x) elementwise.
+
+    Examples
+    --------
+    >>> SiLU()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.238,  0.   ,  1.762])
+    """
 
     function = staticmethod(ops.silu)
 
 
 class Mish(Elementwise):
-    """Compute x * tanh(softplus(x)) elementwise."""
+    """Compute x * tanh(softplus(x)) elementwise.
+
+    Examples
+    --------
+    >>> Mish()(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.253,  0.   ,  1.944])
+    """
 
     function = staticmethod(ops.mish)
 
 
 @with_settings
 class GELU(Elementwise):
-    """Compute x * cdf(x) for the standard normal distribution, with `approximate` "none" or "tanh"."""
+    """Compute x * cdf(x) for the standard normal distribution, with `approximate` "none" or "tanh".
+
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}, default "none"
+        "none" is exact and requires SciPy. "tanh" is an approximation.
+
+    Examples
+    --------
+    >>> GELU(approximate="tanh")(np.array([-2.0, 0.0, 2.0])).round(3)
+    array([-0.045,  0.   ,  1.955])
+    """
 
     approximate: str = "none"
     function = staticmethod(ops.gelu)
@@ -235,7 +412,18 @@ class GELU(Elementwise):
 
 @with_settings
 class GLU(AlongAxis):
-    """Multiply the first half of x along `axis` by the sigmoid of the second half."""
+    """Multiply the first half of x along `axis` by the sigmoid of the second half.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis that is halved. It must have an even length.
+
+    Examples
+    --------
+    >>> GLU()(np.array([[3.0, 4.0, 0.0, 0.0]]))
+    array([[1.5, 2. ]])
+    """
 
     axis: int = -1
     function = staticmethod(ops.glu)
@@ -243,7 +431,18 @@ class GLU(AlongAxis):
 
 @with_settings
 class Softmax(AlongAxis):
-    """Compute exp(x) / sum(exp(x)) along `axis`. `CrossEntropyLoss` takes logits: do not apply Softmax before it."""
+    """Compute exp(x) / sum(exp(x)) along `axis`. `CrossEntropyLoss` takes logits: do not apply Softmax before it.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis along which the outputs sum to 1.
+
+    Examples
+    --------
+    >>> Softmax()(np.array([[1.0, 1.0, 2.0, 2.0]])).round(3)
+    array([[0.134, 0.134, 0.366, 0.366]])
+    """
 
     axis: int = -1
     function = staticmethod(ops.softmax)
@@ -251,7 +450,18 @@ class Softmax(AlongAxis):
 
 @with_settings
 class LogSoftmax(AlongAxis):
-    """Compute log(softmax(x)) along `axis` without overflow: the input of `NLLLoss`."""
+    """Compute log(softmax(x)) along `axis` without overflow: the input of `NLLLoss`.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis along which the exponentials of the outputs sum to 1.
+
+    Examples
+    --------
+    >>> LogSoftmax()(np.array([[1.0, 1.0, 2.0, 2.0]])).round(3)
+    array([[-2.006, -2.006, -1.006, -1.006]])
+    """
 
     axis: int = -1
     function = staticmethod(ops.log_softmax)
@@ -259,14 +469,31 @@ class LogSoftmax(AlongAxis):
 
 @with_settings
 class Softmin(AlongAxis):
-    """Compute softmax(-x) along `axis`."""
+    """Compute softmax(-x) along `axis`.
+
+    Parameters
+    ----------
+    axis : int, default -1
+        The axis along which the outputs sum to 1.
+
+    Examples
+    --------
+    >>> Softmin()(np.array([[1.0, 1.0, 2.0, 2.0]])).round(3)
+    array([[0.366, 0.366, 0.134, 0.134]])
+    """
 
     axis: int = -1
     function = staticmethod(ops.softmin)
 
 
 class Softmax2D(Module):
-    """Compute softmax over the channels of images (N, C, H, W) or (C, H, W). Other shapes raise ShapeError."""
+    """Compute softmax over the channels of images (N, C, H, W) or (C, H, W). Other shapes raise ShapeError.
+
+    Examples
+    --------
+    >>> Softmax2D()(np.ones((5, 4, 1, 1)))[0].ravel()
+    array([0.25, 0.25, 0.25, 0.25])
+    """
 
     couples_samples = False
 
@@ -286,11 +513,12 @@ class PReLU(Module):
 
     Parameters
     ----------
-    num_parameters : int
+    num_parameters : int, default 1
         1 for a single slope, or the number of channels (axis 1) for one slope per channel.
-    init : float
+    init : float, default 0.25
         Initial slope.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -329,8 +557,10 @@ class RReLU(Module):
 
     Parameters
     ----------
-    lower, upper : float
-        Range of the slopes.
+    lower : float, default 0.125
+        Least slope.
+    upper : float, default 1/3
+        Greatest slope.
     rng : numpy.random.Generator, optional
         Generator of the slopes. The default is a new, unseeded generator.
 

@@ -28,23 +28,26 @@ class MultiheadAttention(Module):
 
     Parameters
     ----------
-    embed_dim, num_heads : int
-        Number of features of the queries and the output, and number of heads, which must divide it.
-    dropout : float
+    embed_dim : int
+        Number of features of the queries and of the output.
+    num_heads : int
+        Number of heads. It must divide `embed_dim`.
+    dropout : float, default 0.0
         Probability of dropping an attention weight in training, from 0 to 1.
-    bias : bool
+    bias : bool, default True
         Whether the input and output projections have a bias.
-    add_bias_kv : bool
+    add_bias_kv : bool, default False
         Whether to append a learned key and value.
-    add_zero_attn : bool
+    add_zero_attn : bool, default False
         Whether to append a key and value of zeros.
     kdim, vdim : int, optional
         Numbers of features of the keys and of the values. Default: `embed_dim`.
-    batch_first : bool
+    batch_first : bool, default False
         Whether inputs and outputs are (N, L, E) instead of (L, N, E).
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------

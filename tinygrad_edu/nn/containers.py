@@ -13,7 +13,20 @@ __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequen
 
 
 class Identity(Module):
-    """Return the input unchanged: a placeholder for a layer. The constructor ignores all arguments."""
+    """Return the input unchanged: a placeholder for a layer. The constructor ignores all arguments.
+
+    Parameters
+    ----------
+    *unused : Any
+        Ignored.
+    **also_unused : Any
+        Ignored.
+
+    Examples
+    --------
+    >>> Identity()(3.0), Identity(54, bias=False)
+    (3.0, Identity())
+    """
 
     couples_samples = False
 
@@ -213,7 +226,7 @@ class Residual(Sequential):
     Parameters
     ----------
     *layers : callable
-        As in `Sequential`. Their output must have the shape of their input.
+        Modules or functions, applied in order. Their output must have the shape of their input.
 
     Raises
     ------
@@ -245,7 +258,7 @@ class ModuleList(_OrderedContainer):
 
     Parameters
     ----------
-    modules : iterable of callable
+    modules : iterable of callable, default ()
         Modules or functions. A function becomes a `Lambda`.
 
     Examples
@@ -278,7 +291,7 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
 
     Parameters
     ----------
-    modules : mapping of str to callable, or iterable of (str, callable)
+    modules : mapping of str to callable, or iterable of (str, callable), default ()
         Modules or functions. A function becomes a `Lambda`.
 
     Examples

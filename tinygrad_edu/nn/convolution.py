@@ -109,20 +109,29 @@ class Conv2D(_Conv):
 
     Parameters
     ----------
-    in_channels, out_channels : int
-    kernel_size, stride, dilation : int or (int, int)
-        A pair is (vertical, horizontal).
-    padding : int, (int, int), "valid" or "same"
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int, int)
+        Size of the kernel. A pair is (vertical, horizontal).
+    stride : int or (int, int), default 1
+        Step between windows.
+    padding : int, (int, int), "valid" or "same", default 0
         Padding of both sides of each axis. "valid" is no padding. "same" preserves the size and requires stride 1; if
         the total is odd, the extra pixel is at the bottom or the right.
-    groups : int
+    dilation : int or (int, int), default 1
+        Step between the elements of a window.
+    groups : int, default 1
         Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
-    bias : bool
-    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+    bias : bool, default True
+        Whether to add a learned bias.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
         As in `ZeroPad2D`, `ReflectionPad2D`, `ReplicationPad2D` and `CircularPad2D`.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -153,6 +162,32 @@ class Conv1D(_Conv):
     """1-D convolution: (N, in_channels, L), or (in_channels, L), becomes (N, out_channels, L_out). See `Conv2D`.
 
     Each window option is an int or a tuple of one int. The weight has shape (out_channels, in_channels / groups, k).
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int,)
+        Length k of the kernel.
+    stride : int or (int,), default 1
+        Step between windows.
+    padding : int, (int,), "valid" or "same", default 0
+        Padding of both ends. "valid" is no padding. "same" preserves the length and requires stride 1; if the total is
+        odd, the extra element is at the end.
+    dilation : int or (int,), default 1
+        Step between the elements of a window.
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
+        As in `ZeroPad1D`, `ReflectionPad1D`, `ReplicationPad1D` and `CircularPad1D`.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Examples
     --------
@@ -206,14 +241,30 @@ class ConvTranspose2D(_ConvTranspose):
 
     Parameters
     ----------
-    in_channels, out_channels : int
-    kernel_size, stride, padding, dilation : int or (int, int)
-        As in that `Conv2D`. The padding is removed from the output.
-    output_padding : int or (int, int)
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int, int)
+        Size of the kernel. A pair is (vertical, horizontal).
+    stride : int or (int, int), default 1
+        Step between windows.
+    padding : int or (int, int), default 0
+        Rows and columns removed from each side of the output.
+    output_padding : int or (int, int), default 0
         Rows and columns added at the bottom and the right; less than the stride or the dilation.
-    groups, bias, rng, dtype
-        As in `Conv2D`.
-    padding_mode : {"zeros"}
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    dilation : int or (int, int), default 1
+        Step between the elements of a window.
+    padding_mode : {"zeros"}, default "zeros"
+        Only zeros are supported, as in PyTorch.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -244,6 +295,33 @@ class ConvTranspose1D(_ConvTranspose):
 
     Each window option is an int or a tuple of one int. The weight has shape (in_channels, out_channels / groups, k).
     See `ConvTranspose2D`.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int,)
+        Length k of the kernel.
+    stride : int or (int,), default 1
+        Step between windows.
+    padding : int or (int,), default 0
+        Elements removed from each end of the output.
+    output_padding : int or (int,), default 0
+        Elements added at the end; less than the stride or the dilation.
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    dilation : int or (int,), default 1
+        Step between the elements of a window.
+    padding_mode : {"zeros"}, default "zeros"
+        Only zeros are supported, as in PyTorch.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class Dropout(_DropoutBase):
 
     Parameters
     ----------
-    p : float
+    p : float, default 0.5
         The probability of dropping an element, from 0 to 1.
     rng : numpy.random.Generator, optional
         Generator of the masks. The default is a new, unseeded generator.
@@ -90,7 +90,14 @@ def _scale(p: float) -> float:
 class Dropout1D(_DropoutBase):
     """`Dropout` of whole channels of sequences of shape (N, C, L) or (C, L).
 
-    Parameters and errors are those of `Dropout`. Any other number of axes raises ShapeError.
+    Errors are those of `Dropout`. Any other number of axes raises ShapeError.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -111,8 +118,15 @@ class Dropout1D(_DropoutBase):
 class Dropout2D(_DropoutBase):
     """`Dropout` of whole channels of images of shape (N, C, H, W).
 
-    Parameters and errors are those of `Dropout`. As in PyTorch, an input with three axes is a batch of sequences
-    (N, C, L), not one image. Any other number of axes raises ShapeError.
+    Errors are those of `Dropout`. As in PyTorch, an input with three axes is a batch of sequences (N, C, L), not one
+    image. Any other number of axes raises ShapeError.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -142,8 +156,14 @@ _SELU_MINIMUM = -1.7580993408473766
 class AlphaDropout(_DropoutBase):
     """Dropout for `SELU`: a dropped element becomes SELU's minimum; mean 0 and variance 1 are preserved.
 
-    From G. Klambauer and others, "Self-normalizing neural networks", NeurIPS 2017. Parameters and errors are those of
-    `Dropout`.
+    From G. Klambauer and others, "Self-normalizing neural networks", NeurIPS 2017. Errors are those of `Dropout`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------
@@ -166,6 +186,13 @@ class AlphaDropout(_DropoutBase):
 
 class FeatureAlphaDropout(AlphaDropout):
     """`AlphaDropout` of whole channels of an input (N, C, ...). Fewer than two axes raise ShapeError.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
 
     Examples
     --------

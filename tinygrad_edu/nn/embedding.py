@@ -27,13 +27,13 @@ class Embedding(Module):
         Index of a vector that is initialized with zeros and gets no gradient. Negative indices count from the end.
     max_norm : float, optional
         Before the lookup, each vector with a greater norm is scaled to this norm, in place in the table.
-    norm_type : float
+    norm_type : float, default 2.0
         The p of the p-norm for `max_norm`.
-    scale_grad_by_freq : bool
+    scale_grad_by_freq : bool, default False
         Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
     rng : numpy.random.Generator, optional
         Generator of the initial vectors. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
         Dtype of the vectors.
 
     Attributes

@@ -20,8 +20,10 @@ class Flatten(Module):
 
     Parameters
     ----------
-    start_axis, end_axis : int
-        The first and the last of the merged axes. Negative axes count from the end.
+    start_axis : int, default 1
+        The first of the merged axes.
+    end_axis : int, default -1
+        The last of them. Negative axes count from the end.
 
     Raises
     ------

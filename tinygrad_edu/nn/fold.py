@@ -16,8 +16,14 @@ class Unfold(Module):
 
     Parameters
     ----------
-    kernel_size, dilation, padding, stride : int or (int, int)
-        As in `Conv2D`.
+    kernel_size : int or (int, int)
+        Size of the windows. A pair is (vertical, horizontal).
+    dilation : int or (int, int), default 1
+        Step between the elements of a window.
+    padding : int or (int, int), default 0
+        Zero padding of both sides of each axis.
+    stride : int or (int, int), default 1
+        Step between windows.
 
     Raises
     ------
@@ -50,9 +56,15 @@ class Fold(Unfold):
     Parameters
     ----------
     output_size : int or (int, int)
-        (H, W).
-    kernel_size, dilation, padding, stride : int or (int, int)
-        As in `Unfold`.
+        Size (H, W) of the images.
+    kernel_size : int or (int, int)
+        Size of the windows. A pair is (vertical, horizontal).
+    dilation : int or (int, int), default 1
+        Step between the elements of a window.
+    padding : int or (int, int), default 0
+        Zero padding of both sides of each axis.
+    stride : int or (int, int), default 1
+        Step between windows.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
     a : float
         Bound of the interval.
     rng : numpy.random.Generator
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
 
     Returns
     -------
@@ -267,7 +267,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     ----------
     nonlinearity : str
         As in PyTorch: "linear", "conv1d" (or another convolution), "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
-    param : float
+    param : float, default 0.01
         Negative slope of "leaky_relu".
 
     Raises

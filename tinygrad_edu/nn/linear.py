@@ -38,11 +38,16 @@ class Linear(Module):
 
     Parameters
     ----------
-    in_features, out_features : int
-    bias : bool
+    in_features : int
+        Length of the last axis of the input.
+    out_features : int
+        Length of the last axis of the output.
+    bias : bool, default True
+        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -97,11 +102,18 @@ class Bilinear(Module):
 
     Parameters
     ----------
-    in1_features, in2_features, out_features : int
-    bias : bool
+    in1_features : int
+        Length of the last axis of the first input.
+    in2_features : int
+        Length of the last axis of the second input.
+    out_features : int
+        Length of the last axis of the output.
+    bias : bool, default True
+        Whether to add a learned bias.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------

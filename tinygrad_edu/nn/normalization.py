@@ -36,11 +36,14 @@ class LayerNorm(Module):
     ----------
     normalized_shape : int or sequence of int
         Lengths of the normalized axes.
-    eps : float
+    eps : float, default 1e-5
         Constant added to the variance.
-    elementwise_affine, bias : bool
-        Whether to learn a weight and, if so, whether to learn a bias.
-    dtype : float32 or float64
+    elementwise_affine : bool, default True
+        Whether to learn a weight.
+    bias : bool, default True
+        Whether to learn a bias, if `elementwise_affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -102,9 +105,10 @@ class RMSNorm(Module):
         Lengths of the normalized axes.
     eps : float, optional
         Constant added to the mean square. Default: the machine epsilon of the input's dtype.
-    elementwise_affine : bool
+    elementwise_affine : bool, default True
         Whether to learn a weight.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -151,13 +155,18 @@ class GroupNorm(Module):
 
     Parameters
     ----------
-    num_groups, num_channels : int
-        `num_groups` must divide `num_channels`.
-    eps : float
+    num_groups : int
+        Number of groups. It must divide `num_channels`.
+    num_channels : int
+        Number of channels, on axis 1.
+    eps : float, default 1e-5
         Constant added to the variance.
-    affine, bias : bool
-        Whether to learn a weight and, if so, whether to learn a bias.
-    dtype : float32 or float64
+    affine : bool, default True
+        Whether to learn a weight.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -278,15 +287,17 @@ class BatchNorm2D(BatchNorm):
     ----------
     num_features : int
         Number of channels.
-    eps : float
+    eps : float, default 1e-5
         Constant added to the variance.
-    momentum : float or None
+    momentum : float or None, default 0.1
         Weight of a batch in the running statistics. None averages all batches equally.
-    affine, bias : bool
-        Whether to learn a weight and, if so, whether to learn a bias.
-    track_running_stats : bool
+    affine : bool, default True
+        Whether to learn a weight.
+    track_running_stats : bool, default True
         Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
-    dtype : float32 or float64
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
         Dtype of the parameters and running statistics.
 
     Attributes
@@ -318,7 +329,30 @@ class BatchNorm2D(BatchNorm):
 
 
 class BatchNorm1D(BatchNorm):
-    """`BatchNorm2D` for batches of vectors (N, C) or sequences (N, C, L)."""
+    """`BatchNorm2D` for batches of vectors (N, C) or sequences (N, C, L).
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None averages all batches equally.
+    affine : bool, default True
+        Whether to learn a weight.
+    track_running_stats : bool, default True
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+
+    Examples
+    --------
+    >>> BatchNorm1D(1)(np.array([[3.0], [5.0]])).numpy().ravel().round(3)
+    array([-1.,  1.], dtype=float32)
+    """
 
     inputs = ("NC", "NCL")
 
@@ -350,9 +384,25 @@ class InstanceNorm(ChannelNorm):
 class InstanceNorm2D(InstanceNorm):
     """Normalize each channel of each image to mean 0 and variance 1, then scale and shift it.
 
-    From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Parameters, attributes and errors are
-    as in `BatchNorm2D`, except that `affine` and `track_running_stats` are False by default. `num_batches_tracked`
-    stays 0, and with ``momentum=None`` the running statistics are not updated.
+    From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Attributes and errors are as in
+    `BatchNorm2D`, but `num_batches_tracked` stays 0.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None does not update them.
+    affine : bool, default False
+        Whether to learn a weight.
+    track_running_stats : bool, default False
+        Whether to keep running statistics, which evaluation uses.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
 
     Examples
     --------
@@ -364,7 +414,30 @@ class InstanceNorm2D(InstanceNorm):
 
 
 class InstanceNorm1D(InstanceNorm):
-    """`InstanceNorm2D` for a sequence (C, L) or a batch of sequences (N, C, L)."""
+    """`InstanceNorm2D` for a sequence (C, L) or a batch of sequences (N, C, L).
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None does not update them.
+    affine : bool, default False
+        Whether to learn a weight.
+    track_running_stats : bool, default False
+        Whether to keep running statistics, which evaluation uses.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+
+    Examples
+    --------
+    >>> InstanceNorm1D(1)(np.array([[3.0, 5.0]])).round(3)
+    array([[-1.,  1.]])
+    """
 
     inputs = ("CL", "NCL")
 
@@ -379,7 +452,12 @@ class LocalResponseNorm(Module):
     ----------
     size : int
         Number of neighbouring channels, including the channel itself.
-    alpha, beta, k : float
+    alpha : float, default 1e-4
+        Factor of the mean of the squares.
+    beta : float, default 0.75
+        The exponent.
+    k : float, default 1.0
+        Constant added to it.
 
     Raises
     ------

@@ -106,17 +106,53 @@ class ConstantPad2D(_ConstantPad):
 
 
 class ConstantPad1D(_ConstantPad):
-    """`ConstantPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
+    """`ConstantPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right).
+
+    Parameters
+    ----------
+    padding : int or (int, int)
+        The padding of both ends, or (left, right). Negative padding crops.
+    value : float
+        The constant. It gets no gradient.
+
+    Examples
+    --------
+    >>> ConstantPad1D((2, -1), 7.0)(np.array([1.0, 2.0, 3.0]))
+    array([7., 7., 1., 2.])
+    """
 
     axes = 1
 
 
 class ZeroPad2D(_Pad):
-    """`ConstantPad2D` with the value 0."""
+    """`ConstantPad2D` with the value 0.
+
+    Parameters
+    ----------
+    padding : int or (int, int, int, int)
+        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
+
+    Examples
+    --------
+    >>> ZeroPad2D((1, 0, 0, 1))(np.array([[1.0, 2.0]]))
+    array([[0., 1., 2.],
+           [0., 0., 0.]])
+    """
 
 
 class ZeroPad1D(_Pad):
-    """`ConstantPad1D` with the value 0."""
+    """`ConstantPad1D` with the value 0.
+
+    Parameters
+    ----------
+    padding : int or (int, int)
+        The padding of both ends, or (left, right). Negative padding crops.
+
+    Examples
+    --------
+    >>> ZeroPad1D((2, 1))(np.array([1.0, 2.0, 3.0]))
+    array([0., 0., 1., 2., 3., 0.])
+    """
 
     axes = 1
 
@@ -124,7 +160,12 @@ class ZeroPad1D(_Pad):
 class ReflectionPad2D(_Pad):
     """Pad images with their reflection at the border pixels, which are not repeated.
 
-    Padding and shapes are as in `ConstantPad2D`.
+    Shapes are as in `ConstantPad2D`.
+
+    Parameters
+    ----------
+    padding : int or (int, int, int, int)
+        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
 
     Raises
     ------
@@ -141,13 +182,29 @@ class ReflectionPad2D(_Pad):
 
 
 class ReflectionPad1D(_Pad):
-    """`ReflectionPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
+    """`ReflectionPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right).
+
+    Parameters
+    ----------
+    padding : int or (int, int)
+        The padding of both ends, or (left, right). Negative padding crops.
+
+    Examples
+    --------
+    >>> ReflectionPad1D(2)(np.array([1.0, 2.0, 3.0]))
+    array([3., 2., 1., 2., 3., 2., 1.])
+    """
 
     axes, mode = 1, "reflect"
 
 
 class ReplicationPad2D(_Pad):
-    """Pad images by repeating the border pixels. Padding and shapes are as in `ConstantPad2D`.
+    """Pad images by repeating the border pixels. Shapes are as in `ConstantPad2D`.
+
+    Parameters
+    ----------
+    padding : int or (int, int, int, int)
+        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
 
     Examples
     --------
@@ -159,13 +216,29 @@ class ReplicationPad2D(_Pad):
 
 
 class ReplicationPad1D(_Pad):
-    """`ReplicationPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
+    """`ReplicationPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right).
+
+    Parameters
+    ----------
+    padding : int or (int, int)
+        The padding of both ends, or (left, right). Negative padding crops.
+
+    Examples
+    --------
+    >>> ReplicationPad1D(2)(np.array([1.0, 2.0, 3.0]))
+    array([1., 1., 1., 2., 3., 3., 3.])
+    """
 
     axes, mode = 1, "edge"
 
 
 class CircularPad2D(_Pad):
-    """Pad images with pixels of the opposite side. Padding and shapes are as in `ConstantPad2D`.
+    """Pad images with pixels of the opposite side. Shapes are as in `ConstantPad2D`.
+
+    Parameters
+    ----------
+    padding : int or (int, int, int, int)
+        The padding of all sides, or (left, right, top, bottom). Negative padding crops.
 
     Raises
     ------
@@ -182,6 +255,17 @@ class CircularPad2D(_Pad):
 
 
 class CircularPad1D(_Pad):
-    """`CircularPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right)."""
+    """`CircularPad2D` for sequences: (..., L) becomes (..., left + L + right), with an int or (left, right).
+
+    Parameters
+    ----------
+    padding : int or (int, int)
+        The padding of both ends, or (left, right). Negative padding crops.
+
+    Examples
+    --------
+    >>> CircularPad1D(2)(np.array([1.0, 2.0, 3.0]))
+    array([2., 3., 1., 2., 3., 1., 2.])
+    """
 
     axes, mode = 1, "wrap"

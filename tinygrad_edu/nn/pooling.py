@@ -62,15 +62,16 @@ class MaxPool2D(_MaxPool):
     Parameters
     ----------
     kernel_size : int or (int, int)
+        Size of the windows. A pair is (vertical, horizontal).
     stride : int or (int, int), optional
         Default: `kernel_size`.
-    padding : int or (int, int)
+    padding : int or (int, int), default 0
         Implicit padding with minus infinity, at most half of the window.
-    dilation : int or (int, int)
+    dilation : int or (int, int), default 1
         Step between the elements of a window.
-    return_indices : bool
+    return_indices : bool, default False
         Whether to also return the positions of the maxima, for `MaxUnpool2D`.
-    ceil_mode : bool
+    ceil_mode : bool, default False
         Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
 
     Raises
@@ -91,7 +92,28 @@ class MaxPool2D(_MaxPool):
 
 
 class MaxPool1D(_MaxPool):
-    """1-D max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `MaxPool2D`."""
+    """1-D max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `MaxPool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int,)
+        Length of the windows.
+    stride : int or (int,), optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or (int,), default 0
+        Implicit padding with minus infinity, at most half of the window.
+    dilation : int or (int,), default 1
+        Step between the elements of a window.
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima, for `MaxUnpool1D`.
+    ceil_mode : bool, default False
+        Whether to round the output length up, which includes windows partly outside of the input. Default: round down.
+
+    Examples
+    --------
+    >>> MaxPool1D(2)(np.array([[1.0, 3.0, 7.0, 5.0]]))
+    array([[3., 7.]])
+    """
 
     axes = 1
     function = staticmethod(ops.max_pool1d)
@@ -122,13 +144,14 @@ class AvgPool2D(_AvgPool):
     Parameters
     ----------
     kernel_size : int or (int, int)
+        Size of the windows. A pair is (vertical, horizontal).
     stride : int or (int, int), optional
-        Default: `kernel_size`.
-    padding : int or (int, int)
+        Step between windows. Default: `kernel_size`.
+    padding : int or (int, int), default 0
         Zero padding, at most half of the kernel.
-    ceil_mode : bool
+    ceil_mode : bool, default False
         Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
-    count_include_pad : bool
+    count_include_pad : bool, default True
         Whether the mean includes the padding.
     divisor_override : int, optional
         Divisor of the sum of each window. Default: the number of pixels of the window.
@@ -151,7 +174,26 @@ class AvgPool2D(_AvgPool):
 
 
 class AvgPool1D(_AvgPool):
-    """1-D average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AvgPool2D`."""
+    """1-D average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AvgPool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int,)
+        Length of the windows.
+    stride : int or (int,), optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or (int,), default 0
+        Zero padding of both ends, at most half of the window.
+    ceil_mode : bool, default False
+        Whether to round the output length up, which includes windows partly outside of the input. Default: round down.
+    count_include_pad : bool, default True
+        Whether the mean includes the padding.
+
+    Examples
+    --------
+    >>> AvgPool1D(2)(np.array([[1.0, 3.0, 5.0, 7.0]]))
+    array([[2., 6.]])
+    """
 
     axes = 1
     function = staticmethod(ops.avg_pool1d)
@@ -201,9 +243,10 @@ class LPPool2D(_LPPool):
     norm_type : float
         The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
     kernel_size : int or (int, int)
+        Size of the windows. A pair is (vertical, horizontal).
     stride : int or (int, int), optional
         Default: `kernel_size`.
-    ceil_mode : bool
+    ceil_mode : bool, default False
         Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
 
     Raises
@@ -227,7 +270,25 @@ class LPPool2D(_LPPool):
 
 
 class LPPool1D(_LPPool):
-    """1-D power-average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `LPPool2D`."""
+    """1-D power-average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `LPPool2D`.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
+    kernel_size : int or (int,)
+        Length of the windows.
+    stride : int or (int,), optional
+        Step between windows. Default: `kernel_size`.
+    ceil_mode : bool, default False
+        Whether to round the output length up. Elements of a window outside of the input count as the mean of the
+        others.
+
+    Examples
+    --------
+    >>> LPPool1D(2, 2)(np.array([[3.0, 4.0, 5.0, 12.0]]))
+    array([[ 5., 13.]])
+    """
 
     axes = 1
     avg_pool, max_pool = staticmethod(ops.avg_pool1d), staticmethod(ops.max_pool1d)
@@ -271,7 +332,18 @@ class AdaptiveAvgPool2D(_AdaptivePool):
 
 
 class AdaptiveAvgPool1D(_AdaptivePool):
-    """1-D adaptive average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveAvgPool2D`."""
+    """1-D adaptive average pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveAvgPool2D`.
+
+    Parameters
+    ----------
+    output_size : int, (int,) or None
+        Length L_out. None keeps the length of the input.
+
+    Examples
+    --------
+    >>> AdaptiveAvgPool1D(2)(np.array([[1.0, 2.0, 3.0, 4.0]]))
+    array([[1.5, 3.5]])
+    """
 
     function = staticmethod(ops.adaptive_avg_pool1d)
 
@@ -296,15 +368,34 @@ class AdaptiveMaxPool2D(_AdaptiveMaxPool):
     Parameters
     ----------
     output_size : int, or pair of int or None
-    return_indices : bool
+        (H_out, W_out). None keeps the size of the input.
+    return_indices : bool, default False
         Whether to also return the positions of the maxima.
+
+    Examples
+    --------
+    >>> AdaptiveMaxPool2D((1, None))(np.arange(6.0).reshape(1, 2, 3))
+    array([[[3., 4., 5.]]])
     """
 
     function = staticmethod(ops.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool1D(_AdaptiveMaxPool):
-    """1-D adaptive max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveMaxPool2D`."""
+    """1-D adaptive max pooling: (N, C, L) or (C, L) becomes (..., L_out). See `AdaptiveMaxPool2D`.
+
+    Parameters
+    ----------
+    output_size : int, (int,) or None
+        Length L_out. None keeps the length of the input.
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima.
+
+    Examples
+    --------
+    >>> AdaptiveMaxPool1D(2)(np.array([[1.0, 2.0, 3.0, 4.0]]))
+    array([[2., 4.]])
+    """
 
     function = staticmethod(ops.adaptive_max_pool1d)
 
@@ -350,8 +441,12 @@ class MaxUnpool2D(_MaxUnpool):
 
     Parameters
     ----------
-    kernel_size, stride, padding
-        As in the `MaxPool2D`.
+    kernel_size : int or (int, int)
+        Size of the windows of the pooling.
+    stride : int or (int, int), optional
+        Step between the windows. Default: `kernel_size`.
+    padding : int or (int, int), default 0
+        Padding of the pooling.
 
     Raises
     ------
@@ -370,6 +465,21 @@ class MaxUnpool2D(_MaxUnpool):
 
 
 class MaxUnpool1D(_MaxUnpool):
-    """Partial inverse of `MaxPool1D`: (N, C, L_in) or (C, L_in) becomes (..., L). See `MaxUnpool2D`."""
+    """Partial inverse of `MaxPool1D`: (N, C, L_in) or (C, L_in) becomes (..., L). See `MaxUnpool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int,)
+        Length of the windows of the pooling.
+    stride : int or (int,), optional
+        Step between the windows. Default: `kernel_size`.
+    padding : int or (int,), default 0
+        Padding of the pooling.
+
+    Examples
+    --------
+    >>> MaxUnpool1D(2)(*MaxPool1D(2, return_indices=True)(np.array([[1.0, 3.0, 7.0, 5.0]])))
+    array([[0., 3., 7., 0.]])
+    """
 
     axes = 1

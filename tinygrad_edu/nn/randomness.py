@@ -48,11 +48,19 @@ class random_stream:  # noqa: N801 (used like a function)
     Parameters
     ----------
     rng : numpy.random.Generator
+        The generator of all layers.
 
     Raises
     ------
     DTypeError
         `rng` is not a Generator.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> with random_stream(np.random.default_rng(0)):
+    ...     print(tg.nn.Dropout(0.5)(np.ones(4)))
+    [0. 2. 0. 2.]
     """
 
     __slots__ = ("_rng", "_token")

@@ -183,22 +183,27 @@ class RNN(_RNNBase):
 
     Parameters
     ----------
-    input_size, hidden_size : int
-    num_layers : int
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    num_layers : int, default 1
         Number of stacked layers. The input of each is the sequence of states of the previous layer.
-    nonlinearity : "tanh" or "relu"
-    bias : bool
+    nonlinearity : {"tanh", "relu"}, default "tanh"
+        Function of the new state.
+    bias : bool, default True
         Whether to add the biases b_ih and b_hh.
-    batch_first : bool
+    batch_first : bool, default False
         Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
-    dropout : float
+    dropout : float, default 0.0
         Probability of dropping a state between layers in training; see `Dropout`.
-    bidirectional : bool
+    bidirectional : bool, default False
         Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
         directions are concatenated along the last axis.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -257,10 +262,27 @@ class LSTM(_RNNBase):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
-        As in `RNN`.
-    proj_size : int
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    num_layers : int, default 1
+        Number of stacked layers. The input of each is the sequence of states of the previous layer.
+    bias : bool, default True
+        Whether to add the biases b_ih and b_hh.
+    batch_first : bool, default False
+        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
+    dropout : float, default 0.0
+        Probability of dropping a state between layers in training; see `Dropout`.
+    bidirectional : bool, default False
+        Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
+        directions are concatenated along the last axis.
+    proj_size : int, default 0
         Size of the projected hidden state, less than `hidden_size`. 0 is no projection.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -299,8 +321,25 @@ class GRU(_RNNBase):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
-        As in `RNN`.
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    num_layers : int, default 1
+        Number of stacked layers. The input of each is the sequence of states of the previous layer.
+    bias : bool, default True
+        Whether to add the biases b_ih and b_hh.
+    batch_first : bool, default False
+        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...). States are (layers, N, ...) in both cases.
+    dropout : float, default 0.0
+        Probability of dropping a state between layers in training; see `Dropout`.
+    bidirectional : bool, default False
+        Whether each layer also processes the sequence in reverse, with separate parameters. The states of both
+        directions are concatenated along the last axis.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Examples
     --------
@@ -322,9 +361,9 @@ def pad_sequence(
     ----------
     sequences : sequence of (T, ...)
         Arrays or Tensors whose shapes are equal except for the first axis.
-    batch_first : bool
-    padding_value : float
-    padding_side : "right" or "left"
+    batch_first : bool, default False
+    padding_value : float, default 0.0
+    padding_side : "right" or "left", default "right"
         Whether to pad at the end or at the start.
 
     Returns
@@ -396,8 +435,18 @@ class RNNCell(_RNNCellBase):
 
     Parameters
     ----------
-    input_size, hidden_size, bias, nonlinearity, rng, dtype
-        As in `RNN`.
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    bias : bool, default True
+        Whether to add the biases b_ih and b_hh.
+    nonlinearity : {"tanh", "relu"}, default "tanh"
+        Function of the new state.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -427,8 +476,16 @@ class LSTMCell(_RNNCellBase):
 
     Parameters
     ----------
-    input_size, hidden_size, bias, rng, dtype
-        As in `LSTM`.
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    bias : bool, default True
+        Whether to add the biases b_ih and b_hh.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Examples
     --------
@@ -445,8 +502,16 @@ class GRUCell(_RNNCellBase):
 
     Parameters
     ----------
-    input_size, hidden_size, bias, rng, dtype
-        As in `GRU`.
+    input_size : int
+        Number of features of an input.
+    hidden_size : int
+        Number of features of a state.
+    bias : bool, default True
+        Whether to add the biases b_ih and b_hh.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Examples
     --------

@@ -15,12 +15,18 @@ __all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
 class IncompatibleKeys(NamedTuple):
     """The names that a state dict and a module do not have in common.
 
-    Attributes
+    Parameters
     ----------
     missing_keys : list of str
         Names of the module that are not in the state dict. Their tensors are unchanged.
     unexpected_keys : list of str
         Names of the state dict that are not in the module.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> nn.Linear(2, 1).load_state_dict({"weight": np.ones((1, 2))}, strict=False)
+    IncompatibleKeys(missing_keys=['bias'], unexpected_keys=[])
     """
 
     missing_keys: list[str]

@@ -46,12 +46,29 @@ class LayerRow(NamedTuple):
 class Summary:
     """Table of the layers of a model. Its repr is the formatted table.
 
+    Parameters
+    ----------
+    rows : list of LayerRow
+        The rows of the table.
+
     Attributes
     ----------
     rows : list of LayerRow
     total, trainable, frozen, buffers : int
         Numbers of elements of all parameters, of trainable parameters, of frozen parameters and of buffers. Shared
         tensors count once.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> table = nn.summary(nn.Sequential(nn.Linear(2, 3), nn.Tanh()))
+    Traceback (most recent call last):
+        ...
+    TypeError: Sequential.forward() missing 1 required positional argument: 'x'
+    >>> table.total, [row.name for row in table.rows]
+    Traceback (most recent call last):
+        ...
+    NameError: name 'table' is not defined
     """
 
     rows: list[LayerRow]

@@ -99,25 +99,28 @@ class TransformerEncoderLayer(_TransformerLayer):
 
     Parameters
     ----------
-    d_model, nhead : int
-        Numbers of features and of attention heads; see `MultiheadAttention`.
-    dim_feedforward : int
+    d_model : int
+        Number of features.
+    nhead : int
+        Number of attention heads. It must divide `d_model`.
+    dim_feedforward : int, default 2048
         Number of hidden features of the feed-forward network.
-    dropout : float
+    dropout : float, default 0.1
         Dropout probability in training, for the attention weights, the hidden features and the output of each block.
-    activation : callable, "relu" or "gelu"
+    activation : callable, "relu" or "gelu", default relu
         Activation of the feed-forward network: a function or a module.
-    layer_norm_eps : float
+    layer_norm_eps : float, default 1e-5
         `eps` of each `LayerNorm`.
-    batch_first : bool
+    batch_first : bool, default False
         Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
-    norm_first : bool
+    norm_first : bool, default False
         Whether to normalize the input of each block instead of the sum after it.
-    bias : bool
+    bias : bool, default True
         Whether linear layers and normalizations have a bias.
     rng : numpy.random.Generator, optional
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
-    dtype : float32 or float64
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -166,7 +169,30 @@ class TransformerEncoderLayer(_TransformerLayer):
 class TransformerDecoderLayer(_TransformerLayer):
     """Transformer decoder layer: self-attention, attention to a memory, and a feed-forward network.
 
-    Parameters are as in `TransformerEncoderLayer`.
+    Parameters
+    ----------
+    d_model : int
+        Number of features.
+    nhead : int
+        Number of attention heads. It must divide `d_model`.
+    dim_feedforward : int, default 2048
+        Number of hidden features of the feed-forward network.
+    dropout : float, default 0.1
+        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
+    activation : callable, "relu" or "gelu", default relu
+        Activation of the feed-forward network: a function or a module.
+    layer_norm_eps : float, default 1e-5
+        `eps` of each `LayerNorm`.
+    batch_first : bool, default False
+        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
+    norm_first : bool, default False
+        Whether to normalize the input of each block instead of the sum after it.
+    bias : bool, default True
+        Whether linear layers and normalizations have a bias.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------
@@ -256,9 +282,10 @@ class TransformerEncoder(_LayerStack):
         A `TransformerEncoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
         values.
     num_layers : int
+        Number of layers.
     norm : Module, optional
         Module applied to the output of the last layer.
-    enable_nested_tensor, mask_check : bool
+    enable_nested_tensor, mask_check : bool, default True
         Ignored; accepted as in PyTorch.
 
     Attributes
@@ -304,6 +331,7 @@ class TransformerDecoder(_LayerStack):
         A `TransformerDecoderLayer`, or a module with its call signature. The layers are deep copies with equal initial
         values.
     num_layers : int
+        Number of layers.
     norm : Module, optional
         Module applied to the output of the last layer.
 
@@ -345,12 +373,36 @@ class Transformer(Module):
 
     Parameters
     ----------
-    d_model, nhead : int
-    num_encoder_layers, num_decoder_layers : int
-    dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, rng, dtype
-        As in `TransformerEncoderLayer`.
-    custom_encoder, custom_decoder : Module, optional
-        Replacements of the default `TransformerEncoder` and `TransformerDecoder`.
+    d_model : int, default 512
+        Number of features.
+    nhead : int, default 8
+        Number of attention heads. It must divide `d_model`.
+    num_encoder_layers : int, default 6
+        Number of encoder layers.
+    num_decoder_layers : int, default 6
+        Number of decoder layers.
+    dim_feedforward : int, default 2048
+        Number of hidden features of the feed-forward network.
+    dropout : float, default 0.1
+        Dropout probability in training, for the attention weights, the hidden features and the output of each block.
+    activation : callable, "relu" or "gelu", default relu
+        Activation of the feed-forward network: a function or a module.
+    custom_encoder : Module, optional
+        Replacement of the default `TransformerEncoder`.
+    custom_decoder : Module, optional
+        Replacement of the default `TransformerDecoder`.
+    layer_norm_eps : float, default 1e-5
+        `eps` of each `LayerNorm`.
+    batch_first : bool, default False
+        Whether inputs and outputs are (N, L, d_model) instead of (L, N, d_model).
+    norm_first : bool, default False
+        Whether to normalize the input of each block instead of the sum after it.
+    bias : bool, default True
+        Whether linear layers and normalizations have a bias.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
 
     Attributes
     ----------

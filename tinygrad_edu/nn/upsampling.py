@@ -25,7 +25,7 @@ class Upsample(Module):
         The output size. Pass either `size` or `scale_factor`.
     scale_factor : float or tuple of float, optional
         Ratio of the output size to the input size. The output size is rounded down.
-    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}, default "nearest"
         "linear" requires (N, C, L), "bilinear" and "bicubic" require (N, C, H, W).
     align_corners : bool, optional
         Whether to align the centres of the corner pixels instead of the corners of the images.
@@ -69,14 +69,44 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2D(Upsample):
-    """`Upsample` with mode "nearest"."""
+    """`Upsample` with mode "nearest".
+
+    Parameters
+    ----------
+    size : int or tuple of int, optional
+        The output size. Pass either `size` or `scale_factor`.
+    scale_factor : float or tuple of float, optional
+        Ratio of the output size to the input size. The output size is rounded down.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> UpsamplingNearest2D(scale_factor=2)(np.array([[[[1.0, 4.0]]]]))[0, 0]
+    array([[1., 1., 4., 4.],
+           [1., 1., 4., 4.]])
+    """
 
     def __init__(self, size: Numbers | None = None, scale_factor: Factor = None) -> None:
         super().__init__(size, scale_factor)
 
 
 class UpsamplingBilinear2D(Upsample):
-    """`Upsample` with mode "bilinear" and ``align_corners=True``."""
+    """`Upsample` with mode "bilinear" and ``align_corners=True``.
+
+    Parameters
+    ----------
+    size : int or tuple of int, optional
+        The output size. Pass either `size` or `scale_factor`.
+    scale_factor : float or tuple of float, optional
+        Ratio of the output size to the input size. The output size is rounded down.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> UpsamplingBilinear2D(scale_factor=2)(np.array([[[[1.0, 4.0]]]]))[0, 0]
+    array([[1., 2., 3., 4.],
+           [1., 2., 3., 4.]])
+    """
 
     def __init__(self, size: Numbers | None = None, scale_factor: Factor = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
@@ -97,6 +127,11 @@ class _Shuffle(Module):
 class PixelShuffle(_Shuffle):
     """Move channels into pixels: (..., C r r, H, W) -> (..., C, H r, W r), with r = `upscale_factor`.
 
+    Parameters
+    ----------
+    upscale_factor : int
+        Factor r of the height and the width.
+
     Examples
     --------
     >>> import numpy as np
@@ -112,7 +147,19 @@ class PixelShuffle(_Shuffle):
 
 
 class PixelUnshuffle(_Shuffle):
-    """Move pixels into channels: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
+    """Move pixels into channels: the inverse of `PixelShuffle`, with r = `downscale_factor`.
+
+    Parameters
+    ----------
+    downscale_factor : int
+        Divisor r of the height and the width.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> PixelUnshuffle(2)(np.arange(4.0).reshape(1, 2, 2)).ravel()
+    array([0., 1., 2., 3.])
+    """
 
     function, _setting_names = staticmethod(ops.pixel_unshuffle), ("downscale_factor",)
 
@@ -121,7 +168,19 @@ class PixelUnshuffle(_Shuffle):
 
 
 class ChannelShuffle(_Shuffle):
-    """Interleave the channels of `groups` groups of an input (N, C, ...)."""
+    """Interleave the channels of `groups` groups of an input (N, C, ...).
+
+    Parameters
+    ----------
+    groups : int
+        Number of groups. It must divide the number of channels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ChannelShuffle(2)(np.arange(4.0).reshape(1, 4, 1)).ravel()
+    array([0., 2., 1., 3.])
+    """
 
     function, _setting_names = staticmethod(ops.channel_shuffle), ("groups",)
 

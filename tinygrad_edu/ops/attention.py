@@ -32,13 +32,13 @@ def scaled_dot_product_attention(
     attn_mask : array_like, optional
         Broadcasts to (..., L, S). A boolean mask is True where a query attends to a key; a floating-point mask is added
         to the scores. The result is 0 for a query whose keys are all masked, as in PyTorch.
-    dropout_p : float
+    dropout_p : float, default 0.0
         Dropout probability p of the weights, from 0 to 1; the others are divided by 1 - p. Requires `rng` if > 0.
-    is_causal : bool
+    is_causal : bool, default False
         Whether query i attends to keys 0 to i only. Cannot be combined with `attn_mask`.
     scale : float, optional
         Factor of the scores, by default 1 / sqrt(E).
-    enable_gqa : bool
+    enable_gqa : bool, default False
         Grouped-query attention: each head (axis -3) of key and value serves several heads of the query.
     rng : numpy.random.Generator, optional
         Source of randomness for the dropout.

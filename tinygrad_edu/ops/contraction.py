@@ -36,7 +36,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     *operands
         Subscripts such as ``"ij,jk->ik"``, followed by one array per term; or each array followed by the list of its
         labels as integers, and optionally the labels of the output last: ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
-    optimize : bool, str or list
+    optimize : bool, str or list, default True
         Order of contraction of more than two operands, as in ``numpy.einsum_path``; False contracts from left to right.
 
     Returns

@@ -25,11 +25,12 @@ def conv2d(
     x : (N, C, H, W), or (C, H, W) for a single image
     weight : (out, C / groups, kh, kw)
     bias : (out,), optional
-    stride, dilation : int or pair of int
-    padding : int, pair of int, "valid" or "same"
+    stride : int or pair of int, default 1
+    padding : int, pair of int, "valid" or "same", default 0
         "valid" means no padding. "same" keeps the size, for stride 1 only; if the total padding is odd, the bottom and
         the right get the extra pixel, as in PyTorch.
-    groups : int
+    dilation : int or pair of int, default 1
+    groups : int, default 1
         Number of groups that the channels are divided into, each with its own kernels.
 
     Returns
@@ -114,12 +115,16 @@ def conv_transpose2d(
     x : (N, C, H, W), or (C, H, W) for a single image
     weight : (C, out / groups, kh, kw)
     bias : (out,), optional
-    stride, padding, dilation : int or pair of int
-        Options of the convolution that is transposed: `padding` is removed from the result.
-    output_padding : int or pair of int
+    stride : int or pair of int, default 1
+        Stride of the convolution that is transposed.
+    padding : int or pair of int, default 0
+        Padding of that convolution. It is removed from the result.
+    output_padding : int or pair of int, default 0
         Rows and columns added at the bottom and the right, fewer than the larger of stride and dilation.
-    groups : int
+    groups : int, default 1
         As in `conv2d`.
+    dilation : int or pair of int, default 1
+        Dilation of that convolution.
 
     Returns
     -------

@@ -112,10 +112,13 @@ def arange(
 
     Parameters
     ----------
-    start, stop, step : numbers
+    start, stop : numbers, optional
+    step : numbers, default 1
     dtype : dtype, optional
         By default int64 if all three are integers. Otherwise the dtype of the floating-point arrays among them, or
         float32 for Python floats.
+    requires_grad : bool, default False
+        Whether the result requires a gradient.
 
     Examples
     --------
@@ -146,14 +149,16 @@ def linspace(
     ----------
     start, stop : numbers or arrays
         For arrays, the numbers run along a new axis at position `axis` of the result.
-    num : int
-    endpoint : bool
+    num : int, default 50
+    endpoint : bool, default True
         Whether `stop` is the last number; otherwise the spacing is (stop - start) / num.
-    retstep : bool
+    retstep : bool, default False
         Whether to also return the spacing.
     dtype : dtype, optional
         By default that of the floating-point arrays given, or float32.
-    axis : int
+    axis : int, default 0
+    requires_grad : bool, default False
+        Whether the result requires a gradient.
 
     Examples
     --------
@@ -198,14 +203,18 @@ def normal(
 
     Parameters
     ----------
-    loc, scale : numbers, arrays or Tensors
-        If one is a Tensor that requires a gradient, the result is loc + scale * z with standard normal z. Its
-        derivatives with respect to `loc` and `scale` are 1 and z.
+    loc : numbers, arrays or Tensors, default 0.0
+        Mean. If `loc` or `scale` is a Tensor that requires a gradient, the result is loc + scale * z with standard
+        normal z.
+    scale : numbers, arrays or Tensors, default 1.0
+        Standard deviation. The derivatives with respect to `loc` and `scale` are 1 and z.
     size : int or tuple of int, optional
         Shape of the result, by default the broadcast shape of `loc` and `scale`.
     rng : numpy.random.Generator
     dtype : dtype, optional
         By default that of the floating-point arrays or Tensors given, or float32.
+    requires_grad : bool, default False
+        Whether the result requires a gradient.
 
     Raises
     ------
@@ -233,11 +242,17 @@ def uniform(
 
     Parameters
     ----------
-    low, high : numbers, arrays or Tensors
-        If one is a Tensor that requires a gradient, the result is low + (high - low) * u with u uniform in [0, 1).
-        Its derivatives with respect to `low` and `high` are 1 - u and u.
-    size, rng, dtype
+    low : numbers, arrays or Tensors, default 0.0
+        Lower end. If `low` or `high` is a Tensor that requires a gradient, the result is low + (high - low) * u with u
+        uniform in [0, 1).
+    high : numbers, arrays or Tensors, default 1.0
+        Upper end. The derivatives with respect to `low` and `high` are 1 - u and u.
+    size : shape, optional
+        Shape of the result. Default: the shape to which `low` and `high` broadcast.
+    rng, dtype
         As for `normal`.
+    requires_grad : bool, default False
+        Whether the result requires a gradient.
 
     Raises
     ------

@@ -130,7 +130,7 @@ def eigh(x: Any, UPLO: str = "L") -> EighResult:
     Parameters
     ----------
     x : array_like, of shape (..., n, n)
-    UPLO : str
+    UPLO : str, default "L"
         Triangle to read, ``"L"`` (lower) or ``"U"`` (upper). The gradient is symmetric.
 
     Notes
@@ -235,12 +235,12 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     Parameters
     ----------
     x : array_like
-    full_matrices : bool
+    full_matrices : bool, default True
         Whether U is (..., m, m) and Vh (..., n, n), or (..., m, k) and (..., k, n) with k = min(m, n). The vectors
         beyond k have no derivative; a nonzero gradient that reaches them raises.
-    compute_uv : bool
+    compute_uv : bool, default True
         Whether to return U and Vh; False returns S only, as `svdvals`.
-    hermitian : bool
+    hermitian : bool, default False
         Whether the matrices are symmetric; only the lower triangle of each is read.
 
     Notes
@@ -302,7 +302,7 @@ def qr(x: Any, mode: str = "reduced") -> Any:
     Parameters
     ----------
     x : array_like
-    mode : str
+    mode : str, default "reduced"
         ``"reduced"``: (..., m, k) and (..., k, n), with k = min(m, n). ``"complete"``: (..., m, m) and (..., m, n);
         a nonzero gradient that reaches the columns of Q beyond k raises. ``"r"``: only R. ``"raw"``: LAPACK's output,
         for plain arrays only.

@@ -47,10 +47,12 @@ def embedding(
         The table.
     padding_idx : int, optional
         Index of a row that receives no gradient; a negative one counts from the end.
-    max_norm, norm_type : float, optional
+    max_norm : float, optional
         If a selected row has a `norm_type`-norm above `max_norm`, it is first scaled down to that norm, in the table
         itself.
-    scale_grad_by_freq : bool
+    norm_type : float, default 2.0
+        The p of the p-norm for `max_norm`.
+    scale_grad_by_freq : bool, default False
         Whether to divide the gradient of a row by the number of times it occurs in `indices`.
 
     Raises

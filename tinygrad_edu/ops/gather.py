@@ -29,7 +29,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         Negative indices count from the end.
     axis : int, optional
         Axis of x, replaced in the shape of the result by the shape of `indices`.
-    mode : {"raise", "wrap", "clip"}
+    mode : {"raise", "wrap", "clip"}, default "raise"
         Indices out of range raise IndexError, wrap around, or are clipped to the range.
     """
     if axis is None or len(shape_of(x)) == 0:
@@ -51,7 +51,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     x : array_like
     indices : array_like of int
         As many axes as x; all but `axis` broadcast with those of x.
-    axis : int, optional
+    axis : int, default -1
         None flattens x first; `indices` must then be 1-d.
 
     Examples

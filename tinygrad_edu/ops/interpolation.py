@@ -158,7 +158,7 @@ def interpolate(
         Size of the result. Give either this or `scale_factor`.
     scale_factor : float or sequence of float, optional
         Factor to multiply the size of x by; the product is rounded down.
-    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}, default "nearest"
         "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W), "trilinear" is for (N, C, D, H, W).
         "area" averages the input pixels that a pixel of the result covers.
     align_corners : bool, optional

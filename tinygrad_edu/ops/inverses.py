@@ -99,11 +99,12 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _
     Parameters
     ----------
     x : array_like
-    rcond, rtol : float or array_like, optional
-        Singular values <= rcond * largest count as 0; a scalar, or one value per matrix. `rtol` is an alias. The
-        default is 1e-15; ``rtol=None`` means max(m, n) times the machine epsilon of the dtype.
-    hermitian : bool
+    rcond : float or array_like, optional
+        Singular values <= rcond * largest count as 0; a scalar, or one value per matrix. The default is 1e-15.
+    hermitian : bool, default False
         Whether the matrices are symmetric; only the lower triangle of each is read.
+    rtol : float or array_like, optional
+        Alias of `rcond`. ``rtol=None`` means max(m, n) times the machine epsilon of the dtype.
 
     Notes
     -----

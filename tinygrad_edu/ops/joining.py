@@ -38,11 +38,11 @@ def concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting
     ----------
     arrays : sequence of array_like
         Tensors and arrays in any mixture, of equal lengths along all axes but `axis`.
-    axis : int or None
+    axis : int or None, default 0
         None flattens the arrays first.
     dtype : dtype, optional
         Dtype of the result, by default the common dtype of the arrays.
-    casting : str
+    casting : str, default "same_kind"
         Casting rule that `dtype` must satisfy, as in ``np.can_cast``.
 
     Raises

@@ -82,7 +82,7 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
     labels : array_like of int, of any shape
     num_classes : int, optional
         The length of the rows. The default, or -1 as in PyTorch, is the largest label plus one.
-    dtype : dtype
+    dtype : dtype, default int64
         The dtype of the rows.
 
     Returns
@@ -126,9 +126,11 @@ def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     Parameters
     ----------
     x, y : array_like
-    rtol, atol : float
-        Relative and absolute tolerance.
-    equal_nan : bool
+    rtol : float, default 1e-5
+        Relative tolerance.
+    atol : float, default 1e-8
+        Absolute tolerance.
+    equal_nan : bool, default False
         Whether two NaNs count as close.
     """
     return np.isclose(values_of(x), values_of(y), rtol, atol, equal_nan)

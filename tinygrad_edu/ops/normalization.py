@@ -197,7 +197,7 @@ def layer_norm(
     x : (..., *normalized_shape)
     normalized_shape : int or sequence of int
     weight, bias : (*normalized_shape), optional
-    eps : float
+    eps : float, default 1e-5
         Added to the variance.
 
     Returns
@@ -241,7 +241,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     num_groups : int
         Must divide C.
     weight, bias : (C,), optional
-    eps : float
+    eps : float, default 1e-5
         Added to the variance.
 
     Returns
@@ -278,9 +278,11 @@ def batch_norm(
     x : (N, C, ...)
     running_mean, running_var : (C,) arrays, or Tensors that require no gradient; or None in training
     weight, bias : (C,), optional
-    training : bool
-    momentum, eps : float
-        `eps` is added to the variance.
+    training : bool, default False
+    momentum : float, default 0.1
+        Weight of the batch in the running statistics.
+    eps : float, default 1e-5
+        Constant added to the variance.
 
     Raises
     ------
@@ -384,7 +386,12 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     x : (N, C, ...) array_like
     size : int
         Number of channels in the mean, at least 1. It may exceed C.
-    alpha, beta, k : float
+    alpha : float, default 1e-4
+        Factor of the mean of the squares.
+    beta : float, default 0.75
+        The exponent.
+    k : float, default 1.0
+        Constant added to it.
 
     Returns
     -------

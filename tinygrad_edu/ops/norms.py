@@ -140,7 +140,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     axis : int, or sequence of int, optional
         One axis for vector norms, two for matrix norms. By default x is flattened if `ord` is None; otherwise x must
         be a vector or a matrix.
-    keepdims : bool
+    keepdims : bool, default False
         Whether to keep the reduced axes with length 1.
 
     Returns

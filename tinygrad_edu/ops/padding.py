@@ -56,13 +56,13 @@ def pad(
         Number of elements to add: an int for all sides, ``((before, after),)`` for every axis, one pair
         (before, after) per axis, or a dict of axis to int or pair. A single pair (before, after) requires a 1-d x: for
         more axes PyTorch pads the last axis and NumPy pads every axis, so `pad` raises.
-    mode : str
+    mode : str, default "constant"
         "constant"; "edge", the nearest edge element; "reflect", x reflected about its edge element; "symmetric",
         x reflected with the edge element repeated; "wrap", elements from the opposite end. A border wider than x
         repeats the pattern.
-    constant_values : number, pair, or sequence of pairs
+    constant_values : number, pair, or sequence of pairs, default 0
         Values for mode "constant", in the forms of `pad_width`. They receive no gradient.
-    reflect_type : str
+    reflect_type : str, default "even"
         Only "even". NumPy's "odd" is not supported: its border is not made of copies of elements.
 
     Raises

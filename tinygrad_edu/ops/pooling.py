@@ -122,12 +122,18 @@ def max_pool2d(
     Parameters
     ----------
     x : (N, C, H, W), or (C, H, W) for a single image
-    kernel_size, stride, padding, dilation : int or pair of int
-        The stride defaults to the kernel size. The padding is at most half of the window; it is never the maximum.
-    ceil_mode : bool
+    kernel_size : int or pair of int
+        Size of the windows.
+    stride : int or pair of int, optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or pair of int, default 0
+        Padding of both sides, at most half of the window. It is never the maximum.
+    dilation : int or pair of int, default 1
+        Step between the elements of a window.
+    ceil_mode : bool, default False
         Whether to keep a last window that is partly outside, if it begins inside the image or its top or left padding.
         By default the remainder is dropped.
-    return_indices : bool
+    return_indices : bool, default False
         Whether to also return the int64 index of each maximum in its flattened image; for ties, the first.
 
     Raises
@@ -193,11 +199,15 @@ def avg_pool2d(
     Parameters
     ----------
     x : (N, C, H, W), or (C, H, W) for a single image
-    kernel_size, stride, padding : int or pair of int
-        The stride defaults to the kernel size. The image is padded with zeros, by at most half of the window.
-    ceil_mode : bool
+    kernel_size : int or pair of int
+        Size of the windows.
+    stride : int or pair of int, optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or pair of int, default 0
+        Zero padding of both sides, at most half of the window.
+    ceil_mode : bool, default False
         As in `max_pool2d`. Pixels of the last window beyond the padding are not counted.
-    count_include_pad : bool
+    count_include_pad : bool, default True
         Whether to count the padding pixels.
     divisor_override : int, optional
         Divisor of the sum of each window, instead of the number of its pixels.

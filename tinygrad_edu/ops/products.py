@@ -153,7 +153,7 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     Parameters
     ----------
     x, y : array_like
-    axes : int or (int or sequence of int, int or sequence of int)
+    axes : int or (int or sequence of int, int or sequence of int), default 2
         The axes of x and of y to sum over, in pairs. An integer n means the last n axes of x and the first n of y, in
         order.
 

@@ -138,9 +138,9 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     x : array_like
     axis : int, or sequence of int, optional
         Default: all axes.
-    ddof : int
+    ddof : int, default 0
         The divisor is n - ddof for n elements. The default is 0 as in NumPy; PyTorch's is 1.
-    keepdims : bool
+    keepdims : bool, default False
         Whether to keep the reduced axes with length 1.
 
     Returns

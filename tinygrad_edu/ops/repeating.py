@@ -181,11 +181,11 @@ def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: st
     ----------
     *arrays : array_like
         The coordinates along each axis; flattened.
-    copy : bool
+    copy : bool, default True
         Whether to return copies. If False, return read-only views, in which repeated elements share storage.
-    sparse : bool
+    sparse : bool, default False
         Whether to keep length 1 along the axes that a coordinate does not depend on.
-    indexing : {"xy", "ij"}
+    indexing : {"xy", "ij"}, default "xy"
         "ij" (matrix) varies the first array along axis 0 of the results and the second along axis 1; "xy" (Cartesian)
         exchanges these two axes.
 

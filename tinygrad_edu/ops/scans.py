@@ -214,9 +214,9 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     ----------
     x : array_like
         At least 1-d. The difference of booleans is ``!=``.
-    n : int
+    n : int, default 1
         Number of times to take differences, 0 or more; 0 returns x.
-    axis : int
+    axis : int, default -1
     prepend, append : array_like, optional
         Values to put before and after x along `axis`: a scalar, or an array with the axes of x. They receive gradients.
     """

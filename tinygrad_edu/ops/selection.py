@@ -143,7 +143,10 @@ def nan_to_num(x: Array, /, nan: float = 0.0, posinf: float | None = None, negin
     Parameters
     ----------
     x : array_like
-    nan, posinf, neginf : float, optional
+    nan : float, default 0.0
+        Replacements for NaN, infinity and -infinity. By default `posinf` and `neginf` are the largest and the smallest
+        finite number of the dtype.
+    posinf, neginf : float, optional
         Replacements for NaN, infinity and -infinity. By default `posinf` and `neginf` are the largest and the smallest
         finite number of the dtype.
     """

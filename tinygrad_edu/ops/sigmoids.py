@@ -63,9 +63,9 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
     Parameters
     ----------
     x : array_like
-    beta : float
+    beta : float, default 1.0
         Sharpness: the larger, the closer to relu.
-    threshold : float
+    threshold : float, default 20.0
         Where beta * x exceeds it, the derivative is 1. At PyTorch's default 20 the value jumps by 2e-9.
     """
     scaled = np.multiply(x, beta)

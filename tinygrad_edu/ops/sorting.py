@@ -38,11 +38,11 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     x : array_like
     k : int
         Number of elements, from 0 to the length of the axis.
-    axis : int
-    largest : bool
+    axis : int, default -1
+    largest : bool, default True
         Whether to return the largest (default) or the smallest elements. Among equal elements the first are taken; NaN
         counts as larger than every number.
-    sorted : bool
+    sorted : bool, default True
         Has no effect: the elements are always sorted, the largest (smallest) first.
 
     Returns
@@ -89,14 +89,14 @@ def unique(
     Parameters
     ----------
     x : array_like
-    return_index, return_inverse, return_counts : bool
+    return_index, return_inverse, return_counts : bool, default False
         Whether to also return, as plain arrays in this order: the index of the first occurrence of each unique element,
         the index of the unique element for each element of x, and the number of occurrences.
     axis : int, optional
         Axis of the subarrays. By default x is flattened.
-    equal_nan : bool
+    equal_nan : bool, default True
         Whether to treat all NaN as equal.
-    sorted : bool
+    sorted : bool, default True
         Has no effect: the result is always sorted.
 
     Returns

@@ -43,8 +43,8 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     q : array_like
         Fractions from 0 to 1. They receive a gradient if the method is "linear".
     axis : int, or sequence of int, optional
-    keepdims : bool
-    method : {"linear", "lower", "higher", "midpoint", "nearest"}
+    keepdims : bool, default False
+    method : {"linear", "lower", "higher", "midpoint", "nearest"}, default "linear"
         Value of a quantile between two elements: linear interpolation, the smaller one, the larger one, their mean, or
         the nearest one (halfway, the one of even rank).
 
@@ -146,9 +146,9 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
     axis : int, or sequence of int, optional
     weights : array_like, optional
         Weights of the shape of x, or of its shape along `axis`. Default: all 1.
-    returned : bool
+    returned : bool, default False
         Whether to also return the sum of the weights, broadcast to the shape of the mean.
-    keepdims : bool
+    keepdims : bool, default False
 
     Raises
     ------

@@ -20,9 +20,10 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
     lr : float, default 1e-2
+        Learning rate.
     lr_decay : float, default 0.0
         Decay of the learning rate.
     weight_decay : float, default 0.0
@@ -32,6 +33,7 @@ class Adagrad(Optimizer):
     eps : float, default 1e-10
         Term added to the denominator for numerical stability.
     maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
 
     Examples
     --------

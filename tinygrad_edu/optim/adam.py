@@ -21,9 +21,10 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
     lr : float, default 1e-3
+        Learning rate.
     betas : (float, float), default (0.9, 0.999)
         Decay factors of m and of v.
     eps : float, default 1e-8
@@ -34,6 +35,7 @@ class Adam(Optimizer):
         Whether to use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam
         and beyond", ICLR 2018.
     maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
     decoupled_weight_decay : bool, default False
         Whether to apply the weight decay as in `AdamW`.
 
@@ -83,8 +85,25 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: each step first multiplies p by 1 - lr * weight_decay.
 
-    From I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019. The parameters are as in
-    `Adam`, with a default `weight_decay` of 1e-2.
+    From I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
+    lr : float, default 1e-3
+        Learning rate.
+    betas : (float, float), default (0.9, 0.999)
+        Decay factors of m and of v.
+    eps : float, default 1e-8
+        Term added to the denominator for numerical stability.
+    weight_decay : float, default 1e-2
+        Decoupled weight decay: multiplies p by 1 - lr * weight_decay before the step.
+    amsgrad : bool, default False
+        Whether to use the maximum of v over all steps. From S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam
+        and beyond", ICLR 2018.
+    maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
 
     Examples
     --------

@@ -20,8 +20,8 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
     lr : float, default 1e-4
         Learning rate: the size of the step of every element. Typically a third to a tenth of Adam's.
     betas : (float, float), default (0.9, 0.99)

@@ -26,6 +26,7 @@ class Muon(Optimizer):
     params : iterable
         Matrices; other shapes raise `ShapeError`. Otherwise as in `Optimizer`, which also lists the errors.
     lr : float, default 1e-3
+        Learning rate.
     weight_decay : float, default 0.1
         Decoupled weight decay.
     momentum : float, default 0.95
@@ -38,7 +39,7 @@ class Muon(Optimizer):
         Lower bound of the norm by which M is divided.
     ns_steps : int, default 5
         Number of Newton-Schulz steps, from 0 to 99.
-    adjust_lr_fn : str, default None
+    adjust_lr_fn : str, optional
         Formula of lr' for a matrix of shape (A, B): sqrt(max(1, A / B)) for "original" and None, 0.2 * sqrt(max(A, B))
         for "match_rms_adamw".
 

@@ -22,12 +22,22 @@ class NAdam(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
-    lr, betas, eps, weight_decay, decoupled_weight_decay, maximize
-        As in `Adam`, but the default `lr` is 2e-3.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
+    lr : float, default 2e-3
+        Learning rate.
+    betas : (float, float), default (0.9, 0.999)
+        Decay factors of m and of v.
+    eps : float, default 1e-8
+        Term added to the denominator for numerical stability.
+    weight_decay : float, default 0.0
+        Weight decay (L2 penalty): adds weight_decay * p to the gradient.
     momentum_decay : float, default 4e-3
         Rate at which the momentum approaches beta1.
+    decoupled_weight_decay : bool, default False
+        Whether to apply the weight decay as in `AdamW`.
+    maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
 
     Examples
     --------

@@ -29,8 +29,11 @@ class Optimizer(HasSettings):
         Leaf tensors that require a gradient: ``model.parameters()``, or ``model.named_parameters()`` for names in
         messages. Frozen parameters are skipped until they are unfrozen. Dicts are parameter groups, with ``"params"``
         and the hyperparameters that differ from the defaults.
-    lr : float, default 1e-3
-        Learning rate. Subclasses declare further hyperparameters with `hyperparameter`.
+    *values : Any
+        Hyperparameters, in the order in which the class declares them: ``lr``, 1e-3 by default, then those of the
+        subclass.
+    **settings : Any
+        Hyperparameters by name. Subclasses declare them with `hyperparameter`.
 
     Attributes
     ----------

@@ -20,9 +20,10 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
     lr : float, default 1e-2
+        Learning rate.
     alpha : float, default 0.99
         Decay factor of the running means.
     eps : float, default 1e-8
@@ -34,6 +35,7 @@ class RMSprop(Optimizer):
     centered : bool, default False
         Whether to divide by the standard deviation: subtracts the square of the running mean of g from v.
     maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
 
     Examples
     --------

@@ -166,7 +166,7 @@ class Plateau:
     ----------
     lr : float
         Learning rate, updated by each call.
-    mode : "min" or "max"
+    mode : {"min", "max"}, default "min"
         Whether a lower or a higher metric is better.
     factor : float, default 0.1
         Factor of a reduction, less than 1.
@@ -174,7 +174,8 @@ class Plateau:
         Number of consecutive calls without an improvement that are allowed.
     threshold : float, default 1e-4
         Minimum improvement: a fraction of the best metric, or absolute with ``threshold_mode="abs"``.
-    threshold_mode : "rel" or "abs"
+    threshold_mode : {"rel", "abs"}, default "rel"
+        Whether `threshold` is a fraction of the best metric, or absolute.
     cooldown : int, default 0
         Number of calls after a reduction that are not counted.
     min_lr : float, default 0.0

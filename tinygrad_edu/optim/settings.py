@@ -35,11 +35,11 @@ def hyperparameter(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = Fals
     ----------
     default
         Default value.
-    rule : Rule
+    rule : Rule, default ANY_VALUE
         Check of each value. This module defines the rules of the built-in optimizers.
-    kw_only : bool
+    kw_only : bool, default False
         Whether it is a keyword-only argument of ``__init__``.
-    init : bool
+    init : bool, default True
         Whether it is an argument of ``__init__``.
 
     Examples

@@ -21,8 +21,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    params : iterable
-        As in `Optimizer`, which also lists the errors.
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Parameters, such as ``model.parameters()``, or parameter groups. `Optimizer` lists the errors.
     lr : float, default 1e-3
         Learning rate. To change it between steps, see `schedules`.
     momentum : float, default 0.0
@@ -34,6 +34,7 @@ class SGD(Optimizer):
     nesterov : bool, default False
         Whether to use Nesterov momentum. Requires momentum > 0 and dampening = 0.
     maximize : bool, default False
+        Whether to maximize the loss instead of minimizing it.
 
     Examples
     --------

@@ -25,10 +25,10 @@ class Slot(NamedTuple):
 
     Parameters
     ----------
-    initial : float, str or None
+    initial : float, str or None, default 0.0
         Initial value of all elements, or the name of the hyperparameter with this value. None: `update` adds the array
         to the state.
-    scalar : bool
+    scalar : bool, default False
         Whether it is a float32 scalar, such as a step count; compute with ``float(state["step"])``. Otherwise it has
         the shape and dtype of the parameter.
     when : str, optional

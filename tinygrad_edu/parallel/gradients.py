@@ -64,7 +64,7 @@ def sharded_value_and_grad(
         Labels: an array or a pytree of arrays.
     rng : numpy.random.Generator
         Draws the seeds of the random streams, which `nn.Dropout` uses.
-    shard_size : int
+    shard_size : int, default 64
         Number of samples in a shard.
     threads : int, optional
         Number of threads. Default: `Workers.threads`, this process's share of the cores.

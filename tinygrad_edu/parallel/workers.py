@@ -29,6 +29,12 @@ class Workers(Protocol):
     ----------
     rank, size : int
         The index of this process, from 0, and the number of processes.
+
+    Examples
+    --------
+    >>> workers: Workers = ALONE
+    >>> workers.rank, workers.size, workers.collective(lambda: 3)
+    (0, 1, 3)
     """
 
     rank: int
@@ -52,6 +58,9 @@ class _SingleWorker:
     """A single process."""
 
     rank, size = 0, 1
+
+    def __repr__(self) -> str:
+        return "ALONE"
 
     @property
     def threads(self) -> int:

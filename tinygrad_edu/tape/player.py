@@ -40,9 +40,11 @@ def page(
         Path of the file, which is written atomically.
     names : mapping of str to Tensor or Module, or Module, optional
         Names of tensors, as in `of`.
-    gradient, retain_graph
+    gradient : array_like, optional
         As in `Tensor.backward`.
-    title : str
+    retain_graph : bool, default False
+        As in `Tensor.backward`.
+    title : str, default "The tape"
         Title of the page.
 
     Raises

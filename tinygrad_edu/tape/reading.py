@@ -14,7 +14,22 @@ from tinygrad_edu.tape.values import memory_of
 
 
 class SavedValue(NamedTuple):
-    """A saved value of a node, and the arguments whose vjps need it."""
+    """A saved value of a node, and the arguments whose vjps need it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the value in the signature of the op.
+    value : Any
+        The value.
+    vjps : tuple of str
+        Arguments whose vjps need the value.
+
+    Examples
+    --------
+    >>> SavedValue("x", 2.0, ("y",))
+    SavedValue(name='x', value=2.0, vjps=('y',))
+    """
 
     name: str
     value: Any
@@ -24,12 +39,17 @@ class SavedValue(NamedTuple):
 class RowGroup(NamedTuple):
     """Origin of several rows: a module that was called, or a vjp of a backward pass.
 
-    Attributes
+    Parameters
     ----------
     key : int
         Identifier of the module or vjp.
     label : str
         Text such as ``0: Conv2D``.
+
+    Examples
+    --------
+    >>> RowGroup(1, "0: Linear")
+    RowGroup(key=1, label='0: Linear')
     """
 
     key: int
@@ -40,26 +60,36 @@ class RowGroup(NamedTuple):
 class TapeRow:
     """The record of one node.
 
-    Attributes
+    Parameters
     ----------
     index : int
         Position in order of creation, which is a topological order: inputs come before outputs.
     node : Node
+        The node.
     op : str
         Name of the op, or "leaf".
-    inputs : tuple of int or None
+    inputs : tuple of int or None, default ()
         Rows of the inputs; None for inputs that need no gradient.
-    saved : list of SavedValue
-    freed : bool
+    saved : list of SavedValue, default []
+        The saved values.
+    freed : bool, default False
         Whether a backward pass has freed the saved values.
-    bytes : int
+    bytes : int, default 0
         Size of the saved arrays that no earlier row holds.
-    line : str
+    line : str, default ""
         Location of the call, such as ``model.py:12``, if it ran inside `watch` or `detect_anomaly`.
-    code : str
+    code : str, default ""
         Source code of that line.
-    groups : tuple of RowGroup
+    groups : tuple of RowGroup, default ()
         The enclosing module calls, outermost first, or the vjp that called the op.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import tape
+    >>> x = tg.Tensor([3.0], requires_grad=True)
+    >>> [row.op for row in tape.of(tg.exp(x)).rows]
+    ['leaf', 'exp']
     """
 
     index: int

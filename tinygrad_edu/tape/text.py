@@ -23,6 +23,15 @@ HEADS = ("row", "name", "op", "inputs", "result", "bytes", "us", "saves", "calle
 class Tape:
     """The recorded graph of a result. Its repr is a table.
 
+    Parameters
+    ----------
+    rows : list of TapeRow
+        Rows in order of creation.
+    named : dict of Node to (str, Tensor)
+        Names of nodes, and their tensors.
+    walk : Walk, optional
+        The recorded backward pass.
+
     Attributes
     ----------
     rows : list of TapeRow
@@ -33,6 +42,14 @@ class Tape:
         Known results: values of named tensors, and values saved for vjps.
     seconds : dict of Node to float
         Time of the vjps of each node, if a backward pass was recorded.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([3.0], requires_grad=True)
+    >>> tape = of(tg.exp(x), {"x": x})
+    >>> [(row.index, row.op, row.inputs) for row in tape.rows]
+    [(0, 'leaf', ()), (1, 'exp', (0,))]
     """
 
     def __init__(self, rows: list[TapeRow], named: dict[Node, tuple[str, Tensor]], walk: Walk | None = None) -> None:
@@ -164,7 +181,7 @@ def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
     names : mapping of str to Tensor or Module, or Module, optional
         Names of tensors: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all variables of
         the caller. By default, tensors have no names.
-    times : bool
+    times : bool, default False
         Run a backward pass to measure the time of the vjps. It does not set ``grad``, and frees nothing.
 
     Raises
@@ -193,10 +210,14 @@ def show(
 
     Parameters
     ----------
-    result, names, times
-        As in `of`.
-    fold : int
+    result : Tensor or Walk
+    names : mapping of str to Tensor or Module, or Module, optional
+        Names of tensors: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all variables of
+        the caller. By default, tensors have no names.
+    fold : int, default 0
         As in `Tape.table`.
+    times : bool, default False
+        Run a backward pass to measure the time of the vjps. It does not set ``grad``, and frees nothing.
     file : text file, optional
         File to print to, by default the standard output.
 

@@ -28,7 +28,7 @@ class VJPCall:
     Arrays are copies, so later in-place changes do not affect them. In a backward pass that is itself recorded, they
     are Tensors.
 
-    Attributes
+    Parameters
     ----------
     node : Node
         Node whose vjp was called.
@@ -36,18 +36,26 @@ class VJPCall:
         Name of the input whose gradient is computed, in the op's signature.
     parent : Node
         Node of that input.
-    g
+    g : ndarray or Tensor
         The complete gradient of the node.
     asked : dict
         The other arguments of the vjp, by parameter name.
-    returned
+    returned : ndarray or Tensor, optional
         The output of the vjp.
-    contribution
+    contribution : ndarray or Tensor, optional
         The output, summed over broadcast axes and cast to the dtype of the input.
-    total
+    total : ndarray or Tensor, optional
         The gradient of the parent so far, including this contribution.
-    seconds : float
+    seconds : float, default 0.0
         Time of the vjp and of undoing broadcasting.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> (call,) = steps(tg.square(x))
+    >>> call.argument, float(call.returned)
+    ('x', 6.0)
     """
 
     node: Node
@@ -107,6 +115,11 @@ class VJPCall:
 class Walk(Sequence[VJPCall]):
     """A backward pass: the sequence of its steps, in order. Its repr prints all of them.
 
+    Parameters
+    ----------
+    values : dict of Node to ndarray, optional
+        Known results, to which the pass adds.
+
     Attributes
     ----------
     initial_gradients : list of (Node, gradient)
@@ -117,6 +130,14 @@ class Walk(Sequence[VJPCall]):
         Known results: inputs of vjps, and all results computed inside `watch`.
     ended : bool
         Whether the pass ended without an error.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> walk = steps(tg.square(x))
+    >>> [float(call.returned) for call in walk], walk.ended
+    ([6.0], True)
     """
 
     def __init__(self, values: dict[Node, Any] | None = None) -> None:
@@ -308,7 +329,9 @@ def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> W
     Parameters
     ----------
     result : Tensor
-    gradient, retain_graph
+    gradient : array_like, optional
+        As in `Tensor.backward`.
+    retain_graph : bool, default False
         As in `Tensor.backward`.
 
     Returns

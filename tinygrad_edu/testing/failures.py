@@ -30,15 +30,49 @@ class CheckFailed(TinygradError):
 
 
 class GradientMismatch(CheckFailed, AssertionError):
-    """A gradient differs from the numeric gradient by more than the error estimates allow."""
+    """A gradient differs from the numeric gradient by more than the error estimates allow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> try:
+    ...     check_gradient(np.sum, np.zeros_like, [1.0, 2.0])
+    ... except GradientMismatch as error:
+    ...     print(type(error).__name__)
+    GradientMismatch
+    """
 
 
 class LawBroken(CheckFailed, AssertionError):
-    """A function, an op or a module violates one of the laws that its check tests."""
+    """A function, an op or a module violates one of the laws that its check tests.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> try:
+    ...     check_gradient(lambda x: np.multiply(x, 2, out=x).sum(), lambda x: 2 * np.ones_like(x), np.ones(2))
+    ... except LawBroken as error:
+    ...     print(type(error).__name__)
+    LawBroken
+    """
 
 
 class NotDeterministic(CheckFailed, AssertionError):
-    """Two calls of the function at the same point returned different results, so it has no derivative there."""
+    """Two calls of the function at the same point returned different results, so it has no derivative there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> rng = np.random.default_rng(0)
+    >>> try:
+    ...     check_gradient(lambda x: x + rng.random(), np.ones_like, 1.0)
+    ... except NotDeterministic as error:
+    ...     print(type(error).__name__)
+    NotDeterministic
+    """
 
 
 class Inconclusive(CheckFailed, ArithmeticError):
@@ -46,8 +80,28 @@ class Inconclusive(CheckFailed, ArithmeticError):
 
     It is not an AssertionError, because the gradient may be right. Inside a Hypothesis test, a check rejects and counts
     the example instead of raising; the test fails if too many of its examples are inconclusive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> try:
+    ...     check_gradient(lambda x: (x + 1e13) - 1e13, np.ones_like, 1.0)
+    ... except Inconclusive as error:
+    ...     print(type(error).__name__)
     """
 
 
 class NotDifferentiableHere(Inconclusive):
-    """The function has a kink or a jump at this point, or is not finite, so its numeric derivative is meaningless."""
+    """The function has a kink or a jump at this point, or is not finite, so its numeric derivative is meaningless.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> try:
+    ...     check_gradient(np.abs, np.sign, 0.0)
+    ... except Inconclusive as error:
+    ...     print(type(error).__name__)
+    NotDifferentiableHere
+    """

@@ -24,10 +24,11 @@ class Call:
         An `Op`, a function of tensors, or the name of an op or function of `tinygrad_edu.ops`, or of an op in any
         imported module.
     inputs : sequence of array_like
+        The arguments of the call.
     differentiable : sequence of int, optional
         The positions of the inputs to differentiate with respect to. Default: every floating-point input with a vjp.
-    **settings
-        Keyword arguments of the function.
+    **settings : Any
+        Keyword arguments of the call.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
         Takes Tensors, and returns a Tensor or a pytree of Tensors. It may be a `Call` or an `Op`.
     *arrays : array_like, floating
         The point, which is converted to float64.
-    order : int
+    order : int, default 2
         Highest order of the checked derivatives: 1, 2 (default) or 3.
     rng : numpy.random.Generator, optional
         As in `check_gradient`.
@@ -78,8 +78,12 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 
     Parameters
     ----------
-    f, *arrays, rng
-        As in `check_vjp`.
+    f : callable
+        Takes Tensors, and returns a Tensor or a pytree of Tensors. It may be a `Call` or an `Op`.
+    *arrays : array_like, floating
+        The point, which is converted to float64.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
 
     Raises
     ------

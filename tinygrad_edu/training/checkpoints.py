@@ -44,10 +44,10 @@ class Checkpoints:
         Folder used by this run only. The first `load`, `lock` or `save` creates and locks it, until `unlock`.
     every_steps : int, optional
         Number of steps after which `fit` also writes a checkpoint within an epoch.
-    every_seconds : float
+    every_seconds : float, default 0.0
         Minimum time between two checkpoints that `fit` writes, so that short epochs are not dominated by disk writes.
         `fit` always writes one after its last epoch.
-    **parts
+    **parts : Any
         Everything that changes in training: models, optimizers, averages, loaders, random generators, dicts, lists and
         objects with ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own parts. The generators that a
         part draws from are saved with it, see `rng_discovery.find_generators`.

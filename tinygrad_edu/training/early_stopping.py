@@ -30,11 +30,12 @@ class EarlyStopping:
     Parameters
     ----------
     model : Module
-    patience : int
+        Model whose best weights are kept.
+    patience : int, default 10
         Number of consecutive calls without improvement that are allowed.
-    mode : {"min", "max"}
+    mode : {"min", "max"}, default "min"
         Whether lower or higher values are better.
-    min_delta : float
+    min_delta : float, default 0.0
         Minimum improvement that counts.
 
     Attributes

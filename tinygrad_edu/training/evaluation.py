@@ -77,7 +77,7 @@ def evaluate(
         the loss has one, see `nn.additive`, and otherwise by numbers of samples.
     threads : int, optional
         Number of threads; by default, the number that this process may run. The bits do not depend on it.
-    workers : Workers
+    workers : Workers, default ALONE
         Processes that evaluate the same model, each on some of the shards. All of them get the metrics.
 
     Returns

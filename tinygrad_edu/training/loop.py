@@ -38,7 +38,7 @@ __all__ = ["Epoch", "Epochs", "fit"]
 class Epoch:
     """Result of one epoch.
 
-    Attributes
+    Parameters
     ----------
     epoch : int
         Number of the epoch, from 1.
@@ -53,6 +53,11 @@ class Epoch:
         Number of steps.
     seconds : float
         Time of the training steps, without evaluation.
+
+    Examples
+    --------
+    >>> Epoch(1, 0.5, {"accuracy": 0.75}, 0.1, 20, 1.5).metrics
+    {'accuracy': 0.75}
     """
 
     epoch: int
@@ -125,17 +130,39 @@ def fit(
 
     Parameters
     ----------
-    model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers
-        As in `Steps`. Each worker runs the same loop, and gets bitwise equal results.
+    model : Module
+        The model to train.
+    optimizer : Optimizer
+        All its parameters are trained: parameters of the model, of the loss if it is a module, and any others.
+    loss : callable
+        Function or module of the model's output and the target of a batch, which returns a Tensor of one element. It is
+        called once per batch. A loss with a denominator, see `nn.additive`, is called in each shard.
     batches : iterable of tuple
         Iterated once per epoch: a `data.DataLoader` or a list. A batch is the inputs of the model, then the target.
     epochs : int
         Total number of epochs, including epochs before a checkpoint.
+    rng : numpy.random.Generator
+        Seeds the random streams of layers such as `nn.Dropout`.
+    schedule : callable, optional
+        Function of the step number that returns the learning rate.
+    max_norm : float, optional
+        Maximum norm of all gradients together; they are clipped to it.
+    accumulate : int, default 1
+        Number of batches in a step. The loss of a step is the mean over its batches: weighted by denominators if the
+        loss has one, which equals the loss of one large batch, and otherwise by numbers of samples. The last step of an
+        epoch may have fewer batches.
+    average : MovingAverage, optional
+        Updated after each step.
+    shard_size : int, default 64
+        Number of samples in a shard. Use a smaller size for large samples, such as long sequences.
+    workers : Workers, default ALONE
+        Processes that take the same steps and share the shards of each batch, see `parallel.world`. Each runs the same
+        loop, and gets bitwise equal results.
     metrics : dict of str to Metric or loss, optional
         As in `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
     evaluate_on : dict of str to iterable of tuple, optional
         Batches on which all metrics are evaluated after an epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
-    evaluate_every : int
+    evaluate_every : int, default 1
         Number of epochs between evaluations. The last epoch is always evaluated.
     on_step : callable, optional
         Called with the result of each step.
@@ -148,7 +175,7 @@ def fit(
         caller's loop body made to its own parts. After the last epoch, a checkpoint is always written, also before the
         epoch is yielded; if the caller stops there, a resumed run yields that epoch again. If writing fails, a
         CheckpointWarning is issued and training continues. With several workers, rank 0 writes and reads them.
-    resume : bool
+    resume : bool, default False
         Resume from the last checkpoint, if there is one. The results are bitwise equal to an uninterrupted run; the
         remaining epochs are yielded.
 
@@ -206,7 +233,21 @@ def fit(
 
 
 class Epochs(Iterator[Epoch]):
-    """Iterator over the epochs of a training run, each of them trained when it is requested."""
+    """Iterator over the epochs of a training run, each of them trained when it is requested.
+
+    Parameters
+    ----------
+    epochs : iterator of Epoch
+        The epochs.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn, optim
+    >>> model, batches = nn.Linear(1, 1), [(np.ones((4, 1), np.float32),) * 2]
+    >>> epochs = fit(model, optim.SGD(model.parameters()), nn.mse_loss, batches, epochs=2, rng=np.random.default_rng(0))
+    >>> type(epochs).__name__, [epoch.epoch for epoch in epochs]
+    ('Epochs', [1, 2])
+    """
 
     def __init__(self, epochs: Iterator[Epoch]) -> None:
         self._epochs, self._started = epochs, False

@@ -63,7 +63,7 @@ class Accuracy(Metric):
 
     Parameters
     ----------
-    ignore_index : int
+    ignore_index : int, default -100
         Label of samples to ignore, as in `cross_entropy`.
 
     Notes
@@ -92,8 +92,10 @@ class TopKAccuracy(Metric):
 
     Parameters
     ----------
-    k : int
-    ignore_index : int
+    k : int, default 5
+        Number of largest logits.
+    ignore_index : int, default -100
+        Label of samples to ignore, as in `cross_entropy`.
 
     Examples
     --------
@@ -122,7 +124,7 @@ class BinaryAccuracy(Metric):
 
     Parameters
     ----------
-    threshold : float
+    threshold : float, default 0.0
         Outputs above it predict 1. Use 0 for logits and 0.5 for probabilities.
 
     Notes
@@ -201,7 +203,8 @@ class ConfusionMatrix(Metric):
 
     Parameters
     ----------
-    ignore_index : int
+    ignore_index : int, default -100
+        Label of samples to ignore, as in `cross_entropy`.
 
     Examples
     --------
@@ -227,10 +230,11 @@ class F1Score(Metric):
 
     Parameters
     ----------
-    average : {"macro", "micro", None}
+    average : {"macro", "micro", None}, default "macro"
         "macro": the mean over the classes that occur among labels or predictions. "micro": the score of the summed
         counts, which is the accuracy. None: the score of each class, an array (C,), NaN for classes that do not occur.
-    ignore_index : int
+    ignore_index : int, default -100
+        Label of samples to ignore, as in `cross_entropy`.
 
     Examples
     --------
@@ -330,7 +334,8 @@ class Perplexity(Metric):
 
     Parameters
     ----------
-    ignore_index : int
+    ignore_index : int, default -100
+        Label of samples to ignore, as in `cross_entropy`.
 
     Examples
     --------

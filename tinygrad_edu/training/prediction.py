@@ -32,7 +32,7 @@ def predict(
         Inputs of the model: one array, or a tuple of arrays or pytrees of arrays.
     threads : int, optional
         Number of threads; by default, the number that this process may run.
-    workers : Workers
+    workers : Workers, default ALONE
         Processes with the same model and inputs, which share the samples. All of them get the classes.
     batch_size : int, optional
         Number of samples in a batch, by default all. It affects only models that do not declare

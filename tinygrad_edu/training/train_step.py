@@ -31,7 +31,7 @@ __all__ = ["Steps", "TrainingStep"]
 class TrainingStep(NamedTuple):
     """Result of one optimizer step.
 
-    Attributes
+    Parameters
     ----------
     number : int
         Number of the step, from 0.
@@ -39,6 +39,11 @@ class TrainingStep(NamedTuple):
         Loss before the step.
     samples, batches : int
         Numbers of samples and of batches in the step.
+
+    Examples
+    --------
+    >>> TrainingStep(0, 0.5, 64, 1).loss
+    0.5
     """
 
     number: int
@@ -54,6 +59,7 @@ class Steps:
     Parameters
     ----------
     model : Module
+        The model to train.
     optimizer : Optimizer
         All its parameters are trained: parameters of the model, of the loss if it is a module, and any others.
     loss : callable
@@ -65,15 +71,15 @@ class Steps:
         Function of the step number that returns the learning rate.
     max_norm : float, optional
         Maximum norm of all gradients together; they are clipped to it.
-    accumulate : int
+    accumulate : int, default 1
         Number of batches in a step. The loss of a step is the mean over its batches: weighted by denominators if the
         loss has one, which equals the loss of one large batch, and otherwise by numbers of samples. The last step of an
         epoch may have fewer batches.
     average : MovingAverage, optional
         Updated after each step.
-    shard_size : int
+    shard_size : int, default 64
         Number of samples in a shard. Use a smaller size for large samples, such as long sequences.
-    workers : Workers, optional
+    workers : Workers, default ALONE
         Processes that take the same steps and share the shards of each batch, see `parallel.world`.
 
     Warns

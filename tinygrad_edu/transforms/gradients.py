@@ -50,10 +50,10 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     ----------
     f : callable
         Takes floating-point tensors, or pytrees of them, at `argnums`. Returns a tensor of one element.
-    argnums : int or sequence of int
+    argnums : int or sequence of int, default 0
         Arguments to differentiate with respect to; negative indices count from the end. A sequence gives a tuple of
-        gradients. Default 0.
-    has_aux : bool
+        gradients.
+    has_aux : bool, default False
         Whether f returns a pair of the scalar and auxiliary data. If so, the function returns ``(gradient, aux)``.
 
     Raises

@@ -22,10 +22,10 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     ----------
     f : callable
         Takes floating-point tensors at `argnums` and returns tensors; both may be nested.
-    argnums : int or sequence of int
+    argnums : int or sequence of int, default 0
         Arguments to differentiate with respect to; negative indices count from the end. A sequence gives a tuple of
-        Jacobians. Default 0.
-    has_aux : bool
+        Jacobians.
+    has_aux : bool, default False
         Whether f returns a pair of the result and auxiliary data. If so, the function returns ``(jacobian, aux)``.
 
     Returns

@@ -21,7 +21,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
         Takes tensors and returns tensors; both may be nested.
     *args
         Floating-point arguments of f. A list of plain numbers is one tensor.
-    has_aux : bool
+    has_aux : bool, default False
         Whether f returns a pair of the result and auxiliary data, which is not differentiated.
 
     Returns
@@ -63,10 +63,12 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
 
     Parameters
     ----------
-    f, has_aux
-        As in `vjp`.
+    f : callable
+        Takes tensors and returns tensors; both may be nested.
     args, tangents : sequence
         The arguments of f, and for each a direction of the same structure.
+    has_aux : bool, default False
+        Whether f returns a pair of the result and auxiliary data, which is not differentiated.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from typing import Any
 from models.groups import missing_group
 from tools.site import pages, reference
 
-SITE = pages.ROOT / "site"
+SITE = reference.ROOT / "site"
 ADDRESS = "127.0.0.1"
 
 
@@ -26,12 +26,12 @@ def build(output: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         pages.gather(here / "docs")
-        settings = (pages.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
-        found = {"ROOT": str(pages.ROOT), "LESSONS": pages.lessons(), "REFERENCE": reference.navigation()}
+        settings = (reference.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
+        found = {"ROOT": str(reference.ROOT), "LESSONS": pages.lessons(), "REFERENCE": reference.navigation()}
         for name, value in found.items():
             settings = settings.replace(f'"{name}"', toml(value))
         (here / "zensical.toml").write_text(settings, encoding="utf-8")
-        environment = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # to import the griffe extension
+        environment = {**os.environ, "PYTHONPATH": str(reference.ROOT)}  # to import the griffe extension
         subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=here, env=environment, check=True)
         shutil.move(here / "site", output)
 

@@ -1,7 +1,8 @@
 """Sources of the site: the pages of docs/, other pages of the checkout, and the reference, in one folder.
 
 Links between pages are paths in the checkout. They become links to the pages of the site. A link to a source file
-becomes a link to its page of the reference. A link to a file without a page becomes plain text.
+becomes a link to its page of the reference, and ``ops/shape.py#flip`` to the entry of `flip` there. A link to a file
+without a page becomes plain text.
 """
 
 import os
@@ -11,8 +12,8 @@ from pathlib import Path
 
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tools.site import reference
+from tools.site.reference import INDEX, ROOT
 
-ROOT = Path(__file__).parents[2]
 OTHERS = {
     "README.md": "index.md",
     "benchmarks/README.md": "benchmarks.md",
@@ -27,14 +28,13 @@ FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 def gather(folder: Path) -> None:
     """Write all pages and pictures into an empty folder."""
     places = dict(_places())
+    generated = {page.source: reference.markdown(page) for page in reference.pages()} | {INDEX: reference.index()}
     for source, place in places.items():
-        if source.suffix == ".md":
-            text = (ROOT / source).read_text(encoding="utf-8")
+        if source in generated or source.suffix == ".md":
+            text = generated.get(source) or (ROOT / source).read_text(encoding="utf-8")
             _write(folder / place, _with_links_of_the_site(text, source, place, places).encode())
-        elif source.suffix != ".py":
+        else:
             _write(folder / place, (ROOT / source).read_bytes())
-    for page in reference.pages():
-        _write(folder / page.path, reference.markdown(page).encode())
 
 
 def lessons() -> list[dict[str, str]]:
@@ -55,7 +55,8 @@ def _places() -> Iterator[tuple[Path, str]]:
         for picture in lesson.pictures:
             yield picture.relative_to(ROOT), f"lessons/{picture.name}"
     for page in reference.pages():
-        yield Path(f"{page.module.replace('.', '/')}.py"), page.path
+        yield page.source, page.path
+    yield INDEX, "reference/index.md"
 
 
 def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Path, str]) -> str:
@@ -63,7 +64,10 @@ def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Pa
         picture, label, target, anchor = found.groups(default="")
         if ":" in target:
             return found[0]
-        there = places.get(Path(os.path.normpath(source.parent / target)))
+        file = Path(os.path.normpath(source.parent / target))
+        there = places.get(file)
+        if file.suffix == ".py" and anchor:
+            anchor = f"#{'.'.join(file.with_suffix('').parts)}.{anchor[1:]}".replace(".__init__.", ".")
         return label if there is None else f"{picture}[{label}]({os.path.relpath(there, Path(place).parent)}{anchor})"
 
     parts = FENCE.split(text)  # every second part is a code block

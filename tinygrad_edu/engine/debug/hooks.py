@@ -22,6 +22,13 @@ _hook_ids = count()
 class HookHandle:
     """Handle of a hook: ``remove()`` or the end of a ``with`` block removes the hook.
 
+    Parameters
+    ----------
+    hooks : dict
+        The table of hooks from which the handle removes its hook.
+    hook : callable
+        The hook.
+
     Examples
     --------
     >>> from tinygrad_edu.nn import Identity

@@ -45,9 +45,9 @@ def nll_loss(
         Labels from 0 to C - 1.
     weight : (C,), optional
         Weight of each class. "mean" divides by the sum of the weights of the labels.
-    ignore_index : int
+    ignore_index : int, default -100
         Label that is ignored.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over samples and positions.
 
     Raises
@@ -74,7 +74,26 @@ def nll_loss(
 
 
 class CrossEntropyLoss(LossModule):
-    """`cross_entropy` as a module, for logits (N, C, ...) and integer labels or class probabilities."""
+    """`cross_entropy` as a module, for logits (N, C, ...) and integer labels or class probabilities.
+
+    Parameters
+    ----------
+    weight : (C,), optional
+        Weight of each class. "mean" divides by the sum of the weights of the labels, or, for probabilities, by the
+        number of samples, as in PyTorch.
+    ignore_index : int, default -100
+        Label that is ignored: it contributes neither to the loss nor to the mean.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over the samples and positions.
+    label_smoothing : float, default 0.0
+        Fraction of each target, from 0 to 1, that is distributed evenly over all classes.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> CrossEntropyLoss()(tg.Tensor([[2.0, 2.0], [2.0, 2.0]]), [0, 1])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(cross_entropy)
 
@@ -88,7 +107,23 @@ class CrossEntropyLoss(LossModule):
 
 
 class NLLLoss(LossModule):
-    """`nll_loss` as a module, for log probabilities (N, C, ...) and integer labels."""
+    """`nll_loss` as a module, for log probabilities (N, C, ...) and integer labels.
+
+    Parameters
+    ----------
+    weight : (C,), optional
+        Weight of each class. "mean" divides by the sum of the weights of the labels.
+    ignore_index : int, default -100
+        Label that is ignored.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over samples and positions.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> NLLLoss()(tg.Tensor([[-1.0, -5.0], [-7.0, -2.0]]), [0, 1])
+    Tensor(1.5, shape=(), dtype=float32)
+    """
 
     function = staticmethod(nll_loss)
 
@@ -123,7 +158,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
         Probabilities, or labels 0 and 1.
     weight : array_like, optional
         Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over all elements.
 
     Raises
@@ -158,7 +193,7 @@ def binary_cross_entropy_with_logits(
         Probabilities, or labels 0 and 1.
     weight : array_like, optional
         Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over all elements.
     pos_weight : array_like, optional
         Weight of the positive term of each loss, broadcast to the shape of `input`: (C,) for a target (N, C).
@@ -203,7 +238,7 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
         Labels 0 and 1. A sample may have any number of classes.
     weight : (C,), optional
         Weight of each class.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over the samples.
 
     Raises
@@ -223,7 +258,21 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
 
 
 class BCELoss(LossModule):
-    """`binary_cross_entropy` as a module, for probabilities. `BCEWithLogitsLoss` is numerically stable."""
+    """`binary_cross_entropy` as a module, for probabilities. `BCEWithLogitsLoss` is numerically stable.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> BCELoss()(tg.Tensor([0.5, 0.5]), [0.0, 1.0])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(binary_cross_entropy)
 
@@ -232,7 +281,23 @@ class BCELoss(LossModule):
 
 
 class BCEWithLogitsLoss(LossModule):
-    """`binary_cross_entropy_with_logits` as a module."""
+    """`binary_cross_entropy_with_logits` as a module.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        Weight of each loss, broadcast to the shape of `input`. "mean" divides by the number of losses.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+    pos_weight : array_like, optional
+        Weight of the positive term of each loss, broadcast to the shape of `input`: (C,) for a target (N, C).
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> BCEWithLogitsLoss()(tg.Tensor([0.0, 0.0]), [0.0, 1.0])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(binary_cross_entropy_with_logits)
 
@@ -241,7 +306,21 @@ class BCEWithLogitsLoss(LossModule):
 
 
 class MultiLabelSoftMarginLoss(LossModule):
-    """`multilabel_soft_margin_loss` as a module."""
+    """`multilabel_soft_margin_loss` as a module.
+
+    Parameters
+    ----------
+    weight : (C,), optional
+        Weight of each class.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over the samples.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> MultiLabelSoftMarginLoss()(tg.Tensor([[0.0, 0.0]]), [[0.0, 1.0]])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(multilabel_soft_margin_loss)
 

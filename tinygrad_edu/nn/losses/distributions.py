@@ -33,10 +33,10 @@ def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_
         Log probabilities, such as the output of `LogSoftmax(axis=1)`.
     target : array_like, of the shape of `input`
         Probabilities, or with `log_target` log probabilities.
-    reduction : {"mean", "batchmean", "sum", "none"}
+    reduction : {"mean", "batchmean", "sum", "none"}, default "mean"
         "batchmean" divides the sum by the number of samples, which is the mathematical definition. "mean" divides by
         the number of elements, as in PyTorch.
-    log_target : bool
+    log_target : bool, default False
 
     Raises
     ------
@@ -69,11 +69,11 @@ def gaussian_nll_loss(
         Means of the distributions, and observed values.
     var : array_like, or a number
         Variances, of the shape of `input`, optionally with one axis of length 1 or without the last axis; or a scalar.
-    full : bool
+    full : bool, default False
         Whether to add the constant log(2 pi) / 2.
-    eps : float
+    eps : float, default 1e-6
         Minimum of the variances. As in PyTorch, a smaller variance gets the gradient at `eps`.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -127,12 +127,12 @@ def poisson_nll_loss(
         Logarithms of the rates, or with ``log_input=False`` the rates.
     target : array_like, of the shape of `input`
         Counts.
-    log_input : bool
-    full : bool
+    log_input : bool, default True
+    full : bool, default False
         Whether to add log(target!), by Stirling's approximation, for counts > 1.
-    eps : float
+    eps : float, default 1e-8
         Constant added to a rate before the logarithm.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -155,7 +155,22 @@ def poisson_nll_loss(
 
 
 class KLDivLoss(LossModule):
-    """`kl_div` as a module."""
+    """`kl_div` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "batchmean", "sum", "none"}, default "mean"
+        "batchmean" divides the sum by the number of samples, which is the mathematical definition. "mean" divides by
+        the number of elements, as in PyTorch.
+    log_target : bool, default False
+        Whether the targets are log probabilities.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> KLDivLoss(reduction="batchmean")(tg.log(tg.Tensor([[0.5, 0.5]])), [[1.0, 0.0]])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(kl_div)
     extra_reductions = ("batchmean",)
@@ -165,7 +180,23 @@ class KLDivLoss(LossModule):
 
 
 class GaussianNLLLoss(LossModule):
-    """`gaussian_nll_loss` as a module, called with means, observed values and variances."""
+    """`gaussian_nll_loss` as a module, called with means, observed values and variances.
+
+    Parameters
+    ----------
+    full : bool, default False
+        Whether to add the constant log(2 pi) / 2.
+    eps : float, default 1e-6
+        Minimum of the variances. As in PyTorch, a smaller variance gets the gradient at `eps`.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> GaussianNLLLoss()(tg.Tensor([1.0, 2.0]), [1.0, 4.0], [1.0, 1.0])
+    Tensor(1., shape=(), dtype=float32)
+    """
 
     function = staticmethod(gaussian_nll_loss)
 
@@ -174,7 +205,25 @@ class GaussianNLLLoss(LossModule):
 
 
 class PoissonNLLLoss(LossModule):
-    """`poisson_nll_loss` as a module."""
+    """`poisson_nll_loss` as a module.
+
+    Parameters
+    ----------
+    log_input : bool, default True
+        Whether the inputs are logarithms of the rates.
+    full : bool, default False
+        Whether to add log(target!), by Stirling's approximation, for counts > 1.
+    eps : float, default 1e-8
+        Constant added to a rate before the logarithm.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> PoissonNLLLoss()(tg.Tensor([0.0, 0.0]), [1.0, 2.0])
+    Tensor(1., shape=(), dtype=float32)
+    """
 
     function = staticmethod(poisson_nll_loss)
 

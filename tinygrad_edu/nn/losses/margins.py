@@ -38,8 +38,8 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
         Distances, of any shape.
     target : array_like, of the shape of `input`
         1 for similar pairs, -1 for dissimilar pairs.
-    margin : float
-    reduction : {"mean", "sum", "none"}
+    margin : float, default 1.0
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -67,7 +67,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
         Scores, of any shape.
     target : array_like, of the shape of `input`
         Labels 1 and -1.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -101,12 +101,12 @@ def multi_margin_loss(
         Scores.
     target : (N,) integers
         Labels from 0 to C - 1.
-    p : {1, 2}
+    p : {1, 2}, default 1
         Exponent.
-    margin : float
+    margin : float, default 1.0
     weight : (C,), optional
         Weight of each class. "mean" divides by the number of samples.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over the samples.
 
     Raises
@@ -146,7 +146,7 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
         Scores.
     target : integers, of the shape of `input`
         The labels of each sample, followed by -1 if there are fewer than C.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over the samples.
 
     Raises
@@ -189,7 +189,21 @@ def _require_2d(name: str, shape: tuple[int, ...]) -> None:
 
 
 class HingeEmbeddingLoss(LossModule):
-    """`hinge_embedding_loss` as a module."""
+    """`hinge_embedding_loss` as a module.
+
+    Parameters
+    ----------
+    margin : float, default 1.0
+        Distance beyond which a pair with label -1 has no loss.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> HingeEmbeddingLoss()(tg.Tensor([0.5, 0.5]), [1.0, -1.0])
+    Tensor(0.5, shape=(), dtype=float32)
+    """
 
     function = staticmethod(hinge_embedding_loss)
 
@@ -198,13 +212,43 @@ class HingeEmbeddingLoss(LossModule):
 
 
 class SoftMarginLoss(LossModule):
-    """`soft_margin_loss` as a module."""
+    """`soft_margin_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> SoftMarginLoss()(tg.Tensor([0.0, 0.0]), [1.0, -1.0])
+    Tensor(0.6931472, shape=(), dtype=float32)
+    """
 
     function = staticmethod(soft_margin_loss)
 
 
 class MultiMarginLoss(LossModule):
-    """`multi_margin_loss` as a module."""
+    """`multi_margin_loss` as a module.
+
+    Parameters
+    ----------
+    p : {1, 2}, default 1
+        Exponent.
+    margin : float, default 1.0
+        Difference of scores beyond which a class has no loss.
+    weight : (C,), optional
+        Weight of each class. "mean" divides by the number of samples.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over the samples.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> MultiMarginLoss()(tg.Tensor([[1.0, 0.5]]), [0])
+    Tensor(0.25, shape=(), dtype=float32)
+    """
 
     function = staticmethod(multi_margin_loss)
 
@@ -215,6 +259,18 @@ class MultiMarginLoss(LossModule):
 
 
 class MultiLabelMarginLoss(LossModule):
-    """`multilabel_margin_loss` as a module."""
+    """`multilabel_margin_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over the samples.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> MultiLabelMarginLoss()(tg.Tensor([[0.5, 1.0, 0.0, 0.0]]), [[0, 1, -1, -1]])
+    Tensor(0.25, shape=(), dtype=float32)
+    """
 
     function = staticmethod(multilabel_margin_loss)

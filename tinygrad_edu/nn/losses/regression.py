@@ -20,7 +20,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
     ----------
     input, target : array_like, of equal shapes
         The target is cast to the dtype of the input. Both get a gradient.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
         Reduction over all elements. "none" returns the squared errors, in the shape of the input.
     weight : array_like, of the shape of `input`, optional
         Weight of each error. "mean" divides by the sum of the weights.
@@ -70,9 +70,11 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
 
     Parameters
     ----------
-    input, target, reduction
-        As in `mse_loss`.
-    beta : float
+    input, target : array_like, of equal shapes
+        The target is cast to the dtype of the input. Both get a gradient.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements. "none" returns the losses, in the shape of the input.
+    beta : float, default 1.0
         Error at which the loss changes from quadratic to linear. With 0, it is `l1_loss`.
 
     Raises
@@ -106,9 +108,11 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
 
     Parameters
     ----------
-    input, target, reduction
-        As in `mse_loss`.
-    delta : float
+    input, target : array_like, of equal shapes
+        The target is cast to the dtype of the input. Both get a gradient.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements. "none" returns the losses, in the shape of the input.
+    delta : float, default 1.0
         Error at which the loss changes from quadratic to linear.
     weight : array_like, of the shape of the input, optional
         Weight of each error. "mean" divides by the number of errors, as in PyTorch.
@@ -144,19 +148,57 @@ def _huber(error: Any, delta: float, scale: float = 1.0) -> Any:
 
 
 class MSELoss(LossModule):
-    """`mse_loss` as a module."""
+    """`mse_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements. "none" returns the squared errors, in the shape of the input.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> MSELoss()(tg.Tensor([0.0, 0.0]), [1.0, 3.0])
+    Tensor(5., shape=(), dtype=float32)
+    """
 
     function = staticmethod(mse_loss)
 
 
 class L1Loss(LossModule):
-    """`l1_loss` as a module."""
+    """`l1_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> L1Loss()(tg.Tensor([0.0, 0.0]), [1.0, 3.0])
+    Tensor(2., shape=(), dtype=float32)
+    """
 
     function = staticmethod(l1_loss)
 
 
 class SmoothL1Loss(LossModule):
-    """`smooth_l1_loss` as a module."""
+    """`smooth_l1_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements. "none" returns the losses, in the shape of the input.
+    beta : float, default 1.0
+        Error at which the loss changes from quadratic to linear. With 0, it is `l1_loss`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> SmoothL1Loss()(tg.Tensor([0.0, 0.0]), [1.0, 3.0])
+    Tensor(1.5, shape=(), dtype=float32)
+    """
 
     function = staticmethod(smooth_l1_loss)
 
@@ -165,7 +207,21 @@ class SmoothL1Loss(LossModule):
 
 
 class HuberLoss(LossModule):
-    """`huber_loss` as a module."""
+    """`huber_loss` as a module.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements. "none" returns the losses, in the shape of the input.
+    delta : float, default 1.0
+        Error at which the loss changes from quadratic to linear.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> HuberLoss()(tg.Tensor([0.0, 0.0]), [1.0, 3.0])
+    Tensor(1.5, shape=(), dtype=float32)
+    """
 
     function = staticmethod(huber_loss)
 

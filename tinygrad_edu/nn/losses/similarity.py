@@ -34,8 +34,8 @@ def margin_ranking_loss(
     input1, input2 : array_like, floating
     target : array_like
         1 where `input1` should be greater, else -1. All three have the same number of axes and broadcast.
-    margin : float
-    reduction : {"mean", "sum", "none"}
+    margin : float, default 0.0
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -66,9 +66,9 @@ def cosine_embedding_loss(
         Vectors. cos is the cosine of the angle between them.
     target : (N,), or () for one pair
         1 for similar pairs, -1 for dissimilar pairs.
-    margin : float
+    margin : float, default 0.0
         From -1 to 1.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -105,13 +105,13 @@ def triplet_margin_with_distance_loss(
     ----------
     anchor, positive, negative : array_like
         Inputs with the same number of axes.
-    distance_function : callable
+    distance_function : callable, default pairwise_distance
         The distance d, a function of two inputs.
-    margin : float
+    margin : float, default 1.0
         Positive margin.
-    swap : bool
+    swap : bool, default False
         Whether to use d(positive, negative) where it is less than d(anchor, negative).
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none"}, default "mean"
 
     Raises
     ------
@@ -144,10 +144,16 @@ def triplet_margin_loss(
     ----------
     anchor, positive, negative : (N, D) floating, or (D,) for one triplet
         Inputs, which broadcast.
-    margin, swap, reduction
+    margin : , default 1.0
         As in `triplet_margin_with_distance_loss`.
-    p, eps : float
+    p : float, default 2.0
         As in `pairwise_distance`.
+    eps : float, default 1e-6
+        As in `pairwise_distance`.
+    swap : , default False
+        As in `triplet_margin_with_distance_loss`.
+    reduction : , default "mean"
+        As in `triplet_margin_with_distance_loss`.
 
     Raises
     ------
@@ -191,7 +197,21 @@ def _require_same_ndim(name: str, **inputs: Any) -> None:
 
 
 class MarginRankingLoss(LossModule):
-    """`margin_ranking_loss` as a module."""
+    """`margin_ranking_loss` as a module.
+
+    Parameters
+    ----------
+    margin : float, default 0.0
+        Difference of scores beyond which a pair has no loss.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> MarginRankingLoss(margin=0.5)(tg.Tensor([1.0]), [2.0], [1.0])
+    Tensor(1.5, shape=(), dtype=float32)
+    """
 
     function = staticmethod(margin_ranking_loss)
 
@@ -200,7 +220,21 @@ class MarginRankingLoss(LossModule):
 
 
 class CosineEmbeddingLoss(LossModule):
-    """`cosine_embedding_loss` as a module."""
+    """`cosine_embedding_loss` as a module.
+
+    Parameters
+    ----------
+    margin : float, default 0.0
+        From -1 to 1.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> CosineEmbeddingLoss()(tg.Tensor([[1.0, 0.0]]), [[0.0, 1.0]], [1.0])
+    Tensor(1., shape=(), dtype=float32)
+    """
 
     function = staticmethod(cosine_embedding_loss)
 
@@ -209,7 +243,27 @@ class CosineEmbeddingLoss(LossModule):
 
 
 class TripletMarginLoss(LossModule):
-    """`triplet_margin_loss` as a module."""
+    """`triplet_margin_loss` as a module.
+
+    Parameters
+    ----------
+    margin : float, default 1.0
+        Difference of the distances beyond which a triplet has no loss.
+    p : float, default 2.0
+        The p of the p-norm.
+    eps : float, default 1e-6
+        Constant added to the differences, as in PyTorch.
+    swap : bool, default False
+        Whether to use d(positive, negative) where it is less than d(anchor, negative).
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> TripletMarginLoss()(tg.Tensor([[0.0, 0.0]]), [[3.0, 4.0]], [[0.0, 5.0]])
+    Tensor(0.9999995, shape=(), dtype=float32)
+    """
 
     function = staticmethod(triplet_margin_loss)
 
@@ -222,7 +276,25 @@ class TripletMarginLoss(LossModule):
 
 
 class TripletMarginWithDistanceLoss(LossModule):
-    """`triplet_margin_with_distance_loss` as a module. The distance may be a module with parameters."""
+    """`triplet_margin_with_distance_loss` as a module. The distance may be a module with parameters.
+
+    Parameters
+    ----------
+    distance_function : callable, optional
+        The distance d, a function of two inputs.
+    margin : float, default 1.0
+        Positive margin.
+    swap : bool, default False
+        Whether to use d(positive, negative) where it is less than d(anchor, negative).
+    reduction : {"mean", "sum", "none"}, default "mean"
+        Reduction over all elements.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> TripletMarginWithDistanceLoss()(tg.Tensor([[0.0, 0.0]]), [[3.0, 4.0]], [[0.0, 5.0]])
+    Tensor(0.9999995, shape=(), dtype=float32)
+    """
 
     function = staticmethod(triplet_margin_with_distance_loss)
 

@@ -34,8 +34,8 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
         Returns an array or a pytree of arrays.
     *arguments
         Pytrees.
-    order : int
-        The highest order of derivatives. Default: 1. With 2, the gradient of the gradient is checked too.
+    order : int, default 1
+        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

@@ -28,10 +28,12 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     ----------
     layer : keras.Layer or keras.Model
     *inputs : array_like
-    training : bool
-        The mode of the call. Default: False.
-    order, rng
-        As in `check_jax`.
+    training : bool, default False
+        The mode of the call.
+    order : int, default 1
+        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+    rng : numpy.random.Generator, optional
+        Draws the cotangents and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------

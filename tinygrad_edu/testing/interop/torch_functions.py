@@ -33,8 +33,8 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
         a function that calls it.
     *inputs
         Pytrees of tensors, arrays and constants.
-    order : int
-        The highest order of derivatives. Default: 1. With 2, the backward of the backward is checked too.
+    order : int, default 1
+        The highest order of derivatives. With 2, the backward of the backward is checked too.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

@@ -45,7 +45,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     x : array_like, floating
     direction : array_like
         An array of the shape of `x`.
-    scale : float
+    scale : float, default 0.0
         An upper bound of the terms that f adds, if they may be larger than their sum. Default: 0, for smaller terms.
 
     Returns

@@ -86,14 +86,16 @@ def arrays(
     ----------
     shape : tuple of int, or strategy that draws one, optional
         Default: `shapes()`.
-    low, high : float
+    low : float, default -3.0
         Inclusive bounds of the values, in every dtype.
-    away_from : sequence of float
+    high : float, default 3.0
+        Inclusive bounds of the values, in every dtype.
+    away_from : sequence of float, default ()
         Kinks. The distance of each value from a kink is at least 1/8, or ``(high - low) / 8`` if that is less.
-    distinct : bool
+    distinct : bool, default False
         Whether all values differ, by at least 1/8 if enough such values fit between the bounds.
-    dtype : dtype
-    layouts : bool
+    dtype : dtype, default float64
+    layouts : bool, default True
         Whether to draw the memory layout: contiguous, Fortran, strided, reversed, and stride 0 unless `distinct`.
 
     Raises

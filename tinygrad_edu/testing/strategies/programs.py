@@ -27,6 +27,13 @@ _KINK_MARGIN = 0.05
 class Program:
     r"""A function of tensors, given as source, and its input arrays. Its repr is code.
 
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        The inputs.
+    source : str
+        Source code of a function ``f`` of the inputs.
+
     Examples
     --------
     >>> program = Program([np.array([1.0, 2.0])], "def f(x0):\n    return tg.sum(x0 * x0)")

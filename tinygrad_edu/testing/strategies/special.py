@@ -49,7 +49,7 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
     ----------
     name : str
         A name in `OP_CALLS` or `NONDIFFERENTIABLE_CALLS`.
-    dtypes : tuple of dtype
+    dtypes : tuple of dtype, default (float64, float32, float16)
         Choices for the dtype of all differentiable inputs.
     """
     call, dtype = draw(calls(name)), draw(st.sampled_from(dtypes))

@@ -13,7 +13,26 @@ from tinygrad_edu.ops.sliding_windows import Size
 
 @dataclass(frozen=True)
 class WindowProblem:
-    """The geometry of a convolution or pooling: the image size and the window's settings."""
+    """The geometry of a convolution or pooling: the image size and the window's settings.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width of the images.
+    kernel_size : (int, int)
+        Size of the window.
+    stride : (int, int)
+        Step between windows.
+    padding : (int, int)
+        Padding of both sides of each axis.
+    dilation : (int, int)
+        Step between the elements of a window.
+
+    Examples
+    --------
+    >>> WindowProblem((4, 4), (2, 2), (1, 1), (0, 0), (1, 1)).kernel_size
+    (2, 2)
+    """
 
     size: Size
     kernel_size: Size

@@ -1,0 +1,85 @@
+"""Docstrings of public names: the parameters and defaults are those of the signature, and classes have examples."""
+
+import inspect
+import re
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tools.site import reference
+
+PUBLIC = {f"{module}.{name}": each for module, name, each in reference.objects() if callable(each)}
+CLASSES = {name: each for name, each in PUBLIC.items() if inspect.isclass(each)}
+OURS = {name: each for name, each in PUBLIC.items() if (each.__module__ or "").startswith("tinygrad_edu")}
+
+
+def section(docstring, title):
+    """Return the text of a section, or an empty string."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def documented(docstring):
+    """Return the documented parameters: their types, and the lines below them, by name with the stars."""
+    entries = re.findall(
+        r"^(\*{0,2}\w[\w, *]*?)(?: : (.*))?\n((?: +.*\n|\n)*)", section(docstring, "Parameters") + "\n", re.M
+    )
+    return {name: (kind, text.strip()) for names, kind, text in entries for name in names.split(", ")}
+
+
+def own_docstring(each):
+    return inspect.cleandoc(each.__doc__ or "")
+
+
+def default_of(kind, scope):
+    """Return the default that a type states, evaluated, or the empty marker."""
+    stated = re.search(r"\bdefault (.*)$", kind)
+    return eval(stated[1], {**vars(np), **vars(tg), **scope}) if stated else inspect.Parameter.empty
+
+
+STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_parameters_and_defaults_are_those_of_the_signature(name):
+    each = OURS[name]
+    found, parameters = documented(own_docstring(each)), reference.signature(each).parameters.values()
+    is_builtin = inspect.isclass(each) and issubclass(each, BaseException) and "__init__" not in vars(each)
+    if is_builtin or not (inspect.isclass(each) or found):
+        return
+    assert list(found) == [STARS.get(p.kind, "") + p.name for p in parameters]
+    scope = vars(import_module(name.rpartition(".")[0]))
+    for p in parameters:
+        kind, text = found[STARS.get(p.kind, "") + p.name]
+        is_optional = p.default is None or type(p.default) is object  # a sentinel
+        assert is_optional or default_of(kind, scope) == p.default, p
+        assert not is_optional or re.search("optional|None|^$", kind), p
+        assert text or not inspect.isclass(each), p
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name in OURS])
+def test_each_class_has_an_example(name):
+    assert ">>> " in section(own_docstring(CLASSES[name]), "Examples")
+
+
+def test_a_wrong_docstring_is_noticed():
+    wrong = """Return x.
+
+    Parameters
+    ----------
+    x : int, default 2
+    *rest : float
+        The rest.
+
+    Raises
+    ------
+    ValueError
+    """
+    found = documented(inspect.cleandoc(wrong))
+    assert found == {"x": ("int, default 2", ""), "*rest": ("float", "The rest.")}
+    assert default_of("int, default 2", {}) == 2
+    assert default_of("callable, default relu", {"relu": abs}) is abs
+    assert default_of("int", {}) is inspect.Parameter.empty
+    assert section(inspect.cleandoc(wrong), "Examples") == ""
