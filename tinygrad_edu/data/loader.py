@@ -1,5 +1,7 @@
 """DataLoader: iterate over batches of samples."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice

@@ -19,6 +19,8 @@ from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
+# A Tensor, or an array_like. A function whose argument is a Tensor returns a Tensor. tools/stubs.py declares both.
+TensorLike = Any
 
 
 class Saved(NamedTuple):

@@ -1,5 +1,7 @@
 """Activation layers. Each applies a function of `ops` with stored arguments."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, dataclass_transform

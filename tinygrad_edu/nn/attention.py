@@ -1,5 +1,7 @@
 """Multi-head attention."""
 
+from __future__ import annotations
+
 from functools import reduce
 from typing import Any
 

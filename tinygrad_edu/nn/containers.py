@@ -1,5 +1,7 @@
 """Containers of modules, and a module that wraps a function."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self, overload
@@ -199,7 +201,7 @@ class Sequential(_OrderedContainer):
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> "Sequential": ...
+    def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> Any:
         named = list(self.layers.items())
         return Sequential(dict(named[index])) if isinstance(index, slice) else named[index][1]
@@ -265,7 +267,7 @@ class ModuleList(_OrderedContainer):
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> "ModuleList": ...
+    def __getitem__(self, index: slice) -> ModuleList: ...
     def __getitem__(self, index: int | slice) -> Any:
         layers = list(self.layers.values())
         return ModuleList(layers[index]) if isinstance(index, slice) else layers[index]

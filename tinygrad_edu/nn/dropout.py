@@ -1,5 +1,7 @@
 """Dropout layers: they zero random elements or channels in training."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

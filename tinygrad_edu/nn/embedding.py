@@ -1,5 +1,7 @@
 """Embedding layer: a learned table of vectors."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np

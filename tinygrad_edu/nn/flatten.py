@@ -1,5 +1,7 @@
 """Layers that merge and split axes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Layers that extract sliding windows of images as columns (im2col) and sum columns into images (col2im)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from tinygrad_edu import ops

@@ -1,5 +1,7 @@
 """Calls of a module with other parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

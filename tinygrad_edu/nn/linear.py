@@ -1,5 +1,7 @@
 """Linear and bilinear layers, and the default initialization of weights and biases."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

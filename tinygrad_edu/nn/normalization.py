@@ -1,5 +1,7 @@
 """Normalization layers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

@@ -1,5 +1,7 @@
 """Padding layers. Negative padding crops."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Pooling and unpooling layers."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Recurrent layers RNN, LSTM and GRU, and their cells."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Tensor, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
@@ -313,8 +315,8 @@ class GRU(_RNNBase):
 
 
 def pad_sequence(
-    sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
-) -> Any:
+    sequences: Sequence[TensorLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor | Array:
     """Pad sequences to the length of the longest, and stack them.
 
     Parameters

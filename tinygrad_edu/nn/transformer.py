@@ -1,5 +1,7 @@
 """Transformer layers, encoder, decoder and encoder-decoder model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any

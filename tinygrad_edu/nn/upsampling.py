@@ -1,5 +1,7 @@
 """Layers that resize images, and that rearrange channels and pixels."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The operators and methods of Tensor, and the function that each one calls."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
 from dis import get_instructions

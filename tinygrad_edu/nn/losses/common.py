@@ -1,5 +1,7 @@
 """Shared code of the losses: base class of loss modules, and checks of arguments."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Literal
 

@@ -1,11 +1,13 @@
 """Losses between distributions: KL divergence, Gaussian and Poisson negative log likelihood."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
@@ -24,7 +26,9 @@ def _kl_denominator(target: Any, reduction: str = "mean", **settings: Any) -> fl
 
 
 @additive(_kl_denominator)
-def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
+def kl_div(
+    input: TensorLike, target: TensorLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
+) -> Tensor | Array:
     """Return the Kullback-Leibler divergence, the reduction of target * (log(target) - input).
 
     Parameters
@@ -59,8 +63,9 @@ def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_
 
 
 def gaussian_nll_loss(
-    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean"
-) -> Any:
+    input: TensorLike, target: TensorLike, var: TensorLike, full: bool = False, eps: float = 1e-6,
+    reduction: Reduction = "mean",
+) -> Tensor | Array:  # fmt: skip
     """Return the negative log likelihood of targets under normal distributions, (log(var) + error**2 / var) / 2.
 
     Parameters
@@ -116,9 +121,9 @@ def _broadcastable_variance(var: Any, shape: tuple[int, ...]) -> Any:
 
 @additive(elements)
 def poisson_nll_loss(
-    input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    input: TensorLike, target: TensorLike, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the negative log likelihood of counts under Poisson distributions, rate - target * log(rate).
 
     Parameters

@@ -1,12 +1,15 @@
 """Losses for pairs and triplets of inputs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
@@ -25,8 +28,8 @@ _EPS = float(np.float32(1e-12))  # added to a squared norm to avoid a division b
 
 
 def margin_ranking_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+    input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the margin ranking loss, max(margin - target * (input1 - input2), 0).
 
     Parameters
@@ -56,8 +59,8 @@ def margin_ranking_loss(
 
 
 def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+    input1: TensorLike, input2: TensorLike, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the cosine embedding loss: 1 - cos where target is 1, and max(cos - margin, 0) where target is -1.
 
     Parameters
@@ -96,9 +99,9 @@ def cosine_embedding_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: Any, positive: Any, negative: Any, *, distance_function: Distance = pairwise_distance,
+    anchor: TensorLike, positive: TensorLike, negative: TensorLike, *, distance_function: Distance = pairwise_distance,
     margin: float = 1.0, swap: bool = False, reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the triplet margin loss, max(d(anchor, positive) - d(anchor, negative) + margin, 0), for a distance d.
 
     Parameters
@@ -142,9 +145,9 @@ def triplet_margin_with_distance_loss(
 
 
 def triplet_margin_loss(
-    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6,
-    swap: bool = False, reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+    anchor: TensorLike, positive: TensorLike, negative: TensorLike, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-6, swap: bool = False, reduction: Reduction = "mean",
+) -> Tensor | Array:  # fmt: skip
     """Return `triplet_margin_with_distance_loss` for `pairwise_distance`, the p-norm of the difference plus `eps`.
 
     Parameters
