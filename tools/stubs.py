@@ -90,15 +90,10 @@ def code(value: Any) -> Text:
 
 
 def parameters_of(function: Any) -> list[Parameter]:
-    """Return the parameters of a function, with annotations as in its source. The inputs of an op are TensorLike."""
-    read = inspect.signature(getattr(function, "forward", function)).parameters.values()
-    inputs = function.inputs if isinstance(function, Op) else ()
+    """Return the parameters of a function, with annotations as in its source."""
     return [
-        p.replace(
-            annotation=Text("TensorLike" if p.name in inputs else p.annotation),
-            default=p.default if p.default is p.empty else code(p.default),
-        )
-        for p in read
+        p.replace(annotation=Text(p.annotation), default=p.default if p.default is p.empty else code(p.default))
+        for p in inspect.signature(function).parameters.values()
     ]
 
 
@@ -111,8 +106,7 @@ def parse(text: str) -> list[Parameter]:
 
 def variants(name: str, function: Any) -> Iterator[tuple[list[Parameter], str]]:
     """Yield the parameters of a function and its result, for each row of `VARIANTS`."""
-    parameters = parameters_of(function)
-    result = R if isinstance(function, Op) else inspect.signature(function).return_annotation
+    parameters, result = parameters_of(function), inspect.signature(function).return_annotation
     for changes, returns in VARIANTS.get(name, [({}, result)]):
         if isinstance(changes, str):
             yield parse(changes), returns

@@ -189,6 +189,18 @@ class Op:
         vars(self).pop("call", None)  # generated from the previous vjps
         self.__call__ = self._first_call
 
+    def __get__(self, instance: Any, owner: Any) -> Op:
+        """Return the op. `help` prints the signature of an object that has this method, as that of a function."""
+        return self
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature of the forward. The inputs and the result can be Tensors."""
+        forward = inspect.signature(self.forward)
+        named = forward.parameters.values()
+        read = [p.replace(annotation="TensorLike") if p.name in self.inputs else p for p in named]
+        return forward.replace(parameters=read, return_annotation="Tensor | Array")
+
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
 from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses
 from tinygrad_edu.ops.selection import keep
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import LossOfThree
 
 __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
@@ -172,10 +175,17 @@ class KLDivLoss(LossModule):
 class GaussianNLLLoss(LossModule):
     """`gaussian_nll_loss` as a module, called with means, observed values and variances."""
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(gaussian_nll_loss)
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean") -> None:
         self._store_settings(full=full, eps=eps, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, input: TensorLike, target: TensorLike, var: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input, target, var)
 
 
 class PoissonNLLLoss(LossModule):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,9 @@ from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses, require_reduction
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import LossOfThree
 
 __all__ = [
     "CosineEmbeddingLoss", "MarginRankingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
@@ -192,24 +195,39 @@ def _require_same_ndim(name: str, **inputs: Any) -> None:
 class MarginRankingLoss(LossModule):
     """`margin_ranking_loss` as a module."""
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(margin_ranking_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
         self._store_settings(margin=margin, reduction=reduction)
 
+    def forward(  # type: ignore[override]
+        self, input1: TensorLike, input2: TensorLike, target: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input1, input2, target)
+
 
 class CosineEmbeddingLoss(LossModule):
     """`cosine_embedding_loss` as a module."""
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(cosine_embedding_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
         self._store_settings(margin=margin, reduction=reduction)
 
+    def forward(  # type: ignore[override]
+        self, input1: TensorLike, input2: TensorLike, target: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input1, input2, target)
+
 
 class TripletMarginLoss(LossModule):
     """`triplet_margin_loss` as a module."""
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(triplet_margin_loss)
 
     def __init__(
@@ -219,10 +237,17 @@ class TripletMarginLoss(LossModule):
         _require_positive("TripletMarginLoss", margin)
         self._store_settings(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
 
+    def forward(  # type: ignore[override]
+        self, anchor: TensorLike, positive: TensorLike, negative: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(anchor, positive, negative)
+
 
 class TripletMarginWithDistanceLoss(LossModule):
     """`triplet_margin_with_distance_loss` as a module. The distance may be a module with parameters."""
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(triplet_margin_with_distance_loss)
 
     def __init__(
@@ -232,3 +257,9 @@ class TripletMarginWithDistanceLoss(LossModule):
         _require_positive("TripletMarginWithDistanceLoss", margin)
         distance = pairwise_distance if distance_function is None else distance_function
         self._store_settings(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, anchor: TensorLike, positive: TensorLike, negative: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(anchor, positive, negative)
