@@ -22,7 +22,7 @@ from tinygrad_edu.engine import Op
 R = "Tensor | Array"
 BEGIN = '''"""{doc} Written by ``python -m tools.stubs``."""
 # mypy: disable-error-code="overload-overlap"
-# A Tensor is an ArrayLike, too. Type checkers use the first overload that accepts the arguments.
+# A sequence of arrays is also a sequence of Tensors and arrays. The first overload that accepts the arguments applies.
 
 '''
 MODULES: dict[str, tuple[ModuleType, str]] = {
@@ -146,16 +146,16 @@ def tensors_only(p: Parameter) -> Text:
 
 
 def without_tensors(p: Parameter) -> Text:
-    """Return the type of an input without Tensors. In a sequence, ArrayLike would include Tensors."""
+    """Return the type of an input without Tensors."""
     if is_many(p) and "TensorLike" in p.annotation:
         plain = p.annotation.replace("TensorLike", "Array | float | Sequence[Any]")
         return Text(f"Array | {plain}" if plain.startswith("Sequence[Array") else plain)
-    return Text(p.annotation.replace("TensorLike", "ArrayLike"))
+    return Text(p.annotation.replace("TensorLike", "PlainArrayLike"))
 
 
 def with_tensors(p: Parameter) -> Text:
     """Return the type of an input that may be a Tensor."""
-    return Text(p.annotation.replace("TensorLike", "Tensor | ArrayLike"))
+    return Text(p.annotation.replace("TensorLike", "Tensor | PlainArrayLike"))
 
 
 def legal(parameters: list[Parameter]) -> list[list[Parameter]]:
@@ -212,9 +212,9 @@ def homes(module: str) -> dict[str, str]:
 def imports(functions: dict[str, Any], text: str) -> str:
     """Return the imports of the names that the types use."""
     known = {"overload": "typing", "Literal": "typing", "Any": "typing", "Sequence": "collections.abc"}
-    known |= dict.fromkeys(("Tensor", "Array", "Op"), "tinygrad_edu.engine") | {"ArrayLike": "numpy.typing"}
     for function in functions.values():
         known |= homes(inspect.unwrap(function).__module__)
+    known |= dict.fromkeys(("Tensor", "Array", "PlainArrayLike", "Op"), "tinygrad_edu.engine")
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} - set(functions)
     lines = [f"from {known[name]} import {name}" for name in sorted(used & set(known))]
     return "\n".join([*(["import numpy as np"] if "np" in used else []), *lines])

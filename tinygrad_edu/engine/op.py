@@ -6,11 +6,12 @@ A vjp returns the gradient of an input, given the gradient of the result. `recor
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial, update_wrapper
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine.fast.parameters import parameters
@@ -19,8 +20,8 @@ from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
-# A Tensor, or an array_like. A function whose argument is a Tensor returns a Tensor. tools/stubs.py declares both.
-TensorLike = Any
+PlainArrayLike = Array | np.generic | float | Sequence[Any]  # NumPy's ArrayLike includes Tensors
+TensorLike = Any  # a Tensor or a PlainArrayLike: tools/stubs.py declares the results for both
 
 
 class Saved(NamedTuple):

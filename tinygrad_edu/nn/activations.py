@@ -367,5 +367,5 @@ class RReLU(Module):
         """Apply `ops.leaky_relu` with random slopes in training, or the mean slope in evaluation."""
         if not self.training:
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
-        slopes = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
+        slopes: Any = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
         return ops.leaky_relu(x, slopes.astype(np.result_type(x.dtype, np.float16)))

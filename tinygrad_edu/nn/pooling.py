@@ -295,7 +295,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         super().__init__(output_size)
         self.return_indices = return_indices
 
-    def forward(self, x: TensorLike) -> Tensor | Array | tuple[Tensor | Array, Array]:
+    def forward(self, x: TensorLike) -> Tensor | Array | tuple[Tensor | Array, Array]:  # type: ignore[override]
         """Apply the function of this layer."""
         return type(self).function(x, self.output_size, self.return_indices)
 

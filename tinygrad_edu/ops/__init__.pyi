@@ -1,6 +1,6 @@
 """Types of the functions of `tinygrad_edu.ops`. Written by ``python -m tools.stubs``."""
 # mypy: disable-error-code="overload-overlap"
-# A Tensor is an ArrayLike, too. Type checkers use the first overload that accepts the arguments.
+# A sequence of arrays is also a sequence of Tensors and arrays. The first overload that accepts the arguments applies.
 
 from collections.abc import Sequence
 from typing import Any, Literal, overload
@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from tinygrad_edu.engine import Array, Op, Tensor
+from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
 from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
@@ -22,17 +22,17 @@ class _Abs(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 abs: _Abs
 
 class _Add(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 add: _Add
 
@@ -40,7 +40,7 @@ class _Astype(Op):
     @overload
     def __call__(self, x: Tensor, /, dtype: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, dtype: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, dtype: Any) -> Array: ...
 
 astype: _Astype
 
@@ -48,17 +48,17 @@ class _Ceil(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 ceil: _Ceil
 
 class _Copysign(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 copysign: _Copysign
 
@@ -66,17 +66,17 @@ class _Deg2Rad(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 deg2rad: _Deg2Rad
 
 class _Divide(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 divide: _Divide
 
@@ -84,37 +84,37 @@ class _Floor(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 floor: _Floor
 
 class _FloorDivide(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 floor_divide: _FloorDivide
 
 class _Fmod(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 fmod: _Fmod
 
 class _Multiply(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 multiply: _Multiply
 
@@ -122,7 +122,7 @@ class _Negative(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 negative: _Negative
 
@@ -130,7 +130,7 @@ class _Positive(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 positive: _Positive
 
@@ -138,7 +138,7 @@ class _Rad2Deg(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 rad2deg: _Rad2Deg
 
@@ -146,17 +146,17 @@ class _Reciprocal(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 reciprocal: _Reciprocal
 
 class _Remainder(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 remainder: _Remainder
 
@@ -164,7 +164,7 @@ class _Round(Op):
     @overload
     def __call__(self, x: Tensor, /, decimals: int = 0) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, decimals: int = 0) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, decimals: int = 0) -> Array: ...
 
 round: _Round
 
@@ -172,17 +172,17 @@ class _Sign(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sign: _Sign
 
 class _Subtract(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 subtract: _Subtract
 
@@ -190,57 +190,59 @@ class _Trunc(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 trunc: _Trunc
 
 @overload
-def clip(x: Tensor, min: Tensor | ArrayLike | None = None, max: Tensor | ArrayLike | None = None) -> Tensor: ...
+def clip(
+    x: Tensor, min: Tensor | PlainArrayLike | None = None, max: Tensor | PlainArrayLike | None = None
+) -> Tensor: ...
 @overload
-def clip(x: ArrayLike, min: Tensor, max: Tensor | ArrayLike | None = None) -> Tensor: ...
+def clip(x: PlainArrayLike, min: Tensor, max: Tensor | PlainArrayLike | None = None) -> Tensor: ...
 @overload
-def clip(x: ArrayLike, min: ArrayLike | None, max: Tensor) -> Tensor: ...
+def clip(x: PlainArrayLike, min: PlainArrayLike | None, max: Tensor) -> Tensor: ...
 @overload
-def clip(x: ArrayLike, min: ArrayLike | None = None, *, max: Tensor) -> Tensor: ...
+def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, *, max: Tensor) -> Tensor: ...
 @overload
-def clip(x: ArrayLike, min: ArrayLike | None = None, max: ArrayLike | None = None) -> Array: ...
+def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, max: PlainArrayLike | None = None) -> Array: ...
 
 class _Lerp(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike, weight: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike, weight: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor, weight: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor, weight: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike, weight: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike, weight: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike, weight: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike, weight: PlainArrayLike) -> Array: ...
 
 lerp: _Lerp
 
 @overload
-def masked_fill(x: Tensor, mask: ArrayLike, value: Tensor | ArrayLike) -> Tensor: ...
+def masked_fill(x: Tensor, mask: ArrayLike, value: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def masked_fill(x: ArrayLike, mask: ArrayLike, value: Tensor) -> Tensor: ...
+def masked_fill(x: PlainArrayLike, mask: ArrayLike, value: Tensor) -> Tensor: ...
 @overload
-def masked_fill(x: ArrayLike, mask: ArrayLike, value: ArrayLike) -> Array: ...
+def masked_fill(x: PlainArrayLike, mask: ArrayLike, value: PlainArrayLike) -> Array: ...
 
 class _Maximum(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 maximum: _Maximum
 
 class _Minimum(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 minimum: _Minimum
 
@@ -251,20 +253,20 @@ class _NanToNum(Op):
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: ArrayLike, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+        self, x: PlainArrayLike, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
     ) -> Array: ...
 
 nan_to_num: _NanToNum
 
 class _Where(Op):
     @overload
-    def __call__(self, condition: Tensor, x: Tensor | ArrayLike, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, condition: Tensor, x: Tensor | PlainArrayLike, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, condition: ArrayLike, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, condition: PlainArrayLike, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, condition: ArrayLike, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, condition: PlainArrayLike, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, condition: PlainArrayLike, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 where: _Where
 
@@ -272,7 +274,7 @@ class _Cbrt(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 cbrt: _Cbrt
 
@@ -280,7 +282,7 @@ class _Exp(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 exp: _Exp
 
@@ -288,7 +290,7 @@ class _Exp2(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 exp2: _Exp2
 
@@ -296,17 +298,17 @@ class _Expm1(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 expm1: _Expm1
 
 class _Hypot(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 hypot: _Hypot
 
@@ -314,7 +316,7 @@ class _Log(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 log: _Log
 
@@ -322,7 +324,7 @@ class _Log1P(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 log1p: _Log1P
 
@@ -330,7 +332,7 @@ class _Log2(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 log2: _Log2
 
@@ -338,17 +340,17 @@ class _Log10(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 log10: _Log10
 
 class _Power(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 power: _Power
 
@@ -356,7 +358,7 @@ class _Rsqrt(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 rsqrt: _Rsqrt
 
@@ -364,7 +366,7 @@ class _Sqrt(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sqrt: _Sqrt
 
@@ -372,27 +374,27 @@ class _Square(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 square: _Square
 
 class _Xlogy(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 xlogy: _Xlogy
 
 class _Logaddexp(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 logaddexp: _Logaddexp
 
@@ -400,7 +402,7 @@ class _Logit(Op):
     @overload
     def __call__(self, x: Tensor, /, eps: float | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, eps: float | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, eps: float | None = None) -> Array: ...
 
 logit: _Logit
 
@@ -408,7 +410,7 @@ class _Logsigmoid(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 logsigmoid: _Logsigmoid
 
@@ -416,7 +418,7 @@ class _Sigmoid(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sigmoid: _Sigmoid
 
@@ -424,7 +426,7 @@ class _Softplus(Op):
     @overload
     def __call__(self, x: Tensor, /, beta: float = 1.0, threshold: float = 20.0) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, beta: float = 1.0, threshold: float = 20.0) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, beta: float = 1.0, threshold: float = 20.0) -> Array: ...
 
 softplus: _Softplus
 
@@ -432,7 +434,7 @@ class _Erf(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 erf: _Erf
 
@@ -440,7 +442,7 @@ class _Arccos(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arccos: _Arccos
 
@@ -448,7 +450,7 @@ class _Arccosh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arccosh: _Arccosh
 
@@ -456,7 +458,7 @@ class _Arcsin(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arcsin: _Arcsin
 
@@ -464,7 +466,7 @@ class _Arcsinh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arcsinh: _Arcsinh
 
@@ -472,17 +474,17 @@ class _Arctan(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arctan: _Arctan
 
 class _Arctan2(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 arctan2: _Arctan2
 
@@ -490,7 +492,7 @@ class _Arctanh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 arctanh: _Arctanh
 
@@ -498,7 +500,7 @@ class _Cos(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 cos: _Cos
 
@@ -506,7 +508,7 @@ class _Cosh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 cosh: _Cosh
 
@@ -514,7 +516,7 @@ class _Sin(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sin: _Sin
 
@@ -522,7 +524,7 @@ class _Sinc(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sinc: _Sinc
 
@@ -530,7 +532,7 @@ class _Sinh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 sinh: _Sinh
 
@@ -538,7 +540,7 @@ class _Tan(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 tan: _Tan
 
@@ -546,36 +548,36 @@ class _Tanh(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 tanh: _Tanh
 
 @overload
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
 @overload
-def celu(x: ArrayLike, alpha: float = 1.0) -> Array: ...
+def celu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
 @overload
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor: ...
 @overload
-def elu(x: ArrayLike, alpha: float = 1.0) -> Array: ...
+def elu(x: PlainArrayLike, alpha: float = 1.0) -> Array: ...
 @overload
 def gelu(x: Tensor, approximate: str = "none") -> Tensor: ...
 @overload
-def gelu(x: ArrayLike, approximate: str = "none") -> Array: ...
+def gelu(x: PlainArrayLike, approximate: str = "none") -> Array: ...
 @overload
 def glu(x: Tensor, axis: int = -1) -> Tensor: ...
 @overload
-def glu(x: ArrayLike, axis: int = -1) -> Array: ...
+def glu(x: PlainArrayLike, axis: int = -1) -> Array: ...
 @overload
 def hardshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
 @overload
-def hardshrink(x: ArrayLike, lambd: float = 0.5) -> Array: ...
+def hardshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
 
 class _Hardsigmoid(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 hardsigmoid: _Hardsigmoid
 
@@ -583,7 +585,7 @@ class _Hardswish(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 hardswish: _Hardswish
 
@@ -591,55 +593,55 @@ class _Hardtanh(Op):
     @overload
     def __call__(self, x: Tensor, /, min_val: float = -1.0, max_val: float = 1.0) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, min_val: float = -1.0, max_val: float = 1.0) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, min_val: float = -1.0, max_val: float = 1.0) -> Array: ...
 
 hardtanh: _Hardtanh
 
 @overload
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor: ...
 @overload
-def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array: ...
+def leaky_relu(x: PlainArrayLike, negative_slope: float = 0.01) -> Array: ...
 @overload
 def mish(x: Tensor) -> Tensor: ...
 @overload
-def mish(x: ArrayLike) -> Array: ...
+def mish(x: PlainArrayLike) -> Array: ...
 @overload
-def prelu(x: Tensor, weight: Tensor | ArrayLike) -> Tensor: ...
+def prelu(x: Tensor, weight: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def prelu(x: ArrayLike, weight: Tensor) -> Tensor: ...
+def prelu(x: PlainArrayLike, weight: Tensor) -> Tensor: ...
 @overload
-def prelu(x: ArrayLike, weight: ArrayLike) -> Array: ...
+def prelu(x: PlainArrayLike, weight: PlainArrayLike) -> Array: ...
 
 class _Relu(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 relu: _Relu
 
 @overload
 def relu6(x: Tensor) -> Tensor: ...
 @overload
-def relu6(x: ArrayLike) -> Array: ...
+def relu6(x: PlainArrayLike) -> Array: ...
 @overload
 def selu(x: Tensor) -> Tensor: ...
 @overload
-def selu(x: ArrayLike) -> Array: ...
+def selu(x: PlainArrayLike) -> Array: ...
 @overload
 def silu(x: Tensor) -> Tensor: ...
 @overload
-def silu(x: ArrayLike) -> Array: ...
+def silu(x: PlainArrayLike) -> Array: ...
 @overload
 def softshrink(x: Tensor, lambd: float = 0.5) -> Tensor: ...
 @overload
-def softshrink(x: ArrayLike, lambd: float = 0.5) -> Array: ...
+def softshrink(x: PlainArrayLike, lambd: float = 0.5) -> Array: ...
 
 class _Softsign(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 softsign: _Softsign
 
@@ -647,7 +649,7 @@ class _Tanhshrink(Op):
     @overload
     def __call__(self, x: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike) -> Array: ...
 
 tanhshrink: _Tanhshrink
 
@@ -655,52 +657,52 @@ class _Threshold(Op):
     @overload
     def __call__(self, x: Tensor, /, threshold: float, value: float) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, threshold: float, value: float) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, threshold: float, value: float) -> Array: ...
 
 threshold: _Threshold
 
 @overload
 def atleast_1d(x: Tensor, /) -> Tensor: ...
 @overload
-def atleast_1d(x: ArrayLike, /) -> Array: ...
+def atleast_1d(x: PlainArrayLike, /) -> Array: ...
 @overload
 def atleast_1d(*arrays: Tensor) -> tuple[Tensor, ...]: ...
 @overload
 def atleast_1d(*arrays: Array | float | Sequence[Any]) -> tuple[Array, ...]: ...
 @overload
-def atleast_1d(*arrays: Tensor | ArrayLike) -> tuple[Tensor | Array, ...]: ...
+def atleast_1d(*arrays: Tensor | PlainArrayLike) -> tuple[Tensor | Array, ...]: ...
 @overload
 def atleast_2d(x: Tensor, /) -> Tensor: ...
 @overload
-def atleast_2d(x: ArrayLike, /) -> Array: ...
+def atleast_2d(x: PlainArrayLike, /) -> Array: ...
 @overload
 def atleast_2d(*arrays: Tensor) -> tuple[Tensor, ...]: ...
 @overload
 def atleast_2d(*arrays: Array | float | Sequence[Any]) -> tuple[Array, ...]: ...
 @overload
-def atleast_2d(*arrays: Tensor | ArrayLike) -> tuple[Tensor | Array, ...]: ...
+def atleast_2d(*arrays: Tensor | PlainArrayLike) -> tuple[Tensor | Array, ...]: ...
 @overload
 def atleast_3d(x: Tensor, /) -> Tensor: ...
 @overload
-def atleast_3d(x: ArrayLike, /) -> Array: ...
+def atleast_3d(x: PlainArrayLike, /) -> Array: ...
 @overload
 def atleast_3d(*arrays: Tensor) -> tuple[Tensor, ...]: ...
 @overload
 def atleast_3d(*arrays: Array | float | Sequence[Any]) -> tuple[Array, ...]: ...
 @overload
-def atleast_3d(*arrays: Tensor | ArrayLike) -> tuple[Tensor | Array, ...]: ...
+def atleast_3d(*arrays: Tensor | PlainArrayLike) -> tuple[Tensor | Array, ...]: ...
 @overload
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]: ...
 @overload
 def broadcast_arrays(*arrays: Array | float | Sequence[Any]) -> tuple[Array, ...]: ...
 @overload
-def broadcast_arrays(*arrays: Tensor | ArrayLike) -> tuple[Tensor | Array, ...]: ...
+def broadcast_arrays(*arrays: Tensor | PlainArrayLike) -> tuple[Tensor | Array, ...]: ...
 
 class _BroadcastTo(Op):
     @overload
     def __call__(self, x: Tensor, /, shape: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, shape: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, shape: Any) -> Array: ...
 
 broadcast_to: _BroadcastTo
 
@@ -708,50 +710,50 @@ class _ExpandDims(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Any) -> Array: ...
 
 expand_dims: _ExpandDims
 
 @overload
 def flatten(x: Tensor, /, start_axis: int = 0, end_axis: int = -1) -> Tensor: ...
 @overload
-def flatten(x: ArrayLike, /, start_axis: int = 0, end_axis: int = -1) -> Array: ...
+def flatten(x: PlainArrayLike, /, start_axis: int = 0, end_axis: int = -1) -> Array: ...
 
 class _Flip(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Any = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Any = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Any = None) -> Array: ...
 
 flip: _Flip
 
 @overload
 def fliplr(x: Tensor, /) -> Tensor: ...
 @overload
-def fliplr(x: ArrayLike, /) -> Array: ...
+def fliplr(x: PlainArrayLike, /) -> Array: ...
 @overload
 def flipud(x: Tensor, /) -> Tensor: ...
 @overload
-def flipud(x: ArrayLike, /) -> Array: ...
+def flipud(x: PlainArrayLike, /) -> Array: ...
 
 class _Moveaxis(Op):
     @overload
     def __call__(self, x: Tensor, /, source: Any, destination: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, source: Any, destination: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, source: Any, destination: Any) -> Array: ...
 
 moveaxis: _Moveaxis
 
 @overload
 def ravel(x: Tensor, /, order: Literal["C", "F"] = "C") -> Tensor: ...
 @overload
-def ravel(x: ArrayLike, /, order: Literal["C", "F"] = "C") -> Array: ...
+def ravel(x: PlainArrayLike, /, order: Literal["C", "F"] = "C") -> Array: ...
 
 class _Reshape(Op):
     @overload
     def __call__(self, x: Tensor, /, shape: Any, order: Literal["C", "F"] = "C") -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, shape: Any, order: Literal["C", "F"] = "C") -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, shape: Any, order: Literal["C", "F"] = "C") -> Array: ...
 
 reshape: _Reshape
 
@@ -759,7 +761,7 @@ class _Roll(Op):
     @overload
     def __call__(self, x: Tensor, /, shift: Any, axis: Any = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, shift: Any, axis: Any = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, shift: Any, axis: Any = None) -> Array: ...
 
 roll: _Roll
 
@@ -767,7 +769,7 @@ class _Rot90(Op):
     @overload
     def __call__(self, x: Tensor, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array: ...
 
 rot90: _Rot90
 
@@ -775,7 +777,7 @@ class _Squeeze(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Any = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Any = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Any = None) -> Array: ...
 
 squeeze: _Squeeze
 
@@ -783,7 +785,7 @@ class _Swapaxes(Op):
     @overload
     def __call__(self, x: Tensor, /, axis1: int, axis2: int) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis1: int, axis2: int) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis1: int, axis2: int) -> Array: ...
 
 swapaxes: _Swapaxes
 
@@ -791,7 +793,7 @@ class _Transpose(Op):
     @overload
     def __call__(self, x: Tensor, /, axes: Sequence[int] | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axes: Sequence[int] | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axes: Sequence[int] | None = None) -> Array: ...
 
 transpose: _Transpose
 
@@ -806,7 +808,7 @@ def column_stack(arrays: Tensor | Sequence[Tensor]) -> Tensor: ...
 @overload
 def column_stack(arrays: Array | Sequence[Array | float | Sequence[Any]]) -> Array: ...
 @overload
-def column_stack(arrays: Sequence[Tensor | ArrayLike]) -> Tensor: ...
+def column_stack(arrays: Sequence[Tensor | PlainArrayLike]) -> Tensor: ...
 @overload
 def concatenate(
     arrays: Tensor | Sequence[Tensor],
@@ -825,7 +827,7 @@ def concatenate(
 ) -> Array: ...
 @overload
 def concatenate(
-    arrays: Sequence[Tensor | ArrayLike],
+    arrays: Sequence[Tensor | PlainArrayLike],
     axis: int | None = 0,
     *,
     dtype: DTypeLike | None = None,
@@ -836,7 +838,7 @@ def dstack(arrays: Tensor | Sequence[Tensor]) -> Tensor: ...
 @overload
 def dstack(arrays: Array | Sequence[Array | float | Sequence[Any]]) -> Array: ...
 @overload
-def dstack(arrays: Sequence[Tensor | ArrayLike]) -> Tensor: ...
+def dstack(arrays: Sequence[Tensor | PlainArrayLike]) -> Tensor: ...
 @overload
 def hstack(
     arrays: Tensor | Sequence[Tensor], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
@@ -850,7 +852,7 @@ def hstack(
 ) -> Array: ...
 @overload
 def hstack(
-    arrays: Sequence[Tensor | ArrayLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+    arrays: Sequence[Tensor | PlainArrayLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
 ) -> Tensor: ...
 @overload
 def stack(
@@ -866,7 +868,11 @@ def stack(
 ) -> Array: ...
 @overload
 def stack(
-    arrays: Sequence[Tensor | ArrayLike], axis: int = 0, *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+    arrays: Sequence[Tensor | PlainArrayLike],
+    axis: int = 0,
+    *,
+    dtype: DTypeLike | None = None,
+    casting: Any = "same_kind",
 ) -> Tensor: ...
 @overload
 def vstack(
@@ -881,43 +887,49 @@ def vstack(
 ) -> Array: ...
 @overload
 def vstack(
-    arrays: Sequence[Tensor | ArrayLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+    arrays: Sequence[Tensor | PlainArrayLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
 ) -> Tensor: ...
 @overload
 def array_split(x: Tensor, /, indices_or_sections: Any, axis: int = 0) -> list[Tensor]: ...
 @overload
-def array_split(x: ArrayLike, /, indices_or_sections: Any, axis: int = 0) -> list[Array]: ...
+def array_split(x: PlainArrayLike, /, indices_or_sections: Any, axis: int = 0) -> list[Array]: ...
 @overload
 def dsplit(x: Tensor, /, indices_or_sections: Any) -> list[Tensor]: ...
 @overload
-def dsplit(x: ArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
+def dsplit(x: PlainArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
 @overload
 def hsplit(x: Tensor, /, indices_or_sections: Any) -> list[Tensor]: ...
 @overload
-def hsplit(x: ArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
+def hsplit(x: PlainArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
 @overload
 def split(x: Tensor, /, indices_or_sections: Any, axis: int = 0) -> list[Tensor]: ...
 @overload
-def split(x: ArrayLike, /, indices_or_sections: Any, axis: int = 0) -> list[Array]: ...
+def split(x: PlainArrayLike, /, indices_or_sections: Any, axis: int = 0) -> list[Array]: ...
 @overload
 def unbind(x: Tensor, /, axis: int = 0) -> tuple[Tensor, ...]: ...
 @overload
-def unbind(x: ArrayLike, /, axis: int = 0) -> tuple[Array, ...]: ...
+def unbind(x: PlainArrayLike, /, axis: int = 0) -> tuple[Array, ...]: ...
 @overload
 def unstack(x: Tensor, /, axis: int = 0) -> tuple[Tensor, ...]: ...
 @overload
-def unstack(x: ArrayLike, /, axis: int = 0) -> tuple[Array, ...]: ...
+def unstack(x: PlainArrayLike, /, axis: int = 0) -> tuple[Array, ...]: ...
 @overload
 def vsplit(x: Tensor, /, indices_or_sections: Any) -> list[Tensor]: ...
 @overload
-def vsplit(x: ArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
+def vsplit(x: PlainArrayLike, /, indices_or_sections: Any) -> list[Array]: ...
 @overload
 def pad(
     x: Tensor, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
 ) -> Tensor: ...
 @overload
 def pad(
-    x: ArrayLike, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+    x: PlainArrayLike,
+    /,
+    pad_width: Any,
+    mode: str = "constant",
+    *,
+    constant_values: Any = 0,
+    reflect_type: str = "even",
 ) -> Array: ...
 @overload
 def meshgrid(*arrays: Tensor, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Tensor, ...]: ...
@@ -927,14 +939,14 @@ def meshgrid(
 ) -> tuple[Array, ...]: ...
 @overload
 def meshgrid(
-    *arrays: Tensor | ArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+    *arrays: Tensor | PlainArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
 ) -> tuple[Tensor | Array, ...]: ...
 
 class _Repeat(Op):
     @overload
     def __call__(self, x: Tensor, /, repeats: Any, axis: int | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, repeats: Any, axis: int | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, repeats: Any, axis: int | None = None) -> Array: ...
 
 repeat: _Repeat
 
@@ -942,24 +954,24 @@ class _Tile(Op):
     @overload
     def __call__(self, x: Tensor, /, reps: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, reps: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, reps: Any) -> Array: ...
 
 tile: _Tile
 
 @overload
 def diag(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
-def diag(x: ArrayLike, /, k: int = 0) -> Array: ...
+def diag(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 @overload
 def diagflat(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
-def diagflat(x: ArrayLike, /, k: int = 0) -> Array: ...
+def diagflat(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 
 class _Diagonal(Op):
     @overload
     def __call__(self, x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array: ...
 
 diagonal: _Diagonal
 
@@ -967,43 +979,43 @@ diagonal: _Diagonal
 def trace(x: Tensor, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> Tensor: ...
 @overload
 def trace(
-    x: ArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
+    x: PlainArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
 ) -> Array: ...
 @overload
 def tril(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
-def tril(x: ArrayLike, /, k: int = 0) -> Array: ...
+def tril(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 @overload
 def triu(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
-def triu(x: ArrayLike, /, k: int = 0) -> Array: ...
+def triu(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 
 class _Getitem(Op):
     @overload
     def __call__(self, x: Tensor, /, index: Any) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, index: Any) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, index: Any) -> Array: ...
 
 getitem: _Getitem
 
 @overload
 def scatter_add(x: Tensor, index: Any, shape: Any) -> Tensor: ...
 @overload
-def scatter_add(x: ArrayLike, index: Any, shape: Any) -> Array: ...
+def scatter_add(x: PlainArrayLike, index: Any, shape: Any) -> Array: ...
 @overload
-def put_along_axis(x: Tensor, indices: ArrayLike, values: Tensor | ArrayLike, axis: int | None) -> Tensor: ...
+def put_along_axis(x: Tensor, indices: ArrayLike, values: Tensor | PlainArrayLike, axis: int | None) -> Tensor: ...
 @overload
-def put_along_axis(x: ArrayLike, indices: ArrayLike, values: Tensor, axis: int | None) -> Tensor: ...
+def put_along_axis(x: PlainArrayLike, indices: ArrayLike, values: Tensor, axis: int | None) -> Tensor: ...
 @overload
-def put_along_axis(x: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: int | None) -> Array: ...
+def put_along_axis(x: PlainArrayLike, indices: ArrayLike, values: PlainArrayLike, axis: int | None) -> Array: ...
 @overload
 def take(x: Tensor, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor: ...
 @overload
-def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Array: ...
+def take(x: PlainArrayLike, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Array: ...
 @overload
 def take_along_axis(x: Tensor, indices: ArrayLike, axis: int | None = -1) -> Tensor: ...
 @overload
-def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> Array: ...
+def take_along_axis(x: PlainArrayLike, indices: ArrayLike, axis: int | None = -1) -> Array: ...
 @overload
 def all(x: ArrayLike, axis: None = None, keepdims: Literal[False] = False) -> np.bool: ...
 @overload
@@ -1042,17 +1054,17 @@ def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = N
 @overload
 def cummax(x: Tensor, axis: int | None = None) -> Tensor: ...
 @overload
-def cummax(x: ArrayLike, axis: int | None = None) -> Array: ...
+def cummax(x: PlainArrayLike, axis: int | None = None) -> Array: ...
 @overload
 def cummin(x: Tensor, axis: int | None = None) -> Tensor: ...
 @overload
-def cummin(x: ArrayLike, axis: int | None = None) -> Array: ...
+def cummin(x: PlainArrayLike, axis: int | None = None) -> Array: ...
 
 class _Cumprod(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array: ...
 
 cumprod: _Cumprod
 
@@ -1060,7 +1072,7 @@ class _Cumsum(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array: ...
 
 cumsum: _Cumsum
 
@@ -1069,29 +1081,37 @@ def diff(
     x: Tensor,
     n: int = 1,
     axis: int = -1,
-    prepend: Tensor | ArrayLike | None = None,
-    append: Tensor | ArrayLike | None = None,
+    prepend: Tensor | PlainArrayLike | None = None,
+    append: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
-def diff(x: ArrayLike, n: int, axis: int, prepend: Tensor, append: Tensor | ArrayLike | None = None) -> Tensor: ...
-@overload
 def diff(
-    x: ArrayLike, n: int = 1, axis: int = -1, *, prepend: Tensor, append: Tensor | ArrayLike | None = None
+    x: PlainArrayLike, n: int, axis: int, prepend: Tensor, append: Tensor | PlainArrayLike | None = None
 ) -> Tensor: ...
 @overload
-def diff(x: ArrayLike, n: int, axis: int, prepend: ArrayLike | None, append: Tensor) -> Tensor: ...
+def diff(
+    x: PlainArrayLike, n: int = 1, axis: int = -1, *, prepend: Tensor, append: Tensor | PlainArrayLike | None = None
+) -> Tensor: ...
 @overload
-def diff(x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None, *, append: Tensor) -> Tensor: ...
+def diff(x: PlainArrayLike, n: int, axis: int, prepend: PlainArrayLike | None, append: Tensor) -> Tensor: ...
 @overload
 def diff(
-    x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike | None = None, append: ArrayLike | None = None
+    x: PlainArrayLike, n: int = 1, axis: int = -1, prepend: PlainArrayLike | None = None, *, append: Tensor
+) -> Tensor: ...
+@overload
+def diff(
+    x: PlainArrayLike,
+    n: int = 1,
+    axis: int = -1,
+    prepend: PlainArrayLike | None = None,
+    append: PlainArrayLike | None = None,
 ) -> Array: ...
 
 class _Logcumsumexp(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: int | None = None) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: int | None = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: int | None = None) -> Array: ...
 
 logcumsumexp: _Logcumsumexp
 
@@ -1099,7 +1119,7 @@ class _Amax(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 amax: _Amax
 
@@ -1107,7 +1127,7 @@ class _Amin(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 amin: _Amin
 
@@ -1115,7 +1135,7 @@ class _Logsumexp(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 logsumexp: _Logsumexp
 
@@ -1123,7 +1143,7 @@ class _Max(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 max: _Max
 
@@ -1131,7 +1151,7 @@ class _Mean(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 mean: _Mean
 
@@ -1139,18 +1159,18 @@ class _Min(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 min: _Min
 
 @overload
 def nanmean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
-def nanmean(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def nanmean(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 @overload
 def nansum(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
-def nansum(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def nansum(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 class _Prod(Op):
     @overload
@@ -1159,7 +1179,7 @@ class _Prod(Op):
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Array: ...
 
 prod: _Prod
@@ -1167,13 +1187,13 @@ prod: _Prod
 @overload
 def ptp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
-def ptp(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def ptp(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 class _Std(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
 
 std: _Std
 
@@ -1184,7 +1204,7 @@ class _Sum(Op):
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: ArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Array: ...
 
 sum: _Sum
@@ -1193,26 +1213,32 @@ class _Var(Op):
     @overload
     def __call__(self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
 
 var: _Var
 
 @overload
 def kthvalue(x: Tensor, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Tensor, Array]: ...
 @overload
-def kthvalue(x: ArrayLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Array, Array]: ...
+def kthvalue(x: PlainArrayLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Array, Array]: ...
 @overload
 def sort(
     x: Tensor, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> Tensor: ...
 @overload
 def sort(
-    x: ArrayLike, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
+    x: PlainArrayLike,
+    axis: int | None = -1,
+    descending: bool = False,
+    stable: bool | None = None,
+    kind: str | None = None,
 ) -> Array: ...
 @overload
 def topk(x: Tensor, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]: ...
 @overload
-def topk(x: ArrayLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Array, Array]: ...
+def topk(
+    x: PlainArrayLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Array, Array]: ...
 @overload
 def unique(
     x: Tensor,
@@ -1225,7 +1251,7 @@ def unique(
 ) -> Tensor: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: Literal[False] = False,
     return_inverse: Literal[False] = False,
     return_counts: Literal[False] = False,
@@ -1245,7 +1271,7 @@ def unique(
 ) -> tuple[Tensor, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: Literal[True],
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -1276,7 +1302,7 @@ def unique(
 ) -> tuple[Tensor, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: bool,
     return_inverse: Literal[True],
     return_counts: bool = False,
@@ -1286,7 +1312,7 @@ def unique(
 ) -> tuple[Array, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: bool = False,
     *,
     return_inverse: Literal[True],
@@ -1318,7 +1344,7 @@ def unique(
 ) -> tuple[Tensor, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: bool,
     return_inverse: bool,
     return_counts: Literal[True],
@@ -1328,7 +1354,7 @@ def unique(
 ) -> tuple[Array, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: bool = False,
     return_inverse: bool = False,
     *,
@@ -1349,7 +1375,7 @@ def unique(
 ) -> Tensor | tuple[Tensor, *tuple[Array, ...]]: ...
 @overload
 def unique(
-    x: ArrayLike,
+    x: PlainArrayLike,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -1361,56 +1387,56 @@ def unique(
 def average(
     x: Tensor,
     axis: Axis = None,
-    weights: Tensor | ArrayLike | None = None,
+    weights: Tensor | PlainArrayLike | None = None,
     returned: Literal[False] = False,
     keepdims: bool = False,
 ) -> Tensor: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis, weights: Tensor, returned: Literal[False] = False, keepdims: bool = False
+    x: PlainArrayLike, axis: Axis, weights: Tensor, returned: Literal[False] = False, keepdims: bool = False
 ) -> Tensor: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis = None, *, weights: Tensor, returned: Literal[False] = False, keepdims: bool = False
+    x: PlainArrayLike, axis: Axis = None, *, weights: Tensor, returned: Literal[False] = False, keepdims: bool = False
 ) -> Tensor: ...
 @overload
 def average(
-    x: ArrayLike,
+    x: PlainArrayLike,
     axis: Axis = None,
-    weights: ArrayLike | None = None,
+    weights: PlainArrayLike | None = None,
     returned: Literal[False] = False,
     keepdims: bool = False,
 ) -> Array: ...
 @overload
 def average(
-    x: Tensor, axis: Axis, weights: Tensor | ArrayLike | None, returned: Literal[True], keepdims: bool = False
+    x: Tensor, axis: Axis, weights: Tensor | PlainArrayLike | None, returned: Literal[True], keepdims: bool = False
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def average(
     x: Tensor,
     axis: Axis = None,
-    weights: Tensor | ArrayLike | None = None,
+    weights: Tensor | PlainArrayLike | None = None,
     *,
     returned: Literal[True],
     keepdims: bool = False,
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis, weights: Tensor, returned: Literal[True], keepdims: bool = False
+    x: PlainArrayLike, axis: Axis, weights: Tensor, returned: Literal[True], keepdims: bool = False
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis = None, *, weights: Tensor, returned: Literal[True], keepdims: bool = False
+    x: PlainArrayLike, axis: Axis = None, *, weights: Tensor, returned: Literal[True], keepdims: bool = False
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis, weights: ArrayLike | None, returned: Literal[True], keepdims: bool = False
+    x: PlainArrayLike, axis: Axis, weights: PlainArrayLike | None, returned: Literal[True], keepdims: bool = False
 ) -> tuple[Array, Array]: ...
 @overload
 def average(
-    x: ArrayLike,
+    x: PlainArrayLike,
     axis: Axis = None,
-    weights: ArrayLike | None = None,
+    weights: PlainArrayLike | None = None,
     *,
     returned: Literal[True],
     keepdims: bool = False,
@@ -1419,123 +1445,136 @@ def average(
 def average(
     x: Tensor,
     axis: Axis = None,
-    weights: Tensor | ArrayLike | None = None,
+    weights: Tensor | PlainArrayLike | None = None,
     returned: bool = False,
     keepdims: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis, weights: Tensor, returned: bool = False, keepdims: bool = False
+    x: PlainArrayLike, axis: Axis, weights: Tensor, returned: bool = False, keepdims: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis = None, *, weights: Tensor, returned: bool = False, keepdims: bool = False
+    x: PlainArrayLike, axis: Axis = None, *, weights: Tensor, returned: bool = False, keepdims: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]: ...
 @overload
 def average(
-    x: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, returned: bool = False, keepdims: bool = False
+    x: PlainArrayLike,
+    axis: Axis = None,
+    weights: PlainArrayLike | None = None,
+    returned: bool = False,
+    keepdims: bool = False,
 ) -> Array | tuple[Array, Array]: ...
 @overload
 def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
-def median(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def median(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 @overload
 def percentile(
-    x: Tensor, q: Tensor | ArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Tensor: ...
 @overload
 def percentile(
-    x: ArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    x: PlainArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Tensor: ...
 @overload
 def percentile(
-    x: ArrayLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    x: PlainArrayLike, q: PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Array: ...
 @overload
 def quantile(
-    x: Tensor, q: Tensor | ArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Tensor: ...
 @overload
-def quantile(x: ArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Tensor: ...
+def quantile(
+    x: PlainArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor: ...
 @overload
 def quantile(
-    x: ArrayLike, q: ArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+    x: PlainArrayLike, q: PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Array: ...
 @overload
 def bilinear(
-    x1: Tensor, x2: Tensor | ArrayLike, weight: Tensor | ArrayLike, bias: Tensor | ArrayLike | None = None
+    x1: Tensor,
+    x2: Tensor | PlainArrayLike,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def bilinear(
-    x1: ArrayLike, x2: Tensor, weight: Tensor | ArrayLike, bias: Tensor | ArrayLike | None = None
+    x1: PlainArrayLike, x2: Tensor, weight: Tensor | PlainArrayLike, bias: Tensor | PlainArrayLike | None = None
 ) -> Tensor: ...
 @overload
-def bilinear(x1: ArrayLike, x2: ArrayLike, weight: Tensor, bias: Tensor | ArrayLike | None = None) -> Tensor: ...
+def bilinear(
+    x1: PlainArrayLike, x2: PlainArrayLike, weight: Tensor, bias: Tensor | PlainArrayLike | None = None
+) -> Tensor: ...
 @overload
-def bilinear(x1: ArrayLike, x2: ArrayLike, weight: ArrayLike, bias: Tensor) -> Tensor: ...
+def bilinear(x1: PlainArrayLike, x2: PlainArrayLike, weight: PlainArrayLike, bias: Tensor) -> Tensor: ...
 @overload
-def bilinear(x1: ArrayLike, x2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Array: ...
+def bilinear(
+    x1: PlainArrayLike, x2: PlainArrayLike, weight: PlainArrayLike, bias: PlainArrayLike | None = None
+) -> Array: ...
 @overload
-def bmm(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def bmm(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def bmm(x: ArrayLike, y: Tensor) -> Tensor: ...
+def bmm(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def bmm(x: ArrayLike, y: ArrayLike) -> Array: ...
+def bmm(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
-def dot(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def dot(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def dot(x: ArrayLike, y: Tensor) -> Tensor: ...
+def dot(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def dot(x: ArrayLike, y: ArrayLike) -> Array: ...
+def dot(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
-def inner(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def inner(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def inner(x: ArrayLike, y: Tensor) -> Tensor: ...
+def inner(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def inner(x: ArrayLike, y: ArrayLike) -> Array: ...
+def inner(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
-def kron(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def kron(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def kron(x: ArrayLike, y: Tensor) -> Tensor: ...
+def kron(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def kron(x: ArrayLike, y: ArrayLike) -> Array: ...
+def kron(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
-def linear(x: Tensor, weight: Tensor | ArrayLike, bias: Tensor | ArrayLike | None = None) -> Tensor: ...
+def linear(x: Tensor, weight: Tensor | PlainArrayLike, bias: Tensor | PlainArrayLike | None = None) -> Tensor: ...
 @overload
-def linear(x: ArrayLike, weight: Tensor, bias: Tensor | ArrayLike | None = None) -> Tensor: ...
+def linear(x: PlainArrayLike, weight: Tensor, bias: Tensor | PlainArrayLike | None = None) -> Tensor: ...
 @overload
-def linear(x: ArrayLike, weight: ArrayLike, bias: Tensor) -> Tensor: ...
+def linear(x: PlainArrayLike, weight: PlainArrayLike, bias: Tensor) -> Tensor: ...
 @overload
-def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Array: ...
+def linear(x: PlainArrayLike, weight: PlainArrayLike, bias: PlainArrayLike | None = None) -> Array: ...
 
 class _Matmul(Op):
     @overload
-    def __call__(self, x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: Tensor) -> Tensor: ...
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
     @overload
-    def __call__(self, x: ArrayLike, y: ArrayLike) -> Array: ...
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 matmul: _Matmul
 
 @overload
-def outer(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def outer(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def outer(x: ArrayLike, y: Tensor) -> Tensor: ...
+def outer(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def outer(x: ArrayLike, y: ArrayLike) -> Array: ...
+def outer(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
-def tensordot(x: Tensor, y: Tensor | ArrayLike, axes: Any = 2) -> Tensor: ...
+def tensordot(x: Tensor, y: Tensor | PlainArrayLike, axes: Any = 2) -> Tensor: ...
 @overload
-def tensordot(x: ArrayLike, y: Tensor, axes: Any = 2) -> Tensor: ...
+def tensordot(x: PlainArrayLike, y: Tensor, axes: Any = 2) -> Tensor: ...
 @overload
-def tensordot(x: ArrayLike, y: ArrayLike, axes: Any = 2) -> Array: ...
+def tensordot(x: PlainArrayLike, y: PlainArrayLike, axes: Any = 2) -> Array: ...
 @overload
-def vdot(x: Tensor, y: Tensor | ArrayLike) -> Tensor: ...
+def vdot(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
 @overload
-def vdot(x: ArrayLike, y: Tensor) -> Tensor: ...
+def vdot(x: PlainArrayLike, y: Tensor) -> Tensor: ...
 @overload
-def vdot(x: ArrayLike, y: ArrayLike) -> Array: ...
+def vdot(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 @overload
 def einsum(subscripts: str, /, *operands: Tensor, optimize: bool | str | list[Any] = True) -> Tensor: ...
 @overload
@@ -1543,43 +1582,45 @@ def einsum(
     subscripts: str, /, *operands: Array | float | Sequence[Any], optimize: bool | str | list[Any] = True
 ) -> Array: ...
 @overload
-def einsum(subscripts: str, /, *operands: Tensor | ArrayLike, optimize: bool | str | list[Any] = True) -> Tensor: ...
+def einsum(
+    subscripts: str, /, *operands: Tensor | PlainArrayLike, optimize: bool | str | list[Any] = True
+) -> Tensor: ...
 @overload
 def einsum(*operands: Any, optimize: Any = True) -> Array: ...
 @overload
 def log_softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
 @overload
-def log_softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+def log_softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
 @overload
 def softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
 @overload
-def softmax(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+def softmax(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
 @overload
 def softmin(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
 @overload
-def softmin(x: ArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
+def softmin(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -> Array: ...
 @overload
 def cross_entropy(
     input: Tensor,
-    target: Tensor | ArrayLike,
-    weight: Tensor | ArrayLike | None = None,
+    target: Tensor | PlainArrayLike,
+    weight: Tensor | PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor: ...
 @overload
 def cross_entropy(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: Tensor,
-    weight: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor: ...
 @overload
 def cross_entropy(
-    input: ArrayLike,
-    target: ArrayLike,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
     weight: Tensor,
     ignore_index: int = -100,
     reduction: str = "mean",
@@ -1587,9 +1628,9 @@ def cross_entropy(
 ) -> Tensor: ...
 @overload
 def cross_entropy(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
@@ -1610,7 +1651,7 @@ class _Col2Im(Op):
     @overload
     def __call__(
         self,
-        columns: ArrayLike,
+        columns: PlainArrayLike,
         /,
         output_size: Size,
         kernel_size: Pair,
@@ -1627,7 +1668,12 @@ def fold(
 ) -> Tensor: ...
 @overload
 def fold(
-    columns: ArrayLike, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+    columns: PlainArrayLike,
+    output_size: Pair,
+    kernel_size: Pair,
+    dilation: Pair = 1,
+    padding: Pair = 0,
+    stride: Pair = 1,
 ) -> Array: ...
 
 class _Im2Col(Op):
@@ -1637,7 +1683,7 @@ class _Im2Col(Op):
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: ArrayLike, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+        self, x: PlainArrayLike, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
     ) -> Array: ...
 
 im2col: _Im2Col
@@ -1645,12 +1691,12 @@ im2col: _Im2Col
 @overload
 def unfold(x: Tensor, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Tensor: ...
 @overload
-def unfold(x: ArrayLike, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Array: ...
+def unfold(x: PlainArrayLike, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Array: ...
 @overload
 def conv1d(
     x: Tensor,
-    weight: Tensor | ArrayLike,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row | str = 0,
     dilation: Row = 1,
@@ -1658,9 +1704,9 @@ def conv1d(
 ) -> Tensor: ...
 @overload
 def conv1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row | str = 0,
     dilation: Row = 1,
@@ -1668,8 +1714,8 @@ def conv1d(
 ) -> Tensor: ...
 @overload
 def conv1d(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
     bias: Tensor,
     stride: Row = 1,
     padding: Row | str = 0,
@@ -1678,9 +1724,9 @@ def conv1d(
 ) -> Tensor: ...
 @overload
 def conv1d(
-    x: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row | str = 0,
     dilation: Row = 1,
@@ -1689,8 +1735,8 @@ def conv1d(
 @overload
 def conv2d(
     x: Tensor,
-    weight: Tensor | ArrayLike,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair | str = 0,
     dilation: Pair = 1,
@@ -1698,9 +1744,9 @@ def conv2d(
 ) -> Tensor: ...
 @overload
 def conv2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair | str = 0,
     dilation: Pair = 1,
@@ -1708,8 +1754,8 @@ def conv2d(
 ) -> Tensor: ...
 @overload
 def conv2d(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
     bias: Tensor,
     stride: Pair = 1,
     padding: Pair | str = 0,
@@ -1718,9 +1764,9 @@ def conv2d(
 ) -> Tensor: ...
 @overload
 def conv2d(
-    x: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair | str = 0,
     dilation: Pair = 1,
@@ -1729,8 +1775,8 @@ def conv2d(
 @overload
 def conv_transpose1d(
     x: Tensor,
-    weight: Tensor | ArrayLike,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row = 0,
     output_padding: Row = 0,
@@ -1739,9 +1785,9 @@ def conv_transpose1d(
 ) -> Tensor: ...
 @overload
 def conv_transpose1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row = 0,
     output_padding: Row = 0,
@@ -1750,8 +1796,8 @@ def conv_transpose1d(
 ) -> Tensor: ...
 @overload
 def conv_transpose1d(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
     bias: Tensor,
     stride: Row = 1,
     padding: Row = 0,
@@ -1761,9 +1807,9 @@ def conv_transpose1d(
 ) -> Tensor: ...
 @overload
 def conv_transpose1d(
-    x: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
     stride: Row = 1,
     padding: Row = 0,
     output_padding: Row = 0,
@@ -1773,8 +1819,8 @@ def conv_transpose1d(
 @overload
 def conv_transpose2d(
     x: Tensor,
-    weight: Tensor | ArrayLike,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair = 0,
     output_padding: Pair = 0,
@@ -1783,9 +1829,9 @@ def conv_transpose2d(
 ) -> Tensor: ...
 @overload
 def conv_transpose2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair = 0,
     output_padding: Pair = 0,
@@ -1794,8 +1840,8 @@ def conv_transpose2d(
 ) -> Tensor: ...
 @overload
 def conv_transpose2d(
-    x: ArrayLike,
-    weight: ArrayLike,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
     bias: Tensor,
     stride: Pair = 1,
     padding: Pair = 0,
@@ -1805,9 +1851,9 @@ def conv_transpose2d(
 ) -> Tensor: ...
 @overload
 def conv_transpose2d(
-    x: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
     stride: Pair = 1,
     padding: Pair = 0,
     output_padding: Pair = 0,
@@ -1826,7 +1872,7 @@ def avg_pool1d(
 ) -> Tensor: ...
 @overload
 def avg_pool1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Row,
     stride: Row | None = None,
     padding: Row = 0,
@@ -1846,7 +1892,7 @@ def avg_pool2d(
 ) -> Tensor: ...
 @overload
 def avg_pool2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
@@ -1866,7 +1912,7 @@ def max_pool1d(
 ) -> Tensor: ...
 @overload
 def max_pool1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Row,
     stride: Row | None = None,
     padding: Row = 0,
@@ -1897,7 +1943,7 @@ def max_pool1d(
 ) -> tuple[Tensor, Array]: ...
 @overload
 def max_pool1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Row,
     stride: Row | None,
     padding: Row,
@@ -1907,7 +1953,7 @@ def max_pool1d(
 ) -> tuple[Array, Array]: ...
 @overload
 def max_pool1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Row,
     stride: Row | None = None,
     padding: Row = 0,
@@ -1928,7 +1974,7 @@ def max_pool1d(
 ) -> Tensor | tuple[Tensor, Array]: ...
 @overload
 def max_pool1d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Row,
     stride: Row | None = None,
     padding: Row = 0,
@@ -1948,7 +1994,7 @@ def max_pool2d(
 ) -> Tensor: ...
 @overload
 def max_pool2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
@@ -1979,7 +2025,7 @@ def max_pool2d(
 ) -> tuple[Tensor, Array]: ...
 @overload
 def max_pool2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Pair,
     stride: Pair | None,
     padding: Pair,
@@ -1989,7 +2035,7 @@ def max_pool2d(
 ) -> tuple[Array, Array]: ...
 @overload
 def max_pool2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
@@ -2010,7 +2056,7 @@ def max_pool2d(
 ) -> Tensor | tuple[Tensor, Array]: ...
 @overload
 def max_pool2d(
-    x: ArrayLike,
+    x: PlainArrayLike,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
@@ -2021,20 +2067,22 @@ def max_pool2d(
 @overload
 def adaptive_avg_pool1d(x: Tensor, output_size: OutputSize) -> Tensor: ...
 @overload
-def adaptive_avg_pool1d(x: ArrayLike, output_size: OutputSize) -> Array: ...
+def adaptive_avg_pool1d(x: PlainArrayLike, output_size: OutputSize) -> Array: ...
 @overload
 def adaptive_avg_pool2d(x: Tensor, output_size: OutputSize) -> Tensor: ...
 @overload
-def adaptive_avg_pool2d(x: ArrayLike, output_size: OutputSize) -> Array: ...
+def adaptive_avg_pool2d(x: PlainArrayLike, output_size: OutputSize) -> Array: ...
 @overload
 def adaptive_max_pool1d(x: Tensor, output_size: OutputSize, return_indices: Literal[False] = False) -> Tensor: ...
 @overload
-def adaptive_max_pool1d(x: ArrayLike, output_size: OutputSize, return_indices: Literal[False] = False) -> Array: ...
+def adaptive_max_pool1d(
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[False] = False
+) -> Array: ...
 @overload
 def adaptive_max_pool1d(x: Tensor, output_size: OutputSize, return_indices: Literal[True]) -> tuple[Tensor, Array]: ...
 @overload
 def adaptive_max_pool1d(
-    x: ArrayLike, output_size: OutputSize, return_indices: Literal[True]
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[True]
 ) -> tuple[Array, Array]: ...
 @overload
 def adaptive_max_pool1d(
@@ -2042,17 +2090,19 @@ def adaptive_max_pool1d(
 ) -> Tensor | tuple[Tensor, Array]: ...
 @overload
 def adaptive_max_pool1d(
-    x: ArrayLike, output_size: OutputSize, return_indices: bool = False
+    x: PlainArrayLike, output_size: OutputSize, return_indices: bool = False
 ) -> Array | tuple[Array, Array]: ...
 @overload
 def adaptive_max_pool2d(x: Tensor, output_size: OutputSize, return_indices: Literal[False] = False) -> Tensor: ...
 @overload
-def adaptive_max_pool2d(x: ArrayLike, output_size: OutputSize, return_indices: Literal[False] = False) -> Array: ...
+def adaptive_max_pool2d(
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[False] = False
+) -> Array: ...
 @overload
 def adaptive_max_pool2d(x: Tensor, output_size: OutputSize, return_indices: Literal[True]) -> tuple[Tensor, Array]: ...
 @overload
 def adaptive_max_pool2d(
-    x: ArrayLike, output_size: OutputSize, return_indices: Literal[True]
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[True]
 ) -> tuple[Array, Array]: ...
 @overload
 def adaptive_max_pool2d(
@@ -2060,12 +2110,12 @@ def adaptive_max_pool2d(
 ) -> Tensor | tuple[Tensor, Array]: ...
 @overload
 def adaptive_max_pool2d(
-    x: ArrayLike, output_size: OutputSize, return_indices: bool = False
+    x: PlainArrayLike, output_size: OutputSize, return_indices: bool = False
 ) -> Array | tuple[Array, Array]: ...
 @overload
 def channel_shuffle(x: Tensor, groups: int) -> Tensor: ...
 @overload
-def channel_shuffle(x: ArrayLike, groups: int) -> Array: ...
+def channel_shuffle(x: PlainArrayLike, groups: int) -> Array: ...
 @overload
 def interpolate(
     x: Tensor,
@@ -2077,7 +2127,7 @@ def interpolate(
 ) -> Tensor: ...
 @overload
 def interpolate(
-    x: ArrayLike,
+    x: PlainArrayLike,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
@@ -2087,39 +2137,39 @@ def interpolate(
 @overload
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor: ...
 @overload
-def pixel_shuffle(x: ArrayLike, upscale_factor: int) -> Array: ...
+def pixel_shuffle(x: PlainArrayLike, upscale_factor: int) -> Array: ...
 @overload
 def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor: ...
 @overload
-def pixel_unshuffle(x: ArrayLike, downscale_factor: int) -> Array: ...
+def pixel_unshuffle(x: PlainArrayLike, downscale_factor: int) -> Array: ...
 @overload
 def batch_norm(
     x: Tensor,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
-    weight: Tensor | ArrayLike | None = None,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def batch_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def batch_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
-    weight: ArrayLike | None,
+    weight: PlainArrayLike | None,
     bias: Tensor,
     training: bool = False,
     momentum: float = 0.1,
@@ -2127,10 +2177,10 @@ def batch_norm(
 ) -> Tensor: ...
 @overload
 def batch_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
     *,
     bias: Tensor,
     training: bool = False,
@@ -2139,83 +2189,89 @@ def batch_norm(
 ) -> Tensor: ...
 @overload
 def batch_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
+    bias: PlainArrayLike | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Array: ...
 @overload
-def cosine_similarity(x1: Tensor, x2: Tensor | ArrayLike, axis: int = 1, eps: float = 1e-08) -> Tensor: ...
+def cosine_similarity(x1: Tensor, x2: Tensor | PlainArrayLike, axis: int = 1, eps: float = 1e-08) -> Tensor: ...
 @overload
-def cosine_similarity(x1: ArrayLike, x2: Tensor, axis: int = 1, eps: float = 1e-08) -> Tensor: ...
+def cosine_similarity(x1: PlainArrayLike, x2: Tensor, axis: int = 1, eps: float = 1e-08) -> Tensor: ...
 @overload
-def cosine_similarity(x1: ArrayLike, x2: ArrayLike, axis: int = 1, eps: float = 1e-08) -> Array: ...
+def cosine_similarity(x1: PlainArrayLike, x2: PlainArrayLike, axis: int = 1, eps: float = 1e-08) -> Array: ...
 @overload
 def group_norm(
     x: Tensor,
     num_groups: int,
-    weight: Tensor | ArrayLike | None = None,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def group_norm(
-    x: ArrayLike, num_groups: int, weight: Tensor, bias: Tensor | ArrayLike | None = None, eps: float = 1e-05
-) -> Tensor: ...
-@overload
-def group_norm(x: ArrayLike, num_groups: int, weight: ArrayLike | None, bias: Tensor, eps: float = 1e-05) -> Tensor: ...
-@overload
-def group_norm(
-    x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, *, bias: Tensor, eps: float = 1e-05
+    x: PlainArrayLike, num_groups: int, weight: Tensor, bias: Tensor | PlainArrayLike | None = None, eps: float = 1e-05
 ) -> Tensor: ...
 @overload
 def group_norm(
-    x: ArrayLike, num_groups: int, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05
+    x: PlainArrayLike, num_groups: int, weight: PlainArrayLike | None, bias: Tensor, eps: float = 1e-05
+) -> Tensor: ...
+@overload
+def group_norm(
+    x: PlainArrayLike, num_groups: int, weight: PlainArrayLike | None = None, *, bias: Tensor, eps: float = 1e-05
+) -> Tensor: ...
+@overload
+def group_norm(
+    x: PlainArrayLike,
+    num_groups: int,
+    weight: PlainArrayLike | None = None,
+    bias: PlainArrayLike | None = None,
+    eps: float = 1e-05,
 ) -> Array: ...
 @overload
 def instance_norm(
     x: Tensor,
     running_mean: ArrayLike | None = None,
     running_var: ArrayLike | None = None,
-    weight: Tensor | ArrayLike | None = None,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def instance_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def instance_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None = None,
     running_var: ArrayLike | None = None,
     *,
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def instance_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
-    weight: ArrayLike | None,
+    weight: PlainArrayLike | None,
     bias: Tensor,
     use_input_stats: bool = True,
     momentum: float = 0.1,
@@ -2223,10 +2279,10 @@ def instance_norm(
 ) -> Tensor: ...
 @overload
 def instance_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None = None,
     running_var: ArrayLike | None = None,
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
     *,
     bias: Tensor,
     use_input_stats: bool = True,
@@ -2235,11 +2291,11 @@ def instance_norm(
 ) -> Tensor: ...
 @overload
 def instance_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     running_mean: ArrayLike | None = None,
     running_var: ArrayLike | None = None,
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
+    bias: PlainArrayLike | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-05,
@@ -2248,72 +2304,82 @@ def instance_norm(
 def layer_norm(
     x: Tensor,
     normalized_shape: int | Sequence[int],
-    weight: Tensor | ArrayLike | None = None,
-    bias: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def layer_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     normalized_shape: int | Sequence[int],
     weight: Tensor,
-    bias: Tensor | ArrayLike | None = None,
+    bias: Tensor | PlainArrayLike | None = None,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def layer_norm(
-    x: ArrayLike, normalized_shape: int | Sequence[int], weight: ArrayLike | None, bias: Tensor, eps: float = 1e-05
+    x: PlainArrayLike,
+    normalized_shape: int | Sequence[int],
+    weight: PlainArrayLike | None,
+    bias: Tensor,
+    eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def layer_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     normalized_shape: int | Sequence[int],
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
     *,
     bias: Tensor,
     eps: float = 1e-05,
 ) -> Tensor: ...
 @overload
 def layer_norm(
-    x: ArrayLike,
+    x: PlainArrayLike,
     normalized_shape: int | Sequence[int],
-    weight: ArrayLike | None = None,
-    bias: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
+    bias: PlainArrayLike | None = None,
     eps: float = 1e-05,
 ) -> Array: ...
 @overload
 def local_response_norm(x: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor: ...
 @overload
 def local_response_norm(
-    x: ArrayLike, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0
+    x: PlainArrayLike, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0
 ) -> Array: ...
 @overload
 def normalize(x: Tensor, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Tensor: ...
 @overload
-def normalize(x: ArrayLike, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Array: ...
+def normalize(x: PlainArrayLike, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Array: ...
 @overload
 def pairwise_distance(
-    x1: Tensor, x2: Tensor | ArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
+    x1: Tensor, x2: Tensor | PlainArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
 ) -> Tensor: ...
 @overload
 def pairwise_distance(
-    x1: ArrayLike, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
+    x1: PlainArrayLike, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
 ) -> Tensor: ...
 @overload
 def pairwise_distance(
-    x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
+    x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0, eps: float = 1e-06, keepdims: bool = False
 ) -> Array: ...
 @overload
 def rms_norm(
-    x: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | ArrayLike | None = None, eps: float | None = None
+    x: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | PlainArrayLike | None = None,
+    eps: float | None = None,
 ) -> Tensor: ...
 @overload
 def rms_norm(
-    x: ArrayLike, normalized_shape: int | Sequence[int], weight: Tensor, eps: float | None = None
+    x: PlainArrayLike, normalized_shape: int | Sequence[int], weight: Tensor, eps: float | None = None
 ) -> Tensor: ...
 @overload
 def rms_norm(
-    x: ArrayLike, normalized_shape: int | Sequence[int], weight: ArrayLike | None = None, eps: float | None = None
+    x: PlainArrayLike,
+    normalized_shape: int | Sequence[int],
+    weight: PlainArrayLike | None = None,
+    eps: float | None = None,
 ) -> Array: ...
 @overload
 def embedding(
@@ -2327,7 +2393,7 @@ def embedding(
 @overload
 def embedding(
     indices: ArrayLike,
-    weight: ArrayLike,
+    weight: PlainArrayLike,
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
@@ -2336,8 +2402,8 @@ def embedding(
 @overload
 def scaled_dot_product_attention(
     query: Tensor,
-    key: Tensor | ArrayLike,
-    value: Tensor | ArrayLike,
+    key: Tensor | PlainArrayLike,
+    value: Tensor | PlainArrayLike,
     attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -2347,9 +2413,9 @@ def scaled_dot_product_attention(
 ) -> Tensor: ...
 @overload
 def scaled_dot_product_attention(
-    query: ArrayLike,
+    query: PlainArrayLike,
     key: Tensor,
-    value: Tensor | ArrayLike,
+    value: Tensor | PlainArrayLike,
     attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -2359,8 +2425,8 @@ def scaled_dot_product_attention(
 ) -> Tensor: ...
 @overload
 def scaled_dot_product_attention(
-    query: ArrayLike,
-    key: ArrayLike,
+    query: PlainArrayLike,
+    key: PlainArrayLike,
     value: Tensor,
     attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
@@ -2371,9 +2437,9 @@ def scaled_dot_product_attention(
 ) -> Tensor: ...
 @overload
 def scaled_dot_product_attention(
-    query: ArrayLike,
-    key: ArrayLike,
-    value: ArrayLike,
+    query: PlainArrayLike,
+    key: PlainArrayLike,
+    value: PlainArrayLike,
     attn_mask: ArrayLike | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,

@@ -1,12 +1,12 @@
 """Types of the loss functions. Written by ``python -m tools.stubs``."""
 # mypy: disable-error-code="overload-overlap"
-# A Tensor is an ArrayLike, too. Type checkers use the first overload that accepts the arguments.
+# A sequence of arrays is also a sequence of Tensors and arrays. The first overload that accepts the arguments applies.
 
 from typing import Literal, overload
 
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor
+from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
 from tinygrad_edu.nn.losses.classification import BCELoss as BCELoss
 from tinygrad_edu.nn.losses.classification import BCEWithLogitsLoss as BCEWithLogitsLoss
 from tinygrad_edu.nn.losses.classification import CrossEntropyLoss as CrossEntropyLoss
@@ -35,192 +35,218 @@ from tinygrad_edu.ops import cross_entropy as cross_entropy
 @overload
 def huber_loss(
     input: Tensor,
-    target: Tensor | ArrayLike,
+    target: Tensor | PlainArrayLike,
     reduction: Reduction = "mean",
     delta: float = 1.0,
-    weight: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def huber_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: Tensor,
     reduction: Reduction = "mean",
     delta: float = 1.0,
-    weight: Tensor | ArrayLike | None = None,
-) -> Tensor: ...
-@overload
-def huber_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction, delta: float, weight: Tensor) -> Tensor: ...
-@overload
-def huber_loss(
-    input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", delta: float = 1.0, *, weight: Tensor
+    weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def huber_loss(
-    input: ArrayLike,
-    target: ArrayLike,
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction, delta: float, weight: Tensor
+) -> Tensor: ...
+@overload
+def huber_loss(
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", delta: float = 1.0, *, weight: Tensor
+) -> Tensor: ...
+@overload
+def huber_loss(
+    input: PlainArrayLike,
+    target: PlainArrayLike,
     reduction: Reduction = "mean",
     delta: float = 1.0,
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
 ) -> Array: ...
 @overload
 def l1_loss(
-    input: Tensor, target: Tensor | ArrayLike, reduction: Reduction = "mean", weight: Tensor | ArrayLike | None = None
+    input: Tensor,
+    target: Tensor | PlainArrayLike,
+    reduction: Reduction = "mean",
+    weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def l1_loss(
-    input: ArrayLike, target: Tensor, reduction: Reduction = "mean", weight: Tensor | ArrayLike | None = None
+    input: PlainArrayLike, target: Tensor, reduction: Reduction = "mean", weight: Tensor | PlainArrayLike | None = None
 ) -> Tensor: ...
 @overload
-def l1_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction, weight: Tensor) -> Tensor: ...
-@overload
-def l1_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", *, weight: Tensor) -> Tensor: ...
+def l1_loss(input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction, weight: Tensor) -> Tensor: ...
 @overload
 def l1_loss(
-    input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", weight: ArrayLike | None = None
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", *, weight: Tensor
+) -> Tensor: ...
+@overload
+def l1_loss(
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", weight: PlainArrayLike | None = None
 ) -> Array: ...
 @overload
 def mse_loss(
-    input: Tensor, target: Tensor | ArrayLike, reduction: Reduction = "mean", weight: Tensor | ArrayLike | None = None
+    input: Tensor,
+    target: Tensor | PlainArrayLike,
+    reduction: Reduction = "mean",
+    weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def mse_loss(
-    input: ArrayLike, target: Tensor, reduction: Reduction = "mean", weight: Tensor | ArrayLike | None = None
+    input: PlainArrayLike, target: Tensor, reduction: Reduction = "mean", weight: Tensor | PlainArrayLike | None = None
 ) -> Tensor: ...
 @overload
-def mse_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction, weight: Tensor) -> Tensor: ...
-@overload
-def mse_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", *, weight: Tensor) -> Tensor: ...
+def mse_loss(input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction, weight: Tensor) -> Tensor: ...
 @overload
 def mse_loss(
-    input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", weight: ArrayLike | None = None
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", *, weight: Tensor
+) -> Tensor: ...
+@overload
+def mse_loss(
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", weight: PlainArrayLike | None = None
 ) -> Array: ...
 @overload
 def smooth_l1_loss(
-    input: Tensor, target: Tensor | ArrayLike, reduction: Reduction = "mean", beta: float = 1.0
+    input: Tensor, target: Tensor | PlainArrayLike, reduction: Reduction = "mean", beta: float = 1.0
 ) -> Tensor: ...
 @overload
-def smooth_l1_loss(input: ArrayLike, target: Tensor, reduction: Reduction = "mean", beta: float = 1.0) -> Tensor: ...
+def smooth_l1_loss(
+    input: PlainArrayLike, target: Tensor, reduction: Reduction = "mean", beta: float = 1.0
+) -> Tensor: ...
 @overload
-def smooth_l1_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", beta: float = 1.0) -> Array: ...
+def smooth_l1_loss(
+    input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean", beta: float = 1.0
+) -> Array: ...
 @overload
 def binary_cross_entropy(
-    input: Tensor, target: Tensor | ArrayLike, weight: Tensor | ArrayLike | None = None, reduction: Reduction = "mean"
+    input: Tensor,
+    target: Tensor | PlainArrayLike,
+    weight: Tensor | PlainArrayLike | None = None,
+    reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy(
-    input: ArrayLike, target: Tensor, weight: Tensor | ArrayLike | None = None, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: Tensor, weight: Tensor | PlainArrayLike | None = None, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy(
-    input: ArrayLike, target: ArrayLike, weight: Tensor, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: PlainArrayLike, weight: Tensor, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: PlainArrayLike, weight: PlainArrayLike | None = None, reduction: Reduction = "mean"
 ) -> Array: ...
 @overload
 def binary_cross_entropy_with_logits(
     input: Tensor,
-    target: Tensor | ArrayLike,
-    weight: Tensor | ArrayLike | None = None,
+    target: Tensor | PlainArrayLike,
+    weight: Tensor | PlainArrayLike | None = None,
     reduction: Reduction = "mean",
-    pos_weight: Tensor | ArrayLike | None = None,
+    pos_weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy_with_logits(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: Tensor,
-    weight: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
     reduction: Reduction = "mean",
-    pos_weight: Tensor | ArrayLike | None = None,
+    pos_weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy_with_logits(
-    input: ArrayLike,
-    target: ArrayLike,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
     weight: Tensor,
     reduction: Reduction = "mean",
-    pos_weight: Tensor | ArrayLike | None = None,
+    pos_weight: Tensor | PlainArrayLike | None = None,
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy_with_logits(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike | None, reduction: Reduction, pos_weight: Tensor
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: PlainArrayLike | None,
+    reduction: Reduction,
+    pos_weight: Tensor,
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy_with_logits(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: PlainArrayLike | None = None,
     reduction: Reduction = "mean",
     *,
     pos_weight: Tensor,
 ) -> Tensor: ...
 @overload
 def binary_cross_entropy_with_logits(
-    input: ArrayLike,
-    target: ArrayLike,
-    weight: ArrayLike | None = None,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    weight: PlainArrayLike | None = None,
     reduction: Reduction = "mean",
-    pos_weight: ArrayLike | None = None,
+    pos_weight: PlainArrayLike | None = None,
 ) -> Array: ...
 @overload
 def multilabel_soft_margin_loss(
-    input: Tensor, target: Tensor | ArrayLike, weight: Tensor | ArrayLike | None = None, reduction: Reduction = "mean"
+    input: Tensor,
+    target: Tensor | PlainArrayLike,
+    weight: Tensor | PlainArrayLike | None = None,
+    reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def multilabel_soft_margin_loss(
-    input: ArrayLike, target: Tensor, weight: Tensor | ArrayLike | None = None, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: Tensor, weight: Tensor | PlainArrayLike | None = None, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def multilabel_soft_margin_loss(
-    input: ArrayLike, target: ArrayLike, weight: Tensor, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: PlainArrayLike, weight: Tensor, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def multilabel_soft_margin_loss(
-    input: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: PlainArrayLike, weight: PlainArrayLike | None = None, reduction: Reduction = "mean"
 ) -> Array: ...
 @overload
 def nll_loss(
     input: Tensor,
     target: ArrayLike,
-    weight: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def nll_loss(
-    input: ArrayLike, target: ArrayLike, weight: Tensor, ignore_index: int = -100, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: ArrayLike, weight: Tensor, ignore_index: int = -100, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def nll_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: ArrayLike,
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "mean",
 ) -> Array: ...
 @overload
 def gaussian_nll_loss(
     input: Tensor,
-    target: Tensor | ArrayLike,
-    var: Tensor | ArrayLike,
+    target: Tensor | PlainArrayLike,
+    var: Tensor | PlainArrayLike,
     full: bool = False,
     eps: float = 1e-06,
     reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def gaussian_nll_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: Tensor,
-    var: Tensor | ArrayLike,
+    var: Tensor | PlainArrayLike,
     full: bool = False,
     eps: float = 1e-06,
     reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def gaussian_nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
     var: Tensor,
     full: bool = False,
     eps: float = 1e-06,
@@ -228,29 +254,29 @@ def gaussian_nll_loss(
 ) -> Tensor: ...
 @overload
 def gaussian_nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
-    var: ArrayLike,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
+    var: PlainArrayLike,
     full: bool = False,
     eps: float = 1e-06,
     reduction: Reduction = "mean",
 ) -> Array: ...
 @overload
 def kl_div(
-    input: Tensor, target: Tensor | ArrayLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
+    input: Tensor, target: Tensor | PlainArrayLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
 ) -> Tensor: ...
 @overload
 def kl_div(
-    input: ArrayLike, target: Tensor, reduction: ReductionOfBatches = "mean", log_target: bool = False
+    input: PlainArrayLike, target: Tensor, reduction: ReductionOfBatches = "mean", log_target: bool = False
 ) -> Tensor: ...
 @overload
 def kl_div(
-    input: ArrayLike, target: ArrayLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
+    input: PlainArrayLike, target: PlainArrayLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
 ) -> Array: ...
 @overload
 def poisson_nll_loss(
     input: Tensor,
-    target: Tensor | ArrayLike,
+    target: Tensor | PlainArrayLike,
     log_input: bool = True,
     full: bool = False,
     eps: float = 1e-08,
@@ -258,7 +284,7 @@ def poisson_nll_loss(
 ) -> Tensor: ...
 @overload
 def poisson_nll_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
@@ -267,8 +293,8 @@ def poisson_nll_loss(
 ) -> Tensor: ...
 @overload
 def poisson_nll_loss(
-    input: ArrayLike,
-    target: ArrayLike,
+    input: PlainArrayLike,
+    target: PlainArrayLike,
     log_input: bool = True,
     full: bool = False,
     eps: float = 1e-08,
@@ -280,7 +306,7 @@ def hinge_embedding_loss(
 ) -> Tensor: ...
 @overload
 def hinge_embedding_loss(
-    input: ArrayLike, target: ArrayLike, margin: float = 1.0, reduction: Reduction = "mean"
+    input: PlainArrayLike, target: ArrayLike, margin: float = 1.0, reduction: Reduction = "mean"
 ) -> Array: ...
 @overload
 def multi_margin_loss(
@@ -288,16 +314,21 @@ def multi_margin_loss(
     target: ArrayLike,
     p: Literal[1, 2] = 1,
     margin: float = 1.0,
-    weight: Tensor | ArrayLike | None = None,
+    weight: Tensor | PlainArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def multi_margin_loss(
-    input: ArrayLike, target: ArrayLike, p: Literal[1, 2], margin: float, weight: Tensor, reduction: Reduction = "mean"
+    input: PlainArrayLike,
+    target: ArrayLike,
+    p: Literal[1, 2],
+    margin: float,
+    weight: Tensor,
+    reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def multi_margin_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: ArrayLike,
     p: Literal[1, 2] = 1,
     margin: float = 1.0,
@@ -307,60 +338,76 @@ def multi_margin_loss(
 ) -> Tensor: ...
 @overload
 def multi_margin_loss(
-    input: ArrayLike,
+    input: PlainArrayLike,
     target: ArrayLike,
     p: Literal[1, 2] = 1,
     margin: float = 1.0,
-    weight: ArrayLike | None = None,
+    weight: PlainArrayLike | None = None,
     reduction: Reduction = "mean",
 ) -> Array: ...
 @overload
 def multilabel_margin_loss(input: Tensor, target: ArrayLike, reduction: Reduction = "mean") -> Tensor: ...
 @overload
-def multilabel_margin_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean") -> Array: ...
+def multilabel_margin_loss(input: PlainArrayLike, target: ArrayLike, reduction: Reduction = "mean") -> Array: ...
 @overload
-def soft_margin_loss(input: Tensor, target: Tensor | ArrayLike, reduction: Reduction = "mean") -> Tensor: ...
+def soft_margin_loss(input: Tensor, target: Tensor | PlainArrayLike, reduction: Reduction = "mean") -> Tensor: ...
 @overload
-def soft_margin_loss(input: ArrayLike, target: Tensor, reduction: Reduction = "mean") -> Tensor: ...
+def soft_margin_loss(input: PlainArrayLike, target: Tensor, reduction: Reduction = "mean") -> Tensor: ...
 @overload
-def soft_margin_loss(input: ArrayLike, target: ArrayLike, reduction: Reduction = "mean") -> Array: ...
+def soft_margin_loss(input: PlainArrayLike, target: PlainArrayLike, reduction: Reduction = "mean") -> Array: ...
 @overload
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor | ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: Tensor,
+    input2: Tensor | PlainArrayLike,
+    target: ArrayLike,
+    margin: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def cosine_embedding_loss(
-    input1: ArrayLike, input2: Tensor, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: PlainArrayLike, input2: Tensor, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def cosine_embedding_loss(
-    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: PlainArrayLike,
+    input2: PlainArrayLike,
+    target: ArrayLike,
+    margin: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> Array: ...
 @overload
 def margin_ranking_loss(
     input1: Tensor,
-    input2: Tensor | ArrayLike,
-    target: Tensor | ArrayLike,
+    input2: Tensor | PlainArrayLike,
+    target: Tensor | PlainArrayLike,
     margin: float = 0.0,
     reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def margin_ranking_loss(
-    input1: ArrayLike, input2: Tensor, target: Tensor | ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: PlainArrayLike,
+    input2: Tensor,
+    target: Tensor | PlainArrayLike,
+    margin: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> Tensor: ...
 @overload
 def margin_ranking_loss(
-    input1: ArrayLike, input2: ArrayLike, target: Tensor, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: PlainArrayLike, input2: PlainArrayLike, target: Tensor, margin: float = 0.0, reduction: Reduction = "mean"
 ) -> Tensor: ...
 @overload
 def margin_ranking_loss(
-    input1: ArrayLike, input2: ArrayLike, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+    input1: PlainArrayLike,
+    input2: PlainArrayLike,
+    target: PlainArrayLike,
+    margin: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> Array: ...
 @overload
 def triplet_margin_loss(
     anchor: Tensor,
-    positive: Tensor | ArrayLike,
-    negative: Tensor | ArrayLike,
+    positive: Tensor | PlainArrayLike,
+    negative: Tensor | PlainArrayLike,
     margin: float = 1.0,
     p: float = 2.0,
     eps: float = 1e-06,
@@ -369,9 +416,9 @@ def triplet_margin_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_loss(
-    anchor: ArrayLike,
+    anchor: PlainArrayLike,
     positive: Tensor,
-    negative: Tensor | ArrayLike,
+    negative: Tensor | PlainArrayLike,
     margin: float = 1.0,
     p: float = 2.0,
     eps: float = 1e-06,
@@ -380,8 +427,8 @@ def triplet_margin_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
+    anchor: PlainArrayLike,
+    positive: PlainArrayLike,
     negative: Tensor,
     margin: float = 1.0,
     p: float = 2.0,
@@ -391,9 +438,9 @@ def triplet_margin_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
+    anchor: PlainArrayLike,
+    positive: PlainArrayLike,
+    negative: PlainArrayLike,
     margin: float = 1.0,
     p: float = 2.0,
     eps: float = 1e-06,
@@ -403,8 +450,8 @@ def triplet_margin_loss(
 @overload
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
-    positive: Tensor | ArrayLike,
-    negative: Tensor | ArrayLike,
+    positive: Tensor | PlainArrayLike,
+    negative: Tensor | PlainArrayLike,
     *,
     distance_function: Distance = ...,
     margin: float = 1.0,
@@ -413,9 +460,9 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_with_distance_loss(
-    anchor: ArrayLike,
+    anchor: PlainArrayLike,
     positive: Tensor,
-    negative: Tensor | ArrayLike,
+    negative: Tensor | PlainArrayLike,
     *,
     distance_function: Distance = ...,
     margin: float = 1.0,
@@ -424,8 +471,8 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_with_distance_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
+    anchor: PlainArrayLike,
+    positive: PlainArrayLike,
     negative: Tensor,
     *,
     distance_function: Distance = ...,
@@ -435,9 +482,9 @@ def triplet_margin_with_distance_loss(
 ) -> Tensor: ...
 @overload
 def triplet_margin_with_distance_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
+    anchor: PlainArrayLike,
+    positive: PlainArrayLike,
+    negative: PlainArrayLike,
     *,
     distance_function: Distance = ...,
     margin: float = 1.0,
