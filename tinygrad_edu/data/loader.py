@@ -25,7 +25,7 @@ else:
 
 __all__ = ["DataLoader"]
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
@@ -126,15 +126,23 @@ class DataLoader(KeywordHints, Generic[Batch]):
     """
 
     @overload
-    def __init__(self: DataLoader[Array], x: Array, /, **options: Unpack[Options]) -> None: ...
-    @overload
-    def __init__(self: DataLoader[tuple[Array, Array]], x: Array, y: Array, /, **options: Unpack[Options]) -> None: ...
+    def __init__(self: DataLoader[_Array], x: _Array, /, **options: Unpack[Options]) -> None: ...
     @overload
     def __init__(
-        self: DataLoader[tuple[Array, ...]], x: Array, y: Array, z: Array, /, *more: Array, **options: Unpack[Options]
+        self: DataLoader[tuple[_Array, _Array]], x: _Array, y: _Array, /, **options: Unpack[Options]
     ) -> None: ...
     @overload
-    def __init__(self: DataLoader[dict[str, Array]], x: dict[str, Array], /, **options: Unpack[Options]) -> None: ...
+    def __init__(
+        self: DataLoader[tuple[_Array, ...]],
+        x: _Array,
+        y: _Array,
+        z: _Array,
+        /,
+        *more: _Array,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(self: DataLoader[dict[str, _Array]], x: dict[str, _Array], /, **options: Unpack[Options]) -> None: ...
     @overload
     def __init__(
         self, *arrays: Any, transform: Callable[..., Batch] | None = None, collate: Collate | None = None,

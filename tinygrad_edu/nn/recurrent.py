@@ -20,7 +20,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
 
-State = TypeVar("State")
+States = TypeVar("States")
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
 
@@ -65,7 +65,7 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
 # --- Layers over sequences ---
 
 
-class _RNNBase(Module, Generic[State]):
+class _RNNBase(Module, Generic[States]):
     """Base class of RNN, LSTM and GRU: stacked layers in one or two directions, and their parameters."""
 
     mode: str
@@ -117,7 +117,7 @@ class _RNNBase(Module, Generic[State]):
     def flatten_parameters(self) -> None:
         """Do nothing. PyTorch's method makes the parameters contiguous in GPU memory."""
 
-    def forward(self, x: TensorLike, hx: Any = None) -> tuple[Tensor, State]:
+    def forward(self, x: TensorLike, hx: Any = None) -> tuple[Tensor, States]:
         """Return the states of the last layer at all steps, and the last states of all layers.
 
         Parameters
@@ -361,7 +361,7 @@ def pad_sequence(
 # --- Cells: one step ---
 
 
-class _RNNCellBase(Module, Generic[State]):
+class _RNNCellBase(Module, Generic[States]):
     """Base class of the cells: one step of a layer."""
 
     couples_samples = False
@@ -379,7 +379,7 @@ class _RNNCellBase(Module, Generic[State]):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         _init_parameters(self, "", input_size, 0, init.generator_or_new(rng), dtype)
 
-    def forward(self, x: TensorLike, hx: Any = None) -> State:
+    def forward(self, x: TensorLike, hx: Any = None) -> States:
         """Map (N, input_size), or one sample without N, to the next state (N, hidden_size).
 
         `hx` is the current state, zeros by default. For an LSTMCell, both states are pairs (h, c).
@@ -395,7 +395,7 @@ class _RNNCellBase(Module, Generic[State]):
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
         states = _states_or_zeros(type(self).__name__, hx, shapes, self.weight_ih.dtype)
         after = kind.step(ops.linear(x, self.weight_ih, self.bias_ih), *states, self.weight_hh, b_hh=self.bias_hh)
-        state: State = after[0] if kind.states == 1 else after
+        state: States = after[0] if kind.states == 1 else after
         return state
 
     def extra_repr(self) -> str:
