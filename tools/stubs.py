@@ -32,7 +32,8 @@ MODULES: dict[str, tuple[ModuleType, str]] = {
 }
 SUBMODULES = ("creation", "dropout", "linalg", "methods", "recurrent")  # that ops exports
 
-# Types of arguments that select the type of the result, and this type. The first one that fits applies.
+# Types of arguments that select the type of the result, and this type. The first one that fits applies. A result
+# "Tensor | Array" becomes Tensor or Array; "Array | Tensor" stays.
 Variants = list[tuple[dict[str, str] | str, str]]
 _WITH_INDICES: Variants = [
     ({"return_indices": "Literal[False]"}, R),
@@ -50,15 +51,24 @@ VARIANTS: dict[str, Variants] = {
     **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), _ONE_OR_MORE),
     "average": [
         ({"returned": "Literal[False]"}, R),
-        ({"returned": "Literal[True]"}, f"tuple[{R}, {R}]"),
-        ({}, f"{R} | tuple[{R}, {R}]"),
+        ({"returned": "Literal[True]"}, f"tuple[{R}, Array | Tensor]"),  # a Tensor for weights that are a Tensor
+        ({}, f"{R} | tuple[{R}, Array | Tensor]"),
     ],
     "block": [
         ("arrays: Tensor | list[Tensor] | list[list[Tensor]]", "Tensor"),
         ("arrays: Array | list[Array] | list[list[Array]]", "Array"),
-        ({}, R),
+        ({}, "Array | Tensor"),
     ],
-    "einsum": [("subscripts: str, /, *operands: TensorLike, optimize: bool | str | list[Any] = True", R), ({}, R)],
+    "cross_entropy": [
+        ({"target": "PlainArrayLike"}, R),
+        ({"input": "Tensor", "target": "Tensor", "weight": "Tensor | PlainArrayLike | None"}, "Tensor"),
+        # a Tensor for probabilities, an array for labels
+        ({"input": "PlainArrayLike", "target": "Tensor", "weight": "Tensor | PlainArrayLike | None"}, "Array | Tensor"),
+    ],
+    "einsum": [
+        ("subscripts: str, /, *operands: TensorLike, optimize: bool | str | list[Any] = True", R),
+        ({}, "Array | Tensor"),
+    ],
     "qr": [
         ({"mode": "Literal['reduced', 'complete']"}, f"QRResult[{R}]"),
         ({"mode": "Literal['r']"}, R),

@@ -36,6 +36,9 @@ CALLS = {
     "adaptive_max_pool2d": [(IMAGES, 2), (IMAGES, 2, True)],
     "adaptive_max_pool1d": [(IMAGES[0], 2), (IMAGES[0], 2, True)],
     "average": [(A,), {"x": A, "weights": A}, {"x": A, "returned": True}],
+    **{name: [(A, 2), (A, [1], 1)] for name in ("split", "array_split")},
+    **{name: [(np.ones((2, 2, 2)), 2)] for name in ("hsplit", "vsplit", "dsplit")},
+    **{name: [(A,), (A, 1)] for name in ("unbind", "unstack")},
     "block": [([[A, A]],)],
     "einsum": [("ij,jk->ik", A, A), (A, [0, 1], A, [1, 2])],
     "unique": [(A,), {"x": A, "return_counts": True}, (A, True, True, True)],
@@ -47,9 +50,9 @@ CALLS = {
     **{name: [(A, A), (A, A, "sum"), (A, A, "none")] for name in ("mse_loss", "l1_loss", "smooth_l1_loss")},
     "huber_loss": [(A, A), {"input": A, "target": A, "weight": A}],
     "binary_cross_entropy": [(A / 4, A / 4), (A / 4, A / 4, A)],
-    "binary_cross_entropy_with_logits": [(A, A), {"input": A, "target": A, "pos_weight": A}],
+    "binary_cross_entropy_with_logits": [(A, A / 4), {"input": A, "target": A / 4, "pos_weight": A}],
     "nll_loss": [(A, LABELS), (A, LABELS, A[0])],
-    "multilabel_soft_margin_loss": [(A, A), (A, A, A)],
+    "multilabel_soft_margin_loss": [(A, A / 4), (A, A / 4, A)],
     "gaussian_nll_loss": [(A, A, A)],
     "kl_div": [(A, A)],
     "poisson_nll_loss": [(A, A)],
@@ -71,7 +74,7 @@ FUNCTIONS = {
 BY_STRATEGY = [name for name in FUNCTIONS if name in OP_CALLS and name not in {*CALLS, *SEVERAL}]
 # An array may be a NumPy scalar, as in NumPy.
 NAMES = {"Tensor": Tensor, "Array": np.ndarray | np.generic, "np": np, "Literal": typing.Literal, "Sequence": Sequence}
-NAMES |= {"Any": typing.Any, "PlainArrayLike": np.ndarray | np.generic | float | Sequence}
+NAMES |= {"float": float | int, "Any": typing.Any, "PlainArrayLike": np.ndarray | np.generic | float | int | Sequence}
 for result in ("EighResult", "QRResult", "SVDResult"):
     NAMES[result] = getattr(ops.decompositions, result)
 NAMES["SlogdetResult"] = ops.determinants.SlogdetResult

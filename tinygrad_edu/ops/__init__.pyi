@@ -802,7 +802,7 @@ def block(arrays: Tensor | list[Tensor] | list[list[Tensor]]) -> Tensor: ...
 @overload
 def block(arrays: Array | list[Array] | list[list[Array]]) -> Array: ...
 @overload
-def block(arrays: Any) -> Array: ...
+def block(arrays: Any) -> Array | Tensor: ...
 @overload
 def column_stack(arrays: Tensor | Sequence[Tensor]) -> Tensor: ...
 @overload
@@ -1410,7 +1410,7 @@ def average(
 @overload
 def average(
     x: Tensor, axis: Axis, weights: Tensor | PlainArrayLike | None, returned: Literal[True], keepdims: bool = False
-) -> tuple[Tensor, Tensor]: ...
+) -> tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: Tensor,
@@ -1419,19 +1419,19 @@ def average(
     *,
     returned: Literal[True],
     keepdims: bool = False,
-) -> tuple[Tensor, Tensor]: ...
+) -> tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike, axis: Axis, weights: Tensor, returned: Literal[True], keepdims: bool = False
-) -> tuple[Tensor, Tensor]: ...
+) -> tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike, axis: Axis = None, *, weights: Tensor, returned: Literal[True], keepdims: bool = False
-) -> tuple[Tensor, Tensor]: ...
+) -> tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike, axis: Axis, weights: PlainArrayLike | None, returned: Literal[True], keepdims: bool = False
-) -> tuple[Array, Array]: ...
+) -> tuple[Array, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike,
@@ -1440,7 +1440,7 @@ def average(
     *,
     returned: Literal[True],
     keepdims: bool = False,
-) -> tuple[Array, Array]: ...
+) -> tuple[Array, Array | Tensor]: ...
 @overload
 def average(
     x: Tensor,
@@ -1448,15 +1448,15 @@ def average(
     weights: Tensor | PlainArrayLike | None = None,
     returned: bool = False,
     keepdims: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]: ...
+) -> Tensor | tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike, axis: Axis, weights: Tensor, returned: bool = False, keepdims: bool = False
-) -> Tensor | tuple[Tensor, Tensor]: ...
+) -> Tensor | tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike, axis: Axis = None, *, weights: Tensor, returned: bool = False, keepdims: bool = False
-) -> Tensor | tuple[Tensor, Tensor]: ...
+) -> Tensor | tuple[Tensor, Array | Tensor]: ...
 @overload
 def average(
     x: PlainArrayLike,
@@ -1464,7 +1464,7 @@ def average(
     weights: PlainArrayLike | None = None,
     returned: bool = False,
     keepdims: bool = False,
-) -> Array | tuple[Array, Array]: ...
+) -> Array | tuple[Array, Array | Tensor]: ...
 @overload
 def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
@@ -1586,7 +1586,7 @@ def einsum(
     subscripts: str, /, *operands: Tensor | PlainArrayLike, optimize: bool | str | list[Any] = True
 ) -> Tensor: ...
 @overload
-def einsum(*operands: Any, optimize: Any = True) -> Array: ...
+def einsum(*operands: Any, optimize: Any = True) -> Array | Tensor: ...
 @overload
 def log_softmax(x: Tensor, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor: ...
 @overload
@@ -1602,16 +1602,7 @@ def softmin(x: PlainArrayLike, axis: int = -1, dtype: DTypeLike | None = None) -
 @overload
 def cross_entropy(
     input: Tensor,
-    target: Tensor | PlainArrayLike,
-    weight: Tensor | PlainArrayLike | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor: ...
-@overload
-def cross_entropy(
-    input: PlainArrayLike,
-    target: Tensor,
+    target: PlainArrayLike,
     weight: Tensor | PlainArrayLike | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
@@ -1635,6 +1626,24 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Array: ...
+@overload
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor: ...
+@overload
+def cross_entropy(
+    input: PlainArrayLike,
+    target: Tensor,
+    weight: Tensor | PlainArrayLike | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array | Tensor: ...
 
 class _Col2Im(Op):
     @overload
