@@ -66,6 +66,7 @@ class CharGPT(Reader):
         for layer in self.layers:
             found = layer.norm1(x)
             _, weights = layer.self_attn(found, found, found, average_attn_weights=False, is_causal=True)
+            assert weights is not None
             maps.append(weights.numpy()[0])
             x = layer(x, is_causal=True)
         return np.stack(maps)

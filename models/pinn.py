@@ -95,7 +95,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
-            u = model(t_test[:, None]).numpy()[:, 0]
+            u = model(Tensor(t_test[:, None])).numpy()[:, 0]
         draw_solution(folder / "solution.png", t_test, u, outcome.history)
 
     chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}

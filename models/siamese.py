@@ -91,7 +91,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
     def draw(folder: Path, outcome: Outcome) -> None:
         with evaluating(model):
-            points = np.concatenate([model(part).numpy() for part in np.split(x_test, 100)])
+            points = np.concatenate([model(Tensor(part)).numpy() for part in np.split(x_test, 100)])
         draw_plane(folder / "plane.png", points, digits.x_test, digits.y_test)
 
     some = as_floats(digits.x_train[:200]), digits.y_train[:200]

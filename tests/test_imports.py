@@ -65,7 +65,7 @@ FILES = {
     dotted(path): path
     for folder in (PACKAGE, PROJECT / "models")
     for path in sorted(folder.rglob("*.py*"))
-    if path.suffix in (".py", ".pyi")
+    if path.suffix == ".py" or (path.suffix == ".pyi" and not path.with_suffix(".py").exists())
 }
 
 

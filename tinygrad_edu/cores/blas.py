@@ -1,5 +1,7 @@
 """Number of available cores, and a limit of one BLAS thread for shards, which use the cores themselves."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

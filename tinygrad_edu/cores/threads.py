@@ -3,6 +3,8 @@
 The number of threads does not change the results. NumPy releases the interpreter lock while it computes.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections import deque

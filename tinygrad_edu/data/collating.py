@@ -1,5 +1,7 @@
 """Collate samples into a batch: stack each leaf along a new first axis."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

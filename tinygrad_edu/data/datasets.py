@@ -1,5 +1,7 @@
 """Map-style data sets, which are indexed, and streams, which are iterated."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager

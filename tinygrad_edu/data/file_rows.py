@@ -1,5 +1,7 @@
 """Rows of arrays in files, read on access."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable
 from itertools import groupby

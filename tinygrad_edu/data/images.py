@@ -1,5 +1,7 @@
 """Image preprocessing: shift, scale and normalize."""
 
+from __future__ import annotations
+
 from typing import Any, TypeVar
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Data sets of ``keras.datasets``."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys

@@ -1,9 +1,11 @@
 """DataLoader: iterate over batches of samples."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,18 @@ from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_i
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.names import KeywordHints
 
+if TYPE_CHECKING:
+    from tinygrad_edu.data.batch_types import Batch, Options
+else:
+    Batch = TypeVar("Batch")
+
 __all__ = ["DataLoader"]
 
+_Array = NDArray[Any]
 Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
-class DataLoader(KeywordHints):
+class DataLoader(KeywordHints, Generic[Batch]):
     """Iterable over batches: each iteration is an epoch, which takes every sample once, `batch_size` at a time.
 
     Parameters
@@ -117,6 +125,29 @@ class DataLoader(KeywordHints):
     [[30, 10], [20]]
     """
 
+    @overload
+    def __init__(self: DataLoader[_Array], x: _Array, /, **options: Unpack[Options]) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[tuple[_Array, _Array]], x: _Array, y: _Array, /, **options: Unpack[Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[tuple[_Array, ...]],
+        x: _Array,
+        y: _Array,
+        z: _Array,
+        /,
+        *more: _Array,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(self: DataLoader[dict[str, _Array]], x: dict[str, _Array], /, **options: Unpack[Options]) -> None: ...
+    @overload
+    def __init__(
+        self, *arrays: Any, transform: Callable[..., Batch] | None = None, collate: Collate | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...  # fmt: skip
     def __init__(
         self,
         *arrays: Any,
@@ -167,7 +198,7 @@ class DataLoader(KeywordHints):
         order = order if self.sampler is None else f"sampled {len(self.sampler)} times by {type(self.sampler).__name__}"
         return f"DataLoader({len(self._source)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Batch]:
         return self.batches(self.draw_order())
 
     def draw_order(self) -> Order:

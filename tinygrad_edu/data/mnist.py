@@ -1,5 +1,7 @@
 """MNIST handwritten digits, from the part in this package or a local file."""
 
+from __future__ import annotations
+
 import io
 import math
 import os
@@ -72,7 +74,7 @@ class Digits:
     def __repr__(self) -> str:
         return f"Digits({len(self.x_train)} training images, {len(self.x_test)} test images)"
 
-    def take(self, n: int) -> "Digits":
+    def take(self, n: int) -> Digits:
         """Return the first `n` training images, and all test images.
 
         Parameters

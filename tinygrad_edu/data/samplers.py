@@ -1,5 +1,7 @@
 """Samplers, which draw the sample indices of an epoch."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any, Protocol
 

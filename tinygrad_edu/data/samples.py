@@ -1,5 +1,7 @@
 """Arrays of equal length, whose rows are the samples."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Randomly split a data set into parts."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

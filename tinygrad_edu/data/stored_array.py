@@ -1,5 +1,7 @@
 """An array in a file, read by rows."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -48,7 +50,7 @@ class StoredArray:
     stamp: tuple[int, int]
 
     @classmethod
-    def find(cls, path: str | os.PathLike[str], name: str | None) -> "StoredArray":
+    def find(cls, path: str | os.PathLike[str], name: str | None) -> StoredArray:
         """Return the array of a .npy file, or a named tensor of a safetensors file.
 
         Raises

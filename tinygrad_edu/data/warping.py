@@ -4,6 +4,8 @@ A displacement field holds the offset (down, right) at which each pixel is read.
 that an image is interpolated, and thereby blurred, only once.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from typing import Any, TypeVar
 

@@ -1,5 +1,7 @@
 """In-place writes: operators such as ``t += other``, and a write to several tensors at once."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import repeat

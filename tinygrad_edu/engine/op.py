@@ -6,11 +6,12 @@ A vjp returns the gradient of an input, given the gradient of the result. `recor
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import partial, update_wrapper
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine.fast.parameters import parameters
@@ -19,6 +20,8 @@ from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
+PlainArrayLike = Array | np.generic | float | Sequence[Any]  # NumPy's ArrayLike includes Tensors
+TensorLike = Any  # a Tensor or a PlainArrayLike: tools/stubs.py declares the results for both
 
 
 class Saved(NamedTuple):
@@ -186,6 +189,18 @@ class Op:
         self._vjps = {}
         vars(self).pop("call", None)  # generated from the previous vjps
         self.__call__ = self._first_call
+
+    def __get__(self, instance: Any, owner: Any) -> Op:
+        """Return the op. `help` prints the signature of an object that has this method, as that of a function."""
+        return self
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature of the forward. The inputs and the result can be Tensors."""
+        forward = inspect.signature(self.forward)
+        named = forward.parameters.values()
+        read = [p.replace(annotation="TensorLike") if p.name in self.inputs else p for p in named]
+        return forward.replace(parameters=read, return_annotation="Tensor | Array")
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

@@ -236,9 +236,10 @@ class Tensor(NumberProtocol, Surface):
         """The distance in bytes between neighbouring elements along each axis."""
         return self._data.strides
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """Return the only element as a Python number. Raise ValueError unless the size is 1."""
-        return self._data.item()
+        number: float = self._data.item()  # or an int or a bool, which are floats for type checkers
+        return number
 
     def tolist(self) -> Any:
         """Return the elements as nested lists of Python numbers, or the number of a 0-d tensor."""

@@ -1,20 +1,25 @@
 """Activation layers. Each applies a function of `ops` with stored arguments."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
@@ -47,9 +52,10 @@ class Activation(Module):
 class Elementwise(Activation):
     """Base class of elementwise activations."""
 
+    __call__: OneInput
     couples_samples = False
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
         return self.function(x, *(getattr(self, name) for name in self._setting_names))
 
@@ -63,6 +69,7 @@ def is_elementwise(function: Any) -> bool:
 class AlongAxis(Activation):
     """Base class of activations along an axis."""
 
+    __call__: OneInput
     axis: int
 
     @by_settings
@@ -70,7 +77,7 @@ class AlongAxis(Activation):
         """Whether the axis is the first, which has the samples."""
         return self.axis == 0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
         if len(shape_of(x)) + self.axis == 0:
             needs_whole_batch(f"{self!r}: axis {self.axis} of its input of shape {shape_of(x)} is the sample axis")
@@ -495,9 +502,10 @@ class Softmax2D(Module):
     array([0.25, 0.25, 0.25, 0.25])
     """
 
+    __call__: OneInput
     couples_samples = False
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.softmax` along the third axis from the end."""
         if np.ndim(x) not in (3, 4):
             raise ShapeError(f"Softmax2D: the input must have shape (N, C, H, W) or (C, H, W), got {np.shape(x)}.")
@@ -545,7 +553,7 @@ class PReLU(Module):
         self.num_parameters, self.init = num_parameters, init
         self.weight = filled((num_parameters,), init, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Apply `ops.prelu`."""
         return ops.prelu(x, self.weight)
 
@@ -575,6 +583,7 @@ class RReLU(Module):
     array([-1.,  5.])
     """
 
+    __call__: OneInput
     couples_samples = False
     _setting_names = ("lower", "upper")
 
@@ -584,9 +593,9 @@ class RReLU(Module):
         self.lower, self.upper = lower, upper
         self.rng = generator_or_new(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.leaky_relu` with random slopes in training, or the mean slope in evaluation."""
         if not self.training:
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
-        slopes = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
+        slopes: Any = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
         return ops.leaky_relu(x, slopes.astype(np.result_type(x.dtype, np.float16)))

@@ -1,5 +1,7 @@
 """Additive losses: a sum over samples, divided by a denominator that depends on the target."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar

@@ -1,5 +1,7 @@
 """Multi-head attention."""
 
+from __future__ import annotations
+
 from functools import reduce
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import shape_of, values_of
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
@@ -114,9 +116,9 @@ class MultiheadAttention(Module):
         return False if self.batch_first else None
 
     def forward(
-        self, query: Any, key: Any, value: Any, key_padding_mask: Any = None, need_weights: bool = True,
-        attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
-    ) -> tuple[Any, Any]:  # fmt: skip
+        self, query: TensorLike, key: TensorLike, value: TensorLike, key_padding_mask: Any = None,
+        need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Return the output for each query, and the attention weights.
 
         Parameters

@@ -1,13 +1,20 @@
 """Containers of modules, and a module that wraps a function."""
 
-import operator
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Self, overload
+from __future__ import annotations
 
-from tinygrad_edu.engine import shape_of
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module, name_of
 from tinygrad_edu.nn.sample_independence import children_couple_samples
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import Element, Out, SameOutput
+else:
+    Element, Out = TypeVar("Element"), TypeVar("Out")
 
 __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
 
@@ -31,6 +38,8 @@ class Identity(Module):
     couples_samples = False
 
     def __init__(self, *unused: Any, **also_unused: Any) -> None: ...
+
+    __call__: SameOutput
 
     def forward(self, x: Any) -> Any:
         """Return x."""
@@ -114,10 +123,10 @@ class _Container(Module):
         return {name: self._as_module(name, layer) for name, layer in layers.items()}
 
 
-class _OrderedContainer(_Container):
+class _OrderedContainer(_Container, Generic[Element]):
     """Base class of containers of ordered modules. The name of a module is its index unless given."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Element]:
         return iter(self.layers.values())
 
     def __setitem__(self, index: int, layer: Any) -> None:
@@ -154,7 +163,7 @@ def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
     return {str(position) if name.isdecimal() else name: layer for position, (name, layer) in enumerate(named)}
 
 
-class Sequential(_OrderedContainer):
+class Sequential(_OrderedContainer[Any], Generic[Out]):
     """Apply layers in sequence: the output of each is the input of the next.
 
     A Sequential behaves like a list: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]`` and
@@ -199,11 +208,17 @@ class Sequential(_OrderedContainer):
 
     couples_samples = children_couple_samples
 
-    def __init__(self, *layers: Any) -> None:
+    @overload
+    def __init__(self, layers: Mapping[str, Any], /) -> None: ...
+    @overload
+    def __init__(self, *layers: *tuple[*tuple[Any, ...], Callable[..., Out]]) -> None: ...
+    @overload
+    def __init__(self, *layers: Callable[..., Any]) -> None: ...
+    def __init__(self, *layers: Any) -> None:  # type: ignore[misc]
         named = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
         self.layers = self._as_modules({str(k): layer for k, layer in enumerate(layers)} if named is None else named)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Out:
         """Apply the layers in order."""
         for layer in self.layers.values():
             x = layer(x)
@@ -212,13 +227,13 @@ class Sequential(_OrderedContainer):
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
-    def __getitem__(self, index: slice) -> "Sequential": ...
+    def __getitem__(self, index: slice) -> Sequential: ...
     def __getitem__(self, index: int | slice) -> Any:
         named = list(self.layers.items())
         return Sequential(dict(named[index])) if isinstance(index, slice) else named[index][1]
 
 
-class Residual(Sequential):
+class Residual(Sequential[Tensor]):
     """Add the input to the output of layers: x + f(x).
 
     From K. He and others, "Deep residual learning for image recognition", 2016.
@@ -242,7 +257,7 @@ class Residual(Sequential):
 
     couples_samples = children_couple_samples
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Return x + f(x), where f applies the layers."""
         out = super().forward(x)
         if shape_of(out) != shape_of(x):
@@ -253,7 +268,7 @@ class Residual(Sequential):
         return x + out
 
 
-class ModuleList(_OrderedContainer):
+class ModuleList(_OrderedContainer[Element]):
     """A list of modules without a forward. A plain list in an attribute is registered, too.
 
     Parameters
@@ -272,19 +287,19 @@ class ModuleList(_OrderedContainer):
     )
     """
 
-    def __init__(self, modules: Iterable[Any] = ()) -> None:
+    def __init__(self, modules: Iterable[Element] = ()) -> None:
         self.layers = self._as_modules({str(k): layer for k, layer in enumerate(modules)})
 
     @overload
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: int) -> Element: ...
     @overload
-    def __getitem__(self, index: slice) -> "ModuleList": ...
+    def __getitem__(self, index: slice) -> ModuleList[Element]: ...
     def __getitem__(self, index: int | slice) -> Any:
         layers = list(self.layers.values())
         return ModuleList(layers[index]) if isinstance(index, slice) else layers[index]
 
 
-class ModuleDict(_Container, MutableMapping[str, Any]):
+class ModuleDict(_Container, MutableMapping[str, Element]):
     """A dict of modules without a forward. A plain dict in an attribute is registered, too.
 
     It has the methods of a dict: ``keys``, ``items``, ``update``, ``pop`` and others.
@@ -302,7 +317,7 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
     (['digit.weight', 'digit.bias'], ['digit', 'act'])
     """
 
-    def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(self, modules: Mapping[str, Element] | Iterable[tuple[str, Element]] = ()) -> None:
         self.layers = self._as_modules(dict(modules))
 
     # Identity, as in every module; MutableMapping would compare contents.
@@ -312,10 +327,11 @@ class ModuleDict(_Container, MutableMapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.layers)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.layers[name]
+    def __getitem__(self, name: str) -> Element:
+        module: Element = self.layers[name]
+        return module
 
-    def __setitem__(self, name: str, module: Any) -> None:
+    def __setitem__(self, name: str, module: Element) -> None:
         self.layers |= self._as_modules({name: module})
 
     def __delitem__(self, name: str) -> None:

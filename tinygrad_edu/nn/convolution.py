@@ -1,5 +1,7 @@
 """Convolution and transposed convolution layers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
@@ -87,7 +89,7 @@ class _Conv(_ConvNd):
             raise ShapeError(f"{type(self).__name__}: padding='same' requires stride 1, got {stride}.")
         self._init_parameters(bias, rng, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out)."""
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
@@ -214,7 +216,7 @@ class _ConvTranspose(_ConvNd):
         self._store_settings((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
         self._init_parameters(bias, rng, dtype)
 
-    def forward(self, x: Any, output_size: Sequence[int] | None = None) -> Any:
+    def forward(self, x: TensorLike, output_size: Sequence[int] | None = None) -> Tensor:
         """Map (N, in_channels, H, W), or one sample without N, to (N, out_channels, H_out, W_out).
 
         `output_size`, (H_out, W_out) or the full output shape, replaces `output_padding`.

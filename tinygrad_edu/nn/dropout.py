@@ -1,16 +1,21 @@
 """Dropout layers: they zero random elements or channels in training."""
 
+from __future__ import annotations
+
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDropout"]
 
@@ -18,6 +23,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDro
 class _DropoutBase(Module):
     """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
+    __call__: OneInput
     couples_samples = False
     _setting_names = ("p",)
 
@@ -27,7 +33,7 @@ class _DropoutBase(Module):
         self.p = float(p)
         self.rng = init.generator_or_new(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply dropout in training; return x itself in evaluation."""
         if not self.training or self.p == 0:
             return x

@@ -1,12 +1,14 @@
 """Embedding layer: a learned table of vectors."""
 
+from __future__ import annotations
+
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.engine import Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import require_sizes
@@ -110,7 +112,7 @@ class Embedding(Module):
         """Whether a forward writes into the table, or the gradient depends on the counts of indices in the batch."""
         return self.max_norm is not None or self.scale_grad_by_freq
 
-    def forward(self, indices: Any) -> Any:
+    def forward(self, indices: TensorLike) -> Tensor:
         """Apply `ops.embedding`: integers (...) to vectors (..., embedding_dim)."""
         lookup = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
         return ops.embedding(indices, self.weight, *lookup)

@@ -1,16 +1,21 @@
 """Layers that merge and split axes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch
 from tinygrad_edu.ops.shape import flatten, reshape
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = ["Flatten", "Unflatten"]
 
@@ -37,6 +42,7 @@ class Flatten(Module):
     ((5, 24), (10, 3, 4))
     """
 
+    __call__: OneInput
     _setting_names = ("start_axis", "end_axis")
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
@@ -47,7 +53,7 @@ class Flatten(Module):
         """Whether the sample axis is merged with others."""
         return self.start_axis == 0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.flatten`."""
         if len(shape_of(x)) + self.start_axis == 0:
             needs_whole_batch(f"{self!r}: it merges the sample axis of its input of shape {shape_of(x)}")
@@ -81,6 +87,7 @@ class Unflatten(Module):
     (5, 2, 12)
     """
 
+    __call__: OneInput
     _setting_names = ("axis", "unflattened_size")
 
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
@@ -91,7 +98,7 @@ class Unflatten(Module):
         """Whether the sample axis is split."""
         return self.axis == 0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Reshape the axis."""
         shape, requested = shape_of(x), self.unflattened_size
         if len(shape) + self.axis == 0:

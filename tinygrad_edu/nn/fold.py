@@ -1,12 +1,17 @@
 """Layers that extract sliding windows of images as columns (im2col) and sum columns into images (col2im)."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import Pair
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = ["Fold", "Unfold"]
 
@@ -38,13 +43,14 @@ class Unfold(Module):
            [1., 2., 3.]])
     """
 
+    __call__: OneInput
     _setting_names: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
     couples_samples = False
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.unfold`."""
         require_batch("Unfold", shape_of(x), 3)
         return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
@@ -87,7 +93,7 @@ class Fold(Unfold):
         super().__init__(kernel_size, dilation, padding, stride)
         self.output_size = output_size
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.fold`."""
         require_batch("Fold", shape_of(x), 2)
         return ops.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

@@ -1,7 +1,9 @@
 """Calls of a module with other parameters."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,8 +12,13 @@ from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import needs_whole_batch
 
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import HasForward, Inputs, Output
 
-def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, **settings: Any) -> Any:
+
+def functional_call(
+    model: HasForward[Inputs, Output], parameters: Mapping[str, Any], *inputs: Inputs.args, **settings: Inputs.kwargs
+) -> Output:
     """Return ``model(*inputs, **settings)``, computed with the given parameters and buffers.
 
     They replace the model's tensors during the call. The model is restored afterwards, also after an exception. Do not
@@ -41,13 +48,15 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     >>> gradients["weight"].numpy(), gradients["bias"].numpy()
     (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
     """
+    module: Any = model
     needs_whole_batch(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
-    pairs = _pair_tensors(model, parameters)
+    pairs = _pair_tensors(module, parameters)
     tensors = [tensor for tensor, _ in pairs]
     swap_in, swap_out = swap_storage(tensors, [replacement for _, replacement in pairs])
     try:
         swap_in()
-        return model(*inputs, **settings)
+        out: Output = module(*inputs, **settings)
+        return out
     finally:
         swap_out()
 

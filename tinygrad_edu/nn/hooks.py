@@ -1,5 +1,7 @@
 """Forward hooks of a module."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from tinygrad_edu.engine import Hook

@@ -3,6 +3,8 @@
 To replace the initial values of a layer, assign a tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from statistics import NormalDist

@@ -1,5 +1,7 @@
 """Linear and bilinear layers, and the default initialization of weights and biases."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -8,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Tensor, shape_of
+from tinygrad_edu.engine import Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
@@ -79,7 +81,7 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight, self.bias = affine((out_features, in_features), bias, rng, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Map (..., in_features) to (..., out_features)."""
         shape = shape_of(x)
         if len(shape) < 2:
@@ -147,7 +149,7 @@ class Bilinear(Module):
         self.weight = init.uniform((out_features, in1_features, in2_features), bound, rng, dtype)
         self.bias = init.uniform((out_features,), bound, rng, dtype) if bias else None
 
-    def forward(self, input1: Any, input2: Any) -> Any:
+    def forward(self, input1: TensorLike, input2: TensorLike) -> Tensor:
         """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
         require_batch("Bilinear", shape_of(input1), 1)
         return ops.bilinear(input1, input2, self.weight, self.bias)

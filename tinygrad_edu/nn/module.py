@@ -25,6 +25,9 @@ from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, is_shared_with_
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import HasForward, Inputs, Output
+
 Part = TypeVar("Part")
 
 _CONTAINERS = (list, tuple, dict)
@@ -96,11 +99,12 @@ class Module(ShardAware):
     def __init__(self) -> None:
         super().__init__()
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+    def __call__(self: HasForward[Inputs, Output], *inputs: Inputs.args, **settings: Inputs.kwargs) -> Output:
         """Call `forward`, and the hooks before and after it."""
         if self._hooks is None:
             return self.forward(*inputs, **settings)
-        return self._hooks.around(self, inputs, settings)
+        out: Output = self._hooks.around(self, inputs, settings)
+        return out
 
     if not TYPE_CHECKING:  # a visible __getattr__ would make every name valid
 

@@ -1,18 +1,23 @@
 """Normalization layers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import MaybeParameters, OneInput
 
 __all__ = [
     "BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm",
@@ -63,6 +68,7 @@ class LayerNorm(Module):
     array([[-1.07, -0.53,  0.  ,  1.6 ]], dtype=float32)
     """
 
+    __call__: MaybeParameters
     couples_samples = False
 
     def __init__(
@@ -73,7 +79,7 @@ class LayerNorm(Module):
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, self.bias = scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.layer_norm`: (..., *normalized_shape), the same shape."""
         require_batch("LayerNorm", shape_of(x), len(self.normalized_shape))
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -128,6 +134,7 @@ class RMSNorm(Module):
     array([[0.2, 1.4]], dtype=float32)
     """
 
+    __call__: MaybeParameters
     couples_samples = False
 
     def __init__(
@@ -138,7 +145,7 @@ class RMSNorm(Module):
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.rms_norm`: (..., *normalized_shape), the same shape."""
         require_batch("RMSNorm", shape_of(x), len(self.normalized_shape))
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
@@ -186,6 +193,7 @@ class GroupNorm(Module):
     (5, 6, 4, 4)
     """
 
+    __call__: MaybeParameters
     couples_samples = False
 
     def __init__(
@@ -198,7 +206,7 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self.weight, self.bias = scale_and_shift((num_channels,), affine, bias, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.group_norm`: (N, num_channels, ...), the same shape."""
         require_channels(self, np.shape(x), 1, self.num_channels)
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
@@ -258,12 +266,14 @@ class ChannelNorm(Module):
 class BatchNorm(ChannelNorm):
     """Base class of `BatchNorm1D` and `BatchNorm2D`."""
 
+    __call__: MaybeParameters
+
     @by_settings
     def couples_samples(self) -> bool:
         """Whether the statistics of the batch are used, as in training."""
         return self.training or self.running_mean is None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.batch_norm`, and count the batch if it updates the running statistics."""
         self.axes_of(x)
         moved = self.num_batches_tracked if self.training and self.track_running_stats else None
@@ -360,6 +370,8 @@ class BatchNorm1D(BatchNorm):
 class InstanceNorm(ChannelNorm):
     """Base class of `InstanceNorm1D` and `InstanceNorm2D`."""
 
+    __call__: MaybeParameters
+
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
         track_running_stats: bool = False, *, bias: bool = True, dtype: DTypeLike = np.float32,
@@ -371,7 +383,7 @@ class InstanceNorm(ChannelNorm):
         """Whether the batch updates running statistics, which shards would update separately."""
         return self.training and self.track_running_stats
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.instance_norm`. A single sample is a batch of one."""
         require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
@@ -472,13 +484,14 @@ class LocalResponseNorm(Module):
     array([0.5, 0.5])
     """
 
+    __call__: OneInput
     couples_samples = False
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         require_sizes("LocalResponseNorm", size=size)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.local_response_norm`: (N, C, ...), the same shape."""
         return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 

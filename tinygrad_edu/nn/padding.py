@@ -1,16 +1,21 @@
 """Padding layers. Negative padding crops."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
     "CircularPad1D", "CircularPad2D", "ConstantPad1D", "ConstantPad2D", "ReflectionPad1D", "ReflectionPad2D",
@@ -52,6 +57,7 @@ def _check_padding(name: str, length: int, widths: tuple[int, int], mode: str) -
 
 
 class _Pad(Module):
+    __call__: OneInput
     couples_samples = False
     axes = 2
     mode = "constant"
@@ -64,7 +70,7 @@ class _Pad(Module):
             raise ShapeError(f"{type(self).__name__}: padding must be an integer or {layout}, got {padding!r}.")
         self.padding = tuple(integer(f"{type(self).__name__}: padding", width) for width in widths)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Pad the last axes of x. All other axes are batch axes."""
         require_batch(type(self).__name__, shape_of(x), self.axes)
         widths = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]

@@ -1,18 +1,24 @@
 """Pooling and unpooling layers."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, checked_size, per_axis
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
     "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",
@@ -39,6 +45,7 @@ class _Pool(Module):
 class _MaxPool(_Pool):
     """Base class of `MaxPool1D` and `MaxPool2D`."""
 
+    __call__: OneInput
     couples_samples = False
     _setting_names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
@@ -50,7 +57,7 @@ class _MaxPool(_Pool):
         self._set_window(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array | tuple[Tensor | Array, Array]:
         """Apply `ops.max_pool2d` or `ops.max_pool1d`."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, return_indices=self.return_indices)
@@ -122,6 +129,7 @@ class MaxPool1D(_MaxPool):
 class _AvgPool(_Pool):
     """Base class of `AvgPool1D` and `AvgPool2D`."""
 
+    __call__: OneInput
     couples_samples = False
 
     def __init__(
@@ -132,7 +140,7 @@ class _AvgPool(_Pool):
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.avg_pool2d` or `ops.avg_pool1d`."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
@@ -210,6 +218,7 @@ class AvgPool1D(_AvgPool):
 class _LPPool(_Pool):
     """Base class of `LPPool1D` and `LPPool2D`."""
 
+    __call__: OneInput
     couples_samples = False
     avg_pool: Callable[..., Any]
     max_pool: Callable[..., Any]
@@ -223,7 +232,7 @@ class _LPPool(_Pool):
         self._set_window(kernel_size=kernel_size, stride=stride)
         self.norm_type, self.ceil_mode = norm_type, ceil_mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Return (mean of x**p * window size)**(1 / p) for each window."""
         window = {"kernel_size": self.kernel_size, "stride": self.stride, "ceil_mode": self.ceil_mode}
         p, avg_pool, max_pool = self.norm_type, type(self).avg_pool, type(self).max_pool
@@ -297,6 +306,7 @@ class LPPool1D(_LPPool):
 class _AdaptivePool(Module):
     """Base class of the adaptive pooling layers."""
 
+    __call__: OneInput
     couples_samples = False
     function: Callable[..., Any]
     _setting_names = ("output_size",)
@@ -304,7 +314,7 @@ class _AdaptivePool(Module):
     def __init__(self, output_size: OutputSize) -> None:
         self.output_size = output_size
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function of this layer."""
         return type(self).function(x, self.output_size)
 
@@ -357,7 +367,7 @@ class _AdaptiveMaxPool(_AdaptivePool):
         super().__init__(output_size)
         self.return_indices = return_indices
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array | tuple[Tensor | Array, Array]:  # type: ignore[override]
         """Apply the function of this layer."""
         return type(self).function(x, self.output_size, self.return_indices)
 
@@ -408,7 +418,7 @@ class _MaxUnpool(_Pool):
     def __init__(self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0) -> None:
         self._set_window(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
 
-    def forward(self, x: Any, indices: Any, output_size: Sequence[int] | None = None) -> Any:
+    def forward(self, x: TensorLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> Tensor | Array:
         """Map (N, C, H_in, W_in), or one sample without N, and the indices of its elements to (N, C, H, W).
 
         `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.

@@ -1,5 +1,7 @@
 """The random stream that a layer draws from: its own generator, or the stream of the current shard."""
 
+from __future__ import annotations
+
 import os
 from contextvars import ContextVar
 from threading import Lock

@@ -1,8 +1,10 @@
 """Recurrent layers RNN, LSTM and GRU, and their cells."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +12,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Tensor, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
@@ -18,6 +20,8 @@ from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
+
+States = TypeVar("States")
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
 
@@ -62,7 +66,7 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
 # --- Layers over sequences ---
 
 
-class _RNNBase(Module):
+class _RNNBase(Module, Generic[States]):
     """Base class of RNN, LSTM and GRU: stacked layers in one or two directions, and their parameters."""
 
     mode: str
@@ -114,7 +118,7 @@ class _RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Do nothing. PyTorch's method makes the parameters contiguous in GPU memory."""
 
-    def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: TensorLike, hx: Any = None) -> tuple[Tensor, States]:
         """Return the states of the last layer at all steps, and the last states of all layers.
 
         Parameters
@@ -138,7 +142,8 @@ class _RNNBase(Module):
             output, last = ops.squeeze(output, 1), [ops.squeeze(state, 1) for state in last]
         elif self.batch_first:
             output = ops.swapaxes(output, 0, 1)
-        return output, last[0] if len(last) == 1 else tuple(last)
+        states: Any = last[0] if len(last) == 1 else tuple(last)
+        return output, states
 
     def _check_input(self, shape: tuple[int, ...]) -> None:
         time = 1 if self.batch_first and len(shape) == 3 else 0
@@ -178,7 +183,7 @@ class _RNNBase(Module):
         return f"{self.input_size}, {self.hidden_size}{changed}"
 
 
-class RNN(_RNNBase):
+class RNN(_RNNBase[Tensor]):
     """Elman RNN of one or more layers: the state at each step is tanh(W_ih x + b_ih + W_hh h + b_hh).
 
     Parameters
@@ -252,7 +257,7 @@ class RNN(_RNNBase):
         super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
-class LSTM(_RNNBase):
+class LSTM(_RNNBase[tuple[Tensor, Tensor]]):
     """Long short-term memory (LSTM) of one or more layers.
 
     With i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, the cell state is c = sigmoid(f) * c + sigmoid(i) * tanh(g), and
@@ -311,7 +316,7 @@ class LSTM(_RNNBase):
         super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
-class GRU(_RNNBase):
+class GRU(_RNNBase[Tensor]):
     """Gated recurrent unit (GRU) of one or more layers.
 
     With r, z, n = W_ih x + b_ih and r', z', n' = W_hh h + b_hh, the candidate is n = tanh(n + sigmoid(r + r') * n') and
@@ -352,9 +357,17 @@ class GRU(_RNNBase):
     mode = "GRU"
 
 
+@overload
 def pad_sequence(
-    sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
-) -> Any:
+    sequences: Sequence[Tensor], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor: ...
+@overload
+def pad_sequence(
+    sequences: Sequence[TensorLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor | Array: ...
+def pad_sequence(
+    sequences: Sequence[TensorLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Tensor | Array:
     """Pad sequences to the length of the longest, and stack them.
 
     Parameters
@@ -388,7 +401,7 @@ def pad_sequence(
 # --- Cells: one step ---
 
 
-class _RNNCellBase(Module):
+class _RNNCellBase(Module, Generic[States]):
     """Base class of the cells: one step of a layer."""
 
     couples_samples = False
@@ -406,7 +419,7 @@ class _RNNCellBase(Module):
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         _init_parameters(self, "", input_size, 0, init.generator_or_new(rng), dtype)
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
+    def forward(self, x: TensorLike, hx: Any = None) -> States:
         """Map (N, input_size), or one sample without N, to the next state (N, hidden_size).
 
         `hx` is the current state, zeros by default. For an LSTMCell, both states are pairs (h, c).
@@ -422,7 +435,8 @@ class _RNNCellBase(Module):
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
         states = _states_or_zeros(type(self).__name__, hx, shapes, self.weight_ih.dtype)
         after = kind.step(ops.linear(x, self.weight_ih, self.bias_ih), *states, self.weight_hh, b_hh=self.bias_hh)
-        return after[0] if kind.states == 1 else after
+        state: States = after[0] if kind.states == 1 else after
+        return state
 
     def extra_repr(self) -> str:
         """Return the sizes, and the options that differ from their defaults."""
@@ -430,7 +444,7 @@ class _RNNCellBase(Module):
         return f"{self.input_size}, {self.hidden_size}{self._non_defaults(bias=True)}{nonlinearity}"
 
 
-class RNNCell(_RNNCellBase):
+class RNNCell(_RNNCellBase[Tensor]):
     """One step of a single-layer `RNN`.
 
     Parameters
@@ -471,7 +485,7 @@ class RNNCell(_RNNCellBase):
         super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)
 
 
-class LSTMCell(_RNNCellBase):
+class LSTMCell(_RNNCellBase[tuple[Tensor, Tensor]]):
     """One step of a single-layer `LSTM`, from (h, c) to (h, c).
 
     Parameters
@@ -497,7 +511,7 @@ class LSTMCell(_RNNCellBase):
     mode = "LSTM"
 
 
-class GRUCell(_RNNCellBase):
+class GRUCell(_RNNCellBase[Tensor]):
     """One step of a single-layer `GRU`.
 
     Parameters

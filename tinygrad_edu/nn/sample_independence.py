@@ -1,5 +1,7 @@
 """Sample independence of models, by the declarations of their classes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any

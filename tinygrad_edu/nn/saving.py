@@ -1,5 +1,7 @@
 """Weights in safetensors files."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 

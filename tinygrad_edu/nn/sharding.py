@@ -1,5 +1,7 @@
 """The context of a shard's forward pass, and the signal that code needs the whole batch."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self

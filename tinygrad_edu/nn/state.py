@@ -1,5 +1,7 @@
 """State dicts: check saved values against tensors, and copy all or none of them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Summary of a model: a table of layers, output shapes and parameter counts."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

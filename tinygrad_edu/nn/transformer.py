@@ -1,5 +1,7 @@
 """Transformer layers, encoder, decoder and encoder-decoder model."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -9,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import is_elementwise
@@ -145,7 +147,9 @@ class TransformerEncoderLayer(_TransformerLayer):
     _attentions = ("self_attn",)
     self_attn: MultiheadAttention
 
-    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
+    def forward(
+        self, src: TensorLike, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
+    ) -> Tensor:
         """Map (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model), to the same shape.
 
         Parameters
@@ -222,9 +226,10 @@ class TransformerDecoderLayer(_TransformerLayer):
     dropout3: Dropout
 
     def forward(
-        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+        self, tgt: TensorLike, memory: TensorLike, tgt_mask: Any = None, memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None, tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Map a sequence of length L and a memory of length S to an output of the shape of the sequence.
 
         Parameters
@@ -314,8 +319,8 @@ class TransformerEncoder(_LayerStack):
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
     def forward(
-        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
-    ) -> Any:
+        self, src: TensorLike, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
+    ) -> Tensor:
         """Apply all layers, each with the masks of `TransformerEncoderLayer`."""
         return self._forward_layers(
             src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
@@ -357,9 +362,10 @@ class TransformerDecoder(_LayerStack):
         super().__init__(decoder_layer, num_layers, norm)
 
     def forward(
-        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+        self, tgt: TensorLike, memory: TensorLike, tgt_mask: Any = None, memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:  # fmt: skip
         """Apply all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
         return self._forward_layers(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
@@ -449,10 +455,10 @@ class Transformer(Module):
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(
-        self, src: Any, tgt: Any, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
+        self, src: TensorLike, tgt: TensorLike, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
         src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
         src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
-    ) -> Any:  # fmt: skip
+    ) -> Tensor:  # fmt: skip
         """Return the output of the decoder for `tgt`, with the output of the encoder for `src` as memory.
 
         Inputs and masks are as in `TransformerEncoder` and `TransformerDecoder`. To predict each element of `tgt` from

@@ -1,13 +1,18 @@
 """Layers that resize images, and that rearrange channels and pixels."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.nn.convolution import Numbers
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
     "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2D", "UpsamplingNearest2D",
@@ -44,6 +49,7 @@ class Upsample(Module):
     array([[[1. , 1.5, 2.5, 3. ]]])
     """
 
+    __call__: OneInput
     couples_samples = False
 
     def __init__(
@@ -57,7 +63,7 @@ class Upsample(Module):
         self.size, self.mode = size, mode
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply `ops.interpolate`."""
         settings = self.mode, self.align_corners, self.recompute_scale_factor
         return ops.interpolate(x, self.size, self.scale_factor, *settings)
@@ -115,10 +121,11 @@ class UpsamplingBilinear2D(Upsample):
 class _Shuffle(Module):
     """Base class of the layers that rearrange channels and pixels, with one integer option."""
 
+    __call__: OneInput
     couples_samples = False
     function: Callable[..., Any]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor | Array:
         """Apply the function."""
         require_batch(type(self).__name__, shape_of(x), 3)
         return type(self).function(x, getattr(self, self._setting_names[0]))

@@ -1,5 +1,7 @@
 """Elementwise activation functions, with PyTorch's options."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
@@ -50,12 +52,12 @@ def _leaky_x(g: Any, x: Any, slope: Any) -> Any:
 leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
 
 
-def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor | Array:
     """Return x where x > 0, and negative_slope * x elsewhere. The derivative at 0 is negative_slope."""
     return leaky(x, negative_slope)
 
 
-def prelu(x: Any, weight: Any) -> Any:
+def prelu(x: TensorLike, weight: TensorLike) -> Tensor | Array:
     """Return x where x > 0, and weight * x elsewhere: a leaky ReLU with learned slopes.
 
     Parameters
@@ -91,7 +93,7 @@ def hardtanh(x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
 hardtanh.vjps(x=lambda g, x, min_val, max_val: drop(g, (x <= min_val) | (x >= max_val)))
 
 
-def relu6(x: Any) -> Any:
+def relu6(x: TensorLike) -> Tensor | Array:
     """Return min(max(x, 0), 6). The derivative is 0 at 0 and at 6."""
     return hardtanh(x, 0.0, 6.0)
 
@@ -123,12 +125,12 @@ def threshold(x: Array, /, threshold: float, value: float) -> Array:
 threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
 
 
-def hardshrink(x: Any, lambd: float = 0.5) -> Any:
+def hardshrink(x: TensorLike, lambd: float = 0.5) -> Tensor | Array:
     """Return 0 where -lambd <= x <= lambd, and x elsewhere. The derivative at both bounds is 0."""
     return keep(x, _out_of_bounds_mask(x, lambd))
 
 
-def softshrink(x: Any, lambd: float = 0.5) -> Any:
+def softshrink(x: TensorLike, lambd: float = 0.5) -> Tensor | Array:
     """Return 0 where -lambd <= x <= lambd, and x - sign(x) * lambd elsewhere. The derivative at both bounds is 0."""
     if lambd < 0:
         raise ValueError(f"softshrink: lambd must be >= 0, got {lambd}.")
@@ -158,12 +160,12 @@ def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
 exponential_unit.vjps(x=_exponential_unit_x)
 
 
-def elu(x: Any, alpha: float = 1.0) -> Any:
+def elu(x: TensorLike, alpha: float = 1.0) -> Tensor | Array:
     """Return x where x > 0, and alpha * (exp(x) - 1) elsewhere. The derivative at 0 is alpha."""
     return exponential_unit(x, alpha)
 
 
-def celu(x: Any, alpha: float = 1.0) -> Any:
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor | Array:
     """Return x where x > 0, and alpha * (exp(x / alpha) - 1) elsewhere. The derivative at 0 is 1."""
     if alpha == 0:
         raise ZeroDivisionError("celu: alpha must be nonzero, got 0.")
@@ -174,12 +176,12 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def selu(x: Any) -> Any:
+def selu(x: TensorLike) -> Tensor | Array:
     """Return `elu` scaled so that layers preserve mean 0 and variance 1. The derivative at 0 is the left one, 1.758."""
     return multiply(exponential_unit(x, _SELU_ALPHA), _SELU_SCALE)
 
 
-def silu(x: Any) -> Any:
+def silu(x: TensorLike) -> Tensor | Array:
     """Return x * sigmoid(x)."""
     return silu_from_sigmoid(x, _precompute(sigmoid, x))
 
@@ -206,12 +208,12 @@ def _silu_from_sigmoid_x(g: Any, x: Any, gate: Array | None) -> Any:
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
 
 
-def mish(x: Any) -> Any:
+def mish(x: TensorLike) -> Tensor | Array:
     """Return x * tanh(softplus(x))."""
     return multiply(x, tanh(softplus(x)))
 
 
-def gelu(x: Any, approximate: str = "none") -> Any:
+def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
     """Return x * cdf(x), where cdf is the cumulative distribution function of the standard normal distribution.
 
     Parameters
@@ -302,7 +304,7 @@ tanhshrink.vjps(x=lambda g, x: g * square(tanh(x)))
 # --- Gates ---
 
 
-def glu(x: Any, axis: int = -1) -> Any:
+def glu(x: TensorLike, axis: int = -1) -> Tensor | Array:
     """Return the first half of x along `axis`, times the sigmoid of the second half.
 
     Raises

@@ -1,11 +1,13 @@
 """Adaptive average and maximum pooling: the windows divide an image into a given number of bins."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
@@ -20,7 +22,7 @@ __all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", 
 OutputSize = int | tuple[int | None, ...] | None
 
 
-def adaptive_avg_pool2d(x: Any, output_size: OutputSize) -> Any:
+def adaptive_avg_pool2d(x: TensorLike, output_size: OutputSize) -> Tensor | Array:
     """Average-pool images to a given size: (N, C, H, W) -> (N, C, rows, columns).
 
     Row i of the result averages the rows [floor(i H / rows), ceil((i + 1) H / rows)), and likewise for columns.
@@ -40,14 +42,16 @@ def adaptive_avg_pool2d(x: Any, output_size: OutputSize) -> Any:
     return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), is_single)
 
 
-def adaptive_avg_pool1d(x: Any, output_size: OutputSize) -> Any:
+def adaptive_avg_pool1d(x: TensorLike, output_size: OutputSize) -> Tensor | Array:
     """Average-pool sequences to a given length, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
     x, is_single = batch_of("adaptive_avg_pool1d", "x", x, 3)
     size = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
     return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *size)), 2), is_single)
 
 
-def adaptive_max_pool2d(x: Any, output_size: OutputSize, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(
+    x: TensorLike, output_size: OutputSize, return_indices: bool = False
+) -> Tensor | Array | tuple[Tensor | Array, Array]:
     """Max-pool images over the windows of `adaptive_avg_pool2d`. Ties share the gradient.
 
     With `return_indices`, also return the index of each maximum in its flattened image; for ties, the first.
@@ -58,7 +62,9 @@ def adaptive_max_pool2d(x: Any, output_size: OutputSize, return_indices: bool = 
     return (out, indices[0] if is_single else indices) if return_indices else out
 
 
-def adaptive_max_pool1d(x: Any, output_size: OutputSize, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(
+    x: TensorLike, output_size: OutputSize, return_indices: bool = False
+) -> Tensor | Array | tuple[Tensor | Array, Array]:
     """Max-pool sequences to a given length, as `adaptive_max_pool2d`: (N, C, L) -> (N, C, columns).
 
     A single sample is (C, L) -> (C, columns).
@@ -95,7 +101,7 @@ def _max_pool(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
     h, w = x.shape[2:]
     if not (h % size[0] or w % size[1]):
-        pooled = max_pool2d(x, (h // size[0], w // size[1]), return_indices=return_indices)
+        pooled: Any = max_pool2d(x, (h // size[0], w // size[1]), return_indices=return_indices)
         return pooled if return_indices else (pooled, None)
     rows, columns = (list(zip(*spans(n, count), strict=True)) for n, count in zip((h, w), size, strict=True))
     windows = [[x[:, :, a:b, left:right] for left, right in columns] for a, b in rows]

@@ -1,5 +1,7 @@
 """Elementwise arithmetic: sums, products, quotients, remainders, rounding and signs."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

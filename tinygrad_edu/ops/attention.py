@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
@@ -19,9 +20,10 @@ __all__ = ["scaled_dot_product_attention"]
 
 
 def scaled_dot_product_attention(
-    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: float | None = None, enable_gqa: bool = False, rng: np.random.Generator | None = None,
-) -> Any:  # fmt: skip
+    query: TensorLike, key: TensorLike, value: TensorLike, attn_mask: ArrayLike | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Tensor | Array:  # fmt: skip
     """Return softmax(scale * query @ key.T + mask) @ value, with the softmax over the keys.
 
     Parameters

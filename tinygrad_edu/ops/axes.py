@@ -1,5 +1,7 @@
 """Normalization of the `axis` argument of reductions, and merging of axes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,7 @@
 """Softmax, log-softmax and cross entropies, each a numerically stable op."""
 
+from __future__ import annotations
+
 import math
 from functools import cache
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
@@ -44,12 +46,12 @@ softmax_gradient.vjps(
 )
 
 
-def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
+def softmax(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor | Array:
     """Return exp(x) / sum(exp(x)) along `axis`: nonnegative numbers that sum to 1. Cast x to `dtype` first if given."""
     return softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
-def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
+def softmin(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor | Array:
     """Return softmax(-x) along `axis`: the smallest element gets the largest value."""
     return softmax(multiply(x, -1.0), axis, dtype)  # -1.0 makes unsigned integers floating-point
 
@@ -70,7 +72,7 @@ def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
 log_softmax_along.vjps(x=_log_softmax_x)
 
 
-def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
+def log_softmax(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Tensor | Array:
     """Return log(softmax(x)) along `axis`, without computing log(0). Cast x to `dtype` first if given."""
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 

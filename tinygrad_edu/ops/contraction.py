@@ -1,5 +1,7 @@
 """einsum, computed as a sequence of pairwise matrix products."""
 
+from __future__ import annotations
+
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +26,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ELLIPSIS_LABELS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
 
 
-def einsum(*operands: Any, optimize: Any = True) -> Any:
+def einsum(*operands: Any, optimize: Any = True) -> Tensor | Array:
     """Evaluate the Einstein summation convention on the operands, in every form that NumPy's ``einsum`` accepts.
 
     The operands are multiplied along axes with the same label, and summed over labels that the output lacks. Axes of

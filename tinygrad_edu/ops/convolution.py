@@ -1,9 +1,11 @@
 """Convolutions and transposed convolutions in 1 and 2 dimensions: argument checks around `ops.fast.convolution`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad
@@ -15,9 +17,9 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 def conv2d(
-    x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair | str = 0, dilation: Pair = 1,
-    groups: int = 1,
-) -> Any:  # fmt: skip
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Pair = 1, padding: Pair | str = 0,
+    dilation: Pair = 1, groups: int = 1,
+) -> Tensor | Array:  # fmt: skip
     """Return the cross-correlation of images with kernels, plus a bias.
 
     Parameters
@@ -48,8 +50,9 @@ def conv2d(
 
 
 def conv1d(
-    x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row | str = 0, dilation: Row = 1, groups: int = 1
-) -> Any:
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Row = 1, padding: Row | str = 0,
+    dilation: Row = 1, groups: int = 1,
+) -> Tensor | Array:  # fmt: skip
     """Return the cross-correlation of sequences with kernels, plus a bias: `conv2d` of images of height 1.
 
     Shapes: (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns). The options are
@@ -102,9 +105,9 @@ def _check_bias(name: str, bias: Any, out: int) -> None:
 
 
 def conv_transpose2d(
-    x: Any, weight: Any, bias: Any = None, stride: Pair = 1, padding: Pair = 0, output_padding: Pair = 0,
-    groups: int = 1, dilation: Pair = 1,
-) -> Any:  # fmt: skip
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Pair = 1, padding: Pair = 0,
+    output_padding: Pair = 0, groups: int = 1, dilation: Pair = 1,
+) -> Tensor | Array:  # fmt: skip
     """Return the transposed convolution: each pixel of x adds its multiple of the kernels to a window of the result.
 
     It is the gradient of `conv2d` with respect to its images. The weight has the axes of that convolution's weight, so
@@ -142,9 +145,9 @@ def conv_transpose2d(
 
 
 def conv_transpose1d(
-    x: Any, weight: Any, bias: Any = None, stride: Row = 1, padding: Row = 0, output_padding: Row = 0, groups: int = 1,
-    dilation: Row = 1,
-) -> Any:  # fmt: skip
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Row = 1, padding: Row = 0,
+    output_padding: Row = 0, groups: int = 1, dilation: Row = 1,
+) -> Tensor | Array:  # fmt: skip
     """Return the transposed convolution of sequences: `conv_transpose2d` of images of height 1.
 
     Shapes: (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).

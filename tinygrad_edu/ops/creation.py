@@ -7,14 +7,26 @@ The names and parameters are NumPy's. The default dtype is float32; integer rang
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import _checks
-from tinygrad_edu.engine import Storage, Tensor, demand_shape, flag, from_array, real_numbers, shape_of, values_of
+from tinygrad_edu.engine import (
+    Array,
+    PlainArrayLike,
+    Storage,
+    Tensor,
+    TensorLike,
+    demand_shape,
+    flag,
+    from_array,
+    real_numbers,
+    shape_of,
+    values_of,
+)
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.ops.arithmetic import add, cast, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
@@ -139,10 +151,20 @@ def arange(
     return _tensor(np.arange(*bounds, dtype=None if dtype is None else result_dtype), requires_grad)
 
 
+@overload
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: Literal[False] = False,
+    dtype: DTypeLike | None = None, axis: int = 0, *, requires_grad: bool = False,
+) -> Tensor: ...  # fmt: skip
+@overload
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, retstep: Literal[True],
+    dtype: DTypeLike | None = None, axis: int = 0, requires_grad: bool = False,
+) -> tuple[Tensor, Any]: ...  # fmt: skip
 def linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: DTypeLike | None = None,
     axis: int = 0, *, requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor | tuple[Tensor, Any]:  # fmt: skip
     """Return `num` evenly spaced numbers from `start` to `stop`.
 
     Parameters
@@ -292,7 +314,11 @@ def integers(
     return _tensor(np.asarray(_checks.generator(rng).integers(low, high, size, kind, endpoint)), False)
 
 
-def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
+@overload
+def permutation(x: int | Tensor, axis: int = 0, *, rng: np.random.Generator) -> Tensor: ...
+@overload
+def permutation(x: PlainArrayLike, axis: int = 0, *, rng: np.random.Generator) -> Array: ...
+def permutation(x: TensorLike, axis: int = 0, *, rng: np.random.Generator) -> Tensor | Array:
     """Return x, a Tensor or array, in random order along `axis`; for an integer n, return 0 to n - 1 in random order.
 
     Examples

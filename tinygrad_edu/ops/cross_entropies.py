@@ -1,5 +1,7 @@
 """Cross entropy with class weights, ignored labels, label smoothing and reductions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
@@ -27,7 +29,7 @@ def require_reduction(name: str, reduction: Any, *others: str) -> None:
         raise invalid_choice(f"{name}: reduction", reduction, (*others, "mean", "sum", "none"))
 
 
-def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
+def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Tensor | Array:
     """Return the losses, their sum or their mean. `weights` are already in the losses; the mean divides by their sum.
 
     If the weights sum to 0, for example if all labels are ignored, the mean is NaN, as in PyTorch.
@@ -112,7 +114,7 @@ def class_weight(name: str, weight: Any, classes: int, like: Any) -> Any:
 def loss_of_labels(
     losses_of: Callable[[Any, ndarray], Any], scores: Any, labels: ndarray, counts: ndarray | None, weight: Any,
     reduction: str,
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the reduced losses of labels, each times its class weight; a mean divides by the sum of those weights.
 
     Parameters
@@ -138,9 +140,9 @@ def loss_of_labels(
 
 
 def cross_entropy(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Any:  # fmt: skip
+    input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor | Array:  # fmt: skip
     """Return the cross entropy between softmax(input) and the targets, numerically stable for logits of any magnitude.
 
     Parameters
@@ -197,7 +199,7 @@ def cross_entropy(
     return _class_indices_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
 
 
-def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Any:
+def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Tensor | Array:
     """Return the loss of scores (C,), computed as a batch of one sample."""
     out = loss(expand_dims(scores, 0), expand_dims(target, 0), reduction=reduction, **settings)
     return out[0] if reduction == "none" else out

@@ -4,13 +4,15 @@ An op has one result, so an op that computes several matrices returns them conca
 splits the result and the gradient at the same indices.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.ops.arithmetic import abs, sign
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
@@ -22,26 +24,29 @@ from tinygrad_edu.ops.shape import broadcast_to, shaped
 __all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
 
 
-class EighResult(NamedTuple):
+_T = TypeVar("_T")
+
+
+class EighResult(NamedTuple, Generic[_T]):
     """Eigenvalues in ascending order, and eigenvectors as columns."""
 
-    eigenvalues: Any
-    eigenvectors: Any
+    eigenvalues: _T
+    eigenvectors: _T
 
 
-class QRResult(NamedTuple):
+class QRResult(NamedTuple, Generic[_T]):
     """Q, with orthonormal columns, and R, upper triangular."""
 
-    Q: Any
-    R: Any
+    Q: _T
+    R: _T
 
 
-class SVDResult(NamedTuple):
+class SVDResult(NamedTuple, Generic[_T]):
     """Left singular vectors as columns, singular values in descending order, right singular vectors as rows."""
 
-    U: Any
-    S: Any
-    Vh: Any
+    U: _T
+    S: _T
+    Vh: _T
 
 
 def _lower_ones(n: int, dtype: Any, diagonal: float) -> ndarray:
@@ -68,7 +73,7 @@ def _cholesky_factor_x(g: Any, out: Any) -> Any:
 cholesky_factor.vjps(x=_cholesky_factor_x)
 
 
-def cholesky(x: Any, /, *, upper: bool = False) -> Any:
+def cholesky(x: TensorLike, /, *, upper: bool = False) -> Tensor | Array:
     """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
 
     The matrices must be symmetric and positive definite; only the lower triangle of each is read, or the
@@ -115,7 +120,7 @@ eigenvalues.vjps(x=_eigenvalues_x)
 eigenpairs.vjps(x=_eigenpairs_x)
 
 
-def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+def eigvalsh(x: TensorLike, UPLO: str = "L") -> Tensor | Array:
     """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n).
 
     Only the triangle `UPLO` is read: ``"L"`` (lower) or ``"U"`` (upper). At equal eigenvalues the first derivative is
@@ -124,7 +129,7 @@ def eigvalsh(x: Any, UPLO: str = "L") -> Any:
     return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
 
-def eigh(x: Any, UPLO: str = "L") -> EighResult:
+def eigh(x: TensorLike, UPLO: str = "L") -> EighResult[Tensor | Array]:
     """Return the eigenvalues of symmetric matrices in ascending order, and their eigenvectors as columns.
 
     Parameters
@@ -229,7 +234,9 @@ def _complete_basis(x: Any, columns: Any, basis: ndarray, description: str) -> A
     return concatenate([columns, undifferentiable(x, remaining, description)], axis=-1)
 
 
-def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def svd(
+    x: TensorLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> SVDResult[Tensor | Array] | Tensor | Array:
     """Return U, S and Vh with x = U @ diag(S) @ Vh, for each matrix of a stack (..., m, n).
 
     Parameters
@@ -296,7 +303,7 @@ def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
 orthogonal_triangular.vjps(x=_orthogonal_triangular_x)
 
 
-def qr(x: Any, mode: str = "reduced") -> Any:
+def qr(x: TensorLike, mode: str = "reduced") -> QRResult[Tensor | Array] | Tensor | Array | tuple[Array, Array]:
     """Return Q, with orthonormal columns, and R, upper triangular, with x = Q @ R, for each matrix (..., m, n).
 
     Parameters

@@ -1,12 +1,14 @@
 """Determinants. The first two derivatives of `det` use singular values, and are valid at singular matrices."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.reduction import sum
@@ -15,11 +17,14 @@ from tinygrad_edu.ops.shape import expand_dims
 __all__ = ["det", "slogdet"]
 
 
-class SlogdetResult(NamedTuple):
+_T = TypeVar("_T")
+
+
+class SlogdetResult(NamedTuple, Generic[_T]):
     """The sign of a determinant and the logarithm of its absolute value."""
 
-    sign: Any
-    logabsdet: Any
+    sign: _T
+    logabsdet: _T
 
 
 @op
@@ -144,7 +149,7 @@ def sign_of_det(x: Array) -> Array:
 sign_of_det.vjps(x=lambda g, x_shape, x_dtype: np.zeros(x_shape, x_dtype))
 
 
-def slogdet(x: Any, /) -> SlogdetResult:
+def slogdet(x: TensorLike, /) -> SlogdetResult[Tensor | Array]:
     """Return the sign of the determinant of each matrix and the logarithm of its absolute value.
 
     At a singular matrix the logarithm is -inf and not differentiable.

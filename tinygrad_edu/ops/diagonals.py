@@ -1,10 +1,13 @@
 """Diagonals and triangles of matrices."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.indexing import scatter_add
@@ -40,13 +43,15 @@ def _diagonal_slice(count: int, columns: int, offset: int) -> slice:
 diagonal.vjps(x=_diagonal_x)
 
 
-def trace(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+def trace(
+    x: TensorLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None
+) -> Tensor | Array:
     """Return the sum along a diagonal of the matrices in two axes of x, computed in `dtype` if given."""
     elements = diagonal(x, offset, axis1, axis2)
     return sum(elements if dtype is None else astype(elements, dtype), axis=-1)
 
 
-def diag(x: Any, /, k: int = 0) -> Any:
+def diag(x: TensorLike, /, k: int = 0) -> Tensor | Array:
     """Return the k-th diagonal of a 2-d x as a read-only view, or the matrix with a 1-d x as its k-th diagonal.
 
     Raises
@@ -63,18 +68,18 @@ def diag(x: Any, /, k: int = 0) -> Any:
     return reshape(scatter_add(x, _diagonal_slice(count, size, k), (size * size,)), (size, size))
 
 
-def diagflat(x: Any, /, k: int = 0) -> Any:
+def diagflat(x: TensorLike, /, k: int = 0) -> Tensor | Array:
     """Return the matrix with the flattened x as its k-th diagonal."""
     return diag(ravel(x), k)
 
 
-def tril(x: Any, /, k: int = 0) -> Any:
+def tril(x: TensorLike, /, k: int = 0) -> Tensor | Array:
     """Return the matrices in the last two axes of x with zeros above the k-th diagonal; a 1-d x is repeated as rows."""
     x = shaped(x)
     return keep(x, _lower_mask("tril", x.shape, k))
 
 
-def triu(x: Any, /, k: int = 0) -> Any:
+def triu(x: TensorLike, /, k: int = 0) -> Tensor | Array:
     """Return the matrices in the last two axes of x with zeros below the k-th diagonal; a 1-d x is repeated as rows."""
     x = shaped(x)
     return drop(x, _lower_mask("triu", x.shape, k - 1))

@@ -1,10 +1,13 @@
 """Embedding lookup, and its transpose, which adds rows at given indices."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, add_at, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, add_at, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import shaped
@@ -34,9 +37,9 @@ scatter_add_rows.vjps(rows=lambda g, indices: lookup_rows(g, indices))
 
 
 def embedding(
-    indices: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-) -> Any:  # fmt: skip
+    indices: ArrayLike, weight: TensorLike, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+) -> Tensor | Array:  # fmt: skip
     """Return the rows of a table at `indices`: (...), (V, D) -> (..., D). Gradients of repeated indices are added.
 
     Parameters

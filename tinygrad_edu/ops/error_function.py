@@ -1,5 +1,7 @@
 """The error function and the normal CDF, computed by SciPy (extra ``scipy``)."""
 
+from __future__ import annotations
+
 import math
 
 from tinygrad_edu.engine import Array, op

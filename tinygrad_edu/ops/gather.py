@@ -1,14 +1,17 @@
 """Gather and scatter of elements by integer indices along an axis."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
+from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.fast.indices import flat_indices
@@ -19,7 +22,7 @@ from tinygrad_edu.ops.shape import broadcast_to, reshape
 __all__ = ["put_along_axis", "take", "take_along_axis"]
 
 
-def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+def take(x: TensorLike, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor | Array:
     """Return the elements of x at `indices` along `axis`, or of the flattened x if `axis` is None.
 
     Parameters
@@ -43,7 +46,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     return getitem(x, (*[slice(None)] * along, indices))
 
 
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+def take_along_axis(x: TensorLike, indices: ArrayLike, axis: int | None = -1) -> Tensor | Array:
     """Return the elements of x at `indices` along `axis`, for matching 1-d slices of x and `indices`.
 
     Parameters
@@ -94,7 +97,7 @@ take_flat.vjps(x=lambda g, x_shape, indices: scatter_add_flat(g, indices, x_shap
 scatter_add_flat.vjps(x=lambda g, indices: take_flat(g, indices))
 
 
-def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
+def put_along_axis(x: TensorLike, indices: ArrayLike, values: TensorLike, axis: int | None) -> Tensor | Array:
     """Return x with `values` at the positions that `take_along_axis` reads. Unlike NumPy's, it does not write into x.
 
     Gradients flow to the elements of x and the values that remain. At a repeated index the last value remains.

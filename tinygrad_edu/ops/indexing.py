@@ -1,10 +1,12 @@
 """Indexing, and its transpose, scatter_add."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, IndexedSlices, Tensor, add_at, op
+from tinygrad_edu.engine import Array, IndexedSlices, Tensor, TensorLike, add_at, op
 from tinygrad_edu.ops.fast.indices import getitem_values
 from tinygrad_edu.plain_mode import faster_than
 
@@ -41,7 +43,7 @@ getitem.vjps(x=getitem_vjp)
 scatter.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
 
 
-def scatter_add(x: Any, index: Any, shape: Any) -> Any:
+def scatter_add(x: TensorLike, index: Any, shape: Any) -> Tensor | Array:
     """Return zeros of `shape` with the elements of x added at `index`; repeated indices accumulate."""
     return scatter(x, indices=(index,), shape=shape)
 

@@ -4,6 +4,8 @@ Interpolation is separable. Along each axis, an element of the result is a weigh
 A `Table` contains their indices and weights.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from functools import reduce
@@ -13,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.repeating import index_add_array, index_select, leading_slices
@@ -146,9 +148,9 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
 
 
 def interpolate(
-    x: Any, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
+    x: TensorLike, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Resize images by interpolation, as in PyTorch: (N, C, ...) -> (N, C, ...).
 
     Parameters
@@ -226,7 +228,7 @@ def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tupl
 # --- Channels and pixels ---
 
 
-def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
+def pixel_shuffle(x: TensorLike, upscale_factor: int) -> Tensor | Array:
     """Rearrange (..., C r r, H, W) as (..., C, H r, W r), with r = `upscale_factor`: channels to blocks of pixels."""
     shape, r = np.shape(x), upscale_factor
     if len(shape) < 3 or r < 1 or shape[-3] % (r * r):
@@ -237,7 +239,7 @@ def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
     return reshape(transpose(split, (*range(b), b, b + 3, b + 1, b + 4, b + 2)), (*batch, c // (r * r), h * r, w * r))
 
 
-def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
+def pixel_unshuffle(x: TensorLike, downscale_factor: int) -> Tensor | Array:
     """Rearrange (..., C, H r, W r) as (..., C r r, H, W), with r = `downscale_factor`: undo `pixel_shuffle`."""
     shape, r = np.shape(x), downscale_factor
     if len(shape) < 3 or r < 1 or shape[-2] % r or shape[-1] % r:
@@ -248,7 +250,7 @@ def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
     return reshape(transpose(split, (*range(b), b, b + 2, b + 4, b + 1, b + 3)), (*batch, c * r * r, h // r, w // r))
 
 
-def channel_shuffle(x: Any, groups: int) -> Any:
+def channel_shuffle(x: TensorLike, groups: int) -> Tensor | Array:
     """Interleave the channels of `groups` equal groups of (N, C, ...): the first of each, then the second of each."""
     shape = np.shape(x)
     if len(shape) < 3 or groups < 1 or shape[1] % groups:

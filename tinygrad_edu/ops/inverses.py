@@ -1,5 +1,7 @@
 """Matrix inverse, linear systems, pseudoinverse and matrix powers."""
 
+from __future__ import annotations
+
 from functools import reduce
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
@@ -93,7 +95,7 @@ def _pseudo_inverse_x(g: Any, x: Any, out: Any) -> Any:
 pseudo_inverse.vjps(x=_pseudo_inverse_x)
 
 
-def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Any:
+def pinv(x: TensorLike, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Tensor | Array:
     """Return the Moore-Penrose inverse of each matrix of a stack: (..., m, n) -> (..., n, m).
 
     Parameters
@@ -120,7 +122,7 @@ def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _
     return pseudo_inverse(symmetric(x, "L") if hermitian else x, rcond)
 
 
-def matrix_power(x: Any, n: int) -> Any:
+def matrix_power(x: TensorLike, n: int) -> Tensor | Array:
     """Return the n-th power of each matrix of a stack: the identity for n = 0, powers of inv(x) for n < 0.
 
     Raises

@@ -1,11 +1,15 @@
 """Joining of arrays: concatenate, stack and block."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand_dims, reshape, shaped
@@ -31,7 +35,9 @@ def _concat_arrays(g: Any, k: int, axis: int, ends: ndarray) -> Any:
 concat.vjps(arrays=_concat_arrays)
 
 
-def concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def concatenate(
+    arrays: Sequence[TensorLike], axis: int | None = 0, *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+) -> Tensor | Array:
     """Join a sequence of arrays along an existing axis.
 
     Parameters
@@ -75,7 +81,9 @@ def _checked_cast(out: Any, dtype: Any, casting: Any) -> Any:
     return astype(out, dtype)
 
 
-def stack(arrays: Any, axis: int = 0, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def stack(
+    arrays: Sequence[TensorLike], axis: int = 0, *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+) -> Tensor | Array:
     """Join a sequence of arrays of the same shape along a new axis; `dtype` and `casting` as in `concatenate`.
 
     Raises
@@ -90,31 +98,35 @@ def stack(arrays: Any, axis: int = 0, *, dtype: Any = None, casting: Any = "same
     return concatenate([expand_dims(x, axis) for x in parts], axis, dtype=dtype, casting=casting)
 
 
-def vstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def vstack(
+    arrays: Sequence[TensorLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+) -> Tensor | Array:
     """Stack arrays vertically, along axis 0; a 1-d array is a row."""
     rows = [atleast_2d(x) for x in _to_arrays("vstack", arrays)]
     return concatenate(rows, dtype=dtype, casting=casting)
 
 
-def hstack(arrays: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def hstack(
+    arrays: Sequence[TensorLike], *, dtype: DTypeLike | None = None, casting: Any = "same_kind"
+) -> Tensor | Array:
     """Stack arrays horizontally, along axis 1, or along axis 0 if they are 1-d."""
-    parts = [atleast_1d(x) for x in _to_arrays("hstack", arrays)]
+    parts: list[Any] = [atleast_1d(x) for x in _to_arrays("hstack", arrays)]
     axis = 0 if parts and parts[0].ndim == 1 else 1
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
-def dstack(arrays: Any) -> Any:
+def dstack(arrays: Sequence[TensorLike]) -> Tensor | Array:
     """Stack arrays in depth, along axis 2, each converted by `atleast_3d`."""
     return concatenate([atleast_3d(x) for x in _to_arrays("dstack", arrays)], 2)
 
 
-def column_stack(arrays: Any) -> Any:
+def column_stack(arrays: Sequence[TensorLike]) -> Tensor | Array:
     """Stack arrays horizontally, along axis 1; a 1-d array is a column."""
     parts = _to_arrays("column_stack", arrays)
     return concatenate([reshape(x, (-1, 1)) if x.ndim < 2 else x for x in parts], 1)
 
 
-def block(arrays: Any) -> Any:
+def block(arrays: Any) -> Tensor | Array:
     """Assemble an array from nested lists of blocks; the innermost lists are joined along the last axis.
 
     The next outer lists are joined along the second-last axis, and so on. Arrays with fewer axes than the result get

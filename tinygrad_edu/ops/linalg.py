@@ -3,6 +3,8 @@
 A matrix that is singular or cannot be decomposed raises NumPy's ``LinAlgError`` with a note that names the op.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
 from tinygrad_edu.ops.determinants import det, slogdet
@@ -23,7 +26,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def multi_dot(arrays: Sequence[Any]) -> Any:
+def multi_dot(arrays: Sequence[TensorLike]) -> Tensor | Array:
     """Return the product of two or more matrices, computed in the order that takes the fewest multiplications.
 
     The first may be a 1-d row vector, and the last a 1-d column vector.

@@ -1,5 +1,7 @@
 """The operators and methods of Tensor, and the function that each one calls."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
 from dis import get_instructions
@@ -169,7 +171,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
             )
         return out
 
-    vars(update_wrapper(method, forward))["__signature__"] = signature(forward).replace(return_annotation=Tensor)
+    vars(update_wrapper(method, forward))["__signature__"] = signature(forward).replace(return_annotation="Tensor")
     return method
 
 
@@ -245,9 +247,9 @@ def method(name: str, function: Any) -> Callable[..., Any]:
     bound = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
     bound.__kwdefaults__, bound.__doc__, bound.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__
     bound.__qualname__ = f"Tensor.{name}"
-    original = signature(forward)
+    original = signature(function)
     parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(original.parameters.values())[1:]]
-    returns = Tensor if isinstance(function, Op) else original.return_annotation
+    returns = original.return_annotation.replace("Tensor | Array", "Tensor")
     vars(bound).update(
         __wrapped__=forward, __signature__=original.replace(parameters=parameters, return_annotation=returns)
     )

@@ -1,12 +1,14 @@
 """Non-differentiable functions, such as argmax, any, nonzero and isclose. They return plain arrays."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.axes import Axis, plain_axes
 from tinygrad_edu.ops.plain import stable_argsort
@@ -17,44 +19,44 @@ __all__ = [
 ]  # fmt: skip
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmax(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Array | np.intp:
     """Return the index of the first maximum along `axis`, or in the flattened x if `axis` is None."""
     return np.argmax(values_of(x), axis, keepdims=keepdims)
 
 
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def argmin(x: ArrayLike, axis: int | None = None, keepdims: bool = False) -> Array | np.intp:
     """Return the index of the first minimum along `axis`, or in the flattened x if `axis` is None."""
     return np.argmin(values_of(x), axis, keepdims=keepdims)
 
 
-def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def any(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.bool:
     """Return whether any element over `axis` is nonzero."""
     return np.any(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
-def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def all(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.bool:
     """Return whether all elements over `axis` are nonzero."""
     return np.all(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
-def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def count_nonzero(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array | np.intp:
     """Return the number of nonzero elements over `axis`."""
     return np.count_nonzero(values_of(x), plain_axes(axis), keepdims=keepdims)
 
 
-def nonzero(x: Any) -> tuple[ndarray, ...]:
+def nonzero(x: ArrayLike) -> tuple[Array, ...]:
     """Return the indices of the nonzero elements, one array per axis; ``x[nonzero(x)]`` are these elements."""
     return np.nonzero(values_of(x))
 
 
-def flatnonzero(x: Any) -> ndarray:
+def flatnonzero(x: ArrayLike) -> Array:
     """Return the indices of the nonzero elements of the flattened x."""
     return np.flatnonzero(values_of(x))
 
 
 def argsort(
-    x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
-) -> ndarray:
+    x: ArrayLike, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
+) -> Array:
     """Return the indices that sort x along `axis`, or the flattened x if `axis` is None.
 
     The sort is always stable; `stable` and `kind` are accepted for compatibility with NumPy and ignored. NaN counts as
@@ -67,12 +69,12 @@ def argsort(
     return stable_argsort(values.swapaxes(along, -1), descending).swapaxes(along, -1)
 
 
-def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array:
     """Return the indices at which to insert v into a sorted 1-d x: before equal elements, or after for side="right"."""
     return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
 
 
-def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) -> ndarray:
+def one_hot(labels: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = np.int64) -> Array:
     """Return a row for each label, with a 1 at the index of the label and 0 elsewhere.
 
     The default dtype is int64, as in PyTorch. Targets of a cross entropy need ``dtype=np.float32``.
@@ -105,22 +107,22 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
     return (labels[..., None] == np.arange(num_classes)).astype(dtype)
 
 
-def isnan(x: Any) -> Any:
+def isnan(x: ArrayLike) -> Array:
     """Return elementwise whether x is NaN."""
     return np.isnan(values_of(x))
 
 
-def isinf(x: Any) -> Any:
+def isinf(x: ArrayLike) -> Array:
     """Return elementwise whether x is positive or negative infinity."""
     return np.isinf(values_of(x))
 
 
-def isfinite(x: Any) -> Any:
+def isfinite(x: ArrayLike) -> Array:
     """Return elementwise whether x is neither infinite nor NaN."""
     return np.isfinite(values_of(x))
 
 
-def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Array:
     """Return elementwise whether |x - y| <= atol + rtol * |y|; y is the reference value.
 
     Parameters
@@ -136,21 +138,21 @@ def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
     return np.isclose(values_of(x), values_of(y), rtol, atol, equal_nan)
 
 
-def logical_and(x: Any, y: Any) -> Any:
+def logical_and(x: ArrayLike, y: ArrayLike) -> Array:
     """Return elementwise whether both x and y are nonzero."""
     return np.logical_and(values_of(x), values_of(y))
 
 
-def logical_or(x: Any, y: Any) -> Any:
+def logical_or(x: ArrayLike, y: ArrayLike) -> Array:
     """Return elementwise whether x or y is nonzero."""
     return np.logical_or(values_of(x), values_of(y))
 
 
-def logical_xor(x: Any, y: Any) -> Any:
+def logical_xor(x: ArrayLike, y: ArrayLike) -> Array:
     """Return elementwise whether exactly one of x and y is nonzero."""
     return np.logical_xor(values_of(x), values_of(y))
 
 
-def logical_not(x: Any) -> Any:
+def logical_not(x: ArrayLike) -> Array:
     """Return elementwise whether x is 0."""
     return np.logical_not(values_of(x))

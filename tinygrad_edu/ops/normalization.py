@@ -1,13 +1,16 @@
 """Normalization over axes (batch, layer, group, instance, RMS), unit vectors, and distances."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, write_all
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of, write_all
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
@@ -188,8 +191,9 @@ def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
 
 
 def layer_norm(
-    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+    x: TensorLike, normalized_shape: int | Sequence[int], weight: TensorLike | None = None,
+    bias: TensorLike | None = None, eps: float = 1e-5,
+) -> Tensor | Array:  # fmt: skip
     """Normalize x to mean 0 and variance 1 over its last axes, then multiply by a weight and add a bias.
 
     Parameters
@@ -216,7 +220,9 @@ def layer_norm(
     return _affine(standardized, weight, bias)
 
 
-def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+def rms_norm(
+    x: TensorLike, normalized_shape: int | Sequence[int], weight: TensorLike | None = None, eps: float | None = None
+) -> Tensor | Array:
     """Divide x by its root mean square over its last axes, then multiply by a weight.
 
     `eps` is added to the mean square; its default is the machine epsilon of the dtype. Shapes are as in `layer_norm`.
@@ -232,7 +238,9 @@ def _rows_shape(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
     return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
-def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+def group_norm(
+    x: TensorLike, num_groups: int, weight: TensorLike | None = None, bias: TensorLike | None = None, eps: float = 1e-5
+) -> Tensor | Array:
     """Normalize x to mean 0 and variance 1 over groups of channels, then multiply by a weight and add a bias.
 
     Parameters
@@ -264,9 +272,9 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
 
 
 def batch_norm(
-    x: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
-    momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    x: TensorLike, running_mean: ArrayLike | None, running_var: ArrayLike | None, weight: TensorLike | None = None,
+    bias: TensorLike | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor | Array:  # fmt: skip
     """Normalize each channel of x to mean 0 and variance 1, then multiply by a weight and add a bias.
 
     In training, normalize with the mean and variance of the batch, and update the running statistics in place, unless
@@ -319,9 +327,10 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 
 def instance_norm(
-    x: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
-    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    x: TensorLike, running_mean: ArrayLike | None = None, running_var: ArrayLike | None = None,
+    weight: TensorLike | None = None, bias: TensorLike | None = None, use_input_stats: bool = True,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor | Array:  # fmt: skip
     """Normalize each channel of each sample to mean 0 and variance 1, then multiply by a weight and add a bias.
 
     It applies `batch_norm` to each sample separately, with `use_input_stats` as `training`. The running statistics are
@@ -376,7 +385,9 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
     return moments
 
 
-def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+def local_response_norm(
+    x: TensorLike, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0
+) -> Tensor | Array:
     """Return x / (k + alpha * mean(x * x)) ** beta, with the mean over `size` neighbouring channels.
 
     Channels beyond the first and the last count as 0. For an even size, the extra channel comes first.
@@ -416,7 +427,7 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 # --- Unit vectors and distances ---
 
 
-def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
+def normalize(x: TensorLike, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Tensor | Array:
     """Return x divided by the larger of its p-norm over `axis` and `eps`. The derivative of the norm at 0 is 0."""
     x = shaped(x)
     if x.dtype == np.float16:  # eps is 0 in float16
@@ -429,7 +440,7 @@ def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
     return x / clip(length, eps)
 
 
-def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+def cosine_similarity(x1: TensorLike, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> Tensor | Array:
     """Return the cosine of the angle between vectors along `axis`: the dot product of the unit vectors.
 
     The shapes broadcast. A norm less than `eps` counts as `eps`.
@@ -446,6 +457,8 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     return sum(unit1 * unit2, axis)
 
 
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
+def pairwise_distance(
+    x1: TensorLike, x2: TensorLike, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False
+) -> Tensor | Array:
     """Return the p-norm of x1 - x2 + eps over the last axis. The shapes broadcast."""
     return vector_norm(shaped(x1) - shaped(x2) + eps, axis=-1, keepdims=keepdims, ord=p)

@@ -1,12 +1,15 @@
 """Vector and matrix norms, condition numbers and ranks."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.axes import Axis
@@ -78,7 +81,7 @@ def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
 p_norm.vjps(x=_p_norm_x)
 
 
-def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(x: TensorLike, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Tensor | Array:
     """Return the norm of the vectors along one or several axes, by default of all elements; see `norm`."""
     x = as_floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
@@ -102,7 +105,7 @@ def _max_or_zero(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
 # --- Matrix norms ---
 
 
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: TensorLike, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor | Array:
     """Return the norm of each matrix of a stack (..., m, n); see `norm`."""
     x = as_floating(x)
     if x.ndim < 2:
@@ -126,7 +129,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return reshape(out, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes))
 
 
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
+def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return a vector norm or a matrix norm, as NumPy's ``linalg.norm``.
 
     Parameters
@@ -173,7 +176,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 # --- Condition numbers and ranks ---
 
 
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: TensorLike, p: Any = None) -> Tensor | Array:
     """Return the condition number of each matrix of a stack: norm(x, p) * norm(inv(x), p), infinite if x is singular.
 
     For p = None or 2 it is the ratio of the largest to the smallest singular value, for p = -2 the inverse ratio; both
@@ -184,13 +187,13 @@ def cond(x: Any, p: Any = None) -> Any:
     x = where(infinite[..., None, None], eye, x) if infinite.any() else x
     if p in (None, 2, -2):
         s = svdvals(x)
-        out = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        out: Any = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     else:
         out = norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
     return where(infinite, np.asarray(np.inf, values.dtype), out) if infinite.any() else out
 
 
-def matrix_rank(x: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+def matrix_rank(x: ArrayLike, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Array:
     """Return the rank of each matrix of a stack, the number of singular values above `tol`, as NumPy integers.
 
     As in NumPy, `rtol` is relative to the largest singular value; its default is max(m, n) times the machine epsilon

@@ -1,5 +1,7 @@
 """Padding with a constant, or with reflected, repeated or wrapped elements."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import index_select
 from tinygrad_edu.ops.shape import identity, shaped
@@ -45,8 +47,8 @@ def _pad_widths(pad_width: Any, ndim: int) -> ndarray:
 
 
 def pad(
-    x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
-) -> Any:
+    x: TensorLike, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+) -> Tensor | Array:
     """Pad x along its axes.
 
     Parameters

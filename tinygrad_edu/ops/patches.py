@@ -1,10 +1,12 @@
 """im2col, its transpose col2im, and convolution as a matrix product of the columns."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.im2col import col2im_values, im2col_values
 from tinygrad_edu.ops.products import matmul
@@ -74,7 +76,7 @@ def plain_transposed_convolution(
     return images if bias is None else images + reshape(bias, (groups * out, 1, 1))
 
 
-def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Any:
+def unfold(x: TensorLike, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Tensor | Array:
     """Copy the windows of images into columns: `im2col` with PyTorch's argument order; accepts a single image.
 
     (N, C, H, W) -> (N, C * kh * kw, L), or (C, H, W) -> (C * kh * kw, L).
@@ -84,8 +86,8 @@ def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, str
 
 
 def fold(
-    columns: Any, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
-) -> Any:
+    columns: TensorLike, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+) -> Tensor | Array:
     """Sum columns into images of `output_size`: `col2im` with PyTorch's argument order; accepts a single image.
 
     (N, C * kh * kw, L) -> (N, C, H, W), or (C * kh * kw, L) -> (C, H, W).

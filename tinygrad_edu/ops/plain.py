@@ -1,5 +1,7 @@
 """Reference implementations in plain NumPy. The folder ``fast`` has a faster version of each."""
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple
 

@@ -1,5 +1,7 @@
 """Max pooling and average pooling over images and sequences."""
 
+from __future__ import annotations
+
 import math
 from functools import reduce
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
@@ -114,9 +116,9 @@ mean_of_chosen.vjps(
 
 
 def max_pool2d(
-    x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
+    x: TensorLike, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, dilation: Pair = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor | Array | tuple[Tensor | Array, Array]:  # fmt: skip
     """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient evenly.
 
     Parameters
@@ -149,15 +151,16 @@ def max_pool2d(
 
 
 def max_pool1d(
-    x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:  # fmt: skip
+    x: TensorLike, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor | Array | tuple[Tensor | Array, Array]:  # fmt: skip
     """Return the maximum of each window of sequences: `max_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
     x, is_single = batch_of("max_pool1d", "x", x, 3)
-    images, settings = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    settings = _as_2d_settings(kernel_size, stride, padding)
+    images: Any = expand_dims(x, 2)
     windows = _resolve_settings("max_pool1d", images.shape[2:], *settings, row(dilation, "dilation", 1), ceil_mode)
     out, indices = _max_pool(images, windows, return_indices)
     out = unbatched(squeeze(out, 2), is_single)
@@ -191,9 +194,9 @@ def _max_indices(chosen: ndarray, window: Window, border: Border, width: int) ->
 
 
 def avg_pool2d(
-    x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False,
+    x: TensorLike, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the mean of each window: (N, C, H, W) -> (N, C, rows, columns).
 
     Parameters
@@ -224,15 +227,16 @@ def avg_pool2d(
 
 
 def avg_pool1d(
-    x: Any, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
+    x: TensorLike, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the mean of each window of sequences: `avg_pool2d` of images of height 1.
 
     (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
     """
     x, is_single = batch_of("avg_pool1d", "x", x, 3)
-    images, settings = expand_dims(x, 2), _as_2d_settings(kernel_size, stride, padding)
+    settings = _as_2d_settings(kernel_size, stride, padding)
+    images: Any = expand_dims(x, 2)
     windows = _resolve_settings("avg_pool1d", images.shape[2:], *settings, 1, ceil_mode)
     out = _avg_pool(images, settings[2], windows, count_include_pad, divisor_override)
     return unbatched(squeeze(out, 2), is_single)

@@ -1,5 +1,7 @@
 """Elementwise powers, roots, exponentials and logarithms."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

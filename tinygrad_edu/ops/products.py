@@ -1,5 +1,7 @@
 """Matrix and tensor products, and linear and bilinear maps."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, op, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.linear import linear_values
@@ -79,7 +81,7 @@ linear_with_bias.vjps(
 )
 
 
-def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+def linear(x: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor | Array:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
     For a 1-d weight (in,) the result has shape (...).
@@ -104,7 +106,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return out if bias is None else out + bias
 
 
-def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
+def bilinear(x1: TensorLike, x2: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> Tensor | Array:
     """Return x1 @ weight[k] @ x2 + bias[k] for each output k.
 
     Shapes (..., n), (..., m), (out, n, m), (out,) -> (..., out).
@@ -134,7 +136,7 @@ def transposed(x: Any) -> Any:
     return swapaxes(x, -1, -2)
 
 
-def bmm(x: Any, y: Any) -> Any:
+def bmm(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the batched matrix product of two stacks: (b, n, k), (b, k, m) -> (b, n, m).
 
     Unlike `matmul`, it does not broadcast.
@@ -147,7 +149,7 @@ def bmm(x: Any, y: Any) -> Any:
     return matmul(x, y)
 
 
-def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+def tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Tensor | Array:
     """Sum products over pairs of axes. The result has the remaining axes of x, then the remaining axes of y.
 
     Parameters
@@ -188,7 +190,7 @@ def _contracted_axes(axes: Any, x_ndim: int, y_ndim: int) -> tuple[tuple[int, ..
     return normalize_axis_tuple(x_axes, x_ndim, "axes of x"), normalize_axis_tuple(y_axes, y_ndim, "axes of y")
 
 
-def dot(x: Any, y: Any) -> Any:
+def dot(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the sum of products over the last axis of x and the second-last axis of y, or the only axis of a 1-d y.
 
     For vectors and matrices this is x @ y; for stacks, each matrix of x is paired with each matrix of y. If an
@@ -201,24 +203,24 @@ def dot(x: Any, y: Any) -> Any:
     return tensordot(x, y, (-1, -2))
 
 
-def vdot(x: Any, y: Any) -> Any:
+def vdot(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the dot product of x and y, both flattened."""
     return matmul(reshape(x, -1), reshape(y, -1))
 
 
-def inner(x: Any, y: Any) -> Any:
+def inner(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the sum of products over the last axes of x and y, or x * y if one is 0-d."""
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         return multiply(x, y)
     return tensordot(x, y, (-1, -1))
 
 
-def outer(x: Any, y: Any) -> Any:
+def outer(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the outer product of x and y, both flattened: (n,), (m,) -> (n, m)."""
     return matmul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
 
 
-def kron(x: Any, y: Any) -> Any:
+def kron(x: TensorLike, y: TensorLike) -> Tensor | Array:
     """Return the Kronecker product: x with each element replaced by its product with all of y.
 
     The length of each axis is the product of the two lengths; the array with fewer axes gets leading axes of length 1.

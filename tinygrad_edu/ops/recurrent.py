@@ -4,6 +4,8 @@ The op has one flat input, the concatenation of gate inputs, weights and initial
 and a single pass backward in time computes the gradients of all parts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate

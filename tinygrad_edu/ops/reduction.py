@@ -1,12 +1,14 @@
 """Reductions over axes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
@@ -223,17 +225,17 @@ min.vjps(x=_extremum_x)
 amax, amin = max, min  # NumPy has both names
 
 
-def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def ptp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the maximum minus the minimum over `axis`."""
     return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
 
 
-def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the sum over `axis`, ignoring NaN. NaN elements receive no gradient."""
     return sum(drop(x, np.isnan(values_of(x))), axis, keepdims)
 
 
-def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the mean over `axis`, ignoring NaN; NaN if all are NaN. NaN elements receive no gradient.
 
     float16 is computed in float32.

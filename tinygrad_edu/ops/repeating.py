@@ -1,5 +1,7 @@
 """Repeated elements, tiled arrays and coordinate grids."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, islice
@@ -10,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, add_at, op
+from tinygrad_edu.engine import Array, Tensor, TensorLike, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
@@ -174,7 +176,9 @@ def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) 
 repeat.vjps(x=_repeat_x)
 
 
-def meshgrid(*arrays: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(
+    *arrays: TensorLike, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Tensor | Array, ...]:
     """Return coordinate arrays of a grid, one for each 1-d array of coordinates.
 
     Parameters

@@ -1,5 +1,7 @@
 """Cumulative operations, linear recurrences and differences along an axis."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -8,7 +10,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
@@ -158,7 +160,7 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
 cumulative_extremum.vjps(x=_cumulative_extremum_x)
 
 
-def cummax(x: Any, axis: int | None = None) -> Any:
+def cummax(x: TensorLike, axis: int | None = None) -> Tensor | Array:
     """Return the cumulative maximum along `axis`. If `axis` is None, x is flattened.
 
     As in PyTorch, the gradient goes to the last of ties, and after a NaN to the last NaN. PyTorch also returns the
@@ -167,7 +169,7 @@ def cummax(x: Any, axis: int | None = None) -> Any:
     return _running_extremum(x, axis, True)
 
 
-def cummin(x: Any, axis: int | None = None) -> Any:
+def cummin(x: TensorLike, axis: int | None = None) -> Tensor | Array:
     """Return the cumulative minimum along `axis`. If `axis` is None, x is flattened.
 
     As in PyTorch, the gradient goes to the last of ties, and after a NaN to the last NaN. PyTorch also returns the
@@ -207,7 +209,9 @@ def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
 logcumsumexp.vjps(x=_logcumsumexp_x)
 
 
-def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(
+    x: TensorLike, n: int = 1, axis: int = -1, prepend: TensorLike | None = None, append: TensorLike | None = None
+) -> Tensor | Array:
     """Return the n-th differences of consecutive elements along `axis`.
 
     Parameters

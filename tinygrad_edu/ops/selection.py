@@ -1,11 +1,14 @@
 """Elementwise selection and interpolation: where, clip, maximum, minimum, lerp."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
@@ -36,7 +39,7 @@ keep.vjps(x=lambda g, mask: keep(g, mask))
 drop.vjps(x=lambda g, mask: drop(g, mask))
 
 
-def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+def masked_fill(x: TensorLike, mask: ArrayLike, value: TensorLike) -> Tensor | Array:
     """Return x with `value` where `mask` is True.
 
     Parameters
@@ -116,13 +119,14 @@ def _in_bounds_mask(x: Any, min: Any, max: Any) -> Any:
     return (not_nan if min is None else min <= x) & (not_nan if max is None else x <= max)
 
 
-def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+def clip(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor | Array:
     """Clip x to [min, max]. Each bound is a number, an array or a Tensor that broadcasts, or None for no bound.
 
     The gradient goes to x where min <= x <= max, and to the bound elsewhere. Where one of the three is NaN, the result
     is NaN and all gradients are 0. Where `min` exceeds `max`, the result is `max`.
     """
-    if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
+    bounds: list[Any] = [min, max]
+    if not any(isinstance(bound, Tensor) or np.ndim(bound) for bound in bounds):
         return clip_by_scalars(x, min, max)
     operands = [y if np.isscalar(y) else np.asarray(values_of(y)) for y in (x, min, max) if y is not None]
     lowest, highest = extremes(np.result_type(*operands))

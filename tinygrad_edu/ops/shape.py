@@ -1,5 +1,7 @@
 """Reshaping, transposing, broadcasting, flipping and rolling. Each vjp is the inverse or the transpose of its op."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from math import prod
 from typing import Any, Literal
@@ -9,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, op, unbroadcast
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
@@ -50,12 +52,12 @@ def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
 reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))
 
 
-def ravel(x: Any, /, order: Literal["C", "F"] = "C") -> Any:
+def ravel(x: TensorLike, /, order: Literal["C", "F"] = "C") -> Tensor | Array:
     """Flatten x to 1-d, as a view if possible; see `reshape` for `order`."""
     return reshape(x, -1, order)
 
 
-def flatten(x: Any, /, start_axis: int = 0, end_axis: int = -1) -> Any:
+def flatten(x: TensorLike, /, start_axis: int = 0, end_axis: int = -1) -> Tensor | Array:
     """Merge the axes from `start_axis` to `end_axis`, inclusive, into one axis; by default all axes.
 
     As in PyTorch, the result is a view if possible. A 0-d x becomes 1-d.
@@ -91,17 +93,17 @@ def squeeze(x: Array, /, axis: Any = None) -> Array:
 squeeze.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-def atleast_1d(*arrays: Any) -> Any:
+def atleast_1d(*arrays: TensorLike) -> Tensor | Array | tuple[Tensor | Array, ...]:
     """Return each array with at least 1 axis: () becomes (1,). For several arrays, return a tuple."""
     return _reshape_each(lambda shape: shape or (1,), arrays)
 
 
-def atleast_2d(*arrays: Any) -> Any:
+def atleast_2d(*arrays: TensorLike) -> Tensor | Array | tuple[Tensor | Array, ...]:
     """Return each array with at least 2 axes: (n,) becomes (1, n). For several arrays, return a tuple."""
     return _reshape_each(lambda shape: (1,) * (2 - len(shape)) + shape, arrays)
 
 
-def atleast_3d(*arrays: Any) -> Any:
+def atleast_3d(*arrays: TensorLike) -> Tensor | Array | tuple[Tensor | Array, ...]:
     """Return each array with at least 3 axes: (n,) becomes (1, n, 1), and (m, n) becomes (m, n, 1)."""
     return _reshape_each(lambda shape: {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}.get(len(shape), shape), arrays)
 
@@ -125,7 +127,7 @@ def broadcast_to(x: Array, /, shape: Any) -> Array:
 broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: TensorLike) -> tuple[Tensor | Array, ...]:
     """Broadcast the arrays to their common shape, as read-only views; return arrays of that shape unchanged.
 
     Raises
@@ -189,12 +191,12 @@ def flip(x: Array, /, axis: Any = None) -> Array:
 flip.vjps(x=lambda g, axis: flip(g, axis))
 
 
-def fliplr(x: Any, /) -> Any:
+def fliplr(x: TensorLike, /) -> Tensor | Array:
     """Reverse x along axis 1, left to right."""
     return flip(x, 1)
 
 
-def flipud(x: Any, /) -> Any:
+def flipud(x: TensorLike, /) -> Tensor | Array:
     """Reverse x along axis 0, up to down."""
     return flip(x, 0)
 

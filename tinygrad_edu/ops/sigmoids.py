@@ -1,5 +1,7 @@
 """Numerically stable sigmoid, log-sigmoid, logit, softplus and logaddexp."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

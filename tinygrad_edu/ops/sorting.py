@@ -1,13 +1,12 @@
 """Sorting and selection by rank. Gradients go to the selected elements; the order is a constant."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
-from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, values_of
 from tinygrad_edu.ops.fast.partition import first_indices
 from tinygrad_edu.ops.gather import take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
@@ -18,8 +17,8 @@ __all__ = ["kthvalue", "sort", "topk", "unique"]
 
 
 def sort(
-    x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
-) -> Any:
+    x: TensorLike, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
+) -> Tensor | Array:
     """Return a copy of x sorted along `axis`, or of the flattened x if `axis` is None.
 
     The sort is always stable, also in decreasing order; NumPy's `stable` and `kind` have no effect. NaN counts as
@@ -30,7 +29,9 @@ def sort(
     return take_along_axis(x, argsort(x, axis, descending, stable, kind), axis)
 
 
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Any, ndarray]:
+def topk(
+    x: TensorLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Tensor | Array, Array]:
     """Return the k largest elements along `axis`, or the k smallest, and their indices.
 
     Parameters
@@ -66,7 +67,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     return take_along(x, indices, along), indices
 
 
-def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
+def kthvalue(x: TensorLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Tensor | Array, Array]:
     """Return the k-th smallest element along `axis`, with k counted from 1, and its index as a plain array."""
     if len(shape_of(x)) == 0:
         integer("kthvalue: k", k, 1, 1)
@@ -79,9 +80,9 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[An
 
 
 def unique(
-    x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    x: TensorLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
     axis: int | None = None, equal_nan: bool = True, sorted: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor | Array | tuple[Tensor | Array, *tuple[Array, ...]]:  # fmt: skip
     """Return the sorted unique elements of x or, along an axis, its unique subarrays.
 
     The gradient goes to the first of equal elements.

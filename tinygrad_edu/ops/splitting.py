@@ -1,19 +1,21 @@
 """Splitting of an array along an axis into views."""
 
+from __future__ import annotations
+
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import shaped
 
 __all__ = ["array_split", "dsplit", "hsplit", "split", "unbind", "unstack", "vsplit"]
 
 
-def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(x: TensorLike, /, indices_or_sections: Any, axis: int = 0) -> list[Tensor | Array]:
     """Split x along an axis into a number of equal parts, or at a list of positions.
 
     As in NumPy, ``split(x, 2)`` returns two parts; in PyTorch the number is the length of a part.
@@ -33,7 +35,7 @@ def split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return array_split(x, sections, axis)
 
 
-def array_split(x: Any, /, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(x: TensorLike, /, indices_or_sections: Any, axis: int = 0) -> list[Tensor | Array]:
     """Split x along an axis like `split`, but allow unequal parts: the first ones are longer by 1.
 
     Raises
@@ -70,18 +72,18 @@ def _edges(length: int, numbers: Any) -> list[int]:
     return [shortest * k + min(k, longer) for k in range(count + 1)]
 
 
-def hsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
+def hsplit(x: TensorLike, /, indices_or_sections: Any) -> list[Tensor | Array]:
     """Split x along axis 1, or a 1-d x along axis 0. See `split`."""
     x = _require_ndim("hsplit", x, 1)
     return split(x, indices_or_sections, 1 if x.ndim > 1 else 0)
 
 
-def vsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
+def vsplit(x: TensorLike, /, indices_or_sections: Any) -> list[Tensor | Array]:
     """Split x, which has at least 2 axes, along axis 0. See `split`."""
     return split(_require_ndim("vsplit", x, 2), indices_or_sections, 0)
 
 
-def dsplit(x: Any, /, indices_or_sections: Any) -> list[Any]:
+def dsplit(x: TensorLike, /, indices_or_sections: Any) -> list[Tensor | Array]:
     """Split x along axis 2. See `split`."""
     return split(_require_ndim("dsplit", x, 3), indices_or_sections, 2)
 
@@ -93,13 +95,13 @@ def _require_ndim(name: str, x: Any, least: int) -> Any:
     return x
 
 
-def unstack(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: TensorLike, /, axis: int = 0) -> tuple[Tensor | Array, ...]:
     """Return a tuple of the slices of x along an axis, without that axis: the inverse of `stack`."""
     x = shaped(x)
     along = normalize_axis_index(axis, x.ndim)
     return tuple(x[(*[slice(None)] * along, k)] for k in range(x.shape[along]))
 
 
-def unbind(x: Any, /, axis: int = 0) -> tuple[Any, ...]:
+def unbind(x: TensorLike, /, axis: int = 0) -> tuple[Tensor | Array, ...]:
     """Return ``unstack(x, axis)``; `unbind` is PyTorch's name."""
     return unstack(x, axis)

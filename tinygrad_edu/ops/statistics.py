@@ -1,5 +1,7 @@
 """Median, quantiles and weighted means over axes."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
@@ -20,7 +22,7 @@ from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 __all__ = ["average", "median", "percentile", "quantile"]
 
 
-def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the median over `axis`; for an even number of elements the mean of the middle two, as in NumPy.
 
     The result is NaN if any element is. The gradient goes to the elements that `sort` puts in the middle.
@@ -33,7 +35,9 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
-def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
+def quantile(
+    x: TensorLike, q: TensorLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor | Array:
     """Return the q-th quantile over `axis`.
 
     Parameters
@@ -68,7 +72,9 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
 
 
-def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
+def percentile(
+    x: TensorLike, q: TensorLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor | Array:
     """Return the q-th percentile over `axis`, q from 0 to 100: `quantile` of q / 100."""
     q = q / 100 if isinstance(q, int | float | Tensor) else np.asarray(q) / 100
     return quantile(x, q, axis, keepdims, method)
@@ -137,7 +143,9 @@ weighted_mean.vjps(
 )
 
 
-def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+def average(
+    x: TensorLike, axis: Axis = None, weights: TensorLike | None = None, returned: bool = False, keepdims: bool = False
+) -> Tensor | Array | tuple[Tensor | Array, Tensor | Array]:
     """Return the weighted mean over `axis`. The weights receive gradients.
 
     Parameters

@@ -1,5 +1,7 @@
 """Elementwise trigonometric and hyperbolic functions."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

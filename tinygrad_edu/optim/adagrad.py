@@ -1,5 +1,7 @@
 """Adagrad: step = gradient / root of the sum of squared gradients."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

@@ -1,5 +1,7 @@
 """Adam and AdamW: step = running mean of the gradients / their running RMS."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar

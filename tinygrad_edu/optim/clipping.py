@@ -1,5 +1,7 @@
 """Gradient clipping by norm and by value."""
 
+from __future__ import annotations
+
 import math
 from collections import deque
 from collections.abc import Iterable

@@ -1,5 +1,7 @@
 """Lion: step = sign of an average of the gradients."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

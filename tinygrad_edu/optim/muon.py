@@ -1,5 +1,7 @@
 """Muon: step = the momentum with all singular values set to about 1."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar

@@ -1,5 +1,7 @@
 """NAdam: Adam with Nesterov momentum."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar

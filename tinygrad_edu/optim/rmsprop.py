@@ -1,5 +1,7 @@
 """RMSprop: step = gradient / its running RMS."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

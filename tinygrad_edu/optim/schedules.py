@@ -12,6 +12,8 @@ groups; groups with different rates keep their ratio. `Plateau` is a function of
 0.05
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,5 +1,7 @@
 """SGD: step = gradient or momentum buffer."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

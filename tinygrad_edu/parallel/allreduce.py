@@ -6,6 +6,8 @@ The all-gather phase sends the totals back in the reverse order. A worker takes 
 one or two partners; if W and the shard ranges are powers of two, it sends 2 (1 - 1/W) times the elements.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from typing import Any, NamedTuple
 

@@ -5,6 +5,8 @@ runs in shards, the loss runs on their concatenated outputs, and its gradient is
 shard. A loss that declares a denominator is computed in each shard, without concatenation.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -180,7 +182,7 @@ class LossGradient:
         self.model.warn_once()
         return result
 
-    def _compute_whole(self, batch: "_Batch", accumulating: bool, threads: int, workers: Workers) -> ShardSum:
+    def _compute_whole(self, batch: _Batch, accumulating: bool, threads: int, workers: Workers) -> ShardSum:
         """Compute the whole batch in one piece, on every rank."""
         computed: list[ShardSum] = []
 
@@ -192,7 +194,7 @@ class LossGradient:
         result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
-    def _compute_shards(self, batch: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
+    def _compute_shards(self, batch: _Batch, threads: int, workers: Workers) -> ShardSum | str | None:
         """Compute a batch in shards. Return None if this batch must be computed whole, or a reason if all must."""
         try:
             additive = self._is_additive(batch.batch, workers)

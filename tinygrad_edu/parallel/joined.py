@@ -1,5 +1,7 @@
 """Joining the outputs of shards into the output of the whole batch, and splitting its gradient."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 

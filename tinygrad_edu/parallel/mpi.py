@@ -1,5 +1,7 @@
 """Workers started by mpiexec, which communicate by MPI."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import signal

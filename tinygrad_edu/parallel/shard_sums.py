@@ -1,5 +1,7 @@
 """The weighted loss and gradients of shards, and their sum."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """A model whose forward pass runs in shards if its samples are independent."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -59,7 +61,7 @@ class ShardedModel:
         self._state, self._storages = {*map(id, state)}, {tensor._storage for tensor in state}
         self.begin = next(clock)
 
-    def in_shard(self, description: str, stream: np.random.Generator) -> "_ShardContext":
+    def in_shard(self, description: str, stream: np.random.Generator) -> _ShardContext:
         """Return a context manager for the forward pass or the loss of a shard."""
         return _ShardContext(self.name, self._storages, description, stream)
 

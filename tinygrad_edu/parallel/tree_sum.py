@@ -5,6 +5,8 @@ the sum of its left half plus the sum of its right half. The tree fixes the orde
 do not depend on the number of workers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Generic, TypeVar
 

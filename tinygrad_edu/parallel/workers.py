@@ -1,5 +1,7 @@
 """Protocol of parallel workers, and collective operations on them."""
 
+from __future__ import annotations
+
 import pickle
 from collections.abc import Callable, Mapping
 from hashlib import sha256

@@ -1,5 +1,7 @@
 """Names of tensors, from the caller's variables or a module."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from typing import Any
 

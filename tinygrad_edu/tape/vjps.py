@@ -1,5 +1,7 @@
 """Source of an op's vjps, and the same expressions with values substituted for names."""
 
+from __future__ import annotations
+
 import inspect
 import io
 import textwrap

@@ -1,5 +1,7 @@
 """check_additive: check that a loss is additive over samples, with its declared denominator."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -6,6 +6,8 @@ wrong, the rounding errors of the function and of the claim are measured at neig
 differences at the point do not show all of them.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace

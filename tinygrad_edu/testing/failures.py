@@ -1,7 +1,8 @@
 """Exceptions of the checks. `CheckFailed` is the base class."""
 
-# ruff: noqa: N818 - each name is a verdict, and pytest prints it
+from __future__ import annotations
 
+# ruff: noqa: N818 - each name is a verdict, and pytest prints it
 from tinygrad_edu.errors import TinygradError
 
 __all__ = ["CheckFailed", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic", "NotDifferentiableHere"]

@@ -1,5 +1,7 @@
 """FlatFunction: a function of nested arguments, as a function of float64 arrays that returns one array."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass

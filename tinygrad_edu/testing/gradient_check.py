@@ -1,5 +1,7 @@
 """check_gradient: check a reverse or forward derivative of any function of arrays."""
 
+from __future__ import annotations
+
 import inspect
 from functools import partial
 from typing import Any

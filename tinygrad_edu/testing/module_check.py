@@ -3,6 +3,8 @@
 A module must have the methods ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any

@@ -1,5 +1,7 @@
 """Call: an op or function of tensors, with inputs and settings. Its repr is code."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import sys
@@ -88,11 +90,11 @@ class Call:
         parts += [f"{key}={code(value, name)}" for key, value in self.settings.items()]
         return f"{name(type(self))}({', '.join(parts)})"
 
-    def with_arrays(self, arrays: Sequence[Any]) -> "Call":
+    def with_arrays(self, arrays: Sequence[Any]) -> Call:
         """Return the call with other differentiable inputs."""
         return Call(self.function, self._with_differentiable(arrays), self._given, **self.settings)
 
-    def map_arrays(self, function: Callable[[Array], Array]) -> "Call":
+    def map_arrays(self, function: Callable[[Array], Array]) -> Call:
         """Return the call with `function` applied to each input that is an array."""
         inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
         return Call(self.function, inputs, self._given, **self.settings)

@@ -1,5 +1,7 @@
 """check_op: check the laws of an op. See `laws.op_laws`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """check_subgradient: check that a gradient at a kink is between the one-sided slopes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

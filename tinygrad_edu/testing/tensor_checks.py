@@ -4,6 +4,8 @@ The cotangents and directions are random and have no tiny entries. With an all-o
 would pass. The tolerance is the error estimate of the finite differences.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial

@@ -1,5 +1,7 @@
 """Checkpoints: atomic snapshots of a training run. A resumed run is bitwise equal to an uninterrupted run."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -112,7 +114,7 @@ class Checkpoints:
         self._lock: FolderLock | None = None
         encoded({})  # raises now if safetensors is not installed
 
-    def with_parts(self, **parts: Any) -> "Checkpoints":
+    def with_parts(self, **parts: Any) -> Checkpoints:
         """Return these checkpoints with more parts.
 
         Raises
@@ -126,7 +128,7 @@ class Checkpoints:
         found = Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
         return found.for_workers(self.workers)
 
-    def for_workers(self, workers: Workers) -> "Checkpoints":
+    def for_workers(self, workers: Workers) -> Checkpoints:
         """Let rank 0 lock, save and load for all workers. Return ``self``."""
         self.workers = workers
         return self

@@ -1,5 +1,7 @@
 """Early stopping: stop when a metric has not improved for some epochs, and restore the best weights."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Evaluate the metrics of a model, in shards if its samples are independent."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """The training loop: runs epochs, yields each, and resumes from a checkpoint."""
 
+from __future__ import annotations
+
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -122,7 +124,7 @@ def fit(
     history: list[Epoch] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
-) -> "Epochs":
+) -> Epochs:
     """Train a model, and return an iterator that trains one epoch at a time and yields its result.
 
     Nothing is trained until you iterate: ``for epoch in fit(...)``, or ``list(fit(...))``. A step updates the weights

@@ -1,5 +1,7 @@
 """Metrics, computed from sums and counts, so that batching does not change them."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Find the random generators that an object holds, and the generators that its code draws from."""
 
+from __future__ import annotations
+
 import dis
 import inspect
 import random

@@ -1,5 +1,7 @@
 """The training step: compute the gradients of one or more batches, clip them, and step the optimizer."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

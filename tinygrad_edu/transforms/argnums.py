@@ -1,5 +1,7 @@
 """argnums: the positions of the arguments to differentiate with respect to."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

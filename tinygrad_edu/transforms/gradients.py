@@ -1,5 +1,7 @@
 """grad, value_and_grad and hvp: derivatives of functions that return a scalar."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

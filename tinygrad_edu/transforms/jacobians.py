@@ -1,5 +1,7 @@
 """jacobian and hessian: full matrices, by one backward pass for each element of the result."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

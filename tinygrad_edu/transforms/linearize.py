@@ -1,5 +1,7 @@
 """Linearized: one recorded call of a function, and its pullback. All transforms use it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any

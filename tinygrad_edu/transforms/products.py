@@ -1,5 +1,7 @@
 """vjp and jvp: products with the Jacobian that do not form it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Tensors from NumPy arrays and from tensors of other libraries, without a copy."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

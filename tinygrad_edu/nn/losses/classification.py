@@ -1,11 +1,14 @@
 """Classification losses: cross entropy, negative log likelihood, binary and multilabel losses."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
@@ -33,8 +36,9 @@ additive(label_weights)(cross_entropy)  # ops declare their gradients only
 
 @additive(label_weights)
 def nll_loss(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
-) -> Any:
+    input: TensorLike, target: ArrayLike, weight: TensorLike | None = None, ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Tensor | Array:  # fmt: skip
     """Return the negative log likelihood of labels, given log probabilities. For logits, use `cross_entropy`.
 
     Parameters
@@ -147,7 +151,9 @@ def _binary_inputs(name: str, input: Any, target: Any, reduction: str) -> tuple[
 
 
 @additive(elements)
-def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
+def binary_cross_entropy(
+    input: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the binary cross entropy of probabilities. `binary_cross_entropy_with_logits` is numerically stable.
 
     Parameters
@@ -181,8 +187,9 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
 
 @additive(elements)
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
-) -> Any:
+    input: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: Reduction = "mean",
+    pos_weight: TensorLike | None = None,
+) -> Tensor | Array:  # fmt: skip
     """Return the binary cross entropy of sigmoid(input), numerically stable for all logits.
 
     Parameters
@@ -227,7 +234,9 @@ def _binary_term(targets: Any, logits: Any) -> Any:
 
 
 @additive(rows)
-def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
+def multilabel_soft_margin_loss(
+    input: TensorLike, target: TensorLike, weight: TensorLike | None = None, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the mean of `binary_cross_entropy_with_logits` over the classes of each sample.
 
     Parameters

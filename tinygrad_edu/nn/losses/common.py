@@ -1,14 +1,19 @@
 """Shared code of the losses: base class of loss modules, and checks of arguments."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from __future__ import annotations
 
-from tinygrad_edu.engine import Tensor
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import as_weight, convert_like, refuse_word, require_reduction
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import LossOfTarget
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -26,6 +31,7 @@ class LossModule(Module):
         Reductions in addition to "mean", "sum" and "none".
     """
 
+    __call__: LossOfTarget
     function: Callable[..., Any]
     extra_reductions: tuple[str, ...] = ()
 
@@ -42,9 +48,12 @@ class LossModule(Module):
             else:
                 setattr(self, name, value)
 
-    def forward(self, *inputs: Any, **named: Any) -> Any:
+    def forward(self, input: TensorLike, target: TensorLike) -> Tensor | Array:
         """Apply the loss function."""
-        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._setting_names})
+        return self._loss(input, target)
+
+    def _loss(self, *inputs: Any) -> Any:
+        return type(self).function(*inputs, **self._settings())
 
     def denominator(self, target: Any) -> float | None:
         """Return the denominator of the loss function with the stored arguments; see `additive`."""

@@ -1,17 +1,22 @@
 """Losses between distributions: KL divergence, Gaussian and Poisson negative log likelihood."""
 
+from __future__ import annotations
+
 import math
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
 from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses
 from tinygrad_edu.ops.selection import keep
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import LossOfThree
 
 __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
@@ -24,7 +29,9 @@ def _kl_denominator(target: Any, reduction: str = "mean", **settings: Any) -> fl
 
 
 @additive(_kl_denominator)
-def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
+def kl_div(
+    input: TensorLike, target: TensorLike, reduction: ReductionOfBatches = "mean", log_target: bool = False
+) -> Tensor | Array:
     """Return the Kullback-Leibler divergence, the reduction of target * (log(target) - input).
 
     Parameters
@@ -59,8 +66,9 @@ def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_
 
 
 def gaussian_nll_loss(
-    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean"
-) -> Any:
+    input: TensorLike, target: TensorLike, var: TensorLike, full: bool = False, eps: float = 1e-6,
+    reduction: Reduction = "mean",
+) -> Tensor | Array:  # fmt: skip
     """Return the negative log likelihood of targets under normal distributions, (log(var) + error**2 / var) / 2.
 
     Parameters
@@ -116,9 +124,9 @@ def _broadcastable_variance(var: Any, shape: tuple[int, ...]) -> Any:
 
 @additive(elements)
 def poisson_nll_loss(
-    input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    input: TensorLike, target: TensorLike, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the negative log likelihood of counts under Poisson distributions, rate - target * log(rate).
 
     Parameters
@@ -198,10 +206,17 @@ class GaussianNLLLoss(LossModule):
     Tensor(1., shape=(), dtype=float32)
     """
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(gaussian_nll_loss)
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean") -> None:
         self._store_settings(full=full, eps=eps, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, input: TensorLike, target: TensorLike, var: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input, target, var)
 
 
 class PoissonNLLLoss(LossModule):

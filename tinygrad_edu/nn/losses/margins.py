@@ -1,10 +1,13 @@
 """Margin losses (hinge losses)."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
@@ -29,7 +32,9 @@ def require_signs(name: str, target: Any) -> None:
 
 
 @additive(elements)
-def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
+def hinge_embedding_loss(
+    input: TensorLike, target: ArrayLike, margin: float = 1.0, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the hinge embedding loss: input where target is 1, and max(margin - input, 0) where target is -1.
 
     Parameters
@@ -58,7 +63,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
 
 
 @additive(elements)
-def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
+def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: Reduction = "mean") -> Tensor | Array:
     """Return log(1 + exp(-target * input)), numerically stable for all scores.
 
     Parameters
@@ -90,9 +95,9 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
 
 @additive(lambda target, reduction="mean", **settings: elements(target, reduction))
 def multi_margin_loss(
-    input: Any, target: Any, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Any = None,
+    input: TensorLike, target: ArrayLike, p: Literal[1, 2] = 1, margin: float = 1.0, weight: TensorLike | None = None,
     reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the multiclass hinge loss: the sum over classes c != target of max(margin - x[target] + x[c], 0)**p / C.
 
     Parameters
@@ -137,7 +142,7 @@ def multi_margin_loss(
 
 
 @additive(rows)
-def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
+def multilabel_margin_loss(input: TensorLike, target: ArrayLike, reduction: Reduction = "mean") -> Tensor | Array:
     """Return the multilabel hinge loss: the sum of max(1 - x[t] + x[c], 0) / C over labels t and other classes c.
 
     Parameters

@@ -1,7 +1,10 @@
 """Regression losses: squared, absolute, smooth L1 and Huber loss."""
 
+from __future__ import annotations
+
 from typing import Any
 
+from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import abs, clip, square
@@ -13,7 +16,9 @@ __all__ = [
 
 
 @additive(elements)
-def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
+def mse_loss(
+    input: TensorLike, target: TensorLike, reduction: Reduction = "mean", weight: TensorLike | None = None
+) -> Tensor | Array:
     """Return the mean squared error.
 
     Parameters
@@ -43,7 +48,9 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
 
 
 @additive(elements)
-def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
+def l1_loss(
+    input: TensorLike, target: TensorLike, reduction: Reduction = "mean", weight: TensorLike | None = None
+) -> Tensor | Array:
     """Return the mean absolute error. The derivative is 0 where input and target are equal.
 
     Parameters and errors are as in `mse_loss`.
@@ -58,14 +65,16 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any 
     return _reduce_weighted("l1_loss", abs(x - t), weight, reduction)
 
 
-def _reduce_weighted(name: str, losses: Any, weight: Any, reduction: str) -> Any:
+def _reduce_weighted(name: str, losses: Any, weight: Any, reduction: str) -> Tensor | Array:
     """Multiply losses by their weights and reduce them. "mean" divides by the sum of the weights."""
     weight = None if weight is None else as_weight(name, weight, losses)
     return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
 
 @additive(elements)
-def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
+def smooth_l1_loss(
+    input: TensorLike, target: TensorLike, reduction: Reduction = "mean", beta: float = 1.0
+) -> Tensor | Array:
     """Return the smooth L1 loss: error**2 / (2 beta) if abs(error) < beta, else abs(error) - beta / 2.
 
     Parameters
@@ -101,7 +110,10 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
 
 
 @additive(elements)
-def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+def huber_loss(
+    input: TensorLike, target: TensorLike, reduction: Reduction = "mean", delta: float = 1.0,
+    weight: TensorLike | None = None,
+) -> Tensor | Array:  # fmt: skip
     """Return the Huber loss: error**2 / 2 if abs(error) < delta, else delta * (abs(error) - delta / 2).
 
     It equals delta times `smooth_l1_loss` with beta=delta.

@@ -1,18 +1,24 @@
 """Losses for pairs and triplets of inputs."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses, require_reduction
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import LossOfThree
 
 __all__ = [
     "CosineEmbeddingLoss", "MarginRankingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
@@ -25,8 +31,8 @@ _EPS = float(np.float32(1e-12))  # added to a squared norm to avoid a division b
 
 
 def margin_ranking_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+    input1: TensorLike, input2: TensorLike, target: TensorLike, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the margin ranking loss, max(margin - target * (input1 - input2), 0).
 
     Parameters
@@ -56,8 +62,8 @@ def margin_ranking_loss(
 
 
 def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+    input1: TensorLike, input2: TensorLike, target: ArrayLike, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Tensor | Array:
     """Return the cosine embedding loss: 1 - cos where target is 1, and max(cos - margin, 0) where target is -1.
 
     Parameters
@@ -96,9 +102,9 @@ def cosine_embedding_loss(
 
 
 def triplet_margin_with_distance_loss(
-    anchor: Any, positive: Any, negative: Any, *, distance_function: Distance = pairwise_distance,
+    anchor: TensorLike, positive: TensorLike, negative: TensorLike, *, distance_function: Distance = pairwise_distance,
     margin: float = 1.0, swap: bool = False, reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor | Array:  # fmt: skip
     """Return the triplet margin loss, max(d(anchor, positive) - d(anchor, negative) + margin, 0), for a distance d.
 
     Parameters
@@ -135,9 +141,9 @@ def triplet_margin_with_distance_loss(
 
 
 def triplet_margin_loss(
-    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6,
-    swap: bool = False, reduction: Reduction = "mean",
-) -> Any:  # fmt: skip
+    anchor: TensorLike, positive: TensorLike, negative: TensorLike, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-6, swap: bool = False, reduction: Reduction = "mean",
+) -> Tensor | Array:  # fmt: skip
     """Return `triplet_margin_with_distance_loss` for `pairwise_distance`, the p-norm of the difference plus `eps`.
 
     Parameters
@@ -213,10 +219,17 @@ class MarginRankingLoss(LossModule):
     Tensor(1.5, shape=(), dtype=float32)
     """
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(margin_ranking_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
         self._store_settings(margin=margin, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, input1: TensorLike, input2: TensorLike, target: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input1, input2, target)
 
 
 class CosineEmbeddingLoss(LossModule):
@@ -236,10 +249,17 @@ class CosineEmbeddingLoss(LossModule):
     Tensor(1., shape=(), dtype=float32)
     """
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(cosine_embedding_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
         self._store_settings(margin=margin, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, input1: TensorLike, input2: TensorLike, target: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(input1, input2, target)
 
 
 class TripletMarginLoss(LossModule):
@@ -265,6 +285,7 @@ class TripletMarginLoss(LossModule):
     Tensor(0.9999995, shape=(), dtype=float32)
     """
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(triplet_margin_loss)
 
     def __init__(
@@ -273,6 +294,12 @@ class TripletMarginLoss(LossModule):
     ) -> None:  # fmt: skip
         _require_positive("TripletMarginLoss", margin)
         self._store_settings(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, anchor: TensorLike, positive: TensorLike, negative: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(anchor, positive, negative)
 
 
 class TripletMarginWithDistanceLoss(LossModule):
@@ -296,6 +323,7 @@ class TripletMarginWithDistanceLoss(LossModule):
     Tensor(0.9999995, shape=(), dtype=float32)
     """
 
+    __call__: LossOfThree  # type: ignore[assignment]
     function = staticmethod(triplet_margin_with_distance_loss)
 
     def __init__(
@@ -305,3 +333,9 @@ class TripletMarginWithDistanceLoss(LossModule):
         _require_positive("TripletMarginWithDistanceLoss", margin)
         distance = pairwise_distance if distance_function is None else distance_function
         self._store_settings(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
+
+    def forward(  # type: ignore[override]
+        self, anchor: TensorLike, positive: TensorLike, negative: TensorLike
+    ) -> Tensor | Array:
+        """Apply the loss function."""
+        return self._loss(anchor, positive, negative)

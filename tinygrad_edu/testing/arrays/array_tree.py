@@ -3,6 +3,8 @@
 A list of plain numbers is one array, as in NumPy. Any other list, tuple or dict is a pytree.
 """
 
+from __future__ import annotations
+
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

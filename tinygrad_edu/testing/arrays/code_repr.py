@@ -1,5 +1,7 @@
 """code: the repr of a value as code that recreates it, including the memory layout of arrays."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,7 @@
 """Memory layouts of arrays: copies in a given layout, and in the layout of another array."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

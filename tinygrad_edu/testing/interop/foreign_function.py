@@ -1,5 +1,7 @@
 """ForeignFunction: a function of another framework, checked order by order, in float64 if possible."""
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

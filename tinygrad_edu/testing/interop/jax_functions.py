@@ -1,5 +1,7 @@
 """check_jax: check JAX's gradients of a function of pytrees."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext

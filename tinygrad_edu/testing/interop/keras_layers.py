@@ -1,5 +1,7 @@
 """check_keras: check the gradients of a Keras layer or model on the JAX backend."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -1,5 +1,7 @@
 """check_torch: check PyTorch's gradients of a function or Module."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

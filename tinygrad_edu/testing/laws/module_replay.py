@@ -1,5 +1,7 @@
 """Repeated calls of a module with the same random numbers."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

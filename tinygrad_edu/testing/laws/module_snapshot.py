@@ -1,5 +1,7 @@
 """Snapshots of the attributes of a module, to detect side effects of a call."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Hashable
 from functools import cached_property

@@ -3,6 +3,8 @@
 Each law takes a `Call`, a random cotangent and the op's gradients, and raises `LawBroken` if it does not hold.
 """
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import itertools

@@ -1,5 +1,7 @@
 """Sample independence: a module with ``couples_samples = False`` must compute each sample independently."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple

@@ -4,6 +4,8 @@ A mutant is killed if `check_vjp` of order 2 or `check_op` fails for one of 100 
 run.
 """
 
+from __future__ import annotations
+
 import ast
 import functools
 import importlib.util

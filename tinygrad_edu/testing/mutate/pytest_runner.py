@@ -3,6 +3,8 @@
 ``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``; the other arguments are pytest's.
 """
 
+from __future__ import annotations
+
 import builtins
 import os
 import sys

@@ -4,6 +4,8 @@ Each mutant runs in its own process, which reads the changed text in place of th
 pytest and Hypothesis do not change.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys

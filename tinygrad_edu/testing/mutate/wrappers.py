@@ -5,6 +5,8 @@ they work for vjps of NumPy, PyTorch, JAX and autograd. The wrappers in `OURS` r
 Tensors, memory and dtypes.
 """
 
+from __future__ import annotations
+
 import inspect
 import math
 from collections import Counter

@@ -12,6 +12,8 @@ which is the sum of:
   of the result and of the point.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple

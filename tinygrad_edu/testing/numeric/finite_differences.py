@@ -3,6 +3,8 @@
 This file chooses the steps and evaluates the function; `extrapolation` computes the derivative and its error.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple

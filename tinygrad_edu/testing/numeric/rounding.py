@@ -6,6 +6,8 @@ rounding error differs, while a wrong gradient is wrong by the same amount. A cl
 cotangent, so its jitter is measured over multiples of the cotangent.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

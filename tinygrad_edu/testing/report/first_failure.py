@@ -1,5 +1,7 @@
 """Record of the first failure of a Hypothesis test, before shrinking simplifies its example."""
 
+from __future__ import annotations
+
 import sys
 from types import FrameType
 from typing import Any, NamedTuple

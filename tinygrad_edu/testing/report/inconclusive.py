@@ -1,5 +1,7 @@
 """Inconclusive checks: raise an error, or reject and count the example inside a Hypothesis test."""
 
+from __future__ import annotations
+
 import sys
 from collections import Counter
 from typing import NoReturn

@@ -1,5 +1,7 @@
 """Script: code that recreates values in a new process, from imports, copied definitions and literals."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib
 import io

@@ -1,5 +1,7 @@
 """Code that reproduces a failure, appended to its message."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import inspect

@@ -1,5 +1,7 @@
 """Strategies for shapes, arrays of every memory layout, tensors, axes, labels and masks."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod

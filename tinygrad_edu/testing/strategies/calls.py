@@ -3,6 +3,8 @@
 For your own op, add an entry such as ``OP_CALLS["cube"] = one_input(cube)``, or any other strategy that draws a `Call`.
 """
 
+from __future__ import annotations
+
 from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy

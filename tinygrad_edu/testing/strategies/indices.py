@@ -1,5 +1,7 @@
 """Strategies for array indices: basic, advanced, boolean and mixed ones, often with repeated positions."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Strategies for modules: random nested layers, with a matching input."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -4,6 +4,8 @@ Ordinary numbers are multiples of 1/32, up to 8. They are exact and have a short
 5 times the powers of ten, from 1e-8 to the bounds.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache

@@ -4,6 +4,8 @@ A program is Python source for arrays and tensors. Each line is executed when it
 its shape and values. Values are moderate and away from kinks.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Sequence
 from typing import Any

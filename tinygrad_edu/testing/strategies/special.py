@@ -1,5 +1,7 @@
 """Calls with special values: NaN, infinities, signed zeros, the largest and smallest numbers, ties."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -3,6 +3,8 @@
 `illegal_windows` draws kernels that are one pixel too large.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from typing import Any
 

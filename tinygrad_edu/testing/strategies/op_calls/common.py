@@ -1,5 +1,7 @@
 """Calls of ops with one, two or several inputs, and common settings such as axes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any

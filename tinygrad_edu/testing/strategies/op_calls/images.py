@@ -1,5 +1,7 @@
 """Calls of image ops in one and two dimensions: sliding windows, convolution, pooling, resizing."""
 
+from __future__ import annotations
+
 from math import prod
 from typing import Any
 

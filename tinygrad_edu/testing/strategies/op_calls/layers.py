@@ -1,5 +1,7 @@
 """Calls of layer functions: linear, normalization, embedding, attention."""
 
+from __future__ import annotations
+
 from math import prod
 from typing import Any
 

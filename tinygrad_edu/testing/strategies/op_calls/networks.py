@@ -1,5 +1,7 @@
 """Calls of network ops: products, classification losses, dropout."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

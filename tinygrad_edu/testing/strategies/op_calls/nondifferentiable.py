@@ -1,5 +1,7 @@
 """Calls of non-differentiable functions, which return booleans, positions or counts."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Calls of reductions and of scans along an axis."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any
 

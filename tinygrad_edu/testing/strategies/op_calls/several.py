@@ -4,6 +4,8 @@ A `Call` must have one result, so wrappers concatenate several results. The orig
 ``call.function.__wrapped__``.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import wraps
 from typing import Any

@@ -1,0 +1,175 @@
+"""Types of the transforms: the gradient has the type of its argument. A number or an array becomes a Tensor.
+
+The last overload of each returns Any: mypy cannot tell which one is meant for a lambda, whose parameters have no type.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
+
+from tinygrad_edu.engine import PlainArrayLike, Tensor
+from tinygrad_edu.transforms.linearize import Function as Function
+
+_Values = Tensor | PlainArrayLike
+_Both = tuple[Literal[0], Literal[1]]
+_Others = ParamSpec("_Others")  # the other arguments
+_X = TypeVar("_X")  # a pytree of Tensors
+_Y = TypeVar("_Y")
+_Out = TypeVar("_Out")
+_Aux = TypeVar("_Aux")
+_Xs = TypeVarTuple("_Xs")
+
+@overload
+def grad(
+    f: Callable[Concatenate[Tensor, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Others], Tensor]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[_X, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Others], _X]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: Literal[1], has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], Tensor]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[_X, _Y, _Others], Tensor], argnums: Literal[1], has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Y, _Others], _Y]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], tuple[Tensor, Tensor]]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[_X, _Y, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Y, _Others], tuple[_X, _Y]]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[Tensor, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_Values, _Others], tuple[Tensor, _Aux]]: ...
+@overload
+def grad(
+    f: Callable[Concatenate[_X, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_X, _Others], tuple[_X, _Aux]]: ...
+@overload
+def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[Tensor, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Others], tuple[Tensor, Tensor]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[_X, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Others], tuple[Tensor, _X]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: Literal[1], has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], tuple[Tensor, Tensor]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[_X, _Y, _Others], Tensor], argnums: Literal[1], has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Y, _Others], tuple[Tensor, _Y]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], tuple[Tensor, tuple[Tensor, Tensor]]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[_X, _Y, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_X, _Y, _Others], tuple[Tensor, tuple[_X, _Y]]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[Tensor, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_Values, _Others], tuple[tuple[Tensor, _Aux], Tensor]]: ...
+@overload
+def value_and_grad(
+    f: Callable[Concatenate[_X, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_X, _Others], tuple[tuple[Tensor, _Aux], _X]]: ...
+@overload
+def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any: ...
+@overload
+def jacobian(
+    f: Callable[Concatenate[Tensor, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Others], Tensor]: ...
+@overload
+def jacobian(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], tuple[Tensor, Tensor]]: ...
+@overload
+def jacobian(
+    f: Callable[Concatenate[Tensor, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_Values, _Others], tuple[Tensor, _Aux]]: ...
+@overload
+def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any: ...
+@overload
+def hessian(
+    f: Callable[Concatenate[Tensor, _Others], Tensor], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Others], Tensor]: ...
+@overload
+def hessian(
+    f: Callable[Concatenate[Tensor, Tensor, _Others], Tensor], argnums: _Both, has_aux: Literal[False] = False
+) -> Callable[Concatenate[_Values, _Values, _Others], tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]: ...
+@overload
+def hessian(
+    f: Callable[Concatenate[Tensor, _Others], tuple[Tensor, _Aux]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+) -> Callable[Concatenate[_Values, _Others], tuple[Tensor, _Aux]]: ...
+@overload
+def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any: ...
+@overload
+def hvp(f: Callable[[Tensor], Tensor], x: _Values, v: _Values, has_aux: Literal[False] = False) -> Tensor: ...
+@overload
+def hvp(f: Callable[[_X], Tensor], x: Any, v: Any, has_aux: Literal[False] = False) -> _X: ...
+@overload
+def hvp(
+    f: Callable[[Tensor], tuple[Tensor, _Aux]], x: _Values, v: _Values, has_aux: Literal[True]
+) -> tuple[Tensor, _Aux]: ...
+@overload
+def hvp(f: Callable[[_X], tuple[Tensor, _Aux]], x: Any, v: Any, has_aux: Literal[True]) -> tuple[_X, _Aux]: ...
+@overload
+def hvp(f: Function, x: Any, v: Any, has_aux: bool = False) -> Any: ...
+@overload
+def vjp(
+    f: Callable[[Tensor], _Out], x: _Values, /, *, has_aux: Literal[False] = False
+) -> tuple[_Out, Callable[[_Out | PlainArrayLike], tuple[Tensor]]]: ...
+@overload
+def vjp(
+    f: Callable[[Tensor, Tensor], _Out], x: _Values, y: _Values, /, *, has_aux: Literal[False] = False
+) -> tuple[_Out, Callable[[_Out | PlainArrayLike], tuple[Tensor, Tensor]]]: ...
+@overload
+def vjp(
+    f: Callable[[*_Xs], _Out], *args: Any, has_aux: Literal[False] = False
+) -> tuple[_Out, Callable[[_Out | PlainArrayLike], tuple[*_Xs]]]: ...
+@overload
+def vjp(
+    f: Callable[[Tensor], tuple[_Out, _Aux]], x: _Values, /, *, has_aux: Literal[True]
+) -> tuple[_Out, Callable[[_Out | PlainArrayLike], tuple[Tensor]], _Aux]: ...
+@overload
+def vjp(
+    f: Callable[[*_Xs], tuple[_Out, _Aux]], *args: Any, has_aux: Literal[True]
+) -> tuple[_Out, Callable[[_Out | PlainArrayLike], tuple[*_Xs]], _Aux]: ...
+@overload
+def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]: ...
+@overload
+def jvp(
+    f: Callable[[Tensor], _Out], args: tuple[Any], tangents: tuple[Any], has_aux: Literal[False] = False
+) -> tuple[_Out, _Out]: ...
+@overload
+def jvp(
+    f: Callable[[Tensor, Tensor], _Out],
+    args: tuple[Any, Any],
+    tangents: tuple[Any, Any],
+    has_aux: Literal[False] = False,
+) -> tuple[_Out, _Out]: ...
+@overload
+def jvp(
+    f: Callable[..., _Out], args: Sequence[Any], tangents: Sequence[Any], has_aux: Literal[False] = False
+) -> tuple[_Out, _Out]: ...
+@overload
+def jvp(
+    f: Callable[[Tensor], tuple[_Out, _Aux]], args: tuple[Any], tangents: tuple[Any], has_aux: Literal[True]
+) -> tuple[_Out, _Out, _Aux]: ...
+@overload
+def jvp(
+    f: Callable[..., tuple[_Out, _Aux]], args: Sequence[Any], tangents: Sequence[Any], has_aux: Literal[True]
+) -> tuple[_Out, _Out, _Aux]: ...
+@overload
+def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]: ...
