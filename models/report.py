@@ -96,8 +96,8 @@ def draw_curves(folder: Path, history: Sequence[Epoch], calibration: ndarray | N
         _draw_metric(accuracy, history, f"{name}_accuracy", 100, "{:.2f} %", color)
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
     accuracy.legend(loc="lower right", title="after the last epoch")
-    for axes in reliability:
-        _draw_calibration(axes, calibration)
+    if calibration is not None:
+        _draw_calibration(reliability[0], calibration)
     for axes in (loss, accuracy, *reliability):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -18,7 +18,7 @@ from benchmarks import ratios
 from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, results, siamese
 from models.text import load
 from models.training import HISTORY
-from tinygrad_edu import data
+from tinygrad_edu import Tensor, data
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
 from tools.pictures.numbers import FOLDER, ROOT, record
@@ -113,7 +113,7 @@ def _siamese(path: Path, printed: str) -> None:
     _load(model, "siamese")
     x = siamese.as_floats(data.load_embedded().x_test)
     with evaluating(model):
-        points = np.concatenate([model(part).numpy() for part in np.split(x, 100)])
+        points = np.concatenate([model(Tensor(part)).numpy() for part in np.split(x, 100)])
     np.savez_compressed(path, points=points.astype(np.float16))
 
 
@@ -121,7 +121,7 @@ def _pinn(path: Path, printed: str) -> None:
     model, t = pinn.Oscillation(np.random.default_rng(0)), np.linspace(0, pinn.END, 1001, dtype=np.float32)
     _load(model, "pinn")
     with evaluating(model):
-        np.savez_compressed(path, t=t, u=model(t[:, None]).numpy()[:, 0])
+        np.savez_compressed(path, t=t, u=model(Tensor(t[:, None])).numpy()[:, 0])
 
 
 def _char_gpt(path: Path, printed: str) -> None:
