@@ -59,7 +59,7 @@ class TypedOp(Op, Generic[Parameters]):
         ) -> Tensor: ...
         @overload
         def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Array: ...
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
             """Compute and record the op."""
 
 
