@@ -1,4 +1,4 @@
-"""Print what an editor completes, from the language server of pyright: ``python -m tools.completions``.
+"""Print the completions of an editor, from the language server of pyright: ``python -m tools.completions``.
 
 It needs `basedpyright`, which no extra installs: ``pip install basedpyright``, or its folder as the argument.
 """
@@ -54,8 +54,8 @@ def completions(server: str, program: str) -> list[str]:
     with subprocess.Popen([server, "--stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        begin = {"processId": None, "rootUri": PROJECT.as_uri(), "capabilities": {}, "workspaceFolders": [folder]}
-        send(process.stdin, "initialize", begin, 1)
+        begin: dict[str, Any] = {"processId": None, "rootUri": PROJECT.as_uri(), "capabilities": {}}
+        send(process.stdin, "initialize", begin | {"workspaceFolders": [folder]}, 1)
         receive(process.stdout, 1)
         send(process.stdin, "initialized", {})
         document = {"uri": uri, "languageId": "python", "version": 1, "text": program}

@@ -1,4 +1,4 @@
-"""The stubs are current, and each function returns what its overloads declare for Tensors and for arrays."""
+"""The stubs are current, and the results for Tensors and for arrays have the declared types."""
 
 import ast
 import inspect

@@ -17,6 +17,7 @@ def mistakes(t: tg.Tensor, a: np.ndarray) -> None:
     tg.conv2d(t)  # error
     cube(a, bye=2.0)  # error
     cube(a, "2")  # error
+    cube(t, bye=2.0)  # error
     t.sum(axes=0)  # error
     t.summ()  # error
     nn.mse_loss(t)  # error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, overload
 
 from tinygrad_edu.engine.fast.generated_call import generated_call
-from tinygrad_edu.engine.op import Array, Op
+from tinygrad_edu.engine.op import Array, Op, PlainArrayLike
 from tinygrad_edu.engine.tensor import Tensor
 
 Parameters = ParamSpec("Parameters")
+Others = ParamSpec("Others")
 
 
 class TypedOp(Op, Generic[Parameters]):
@@ -25,14 +26,40 @@ class TypedOp(Op, Generic[Parameters]):
     if TYPE_CHECKING:  # a Tensor among the first three inputs gives a Tensor; arrays give an array
 
         @overload
-        def __call__(self, x: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        def __call__(
+            self: TypedOp[Concatenate[Any, Others]], x: Tensor, /, *args: Others.args, **kwargs: Others.kwargs
+        ) -> Tensor: ...
         @overload
-        def __call__(self, x: Any, y: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        def __call__(
+            self: TypedOp[Concatenate[Any, Any, Others]],
+            x: Tensor,
+            y: Tensor | PlainArrayLike,
+            /,
+            *args: Others.args,
+            **kwargs: Others.kwargs,
+        ) -> Tensor: ...
         @overload
-        def __call__(self, x: Any, y: Any, z: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        def __call__(
+            self: TypedOp[Concatenate[Any, Any, Others]],
+            x: PlainArrayLike,
+            y: Tensor,
+            /,
+            *args: Others.args,
+            **kwargs: Others.kwargs,
+        ) -> Tensor: ...
+        @overload
+        def __call__(
+            self: TypedOp[Concatenate[Any, Any, Any, Others]],
+            x: Tensor | PlainArrayLike,
+            y: Tensor | PlainArrayLike,
+            z: Tensor,
+            /,
+            *args: Others.args,
+            **kwargs: Others.kwargs,
+        ) -> Tensor: ...
         @overload
         def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Array: ...
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
             """Compute and record the op."""
 
 
