@@ -63,14 +63,9 @@ class Summary:
     Examples
     --------
     >>> from tinygrad_edu import nn
-    >>> table = nn.summary(nn.Sequential(nn.Linear(2, 3), nn.Tanh()))
-    Traceback (most recent call last):
-        ...
-    TypeError: Sequential.forward() missing 1 required positional argument: 'x'
+    >>> table = nn.summary(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), (2,))
     >>> table.total, [row.name for row in table.rows]
-    Traceback (most recent call last):
-        ...
-    NameError: name 'table' is not defined
+    (9, ['0', '1'])
     """
 
     rows: list[LayerRow]

@@ -78,6 +78,7 @@ class _SingleWorker:
 
 
 ALONE = _SingleWorker()
+"""A single process: the default of functions that take `Workers`."""
 
 
 def allgather(workers: Workers, value: Any) -> list[Any]:

@@ -80,9 +80,14 @@ def objects() -> Iterator[tuple[str, str, Any]]:
             yield page.module, name, getattr(import_module(page.module), name)
 
 
+def is_plain_exception(each: Any) -> bool:
+    """Return whether an object is an exception class with a built-in ``__init__``, which takes any arguments."""
+    return inspect.isclass(each) and issubclass(each, BaseException) and not inspect.isfunction(each.__init__)
+
+
 def signature(each: Any) -> inspect.Signature:
-    """Return the signature of a class or function. A built-in exception has ``*args``, and a protocol no parameters."""
-    if inspect.isclass(each) and issubclass(each, BaseException) and "__init__" not in vars(each):
+    """Return the signature of a class or function. A plain exception has ``*args``, and a protocol no parameters."""
+    if is_plain_exception(each):
         return inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
     if getattr(each, "_is_protocol", False):
         return inspect.Signature()
@@ -140,7 +145,8 @@ def link(name: str, namespace: ModuleType = tg, start: Path = Path("docs"), labe
 
 def source(module: str) -> Path:
     """Return the path of a module in the checkout."""
-    return Path(str(import_module(module).__file__)).relative_to(ROOT)
+    path = Path(*module.split("."))
+    return path / "__init__.py" if hasattr(import_module(module), "__path__") else path.with_suffix(".py")
 
 
 def _home(namespace: ModuleType, name: str) -> str:

@@ -192,6 +192,7 @@ CONDITIONS_ON_G: dict[str, Wrapper] = {
 }
 
 ANYWHERE = {**ALWAYS, **CONDITIONS_ON_X, **CONDITIONS_ON_G}
+"""Wrappers for a vjp of any library, by name."""
 
 
 def _is_contiguous(x: Any) -> bool:
@@ -301,6 +302,7 @@ OURS: dict[str, Wrapper] = {
     "saved values as constants": _constants,
     "g as a constant": lambda vjp: lambda g, *saved, **kwargs: vjp(values_of(g), *saved, **kwargs),
 }  # fmt: skip
+"""Wrappers for a vjp of an `Op`, by name."""
 
 # Wrappers that change nothing if a vjp saves no arrays.
 NEED_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}

@@ -24,6 +24,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE, **ACTIVATIONS, **SHAPE, **JOINING, **SEVERAL, **REDUCTION, **RANKING, **NETWORKS, **LINALG,
     **IMAGES, **LAYERS,
 }  # fmt: skip
+"""Strategies for calls of the functions with a derivative, by name."""
 
 
 def calls(op: str | Op) -> Strategy[Call]:

@@ -252,6 +252,7 @@ STEPS: dict[str, Step] = {
     "avg_pool2d": _expression("tg.avg_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _not_empty),
     "+=": _in_place("+="), "-=": _in_place("-="), "*=": _in_place("*="),
 }  # fmt: skip
+"""The steps from which `programs` draws, by name."""
 
 
 @st.composite

@@ -45,3 +45,4 @@ NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     "nonzero": _questions(in_one("nonzero", _joined), least_axes=1), "unique": _questions(in_one("unique", _joined)),
     "searchsorted": _searches(), "one_hot": _classes(),
 }  # fmt: skip
+"""Strategies for calls of the functions without a derivative, by name."""
