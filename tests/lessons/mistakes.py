@@ -570,7 +570,7 @@ MISTAKES = {
     ),
     (9, "lifted", "without cells"): (
         "saved = {n: Tensor(v, node=nodes[n]) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
-        "gradients_are_recorded",
+        "still_guarded",
         "no StaleError was raised",
     ),
     (9, "walk", "through the targets"): (
