@@ -11,8 +11,14 @@ MISTAKES = {
         "of_one_side",
         "evaluated f at",
     ),
+    (1, "one_sided", "no return"): ("slope = (f(x + h) - f(x)) / h", "lines", ") must return a number, got None."),
     (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", ", twice as much."),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "f has the slope "),
+    (1, "central", "a name misspelled"): (
+        "return (f(x + h) - f(x - h)) / (2 * hh)",
+        "parabolas",
+        "NameError: name 'hh' is not defined",
+    ),
     (1, "extrapolated", "weights exchanged"): (
         "return (4 * central(f, x, h) - central(f, x, h / 2)) / 3",
         "quartics",
@@ -27,6 +33,11 @@ MISTAKES = {
         "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 0.1",
         "a_kink",
         "is False for",
+    ),
+    (1, "has_kink", "the gap itself"): (
+        "return abs(one_sided(f, x, h) - one_sided(f, x, -h))",
+        "no_kink",
+        "has no corner.",
     ),
     (1, "error_of", "a cotangent of ones"): (
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
@@ -47,6 +58,11 @@ MISTAKES = {
         "one_wrong_element",
         "must be above",
     ),
+    (1, "error_of", "a name not assigned"): (
+        "slope = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\nnumeric = cotangent * slope",
+        "right_gradients",
+        "NameError: name 'claimed' is not defined",
+    ),
     (2, "backward", "the last contribution wins"): (
         "self.grad = g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(g)):\n"
         "        parent.backward(c)",
@@ -59,6 +75,11 @@ MISTAKES = {
         "random_programs",
         "def program(",
     ),
+    (2, "backward", "calls the vjp of a leaf"): (
+        "self.grad += g\nfor parent, c in zip(self.parents, self.rule(g)):\n    parent.backward(c)",
+        "a_leaf",
+        "TypeError: 'NoneType' object is not callable",
+    ),
     (2, "mul", "factors exchanged"): (
         "return Value(self.data * other.data, (self, other), lambda g: (g * self.data, g * other.data))",
         "products",
@@ -68,6 +89,12 @@ MISTAKES = {
         "return Value(self.data * other.data, (self, other), lambda g: (other.data, self.data))",
         "products",
         "the gradient of x is wrong",
+    ),
+    (2, "mul", "a number"): ("return self.data * other.data", "products", "the result must be a Value, got float."),
+    (2, "mul", "Values in the vjp"): (
+        "return Value(self.data * other.data, (self, other), lambda g: (g * other, g * self))",
+        "products",
+        "gradient 1 of 2 from the vjp in Value.__mul__ must be a number or an array, got Value.",
     ),
     (2, "power", "no comma"): (
         "return Value(self.data**n, (self,), lambda g: g * n * self.data ** (n - 1))",
@@ -80,10 +107,20 @@ MISTAKES = {
         "powers",
         "the gradient of x is wrong",
     ),
+    (2, "power", "parents without a tuple"): (
+        "return Value(self.data**n, (self), lambda g: (g * n * self.data ** (n - 1),))",
+        "powers",
+        "the parents of a Value must be a tuple of Values, got Value.",
+    ),
     (2, "tanh", "of the input"): (
         "return Value(out, (self,), lambda g: (g * (1 - self.data**2),))",
         "tanh",
         "program: the gradient of",
+    ),
+    (2, "tanh", "a vjp without return"): (
+        "def rule(g):\n    g * (1 - out * out)\nreturn Value(out, (self,), rule)",
+        "tanh",
+        "the vjp in Value.tanh must return a tuple of 1 gradient, got None.",
     ),
     (2, "relu", "1 at 0"): (
         "return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data >= 0 else 0.0,))",
@@ -113,11 +150,23 @@ MISTAKES = {
         "each_once",
         "contains a value twice",
     ),
+    (3, "order", "a set"): (
+        "seen = set()\ndef visit(v):\n    if v not in seen:\n        seen.add(v)\n        for p in v.parents:\n"
+        "            visit(p)\nvisit(root)\nreturn seen",
+        "each_once",
+        "order must return a list, got set.",
+    ),
     (3, "paths", "from the leaves on"): (
         "count = dict.fromkeys(values, 0)\ncount[root] = 1\nfor value in values:\n    for parent in value.parents:\n"
         "        count[parent] += count[value]\nreturn count",
         "doubled",
         "paths returned 0",
+    ),
+    (3, "paths", "no path to root"): (
+        "count = {}\nfor value in reversed(values):\n    for parent in value.parents:\n"
+        "        count[parent] = count.get(parent, 0) + 1\nreturn count",
+        "doubled",
+        "the dict that paths returned has no number for the first x.",
     ),
     (3, "backward", "passes on an earlier gradient"): (
         "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
@@ -130,6 +179,11 @@ MISTAKES = {
         "self.number, self.parents, self.rule, self.grad = 0, parents, rule, None",
         "numbers_grow",
         "[0, 0, 0, 0, 0]",
+    ),
+    (4, "node", "the clock itself"): (
+        "self.number, self.parents, self.rule, self.grad = clock, parents, rule, None",
+        "numbers_grow",
+        "the numbers of five new nodes must increase",
     ),
     (4, "walk", "oldest first"): (
         "waiting = [(root.number, root)]\nwhile waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
@@ -154,15 +208,30 @@ MISTAKES = {
         "nodes_of_results",
         "parents",
     ),
+    (4, "computed", "Values as parents"): (
+        "return Value(data, Node(tuple(inputs), rule))",
+        "nodes_of_results",
+        "the parents of the result's node are (Value, float), expected (x.node, None).",
+    ),
     (4, "mul", "uses a Value"): (
         "return computed(self.data * number_of(other), (self, other), lambda g: (g * number_of(other), g * self.data))",
         "mul_keeps_numbers",
         "still keeps the Value x alive",
     ),
+    (4, "mul", "one contribution, no tuple"): (
+        "x, y = self.data, number_of(other)\nreturn computed(x * y, (self, other), lambda g: g * y)",
+        "products",
+        "the vjp in Value.__mul__ must return a tuple of 2 gradients, got float.",
+    ),
     (4, "tanh", "uses its result"): (
         "out = computed(math.tanh(self.data), (self,), lambda g: (g * (1 - out.data**2),))\nreturn out",
         "tanh_keeps_numbers",
         "refers back to it",
+    ),
+    (4, "tanh", "inputs without a tuple"): (
+        "out = math.tanh(self.data)\nreturn computed(out, self, lambda g: (g * (1 - out * out),))",
+        "tanh",
+        "TypeError: 'Value' object is not iterable",
     ),
     (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
     (5, "unbroadcast", "only the first axes"): (
@@ -170,10 +239,21 @@ MISTAKES = {
         "unbroadcast",
         "must have the shape of x",
     ),
+    (5, "unbroadcast", "no return"): (
+        "extra = g.ndim - len(shape)\ng.sum(axis=tuple(range(extra)))",
+        "unbroadcast",
+        ") must return an array, got None.",
+    ),
     (5, "computed", "always a node"): (
         "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",
         "nodes_where_they_are_needed",
         "no Tensor requires a gradient, but the result has a node",
+    ),
+    (5, "computed", "no vjp"): (
+        "nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)\n"
+        "return Tensor(data, node=Node(nodes) if any(n is not None for n in nodes) else None)",
+        "nodes_where_they_are_needed",
+        "the node of computed(data, inputs, rule) does not have this rule.",
     ),
     (5, "backward", "keeps the array itself"): (
         "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
@@ -190,6 +270,17 @@ MISTAKES = {
         "products",
         "It is not summed over the broadcast",
     ),
+    (5, "mul", "Tensors in the vjp"): (
+        "return computed(x * y, (self, other), lambda g: (unbroadcast(g * other, x.shape), unbroadcast(g * self, "
+        "y.shape)))",
+        "products",
+        "gradient 1 of 2 from the vjp in Tensor.__mul__ must be a number or an array, got Tensor.",
+    ),
+    (5, "mul", "no tuple"): (
+        "return computed(x * y, (self, other), lambda g: unbroadcast(g * y, x.shape))",
+        "products",
+        "the vjp in Tensor.__mul__ must return a tuple of 2 gradients, got ",
+    ),
     (5, "matmul", "a transpose forgotten"): (
         "return computed(x @ y, (self, other), lambda g: (unbroadcast(g @ y, x.shape), "
         "unbroadcast(transposed(x) @ g, y.shape)))",
@@ -197,6 +288,11 @@ MISTAKES = {
         "",
     ),
     (5, "sum", "the axis not restored"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
+    (5, "sum", "no tuple"): (
+        "if axis is not None and not keepdims:\n    g = np.expand_dims(g, axis)\nreturn np.broadcast_to(g, x.shape)",
+        "reductions",
+        "the vjp in Tensor.sum must return a tuple of 1 gradient, got ndarray of shape (",
+    ),
     (5, "reshape", "unchanged"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
@@ -224,6 +320,11 @@ MISTAKES = {
         "saved_is_what_is_asked",
         "if x requires a gradient",
     ),
+    (6, "recorded", "only names"): (
+        "saved = {name for x, node in zip(op.inputs, nodes) if node is not None for name in asked(op.rules[x])}",
+        "saved_is_what_is_asked",
+        "saved must be a dict of values by name, got set.",
+    ),
     (6, "pullback", "every vjp"): (
         "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
         "        for x, shape in zip(self.op.inputs, self.shapes)]",
@@ -237,12 +338,45 @@ MISTAKES = {
         "products",
         "It is not summed over the broadcast axes",
     ),
+    (6, "pullback", "no entry for None"): (
+        "out = []\nfor x, shape in zip(self.op.inputs, self.shapes):\n    if shape is None:\n        continue\n"
+        "    rule = self.op.rules[x]\n    c = rule(g, **{name: self.saved[name] for name in asked(rule)})\n"
+        "    out.append(unbroadcast(c, shape) if self.op.broadcasts else c)\nreturn out",
+        "rules_that_nobody_needs",
+        "the pullback of op product must return a list of 2 gradients, got list of length 1.",
+    ),
     (6, "divide", "a sign"): (
         "divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: g * out / y)",
         "quotients",
         "its sign is flipped",
     ),
+    (6, "divide", "no vjp of y"): ("divide.vjps(x=lambda g, y: g / y)", "quotients", "op divide has no vjp for y."),
+    (6, "divide", "tuples as in lesson 5"): (
+        "divide.vjps(x=lambda g, y: (g / y,), y=lambda g, out, y: (-g * out / y,))",
+        "quotients",
+        "op divide: the vjp of x must return an array, got tuple of length 1.",
+    ),
+    (6, "divide", "a name that does not exist"): (
+        "divide.vjps(x=lambda g, y: g / y, y=lambda g, output, y: -g * output / y)",
+        "quotients",
+        "TypeError: op divide has nothing named 'output'; did you mean 'out'?",
+    ),
     (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "it uses ['x']"),
+    (6, "exp", "no return"): (
+        "def rule(g, out):\n    g * out\nexp.vjps(x=rule)",
+        "exponentials",
+        "op exp: the vjp of x must return an array, got None.",
+    ),
+    (6, "exp", "a name misspelled"): (
+        "def exp_rule(g, out):\n    return g * outt\nexp.vjps(x=exp_rule)",
+        "exponentials",
+        "NameError: name 'outt' is not defined",
+    ),
+    (6, "exp", "the op misspelled"): (
+        "epx.vjps(x=lambda g, out: g * out)",
+        "exponentials",
+        "NameError: name 'epx' is not defined",
+    ),
     (6, "tanh", "not squared"): ("tanh.vjps(x=lambda g, out: g * (1 - out))", "tanh", "the gradient of x is wrong"),
     (6, "sum", "saves an array"): (
         "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
@@ -272,11 +406,21 @@ MISTAKES = {
         "of_a_thread",
         "another thread records nothing",
     ),
+    (7, "no_grad", "no yield"): (
+        "recording.set(False)",
+        "nothing_is_recorded",
+        "no_grad has no yield, at which the block would run.",
+    ),
     (7, "parameters_of", "by the default only"): (
         "return (tuple(p.name for p in parameters if p.default is p.empty), "
         "{p.name: p.default for p in parameters if p.default is not p.empty})",
         "inputs_without_a_mark",
         "parameters_of returned",
+    ),
+    (7, "parameters_of", "only the inputs"): (
+        "return tuple(p.name for p in parameters if p.default is p.empty)",
+        "inputs_without_a_mark",
+        "parameters_of(f) for def f(x, y, axis=0, *, keepdims) must return a tuple and a dict, got tuple of length 3.",
     ),
     (7, "asked", "two stars as a name"): (
         "return [p.name for p in parameters]",
@@ -297,6 +441,13 @@ MISTAKES = {
         "saved_by_name",
         "but the node saves",
     ),
+    (7, "recorded", "saves k"): (
+        "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
+        "rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]\n"
+        "saved = {name: values[name] for rule in rules for name in asked(rule, settings)}",
+        "which_of_many",
+        "KeyError: 'k'",
+    ),
     (7, "pullback", "without k"): (
         "rules = self.op.rules\n"
         "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x], {})})\n"
@@ -313,16 +464,43 @@ MISTAKES = {
         "a_setting_called_k",
         "",
     ),
+    (7, "pullback", "return in the loop"): (
+        "cs = []\nfor k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n    if shape is None:\n"
+        "        cs.append(None)\n        continue\n    rule, known = self.op.rules[x], {'k': k} | self.saved\n"
+        "    c = rule(g, **{n: known[n] for n in asked(rule, self.op.settings)})\n"
+        "    cs.append(unbroadcast(c, shape) if self.op.broadcasts else c)\n    return cs",
+        "which_of_many",
+        "the pullback of op weighted must return a list of 3 gradients, got list of length 1.",
+    ),
+    (7, "pullback", "broadcasting not undone"): (
+        "cs = []\nfor k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n    if shape is None:\n"
+        "        cs.append(None)\n        continue\n    rule, known = self.op.rules[x], {'k': k} | self.saved\n"
+        "    cs.append(rule(g, **{n: known[n] for n in asked(rule, self.op.settings)}))\nreturn cs",
+        "the_ops_before",
+        "It is not summed over the broadcast axes.",
+    ),
     (8, "assign", "other memory"): (
         "self.data = np.broadcast_to(values, self.shape)",
         "writing",
         "cell.changed is 0",
     ),
+    (8, "assign", "binds the name"): (
+        "self.data = values\nself.cell.changed = next(clock)",
+        "writing",
+        "after assign, x.data is another array: views of x have not changed.",
+    ),
+    (8, "assign", "no clock"): ("self.data[...] = values\nself.cell.changed += 1", "writing", "but cell.changed is 1."),
     (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "must return the cell of the input"),
     (8, "cell_of", "the cell of any input"): (
         "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
         "views_share_a_cell",
         "for a new array",
+    ),
+    (8, "cell_of", "the class"): (
+        "for x in inputs:\n    if isinstance(x, Tensor) and np.may_share_memory(out, x.data):\n"
+        "        return x.cell\nreturn Cell",
+        "views_share_a_cell",
+        "for a new array, cell_of must return a new Cell, got type.",
     ),
     (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "but view * 2 raises no StaleError"),
     (8, "demand_fresh", "at any change ever"): (
@@ -343,6 +521,11 @@ MISTAKES = {
         "arrays_of_tensors",
         "is a copy",
     ),
+    (8, "kept", "the Tensor"): (
+        "return x if isinstance(x, Tensor) else np.copy(x)",
+        "arrays_of_tensors",
+        "kept(x, x.data) must return an array, got Tensor.",
+    ),
     (8, "in_place", "of the overwritten values"): (
         "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
         "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
@@ -361,6 +544,18 @@ MISTAKES = {
         "with_itself",
         "",
     ),
+    (8, "in_place", "no return"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\n"
+        "tensor.assign(result.data)\ntensor.node = result.node\nif tensor.node is not None:\n"
+        "    tensor.node.number = next(clock)",
+        "recorded_in_place",
+        "in_place must return the tensor itself, got None.",
+    ),
+    (8, "in_place", "the tensor itself"): (
+        "result = op(tensor, other)\ntensor.assign(result.data)\ntensor.node = result.node\nreturn tensor",
+        "recorded_in_place",
+        "StaleError: op multiply: the storage of an input was changed in place after the input was computed.",
+    ),
     (9, "lifted", "nothing"): ("saved = pullback.saved", "gradients_are_recorded", "has no node"),
     (9, "lifted", "constants"): (
         "saved = {n: Tensor(v) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
@@ -373,6 +568,11 @@ MISTAKES = {
         "results_are_lifted",
         "out was not lifted",
     ),
+    (9, "lifted", "without cells"): (
+        "saved = {n: Tensor(v, node=nodes[n]) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
+        "still_guarded",
+        "no StaleError was raised",
+    ),
     (9, "walk", "through the targets"): (
         "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n        continue\n"
         "    for parent, c in zip(node.parents, lifted(node)(gradients.pop(node))):\n"
@@ -383,12 +583,23 @@ MISTAKES = {
         "the gradient of the target is missing",
     ),
     (9, "grad", "the result"): ("return lambda x: vjp(f, x)[0]", "third", "expected 240"),
+    (9, "grad", "a Tensor"): ("return vjp(f, 1.0)[1](1.0)", "first", "grad(f) must return a function, got Tensor."),
     (9, "hvp", "times the gradient"): ("return grad(f)(x) * u", "hessian_products", "is wrong"),
+    (9, "hvp", "a function"): (
+        "return grad(lambda x: (grad(f)(x) * u).sum())",
+        "hessian_products",
+        "hvp(f, x, u) must be a Tensor, got function.",
+    ),
     (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
     (9, "jvp", "the pullback, at x"): (
         "return vjp(pullback, np.zeros(np.shape(x)))[1](u)",
         "of_another_shape",
         "Error",
+    ),
+    (9, "jvp", "a pair"): (
+        "return vjp(pullback, np.zeros(out.shape))",
+        "forward",
+        "jvp(f, x, u) must be a Tensor, got tuple of length 2.",
     ),
     (10, "logsumexp", "as on paper"): (
         "return np.log(np.sum(np.exp(x), axis=-1, keepdims=True))",
@@ -400,6 +611,11 @@ MISTAKES = {
         "values_of_logsumexp",
         "logsumexp(x) is",
     ),
+    (10, "logsumexp", "no keepdims"): (
+        "largest = np.max(x, axis=-1)\nreturn largest + np.log(np.sum(np.exp(x - largest), axis=-1))",
+        "values_of_logsumexp",
+        " has shape (",
+    ),
     (10, "logsumexp_rule", "as on paper"): (
         "return g * exp(x) / exp(x).sum(axis=-1, keepdims=True)",
         "large_gradient",
@@ -410,6 +626,16 @@ MISTAKES = {
         "gradient_of_logsumexp",
         "",
     ),
+    (10, "logsumexp_rule", "a tuple"): (
+        "return (g * exp(x - out),)",
+        "gradient_of_logsumexp",
+        "op logsumexp: the vjp of x must return an array, got tuple of length 1.",
+    ),
+    (10, "logsumexp_rule", "exp of NumPy"): (
+        "return g * np.exp(x - out)",
+        "gradient_of_logsumexp",
+        "TypeError: operand 'Tensor' does not support ufuncs (__array_ufunc__=None)",
+    ),
     (10, "log_softmax", "the logarithm of a quotient"): (
         "p = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)\nreturn np.log(p)",
         "impossible_classes",
@@ -419,6 +645,11 @@ MISTAKES = {
         "rows = np.zeros(shape)\nrows[:, labels[0]] = g\nreturn rows",
         "picked",
         "the gradient of x is wrong",
+    ),
+    (10, "put", "no return"): (
+        "rows = np.zeros(shape)\nrows[np.arange(len(labels)), labels] = g",
+        "picked",
+        "op pick: the vjp of x must return an array, got None.",
     ),
     (10, "cross_entropy", "a sum"): (
         "return pick(log_softmax(logits), labels).sum() * -1.0",
@@ -454,6 +685,11 @@ MISTAKES = {
         "no_copy",
         "is a copy of the images",
     ),
+    (11, "windows", "four strides"): (
+        "strides = images.strides",
+        "all_windows",
+        "ValueError: mismatch in length of strides and shape",
+    ),
     (11, "without_maps", "the axes as they come"): (
         "return np.tensordot(windows(images, *kernels.shape[2:]), kernels, axes=((1, 4, 5), (1, 2, 3)))",
         "maps_of_the_form",
@@ -483,11 +719,22 @@ MISTAKES = {
         "rules_of_correlate",
         "",
     ),
+    (11, "correlate", "no vjp of kernels"): (
+        "correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels))",
+        "rules_of_correlate",
+        "op correlate has no vjp for kernels.",
+    ),
     (11, "correlate_kernels", "itself"): (
         "correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), "
         "images=lambda g, maps: correlate_kernels(maps, g))",
         "rules_of_correlate_kernels",
         "",
+    ),
+    (11, "correlate_kernels", "a name that does not exist"): (
+        "correlate_kernels.vjps(images=lambda g, kernels: correlate_images(g, kernels), maps=lambda g, images: "
+        "correlate(images, g))",
+        "rules_of_correlate_kernels",
+        "op correlate_kernels has nothing named 'kernels'; it has maps, images, ",
     ),
     (11, "correlate_images", "maps and g exchanged"): (
         "correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), "
@@ -524,6 +771,13 @@ MISTAKES = {
         ),
         "of_a_long_graph",
         "RecursionError",
+    ),
+    (12, "kept_bytes", "a leaf has a rule"): (
+        "while waiting:\n    node = waiting.pop()\n    if node is None or node in seen:\n        continue\n"
+        "    seen.add(node)\n    waiting += node.parents\n"
+        "    found |= {id(a): a.nbytes for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)}",
+        "each_array_once",
+        "AttributeError: 'NoneType' object has no attribute 'pullback'",
     ),
     (12, "walk", "frees nothing"): (
         (
@@ -649,6 +903,13 @@ MISTAKES = {
         "keeps_its_inputs",
         "kept_bytes of ten tanh in a checkpoint",
     ),
+    (12, "checkpoint", "one argument"): (
+        "with mode(False):\n    out = function(inputs)\n"
+        "if not recording.get() or all(parent is None for parent in node.parents):\n    return out\n"
+        "saved = {f'x{k}': kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}",
+        "keeps_its_inputs",
+        "AttributeError: 'tuple' object has no attribute 'tanh'",
+    ),
     (12, "again", "not recorded"): (
         "names = [name for name, shape in zip(self.names, self.shapes) if shape is not None]\n"
         "wanted = {name: fresh(self.saved[name]) for name in names}\n"
@@ -670,6 +931,14 @@ MISTAKES = {
         "second_order",
         "the gradient of x is wrong",
     ),
+    (12, "again", "no return"): (
+        "with mode(True):\n"
+        "    wanted = {name: fresh(self.saved[name]) for name, shape in zip(self.names, self.shapes) if shape is "
+        "not None}\n    out = self.op(**self.saved | wanted)\n"
+        "pulled(out, g, [wanted.get(name) for name in self.names])",
+        "gradients",
+        "the pullback of op program must return a list of ",
+    ),
     ("engine", "names", "some"): (
         "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
         "all_there",
@@ -683,11 +952,22 @@ MISTAKES = {
         "every_op",
         "Error",
     ),
+    ("engine", "names", "a name misspelled"): (
+        "from lesson06_ops import exp, reshape, tanh\nfrom lesson07_recorder import Op, no_gard, op",
+        "all_there",
+        "cannot import name 'no_gard' from 'lesson07_recorder'",
+    ),
     ("engine", "logits", "no tanh"): (
         "maps = convolution(images, weights['kernels'], weights['bias'])\n"
         "return reshape(maps, shape=(len(images), weights['weight'].shape[0])) @ weights['weight']",
         "same_logits",
         "logits(weights, images) of arrays is ",
+    ),
+    ("engine", "logits", "attributes of a dict"): (
+        "maps = tanh(convolution(images, weights.kernels, weights.bias))\n"
+        "return reshape(maps, shape=(len(images), -1)) @ weights.weight",
+        "same_logits",
+        "AttributeError: 'dict' object has no attribute 'kernels'",
     ),
     ("engine", "step", "uphill"): (
         "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
@@ -702,5 +982,18 @@ MISTAKES = {
         "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",
         "same_step",
         "after step, the old kernels",
+    ),
+    ("engine", "step", "no leaves"): (
+        "loss = cross_entropy(logits(weights, images), labels)\nloss.backward()\n"
+        "return float(loss.data), {name: x.data - rate * x.grad for name, x in weights.items()}",
+        "same_step",
+        "AttributeError: 'numpy.float64' object has no attribute 'backward'",
+    ),
+    ("engine", "step", "the loss as a Tensor"): (
+        "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
+        "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
+        "return loss, {name: x.data - rate * x.grad for name, x in leaves.items()}",
+        "same_step",
+        "the loss is Tensor, expected ",
     ),
 }

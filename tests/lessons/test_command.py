@@ -119,7 +119,8 @@ def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder
 
 
 FAULTS = {
-    "def f(:\n": "SyntaxError",
+    "def f(:\n": "    lesson03_order.py, line 1\n        def f(:\n              ^\n    SyntaxError: invalid syntax",
+    "def f():\nreturn 3\n": "line 2\n        return 3\n        ^^^^^^\n    IndentationError: expected an indented block",
     "import no_such_module\n": "line 1, in <module>\n        import no_such_module\n    ModuleNotFoundError",
     "exit()\n": "exits the program: remove it",
     "order = 3\n": "TypeError: 'int' object is not callable",
@@ -148,6 +149,28 @@ def test_an_error_of_the_students_is_their_own_line_and_no_traceback(fault, fold
     for thread in set(threading.enumerate()) - before:  # the infinite loop was interrupted
         thread.join(60)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("fault", ["def f(:\n", "import no_such_module\n"])
+def test_an_error_outside_of_the_holes_has_no_hint(fault, folder, capsys):
+    mine = folder / f"{ORDER.name}.py"
+    mine.write_text(fault + ORDER.exercise)
+    assert said(capsys, "check", 3, code=1).endswith("\n\n0 of 8 cases pass.\n")
+    assert "name a hole: order, paths, backward." in said(capsys, "hint", 3, code=2)
+    assert "On paths, hint 1 of" in said(capsys, "hint", 3, "paths")
+    mine.write_text(ORDER.solution)
+    said(capsys, "check", 3)
+    assert "On order, hint 1 of" in said(capsys, "hint", 3)
+
+
+def test_a_hint_is_on_the_hole_of_the_innermost_line_and_the_case_is_named(folder, capsys):
+    code = {"order": ORDER.pieces["order"].replace("return done", "return done if len(done) < 60 else done[0] / 0")}
+    (folder / f"{ORDER.name}.py").write_text(ORDER.with_holes((), code))
+    out = said(capsys, "check", 3, code=1)
+    line = ORDER.solution.splitlines().index("    return done") + 1
+    assert f"lesson03_order.py, line {line}, in order\n        return done if len(done) < 60 else done[0] / 0\n" in out
+    assert "A hint on order: python -m tinygrad_edu.lessons hint 3\n" in out
+    assert out.endswith("The case is about backward: python -m tinygrad_edu.lessons hint 3 backward\n")
 
 
 def test_ctrl_c_ends_the_command_in_one_line(folder, capsys, monkeypatch):

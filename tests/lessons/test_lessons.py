@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.lessons.mistakes import MISTAKES
+from tinygrad_edu import lessons
 from tinygrad_edu.lessons.cases import Looking
 from tinygrad_edu.lessons.judge import Code, judged, loaded, outcome_of, solved
+from tinygrad_edu.lessons.ladder import PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 
 ALL = (*LESSONS, FINALE)
@@ -41,7 +43,7 @@ def outcome(lesson, case, text, looking):
 def test_an_open_hole_fails_and_is_named(lesson, hole):
     case, text = next(case for case in lesson.cases if case.hole == hole), lesson.with_holes({hole})
     _, named, complaint = outcome(lesson, case, text, Looking(1))
-    assert named == hole
+    assert hole in (named, case.hole)
     if lesson.pieces[hole].startswith(" "):
         line = next(k for k, line in enumerate(text.splitlines(), 1) if f'Error("{hole}")' in line)
         assert complaint.startswith(f"The hole {hole} is still open.\nmine.py, line {line}, in ")
@@ -59,9 +61,50 @@ def test_a_mistake_is_found_and_shown(word, hole, mistake):
     _, named, complaint = outcome(lesson, case, text, Looking(100, shrinks=False))
     assert complaint
     assert said in complaint
-    assert named == hole
+    assert hole in (named, case.hole)
     assert len(complaint.splitlines()) < 20
     assert not any(internal in complaint for internal in INTERNAL)
+
+
+HELPERS = {  # the hole, the code around it, and the hole of the failing line
+    "a function in the hole": ("order", "def helper(x):\n    return x.parent\nreturn helper(root)", "", "order"),
+    "a function outside of the holes": (
+        "order",
+        "return helper(root)",
+        "def helper(x):\n    return x.parent\n",
+        "order",
+    ),
+    "a call of the package": ("order", "return np.reshape(3, (2, 2))", "import numpy as np\n", "order"),
+    "another hole": ("paths", "return order(5)", "", "order"),
+    "not a placeholder": ("order", "raise NotImplementedError('later')", "", "order"),
+}
+
+
+@pytest.mark.parametrize(("hole", "code", "above", "expected"), HELPERS.values(), ids=HELPERS)
+def test_a_hint_is_on_the_hole_of_the_innermost_line_of_the_student(hole, code, above, expected):
+    lesson = LESSONS[2]
+    text = above + lesson.with_holes((), {hole: textwrap.indent(code, "    ") + "\n"})
+    case = next(case for case in lesson.cases if case.hole == hole)
+    _, named, complaint = outcome(lesson, case, text, Looking(1, shrinks=False))
+    assert named == expected
+    assert "mine.py, line " in complaint
+
+
+@pytest.mark.parametrize("lesson", [*ALL, PUZZLES], ids=lambda lesson: lesson.name)
+def test_each_line_is_in_its_hole(lesson):
+    holes = dict.fromkeys(range(1, len(lesson.solution.splitlines()) + 1))
+    line, marked = 1, (Path(lessons.__file__).parent / lesson.name / "solution.py").read_text("utf-8").splitlines()
+    hole = None
+    for text in marked:
+        if text.strip().startswith("# hole: "):
+            hole = text.split()[-1]
+        elif text.strip() == "# end":
+            hole = None
+        else:
+            holes[line], line = hole, line + 1
+    blank = {k for k, text in enumerate(lesson.solution.splitlines(), 1) if not text.strip()}
+    found = {k: lesson.hole_at(lesson.solution, k) for k in holes if k not in blank}
+    assert found == {k: hole for k, hole in holes.items() if k not in blank}
 
 
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)

@@ -96,7 +96,9 @@ def _check(given: argparse.Namespace) -> int:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
-    print(f"{passed} of {total} cases pass.", *(f"A hint on {hole}: {COMMAND} hint {lesson.word}" for hole in holes[:1]))
+    print(
+        f"{passed} of {total} cases pass.", *(f"A hint on {hole}: {COMMAND} hint {lesson.word}" for hole in holes[:1])
+    )
     for hole in holes[1:]:
         print(f"The case is about {hole}: {COMMAND} hint {lesson.word} {hole}")
     return 1

@@ -121,8 +121,8 @@ class Folder:
         known = self._of(lesson)
         if hole is None and "passed" not in known and known.get("hole", "") is None:
             raise LessonError(
-                f"The last check of {lesson.name} failed outside of the holes, which no hint is about: correct the line "
-                f"that it showed, or name a hole: {', '.join(lesson.pieces)}."
+                f"The last check of {lesson.name} failed outside of the holes, so it has no hint. Correct the line it "
+                f"showed, or name a hole: {', '.join(lesson.pieces)}."
             )
         hole = hole or known.get("hole") or next(iter(lesson.pieces))
         given = known.get("hints", {})

@@ -23,9 +23,7 @@ def _check_slope(mine, name, h, coefficients, x):
     demand(is_numeric(found) and np.ndim(found) == 0, f"{call} must return a number, got {described(found)}.")
     exact = sum(k * c * x ** (k - 1) for k, c in enumerate(coefficients) if k)
     factor = FACTORS.get(float(found / exact), "") if exact else ""
-    demand(
-        np.isclose(found, exact, rtol=1e-10, atol=1e-10), f"f has the slope {exact}, but {call} is {found}{factor}."
-    )
+    demand(np.isclose(found, exact, rtol=1e-10, atol=1e-10), f"f has the slope {exact}, but {call} is {found}{factor}.")
 
 
 @case("one_sided", a=numbers, b=numbers, x=numbers, h=STEPS | STEPS.map(lambda h: -h))

@@ -6,7 +6,16 @@ import weakref
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal, demand_vjps, raised, run_backward
+from tinygrad_edu.lessons.cases import (
+    apart,
+    case,
+    check_engine,
+    demand,
+    demand_equal,
+    demand_vjps,
+    raised,
+    run_backward,
+)
 from tinygrad_edu.lessons.findings import described
 from tinygrad_edu.lessons.lesson05_arrays.checks import BROADCASTS, SMALL, matrices, pairs, summed
 from tinygrad_edu.testing.strategies import arrays

@@ -46,7 +46,7 @@ class Op:
         return [*self.inputs, *(f"{x}_shape" for x in self.inputs), "out", *self.settings]
 
     def demand(self, name, known):
-        """Raise a TypeError unless a name is known. The message has the op, the name, and a similar known name if any."""
+        """Raise a TypeError unless a name is known; it contains op, name and, if there is one, a similar known name."""
         # hole: demand
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

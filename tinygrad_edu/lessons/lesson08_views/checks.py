@@ -1,7 +1,6 @@
 """Cases of lesson 8: views share a cell, stale saved values raise, and in-place operations are recorded."""
 
 import numpy as np
-from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
 from tinygrad_edu.lessons.findings import described
