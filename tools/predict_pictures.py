@@ -1,6 +1,5 @@
 """Draw the figures of docs/models/predict.md: ``python -m tools.predict_pictures RUN``. Needs the group `browser`."""
 
-import argparse
 import shutil
 import threading
 from functools import partial
@@ -14,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from models import predict, reading
 from models.drawing_board import HOST, PAGE, Handler, Server
 from tinygrad_edu import data
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.nn import Module
 from tools.photographs import KINDS, photograph
 
@@ -54,7 +54,7 @@ def screenshot(browser: Browser, url: str, scheme: str) -> Image.Image:
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw both figures."""
-    parser = argparse.ArgumentParser("tools.predict_pictures", description=__doc__)
+    parser = Parser("tools.predict_pictures", description=__doc__)
     parser.add_argument("run", type=Path)
     model = reading.load(parser.parse_args(arguments).run)
     readings(model)
