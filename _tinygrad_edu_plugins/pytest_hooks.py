@@ -131,7 +131,7 @@ def _limit_of(item: pytest.Item) -> float:
 
 def _fraction(limit: Any) -> float:
     if not 0 <= float(limit) <= 1:
-        raise ValueError(f"got {limit!r}")
+        raise ValueError(f"got {limit!r}.")
     return float(limit)
 
 

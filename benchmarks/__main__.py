@@ -20,6 +20,7 @@ from benchmarks import against, ratios, rounds, table
 from benchmarks.cores import available
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
+from tinygrad_edu.command_line import Parser, invalid_names
 
 GROWTH_PEERS = (OURS, "PyTorch")
 PACKAGES = ("numpy", "torch", "jax", "keras", "mygrad", "autograd", "tinygrad", "micrograd")
@@ -38,28 +39,27 @@ def _number(key: str) -> str:
 
 def _keys(text: str) -> list[str]:
     wanted = set(_names(text))
-    if not wanted <= {*KEYS, *map(_number, KEYS)}:
-        raise argparse.ArgumentTypeError(f"choose from {','.join(KEYS)}")
+    if unknown := wanted - {*KEYS, *map(_number, KEYS)}:
+        raise argparse.ArgumentTypeError(invalid_names(sorted(unknown), KEYS))
     return [key for key in KEYS if {key, _number(key)} & wanted]
 
 
 def _peers(text: str) -> list[str]:
-    if unknown := {*_names(text)} - {peer.name for peer in PEERS}:
-        raise argparse.ArgumentTypeError(
-            f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(p.name for p in PEERS)}"
-        )
+    known = [peer.name for peer in PEERS]
+    if unknown := {*_names(text)} - {*known}:
+        raise argparse.ArgumentTypeError(invalid_names(sorted(unknown), known))
     return _names(text)
 
 
 def _rounds(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}.")
     return int(text)
 
 
 def _file(text: str) -> Path:
     if not Path(text).parent.is_dir():  # checked before the measurement
-        raise argparse.ArgumentTypeError(f"directory {Path(text).parent} does not exist")
+        raise argparse.ArgumentTypeError(f"directory {Path(text).parent} does not exist.")
     return Path(text)
 
 
@@ -76,7 +76,7 @@ def _told(function: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks", description="Compare this package with other frameworks.")
+    parser = Parser("python -m benchmarks", description="Compare this package with other frameworks.")
     add = parser.add_argument
     only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b and 8d)"
     add("--only", type=_keys, default=KEYS, metavar="KEYS", help=only)
@@ -98,9 +98,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.against and (options.peers or options.python or options.picture):
-        parser.error("--against cannot be combined with --peers, --python or --picture")
+        parser.error("--against cannot be combined with --peers, --python or --picture.")
     if options.against and set(options.only) <= set(GROWTH):
-        parser.error(f"--against does not measure growth: {', '.join(options.only)}")
+        parser.error(f"--against does not measure growth: {', '.join(options.only)}.")
     options.rounds = options.rounds or (against.ROUNDS if options.against else ROUNDS)
     return options
 

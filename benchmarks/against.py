@@ -107,7 +107,7 @@ def commit(name: str) -> str:
     try:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(f"git finds no commit {name!r} in this checkout") from error
+        raise ValueError(f"git finds no commit {name!r} in this checkout.") from error
 
 
 def _git(*arguments: str) -> bytes:

@@ -6,7 +6,6 @@ bytecode into a temporary directory, as installing a package does. The last colu
 the bare interpreter, as a multiple of the time that NumPy adds.
 """
 
-import argparse
 import importlib.util
 import os
 import subprocess
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.cores import available, pin
 from benchmarks.processes import ROOT, environment
 from benchmarks.statistics import median
+from tinygrad_edu.command_line import Parser
 
 NOTHING, NUMPY, OURS = "nothing", "numpy", "tinygrad_edu"
 OTHERS = ("autograd", "mygrad", "torch", "jax", "keras", "tinygrad")
@@ -49,7 +49,7 @@ def measure(packages: list[str], rounds: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a line for each installed package."""
-    parser = argparse.ArgumentParser("python -m benchmarks.imports", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.imports", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="imports of each package (default: %(default)s)")
     rounds = parser.parse_args().rounds
     pin(available()[-1:])

@@ -5,7 +5,6 @@ rung. All rungs train on the embedded 1,000 digits. Finished trials are stored i
 run resumes. Rungs that differ only in the evaluation (averaged weights, views) share one training.
 """
 
-import argparse
 import csv
 import json
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from benchmarks.statistics import median
 from models import classifier, digits, mnist_conv, mnist_lenet
 from models.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.training import fit
 
 VIEWS = 4
@@ -323,7 +323,7 @@ def planned(part: str) -> dict[Recipe, list[Reading]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("benchmarks.ingredients", description=__doc__.partition("\n")[0])
+    parser = Parser("benchmarks.ingredients", description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--seeds", type=positive(int), default=3, help="trials of each recipe (default: %(default)s)")
     add("--part", choices=("all", "ladder", "without"), default="all", help="table to compute (default: both)")

@@ -5,7 +5,6 @@ the timing, outputs and gradients are compared, with equal weights. ``--cores 2`
 precedes each pass, because idle threads of PyTorch spin for some milliseconds and would occupy the second core.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import milliseconds
 from tinygrad_edu import Tensor, nn
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
 
 # Layers and input shapes: (steps, samples, features) for recurrent layers, samples first for the others.
@@ -93,7 +93,7 @@ def main() -> None:
     """Print both times of each layer, and their ratio."""
     import torch
 
-    parser = argparse.ArgumentParser("python -m benchmarks.layers", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.layers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30, help="timings of each layer (default: %(default)s)")
     parser.add_argument("--only", default="", help="prefix of the layers, such as Conv (default: all)")
     parser.add_argument("--cores", type=int, default=1, help="threads of both frameworks (default: %(default)s)")

@@ -17,6 +17,7 @@ from benchmarks import ours
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
 from benchmarks.workloads import WORKLOADS
+from tinygrad_edu.command_line import Parser
 
 MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in ("1", "3", "4", "4s", "4d", "4t", "9")}
 
@@ -57,7 +58,7 @@ def _ask(*processes: subprocess.Popen[str]) -> list[dict[str, float]]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser("python -m benchmarks.lock", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.lock", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=MEASURED, default=list(MEASURED), help="workloads (default: all)")
     parser.add_argument("--rounds", type=int, default=100, help="timings of each workload (default: %(default)s)")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)

@@ -11,7 +11,6 @@ prints each class, the number of configurations that pass, and the most frequent
 ``--failures``, all reasons. PyTorch's configurations of dropout have p = 0 only.
 """
 
-import argparse
 import inspect
 import re
 import warnings
@@ -24,6 +23,7 @@ import numpy as np
 
 import tinygrad_edu as tg
 from benchmarks.operator_samples import mapped
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Array, values_of
 
 SETTINGS = {"dim": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
@@ -235,7 +235,7 @@ def reasons(info: Any) -> list[str]:
 
 def main() -> None:
     """Print a line for each class."""
-    parser = argparse.ArgumentParser("python -m benchmarks.module_samples", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.module_samples", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="CLASS", help="name in PyTorch (default: all classes)")
     parser.add_argument("--failures", action="store_true", help="print all reasons")
     options = parser.parse_args()

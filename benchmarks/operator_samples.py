@@ -9,7 +9,6 @@ gradients of a random sum of these gradients agree to 1e-9 of the largest elemen
 this package has, the number of samples that pass, and, with ``--failures``, the reasons of failures.
 """
 
-import argparse
 import re
 import sys
 import warnings
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Array, values_of
 
 # PyTorch's name: our name; all others have the same name, in `tg` or `tg.linalg`.
@@ -219,7 +219,7 @@ def main() -> None:
     import torch
     from torch.testing._internal.common_methods_invocations import op_db
 
-    parser = argparse.ArgumentParser("python -m benchmarks.operator_samples", description=__doc__.splitlines()[0])
+    parser = Parser("python -m benchmarks.operator_samples", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="REGEX", help="run only operators whose names match")
     parser.add_argument("--failures", action="store_true", help="print the reasons of failures")
     options = parser.parse_args()

@@ -7,7 +7,6 @@ programs do not count. Before the timing, the results are compared. Our package 
 large buffers, which speeds up PyTorch, too.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import tinygrad_edu as tg
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
 
 SIZES = (10**3, 10**4, 10**5, 10**6)
@@ -313,7 +313,7 @@ def main() -> None:
     """Print a line for each op."""
     import torch
 
-    parser = argparse.ArgumentParser("python -m benchmarks.ops", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.ops", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="groups of ops (default: all)")
     parser.add_argument("--op", default="", metavar="TEXT", help="only ops whose names contain this")
     parser.add_argument("--rounds", type=int, default=7, help="rounds per op (default: %(default)s)")

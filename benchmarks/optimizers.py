@@ -9,7 +9,6 @@ ours is faster. Before the timing, two steps from equal weights are compared.
 framework may occupy a core for some milliseconds.
 """
 
-import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
 from inspect import signature
@@ -21,6 +20,7 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import milliseconds
 from tinygrad_edu import from_numpy, optim
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
 
 MATRICES = (10, 320, 320)
@@ -92,7 +92,7 @@ def main() -> None:
     """Print the times and ratios of each optimizer."""
     import torch
 
-    parser = argparse.ArgumentParser("python -m benchmarks.optimizers", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.optimizers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=50, help="timings of each optimizer (default: %(default)s)")
     parser.add_argument("--only", default="", help="prefix of the optimizers, such as Adam (default: all)")
     parser.add_argument("--cores", type=int, default=1, help="threads of both frameworks (default: %(default)s)")

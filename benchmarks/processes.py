@@ -58,7 +58,7 @@ class Process:
             If the worker reports an error, ends, or does not answer within `timeout` seconds.
         """
         if self._process.poll() is not None:
-            raise WorkerError("the process has ended")
+            raise WorkerError("the process has ended.")
         self._signal(signal.SIGCONT)
         pipe = self._process.stdin
         assert pipe is not None
@@ -67,7 +67,7 @@ class Process:
             pipe.flush()
             answer: dict[str, Any] = json.loads(self._line(timeout))
         except BrokenPipeError:
-            raise WorkerError(f"the process ended with exit code {self._process.wait()}") from None
+            raise WorkerError(f"the process ended with exit code {self._process.wait()}.") from None
         finally:
             self._signal(signal.SIGSTOP)
         if "error" in answer:
@@ -82,10 +82,10 @@ class Process:
             while not found.endswith(b"\n"):
                 if not selector.select(max(0.0, end - time.monotonic())):
                     self.close()
-                    raise WorkerError(f"no answer within {timeout:.0f} s")
+                    raise WorkerError(f"no answer within {timeout:.0f} s.")
                 part = os.read(pipe.fileno(), 65536)
                 if not part:
-                    raise WorkerError(f"the process ended with exit code {self._process.wait()}")
+                    raise WorkerError(f"the process ended with exit code {self._process.wait()}.")
                 found += part
         return found
 

@@ -4,7 +4,6 @@ Each measurement runs in a new process, and returns the time of a batch and the 
 read with all of their pages in the system's cache, and "cold", with none, as for a data set much larger than memory.
 """
 
-import argparse
 import mmap
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import FileRows
 
 COLD = 40  # batches; more random reads would load the mapped file into the cache
@@ -93,7 +93,7 @@ def measure(way: str, path: str, size: int, shuffled: bool, cold: bool) -> tuple
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser("python -m benchmarks.reading", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.reading", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--megabytes", type=int, nargs="+", default=[200, 1000, 4000], help="data set sizes (default: %(default)s)")
     add("--row", type=int, default=12_288, help="bytes per row (default: %(default)s)")

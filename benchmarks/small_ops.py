@@ -4,7 +4,6 @@ The chain runs in stages. Each stage adds one part of an op to the stage before.
 cost of that part.
 """
 
-import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ import tinygrad_edu as tg
 from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
+from tinygrad_edu.command_line import Parser
 
 ZERO = np.zeros((), np.float32)
 
@@ -87,7 +87,7 @@ def shares(found: dict[str, float]) -> dict[str, float]:
 
 def main() -> None:
     """Print the parts of a small op."""
-    parser = argparse.ArgumentParser("python -m benchmarks.small_ops", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.small_ops", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200, help="timings of each stage (default: %(default)s)")
     options = parser.parse_args()
     pin(available()[:1])

@@ -23,6 +23,7 @@ from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
@@ -295,7 +296,7 @@ def measure(rounds: int) -> Iterator[Step]:
 
 def main() -> None:
     """Print the table, and optionally write it as JSON."""
-    parser = argparse.ArgumentParser("python -m benchmarks.steps", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.steps", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=31, help="rounds per line (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--training-step", type=int, nargs=4, help=argparse.SUPPRESS)

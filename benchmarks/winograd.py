@@ -6,14 +6,13 @@ Complexity of Computations, 1980; A. Lavin and S. Gray, Fast Algorithms for Conv
 section 4).
 """
 
-import argparse
-
 import numpy as np
 from numpy import ndarray
 
 from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.ops.fast.chwn import padded_images, samples_first
 from tinygrad_edu.ops.fast.convolution import correlate
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -68,7 +67,7 @@ def convolve(x: ndarray, weight: ndarray, pairs: int = 1) -> ndarray:
 
 def main() -> None:
     """Print both times."""
-    parser = argparse.ArgumentParser("python -m benchmarks.winograd", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.winograd", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=50, help="timings of each function (default: %(default)s)")
     options = parser.parse_args()
     pin(available()[:1])

@@ -36,7 +36,7 @@ def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
     """Return the one-cycle learning rate as a function of the step, for a total number of steps."""
     if steps < 4:
         raise ValueError(
-            f"the learning-rate schedule needs at least 4 steps, got {steps}; increase --epochs or reduce --batch-size"
+            f"the learning-rate schedule needs at least 4 steps, got {steps}; increase --epochs or reduce --batch-size."
         )
     return optim.schedules.one_cycle(learning_rate, steps)
 

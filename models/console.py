@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from models import SIGNALS
+from tinygrad_edu.command_line import sentence
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.parallel import mpi, world
 
@@ -35,8 +36,8 @@ def note(line: str) -> None:
 
 
 def complain(name: str, message: str) -> None:
-    """Print an error message of a program."""
-    note(f"{name}: {message}")
+    """Print an error message of a program, which ends with a period."""
+    note(f"{name}: {sentence(message)}")
 
 
 def one_line(text: str) -> str:

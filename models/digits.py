@@ -71,7 +71,7 @@ def loader(
 ) -> data.DataLoader:
     """Return the training batches: augmented images as floats. The last incomplete batch is dropped."""
     if batch_size > len(digits.x_train):
-        raise ValueError(f"a batch of {batch_size} is larger than the {len(digits.x_train)} training images")
+        raise ValueError(f"a batch of {batch_size} is larger than the {len(digits.x_train)} training images.")
     return data.DataLoader(
         digits.x_train, digits.y_train, batch_size=batch_size, shuffle=shuffle, rng=rng, drop_last=True,
         augment=lambda x, y, rng: (data.to_float(augment(x, rng)), y),

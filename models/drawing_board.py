@@ -37,7 +37,7 @@ def serve(model: Module, port: int) -> NoReturn:
     try:
         server = Server((HOST, port), partial(Handler, model, PAGE.read_bytes()))
     except OSError as error:
-        raise DataError(f"port {port}: {error.strerror}; choose another with --port, or 0 for any free one") from error
+        raise DataError(f"port {port}: {error.strerror}; choose another with --port, or 0 for any free one.") from error
     say(f"draw at http://{HOST}:{server.server_port}/ (Ctrl-C stops the server)")
     while True:
         server.serve_forever()

@@ -118,7 +118,7 @@ def processes(jobs: int | None, address: str | None) -> Iterator[Workers]:
 def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
     """Yield all MPI ranks except the first, on the first rank; yield None on the others once all trials are done."""
     if jobs:
-        raise ValueError("--jobs cannot be used with MPI: mpiexec -n sets the number of ranks")
+        raise ValueError("--jobs cannot be used with MPI: mpiexec -n sets the number of ranks.")
     # A signal reaches all ranks, but only the first has results to save.
     with stopping.noted(), _imported("mpi4py.futures", missing_extra, "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)

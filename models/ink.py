@@ -73,7 +73,7 @@ def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
         if likely:
             found.append((max(likely, key=lambda piece: piece.score), contrast, labels))
     if not found:
-        raise DataError("no digit found in the picture")
+        raise DataError("no digit found in the picture.")
     ink = gathered(*max(found, key=lambda one: one[0].score))
     rows, columns = (slice(max(0, part.start - margin), part.stop - margin) for part in ink.box)
     return replace(ink, box=(rows, columns))

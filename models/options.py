@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from models.console import is_heard, one_line
+from tinygrad_edu import command_line
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage."""
+class Parser(command_line.Parser):
+    """The package's argument parser, with errors of one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         """Print the error and exit with code 2."""
-        self.exit(2, f"{self.prog}: {one_line(message)}\n")
+        self.exit(2, f"{self.prog}: {one_line(command_line.sentence(message))}\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if is_heard():
@@ -57,7 +58,7 @@ def positive(kind: type[Any]) -> Callable[[str], Any]:
             value = 0
         if not 0 < value < math.inf:
             raise argparse.ArgumentTypeError(
-                f"must be a positive {'integer' if kind is int else 'number'}, got {text!r}"
+                f"must be a positive {'integer' if kind is int else 'number'}, got {text!r}."
             )
         return value
 
@@ -67,12 +68,12 @@ def positive(kind: type[Any]) -> Callable[[str], Any]:
 def not_negative(text: str) -> int:
     """Parse an integer >= 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 0, got {text!r}.")
     return int(text)
 
 
 def folder_name(text: str) -> Path:
     """Parse the name of a folder."""
     if not text:
-        raise argparse.ArgumentTypeError("the folder name is empty; use '.' for the current folder")
+        raise argparse.ArgumentTypeError("the folder name is empty; use '.' for the current folder.")
     return Path(text)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular
+from tinygrad_edu.files import open_regular, reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,11 +37,11 @@ def read_file(path: Path) -> ndarray:
     """
     try:
         if path.is_dir():
-            raise DataError("the folder has no PNG or JPEG images")
+            raise DataError("the folder has no PNG or JPEG images.")
         with open_regular(path) as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise DataError(error.strerror or str(error)) from error
+        raise DataError(f"{reason(error)}.") from error
     return decode(content)
 
 
@@ -68,7 +68,7 @@ def decode(content: bytes, most: int | None = None) -> ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not content or len(content) > LARGEST_FILE:
-        raise DataError("the file is larger than 256 MiB" if content else "the file is empty")
+        raise DataError("the file is larger than 256 MiB." if content else "the file is empty.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as warnings about metadata, which the pixels do not depend on
@@ -76,17 +76,17 @@ def decode(content: bytes, most: int | None = None) -> ndarray:
             with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
                 if most is not None and image.width * image.height > most:
                     raise TooManyPixelsError(
-                        f"the image has {image.width} x {image.height} pixels, the limit is {most:,}; make it smaller"
+                        f"the image has {image.width} x {image.height} pixels, the limit is {most:,}; make it smaller."
                     )
                 return _flat(ImageOps.exif_transpose(image))
     except DataError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise TooManyPixelsError("the image has more pixels than Pillow's limit; make it smaller") from error
+        raise TooManyPixelsError("the image has more pixels than Pillow's limit; make it smaller.") from error
     except UnidentifiedImageError as error:
-        raise DataError("not a PNG or JPEG image") from error
+        raise DataError("not a PNG or JPEG image.") from error
     except Exception as error:  # Pillow may raise any exception for a damaged image
-        raise DataError(f"the image is damaged: {error or type(error).__name__}") from error
+        raise DataError(f"the image is damaged: {error or type(error).__name__}.") from error
 
 
 def _flat(image: "Image") -> ndarray:

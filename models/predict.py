@@ -15,7 +15,7 @@ from models.ink import Box
 from models.options import Parser, folder_name, not_negative
 from models.reading import Reading
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.files import write_whole
+from tinygrad_edu.files import reason, write_whole
 from tinygrad_edu.nn import Module
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_all(model: Module, paths: Iterable[Path], output: Path) -> int:
             found = reading.read(model, picture)
             write_whole(saved := output / f"{number:03}-{path.stem}.png", drawn(found, picture))
         except (TinygradError, OSError) as error:
-            complain(NAME, f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")
+            complain(NAME, f"{path}: {reason(error)}.")
             failed += 1
         else:
             likely = ", ".join(f"{digit}: {p:.1%}" for digit, p in enumerate(found.probabilities))
@@ -98,7 +98,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     if bool(options.images) == options.web:
         parser.error("give images to read, or --web" + " and no images" * options.web)
     if options.port > 65535:
-        parser.error(f"argument --port: must be at most 65535, got {options.port}")
+        parser.error(f"argument --port: must be at most 65535, got {options.port}.")
     return options
 
 

@@ -62,14 +62,14 @@ def load(folder: Path) -> Module:
     summary = results.read_summary(folder)
     if not summary:
         raise DataError(
-            f"{folder} is not the output folder of a run; python -m models.mnist_lenet creates one in runs/mnist_lenet"
+            f"{folder} is not the output folder of a run; python -m models.mnist_lenet creates one in runs/mnist_lenet."
         )
     name = _program(summary)
     if name.removeprefix("models.") not in programs():
-        raise DataError(f"{folder} is a run of an unknown program: {name or 'its summary.json names none'}")
+        raise DataError(f"{folder} is a run of an unknown program: {name or 'its summary.json names none'}.")
     reader = getattr(import_module(name), "reader", None)
     if reader is None:
-        raise DataError(f"{folder} is a run of {name}, which is not a digit classifier")
+        raise DataError(f"{folder} is a run of {name}, which is not a digit classifier.")
     weights = results.read_weights(folder)
     try:
         model: Module = reader(summary["options"])

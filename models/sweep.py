@@ -24,7 +24,9 @@ from models.options import Parser, folder_name, positive
 from models.progress import counted, fitting_table, formatted
 from models.report import as_json, require_group
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
+from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.errors import DataError, TinygradError
+from tinygrad_edu.names import nearest
 from tinygrad_edu.parallel import available_cores, mpi, world
 from tinygrad_edu.parallel.workers import allgather
 
@@ -113,16 +115,16 @@ def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str
     varied = {}
     for option, texts in map(_split, grids):
         if option not in defaults or option in OURS:
-            raise DataError(f"models.{name} has no option {option} to vary; its options are {_names(defaults)}")
+            raise DataError(str(invalid_choice(f"models.{name}: the option of --grid", option, _varied(defaults))))
         if option in values or option in varied:
-            raise DataError(f"{option} is given twice")
+            raise DataError(f"{option} is given twice.")
         varied[option] = [vars(read(arguments_of({option: text})))[option] for text in texts]
     if seeds and "seed" in {**values, **varied}:
-        raise DataError("seed is given twice: --seeds N means the seeds 0 to N - 1")
+        raise DataError("seed is given twice: --seeds N means the seeds 0 to N - 1.")
     values.update(varied)
     values.setdefault("seed", list(range(seeds or 1)))
     if ours := [option for option in OURS if option in values]:
-        raise DataError(f"a sweep sets {ours[0]} itself; to continue a sweep, run the same command again")
+        raise DataError(f"a sweep sets {ours[0]} itself; to continue a sweep, run the same command again.")
     # The order makes equal trials share one folder.
     order = sorted(values, key=lambda option: (option == "seed", option))
     settings = [{"program": name, **{option: as_json(each[option]) for option in order}} for each in grid(**values)]
@@ -139,7 +141,9 @@ def defaults_of(name: str) -> dict[str, Any]:
         except (AttributeError, SystemExit):  # it has no parser, or a required argument
             pass
     if "resume" not in found:
-        raise DataError(f"{name} is not a training program; python -m models lists all programs")
+        closest = None if name in programs() else nearest(name, programs())
+        hint = f"did you mean {closest}?" if closest else "python -m models lists all programs."
+        raise DataError(f"{name} is not a training program; {hint}")
     return found
 
 
@@ -147,12 +151,12 @@ def _split(text: str) -> tuple[str, list[str]]:
     option, _, values = text.partition("=")
     texts = values.split(",")
     if not option or not all(texts):
-        raise DataError(f"--grid must be NAME=VALUE,VALUE, an option and its values, got {text}")
+        raise DataError(f"--grid must be NAME=VALUE,VALUE, an option and its values, got {text}.")
     return option.lstrip("-").replace("-", "_"), texts
 
 
-def _names(defaults: dict[str, Any]) -> str:
-    return ", ".join(sorted(set(defaults) - set(OURS)))
+def _varied(defaults: dict[str, Any]) -> list[str]:
+    return sorted(set(defaults) - set(OURS))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -162,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         require_group()
         if world().size > 1 and options.executor != "mpi":
-            raise DataError(f"mpiexec started {world().size} processes, which need the executor mpi: drop --executor")
+            raise DataError(f"mpiexec started {world().size} processes, which need the executor mpi: drop --executor.")
         planned = plan(options.program, options.grid, options.seeds, fixed)
         with (
             prepared(output),
@@ -192,7 +196,7 @@ def prepared(output: Path) -> AbstractContextManager[Any]:
 
 def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Parse the command line; return the options of the sweep, and the arguments of the program."""
-    parser = Parser(NAME, description=__doc__, allow_abbrev=False, epilog="All other options are the program's own.")
+    parser = Parser(NAME, description=__doc__, epilog="All other options are the program's own.")
     add = parser.add_argument
     add("program", help="training program, such as spirals; python -m models lists them")
     add("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE",

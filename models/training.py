@@ -31,6 +31,7 @@ from tinygrad_edu.errors import (
     TinygradError,
     UnlockedFolderWarning,
 )
+from tinygrad_edu.files import reason
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.parallel import Workers, world
@@ -93,7 +94,7 @@ class Settings:
             if saved.get(name) != value:
                 raise StateDictError(
                     f"{name} is {saved.get(name)} in the checkpoint, and {value} here: use the options of that run, or "
-                    f"another --output"
+                    f"another --output."
                 )
 
 
@@ -214,7 +215,7 @@ def _rescued(name: str, training: Training, outcome: Outcome) -> Iterator[None]:
         outcome.end, outcome.last = "failed", replace(outcome.last, arrays=training.model.state_dict())
         trained = any(not np.array_equal(array, begin[key]) for key, array in outcome.last.arrays.items())
         if trained and (saved := rescue(name, outcome, {})):
-            complain(name, f"an error ended the training; the weights are in {saved}")
+            complain(name, f"an error ended the training; the weights are in {saved}.")
         raise
 
 
@@ -279,7 +280,7 @@ def finish(
     except Exception as error:
         saved, code = rescue(name, outcome, summary), 1
         where = f"the weights are in {saved}" if saved else "nor in a temporary folder"
-        complain(name, f"cannot save in {folder}: {_told(error)}; {where}")
+        complain(name, f"cannot save in {folder}: {_told(error)}; {where}.")
     else:
         saved, code = folder, CODES[outcome.end]
     say(closing_line(outcome, summary, options.output, saved))
@@ -287,10 +288,8 @@ def finish(
 
 
 def _told(error: Exception) -> str:
-    """Return an error as text, with its type unless it is a TinygradError or an OSError."""
-    if isinstance(error, TinygradError | OSError):
-        return getattr(error, "strerror", None) or str(error)
-    return repr(error)
+    """Return the reason of an error, with its type unless it is a TinygradError or an OSError."""
+    return reason(error) if isinstance(error, TinygradError | OSError) else repr(error)
 
 
 def write_numbers(folder: Path, outcome: Outcome) -> None:

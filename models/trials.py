@@ -145,7 +145,7 @@ def _places(settings: Sequence[Setting], folder: Path) -> dict[Path, Setting]:
     places: dict[Path, Setting] = {}
     for setting in settings:
         if (place := folder_of(folder, setting)) in places:
-            raise ValueError(f"two trials have the same name: {place.name}")
+            raise ValueError(f"two trials have the same name: {place.name}.")
         places[place] = setting
     return places
 

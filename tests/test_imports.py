@@ -37,20 +37,24 @@ ROOMS = {
     "data": {"errors", "extras", "pytree", "names", "_checks", "files", "safetensors_format"},
     "surface": set(),
     "cores": {"errors", "extras", "_checks", "thresholds"},
+    "command_line": {"names"},
     "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
     "ops": {"errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
-    "core": OPS | {"nn", "optim"},
+    "core": OPS | {"command_line", "nn", "optim"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"_checks", "thresholds", "cores", "transforms", "nn"},
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
-    "tape": OPS | {"_checks", "files", "sources", "notebook", "nn"},
-    "testing": OPS | {"sources", "thresholds"} | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
-    "lessons": OPS | {"files", "data", "testing", "tinygrad_edu"},
+    "tape": OPS | {"_checks", "command_line", "files", "sources", "notebook", "nn"},
+    "testing": OPS
+    | {"command_line", "sources", "thresholds"}
+    | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
+    "lessons": OPS | {"command_line", "files", "data", "testing", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS
+    | {"_checks", "command_line"}
     | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "folder_lock", "tinygrad_edu"},
 }
 

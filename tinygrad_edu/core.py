@@ -4,7 +4,6 @@
 lines in each. ``--code`` also prints the lines, below the ``def`` line of their function, which has no line number.
 """
 
-import argparse
 import ast
 import os
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Sequential, Tanh, cross_entropy
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.plain_mode import PLAIN
@@ -88,7 +88,7 @@ def source_lines(file: str, numbers: list[int]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the core, in a subprocess if this process is not in plain mode."""
-    parser = argparse.ArgumentParser("python -m tinygrad_edu.core", description=__doc__)
+    parser = Parser("python -m tinygrad_edu.core", description=__doc__)
     parser.add_argument("--code", action="store_true", help="also print the lines")
     options = parser.parse_args(arguments)
     if not PLAIN:

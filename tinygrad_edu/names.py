@@ -19,7 +19,7 @@ def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> Attribu
     if replacement is not None:
         return AttributeError(f"{owner} has no {name!r}: {_sentence(replacement)}.", name=name)
     closest = None if name.startswith("_") else nearest(name, known)
-    hint = f"; did you mean {closest!r}?" if closest else ""
+    hint = f"; did you mean {closest!r}?" if closest else "."
     return AttributeError(f"{owner} has no {name!r}{hint}", name=name)
 
 

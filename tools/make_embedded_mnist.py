@@ -7,7 +7,6 @@ first 1,000 training images and all test images, unchanged. The bytes are the sa
 no timestamps and no data of the machine. (Another version of zlib may give other bytes.)
 """
 
-import argparse
 import hashlib
 import io
 import zipfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
 
 TRAINING_IMAGES = 1_000
@@ -42,7 +42,7 @@ def archive(arrays: dict[str, NDArray[np.uint8]]) -> bytes:
 
 def main() -> None:
     """Write OUT, and print the two hashes that the licence file quotes."""
-    parser = argparse.ArgumentParser(description="Create the embedded part of MNIST from a full mnist.npz.")
+    parser = Parser(description="Create the embedded part of MNIST from a full mnist.npz.")
     parser.add_argument("full", type=Path, help=".npz with x_train, y_train, x_test, y_test")
     parser.add_argument("out", type=Path, help="path of the embedded .npz")
     paths = parser.parse_args()

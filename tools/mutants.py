@@ -5,7 +5,6 @@ profile ``ci``, the number of further mutants that only a convention kills, and 
 `EQUIVALENT`.
 """
 
-import argparse
 import re
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing.mutate.ops import Mutant, killer, mutants
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET
@@ -199,7 +199,7 @@ def judge(mutant: Mutant) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m tools.mutants", description=__doc__)
+    parser = Parser("python -m tools.mutants", description=__doc__)
     parser.add_argument("regex", nargs="?", default="", help="only mutants whose line matches")
     parser.add_argument("--sample", type=int, metavar="N", help="only a sample of N mutants, the same in every run")
     given, start = parser.parse_args(), time.perf_counter()

@@ -1,6 +1,5 @@
 """Measure the accuracy of a run on simulated photographs of test digits: ``python -m tools.photographs RUN``."""
 
-import argparse
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from scipy import ndimage
 
 from models import handwriting, reading
 from tinygrad_edu import data
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.training import predict
 
@@ -113,7 +113,7 @@ def laid_out(picture: ndarray) -> ndarray:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the accuracy on the first test digits, unchanged and with each kind of effects."""
-    parser = argparse.ArgumentParser("tools.photographs", description=__doc__)
+    parser = Parser("tools.photographs", description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--count", type=int, default=200, help="number of digits of each kind (default: %(default)s)")
     options = parser.parse_args(arguments)

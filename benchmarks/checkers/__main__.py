@@ -32,6 +32,7 @@ from pathlib import Path
 
 from benchmarks.checkers import compare
 from benchmarks.checkers.frameworks import CHECKERS
+from tinygrad_edu.command_line import Parser, invalid_names
 
 PARTS = ("rules", "drawn", "nasty")
 
@@ -48,13 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _names(text: str, known: Sequence[str]) -> str:
     if unknown := {*text.split(",")} - {*known}:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+        raise argparse.ArgumentTypeError(invalid_names(sorted(unknown), known))
     return text
 
 
 def _parser() -> argparse.ArgumentParser:
     peers = [checker.name for checker in CHECKERS]
-    parser = argparse.ArgumentParser("python -m benchmarks.checkers", description="Compare gradient checkers.")
+    parser = Parser("python -m benchmarks.checkers", description="Compare gradient checkers.")
     parser.add_argument("parts", nargs="?", default=",".join(PARTS), type=lambda text: _names(text, PARTS),
                         help="parts to run (default: %(default)s)")  # fmt: skip
     parser.add_argument("--peers", metavar="NAMES", default=",".join(peers), type=lambda text: _names(text, peers),

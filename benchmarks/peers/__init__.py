@@ -79,5 +79,5 @@ def ours_on(python: str) -> Peer:
     try:
         version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ValueError(f"{python} is not a Python with numpy and threadpoolctl: {error}") from error
+        raise ValueError(f"{python} is not a Python with numpy and threadpoolctl: {error}.") from error
     return Peer(f"{OURS} on {version}", "benchmarks.ours", is_peer=False, python=python)

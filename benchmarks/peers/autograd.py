@@ -145,7 +145,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 4 and 4p."""
     if sizes["transposed"] or sizes["groups"] > 1 or sizes["stride"] > 1:
-        raise NotImplementedError("only convolutions with stride 1 and one group, from patches")
+        raise NotImplementedError("only convolutions with stride 1 and one group, from patches.")
     a, padding = workloads.convolution(sizes), (sizes["padding"], sizes["padding"])
 
     def padded(both: Any) -> Any:

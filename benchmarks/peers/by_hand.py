@@ -201,7 +201,7 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
     Products are computed in blocks that OpenBLAS does not copy; the rows are divided among threads.
     """
     if sizes["groups"] > 1:
-        raise NotImplementedError("grouped convolutions have no matrix product here")
+        raise NotImplementedError("grouped convolutions have no matrix product here.")
     if fixed:
         return None
     threadpool_limits(1, "blas")

@@ -121,7 +121,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 4 and 4p; MyGrad requires strides that cover the images exactly, unlike the stride of 4s."""
     if sizes["transposed"] or sizes["groups"] > 1 or sizes["stride"] > 1:
-        raise NotImplementedError("groups, transposed convolutions and this stride are not supported")
+        raise NotImplementedError("groups, transposed convolutions and this stride are not supported.")
     a = workloads.convolution(sizes)
     x, w = mg.tensor(a["x"]), mg.tensor(a["w"])
 

@@ -245,7 +245,7 @@ def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 6 and 7; not offered with torch.compile, which would unroll the chain into one kernel."""
     if COMPILE:
-        raise NotImplementedError("a compiled chain is one kernel, without a time per op")
+        raise NotImplementedError("a compiled chain is one kernel, without a time per op.")
     *arrays, turns = workloads.chain(sizes)
     x0, w, b, v = leaves = [torch.from_numpy(a).requires_grad_() for a in arrays]
 

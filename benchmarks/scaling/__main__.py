@@ -4,19 +4,19 @@ By default, this writes docs/numbers/scaling.csv and draws docs/images/scaling.p
 minute with ``--quick``.
 """
 
-import argparse
 from pathlib import Path
 
 from benchmarks.scaling.measuring import QUICK, Plan, measure, read, write
 from benchmarks.scaling.picture import draw
 from benchmarks.scaling.report import Report
+from tinygrad_edu.command_line import Parser
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def main() -> None:
     """Measure, or read the results of an earlier run; print the tables, and draw the picture."""
-    parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m benchmarks.scaling", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds: half a minute")
     parser.add_argument("--read", action="store_true", help="read the file of results instead of measuring")
     parser.add_argument(

@@ -140,7 +140,7 @@ def _compare(ways: Sequence[Way]) -> None:
         losses = np.array(way.job.losses(times=3, fixed=True, **way.given))
         first = losses[0] if first is None else first
         if not (np.all(losses == first) if way.job.side == "ours" else np.allclose(losses.mean(axis=0), first, 1e-4)):
-            raise SystemExit(f"{way.row}: got losses {losses.tolist()} by rank, expected {first}")
+            raise SystemExit(f"{way.row}: got losses {losses.tolist()} by rank, expected {first}.")
 
 
 def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:

@@ -42,13 +42,13 @@ FINDINGS = "seven_findings --epochs 1 --output '{folder}'"
 @pytest.mark.parametrize(
     ("program", "end", "code", "error"),
     [
-        (PRINTING, "| head -0; exit ${PIPESTATUS[0]}", 1, "models.mnist_by_hand: Broken pipe\n"),
-        (PRINTING, "> /dev/full", 1, "models.mnist_by_hand: No space left on device\n"),
+        (PRINTING, "| head -0; exit ${PIPESTATUS[0]}", 1, "models.mnist_by_hand: Broken pipe.\n"),
+        (PRINTING, "> /dev/full", 1, "models.mnist_by_hand: No space left on device.\n"),
         (
             "seven_findings --epochs 1 --output '{folder}'",
             "| head -0; exit ${PIPESTATUS[0]}",
             1,
-            "models.seven_findings: Broken pipe\n",
+            "models.seven_findings: Broken pipe.\n",
         ),
         ("mnist_conv --epochs 0", "2>&-", 2, ""),
     ],

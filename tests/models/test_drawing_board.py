@@ -107,7 +107,7 @@ def test_several_drawings_at_once_are_each_read(port):
 def test_what_shows_no_digit_is_no_error(port):
     answer, content = ask(port, "POST", "/read", png(np.zeros((50, 50), np.uint8)))
     assert answer.status == 200
-    assert json.loads(content) == {"digit": None, "reason": "no digit found in the picture"}
+    assert json.loads(content) == {"digit": None, "reason": "no digit found in the picture."}
 
 
 DRAWING = png(DIGITS.x_test[0])
@@ -227,7 +227,7 @@ def test_a_port_that_is_taken_is_one_line(run, port):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"models.predict: port {port}: ")
-    assert err.endswith("; choose another with --port, or 0 for any free one\n")
+    assert err.endswith("; choose another with --port, or 0 for any free one.\n")
 
 
 def draw(page, turns):

@@ -270,7 +270,7 @@ def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small,
     )
     refuge = next(tmp_path.glob("models.mnist_conv-*"))
     assert code == 1
-    assert err == f"models.mnist_conv: cannot save in {folder}: File exists; the weights are in {refuge}\n"
+    assert err == f"models.mnist_conv: cannot save in {folder}: File exists; the weights are in {refuge}.\n"
     assert out.startswith("stopped: ")
     assert out.endswith(f"-> {refuge}\n")
     assert results.read_weights(refuge)
@@ -288,7 +288,7 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
     code, out, err = stopped(folder, small, signal.SIGTERM, fill)
     assert code == 1
     *warned, last = err.splitlines()
-    assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor in a temporary folder"
+    assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor in a temporary folder."
     for line in warned:  # the run may have been stopped before the next checkpoint
         assert line.startswith(
             f"models.mnist_conv: cannot write a checkpoint to {folder / training.CHECKPOINTS}: File too"

@@ -83,7 +83,7 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small
 )
 def test_what_cannot_be_trained_is_one_line(options, message, small, tmp_path, capsys):
     assert mnist_lenet.main([*small, *options, "--output", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"models.mnist_lenet: {message}\n"
+    assert capsys.readouterr().err == f"models.mnist_lenet: {message}.\n"
 
 
 @pytest.mark.slow

@@ -288,4 +288,4 @@ def test_every_program_that_is_trained_to_read_digits_can_be_asked():
 def test_a_wrong_command_is_one_line(arguments, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         predict.main(arguments)
-    assert capsys.readouterr().err == f"models.predict: {message}\n"
+    assert capsys.readouterr().err == f"models.predict: {message}.\n"

@@ -33,4 +33,4 @@ def test_it_runs_as_a_module():
 def test_a_program_that_there_is_not_is_one_line(capsys):
     with pytest.raises(SystemExit, match="2"):
         listing.main(["mnist_conv"])
-    assert capsys.readouterr().err == "models: unrecognized arguments: mnist_conv\n"
+    assert capsys.readouterr().err == "models: unrecognized arguments: mnist_conv.\n"

@@ -68,7 +68,7 @@ def test_a_new_run_of_300_epochs_gives_the_recorded_numbers(tmp_path):
 def test_a_variant_that_fails_ends_no_other_and_none_is_trained_twice(tmp_path, capsys):
     first, second = (list(outcomes(["original", "no such variant", "correct"], 1, tmp_path)) for _ in range(2))
     assert first == second == [outcome("original", 1), outcome("correct", 1)]
-    assert capsys.readouterr().err == "models.seven_findings: no such variant: KeyError: 'no such variant'\n" * 2
+    assert capsys.readouterr().err == "models.seven_findings: no such variant: KeyError: 'no such variant'.\n" * 2
     records = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/trial.json")}
     assert len(records) == 2
     list(outcomes(["original", "correct"], 1, tmp_path))

@@ -216,7 +216,7 @@ def test_whatever_fails_after_the_last_epoch_the_weights_are_saved(failure, tmp_
     (saved,) = refuge.iterdir()
     *warned, last = err.splitlines()
     assert last == (
-        f"models.test: cannot save in {tmp_path / 'run'}: ZeroDivisionError('no luck'); the weights are in {saved}"
+        f"models.test: cannot save in {tmp_path / 'run'}: ZeroDivisionError('no luck'); the weights are in {saved}."
     )
     told = "models.test: a checkpoint cannot store history.0.metrics.test_odd, a Unwritable"
     assert [line.startswith(told) for line in warned] == [True] * len(warned)
@@ -239,7 +239,7 @@ def test_an_evaluation_that_fails_after_the_last_epoch_loses_no_weights(tmp_path
     with pytest.raises(ZeroDivisionError):
         run(tmp_path / "run", epochs=1, metrics={"odd": Failing()}, evaluate_on={"test": [(X, Y)]})
     (saved,) = refuge.iterdir()
-    assert capsys.readouterr().err == f"models.test: an error ended the training; the weights are in {saved}\n"
+    assert capsys.readouterr().err == f"models.test: an error ended the training; the weights are in {saved}.\n"
     assert (saved / results.WEIGHTS).read_bytes() == (tmp_path / "good" / results.WEIGHTS).read_bytes()
 
 
@@ -314,7 +314,7 @@ def test_a_program_whose_folder_another_one_takes_meanwhile_saves_elsewhere(tmp_
     with others:
         assert run(tmp_path / "run", "--quiet", figures=move_away) == 1
         (saved,) = refuge.iterdir()
-        assert capsys.readouterr().err.endswith(f"or choose another folder.; the weights are in {saved}\n")
+        assert capsys.readouterr().err.endswith(f"or choose another folder; the weights are in {saved}.\n")
     assert results.read_weights(saved)
 
 

@@ -129,7 +129,7 @@ def test_a_grid_has_each_choice_once_the_last_changing_fastest():
 
 
 def test_two_settings_of_one_name_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"^two trials have the same name: x=1$"):
+    with pytest.raises(ValueError, match=r"^two trials have the same name: x=1\.$"):
         list(run(calls, [{"x": 1}, {"x": "1"}], EXECUTORS[0], tmp_path))
 
 

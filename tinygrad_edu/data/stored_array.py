@@ -64,7 +64,7 @@ class StoredArray:
                 stamp = _size_and_mtime(file)
                 shape, dtype, begin, kind = _read_header(file, name)
             if not shape:
-                raise DataError("it holds a scalar, which has no rows")
+                raise DataError("it holds a scalar, which has no rows.")
         except (OSError, ValueError) as error:
             raise DataError(
                 f"cannot read rows of {path}: {reason(error)}. Pass .npy files, as written by numpy.save, or "
@@ -83,7 +83,7 @@ class StoredArray:
         try:
             with FileIO(self.path) as file:
                 if _size_and_mtime(file) != self.stamp:
-                    raise DataError("it was written to since its header was read")
+                    raise DataError("it was written to since its header was read.")
                 row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
                 for start, count in runs:
                     size = count * row_bytes
@@ -105,7 +105,7 @@ def _read_into(memory: memoryview, file: FileIO, begin: int) -> None:
             file.seek(begin)
             count = file.readinto(memory)
         if not count:
-            raise DataError("it was truncated")
+            raise DataError("it was truncated.")
         memory, begin = memory[count:], begin + count
 
 
@@ -120,11 +120,11 @@ def _read_header(file: IO[bytes], name: str | None) -> _Header:
     file.seek(0)
     if first.startswith(npy.MAGIC_PREFIX):
         if name is not None:
-            raise DataError(f"a .npy file holds one array without a name, but name is {name!r}")
+            raise DataError(f"a .npy file holds one array without a name, but name is {name!r}.")
         return _read_npy_header(file)
     if first[8:] == b"{":
         return _read_safetensors_header(file, name)
-    raise DataError("it is neither a .npy file nor a safetensors file")
+    raise DataError("it is neither a .npy file nor a safetensors file.")
 
 
 def _read_npy_header(file: IO[bytes]) -> _Header:
@@ -132,11 +132,11 @@ def _read_npy_header(file: IO[bytes]) -> _Header:
     wanted, size = file.tell() + math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
     if size != wanted or min(shape, default=0) < 0:
         what = "is truncated" if size < wanted else "has bytes after its array"
-        raise DataError(f"it {what}: expected {wanted:,} bytes from its header, got {size:,}")
+        raise DataError(f"it {what}: expected {wanted:,} bytes from its header, got {size:,}.")
     if fortran and len(shape) > 1:
         raise DataError(
             "it is in Fortran order, in which a row is not contiguous; convert it with numpy.ascontiguousarray and "
-            "save it again, split into several files if it is too large for memory"
+            "save it again, split into several files if it is too large for memory."
         )
     return shape, dtype, file.tell(), ""
 
@@ -147,14 +147,14 @@ def _read_safetensors_header(file: IO[bytes], name: str | None) -> _Header:
         with safetensors.safe_open(file.name, framework="numpy") as checked:
             names = sorted(checked.keys())
     except safetensors.SafetensorError as error:
-        raise DataError(f"it is not a complete safetensors file: {error}") from error
+        raise DataError(f"it is not a complete safetensors file: {error}.") from error
     if name not in names:
         listed = textwrap.shorten(", ".join(names), 200, placeholder=" ...")
-        raise DataError(f"it has no tensor named {name!r}; it has {listed or 'none'}")
+        raise DataError(f"it has no tensor named {name!r}; it has {listed or 'none'}.")
     # The package does not expose offsets of tensors: https://github.com/huggingface/safetensors#format
     length = int.from_bytes(file.read(8), "little")
     tensor = json.loads(file.read(length))[name]
     if tensor["dtype"] not in DTYPES:
-        raise DataError(f"{name} has the dtype {tensor['dtype']}, which NumPy lacks")
+        raise DataError(f"{name} has the dtype {tensor['dtype']}, which NumPy lacks.")
     begin = 8 + length + tensor["data_offsets"][0]
     return tuple(tensor["shape"]), np.dtype(DTYPES[tensor["dtype"]]), begin, tensor["dtype"]

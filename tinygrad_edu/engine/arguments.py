@@ -119,5 +119,6 @@ def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
         for name, a in zip(op.names(len(arrays)), arrays, strict=True)
     )
     if type(error) is ValueError and re.search(r"\b(shapes?|dimension)", str(error)):
-        raise ShapeError(f"op {op.name}: {error} The inputs are {description}.") from error
+        problem = str(error).strip().removesuffix(".")
+        raise ShapeError(f"op {op.name}: {problem}. The inputs are {description}.") from error
     error.add_note(f"In op {op.name}, with {description}.")

@@ -35,7 +35,7 @@ def plain_call(op: Op) -> Callable[..., Any]:
             unknown = keywords.keys() - signature.parameters.keys()
             if unknown:
                 raise_unexpected_keyword(op.name, unknown, op.settings)
-            raise TypeError(f"{op.name}() got unexpected arguments: {error}") from None
+            raise TypeError(f"{op.name}() got unexpected arguments: {error}.") from None
         bound.apply_defaults()
         values = bound.arguments
         inputs = values[op.inputs[0]] if op.variadic else tuple(values[x] for x in op.inputs)

@@ -22,7 +22,7 @@ class NumberProtocol:
 
     def __len__(self) -> int:
         if not self._data.ndim:
-            raise TypeError("len() of a 0-d tensor")
+            raise TypeError("len() of a 0-d tensor.")
         return len(self._data)
 
     def __float__(self) -> float:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import LessonError, MissingExtraError
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.judge import Code, judged
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(COMMAND, description=__doc__)
+    parser = Parser(COMMAND, description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(), help="folder of your engine (default: current folder)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     start = commands.add_parser("start", help="copy the lessons into a new folder")

@@ -145,9 +145,9 @@ def _cast_saved(value: Any, like: ndarray) -> ndarray:
     """Return a saved value as a new array of the shape and dtype of `like`. Raise ValueError for a mismatch."""
     array = np.asarray(values_of(value))
     if array.shape != like.shape or array.dtype.kind not in "fiu":
-        raise ValueError(f"has shape {array.shape} and dtype {array.dtype}, expected {like.shape} and {like.dtype}")
+        raise ValueError(f"has shape {array.shape} and dtype {array.dtype}, expected {like.shape} and {like.dtype}.")
     with np.errstate(over="ignore"):
         cast = array.astype(like.dtype)
     if np.any(np.isinf(cast) & np.isfinite(array)):
-        raise ValueError(f"has a value that overflows in {like.dtype}")
+        raise ValueError(f"has a value that overflows in {like.dtype}.")
     return cast

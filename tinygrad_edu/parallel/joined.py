@@ -72,15 +72,16 @@ def join(name: str, parts: list[Detached]) -> Any:
     try:
         joined, kind = tree_map(_concatenate, *values), tree_map(lambda *ks: max(ks), *kinds)
     except (ShapeError, TypeError) as error:
-        raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {error}") from error
+        problem = str(error).removesuffix(".")
+        raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {problem}") from error
     return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), joined, kind)
 
 
 def _concatenate(*parts: ndarray) -> ndarray:
     if not all(isinstance(part, ndarray) for part in parts):
-        raise ShapeError("their structures differ")
+        raise ShapeError("their structures differ.")
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
-        raise ShapeError(f"their rows differ: {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
+        raise ShapeError(f"their rows differ: {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}.")
     # In C order: a part's layout, which affects the bits of products, depends on whether it came from another rank.
     out = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     return np.concatenate(parts, out=out)

@@ -123,7 +123,7 @@ class _MPIWorkers:
                 raise
             self._abandoned.append((requests, sent, received))
             self._comm.Revoke()  # notifies ranks that wait for a rank other than the lost one
-            raise LostWorkerError(f"one of {self.size} workers is lost") from error
+            raise LostWorkerError(f"one of {self.size} workers is lost.") from error
 
     def _is_rank_failure(self, error: Any) -> bool:
         failures = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last if one of several messages is lost

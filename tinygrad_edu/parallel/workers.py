@@ -170,7 +170,7 @@ def _picklable(error: BaseException) -> BaseException:
     try:
         copy: BaseException = pickle.loads(pickle.dumps(error))
     except Exception:
-        return FailedWorkerError(f"another rank raised {type(error).__name__}: {error}")
+        return FailedWorkerError(f"another rank raised {type(error).__name__}: {str(error).removesuffix('.')}.")
     return copy
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Node, PassObserver
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.errors import DataError
@@ -75,7 +76,7 @@ def _variables(trace: TracebackType | None) -> dict[str, Any]:
 
 def _main() -> None:
     """Read the command line, run the script, and show the tape."""
-    parser = argparse.ArgumentParser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
+    parser = Parser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--page", metavar="FILE", help="write the tape to an HTML page instead of printing it")
     parser.add_argument("--steps", action="store_true", help="also print each call of a vjp")
     parser.add_argument(
@@ -90,7 +91,7 @@ def _main() -> None:
     try:
         source = Path(options.script).read_bytes()
     except OSError as problem:
-        parser.error(f"cannot read {options.script}: {reason(problem)}")
+        parser.error(f"cannot read {options.script}: {reason(problem)}.")
     walk, names, error = _run(options.script, source, options.arguments, options.walk)
     if walk is not None:
         names = {name: value for name, value in names.items() if not name.startswith("_")}
@@ -106,7 +107,7 @@ def _main() -> None:
 
 def _at_least_1(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}.")
     return int(text)
 
 

@@ -102,7 +102,7 @@ def restore_state(part: Any, state: PartState) -> None:
 def _restore_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
     kind = dict if isinstance(part, dict) else list
     if not isinstance(values, kind):
-        raise StateDictError(f"expected a {kind.__name__}, got {brief(values)}")
+        raise StateDictError(f"expected a {kind.__name__}, got {brief(values)}.")
     if isinstance(part, dict):
         part.clear()
         part.update(values)
@@ -118,10 +118,10 @@ def _restore_generator(name: str, stream: Generator, saved: Any) -> None:
     try:
         bits.state = saved
     except Exception as error:  # NumPy raises several classes of errors
-        raise StateDictError(f"the state{of} is not a state of {kind} ({type(error).__name__}: {error})") from error
+        raise StateDictError(f"the state{of} is not a state of {kind} ({type(error).__name__}: {error}).") from error
     # NumPy truncates large integers, and does not check positions in the arrays of a state.
     if _to_json(bits.state) != saved or not _positions_in_bounds(saved):
-        raise StateDictError(f"the state{of} is not a state of {kind}")
+        raise StateDictError(f"the state{of} is not a state of {kind}.")
 
 
 def _positions_in_bounds(state: Any) -> bool:
@@ -141,14 +141,14 @@ def _require_same_state(saved: Any, here: Any) -> None:
         other = arrays[1][name]
         _require_same(f"{name} of dtype {array.dtype}", f"{name} of dtype {other.dtype}")
         if array.shape != other.shape or array.tobytes() != other.tobytes():
-            raise StateDictError(f"{name} has values that {other.dtype} cannot hold")
+            raise StateDictError(f"{name} has values that {other.dtype} cannot hold.")
 
 
 def _require_same(saved: str, here: str) -> None:
     """Raise an error with the first differing line, unless the texts are equal."""
     for a, b in zip_longest(saved.splitlines(), here.splitlines(), fillvalue="nothing"):
         if a != b:
-            raise StateDictError(f"it has {a.strip()}, expected {b.strip()}")
+            raise StateDictError(f"it has {a.strip()}, expected {b.strip()}.")
 
 
 def _to_json(state: Any) -> Any:

@@ -316,7 +316,7 @@ def _read_checkpoint(folder: Path) -> dict[str, PartState]:
     except (DataError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{STATE} is invalid: {error}") from error
+        raise CheckpointError(f"{STATE} is invalid: {reason(error)}.") from error
 
 
 def _read_arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndarray]:
@@ -326,18 +326,18 @@ def _read_arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str,
         return {}
     content = _read_file(folder, name)
     if _sha256(content) != files[name]:
-        raise CheckpointError(f"{name} was truncated or altered")
+        raise CheckpointError(f"{name} was truncated or altered.")
     try:
         return decoded(content)
     except DataError as error:
-        raise CheckpointError(f"{name} is invalid: {error}") from error
+        raise CheckpointError(f"{name} is invalid: {reason(error)}.") from error
 
 
 def _part_state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
     """Return the state of a part from its entry in ``state.json`` and its arrays."""
     _require_type(dict, part, f"the part {name}")
     if part.keys() != set(PartState._fields):
-        raise CheckpointError(f"{STATE} is invalid: {name} must have the entries {', '.join(PartState._fields)}")
+        raise CheckpointError(f"{STATE} is invalid: {name} must have the entries {', '.join(PartState._fields)}.")
     return PartState(
         _require_type(str, part["kind"], f"the kind of {name}"),
         _require_type(dict, part["streams"], f"the streams of {name}"),
@@ -348,7 +348,7 @@ def _part_state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
 def _require_type(kind: type, value: Any, what: str) -> Any:
     """Return a value of ``state.json``, or raise if it has another type."""
     if not isinstance(value, kind):
-        raise CheckpointError(f"{STATE} is invalid: {what} must be a {kind.__name__}, got {brief(value)}")
+        raise CheckpointError(f"{STATE} is invalid: {what} must be a {kind.__name__}, got {brief(value)}.")
     return value
 
 
@@ -364,10 +364,10 @@ def _parse_manifest(content: bytes) -> dict[str, Any]:
     if newer:
         raise CheckpointError(
             f"a newer tinygrad_edu wrote it in format {version}; this version reads format {FORMAT}. Install the newer "
-            f"one"
+            f"one."
         )
     if not whole:
-        raise CheckpointError(f"{STATE} was truncated or altered")
+        raise CheckpointError(f"{STATE} was truncated or altered.")
     return manifest
 
 
@@ -376,7 +376,7 @@ def _read_file(folder: Path, name: str) -> bytes:
         with open_regular(folder / name) as file:
             return file.read()
     except (OSError, DataError) as error:
-        raise CheckpointError(f"{name} cannot be read ({reason(error)})") from error
+        raise CheckpointError(f"{name} cannot be read ({reason(error)}).") from error
 
 
 def _json_bytes(value: Any) -> bytes:
@@ -391,7 +391,7 @@ def _restore_all(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> N
     """Restore the states of all parts, or of none if a state does not match."""
     if parts.keys() != states.keys():
         there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
-        raise CheckpointError(f"it holds the parts {there}; expected {here}")
+        raise CheckpointError(f"it holds the parts {there}; expected {here}.")
     before = {name: capture_copy(part) for name, part in parts.items()}
     touched: list[str] = []
     try:
@@ -402,7 +402,7 @@ def _restore_all(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> N
         kept = "".join(_roll_back(name, parts[name], before[name]) for name in touched)
         if isinstance(error, Exception):
             last = touched[-1]
-            raise CheckpointError(f"its part {last} does not match: {_describe(error, states[last])}{kept}") from error
+            raise CheckpointError(f"its part {last} does not match: {_describe(error, states[last])}{kept}.") from error
         raise
 
 
@@ -416,7 +416,7 @@ def _roll_back(name: str, part: Any, state: PartState) -> str:
 
 
 def _describe(error: Exception, state: PartState) -> str:
-    """Return the message of an error. For an error of another package, include its class and the state."""
+    """Return the reason of an error. For an error of another package, include its class and the state."""
     if isinstance(error, TinygradError):
-        return str(error)
+        return reason(error)
     return f"cannot load {brief(state.values)} ({type(error).__name__}: {error})"

@@ -51,10 +51,10 @@ def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if not isinstance(saved, Mapping) or saved.keys() != set(names):
-        raise StateDictError(f"{where} must have the fields {', '.join(names)}, got {brief(saved)}")
+        raise StateDictError(f"{where} must have the fields {', '.join(names)}, got {brief(saved)}.")
     for name in names:
         if not _has_type(saved[name], hints[name]):
-            raise StateDictError(f"{name} of {where} must be a {_type_name(hints[name])}, got {brief(saved[name])}")
+            raise StateDictError(f"{name} of {where} must be a {_type_name(hints[name])}, got {brief(saved[name])}.")
     return kind(**saved)
 
 
@@ -66,7 +66,7 @@ def require_same_arrays(where: str, saved: Mapping[str, ndarray], here: Mapping[
             found, needed = (
                 f"{each[name][0]} of {each[name][1]}" if name in each else "missing" for each in (there, wanted)
             )
-            raise StateDictError(f"{where}: array {name} must be {needed}, got {found}")
+            raise StateDictError(f"{where}: array {name} must be {needed}, got {found}.")
 
 
 def _has_type(value: Any, hint: Any) -> bool:

@@ -280,7 +280,7 @@ class _Tensors:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         shapes = [np.shape(values) for values in saved.values()]
         if shapes != [tensor.shape for tensor in self._tensors]:
-            raise StateDictError(f"the optimizer held other parameters than the model, of shapes {shapes}")
+            raise StateDictError(f"the optimizer held other parameters than the model, of shapes {shapes}.")
         for tensor, values in zip(self._tensors, saved.values(), strict=True):
             tensor.assign(values)
 
@@ -336,12 +336,12 @@ class _Run:
         progress = from_fields(Progress, saved["progress"], "the progress")
         counts = min(progress.epoch, progress.step, progress.batches), len(progress.losses) - len(progress.samples)
         if counts[0] < 0 or counts[1] or not _is_order(progress.order):
-            raise StateDictError(f"{progress} is not a valid progress")
+            raise StateDictError(f"{progress} is not a valid progress.")
         if has_order(self.batches) and progress.batches:
             remaining_batches(self.batches, progress.order, progress.batches)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
         if not isinstance(broken := saved.get("broken"), str | None):
-            raise StateDictError(f"the reason for whole batches must be a str or None, got {broken!r}")
+            raise StateDictError(f"the reason for whole batches must be a str or None, got {broken!r}.")
         self.progress, self.history[:], self.unseen = progress, history, bool(history) and saved.get("unseen") is True
         self.steps.sharded.broken = broken
 

@@ -83,13 +83,13 @@ def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
 
 def _unpack_array(name: Any, arrays: dict[str, ndarray], path: str) -> ndarray:
     if not isinstance(name, str) or name not in arrays:
-        raise DataError(f"{path or 'a value'} refers to the array {brief(name)}, which is missing")
+        raise DataError(f"{path or 'a value'} refers to the array {brief(name)}, which is missing.")
     return arrays[name]
 
 
 def _unpack_tuple(items: Any, arrays: dict[str, ndarray], path: str) -> tuple[Any, ...]:
     if not isinstance(items, list):
-        raise DataError(f"{path or 'a value'} must be a tuple stored as a list, got {brief(items)}")
+        raise DataError(f"{path or 'a value'} must be a tuple stored as a list, got {brief(items)}.")
     return tuple(unpack(items, arrays, path))
 
 
@@ -98,7 +98,7 @@ def _unpack_dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any,
     try:
         return dict(found)
     except (TypeError, ValueError) as error:  # not pairs, or an unhashable key
-        raise DataError(f"{path or 'a value'} must be a dict stored as pairs, got {brief(pairs)}") from error
+        raise DataError(f"{path or 'a value'} must be a dict stored as pairs, got {brief(pairs)}.") from error
 
 
 _UNPACKERS = {"array": _unpack_array, "tuple": _unpack_tuple, "dict": _unpack_dict}

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import available_cores
 from tools.campaign import files, forks, kills, programs
 from tools.campaign.numbers import campaign as numbers
@@ -22,7 +23,7 @@ PARTS: dict[str, tuple[Callable[..., Counter[str]], int, tuple[str, ...], tuple[
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser("python -m tools.campaign", description=__doc__)
+    parser = Parser("python -m tools.campaign", description=__doc__)
     parts = parser.add_subparsers(dest="part", required=True)
     for name, (campaign, count, _, others) in PARTS.items():
         part = parts.add_parser(name, help=sys.modules[campaign.__module__].__doc__)

@@ -1,6 +1,5 @@
 """Build the site: ``python -m tools.site`` writes it to ``site/``; ``--serve`` also serves it on 127.0.0.1."""
 
-import argparse
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.groups import missing_group
+from tinygrad_edu.command_line import Parser
 from tools.site import pages, reference
 
 SITE = reference.ROOT / "site"
@@ -55,7 +55,7 @@ def serve(folder: Path, port: int) -> None:
 
 def main() -> str | None:
     """Run the command. Return an error message, or None."""
-    parser = argparse.ArgumentParser("python -m tools.site", description=__doc__)
+    parser = Parser("python -m tools.site", description=__doc__)
     parser.add_argument(
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site; default: port 8000"
     )

@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.testing.mutate.sources import Source
 from tinygrad_edu.testing.mutate.suites import Suite, changed_files
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m tinygrad_edu.testing.mutate", description=__doc__)
+    parser = Parser("python -m tinygrad_edu.testing.mutate", description=__doc__)
     parser.add_argument("file", help="file of ops or vjps; my_ops.py:one,two selects some of them")
     parser.add_argument("--tests", nargs="+", metavar="TEST", help="tests that pytest runs on each mutant")
     parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, such as tanh.x")

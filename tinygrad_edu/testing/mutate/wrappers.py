@@ -146,7 +146,7 @@ def _raises_for_empty(vjp: VJPFunction) -> VJPFunction:
     def wrong(*args: Any, **kwargs: Any) -> Any:
         if any(0 in x.shape for x in _arrays_in([*args, *kwargs.values()])):
             condition_hits["met"] += 1
-            raise IndexError("index 0 is out of bounds for an empty array")
+            raise IndexError("index 0 is out of bounds for an empty array.")
         return vjp(*args, **kwargs)
 
     return wrong
