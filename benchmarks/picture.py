@@ -56,7 +56,7 @@ def _bar(axes: Any, place: float, row: Ratio) -> None:
     if end != row.ratio:
         axes.plot(end, place, marker="<" if row.ratio < 1 else ">", color=color, markersize=9, clip_on=False)
     beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
-    axes.text(-0.015, place, row.peer, ha="right", **beside)
+    axes.text(-0.03, place, row.peer, ha="right", **beside)
     axes.text(1.11, place, f"{row.ratio:.2f}" if row.ratio < 10 else f"{row.ratio:.1f}", ha="right", **beside)
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -71,7 +72,9 @@ def test_tables_are_current(name):
     assert list(command.changes(name)) == []
 
 
-def drawn(path: Path, label="error", heights=(1.0, 2.0, 3.0), color="tab:blue", image=None, power=1.0, style="-"):
+def drawn(
+    path: Path, label="error", heights=(1.0, 2.0, 3.0), color="tab:blue", image=None, power=1.0, style="-", width=1.5
+):
     """Draw a figure with a bar chart, a curve on a logarithmic axis and an image, as the command does."""
 
     def draw(path):
@@ -80,7 +83,7 @@ def drawn(path: Path, label="error", heights=(1.0, 2.0, 3.0), color="tab:blue", 
         bars.bar(range(len(heights)), heights, color=color)
         bars.set(xlabel=label, ylim=(0, 4))
         x = np.linspace(1, 2)
-        curve.semilogy(x, x**power, style, label="found")
+        curve.semilogy(x, x**power, style, linewidth=width, label="found")
         curve.set_ylim(0.5, 20)
         curve.annotate("here", (1.5, 2), xytext=(5, 5), textcoords="offset points")
         curve.legend()
@@ -98,6 +101,7 @@ CHANGED = {
     "a color": {"color": "tab:orange"},
     "a curve": {"power": 1.3},
     "a dashed curve": {"style": "--"},
+    "a thicker curve": {"width": 3.0},
     "an image": {"image": np.eye(8)[::-1]},
 }
 
@@ -113,8 +117,8 @@ def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     old = drawn(tmp_path / "old.png")
     near = drawn(tmp_path / "near.png", heights=(1.001, 2.0, 3.0), power=1.001)
     assert list(differences(old, near, catalog.PIXELS)) == []
-    monkeypatch.setitem(__import__("matplotlib").rcParams, "text.hinting", "none")
-    monkeypatch.setitem(__import__("matplotlib").rcParams, "font.size", 10.2)
+    monkeypatch.setitem(matplotlib.rcParams, "text.hinting", "none")
+    monkeypatch.setitem(matplotlib.rcParams, "font.size", 10.2)
     assert list(differences(old, drawn(tmp_path / "font.png"), catalog.PIXELS)) == []
 
 
@@ -163,6 +167,10 @@ def test_the_command_reports_what_differs_and_remakes_it(tmp_path, monkeypatch, 
     with pytest.raises(SystemExit):
         command.main(["no_such_picture"])
     assert "no_such_picture is no picture or table" in capsys.readouterr().err
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit):
+        command.main(["sweeps", "--check"])
+    assert "docs/numbers/sweeps.csv does not exist; add --measure." in capsys.readouterr().err
 
 
 def test_names_select_pictures_and_tables():

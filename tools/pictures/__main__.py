@@ -10,7 +10,7 @@ from models.console import complain
 from tools.pictures import content
 from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
 from tools.pictures.compare import differences
-from tools.pictures.numbers import ROOT
+from tools.pictures.numbers import FOLDER, ROOT
 from tools.pictures.sources import measure
 from tools.pictures.tables import TABLES, filled
 
@@ -86,6 +86,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.measure:
         measure(dict.fromkeys(file for files in numbers.values() for file in files))
+    missing = [file for files in numbers.values() for file in files if not (FOLDER / file).exists()]
+    if missing:
+        parser.error(f"docs/numbers/{missing[0]} does not exist; add --measure.")
     return check(names) if options.check else _remake(names)
 
 

@@ -1,4 +1,4 @@
-"""Pictures computed anew: errors of finite differences, distorted digits, and times of Jacobians."""
+"""Pictures that are computed each time: errors of finite differences, distorted digits, and times of Jacobians."""
 
 import timeit
 from collections.abc import Callable

@@ -5,7 +5,6 @@ versions of Matplotlib and of its fonts.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,10 @@ from numpy import ndarray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-Content = list[tuple[str, list[float]]]  # what is drawn, and its positions and sizes as fractions of the axes
+Content = list[tuple[str, list[float]]]  # an element, and its positions and sizes as fractions of the axes
 KEY = "Content"
-CHUNKS = 8  # means of so many parts of a curve represent it
-TILES = 6  # means of so many rows and columns of tiles represent an image
+CHUNKS = 8  # a curve is represented by the means of this many parts
+TILES = 6  # an image is represented by the means of this many rows and columns of tiles
 
 
 def content_of(figure: Figure) -> Content:
@@ -43,17 +42,16 @@ def _axes(axes: Any) -> Iterator[tuple[str, list[float]]]:
     for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
         yield f"ticks {_ticks(axis)}", []
     for text in axes.texts:
-        yield f"text {text.get_text()!r} {to_hex(text.get_color())}", _means(axes, _anchor(axes, text))
+        look = f"{to_hex(text.get_color())} {text.get_fontsize():g}"
+        yield f"text {text.get_text()!r} {look}", _means(axes, _anchor(axes, text))
     for line in axes.lines:
-        look = f"{to_hex(line.get_color())} {line.get_linestyle()} {line.get_marker()}"
+        look = f"{to_hex(line.get_color())} {line.get_linestyle()} {line.get_linewidth():g} {line.get_marker()}"
         points = line.get_transform().transform(line.get_xydata())
         yield f"line {look} of {len(points)} points", _means(axes, points)
     for patch in axes.patches:
+        look = f"{to_hex(patch.get_facecolor())} {to_hex(patch.get_edgecolor())}"
         points = patch.get_transform().transform(patch.get_path().vertices)
-        yield (
-            f"{type(patch).__name__} {to_hex(patch.get_facecolor())} {to_hex(patch.get_edgecolor())}",
-            _box(axes, points),
-        )
+        yield f"{type(patch).__name__} {look}", _box(axes, points)
     for collection in axes.collections:
         yield _collection(axes, collection)
     for image in axes.images:
@@ -140,7 +138,7 @@ def recording() -> Iterator[Content]:
 
 def of_text(text: str) -> Content:
     """Return the content of a picture that shows lines of text."""
-    return [(f"text {line.strip()!r}", []) for line in re.split(r"\n", text) if line.strip()]
+    return [(f"text {line.strip()!r}", []) for line in text.splitlines() if line.strip()]
 
 
 def attach(path: Path, content: Content) -> None:

@@ -68,7 +68,15 @@ def draw_order(path: Path) -> None:
         for name, (x, y) in PLACES.items():
             axes.add_patch(Circle((x, y), 0.32, facecolor="white", edgecolor="0.2", linewidth=1.4, zorder=3))
             axes.text(x, y, name, ha="center", va="center", fontsize=13, zorder=4)
-            axes.text(x - 0.42, y + 0.28, str(order.index(name) + 1), color=color, ha="center", fontsize=10, zorder=4)
+            axes.text(
+                x + (0.42 if name == "c" else -0.42),
+                y + 0.28,
+                str(order.index(name) + 1),
+                color=color,
+                ha="center",
+                fontsize=10,
+                zorder=4,
+            )
     save(figure, path)
 
 

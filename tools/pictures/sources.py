@@ -31,7 +31,7 @@ class Source:
     Attributes
     ----------
     command : str
-        What follows ``python -m``.
+        Module and arguments, after ``python -m``.
     collect : callable
         Called with the path of the file and the standard output of the command; writes the file.
     """
