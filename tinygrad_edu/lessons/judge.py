@@ -1,12 +1,11 @@
 """Checks of a student's code: load it with the earlier lessons, run the cases, report the first error in a few lines.
 
-An error in the student's code is shown with the student's line only, without a traceback. Each case runs in a thread
-with a time limit, which ends infinite loops.
+An error in the student's code is shown with the student's line only, without a traceback. Each case has a time limit,
+which ends infinite loops.
 """
 
 from __future__ import annotations
 
-import ctypes
 import linecache
 import sys
 import time
@@ -15,7 +14,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from threading import Thread
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
@@ -24,6 +22,7 @@ import numpy as np
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown, told
 from tinygrad_edu.lessons.lesson import Lesson
+from tinygrad_edu.lessons.time_limit import call_until
 
 PATIENCE = 10.0  # seconds for one example; a correct lesson needs about one second for all examples
 
@@ -98,36 +97,23 @@ def judged(
 
 
 def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
-    """Run a case in a second thread; stop it if one example takes longer than `PATIENCE`."""
+    """Run a case; stop it if one example takes longer than `PATIENCE`."""
     begun: list[tuple[float, dict[str, Any]]] = []
-    caught: list[BaseException] = []
 
     def run() -> None:
-        try:
-            with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
-                case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
-        except BaseException as error:  # includes SystemExit
-            caught.append(error)
+        with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
+            case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
 
-    worker = Thread(target=run, daemon=True)
-    worker.start()
-    while worker.is_alive():
-        worker.join(0.05)
-        if begun and time.monotonic() - begun[-1][0] > PATIENCE and worker.ident is not None:
-            stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
-            _interrupt(worker.ident)
-            what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
-            return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), _with(begun[-1][1])))
-    if not caught:
+    error, stuck = call_until(lambda: bool(begun) and time.monotonic() - begun[-1][0] > PATIENCE, run, files)
+    example = _with(begun[-1][1] if begun else {})
+    if stuck is not None:
+        what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
+        return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), example))
+    if error is None:
         return Outcome(case.title, case.hole, "")
-    if _is_open_hole(caught[0], files):
-        return Outcome(case.title, str(caught[0]), _of_student(caught[0], files))
-    return Outcome(case.title, case.hole, _joined(_of_student(caught[0], files), _with(begun[-1][1] if begun else {})))
-
-
-def _interrupt(thread: int) -> None:
-    """Raise KeyboardInterrupt in another thread: an infinite loop there would slow down everything that follows."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
+    if _is_open_hole(error, files):
+        return Outcome(case.title, str(error), _of_student(error, files))
+    return Outcome(case.title, case.hole, _joined(_of_student(error, files), example))
 
 
 def _of_student(error: BaseException, files: set[str]) -> str:
