@@ -98,7 +98,7 @@ def test_lessons_with_threads_in_their_cases_pass(lesson):
 
 def test_the_judge_names_the_line_of_the_loop(monkeypatch):
     monkeypatch.setattr(judge, "PATIENCE", 0.3)
-    text = "from lesson02_scalars import Value\ndef order(root):\n    while True:\n        try: x\n        except: x\n"
+    text = "from lesson02_scalars import Value\ndef order(root):\n    while True:\n        try: 0\n        except: 0\n"
     sources = {each.name: solved(each) for each in ORDER.before} | {ORDER.name: Code("mine.py", text)}
     (outcome,) = judged(ORDER, sources)
     assert "is there an infinite loop?\nmine.py, line " in outcome.complaint
