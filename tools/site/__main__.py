@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tools import notebooks
 from tools.site import pages, reference
 
 SITE = pages.ROOT / "site"
@@ -24,7 +25,8 @@ def build(output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
-        pages.gather(here / "docs")
+        pages.gather(here / "docs", notebooks.links)
+        notebooks.write(here / "docs" / "notebooks")
         settings = (pages.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
         found = {"ROOT": str(pages.ROOT), "LESSONS": pages.lessons(), "REFERENCE": reference.navigation()}
         for name, value in found.items():
@@ -59,7 +61,7 @@ def main() -> str | None:
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site; default: port 8000"
     )
     port = parser.parse_args().serve
-    if not all(map(find_spec, ("zensical", "mkdocstrings"))):
+    if not all(map(find_spec, ("zensical", "mkdocstrings", "nbformat"))):
         return "building the site requires the extra docs: pip install -e '.[docs]'"
     try:
         build(SITE)

@@ -6,7 +6,8 @@ becomes a link to its page of the reference. A link to a file without a page bec
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
@@ -24,13 +25,13 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
-def gather(folder: Path) -> None:
-    """Write all pages and pictures into an empty folder."""
-    places = dict(_places())
-    for source, place in places.items():
+def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
+    """Write all pages and pictures into an empty folder, with a line of Markdown below the title of each page."""
+    for source, place in places().items():
         if source.suffix == ".md":
-            text = (ROOT / source).read_text(encoding="utf-8")
-            _write(folder / place, _with_links_of_the_site(text, source, place, places).encode())
+            title, _, text = (ROOT / source).read_text(encoding="utf-8").partition("\n")
+            text = f"{title}\n\n{line_below_title(source.as_posix())}{_with_links_of_the_site(text, source, place)}"
+            _write(folder / place, text.encode())
         elif source.suffix != ".py":
             _write(folder / place, (ROOT / source).read_bytes())
     for page in reference.pages():
@@ -41,6 +42,12 @@ def lessons() -> list[dict[str, str]]:
     """Return the lessons as entries of the site's navigation."""
     titles = {f"{lesson.word}. {lesson.title}": lesson for lesson in LESSONS} | {FINALE.title: FINALE}
     return [{title: f"lessons/{lesson.name}.md"} for title, lesson in titles.items()]
+
+
+@cache
+def places() -> dict[Path, str]:
+    """Return the path in the site of each file of the checkout that the site has."""
+    return dict(_places())
 
 
 def _places() -> Iterator[tuple[Path, str]]:
@@ -58,12 +65,12 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path(f"{page.module.replace('.', '/')}.py"), page.path
 
 
-def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Path, str]) -> str:
+def _with_links_of_the_site(text: str, source: Path, place: str) -> str:
     def link(found: re.Match[str]) -> str:
         picture, label, target, anchor = found.groups(default="")
         if ":" in target:
             return found[0]
-        there = places.get(Path(os.path.normpath(source.parent / target)))
+        there = places().get(Path(os.path.normpath(source.parent / target)))
         return label if there is None else f"{picture}[{label}]({os.path.relpath(there, Path(place).parent)}{anchor})"
 
     parts = FENCE.split(text)  # every second part is a code block
