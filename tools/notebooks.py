@@ -148,8 +148,8 @@ def _lesson(source: str, lesson: Lesson) -> Iterator[Any]:
         f"`lessons.solution({word})` the solution, and `lessons.status()` your progress."
     )
     yield new_code_cell(f"lessons.check({word})", metadata={"tags": ["check"]})
-    if main:
-        yield new_code_cell(f"from {lesson.name} import *\n\n{dedent(main).strip()}")
+    code = f"from {lesson.name} import *  # your code if it has passed, and the solution otherwise\n\n{dedent(main)}"
+    yield new_code_cell(code.strip())
     yield from _page(source, after)
 
 

@@ -58,8 +58,12 @@ def test_a_lesson_as_handed_out_names_a_hole_and_runs_to_the_end(source, tmp_pat
     made, lesson = run(notebooks.notebook(source), tmp_path), notebooks.TAUGHT[source]
     out = printed(tagged(made, "check"))
     assert "WRONG" in out
-    assert any(f"hole {hole} is still open" in out or f"A hint on {hole}: lessons.hint(" in out for hole in lesson.pieces)
-    assert not any("passed" in state for state in json.loads((tmp_path / "my_engine/progress.json").read_text()).values())
+    assert any(
+        f"hole {hole} is still open" in out or f"A hint on {hole}: lessons.hint(" in out for hole in lesson.pieces
+    )
+    assert not any(
+        "passed" in state for state in json.loads((tmp_path / "my_engine/progress.json").read_text()).values()
+    )
 
 
 @pytest.mark.parametrize("source", notebooks.TAUGHT)

@@ -12,6 +12,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 
 import tinygrad_edu as tg
+from tools import notebooks
+from tools.project import repository
+from tools.site.pages import places
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -105,6 +108,19 @@ def test_each_public_name_has_an_entry_with_its_signature(site):
     public = {name for room in (tg, tg.nn, tg.optim) for name in room.__all__ if not ismodule(getattr(room, name))}
     assert not public - set(chain.from_iterable(found))
     assert re.search(r"t\.sum\(axis=None, keepdims=False", text)
+
+
+def test_pages_and_lessons_offer_their_notebooks(site):
+    for source, place in notebooks.PLACES.items():
+        page = places()[Path(source)].removesuffix("index.md").removesuffix(".md")
+        links = Names((site / page / "index.html").read_text(encoding="utf-8")).links
+        (file,) = [link for link in links if link.endswith(".ipynb") and ":" not in link]
+        assert (site / page / file).resolve() == site.resolve() / "notebooks" / f"{place}.ipynb"
+        (colab,) = [link for link in links if "colab" in link]
+        owner = repository().removeprefix("https://github.com/")
+        assert colab == f"https://colab.research.google.com/github/{owner}/blob/notebooks/{place}.ipynb"
+    plain = Names((site / "core" / "index.html").read_text(encoding="utf-8")).links
+    assert not any(link.endswith(".ipynb") for link in plain)
 
 
 def test_an_op_is_shown_with_its_vjps(site):

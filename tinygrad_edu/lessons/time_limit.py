@@ -43,7 +43,7 @@ def call_until(is_late: Callable[[], bool], function: Callable[[], None], files:
             stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
             _interrupt(worker.ident)
             return Ended(stuck=stuck)
-    return Ended(*caught)
+    return Ended(caught[0] if caught else None)
 
 
 def _interrupt(thread: int) -> None:
