@@ -142,7 +142,8 @@ def _lesson(source: str, lesson: Lesson) -> Iterator[Any]:
     exercise, _, main = lesson.exercise.partition(_MAIN)
     word = lesson.word if lesson.word.isdecimal() else f'"{lesson.word}"'
     yield from _page(source, before)
-    yield new_code_cell(exercise.strip(), metadata={"tags": ["exercise"]})
+    # An open hole raises if the exercise calls it in a line at module level.
+    yield new_code_cell(exercise.strip(), metadata={"tags": ["exercise", "raises-exception"]})
     yield new_markdown_cell(
         f"Fill the holes in the cell above, and run it and the next cell. `lessons.hint({word})` shows a hint, "
         f"`lessons.solution({word})` the solution, and `lessons.status()` your progress."

@@ -60,7 +60,7 @@ class Tape:
         self.names = {node: name for node, (name, _) in named.items()}
         self.values: dict[Node | Storage, Any] = dict(_saved_results(rows))
         self.values |= {node: tensor._data for node, (_, tensor) in named.items()}
-        self.values |= {} if walk is None else walk.values
+        self.values.update(() if walk is None else walk.values.items())
         self.seconds = Counter[Node]()
         for step in () if walk is None else walk:
             self.seconds[step.node] += step.seconds  # type: ignore[assignment]
@@ -79,11 +79,11 @@ class Tape:
         saved = {name: value for name, value, _ in row.saved}
         for k, argument in enumerate(row.node.vjps.names if row.inputs else ()):
             if row.inputs[k] is None:
-                storage = row.node.storages[k]
+                storage: Any = row.node.storages[k]  # None if the input is not a Tensor
                 tensor = self.values.get(storage)
                 value = saved.get(argument, None if storage is None or storage.shared else tensor)
-                is_tensor = tensor is not None and (value is None or value.shape == tensor.shape)
-                yield Constant(argument, self.names[storage] if is_tensor else "", value)
+                is_view = tensor is not None and value is not None and value.shape != tensor.shape
+                yield Constant(argument, "" if is_view else self.names.get(storage, ""), value)
 
     def table(self, fold: int = 0) -> str:
         """Return the rows as a table.
