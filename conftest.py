@@ -94,7 +94,10 @@ pytest_collect_file = Sybil(
 
 
 # Files of many long, independent tests, which are distributed over all processes.
-SCATTERED = ("tests/ops/test_derivatives.py", "tests/ops/test_forward.py", "tests/ops/test_laws.py")
+SCATTERED = (
+    "tests/ops/test_derivatives.py", "tests/ops/test_forward.py", "tests/ops/test_laws.py",
+    "tests/tools/test_notebooks.py",
+)  # fmt: skip
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""HTML for notebooks, without scripts: arrays as pictures, tables, and collapsible sections."""
+"""HTML for notebooks: arrays as pictures, tables, collapsible sections, and objects that display HTML."""
 
 import struct
 import zlib
@@ -91,6 +91,19 @@ def _range(array: ndarray) -> str:
     num_nonfinite = array.size - numbers.size
     finite_range = f"{numbers.min():.4g} to {numbers.max():.4g}" if numbers.size and array.dtype.kind != "b" else ""
     return ", ".join(filter(None, [finite_range, f"{num_nonfinite} x NaN or infinite" if num_nonfinite else ""]))
+
+
+class Inline:
+    """HTML that a notebook displays. Its repr, for a console, is a text that says how to write it to a file."""
+
+    def __init__(self, html: str, text: str) -> None:
+        self._html, self._text = html, text
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 def fold_html(head: str, body: str, is_open: bool = False) -> str:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from pygraphviz import AGraph
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, tape
@@ -60,6 +61,43 @@ def test_values_and_gradients_are_in_the_boxes(tmp_path):
     assert x.grad is None
     tape.draw(tape.steps(loss), tmp_path / "graph.svg", names={"x": x})
     assert "[2.0, 4.0]" in texts(tmp_path / "graph.svg")
+
+
+def constants(path):
+    """Return the texts of each dashed box, and the rows that its arrows lead to."""
+    graph = AGraph(str(path))
+    dashed = [node for node in graph.nodes() if "dashed" in node.attr["style"]]
+    return [(re.findall(">([^<>]+)</font>", node.attr["label"]), graph.successors(node)) for node in dashed]
+
+
+def test_inputs_without_a_gradient_have_boxes_of_their_own(tmp_path):
+    x, w = Tensor([[1.0, 2.0]]), Tensor([[0.5], [1.0]], requires_grad=True)
+    off, large = Tensor([3.0]), Tensor(np.ones((9, 2), np.float32))
+    loss = ((x @ w + off) * 2.0).sum() + (x @ w + 5.0).sum() + (large @ w).mean()
+    tape.draw(loss, tmp_path / "graph.dot", names={"x": x, "off": off})
+    rows = tape.of(loss).rows
+    assert [(texts, [rows[int(k)].op for k in to]) for texts, to in constants(tmp_path / "graph.dot")] == [
+        (["x", "[[1.0, 2.0]]"], ["matmul", "matmul"]),
+        (["off", "[3.0]"], ["add"]),
+        (["const", "2.0"], ["multiply"]),
+        (["const"], ["add"]),
+        (["const"], ["matmul"]),
+    ]
+    assert "(9, 2)" in (tmp_path / "graph.dot").read_text()
+
+
+def test_a_view_of_a_named_tensor_is_not_that_tensor(tmp_path):
+    x, w = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor([0.5, 1.0], requires_grad=True)
+    tape.draw((x[0] * w).sum(), tmp_path / "graph.dot", names={"x": x})
+    assert constants(tmp_path / "graph.dot") == [(["const", "[1.0, 2.0]"], ["1"])]
+
+
+def test_without_a_path_a_notebook_shows_the_drawing():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    shown = tape.draw((x * x).sum(), names={"x": x})
+    assert "tape.draw(loss, 'graph.svg')" in repr(shown)
+    page = ET.fromstring(shown._repr_html_())
+    assert "x" in [element.text for element in page.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_every_form_is_written_and_names_are_harmless(tmp_path):

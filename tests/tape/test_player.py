@@ -2,6 +2,7 @@
 
 import os
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -62,6 +63,28 @@ def test_the_page_is_one_small_file_that_leaves_the_gradient(tmp_path):
     assert os.listdir(tmp_path) == ["tape.html"]
 
 
+def test_without_a_path_a_notebook_shows_the_page_in_a_frame(tmp_path):
+    walk, names, _ = small()
+    shown = tape.page(walk, names=names, title="<Two>")
+    assert "tape.page(loss, 'tape.html')" in repr(shown)
+    tape.page(walk, tmp_path / "tape.html", names=names, title="<Two>")
+    frame = FrameSource(shown._repr_html_())
+    assert frame.title == "<Two>"
+    assert frame.source == (tmp_path / "tape.html").read_text()
+
+
+class FrameSource(HTMLParser):
+    """The title and the page of a frame."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        assert tag == "iframe"
+        self.title, self.source = (dict(attributes)[name] for name in ("title", "srcdoc"))
+
+
 def test_a_large_array_is_shown_in_part_and_pictures_stay_pictures(tmp_path):
     from tinygrad_edu.tape.encoding import _steps
 
@@ -98,6 +121,16 @@ def test_it_opens_at_the_recorded_tape(stepped):
     assert page.locator("#back").is_disabled()
     assert "Recorded" in page.locator("#step").inner_text()
     assert row_of(page, "loss").locator(".gradient").inner_text() == "1"
+
+
+@pytest.mark.browser
+def test_the_player_steps_in_the_frame_of_a_notebook(page):
+    walk, names, _ = small()
+    page.set_content(f"<h1>A cell</h1>{tape.page(walk, names=names)._repr_html_()}")
+    frame = page.frame_locator("iframe")
+    frame.locator("#next").click()
+    assert frame.locator("#count").inner_text() == f"1 / {len(walk)}"
+    assert frame.locator("#vjp").inner_text() == walk[0].vjp
 
 
 @pytest.mark.browser

@@ -62,6 +62,21 @@ def test_names_are_those_of_modules_of_lists_and_of_all_variables():
     assert set(tape.of(loss, names=locals()).names.values()) >= {"weights.0", "weights.1", "loss"}
 
 
+@pytest.mark.parametrize("name", ["_", "___", "_3", "_oh", "Out"])
+def test_a_variable_has_its_name_and_not_that_of_the_history_of_ipython(name):
+    x, y = leaf(1.0), leaf(2.0)
+    cells = {3: x}
+    history = {"_": x, "__": x, "___": x, "_3": x, "_i3": "x", "_oh": cells, "Out": cells, "In": ["", "x"], "_dh": []}
+    assert list(tape.of(x * y, {**history, "x": x, "y": y}).names.values()) == ["x", "y"]
+    assert not tape.of(x * 2, history).names
+    assert list(tape.of(x * 2, {name: x}).names.values()) == [name]  # a dict without the history of IPython
+
+
+def test_a_public_name_is_preferred_to_a_private_one():
+    x = leaf(1.0)
+    assert list(tape.of(x * 2, {"_cached": x, "x": x, "same": x}).names.values()) == ["x"]
+
+
 def test_times_are_of_a_walk_that_changes_nothing():
     x = leaf(1.0, 2.0)
     loss = (x * x).sum()

@@ -15,9 +15,11 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.ops.methods import METHODS
-from tools import differences_page, functions_page
+from tools import differences_page, functions_page, notebooks
 from tools.campaign.numbers.ledger import LEDGER
+from tools.project import repository
 from tools.site import reference
+from tools.site.pages import places
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -185,6 +187,19 @@ def test_the_index_lists_all_names(site):
     assert all(f"<code>{namespace}</code>" in html for namespace in reference.NAMESPACES)
     rooms = {f"tinygrad_edu.{name}" for name in ("data", "nn", "optim", "parallel", "tape", "testing", "training")}
     assert rooms <= set(reference.NAMESPACES)
+
+
+def test_pages_and_lessons_offer_their_notebooks(site):
+    for source, place in notebooks.PLACES.items():
+        page = places()[Path(source)].removesuffix("index.md").removesuffix(".md")
+        links = Names((site / page / "index.html").read_text(encoding="utf-8")).links
+        (file,) = [link for link in links if link.endswith(".ipynb") and ":" not in link]
+        assert (site / page / file).resolve() == site.resolve() / "notebooks" / f"{place}.ipynb"
+        (colab,) = [link for link in links if "colab" in link]
+        owner = repository().removeprefix("https://github.com/")
+        assert colab == f"https://colab.research.google.com/github/{owner}/blob/notebooks/{place}.ipynb"
+    plain = Names((site / "core" / "index.html").read_text(encoding="utf-8")).links
+    assert not any(link.endswith(".ipynb") for link in plain)
 
 
 def test_an_op_is_shown_with_its_vjps(site):

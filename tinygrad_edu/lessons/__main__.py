@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(COMMAND, description=__doc__)
+    parser.set_defaults(call=lambda *words: " ".join([COMMAND, *words]))
     parser.add_argument("--folder", type=Path, default=Path(), help="folder of your engine (default: current folder)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     start = commands.add_parser("start", help="copy the lessons into a new folder")
@@ -82,7 +83,7 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    lesson, folder = _lesson(given.lesson), Folder(given.folder)
+    lesson, folder = lesson_of(given.lesson), Folder(given.folder)
     if lesson is PUZZLES:
         raise LessonError(f"`check` does not accept puzzles: use `{COMMAND} puzzles`.")
     sources, stand_ins = folder.sources(lesson)
@@ -97,11 +98,10 @@ def _check(given: argparse.Namespace) -> int:
         print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
-    print(
-        f"{passed} of {total} cases pass.", *(f"A hint on {hole}: {COMMAND} hint {lesson.word}" for hole in holes[:1])
-    )
-    for hole in holes[1:]:
-        print(f"The case is about {hole}: {COMMAND} hint {lesson.word} {hole}")
+    hints = [given.call("hint", lesson.word, *([hole] if k else [])) for k, hole in enumerate(holes)]
+    print(f"{passed} of {total} cases pass.", *(f"A hint on {holes[0]}: {command}" for command in hints[:1]))
+    for hole, command in zip(holes[1:], hints[1:], strict=True):
+        print(f"The case is about {hole}: {command}")
     return 1
 
 
@@ -154,7 +154,8 @@ def _where_to_go_on(at: str | None, still_open: Mapping[str, int]) -> str:
     return f"A hint on {at}: {COMMAND} hint puzzles {at}"
 
 
-def _lesson(word: str) -> Lesson:
+def lesson_of(word: str) -> Lesson:
+    """Return the lesson with a number or name, as on the command line."""
     for lesson in (*LESSONS, FINALE, PUZZLES):
         if lesson.word == word.lstrip("0"):
             return lesson
@@ -162,17 +163,17 @@ def _lesson(word: str) -> Lesson:
 
 
 def _hint(given: argparse.Namespace) -> int:
-    lesson, folder = _lesson(given.lesson), Folder(given.folder)
+    lesson, folder = lesson_of(given.lesson), Folder(given.folder)
     hole, position, count = folder.next_hint(lesson, _hole(lesson, given.hole))
     print(f"On {hole}, hint {position + 1} of {count}:\n")
     print(textwrap.indent(textwrap.fill(lesson.hints[hole][position], 92), "    "))
     if position + 1 == count:
-        print(f"\nThis is the last hint. To see the solution: {COMMAND} solution {given.lesson} {hole}")
+        print(f"\nThis is the last hint. To see the solution: {given.call('solution', lesson.word, hole)}")
     return 0
 
 
 def _solution(given: argparse.Namespace) -> int:
-    lesson = _lesson(given.lesson)
+    lesson = lesson_of(given.lesson)
     hole = _hole(lesson, given.hole)
     print(textwrap.dedent(lesson.pieces[hole]) if hole else lesson.solution, end="")
     return 0

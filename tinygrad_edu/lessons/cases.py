@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import wraps
 from operator import itemgetter
+from threading import Thread
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -134,6 +136,19 @@ def raised(kind: type[BaseException], call: Callable[[], Any]) -> str:
     except kind as error:
         return str(error)
     return ""
+
+
+def in_another_thread(call: Callable[[], Any]) -> Any:
+    """Return the result of a call in another thread, or in an empty context if no thread can be started."""
+    found: list[Any] = []
+    other = Thread(target=lambda: found.append(call()))
+    try:
+        other.start()
+    except RuntimeError:
+        return Context().run(call)
+    other.join()
+    demand(found, "an error was raised in another thread.")
+    return found[0]
 
 
 def new_leaf(mine: Any, values: Any = (1.0, 2.0, 3.0)) -> Any:

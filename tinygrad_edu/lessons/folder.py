@@ -72,6 +72,10 @@ class Folder:
         except ValueError as error:
             raise LessonError(f"{file} must be a text file in UTF-8: {error}.") from None
 
+    def save(self, lesson: Lesson, text: str) -> None:
+        """Replace the student's code of a lesson."""
+        write_whole(self.path / f"{lesson.name}.py", text.encode())
+
     def sources(self, lesson: Lesson) -> tuple[dict[str, Code], list[Lesson]]:
         """Return the code of a lesson and of all before it, and the imported lessons that solutions replace."""
         stand_ins = [each for each in lesson.before if not self.has_passed(each)]

@@ -1,19 +1,16 @@
 """Checks of a student's code: load it with the earlier lessons, and run the cases until one fails.
 
-Each case runs in a thread with a time limit, which ends infinite loops.
+Each case has a time limit, which ends infinite loops.
 """
 
 from __future__ import annotations
 
-import ctypes
 import linecache
 import sys
 import time
-import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from threading import Thread
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
@@ -23,6 +20,7 @@ from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown
 from tinygrad_edu.lessons.complaints import Files, complaint_about, is_open_hole, located
 from tinygrad_edu.lessons.ladder import PUZZLES
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
+from tinygrad_edu.lessons.time_limit import call_until
 
 PATIENCE = 10.0  # seconds for one example; a correct lesson needs about one second for all examples
 
@@ -97,33 +95,25 @@ def judged(
 
 
 def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
-    """Run a case in a second thread; stop it if one example takes longer than `PATIENCE`."""
+    """Run a case; stop it if one example takes longer than `PATIENCE`."""
     where = Files(_lesson_of(case), getattr(mine, "__file__", ""), files)
     begun: list[tuple[float, dict[str, Any]]] = []
-    caught: list[BaseException] = []
 
     def run() -> None:
-        try:
-            with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
-                case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
-        except BaseException as error:  # includes SystemExit
-            caught.append(error)
+        with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
+            case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
 
-    worker = Thread(target=run, daemon=True)
-    worker.start()
-    while worker.is_alive():
-        worker.join(0.05)
-        if begun and time.monotonic() - begun[-1][0] > PATIENCE and worker.ident is not None:
-            stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
-            _interrupt(worker.ident)
-            what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
-            hole, line = located(stuck, where, case.hole)
-            return Outcome(case.title, _hint_on(hole, case, where), _joined(what, line, _with(begun[-1][1])))
-    if not caught:
+    error, stuck = call_until(lambda: bool(begun) and time.monotonic() - begun[-1][0] > PATIENCE, run, files)
+    example = begun[-1][1] if begun else {}
+    if stuck is not None:
+        what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
+        hole, line = located(stuck, where, case.hole)
+        return Outcome(case.title, _hint_on(hole, case, where), _joined(what, line, _with(example)))
+    if error is None:
         return Outcome(case.title, case.hole, "")
-    hole, complaint = complaint_about(caught[0], where, case.hole)
-    example = begun[-1][1] if begun and not is_open_hole(caught[0], where) else {}
-    return Outcome(case.title, _hint_on(hole, case, where), _joined(complaint, _with(example)))
+    hole, complaint = complaint_about(error, where, case.hole)
+    smallest = "" if is_open_hole(error, where) else _with(example)
+    return Outcome(case.title, _hint_on(hole, case, where), _joined(complaint, smallest))
 
 
 def _hint_on(hole: str | None, case: Case, where: Files) -> str:
@@ -134,11 +124,6 @@ def _hint_on(hole: str | None, case: Case, where: Files) -> str:
 def _lesson_of(case: Case) -> Lesson:
     name = case.function.__module__.split(".")[-2]
     return next(lesson for lesson in (*LESSONS, FINALE, PUZZLES) if lesson.name == name)
-
-
-def _interrupt(thread: int) -> None:
-    """Raise KeyboardInterrupt in another thread: an infinite loop there would slow down everything that follows."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))
 
 
 def _with(example: dict[str, Any]) -> str:

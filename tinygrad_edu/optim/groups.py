@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
 from tinygrad_edu.errors import DTypeError, NoGraphError
-from tinygrad_edu.optim.settings import INITIAL_LR, NON_NEGATIVE, check
+from tinygrad_edu.optim.settings import INITIAL_LR, NON_NEGATIVE, check_setting
 
 Group = dict[str, Any]
 
@@ -114,15 +114,15 @@ def check_parameter(where: str, label: str, p: Any) -> None:
 
 def base_rates(where: str, groups: Iterable[Mapping[str, Any]]) -> list[float]:
     """Return the base learning rate of each group, before any schedule changed it."""
-    return [check(where, INITIAL_LR, NON_NEGATIVE, group.get(INITIAL_LR, group["lr"])) for group in groups]
+    return [check_setting(where, INITIAL_LR, NON_NEGATIVE, group.get(INITIAL_LR, group["lr"])) for group in groups]
 
 
 def set_rates(where: str, groups: list[Group], schedule: Callable[[Any], Any], step: Any, default: float) -> None:
     """Set the learning rate of all groups by a schedule; see `Optimizer.apply_schedule`."""
-    lr, bases = check(where, "lr", NON_NEGATIVE, schedule(step)), base_rates(where, groups)
+    lr, bases = check_setting(where, "lr", NON_NEGATIVE, schedule(step)), base_rates(where, groups)
     equal = all(base == bases[0] for base in bases)
     reference = bases[0] if equal else _reference_lr(where, schedule, bases, default)
-    rates = [lr if b == reference else check(where, "lr", NON_NEGATIVE, lr * (b / reference)) for b in bases]
+    rates = [lr if b == reference else check_setting(where, "lr", NON_NEGATIVE, lr * (b / reference)) for b in bases]
     for group, base, rate in zip(groups, bases, rates, strict=True):
         group.update({INITIAL_LR: base, "lr": rate})
 

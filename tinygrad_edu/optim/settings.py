@@ -76,7 +76,7 @@ class Setting:
         return self._shared_value(optimizer, f'Read the value of a group: param_groups[0]["{self.name}"].')
 
     def __set__(self, optimizer: Any, value: Any) -> None:
-        checked = check(type(optimizer).__name__, self.name, self.rule, value)
+        checked = check_setting(type(optimizer).__name__, self.name, self.rule, value)
         help = f'Assign the value of each group: param_groups[0]["{self.name}"] = {value!r}'
         by_schedule = ", or scale all with apply_schedule(schedule, step)" if self.name == "lr" else ""
         self._shared_value(optimizer, f"{help}{by_schedule}.")
@@ -136,7 +136,7 @@ def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, keywor
     return {**defaults, **dict(zip(positional, values, strict=False)), **keywords}
 
 
-def check(where: str, name: str, rule: Rule, value: Any) -> Any:
+def check_setting(where: str, name: str, rule: Rule, value: Any) -> Any:
     """Return the converted value. Raise ValueError with the valid values if it is invalid."""
     try:
         return rule.convert(value)
@@ -149,7 +149,7 @@ def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any
     try:
         return {name: setting.rule.convert(group[name]) for name, setting in settings.items()}
     except (TypeError, ValueError):
-        return {name: check(where, name, setting.rule, group[name]) for name, setting in settings.items()}
+        return {name: check_setting(where, name, setting.rule, group[name]) for name, setting in settings.items()}
 
 
 def one_of(*choices: Any) -> Rule:

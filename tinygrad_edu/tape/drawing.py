@@ -13,9 +13,10 @@ from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.files import write_result
+from tinygrad_edu.notebook import Inline
 from tinygrad_edu.tape.naming import Names
 from tinygrad_edu.tape.reading import TapeRow, grouped
-from tinygrad_edu.tape.text import Tape, of
+from tinygrad_edu.tape.text import Constant, Tape, of
 from tinygrad_edu.tape.values import array_of, in_a_word
 from tinygrad_edu.tape.walking import Walk
 
@@ -27,21 +28,29 @@ _INK, _VALUE, _GRADIENT, _LINE = "#1f2328", "#2563b8", "#c2410c", "#9b978c"
 _MOST_SHOWN = 6
 
 
-def draw(result: Tensor | Walk, path: str | os.PathLike[str], names: Names = None) -> None:
+def draw(result: Tensor | Walk, path: str | os.PathLike[str] | None = None, names: Names = None) -> Inline | None:
     """Draw the graph of a result or a backward pass with Graphviz. Arrows are labelled with shapes.
 
-    Boxes contain small values, and gradients if `result` is a Walk. A frame with the module's name surrounds its nodes,
-    if the forward pass ran inside `watch`. For more than a few hundred nodes, `page` is faster and easier to read.
+    Boxes contain small values, and gradients if `result` is a Walk. A dashed box is an input that needs no gradient,
+    such as data. A frame with the module's name surrounds its nodes, if the forward pass ran inside `watch`. For more
+    than a few hundred nodes, `page` is faster and easier to read.
+
+    Without a path, return an object that a notebook displays as the drawing.
 
     Parameters
     ----------
     result : Tensor or Walk
         For a Tensor, no backward pass is run.
-    path : path
+    path : path, optional
         Path of the file, which is written atomically. The suffix selects the format: svg, png, pdf, or dot, the
         language of Graphviz.
     names : mapping of str to Tensor or Module, or Module, optional
         Names of tensors, as in `of`.
+
+    Returns
+    -------
+    Inline or None
+        The drawing for a notebook; None if `path` is given.
 
     Raises
     ------
@@ -54,12 +63,17 @@ def draw(result: Tensor | Walk, path: str | os.PathLike[str], names: Names = Non
     DataError
         The file cannot be written.
     """
-    ending = Path(path).suffix[1:].lower()
-    if ending not in FORMATS:
+    ending = "svg" if path is None else Path(path).suffix[1:].lower()
+    if path is not None and ending not in FORMATS:
         raise invalid_choice(f"draw: the suffix of {os.fspath(path)!r}", ending, FORMATS)
     graph = _graph(of(result, names), result.gradients if isinstance(result, Walk) else {})
     drawn: bytes = graph.draw(format=ending, prog="dot")
+    if path is None:
+        svg = "".join(drawn.decode().partition("<svg")[1:])  # without the head of an XML file
+        html = f'<div style="overflow:auto">{svg}</div>'
+        return Inline(html, "The drawing of the graph. To write it to a file: tape.draw(loss, 'graph.svg').")
     write_result("the graph", path, drawn)
+    return None
 
 
 def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
@@ -78,8 +92,18 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
     for row in tape.rows:
         for source in {k for k in row.inputs if k is not None}:
             graph.add_edge(source, row.index, label=str(tape.rows[source].node.shape))
+        for constant in tape.constants(row):
+            _add_constant(graph, row, constant)
     _frame(graph, tape.rows, 0)
     return graph
+
+
+def _add_constant(graph: AGraph, row: TapeRow, constant: Constant) -> None:
+    """Draw an input that needs no gradient, and its arrow. A tensor with a name has one box for all of its arrows."""
+    array, box = array_of(constant.value), f"const {constant.name or f'{row.index}.{constant.argument}'}"
+    lines = [f"<b>{_coloured(constant.name or 'const', _INK)}</b>", *_small(array, _VALUE)]
+    graph.add_node(box, label=f"<{'<br/>'.join(lines)}>", style="rounded,filled,dashed", fillcolor="#f6f3ec")
+    graph.add_edge(box, row.index, label=str(array.shape) if isinstance(array, ndarray) else "")
 
 
 def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
@@ -97,11 +121,16 @@ def _label(tape: Tape, row: TapeRow, gradient: Any) -> str:
     name = tape.names.get(row.node, "")
     named = f"{_coloured(name, _VALUE)} = " if name and row.op != "leaf" else ""
     lines = [f"{named}<b>{_coloured(name if name and row.op == 'leaf' else row.op, _INK)}</b>"]
-    for value, colour in ((tape.values.get(row.node), _VALUE), (gradient, _GRADIENT)):
-        array = array_of(value)
-        if isinstance(array, ndarray) and array.size <= _MOST_SHOWN:
-            lines.append(f'<font point-size="10">{_coloured(in_a_word(array), colour)}</font>')
+    lines += _small(tape.values.get(row.node), _VALUE) + _small(gradient, _GRADIENT)
     return f"<{'<br/>'.join(lines)}>"
+
+
+def _small(value: Any, colour: str) -> list[str]:
+    """Return the line of a box with a small value; no line for a large or unknown one."""
+    array = array_of(value)
+    if not isinstance(array, ndarray) or array.size > _MOST_SHOWN:
+        return []
+    return [f'<font point-size="10">{_coloured(in_a_word(array), colour)}</font>']
 
 
 def _coloured(text: str, colour: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.files import write_result
+from tinygrad_edu.notebook import Inline
 from tinygrad_edu.tape.encoding import Encoder
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.text import Tape
@@ -19,14 +20,16 @@ from tinygrad_edu.tape.walking import Walk, steps
 
 def page(
     result: Tensor | Walk,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     names: Names = None,
     *,
     gradient: Any = None,
     retain_graph: bool = False,
     title: str = "The tape",
-) -> None:
+) -> Inline | None:
     """Write a standalone HTML page that shows the tape of a result and its backward pass, step by step.
+
+    Without a path, return an object that a notebook displays as the page.
 
     For a Tensor, this calls ``backward``. The rows are in order of creation, with arcs to their inputs. Modules fold if
     the forward pass ran inside `watch`. Each step shows the source of the vjp, its inputs and its output. The left and
@@ -36,7 +39,7 @@ def page(
     ----------
     result : Tensor or Walk
         A Tensor such as a loss, or a Walk from `steps` or `watch`, also of a second derivative.
-    path : path
+    path : path, optional
         Path of the file, which is written atomically.
     names : mapping of str to Tensor or Module, or Module, optional
         Names of tensors, as in `of`.
@@ -46,6 +49,11 @@ def page(
         As in `Tensor.backward`.
     title : str, default "The tape"
         Title of the page.
+
+    Returns
+    -------
+    Inline or None
+        The page for a notebook, in a frame of its own; None if `path` is given.
 
     Raises
     ------
@@ -74,7 +82,20 @@ def page(
     """
     named = named_tensors(names)  # before the backward pass: hooks may change variables
     walk = result if isinstance(result, Walk) else steps(result, gradient, retain_graph)
-    write_result("the page", path, page_text(walk, Tape(walk.rows, named, walk), title).encode())
+    text = page_text(walk, Tape(walk.rows, named, walk), title)
+    if path is None:
+        return Inline(
+            _framed(text, title), "The page of the tape. To write it to a file: tape.page(loss, 'tape.html')."
+        )
+    write_result("the page", path, text.encode())
+    return None
+
+
+def _framed(text: str, title: str) -> str:
+    """Return a page as an HTML element: the style sheets and scripts of a notebook do not reach into a frame."""
+    style = "width:100%;height:640px;border:1px solid #c9c4b8;border-radius:6px"
+    source, label = html.escape(text), html.escape(title)
+    return f'<iframe title="{label}" srcdoc="{source}" sandbox="allow-scripts" style="{style}"></iframe>'
 
 
 def page_text(walk: Walk, tape: Tape, title: str) -> str:

@@ -6,11 +6,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, backward_pass
+from tinygrad_edu.engine import Node, Storage, Tensor, backward_pass
 from tinygrad_edu.notebook import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.reading import RowGroup, TapeRow, grouped, node_of, rows_behind
@@ -18,6 +18,24 @@ from tinygrad_edu.tape.values import array_of, in_a_word, kinds_of
 from tinygrad_edu.tape.walking import Walk, watch
 
 HEADS = ("row", "name", "op", "inputs", "result", "bytes", "us", "saves", "called at")
+
+
+class Constant(NamedTuple):
+    """An input of an op that needs no gradient.
+
+    Attributes
+    ----------
+    argument : str
+        Name of the input, in the op's signature.
+    name : str
+        Name of its tensor, or "".
+    value
+        Its value, or None if it is unknown: neither named nor saved for a vjp.
+    """
+
+    argument: str
+    name: str
+    value: Any
 
 
 class Tape:
@@ -36,9 +54,9 @@ class Tape:
     ----------
     rows : list of TapeRow
         Rows in order of creation.
-    names : dict of Node to str
-        Names of the nodes that have one.
-    values : dict of Node to ndarray
+    names : dict of Node or Storage to str
+        Names of the nodes that have one, and of the memory of named tensors that need no gradient.
+    values : dict of Node or Storage to ndarray
         Known results: values of named tensors, and values saved for vjps.
     seconds : dict of Node to float
         Time of the vjps of each node, if a backward pass was recorded.
@@ -52,12 +70,14 @@ class Tape:
     [(0, 'leaf', ()), (1, 'exp', (0,))]
     """
 
-    def __init__(self, rows: list[TapeRow], named: dict[Node, tuple[str, Tensor]], walk: Walk | None = None) -> None:
+    def __init__(
+        self, rows: list[TapeRow], named: dict[Node | Storage, tuple[str, Tensor]], walk: Walk | None = None
+    ) -> None:
         self.rows = rows
         self.names = {node: name for node, (name, _) in named.items()}
-        self.values: dict[Node, Any] = dict(_saved_results(rows))
+        self.values: dict[Node | Storage, Any] = dict(_saved_results(rows))
         self.values |= {node: tensor._data for node, (_, tensor) in named.items()}
-        self.values |= {} if walk is None else walk.values
+        self.values.update(() if walk is None else walk.values.items())
         self.seconds = Counter[Node]()
         for step in () if walk is None else walk:
             self.seconds[step.node] += step.seconds  # type: ignore[assignment]
@@ -70,6 +90,17 @@ class Tape:
             for kind in (kind for value in values for kind in kinds_of(value)):
                 return row, kind
         return None
+
+    def constants(self, row: TapeRow) -> Iterator[Constant]:
+        """Yield the inputs of a row that need no gradient."""
+        saved = {name: value for name, value, _ in row.saved}
+        for k, argument in enumerate(row.node.vjps.names if row.inputs else ()):
+            if row.inputs[k] is None:
+                storage: Any = row.node.storages[k]  # None if the input is not a Tensor
+                tensor = self.values.get(storage)
+                value = saved.get(argument, None if storage is None or storage.shared else tensor)
+                is_view = tensor is not None and value is not None and value.shape != tensor.shape
+                yield Constant(argument, "" if is_view else self.names.get(storage, ""), value)
 
     def table(self, fold: int = 0) -> str:
         """Return the rows as a table.

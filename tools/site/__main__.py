@@ -14,6 +14,7 @@ from typing import Any
 
 from models.groups import missing_group
 from tinygrad_edu.command_line import Parser
+from tools import notebooks
 from tools.site import pages, reference
 
 SITE = reference.ROOT / "site"
@@ -25,7 +26,8 @@ def build(output: Path) -> None:
     shutil.rmtree(output, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
-        pages.gather(here / "docs")
+        pages.gather(here / "docs", notebooks.links)
+        notebooks.write(here / "docs" / "notebooks")
         settings = (reference.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
         found = {"ROOT": str(reference.ROOT), "LESSONS": pages.lessons(), "REFERENCE": reference.navigation()}
         for name, value in found.items():
@@ -60,8 +62,8 @@ def main() -> str | None:
         "--serve", nargs="?", type=int, const=8000, metavar="PORT", help="serve the site; default: port 8000"
     )
     port = parser.parse_args().serve
-    if not all(map(find_spec, ("zensical", "mkdocstrings"))):
-        return str(missing_group("the site requires zensical and mkdocstrings", "docs"))
+    if not all(map(find_spec, ("zensical", "mkdocstrings", "nbformat"))):
+        return str(missing_group("the site requires zensical, mkdocstrings and nbformat", "docs"))
     try:
         build(SITE)
         if port is not None:

@@ -7,7 +7,8 @@ without a page becomes plain text.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
@@ -25,14 +26,16 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
-def gather(folder: Path) -> None:
-    """Write all pages and pictures into an empty folder."""
-    places = dict(_places())
+def gather(folder: Path, line_below_title: Callable[[str], str]) -> None:
+    """Write all pages and pictures into an empty folder, with a line of Markdown below the title of each page."""
     generated = {page.source: reference.markdown(page) for page in reference.pages()} | {INDEX: reference.index()}
-    for source, place in places.items():
-        if source in generated or source.suffix == ".md":
-            text = generated.get(source) or (ROOT / source).read_text(encoding="utf-8")
-            _write(folder / place, _with_links_of_the_site(text, source, place, places).encode())
+    for source, place in places().items():
+        if source in generated:
+            _write(folder / place, _with_links_of_the_site(generated[source], source, place).encode())
+        elif source.suffix == ".md":
+            title, _, text = (ROOT / source).read_text(encoding="utf-8").partition("\n")
+            text = f"{title}\n\n{line_below_title(source.as_posix())}{_with_links_of_the_site(text, source, place)}"
+            _write(folder / place, text.encode())
         else:
             _write(folder / place, (ROOT / source).read_bytes())
 
@@ -41,6 +44,12 @@ def lessons() -> list[dict[str, str]]:
     """Return the lessons as entries of the site's navigation."""
     titles = {f"{lesson.word}. {lesson.title}": lesson for lesson in LESSONS} | {FINALE.title: FINALE}
     return [{title: f"lessons/{lesson.name}.md"} for title, lesson in titles.items()]
+
+
+@cache
+def places() -> dict[Path, str]:
+    """Return the path in the site of each file of the checkout that the site has."""
+    return dict(_places())
 
 
 def _places() -> Iterator[tuple[Path, str]]:
@@ -59,13 +68,13 @@ def _places() -> Iterator[tuple[Path, str]]:
     yield INDEX, "reference/index.md"
 
 
-def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Path, str]) -> str:
+def _with_links_of_the_site(text: str, source: Path, place: str) -> str:
     def link(found: re.Match[str]) -> str:
         picture, label, target, anchor = found.groups(default="")
         if ":" in target:
             return found[0]
         file = Path(os.path.normpath(source.parent / target))
-        there = places.get(file)
+        there = places().get(file)
         if file.suffix == ".py" and anchor:
             anchor = f"#{'.'.join(file.with_suffix('').parts)}.{anchor[1:]}".replace(".__init__.", ".")
         return label if there is None else f"{picture}[{label}]({os.path.relpath(there, Path(place).parent)}{anchor})"

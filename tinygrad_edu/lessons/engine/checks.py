@@ -1,7 +1,6 @@
 """Cases of the finale: tests of a small engine, which tinygrad_edu also passes, and tests of the network."""
 
 from contextlib import suppress
-from threading import Thread
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,7 +10,15 @@ from tinygrad_edu.data import load_embedded
 from tinygrad_edu.engine import from_numpy
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.lessons.array_programs import NUMPY_FUNCTIONS, array_programs
-from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal, new_leaf
+from tinygrad_edu.lessons.cases import (
+    case,
+    check_engine,
+    check_second_order,
+    demand,
+    demand_equal,
+    in_another_thread,
+    new_leaf,
+)
 from tinygrad_edu.lessons.lesson07_recorder.checks import NAMES as OPS
 from tinygrad_edu.lessons.lesson07_recorder.checks import demand_agreement
 from tinygrad_edu.testing import check_gradient
@@ -180,15 +187,13 @@ def wide(mine):
 @case("names")
 def modes(mine):
     """A value computed inside no_grad is a constant, but not if another thread computes it."""
-    x, found = new_leaf(mine, 3.0), []
+    x = new_leaf(mine, 3.0)
     with mine.no_grad():
         constant = x * x
-        other = Thread(target=lambda: found.append(x * x))
-        other.start()
-        other.join()
+        other = in_another_thread(lambda: x * x)
     (constant * x).backward(np.ones(()))
     demand_equal("with c = x * x inside no_grad, the gradient of c * x at 3", np.asarray(x.grad), 9.0)
-    found[0].backward(np.ones(()))
+    other.backward(np.ones(()))
     demand_equal("after backward() of x * x from another thread, x.grad", np.asarray(x.grad), 15.0)
 
 

@@ -3,7 +3,6 @@
 from contextlib import suppress
 from functools import wraps
 from inspect import isgenerator
-from threading import Thread
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.engine import densify, from_numpy
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, run_backward
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, in_another_thread, run_backward
 from tinygrad_edu.lessons.findings import described
 from tinygrad_edu.lessons.lesson06_ops.checks import saved_by
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
@@ -158,12 +157,10 @@ def nothing_is_recorded(mine):
 @case("no_grad")
 def of_a_thread(mine):
     """no_grad applies only to the thread that uses it."""
-    x, found = mine.Tensor(np.ones(2), requires_grad=True), []
+    x = mine.Tensor(np.ones(2), requires_grad=True)
     with mine.no_grad():
-        other = Thread(target=lambda: found.append((x * x).node))
-        other.start()
-        other.join()
-    demand(found[0] is not None, "while one thread is inside no_grad, another thread records nothing.")
+        node = in_another_thread(lambda: (x * x).node)
+    demand(node is not None, "while one thread is inside no_grad, another thread records nothing.")
 
 
 def in_the_lesson(mine, op):
