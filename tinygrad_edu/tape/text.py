@@ -34,8 +34,6 @@ class Tape:
 
     Attributes
     ----------
-    rows : list of TapeRow
-        Rows in order of creation.
     names : dict of Node to str
         Names of the nodes that have one.
     values : dict of Node to ndarray
