@@ -55,7 +55,6 @@ class Summary:
 
     Attributes
     ----------
-    rows : list of LayerRow
     total, trainable, frozen, buffers : int
         Numbers of elements of all parameters, of trainable parameters, of frozen parameters and of buffers. Shared
         tensors count once.

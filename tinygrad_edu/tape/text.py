@@ -45,15 +45,13 @@ class Tape:
     ----------
     rows : list of TapeRow
         Rows in order of creation.
-    named : dict of Node to (str, Tensor)
-        Names of nodes, and their tensors.
+    named : dict of Node or Storage to (str, Tensor)
+        Names of nodes and of memory, and their tensors.
     walk : Walk, optional
         The recorded backward pass.
 
     Attributes
     ----------
-    rows : list of TapeRow
-        Rows in order of creation.
     names : dict of Node or Storage to str
         Names of the nodes that have one, and of the memory of named tensors that need no gradient.
     values : dict of Node or Storage to ndarray

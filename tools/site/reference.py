@@ -103,22 +103,23 @@ def signature(each: Any) -> inspect.Signature:
 def markdown(page: Page) -> str:
     """Return a page as Markdown that mkdocstrings fills in."""
     members = "".join(f"\n        - {name}" for name in page.names)
-    title = page.module.removeprefix("tinygrad_edu.")
-    text = f"# {title}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
+    text = f"# {_title(page.module)}\n\n::: {page.module}\n    options:\n      members:{members}\n{_second_names(page)}"
     return text + _methods() if page.module == Tensor.__module__ else text
 
 
 def index() -> str:
-    """Return the page that lists all public names with the first lines of their docstrings, as Markdown."""
+    """Return the page that lists all public names by file, with the first lines of their docstrings, as Markdown."""
     text = "# Reference\n\n`tg` is `import tinygrad_edu as tg`.\n"
     for namespace, title in NAMESPACES.items():
         room = import_module(namespace)
-        entries = "".join(
-            f"- {link(name, room, INDEX.parent)}: {_summary(import_module(module), name)}\n"
-            for module, names in _by_module(room).items()
-            for name in sorted(names)
-        )
-        text += f"\n## {title}\n\n`{namespace}`: {_first_line(room)}\n\n{entries}"
+        text += f"\n## {title}\n\n`{namespace}`: {_first_line(room)}\n"
+        for module, names in _by_module(room).items():
+            file = Path(os.path.relpath(source(module), INDEX.parent)).as_posix()
+            text += f"\n**[{_title(module)}]({file})**: {_first_line(import_module(module))}\n\n"
+            text += "".join(
+                f"- {link(name, room, INDEX.parent)}: {_summary(import_module(module), name)}\n"
+                for name in sorted(names)
+            )
     return text
 
 
@@ -166,6 +167,10 @@ def _by_module(namespace: ModuleType) -> dict[str, list[str]]:
         if not inspect.ismodule(getattr(namespace, name)):
             found.setdefault(_home(namespace, name), []).append(name)
     return dict(sorted(found.items()))
+
+
+def _title(module: str) -> str:
+    return module.removeprefix("tinygrad_edu.")
 
 
 def _first_line(each: object) -> str:
