@@ -115,7 +115,8 @@ def _configured_limit(config: pytest.Config) -> float:
     try:
         return _fraction(config.getini(LIMIT_KEY))
     except (TypeError, ValueError, pytest.UsageError) as error:
-        raise pytest.UsageError(f"{LIMIT_KEY} in the configuration must be a number from 0 to 1: {error}") from None
+        problem = str(error).removesuffix(".")
+        raise pytest.UsageError(f"{LIMIT_KEY} in the configuration must be a number from 0 to 1: {problem}.") from None
 
 
 def _limit_of(item: pytest.Item) -> float:

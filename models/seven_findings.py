@@ -82,7 +82,7 @@ def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[V
         while waiting and waiting[0] in found:
             first = found[waiting.popleft()]
             if first.reason:
-                complain(NAME, f"{first.setting['variant']}: {first.reason}")
+                complain(NAME, f"{first.setting['variant']}: {first.reason.removesuffix('.')}.")
             else:
                 yield VariantOutcome(**first.value)
 

@@ -11,7 +11,7 @@ FOLDERS = ("tinygrad_edu", "_tinygrad_edu_plugins", "models", "tools", "benchmar
 RAISED = re.compile(r"[A-Z]\w*(Error|Warning|Exit)")
 REPORTED = {"complain", "error", "warn", "warn_caller"}
 # Variables at the end of a message that end its last sentence, or are lines of a report.
-ENDED = {"advice", "help", "hint", "last", "message", "problem"}
+ENDED = {"advice", "help", "hint", "last", "message"}
 REPORTS = {"engine/debug/anomaly.py": "the location of a call", "training/train_step.py": "lines about a loss"}
 
 

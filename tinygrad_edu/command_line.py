@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
     def _without_unknown(self, options: argparse.Namespace, rest: Sequence[str]) -> argparse.Namespace:
         if rest:
             names = [each.partition("=")[0].lstrip("-") for each in rest if each.startswith("-")]
-            self.error(f"unrecognized arguments: {' '.join(rest)}{_hint(names, self._options(), '--')}")
+            hint = _hint(names, self._options(), "--")
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
         return options
 
     def _options(self) -> Iterator[str]:

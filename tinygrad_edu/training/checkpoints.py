@@ -215,7 +215,7 @@ class Checkpoints:
             try:
                 self._lock = FolderLock(self.folder)
             except DataError as error:
-                raise CheckpointError(f"Checkpoints: {error}") from error
+                raise CheckpointError(f"Checkpoints: {reason(error)}.") from error
         return self._lock
 
     def _lock_error(self) -> CheckpointError | None:

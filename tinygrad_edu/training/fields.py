@@ -46,7 +46,7 @@ def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     >>> from_fields(Point, {"x": 1.0, "y": "two"}, "the point")
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.StateDictError: y of the point must be a float, got 'two'
+    tinygrad_edu.errors.StateDictError: y of the point must be a float, got 'two'.
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     >>> unpack({"betas": {"tuple": 0.9}}, {})
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.DataError: betas must be a tuple stored as a list, got 0.9
+    tinygrad_edu.errors.DataError: betas must be a tuple stored as a list, got 0.9.
     """
     if isinstance(packed, list):
         return [unpack(item, arrays, _join_path(path, k)) for k, item in enumerate(packed)]
