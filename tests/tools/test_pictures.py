@@ -1,6 +1,7 @@
 """Pictures and tables of the documentation: all have a source, and the check finds planted changes."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -12,9 +13,13 @@ from PIL import Image
 from benchmarks import picture, ratios
 from benchmarks.peers import LOWER_BOUND, OURS
 from benchmarks.ratios import Ratio
+from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, report, results, siamese
+from models.text import load
+from models.training import HISTORY
 from tinygrad_edu.lessons.lesson import LESSONS
+from tinygrad_edu.training import Epoch
 from tools.pictures import __main__ as command
-from tools.pictures import catalog, content, numbers, tables, tape
+from tools.pictures import catalog, content, numbers, sources, tables, tape
 from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
 from tools.pictures.compare import differences
 from tools.pictures.sources import SOURCES, Source, measure
@@ -118,7 +123,6 @@ def test_small_differences_of_numbers_and_fonts_are_none(tmp_path, monkeypatch):
     near = drawn(tmp_path / "near.png", heights=(1.001, 2.0, 3.0), power=1.001)
     assert list(differences(old, near, catalog.PIXELS)) == []
     monkeypatch.setitem(matplotlib.rcParams, "text.hinting", "none")
-    monkeypatch.setitem(matplotlib.rcParams, "font.size", 10.2)
     assert list(differences(old, drawn(tmp_path / "font.png"), catalog.PIXELS)) == []
 
 
@@ -209,6 +213,41 @@ def test_a_measurement_runs_each_command_once_and_records_it(tmp_path, monkeypat
         ("a.csv", "timeit --help"), ("b.csv", "timeit --help"),
     ]  # fmt: skip
     assert numbers.recorded()[0]["commit"] == numbers.commit()
+
+
+RUNS = {
+    "char_gpt": (partial(char_gpt.CharGPT, len(load().alphabet)), ["char_gpt_attention.png", "char_gpt_curve.png"]),
+    "char_lstm": (partial(char_lstm.CharLSTM, len(load().alphabet)), ["char_lstm_cell.png", "char_lstm_curve.png"]),
+    "diffusion": (diffusion.Velocity, ["diffusion.png", "diffusion.gif", "diffusion_becoming.png"]),
+    "mnist_lenet": (mnist_lenet.build, ["lenet_curves.png", "lenet_mistakes.png", "predict.png"]),
+    "mnist_vae": (mnist_vae.Autoencoder, ["vae.png", "vae_curves.png"]),
+    "pinn": (pinn.Oscillation, ["pinn.png"]),
+    "siamese": (siamese.Embedding, ["siamese.png"]),
+}  # fmt: skip
+METRICS = {"train_accuracy": 0.5, "test_accuracy": 0.5, "test_nats": 2.0, "greatest_error": 0.1, "held_out_bits": 3.0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", RUNS)
+def test_pictures_are_drawn_from_the_numbers_of_a_run(program, tmp_path, monkeypatch):
+    build, names = RUNS[program]
+    for module in (sources, catalog, numbers):
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    model, history = build(np.random.default_rng(0)), [Epoch(k, 5.0 / k, METRICS, 0.1, 1, 1.0) for k in (1, 2)]
+
+    def write(folder):
+        report.write_weights(folder / results.WEIGHTS, model.state_dict())
+        report.write_history(folder / HISTORY, history)
+
+    results.save(tmp_path / "runs" / program, write, {"three_gram_bits": 2.5})
+    for file in {file for name in names for file in PICTURES[name].numbers}:
+        SOURCES[file].collect(tmp_path / file, "")
+    for name in names:
+        command.make(PICTURES[name], tmp_path / name)
+        assert list(differences(tmp_path / name, tmp_path / name, 0.0)) == []
+        assert (tmp_path / name).stat().st_size > 1000
+        assert name.endswith(".gif") or name.startswith("diffusion") or content.read(tmp_path / name)
 
 
 def test_labels_of_the_picture_of_ratios_cannot_collide(tmp_path):
