@@ -120,7 +120,7 @@ def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder
 
 FAULTS = {
     "def f(:\n": "    lesson03_order.py, line 1\n        def f(:\n              ^\n    SyntaxError: invalid syntax",
-    "def f():\nreturn 3\n": "line 2\n        return 3\n        ^^^^^^\n    IndentationError: expected an indented block",
+    "def f():\nreturn 3\n": "line 2\n        return 3\n        ^^^^^^\n    IndentationError: ",
     "import no_such_module\n": "line 1, in <module>\n        import no_such_module\n    ModuleNotFoundError",
     "exit()\n": "exits the program: remove it",
     "order = 3\n": "TypeError: 'int' object is not callable",

@@ -62,6 +62,7 @@ class Case:
             return
         from hypothesis import HealthCheck, Phase, given, settings
         from hypothesis import strategies as st
+        from hypothesis.errors import Flaky
 
         @settings(
             max_examples=looking.examples, derandomize=True, database=None, deadline=None, report_multiple_bugs=False,
@@ -76,12 +77,33 @@ class Case:
                 error.args = (told(error),)  # Hypothesis formats caught errors; building reproduction lines is slow
                 raise
 
-        judge()
+        try:
+            judge()
+        except Flaky:
+            raise Wrong(
+                "this example failed once and passed once: results must depend on the arguments only."
+            ) from None
+
+
+def keeps_arrays(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that calls another one with copies of its arrays, and raises `Wrong` if they were changed."""
+
+    @wraps(function)
+    def call(mine: Any, **example: Any) -> None:
+        copies = {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in example.items()}
+        try:
+            function(mine, **copies)
+        finally:
+            arrays = {name: x for name, x in example.items() if isinstance(x, np.ndarray)}
+            changed = [name for name, x in arrays.items() if x.tobytes() != copies[name].tobytes()]
+            demand(not changed, f"the array {', '.join(changed)} was changed in place: compute with a copy of it.")
+
+    return call
 
 
 def case(hole: str, **drawn: Any) -> Callable[[Callable[..., None]], Case]:
     """Return a decorator that makes a `Case` of a function; `drawn` has strategies for its other parameters."""
-    return lambda function: Case(hole, function, drawn)
+    return lambda function: Case(hole, keeps_arrays(function), drawn)
 
 
 def demand(condition: object, message: str) -> None:
@@ -95,7 +117,8 @@ def demand_equal(what: str, found: Any, wanted: Any) -> None:
     if np.asarray(found).dtype == object:
         raise Wrong(f"{what} is {described(found)}, expected {_plain(wanted)}.")
     if np.shape(found) != np.shape(wanted):
-        raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}:\n{found!r}")
+        values = f":\n{found!r}" if np.size(found) <= 12 else "."
+        raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}{values}")
     right = np.isclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True)
     if not np.all(right) and (np.ndim(found) > 2 or np.size(found) > 12):
         at = tuple(int(k) for k in np.argwhere(~right)[0])
@@ -111,7 +134,8 @@ def _plain(x: Any) -> str:
 def told(error: BaseException) -> str:
     """Return an error's message without the reproduction lines, which show code of the checks, not of the lesson."""
     message = error.args[0] if error.args else ""
-    return (message.text if isinstance(message, Message) else str(error)).replace("<lambda>: ", "")
+    text = message.text if isinstance(message, Message) else str(error)
+    return text.replace("<lambda>: ", "").replace("<lambda>", "the function")
 
 
 def shown(example: dict[str, Any]) -> str:
@@ -191,7 +215,7 @@ def _gradients(f: Callable[..., Any], leaves: list[Any], g: Any) -> tuple[Any, .
 
 
 def run_backward(out: Any, g: Any) -> None:
-    """Call `backward` of a student's result, and check what each vjp returns."""
+    """Call `backward` of a student's result, and check the result of each vjp."""
     root = getattr(out, "node", out)
     demand(root is not None, "the result has no node, although an input requires a gradient.")
     if hasattr(root, "rule"):  # not for tinygrad_edu's own engine, which the cases of the finale check, too

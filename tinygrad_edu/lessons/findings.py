@@ -25,7 +25,7 @@ def is_numeric(x: Any) -> bool:
 def described(x: Any) -> str:
     """Return the type of x in words, with its shape or length."""
     if isinstance(x, np.ndarray):
-        return f"ndarray of shape {x.shape}" + " and dtype object" * (x.dtype == object)
+        return f"ndarray of shape {x.shape}" + " and dtype object" * bool(x.dtype == object)
     if isinstance(x, tuple | list):
         return f"{type(x).__name__} of length {len(x)}"
     return "None" if x is None else type(x).__name__

@@ -67,7 +67,7 @@ class _Checked:
 def _check_vjps(rule: Any, g: Any) -> None:
     """Raise `Wrong` if the rule belongs to an op, and a vjp of the op returns no array of the right shape."""
     pullback = _pullback(rule)
-    op = getattr(pullback, "op", None)
+    op: Any = getattr(pullback, "op", None)
     names = getattr(pullback, "names", getattr(op, "inputs", ()))
     for k, (name, shape) in enumerate(zip(names, getattr(pullback, "shapes", ()), strict=False)):
         vjp = getattr(op, "rules", {}).get(name)

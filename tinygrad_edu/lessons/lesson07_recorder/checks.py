@@ -17,7 +17,7 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 
 
 def _demand_parameters(mine, forward, inputs, settings):
-    """Check inputs and settings; a default of None in `settings` stands for any value, because there is no default."""
+    """Check inputs and settings. In `settings`, None marks a setting without a default, for which any value passes."""
     found, what = mine.parameters_of(forward), f"parameters_of(f) for {forward.__doc__}"
     pair = isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)
     demand(pair, f"{what} must return a tuple and a dict, got {described(found)}.")

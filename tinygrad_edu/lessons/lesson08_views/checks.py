@@ -154,7 +154,7 @@ def recorded_in_place(mine, x, y):
         t += x
         return t
 
-    t = before = mine.Tensor(x)
+    t = before = mine.Tensor(x.copy())
     t += 1.0
     demand(t is before, f"in_place must return the tensor itself, got {described(t)}.")
     check_engine(mine, program, x, y)
