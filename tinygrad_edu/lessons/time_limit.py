@@ -62,7 +62,8 @@ class _TracedCall:
 
     def __init__(self, is_late: Callable[[float], bool], files: Collection[str]) -> None:
         self.is_late, self.files = is_late, files
-        self.runs, self.stuck = False, None  # type: bool, StackSummary | None
+        self.runs = False
+        self.stuck: StackSummary | None = None
         self.cleared: ref[Any] | None = None
 
     def run(self, function: Callable[[], None]) -> Ended:
