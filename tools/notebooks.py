@@ -4,7 +4,6 @@ A notebook is its page: text with pictures inside, absolute links, and a cell fo
 lesson has the exercise in a cell, and a cell that checks it. Equal pages give equal bytes.
 """
 
-import argparse
 import os
 import re
 import sys
@@ -16,6 +15,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from models.groups import missing_group
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 from tools.project import ROOT, pyproject, repository, site
 from tools.site import pages
@@ -185,11 +186,11 @@ def _text(source: str) -> str:
 
 def main() -> str | None:
     """Run the command. Return an error message, or None."""
-    parser = argparse.ArgumentParser("python -m tools.notebooks", description=__doc__)
+    parser = Parser("python -m tools.notebooks", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("notebooks"), metavar="FOLDER")
     folder = parser.parse_args().folder
     if not find_spec("nbformat"):
-        return "the notebooks require nbformat: run python -m pip install -e . --group notebooks in the checkout."
+        return str(missing_group("the notebooks require nbformat", "notebooks"))
     print(f"wrote {len(write(folder))} notebooks to {folder}")
     return None
 

@@ -40,6 +40,7 @@ def test_the_exercise_as_handed_out_is_incomplete_and_then_passes(notebook, caps
     out = capsys.readouterr().out
     line = next(k for k, line in enumerate(ORDER.exercise.splitlines(), 1) if 'Error("order")' in line)
     assert f"The hole order is still open.\n    lesson03_order.py, line {line}, in order" in out
+    assert out.startswith("lesson03_order.py is now the code of cell [1], with the same lines.\n")
     assert "A hint on order: lessons.hint(3)" in out
     lessons.hint(3)
     assert "On order, hint 1 of" in capsys.readouterr().out
@@ -63,7 +64,7 @@ def test_the_last_cell_that_defines_a_function_counts(notebook, capsys):
     notebook.variables["In"].append("def order(:")  # with a syntax error
     notebook.run("lessons.check(3)")
     out = capsys.readouterr().out
-    assert out.startswith("In [1], [2], saved with the same lines as lesson03_order.py:")
+    assert out.startswith("lesson03_order.py is now the code of cells [1], [2], one after the other.\n")
     assert "still open" not in out
     assert "WRONG  The order contains every value" in out
 

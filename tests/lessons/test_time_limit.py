@@ -54,7 +54,7 @@ def test_every_loop_ends_and_the_trace_function_is_restored(loop):
     before, end = sys.gettrace(), monotonic() + 0.1
     sys.settrace(other)
     try:
-        error, stuck = call_until(lambda: monotonic() > end, function(LOOPS[loop]), {"mine.py"})
+        error, stuck = call_until(lambda _: monotonic() > end, function(LOOPS[loop]), {"mine.py"})
         assert sys.gettrace() is other
     finally:
         sys.settrace(before)
@@ -72,7 +72,7 @@ def test_a_generator_that_outlives_the_call_is_not_interrupted():
         kept.append(namespace["numbers"]())
         next(kept[0])
 
-    assert call_until(lambda: bool(late), begin, {"mine.py"}) == Ended()
+    assert call_until(lambda _: bool(late), begin, {"mine.py"}) == Ended()
     late.append(True)
     before = sys.gettrace()
     sys.settrace(lambda *_: None)
@@ -84,9 +84,9 @@ def test_a_generator_that_outlives_the_call_is_not_interrupted():
 
 def test_errors_are_returned_and_ctrl_c_is_not():
     for error in (ValueError("wrong"), SystemExit(3)):
-        assert call_until(lambda: False, lambda error=error: (_ for _ in ()).throw(error), ()).error is error
+        assert call_until(lambda _: False, lambda error=error: (_ for _ in ()).throw(error), ()).error is error
     with pytest.raises(KeyboardInterrupt):
-        call_until(lambda: False, lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
+        call_until(lambda _: False, lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
 
 
 @pytest.mark.parametrize("lesson", [LESSONS[6], FINALE], ids=lambda lesson: lesson.name)
@@ -97,7 +97,7 @@ def test_lessons_with_threads_in_their_cases_pass(lesson):
 
 
 def test_the_judge_names_the_line_of_the_loop(monkeypatch):
-    monkeypatch.setattr(judge, "PATIENCE", 0.3)
+    monkeypatch.setattr(judge, "PATIENCE", 0.1)
     text = "from lesson02_scalars import Value\ndef order(root):\n    while True:\n        try: 0\n        except: 0\n"
     sources = {each.name: solved(each) for each in ORDER.before} | {ORDER.name: Code("mine.py", text)}
     (outcome,) = judged(ORDER, sources)

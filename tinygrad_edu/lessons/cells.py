@@ -91,7 +91,9 @@ def check(lesson: int | str) -> None:
         raise LessonError(f"lessons.check does not accept {asked.name}: solve them in {folder.path / asked.name}.py.")
     numbers, text = _cells_of(asked, sys._getframe(1))
     folder.save(asked, text)
-    print(f"In {', '.join(f'[{k}]' for k in numbers)}, saved with the same lines as {asked.name}.py:")
+    several = ", ".join(f"[{k}]" for k in numbers)
+    same = f"cell {several}, with the same lines" if len(numbers) == 1 else f"cells {several}, one after the other"
+    print(f"{asked.name}.py is now the code of {same}.")
     _run("check", lesson=asked.word)
     _forget_imports()
 

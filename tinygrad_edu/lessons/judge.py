@@ -103,10 +103,13 @@ def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) 
         with np.errstate(all="ignore"):  # the checker reports NaN and infinity itself
             case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
 
-    error, stuck = call_until(lambda: bool(begun) and time.monotonic() - begun[-1][0] > PATIENCE, run, files)
+    def seconds() -> float:
+        return time.monotonic() - begun[-1][0] if begun else 0.0
+
+    error, stuck = call_until(lambda factor: seconds() > factor * PATIENCE, run, files)
     example = begun[-1][1] if begun else {}
     if stuck is not None:
-        what = f"The code was still running after {PATIENCE:.0f} seconds: is there an infinite loop?"
+        what = f"The code was still running after {seconds():.0f} seconds: is there an infinite loop?"
         hole, line = located(stuck, where, case.hole)
         return Outcome(case.title, _hint_on(hole, case, where), _joined(what, line, _with(example)))
     if error is None:
