@@ -14,6 +14,12 @@ MISTAKES = {
     (1, "one_sided", "no return"): ("slope = (f(x + h) - f(x)) / h", "lines", ") must return a number, got None."),
     (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", ", twice as much."),
     (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "f has the slope "),
+    (1, "central", "another result at the seventh call"): (
+        "central.calls = getattr(central, 'calls', 0) + 1\n"
+        "return (f(x + h) - f(x - h)) / (2 * h) + (central.calls == 7)",
+        "parabolas",
+        "this example failed once and passed once",
+    ),
     (1, "central", "a name misspelled"): (
         "return (f(x + h) - f(x - h)) / (2 * hh)",
         "parabolas",
@@ -600,6 +606,12 @@ MISTAKES = {
         "return vjp(pullback, np.zeros(out.shape))",
         "forward",
         "jvp(f, x, u) must be a Tensor, got tuple of length 2.",
+    ),
+    (10, "logsumexp", "in place"): (
+        "largest = np.max(x, axis=-1, keepdims=True)\nx -= largest\n"
+        "return largest + np.log(np.sum(np.exp(x), axis=-1, keepdims=True))",
+        "values_of_logsumexp",
+        "the array x was changed in place",
     ),
     (10, "logsumexp", "as on paper"): (
         "return np.log(np.sum(np.exp(x), axis=-1, keepdims=True))",

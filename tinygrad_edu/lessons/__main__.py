@@ -139,7 +139,7 @@ def _puzzles(given: argparse.Namespace) -> int:
     wrong = [name for name in complaints if complaints[name]]
     if wrong:
         print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
-    passed = {name: name not in wrong for name in complaints} | dict.fromkeys(still_open, False)
+    passed = {name: name not in wrong for name in complaints if name} | dict.fromkeys(still_open, False)
     right, at = folder.note_each(PUZZLES, passed, [*filter(None, wrong), *([one] if one in still_open else still_open)])
     hint = "" if None in wrong else f" {_where_to_go_on(at, still_open)}"  # None: an error outside of the holes
     print(f"\n{right} of {len(PUZZLES.pieces)} are correct.{hint}")

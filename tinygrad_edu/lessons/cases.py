@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.lessons.findings import Wrong, described
+from tinygrad_edu.lessons.findings import Wrong, type_and_shape
 from tinygrad_edu.lessons.graph_checks import check_graph
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.report.reproduction import Message
@@ -115,7 +115,7 @@ def demand(condition: object, message: str) -> None:
 def demand_equal(what: str, found: Any, wanted: Any) -> None:
     """Raise `Wrong` unless a number or an array has the shape and, up to rounding, the values of `wanted`."""
     if np.asarray(found).dtype == object:
-        raise Wrong(f"{what} is {described(found)}, expected {_plain(wanted)}.")
+        raise Wrong(f"{what} is {type_and_shape(found)}, expected {_plain(wanted)}.")
     if np.shape(found) != np.shape(wanted):
         values = f":\n{found!r}" if np.size(found) <= 12 else "."
         raise Wrong(f"{what} has shape {np.shape(found)}, expected {np.shape(wanted)}{values}")
@@ -206,11 +206,11 @@ def _gradients(f: Callable[..., Any], leaves: list[Any], g: Any) -> tuple[Any, .
     """Return the gradients of the leaves, zero for a leaf without one."""
     out = f(*leaves)
     if not isinstance(out, type(leaves[0])):
-        raise Wrong(f"the result must be a {type(leaves[0]).__name__}, got {described(out)}.")
+        raise Wrong(f"the result must be a {type(leaves[0]).__name__}, got {type_and_shape(out)}.")
     run_backward(out, g)
     for x in leaves:
         if x.grad is not None and np.asarray(x.grad).dtype == object:
-            raise Wrong(f"the grad of an input must be a number or an array, got {described(x.grad)}.")
+            raise Wrong(f"the grad of an input must be a number or an array, got {type_and_shape(x.grad)}.")
     return tuple(0.0 * np.asarray(x.data) if x.grad is None else x.grad for x in leaves)
 
 

@@ -22,7 +22,7 @@ def is_numeric(x: Any) -> bool:
     return isinstance(x, int | float | np.generic | np.ndarray) and np.asarray(x).dtype != object
 
 
-def described(x: Any) -> str:
+def type_and_shape(x: Any) -> str:
     """Return the type of x in words, with its shape or length."""
     if isinstance(x, np.ndarray):
         return f"ndarray of shape {x.shape}" + " and dtype object" * bool(x.dtype == object)

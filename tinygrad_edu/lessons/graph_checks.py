@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.lessons.findings import Wrong, described, is_numeric
+from tinygrad_edu.lessons.findings import Wrong, is_numeric, type_and_shape
 
 
 def check_graph(root: Any) -> None:
@@ -29,9 +29,9 @@ def _check_parents(node: Any) -> None:
     if isinstance(parents, tuple | list):
         if all(parent is None or isinstance(parent, kind) for parent in parents):
             return
-        got = f"({', '.join(map(described, parents))})"
+        got = f"({', '.join(map(type_and_shape, parents))})"
     else:
-        got = described(parents)
+        got = type_and_shape(parents)
     raise Wrong(f"the parents of a {kind.__name__} must be a tuple of {kind.__name__}s, got {got}.", of=node.rule)
 
 
@@ -54,12 +54,12 @@ class _Checked:
         if not isinstance(found, tuple | list) or len(found) != count:
             kind = "list" if hasattr(_pullback(self.rule), "op") else "tuple"
             wanted = f"a {kind} of {count} gradient{'s' * (count != 1)}"
-            raise Wrong(f"{_name(self.rule)} must return {wanted}, got {described(found)}.", of=self.rule)
+            raise Wrong(f"{_name(self.rule)} must return {wanted}, got {type_and_shape(found)}.", of=self.rule)
         for k, (parent, x) in enumerate(zip(self.parents, found, strict=True)):
             if parent is not None and not is_numeric(x):
                 _check_vjps(self.rule, g)
                 what = f"gradient {k + 1} of {count} from {_name(self.rule)}"
-                raise Wrong(f"{what} must be a number or an array, got {described(x)}.", of=self.rule)
+                raise Wrong(f"{what} must be a number or an array, got {type_and_shape(x)}.", of=self.rule)
         _check_shapes(_pullback(self.rule), found)
         return found
 
@@ -79,7 +79,7 @@ def _check_vjps(rule: Any, g: Any) -> None:
         except Exception:  # it is reported where the student's pullback calls the vjp
             continue
         if not is_numeric(found):
-            raise Wrong(f"op {op.name}: the vjp of {name} must return an array, got {described(found)}.", of=vjp)
+            raise Wrong(f"op {op.name}: the vjp of {name} must return an array, got {type_and_shape(found)}.", of=vjp)
 
 
 def _check_shapes(pullback: Any, found: Any) -> None:

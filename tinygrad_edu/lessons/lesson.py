@@ -97,7 +97,7 @@ class Lesson:
         last = min((a for a, _, start, _ in blocks if start >= line), default=len(given))
         near = [name for name, position in before.items() if first <= position <= last]
         named = [name for text in mine[:line] for name in near if re.match(rf"\s*(# YOUR TURN: )?{name}\b", text)]
-        return (named or near or [None])[-1 if named else 0]
+        return named[-1] if named else next(iter(near), None)
 
     def with_holes(self, names: object, instead: dict[str, str] | None = None) -> str:
         """Return the code with the holes in `names` open; `instead` maps other holes to replacement code."""

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, demand
-from tinygrad_edu.lessons.findings import described, is_numeric
+from tinygrad_edu.lessons.findings import is_numeric, type_and_shape
 from tinygrad_edu.lessons.short_programs import numbers
 
 STEPS = st.sampled_from([0.5, 0.25, 0.125])
@@ -20,7 +20,7 @@ def _check_slope(mine, name, h, coefficients, x):
         return sum(c * x**k for k, c in enumerate(coefficients))
 
     found, call = getattr(mine, name)(f, x, h), f"{name}(f, {x}, {h})"
-    demand(is_numeric(found) and np.ndim(found) == 0, f"{call} must return a number, got {described(found)}.")
+    demand(is_numeric(found) and np.ndim(found) == 0, f"{call} must return a number, got {type_and_shape(found)}.")
     exact = sum(k * c * x ** (k - 1) for k, c in enumerate(coefficients) if k)
     factor = FACTORS.get(float(found / exact), "") if exact else ""
     demand(np.isclose(found, exact, rtol=1e-10, atol=1e-10), f"f has the slope {exact}, but {call} is {found}{factor}.")

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, demand, demand_equal, scaled
-from tinygrad_edu.lessons.findings import described, is_numeric
+from tinygrad_edu.lessons.findings import is_numeric, type_and_shape
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 from tinygrad_edu.testing import check_gradient
 
@@ -32,8 +32,8 @@ def each_once(mine, program):
     """The order contains every value that the root was computed from, once."""
     values, needed = _made(mine, program)
     found = mine.order(values[-1])
-    demand(isinstance(found, list), f"order must return a list, got {described(found)}.")
-    strange = [described(x) for x in found if not isinstance(x, mine.Value)]
+    demand(isinstance(found, list), f"order must return a list, got {type_and_shape(found)}.")
+    strange = [type_and_shape(x) for x in found if not isinstance(x, mine.Value)]
     demand(not strange, f"order must return a list of Values, got a list with {', '.join(strange)}.")
     names = [_name(values, value) for value in found]
     demand(
@@ -59,7 +59,7 @@ def parents_first(mine, program):
 def _paths(mine, root, value, name):
     """Return the number of paths to a value that `paths` finds."""
     found = mine.paths(root)
-    demand(isinstance(found, dict), f"paths must return a dict, got {described(found)}.")
+    demand(isinstance(found, dict), f"paths must return a dict, got {type_and_shape(found)}.")
     demand(is_numeric(found.get(value)), f"the dict that paths returned has no number for {name}.")
     return found[value]
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinygrad_edu.lessons.cases import case, check_numbers, demand, demand_equal
-from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.findings import type_and_shape
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 
 
@@ -74,7 +74,7 @@ def arrives_unchanged(mine):
 
 def demand_parents(node, wanted, text):
     """Raise `Wrong` unless a node has these parents; `text` are they as code."""
-    found = ", ".join(map(described, node.parents))
+    found = ", ".join(map(type_and_shape, node.parents))
     demand(tuple(node.parents) == wanted, f"the parents of the result's node are ({found}), expected {text}.")
 
 
@@ -83,7 +83,7 @@ def nodes_of_results(mine):
     """The parents of a result's node are the nodes of its inputs, and None for a plain number."""
     x = mine.Value(2.0)
     out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
-    demand(isinstance(out, mine.Value), f"computed(6.0, (x, 3.0), rule) must be a Value, got {described(out)}.")
+    demand(isinstance(out, mine.Value), f"computed(6.0, (x, 3.0), rule) must be a Value, got {type_and_shape(out)}.")
     demand_equal("computed(6.0, (x, 3.0), rule).data", out.data, 6.0)
     demand_parents(out.node, (x.node, None), "(x.node, None)")
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal
-from tinygrad_edu.lessons.findings import described, is_numeric
+from tinygrad_edu.lessons.findings import is_numeric, type_and_shape
 from tinygrad_edu.lessons.lesson04_clock.checks import demand_parents
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
@@ -31,7 +31,7 @@ def unbroadcast(mine, shape, shape_of_g):
 
     def gradient(x, g):
         found = mine.unbroadcast(g, shape)
-        demand(is_numeric(found), f"unbroadcast(g, {shape}) must return an array, got {described(found)}.")
+        demand(is_numeric(found), f"unbroadcast(g, {shape}) must return an array, got {type_and_shape(found)}.")
         return found
 
     x = np.linspace(-1, 2, math.prod(shape)).reshape(shape)
@@ -44,7 +44,7 @@ def nodes_where_they_are_needed(mine):
     x, y = mine.Tensor([1.0, 2.0], requires_grad=True), mine.Tensor([3.0, 4.0])
     inputs, rule = (x, y, np.ones(2)), lambda g: (g, g, g)
     out = mine.computed(np.ones(2), inputs, rule)
-    demand(isinstance(out, mine.Tensor), f"computed(data, inputs, rule) must be a Tensor, got {described(out)}.")
+    demand(isinstance(out, mine.Tensor), f"computed(data, inputs, rule) must be a Tensor, got {type_and_shape(out)}.")
     demand(out.node is not None, "one Tensor requires a gradient, but the result has no node.")
     demand_parents(out.node, (x.node, None, None), "(x.node, None, None)")
     demand(out.node.rule is rule, "the node of computed(data, inputs, rule) does not have this rule.")

@@ -16,7 +16,7 @@ from tinygrad_edu.lessons.cases import (
     raised,
     run_backward,
 )
-from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.findings import type_and_shape
 from tinygrad_edu.lessons.lesson05_arrays.checks import BROADCASTS, SMALL, matrices, pairs, summed
 from tinygrad_edu.testing.strategies import arrays
 
@@ -29,7 +29,7 @@ def names_of_a_rule(mine):
         ("lambda g: g", lambda g: g, []),
     ):
         found = mine.asked(rule)
-        demand(isinstance(found, list | tuple), f"asked({text}) must return a list, got {described(found)}.")
+        demand(isinstance(found, list | tuple), f"asked({text}) must return a list, got {type_and_shape(found)}.")
         demand([*found] == wanted, f"asked({text}) is {found}, expected {wanted}.")
 
 
@@ -59,7 +59,7 @@ def names_that_are_not_there(mine):
 def saved_by(tensor):
     """Return the dict of the values that the node of a tensor saves."""
     saved = tensor.node.rule.saved
-    demand(isinstance(saved, dict), f"saved must be a dict of values by name, got {described(saved)}.")
+    demand(isinstance(saved, dict), f"saved must be a dict of values by name, got {type_and_shape(saved)}.")
     return saved
 
 

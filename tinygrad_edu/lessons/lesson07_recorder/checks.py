@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine import densify, from_numpy
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, in_another_thread, run_backward
-from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.findings import type_and_shape
 from tinygrad_edu.lessons.lesson06_ops.checks import saved_by
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 
@@ -20,7 +20,7 @@ def _demand_parameters(mine, forward, inputs, settings):
     """Check inputs and settings. In `settings`, None marks a setting without a default, for which any value passes."""
     found, what = mine.parameters_of(forward), f"parameters_of(f) for {forward.__doc__}"
     pair = isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)
-    demand(pair, f"{what} must return a tuple and a dict, got {described(found)}.")
+    demand(pair, f"{what} must return a tuple and a dict, got {type_and_shape(found)}.")
     names = ", ".join(found[0])
     demand([*found[0]] == [*inputs], f"{what}: the inputs are {', '.join(inputs)}, but parameters_of returned {names}.")
     names = ", ".join(found[1])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
-from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.findings import type_and_shape
 from tinygrad_edu.testing.strategies import arrays
 
 ARRAYS = arrays((2, 3), layouts=False)
@@ -17,7 +17,7 @@ def writing(mine):
     x.assign([4.0, 5.0, 6.0])
     demand_equal("x.data after x.assign([4, 5, 6])", x.data, [4.0, 5.0, 6.0])
     changed, now = x.cell.changed, next(mine.clock)
-    demand(isinstance(changed, int), f"cell.changed must be a number from the clock, got {described(changed)}.")
+    demand(isinstance(changed, int), f"cell.changed must be a number from the clock, got {type_and_shape(changed)}.")
     demand(
         before < changed < now,
         f"the clock was at {before} before assign and is at {now} after it, but cell.changed is {changed}.",
@@ -35,7 +35,7 @@ def views_share_a_cell(mine):
     view = mine.cell_of(x.data[1:], (2.0, x))
     demand(view is x.cell, "for a view of an input, cell_of must return the cell of the input.")
     new = mine.cell_of(np.ones(3), (2.0, x))
-    demand(isinstance(new, mine.Cell), f"for a new array, cell_of must return a new Cell, got {described(new)}.")
+    demand(isinstance(new, mine.Cell), f"for a new array, cell_of must return a new Cell, got {type_and_shape(new)}.")
     demand(new is not x.cell, "for a new array, cell_of must return a new cell.")
     demand(x.reshape((3, 1)).transpose((1, 0)).cell is x.cell, "x.reshape(...).transpose(...) must have the cell of x.")
 
@@ -45,7 +45,7 @@ def arrays_of_tensors(mine):
     """A node keeps the array of a Tensor without copying it: the cell records changes."""
     x = new_leaf(mine)
     found = mine.kept(x, x.data)
-    demand(isinstance(found, np.ndarray), f"kept(x, x.data) must return an array, got {described(found)}.")
+    demand(isinstance(found, np.ndarray), f"kept(x, x.data) must return an array, got {type_and_shape(found)}.")
     demand(found is x.data, "kept(x, x.data) is a copy.")
     demand(mine.kept(2.0, 2.0) == 2.0, f"kept(2.0, 2.0) is {mine.kept(2.0, 2.0)!r}.")
 
@@ -156,7 +156,7 @@ def recorded_in_place(mine, x, y):
 
     t = before = mine.Tensor(x.copy())
     t += 1.0
-    demand(t is before, f"in_place must return the tensor itself, got {described(t)}.")
+    demand(t is before, f"in_place must return the tensor itself, got {type_and_shape(t)}.")
     check_engine(mine, program, x, y)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, check_second_order, demand, demand_equal, raised
-from tinygrad_edu.lessons.findings import described
+from tinygrad_edu.lessons.findings import type_and_shape
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays
 
@@ -35,14 +35,14 @@ def _number(f):
 
 def _data(mine, what, found):
     """Return the array of a Tensor; raise `Wrong` for other results of a student's function."""
-    demand(isinstance(found, mine.Tensor), f"{what} must be a Tensor, got {described(found)}.")
+    demand(isinstance(found, mine.Tensor), f"{what} must be a Tensor, got {type_and_shape(found)}.")
     return found.data
 
 
 def _grad(mine, f, x):
     """Return the gradient of a function at x as an array."""
     gradient = mine.grad(f)
-    demand(callable(gradient), f"grad(f) must return a function, got {described(gradient)}.")
+    demand(callable(gradient), f"grad(f) must return a function, got {type_and_shape(gradient)}.")
     return _data(mine, "grad(f)(x)", gradient(x))
 
 
