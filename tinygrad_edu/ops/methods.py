@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import (
+    Array,
     Op,
     Tensor,
     in_place,
@@ -53,7 +54,7 @@ from tinygrad_edu.ops.indexing import getitem, plain_index
 def reflected(op: Op) -> Callable[..., Any]:
     """Return the reflected operator of a binary op, which Python calls for ``2 * t``, for example."""
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def operator(self: Tensor, other: Any) -> Tensor:
         return op.call(other, self)
 
     operator.__doc__ = op.__doc__
@@ -63,7 +64,7 @@ def reflected(op: Op) -> Callable[..., Any]:
 def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
     """Return an operator that applies a NumPy comparison and returns a plain boolean array."""
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def operator(self: Tensor, other: Any) -> Array:
         return compare(self._data, other._data if isinstance(other, Tensor) else other)
 
     operator.__doc__ = f"Compare elementwise: return a plain boolean array, as np.{compare.__name__}."
@@ -73,14 +74,14 @@ def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
 def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
     """Return an operator that applies np.bitwise_and or the like and returns a plain array, boolean for booleans."""
 
-    def operator(self: Tensor, other: Any) -> Any:
+    def operator(self: Tensor, other: Any) -> Array:
         return combine(*(_check_bitwise_dtype(combine, values_of(x)) for x in (self, other)))
 
     operator.__doc__ = f"Combine booleans or the bits of integers: return a plain array, as np.{combine.__name__}."
     return operator
 
 
-def inverted(self: Tensor) -> Any:
+def inverted(self: Tensor) -> Array:
     """Return the logical not of booleans or the inverted bits of integers: a plain array, as np.invert returns."""
     return np.invert(_check_bitwise_dtype(np.invert, self._data))
 
@@ -94,7 +95,7 @@ def _check_bitwise_dtype(ufunc: np.ufunc, values: Any) -> Any:
     return values
 
 
-def get_item(self: Tensor, index: Any) -> Any:
+def get_item(self: Tensor, index: Any) -> Tensor:
     """Return ``self[index]``, as `getitem`."""
     return getitem.call(self, plain_index(index))
 
@@ -112,12 +113,12 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
-def divide_with_remainder(self: Tensor, other: Any) -> Any:
+def divide_with_remainder(self: Tensor, other: Any) -> tuple[Tensor, Tensor]:
     """Return the pair ``(self // other, self % other)``."""
     return self // other, self % other
 
 
-def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
+def divide_by_self_with_remainder(self: Tensor, other: Any) -> tuple[Tensor, Tensor]:
     """Return the pair ``(other // self, other % self)``."""
     return other // self, other % self
 
@@ -127,12 +128,12 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     return np.round(self, 0 if digits is None else digits)
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Tensor:
     """Reshape the tensor, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return shapes.reshape.call(self, _shape_from_args(shape), order)
 
 
-def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
+def transpose_by_axes(self: Tensor, *axes: Any) -> Tensor:
     """Permute the axes, as `transpose`: ``t.transpose(1, 0)``; ``t.transpose()`` reverses them."""
     if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
         _refuse_axis_swap(self.ndim, *axes)
