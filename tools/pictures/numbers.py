@@ -15,10 +15,10 @@ RECORD = FOLDER / "measured.csv"
 COLUMNS = ("file", "command", "commit", "date", "processor")
 
 
-def record(name: str, command: str) -> None:
-    """Record the command, the commit, the date and the processor of a file that was measured now."""
+def record(name: str, command: str, at: str) -> None:
+    """Record the command and the commit of a file that was measured now, with the date and the processor."""
     rows = {row["file"]: row for row in recorded()}
-    rows[name] = dict(zip(COLUMNS, (name, command, commit(), f"{date.today()}", _processor()), strict=True))
+    rows[name] = dict(zip(COLUMNS, (name, command, at, f"{date.today()}", _processor()), strict=True))
     with RECORD.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -21,7 +21,7 @@ from models.training import HISTORY
 from tinygrad_edu import Tensor, data
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
-from tools.pictures.numbers import FOLDER, ROOT, record
+from tools.pictures.numbers import FOLDER, ROOT, commit, record
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ def measure(names: Iterable[str]) -> None:
     names = list(names)
     for command in dict.fromkeys(SOURCES[name].command for name in names):
         print(f"python -m {command}", flush=True)
+        at = commit()  # before the command, which may take an hour
         arguments = [sys.executable, "-m", *shlex.split(command)]
         printed = subprocess.run(arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
         for name in names:
             if SOURCES[name].command == command:
                 SOURCES[name].collect(FOLDER / name, printed)
-                record(name, command)
+                record(name, command, at)
 
 
 def _copied(source: str) -> Callable[[Path, str], None]:

@@ -69,6 +69,20 @@ def _markdown(head: list[str], rows: list[list[str]], align: str = "---") -> str
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _trials(name: str) -> list[dict[str, str]]:
+    with (FOLDER / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _short(number: float) -> str:
+    """Return a number with two significant digits, or all digits before the point."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def _percent(value: str) -> str:
+    return f"{100 * float(value):.2f} %"
+
+
 def _ingredients(part: str) -> str:
     found = ingredients.read(FOLDER / "from_87_to_98.csv")
     counts = {line.seeds for line in found if line.part == part}
@@ -83,20 +97,6 @@ def _seven_findings() -> str:
     epochs = rows[0]["epochs"]
     head = ["network", f"test, after {epochs} epochs", "test, best of any epoch", f"training, after {epochs} epochs"]
     return _markdown(head, cells)
-
-
-def _trials(name: str) -> list[dict[str, str]]:
-    with (FOLDER / name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def _short(number: float) -> str:
-    """Return a number with two significant digits, or all digits before the point."""
-    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
-
-
-def _percent(value: str) -> str:
-    return f"{100 * float(value):.2f} %"
 
 
 def _recipes() -> str:
