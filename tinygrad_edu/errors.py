@@ -24,7 +24,7 @@ class ShapeError(TinygradError, ValueError):
     >>> tg.ones((2,)) + tg.ones((3,))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.ShapeError: op add: operands could not be broadcast together with shapes (2,) (3,)  The ...
+    tinygrad_edu.errors.ShapeError: op add: operands could not be broadcast together with shapes (2,) (3,). The ...
     """
 
 
@@ -479,8 +479,8 @@ class MissingExtraError(TinygradError, ImportError):
     Examples
     --------
     >>> try:
-    ...     raise MissingExtraError("erf requires SciPy: pip install 'tinygrad-edu[scipy]'")
+    ...     raise MissingExtraError("erf requires SciPy: install the extra scipy.")
     ... except ImportError as error:
     ...     print(error)
-    erf requires SciPy: pip install 'tinygrad-edu[scipy]'
+    erf requires SciPy: install the extra scipy.
     """

@@ -6,18 +6,18 @@ FULL is an .npz with the keys of Keras's mnist.npz. OUT has its first 1,000 trai
 images as test images. The programs in models/ take it as --data OUT.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
+from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
 from tools.make_embedded_mnist import TRAINING_IMAGES
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Write OUT."""
-    parser = argparse.ArgumentParser(description="Make an MNIST file whose test images are unused training images.")
+    parser = Parser("python -m tools.held_out_mnist", description=__doc__)
     parser.add_argument("full", type=Path, help=".npz with x_train, y_train, x_test, y_test")
     parser.add_argument("out", type=Path, help="path of the .npz to write")
     paths = parser.parse_args(arguments)

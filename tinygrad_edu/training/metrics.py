@@ -157,9 +157,10 @@ class CalibrationCurve(Metric):
 
     Parameters
     ----------
-    bins : int
+    bins : int, default 10
         Number of intervals of equal width from 0 to 1. A confidence on a boundary belongs to the upper interval.
-    ignore_index : int
+    ignore_index : int, default -100
+        Label of samples to ignore, as in `cross_entropy`.
 
     Notes
     -----

@@ -1,12 +1,12 @@
 """Make the pictures and tables of the documentation, or check them: ``python -m tools.pictures``."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.console import complain
+from tinygrad_edu.command_line import Parser
 from tools.pictures import content
 from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
 from tools.pictures.compare import differences
@@ -68,12 +68,12 @@ def chosen(names: Sequence[str], browser: bool) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command, and return its exit code: 1 if a picture or table differs."""
-    parser = argparse.ArgumentParser(f"python -m {NAME}", description=__doc__)
+    parser = Parser(f"python -m {NAME}", description=__doc__)
     add = parser.add_argument
     add("names", nargs="*", metavar="name", help="pictures and tables (default: all that need no browser)")
     add("--check", action="store_true", help="compare with new ones instead of replacing them")
     add("--measure", action="store_true", help="first repeat the measurements or trainings of their numbers")
-    add("--browser", action="store_true", help="without names: the screenshots, which need the extra browser")
+    add("--browser", action="store_true", help="without names: the screenshots, which need the group browser")
     add("--list", action="store_true", help="print the names and their numbers")
     options = parser.parse_args(arguments)
     try:
@@ -99,7 +99,7 @@ def check(names: Sequence[str]) -> int:
         found = list(changes(name))
         differing += bool(found)
         for line in found:
-            complain(NAME, f"{name}: {line}")
+            complain(NAME, f"{name}: {line}.")
     if differing:
         complain(NAME, "run python -m tools.pictures with these names, look at the pictures, and commit them.")
     return int(differing > 0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_edu.errors import MissingExtraError
+from models.groups import missing_group
 
 
 @contextmanager
@@ -14,9 +14,7 @@ def chromium() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
-        raise MissingExtraError(
-            "screenshots require playwright, which is not installed: pip install 'tinygrad-edu[browser]'."
-        ) from error
+        raise missing_group("screenshots require playwright", "browser") from error
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         try:

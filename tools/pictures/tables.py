@@ -22,6 +22,13 @@ METHODS = {
     "mapped, released": "mapped, pages released after each batch",
     "FileRows": "`FileRows`",
 }
+LIBRARIES = {  # arrays, derivatives, modules
+    "micrograd": ["scalars", "first", "one MLP"],
+    "MyGrad": ["NumPy", "first", "layers"],
+    "autograd": ["NumPy", "any order", ""],
+    "tinygrad": ["its own, GPU", "any order", "yes"],
+    "PyTorch": ["its own, GPU", "any order", "yes"],
+}
 RECIPES = {
     "augmented": " (the default): rotated, scaled and distorted images",
     "tuned": ": images shifted by up to two pixels",
@@ -148,6 +155,16 @@ def _checkers() -> str:
     return _markdown(head, rows)
 
 
+def _libraries() -> str:
+    checkers, times = _trials("checkers.csv"), ratios.read(FOLDER / "benchmarks.csv")
+    (caught,) = (row for row in checkers if row[""] == "wrong vjps caught, total")
+    caught = {column.partition(" ")[0]: cell for column, cell in caught.items()}
+    step = {row.peer: f"{row.ratio:.2g}" for row in times if (row.workload, row.cores) == ("1", 1)}
+    own = ["**tinygrad_edu**", "NumPy", "any order", "yes", f"**{caught['ours']}**", f"**{step['ours']}**"]
+    rows = [[f"[{name}]", *cells, caught.get(name, ""), step.get(name, "")] for name, cells in LIBRARIES.items()]
+    return _markdown(["", "arrays", "derivatives", "modules", "wrong vjps caught", "conv net"], [own, *rows])
+
+
 def _reading() -> str:
     rows = {(row["method"], row["megabytes"]): row for row in _trials("reading.csv")}
     sizes = list(dict.fromkeys(megabytes for _, megabytes in rows))
@@ -182,6 +199,7 @@ def _scaling() -> str:
 
 
 TABLES = {
+    "libraries": Table("README.md", _libraries, ("checkers.csv", "benchmarks.csv")),
     "ladder": Table("docs/from_87_to_98.md", partial(_ingredients, "ladder"), ("from_87_to_98.csv",)),
     "without": Table("docs/from_87_to_98.md", partial(_ingredients, "without"), ("from_87_to_98.csv",)),
     "recipes": Table("docs/models/mnist_conv.md", _recipes, ("mnist_conv_recipes.csv",)),
