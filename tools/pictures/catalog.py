@@ -65,9 +65,8 @@ class Picture:
 
 # Drawn before numbers were stored. After the measurement of its numbers, a name must be removed.
 UNMEASURED = {
-    "char_gpt_attention.png", "char_gpt_curve.png",
     "diffusion.gif", "diffusion.png", "diffusion_becoming.png",
-    "lenet_curves.png", "lenet_mistakes.png", "predict.png", "predict_web.png", "resnet_curves.png",
+    "resnet_curves.png",
 }  # fmt: skip
 
 
