@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from benchmarks.statistics import median
 from models import classifier, digits, mnist_conv, mnist_lenet
 from models.options import positive
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
@@ -148,8 +147,8 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return make[recipe.schedule]()
 
 
-def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
-    """Train once; return the test accuracy of each evaluation, and the seconds of the training steps."""
+def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> dict[Reading, float]:
+    """Train once, and return the test accuracy of each evaluation."""
     images, rng = data.load_embedded(), np.random.default_rng(seed)
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
@@ -157,11 +156,11 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
     batches = digits.loader(images, recipe.batch_size, rng, augmentation(recipe), recipe.shuffle)
     average = optim.MovingAverage(model.parameters(), decay=0.99)
     rates = schedule(recipe, recipe.epochs * len(batches))
-    epochs = fit(
+    for _ in fit(
         model, optimizer, cross_entropy, batches, recipe.epochs, rng=rng, schedule=rates,
         on_step=lambda step: average.update(),
-    )  # fmt: skip
-    seconds = sum(epoch.seconds for epoch in epochs)
+    ):  # fmt: skip
+        pass
     found = {}
     for reading in sorted(readings):  # averaged weights last, because they need other statistics
         with average.swap() if reading.averaged else nullcontext():
@@ -169,7 +168,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
                 renew_statistics(model, batches)
             seen = classifier.read(model, images.x_test, VIEWS if reading.views else 0)
         found[reading] = float(np.mean(seen == images.y_test))
-    return found, seconds
+    return found
 
 
 def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3) -> None:
@@ -200,18 +199,18 @@ class Trials:
         key = _key(asdict(recipe), seed)
         if key in self.done and all(name in self.done[key]["accuracies"] for name in names):
             return
-        found, seconds = trial(recipe, seed, readings)
+        found = trial(recipe, seed, readings)
         accuracies = {_named(reading): accuracy for reading, accuracy in found.items()}
-        self.done[key] = {"recipe": asdict(recipe), "seed": seed, "accuracies": accuracies, "seconds": seconds}
+        self.done[key] = {"recipe": asdict(recipe), "seed": seed, "accuracies": accuracies}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(self.done[key]) + "\n")
 
-    def of(self, rung: Rung, seed: int) -> tuple[float, float] | None:
-        """Return the accuracy and the training seconds of a rung, or None if its trial is not finished."""
+    def of(self, rung: Rung, seed: int) -> float | None:
+        """Return the accuracy of a rung, or None if its trial is not finished."""
         found = self.done.get(_key(asdict(rung.recipe), seed), {"accuracies": {}})
-        accuracy = found["accuracies"].get(_named(rung.reading))
-        return None if accuracy is None else (accuracy, found["seconds"])
+        accuracy: float | None = found["accuracies"].get(_named(rung.reading))
+        return accuracy
 
 
 def _key(recipe: dict[str, Any], seed: int) -> str:
@@ -231,34 +230,31 @@ class Line(NamedTuple):
     mean: float
     lowest: float
     highest: float
-    seconds: float
 
 
 def lines(trials: Trials, seeds: int) -> Iterator[Line]:
     """Yield a line for each rung that has a finished trial."""
     for part, rungs in (("ladder", ladder()), ("without", without())):
         for rung in rungs:
-            found = [each for seed in range(seeds) if (each := trials.of(rung, seed))]
+            found = [100 * each for seed in range(seeds) if (each := trials.of(rung, seed)) is not None]
             if found:
-                accuracies, seconds = [100 * accuracy for accuracy, _ in found], [time for _, time in found]
-                mean = sum(accuracies) / len(found)
-                yield Line(part, rung.name, len(found), mean, min(accuracies), max(accuracies), median(seconds))
+                yield Line(part, rung.name, len(found), sum(found) / len(found), min(found), max(found))
 
 
 def table(found: list[Line], part: str) -> str:
     """Return the lines of a part as a Markdown table."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
-    head = "| added ingredient | test accuracy | gain | lowest to highest | seconds |"
+    head = "| added ingredient | test accuracy | gain | lowest to highest |"
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| all ingredients | test accuracy | change | lowest to highest | seconds |"
+        head = "| all ingredients | test accuracy | change | lowest to highest |"
     body = [
-        f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
-        for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
+        f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} |"
+        for (_, name, _, mean, lowest, highest), gain in zip(rows, gains, strict=True)
     ]
-    return "\n".join([head, "|---|---|---|---|---|", *body])
+    return "\n".join([head, "|---|---|---|---|", *body])
 
 
 def read(path: Path) -> list[Line]:
