@@ -20,7 +20,7 @@ from tinygrad_edu.lessons.lesson import LESSONS
 from tinygrad_edu.training import Epoch
 from tools.pictures import __main__ as command
 from tools.pictures import catalog, content, numbers, sources, tables, tape
-from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
+from tools.pictures.catalog import PICTURES, Picture, place
 from tools.pictures.compare import differences
 from tools.pictures.sources import SOURCES, Source, measure
 from tools.pictures.tables import TABLES, filled
@@ -65,9 +65,7 @@ def test_each_file_of_numbers_is_used_and_has_a_source_and_a_record():
     used = {file for row in (*PICTURES.values(), *TABLES.values()) for file in row.numbers}
     assert used == set(SOURCES)
     assert files == {row["file"] for row in numbers.recorded()}
-    missing = {name for name, row in PICTURES.items() if not files.issuperset(row.numbers)}
-    assert missing == UNMEASURED
-    assert all(files.issuperset(table.numbers) for table in TABLES.values())
+    assert used == files
     assert all(re.fullmatch(r"[0-9a-f]{7,40}\+?", row["commit"]) for row in numbers.recorded())
     assert all(row["command"] and row["date"] for row in numbers.recorded())
 
@@ -181,7 +179,7 @@ def test_names_select_pictures_and_tables():
     assert command.chosen(["scaling"], browser=False) == ["scaling.png", "scaling"]
     assert command.chosen(["diffusion"], browser=False) == ["diffusion.gif", "diffusion.png"]
     screenshots, others = command.chosen([], browser=True), command.chosen([], browser=False)
-    assert {*screenshots, *others, *UNMEASURED} == {*PICTURES, *TABLES}
+    assert {*screenshots, *others} == {*PICTURES, *TABLES}
     assert all(PICTURES[name].browser for name in screenshots)
 
 

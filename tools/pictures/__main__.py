@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from models.console import complain
 from tinygrad_edu.command_line import Parser
 from tools.pictures import content
-from tools.pictures.catalog import PICTURES, UNMEASURED, Picture, place
+from tools.pictures.catalog import PICTURES, Picture, place
 from tools.pictures.compare import differences
 from tools.pictures.numbers import FOLDER, ROOT
 from tools.pictures.sources import measure
@@ -57,7 +57,7 @@ def chosen(names: Sequence[str], browser: bool) -> list[str]:
         A name is unknown.
     """
     if not names:
-        pictures = [name for name, row in PICTURES.items() if row.browser == browser and name not in UNMEASURED]
+        pictures = [name for name, row in PICTURES.items() if row.browser == browser]
         return pictures if browser else [*pictures, *TABLES]
     found = {name: [each for each in (*PICTURES, *TABLES) if name in (each, Path(each).stem)] for name in names}
     for name, matches in found.items():

@@ -63,13 +63,6 @@ class Picture:
     tolerance: float = PIXELS
 
 
-# Drawn before numbers were stored. After the measurement of its numbers, a name must be removed.
-UNMEASURED = {
-    "diffusion.gif", "diffusion.png", "diffusion_becoming.png",
-    "resnet_curves.png",
-}  # fmt: skip
-
-
 def place(name: str) -> Path:
     """Return the path of a picture; `name` is its file name. A picture of a lesson has the name of its lesson."""
     stem = Path(name).stem
