@@ -79,7 +79,7 @@ def test_a_side_that_fails_in_a_round_is_told_and_the_other_lines_go_on(monkeypa
     monkeypatch.setattr(against.Process, "ask", ask_or_die)
     report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), replace(PLAN, rounds=2))
     first, second = report["runs"][0]["workloads"]
-    assert (first["fails"], first["notes"]) == ([against.THAT], ["that failed: the process has ended"])
+    assert (first["fails"], first["notes"]) == ([against.THAT], ["that failed: the process has ended."])
     assert len(second["seconds"][against.THIS]) == 1
 
 

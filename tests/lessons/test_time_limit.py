@@ -5,6 +5,7 @@ from threading import Thread
 from time import monotonic
 
 import pytest
+from hypothesis import currently_in_test_context
 
 from tinygrad_edu.lessons import judge
 from tinygrad_edu.lessons.cases import Looking
@@ -103,3 +104,4 @@ def test_the_judge_names_the_line_of_the_loop(monkeypatch):
     (outcome,) = judged(ORDER, sources)
     assert "is there an infinite loop?\nmine.py, line " in outcome.complaint
     assert "The smallest failing example" in outcome.complaint
+    assert not currently_in_test_context()  # Hypothesis has cleaned up

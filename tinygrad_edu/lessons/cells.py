@@ -29,7 +29,7 @@ class _Importer(MetaPathFinder, Loader):
     folder = Path()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return spec_from_loader(name, self) if name in _BY_NAME else None
+        return spec_from_loader(name, self) if name in _BY_NAME and self.folder.is_dir() else None
 
     def exec_module(self, module: ModuleType) -> None:
         lesson, folder = _BY_NAME[module.__name__], Folder(self.folder)
@@ -126,7 +126,7 @@ def _call(command: str, lesson: str, *hole: str) -> str:
 
 
 def _folder() -> Path:
-    if _IMPORTER not in sys.meta_path:
+    if _IMPORTER not in sys.meta_path or not _IMPORTER.folder.is_dir():
         raise LessonError("no folder is open: call lessons.start('my_engine') first.")
     return _IMPORTER.folder
 

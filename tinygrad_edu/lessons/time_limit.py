@@ -58,7 +58,10 @@ def _interrupt(thread: int) -> None:
 
 
 class _TracedCall:
-    """A call whose trace function raises once the time is up: at each call, and at each line of a loop in the files."""
+    """A call whose trace function raises once the time is up: at calls of functions in the files, and in their loops.
+
+    It raises nowhere else: Hypothesis and the checks must be able to clean up.
+    """
 
     def __init__(self, is_late: Callable[[float], bool], files: Collection[str]) -> None:
         self.is_late, self.files = is_late, files
@@ -83,14 +86,16 @@ class _TracedCall:
         return Ended(stuck=self.stuck)
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
-        """Raise if the time is up; otherwise trace the lines of a function of the files that has a loop."""
+        """Raise in the files if the time is up; otherwise trace the lines of their functions that have a loop."""
+        if frame.f_code.co_filename not in self.files:
+            return None
         if self.runs and self.is_late(_SLOWER):  # a generator of the student may outlive the call
             self.stuck = self.stuck or traceback.extract_stack(frame)
             if event == "call":
                 frame.f_trace = self.trace
             self.cleared = ref(frame.f_trace, lambda _: self.resume(frame))
             raise _TimeIsUp
-        jumps = _backward_jumps(frame.f_code) if frame.f_code.co_filename in self.files else ()
+        jumps = _backward_jumps(frame.f_code)
         if event == "call" and 0 in jumps:  # `while True: pass` has no line events
             frame.f_trace_opcodes = True
         return self.trace if jumps or event != "call" else None
