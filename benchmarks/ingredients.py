@@ -118,8 +118,8 @@ def without() -> list[Rung]:
 def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     """Return the network of a recipe."""
     if recipe.network == "one convolution":
-        bounds = {"kernel_bound": recipe.kernel_bound, "weight_bound": recipe.weight_bound}
-        return mnist_conv.build(replace(ORIGINAL, **bounds), rng)
+        changes = {name: getattr(recipe, name) for name in ("kernel_bound", "weight_bound", "dropout")}
+        return mnist_conv.build(replace(ORIGINAL, **changes), rng)
     layers = list(mnist_lenet.build(rng))
     if recipe.network == "two convolutions":
         layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm2D)]
