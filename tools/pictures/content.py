@@ -149,7 +149,7 @@ def attach(path: Path, content: Content) -> None:
         white = Image.new("RGBA", image.size, "white")
         flat = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     # MAXCOVERAGE keeps rare colours; dithering would make the file larger.
-    small = flat.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = flat.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     small.save(path, pnginfo=info, optimize=True)
 
 
