@@ -238,7 +238,8 @@ def test_pictures_are_drawn_from_the_numbers_of_a_run(program, tmp_path, monkeyp
         report.write_weights(folder / results.WEIGHTS, model.state_dict())
         report.write_history(folder / HISTORY, history)
 
-    results.save(tmp_path / "runs" / program, write, {"three_gram_bits": 2.5})
+    summary = {"three_gram_bits": 2.5, "test_calibration": [[None, None, 0.0], [0.8, 0.7, 100.0]]}
+    results.save(tmp_path / "runs" / program, write, summary)
     for file in {file for name in names for file in PICTURES[name].numbers}:
         SOURCES[file].collect(tmp_path / file, "")
     for name in names:
