@@ -124,7 +124,7 @@ def _draw_metric(axes: "Axes", history: Sequence[Epoch], name: str, factor: floa
 
 
 def _draw_calibration(axes: "Axes", curve: ndarray) -> None:
-    """Draw the accuracy against the confidence, and on a second scale the share of the images in each interval."""
+    """Draw the accuracy against the confidence, and the share of the images in each interval, both in percent."""
     confidence, accuracy, images = 100 * curve[:, 0], 100 * curve[:, 1], curve[:, 2]
     edges = np.linspace(0, 100, len(curve) + 1)
     axes.bar(edges[:-1], 100 * images / images.sum(), np.diff(edges), align="edge", color="tab:blue", alpha=0.15,
