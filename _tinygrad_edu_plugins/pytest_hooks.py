@@ -79,11 +79,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test if too large a fraction of its examples is inconclusive."""
     limit = _limit_of(item)
-    inconclusive = sys.modules.get("tinygrad_edu.testing.report.inconclusive")
+    inconclusive = sys.modules.get("tinygrad_edu.testing.verdict")
     if inconclusive is not None:
         inconclusive.examples.clear()
     yield
-    inconclusive = sys.modules.get("tinygrad_edu.testing.report.inconclusive")
+    inconclusive = sys.modules.get("tinygrad_edu.testing.verdict")
     if inconclusive is not None:
         inconclusive.require_conclusive(limit)
 

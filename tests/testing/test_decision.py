@@ -24,7 +24,7 @@ from tinygrad_edu.testing import (
     check_vjp,
     directional_derivative,
 )
-from tinygrad_edu.testing.report.inconclusive import examples, require_conclusive
+from tinygrad_edu.testing.verdict import examples, require_conclusive
 
 # Functions whose slope is 0 or smaller than its rounding error, so that a wrong sign cannot be detected.
 WITHOUT_SLOPE = {

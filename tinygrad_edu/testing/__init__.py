@@ -14,6 +14,7 @@ import sys
 
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
 from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
+from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.finite_differences import directional_derivative
 from tinygrad_edu.testing.gradient_check import check_gradient
@@ -27,8 +28,8 @@ from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
 
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",
-    "NotDifferentiableHere", "check_additive", "check_gradient", "check_jax", "check_jvp", "check_keras",
-    "check_linear", "check_module", "check_op", "check_subgradient", "check_torch", "check_vjp",
+    "NotDifferentiableHere", "Report", "Verdict", "check_additive", "check_gradient", "check_jax", "check_jvp",
+    "check_keras", "check_linear", "check_module", "check_op", "check_subgradient", "check_torch", "check_vjp",
     "directional_derivative",
 ]  # fmt: skip
 

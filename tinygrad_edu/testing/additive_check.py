@@ -15,13 +15,14 @@ from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
 from tinygrad_edu.testing.op_call import title_of
+from tinygrad_edu.testing.verdict import Report
 
 NUM_SPLITS = 8
 
 
 def check_additive(
     loss: Callable[[Any, Any], Any], output: Any, target: Any, rng: np.random.Generator | None = None
-) -> None:
+) -> Report:
     """Check that a loss is additive over samples, with its declared denominator; see `nn.additive`.
 
     The samples are split into two random parts, in float64. The parts' denominators must add up to the denominator of
@@ -47,6 +48,7 @@ def check_additive(
     --------
     >>> from tinygrad_edu import nn
     >>> check_additive(nn.cross_entropy, np.eye(3), np.array([0, 2, -100]))
+    <Report: right>
     """
     target, output = as_arrays(target), tree_map(_as_float64, as_arrays(output))
     count, rng = num_samples(output), seeded(rng)
@@ -55,6 +57,13 @@ def check_additive(
             f"check_additive: expected at least two samples and a loss with a denominator for its target, got {count} "
             f"samples, and {title_of(loss)} with the denominator {denominator_of(loss, target)}."
         )
+    report = Report(title_of(loss))
+    report.run("additivity", _require_additive, loss, output, target, rng)
+    return report.conclude()
+
+
+def _require_additive(loss: Callable[[Any, Any], Any], output: Any, target: Any, rng: np.random.Generator) -> None:
+    count = num_samples(output)
     total_terms = _scaled(loss, output, target, np.arange(count))
     for _ in range(NUM_SPLITS):
         order, end = rng.permutation(count), int(rng.integers(1, count))

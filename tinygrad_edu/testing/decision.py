@@ -9,9 +9,9 @@ differences at the point do not show all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,13 +19,13 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
+from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
 from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH, add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
-from tinygrad_edu.testing.report.inconclusive import examples, reject
 from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
+from tinygrad_edu.testing.verdict import Verdict
 
 Pullback = Callable[[Array], tuple[Array, ...]]
 
@@ -33,11 +33,11 @@ _UNCERTAIN = 1e-4  # a numeric derivative with a larger relative error confirms 
 _COARSE = 1e-4  # the rounding unit of float16 is larger
 
 
-def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
-    """Compare the gradient of each input with finite differences along random directions.
+def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None, law: str = "slope") -> Iterator[Verdict]:
+    """Yield a verdict about the gradient of each input: compare it with finite differences along random directions.
 
-    The cotangent of `claim` is random. If the decision about `claim` is inconclusive, so is the check. `pullback` maps
-    a cotangent to the claimed gradients; if it is given, `other_cotangents` are tested with the same slopes.
+    The cotangent of `claim` is random. If the decision about `claim` is inconclusive, so is the verdict. `pullback`
+    maps a cotangent to the claimed gradients; if it is given, `other_cotangents` are tested with the same slopes.
     """
     claims = [claim]
     if pullback is not None:
@@ -45,9 +45,18 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     for c in claims:
         _require_gradients(c)
     for k, x in enumerate(claim.arrays):
-        for direction in draw_directions(rng, x):
-            _compare_along(direction, claims, k, rng, pullback)
-        examples["conclusive"] += 1
+        errors = [_error_along(direction, claims, k, rng, pullback) for direction in draw_directions(rng, x)]
+        yield Verdict(law, claim.names[k], _worst(errors))
+
+
+def _error_along(
+    direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None
+) -> CheckFailed | None:
+    try:
+        _compare_along(direction, claims, k, rng, pullback)
+    except CheckFailed as error:
+        return error
+    return None
 
 
 def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> None:
@@ -59,7 +68,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
         tested, _ = _testable_claims(claims, k, slope, rng, pullback)
         if all(verdict == "right" for verdict, _ in _judge(tested, k, slope, direction)):
             return  # otherwise finite differences distinguish rounding from a wrong gradient
-    slope = _slope(f, x, direction, claim.value, claim.scale)
+    slope = derivative_along(f, x, direction, claim.value, claim.scale)
     tested, has_even = _testable_claims(claims, k, slope, rng, pullback)
     verdicts = [verdict for verdict, _ in _judge(tested, k, slope, direction)]
     if "wrong" in verdicts:
@@ -67,7 +76,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
         verdicts = [_judge_again(c, k, direction, slope, rng, pullback) for c in tested]
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     if verdicts[0] == "inconclusive" and not (has_even and verdicts[-1] == "right"):
-        reject(_reason(claim, k, slope))
+        raise _reason(claim, k, slope)
 
 
 def _testable_claims(
@@ -111,23 +120,40 @@ def _require_gradients(claim: Claim) -> None:
             raise DTypeError(f"{claim.name}: the gradient of {claim.names[k]} must have a real dtype, got {g.dtype}.")
 
 
-def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
-    """Compare a claimed forward derivative along a direction of input `k` with finite differences.
+def compare_tangents(
+    claim: Claim, k: int, tangents: Sequence[tuple[Array, Array]], along: Callable[[Array], Array], rng: Rng
+) -> Verdict:
+    """Return the verdict about forward derivatives along directions of input `k`: pairs of a direction and a tangent.
 
-    The derivative is stored as the claim's gradient of input `k`, and has the shape of the result. `along` maps a
-    direction to the claimed derivative along it.
+    `along` maps a direction to the claimed derivative along it.
     """
-    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+    errors = [_tangent_error(claim, k, direction, tangent, along, rng) for direction, tangent in tangents]
+    return Verdict("forward slope", claim.names[k], _worst(errors))
+
+
+def _tangent_error(
+    claim: Claim, k: int, direction: Array, tangent: Array, along: Callable[[Array], Array], rng: Rng
+) -> CheckFailed | None:
+    """Compare a claimed forward derivative with finite differences."""
+    claim = replace(claim, gradients=(tangent,) * len(claim.arrays))  # `_judge` weights it with the cotangent
+    try:
+        slope = derivative_along(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+    except NotDifferentiableHere as error:
+        return error
     ((verdict, _),) = _judge([claim], k, slope, claim.cotangent)
     if verdict == "wrong":
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
         rounding = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
         ((verdict, _),) = _judge([replace(claim, rounding=float(rounding))], k, slope, claim.cotangent)
     if verdict == "wrong":
-        raise wrong_tangent(claim, k, slope)
-    if verdict == "inconclusive":
-        reject(_reason(claim, k, slope))
-    examples["conclusive"] += 1
+        return wrong_tangent(claim, k, slope)
+    return _reason(claim, k, slope) if verdict == "inconclusive" else None
+
+
+def _worst(errors: Sequence[CheckFailed | None]) -> CheckFailed | None:
+    """Return a mismatch, or else an inconclusive error, or None."""
+    found = [error for error in errors if error is not None]
+    return min(found, key=lambda error: isinstance(error, Inconclusive), default=None)
 
 
 def _in_range(g: Array, unit: float) -> bool:
@@ -190,13 +216,6 @@ def _rounding(g: Array, claimed: float) -> float:
     if rounding <= EXACT:
         return EXACT * claimed
     return min(rounding * claimed, ROUGH * float(np.linalg.norm(g.astype(np.float64))))
-
-
-def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, scale: float = 0.0) -> Estimate:
-    try:
-        return derivative_along(f, x, direction, at_x, scale)
-    except NotDifferentiableHere as error:
-        reject(error)
 
 
 def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:

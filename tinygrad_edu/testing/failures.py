@@ -1,8 +1,10 @@
 """Exceptions of the checks. `CheckFailed` is the base class."""
 
+# ruff: noqa: N818 - each name is a verdict, and pytest prints it
 from __future__ import annotations
 
-# ruff: noqa: N818 - each name is a verdict, and pytest prints it
+from typing import Any
+
 from tinygrad_edu.errors import TinygradError
 
 __all__ = ["CheckFailed", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic", "NotDifferentiableHere"]
@@ -25,9 +27,12 @@ class CheckFailed(TinygradError):
     ...         print(type(error).__name__)
     ...     else:
     ...         print("passed")
+    <Report: right>
     passed
     GradientMismatch
     """
+
+    report: Any = None  # the `Report` of the check that raised the error
 
 
 class GradientMismatch(CheckFailed, AssertionError):
@@ -87,9 +92,10 @@ class Inconclusive(CheckFailed, ArithmeticError):
     >>> import numpy as np
     >>> from tinygrad_edu.testing import check_gradient
     >>> try:
-    ...     check_gradient(lambda x: (x + 1e13) - 1e13, np.ones_like, 1.0)
+    ...     check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), np.cos, [0.3, -1.2, 0.8])
     ... except Inconclusive as error:
     ...     print(type(error).__name__)
+    Inconclusive
     """
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +14,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.decision import compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangents
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
@@ -21,13 +23,14 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_sig
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import require_deterministic
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function
 
 
 @reproducible
 def check_gradient(
     f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
-) -> None:
+) -> Report:
     """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
 
     Parameters
@@ -72,6 +75,7 @@ def check_gradient(
     Examples
     --------
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, -2.0])
+    <Report: right>
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
@@ -86,23 +90,29 @@ def check_gradient(
     x = [1.0, -2.0]
     check_gradient(f, grad, x)
     >>> check_gradient(lambda x: 3 * x**2, lambda x, cotangent: 6 * x * cotangent, [1.0, -2.0])
+    <Report: right>
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
+    <Report: right>
     """
     if grad is None and jvp is None:
         raise VJPDefinitionError("check_gradient: grad or jvp must be given, got None for both.")
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
     flat = FlatFunction(title_of(f), f, point)
+    report = Report(flat.name)
     if grad is not None:
-        check_pullback(flat, grad, seeded(rng))
+        report.run("slope", pullback_verdicts, flat, grad, seeded(rng))
     if jvp is not None:
-        check_pushforward(flat, jvp, seeded(rng))
+        report.run("forward slope", pushforward_verdicts, flat, jvp, seeded(rng))
+    return report.conclude()
 
 
 # --- The reverse derivative ---
 
 
-def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
-    """Check the claimed gradient of a function. By default, its signature decides whether it takes a cotangent."""
+def pullback_verdicts(
+    flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None, law: str = "slope"
+) -> Iterator[Verdict]:
+    """Yield verdicts about a claimed gradient. By default, its signature decides whether it takes a cotangent."""
     result = flat.result()
     require_deterministic(flat.name, flat.value, flat.arrays)
     out = ravel_arrays(result.arrays)
@@ -116,10 +126,12 @@ def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent
         return tuple(np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None) for g in gradients)
 
     require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
-    try:
-        compare(flat.claim(out, cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
-    except GradientMismatch as mismatch:
-        raise _with_none(mismatch, flat.names, claimed(cotangent)) from None
+    claim = flat.claim(out, cotangent, pullback(cotangent))
+    for verdict in compare(claim, rng, pullback if takes_cotangent else None, law):
+        if isinstance(verdict.error, GradientMismatch):
+            yield replace(verdict, error=_with_none(verdict.error, flat.names, claimed(cotangent)))
+        else:
+            yield verdict
 
 
 def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
@@ -188,8 +200,8 @@ def _row(arrays: tuple[Array, ...]) -> Array:
 # --- The forward derivative ---
 
 
-def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
-    """Check the claimed forward derivative of a function, along a direction of each input and of all inputs."""
+def pushforward_verdicts(flat: FlatFunction, jvp: Function, rng: Rng) -> Iterator[Verdict]:
+    """Yield verdicts about a claimed forward derivative, along a direction of each input and of all inputs."""
     result = flat.result()
     require_deterministic(flat.name, flat.value, flat.arrays)
     out = ravel_arrays(result.arrays)
@@ -198,11 +210,13 @@ def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
     sums = [np.sum(input_directions, axis=0) for input_directions in directions]
     joint_tangent = _tangent(flat, jvp, sums, result)
     total, size = np.zeros(joint_tangent.shape), np.abs(joint_tangent)
-    for k, direction in ((k, part) for k, input_directions in enumerate(directions) for part in input_directions):
+    for k, input_directions in enumerate(directions):
         along = partial(_tangent_along, flat, jvp, result, k)
-        tangent = along(direction)
-        compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
-        total, size = total + tangent, size + np.abs(tangent)
+        tangents = [(direction, along(direction)) for direction in input_directions]
+        yield compare_tangents(flat.claim(out, weights, ()), k, tangents, along, rng)
+        total, size = (
+            a + sum(b) for a, b in ((total, [t for _, t in tangents]), (size, [abs(t) for _, t in tangents]))
+        )
     gap, allowed = np.abs(joint_tangent - total), max(EXACT, 64 * unit_of(joint_tangent.dtype)) * size
     if not np.all(gap <= allowed):
         allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in sums], result))

@@ -25,10 +25,11 @@ from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report, Verdict
 
 
 @reproducible
-def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
+def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> Report:
     """Check the gradients of a module with respect to its parameters and inputs, in training and evaluation mode.
 
     The check also requires that float32 inputs give float32 results and correct float32 gradients, that the module does
@@ -70,6 +71,7 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
     --------
     >>> import tinygrad_edu as tg
     >>> check_module(tg.nn.Linear(3, 2), np.ones((4, 3)))
+    <Report: right>
 
     >>> class Centered(tg.nn.Module):
     ...     couples_samples = False
@@ -83,29 +85,37 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
     the result of a sample changes when other samples are replaced
     """
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
-        _for_all(module, inputs[0], rng)
-        return
+        return _for_all(module, inputs[0], rng)
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
         raise DTypeError(
             f"check_module: expected a tinygrad_edu module, got one of {framework}; use check_{framework}."
         )
     arrays = [np.asarray(values_of(x)) for x in inputs]
-    training = getattr(module, "training", True)
-    rng = seeded(rng)
+    training, report = getattr(module, "training", True), Report(_title(module))
     try:
-        for mode in ("train", "eval"):
-            getattr(module, mode)()
-            with _in_float64(module):
-                require_sample_independence(module, _astype(arrays, np.float64), mode, rng)
-                _gradients_are_right(module, arrays, mode, rng)
-            _gradients_are_float32(module, arrays, rng)
-        with _in_float64(module):
-            _state_is_restored(module, arrays)
+        _run_laws(report, module, arrays, seeded(rng))
     finally:
         module.train() if training else module.eval()
+    return report.conclude()
 
 
-def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> None:
+def _run_laws(report: Report, module: Any, arrays: Sequence[Array], rng: np.random.Generator) -> None:
+    """Run the laws in both modes, until one of them is broken."""
+    wide = _astype(arrays, np.float64)
+    for mode in ("train", "eval"):
+        getattr(module, mode)()
+        with _in_float64(module):
+            if not report.run(f"sample independence ({mode})", require_sample_independence, module, wide, mode, rng):
+                return
+            if not report.run(f"slope ({mode})", _gradients_are_right, module, arrays, mode, rng):
+                return
+        if not report.run(f"float32 ({mode})", _gradients_are_float32, module, arrays, rng):
+            return
+    with _in_float64(module):
+        report.run("state", _state_is_restored, module, arrays)
+
+
+def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> Report:
     """Check a module at inputs from a strategy, with the same random numbers for each example."""
     from hypothesis import currently_in_test_context, given, settings
 
@@ -114,6 +124,7 @@ def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> Non
             "check_module: a strategy is not supported inside a Hypothesis test; draw the inputs with @given, and pass "
             "the drawn inputs."
         )
+    report = Report(_title(module))
     seed, deadline = seeded(rng).integers(2**63), settings().deadline
     if deadline == settings.get_profile("default").deadline:
         deadline = None  # Hypothesis's default of 200 ms is too short for a module
@@ -122,9 +133,11 @@ def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> Non
     @given(strategy)
     def check_example(inputs: Any) -> None:
         drawn = inputs if isinstance(inputs, tuple) else (inputs,)
-        check_module(module, *drawn, rng=np.random.default_rng(seed))
+        nonlocal report
+        report = check_module(module, *drawn, rng=np.random.default_rng(seed))
 
     check_example()
+    return report
 
 
 def _title(module: Any) -> str:
@@ -150,22 +163,17 @@ def _with_parameters(module: Any, values: Sequence[Array], dtype: Any) -> Iterat
     originals = [(p._data, p._node, p._storage) for p in parameters]
     state = module.state_dict()
 
-    def restore() -> None:
-        for p, (data, node, storage) in zip(parameters, originals, strict=True):
-            p._data, p._node, p._storage = data, node, storage
-        module.load_state_dict(state)
-
     try:
         for p, x in zip(trained, values, strict=True):
             p._data, p._node, p._storage = x, leaf(x), Storage.new()
         for p in parameters[len(trained) :]:
             p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage.new()
         yield
-    except BaseException:
-        with suppress(StateDictError):  # the module may have gained a tensor; raise the first error instead
-            restore()
-        raise
-    restore()
+    finally:
+        for p, (data, node, storage) in zip(parameters, originals, strict=True):
+            p._data, p._node, p._storage = data, node, storage
+        with suppress(StateDictError):  # the module may have gained a tensor
+            module.load_state_dict(state)
 
 
 def _in_float64(module: Any) -> AbstractContextManager[None]:
@@ -232,7 +240,9 @@ def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
 # --- The laws ---
 
 
-def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator) -> None:
+def _gradients_are_right(
+    module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator
+) -> Iterator[Verdict]:
     """Compare the gradient of each input and parameter with finite differences."""
     float64_arrays, parameters = _astype(arrays, np.float64), _parameters(module)
     inputs = _floating(float64_arrays)
@@ -250,7 +260,8 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
     cotangent = draw_signed(rng, out.shape)
     gradients = pullback(cotangent)
     require_unwritten(title, argument_names(module, len(arrays)), inputs_passed, float64_arrays)
-    compare(Claim(title, value, points, _labels(module, arrays), at_point, cotangent, gradients), rng, pullback)
+    claim = Claim(title, value, points, _labels(module, arrays), at_point, cotangent, gradients)
+    yield from compare(claim, rng, pullback, f"slope ({mode})")
     value(*points)
 
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import from_numpy, values_of
+from tinygrad_edu.engine import Array, from_numpy, values_of
 from tinygrad_edu.testing.laws import op_laws
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report
 
 
 @reproducible
 def check_op(
     op: Any, *inputs: Any, reference: Callable[..., Any] | None = None, rng: Any = None, **settings: Any
-) -> None:
+) -> Report:
     """Check the laws of an op at the given inputs. No law needs a numeric derivative.
 
     - Each vjp is linear in the cotangent.
@@ -59,19 +60,23 @@ def check_op(
     --------
     >>> import tinygrad_edu as tg
     >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
+    <Report: right>
     """
     call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
-    rng = seeded(rng)
-    op_laws.forward_is_plain(call, reference)
-    op_laws.records_nothing_under_no_grad(call)
-    if not call.arrays:
-        return
+    report, rng = Report(f"op {call.name}"), seeded(rng)
+    report.run("forward is plain", op_laws.forward_is_plain, call, reference)
+    report.run("records nothing under no_grad", op_laws.records_nothing_under_no_grad, call)
     out = call(*map(from_numpy, call.arrays))
-    if out.dtype.kind != "f":
-        return
-    g = draw_signed(rng, out.shape).astype(out.dtype, copy=False)
+    if call.arrays and out.dtype.kind == "f" and report.status == "right":
+        _run_laws(report, call, draw_signed(rng, out.shape).astype(out.dtype, copy=False))
+    return report.conclude()
+
+
+def _run_laws(report: Report, call: Call, g: Array) -> None:
+    """Run the laws of the vjps of a call for the cotangent g."""
     with np.errstate(all="ignore"):  # std of equal values has an infinite slope
-        op_laws.nothing_is_mutated(call, g)
-        gradients = op_laws.pull(call, g)
-        for law in op_laws.LAWS:
-            law(call, g, gradients)
+        if report.run("nothing is mutated", op_laws.nothing_is_mutated, call, g):
+            gradients = op_laws.pull(call, g)
+            for law in op_laws.LAWS:
+                if not report.run(law.__name__.replace("_", " "), law, call, g, gradients):
+                    return

@@ -6,8 +6,8 @@ would pass. The tolerance is the error estimate of the finite differences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.decision import compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangents
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
@@ -28,13 +28,14 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_sig
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function, jvp, vjp
 
 _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
 
 @reproducible
-def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
+def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> Report:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
     The check of order n + 1 is a first-order check of the function (inputs, cotangent) -> gradients of order n.
@@ -59,21 +60,29 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     --------
     >>> import tinygrad_edu as tg
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
+    <Report: right>
     """
     rng = seeded(rng)
     points = _points(f, arrays)
     names, title = argument_names(f, len(points)), title_of(f)
-    scale, affine = 0.0, 0
+    report, scale, affine = Report(title), 0.0, 0
     for n in range(1, order + 1):
-        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale, affine)
+        inputs = copies(points)
+        recorded = vjp(f, *map(from_numpy, inputs))
+        cotangents = _cotangents(recorded[0], rng)
+        name, law = (f"{title}, derivative {n}", f"slope, derivative {n}") if n > 1 else (title, "slope")
+        claim = Claim(name, _as_array_function(f, points), points, names, np.zeros(0), _join(cotangents), (), scale)
+        if not report.run(law, _slope_verdicts, replace(claim, affine=affine), recorded, inputs, cotangents, rng, law):
+            break
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points, affine = _vjp_function(f, points), points + cotangents, affine + len(cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+    return report.conclude()
 
 
 @reproducible
-def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> Report:
     """Check the forward derivative of a function of Tensors against finite differences and the reverse derivative.
 
     The reverse derivative must satisfy <v, J u> = <J' v, u> for a random direction u and a random cotangent v.
@@ -96,42 +105,66 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     --------
     >>> import tinygrad_edu as tg
     >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
+    <Report: right>
     """
     rng, title = seeded(rng), f"jvp of {title_of(f)}"
-    points = _points(f, arrays)
-    value = _as_array_function(f, points)
-    value_at_points = require_deterministic(title, value, points)
-    out, pullback = vjp(f, *points)
-    cotangents = _cotangents(out, rng)
-    row = _join(cotangents)
+    report, points = Report(title), _points(f, arrays)
+    pair = _Pair(f, points, *vjp(f, *points), title)
+    cotangents = _cotangents(pair.out, rng)
+    directions = [draw_directions(rng, x) for x in points]
+    if report.run("forward slope", pair.slope_verdicts, cotangents, directions, rng):
+        report.run("jvp equals vjp", pair.require_transposed, cotangents, directions)
+    return report.conclude()
 
-    def tangent(directions: Sequence[Array]) -> Array:
+
+@dataclass(frozen=True)
+class _Pair:
+    """The forward and the reverse derivative of a function of Tensors at a point."""
+
+    f: Function
+    points: tuple[Array, ...]
+    out: Any
+    pullback: Function
+    title: str
+
+    def tangent(self, directions: Sequence[Array]) -> Array:
         with no_grad():
-            return _join(_floating(jvp(f, points, directions)[1]))
+            return _join(_floating(jvp(self.f, self.points, directions)[1]))
 
-    def tangent_along(k: int, direction: Array) -> Array:
-        return tangent([direction if i == k else np.zeros(x.shape) for i, x in enumerate(points)])
+    def tangent_along(self, k: int, direction: Array) -> Array:
+        return self.tangent([direction if i == k else np.zeros(x.shape) for i, x in enumerate(self.points)])
 
-    def pulled(factor: float) -> Any:
+    def pulled(self, cotangents: Sequence[Array]) -> Any:
         with no_grad():
-            return pullback(_like(out, [factor * v for v in cotangents]))
+            return self.pullback(_like(self.out, cotangents))
 
-    claim = Claim(title, value, points, argument_names(f, len(points)), value_at_points, row, ())
-    parts = [draw_directions(rng, x) for x in points]
-    for k, direction in ((k, u) for k, input_directions in enumerate(parts) for u in input_directions):
-        claimed = replace(claim, gradients=(tangent_along(k, direction),) * len(points))
-        compare_tangent(claimed, k, direction, partial(tangent_along, k), rng)
-    directions = [np.sum(input_directions, axis=0) for input_directions in parts]
-    sides = _inner_product([tangent(directions)], [row]), _inner_product(pulled(1.0), directions)
-    rounding = _CANCELLATION * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
-    if not _are_equal(*sides, rounding):
-        forward = jitter_of_linear(lambda c: np.sum(row * tangent([c * u for u in directions])))
-        rounding += SAFETY * float(forward + jitter_of_linear(lambda c: _inner_product(pulled(c), directions)[0]))
-    _require_equal(f"{title}: <v, J u> and <J' v, u>", *sides, rounding)
+    def slope_verdicts(
+        self, cotangents: Sequence[Array], directions: Sequence[list[Array]], rng: Rng
+    ) -> Iterator[Verdict]:
+        """Yield a verdict about the tangent along each input."""
+        value, names = _as_array_function(self.f, self.points), argument_names(self.f, len(self.points))
+        at_points = require_deterministic(self.title, value, self.points)
+        claim = Claim(self.title, value, self.points, names, at_points, _join(cotangents), ())
+        for k, input_directions in enumerate(directions):
+            tangents = [(u, self.tangent_along(k, u)) for u in input_directions]
+            yield compare_tangents(claim, k, tangents, partial(self.tangent_along, k), rng)
+
+    def require_transposed(self, cotangents: Sequence[Array], parts: Sequence[list[Array]]) -> None:
+        """Require <v, J u> = <J' v, u> for one direction u of all inputs and one cotangent v."""
+        directions, row = [np.sum(input_directions, axis=0) for input_directions in parts], _join(cotangents)
+        sides = _inner_product([self.tangent(directions)], [row]), _inner_product(self.pulled(cotangents), directions)
+        rounding = _CANCELLATION * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
+        if not _are_equal(*sides, rounding):
+            forward = jitter_of_linear(lambda c: np.sum(row * self.tangent([c * u for u in directions])))
+            reverse = jitter_of_linear(
+                lambda c: _inner_product(self.pulled([c * v for v in cotangents]), directions)[0]
+            )
+            rounding += SAFETY * float(forward + reverse)
+        _require_equal(f"{self.title}: <v, J u> and <J' v, u>", *sides, rounding)
 
 
 @reproducible
-def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> Report:
     """Check that a function of Tensors is linear, and that <f(u), v> = <u, vjp(v)>, without finite differences.
 
     Parameters
@@ -152,8 +185,14 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     --------
     >>> import tinygrad_edu as tg
     >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
+    <Report: right>
     """
-    rng = seeded(rng)
+    report = Report(title_of(f))
+    report.run("linearity", _require_linear, f, arrays, seeded(rng))
+    return report.conclude()
+
+
+def _require_linear(f: Function, arrays: Sequence[Any], rng: Rng) -> None:
     u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
     value = _as_array_function(f, u)
     out, pullback = vjp(f, *u)
@@ -232,28 +271,28 @@ def _vjp_function(f: Function, points: Sequence[Array]) -> Function:
     return pulled
 
 
-def _check_once(
-    f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, rng: Rng, scale: float, affine: int
-) -> tuple[Array, ...]:
-    """Check the first derivative of f, and return the cotangents of the check."""
-    value = _as_array_function(f, points)
-    require_deterministic(title, value, points)
-    inputs = copies(points)
-    out, pullback = vjp(f, *map(from_numpy, inputs))
-    cotangents = _cotangents(out, rng)
+def _slope_verdicts(
+    claim: Claim,
+    recorded: tuple[Any, Function],
+    inputs: Sequence[Array],
+    cotangents: Sequence[Array],
+    rng: Rng,
+    law: str,
+) -> Iterator[Verdict]:
+    """Yield verdicts about the gradients of a recorded call at `inputs`, which are copies of the point."""
+    require_deterministic(claim.name, claim.f, claim.arrays)
+    out, pullback = recorded
 
     def gradients(joined: Array) -> tuple[Array, ...]:
         with no_grad():
             return tuple(g.numpy() for g in pullback(_like(out, unravel_arrays(joined, cotangents))))
 
-    row = _join(cotangents)
-    claimed = gradients(row)
-    require_unwritten(title, names, inputs, points)
-    plain = value(*points).copy()  # a later call of f may overwrite this memory
+    claimed = gradients(claim.cotangent)
+    require_unwritten(claim.name, claim.names, inputs, claim.arrays)
+    plain = claim.f(*claim.arrays).copy()  # a later call of f may overwrite this memory
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
-        raise GradientMismatch(f"{title}: the recorded result differs from the result under no_grad().")
-    compare(Claim(title, value, points, names, plain, row, claimed, scale, affine=affine), rng, gradients)
-    return cotangents
+        raise GradientMismatch(f"{claim.name}: the recorded result differs from the result under no_grad().")
+    yield from compare(replace(claim, value=plain, gradients=claimed), rng, gradients, law)
 
 
 def _inner_product(a: Any, b: Any) -> tuple[float, float]:

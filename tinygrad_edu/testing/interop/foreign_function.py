@@ -15,8 +15,9 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
-from tinygrad_edu.testing.gradient_check import check_pullback
+from tinygrad_edu.testing.gradient_check import pullback_verdicts
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
+from tinygrad_edu.testing.verdict import Report
 
 ArrayFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
@@ -39,7 +40,7 @@ class ForeignFunction:
     session: Session
 
 
-def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None:
+def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> Report:
     """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
     if order < 1:
         raise VJPDefinitionError(f"order must be an integer >= 1, got {order}.")
@@ -52,8 +53,9 @@ def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None
             except Exception as refusal:
                 errors.append(refusal)
                 continue
-            _check_orders(foreign, load, order, seeded(rng))
-            return
+            report = Report(foreign.name)
+            _check_orders(report, foreign, load, order, seeded(rng))
+            return report.conclude()
     raise errors[0]
 
 
@@ -65,22 +67,25 @@ def _try_once(foreign: ForeignFunction, load: Load) -> None:
     foreign.vjp_function(foreign.f, len(foreign.arrays), False)(*load((*foreign.arrays, *cotangents)))
 
 
-def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
+def _check_orders(report: Report, foreign: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
     """Check each derivative, as a function of the inputs and of all lower-order cotangents."""
     f, arrays, names = foreign.f, foreign.arrays, foreign.names
     for n in range(1, order + 1):
-        title = foreign.name if n == 1 else f"{foreign.name}, derivative {n}"
+        title, law = (
+            (foreign.name, "slope") if n == 1 else (f"{foreign.name}, derivative {n}", f"slope, derivative {n}")
+        )
         scale = 0.0 if n == 1 else 1.0  # a gradient is a sum of terms as large as its cotangents
         flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
         vjp_function = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
-        check_pullback(flat, partial(_with_cotangents, vjp_function), rng, takes_cotangent=True)
+        if not report.run(law, pullback_verdicts, flat, partial(_with_cotangents, vjp_function), rng, True, law):
+            return
         cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result().arrays)
         f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
 def _with_cotangents(vjp_function: ArrayFunction, *arguments: Any) -> Sequence[Any]:
-    """Call (inputs, cotangents) -> gradients. `check_pullback` passes the cotangents as one list."""
+    """Call (inputs, cotangents) -> gradients. `pullback_verdicts` passes the cotangents as one list."""
     return vjp_function(*arguments[:-1], *arguments[-1])
 
 

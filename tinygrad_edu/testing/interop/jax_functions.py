@@ -19,12 +19,13 @@ from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, Foreign
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report
 
 Outer = Callable[[bool], AbstractContextManager[None]]
 
 
 @reproducible
-def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> None:
+def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
     The inputs are the floating-point leaves of the arguments. Everything else, such as integers and random keys, is
@@ -56,7 +57,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     """
     required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
-    check_jax_function(title_of(f), f, arguments, names, order, rng)
+    return check_jax_function(title_of(f), f, arguments, names, order, rng)
 
 
 def check_jax_function(
@@ -67,7 +68,7 @@ def check_jax_function(
     order: int,
     rng: Rng | None,
     session: Outer = lambda wide: nullcontext(),
-) -> None:
+) -> Report:
     """Check a function as `check_jax` does, with a title and names for messages. `session` may set up float64."""
     import jax
 
@@ -86,7 +87,7 @@ def check_jax_function(
     inputs = tuple(leaf.name for leaf in point.leaves)
     compiled = _compiled(flat, point.arrays)
     foreign = ForeignFunction(title, compiled, point.arrays, inputs, _vjp_function, partial(_session, session, dtypes))
-    check_foreign(foreign, order, rng)
+    return check_foreign(foreign, order, rng)
 
 
 def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:

@@ -17,10 +17,11 @@ from tinygrad_edu.testing.interop.jax_functions import check_jax_function
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report
 
 
 @reproducible
-def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
+def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> Report:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
     The check uses float64 as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
@@ -74,7 +75,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
     point, session = (*(variable.value for variable in variables), *inputs), partial(_session, keras, layer)
-    check_jax_function(f"layer {type(layer).__name__}", function, point, names, order, rng, session)
+    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, order, rng, session)
 
 
 @contextmanager

@@ -17,10 +17,11 @@ from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, Foreign
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.testing.verdict import Report
 
 
 @reproducible
-def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> None:
+def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> Report:
     """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
     The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
@@ -64,7 +65,7 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     f = partial(_results, function, point, len(parameters))
     session = partial(_session, module, [*parameters.values()], tensors_in)
     arrays, paths = (*values.arrays, *point.arrays), (*parameters, *(leaf.name for leaf in point.leaves))
-    check_foreign(ForeignFunction(_title(function), f, arrays, paths, _vjp_function, session), order, rng)
+    return check_foreign(ForeignFunction(_title(function), f, arrays, paths, _vjp_function, session), order, rng)
 
 
 def _title(function: Any) -> str:
