@@ -274,6 +274,12 @@ class Op:
         if self.variadic:
             reserved.add("k")
         invalid = sorted(name for name in names if name in reserved or name.startswith("_"))
+        if self.variadic and Parameter.POSITIONAL_OR_KEYWORD in kinds:
+            raise VJPDefinitionError(
+                f"op {self.name!r}: *{self.inputs[0]} must be the only positional parameter, got the parameters "
+                f"{sorted(names)}. Pass every array in *{self.inputs[0]}, and write settings after it: "
+                f"def {self.name}(*{self.inputs[0]}, setting)."
+            )
         if invalid or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
             raise VJPDefinitionError(
                 f"op {self.name!r}: an op must be a named function with at least one input and without **kwargs, got "

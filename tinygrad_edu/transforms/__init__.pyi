@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from tinygrad_edu.engine import PlainArrayLike, Tensor
+from tinygrad_edu.transforms.checkpoint import checkpoint as checkpoint
+from tinygrad_edu.transforms.custom_vjp import custom_vjp as custom_vjp
 from tinygrad_edu.transforms.linearize import Function as Function
 
 _Values = Tensor | PlainArrayLike

@@ -23,7 +23,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "to_tensors"]
+__all__ = ["Function", "Linearized", "as_gradient", "to_tensors", "with_own_node"]
 
 Function = Callable[..., Any]
 
@@ -43,7 +43,7 @@ class Linearized:
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(_with_own_node, to_tensors(x)) for x in args)
+        inputs = tuple(tree_map(with_own_node, to_tensors(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset[Node](tree_leaves(self._nodes))
         with enable_grad():
@@ -62,7 +62,7 @@ class Linearized:
             retain_graph=True,
             wrap_saved=wrap if record else None,
         )
-        return tree_map(lambda node: _as_gradient(gradients.get(node), node), self._nodes)
+        return tree_map(lambda node: as_gradient(gradients.get(node), node), self._nodes)
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
@@ -79,7 +79,7 @@ def to_tensors(x: Any) -> Any:
     return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
 
 
-def _with_own_node(tensor: Tensor) -> Tensor:
+def with_own_node(tensor: Tensor) -> Tensor:
     """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
         return wrap(tensor._data, leaf(tensor._data), tensor._storage)
@@ -136,7 +136,7 @@ def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
     return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
 
 
-def _as_gradient(g: Any, node: Node) -> Tensor:
+def as_gradient(g: Any, node: Node) -> Tensor:
     """Return a gradient as a Tensor, or zeros if the result does not depend on the argument."""
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)

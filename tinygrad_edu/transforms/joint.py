@@ -1,0 +1,87 @@
+"""Joint nodes: one node of the graph for a call with many inputs and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, op, values_of
+from tinygrad_edu.pytree import tree_leaves, tree_map
+
+__all__ = ["is_floating_tensor", "is_recorded", "record_jointly"]
+
+
+def is_floating_tensor(x: Any) -> bool:
+    """Return whether a leaf is a floating-point Tensor."""
+    return isinstance(x, Tensor) and x.dtype.kind == "f"
+
+
+def is_recorded(x: Any) -> bool:
+    """Return whether a leaf is a Tensor with a node."""
+    return isinstance(x, Tensor) and x._node is not None
+
+
+def record_jointly(name: str, inputs: Sequence[Tensor], result: Any, pull: Callable[[Any], Sequence[Any]]) -> Any:
+    """Return a detached pytree as the results of one op on `inputs`.
+
+    `pull` maps the cotangents of the result to the gradients of all inputs. It is called once per backward pass, under
+    `no_grad`, or on recorded Tensors if the pass is recorded. The graph has one op, whose result is one array.
+    """
+    outputs = [x for x in tree_leaves(result) if is_floating_tensor(x)]
+    if not outputs:
+        return result
+    pulled: dict[int, Any] = {}  # gradients of the last cotangent, until they are used
+    last: list[Any] = [None]
+
+    def gradient(g: Any, k: int) -> Any:
+        if g is not last[0] or k not in pulled:
+            last[0] = g
+            pulled.update(enumerate(_pull(pull, g, result, outputs)))
+        taken = pulled.pop(k)
+        if not pulled:
+            last[0] = None
+        return taken
+
+    row = _joint_op(name)(*inputs, value=_packed(outputs), gradient=gradient)
+    return _with_parts(result, row, outputs)
+
+
+@cache
+def _joint_op(name: str) -> Op:
+    """Return an op of any number of inputs, whose value and gradients are settings."""
+
+    @op(promotes=False, name=name if name.isidentifier() else "function")
+    def joint(*arrays: Any, value: Any, gradient: Any) -> Any:
+        return value
+
+    joint.vjps(arrays=lambda g, k, gradient: gradient(g, k))
+    return joint
+
+
+def _pull(pull: Callable[[Any], Sequence[Any]], g: Any, result: Any, outputs: Sequence[Tensor]) -> Sequence[Any]:
+    if isinstance(g, Tensor):
+        return pull(_with_parts(result, g, outputs))
+    with no_grad():
+        return [values_of(x) for x in pull(_with_parts(result, from_numpy(np.asarray(g)), outputs))]
+
+
+def _packed(outputs: Sequence[Tensor]) -> Array:
+    """Return a single output as it is, and several flattened and concatenated."""
+    arrays = [x._data for x in outputs]
+    return arrays[0] if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
+
+
+def _with_parts(result: Any, row: Tensor, outputs: Sequence[Tensor]) -> Any:
+    """Return the pytree `result` with the parts of `row` in place of the outputs."""
+    if len(outputs) == 1:
+        parts = iter([row])
+    else:
+        ends = accumulate(x.size for x in outputs)
+        parts = iter(
+            [row[end - x.size : end].reshape(x.shape).astype(x.dtype) for end, x in zip(ends, outputs, strict=True)]
+        )
+    return tree_map(lambda x: next(parts) if is_floating_tensor(x) else x, result)
