@@ -79,6 +79,11 @@ class ModuleCall:
         values = self.tensors() if tensors is None else tensors
         return self.module(*self.tree.filled(values, other=lambda x: x), **self.settings)
 
+    def settle(self) -> None:
+        """Call the module once: the first call may create and initialize parameters and buffers."""
+        with same_randomness(self.module):
+            self()
+
     def results(self) -> dict[str, Array]:
         """Return the arrays and numbers in the result by their paths. Generators and buffers do not change."""
         with no_grad(), same_randomness(self.module), same_buffers(self.module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,10 +12,11 @@ from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, Recording, leaves_of, same
+from tinygrad_edu.testing.laws.module_state import copy_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.purity import copies
-from tinygrad_edu.testing.verdict import Verdict
+from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
 _MOST_TIMES = 64
 _OTHER_INPUTS = 4  # an input may have no effect by chance, such as one that a ReLU sets to 0
@@ -237,17 +237,16 @@ def _difference(
 
 
 def require_ties(call: ModuleCall, groups: Sequence[Sequence[str]]) -> Iterator[Verdict]:
-    """Require that the names of each group are one tensor: at first, after a call, and in a copy that loads a state."""
+    """Require that the names of each group are one tensor, after calls and in a copy that loads the state dict."""
+    call.settle()
+    restored = copy_of(call.module)
     for group in groups:
         yield Verdict("ties", group[0], _untied(call, call.module, group, ""))
-    call.results()
-    restored = copy.deepcopy(call.module)
+    if isinstance(restored, Exception):
+        raise NotApplicable(f"the module cannot be copied: {restored!r}")
     restored.load_state_dict(call.module.state_dict())
     for group in groups:
-        error = _untied(call, call.module, group, " after a call") or _untied(
-            call, restored, group, " in a copy that loads the state dict"
-        )
-        yield Verdict("ties", group[0], error)
+        yield Verdict("ties", group[0], _untied(call, restored, group, " in a copy that loads the state dict"))
 
 
 def _untied(call: ModuleCall, module: Any, group: Sequence[str], when: str) -> LawBroken | None:
@@ -270,13 +269,14 @@ def require_used(call: ModuleCall, unused: Sequence[str]) -> Iterator[Verdict]:
         gradients = recording.backward(np.ones(recording.out.shape, recording.out.dtype))[len(call.floating) :]
         reached |= {id(p) for (_, p), g in zip(call.parameters, gradients, strict=True) if g is not None}
     exempt = {id(_tensors(call.module)[name]) for name in unused}
+    missed = [name for name, p in call.parameters if id(p) not in reached | exempt]
     for name, p in call.parameters:
         error = None
-        if id(p) not in reached and id(p) not in exempt:
+        if name in missed:
             error = LawBroken(
-                f"{call.title}: the parameter {name} gets no gradient, because no result depends on it. Use it in the "
-                f"forward, remove it, or name it in unused=({name!r},)."
+                f"{call.title}: no result depends on {', '.join(missed)}, so training never changes these parameters. "
+                f"Use them in the forward, remove them, or check with unused={tuple(missed)}."
             )
-        elif id(p) in reached and id(p) in exempt:
+        elif id(p) in reached & exempt:
             error = LawBroken(f"{call.title}: the parameter {name} gets a gradient. Remove it from unused.")
         yield Verdict("parameters", name, error)

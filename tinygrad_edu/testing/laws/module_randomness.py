@@ -145,9 +145,9 @@ def _fault(sample: _Sample, p: Any, rng: Rng) -> str:
         mean = evaluated + offsets.mean(axis=0)
         k = int(np.argmax(np.abs(mean - evaluated)))
         return (
-            f"the mean of {len(offsets)} draws is not its result in evaluation: {mean[k]:.3g} instead of {evaluated[k]:.3g}, "
-            f"a ratio of {mean @ evaluated / (evaluated @ evaluated or np.nan):.3g} over all elements. Dropout "
-            f"multiplies the kept elements by 1 / (1 - p)."
+            f"the mean of {len(offsets)} draws is not its result in evaluation: {mean[k]:.3g} instead of "
+            f"{evaluated[k]:.3g}, a ratio of {mean @ evaluated / (evaluated @ evaluated or np.nan):.3g} over all "
+            f"elements. Dropout multiplies the kept elements by 1 / (1 - p)."
         )
     rates = 1 - sample.kept.mean(axis=1)
     if rates.size and isinstance(p, float) and 0 < p < 1:
@@ -162,9 +162,8 @@ def _is_off(offsets: Array, sizes: Array, is_random: bool) -> bool:
     """Whether the mean of some column differs from 0 by more than chance allows. Few events give no decision."""
     mean = offsets.mean(axis=0)
     squares = np.square(offsets - mean)
+    spread = np.sqrt(squares.sum(axis=0) / len(offsets))
     events = squares.sum(axis=0) ** 2 / np.square(squares).sum(axis=0)
-    chance = _ERRORS * np.sqrt(squares.sum(axis=0)) / len(offsets)
-    is_decided = events >= _LEAST_EVENTS
-    if not is_random:
-        is_decided |= squares.sum(axis=0) == 0
-    return bool(np.any(is_decided & (np.abs(mean) > chance + 1e-9 * sizes)))
+    varies = spread > 1e-12 * sizes
+    is_decided = np.where(varies, events >= _LEAST_EVENTS, not is_random)
+    return bool(np.any(is_decided & (np.abs(mean) > _ERRORS * spread / np.sqrt(len(offsets)) + 1e-9 * sizes)))

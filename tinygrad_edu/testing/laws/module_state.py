@@ -74,7 +74,7 @@ def _train(call: ModuleCall) -> list[str]:
     module.train()
     before = snapshot(module) if isinstance(module, Module) else {}
     with same_randomness(module):
-        for each in (_with_other_samples(call), call):
+        for each in (_with_other_samples(call), call) * 2:
             each()
     after = snapshot(module) if isinstance(module, Module) else {}
     saved = [f"{name}." for name in module.state_dict()]
