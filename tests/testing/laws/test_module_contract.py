@@ -100,6 +100,7 @@ CAUSAL = {
     "tokens": ("", language(), TOKENS, 1),
     "next tokens": ("causal (train)", language(1), TOKENS, 1),
     "earlier tokens": ("present", language(-1), TOKENS, 1),
+    "equal tokens": ("", language(1), np.ones((2, TIMES), int), 1),
     "a convolution": ("", convolution(2), CHANNELS, 2),
     "a convolution along the last axis": ("", convolution(2), CHANNELS, -1),
     "a centered convolution": ("causal (train)", convolution(1), CHANNELS, 2),
@@ -123,6 +124,12 @@ def test_the_message_names_the_times():
     with pytest.raises(LawBroken, match=r"the result at time 0 along axis 1 does not depend.*skip=\('present',\)"):
         check_module(shifted(-1), X, causal=1)
     check_module(shifted(-1), X, causal=1, skip=("present",))
+
+
+def test_a_mask_is_not_a_sequence():
+    module = made(lambda self, x, mask: tg.softmax(tg.where(mask, x @ tg.swapaxes(x, 1, 2), -1e9)) @ x)
+    check_module(module, X, np.tri(TIMES, dtype=bool), causal=1)
+    assert law_of(module, X, np.tri(TIMES, k=1, dtype=bool), causal=1) == "causal (train)"
 
 
 def test_an_axis_that_the_module_lacks():

@@ -86,16 +86,17 @@ def require_present(call: ModuleCall, axis: int, rng: Rng) -> None:
 def _dependence(call: ModuleCall, axis: int, rng: Rng) -> dict[int, set[int]]:
     """Return the times of the inputs on which the result at each time depends, for at most `_MOST_TIMES` times.
 
-    Gradients show it for floating-point inputs, and replacements for the others.
+    Gradients show it for floating-point inputs, and replacements for integers. Booleans are masks.
     """
     length = _length(call, axis)
-    times = [int(t) for t in np.unique(np.linspace(0, length - 1, _MOST_TIMES).astype(int))]
+    times = np.unique(np.linspace(0, length - 1, _MOST_TIMES).astype(int)).tolist()
     rows: dict[int, set[int]] = {t: set() for t in times}
-    is_sequence = [_has_times(x, axis, length) for x in call.arrays]
-    kinds = {x.dtype.kind == "f" for x, sequence in zip(call.arrays, is_sequence, strict=True) if sequence}
-    if True in kinds:
+    sequences = [x for x in call.arrays if _has_times(x, axis, length)]
+    if any(x.dtype.kind == "f" for x in sequences):
         _add_gradients(rows, call, axis, length, rng)
-    if False in kinds:
+    elif not any(x.dtype.kind in "iu" and np.ptp(x) for x in sequences):
+        raise NotApplicable("the inputs have no two different integers, so none can be replaced by another one")
+    if any(x.dtype.kind in "iu" for x in sequences):
         _add_replacements(rows, call, axis, length)
     return rows
 
@@ -123,13 +124,11 @@ def _add_replacements(rows: dict[int, set[int]], call: ModuleCall, axis: int, le
 
 
 def _replaced(x: Array, time: int, axis: int, length: int) -> Array:
-    """Return an array of integers or booleans with other values at a time, all of which are in the array."""
-    if x.dtype.kind == "f" or not _has_times(x, axis, length):
+    """Return an array of integers with other values at a time, all of which are in the array."""
+    if x.dtype.kind not in "iu" or not _has_times(x, axis, length):
         return x
-    out, at = x.copy(), (np.arange(x.ndim) == axis % x.ndim)
-    index = tuple(time if is_time else slice(None) for is_time in at)
-    out[index] = np.where(x[index] == x.max(), x.min(), x.max())
-    return out
+    is_replaced = _times_of(x, axis, length) == time
+    return np.where(is_replaced, np.where(x == x.max(), x.min(), x.max()), x)
 
 
 def _shuffled(call: ModuleCall, axis: int, rng: Rng) -> list[Array]:
