@@ -27,11 +27,10 @@ class Called(nn.Module):
 
     def __init__(self, case, inputs):
         self.m = eval(case.ours, {"nn": nn, "np": np, **inputs})
-        self.names, self.call, self.constants = list(inputs), case.call, inputs
+        self.names, self.call = list(inputs), case.call
 
     def forward(self, *inputs):
-        given = {**self.constants, **dict(zip(self.names, inputs, strict=True))}
-        return eval(self.call, {"m": self.m, "np": np, **given})
+        return eval(self.call, {"m": self.m, "np": np, **dict(zip(self.names, inputs, strict=True))})
 
 
 def made(case, dtype=np.float64):

@@ -2,6 +2,9 @@
 
 import functools
 import time
+from collections import namedtuple
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ import tinygrad_edu as tg
 from tests.testing.test_tensor_checks import broken
 from tinygrad_edu import nn
 from tinygrad_edu.engine import op
-from tinygrad_edu.errors import DataError
+from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
 from tinygrad_edu.testing.strategies import arrays, modules
 
@@ -361,6 +364,111 @@ class Forgetful(Wrong):
 def test_a_state_that_does_not_come_back():
     with pytest.raises(LawBroken, match="does not restore"):
         check_module(Forgetful(), X)
+
+
+class Recurrent(nn.Module):
+    """The first state is 0, so some slopes are 0: the check pulls back one more cotangent after finite differences."""
+
+    def __init__(self):
+        self.weight = tg.Tensor(0.5 * np.eye(3, dtype=np.float32), requires_grad=True)
+
+    def forward(self, x):
+        states = [0 * x[:1]]
+        for row in x:
+            states.append(tg.tanh(states[-1] @ self.weight + row))
+        return tg.concatenate(states)
+
+
+def test_finite_differences_do_not_change_the_recorded_parameters():
+    check_module(Recurrent(), X)
+
+
+# --- Results and inputs of any structure ---
+
+Pair = namedtuple("Pair", "first second")
+
+
+@dataclass
+class Output:
+    logits: object
+    hidden: object = None
+    name: str = "logits"
+
+
+RESULTS = {
+    "a tuple": lambda x: (x, x**2),
+    "a tuple of one": lambda x: (x,),
+    "a dict": lambda x: {"y": x, "loss": tg.sum(x)},
+    "a named tuple": lambda x: Pair(x, {"y": [x * 2]}),
+    "a dataclass": lambda x: Output(x, x**2),
+    "a namespace": lambda x: SimpleNamespace(y=x, z=None),
+    "a mapping": lambda x: MappingProxyType({"y": x}),
+    "None and numbers": lambda x: (None, x, 3, "text", 0.5),
+    "integers": lambda x: (np.argmax(x.numpy(), axis=1), x),
+    "a detached array": lambda x: {"y": x, "z": (x**2).detach(), "w": x.numpy()},
+}
+
+
+def scaled(result):
+    """Return a module whose result is a function of x times a parameter."""
+    module = type("Scaled", (nn.Module,), {"forward": lambda self, x: result(x * self.scale)})()
+    module.scale = tg.Tensor(np.ones(3, np.float32), requires_grad=True)
+    return module
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_nested_results(result):
+    check_module(scaled(result), X)
+    with pytest.raises(GradientMismatch, match=r"module Scaled \(train\): the gradient of (x|scale) is wrong"):
+        check_module(scaled(lambda x: result(wrong_tanh(x))), X)
+
+
+def test_a_detached_array_is_constant():
+    report = check_module(scaled(RESULTS["a detached array"]), X)
+    found = [(v.law, v.subject) for v in report.verdicts if v.reason == "the array requires no gradient"]
+    assert found == [(f"slope ({mode})", f"result['{key}']") for mode in ("train", "eval") for key in "zw"]
+    with pytest.raises(GradientMismatch, match="it is zero"):
+        check_module(scaled(lambda x: (x.detach(), x.numpy())), X)
+
+
+@pytest.mark.parametrize("result", [lambda x: tg.argmax(x, 1), lambda x: None, lambda x: ("text", 3)])
+def test_a_result_without_a_floating_point_array(result):
+    with pytest.raises(
+        DTypeError, match=r"module Scaled: the result must contain a floating-point array, got types \["
+    ):
+        check_module(scaled(result), X)
+
+
+def test_nested_inputs():
+    lstm, state = nn.LSTM(3, 2, rng=np.random.default_rng(0)), (np.ones((1, 2)), np.zeros((1, 2)))
+    check_module(lstm, X, state)
+    module = type("Module", (nn.Module,), {"forward": lambda self, x, options: wrong_tanh(options["scale"]) * x})()
+    with pytest.raises(GradientMismatch, match=r"the gradient of options\['scale'\] is wrong"):
+        check_module(module, X, {"scale": 2.0, "mask": None, "power": 2})
+
+
+class Powers(nn.Module):
+    def forward(self, x, power, mask=None, kind="sum"):
+        assert mask is None
+        assert isinstance(power, int)
+        return tg.sum(x**power, axis=1) if kind == "sum" else x
+
+
+def test_inputs_that_are_not_arrays():
+    check_module(Powers(), X, 3, None, "sum")
+
+
+def test_token_ids():
+    model = nn.Sequential(nn.Embedding(5, 3, rng=np.random.default_rng(0)), nn.Tanh())
+    check_module(model, np.array([[0, 4, 4], [1, 2, 0]]))
+
+
+def test_laws_can_be_left_out():
+    report = check_module(nn.Linear(3, 2), X, skip=("state", "float32 (eval)"))
+    assert list(report.seconds) == [
+        "sample independence (train)", "slope (train)", "float32 (train)", "sample independence (eval)", "slope (eval)",
+        "parameters", "unbiased"]  # fmt: skip
+    check_module(Forgetful(), X, skip="state")
 
 
 class Widening(nn.Module):

@@ -585,6 +585,7 @@ class RReLU(Module):
 
     __call__: OneInput
     couples_samples = False
+    unbiased = True
     _setting_names = ("lower", "upper")
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:

@@ -41,6 +41,11 @@ class _DropoutBase(Module):
             raise DTypeError(f"{type(self).__name__}: the input must be floating point, got {x.dtype}.")
         return self.apply_mask(x)
 
+    @property
+    def unbiased(self) -> bool:  # type: ignore[override]
+        """Whether the mean of the results is the input: not with p = 1, which drops every element."""
+        return self.p < 1
+
     def apply_mask(self, x: Any) -> Any:
         """Return x with random elements dropped. Each subclass defines this method."""
         raise NotImplementedError
@@ -176,6 +181,8 @@ class AlphaDropout(_DropoutBase):
     >>> AlphaDropout(0.5, rng=np.random.default_rng(0))(np.zeros(4)).round(3)
     array([-0.779,  0.779, -0.779,  0.779])
     """
+
+    unbiased = False  # it keeps the mean and the variance of a batch, but not of each element
 
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each element."""

@@ -62,6 +62,9 @@ class Module(ShardAware):
         attribute and no buffer. Training then splits batches into shards. With True, as in batch normalization, and
         with None, the default, batches stay whole. Declare it in the class that defines `forward`, as a constant or a
         property; a subclass that overrides `forward` declares it again.
+    unbiased : bool
+        Whether the mean of the training result over the random numbers is the result in evaluation, as in `Dropout`.
+        Default False. `check_module` tests it.
 
     Notes
     -----
@@ -91,6 +94,7 @@ class Module(ShardAware):
 
     training: bool = True
     couples_samples: bool | None = None
+    unbiased: bool = False
     _setting_names: tuple[str, ...] = ()  # the attributes in the repr
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of the buffers that are not in the state dict

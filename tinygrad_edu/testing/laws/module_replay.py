@@ -1,41 +1,45 @@
-"""Repeated calls of a module with the same random numbers."""
+"""Contexts in which calls of a module do not change the states of its Generators and its buffers."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
-
-
-def run(module: Any, inputs: Sequence[Any], **settings: Any) -> Any:
-    """Call a module, and restore the state of every Generator in it."""
-    with _same_randomness(module):
-        return module(*inputs, **settings)
-
-
-def is_random(module: Any, inputs: Sequence[Any], **settings: Any) -> bool:
-    """Whether a call draws random numbers from a Generator in the module."""
-    with _same_randomness(module) as before:
-        module(*inputs, **settings)
-        return [generator.bit_generator.state for generator in _generators(module, set())] != before
+from tinygrad_edu.engine import Storage, Tensor
+from tinygrad_edu.nn import Module
 
 
 @contextmanager
-def _same_randomness(module: Any) -> Iterator[list[Any]]:
-    generators = list(_generators(module, set()))
-    states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
+def same_randomness(module: Any) -> Iterator[list[Any]]:
+    """Restore the state of every Generator in a module afterwards. The context has their states before it."""
+    found = list(generators(module))
+    states = [copy.deepcopy(generator.bit_generator.state) for generator in found]
     yield states
-    for generator, state in zip(generators, states, strict=True):
+    for generator, state in zip(found, states, strict=True):
         generator.bit_generator.state = state
 
 
-def _generators(value: Any, seen: set[int]) -> Iterator[np.random.Generator]:
+@contextmanager
+def same_buffers(module: Any) -> Iterator[None]:
+    """Restore the buffers of a module afterwards. Graphs that were recorded in the context stay valid."""
+    buffers = module.buffers() if isinstance(module, Module) else []
+    before = [(b._data, b._storage) for b in buffers]
+    for b in buffers:
+        b._data, b._storage = b._data.copy(), Storage.new()
+    try:
+        yield
+    finally:
+        for b, (data, storage) in zip(buffers, before, strict=True):
+            b._data, b._storage = data, storage
+
+
+def generators(value: Any, seen: set[int] | None = None) -> Iterator[np.random.Generator]:
     """Yield the Generators in an object's attributes, lists and dicts."""
+    seen = set() if seen is None else seen
     if id(value) in seen or isinstance(value, np.ndarray | Tensor | str | type):
         return
     seen.add(id(value))
@@ -43,7 +47,7 @@ def _generators(value: Any, seen: set[int]) -> Iterator[np.random.Generator]:
         yield value
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _generators(part, seen)
+            yield from generators(part, seen)
     else:
         for part in (value if isinstance(value, dict) else getattr(value, "__dict__", {})).values():
-            yield from _generators(part, seen)
+            yield from generators(part, seen)

@@ -32,10 +32,9 @@ def snapshot(module: Module) -> Snapshot:
     return contents
 
 
-def first_change(before: Snapshot, after: Snapshot) -> str:
-    """Return the path of the first attribute that was added, removed or changed, or an empty string."""
-    paths = (path for path in before | after if (path in before, before.get(path)) != (path in after, after.get(path)))
-    return next(paths, "")
+def changes(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return the paths of the attributes that were added, removed or changed."""
+    return [p for p in before | after if (p in before, before.get(p)) != (p in after, after.get(p))]
 
 
 def _frozen(value: Any, seen: set[int]) -> Hashable:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
+from tinygrad_edu.engine import Array, Tensor, values_of
 from tinygrad_edu.nn import Lambda, Module
 from tinygrad_edu.nn.sample_independence import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
-from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_replay import is_random, run
-from tinygrad_edu.testing.laws.module_snapshot import first_change, snapshot
-from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.laws.module_call import ModuleCall, leaves_of, same
+from tinygrad_edu.testing.laws.module_observer import observing
+from tinygrad_edu.testing.laws.module_replay import same_randomness
+from tinygrad_edu.testing.laws.module_snapshot import changes, snapshot
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
 
-def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
+def require_sample_independence(call: ModuleCall, mode: str, rng: Rng) -> None:
     """Raise `LawBroken` if a module declares ``couples_samples = False`` and its samples are not independent.
 
     Modules that declare True or nothing, and inputs of different lengths, are not checked.
     """
-    if not isinstance(module, Module) or couples_samples(module) is not False or not _count(arrays):
+    module = call.module
+    if not isinstance(module, Module) or couples_samples(module) is not False or not count_samples(call.arrays):
         return
-    fault = _fault(_Call(module, arrays, {}), rng)
+    fault = _fault(call, rng)
     if fault is not None and fault.module is module:
-        inside = (_fault(call, rng) for call in _calls_inside(module, arrays))
+        inside = (_fault(inner, rng) for inner in _calls_inside(call))
         fault = next((inner for inner in inside if inner is not None), fault)
     if fault is not None:
         raise LawBroken(_message(module, mode, fault))
@@ -53,24 +53,16 @@ def _message(module: Module, mode: str, fault: _Fault) -> str:
     )
 
 
-class _Call(NamedTuple):
-    """A call of a module with a batch and keyword arguments."""
-
-    module: Module
-    inputs: Sequence[Array]
-    settings: dict[str, Any]
-
-
-def _fault(call: _Call, rng: Rng) -> _Fault | None:
+def _fault(call: ModuleCall, rng: Rng) -> _Fault | None:
     """Return the fault of a module in a call, or None."""
     module, failed_modules, is_declared = call.module, list[Module](), declaration(call.module) is False
     before, signal, text = snapshot(module), "", ""
-    with _observing(module, failed=failed_modules.append):
+    with observing(module, failed=failed_modules.append):
         try:
             text = _coupling(call, is_declared, rng)
         except WholeBatchNeeded as needed:
             signal = str(needed)
-    path = first_change(before, snapshot(module))
+    path = next(iter(changes(before, snapshot(module))), "")
     if SETS_ATTRIBUTE in signal:
         return _Fault(f"a call changes its attributes ({signal})", failed_modules[0] if failed_modules else module)
     if path:
@@ -91,12 +83,12 @@ def _has_property(module: Module) -> bool:
 class _Result:
     """The result of a call in a shard, and its gradients."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: ModuleCall) -> None:
         self.parameters = [p for p in call.module.parameters() if p.requires_grad]
-        self.inputs = [from_numpy(x.copy(), requires_grad=x.dtype.kind == "f") for x in call.inputs]
-        with shard_forward():
-            out = run(call.module, self.inputs, **call.settings)
-        self.leaves = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor | np.ndarray)]
+        self.inputs = call.tensors(requires_grad=True)
+        with shard_forward(), same_randomness(call.module):
+            out = call(self.inputs)
+        self.leaves = [leaf for _, leaf in leaves_of(out) if isinstance(leaf, Tensor | np.ndarray)]
         self.rows = [np.array(values_of(leaf)) for leaf in self.leaves]
 
     def gradients(self, cotangents: Sequence[Array]) -> tuple[list[Array], list[Array]]:
@@ -111,9 +103,9 @@ class _Result:
         return gradients[: len(inputs)], gradients[len(inputs) :]
 
 
-def _coupling(call: _Call, is_declared: bool, rng: Rng) -> str:
+def _coupling(call: ModuleCall, is_declared: bool, rng: Rng) -> str:
     """Describe which rows differ when samples are left out or replaced; return an empty string if none do."""
-    count, full = _count(call.inputs), _Result(call)
+    count, full = count_samples(call.arrays), _Result(call)
     if not _all_same(full.rows, _Result(call).rows):
         return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
     for rows in full.rows:
@@ -122,17 +114,17 @@ def _coupling(call: _Call, is_declared: bool, rng: Rng) -> str:
             return problem if is_declared else ""
     cotangents = [draw_signed(rng, rows.shape) for rows in full.rows]
     fault = _replacement_fault(call, full, cotangents, rng) if count > 1 else ""
-    if fault or count < 2 or is_random(call.module, full.inputs, **call.settings):  # parts would draw other numbers
+    if fault or count < 2 or call.is_random():  # parts would draw other numbers
         return fault
     return _partition_fault(call, full, cotangents, rng)
 
 
-def _replacement_fault(call: _Call, full: _Result, cotangents: list[Array], rng: Rng) -> str:
+def _replacement_fault(call: ModuleCall, full: _Result, cotangents: list[Array], rng: Rng) -> str:
     """Replace samples and describe how the other samples depend on them; return an empty string if they do not."""
     gradients, _ = full.gradients(cotangents)
-    parts = np.array_split(rng.permutation(_count(call.inputs)), 2)
+    parts = np.array_split(rng.permutation(count_samples(call.arrays)), 2)
     for kept, replaced in (parts, parts[::-1]):
-        changed = _Result(call._replace(inputs=[_with_rows(x, replaced, _new_row(x, kept[0])) for x in call.inputs]))
+        changed = _Result(call.with_arrays([_with_rows(x, replaced, _new_row(x, kept[0])) for x in call.arrays]))
         if not _all_same([rows[kept] for rows in changed.rows], [rows[kept] for rows in full.rows]):
             return "the result of a sample changes when other samples are replaced"
         masked = [_with_rows(g, replaced, np.zeros(g.shape[1:])) for g in cotangents]
@@ -144,15 +136,15 @@ def _replacement_fault(call: _Call, full: _Result, cotangents: list[Array], rng:
     return ""
 
 
-def _partition_fault(call: _Call, full: _Result, cotangents: list[Array], rng: Rng) -> str:
+def _partition_fault(call: ModuleCall, full: _Result, cotangents: list[Array], rng: Rng) -> str:
     """Describe how the results of a batch differ from those of its parts; return an empty string if they do not."""
-    count, (gradients, totals) = _count(call.inputs), full.gradients(cotangents)
+    count, (gradients, totals) = count_samples(call.arrays), full.gradients(cotangents)
     cuts = np.sort(rng.choice(np.arange(1, count), rng.integers(1, min(count, 8)), replace=False))
     sums = [np.zeros(total.shape) for total in totals]
     for part in map(slice, [0, *cuts], [*cuts, count]):
         description = f"the samples {part.start}:{part.stop} of {count}"
         try:
-            partial = _Result(call._replace(inputs=[x[part] for x in call.inputs]))
+            partial = _Result(call.with_arrays([x[part] for x in call.arrays]))
         except Exception as error:
             return f"a call with only {description} raises {type(error).__name__}: {error}"
         if not _all_same(partial.rows, [rows[part] for rows in full.rows]):
@@ -179,19 +171,10 @@ def _with_rows(x: Array, rows: Array, row: Array) -> Array:
 
 
 def _all_same(actual: Sequence[Array], expected: Sequence[Array]) -> bool:
-    return len(actual) == len(expected) and all(map(_same, actual, expected))
+    return len(actual) == len(expected) and all(map(same, actual, expected))
 
 
-def _same(actual: Array, expected: Array) -> bool:
-    """Whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
-    if actual.shape != expected.shape or expected.dtype.kind != "f":
-        return np.array_equal(actual, expected)
-    rounding = 1e-9 if expected.dtype == np.float64 else 1e-5
-    size = max(1, largest(actual), largest(expected))
-    return np.allclose(actual, expected, rtol=rounding, atol=rounding * size, equal_nan=True)
-
-
-def _count(inputs: Sequence[Array]) -> int:
+def count_samples(inputs: Sequence[Array]) -> int:
     """Return the number of samples; 0 if the first axes of the inputs differ."""
     lengths = {x.shape[:1] for x in inputs}
     return lengths.pop()[0] if len(lengths) == 1 and () not in lengths else 0
@@ -200,51 +183,19 @@ def _count(inputs: Sequence[Array]) -> int:
 # --- The calls of submodules ---
 
 
-def _calls_inside(module: Module, arrays: Sequence[Array]) -> list[_Call]:
+def _calls_inside(call: ModuleCall) -> list[ModuleCall]:
     """Return the calls of submodules with the samples of a batch, innermost first.
 
     Submodules that declare None, such as `LSTM`, are excluded, because the outer module declares for them.
     """
-    calls, count = list[_Call](), arrays[0].shape[:1]
+    module, calls, count = call.module, list[ModuleCall](), call.arrays[0].shape[:1]
     excluded = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
 
-    def record(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    def record(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any], _: Any) -> None:
         batches = inputs and all(isinstance(x, Tensor | np.ndarray) and x.shape[:1] == count for x in inputs)
         if part is not module and batches and id(part) not in excluded:
-            calls.append(_Call(part, [np.array(values_of(x)) for x in inputs], settings))
+            calls.append(ModuleCall.of(part, [np.array(values_of(x)) for x in inputs], settings))
 
-    with _observing(module, done=record):
-        run(module, [from_numpy(x.copy()) for x in arrays])
+    with observing(module, done=record), same_randomness(module):
+        call()
     return calls
-
-
-@contextmanager
-def _observing(
-    module: Module,
-    failed: Callable[[Module], Any] = lambda part: None,
-    done: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any] = lambda part, inputs, settings: None,
-) -> Iterator[None]:
-    """Report modules that need the whole batch to `failed`, and calls of submodules to `done`, during the context."""
-
-    def observed(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*inputs: Any, **settings: Any) -> Any:
-            try:
-                out = forward(*inputs, **settings)
-            except WholeBatchNeeded:
-                failed(part)
-                raise
-            done(part, inputs, settings)
-            return out
-
-        return call
-
-    originals = [(part, vars(part).get("forward")) for part in module.modules()]
-    for part, _ in originals:
-        vars(part)["forward"] = observed(part, part.forward)
-    try:
-        yield
-    finally:
-        for part, forward in originals:
-            del vars(part)["forward"]
-            if forward is not None:
-                vars(part)["forward"] = forward

@@ -1,0 +1,281 @@
+"""Laws that the caller of `check_module` states: causality, a reference, tied and unused parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.laws.module_call import ModuleCall, Recording, leaves_of, same
+from tinygrad_edu.testing.laws.module_state import copy_of
+from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
+from tinygrad_edu.testing.purity import copies
+from tinygrad_edu.testing.verdict import NotApplicable, Verdict
+
+_MOST_TIMES = 64
+_OTHER_INPUTS = 4  # an input may have no effect by chance, such as one that a ReLU sets to 0
+
+
+class Contract(NamedTuple):
+    """What the caller states about a module; see `check_module`."""
+
+    causal: int | None
+    reference: Callable[..., Any] | None
+    ties: tuple[tuple[str, ...], ...]
+    unused: tuple[str, ...]
+
+    @classmethod
+    def of(cls, module: Any, causal: Any, reference: Any, ties: Any, unused: Any) -> Contract:
+        """Return a contract whose names are those of tensors of the module. A group or a name may stand alone."""
+        groups = [ties] if ties and all(isinstance(name, str) for name in ties) else ties
+        contract = cls(
+            causal, reference, tuple(map(tuple, groups)), (unused,) if isinstance(unused, str) else tuple(unused)
+        )
+        known = _tensors(module)
+        for option, names in (*(("ties", group) for group in contract.ties), ("unused", contract.unused)):
+            for name in names:
+                if name not in known:
+                    raise DataError(
+                        f"check_module: {option} names {name!r}, which is not a parameter of {type(module).__name__}; "
+                        f"expected one of {', '.join(known)}."
+                    )
+        return contract
+
+
+def _tensors(module: Any) -> dict[str, Any]:
+    """Return the parameters and buffers by name, a shared one under each of its names."""
+    return module._tensors() if isinstance(module, Module) else dict(module.named_parameters())
+
+
+# --- Causality ---
+
+
+def require_causal(call: ModuleCall, axis: int, mode: str, rng: Rng) -> None:
+    """Raise `LawBroken` if the result at some time depends on inputs at later times."""
+    for t, row in _dependence(call, axis, rng).items():
+        later = [s for s in sorted(row) if s > t]
+        if later:
+            raise LawBroken(
+                f"{call.title} ({mode}) is not causal along axis {axis}: the result at time {t} depends on the input "
+                f"at time {later[0]}. Mask or pad so that the result at a time uses no later input."
+            )
+
+
+def require_present(call: ModuleCall, axis: int, rng: Rng) -> None:
+    """Raise `LawBroken` if the result at some time never depends on the input at that time."""
+    call.module.eval()
+    hidden = set(range(_length(call, axis)))
+    for _ in range(_OTHER_INPUTS):
+        hidden &= {t for t, row in _dependence(call, axis, rng).items() if t not in row}
+        if not hidden:
+            return
+        call = call.with_arrays(_shuffled(call, axis, rng))
+    raise LawBroken(
+        f"{call.title}: the result at time {min(hidden)} along axis {axis} does not depend on the input at that time. "
+        f"Look for a mask or a shift that is off by one. If the module shifts its input on purpose, leave out this law "
+        f"with skip=('present',)."
+    )
+
+
+def _dependence(call: ModuleCall, axis: int, rng: Rng) -> dict[int, set[int]]:
+    """Return the times of the inputs on which the result at each time depends, for at most `_MOST_TIMES` times.
+
+    Gradients show it for floating-point inputs, and replacements for integers. Booleans are masks.
+    """
+    length = _length(call, axis)
+    times = np.unique(np.linspace(0, length - 1, _MOST_TIMES).astype(int)).tolist()
+    rows: dict[int, set[int]] = {t: set() for t in times}
+    sequences = [x for x in call.arrays if _has_times(x, axis, length)]
+    if any(x.dtype.kind == "f" for x in sequences):
+        _add_gradients(rows, call, axis, length, rng)
+    elif not any(x.dtype.kind in "iu" and np.ptp(x) for x in sequences):
+        raise NotApplicable("the inputs have no two different integers, so none can be replaced by another one")
+    if any(x.dtype.kind in "iu" for x in sequences):
+        _add_replacements(rows, call, axis, length)
+    return rows
+
+
+def _add_gradients(rows: dict[int, set[int]], call: ModuleCall, axis: int, length: int, rng: Rng) -> None:
+    recording = Recording(call)
+    time_of = recording.of({path: _times_of(recording.leaves[path], axis, length) for path in recording.paths})
+    weights = draw_signed(rng, time_of.shape)
+    for t in rows:
+        gradients = recording.backward(np.where(time_of == t, weights, 0.0).astype(recording.out.dtype))
+        for g in gradients[: len(call.floating)]:
+            if g is not None and _has_times(g, axis, length):
+                rows[t] |= _times_above(np.abs(g), axis, 1e-12 * largest(g))
+
+
+def _add_replacements(rows: dict[int, set[int]], call: ModuleCall, axis: int, length: int) -> None:
+    before = call.results()
+    for s in list(rows):
+        after = call.with_arrays([_replaced(x, s, axis, length) for x in call.arrays]).results()
+        for path, x in before.items():
+            if _has_times(x, axis, length):
+                changes = np.abs(after[path].astype(np.float64) - x)
+                for t in _times_above(changes, axis, 1e-9 * max(1, largest(x))):
+                    rows.setdefault(t, set()).add(s)
+
+
+def _replaced(x: Array, time: int, axis: int, length: int) -> Array:
+    """Return an array of integers with other values at a time, all of which are in the array."""
+    if x.dtype.kind not in "iu" or not _has_times(x, axis, length):
+        return x
+    is_replaced = _times_of(x, axis, length) == time
+    return np.where(is_replaced, np.where(x == x.max(), x.min(), x.max()), x)
+
+
+def _shuffled(call: ModuleCall, axis: int, rng: Rng) -> list[Array]:
+    length = _length(call, axis)
+    order = rng.permutation(length)
+    return [x.take(order, axis) if _has_times(x, axis, length) else x for x in call.arrays]
+
+
+def _length(call: ModuleCall, axis: int) -> int:
+    """Return the number of times: the length of the first input with the axis. A result must have it, too."""
+    shapes = [x.shape for x in call.arrays]
+    lengths = [shape[axis] for shape in shapes if -len(shape) <= axis < len(shape)]
+    results = [x.shape for x in call.results().values()]
+    if not lengths or not any(-len(shape) <= axis < len(shape) and shape[axis] == lengths[0] for shape in results):
+        raise DataError(
+            f"check_module: with causal={axis}, an input and a result must have an axis {axis} of equal length; the "
+            f"inputs have the shapes {shapes}, and the results {results}."
+        )
+    return int(lengths[0])
+
+
+def _has_times(x: Any, axis: int, length: int) -> bool:
+    return bool(-x.ndim <= axis < x.ndim and x.shape[axis] == length)
+
+
+def _times_of(x: Any, axis: int, length: int) -> Array:
+    """Return the time of each element of x; -1 if it has no axis of times."""
+    if not _has_times(x, axis, length):
+        return np.full(x.shape, -1)
+    return np.moveaxis(np.broadcast_to(np.arange(length), (*np.delete(x.shape, axis), length)), -1, axis)
+
+
+def _times_above(sizes: Array, axis: int, limit: float) -> set[int]:
+    """Return the times at which an element is above a limit, or NaN."""
+    above = ~(np.moveaxis(sizes, axis, 0).reshape(sizes.shape[axis], -1) <= limit)
+    return set(np.flatnonzero(above.any(axis=1)).tolist())
+
+
+# --- A reference ---
+
+
+def require_reference(call: ModuleCall, reference: Callable[..., Any], rng: Rng) -> Iterator[Verdict]:
+    """Compare the result with a reference, at the parameters of the module, and after a change of each of them.
+
+    A parameter that the reference copied does not take part in the second comparison.
+    """
+    call.module.eval()
+    found, expected = call.results(), _reference_results(call, reference)
+    paths = _matching_paths(call, found, expected)
+    yield Verdict("reference", error=_difference(call, found, expected, paths, ""))
+    for name, p in call.parameters:
+        original = p._data.copy()
+        p._data[...] = original * rng.uniform(0.8, 1.2, p.shape) + rng.uniform(0, 0.1, p.shape)
+        changed = _reference_results(call, reference)
+        if not all(np.array_equal(changed[path], x, equal_nan=True) for path, x in expected.items()):
+            condition = f", after a change of {name}"
+            yield Verdict("reference", name, _difference(call, call.results(), changed, paths, condition))
+        p._data[...] = original
+
+
+def _reference_results(call: ModuleCall, reference: Callable[..., Any]) -> dict[str, Array]:
+    """Return the arrays of the reference's result by their paths."""
+    result = reference(*call.tree.filled(copies(call.arrays), other=lambda x: x))
+    return {path: np.array(values_of(x)) for path, x in leaves_of(result)}
+
+
+def _matching_paths(call: ModuleCall, found: dict[str, Array], expected: dict[str, Array]) -> dict[str, str]:
+    """Return the path in the result of the module for each path in the result of the reference."""
+    if expected and expected.keys() <= found.keys():
+        return {path: path for path in expected}
+    if not expected or len(found) != len(expected):
+        raise LawBroken(
+            f"{call.title}: the result has {_outline(found)}, and the result of the reference {_outline(expected)}. "
+            f"Return the same structure from the reference, with None for a part that it does not compute."
+        )
+    return dict(zip(expected, found, strict=True))
+
+
+def _outline(results: dict[str, Array]) -> str:
+    return (
+        ", ".join(f"an array of shape {x.shape}{path and f' at {path}'}" for path, x in results.items()) or "no array"
+    )
+
+
+def _difference(
+    call: ModuleCall, found: dict[str, Array], expected: dict[str, Array], paths: dict[str, str], condition: str
+) -> LawBroken | None:
+    """Return the error that describes where the results differ most, or None if they are equal."""
+    for path, y in expected.items():
+        x = found[paths[path]]
+        if same(x, y):
+            continue
+        text = f"{call.title} (eval): the result{paths[path]} differs from the reference{condition}: "
+        if x.shape != y.shape:
+            return LawBroken(f"{text}its shape is {x.shape}, expected {y.shape}. Compare their intermediate results.")
+        off = np.nan_to_num(np.abs(x.astype(np.float64) - y), nan=np.inf)
+        index = tuple(map(int, np.unravel_index(np.argmax(off), off.shape)))
+        return LawBroken(
+            f"{text}at {index}, {x[index]:.7g} instead of {y[index]:.7g}. Compare their intermediate results."
+        )
+    return None
+
+
+# --- Parameters ---
+
+
+def require_ties(call: ModuleCall, groups: Sequence[Sequence[str]]) -> Iterator[Verdict]:
+    """Require that the names of each group are one tensor, after calls and in a copy that loads the state dict."""
+    call.settle()
+    restored = copy_of(call.module)
+    for group in groups:
+        yield Verdict("ties", group[0], _untied(call, call.module, group, ""))
+    if isinstance(restored, Exception):
+        raise NotApplicable(f"the module cannot be copied: {restored!r}")
+    restored.load_state_dict(call.module.state_dict())
+    for group in groups:
+        yield Verdict("ties", group[0], _untied(call, restored, group, " in a copy that loads the state dict"))
+
+
+def _untied(call: ModuleCall, module: Any, group: Sequence[str], when: str) -> LawBroken | None:
+    tensors = _tensors(module)
+    for name in group[1:]:
+        if tensors.get(name) is not tensors[group[0]]:
+            return LawBroken(
+                f"{call.title}: {name} and {group[0]} are not the same tensor{when}. Assign the tensor itself to both "
+                f"attributes, and change its values with assign."
+            )
+    return None
+
+
+def require_used(call: ModuleCall, unused: Sequence[str]) -> Iterator[Verdict]:
+    """Require that each parameter outside of `unused`, and no other, gets a gradient in training or evaluation mode."""
+    reached = set[int]()
+    for mode in ("train", "eval"):
+        getattr(call.module, mode)()
+        recording = Recording(call)
+        gradients = recording.backward(np.ones(recording.out.shape, recording.out.dtype))[len(call.floating) :]
+        reached |= {id(p) for (_, p), g in zip(call.parameters, gradients, strict=True) if g is not None}
+    exempt = {id(_tensors(call.module)[name]) for name in unused}
+    missed = [name for name, p in call.parameters if id(p) not in reached | exempt]
+    for name, p in call.parameters:
+        error = None
+        if name in missed:
+            error = LawBroken(
+                f"{call.title}: no result depends on {', '.join(missed)}, so training never changes these parameters. "
+                f"Use them in the forward, remove them, or check with unused={tuple(missed)}."
+            )
+        elif id(p) in reached & exempt:
+            error = LawBroken(f"{call.title}: the parameter {name} gets a gradient. Remove it from unused.")
+        yield Verdict("parameters", name, error)
