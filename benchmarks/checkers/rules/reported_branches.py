@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.checkers.functions import RELU, VECTOR
-from benchmarks.checkers.rule import Function, Rule, by_slope, elementwise, summed_to
+from benchmarks.checkers.rule import Function, Rule, by_slope, elementwise, everywhere, summed_to
 from benchmarks.checkers.rules.reported_zeros import SINC, norm, of_sinc
 
 # --- Branches that are not taken ---
@@ -26,7 +26,7 @@ MASKED_ERROR = Function(
 )  # fmt: skip
 LONG_ROWS = Function(
     lambda m, x: m.where(norm(m, x) > 0.5, norm(m, x), 0 * norm(m, x) + 1),
-    lambda m, g, out, x: (m.where(norm(m, x) > 0.5, g * x / out, 0 * x),), "nk:off zero",
+    lambda m, g, out, x: (m.where(norm(m, x) > 0.5, g * x / out, 0 * x),), "nk",
 )  # fmt: skip
 MASKED_LOGSUMEXP = Function(lambda m, x: x[:1] + 0.0, lambda m, g, out, x: (g * m.array(SELECTED, x),), "2")
 
@@ -71,6 +71,13 @@ NEGATIVE_ELU = elementwise(
     lambda m, x: m.where(x > 0, x, -2 * (m.exp(m.where(x > 0, 0 * x, x)) - 1)),
     lambda m, out, x: m.where(x > 0, 0 * x + 1, out - 2), "any:off zero",
 )  # fmt: skip
+GELU = elementwise(
+    lambda m, x: x * left_tail(m, x), lambda m, out, x: left_tail(m, x) + x * density(m, x), "any:left tail"
+)  # fmt: skip
+SILU = Function(
+    lambda m, x, y: x * sigmoid(m, x * y),
+    lambda m, g, out, x, y: (of_silu(m, g, x, y), summed_to(m, of_beta(m, g, x, y), y)), "nk 1k",
+)  # fmt: skip
 REMAINDER = Function(
     lambda m, x, y: x - y * truncated(m, x / y),
     lambda m, g, out, x, y: (g, -g * truncated(m, x / y)), "n n:off zero",
@@ -91,6 +98,33 @@ LOGCUMSUMEXP = Function(
     lambda m, x: m.concatenate(running_logsumexp(m, x)),
     lambda m, g, out, x: (m.sum(m.reshape(g, (-1, 1)) * shares(m, out, x), 0)[0],), "n",
 )  # fmt: skip
+
+
+def density(m, x):
+    return m.exp(-x * x / 2) / (2 * np.pi) ** 0.5
+
+
+def left_tail(m, x):
+    """Return the normal probability below x, for x <= -5, by a continued fraction."""
+    fraction = -x
+    for k in range(20, 0, -1):
+        fraction = -x + k / fraction
+    return density(m, x) / fraction
+
+
+def sigmoid(m, x):
+    return 1 / (1 + m.exp(-x))
+
+
+def of_silu(m, g, x, y):
+    s = sigmoid(m, x * y)
+    return g * s * (1 + x * y * (1 - s))
+
+
+def of_beta(m, g, x, y):
+    """Return the gradient of the factor y, not summed."""
+    s = sigmoid(m, x * y)
+    return g * x * x * s * (1 - s)
 
 
 def truncated(m, q):
@@ -174,6 +208,12 @@ WRONG = [
         lambda m, out, x: m.where(out > 0, 0 * x + 1, 0 * x - 2)), (VECTOR,), source="pytorch/pytorch#31938"),
     Rule("ELU: sign of x from the result", NEGATIVE_ELU, by_slope(
         lambda m, out, x: m.where(out > 0, 0 * x + 1, out - 2)), (VECTOR,), source="pytorch/pytorch#47671"),
+    Rule("GELU of -9: 1 + erf cancels", GELU, by_slope(
+        lambda m, out, x: 0.5 * (1 + (2 * left_tail(m, x) - 1)) + x * density(m, x)), (np.array([-9.0, -5.5]),),
+        source="pytorch/pytorch#189234"),
+    Rule("SiLU: factors of columns get the total", SILU, lambda m, g, out, x, y: (
+        of_silu(m, g, x, y), 0 * y + everywhere(m, m.sum, of_beta(m, g, x, y))),
+        (np.array([[0.5, -1.0], [2.0, 0.3]]), np.array([[1.5, 0.7]])), source="tensorflow/tensorflow#127690"),
     Rule("relu clipped at NaN: no gradient", RELU, lambda m, g, out, x: (
         m.where(x < float("nan"), m.where(x > 0, g, 0 * g), 0 * g),), (VECTOR,), source="tensorflow/tensorflow#22687"),
     Rule("remainder of x < 0: floor for truncation", REMAINDER, lambda m, g, out, x, y: (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.checkers.functions import CUBE, NORM, OTHER, RELU, SQUARE, SQUARED, TALL, VECTOR
-from benchmarks.checkers.rule import Function, Rule, everywhere
+from benchmarks.checkers.rule import Function, Rule
 from benchmarks.checkers.rules.axes import FLAT
 from benchmarks.checkers.rules.indices import assigned, spread
 

@@ -7,9 +7,9 @@ from benchmarks.checkers.rule import Function, Rule, scaled
 from benchmarks.checkers.rules.linalg import T
 
 SQUARE_2 = Function(lambda m, x: m.reshape(determinant(x), (1,)), lambda m, g, out, x: (g * cofactors(m, x),), "22")
-LOG_DENSITY = Function(
-    lambda m, x: -0.5 * (T(ones(m, x), m) @ m.inv(x) @ ones(m, x) + m.log(m.det(x))),
-    lambda m, g, out, x: (-0.5 * g * (T(m.inv(x), m) - T(m.inv(x), m) @ ones(m, x) @ T(ones(m, x), m) @ T(m.inv(x), m)),),
+LOG_DENSITY = Function(  # of a normal distribution at 1, as a function of the covariance
+    lambda m, x: -0.5 * (m.sum(m.sum(m.inv(x), 0), 1) + m.log(m.det(x))),
+    lambda m, g, out, x: (0.5 * g * (m.sum(T(m.inv(x), m), 1) * m.sum(T(m.inv(x), m), 0) - T(m.inv(x), m)),),
     "nn:invertible",
 )  # fmt: skip
 TRIANGULAR = Function(
@@ -36,10 +36,6 @@ def determinant(x):
 def cofactors(m, x):
     signs = m.array(np.array([[1.0, -1.0], [-1.0, 1.0]]), x)
     return signs * m.flip(m.flip(x, 0), 1)
-
-
-def ones(m, x):
-    return m.array(np.ones((x.shape[0], 1)), x)
 
 
 def eye(m, x):
@@ -79,7 +75,7 @@ def mean_of_triangles(m, x):
 
 
 def by_divided_differences(m, g, out, x):
-    """Return the gradient from eigenvalues w and eigenvectors; the factors (w² - v²) / (w - v) are 0 / 0 for equal ones."""
+    """Return the gradient from eigenvalues w and v, by factors (w² - v²) / (w - v), which are 0 / 0 for w = v."""
     w, vectors = m.eigh(mean_of_triangles(m, x))
     row, column = m.reshape(w, (1, -1)), m.reshape(w, (-1, 1))
     factors = m.where(eye(m, x) > 0, row + column, (column * column - row * row) / (column - row))
@@ -95,7 +91,7 @@ WRONG = [
     Rule("triangular solve: gradient not masked", TRIANGULAR, lambda m, g, out, x, y: of_triangular(
         m, g, out, x, lambda full: full), (np.array([[1.0, -1.0], [0.5, 2.0]]), OTHER[:2, :2]),
         source="jax-ml/jax#1458"),
-    Rule("upper Cholesky: gradient in the lower triangle", CHOLESKY, lambda m, g, out, x: (
+    Rule("upper Cholesky: gradient of the lower part", CHOLESKY, lambda m, g, out, x: (
         T(of_cholesky(m, g, out), m),),
          (np.array([[4.0, 1.0], [1.0, 3.0]]),), source="jax-ml/jax#40421"),
     Rule("eigenvalues: one triangle read, both get g", EIGENVALUES, lambda m, g, out, x: (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.checkers.functions import TALL, VECTOR
-from benchmarks.checkers.rule import Function, Rule, by_slope, elementwise
+from benchmarks.checkers.rule import Rule, by_slope, elementwise
 from benchmarks.checkers.rules.reductions import CROSS_ENTROPY, SOFTMAX, first_label
 from benchmarks.checkers.rules.reported_zeros import I0, POWER, PRODUCT, SINC, bases, i1, of_sinc, others, safe
 

@@ -51,32 +51,26 @@ def of_distance(m, g, out, x, y):
     return 2 * slope * (x - y), 2 * slope * (y - x)
 
 
-def at_least_1(m, x):
-    return m.where(x > 1, x, 0 * x + 1)
-
-
-def of_clipped(m, g, x, unit):
-    """Return the gradient of x clipped to a norm of 1; the unit is x divided by its norm."""
-    length = at_least_1(m, norm(m, x))
-    return g / length - m.where(length > 1, m.sum(g * x, -1) / (length * length), 0 * length) * unit
-
-
-def inverse_norm(m, x, long):
-    """Return 1 / norm, at most 1 / epsilon; `long` has the squared norms of longer rows, and 1."""
+def limited(m, x, least):
+    """Return the squared norms, and the same, but at least least ** 2."""
     squares = m.sum(x * x, -1)
-    return m.where(squares > EPSILON * EPSILON, m.sqrt(1 / long), 0 * squares + 1 / EPSILON)
+    return squares, m.where(squares > least * least, squares, 0 * squares + least * least)
 
 
-def long_squares(m, x):
-    squares = m.sum(x * x, -1)
-    return m.where(squares > EPSILON * EPSILON, squares, 0 * squares + 1)
+def of_limited(m, g, x, least, guarded):
+    """Return the gradient of x / max(norm, least); the slope of the norm is guarded against a norm of 0, or not."""
+    squares, long = limited(m, x, least)
+    of_norm = m.where(squares > least * least, m.sum(g * x, -1), 0 * squares)
+    cubes = long * m.sqrt(long) if guarded else squares * m.sqrt(squares)
+    return g / m.sqrt(long) - of_norm * (x / cubes)
 
 
-def of_normalized(m, g, x, squares):
-    """Return the gradient of x divided by its norm, or by epsilon if the norm is smaller."""
-    long = long_squares(m, x)
-    is_long = m.where(m.sum(x * x, -1) == long, 0 * long + 1, 0 * long)
-    return g * inverse_norm(m, x, long) - x * m.sum(g * x, -1) * (is_long / (squares * m.sqrt(squares)))
+def over_norm(least):
+    """Return the function x / max(norm, least)."""
+    return Function(
+        lambda m, x: x / m.sqrt(limited(m, x, least)[1]), lambda m, g, out, x: (of_limited(m, g, x, least, True),),
+        "...n",
+    )  # fmt: skip
 
 
 NORM = Function(norm, lambda m, g, out, x: (g * divided(m, x, out),), "...n")
@@ -98,14 +92,7 @@ DISTANCE = Function(
 GAUSSIAN = Function(
     lambda m, x: m.exp(-norm(m, x) * norm(m, x)), lambda m, g, out, x: (-2 * g * out * x,), "...n"
 )  # fmt: skip
-CLIPPED = Function(
-    lambda m, x: x / at_least_1(m, norm(m, x)),
-    lambda m, g, out, x: (of_clipped(m, g, x, divided(m, x, norm(m, x))),), "...n",
-)  # fmt: skip
-NORMALIZED = Function(
-    lambda m, x: x * inverse_norm(m, x, long_squares(m, x)),
-    lambda m, g, out, x: (of_normalized(m, g, x, long_squares(m, x)),), "...n",
-)  # fmt: skip
+CLIPPED, NORMALIZED = over_norm(1.0), over_norm(1e-3)
 
 # --- Powers and products ---
 
@@ -274,10 +261,10 @@ WRONG = [
          source="keras-team/keras#9097"),
     Rule("squared norm at 0 by the norm's slope", GAUSSIAN, lambda m, g, out, x: (
         -2 * g * out * norm(m, x) * (x / norm(m, x)),), (np.zeros(2),), source="HIPS/autograd#183"),
-    Rule("clipped norm at 0: 0 / 0", CLIPPED, lambda m, g, out, x: (
-        of_clipped(m, g, x, x / norm(m, x)),), (np.zeros(3),), source="tensorflow/tensorflow#22048"),
+    Rule("clipped norm at 0: 0 / 0", CLIPPED, lambda m, g, out, x: (of_limited(m, g, x, 1.0, False),), (np.zeros(3),),
+         source="tensorflow/tensorflow#22048"),
     Rule("normalized 0: value guarded, not slope", NORMALIZED, lambda m, g, out, x: (
-        of_normalized(m, g, x, m.sum(x * x, -1)),), (np.zeros(3),), source="keras-team/keras#23075"),
+        of_limited(m, g, x, 1e-3, False),), (np.zeros(3),), source="keras-team/keras#23075"),
     Rule("|x| at 0: x / |x|", ABS, lambda m, g, out, x: (g * (x / m.abs(x)),), (np.array([-2.0, 0.0, 2.0]),),
          source="rsokl/MyGrad#379"),
     Rule("x ** 0 at 0: 0 * infinity", ONE, by_slope(lambda m, out, x: 0 * (1 / x)), (np.array([0.0, 1.0]),),
