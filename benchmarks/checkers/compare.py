@@ -47,14 +47,14 @@ def judge_right(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
 
 def judge_wrong(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
     """Check a wrong vjp and its correct counterpart, and time the latter; if both are rejected, nothing is caught."""
+    judged = {"rule": rule.name, "source": rule.source}
     found, said, _ = said_of(checker, check, rule)
     if found == "-":
-        return {"rule": rule.name, "found": "-", "ms": 0.0, "said": ""}
+        return judged | {"found": "-", "ms": 0.0, "said": ""}
     of_twin, said_of_twin, ms = said_of(checker, check, twin(rule))
     if of_twin == "refused":
-        return {"rule": rule.name, "found": "alarm", "ms": ms, "said": said_of_twin}
-    return {"rule": rule.name, "found": {"passed": "missed", "refused": "caught"}.get(found, found), "ms": ms,
-            "said": said}  # fmt: skip
+        return judged | {"found": "alarm", "ms": ms, "said": said_of_twin}
+    return judged | {"found": {"passed": "missed", "refused": "caught"}.get(found, found), "ms": ms, "said": said}
 
 
 def run(checker: Checker) -> dict[str, Any]:
@@ -92,7 +92,8 @@ def lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     for kind, rules in KINDS.items():
         yield f"wrong: {kind}"
         for k, rule in enumerate(rules):
-            yield row(rule.name, [CELLS[r["wrong"][kind][k]["found"]] for r in ready])
+            cells = [CELLS[r["wrong"][kind][k]["found"]] for r in ready]
+            yield f"{row(rule.name, cells)}  {rule.source}".rstrip()
     yield "correct"
     for k, rule in enumerate(RIGHT):
         yield row(rule.name, [CELLS[r["right"][k]["found"]] for r in ready])

@@ -25,6 +25,8 @@ LONG = {"s": (7, 10)}  # letters of axes with other lengths than 1 to 4
 DOMAINS: dict[str, dict[str, Any]] = {
     "": {},
     "positive": {"low": 0.125},
+    "probability": {"low": 0.125, "high": 1.0},
+    "left tail": {"low": -12.0, "high": -5.0},
     "off zero": {"away_from": (0.0,)},
     "distinct": {"distinct": True},
     "invertible": {"low": -1.0, "high": 1.0},

@@ -42,6 +42,7 @@ class Maths:
     det: Callable
     solve: Callable
     cholesky: Callable
+    eigh: Callable  # eigenvalues and eigenvectors
     array: Callable  # of a NumPy array, and an array with the result's dtype
     constant: Callable  # detached value
     single: Callable  # rounded to float32, in the original dtype
@@ -84,6 +85,7 @@ class Rule:
     backward: Callable[..., Any]
     arrays: Sequence[np.ndarray]
     right_in: tuple[str, ...] = ()  # frameworks whose engines correct or reject it
+    source: str = ""  # issue or pull request with the mistake, as owner/repository#number
 
 
 def right(name: str, function: Function, *arrays: Any) -> Rule:
@@ -144,6 +146,11 @@ def summed_to(m: Maths, g: Any, x: Any) -> Any:
         if n == 1 and g.shape[axis] != 1:
             g = m.sum(g, axis)
     return g
+
+
+def divided(m: Maths, x: Any, y: Any) -> Any:
+    """Return x / y, and 0 where y is 0."""
+    return m.where(y == 0, 0 * x, x / m.where(y == 0, 0 * y + 1, y))
 
 
 def everywhere(m: Maths, of_row: Callable[..., Any], x: Any) -> Any:

@@ -8,6 +8,11 @@ from benchmarks.checkers.rules import (
     layers,
     linalg,
     reductions,
+    reported_branches,
+    reported_indices,
+    reported_matrices,
+    reported_second,
+    reported_zeros,
     scales,
     second,
     whole,
@@ -24,5 +29,10 @@ KINDS = {
     "second derivatives": second.WRONG,
     "laws": laws.WRONG,
     "scales": scales.WRONG,
+    "real bugs: zeros and kinks": reported_zeros.WRONG,
+    "real bugs: branches and regions": reported_branches.WRONG,
+    "real bugs: indices and layouts": reported_indices.WRONG,
+    "real bugs: matrices": reported_matrices.WRONG,
+    "real bugs: second derivatives": reported_second.WRONG,
 }
 WRONG = [rule for rules in KINDS.values() for rule in rules]
