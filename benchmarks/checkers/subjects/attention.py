@@ -56,7 +56,7 @@ add(
     lambda x: tg.softmax((x - np.log(-np.log(np.linspace(0.05, 0.95, 6)))) / 0.1),
     normal(6),
 )
-add("attention: sparsemax", sparsemax, normal(8))
+add("attention: sparsemax", sparsemax, normal(8, scale=0.3))
 add("attention: Sinkhorn's normalization", sinkhorn, normal(5, 5, scale=2))
 add("attention: layer norm of equal features", lambda x: tg.layer_norm(x, (6,)), normal(3, 6, scale=1e-4, offset=5))
 add("attention: RMS norm of 1e-6", lambda x: tg.rms_norm(x, (6,)), normal(3, 6, scale=1e-6))

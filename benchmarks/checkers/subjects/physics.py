@@ -60,7 +60,7 @@ def double_pendulum(x: Any) -> Any:
         second = 2 * tg.sin(d) * (2 * u * u + 2 * tg.cos(a) + v * v * tg.cos(d))
         return tg.stack([u, v, first / below, second / below])
 
-    return iterated(lambda s: s + 0.02 * rate(s + 0.01 * rate(s)), x, 40)
+    return iterated(lambda s: s + 0.02 * rate(s + 0.01 * rate(s)), x, 15)
 
 
 def pairwise(x: Any) -> Any:
