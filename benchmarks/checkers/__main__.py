@@ -13,8 +13,8 @@ There are seven parts; the first five run by default:
   `testing.strategies`, with the shapes that the function accepts.
 - ``nasty``: correct gradients of functions that are hard to differentiate numerically, and the same gradients made
   wrong, with our checker only.
-- ``frameworks``: wrong rules of PyTorch, JAX and Keras, each with a correct counterpart, and one call of ``check_torch``,
-  ``check_jax`` or ``check_keras``.
+- ``frameworks``: wrong rules of PyTorch, JAX and Keras, each with a correct counterpart, and one call of
+  ``check_torch``, ``check_jax`` or ``check_keras``.
 - ``modules``: modules with a subtle bug, each with a correct counterpart, and one call of ``check_module``.
 - ``operators``, ``lax``: the operators of PyTorch's test database and the functions of ``jax.lax``, which should all
   pass.

@@ -29,7 +29,7 @@ class DividedByAll(Masked):
         return len(labels)
 
 
-class LogOfLogSoftmax(Masked):
+class TwoSoftmaxes(Masked):
     """The logits pass two softmaxes."""
 
     def forward(self, x: Any, labels: Any) -> Any:
@@ -101,7 +101,7 @@ def gated(module: Any, x: Any) -> Any:
 
 CASES = [
     case("loss divided by all labels", DividedByAll, Masked, X, LABELS, contract=equals(masked)),
-    case("softmax before the loss", LogOfLogSoftmax, Masked, X, LABELS, contract=equals(masked)),
+    case("softmax before the loss", TwoSoftmaxes, Masked, X, LABELS, contract=equals(masked)),
     case("residual without a gradient", DetachedResidual, Residual, X),
     case("branch without a gradient", DetachedBranch, Residual, X),
     case("residual forgotten", ForgottenResidual, Residual, X,
