@@ -56,18 +56,18 @@ class FirstDecides(Product):
         return (g * y, g * x) if ctx.needs_input_grad[0] else (None, None)
 
 
-class SavesForNeeded(Product):
-    """Save only the operands that the needed gradients use."""
+class SavesOwnOperand(Product):
+    """Save the inputs that need a gradient, instead of the factors of their gradients."""
 
     @staticmethod
     def forward(ctx, x, y):
-        ctx.save_for_backward(*[other for other, needed in zip((y, x), ctx.needs_input_grad, strict=True) if needed])
+        ctx.save_for_backward(*[own for own, needed in zip((x, y), ctx.needs_input_grad, strict=True) if needed])
         return x * y
 
     @staticmethod
     def backward(ctx, g):
         saved = ctx.saved_tensors
-        return g * saved[0], g * saved[-1]
+        return g * saved[-1], g * saved[0]
 
 
 class SwappedWeights(Product):
@@ -81,7 +81,7 @@ class SwappedWeights(Product):
 
 case("needs_input_grad shifts the results", ShiftedProduct, Product, draw(3, 4), draw(3, 4))
 case("needs_input_grad of the first input decides for both", FirstDecides, Product, draw(3, 4), draw(3, 4))
-case("saved tensors depend on needs_input_grad", SavesForNeeded, Product, draw(3, 4), draw(3, 4))
+case("saved tensors depend on needs_input_grad", SavesOwnOperand, Product, draw(3, 4), draw(3, 4))
 case("wrong branch where one input needs a gradient", SwappedWeights, Product, draw(3, 4), draw(3, 4))
 
 
