@@ -1,8 +1,9 @@
 """Comparison of the gradient checkers of this package, PyTorch, JAX and HIPS autograd on wrong and correct vjps.
 
-    python -m benchmarks.checkers [rules,drawn,nasty] [--peers ours,PyTorch] [--json PATH]
+    python -m benchmarks.checkers [rules,drawn,nasty,frameworks,modules] [--peers ours,PyTorch] [--json PATH]
+    python -m benchmarks.checkers operators,lax --minutes 30
 
-There are three parts; all run by default:
+There are seven parts; the first five run by default:
 
 - ``rules``: wrong vjps, each at a point where it is wrong, with a correct counterpart at the same point, and correct
   vjps at difficult points. Each is written once (`rule.Maths`), so that every framework uses the same formulas as a
@@ -12,6 +13,11 @@ There are three parts; all run by default:
   `testing.strategies`, with the shapes that the function accepts.
 - ``nasty``: correct gradients of functions that are hard to differentiate numerically, and the same gradients made
   wrong, with our checker only.
+- ``frameworks``: wrong rules of PyTorch, JAX and Keras, each with a correct counterpart, and one call of
+  ``check_torch``, ``check_jax`` or ``check_keras``.
+- ``modules``: modules with a subtle bug, each with a correct counterpart, and one call of ``check_module``.
+- ``operators``, ``lax``: the operators of PyTorch's test database and the functions of ``jax.lax``, which should all
+  pass.
 
 A wrong vjp counts as *caught* if the checker raises anything but `Inconclusive` and its correct counterpart passes. If
 both are rejected, the result is ``ALARM``. A correct vjp that is rejected is a *false alarm*. Our checker may also be
@@ -34,7 +40,7 @@ from benchmarks.checkers import compare
 from benchmarks.checkers.frameworks import CHECKERS
 from tinygrad_edu.command_line import Parser, invalid_names
 
-PARTS = ("rules", "drawn", "nasty")
+DEFAULT = ("rules", "drawn", "nasty", "frameworks", "modules")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for part in options.parts.split(","):
         print(f"--- {part} ---")
-        for line in {"rules": _rules, "drawn": _drawn, "nasty": _nasty}[part](options):
+        for line in LINES[part](options):
             print(line, flush=True)
     return 0
 
@@ -56,7 +62,8 @@ def _names(text: str, known: Sequence[str]) -> str:
 def _parser() -> argparse.ArgumentParser:
     peers = [checker.name for checker in CHECKERS]
     parser = Parser("python -m benchmarks.checkers", description="Compare gradient checkers.")
-    parser.add_argument("parts", nargs="?", default=",".join(PARTS), type=lambda text: _names(text, PARTS),
+    parser.add_argument("parts", nargs="?", default=",".join(DEFAULT),
+                        type=lambda text: _names(text, [*LINES]),
                         help="parts to run (default: %(default)s)")  # fmt: skip
     parser.add_argument("--peers", metavar="NAMES", default=",".join(peers), type=lambda text: _names(text, peers),
                         help="rules: checkers to compare (default: %(default)s)")  # fmt: skip
@@ -65,8 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--draws", type=int, default=40, help="nasty: per family, every fourth also made wrong (default: %(default)s)"
     )
-    parser.add_argument("--only", default="", metavar="REGEX", help="nasty: only families whose names match")
-    parser.add_argument("--why", action="store_true", help="nasty: print the verdicts of correct gradients not passed")
+    parser.add_argument("--only", default="", metavar="REGEX", help="all but rules and drawn: only names that match")
+    parser.add_argument("--why", action="store_true", help="all but rules and drawn: print the messages of the checker")
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="operators, lax: time limit of each part (default: %(default)s)"
+    )
     return parser
 
 
@@ -88,6 +98,34 @@ def _nasty(options: argparse.Namespace) -> Iterator[str]:
     from benchmarks.checkers import nasty
 
     yield from nasty.lines(options.draws, options.only, options.why)
+
+
+def _frameworks(options: argparse.Namespace) -> Iterator[str]:
+    from benchmarks.checkers import cases, framework_rules
+
+    yield from cases.lines(framework_rules.installed(), options.only, options.why)
+
+
+def _modules(options: argparse.Namespace) -> Iterator[str]:
+    from benchmarks.checkers import cases, modules
+
+    yield from cases.lines(modules.GROUPS, options.only, options.why)
+
+
+def _operators(options: argparse.Namespace) -> Iterator[str]:
+    from benchmarks.checkers import campaign, operators  # needs PyTorch
+
+    yield from campaign.lines(operators.samples(options.only), options.minutes, options.why)
+
+
+def _lax(options: argparse.Namespace) -> Iterator[str]:
+    from benchmarks.checkers import campaign, lax  # needs JAX
+
+    yield from campaign.lines(lax.samples(options.only), options.minutes, options.why)
+
+
+LINES = {"rules": _rules, "drawn": _drawn, "nasty": _nasty, "frameworks": _frameworks, "modules": _modules,
+         "operators": _operators, "lax": _lax}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,14 +1,25 @@
 """Difficult functions with correct gradients: formulas with offsets, cancellation, oscillation, poles, saturation."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 import tinygrad_edu as tg
 
 Draw = Callable[[np.random.Generator], Any]
-FAMILIES: dict[str, tuple[Callable[..., Any], Draw]] = {}
+
+
+class Family(NamedTuple):
+    """A function with a correct gradient, and a distribution of its inputs."""
+
+    f: Callable[..., Any]
+    draw: Draw
+    gradient: Callable[..., Any] | None = None  # of a function of NumPy arrays; default: f is one of Tensors
+    slope: Literal["exists", "zero", "none"] = "exists"  # "zero": smaller than its rounding error; "none": a kink
+
+
+FAMILIES: dict[str, Family] = {}
 
 
 def normal(*shape: int, scale: float = 1.0, offset: float = 0.0) -> Draw:
@@ -23,9 +34,9 @@ def powers_of_ten(low: float, high: float, *shape: int, signed: bool = False) ->
     return lambda rng: (10 ** rng.uniform(low, high, shape) * (rng.choice([-1, 1], shape) if signed else 1),)
 
 
-def add(name: str, f: Callable[..., Any], draw: Draw) -> None:
+def add(name: str, *family: Any, **settings: Any) -> None:
     assert name not in FAMILIES, name
-    FAMILIES[name] = f, draw
+    FAMILIES[name] = Family(*family, **settings)
 
 
 def both(*draws: Draw) -> Draw:
@@ -45,7 +56,8 @@ def iterated(f: Callable[[Any], Any], x: Any, times: int) -> Any:
 # --- A small change of a large value ---
 
 for exponent in (3, 6, 9, 11, 13, 15):
-    add(f"1e{exponent} + sum of sines", lambda x, c=10.0**exponent: tg.sum(tg.sin(x)) + c, normal(5))
+    slope = "zero" if exponent == 15 else "exists"
+    add(f"1e{exponent} + sum of sines", lambda x, c=10.0**exponent: tg.sum(tg.sin(x)) + c, normal(5), slope=slope)
 for exponent in (4, 8, 12):
     add(f"squares of 1e{exponent} + x", lambda x, c=10.0**exponent: (x + c) ** 2, normal(4))
     add(f"variance at an offset of 1e{exponent}", lambda x, c=10.0**exponent: tg.var(x + c), normal(6))
@@ -65,10 +77,10 @@ for exponent in (-2, -4, -6):
 add("(1 - cos) / x ** 2 at 1e-2", lambda x: (1 - tg.cos(x)) / (x * x), uniform(1e-2, 2e-2, 3))
 add("tanh(x) - x", lambda x: tg.tanh(x) - x, normal(4, scale=1e-3))
 add("cosine similarity near 1", lambda x: tg.cosine_similarity(x, x * 1.0 + 1e-4, axis=0), normal(5))
-add("mean of x - mean", lambda x: tg.mean(x - tg.mean(x)), normal(5))
-add("sum of a softmax", lambda x: tg.sum(tg.softmax(x)), normal(5))
-add("sum of a layer norm", lambda x: tg.sum(tg.layer_norm(x, (5,))), normal(2, 5))
-add("constant", lambda x: x * 0 + 3, normal(4))
+add("mean of x - mean", lambda x: tg.mean(x - tg.mean(x)), normal(5), slope="zero")
+add("sum of a softmax", lambda x: tg.sum(tg.softmax(x)), normal(5), slope="zero")
+add("sum of a layer norm", lambda x: tg.sum(tg.layer_norm(x, (5,))), normal(2, 5), slope="zero")
+add("constant", lambda x: x * 0 + 3, normal(4), slope="zero")
 add("polynomial near a triple root", lambda x: x**3 - 3 * x**2 + 3 * x - 1, normal(4, scale=1e-3, offset=1.0))
 
 # --- Fast oscillation, steep and sharp functions ---
@@ -88,7 +100,7 @@ for steepness in (50, 1e3, 1e5):
         lambda x, k=steepness: tg.tanh(k * (x - 1)),
         normal(4, scale=1 / steepness, offset=1.0),
     )
-add("steep sigmoid, any argument", lambda x: tg.sigmoid(1e3 * x), normal(6))
+add("steep sigmoid, any argument", lambda x: tg.sigmoid(1e3 * x), normal(6), slope="zero")
 add("logistic map, 8 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 8), uniform(0.1, 0.9, 3))
 add("logistic map, 16 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 16), uniform(0.1, 0.9, 3))
 
@@ -125,8 +137,8 @@ add("division by small", lambda x, y: x / y, both(normal(4), powers_of_ten(-6, -
 # --- Saturation ---
 
 for at in (6, 12, 18, 25, 40):
-    add(f"tanh at {at}", tg.tanh, normal(4, offset=at))
-    add(f"sigmoid at {at}", tg.sigmoid, normal(4, offset=at))
+    add(f"tanh at {at}", tg.tanh, normal(4, offset=at), slope="zero" if at > 12 else "exists")
+    add(f"sigmoid at {at}", tg.sigmoid, normal(4, offset=at), slope="zero" if at > 25 else "exists")
     add(f"sigmoid at -{at}", tg.sigmoid, normal(4, offset=-at))
     add(f"softplus at -{at}", tg.softplus, normal(4, offset=-at))
 for margin in (5, 15, 25, 40, 100):
@@ -134,13 +146,19 @@ for margin in (5, 15, 25, 40, 100):
         f"cross entropy at a margin of {margin}",
         lambda x, m=margin: tg.cross_entropy(x + m * np.eye(4), np.arange(4)),
         normal(4, 4),
+        slope="zero" if margin > 25 else "exists",
     )
     add(
         f"cross entropy, wrong by {margin}",
         lambda x, m=margin: tg.cross_entropy(x + m * np.eye(4), np.array([1, 2, 3, 0])),
         normal(4, 4),
     )
-    add(f"softmax at a margin of {margin}", lambda x, m=margin: tg.softmax(x + m * np.eye(4), axis=1), normal(4, 4))
+    add(
+        f"softmax at a margin of {margin}",
+        lambda x, m=margin: tg.softmax(x + m * np.eye(4), axis=1),
+        normal(4, 4),
+        slope="zero" if margin > 25 else "exists",
+    )
     add(f"logsumexp at a margin of {margin}", lambda x, m=margin: tg.logsumexp(x + m * np.eye(4), axis=1), normal(4, 4))
 add("Gaussian at 6", lambda x: tg.exp(-x * x), normal(4, offset=6))
 add("silu at -30", tg.silu, normal(4, offset=-30))

@@ -203,7 +203,7 @@ def running_maximum(x: Any) -> Any:
 
 add("table, interpolated", interpolated, uniform(0, 60, 6))
 add("rounded x times x", lambda x: tg.round(8 * x) / 8 * x, normal(5))
-add("rounded x: steps, slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5))
+add("rounded x: steps, slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5), slope="zero")
 add("sawtooth", lambda x: (x - tg.floor(x)) ** 2, normal(5, scale=10))
 add(
     "soft ranks, steep",
@@ -222,7 +222,7 @@ add("tiny noise that changes the slope", lambda x: x * x + 1e-6 * tg.sin(1e5 * x
 add("parabola with steps of 1e-9", lambda x: x * x + 1e-9 * tg.floor(1e6 * x), normal(4))
 add("logsumexp of 30,000", lambda x: tg.logsumexp(x), normal(30_000))
 add("product of 30,000 near 1", lambda x: tg.exp(tg.sum(tg.log(1 + 1e-3 * x))), normal(30_000))
-add("empty input", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3))
+add("empty input", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3), slope="zero")
 add("cumulative sum in float32", in_float32(lambda x: tg.square(tg.cumsum(x))), normal(60))
 add("exponential in float16", in_float32(tg.exp, np.float16), normal(5))
 add("loss in float32, error of 1e4", in_float32(lambda x: tg.mean(tg.square(x - 1e4))), normal(8))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from benchmarks.checkers.__main__ import main
 from benchmarks.checkers.families import FAMILIES
-from benchmarks.checkers.nasty import verdict
+from benchmarks.checkers.nasty import drawn, verdict
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import (
     Call,
@@ -26,33 +26,18 @@ from tinygrad_edu.testing import (
 )
 from tinygrad_edu.testing.verdict import examples, require_conclusive
 
-# Functions whose slope is 0 or smaller than its rounding error, so that a wrong sign cannot be detected.
-WITHOUT_SLOPE = {
-    "1e15 + sum of sines", "mean of x - mean", "sum of a softmax", "sum of a layer norm", "constant", "tanh at 25",
-    "steep sigmoid, any argument", "tanh at 18", "tanh at 40", "sigmoid at 40", "cross entropy at a margin of 40",
-    "cross entropy at a margin of 100", "softmax at a margin of 40", "softmax at a margin of 100",
-    "rounded x: steps, slope 0", "empty input",
-}  # fmt: skip
-
-
-def test_functions_without_a_slope_are_families():
-    assert FAMILIES.keys() >= WITHOUT_SLOPE
-
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if not name.startswith("relu network 32 x 512")])
 def test_right_is_never_called_wrong_and_wrong_never_right(name):
-    f, draw = FAMILIES[name]
-    arrays = [np.asarray(x) for x in draw(np.random.default_rng(7))]
-    found, why = verdict(f, arrays, 1.0, 7)
+    found, why = drawn(FAMILIES[name], 1.0, 7)
     assert found in ("right", "inconclusive"), why
-    if name not in WITHOUT_SLOPE:
-        assert verdict(f, arrays, -1.0, 7)[0] in ("wrong", "inconclusive")
+    if FAMILIES[name].slope == "exists":
+        assert drawn(FAMILIES[name], -1.0, 7)[0] in ("wrong", "inconclusive")
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("relu", "LeNet"))])
 def test_networks_with_kinks_are_conclusive(name):
-    f, draw = FAMILIES[name]
-    assert verdict(f, [np.asarray(x) for x in draw(np.random.default_rng(1))], 1.0, 1) == ("right", "")
+    assert drawn(FAMILIES[name], 1.0, 1) == ("right", "")
 
 
 def test_the_command_counts(capsys):

@@ -1,0 +1,11 @@
+"""Modules with a subtle bug, each with its correct counterpart and the contract that a tester states."""
+
+from benchmarks.checkers.modules import attention, losses, normalization, recurrence, state
+
+GROUPS = {
+    "attention": attention.CASES,
+    "normalization": normalization.CASES,
+    "recurrence": recurrence.CASES,
+    "dropout, ties and state": state.CASES,
+    "losses and gradients": losses.CASES,
+}
