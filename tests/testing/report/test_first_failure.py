@@ -53,7 +53,7 @@ def test_no_test_is_told_of_the_failure_of_another():
 
 def test_shrinking_compares_no_elements(monkeypatch):
     asked = []
-    guess = mismatch._guess
-    monkeypatch.setattr(mismatch, "_guess", lambda *args: asked.append(args) or guess(*args))
+    guess = mismatch.guess_of
+    monkeypatch.setattr(mismatch, "guess_of", lambda *args: asked.append(args) or guess(*args))
     message_of(check, without_sign, (2, 3))
     assert 2 <= len(asked) <= 3
