@@ -77,18 +77,20 @@ def has_leaves(part: Any) -> bool:
     return any(isinstance(leaf, Leaf) for leaf in tree_leaves(part))
 
 
-def match_leaves(tree: Any, other: Any) -> list[Any] | None:
+def match_leaves(tree: Any, other: Any, of_any_type: bool = False) -> list[Any] | None:
     """Return the values in `other` at the leaves of `tree`, or None if the structures differ.
 
     In `other`, None matches a whole pytree, and an array matches a list of its rows. A dict key without leaves may be
-    missing, and its value may be None or zeros.
+    missing, and its value may be None or zeros. The values are numbers or None, unless they may be `of_any_type`.
     """
+    if of_any_type and isinstance(tree, Leaf):
+        return [other]
     if isinstance(tree, dict | list | tuple):
         other_parts = _matching_parts(tree, other)
         if other_parts is None:
             return None
         parts = tree.values() if isinstance(tree, dict) else tree
-        matches = [match_leaves(*pair) for pair in zip(parts, other_parts, strict=True)]
+        matches = [match_leaves(*pair, of_any_type) for pair in zip(parts, other_parts, strict=True)]
         return None if any(part is None for part in matches) else [x for part in matches for x in part or ()]
     is_float0 = getattr(getattr(other, "dtype", None), "names", None) == ("float0",)  # JAX's gradient of an integer
     nothing = other is None or is_float0
@@ -134,4 +136,4 @@ def is_number_list(tree: Any) -> bool:
         return False
     if all(isinstance(part, list) for part in tree):
         return all(map(is_number_list, tree)) and len({np.shape(part) for part in tree}) == 1
-    return all(isinstance(part, numbers.Real) and not isinstance(part, bool) for part in tree)
+    return all(isinstance(part, numbers.Complex) and not isinstance(part, bool) for part in tree)
