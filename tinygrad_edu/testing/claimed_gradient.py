@@ -107,7 +107,7 @@ def match_inputs(flat: FlatFunction, claimed: Any, outer: tuple[int, ...] = ()) 
             f"{outline(claimed)}. Leave out constants such as integers, or return None for them. A float is an input; "
             f"to keep one constant, bind it: lambda x: f(x, 2.0)."
         )
-    return next((gradients for gradients in matches if have_shapes(gradients, shapes)), matches[0])
+    return next((gradients for gradients in matches if have_shapes(gradients, shapes)), matches[-1])
 
 
 def have_shapes(claimed: list[Any], shapes: Sequence[tuple[int, ...]]) -> bool:
@@ -199,17 +199,17 @@ def _with_details(mismatch: GradientMismatch, claimed: ClaimedGradient, claim: C
 
 def _about_complex(claimed: ClaimedGradient, claim: Claim, k: int) -> Iterator[str]:
     """Yield lines about the gradient of a complex function."""
-    flat, name = claimed.flat, claim.names[k]
-    is_complex_input = is_complex(flat.point.arrays[k])
-    if is_complex_input:
-        yield f"The last index of {name} is 0 for the real part, and 1 for the imaginary part."
-    if not (is_complex_input or any(map(is_complex, flat.result.arrays))):
+    flat, input_is_complex = claimed.flat, is_complex(claimed.flat.point.arrays[k])
+    result_is_complex = any(map(is_complex, flat.result.arrays))
+    if not (input_is_complex or result_is_complex):
         return
+    names = [claim.names[k]] * input_is_complex + ["the result"] * result_is_complex
+    yield f"The last index of {' and of '.join(names)} is 0 for the real part, and 1 for the imaginary part."
     other: Any = "jax" if flat.convention == "torch" else "torch"
     gradients = replace(claimed, flat=replace(flat, convention=other))(claimed.cotangent)
     if agrees(claim, k, gradients[k], claimed.rng):
         yield f'A conjugate is missing or extra: the gradient is correct with convention="{other}".'
-    elif is_complex_input and agrees(claim, k, claim.gradients[k] * [1, -1], claimed.rng):
+    elif input_is_complex and agrees(claim, k, claim.gradients[k] * [1, -1], claimed.rng):
         yield "It is the conjugate of the correct gradient."
 
 

@@ -71,6 +71,7 @@ class _JacobianRule:
             gradients.append(sum(terms[1:], terms[0]))
         return self.flat.point.filled(gradients, lambda _: None)
 
+    @np.errstate(all="ignore")
     def _pulled(self, g: Array, block: Array, to_complex: bool) -> Array:
         """Return the product of a cotangent and a block, in the precision of the block."""
         product = np.tensordot(g, _wide(block, is_complex(g) and self.flat.convention == "torch"), g.ndim)
@@ -85,23 +86,22 @@ class _JacobianRule:
         parts = []
         for block, out in zip(blocks, self.flat.result.arrays, strict=True):
             is_gradient = is_complex(tangent) and not is_complex(out)
-            product = np.tensordot(_wide(block, is_gradient and self.flat.convention == "torch"), tangent, tangent.ndim)
+            terms = _wide(block, is_gradient and self.flat.convention == "torch") * tangent
+            product = np.sum(np.where(tangent == 0, 0, terms), axis=tuple(range(out.ndim, terms.ndim)))
             parts.append(as_real_like(product.real if is_gradient else product, out))
         return ravel_arrays(parts)
 
     # --- The message about a wrong Jacobian ---
 
+    @np.errstate(all="ignore")  # the Jacobian may be infinite
     def details(self, claim: Claim, k: int, rng: Rng) -> str:
         """Return whether the Jacobian by input `k` is transposed, or else its worst entry."""
         blocks = [row[k] for row in self.blocks(self.flat.arguments(self.flat.arrays))]
-        size, ndim = claim.arrays[k].size, claim.arrays[k].ndim
-        if [block.ndim for block in blocks] == [2 * ndim] and ndim:
-            transposed = [np.moveaxis(blocks[0], range(ndim), range(ndim, 2 * ndim))]
-            if transposed[0].shape == blocks[0].shape and np.all(
-                self._gaps(claim, k, np.arange(size), transposed, rng)[0] <= 1
-            ):
+        elements, ndim = np.arange(claim.arrays[k].size), self.flat.point.arrays[k].ndim
+        if len(blocks) == 1 and ndim and blocks[0].shape[:ndim] == blocks[0].shape[ndim:]:
+            transposed = np.moveaxis(blocks[0], range(ndim), range(ndim, 2 * ndim))
+            if np.all(self._gaps(claim, k, elements, [transposed], rng)[0] <= 1):
                 return f"The Jacobian by {claim.names[k]} is transposed."
-        elements = np.arange(size)
         while len(elements) > 1:
             halves = np.array_split(elements, 2)
             elements = max(halves, key=lambda half: np.max(self._gaps(claim, k, half, blocks, rng)[0]))
@@ -109,13 +109,10 @@ class _JacobianRule:
         row = int(np.argmax(gaps))
         if gaps.flat[row] <= 1:
             return ""
-        at = [
-            ", ".join(map(str, np.unravel_index(*pair)))
-            for pair in ((row, gaps.shape), (elements[0], claim.arrays[k].shape))
-        ]
+        entry = f"{_at('result', row, gaps.shape)} by {_at(claim.names[k], elements[0], claim.arrays[k].shape)}"
         return (
-            f"The derivative of result[{at[0]}] by {claim.names[k]}[{at[1]}]: analytic {claimed.flat[row]:.10g}, "
-            f"numeric {numeric.flat[row]:.10g} (to within {error.flat[row]:.1g})"
+            f"In the Jacobian, the derivative of {entry} is wrong: analytic {claimed.flat[row]:.10g}, numeric "
+            f"{numeric.flat[row]:.10g} (to within {error.flat[row]:.1g})."
         )
 
     def _gaps(
@@ -131,9 +128,13 @@ class _JacobianRule:
         claimed = self._pushed(k, direction, blocks)
         size = self._pushed(k, np.abs(direction), [np.abs(block) for block in blocks])
         rounding = max(EXACT, *(64 * unit_of(block.real.dtype) for block in blocks)) * np.abs(size)
-        with np.errstate(all="ignore"):
-            gaps = np.abs(claimed - slope.value) / (SAFETY * slope.error + rounding + _TINY)
+        gaps = np.abs(claimed - slope.value) / (SAFETY * slope.error + rounding + _TINY)
         return np.where(np.isnan(gaps), np.inf, gaps), claimed, slope.value, slope.error
+
+
+def _at(name: str, position: int, shape: tuple[int, ...]) -> str:
+    """Return the code for an element of an array."""
+    return f"{name}[{', '.join(map(str, np.unravel_index(position, shape)))}]" if shape else name
 
 
 def _block(name: str, input_name: str, block: Any, out: Array, x: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.errors import VJPDefinitionError
+from tinygrad_edu.testing.flat_function import FlatFunction
 from tinygrad_edu.testing.op_call import title_of
 from tinygrad_edu.transforms import Function
 
@@ -24,21 +25,20 @@ class CotangentArgument(NamedTuple):
     is_optional: bool
 
 
-def find_cotangent(
-    grad: Function, f: Function, names: tuple[str, ...], declared: bool | None
-) -> CotangentArgument | None:
-    """Return the cotangent's argument, or None if `grad` takes the arguments of f only, which have these names.
+def find_cotangent(grad: Function, flat: FlatFunction, declared: bool | None) -> CotangentArgument | None:
+    """Return the cotangent's argument, or None if `grad` takes the arguments of the function only.
 
     `declared` is whether it takes a cotangent, or None if its signature decides. Raise `VJPDefinitionError` if `grad`
     cannot be called in this way, or if its signature does not decide.
     """
-    positional, extra, is_variadic = _parameters(grad, f, len(names))
+    names = flat.point.names
+    positional, extra, is_variadic = _parameters(grad, flat.f, len(names))
     required = [p for p in extra if p.default is Parameter.empty]
     named = [p for p in extra if p.name in _NAMES]
     candidates = required or named or extra
     has_too_few = len(positional) < len(names) and not is_variadic
     if has_too_few or len(required) > (declared is not False) or (declared and not (candidates or is_variadic)):
-        raise cannot_be_called(grad, f, names if declared is False else (*names, "cotangent"))
+        raise cannot_be_called(grad, flat.name, names if declared is False else (*names, "cotangent"))
     if declared is None and not (required or named) and (extra or is_variadic):
         raise VJPDefinitionError(
             f"check_gradient: the signature {_described(grad)} does not say whether the gradient takes a cotangent. "
@@ -53,10 +53,10 @@ def find_cotangent(
     return CotangentArgument(None if is_next else candidates[0].name, not required)
 
 
-def cannot_be_called(grad: Function, f: Function, names: tuple[str, ...]) -> VJPDefinitionError:
+def cannot_be_called(grad: Function, title: str, names: tuple[str, ...]) -> VJPDefinitionError:
     """Return the error for a gradient that cannot be called with the named arguments."""
     return VJPDefinitionError(
-        f"the gradient of {title_of(f)} must accept the call grad({', '.join(names)}), got {_described(grad)}. The "
+        f"the gradient of {title} must accept the call grad({', '.join(names)}), got {_described(grad)}. The "
         f"cotangent is the last argument; only for a result that is one real number, a gradient may take none."
     )
 

@@ -124,11 +124,12 @@ def check_gradient(
     >>> check_gradient(np.exp, lambda z, cotangent: cotangent * np.conj(np.exp(z)), 0.5 + 1j)
     <Report: right>
     """
+    name = title_of(f)
     if jac:
         f, jacobian = _halves(f, jacobian)
     _require_settings(grad, jvp, jacobian, convention, accuracy)
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
-    flat = FlatFunction(title_of(f), f, point, accuracy=accuracy, convention=convention)
+    flat = FlatFunction(name, f, point, accuracy=accuracy, convention=convention)
     report = Report(flat.name, skip)
     if not is_pure(report, flat):
         return report.conclude()
@@ -185,9 +186,9 @@ def _halves(f: Function, jacobian: Function | None) -> tuple[Function, Function]
 def _run_gradient(report: Report, flat: FlatFunction, grad: Function, declared: bool | None, rng: Rng | None) -> None:
     """Run the laws about `grad`, with a cotangent if it takes one, and without if it is optional or there is none."""
     names, is_number = flat.point.names, sum(as_real(x).size for x in flat.result.arrays) == 1
-    argument = find_cotangent(grad, flat.f, names, declared)
+    argument = find_cotangent(grad, flat, declared)
     if argument is None and not is_number:
-        raise cannot_be_called(grad, flat.f, (*names, "cotangent"))
+        raise cannot_be_called(grad, flat.name, (*names, "cotangent"))
     run_gradient_laws(report, ClaimedGradient(flat, _with_cotangent(grad, argument), seeded(rng), argument is not None))
     if argument is not None and argument.is_optional and is_number:
         titled = replace(flat, name=f"{flat.name}, without a cotangent")
