@@ -42,7 +42,7 @@ class ClaimedGradient:
     grad: Function
     rng: Rng
     takes_cotangent: bool = True
-    details: Details = lambda *_: ""
+    details: Details | None = None
 
     def __call__(self, cotangent: Array) -> tuple[Array, ...]:
         """Return the claimed gradients."""
@@ -192,9 +192,10 @@ def _with_details(mismatch: GradientMismatch, claimed: ClaimedGradient, claim: C
     with contextlib.suppress(Exception):  # f may raise at other points
         if claimed.missing:
             lines.append(f"grad returned None, which means zero, for {', '.join(claimed.missing)}")
-        lines += [*_about_complex(claimed, claim, k), *filter(None, [claimed.details(claim, k, claimed.rng)])]
+        lines += _about_complex(claimed, claim, k)
+        lines += [claimed.details(claim, k, claimed.rng)] if claimed.details else []
     headline, _, rest = str(mismatch).partition("\n")
-    return GradientMismatch("\n".join([headline, *(f"  {line}" for line in lines), *filter(None, [rest])]))
+    return GradientMismatch("\n".join([headline, *(f"  {line}" for line in lines if line), *filter(None, [rest])]))
 
 
 def _about_complex(claimed: ClaimedGradient, claim: Claim, k: int) -> Iterator[str]:
