@@ -17,7 +17,7 @@ from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays
+from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
@@ -46,10 +46,14 @@ class ClaimedGradient:
 
     def __call__(self, cotangent: Array) -> tuple[Array, ...]:
         """Return the claimed gradients."""
-        gradients = self._arrays(self._per_input(cotangent))
+        return self.pull(self.arguments(cotangent), cotangent.item() if cotangent.size == 1 else 1.0)
+
+    def pull(self, arguments: Sequence[Any], factor: float) -> tuple[Array, ...]:
+        """Return the claimed gradients for arguments of `grad`, times a factor if it takes no cotangent."""
+        gradients = self._arrays(match_inputs(self.flat, self.grad(*arguments)))
         if self.takes_cotangent:
             return gradients
-        return tuple(np.asarray(g * cotangent.item(), g.dtype if is_floating(g.dtype) else None) for g in gradients)
+        return tuple(np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None) for g in gradients)
 
     @cached_property
     def cotangent(self) -> Array:
@@ -65,15 +69,18 @@ class ClaimedGradient:
     @property
     def missing(self) -> list[str]:
         """The names of inputs whose gradient is None."""
-        return [name for name, g in zip(self.flat.names, self._per_input(self.cotangent), strict=True) if g is None]
+        gradients = match_inputs(self.flat, self.grad(*self.arguments(self.cotangent)))
+        return [name for name, g in zip(self.flat.names, gradients, strict=True) if g is None]
 
     def arguments(self, cotangent: Array) -> tuple[Any, ...]:
-        """Return arguments for `grad`."""
-        cotangents = (self.flat.cotangents(cotangent),) if self.takes_cotangent else ()
-        return *self.flat.arguments(self.flat.arrays), *cotangents
+        """Return arguments for `grad` at the point."""
+        flat = self.flat
+        parts = unravel_arrays(cotangent, flat.result.arrays)
+        return *flat.arguments(flat.arrays), *self.nested(parts, flat.result.copied)
 
-    def _per_input(self, cotangent: Array) -> list[Any]:
-        return match_inputs(self.flat, self.grad(*self.arguments(cotangent)))
+    def nested(self, cotangents: Sequence[Array], place: Callable[..., tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Return cotangents as the last argument of `grad`, if it takes one."""
+        return place(self.flat.conjugated(cotangents), lambda _: None) if self.takes_cotangent else ()
 
     def _arrays(self, derivatives: list[Any]) -> tuple[Array, ...]:
         """Return the gradients as real arrays. Raise `GradientMismatch` for another shape than that of the input."""

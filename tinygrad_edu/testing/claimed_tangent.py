@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -39,18 +39,22 @@ class ClaimedTangent:
 
     def __call__(self, tangents: list[Array]) -> Array:
         """Return the claimed tangent of the result."""
-        flat, result = self.flat, self.flat.result
-        claimed = self.jvp(*flat.arguments(flat.arrays), *self.nested(tangents))
+        flat = self.flat
+        return ravel_arrays(self.push([*flat.arguments(flat.arrays), *flat.tangents(tangents)]))
+
+    def push(self, arguments: Sequence[Any]) -> list[Array]:
+        """Return the claimed tangents of the result for arguments of `jvp`, as real arrays."""
+        name, result, claimed = self.flat.name, self.flat.result, self.jvp(*arguments)
         parts, shapes = match_leaves(result.parts[0], claimed), [x.shape for x in result.arrays]
         if parts is None or not have_shapes(parts, shapes):
             raise GradientMismatch(
-                f"{flat.name}: the forward derivative must have the structure of the result, "
-                f"{outline(result.parts[0])}, got {outline(claimed)}."
+                f"{name}: the forward derivative must have the structure of the result, {outline(result.parts[0])}, "
+                f"got {outline(claimed)}."
             )
         pairs = list(zip(filled_in(parts, result.arrays), result.arrays, strict=True))
         if any(is_complex(part) and not is_complex(out) for part, out in pairs):
-            raise DTypeError(f"{flat.name}: the forward derivative of a real result must be real, got a complex one.")
-        return ravel_arrays([as_real_like(*pair) for pair in pairs])
+            raise DTypeError(f"{name}: the forward derivative of a real result must be real, got a complex one.")
+        return [as_real_like(*pair) for pair in pairs]
 
     @cached_property
     def directions(self) -> list[list[Array]]:
@@ -77,11 +81,6 @@ class ClaimedTangent:
         zeros = [np.zeros(x.shape) for x in self.flat.arrays]
         return self([*zeros[:k], direction, *zeros[k + 1 :]])
 
-    def nested(self, tangents: list[Array]) -> list[Any]:
-        """Return tangents for the arguments that contain inputs."""
-        nested = self.flat.nested(tangents, lambda _: None)
-        return [tangent for tangent, part in zip(nested, self.flat.point.parts, strict=True) if has_leaves(part)]
-
 
 def run_tangent_laws(report: Report, claimed: ClaimedTangent) -> bool:
     """Run the laws about a claimed forward derivative, and return whether it is not wrong."""
@@ -103,7 +102,7 @@ def _require_structure(claimed: ClaimedTangent) -> None:
 
 def _require_unwritten(claimed: ClaimedTangent) -> None:
     flat = claimed.flat
-    tangents = claimed.nested(claimed.joint)
+    tangents = flat.tangents(claimed.joint)
     names = [name for name, part in zip(flat.point.names, flat.point.parts, strict=True) if has_leaves(part)]
     names = [*flat.point.names, *(f"the tangent of {name}" for name in names)]
     call_unwritten(f"the derivative of {flat.name}", claimed.jvp, [*flat.arguments(flat.arrays), *tangents], names)

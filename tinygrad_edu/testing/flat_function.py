@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_map_with_path
-from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
 from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
@@ -54,20 +54,25 @@ class FlatFunction:
     @cached_property
     def result(self) -> ArrayTree:
         """The result at the point, in memory of its own."""
-        return self._tree(self.f(*self.arguments(self.arrays)), _copied_numbers)
+        return self.call(self.arguments(self.arrays), _copied_numbers)
 
-    def arguments(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        """Return the arguments with `arrays` as inputs. All arrays are copied."""
-        return self.nested(arrays, lambda x: copy_with_layout_of(x, x) if isinstance(x, np.ndarray) else x)
+    def arguments(self, arrays: Sequence[Array], is_copied: bool = True) -> tuple[Any, ...]:
+        """Return the arguments with `arrays` as inputs, or with copies of them in the memory layouts of the point."""
+        place = self.point.copied if is_copied else self.point.placed
+        return place(self._inputs(arrays), lambda x: copy_with_layout_of(x, x) if isinstance(x, np.ndarray) else x)
 
-    def nested(self, arrays: Sequence[Array], other: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Return the arguments with copies of `arrays` as inputs, and ``other(x)`` in place of every constant x."""
+    def tangents(self, arrays: Sequence[Array]) -> list[Any]:
+        """Return tangents of the inputs, nested as each argument that contains inputs."""
+        nested = self.point.copied(self._inputs(arrays), lambda _: None)
+        return [tangent for tangent, part in zip(nested, self.point.parts, strict=True) if has_leaves(part)]
+
+    def _inputs(self, arrays: Sequence[Array]) -> list[Array]:
         pairs = zip(arrays, self.point.arrays, strict=True)
-        return self.point.copied([as_complex(x) if is_complex(like) else x for x, like in pairs], other)
+        return [as_complex(x) if is_complex(like) else x for x, like in pairs]
 
     def value(self, *arrays: Array) -> Array:
         """Return the result as one array."""
-        results = self._tree(self.f(*self.arguments(arrays))).arrays
+        results = self.call(self.arguments(arrays)).arrays
         for x, like in zip(results, self.result.arrays, strict=False):
             if is_complex(x) != is_complex(like):
                 raise DTypeError(
@@ -83,16 +88,13 @@ class FlatFunction:
             accuracy=self.accuracy,
         )  # fmt: skip
 
-    def cotangents(self, cotangent: Array) -> Any:
-        """Return a cotangent with the structure of the result."""
-        arrays = self.conjugated(unravel_arrays(cotangent, self.result.arrays))
-        return self.result.copied(arrays, lambda _: None)[0]
-
     def conjugated(self, arrays: Sequence[Array]) -> list[Array]:
         """Convert cotangents or gradients between PyTorch's convention and that of the function."""
         return [np.conj(x) if is_complex(x) and self.convention == "jax" else x for x in arrays]
 
-    def _tree(self, out: Any, to_array: Callable[[Any], Array | None] = as_numbers) -> ArrayTree:
+    def call(self, arguments: Sequence[Any], to_array: Callable[[Any], Array | None] = as_numbers) -> ArrayTree:
+        """Call the function."""
+        out = self.f(*arguments)
         result = ArrayTree((out,), ("",), to_array)
         if not result.leaves:
             raise DTypeError(f"{self.name} must return a number, an array or a pytree of them, got {out!r:.80}.")

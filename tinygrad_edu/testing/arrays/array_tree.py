@@ -25,7 +25,12 @@ class Leaf:
     index: int  # its position among the arrays of the tree
     name: str  # its path as code, such as ``params['w']``
     array: Array
-    is_number: bool  # whether it was given as a plain number
+    given: Any  # the value before its conversion
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it was given as a plain number."""
+        return isinstance(self.given, numbers.Number | np.generic)
 
 
 class ArrayTree:
@@ -48,7 +53,7 @@ class ArrayTree:
             array = to_array(value)
             if array is None:
                 return value
-            self.leaves.append(Leaf(len(self.leaves), path, array, isinstance(value, numbers.Number | np.generic)))
+            self.leaves.append(Leaf(len(self.leaves), path, array, value))
             return self.leaves[-1]
 
         pairs = zip(parts, names, strict=True)
@@ -64,11 +69,15 @@ class ArrayTree:
         filled: tuple[Any, ...] = tree_map(lambda x: values[x.index] if isinstance(x, Leaf) else other(x), self.parts)
         return filled
 
-    def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Return the parts as `filled` does, with copies of `values` in the memory layouts of the arrays."""
+    def placed(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts as `filled` does, with a NumPy scalar in place of a plain number."""
         pairs = zip(self.leaves, values, strict=True)
-        return self.filled(
-            [np.asarray(x)[()] if leaf.is_number else copy_with_layout_of(x, leaf.array) for leaf, x in pairs], other
+        return self.filled([np.asarray(x)[()] if leaf.is_number else x for leaf, x in pairs], other)
+
+    def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts as `placed` does, with copies of `values` in the memory layouts of the arrays."""
+        return self.placed(
+            [copy_with_layout_of(np.asarray(x), leaf.array) for leaf, x in zip(self.leaves, values, strict=True)], other
         )
 
 
