@@ -103,7 +103,8 @@ def match_inputs(flat: FlatFunction, claimed: Any, outer: tuple[int, ...] = ()) 
     shapes = [(*outer, *x.shape) for x in flat.point.arrays]
     parts = flat.point.parts
     differentiable = tuple(part for part in parts if has_leaves(part))
-    matches = [gradients for nest in (parts, differentiable) if (gradients := match_leaves(nest, claimed)) is not None]
+    nests = [parts] if len(differentiable) == len(parts) else [parts, differentiable]
+    matches = [gradients for nest in nests if (gradients := match_leaves(nest, claimed)) is not None]
     expected = differentiable[0] if len(differentiable) == 1 else differentiable
     single = match_leaves(expected, claimed)
     if single is not None and (not isinstance(claimed, list | tuple) or have_shapes(single, shapes)):

@@ -127,7 +127,8 @@ def ravel_arrays(arrays: Sequence[Array]) -> Array:
 def unravel_arrays(vector: Array, like: Sequence[Array]) -> list[Array]:
     """Return the arrays that `ravel_arrays` joined, in the shapes of `like`."""
     shapes = [as_real(x).shape for x in like]
-    parts = np.split(vector.reshape(-1), np.cumsum([math.prod(shape) for shape in shapes]))[:-1]
+    ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
+    parts = [vector.reshape(-1)[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     return [as_complex(part) if is_complex(x) else part for part, x in zip(views, like, strict=True)]
 

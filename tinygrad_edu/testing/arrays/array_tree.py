@@ -34,8 +34,9 @@ class Leaf:
 
 
 class ArrayTree:
-    """The pytrees `parts`, named by `names`, with a `Leaf` in place of each array. `leaves` lists all leaves.
+    """The pytrees `parts`, named by `names`, with a `Leaf` in place of each array.
 
+    `leaves` lists all leaves, and `arrays` their arrays.
     `to_array` converts a value to an array, or returns None for a value that stays as it is.
 
     Examples
@@ -58,11 +59,7 @@ class ArrayTree:
 
         pairs = zip(parts, names, strict=True)
         self.parts = tuple(tree_map_with_path(visit, part, name, is_number_list) for part, name in pairs)
-
-    @property
-    def arrays(self) -> tuple[Array, ...]:
-        """The arrays of the tree."""
-        return tuple(leaf.array for leaf in self.leaves)
+        self.arrays: tuple[Array, ...] = tuple(leaf.array for leaf in self.leaves)
 
     def filled(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
         """Return the parts with `values` in place of the arrays, and ``other(x)`` in place of every other leaf x."""
@@ -76,9 +73,8 @@ class ArrayTree:
 
     def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
         """Return the parts as `placed` does, with copies of `values` in the memory layouts of the arrays."""
-        return self.placed(
-            [copy_with_layout_of(np.asarray(x), leaf.array) for leaf, x in zip(self.leaves, values, strict=True)], other
-        )
+        pairs = zip(values, self.arrays, strict=True)
+        return self.placed([copy_with_layout_of(np.asarray(x), like) for x, like in pairs], other)
 
 
 def has_leaves(part: Any) -> bool:
