@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, VJPDefinitionError
 from tinygrad_edu.pytree import tree_map_with_path
-from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
-from tinygrad_edu.testing.arrays.array_tree import is_number_list
+from tinygrad_edu.testing import CheckFailed, GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, is_number_list
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real, unit_of
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.uniform(0.5, 2.0, (3, 4)), RNG.uniform(0.5, 2.0, (3, 4))
@@ -214,6 +215,37 @@ def test_what_is_no_gradient_is_refused_in_words(name):
 def test_a_tangent_that_is_nested_otherwise(returned):
     with pytest.raises(GradientMismatch, match="must have the structure of the result, an array of shape"):
         check_gradient(lambda x: x**2, None, X, jvp=returned)
+
+
+def test_laws_can_be_left_out():
+    """A law that is left out has no verdict; the others are in the order in which they are tested."""
+    laws = ["no writes", "deterministic", "structure", "slope", "forward slope", "forward additivity"]
+    for skipped in (*laws, ""):
+        report = check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, u: 2 * x * u, skip=[skipped])
+        found = list(dict.fromkeys(v.law for v in report.verdicts))
+        assert [law for law in found if law in laws] == [law for law in laws if law != skipped]
+        assert report.seconds.keys() == set(found)
+
+
+def test_a_fault_has_the_name_of_its_law():
+    faults = {
+        "no writes": [writes, lambda x: 2 + 0 * x, X],
+        "deterministic": [np.sum, lambda x: 1 + 1e-9 * NOISE.random(x.shape), X],
+        "structure": [np.sum, lambda x: (1, 2), X],
+        "slope": [np.sum, lambda x: 2 + 0 * x, X],
+    }
+    for law, arguments in faults.items():
+        with pytest.raises(CheckFailed) as caught:
+            check_gradient(*arguments)
+        assert [v.law for v in caught.value.report.verdicts if v.status == "wrong"] == [law]
+        if law != "structure":  # without the structure, no other law can be tested
+            assert check_gradient(*arguments, skip=[law]).status == "right"
+
+
+def test_the_declared_accuracy_is_part_of_the_claim():
+    flat = FlatFunction("f", np.sum, ArrayTree([X], ["x"], as_input), accuracy=1e-6)
+    assert flat.claim(np.ones(()), (X,)).accuracy == 1e-6
+    check_gradient(np.sum, np.ones_like, X, accuracy=1e-6)
 
 
 def test_a_none_that_is_true():

@@ -128,7 +128,7 @@ def check_gradient(
     """
     name = title_of(f)
     if jac:
-        f, jacobian = _halves(f, jacobian)
+        f, jacobian = _halves(f, jac, jacobian)
     _require_settings(grad, jvp, jacobian, convention, accuracy)
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
     flat = FlatFunction(name, f, point, accuracy=accuracy, convention=convention)
@@ -167,8 +167,10 @@ def _require_settings(
         )
 
 
-def _halves(f: Function, jacobian: Function | None) -> tuple[Function, Function]:
+def _halves(f: Function, jac: bool, jacobian: Function | None) -> tuple[Function, Function]:
     """Return the two functions whose results `f` returns as a pair."""
+    if jac is not True:
+        raise VJPDefinitionError(f"check_gradient: jac must be True or False, got {jac!r:.80}; pass it as jacobian.")
     if jacobian is not None:
         raise VJPDefinitionError("check_gradient: with jac=True, f returns the Jacobian; jacobian must be None.")
 
