@@ -62,7 +62,7 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_jacobian_passes(name):
     f, claimed, point = RIGHT[name]
-    assert check_gradient(f, None, *point, jacobian=claimed).verdicts[-1].law == "Jacobian"
+    assert "Jacobian" in check_gradient(f, None, *point, jacobian=claimed).seconds
     check_gradient(lambda *point: (f(*point), claimed(*point)), None, *point, jac=True)
 
 

@@ -300,7 +300,7 @@ def test_functions_get_the_layout_that_is_given(layout):
         seen.append(x)
         return np.sum(np.sin(x))
 
-    check_gradient(f, np.cos, x)
+    check_gradient(f, np.cos, x, skip=["layouts", "later calls"])
     for copy in seen:
         assert not np.shares_memory(copy, x)
         assert np.array_equal(np.sign(copy.strides), np.sign(x.strides))

@@ -82,7 +82,9 @@ def _check_orders(report: Report, foreign: ForeignFunction, load: Load, order: i
         flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
         vjp_function = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
         claimed = ClaimedGradient(flat, partial(_with_cotangents, vjp_function), rng)
-        if not (is_pure(report, flat) and run_gradient_laws(report, claimed, law)):
+        if is_pure(report, flat):
+            run_gradient_laws(report, claimed, law)
+        if report.status == "wrong":
             return
         cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result.arrays)
         f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
