@@ -146,3 +146,10 @@ def test_real_views(x):
     assert np.array_equal(view[..., 1], x.imag)
     assert np.array_equal(as_complex(view), x)
     assert as_complex(view).dtype == x.dtype
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_complex_numbers_are_aligned(count):
+    pairs = np.arange(2.0 * count + 1)[1:].reshape(count, 2)
+    assert as_complex(pairs).ctypes.data % 16 == 0
+    assert np.array_equal(as_real(as_complex(pairs)), pairs)

@@ -25,7 +25,7 @@ def as_real(x: Array) -> Array:
 
 
 def as_complex(x: Array) -> Array:
-    """Return the complex array that `as_real` views as x.
+    """Return the complex array that `as_real` views as x, with a copy if the memory of x does not suit.
 
     Examples
     --------
@@ -33,4 +33,6 @@ def as_complex(x: Array) -> Array:
     array([1.+2.j, 3.+0.j])
     """
     pairs = np.ascontiguousarray(x)
+    if pairs.ctypes.data % (2 * pairs.itemsize):  # PyTorch crashes for complex numbers at such an address
+        pairs = pairs.copy()
     return pairs.view(np.result_type(x.dtype, np.complex64))[..., 0]
