@@ -161,6 +161,9 @@ def test_a_function_that_draws_is_called_that():
 def test_complex_numbers_are_refused():
     with pytest.raises(DTypeError, match="must return real numbers"):
         directional_derivative(lambda x: x * 1j, [1.0], [1.0])
+    for x, direction in (([1j], [1.0]), ([1.0], [1j])):
+        with pytest.raises(DTypeError, match="x and direction must be real"):
+            directional_derivative(np.abs, x, direction)
     with pytest.raises(DTypeError, match=r"gradient of x must have a real dtype"):
         check_gradient(lambda x: np.sum(x), lambda x: x * 0 + (1 + 1e-20j), [1.0])
 

@@ -253,7 +253,11 @@ def demand_vjps(op: Any) -> None:
 
 def check_numbers(mine: Any, f: Callable[..., Any], g: float, *points: float, plain: Any = None) -> None:
     """Check the gradients of g * f for a function of a student's Values, as `check_engine` does for arrays."""
-    check_gradient(scaled(plain or f, g), lambda *inputs: _gradients(f, [*map(mine.Value, inputs)], g), *points)
+
+    def gradient(*inputs: float) -> tuple[Any, ...]:
+        return _gradients(f, [*map(mine.Value, inputs)], g)
+
+    check_gradient(scaled(plain or f, g), gradient, *points, cotangent=False)
 
 
 def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:

@@ -1,23 +1,30 @@
-"""FlatFunction: a function of nested arguments, as a function of float64 arrays that returns one array."""
+"""FlatFunction: a function of nested arguments, as a function of float64 arrays that returns one real array.
+
+A complex array counts as a real one with one more axis, so numeric derivatives are real.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_map_with_path
-from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves
+from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.purity import require_unwritten
 from tinygrad_edu.transforms import Function
+
+Convention = Literal["torch", "jax"]
 
 
 @dataclass(frozen=True)
@@ -28,43 +35,67 @@ class FlatFunction:
     f: Function
     point: ArrayTree  # the arguments
     scale: float = 0.0  # as in `Claim`
+    accuracy: float = 0.0  # as in `Claim`
+    convention: Convention = "torch"  # of complex gradients, as in `check_gradient`
 
     def __post_init__(self) -> None:
-        require_inputs(self.name, self.arrays)
+        require_inputs(self.name, self.point.arrays)
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Array, ...]:
-        """The inputs."""
-        return self.point.arrays
+        """The inputs, with one more axis if they are complex."""
+        return tuple(map(as_real, self.point.arrays))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
         return tuple(leaf.name for leaf in self.point.leaves)
 
-    def arguments(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        """Return the arguments with `arrays` as inputs. All arrays are copied."""
-        return self.point.copied(arrays, lambda x: copy_with_layout_of(x, x) if isinstance(x, np.ndarray) else x)
+    @cached_property
+    def result(self) -> ArrayTree:
+        """The result at the point, in memory of its own."""
+        return self.call(self.arguments(self.arrays), _copied_numbers)
+
+    def arguments(self, arrays: Sequence[Array], is_copied: bool = True) -> tuple[Any, ...]:
+        """Return the arguments with `arrays` as inputs, or with copies of them in the memory layouts of the point."""
+        place = self.point.copied if is_copied else self.point.placed
+        return place(self._inputs(arrays), lambda x: copy_with_layout_of(x, x) if isinstance(x, np.ndarray) else x)
+
+    def tangents(self, arrays: Sequence[Array]) -> list[Any]:
+        """Return tangents of the inputs, nested as each argument that contains inputs."""
+        nested = self.point.copied(self._inputs(arrays), lambda _: None)
+        return [tangent for tangent, part in zip(nested, self.point.parts, strict=True) if has_leaves(part)]
+
+    def _inputs(self, arrays: Sequence[Array]) -> list[Array]:
+        pairs = zip(arrays, self.point.arrays, strict=True)
+        return [as_complex(x) if is_complex(like) else x for x, like in pairs]
 
     def value(self, *arrays: Array) -> Array:
         """Return the result as one array."""
-        return ravel_arrays(self._tree(self.f(*self.arguments(arrays))).arrays)
+        results = self.call(self.arguments(arrays)).arrays
+        for x, like in zip(results, self.result.arrays, strict=False):
+            if is_complex(x) != is_complex(like):
+                raise DTypeError(
+                    f"{self.name}: the result is complex at some points and real at others, near this one."
+                )
+        return ravel_arrays(results)
 
-    def result(self) -> ArrayTree:
-        """Return the result at the point."""
-        return self._tree(_unwritten(self.name, self.f, self.arguments(self.arrays), self.point.names))
-
-    def derivative(self, claimed: Function, extra: Sequence[Any], names: Sequence[str]) -> Any:
-        """Return a claimed derivative at the point. `extra` is a cotangent or tangents, `names` their names."""
-        arguments, names = (*self.arguments(self.arrays), *extra), (*self.point.names, *names)
-        return _unwritten(f"the derivative of {self.name}", claimed, arguments, names)
-
-    def claim(self, value: Array, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
+    def claim(self, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
         """Return the claim that these are the gradients at the point."""
-        return Claim(self.name, self.value, self.arrays, self.names, value, cotangent, gradients, self.scale)
+        value = ravel_arrays(self.result.arrays)
+        return Claim(
+            self.name, self.value, self.arrays, self.names, value, cotangent, gradients, self.scale,
+            accuracy=self.accuracy,
+        )  # fmt: skip
 
-    def _tree(self, out: Any) -> ArrayTree:
-        result = ArrayTree((out,), ("",), as_numbers)
+    def conjugated(self, arrays: Sequence[Array]) -> list[Array]:
+        """Convert cotangents or gradients between PyTorch's convention and that of the function."""
+        return [np.conj(x) if is_complex(x) and self.convention == "jax" else x for x in arrays]
+
+    def call(self, arguments: Sequence[Any], to_array: Callable[[Any], Array | None] = as_numbers) -> ArrayTree:
+        """Call the function."""
+        out = self.f(*arguments)
+        result = ArrayTree((out,), ("",), to_array)
         if not result.leaves:
             raise DTypeError(f"{self.name} must return a number, an array or a pytree of them, got {out!r:.80}.")
         return result
@@ -80,45 +111,35 @@ def require_inputs(name: str, arrays: Sequence[Array]) -> None:
 
 
 def as_input(value: Any) -> Array | None:
-    """Return an argument as a float64 array with its memory layout, or None if it is a constant."""
+    """Return an argument as a float64 or complex128 array with its memory layout, or None if it is a constant."""
     array = as_numbers(value)
-    if array is None or not (isinstance(value, list) or is_floating(array.dtype) or array.dtype.kind == "c"):
+    if array is None or not (isinstance(value, list) or is_floating(array.dtype) or is_complex(array)):
         return None
-    if array.dtype.kind == "c":
-        raise DTypeError(f"inputs to differentiate with respect to must be real, got an array of dtype {array.dtype}.")
-    return copy_with_layout_of(array.astype(np.float64), array)
+    return copy_with_layout_of(array.astype(np.complex128 if is_complex(array) else np.float64), array)
 
 
 def ravel_arrays(arrays: Sequence[Array]) -> Array:
-    """Return several arrays as one 1-D array; a single array keeps its shape."""
-    return np.array(arrays[0]) if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
+    """Return several arrays, as views by `as_real`, as one 1-D array; a single array keeps its shape."""
+    views = [as_real(x) for x in arrays]
+    return np.array(views[0]) if len(views) == 1 else np.concatenate([x.reshape(-1) for x in views])
 
 
 def unravel_arrays(vector: Array, like: Sequence[Array]) -> list[Array]:
     """Return the arrays that `ravel_arrays` joined, in the shapes of `like`."""
-    parts = np.split(vector.reshape(-1), np.cumsum([x.size for x in like]))[:-1]
-    return [part.reshape(x.shape) for part, x in zip(parts, like, strict=True)]
+    shapes = [as_real(x).shape for x in like]
+    ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
+    parts = [vector.reshape(-1)[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [as_complex(part) if is_complex(x) else part for part, x in zip(views, like, strict=True)]
 
 
-def accepts(function: Function, count: int) -> bool:
-    """Whether a function can be called with `count` arguments; True if its signature is unknown."""
-    try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # no signature: some functions of C
-        return True
-    return True
-
-
-def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: Sequence[str]) -> Any:
+def call_unwritten(name: str, function: Function, arguments: Sequence[Any], names: Sequence[str]) -> None:
     """Call a function; raise `LawBroken` if it writes into its arguments."""
     named_arguments = dict(zip(names, arguments, strict=True))
     before = {path: x.copy() for path, x in _numbers_in(named_arguments).items()}
-    result = function(*arguments)
+    function(*arguments)
     after = _numbers_in(named_arguments)
     require_unwritten(name, [*before], [after.get(path, np.zeros(0)) for path in before], [*before.values()])
-    return result
 
 
 def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
@@ -127,3 +148,8 @@ def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
     for name, argument in arguments.items():
         tree_map_with_path(leaves.__setitem__, argument, name)
     return {path: x for path, x in leaves.items() if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}
+
+
+def _copied_numbers(value: Any) -> Array | None:
+    array = as_numbers(value)
+    return None if array is None else copy_with_layout_of(array, array)

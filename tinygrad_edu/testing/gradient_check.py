@@ -1,35 +1,40 @@
-"""check_gradient: check a reverse or forward derivative of any function of arrays."""
+"""check_gradient: check a reverse or forward derivative or a Jacobian of any function of arrays."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
+import functools
+from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
-
-from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import VJPDefinitionError
-from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
-from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.decision import compare, compare_tangents
-from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
-from tinygrad_edu.testing.numeric.extrapolation import SAFETY
-from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
-from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.arrays.complex_view import as_real
+from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, is_pure, run_gradient_laws, slope_verdicts
+from tinygrad_edu.testing.claimed_jacobian import gradient_of_jacobian
+from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws
+from tinygrad_edu.testing.cotangent_argument import CotangentArgument, cannot_be_called, find_cotangent
+from tinygrad_edu.testing.flat_function import Convention, FlatFunction, as_input
+from tinygrad_edu.testing.numeric.sampling import Rng, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
-from tinygrad_edu.testing.purity import require_deterministic
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.testing.verdict import Report, Verdict
+from tinygrad_edu.testing.verdict import Report
 from tinygrad_edu.transforms import Function
 
 
 @reproducible
 def check_gradient(
-    f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
+    f: Function,
+    grad: Function | None,
+    *arguments: Any,
+    cotangent: bool | None = None,
+    jvp: Function | None = None,
+    jacobian: Function | None = None,
+    jac: bool = False,
+    convention: Convention = "torch",
+    accuracy: float = 0.0,
+    skip: Collection[str] = (),
+    rng: Rng | None = None,
 ) -> Report:
     """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
 
@@ -39,15 +44,33 @@ def check_gradient(
         Returns a number, an array of any framework, or a pytree of them.
     grad : callable or None
         Takes the arguments of f and then a cotangent, and returns the gradient of ``sum(cotangent * f(*arguments))``
-        with the structure of the arguments. The cotangent has the structure of the result. If the result has one
-        element, `grad` may omit the cotangent.
+        with the structure of the arguments. The cotangent has the structure of the result. If the result is one real
+        number, `grad` may take no cotangent.
     *arguments
-        The point. The inputs are the floating-point arrays, Python floats and lists of numbers in it, also inside
-        pytrees. f receives them in float64, with their memory layouts. Everything else is constant: integers (labels,
-        indices, shapes), booleans, strings, objects.
+        The point. The inputs are the floating-point and complex arrays, Python floats and lists of numbers in it, also
+        inside pytrees. f receives them in float64 or complex128, with their memory layouts. Everything else is
+        constant: integers (labels, indices, shapes), booleans, strings, objects.
+    cotangent : bool, optional
+        Whether `grad` takes a cotangent. Default: the signature of `grad` decides. A required argument after those of f
+        is the cotangent, and so is an optional one named ``g``, ``cotangent``, ``grad_output`` or ``ct``. If there are
+        other optional arguments, or ``*args``, `cotangent` must be given.
     jvp : callable, optional
         The claimed forward derivative. It takes the arguments, then a tangent for each argument that contains inputs,
         and returns the tangent of the result.
+    jacobian : callable, optional
+        Takes the arguments and returns the claimed Jacobian, an array or a sparse array of shape
+        ``result.shape + x.shape``. For pytrees, it is nested as the Jacobian of `tinygrad_edu.jacobian`.
+    jac : bool, default False
+        Whether f returns a pair: its value, and the claimed gradient or Jacobian.
+    convention : {"torch", "jax"}, default "torch"
+        The meaning of the gradient g of a real loss L by a complex z: ``dL = Re(conj(g) dz)`` in PyTorch and
+        ``dL = Re(g dz)`` in JAX and autograd. It applies to cotangents, too.
+    accuracy : float, default 0.0
+        The error of the results of f relative to the largest, for a function that is less exact than its arithmetic,
+        such as an iterative solver.
+    skip : collection of str, default ()
+        The names of laws to leave out: "no writes", "deterministic", "structure", "slope", "default
+        cotangent", "Jacobian", "forward slope", "forward additivity".
     rng : numpy.random.Generator, optional
         Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
@@ -63,9 +86,10 @@ def check_gradient(
     LawBroken
         f or the gradient writes into its arguments.
     DTypeError
-        An input, result or gradient is complex, or there is no input.
+        The gradient of a real input is complex, or there is no input.
     VJPDefinitionError
-        `grad` cannot be called with these arguments.
+        `grad` cannot be called with these arguments, its signature does not say whether it takes a cotangent, or a
+        setting is invalid.
 
     Notes
     -----
@@ -74,6 +98,8 @@ def check_gradient(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, -2.0])
     <Report: right>
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
@@ -93,155 +119,89 @@ def check_gradient(
     <Report: right>
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
     <Report: right>
+    >>> check_gradient(lambda x: (np.sum(x**2), 2 * x), None, [1.0, -2.0], jac=True)
+    <Report: right>
+    >>> check_gradient(lambda x: x**2, None, [1.0, -2.0], jacobian=lambda x: np.diag(2 * x))
+    <Report: right>
+    >>> check_gradient(np.exp, lambda z, cotangent: cotangent * np.conj(np.exp(z)), 0.5 + 1j)
+    <Report: right>
     """
-    if grad is None and jvp is None:
-        raise VJPDefinitionError("check_gradient: grad or jvp must be given, got None for both.")
+    name = title_of(f)
+    if jac:
+        f, jacobian = _halves(f, jac, jacobian)
+    _require_settings(grad, jvp, jacobian, convention, accuracy)
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
-    flat = FlatFunction(title_of(f), f, point)
-    report = Report(flat.name)
+    flat = FlatFunction(name, f, point, accuracy=accuracy, convention=convention)
+    report = Report(flat.name, skip)
+    if not is_pure(report, flat):
+        return report.conclude()
     if grad is not None:
-        report.run("slope", pullback_verdicts, flat, grad, seeded(rng))
+        _run_gradient(report, flat, grad, cotangent, rng)
+    if jacobian is not None:
+        run_gradient_laws(report, gradient_of_jacobian(flat, jacobian, seeded(rng)), "Jacobian")
     if jvp is not None:
-        report.run("forward slope", pushforward_verdicts, flat, jvp, seeded(rng))
+        run_tangent_laws(report, ClaimedTangent(flat, jvp, seeded(rng)))
     return report.conclude()
 
 
-# --- The reverse derivative ---
-
-
-def pullback_verdicts(
-    flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None, law: str = "slope"
-) -> Iterator[Verdict]:
-    """Yield verdicts about a claimed gradient. By default, its signature decides whether it takes a cotangent."""
-    result = flat.result()
-    require_deterministic(flat.name, flat.value, flat.arrays)
-    out = ravel_arrays(result.arrays)
-    if takes_cotangent is None:
-        takes_cotangent = _takes_cotangent(flat, grad, out.size)
-    cotangent = draw_signed(rng, out.shape) if takes_cotangent else np.ones(out.shape)
-    claimed = partial(_claimed, flat, grad, result if takes_cotangent else None)
-
-    def pullback(cotangent: Array) -> tuple[Array, ...]:
-        factor, gradients = 1.0 if takes_cotangent else cotangent.item(), _filled_in(claimed(cotangent), flat.arrays)
-        return tuple(np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None) for g in gradients)
-
-    require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
-    claim = flat.claim(out, cotangent, pullback(cotangent))
-    for verdict in compare(claim, rng, pullback if takes_cotangent else None, law):
-        if isinstance(verdict.error, GradientMismatch):
-            yield replace(verdict, error=_with_none(verdict.error, flat.names, claimed(cotangent)))
-        else:
-            yield verdict
-
-
-def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
-    """Return the output of `grad` for each input. `grad` receives the cotangent if `result` is given."""
-    cotangents = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
-    return _gradient_per_input(flat, flat.derivative(grad, cotangents, ["the cotangent"][: len(cotangents)]))
-
-
-def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list[Any]) -> GradientMismatch:
-    """Add the names of the inputs whose gradient is None to a mismatch."""
-    missing = [name for name, g in zip(names, claimed, strict=True) if g is None]
-    if not missing:
-        return mismatch
-    headline, _, details = str(mismatch).partition("\n")
-    return GradientMismatch(f"{headline}\n  grad returned None, which means zero, for {', '.join(missing)}\n{details}")
-
-
-def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
-    """Whether `grad` takes a cotangent. It is optional if the result has one element."""
-    count = len(flat.point.parts)
-    if size == 1 and accepts(grad, count):
-        return False
-    if accepts(grad, count + 1):
-        return True
-    expected = ", ".join((*flat.point.names, "cotangent"))
-    raise VJPDefinitionError(
-        f"the gradient of {flat.name} must accept the call grad({expected}), got "
-        f"{title_of(grad)}{inspect.signature(grad)}. The cotangent is the last argument, and optional only if the "
-        f"result has one element."
-    )
-
-
-def _gradient_per_input(flat: FlatFunction, claimed: Any) -> list[Any]:
-    """Return the gradient of each input.
-
-    `claimed` has the structure of all arguments, of the arguments with inputs, or of the only one with inputs.
-    """
-    parts = flat.point.parts
-    differentiable = tuple(part for part in parts if has_leaves(part))
-    matches = [gradients for nest in (parts, differentiable) if (gradients := match_leaves(nest, claimed)) is not None]
-    expected = differentiable[0] if len(differentiable) == 1 else differentiable
-    single = match_leaves(expected, claimed)
-    if single is not None and (not isinstance(claimed, list | tuple) or _have_shapes(single, flat.arrays)):
-        matches.append(single)
-    if not matches:
-        raise GradientMismatch(
-            f"{flat.name}: the gradient must have the structure of the inputs, {outline(expected)}, got "
-            f"{outline(claimed)}. Leave out constants such as integers, or return None for them."
+def _require_settings(
+    grad: Function | None, jvp: Function | None, jacobian: Function | None, convention: str, accuracy: float
+) -> None:
+    """Raise `VJPDefinitionError` if no derivative is given, or if a setting is invalid."""
+    given = {"grad": grad, "jvp": jvp, "jacobian": jacobian}
+    if all(derivative is None for derivative in given.values()):
+        raise VJPDefinitionError("check_gradient: grad, jvp or jacobian must be given, got None for each.")
+    for name, derivative in given.items():
+        if not (derivative is None or callable(derivative)):
+            raise VJPDefinitionError(
+                f"check_gradient: {name} must be callable or None, got {derivative!r:.80}. If f returns a pair of its "
+                f"value and its derivative, call check_gradient(f, None, x, jac=True)."
+            )
+    if convention not in get_args(Convention):
+        raise VJPDefinitionError(
+            f"check_gradient: convention must be one of {get_args(Convention)}, got {convention!r}."
         )
-    return next((gradients for gradients in matches if _have_shapes(gradients, flat.arrays)), matches[0])
-
-
-def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
-    return all(g.shape == x.shape for g, x in zip(_filled_in(gradients, arrays), arrays, strict=True))
-
-
-def _filled_in(claimed: list[Any], like: tuple[Array, ...]) -> list[Array]:
-    """Return gradients as arrays, with zeros for None."""
-    return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
-
-
-def _row(arrays: tuple[Array, ...]) -> Array:
-    return np.concatenate([x.reshape(-1).astype(np.complex128) for x in arrays])
-
-
-# --- The forward derivative ---
-
-
-def pushforward_verdicts(flat: FlatFunction, jvp: Function, rng: Rng) -> Iterator[Verdict]:
-    """Yield verdicts about a claimed forward derivative, along a direction of each input and of all inputs."""
-    result = flat.result()
-    require_deterministic(flat.name, flat.value, flat.arrays)
-    out = ravel_arrays(result.arrays)
-    weights = draw_signed(rng, out.shape)
-    directions = [draw_directions(rng, x) for x in flat.arrays]
-    sums = [np.sum(input_directions, axis=0) for input_directions in directions]
-    joint_tangent = _tangent(flat, jvp, sums, result)
-    total, size = np.zeros(joint_tangent.shape), np.abs(joint_tangent)
-    for k, input_directions in enumerate(directions):
-        along = partial(_tangent_along, flat, jvp, result, k)
-        tangents = [(direction, along(direction)) for direction in input_directions]
-        yield compare_tangents(flat.claim(out, weights, ()), k, tangents, along, rng)
-        total, size = (
-            a + sum(b) for a, b in ((total, [t for _, t in tangents]), (size, [abs(t) for _, t in tangents]))
-        )
-    gap, allowed = np.abs(joint_tangent - total), max(EXACT, 64 * unit_of(joint_tangent.dtype)) * size
-    if not np.all(gap <= allowed):
-        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in sums], result))
-    if not np.all(gap <= allowed):
-        raise GradientMismatch(
-            f"{flat.name}: the forward derivative along all inputs is not the sum of the derivatives along each input."
+    if not 0 <= accuracy < 1:
+        raise VJPDefinitionError(
+            f"check_gradient: accuracy must be a relative error, 0 <= accuracy < 1, got {accuracy}."
         )
 
 
-def _tangent_along(flat: FlatFunction, jvp: Function, result: ArrayTree, k: int, direction: Array) -> Array:
-    """Return the tangent of the result along a direction of input `k` alone."""
-    zeros = [np.zeros(x.shape) for x in flat.arrays]
-    return _tangent(flat, jvp, [*zeros[:k], direction, *zeros[k + 1 :]], result)
+def _halves(f: Function, jac: bool, jacobian: Function | None) -> tuple[Function, Function]:
+    """Return the two functions whose results `f` returns as a pair."""
+    if jac is not True:
+        raise VJPDefinitionError(f"check_gradient: jac must be True or False, got {jac!r:.80}; pass it as jacobian.")
+    if jacobian is not None:
+        raise VJPDefinitionError("check_gradient: with jac=True, f returns the Jacobian; jacobian must be None.")
+
+    def half(*arguments: Any, index: int) -> Any:
+        pair = f(*arguments)
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):
+            raise VJPDefinitionError(
+                f"check_gradient: with jac=True, {title_of(f)} must return a pair of its value and its gradient or "
+                f"Jacobian, got {pair!r:.80}."
+            )
+        return pair[index]
+
+    value, derivative = (functools.update_wrapper(functools.partial(half, index=index), f) for index in range(2))
+    return value, derivative
 
 
-def _tangent(flat: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
-    """Return the tangent of the result as one array."""
-    nested = flat.point.copied(tangents, lambda _: None)
-    positions = [k for k, part in enumerate(flat.point.parts) if has_leaves(part)]
-    names = [f"the tangent of {flat.point.names[k]}" for k in positions]
-    claimed = flat.derivative(jvp, [nested[k] for k in positions], names)
-    tangent_parts = match_leaves(result.parts[0], claimed)
-    if tangent_parts is None or not _have_shapes(tangent_parts, result.arrays):
-        raise GradientMismatch(
-            f"{flat.name}: the forward derivative must have the structure of the result, {outline(result.parts[0])}, "
-            f"got {outline(claimed)}."
+def _run_gradient(report: Report, flat: FlatFunction, grad: Function, declared: bool | None, rng: Rng | None) -> None:
+    """Run the laws about `grad`, with a cotangent if it takes one, and without if it is optional or there is none."""
+    names, is_number = flat.point.names, sum(as_real(x).size for x in flat.result.arrays) == 1
+    argument = find_cotangent(grad, flat, declared)
+    if argument is None and not is_number:
+        raise cannot_be_called(grad, flat.name, (*names, "cotangent"))
+    run_gradient_laws(report, ClaimedGradient(flat, _with_cotangent(grad, argument), seeded(rng), argument is not None))
+    if argument is not None and argument.is_optional and is_number:
+        titled = replace(flat, name=f"{flat.name}, without a cotangent")
+        report.run(
+            "default cotangent", slope_verdicts, ClaimedGradient(titled, grad, seeded(rng), False), "default cotangent"
         )
-    return ravel_arrays(_filled_in(tangent_parts, result.arrays))
+
+
+def _with_cotangent(grad: Function, argument: CotangentArgument | None) -> Function:
+    """Return `grad` as a function whose last argument is the cotangent, if it takes one."""
+    keyword = argument and argument.keyword
+    return grad if keyword is None else lambda *arguments: grad(*arguments[:-1], **{keyword: arguments[-1]})

@@ -30,10 +30,15 @@ def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], 
 def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> Array:
     """Return f(*arrays); raise `NotDeterministic` if a second call returns a different result."""
     first, second = np.array(f(*copies(arrays))), np.asarray(f(*copies(arrays)))
+    require_same(name, first, second)
+    return first
+
+
+def require_same(name: str, first: Array, second: Array) -> None:
+    """Raise `NotDeterministic` if the results of two calls with the same inputs differ."""
     if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
         raise NotDeterministic(
             f"{name} is not deterministic: the results of two calls with the same inputs differ in "
             f"{np.sum(first != second)} of {first.size} elements. Draw random numbers outside the function, or create "
             f"its Generator in each call with the same seed."
         )
-    return first

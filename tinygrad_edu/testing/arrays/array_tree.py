@@ -25,12 +25,18 @@ class Leaf:
     index: int  # its position among the arrays of the tree
     name: str  # its path as code, such as ``params['w']``
     array: Array
-    is_number: bool  # whether it was given as a plain number
+    given: Any  # the value before its conversion
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it was given as a plain number."""
+        return isinstance(self.given, numbers.Number | np.generic)
 
 
 class ArrayTree:
-    """The pytrees `parts`, named by `names`, with a `Leaf` in place of each array. `leaves` lists all leaves.
+    """The pytrees `parts`, named by `names`, with a `Leaf` in place of each array.
 
+    `leaves` lists all leaves, and `arrays` their arrays.
     `to_array` converts a value to an array, or returns None for a value that stays as it is.
 
     Examples
@@ -48,28 +54,27 @@ class ArrayTree:
             array = to_array(value)
             if array is None:
                 return value
-            self.leaves.append(Leaf(len(self.leaves), path, array, isinstance(value, numbers.Number | np.generic)))
+            self.leaves.append(Leaf(len(self.leaves), path, array, value))
             return self.leaves[-1]
 
         pairs = zip(parts, names, strict=True)
         self.parts = tuple(tree_map_with_path(visit, part, name, is_number_list) for part, name in pairs)
-
-    @property
-    def arrays(self) -> tuple[Array, ...]:
-        """The arrays of the tree."""
-        return tuple(leaf.array for leaf in self.leaves)
+        self.arrays: tuple[Array, ...] = tuple(leaf.array for leaf in self.leaves)
 
     def filled(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
         """Return the parts with `values` in place of the arrays, and ``other(x)`` in place of every other leaf x."""
         filled: tuple[Any, ...] = tree_map(lambda x: values[x.index] if isinstance(x, Leaf) else other(x), self.parts)
         return filled
 
-    def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Return the parts as `filled` does, with copies of `values` in the memory layouts of the arrays."""
+    def placed(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts as `filled` does, with a NumPy scalar in place of a plain number."""
         pairs = zip(self.leaves, values, strict=True)
-        return self.filled(
-            [np.asarray(x)[()] if leaf.is_number else copy_with_layout_of(x, leaf.array) for leaf, x in pairs], other
-        )
+        return self.filled([np.asarray(x)[()] if leaf.is_number else x for leaf, x in pairs], other)
+
+    def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts as `placed` does, with copies of `values` in the memory layouts of the arrays."""
+        pairs = zip(values, self.arrays, strict=True)
+        return self.placed([copy_with_layout_of(np.asarray(x), like) for x, like in pairs], other)
 
 
 def has_leaves(part: Any) -> bool:
@@ -77,18 +82,20 @@ def has_leaves(part: Any) -> bool:
     return any(isinstance(leaf, Leaf) for leaf in tree_leaves(part))
 
 
-def match_leaves(tree: Any, other: Any) -> list[Any] | None:
+def match_leaves(tree: Any, other: Any, of_any_type: bool = False) -> list[Any] | None:
     """Return the values in `other` at the leaves of `tree`, or None if the structures differ.
 
     In `other`, None matches a whole pytree, and an array matches a list of its rows. A dict key without leaves may be
-    missing, and its value may be None or zeros.
+    missing, and its value may be None or zeros. The values are numbers or None, unless they may be `of_any_type`.
     """
+    if of_any_type and isinstance(tree, Leaf):
+        return [other]
     if isinstance(tree, dict | list | tuple):
         other_parts = _matching_parts(tree, other)
         if other_parts is None:
             return None
         parts = tree.values() if isinstance(tree, dict) else tree
-        matches = [match_leaves(*pair) for pair in zip(parts, other_parts, strict=True)]
+        matches = [match_leaves(*pair, of_any_type) for pair in zip(parts, other_parts, strict=True)]
         return None if any(part is None for part in matches) else [x for part in matches for x in part or ()]
     is_float0 = getattr(getattr(other, "dtype", None), "names", None) == ("float0",)  # JAX's gradient of an integer
     nothing = other is None or is_float0
@@ -134,4 +141,4 @@ def is_number_list(tree: Any) -> bool:
         return False
     if all(isinstance(part, list) for part in tree):
         return all(map(is_number_list, tree)) and len({np.shape(part) for part in tree}) == 1
-    return all(isinstance(part, numbers.Real) and not isinstance(part, bool) for part in tree)
+    return all(isinstance(part, numbers.Complex) and not isinstance(part, bool) for part in tree)

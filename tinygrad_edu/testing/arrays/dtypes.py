@@ -42,6 +42,8 @@ def as_numbers(value: Any) -> Array | None:
     value = values_of(value)
     if hasattr(value, "detach") and hasattr(value, "dtype"):
         return _from_torch(value)
+    if hasattr(value, "toarray"):  # a sparse array of SciPy
+        value = value.toarray()
     if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
         return None
     try:

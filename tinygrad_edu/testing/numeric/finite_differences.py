@@ -60,7 +60,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     ShapeError
         The direction has another shape.
     DTypeError
-        f(x) is complex.
+        x, the direction or f(x) is complex.
     NotDifferentiableHere
         f(x) is not finite.
 
@@ -72,6 +72,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     >>> directional_derivative(np.abs, [0.0, 1.0], [1.0, 1.0]).kinks
     array([ True, False])
     """
+    if np.iscomplexobj(x) or np.iscomplexobj(direction):
+        raise DTypeError("directional_derivative: x and direction must be real; pass their .real and .imag separately.")
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
         raise ShapeError(
