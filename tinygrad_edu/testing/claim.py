@@ -22,6 +22,7 @@ class Claim:
     gradients: tuple[Array, ...]
     scale: float = 0.0  # as in `directional_derivative`; 0 for a function that is not itself a gradient
     rounding: float = 0.0  # the measured rounding error of the claimed derivative along the tested direction
+    accuracy: float = 0.0  # the declared error of f's results, relative to the largest; for iterative solvers
     affine: int = 0  # f is affine in each of the last `affine` inputs, such as cotangents
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
