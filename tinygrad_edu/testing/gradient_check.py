@@ -212,10 +212,10 @@ def pushforward_verdicts(flat: FlatFunction, jvp: Function, rng: Rng) -> Iterato
     total, size = np.zeros(joint_tangent.shape), np.abs(joint_tangent)
     for k, input_directions in enumerate(directions):
         along = partial(_tangent_along, flat, jvp, result, k)
-        tangents = [(direction, along(direction)) for direction in input_directions]
-        yield compare_tangents(flat.claim(out, weights, ()), k, tangents, along, rng)
+        tangents = [along(direction) for direction in input_directions]
+        yield compare_tangents(flat.claim(out, weights, ()), k, input_directions, along, rng)
         total, size = (
-            a + sum(b) for a, b in ((total, [t for _, t in tangents]), (size, [abs(t) for _, t in tangents]))
+            a + sum(b) for a, b in ((total, tangents), (size, map(abs, tangents)))
         )
     gap, allowed = np.abs(joint_tangent - total), max(EXACT, 64 * unit_of(joint_tangent.dtype)) * size
     if not np.all(gap <= allowed):
