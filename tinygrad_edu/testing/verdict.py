@@ -58,6 +58,11 @@ class Verdict:
         return "inconclusive" if isinstance(self.error, Inconclusive) else "wrong"
 
 
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the first of the worst verdicts."""
+    return min(verdicts, key=lambda verdict: STATUSES.index(verdict.status))
+
+
 class Report:
     """The verdicts of a check, the worst first, and the time of each law.
 

@@ -54,6 +54,8 @@ class Estimate:
         The largest absolute value of the subtracted results.
     step : ndarray of float64
         The step with the smallest error.
+    around : ndarray of float64
+        The largest absolute slope at this step and at larger ones, also of one side.
     unit : float
         The rounding unit (eps) of the function's arithmetic.
 
@@ -73,7 +75,15 @@ class Estimate:
     noise: Array
     size: Array
     step: Array
+    around: Array
     unit: float
+
+    @property
+    def is_kinked(self) -> Array:
+        """Whether a kink, a jump or the edge of a domain causes an error that is not small among the slopes around."""
+        with np.errstate(all="ignore"):
+            jumps = self.error * self.step > _NOISY * self.size
+        return ~np.isfinite(self.error) | ((self.kinks | jumps) & (self.error > _KINK * self.around))
 
 
 class Differences(NamedTuple):
@@ -102,6 +112,7 @@ class _Table(NamedTuple):
 
     steps: Array
     values: Array
+    around: Array
     jumps: Array
     rounding: Array
     noise: Array
@@ -116,12 +127,11 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     best = _best(table)
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
     error = np.maximum(error, _stair_error(table, value, best))
-    kinks = _kinks(table, best, value, error, scales)
+    kinks = _kinks(table, value, error)
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
-    parts = (value, error, kinks, near, rounding, size, table.steps[best, 0])
-    value, error, kinks, near, rounding, size, step = (part.reshape(differences.central[0].shape) for part in parts)
-    return Estimate(value, error, kinks, near, rounding, size, step, scales.unit), exhausted
+    parts = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
+    return Estimate(*(part.reshape(differences.central[0].shape) for part in parts), scales.unit), exhausted
 
 
 def at(best: Array, column: Array) -> Array:
@@ -159,9 +169,10 @@ def _table(differences: Differences, scales: Scales) -> _Table:
         sizes = np.where(flat, largest, sizes)
         errors = np.where(flat, scales.unit * largest / h[2:-1], disagreement + rounding)
         is_finite = np.isfinite(errors) & np.isfinite(values)
+        around = np.maximum.accumulate(np.nan_to_num(np.abs(central) + np.abs(second) / 2, posinf=0))[2:-1]
     if not is_finite.all():
         errors, values = np.where(is_finite, errors, np.inf), np.nan_to_num(values)
-    return _Table(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
+    return _Table(h[2:-1], values, around, jumps, rounding, noise, sizes, flat, errors)
 
 
 def _best(table: _Table) -> Array:
@@ -174,13 +185,13 @@ def _best(table: _Table) -> Array:
     return best
 
 
-def _kinks(table: _Table, best: Array, value: Array, error: Array, scales: Scales) -> Array:
-    """Whether the error is caused by a jump of the slope that the next step confirms."""
-    jump, next_jump = at(best, table.jumps), at(np.minimum(best + 1, len(table.jumps) - 1), table.jumps)
-    rounding = at(best, table.rounding) + scales.unit * scales.point / table.steps[best, 0]
-    kinks: Array = (
-        (error > _KINK * np.abs(value)) & (jump > np.maximum(_JUMP * rounding, error)) & (next_jump > jump / 4)
-    )
+def _kinks(table: _Table, value: Array, error: Array) -> Array:
+    """Whether the slope jumps at the point: significantly at the step that limits a jump most, and at its neighbour."""
+    noise = _JUMP * table.rounding
+    strictest = np.argmin(table.jumps + noise, axis=0)
+    last = np.minimum(strictest, len(table.jumps) - 2)
+    is_constant = at(last + 1, table.jumps) > at(last, table.jumps) / 4
+    kinks: Array = (error > _KINK * np.abs(value)) & (at(strictest, table.jumps) > at(strictest, noise)) & is_constant
     return kinks
 
 

@@ -5,6 +5,7 @@ This file chooses the steps and evaluates the function; `extrapolation` computes
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -85,13 +86,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
 
 def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0) -> Estimate:
     """Return `directional_derivative` for float64 arrays, given f(x)."""
-    center, unit = _value_and_unit(at_x)
-    if not np.all(np.isfinite(center)):
-        raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
-    line = _Line(f, x, direction, center, {0.0: center})
-    point = largest(x[direction != 0])
-    first = max(point, 1.0) * _FIRST
-    scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale)
+    line, scales, first = _line(f, x, direction, at_x, scale)
     slope = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
     for steps in _other_steps(x[direction != 0], first):
         if _is_accurate(slope):
@@ -100,18 +95,40 @@ def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x
     return slope
 
 
-def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
+def one_sided_derivatives(
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0
+) -> tuple[Estimate, Estimate]:
+    """Return the left and the right derivative along a direction. The error is infinite where a side has none."""
+    line, scales, first = _line(f, x, direction, at_x, scale)
+    left, right = (_refine(line, scales, _steps_between(first, first * _LAST / _FIRST), side) for side in (-1, 1))
+    return left, right
+
+
+def _line(
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float
+) -> tuple[_Line, Scales, float]:
+    """Return the line through x, the magnitudes that determine rounding errors, and the first step."""
+    center, unit = _value_and_unit(at_x)
+    if not np.all(np.isfinite(center)):
+        raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
+    line = _Line(f, x, direction, center, {0.0: center})
+    point = largest(x[direction != 0])
+    first = max(point, 1.0) * _FIRST
+    return line, Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale), first
+
+
+def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
     """Return the derivative of an affine function along a direction, from one step and without an error estimate."""
-    (forward, unit), (backward, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
+    (forward, unit), (backward, _) = (_evaluate(f, x + step * direction, at_x) for step in (1.0, -1.0))
     with np.errstate(all="ignore"):
         value, size = (forward - backward) / 2, np.maximum(np.abs(forward), np.abs(backward))
     zeros = np.zeros(value.shape)
-    return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, unit)
+    return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, np.abs(value), unit)
 
 
 def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, slope: Estimate) -> Estimate:
     """Increase the error of an estimate where much smaller steps agree on another slope, because f has short waves."""
-    line = _Line(f, x, direction, np.zeros(0), {})
+    line = _Line(f, x, direction, slope.value, {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
     point = largest(x[direction != 0])
     steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _TINY_STEPS]
@@ -129,10 +146,18 @@ def largest(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
-def _evaluate(f: Callable[[Array], Any], x: Any) -> tuple[Array, float]:
-    """Return f(x) in float64, and the rounding unit of its dtype."""
-    with np.errstate(all="ignore"):
-        return _value_and_unit(f(np.asarray(x)))  # arithmetic on 0-d arrays returns NumPy scalars
+def value_or_nan(f: Callable[[Array], Any], x: Any, like: Array) -> Array:
+    """Return f(x) in float64, or NaN of the shape of `like` if f raises."""
+    return _evaluate(f, x, like)[0]
+
+
+def _evaluate(f: Callable[[Array], Any], x: Any, like: Array) -> tuple[Array, float]:
+    """Return f(x) in float64, and the rounding unit of its dtype; NaN of the shape of `like` if f raises."""
+    with np.errstate(all="ignore"), contextlib.suppress(Exception):
+        value, unit = _value_and_unit(f(np.asarray(x)))  # arithmetic on 0-d arrays returns NumPy scalars
+        if value.shape == like.shape:
+            return value, unit
+    return np.full(like.shape, np.nan), _EPS
 
 
 def _value_and_unit(result: Any) -> tuple[Array, float]:
@@ -147,7 +172,7 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
 
 def _value(line: _Line, step: float) -> Array:
     if step not in line.values:
-        line.values[step] = _evaluate(line.f, line.x + step * line.direction)[0]
+        line.values[step] = value_or_nan(line.f, line.x + step * line.direction, line.center)
     return line.values[step]
 
 
@@ -168,7 +193,7 @@ def _unit_at_step(line: _Line, step: float) -> float | None:
     for dtype in (np.float32, np.float16):
         with np.errstate(all="ignore"):
             narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
-        if not (np.array_equal(narrow, changed) and np.array_equal(_evaluate(line.f, rounded)[0], out)):
+        if not (np.array_equal(narrow, changed) and np.array_equal(value_or_nan(line.f, rounded, out), out)):
             break
         unit = float(np.finfo(dtype).eps)
     return unit if changed.size else None
@@ -198,16 +223,13 @@ def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
         yield _steps_between(smallest / 4, smallest * 2.0**-28)
 
 
-def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
-    """Evaluate f at decreasing steps until no smaller step can improve an element."""
+def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) -> Estimate:
+    """Evaluate f at decreasing steps until no smaller step can improve an element. Sides are -1, 1, and 0 for both."""
     differences = Differences([], [], [], [])
     for count, h in enumerate(steps, 1):
         with np.errstate(all="ignore"):
-            forward, backward = _value(line, h), _value(line, -h)
-            differences.steps.append(h)
-            differences.central.append((forward - backward) / (2 * h))
-            differences.second.append((forward - line.center + (backward - line.center)) / h)
-            differences.sizes.append(np.maximum(np.maximum(np.abs(forward), np.abs(backward)), np.abs(line.center)))
+            for column, entry in zip(differences, _one_sided(line, h, side) if side else _central(line, h), strict=True):
+                column.append(entry)
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
             slope, exhausted = estimate(differences, scales)
             if not exhausted and scales.max_terms and scales.terms is None:
@@ -216,6 +238,21 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
             if exhausted:
                 break
     return slope
+
+
+def _central(line: _Line, h: float) -> tuple[float, Array, Array, Array]:
+    """Return the step, the central difference, the difference between the one-sided slopes, and the largest value."""
+    forward, backward = _value(line, h), _value(line, -h)
+    second = (forward - line.center + (backward - line.center)) / h
+    return h, (forward - backward) / (2 * h), second, np.maximum.reduce([*map(np.abs, (forward, backward, line.center))])
+
+
+def _one_sided(line: _Line, h: float, side: int) -> tuple[float, Array, Array, Array]:
+    """Return the same for one side, from two steps that cancel the error of order h, as for a central difference."""
+    far, near = _value(line, side * h), _value(line, side * h * RATIO)
+    slope = ((near - line.center) / RATIO - RATIO * (far - line.center)) / (side * h * (1 - RATIO))
+    # The step that has the rounding error of this slope is smaller.
+    return h * RATIO / 4, slope, np.zeros(slope.shape), np.maximum(np.abs(far), np.abs(line.center))
 
 
 def _is_accurate(slope: Estimate) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.sampling import draw_signed
@@ -76,6 +77,14 @@ def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
     multiples = 1 + _MULTIPLE_SPACING * np.arange(1, _POINTS + 1)
     with np.errstate(all="ignore"):  # a claimed derivative may be infinite
         return _finite_or_zero(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
+
+
+def rounding_of_claim(g: Array, claimed: float) -> float:
+    """Return the rounding error that a claimed derivative may have, in the dtype of the gradient g."""
+    rounding = 64 * unit_of(g.dtype)
+    if rounding <= EXACT:
+        return EXACT * claimed
+    return min(rounding * claimed, ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
 def _finite_or_zero(rounding: Array) -> Array:

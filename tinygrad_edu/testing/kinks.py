@@ -1,0 +1,192 @@
+"""Decision about a claimed gradient at kinks and at the edge of a domain, from one-sided slopes.
+
+A kinked function has two slopes along each element of its input. The claim must lie between them: for each element of
+the result times its cotangent, and the intervals of all elements of the result add. One element of the input moves at a
+time, because kinks of opposite signs can cancel along other directions. Where several elements make one kink, such as
+tied maxima, the sum of their claims must also lie between the slopes at nearby points. Bisection finds the elements
+without a kink, which are checked along common directions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.dtypes import unit_of
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHere
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, as_rows
+from tinygrad_edu.testing.numeric.finite_differences import largest, one_sided_derivatives, value_or_nan
+from tinygrad_edu.testing.numeric.rounding import rounding_of_claim
+from tinygrad_edu.testing.numeric.sampling import Rng
+from tinygrad_edu.testing.verdict import Verdict, worst
+
+# Maps a direction to a verdict from central differences, and whether a kink, a jump or an edge causes their error.
+Decide = Callable[[Array], tuple[Verdict, bool]]
+# Maps a direction to the derivative along it in each claim.
+Claimed = Callable[[Array], Sequence[float]]
+
+_MOST_ELEMENTS, _MOST_GROUPS = 64, 16  # limits of the search for kinked elements
+_OUTLIERS = 32  # the number of elements that are probed first, because their claims are unusual
+_SETTLED = 1e-4  # the largest error of a one-sided slope, relative to it or to the slopes around
+_TIED, _MOST_TIES = 4, 8  # the largest number of elements in a tie, and of ties
+_NEARBY, _STEP = 2.0**-20, 2.0**-23  # the distance of the points around a tie, and the step there
+_TIE_ERROR = 1e-4  # the relative error of their slopes
+
+
+def judge_at_kinks(
+    claims: Sequence[Claim], k: int, direction: Array, decide: Decide, claimed: Claimed, rng: Rng
+) -> Verdict:
+    """Return the verdict about the gradient of input `k` along the elements of a direction, where f has kinks."""
+    elements = np.flatnonzero(direction)
+    order = _outliers_first(claims[0].gradients[k].reshape(-1)[elements], rng)
+    queue = deque([*elements[order[:_OUTLIERS], None], elements[order[_OUTLIERS:]]])
+    verdicts, kinked = list[Verdict](), dict[int, Array]()
+    num_elements = 0
+    while queue and num_elements < _MOST_ELEMENTS and not any(verdict.status == "wrong" for verdict in verdicts):
+        group = queue.popleft()
+        if len(group) == 1:
+            verdict, kinked[int(group[0])] = _judge_element(claims, k, int(group[0]), decide, claimed)
+            verdicts.append(verdict)
+            num_elements += 1
+        elif len(queue) < _MOST_GROUPS:
+            verdict, is_kinked = decide(_along(direction, group))
+            if is_kinked and verdict.status != "wrong":
+                queue.extend(np.array_split(group, 2))
+            else:
+                verdicts.append(verdict)
+        else:
+            queue = deque(rng.permutation(np.concatenate([group, *queue]))[:, None])
+    if not queue and kinked:
+        verdicts += [_judge_tie(claims, k, tie, claimed, rng) for tie in _ties(kinked)]
+    return worst(verdicts)
+
+
+def _along(direction: Array, elements: Array) -> Array:
+    """Return the direction with zeros at all other elements."""
+    part = np.zeros(direction.shape)
+    part.flat[elements] = direction.flat[elements]
+    return part
+
+
+def _outliers_first(g: Array, rng: Rng) -> Array:
+    """Return an order of claimed derivatives: numbers that are not finite, then extremes, then the rest at random."""
+    shuffled = rng.permutation(g.size)
+    with np.errstate(all="ignore"):
+        distance = np.abs(g - np.median(g[np.isfinite(g)]))[shuffled] if np.isfinite(g).any() else g[shuffled]
+    extremes = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")
+    half = _OUTLIERS // 2
+    return np.concatenate([shuffled[extremes[:half]], shuffled[np.sort(extremes[half:])]])
+
+
+class _Slopes(NamedTuple):
+    """The slopes on both sides along an element of the input: an entry for each element of the result."""
+
+    left: Array
+    right: Array
+    error: Array
+    settled: Array  # the largest error of slopes that have a limit
+    is_smooth: bool
+
+    @property
+    def kinks(self) -> Array:
+        return np.abs(self.right - self.left) > 2 * SAFETY * self.error
+
+
+def _slopes(claim: Claim, k: int, direction: Array) -> _Slopes:
+    """Return the slopes of both sides. At the edge of a domain, the existing one stands for both."""
+    left, right = one_sided_derivatives(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+    has_left, has_right = np.isfinite(left.error), np.isfinite(right.error)
+    low, high = np.where(has_left, left.value, right.value), np.where(has_right, right.value, left.value)
+    error = np.maximum(np.where(has_left, left.error, right.error), np.where(has_right, right.error, left.error))
+    around, size = np.fmax(left.around, right.around), np.fmax(left.size, right.size)
+    settled = np.maximum(_SETTLED * around, np.sqrt(left.unit) * size)
+    slopes = _Slopes(*(part.reshape(-1) for part in (low, high, error, settled)), bool(has_left.all() & has_right.all()))
+    return slopes._replace(is_smooth=slopes.is_smooth and not slopes.kinks.any())
+
+
+def _judge_element(
+    claims: Sequence[Claim], k: int, element: int, decide: Decide, claimed: Claimed
+) -> tuple[Verdict, Array]:
+    """Return the verdict about one element of input `k`, and the elements of the result with a kink along it."""
+    direction = np.zeros(claims[0].arrays[k].shape)
+    direction.flat[element] = 1.0
+    slopes = _slopes(claims[0], k, direction)
+    if slopes.is_smooth and (verdict := decide(direction)[0]).status != "inconclusive":
+        return verdict, slopes.kinks
+    index = ", ".join(str(int(i)) for i in np.unravel_index(element, direction.shape))
+    name = f"{claims[0].names[k]}[{index}]" if direction.ndim else claims[0].names[k]
+    verdicts = [
+        _judge_between(claim, k, f"at {name}", slopes, analytic)
+        for claim, analytic in zip(claims, claimed(direction), strict=True)
+    ]
+    return worst(verdicts), slopes.kinks
+
+
+def _judge_between(claim: Claim, k: int, place: str, slopes: _Slopes, analytic: float) -> Verdict:
+    """Return the verdict about a claimed derivative that must lie between the slopes."""
+    used = claim.cotangent.reshape(-1) != 0
+    c, left, right, error, settled = (part[used] for part in (claim.cotangent.reshape(-1), *slopes[:4]))
+    bounds, error, settled = as_rows([c * left, c * right]), float(np.abs(c) @ error), float(np.abs(c) @ settled)
+    low, high = float(bounds.min(axis=0).sum()), float(bounds.max(axis=0).sum())
+    allowed = SAFETY * error + rounding_of_claim(claim.gradients[k], np.abs(bounds).max(axis=0).sum())
+    numbers = {"analytic": analytic, "left": low, "right": high, "error": error, "allowed": allowed}
+    if not error <= settled:
+        reason = f"The one-sided slopes {place} have no limit: the function jumps, or its slope is infinite there."
+        return Verdict("slope", error=not_differentiable(claim, k, reason), numbers=numbers)
+    if low - allowed <= analytic <= high + allowed:
+        return Verdict("slope", numbers=numbers)
+    slope = f"be between the one-sided slopes {low:.10g} and {high:.10g}" if low < high else f"be {high:.10g}"
+    return Verdict(
+        "slope",
+        error=GradientMismatch(
+            f"{claim.name}: the gradient of {claim.names[k]} is wrong: {place}, the derivative of the result times the "
+            f"cotangent must {slope}, got {analytic:.10g}."
+        ),
+        numbers=numbers,
+    )
+
+
+def not_differentiable(claim: Claim, k: int, reason: str) -> NotDifferentiableHere:
+    """Return the error for a gradient that a kink, a jump or a value makes impossible to check."""
+    return NotDifferentiableHere(
+        f"{claim.name}: inconclusive: the gradient of {claim.names[k]} cannot be checked at this point. {reason}"
+    )
+
+
+# --- Ties ---
+
+
+def _ties(kinked: Mapping[int, Array]) -> Iterator[tuple[int, ...]]:
+    """Yield groups of elements that make a kink in the same element of the result."""
+    members = list(kinked)
+    makers = np.stack([*kinked.values()], axis=1)
+    ties = {tuple(members[i] for i in np.flatnonzero(row)) for row in makers[makers.sum(axis=1) > 1]}
+    return islice((tie for tie in sorted(ties) if len(tie) <= _TIED), _MOST_TIES)
+
+
+def _judge_tie(claims: Sequence[Claim], k: int, tie: tuple[int, ...], claimed: Claimed, rng: Rng) -> Verdict:
+    """Return the verdict about the sum of the claims for tied elements: it must be between the slopes around."""
+    claim, f = claims[0], claims[0].of_input(k)
+    x, direction = claim.arrays[k], np.zeros(claim.arrays[k].shape)
+    direction.flat[list(tie)] = 1.0
+    size = max(largest(x[direction != 0]), 1.0)
+    found = []
+    for signs in product((-1.0, 1.0), repeat=len(tie)):
+        for sizes in rng.uniform(0.5, 1.5, (2, len(tie))):
+            nearby = x.copy()
+            nearby.flat[list(tie)] += _NEARBY * size * sizes * np.array(signs)
+            ahead, behind = (value_or_nan(f, nearby + s * _STEP * size * direction, claim.value) for s in (1, -1))
+            found.append((ahead - behind).reshape(-1) / (2 * _STEP * size))
+    slopes = np.stack(found)
+    error = _TIE_ERROR * np.abs(slopes).max(axis=0) + 16 * unit_of(slopes.dtype) * np.abs(claim.value).reshape(-1) / _STEP / size
+    sides = _Slopes(slopes.min(axis=0), slopes.max(axis=0), error, error, False)
+    names = " + ".join(f"{claim.names[k]}.flat[{i}]" for i in tie)
+    if not np.isfinite(slopes).all():
+        return Verdict("slope")
+    return worst([_judge_between(c, k, f"along {names}", sides, a) for c, a in zip(claims, claimed(direction), strict=True)])
