@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -230,14 +231,15 @@ class _Torch:
         from torch.autograd import forward_ad
 
         count = len(self._parameters)
-        with forward_ad.dual_level():
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            warnings.simplefilter("ignore")  # the first use of forward_ad calls deprecated functions
             pairs = zip(inputs[count:], tangents[count:], strict=True)
             duals = [*inputs[:count], *(forward_ad.make_dual(x, t) for x, t in pairs)]
             try:
                 parts = [forward_ad.unpack_dual(out) for out in f(*duals)]
             except (NotImplementedError, RuntimeError) as error:
                 raise _lacking(error, "jvp") from error
-            return [torch.zeros_like(out) if out.tangent is None else out.tangent for out in parts]
+            return [torch.zeros_like(out.primal) if out.tangent is None else out.tangent for out in parts]
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]

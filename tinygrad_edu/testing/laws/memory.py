@@ -73,12 +73,20 @@ def layouts(p: Probe) -> Iterator[Verdict]:
     """Check that results and gradients do not depend on the memory layouts of the inputs and cotangents."""
     if not p.d.layouts:
         raise NotApplicable("the arrays of this framework have no memory layouts")
-    for name, arrange in p.d.layouts.items():
-        inputs = [x.copy() if k in p.d.shared else _arranged(arrange, x) for k, x in enumerate(p.d.arrays)]
-        yield from _compared(p, f"{name} inputs", inputs, copies(p.cotangents))
-    for name, arrange in {**p.d.layouts, "expanded": _expanded}.items():
-        cotangents = [_arranged(arrange, g) for g in p.cotangents]
-        yield from _compared(p, f"{name} cotangents", copies(p.d.arrays), cotangents)
+    of_cotangents = {"expanded": _expanded, **p.d.layouts}
+    pairs = zip([*p.d.layouts, ""], of_cotangents, strict=True)  # each layout of inputs with another of cotangents
+    for name, of_g in pairs:
+        inputs = [
+            arranged_as(p.d.layouts[name], x) if name and k not in p.d.shared else x.copy()
+            for k, x in enumerate(p.d.arrays)
+        ]
+        cotangents = [arranged_as(of_cotangents[of_g], g) for g in p.cotangents]
+        both = _compared(p, f"{name} inputs and {of_g} cotangents" if name else f"{of_g} cotangents", inputs, cotangents)
+        if both.status == "right" or not name:
+            yield both
+        else:
+            yield _compared(p, f"{name} inputs", inputs, copies(p.cotangents))
+            yield _compared(p, f"{of_g} cotangents", copies(p.d.arrays), cotangents)
 
 
 def _expanded(x: Array) -> Array:
@@ -86,12 +94,13 @@ def _expanded(x: Array) -> Array:
     return np.broadcast_to(x.reshape(-1)[:1].reshape(()), x.shape)
 
 
-def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
+def arranged_as(arrange: Callable[[Array], Array], x: Array) -> Array:
+    """Return a copy of an array in a layout; 0-d and empty arrays have only one."""
     return arrange(x) if x.ndim and x.size else x.copy()
 
 
-def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence[Array]) -> Iterator[Verdict]:
-    """Yield the verdict about arrays in a layout, compared with contiguous arrays of the same values."""
+def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence[Array]) -> Verdict:
+    """Return the verdict about arrays in a layout, compared with contiguous arrays of the same values."""
     try:
         changed = not all(map(same, (*arrays, *cotangents), (*p.d.arrays, *p.cotangents)))
         expected = p.at(*([np.array(x, order="C") for x in xs] for xs in (arrays, cotangents))) if changed else p
@@ -99,8 +108,7 @@ def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence
         expected.require_results(results, f"a result differs between {kind} and contiguous ones")
         expected.require_gradients(gradients, f"the gradient of {{}} differs between {kind} and contiguous ones")
     except NotApplicable as reason:  # the function rejects the layout, or the values in it
-        yield Verdict("layouts", kind, reason=str(reason))
+        return Verdict("layouts", kind, reason=str(reason))
     except CheckFailed as error:
-        yield Verdict("layouts", kind, error)
-    else:
-        yield Verdict("layouts", kind)
+        return Verdict("layouts", kind, error)
+    return Verdict("layouts", kind)

@@ -33,14 +33,16 @@ def forward_is_transposed(p: Probe) -> None:
 def _require_transposed(p: Probe, k: int, direction: Array, tangents: Sequence[Array]) -> None:
     forward = np.concatenate([np.ravel(g * t.astype(np.float64)) for g, t in zip(p.cotangents, tangents, strict=True)])
     reverse = np.ravel(p.gradients[k].astype(np.float64) * direction)
-    gap, rounding = abs(forward.sum() - reverse.sum()), relative_rounding(p.gradients[k].dtype)
-    if not gap <= rounding * (np.abs(forward).sum() + np.abs(reverse).sum()):
-        # The error of the forward derivative is as large as that of the reverse one.
-        if not gap <= 2 * np.sum(np.abs(direction) * p.rounding[1][k]):
-            raise GradientMismatch(
-                f"{p.d.name}: the forward derivative along {p.d.names[k]} is not the transpose of the gradient: "
-                f"<g, J u> is {forward.sum():.7g} and <J' g, u> is {reverse.sum():.7g}."
-            )
+    gap, size = abs(forward.sum() - reverse.sum()), np.abs(forward).sum() + np.abs(reverse).sum()
+    if gap <= relative_rounding(p.gradients[k].dtype) * size:
+        return
+    # The error of the forward derivative is as large as that of the reverse one.
+    allowed = relative_rounding(p.precision(reverse)) * size + 2 * np.sum(np.abs(direction) * p.rounding[1][k])
+    if not gap <= allowed:
+        raise GradientMismatch(
+            f"{p.d.name}: the forward derivative along {p.d.names[k]} is not the transpose of the gradient: "
+            f"<g, J u> is {forward.sum():.7g} and <J' g, u> is {reverse.sum():.7g}."
+        )
 
 
 def batch_equals_samples(p: Probe) -> Iterator[Verdict]:

@@ -22,9 +22,8 @@ Cotangents = Sequence[Sequence[Array]]
 # with the gradients of the arrays.
 Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
-# The allowed rounding units of a gradient, relative to itself and to its terms; 1 in float16 and bfloat16.
+# The allowed rounding units of a gradient, relative to itself and to the largest cotangent; 1 in 16 bits.
 _UNITS = {np.dtype(np.float32): 64.0}
-_LEAST_TERMS = 1 / 64  # the least size of the terms of a gradient, relative to the largest cotangent
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
 _NEIGHBOURS, _MAX_DISTANCE = 12, 16  # the number of neighbouring points, and their largest distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
@@ -102,10 +101,8 @@ def _compare(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype:
     unit = _UNITS.get(dtype, 1.0) * unit_of(dtype) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
     gaps = []
     for a, b in zip((x.astype(np.float64) for x in narrow), wide, strict=True):
-        # The terms that add up to a gradient are at most as large as the cotangent, and often as small as the gradient.
-        added = cotangent if len(cotangents) > 1 else np.clip(largest(b), _LEAST_TERMS * cotangent, cotangent)
         compared = is_comparable & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
-        allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + added)
+        allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + cotangent)
         gaps.append(_Gap(np.where(compared, a - b, 0), b, allowed, compared))
     return _Comparison(result_off, size, gaps)
 
