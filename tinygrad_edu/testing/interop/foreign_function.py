@@ -3,102 +3,210 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
-from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.arrays.complex_view import is_complex
-from tinygrad_edu.testing.arrays.dtypes import as_numbers
-from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, is_pure, run_gradient_laws
-from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
+from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
+from tinygrad_edu.testing.differentiable import Differentiable, Pullback
+from tinygrad_edu.testing.flat_function import require_inputs
+from tinygrad_edu.testing.laws.engine import require_known, run_laws
+from tinygrad_edu.testing.laws.slope import slope_verdicts
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.verdict import Report
 
 ArrayFunction = Callable[..., Sequence[Any]]
-Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
-Session = Callable[[bool], AbstractContextManager[Load]]  # computes in float64 if True, else in the function's dtypes
+Pull = Callable[[Sequence[Any]], Sequence[Any]]  # from cotangents, or None, to gradients
+
+
+class Framework(Protocol):
+    """The calls that a check makes to a framework. `f` takes inputs and returns a list of floating-point results."""
+
+    layouts: Mapping[str, Callable[[Array], Array]]  # that its arrays can have
+    conjugates: bool  # whether the gradient of a complex input x + iy is d/dx - i d/dy instead of d/dx + i d/dy
+
+    def session(self, wide: bool) -> AbstractContextManager[None]:
+        """Context of a check. It computes in the dtypes of loaded arrays, or, if not `wide`, in the function's own."""
+
+    def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
+        """Convert arrays to inputs of f, which share their memory if possible; those in `needs` need a gradient."""
+
+    def load_like(self, array: Array, result: Any) -> Any:
+        """Convert the cotangent of a result."""
+
+    def unload(self, value: Any) -> Array:
+        """Convert an array of the framework to NumPy."""
+
+    def vjp(
+        self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
+    ) -> tuple[Sequence[Any], Pull]:
+        """Return the results, and the pullback for the inputs that need a gradient, differentiable with `graph`."""
+
+    def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
+        """Return the tangents of the results. Raise `NotApplicable` if the framework has none."""
+
+    def batched(
+        self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
+    ) -> tuple[Sequence[Any], dict[str, Sequence[Any]]]:
+        """Return the results, and the gradients in one or several ways, of the function of a batch.
+
+        The batch axis of an input is 0 or None; the gradients are those of the former. `load` converts the cotangents.
+        Raise `NotApplicable` if the function cannot be batched.
+        """
 
 
 @dataclass(frozen=True)
 class ForeignFunction:
-    """A function of another framework, the inputs to check it at, and the framework's derivative.
-
-    `vjp_function` takes a function like `f`, its number of inputs, and whether the derivative must be differentiable
-    itself, and returns the function (inputs, cotangents) -> gradients.
-    """
+    """A function of another framework, and the inputs to check it at. Complex inputs are views by `as_real`."""
 
     name: str
     f: ArrayFunction  # takes arrays of the framework, and returns a list of the floating-point results
-    arrays: tuple[Array, ...]  # the inputs as NumPy arrays
+    arrays: tuple[Array, ...]  # the inputs in float64
     names: tuple[str, ...]
-    vjp_function: Callable[[ArrayFunction, int, bool], ArrayFunction]
-    session: Session
+    dtypes: tuple[np.dtype[Any], ...]  # of the inputs, as given
+    framework: Framework
+    shared: frozenset[int] = frozenset()  # the parameters of a module
+    wide: bool = True  # whether to compute in the dtypes of given arrays instead of `dtypes`
+
+    def value(self, arrays: Sequence[Array]) -> list[Array]:
+        """Return the results as real arrays."""
+        return self.unload(self.f(*self.load(arrays, range(len(arrays)))))
+
+    def record(self, arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], Pullback]:
+        """Return the results, and a function from cotangents to gradients; zeros for inputs that need none."""
+        results, pull = self.framework.vjp(self.f, self.load(arrays, needs), needs, False)
+
+        def pullback(cotangents: Sequence[Array | None]) -> list[Array]:
+            found = dict(zip(needs, self.unload(pull(self.load_cotangents(cotangents, results)), True), strict=True))
+            return [found[k] if k in found else np.zeros_like(x) for k, x in enumerate(arrays)]
+
+        return self.unload(results), pullback
+
+    def push(self, arrays: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:
+        """Return the tangents of the results as real arrays."""
+        inputs = self.load(arrays, ())
+        pairs = zip(self._complex(tangents), inputs, strict=True)
+        return self.unload(self.framework.jvp(self.f, inputs, [self.framework.load_like(*pair) for pair in pairs]))
+
+    def batched(
+        self, batches: Sequence[Array], cotangents: Sequence[Array]
+    ) -> tuple[list[Array], dict[str, list[Array]]]:
+        """Return the results and gradients for batches of the inputs that are not shared."""
+        remaining = iter(batches)
+        every = [x if k in self.shared else next(remaining) for k, x in enumerate(self.own(self.arrays))]
+        axes = [None if k in self.shared else 0 for k in range(len(every))]
+        inputs = self.load(every, [k for k, axis in enumerate(axes) if axis == 0])
+        load = partial(self.load_cotangents, cotangents)
+        results, ways = self.framework.batched(self.f, inputs, axes, load)
+        return self.unload(results), {way: self.unload(gradients, True) for way, gradients in ways.items()}
+
+    def own(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """Return arrays in the dtypes of the check."""
+        real = [np.zeros(0, dtype).real.dtype for dtype in self.dtypes]
+        return tuple(arrays) if self.wide else tuple(x.astype(t) for x, t in zip(arrays, real, strict=True))
+
+    def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
+        """Convert real arrays to inputs of f."""
+        return self.framework.load(self._complex(self.own(arrays)), needs)
+
+    def load_cotangents(self, cotangents: Sequence[Array | None], results: Sequence[Any]) -> list[Any]:
+        """Convert real arrays to cotangents of results of the framework. None stays None."""
+        loaded = []
+        for g, result in zip(cotangents, results, strict=True):
+            if g is not None and is_complex(self.framework.unload(result)):
+                g = as_complex(g).conj() if self.framework.conjugates else as_complex(g)
+            loaded.append(None if g is None else self.framework.load_like(g, result))
+        return loaded
+
+    def unload(self, values: Sequence[Any], are_gradients: bool = False) -> list[Array]:
+        """Convert arrays of the framework to real arrays."""
+        arrays = map(self.framework.unload, values)
+        conjugates = are_gradients and self.framework.conjugates
+        return [as_real(np.conj(x) if conjugates and is_complex(x) else x) for x in arrays]
+
+    def _complex(self, arrays: Sequence[Array]) -> list[Array]:
+        return [as_complex(x) if t.kind == "c" else x for x, t in zip(arrays, self.dtypes, strict=True)]
+
+    def derivative(self, n: int) -> ForeignFunction:
+        """Return the function (inputs, cotangents) -> gradients, at random cotangents. Its derivative has order n."""
+        count, f, rng = len(self.arrays), self.f, seeded(None)
+        results = [self.framework.unload(x) for x in f(*self.load(self.arrays, range(count)))]
+        cotangents = [draw_signed(rng, as_real(x).shape) for x in results]
+
+        def gradients(*inputs: Any) -> Sequence[Any]:
+            return self.framework.vjp(f, inputs[:count], range(count), True)[1](inputs[count:])
+
+        names = (f"cotangent{n - 1}{'_' * bool(k)}{k or ''}" for k in range(len(results)))
+        return replace(
+            self, f=gradients, arrays=(*self.arrays, *cotangents), names=(*self.names, *names),
+            name=f"{self.name.partition(', derivative')[0]}, derivative {n}",
+            dtypes=(*self.dtypes, *(x.dtype for x in results)),
+        )  # fmt: skip
+
+    def differentiable(self, dtypes: Sequence[Any] = ()) -> Differentiable:
+        """Return the function for the laws, which are tested in these dtypes, too."""
+        return Differentiable(
+            self.name, self.names, self.own(self.arrays), self.value, self.record,
+            [[dtype] * len(self.arrays) for dtype in dtypes], self.framework.layouts, selects_inputs=True,
+            keeps_graphs=True, shared=self.shared, push=self.push, batched=self.batched,
+        )  # fmt: skip
 
 
-def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> Report:
-    """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
+def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None, skip: Collection[str]) -> Report:
+    """Check the derivatives up to an order, and the laws, in float64, or in the function's dtypes if it rejects it."""
     if order < 1:
         raise VJPDefinitionError(f"order must be an integer >= 1, got {order}.")
+    require_known(skip, *map(_slope, range(1, order + 1)))
     require_inputs(foreign.name, foreign.arrays)
     errors: list[Exception] = []
     for wide in (True, False):
-        with foreign.session(wide) as load:
+        subject = replace(foreign, wide=wide)
+        with foreign.framework.session(wide):
             try:
-                _try_once(foreign, load)
+                _try_once(subject)
             except Exception as refusal:
                 errors.append(refusal)
                 continue
-            report = Report(foreign.name)
-            _check_orders(report, foreign, load, order, seeded(rng))
+            report = Report(foreign.name, skip)
+            _run(report, subject, order, seeded(rng))
             return report.conclude()
     raise errors[0]
 
 
-def _try_once(foreign: ForeignFunction, load: Load) -> None:
-    results = foreign.f(*load(foreign.arrays))
+def _try_once(foreign: ForeignFunction) -> None:
+    results, pullback = foreign.record(foreign.arrays, range(len(foreign.arrays)))
     if not results:
         raise DTypeError(f"{foreign.name} must return a floating-point array, got none.")
-    if any(is_complex(x) for x in (*foreign.arrays, *(x for x in map(as_numbers, results) if x is not None))):
-        raise DTypeError(f"{foreign.name}: complex inputs and results cannot be checked.")
-    cotangents = [np.ones(tuple(out.shape)) for out in results]
-    foreign.vjp_function(foreign.f, len(foreign.arrays), False)(*load((*foreign.arrays, *cotangents)))
+    pullback([np.ones_like(out) for out in results])
 
 
-def _check_orders(report: Report, foreign: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
-    """Check each derivative, as a function of the inputs and of all lower-order cotangents."""
-    f, arrays, names = foreign.f, foreign.arrays, foreign.names
+def _run(report: Report, foreign: ForeignFunction, order: int, rng: Rng) -> None:
+    """Check each derivative, as a function of the inputs and of all lower-order cotangents, and then the laws."""
+    f, count = foreign, len(foreign.arrays)
     for n in range(1, order + 1):
-        title, law = (
-            (foreign.name, "slope") if n == 1 else (f"{foreign.name}, derivative {n}", f"slope, derivative {n}")
-        )
-        scale = 0.0 if n == 1 else 1.0  # a gradient is a sum of terms as large as its cotangents
-        flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
-        vjp_function = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
-        claimed = ClaimedGradient(flat, partial(_with_cotangents, vjp_function), rng)
-        if is_pure(report, flat):
-            run_gradient_laws(report, claimed, law)
-        if report.status == "wrong":
+        f = foreign if n == 1 else f.derivative(n)
+        if not report.run(_slope(n), slope_verdicts, f.differentiable(), rng, _slope(n), len(f.arrays) - count):
             return
-        cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result.arrays)
-        f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
-        names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+    run_laws(report, foreign.differentiable(_narrow_dtypes() if foreign.wide else ()), rng)
 
 
-def _with_cotangents(vjp_function: ArrayFunction, *arguments: Any) -> Sequence[Any]:
-    """Call (inputs, cotangents) -> gradients. `ClaimedGradient` passes the cotangents as one list."""
-    return vjp_function(*arguments[:-1], *arguments[-1])
+def _slope(n: int) -> str:
+    return "slope" if n == 1 else f"slope, derivative {n}"
 
 
-def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
-    """Return a function of the framework's arrays as a function of NumPy arrays."""
-    return lambda *arrays: list(f(*load(arrays)))
+def _narrow_dtypes() -> list[Any]:
+    """Return float32, float16, and bfloat16 if ml_dtypes is installed."""
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError:
+        return [np.float32, np.float16]
+    return [np.float32, np.float16, bfloat16]
 
 
 def required(name: str, caller: str, install: str) -> Any:

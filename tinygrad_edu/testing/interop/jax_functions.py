@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
+from tinygrad_edu.testing.arrays.dtypes import as_numbers
 from tinygrad_edu.testing.flat_function import as_input
-from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Load, check_foreign, required
+from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Pull, check_foreign, required
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.testing.verdict import Report
+from tinygrad_edu.testing.verdict import NotApplicable, Report
 
-Outer = Callable[[bool], AbstractContextManager[None]]
+Outer = Callable[[str], AbstractContextManager[None]]
+Settings = tuple[int, Rng | None, Collection[str]]  # order, rng and skip, as in `check_jax`
 
 
 @reproducible
-def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> Report:
+def check_jax(
+    f: Callable[..., Any], *arguments: Any, order: int = 1, skip: Collection[str] = (), rng: Rng | None = None
+) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
     The inputs are the floating-point leaves of the arguments. Everything else, such as integers and random keys, is
@@ -57,7 +61,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     """
     required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
-    return check_jax_function(title_of(f), f, arguments, names, order, rng)
+    return check_jax_function(title_of(f), f, arguments, names, (order, rng, skip))
 
 
 def check_jax_function(
@@ -65,29 +69,41 @@ def check_jax_function(
     f: Callable[..., Any],
     arguments: Sequence[Any],
     names: Sequence[str],
-    order: int,
-    rng: Rng | None,
-    session: Outer = lambda wide: nullcontext(),
+    settings: Settings,
+    outer: Outer = lambda dtype: nullcontext(),
 ) -> Report:
-    """Check a function as `check_jax` does, with a title and names for messages. `session` may set up float64."""
+    """Check a function as `check_jax` does, with a title and names for messages. `outer(dtype)` may set up a dtype."""
     import jax
 
     leaves, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
     paths = [names[path[0].idx] + jax.tree_util.keystr(path[1:]) for path, _ in leaves]
-    point = ArrayTree([leaf for _, leaf in leaves], paths, as_input)
-    dtypes = [np.dtype(getattr(leaf, "dtype", np.float32)) for _, leaf in leaves if as_input(leaf) is not None]
+    point = ArrayTree([leaf for _, leaf in leaves], paths, _as_input)
+    dtypes = [_dtype(leaf) for _, leaf in leaves if _as_input(leaf) is not None]
 
     def has_fractions(x: Any) -> bool:
-        return isinstance(x, float) or jax.numpy.issubdtype(getattr(x, "dtype", np.int64), jax.numpy.inexact)
+        return isinstance(x, float | complex) or jax.numpy.issubdtype(getattr(x, "dtype", np.int64), jax.numpy.inexact)
 
     def flat(*inputs: Any) -> list[Any]:
         out = f(*jax.tree_util.tree_unflatten(structure, point.filled(inputs, lambda value: value)))
         return [jax.numpy.asarray(x) for x in jax.tree_util.tree_leaves(out) if has_fractions(x)]
 
-    inputs = tuple(leaf.name for leaf in point.leaves)
     compiled = _compiled(flat, point.arrays)
-    foreign = ForeignFunction(title, compiled, point.arrays, inputs, _vjp_function, partial(_session, session, dtypes))
-    return check_foreign(foreign, order, rng)
+    arrays = tuple(as_real(x) for x in point.arrays)
+    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, compiled is not flat)
+    return check_foreign(ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework), *settings)
+
+
+def _as_input(value: Any) -> Array | None:
+    """Return a floating-point or complex number or array in float64 or complex128."""
+    array = as_numbers(value)
+    if array is not None and is_complex(array):
+        return array.astype(np.complex128)
+    return as_input(value)
+
+
+def _dtype(leaf: Any) -> np.dtype[Any]:
+    """Return the dtype of a leaf; Python's numbers are float32 or complex64."""
+    return np.dtype(getattr(leaf, "dtype", np.complex64 if isinstance(leaf, complex) else np.float32))
 
 
 def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
@@ -104,30 +120,91 @@ def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
     return cast(ArrayFunction, jax.jit(f)) if same_program else f
 
 
-def _vjp_function(f: ArrayFunction, count: int, create_graph: bool) -> ArrayFunction:
-    import jax
+class _JAX:
+    """JAX, with a context for each dtype."""
 
-    def gradients_of(*arrays: Any) -> list[Any]:
-        out, pullback = jax.vjp(f, *arrays[:count])
-        return list(pullback([g.astype(x.dtype) for g, x in zip(arrays[count:], out, strict=True)]))
+    layouts: ClassVar[dict[str, Any]] = {}
+    conjugates = True
 
-    return gradients_of
+    def __init__(self, outer: Outer, is_traceable: bool) -> None:
+        self._outer, self._is_traceable = outer, is_traceable
+        self._wide, self._dtype, self._stack = True, "", ExitStack()  # as text, because NumPy's float64 equals None
+
+    @contextmanager
+    def session(self, wide: bool) -> Iterator[None]:
+        """Compute in 64 bits while arrays of float64 are loaded, if `wide`."""
+        self._wide, self._dtype = wide, ""
+        with ExitStack() as self._stack:
+            yield
+
+    def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
+        import jax
+
+        dtype = str(arrays[0].real.dtype)
+        if self._wide and dtype != self._dtype:
+            self._stack.close()
+            self._dtype = dtype
+            self._stack.enter_context(_in_64_bits(dtype == "float64"))
+            self._stack.enter_context(self._outer(dtype))
+        return [jax.numpy.asarray(x) for x in arrays]
+
+    def load_like(self, array: Array, result: Any) -> Any:
+        import jax
+
+        return jax.numpy.asarray(array).astype(result.dtype)
+
+    def unload(self, value: Any) -> Array:
+        return np.asarray(value)
+
+    def vjp(
+        self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
+    ) -> tuple[Sequence[Any], Pull]:
+        import jax
+
+        def of_needed(*values: Any) -> Any:
+            every = dict(enumerate(inputs)) | dict(zip(needs, values, strict=True))
+            return list(f(*every.values()))
+
+        results, pullback = jax.vjp(of_needed, *(inputs[k] for k in needs))
+
+        def pull(cotangents: Sequence[Any]) -> Sequence[Any]:
+            zeros = (jax.numpy.zeros_like(x) if g is None else g for g, x in zip(cotangents, results, strict=True))
+            return cast(Sequence[Any], pullback([*zeros]))
+
+        return results, pull
+
+    def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
+        import jax
+
+        try:
+            return cast(Sequence[Any], jax.jvp(f, tuple(inputs), tuple(tangents))[1])
+        except (NotImplementedError, TypeError) as error:
+            if isinstance(error, NotImplementedError) or "forward-mode" in str(error):
+                raise NotApplicable(f"JAX has no forward derivative: {_first_line(error)}") from error
+            raise
+
+    def batched(
+        self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
+    ) -> tuple[Sequence[Any], dict[str, Sequence[Any]]]:
+        import jax
+
+        if not self._is_traceable:
+            raise NotApplicable("JAX cannot trace the function without its values")
+        try:
+            results, pullback = jax.vjp(jax.vmap(f), *inputs)
+            cotangents = load(results)
+            inside = jax.vmap(lambda g, *samples: jax.vjp(f, *samples)[1](g))(cotangents, *inputs)
+            return results, {"the gradient of vmap": pullback(cotangents), "vmap of the gradient": inside}
+        except NotImplementedError as error:
+            raise NotApplicable(f"JAX cannot batch the function: {_first_line(error)}") from error
 
 
-@contextmanager
-def _session(outer: Outer, dtypes: Sequence[Any], wide: bool) -> Iterator[Load]:
-    import jax
-
-    def load(arrays: Sequence[Array]) -> list[Any]:
-        input_dtypes = [*dtypes, *[None] * (len(arrays) - len(dtypes))]
-        return [jax.numpy.asarray(x, None if wide else dtype) for x, dtype in zip(arrays, input_dtypes, strict=True)]
-
-    with outer(wide), _in_64_bits() if wide else nullcontext():
-        yield load
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
-def _in_64_bits() -> Any:
+def _in_64_bits(flag: bool) -> Any:
     import jax
 
     # It is experimental in older versions.
-    return jax.enable_x64(True) if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64()
+    return jax.enable_x64(flag) if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64(flag)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -21,7 +21,14 @@ from tinygrad_edu.testing.verdict import Report
 
 
 @reproducible
-def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> Report:
+def check_keras(
+    layer: Any,
+    *inputs: Any,
+    training: bool = False,
+    order: int = 1,
+    skip: Collection[str] = (),
+    rng: Rng | None = None,
+) -> Report:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
     The check uses float64 as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
@@ -74,19 +81,19 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
 
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
-    point, session = (*(variable.value for variable in variables), *inputs), partial(_session, keras, layer)
-    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, order, rng, session)
+    point, outer = (*(variable.value for variable in variables), *inputs), partial(_computing_in, keras, layer)
+    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, (order, rng, skip), outer)
 
 
 @contextmanager
-def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
-    """If wide, set a layer and its sublayers to float64 during the context."""
+def _computing_in(keras: Any, layer: Any, dtype: str) -> Iterator[None]:
+    """Set a layer and its sublayers to a dtype during the context."""
     floatx, policies = keras.config.floatx(), [(part, part.dtype_policy) for part in layer._flatten_layers()]
     try:
-        with _float64_stays() if wide else nullcontext():
-            keras.config.set_floatx("float64" if wide else floatx)
-            for part, policy in policies:
-                part.dtype_policy = "float64" if wide else policy
+        with _float64_stays():
+            keras.config.set_floatx(dtype)
+            for part, _ in policies:
+                part.dtype_policy = dtype
             yield
     finally:
         keras.config.set_floatx(floatx)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+import traceback
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
-from tinygrad_edu.testing.flat_function import as_input
-from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Load, check_foreign, required
+from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS, copy_with_layout_of
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Pull, check_foreign, required
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.testing.verdict import Report
+from tinygrad_edu.testing.verdict import NotApplicable, Report
 
 
 @reproducible
-def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> Report:
+def check_torch(
+    function: Any, *inputs: Any, order: int = 1, skip: Collection[str] = (), rng: Rng | None = None
+) -> Report:
     """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
     The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
@@ -61,11 +69,15 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     tensors_in: list[Any] = []
     point = ArrayTree(inputs, names, partial(_as_input, tensors_in))
-    values = ArrayTree([p.detach() for p in parameters.values()], [*parameters], as_input)
-    f = partial(_results, function, point, len(parameters))
-    session = partial(_session, module, [*parameters.values()], tensors_in)
-    arrays, paths = (*values.arrays, *point.arrays), (*parameters, *(leaf.name for leaf in point.leaves))
-    return check_foreign(ForeignFunction(_title(function), f, arrays, paths, _vjp_function, session), order, rng)
+    framework = _Torch(module, [*parameters.values()], tensors_in)
+    arrays = (*(_as_numpy(p) for p in parameters.values()), *(leaf.array for leaf in point.leaves))
+    paths = (*parameters, *(leaf.name for leaf in point.leaves))
+    foreign = ForeignFunction(
+        _title(function), partial(_results, function, point, len(parameters)),
+        tuple(copy_with_layout_of(as_real(x).astype(np.float64), as_real(x)) for x in arrays), paths,
+        tuple(x.dtype for x in arrays), framework, frozenset(range(len(parameters))),
+    )  # fmt: skip
+    return check_foreign(foreign, order, rng, skip)
 
 
 def _title(function: Any) -> str:
@@ -81,9 +93,17 @@ def _as_input(tensors_in: list[Any], value: Any) -> Array | None:
     """Return a tensor or array as an input, and append its tensor to `tensors_in`. Plain numbers are constants."""
     import torch
 
-    array = as_input(value) if hasattr(value, "dtype") and hasattr(value, "shape") else None
-    if array is not None:
-        tensors_in.append(value if isinstance(value, torch.Tensor) else torch.tensor(np.array(value)))
+    array = as_numbers(value) if hasattr(value, "dtype") and hasattr(value, "shape") else None
+    if array is None or not (is_floating(array.dtype) or is_complex(array)):
+        return None
+    tensors_in.append(value if isinstance(value, torch.Tensor) else torch.tensor(np.array(value)))
+    return array
+
+
+def _as_numpy(tensor: Any) -> Array:
+    """Return a tensor as an array, which shares its memory if possible."""
+    array = as_numbers(tensor.resolve_conj().resolve_neg())
+    assert array is not None
     return array
 
 
@@ -91,11 +111,26 @@ def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) ->
     """Call the function with a fixed seed, and return the floating-point tensors."""
     import torch
 
-    inputs = [x.clone() for x in tensors[parameters:]]  # in-place ops are allowed on clones, but not on leaves
+    leaves = tensors[parameters:]
+    inputs = [x.clone() for x in leaves]  # in-place ops are allowed on clones, but not on leaves
+    nodes = [x.grad_fn for x in inputs]
     arguments = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return list(_tensors(function(*arguments)))
+    torch.random.default_generator.manual_seed(0)  # torch.manual_seed formats the stack at each call
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
+    results = list(_tensors(function(*arguments)))
+    for leaf, x, node, place in zip(leaves, inputs, nodes, point.leaves, strict=True):
+        with contextlib.suppress(RuntimeError):  # inside vmap, tensors cannot be compared
+            if node is not None and x.grad_fn is node and not _equal(x, leaf):
+                raise LawBroken(
+                    f"{_title(function)} writes into its input {place.name} unnoticed by autograd, which changes the "
+                    f"caller's tensor. Compute on a copy, or call ctx.mark_dirty in forward."
+                )
+    return results
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(((a == b) | ((a != a) & (b != b))).all())
 
 
 def _tensors(out: Any) -> Iterator[Any]:
@@ -111,50 +146,142 @@ def _tensors(out: Any) -> Iterator[Any]:
             yield from _tensors(part)
 
 
-def _vjp_function(f: ArrayFunction, count: int, create_graph: bool) -> ArrayFunction:
-    import torch
+class _Torch:
+    """PyTorch, and the module to check, whose parameters are the first inputs."""
 
-    def gradients_of(*tensors: Any) -> list[Any]:
-        inputs, results = tensors[:count], f(*tensors[:count])
-        pairs = [(out, g.to(out)) for out, g in zip(results, tensors[count:], strict=True) if out.requires_grad]
-        if not pairs:
-            return [torch.zeros_like(x) for x in inputs]
-        outs, cotangents = zip(*pairs, strict=True)
-        gradients = torch.autograd.grad(outs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
-        return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=True)]
+    layouts: ClassVar = {name: arrange for name, arrange in LAYOUTS.items() if name not in ("backwards", "readonly")}
+    conjugates = False
 
-    return gradients_of
+    def __init__(self, module: Any, parameters: list[Any], inputs: list[Any]) -> None:
+        self._parameters, self._devices = parameters, [x.device for x in (*parameters, *inputs)]
+        trained = set(map(id, parameters))
+        self._data = [(p, p.data) for p in module.parameters()]
+        self._constants = [(p, data) for p, data in self._data if id(p) not in trained]
+        self._buffers = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
+        self._wide = True
 
+    @contextmanager
+    def session(self, wide: bool) -> Iterator[None]:
+        """Restore the module and PyTorch's random states at the end."""
+        import torch
 
-@contextmanager
-def _session(module: Any, parameters: list[Any], inputs: list[Any], wide: bool) -> Iterator[Load]:
-    """Convert a module's parameters and buffers to float64, if wide, during the context."""
-    import torch
+        self._wide = wide
+        try:
+            with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+                yield
+        finally:
+            for p, data in self._data:
+                p.data = data
+            for p in self._parameters:
+                p.requires_grad_(True)
+            for part, buffers in self._buffers:
+                part._buffers.update(buffers)
 
-    def converted(tensor: Any) -> Any:
-        return tensor.to(torch.float64 if wide and tensor.is_floating_point() else tensor.dtype, copy=True)
+    def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
+        """Set the parameters and buffers of the module; the other inputs are new leaves."""
+        tensors = [_as_tensor(x) for x in arrays]
+        tensors = [x if d.type == "cpu" else x.to(d) for x, d in zip(tensors, self._devices, strict=False)] + tensors[len(self._devices):]
+        self._set_constants(tensors[0].real.dtype if tensors[0].is_complex() else tensors[0].dtype)
+        for p, x in zip(self._parameters, tensors, strict=False):
+            p.data = x
+        leaves = [*self._parameters, *tensors[len(self._parameters) :]]
+        return [leaf.requires_grad_(k in needs) for k, leaf in enumerate(leaves)]
 
-    def load(arrays: Sequence[Array]) -> list[Any]:
-        for part, original_buffers in buffers:
-            part._buffers.update({name: None if x is None else converted(x) for name, x in original_buffers.items()})
-        tensors = [torch.from_numpy(x if min((0, *x.strides)) == 0 else x.copy()) for x in map(np.asarray, arrays)]
-        for p, x in zip(parameters, tensors, strict=False):
-            p.data.copy_(x)
-        other_tensors = tensors[len(parameters) :]
-        input_tensors = [
-            x.to(like.device, x.dtype if wide else like.dtype) for x, like in zip(other_tensors, inputs, strict=False)
-        ]
-        return [*parameters, *(x.requires_grad_() for x in (*input_tensors, *other_tensors[len(inputs) :]))]
+    def _set_constants(self, dtype: Any) -> None:
+        def converted(tensor: Any) -> Any:
+            return tensor.to(dtype if self._wide and tensor.is_floating_point() else tensor.dtype, copy=True)
 
-    values = [(p, p.data) for p in module.parameters()]
-    buffers = [(part, dict(part._buffers)) for part in module.modules()]
-    try:
-        for p, data in values:
+        for p, data in self._constants:
             p.data = converted(data)
-        with torch.inference_mode(False), torch.enable_grad():
-            yield load
-    finally:
-        for p, data in values:
-            p.data = data
-        for part, original_buffers in buffers:
-            part._buffers.update(original_buffers)
+        for part, buffers in self._buffers:
+            part._buffers.update({name: None if x is None else converted(x) for name, x in buffers.items()})
+
+    def load_like(self, array: Array, result: Any) -> Any:
+        return _as_tensor(array).to(result.device, result.dtype)
+
+    def unload(self, value: Any) -> Array:
+        return _as_numpy(value)
+
+    def vjp(
+        self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
+    ) -> tuple[Sequence[Any], Pull]:
+        import torch
+
+        results, wanted = f(*inputs), [inputs[k] for k in needs]
+
+        def pull(cotangents: Sequence[Any]) -> list[Any]:
+            pairs = [
+                (out, g) for out, g in zip(results, cotangents, strict=True) if g is not None and out.requires_grad
+            ]
+            if not pairs:
+                return [torch.zeros_like(x) for x in wanted]
+            outs, gs = zip(*pairs, strict=True)
+            try:
+                gradients = torch.autograd.grad(outs, wanted, gs, True, graph, allow_unused=True)
+            except RuntimeError as error:
+                if "not implemented for '" in str(error):
+                    raise NotApplicable(f"PyTorch lacks a backward: {error}") from error
+                raise
+            return [torch.zeros_like(x) if g is None else g for x, g in zip(wanted, gradients, strict=True)]
+
+        return results, pull
+
+    def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
+        import torch
+        from torch.autograd import forward_ad
+
+        count = len(self._parameters)
+        with warnings.catch_warnings(), forward_ad.dual_level():
+            warnings.simplefilter("ignore")  # the first use of forward_ad calls deprecated functions
+            pairs = zip(inputs[count:], tangents[count:], strict=True)
+            duals = [*inputs[:count], *(forward_ad.make_dual(x, t) for x, t in pairs)]
+            try:
+                parts = [forward_ad.unpack_dual(out) for out in f(*duals)]
+            except (NotImplementedError, RuntimeError) as error:
+                raise _lacking(error, "jvp") from error
+            return [torch.zeros_like(out.primal) if out.tangent is None else out.tangent for out in parts]
+
+    def batched(
+        self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
+    ) -> tuple[Sequence[Any], dict[str, Sequence[Any]]]:
+        import torch
+
+        count = len(self._parameters)
+        batches = inputs[count:]
+
+        def one(*samples: Any) -> tuple[Any, ...]:
+            return tuple(f(*inputs[:count], *samples))
+
+        def gradients(cotangents: Any, *samples: Any) -> Any:
+            return torch.func.vjp(one, *samples)[1](cotangents)
+
+        try:
+            results = torch.func.vmap(one, randomness="same")(*batches)
+            cotangents = tuple(load(results))
+            _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
+            outside = pull(cotangents)
+            detached = [x.detach() for x in batches]
+            inside = torch.func.vmap(gradients, randomness="same")(cotangents, *detached)
+        except (NotImplementedError, RuntimeError) as error:
+            raise _lacking(error, "vmap") from error
+        return results, {"the gradient of vmap": outside, "vmap of the gradient": inside}
+
+
+def _as_tensor(x: Array) -> Any:
+    """Return a tensor with the memory of an array, or with a copy if PyTorch cannot hold it."""
+    import torch
+
+    if x.dtype.kind == "V":  # bfloat16
+        return _as_tensor(x.view(np.int16)).view(torch.bfloat16)
+    if 0 in x.strides and x.size > 1:
+        once = x[tuple(slice(1 if stride == 0 else None) for stride in x.strides)]
+        return torch.from_numpy(np.array(once)).expand(x.shape)
+    return torch.from_numpy(x if min((0, *x.strides)) == 0 and x.flags.writeable else x.copy())
+
+
+def _lacking(error: Exception, method: str) -> Exception:
+    """Return an error that a user's method raised, or `NotApplicable` if PyTorch raised it."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == method]
+    is_own = any(not frame.f_globals.get("__name__", "").startswith(("torch.", __name__)) for frame in frames)
+    line = str(error).strip().partition("\n")[0]
+    return error if is_own else NotApplicable(f"{method} is not available: {type(error).__name__}: {line:.100}")

@@ -37,7 +37,7 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     >>> check_dtypes(Call("multiply", [np.ones(2, np.float16), np.ones(2)]))
     [1.0, 1.0, 1.0]
     """
-    _require_input_dtype(call)
+    require_input_dtype(call, call(*map(from_numpy, call.arrays)), call.arrays)
     rng, names = seeded(rng), call.names
     f: _ToTuple = partial(_call_as_tuple, call)
     cotangents, compared = list[Sequence[Array]](), list[float]()
@@ -55,8 +55,9 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     return compared
 
 
-def _require_input_dtype(call: Call) -> None:
-    dtypes, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
+def require_input_dtype(call: Call, out: Tensor, arrays: Sequence[Array]) -> None:
+    """Require that the result of a call has the dtype of an input."""
+    dtypes = {x.dtype for x in arrays}
     if getattr(call.function, "promotes", True) and out.dtype not in dtypes:
         raise LawBroken(
             f"op {call.name}: the result must have the dtype of an input, one of {dtypes}, got {out.dtype}."

@@ -1,4 +1,4 @@
-"""Compare gradients in float32 and float16 with the float64 gradients at the same point.
+"""Compare gradients in float32, float16 and bfloat16 with the float64 gradients at the same point.
 
 No formula bounds the rounding error of a low-precision gradient, because cancellation amplifies it. But the rounding
 error varies between neighbouring points, while the error of a wrong vjp does not.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 
 # The cotangents of each order: of the result, of its gradients, and of their gradients.
@@ -21,8 +22,8 @@ Cotangents = Sequence[Sequence[Array]]
 # with the gradients of the arrays.
 Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
-# The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
-_UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
+# The allowed rounding units of a gradient, relative to itself and to the largest cotangent; 1 in 16 bits.
+_UNITS = {np.dtype(np.float32): 64.0}
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
 _NEIGHBOURS, _MAX_DISTANCE = 12, 16  # the number of neighbouring points, and their largest distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
@@ -88,7 +89,8 @@ def _wrong_element(comparisons: Sequence[_Comparison], k: int, x: Array | None) 
 
 def _compare(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: Any) -> _Comparison:
     """Compare all gradients with the float64 gradients at the same numbers."""
-    out, narrow = pull(arrays, cotangents)
+    result, narrow = pull(arrays, cotangents)
+    out = result.astype(np.float64)
     wide_arrays, *wide_cotangents = ([x.astype(np.float64) for x in level] for level in (arrays, *cotangents))
     wide_out, wide = pull(wide_arrays, wide_cotangents)
     size, cotangent = largest(wide_out) or 1, prod(max(map(largest, order), default=0) for order in cotangents)
@@ -96,9 +98,9 @@ def _compare(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype:
     is_comparable = np.allclose(out, wide_out, rtol=0, atol=_MAX_RESULT_GAP * size, equal_nan=True)
     result_off = np.where(is_comparable & np.isfinite(out), (out - wide_out) / size, 0)
     may_overflow = dtype == np.float16 or max(cotangent, *map(largest, (*wide_arrays, wide_out, *wide))) > _MODERATE
-    unit = _UNITS[dtype] * float(np.finfo(dtype).eps) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
+    unit = _UNITS.get(dtype, 1.0) * unit_of(dtype) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
     gaps = []
-    for a, b in zip(narrow, wide, strict=True):
+    for a, b in zip((x.astype(np.float64) for x in narrow), wide, strict=True):
         compared = is_comparable & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
         allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + cotangent)
         gaps.append(_Gap(np.where(compared, a - b, 0), b, allowed, compared))
@@ -107,8 +109,8 @@ def _compare(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype:
 
 def _perturbed(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
     """Return x with each number changed by some units in the last place, of the number or of the largest number."""
-    unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
-    return np.asarray(x + unit * rng.integers(-_MAX_DISTANCE, _MAX_DISTANCE + 1, x.shape), x.dtype)
+    unit = unit_of(dtype) * (largest(x) if by_largest else x.astype(np.float64))
+    return np.asarray(x.astype(np.float64) + unit * rng.integers(-_MAX_DISTANCE, _MAX_DISTANCE + 1, x.shape), x.dtype)
 
 
 def _words(gap: _Gap, wrong: Array) -> str:

@@ -1,0 +1,68 @@
+"""Differentiable: a function with its derivatives at a point, and the calls that its laws may make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.failures import CheckFailed, LawBroken
+from tinygrad_edu.testing.verdict import NotApplicable
+
+# Maps a cotangent of each result to a gradient of each input. The cotangent of an unused result is None.
+Pullback = Callable[[Sequence[Array | None]], list[Array]]
+# Takes arrays, and the positions of the inputs that need a gradient; the gradients of the others are not used.
+Record = Callable[[Sequence[Array], Collection[int]], tuple[list[Array], Pullback]]
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """A function of any framework with its derivatives at a point, for `laws.engine.run_laws`.
+
+    All arrays are real NumPy arrays. `record`, `push` and `batched` raise `NotApplicable` if the framework lacks a
+    feature; any other error of a derivative breaks a law.
+    """
+
+    name: str
+    names: tuple[str, ...]  # of the inputs
+    arrays: tuple[Array, ...]
+    value: Callable[[Sequence[Array]], list[Array]]
+    record: Record
+    dtypes: Sequence[Sequence[Any]] = ()  # the narrow dtypes, one for each input, to compare with the wide ones
+    layouts: Mapping[str, Callable[[Array], Array]] = field(default_factory=lambda: LAYOUTS)
+    selects_inputs: bool = False  # `record` computes the gradients of some inputs only
+    keeps_graphs: bool = False  # a pullback may be called after a later `record`
+    shared: frozenset[int] = frozenset()  # the inputs with the same values in all graphs, such as a module's parameters
+    # (arrays, tangents) -> tangents of the results; the tangents of shared inputs are zero.
+    push: Callable[[Sequence[Array], Sequence[Array]], list[Array]] | None = None
+    # (batches of the inputs that are not shared, a batch of cotangents) -> batches of the results, and of the gradients
+    # in one or several ways: of a batch of functions, or of the function of a batch.
+    batched: Callable[[Sequence[Array], Sequence[Array]], tuple[list[Array], dict[str, list[Array]]]] | None = None
+
+    def evaluate(
+        self,
+        arrays: Sequence[Array],
+        cotangents: Sequence[Array | None],
+        needs: Collection[int] | None = None,
+        where: str = "",
+    ) -> tuple[list[Array], list[Array]]:
+        """Return the results and the gradients. `where` describes the call for messages."""
+        with errors_as(NotApplicable, f"{self.name} raises an error{where}"):
+            results, pullback = self.record(arrays, range(len(arrays)) if needs is None else needs)
+        with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
+            return results, pullback(cotangents)
+
+
+@contextmanager
+def errors_as(kind: type[Exception], text: str) -> Iterator[None]:
+    """Turn the errors of a function under test into an error of this kind, which begins with `text`."""
+    try:
+        yield
+    except (CheckFailed, NotApplicable):
+        raise
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0].rstrip(".")
+        raise kind(f"{text}: {type(error).__name__}: {line}.") from error

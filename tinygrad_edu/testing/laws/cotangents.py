@@ -1,0 +1,52 @@
+"""Laws of cotangents: gradients are linear in them, and a result that is not used has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.laws.probe import Probe, relative_rounding
+from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.verdict import NotApplicable, Verdict
+
+_MOST_RESULTS = 4
+
+
+def linear_in_the_cotangent(p: Probe) -> None:
+    """Check that the gradients for 2 g - 3 h are those for g and h combined, and that they are 0 for g = 0."""
+    others = [np.asarray(-0.75 * np.flip(g), g.dtype) for g in p.cotangents]
+    pairs = zip(p.cotangents, others, strict=True)
+    combined = p.pull([np.asarray(2 * g - 3 * h, g.dtype) for g, h in pairs])
+    zero = p.pull([np.zeros_like(g) for g in p.cotangents])
+    for k, (mixed, a, b) in enumerate(zip(combined, p.gradients, p.pull(others), strict=True)):
+        _require_sum(p, k, mixed, [2 * a.astype(np.float64), -3 * b.astype(np.float64)], "is not linear in g")
+        nonzero = np.where(np.isfinite(a), zero[k], 0)
+        if np.any(nonzero != 0):
+            raise p.broken(f"the gradient of {p.d.names[k]} is not zero for g = 0", nonzero, np.zeros_like(nonzero))
+
+
+def unused_results(p: Probe) -> Iterator[Verdict]:
+    """Check that the gradient is the sum of the gradients for one result at a time, the others without a cotangent."""
+    count = len(p.cotangents)
+    if count == 1:
+        raise NotApplicable("the function has one result")
+    for j in range(min(count, _MOST_RESULTS)):
+        alone = p.pull([g if i == j else None for i, g in enumerate(p.cotangents)], f" if only result {j} is used")
+        rest = p.pull([None if i == j else g for i, g in enumerate(p.cotangents)], f" if result {j} is not used")
+        for k, terms in enumerate(zip(alone, rest, strict=True)):
+            _require_sum(p, k, p.gradients[k], terms, f"is wrong if result {j} or all others are not used")
+        yield Verdict("unused results", f"result {j}")
+
+
+def _require_sum(p: Probe, k: int, total: Array, terms: tuple[Array, ...] | list[Array], law: str) -> None:
+    """Require a gradient of input `k` that equals a sum up to the rounding of its terms, where all are finite."""
+    finite = np.all([np.isfinite(x) for x in (total, *terms)], axis=0)
+    total, *terms = (np.where(finite, x.astype(np.float64), 0) for x in (total, *terms))
+    gap, size = np.abs(total - sum(terms)), largest(sum(np.abs(x) for x in terms))
+    if np.all(gap <= relative_rounding(p.gradients[k].dtype) * size):
+        return
+    rounding = relative_rounding(p.precision(p.gradients[k])) * size + 6 * p.cancellation(p.gradients[k])
+    if not np.all(gap <= rounding) and not np.all(gap <= rounding + 6 * p.rounding[1][k]):
+        raise p.broken(f"the gradient of {p.d.names[k]} {law}", total, np.asarray(sum(terms)))

@@ -1,0 +1,114 @@
+"""Laws of memory: layouts do not matter, nothing is written to, and a later call changes no earlier gradient."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.failures import CheckFailed, LawBroken
+from tinygrad_edu.testing.laws.probe import Probe, agree, same
+from tinygrad_edu.testing.purity import copies
+from tinygrad_edu.testing.verdict import NotApplicable, Verdict
+
+
+def nothing_is_written_to(p: Probe) -> None:
+    """Check that neither the function nor its gradient writes into an input, a result or a cotangent."""
+    arrays, cotangents = copies(p.d.arrays), copies(p.cotangents)
+    results, pullback = p.d.record(arrays, range(len(arrays)))
+    _require_unchanged(p, "the function", arrays, p.d.arrays, p.d.names)
+    before = [x.copy() for x in results]
+    first = [g.copy() for g in pullback(cotangents)]
+    _require_unchanged(p, "the gradient", cotangents, p.cotangents, ["its cotangent"] * len(cotangents))
+    _require_unchanged(p, "the gradient", results, before, ["the result"] * len(results))
+    _require_unchanged(p, "the gradient", arrays, p.d.arrays, p.d.names)
+    if p.d.keeps_graphs:
+        for name, again, once in zip(p.d.names, pullback(cotangents), first, strict=True):
+            if not agree(again, once):
+                law = f"a second backward through the same graph gives another gradient of {name}, so the first changes"
+                raise p.broken(f"{law} a saved value", again, once)
+
+
+def _require_unchanged(
+    p: Probe, writer: str, arrays: Sequence[Array], before: Sequence[Array], names: Sequence[str]
+) -> None:
+    for name, x, original in zip(names, arrays, before, strict=True):
+        if not same(x, original):
+            raise LawBroken(f"{p.d.name}: {writer} writes into {name}. Compute on a copy.")
+
+
+def later_calls(p: Probe) -> None:
+    """Check that a call at another point changes neither the graph nor the gradients of an earlier call."""
+    d = p.d
+    others = [x.copy() if k in d.shared else _moved(x) for k, x in enumerate(d.arrays)]
+    arrays, cotangents = copies(d.arrays), copies(p.cotangents)
+    results, pullback = d.record(arrays, range(len(arrays)))
+    if d.keeps_graphs:
+        _call(p, others, backward=False)
+        p.require_gradients(pullback(cotangents), "a later call of the function changes the gradient of {}")
+    else:
+        pullback(cotangents)
+    kept = pullback(cotangents)
+    _call(p, others, backward=True)
+    p.require_gradients(kept, "a later call overwrites the gradient of {}, which an earlier call returned")
+    p.require_gradients(p.pull(p.cotangents), "the gradient of {} depends on an earlier call")
+
+
+def _call(p: Probe, arrays: Sequence[Array], backward: bool) -> None:
+    """Call the function, and compute its gradients, at another point, which it may reject."""
+    with contextlib.suppress(Exception):
+        results, pullback = p.d.record(copies(arrays), range(len(arrays)))
+        if backward:
+            pullback([np.asarray(0.75 * np.flip(g), g.dtype) for g in p.cotangents])
+
+
+def _moved(x: Array) -> Array:
+    """Return other numbers in the same range. A symmetric positive definite matrix remains one."""
+    return np.asarray(0.9375 * np.flip(x), x.dtype)
+
+
+def layouts(p: Probe) -> Iterator[Verdict]:
+    """Check that results and gradients do not depend on the memory layouts of the inputs and cotangents."""
+    if not p.d.layouts:
+        raise NotApplicable("the arrays of this framework have no memory layouts")
+    of_cotangents = {"expanded": _expanded, **p.d.layouts}
+    pairs = zip([*p.d.layouts, ""], of_cotangents, strict=True)  # each layout of inputs with another of cotangents
+    for name, of_g in pairs:
+        inputs = [
+            arranged_as(p.d.layouts[name], x) if name and k not in p.d.shared else x.copy()
+            for k, x in enumerate(p.d.arrays)
+        ]
+        cotangents = [arranged_as(of_cotangents[of_g], g) for g in p.cotangents]
+        both = _compared(p, f"{name} inputs and {of_g} cotangents" if name else f"{of_g} cotangents", inputs, cotangents)
+        if both.status == "right" or not name:
+            yield both
+        else:
+            yield _compared(p, f"{name} inputs", inputs, copies(p.cotangents))
+            yield _compared(p, f"{of_g} cotangents", copies(p.d.arrays), cotangents)
+
+
+def _expanded(x: Array) -> Array:
+    """Return the first number of x with stride 0 along all axes, as the cotangents of a sum."""
+    return np.broadcast_to(x.reshape(-1)[:1].reshape(()), x.shape)
+
+
+def arranged_as(arrange: Callable[[Array], Array], x: Array) -> Array:
+    """Return a copy of an array in a layout; 0-d and empty arrays have only one."""
+    return arrange(x) if x.ndim and x.size else x.copy()
+
+
+def _compared(p: Probe, kind: str, arrays: Sequence[Array], cotangents: Sequence[Array]) -> Verdict:
+    """Return the verdict about arrays in a layout, compared with contiguous arrays of the same values."""
+    try:
+        changed = not all(map(same, (*arrays, *cotangents), (*p.d.arrays, *p.cotangents)))
+        expected = p.at(*([np.array(x, order="C") for x in xs] for xs in (arrays, cotangents))) if changed else p
+        results, gradients = p.d.evaluate(arrays, cotangents, where=f" for {kind}")
+        expected.require_results(results, f"a result differs between {kind} and contiguous ones")
+        expected.require_gradients(gradients, f"the gradient of {{}} differs between {kind} and contiguous ones")
+    except NotApplicable as reason:  # the function rejects the layout, or the values in it
+        return Verdict("layouts", kind, reason=str(reason))
+    except CheckFailed as error:
+        return Verdict("layouts", kind, error)
+    return Verdict("layouts", kind)

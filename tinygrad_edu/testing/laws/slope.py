@@ -1,0 +1,44 @@
+"""Law of the slope: gradients agree with finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.decision import compare
+from tinygrad_edu.testing.differentiable import Differentiable
+from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.laws.probe import agree
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
+from tinygrad_edu.testing.purity import copies, require_deterministic
+from tinygrad_edu.testing.verdict import Verdict
+
+
+def slope_verdicts(d: Differentiable, rng: Rng, law: str, cotangents: int) -> Iterator[Verdict]:
+    """Compare the gradient of each input with finite differences.
+
+    The last inputs, of this number, are cotangents of a gradient: the function is linear in them, and a gradient is a
+    sum of terms as large as they are.
+    """
+    every = range(len(d.arrays))
+
+    def value(*arrays: Array) -> Array:
+        return ravel_arrays(d.value(arrays))
+
+    out = require_deterministic(d.name, value, d.arrays)
+    results, _ = d.record(copies(d.arrays), every)
+    if not agree(ravel_arrays(results), out):
+        raise GradientMismatch(f"{d.name}: the result is another one when a gradient is computed.")
+
+    def pull(joined: Array) -> tuple[Array, ...]:
+        _, pullback = d.record(copies(d.arrays), every)
+        return tuple(pullback(copies(unravel_arrays(joined, results))))
+
+    cotangent = draw_signed(rng, out.shape)
+    require_deterministic(f"the gradient of {d.name}", lambda: ravel_arrays([np.zeros(0), *pull(cotangent)]), ())
+    claim = Claim(d.name, value, d.arrays, d.names, out, cotangent, pull(cotangent), float(cotangents > 0))
+    yield from compare(claim, rng, pull, law)
