@@ -1,4 +1,4 @@
-"""A report as one HTML file: facts, folding entries, tables and code. It loads nothing, and suits phones and dark mode."""
+"""A report as one HTML file: facts, folding entries, tables and code, for phones and dark mode, without requests."""
 
 from __future__ import annotations
 
