@@ -1,4 +1,4 @@
-"""The hooks and the fixture of the pytest plugin: the number of Hypothesis examples, and a limit on inconclusive ones.
+"""The hooks and the fixture of the pytest plugin: Hypothesis's examples, a limit on inconclusive ones, and a report.
 
 ``pytest --tinygrad-edu-gradients ci`` draws 100 examples for each Hypothesis test, the same in every run, and prints
 code to reproduce a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite keeps its own profile.
@@ -11,6 +11,9 @@ If the configuration sets the option and the command line sets ``--hypothesis-pr
 A test fails if too large a fraction of its Hypothesis examples is inconclusive. The limit is
 0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark ``max_inconclusive`` on a
 test.
+
+``--tinygrad-edu-report report.html`` writes the checks of each test to a page, and ``report.json`` to a JSON file. With
+``--junitxml``, the tests have properties such as ``tinygrad_edu.inconclusive``.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from hypothesis import settings
 
 OPTION = "--tinygrad-edu-gradients"
+REPORT = "--tinygrad-edu-report"
 LIMIT_KEY = "tinygrad_edu_max_inconclusive"
 LIMIT_MARK = "max_inconclusive"
 LIMIT_HELP = "largest fraction, from 0 to 1, of inconclusive examples"
@@ -43,6 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tinygrad_edu").addoption(
         OPTION, choices=PROFILES, help="how many examples Hypothesis draws: dev 25, ci 100, nightly 2,000"
     )
+    parser.getgroup("tinygrad_edu").addoption(
+        REPORT,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="write the checks of each test to a .json or .html file",
+    )
     kind: Any = "float" if pytest.version_tuple >= (8, 4) else "string"  # older versions of pytest have no float type
     parser.addini(LIMIT_KEY, f"the {LIMIT_HELP} of each test", type=kind, default=0.5)
 
@@ -52,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Load the profile that the option selects, on top of the suite's own."""
     config.addinivalue_line("markers", f"{LIMIT_MARK}(limit): the {LIMIT_HELP} of this test")
     _configured_limit(config)
+    if config.getoption(REPORT) or config.getoption("xmlpath", None):
+        from _tinygrad_edu_plugins import run_report
+
+        config.pluginmanager.register(run_report.RunReport(config.getoption(REPORT)))
     if _on_command_line(config, "--hypothesis-profile") and not _on_command_line(config, OPTION):
         config.option.tinygrad_edu_gradients = None  # the worker processes of xdist read it, too
     if config.getoption(OPTION) is None:

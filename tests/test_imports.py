@@ -49,7 +49,7 @@ ROOMS = {
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
     "tape": OPS | {"_checks", "command_line", "files", "sources", "notebook", "nn"},
     "testing": OPS
-    | {"command_line", "sources", "thresholds"}
+    | {"command_line", "files", "sources", "thresholds"}
     | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "lessons": OPS | {"command_line", "files", "data", "testing", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},

@@ -1,8 +1,8 @@
 """Mutation score of the project: the fraction of mutants of all ops' vjps that the public checks kill.
 
-``python -m tools.mutants [regex] [--sample N]`` prints the score of `check_vjp` and `check_op` with the examples of the
-profile ``ci``, the number of further mutants that only a convention kills, and the survivors except those in
-`EQUIVALENT`.
+``python -m tools.mutants [regex] [--sample N]`` prints both scores of `check_vjp` and `check_op`, without and with the
+mutants whose condition no example met, the number of further mutants that only a convention kills, and the survivors
+except those in `EQUIVALENT`.
 """
 
 import re
@@ -17,7 +17,8 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.engine import Op, Tensor
-from tinygrad_edu.testing.mutate.ops import Mutant, killer, mutants
+from tinygrad_edu.testing.mutate.ops import Mutant, fate_of, mutants
+from tinygrad_edu.testing.mutate.score import Score
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
@@ -191,8 +192,8 @@ def is_equivalent(mutant: Mutant) -> bool:
 
 def judge(mutant: Mutant) -> str:
     """Return the name of the error that kills a mutant, "a convention", "equivalent", "survived" or `NOT_MET`."""
-    if found := killer(mutant):
-        return found
+    if error := fate_of(mutant).error:
+        return error
     if breaks_a_convention(mutant.wrong()):
         return "a convention"
     return "equivalent" if is_equivalent(mutant) else "survived"
@@ -215,10 +216,9 @@ def main() -> None:
             print("SURVIVED", mutant, flush=True)
     for verdict, count in verdicts.most_common():
         print(f"{count:5} {verdict}")
-    needed = len(chosen) - verdicts["equivalent"] - verdicts[NOT_MET]
-    killed = needed - verdicts["a convention"] - verdicts["survived"]
-    print(f"score {100 * killed / max(needed, 1):.2f} %: check_vjp and check_op kill {killed} of {needed} mutants, "
-          f"conventions {verdicts['a convention']} more, in {time.perf_counter() - start:.0f} s")  # fmt: skip
+    alive = Counter({status: verdicts[status] for status in (NOT_MET, "a convention", "survived")})
+    score = Score(alive + Counter(killed=len(chosen) - verdicts["equivalent"] - alive.total()))
+    print(f"{score}, conventions kill {verdicts['a convention']} more, in {time.perf_counter() - start:.0f} s")
     sys.exit(bool(verdicts["survived"]))
 
 

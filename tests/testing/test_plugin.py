@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tinygrad_edu.extras import remedy
 
 PROJECT = Path(__file__).parents[2]
-OPTION = "--tinygrad-edu-gradients"
+OPTION, REPORT = "--tinygrad-edu-gradients", "--tinygrad-edu-report"
 
 # Each test counts its examples, and the last test writes the counts to a file.
 SUITE = """
@@ -361,3 +362,110 @@ def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
     out = run(tmp_path, "--full-trace", "--show-capture=no", "-k", "gradient").stdout
     assert "tinygrad_edu/testing/decision.py" in out
     assert re.search(r"\nE +check_gradient\(f, grad, x\)\n", out)
+
+
+REPORTED = """
+import numpy as np, pytest, tinygrad_edu as tg
+from hypothesis import Phase, given, settings
+from tinygrad_edu.testing import check_gradient, check_vjp
+from tinygrad_edu.testing.strategies import arrays
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(arrays((2,), low=0.0, layouts=False))
+def test_drawn(x):
+    check_vjp(tg.relu, x)
+
+@settings(max_examples=20, deadline=None, database=None, phases=[Phase.generate, Phase.shrink])
+@given(arrays((2,), low=1.0))
+def test_wrong(x):
+    check_gradient(np.square, lambda x, g: g * x, x)
+
+def test_kink():
+    check_gradient(np.abs, lambda x, g: g * np.sign(x), np.zeros(2))
+
+def test_expected():
+    with pytest.raises(AssertionError):
+        check_gradient(np.square, lambda x, g: g * x, np.ones(2))
+
+@pytest.fixture
+def checked():
+    check_gradient(np.sin, lambda x, g: -g * np.cos(x), np.ones(2))
+
+def test_of_a_fixture(checked):
+    pass
+
+def test_without_a_check():
+    pass
+"""
+
+
+@functools.cache
+def reported(*options):
+    """Return the report of a run as JSON, its page, its output, and its XML for JUnit."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "test_it.py").write_text(REPORTED)
+        paths = [folder / "new" / "report.json", folder / "page.html"]
+        out = run(folder, *options, *(f"{REPORT}={path}" for path in paths), "--junitxml", "junit.xml").stdout
+        assert "3 failed, 2 passed, 1 error" in out or "2 failed, 3 passed, 1 error" in out, out
+        texts = [path.read_text("utf-8") for path in (*paths, folder / "junit.xml")]
+        return json.loads(texts[0]), texts[1], out, texts[2]
+
+
+@pytest.mark.parametrize("options", [("-n", "0"), ("-n", "2")], ids=["one process", "xdist"])
+def test_a_report_has_the_checks_of_each_test(options):
+    run, page, out, _ = reported(*options)
+    checks = {test["test"].partition("::")[2]: test["checks"][0] for test in run["tests"]}
+    assert {name: check["status"] for name, check in checks.items()} == {
+        "test_wrong": "wrong", "test_of_a_fixture": "wrong", "test_kink": "inconclusive", "test_expected": "wrong",
+        "test_drawn": "right",
+    }  # fmt: skip
+    assert [test["outcome"] for test in run["tests"]] == ["failed"] * 3 + ["passed"] * 2
+    assert run["failed"] == 3
+    drawn, wrong = checks["test_drawn"], checks["test_wrong"]
+    assert drawn["counts"]["right"] == 20
+    assert drawn["inconclusive"] == drawn["counts"]["inconclusive"] / sum(drawn["counts"].values()) > 0
+    assert {"slope", "slope, derivative 2"} == {law["law"] for law in drawn["laws"]}
+    assert 0 < sum(law["seconds"] for law in drawn["laws"]) == pytest.approx(drawn["seconds"])
+    assert "np.array([1.0, 1.0])" in wrong["code"]  # the smallest example of Hypothesis, not the first
+    assert subprocess.run([sys.executable, "-c", wrong["code"]], capture_output=True, check=False).returncode == 1
+    assert "gradient of x is wrong" in wrong["message"]
+    assert "To reproduce" not in wrong["message"]
+    assert f"report of the gradient checks: {os.sep}" in out
+    assert page.count("<details") == 5
+    assert "http" not in page
+    assert "g * np.sign(x)" in page
+
+
+def test_junit_has_the_checks_as_properties():
+    tree = ElementTree.fromstring(reported("-n", "0")[3])
+    names = ("checks", "wrong", "inconclusive", "laws")
+    found = {
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")}
+        for case in tree.iter("testcase")
+    }
+    values = {name: [properties.get(f"tinygrad_edu.{key}") for key in names] for name, properties in found.items()}
+    assert values["test_kink"] == ["1", "0", "1", "slope"]
+    assert values["test_expected"] == values["test_of_a_fixture"] == ["1", "1", "0", "slope"]
+    assert values["test_without_a_check"] == [None] * 4
+    assert values["test_drawn"][3] == "slope; slope, derivative 2"
+
+
+def test_without_a_report_nothing_is_recorded_or_imported(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    assert not {'_tinygrad_edu_plugins.recording', '_tinygrad_edu_plugins.run_report'} & set(sys.modules)\n"
+        "    assert 'tinygrad_edu' not in sys.modules\n"
+    )
+    plain = run(tmp_path)
+    assert plain.returncode == 0, plain.stdout
+
+
+@pytest.mark.parametrize("path", ["report.txt", "report", "test_it.py/report.json"])
+def test_a_report_that_cannot_be_written_stops_the_run_at_once(tmp_path, path):
+    (tmp_path / "test_it.py").write_text("def test_it():\n    print('it ran')\n")
+    result = run(tmp_path, f"{REPORT}={path}")
+    assert result.returncode == USAGE_ERROR
+    assert f"{REPORT}: " in result.stderr
+    assert "it ran" not in result.stdout

@@ -14,7 +14,7 @@ import sys
 
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
 from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
-from tinygrad_edu.testing.verdict import Report, Verdict
+from tinygrad_edu.testing.verdict import Report, Verdict, run_check
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.finite_differences import directional_derivative
 from tinygrad_edu.testing.gradient_check import check_gradient
@@ -30,7 +30,7 @@ __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",
     "NotDifferentiableHere", "Report", "Verdict", "check_additive", "check_gradient", "check_jax", "check_jvp",
     "check_keras", "check_linear", "check_module", "check_op", "check_subgradient", "check_torch", "check_vjp",
-    "directional_derivative",
+    "directional_derivative", "run_check",
 ]  # fmt: skip
 
 # pytest hides these modules in tracebacks, which then end at the line of the test; --full-trace shows them.

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
+from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.failures import CheckFailed, Inconclusive, NotDifferentiableHere
 
 STATUSES = "wrong", "inconclusive", "right", "not checked"  # the worst first
 
 # The numbers of conclusive and of inconclusive checks of the running test. The pytest plugin resets them.
 examples: Counter[str] = Counter()
+
+RECORDING = "_tinygrad_edu_plugins.recording"  # the pytest plugin imports this module if it reports checks
 
 
 class NotApplicable(Exception):  # noqa: N818 - not an error
@@ -57,6 +62,28 @@ class Verdict:
             return "not checked" if self.reason else "right"
         return "inconclusive" if isinstance(self.error, Inconclusive) else "wrong"
 
+    @property
+    def message(self) -> str:
+        """The first line of the error, or the reason; empty if the law holds."""
+        text = self.error.args[0] if self.error and self.error.args else self.reason
+        return str(getattr(text, "text", text)).partition("\n")[0]  # without the code that reproduces the failure
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as values of JSON. Numbers that are not finite become "nan", "inf" or "-inf"."""
+        numbers = {name: x if math.isfinite(x) else str(x) for name, x in _floats(self.numbers).items()}
+        texts = {"status": self.status, "law": self.law, "subject": self.subject, "message": self.message}
+        return {**texts, "numbers": numbers}
+
+    def row(self, title: str, seconds: str) -> tuple[str, ...]:
+        """Return the cells of the table of a report with this title."""
+        numbers = ", ".join(f"{name} {x:.10g}" for name, x in _floats(self.numbers).items())
+        details = " ".join(filter(None, (self.message.removeprefix(f"{title}: "), numbers)))
+        return self.status, self.law, self.subject, seconds, details
+
+
+def _floats(numbers: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(x) for name, x in numbers.items()}
+
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the first of the worst verdicts."""
@@ -67,20 +94,24 @@ class Report:
     """The verdicts of a check, the worst first, and the time of each law.
 
     Every check returns its report. If a verdict is not right, the check raises an error, whose attribute ``report``
-    is the report.
+    is the report. `run_check` returns the report in both cases. Printed, a report is a table.
 
     Parameters
     ----------
     name : str
         The name of the function under test.
-    skip : collection of str, default ()
-        The names of laws to leave out.
+    skip : str or collection of str, default ()
+        The names of laws to leave out. If the check has no law of such a name, `conclude` raises an error.
 
     Attributes
     ----------
     name : str
     seconds : dict of str to float
         The time of each law.
+    skipped : list of str
+        The laws that were left out.
+    error : CheckFailed or None
+        The error that `conclude` raised.
 
     Examples
     --------
@@ -89,12 +120,16 @@ class Report:
     >>> report = check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, [1.0, -2.0])
     >>> report.status, [(v.law, v.subject) for v in report.verdicts][-1]
     ('right', ('slope', 'x'))
+    >>> report.to_dict()["verdicts"][-1]["law"]
+    'slope'
     """
 
-    def __init__(self, name: str, skip: Collection[str] = ()) -> None:
+    def __init__(self, name: str, skip: str | Collection[str] = ()) -> None:
         self.name = name
-        self.skip = frozenset(skip)
+        self.skip = frozenset([skip] if isinstance(skip, str) else skip)
         self.seconds: dict[str, float] = {}
+        self.skipped: list[str] = []
+        self.error: CheckFailed | None = None
         self._verdicts: list[Verdict] = []
 
     @property
@@ -114,6 +149,7 @@ class Report:
         `NotApplicable`.
         """
         if law in self.skip:
+            self.skipped.append(law)
             return True
         start, first = time.perf_counter(), len(self._verdicts)
         try:
@@ -132,19 +168,98 @@ class Report:
         """Return the report if all verdicts are right; otherwise raise the error of the worst.
 
         Inside a Hypothesis test, an inconclusive check is rejected and counted instead.
+
+        Raises
+        ------
+        VJPDefinitionError
+            `skip` has a name that is not a law of this check. If a verdict is wrong, its error is raised instead,
+            because the check may end before its last law.
         """
+        is_rejected = self.status == "inconclusive" and _is_in_hypothesis_test()
         if self.status == "wrong":
-            error = self.verdicts[0].error
-            assert error is not None
-            error.report = self
-            raise error
-        if self.status == "inconclusive":
+            self.error = self.verdicts[0].error
+        else:
+            self._require_known_skips()
+            if self.status == "inconclusive" and not is_rejected:
+                self.error = _inconclusive(self)
+        if (recording := sys.modules.get(RECORDING)) is not None:
+            recording.add(self)
+        if is_rejected:
             _reject(self)
+        if self.error is not None:
+            self.error.report = self
+            raise self.error
         examples["conclusive"] += 1
         return self
 
+    def _require_known_skips(self) -> None:
+        if unknown := self.skip.difference(self.skipped):
+            names, laws = (", ".join(map(repr, group)) for group in (sorted(unknown), [*self.seconds, *self.skipped]))
+            raise VJPDefinitionError(f"{self.name}: skip must name laws of this check, got {names}. Its laws: {laws}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name, the status, the verdicts, and the laws with their times, as values of JSON."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "seconds": self.seconds,
+            "skipped": self.skipped,
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON, with an indent of two spaces."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
     def __repr__(self) -> str:
         return f"<Report: {self.status}>"
+
+    def __str__(self) -> str:
+        """Return a table with a row for each verdict. The first row of a law has its time in seconds."""
+        untimed = dict(self.seconds)
+        rows = [("status", "law", "subject", "seconds", "details")]
+        for verdict in self.verdicts:
+            seconds = f"{untimed.pop(verdict.law):.3f}" if verdict.law in untimed else ""
+            rows.append(verdict.row(self.name, seconds))
+        rows += [("left out", law, "", "", "") for law in self.skipped]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([f"{self.name}: {self.status}, {sum(self.seconds.values()):.3f} s", *lines])
+
+
+def run_check(check: Callable[..., Report], *arguments: Any, **options: Any) -> Report:
+    """Run a check and return its report, also if it fails.
+
+    Parameters
+    ----------
+    check : callable
+        A check such as `check_vjp`.
+    *arguments
+        Its arguments.
+    **options
+        Its keyword arguments.
+
+    Raises
+    ------
+    CheckFailed
+        The check failed before it had a report. Errors that are not a `CheckFailed` propagate unchanged, and so does
+        the rejection of an inconclusive example inside a Hypothesis test.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import check_gradient
+    >>> gradients = {"right": np.cos, "sign": lambda x: -np.cos(x)}
+    >>> {name: run_check(check_gradient, lambda x: np.sum(np.sin(x)), g, [0.3]).status for name, g in gradients.items()}
+    {'right': 'right', 'sign': 'wrong'}
+    """
+    try:
+        return check(*arguments, **options)
+    except CheckFailed as error:
+        if error.report is None:
+            raise
+        report: Report = error.report
+        return report
 
 
 def require_conclusive(limit: float) -> None:
@@ -158,16 +273,26 @@ def require_conclusive(limit: float) -> None:
         )
 
 
-def _reject(report: Report) -> None:
-    """Raise the error for an inconclusive report; inside a Hypothesis test, reject and count the example instead."""
-    reasons = [v.error for v in report.verdicts if v.error is not None]
-    kind = NotDifferentiableHere if all(isinstance(e, NotDifferentiableHere) for e in reasons) else Inconclusive
+def _is_in_hypothesis_test() -> bool:
     hypothesis = sys.modules.get("hypothesis")
-    if hypothesis is not None and hypothesis.currently_in_test_context():
-        examples["inconclusive"] += 1
-        hypothesis.event("inconclusive" if kind is Inconclusive else "not differentiable here")
-        hypothesis.reject()
-    text = "\n".join(dict.fromkeys(map(str, reasons)))
-    error = kind(f"{text} Choose another point, or test the expected value at this point directly.")
-    error.report = report
-    raise error
+    return hypothesis is not None and hypothesis.currently_in_test_context()
+
+
+def _reject(report: Report) -> NoReturn:
+    """Reject and count the example of a Hypothesis test."""
+    import hypothesis
+
+    examples["inconclusive"] += 1
+    hypothesis.event("not differentiable here" if _kind(report) is NotDifferentiableHere else "inconclusive")
+    hypothesis.reject()
+
+
+def _inconclusive(report: Report) -> Inconclusive:
+    """Return the error of an inconclusive report, with all reasons."""
+    reasons = "\n".join(dict.fromkeys(str(v.error) for v in report.verdicts if v.error is not None))
+    return _kind(report)(f"{reasons} Choose another point, or test the expected value at this point directly.")
+
+
+def _kind(report: Report) -> type[Inconclusive]:
+    errors = [v.error for v in report.verdicts if v.error is not None]
+    return NotDifferentiableHere if all(isinstance(e, NotDifferentiableHere) for e in errors) else Inconclusive

@@ -1,11 +1,14 @@
 """Mutation testing: each mutant is wrong under its condition only, and the command reports the killed ones."""
 
 import ast
+import json
 
 import numpy as np
 import pytest
 
+from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.mutate import ANYWHERE, mutant
+from tinygrad_edu.testing.mutate import ops as hunt
 from tinygrad_edu.testing.mutate.__main__ import main
 from tinygrad_edu.testing.mutate.sources import Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
@@ -183,7 +186,7 @@ def test_the_checks_judge_the_mutants_of_ops(ops, capsys):
 def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_op", lambda call: None)
     monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_vjp", lambda call, x, order: None)
-    arguments = ["my_ops.py:cube", "-k", "zero$|source: 4 for 3"]
+    arguments = ["my_ops.py:cube", "-k", ": zero$|source: 4 for 3"]
     assert main(arguments) == 1
     out = capsys.readouterr().out
     assert 'SURVIVED cube.x: zero\nfrom tinygrad_edu.testing.mutate import mutant\ncube.vjps(x=mutant("zero")(' in out
@@ -207,6 +210,37 @@ def test_what_cannot_be_judged_is_said(ops, capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
+def test_a_report_names_the_law_that_kills_a_mutant(ops):
+    arguments = ["my_ops.py:cube", "-k", "factor 2|g mutated|: zero$", "--json", "mutants.json"]
+    assert main(arguments) == 0
+    report = json.loads((ops.parent / "mutants.json").read_text("utf-8"))
+    killed = {m["kind"]: (m["error"], m["by"]) for m in report["mutants"]}
+    assert killed["factor 2"] == killed["zero"] == ("GradientMismatch", "slope")
+    assert killed["g mutated"][1]
+    assert report["counts"] == {"survived": 0, "condition never met": 0, "killed": 3}
+
+
+def test_a_report_that_cannot_be_written_is_an_error(ops, capsys):
+    assert main(["my_ops.py:cube", "-k", "factor 2", "--json", "missing/mutants.json"]) == 2
+    assert "cannot write the report to missing/mutants.json" in capsys.readouterr().err
+
+
+def test_more_examples_meet_a_condition_that_the_first_ones_did_not(monkeypatch):
+    monkeypatch.setattr(hunt, "EXAMPLES", 3)
+    kinds = ("raises for empty arrays", "wrong for no axes", "wrong for axes of one length")
+    found = {m.kind: hunt.fate_of(m).status for m in hunt.mutants(registry["sinh"]) if m.kind in kinds}
+    assert found == dict.fromkeys(found, "killed")
+    assert len(found) == 3
+    never_0d = next(m for m in hunt.mutants(registry["window_max"]) if m.kind == "wrong for no axes")
+    assert hunt.fate_of(never_0d).status == "condition never met"
+
+
+def test_a_vjp_that_saves_a_dtype_is_broken_like_any_other():
+    broken = mutant("wrong where x is negative")(lambda g, dtype, x: g * x)
+    np.testing.assert_allclose(broken(g, np.dtype(float), x), g * x * np.where(x < 0, 1.01, 1))
+    assert np.array_equal(mutant("stale saved value")(lambda g, dtype, x: g * x)(g, np.dtype(float), x), g * x)
+
+
 THEIRS = """
 import my_ops
 
@@ -218,15 +252,28 @@ def test_cube():
 def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     (ops.parent / "test_theirs.py").write_text(THEIRS)
     before = {path: path.read_bytes() for path in ops.parent.iterdir()}
+    written = ["--json", "runs/mutants.json", "--html", "runs/mutants.html"]
+    (ops.parent / "runs").mkdir()
     only = "factor 2|constant g|one axis|source: 4 for 3"
     arguments = ["my_ops.py:cube_grad", "--tests", "test_theirs.py"]
-    assert main([*arguments, "-k", only, "--jobs", "2"]) == 1
+    assert main([*arguments, "-k", only, "--jobs", "2", *written]) == 1
     out = capsys.readouterr().out
     assert '+@mutant("wrong for a constant g")\n def cube_grad(x):' in out
-    assert "not counted (condition never met): cube_grad: wrong for one axis\n" in out
+    assert "condition never met: cube_grad: wrong for one axis\n" in out
     assert "cube_grad: 2 failed test, 1 condition never met, 1 survived\n" in out
-    assert "score 66.7 %: 2 of 3 mutants killed" in out
-    assert {path: path.read_bytes() for path in ops.parent.iterdir()} == before
+    assert "score 66.7 %: 2 of 3 mutants killed; 50.0 % of all 4: the condition of 1 was never met\n" in out
+    report = json.loads((ops.parent / "runs" / "mutants.json").read_text("utf-8"))
+    assert [report[key] for key in ("file", "score", "score_of_all")] == ["my_ops.py", 200 / 3, 50]
+    assert report["counts"] == {"survived": 1, "condition never met": 1, "killed": 2}
+    assert [m["status"] for m in report["mutants"]] == ["survived", "condition never met", "killed", "killed"]
+    assert [bool(m["code"]) for m in report["mutants"]] == [True, True, False, False]
+    assert report["mutants"][-1]["by"] == "test_theirs.py::test_cube"
+    assert all(m["seconds"] > 0 for m in report["mutants"])
+    page = (ops.parent / "runs" / "mutants.html").read_text("utf-8")
+    assert "http" not in page
+    assert "+@mutant(&quot;wrong for a constant g&quot;)" in page
+    assert all(text in page for text in ("66.7 %", "50.0 %", "test_theirs.py::test_cube"))
+    assert {path: path.read_bytes() for path in before} == before
 
     (ops.parent / "test_theirs.py").write_text("def test_it():\n    assert False\n")
     assert main(arguments) == 2
@@ -236,4 +283,4 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
 def test_a_mutant_that_does_not_end_is_killed(ops):
     source = Source(ops)
     change = wrapped(source, vjps_in(source)["cube_grad"], "zero")
-    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "timeout"
+    assert Suite([], timeout=0.01).fate(ChangedFile(source, "cube_grad", change)).error == "timeout"

@@ -7,9 +7,9 @@ every function that looks like a vjp of any framework: a ``backward``, a ``softp
 """
 
 import argparse
+import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.command_line import Parser
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.errors import DataError, MissingExtraError
+from tinygrad_edu.files import write_result
+from tinygrad_edu.testing.mutate.score import AnyMutant, Fate, Results, print_report, score_of, to_dict, to_page
 from tinygrad_edu.testing.mutate.sources import Source
 from tinygrad_edu.testing.mutate.suites import Suite, changed_files
-from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,12 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         source = Source(Path(f"{path}.py" if names else path))
         results = _run_tests(source, chosen, options) if options.tests else _run_checks(source, chosen, options)
-    except (MissingExtraError, OSError, SyntaxError, re.error) as error:
+        if not isinstance(results, str):
+            return int(_report(source.path, list(results), options) < options.fail_under)
+    except (MissingExtraError, DataError, OSError, SyntaxError, re.error) as error:
         results = str(error)
-    if isinstance(results, str):
-        print(results, file=sys.stderr)
-        return 2
-    return int(report(list(results)) < options.fail_under)
+    print(results, file=sys.stderr)
+    return 2
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -46,6 +47,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tests", nargs="+", metavar="TEST", help="tests that pytest runs on each mutant")
     parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, such as tanh.x")
     parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="lowest passing score (100)")
+    parser.add_argument("--json", metavar="PATH", help="write both scores and every mutant to a JSON file")
+    parser.add_argument("--html", metavar="PATH", help="write them to a page, with the code of the survivors")
     parser.add_argument("--jobs", type=int, default=1, help="number of parallel processes (1)")
     parser.add_argument(
         "--timeout", type=float, help="time limit of the tests in seconds (10 + 10 times their duration)"
@@ -53,10 +56,19 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-Results = Iterator[tuple[Any, str]]
+def _report(path: Path, results: Results, options: argparse.Namespace) -> float:
+    """Print the report, write the files, and return the score of the mutants whose condition was met."""
+    print_report(results)
+    summary = to_dict(path.name, results)
+    _write(options.json, json.dumps(summary, indent=2, ensure_ascii=False))
+    _write(options.html, to_page(summary))
+    return score_of(results).of_met
 
 
-def _run_tests(source: Source, chosen: Sequence[str], options: argparse.Namespace) -> Results | str:
+Fates = Iterator[tuple[AnyMutant, Fate]]
+
+
+def _run_tests(source: Source, chosen: Sequence[str], options: argparse.Namespace) -> Fates | str:
     """Return each mutant of a file with the result of the tests, or an error message."""
     mutants = [m for m in changed_files(source, chosen) if re.search(options.k, str(m))]
     if not mutants:
@@ -64,10 +76,10 @@ def _run_tests(source: Source, chosen: Sequence[str], options: argparse.Namespac
     suite = Suite(options.tests, options.timeout)
     if error := suite.first_error(source):
         return f"{error}\nThe tests must pass for the unchanged file, or they cannot detect mutants."
-    return _run_in_pool(ThreadPoolExecutor(options.jobs), suite.killer, mutants, mutants)
+    return _run_in_pool(ThreadPoolExecutor(options.jobs), suite.fate, mutants, mutants)
 
 
-def _run_checks(source: Source, chosen: tuple[str, ...], options: argparse.Namespace) -> Results | str:
+def _run_checks(source: Source, chosen: tuple[str, ...], options: argparse.Namespace) -> Fates | str:
     """Return each mutant of the ops of a file with the result of the checks, or an error message."""
     import tinygrad_edu.testing.strategies  # noqa: F401 - raises an error with the command that installs Hypothesis
     from tinygrad_edu.testing.mutate import ops
@@ -85,14 +97,14 @@ def _run_checks(source: Source, chosen: tuple[str, ...], options: argparse.Names
     if not mutants:
         return f"{source.path} has no op with a vjp; for vjps that are plain functions, use --tests."
     if options.jobs == 1:
-        return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
+        return ((m, ops.fate_of(m)) for m in _progress(mutants.values(), len(mutants)))
     pool = ProcessPoolExecutor(options.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
-    return _run_in_pool(pool, partial(ops.nth_killer, module, chosen), list(mutants), list(mutants.values()))
+    return _run_in_pool(pool, partial(ops.nth_fate, module, chosen), list(mutants), list(mutants.values()))
 
 
-def _run_in_pool(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], mutants: Sequence[Any]) -> Results:
+def _run_in_pool(pool: Executor, judge: Callable[[Any], Fate], work: Sequence[Any], mutants: Sequence[Any]) -> Fates:
     with pool:
-        yield from zip(mutants, _progress(pool.map(killer, work), len(work)), strict=True)
+        yield from zip(mutants, _progress(pool.map(judge, work), len(work)), strict=True)
 
 
 def _progress(results: Iterable[Any], total: int) -> Iterable[Any]:
@@ -106,24 +118,9 @@ def _progress(results: Iterable[Any], total: int) -> Iterable[Any]:
     return track(results, total=total, console=console, disable=not console.is_terminal, transient=True)
 
 
-def report(results: Sequence[tuple[Any, str]]) -> float:
-    """Print the survivors, the killers and the score, and return the score in per cent."""
-    for mutant, killer in results:
-        if not killer:
-            print(f"SURVIVED {mutant}\n{mutant.shown()}")
-    killers_by_vjp: dict[str, Counter[str]] = {}
-    for mutant, killer in results:
-        vjp, _, kind = str(mutant).partition(": ")
-        killers_by_vjp.setdefault(vjp, Counter())[killer or "survived"] += 1
-        if killer == NOT_MET:
-            print(f"not counted ({killer}): {vjp}: {kind}")
-    for vjp, killers in killers_by_vjp.items():
-        print(f"{vjp}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
-    counted = [killer for _, killer in results if killer != NOT_MET]
-    killed = len(counted) - counted.count("")
-    score = 100 * killed / max(len(counted), 1)
-    print(f"score {score:.1f} %: {killed} of {len(counted)} mutants killed")
-    return score
+def _write(path: str | None, text: str) -> None:
+    if path is not None:
+        write_result("the report", path, text.encode())
 
 
 if __name__ == "__main__":

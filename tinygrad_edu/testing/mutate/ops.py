@@ -1,7 +1,7 @@
 """Create the mutants of an `Op`, and run the public checks on each of them, in this process.
 
 A mutant is killed if `check_vjp` of order 2 or `check_op` fails for one of 100 examples, which are the same in every
-run.
+run. If a mutant is wrong under a condition on x and survives, ten more examples are drawn that meet the condition.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import importlib.util
 import inspect
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
+from tinygrad_edu.testing.laws.op_laws import pull
+from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, vjps_of_ops
 from tinygrad_edu.testing.mutate.wrappers import (
     ANYWHERE,
@@ -36,9 +41,11 @@ from tinygrad_edu.testing.mutate.wrappers import (
     condition_hits,
     mutant,
 )
+from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
+MORE_EXAMPLES = 10  # that meet the condition of a mutant
 INCONCLUSIVE = Unsatisfiable, FailedHealthCheck
 MUTANT = "from tinygrad_edu.testing.mutate import mutant"
 
@@ -112,9 +119,9 @@ def mutants_of(module: str, chosen: tuple[str, ...]) -> list[Mutant]:
     return [mutant for op in ops_of(module, chosen) for mutant in mutants(op)]
 
 
-def nth_killer(module: str, chosen: tuple[str, ...], n: int) -> str:
-    """Return `killer` of the n-th mutant. Worker processes use numbers, because mutants cannot be pickled."""
-    return killer(mutants_of(module, chosen)[n])
+def nth_fate(module: str, chosen: tuple[str, ...], n: int) -> Fate:
+    """Return the fate of the n-th mutant. Worker processes use numbers, because mutants cannot be pickled."""
+    return fate_of(mutants_of(module, chosen)[n])
 
 
 def _source_of(original: Op) -> Source:
@@ -149,30 +156,54 @@ def _compiled(source: Source, function: FunctionNode, change: Change, original: 
 # --- The checks ---
 
 
-def killer(broken: Mutant) -> str:
-    """Return the name of the error that kills a mutant, `NOT_MET`, or an empty string if it survives all examples."""
+def fate_of(broken: Mutant) -> Fate:
+    """Run the checks on a mutant, and return its fate, with the law that kills it."""
+    start = time.perf_counter()
+    condition_hits.clear()
+    failure = _first_failure(broken)
+    if failure is None:
+        error = NOT_MET if broken.kind in CONDITIONS_ON_X and not condition_hits["met"] else ""
+        return Fate(error, seconds=time.perf_counter() - start)
+    report = getattr(failure, "report", None)
+    return Fate(type(failure).__name__, report.verdicts[0].law if report else "", time.perf_counter() - start)
+
+
+def _first_failure(broken: Mutant) -> Exception | None:
     try:
         broken_op = broken.wrong()
     except Exception as error:
-        return type(error).__name__
-    condition_hits.clear()
-    failure = first_error(broken_op, calls_of(broken.op))
-    if failure is not None and not isinstance(failure, INCONCLUSIVE):
-        return type(failure).__name__
-    return NOT_MET if broken.kind in CONDITIONS_ON_X and not condition_hits else ""
+        return error
+    calls = calls_of(broken.op)
+    failure = first_error(broken_op, calls)
+    if (failure is None or isinstance(failure, INCONCLUSIVE)) and broken.kind in CONDITIONS_ON_X:
+        failure = first_error(broken_op, calls.filter(partial(_meets_condition, broken_op)), MORE_EXAMPLES)
+    return None if isinstance(failure, INCONCLUSIVE) else failure
 
 
-def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
+def _meets_condition(tried: Op, call: Call) -> bool:
+    """Whether the condition of a mutant holds for a nonzero gradient of a call."""
+    own, hits = _with_op(call, tried), condition_hits["met"]
+    with suppress(Exception), np.errstate(all="ignore"):  # the checks raise the error again
+        pull(own, draw_signed(seeded(None), np.shape(own(*own.arrays))))
+    return condition_hits["met"] > hits
+
+
+def _with_op(call: Call, tried: Op) -> Call:
+    return Call(tried, call.inputs, call._given, **call.settings)
+
+
+def first_error(tried: Op, calls: st.SearchStrategy[Call], examples: int | None = None) -> Exception | None:
     """Return the first error of the checks for an op, on calls that were drawn for the right op.
 
     Hypothesis raises an `INCONCLUSIVE` error if the checks rejected too many examples to decide.
     """
+    accepted = [HealthCheck.too_slow, HealthCheck.data_too_large] + [HealthCheck.filter_too_much] * bool(examples)
 
-    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, phases=[Phase.generate],
-              suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])  # fmt: skip
+    @settings(max_examples=examples or EXAMPLES, derandomize=True, deadline=None, phases=[Phase.generate],
+              suppress_health_check=accepted)  # fmt: skip
     @given(calls)
     def hunt(call: Call) -> None:
-        own = Call(tried, call.inputs, call._given, **call.settings)
+        own = _with_op(call, tried)
         with np.errstate(all="ignore"):
             check_vjp(own, *own.arrays, order=2)
             check_op(own)

@@ -7,6 +7,7 @@ pytest and Hypothesis do not change.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
+from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, vjps_in, wrapped
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, CONDITIONS_ON_X, NOT_MET
 
@@ -60,14 +62,17 @@ class Suite:
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
         return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
 
-    def killer(self, mutant: ChangedFile) -> str:
-        """Return how a mutant is killed, such as "failed test", or `NOT_MET`, or an empty string if it survives."""
+    def fate(self, mutant: ChangedFile) -> Fate:
+        """Run the tests on a mutant, and return its fate; its error is "failed test", "timeout" or "error"."""
+        start = time.perf_counter()
         try:
             result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
         except subprocess.TimeoutExpired:
-            return "timeout"
+            return Fate("timeout", seconds=time.perf_counter() - start)
         unmet = NOT_MET if mutant.change.kind in CONDITIONS_ON_X else ""
-        return {0: "", PASSED_UNMET: unmet, 1: "failed test"}.get(result.returncode, "error")
+        error = {0: "", PASSED_UNMET: unmet, 1: "failed test"}.get(result.returncode, "error")
+        test = re.search(r"^(?:FAILED|ERROR) (\S+)", result.stdout, re.MULTILINE)
+        return Fate(error, test[1] if test else "", time.perf_counter() - start)
 
     def _run(self, path: Path, text: str, timeout: float | None) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:

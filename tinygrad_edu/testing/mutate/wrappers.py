@@ -114,8 +114,12 @@ def _arrays_in(values: Any) -> Iterator[Any]:
             yield from _arrays_in(value)
         elif hasattr(value, "saved_tensors"):
             yield from _arrays_in(value.saved_tensors)
-        elif hasattr(value, "shape") and "float" in str(value.dtype):
+        elif _is_array(value) and "float" in str(value.dtype):
             yield values_of(value)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")  # a NumPy dtype has a shape, too
 
 
 def _matching_condition(holds: Any, gradient: Any) -> Any:
@@ -264,8 +268,8 @@ def _stale(vjp: VJPFunction) -> VJPFunction:
 
     def wrong(g: Any, *saved: Any, **kwargs: Any) -> Any:
         values = (*saved, *kwargs.values())
-        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *values))
-        copied = tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in values)
+        key = tuple(np.shape(value) if _is_array(value) else repr(value) for value in (g, *values))
+        copied = tuple(values_of(v).copy() if _is_array(v) else v for v in values)
         used = first.setdefault(key, copied)
         return vjp(g, *used[: len(saved)], **dict(zip(kwargs, used[len(saved) :], strict=True)))
 
