@@ -31,6 +31,8 @@ class Framework(Protocol):
     layouts: Mapping[str, Callable[[Array], Array]]  # that its arrays can have
     conjugates: bool  # whether the gradient of a complex input x + iy is d/dx - i d/dy instead of d/dx + i d/dy
 
+    is_random: bool  # whether f has drawn random numbers, in an order that may depend on memory layouts
+
     def session(self, wide: bool) -> AbstractContextManager[None]:
         """Context of a check. It computes in the dtypes of loaded arrays, or, if not `wide`, in the function's own."""
 
@@ -120,7 +122,7 @@ class ForeignFunction:
         loaded = []
         for g, result in zip(cotangents, results, strict=True):
             if g is not None and is_complex(self.framework.unload(result)):
-                g = as_complex(g).conj() if self.framework.conjugates else as_complex(g)
+                g = np.conj(as_complex(g)) if self.framework.conjugates else as_complex(g).copy()
             loaded.append(None if g is None else self.framework.load_like(g, result))
         return loaded
 
@@ -131,7 +133,8 @@ class ForeignFunction:
         return [as_real(np.conj(x) if conjugates and is_complex(x) else x) for x in arrays]
 
     def _complex(self, arrays: Sequence[Array]) -> list[Array]:
-        return [as_complex(x) if t.kind == "c" else x for x, t in zip(arrays, self.dtypes, strict=True)]
+        # A copy is aligned to complex numbers; PyTorch crashes for others.
+        return [as_complex(x).copy() if t.kind == "c" else x for x, t in zip(arrays, self.dtypes, strict=True)]
 
     def derivative(self, n: int) -> ForeignFunction:
         """Return the function (inputs, cotangents) -> gradients, at random cotangents. Its derivative has order n."""
@@ -153,8 +156,8 @@ class ForeignFunction:
         """Return the function for the laws, which are tested in these dtypes, too."""
         return Differentiable(
             self.name, self.names, self.own(self.arrays), self.value, self.record,
-            [[dtype] * len(self.arrays) for dtype in dtypes], self.framework.layouts, selects_inputs=True,
-            keeps_graphs=True, shared=self.shared, push=self.push, batched=self.batched,
+            [[dtype] * len(self.arrays) for dtype in dtypes], self.framework.layouts, self.framework.is_random,
+            selects_inputs=True, keeps_graphs=True, shared=self.shared, push=self.push, batched=self.batched,
         )  # fmt: skip
 
 

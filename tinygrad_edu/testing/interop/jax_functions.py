@@ -124,7 +124,7 @@ class _JAX:
     """JAX, with a context for each dtype."""
 
     layouts: ClassVar[dict[str, Any]] = {}
-    conjugates = True
+    conjugates, is_random = True, False
 
     def __init__(self, outer: Outer, is_traceable: bool) -> None:
         self._outer, self._is_traceable = outer, is_traceable

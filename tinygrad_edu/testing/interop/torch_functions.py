@@ -158,7 +158,7 @@ class _Torch:
         self._data = [(p, p.data) for p in module.parameters()]
         self._constants = [(p, data) for p, data in self._data if id(p) not in trained]
         self._buffers = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
-        self._wide = True
+        self._wide, self.is_random = True, False
 
     @contextmanager
     def session(self, wide: bool) -> Iterator[None]:
@@ -208,6 +208,7 @@ class _Torch:
         import torch
 
         results, wanted = f(*inputs), [inputs[k] for k in needs]
+        self.is_random = self.is_random or _has_drawn()
 
         def pull(cotangents: Sequence[Any]) -> list[Any]:
             pairs = [
@@ -239,7 +240,7 @@ class _Torch:
                 parts = [forward_ad.unpack_dual(out) for out in f(*duals)]
             except (NotImplementedError, RuntimeError) as error:
                 raise _lacking(error, "jvp") from error
-            return [torch.zeros_like(out.primal) if out.tangent is None else out.tangent for out in parts]
+            return [torch.zeros_like(x) if t is None else torch.zeros_like(x).add_(t) for x, t in parts]
 
     def batched(
         self, f: ArrayFunction, inputs: Sequence[Any], axes: Sequence[int | None], load: Callable[[Sequence[Any]], Any]
@@ -257,6 +258,8 @@ class _Torch:
 
         try:
             results = torch.func.vmap(one, randomness="same")(*batches)
+            if _has_drawn():
+                raise NotApplicable("the function draws random numbers")
             cotangents = tuple(load(results))
             _, pull = self.vjp(lambda *_: results, batches, range(len(batches)), False)
             outside = pull(cotangents)
@@ -265,6 +268,15 @@ class _Torch:
         except (NotImplementedError, RuntimeError) as error:
             raise _lacking(error, "vmap") from error
         return results, {"the gradient of vmap": outside, "vmap of the gradient": inside}
+
+
+def _has_drawn() -> bool:
+    """Whether random numbers were drawn since `_results` set the seed."""
+    import torch
+
+    generator = torch.random.default_generator
+    state = generator.get_state()
+    return not state.equal(generator.manual_seed(0).get_state())
 
 
 def _as_tensor(x: Array) -> Any:

@@ -74,7 +74,8 @@ def layouts(p: Probe) -> Iterator[Verdict]:
     if not p.d.layouts:
         raise NotApplicable("the arrays of this framework have no memory layouts")
     of_cotangents = {"expanded": _expanded, **p.d.layouts}
-    pairs = zip([*p.d.layouts, ""], of_cotangents, strict=True)  # each layout of inputs with another of cotangents
+    of_inputs = [""] * len(of_cotangents) if p.d.is_random else [*p.d.layouts, ""]
+    pairs = zip(of_inputs, of_cotangents, strict=True)  # each layout of inputs with another of cotangents
     for name, of_g in pairs:
         inputs = [
             arranged_as(p.d.layouts[name], x) if name and k not in p.d.shared else x.copy()
