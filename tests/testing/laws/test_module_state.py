@@ -59,6 +59,18 @@ class InADict(InAnArray):
         self.statistics["mean"][0] = mean
 
 
+SHARED = {"mean": [np.zeros(3)]}
+
+
+class InAGlobal(InADict):
+    def __init__(self):
+        pass
+
+    @property
+    def statistics(self):
+        return SHARED
+
+
 class Warmup(nn.Module):
     """Scale by the number of training calls so far, up to 10, in training only."""
 
@@ -136,6 +148,7 @@ INCOMPLETE = {
     "an array": (InAnArray(), r"\(eval\): after calls .* lacks a value that a call changes: mean\. Make it a buffer"),
     "a dict": (InADict(), r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
     "a buffer": (NotPersistent(), r"\(eval\): after calls .* lacks a value that a call changes: mean\."),
+    "a global": (InAGlobal(), r"calls in training mode change the results of a copy of the module\. Keep state in b"),
     "inside": (nn.Sequential(nn.Tanh(), InAnArray()), r"lacks a value that a call changes: 1\.mean\."),
     "initialization": (Initialized(False), r"lacks a value that a call changes: is_ready\."),
 }
