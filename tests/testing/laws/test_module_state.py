@@ -1,4 +1,4 @@
-"""State dicts of modules: what a training call changes, and later results depend on, must be in them."""
+"""State dicts of modules: they must have each value that a training call changes and later results depend on."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from tinygrad_edu.nn.module import duplicate
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall
 from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.module_snapshot import changes, snapshot
+from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
 from tinygrad_edu.testing.laws.sample_independence import count_samples
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.verdict import NotApplicable
@@ -86,7 +86,7 @@ def _train(call: ModuleCall) -> list[str]:
             each()
     after = snapshot(module) if isinstance(module, Module) else {}
     saved = [f"{name}." for name in module.state_dict()]
-    return [path for path in changes(before, after) if not any(name.startswith(f"{path}.") for name in saved)]
+    return [path for path in changed_paths(before, after) if not any(name.startswith(f"{path}.") for name in saved)]
 
 
 def _with_other_samples(call: ModuleCall) -> ModuleCall:
