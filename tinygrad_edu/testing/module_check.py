@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DataError, DTypeError, StateDictError
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_call import ModuleCall, Recording
+from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall
 from tinygrad_edu.testing.laws.module_contract import (
     Contract,
     require_causal,
@@ -249,7 +249,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     """Compare the gradient of each input and parameter with finite differences."""
     law, title = f"slope ({mode})", f"{call.title} ({mode})"
     call.settle()
-    parameters, inputs, recording = _parameters(call.module), call.floating, Recording(call)
+    parameters, inputs, recording = _parameters(call.module), call.floating, RecordedCall(call)
     points = (*inputs, *(p._data for p in parameters))
 
     def set_parameters(arrays: Sequence[Array]) -> None:
@@ -282,11 +282,11 @@ def _gradients_are_float32(call: ModuleCall, rng: np.random.Generator) -> None:
 
     def pull(points: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
         with _with_parameters(module, points[count:], points[0].dtype if points else np.float32):
-            recording = Recording(call.with_floating(points[:count]))
+            recording = RecordedCall(call.with_floating(points[:count]))
             return recording.out.numpy(), recording.pullback(cotangents[0][0])
 
     with _with_parameters(module, parameters, np.float32):
-        recording = Recording(narrow)
+        recording = RecordedCall(narrow)
         out = recording.of(narrow.results())
     if out.dtype != np.float32:
         raise LawBroken(f"{call.title}: float32 inputs and parameters give a result of {out.dtype}. Keep their dtype.")

@@ -266,7 +266,7 @@ def test_modules_that_are_one():
 
 
 class Pair(nn.Module):
-    """Two layers, of which the second runs in training or evaluation, or never."""
+    """Two layers. The second runs in training, in evaluation or never."""
 
     def __init__(self, second_in=()):
         self.first, self.second = (nn.Linear(SIZE, 1, rng=np.random.default_rng(k)) for k in range(2))

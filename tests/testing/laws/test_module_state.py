@@ -1,4 +1,4 @@
-"""State dicts of modules: what a training call changes, and later results depend on, must be in them."""
+"""State dicts of modules: they must have each value that a training call changes and later results depend on."""
 
 import numpy as np
 import pytest
@@ -57,6 +57,18 @@ class InADict(InAnArray):
 
     def keep(self, mean):
         self.statistics["mean"][0] = mean
+
+
+SHARED = {"mean": [np.zeros(3)]}
+
+
+class InAGlobal(InADict):
+    def __init__(self):
+        pass
+
+    @property
+    def statistics(self):
+        return SHARED
 
 
 class Warmup(nn.Module):
@@ -136,6 +148,7 @@ INCOMPLETE = {
     "an array": (InAnArray(), r"\(eval\): after calls .* lacks a value that a call changes: mean\. Make it a buffer"),
     "a dict": (InADict(), r"\(eval\): after calls .* lacks a value that a call changes: statistics\."),
     "a buffer": (NotPersistent(), r"\(eval\): after calls .* lacks a value that a call changes: mean\."),
+    "a global": (InAGlobal(), r"calls in training mode change the results of a copy of the module\. Keep state in b"),
     "inside": (nn.Sequential(nn.Tanh(), InAnArray()), r"lacks a value that a call changes: 1\.mean\."),
     "initialization": (Initialized(False), r"lacks a value that a call changes: is_ready\."),
 }

@@ -100,7 +100,7 @@ def _as_input(value: Any) -> Array | None:
     return None if isinstance(value, numbers.Integral) else as_numbers(value)
 
 
-class Recording:
+class RecordedCall:
     """A recorded call: the differentiable arrays in its result, joined to one, and its pullback.
 
     Those are the Tensors that require a gradient, or all floating-point arrays if none does.

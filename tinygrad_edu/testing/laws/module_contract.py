@@ -11,7 +11,7 @@ from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_call import ModuleCall, Recording, leaves_of, same
+from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall, leaves_of, same
 from tinygrad_edu.testing.laws.module_state import copy_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
@@ -23,7 +23,7 @@ _OTHER_INPUTS = 4  # an input may have no effect by chance, such as one that a R
 
 
 class Contract(NamedTuple):
-    """What the caller states about a module; see `check_module`."""
+    """The statements of the caller about a module; see `check_module`."""
 
     causal: int | None
     reference: Callable[..., Any] | None
@@ -32,7 +32,7 @@ class Contract(NamedTuple):
 
     @classmethod
     def of(cls, module: Any, causal: Any, reference: Any, ties: Any, unused: Any) -> Contract:
-        """Return a contract whose names are those of tensors of the module. A group or a name may stand alone."""
+        """Return a contract. Raise `DataError` for a name that the module lacks. `ties` may be a single group."""
         groups = [ties] if ties and all(isinstance(name, str) for name in ties) else ties
         contract = cls(
             causal, reference, tuple(map(tuple, groups)), (unused,) if isinstance(unused, str) else tuple(unused)
@@ -102,7 +102,7 @@ def _dependence(call: ModuleCall, axis: int, rng: Rng) -> dict[int, set[int]]:
 
 
 def _add_gradients(rows: dict[int, set[int]], call: ModuleCall, axis: int, length: int, rng: Rng) -> None:
-    recording = Recording(call)
+    recording = RecordedCall(call)
     time_of = recording.of({path: _times_of(recording.leaves[path], axis, length) for path in recording.paths})
     weights = draw_signed(rng, time_of.shape)
     for t in rows:
@@ -124,7 +124,7 @@ def _add_replacements(rows: dict[int, set[int]], call: ModuleCall, axis: int, le
 
 
 def _replaced(x: Array, time: int, axis: int, length: int) -> Array:
-    """Return an array of integers with other values at a time, all of which are in the array."""
+    """Return an array of integers with other values at a time; each of them is in the array already."""
     if x.dtype.kind not in "iu" or not _has_times(x, axis, length):
         return x
     is_replaced = _times_of(x, axis, length) == time
@@ -264,7 +264,7 @@ def require_used(call: ModuleCall, unused: Sequence[str]) -> Iterator[Verdict]:
     reached = set[int]()
     for mode in ("train", "eval"):
         getattr(call.module, mode)()
-        recording = Recording(call)
+        recording = RecordedCall(call)
         gradients = recording.backward(np.ones(recording.out.shape, recording.out.dtype))[len(call.floating) :]
         reached |= {id(p) for (_, p), g in zip(call.parameters, gradients, strict=True) if g is not None}
     exempt = {id(_tensors(call.module)[name]) for name in unused}

@@ -76,7 +76,7 @@ def _calls_of(call: ModuleCall, paths: dict[int, str]) -> list[_Observed]:
 
 
 def _chains(calls: Sequence[_Observed]) -> list[tuple[_Observed, _Observed]]:
-    """Return the pairs of calls of which the second gets the result of the first."""
+    """Return the pairs of calls in which the second call gets the result of the first."""
     return [(a, b) for a in calls for b in calls if a is not b and any(x is a.result for x in b.inputs)]
 
 
@@ -111,7 +111,7 @@ class _Sample(NamedTuple):
 
 
 def _draw(call: ModuleCall, rng: Rng) -> _Sample:
-    """Call a module with other random numbers each time; if it keeps samples apart, with copies of the batch."""
+    """Call a module with other random numbers each time. If it declares independent samples, repeat the batch."""
     module, is_random, copies, draws = call.module, call.is_random(), 1, _MORE_DRAWS
     if declaration(module) is False and count_samples(call.arrays):
         draws, copies = _DRAWS, min(_MOST_COPIES, max(1, _ELEMENTS // max(1, *(x.size for x in call.arrays))))

@@ -32,7 +32,7 @@ def snapshot(module: Module) -> Snapshot:
     return contents
 
 
-def changes(before: Snapshot, after: Snapshot) -> list[str]:
+def changed_paths(before: Snapshot, after: Snapshot) -> list[str]:
     """Return the paths of the attributes that were added, removed or changed."""
     return [p for p in before | after if (p in before, before.get(p)) != (p in after, after.get(p))]
 

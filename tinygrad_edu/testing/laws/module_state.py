@@ -14,7 +14,7 @@ from tinygrad_edu.nn.module import duplicate
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall
 from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.module_snapshot import changes, snapshot
+from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
 from tinygrad_edu.testing.laws.sample_independence import count_samples
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.verdict import NotApplicable
@@ -50,12 +50,20 @@ def require_restored(call: ModuleCall) -> None:
 def require_saved(call: ModuleCall, untrained: Any) -> None:
     """Require that a copy from before the training calls has the results of the module after it loads its state.
 
-    `untrained` is the copy, or the exception that prevents it.
+    Another copy, which loads nothing, must keep its results. `untrained` is a copy, or the exception that prevents it.
     """
     if isinstance(untrained, Exception):
         raise NotApplicable(f"the module cannot be copied: {untrained!r}")
-    trained, restored = replace(call, module=copy_of(untrained)), replace(call, module=untrained)
+    restored = replace(call, module=untrained)
+    trained, other = (replace(call, module=copy_of(untrained)) for _ in range(2))
+    other.module.eval()
+    before = other.results()
     listed = ", ".join(_train(trained))
+    if not _equal(before, other.results()):
+        raise LawBroken(
+            f"{call.title}: calls in training mode change the results of a copy of the module. Keep state in buffers, "
+            f"and not in a class attribute, a global variable or a closure."
+        )
     _load(restored, trained.module.state_dict())
     for mode in ("eval", "train"):
         for each in (trained, restored):
@@ -78,7 +86,7 @@ def _train(call: ModuleCall) -> list[str]:
             each()
     after = snapshot(module) if isinstance(module, Module) else {}
     saved = [f"{name}." for name in module.state_dict()]
-    return [path for path in changes(before, after) if not any(name.startswith(f"{path}.") for name in saved)]
+    return [path for path in changed_paths(before, after) if not any(name.startswith(f"{path}.") for name in saved)]
 
 
 def _with_other_samples(call: ModuleCall) -> ModuleCall:

@@ -15,7 +15,7 @@ from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_call import ModuleCall, leaves_of, same
 from tinygrad_edu.testing.laws.module_observer import observing
 from tinygrad_edu.testing.laws.module_replay import same_randomness
-from tinygrad_edu.testing.laws.module_snapshot import changes, snapshot
+from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
 
@@ -62,7 +62,7 @@ def _fault(call: ModuleCall, rng: Rng) -> _Fault | None:
             text = _coupling(call, is_declared, rng)
         except WholeBatchNeeded as needed:
             signal = str(needed)
-    path = next(iter(changes(before, snapshot(module))), "")
+    path = next(iter(changed_paths(before, snapshot(module))), "")
     if SETS_ATTRIBUTE in signal:
         return _Fault(f"a call changes its attributes ({signal})", failed_modules[0] if failed_modules else module)
     if path:
