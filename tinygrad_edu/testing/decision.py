@@ -86,7 +86,8 @@ def _decide_along(
     tested, has_even = _testable_claims(claims, k, slope, rng, pullback)
     judged = _judge(tested, k, slope, direction)
     if any(sums.status == "wrong" for sums in judged):
-        slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
+        slope = check_smaller_steps(f, x, direction, claim.value, slope)
+        slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
         judged = [_judge_again(c, k, direction, slope, pullback) for c in tested]
         for c, sums in zip(tested, judged, strict=True):
             if sums.status == "wrong":
@@ -215,7 +216,9 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
     # The error of an element with a slope of 0 cannot be reduced, and does not count for the other elements.
     is_flat = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
-    magnitudes = (np.abs(value), error, np.where(is_flat, 0, error), inside, slope.around.reshape(-1))
+    magnitudes = np.abs(value), error, np.where(is_flat, 0, error), inside, slope.around.reshape(-1)
+    if not np.isfinite(error).all():  # a cotangent of 0 hides this, but not from a claim of 0 times infinity
+        sizes = np.where((sizes == 0) & ~np.isfinite(terms).all(axis=1, keepdims=True), np.nan, sizes)
     weighted = (terms, np.abs(terms), cotangents * value, *(_weighted(sizes, x) for x in magnitudes))
     sums = zip(*(x.sum(axis=1).tolist() for x in weighted), strict=True)
     return [_decide(claim, k, slope.unit, _Sums(*s)) for claim, s in zip(claims, sums, strict=True)]
@@ -223,7 +226,8 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
 
 def _weighted(x: Array, weights: Array) -> Array:
     """Return the products, where 0 times infinity is 0."""
-    return x * weights if np.isfinite(x).all() and np.isfinite(weights).all() else np.where((x == 0) | (weights == 0), 0, x * weights)
+    products = x * weights
+    return products if np.isfinite(weights).all() and np.isfinite(x).all() else np.where((x == 0) | (weights == 0), 0, products)
 
 
 def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:

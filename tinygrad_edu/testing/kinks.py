@@ -33,7 +33,7 @@ Claimed = Callable[[Array], Sequence[float]]
 
 _MOST_ELEMENTS, _MOST_GROUPS = 64, 16  # limits of the search for kinked elements
 _OUTLIERS = 32  # the number of elements that are probed first, because their claims are unusual
-_SETTLED = 1e-4  # the largest error of a one-sided slope, relative to it or to the slopes around
+_SETTLED = 1e-3  # the largest error of a one-sided slope, relative to it or to the slopes around
 _TIED, _MOST_TIES = 4, 8  # the largest number of elements in a tie, and of ties
 _NEARBY, _STEP = 2.0**-20, 2.0**-23  # the distance of the points around a tie, and the step there
 _TIE_ERROR = 1e-4  # the relative error of their slopes
@@ -130,9 +130,12 @@ def _judge_element(
 
 def _judge_between(claim: Claim, k: int, place: str, slopes: _Slopes, analytic: float) -> Verdict:
     """Return the verdict about a claimed derivative that must lie between the slopes."""
-    used = claim.cotangent.reshape(-1) != 0
-    c, left, right, error, settled = (part[used] for part in (claim.cotangent.reshape(-1), *slopes[:4]))
-    bounds, error, settled = as_rows([c * left, c * right]), float(np.abs(c) @ error), float(np.abs(c) @ settled)
+    c, used = claim.cotangent.reshape(-1), claim.cotangent.reshape(-1) != 0
+    if not np.isfinite(analytic):  # it may be 0 times an infinite slope
+        used |= slopes.error > slopes.settled
+    c, left, right, error, settled = (part[used] for part in (c, *slopes[:4]))
+    weights = np.where(error > settled, 1.0, np.abs(c))
+    bounds, error, settled = as_rows([c * left, c * right]), float(weights @ error), float(weights @ settled)
     low, high = float(bounds.min(axis=0).sum()), float(bounds.max(axis=0).sum())
     allowed = SAFETY * error + rounding_of_claim(claim.gradients[k], np.abs(bounds).max(axis=0).sum())
     numbers = {"analytic": analytic, "left": low, "right": high, "error": error, "allowed": allowed}

@@ -127,7 +127,9 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     best = _best(table)
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
     error = np.maximum(error, _stair_error(table, value, best))
-    kinks = _kinks(table, value, error)
+    jump = _jump_at_point(table)
+    kinks = (error > _KINK * np.abs(value)) & (jump > 0)
+    error = np.where(kinks, np.maximum(error, jump / 2), error)
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
     parts = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
@@ -185,14 +187,18 @@ def _best(table: _Table) -> Array:
     return best
 
 
-def _kinks(table: _Table, value: Array, error: Array) -> Array:
-    """Whether the slope jumps at the point: significantly at the step that limits a jump most, and at its neighbour."""
-    noise = _JUMP * table.rounding
-    strictest = np.argmin(table.jumps + noise, axis=0)
-    last = np.minimum(strictest, len(table.jumps) - 2)
-    is_constant = at(last + 1, table.jumps) > at(last, table.jumps) / 4
-    kinks: Array = (error > _KINK * np.abs(value)) & (at(strictest, table.jumps) > at(strictest, noise)) & is_constant
-    return kinks
+def _jump_at_point(table: _Table) -> Array:
+    """Return the jump of the slope at the point, or 0: the smallest significant one, if it is constant above its step.
+
+    Below its step, only rounding may hide it.
+    """
+    noise, jumps = _JUMP * table.rounding, table.jumps
+    significant = jumps > noise
+    last = len(jumps) - 1 - np.argmax(significant[::-1], axis=0)
+    before, after = np.maximum(last - 1, 0), np.minimum(last + 1, len(jumps) - 1)
+    jump = at(last, jumps)
+    is_constant = (jump > at(before, jumps) / 4) & (at(after, jumps) + at(after, noise) > jump / 4)
+    return np.where(significant.any(axis=0) & (last > 0) & is_constant, jump, 0)
 
 
 def _stair_error(table: _Table, value: Array, best: Array) -> Array:
@@ -206,11 +212,24 @@ def _stair_error(table: _Table, value: Array, best: Array) -> Array:
         return np.zeros(value.shape)
     distances = np.abs(table.values - value)
     distances = np.where(noisy & (distances > SAFETY * table.errors), distances, 0)
-    persistent = np.minimum(np.minimum(distances[2:], distances[1:-1]), distances[:-2])
     smallest = np.min(np.where(noisy & (table.values != 0), table.errors, np.inf), axis=0)
     zero_error = np.where((value == 0) & (smallest < np.inf), smallest, 0)
-    error: Array = np.maximum(np.max(persistent, axis=0, initial=0), zero_error)
+    error: Array = np.maximum(_persistent(distances), zero_error)
     return error
+
+
+def disagreement(differences: Differences, scales: Scales, slope: Estimate) -> Array:
+    """Return the distance of an estimate from the slopes of three smaller steps in a row; 0 within their errors."""
+    table = _table(differences, scales)
+    distances = np.abs(table.values - slope.value.reshape(-1))
+    # Where f rounds coarsely, the slope of a small step may be exactly 0.
+    is_sure = (table.steps < slope.step.reshape(-1)) & (distances > SAFETY * table.errors) & (table.values != 0)
+    return _persistent(np.where(is_sure, distances, 0)).reshape(slope.value.shape)
+
+
+def _persistent(distances: Array) -> Array:
+    """Return the largest number that three rows in a row reach."""
+    return np.asarray(np.max(np.minimum(np.minimum(distances[2:], distances[1:-1]), distances[:-2]), axis=0, initial=0))
 
 
 def _row_numbers(table: _Table) -> Array:
@@ -231,6 +250,6 @@ def better(a: Estimate, b: Estimate) -> Estimate:
     with np.errstate(all="ignore"):
         sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
         closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
-    use_b = np.where(sure_a == sure_b, closer, sure_b)
+    use_b = np.where(sure_a == sure_b, closer, sure_b) & (~a.kinks | (b.step < a.near))  # larger steps hide a kink
     parts: dict[str, Any] = {name: np.where(use_b, y, vars(a)[name]) for name, y in vars(b).items() if name != "unit"}
     return replace(a, **parts)

@@ -16,7 +16,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.failures import NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, estimate
+from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, disagreement, estimate
 from tinygrad_edu.testing.numeric.rounding import jitter
 
 _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
@@ -24,7 +24,6 @@ _SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
 _CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
 _ACCURATE = 1e-6  # if the relative error is below this, no other steps are tried
-_TINY_STEPS = (2.0**-33, 2.0**-34, 2.0**-35)  # these steps resolve waves of length 1e-9
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -126,19 +125,15 @@ def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Ar
     return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, np.abs(value), unit)
 
 
-def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, slope: Estimate) -> Estimate:
-    """Increase the error of an estimate where much smaller steps agree on another slope, because f has short waves."""
-    line = _Line(f, x, direction, slope.value, {})
-    smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
-    point = largest(x[direction != 0])
-    steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _TINY_STEPS]
-    with np.errstate(all="ignore"):
-        slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
-        distance, spread = np.min(np.abs(slopes - slope.value), axis=0), np.ptp(slopes, axis=0)
-        rounding = slope.unit * (slope.size + point * np.abs(slope.value)) / steps[-1]
-        # For a function that rounds coarsely, the slopes are 0 or differ from each other.
-        waves = (spread < distance / 4) & (distance > SAFETY * slope.error + 2 * rounding) & np.all(slopes != 0, axis=0)
-    return replace(slope, error=np.where(waves, slope.error + distance, slope.error))
+def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, slope: Estimate) -> Estimate:
+    """Increase the error of an estimate where smaller steps agree on another slope, because f has kinks or waves."""
+    line, scales, first = _line(f, x, direction, at_x, 0.0)
+    for steps in (_steps_between(first, first * _LAST / _FIRST), *_smaller_steps(x[direction != 0], first)):
+        differences = Differences([], [], [], [])
+        for h in steps:
+            _append(differences, line, h)
+        slope = replace(slope, error=slope.error + disagreement(differences, scales, slope))
+    return slope
 
 
 def largest(x: Array) -> float:
@@ -216,8 +211,13 @@ def _steps_between(first: float, last: float) -> list[float]:
 
 
 def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
-    """Yield larger steps, for noisy functions, and steps that suit the smallest number in x."""
+    """Yield larger steps, for noisy functions, and smaller ones."""
     yield _steps_between(first / _FIRST, first * RATIO**2)
+    yield from _smaller_steps(x, first)
+
+
+def _smaller_steps(x: Array, first: float) -> Iterator[list[float]]:
+    """Yield steps that suit the smallest number in x."""
     sizes = np.abs(x[np.isfinite(x) & (x != 0)])
     if sizes.size and (smallest := float(sizes.min())) < _SMALL * first:
         yield _steps_between(smallest / 4, smallest * 2.0**-28)
@@ -227,9 +227,7 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
     """Evaluate f at decreasing steps until no smaller step can improve an element. Sides are -1, 1, and 0 for both."""
     differences = Differences([], [], [], [])
     for count, h in enumerate(steps, 1):
-        with np.errstate(all="ignore"):
-            for column, entry in zip(differences, _one_sided(line, h, side) if side else _central(line, h), strict=True):
-                column.append(entry)
+        _append(differences, line, h, side)
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
             slope, exhausted = estimate(differences, scales)
             if not exhausted and scales.max_terms and scales.terms is None:
@@ -238,6 +236,12 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
             if exhausted:
                 break
     return slope
+
+
+def _append(differences: Differences, line: _Line, h: float, side: int = 0) -> None:
+    with np.errstate(all="ignore"):
+        for column, entry in zip(differences, _one_sided(line, h, side) if side else _central(line, h), strict=True):
+            column.append(entry)
 
 
 def _central(line: _Line, h: float) -> tuple[float, Array, Array, Array]:
