@@ -8,7 +8,8 @@ There are seven parts; the first five run by default:
 - ``rules``: wrong vjps, each at a point where it is wrong, with a correct counterpart at the same point, and correct
   vjps at difficult points. Each is written once (`rule.Maths`), so that every framework uses the same formulas as a
   user-defined op. Each checker is called as its documentation recommends, with its default tolerances, in float64, to
-  second order (`frameworks`). The part ends with a Markdown table.
+  second order (`frameworks`). A wrong vjp that repeats a real bug cites its issue or pull request, in the last column.
+  The part ends with a Markdown table of counts.
 - ``drawn``: the same wrong vjps under Hypothesis, 100 examples each, with our checker only. The inputs come from
   `testing.strategies`, with the shapes that the function accepts.
 - ``nasty``: correct gradients of functions that are hard to differentiate numerically, and the same gradients made
@@ -19,11 +20,11 @@ There are seven parts; the first five run by default:
 - ``operators``, ``lax``: the operators of PyTorch's test database and the functions of ``jax.lax``, which should all
   pass.
 
-A wrong vjp counts as *caught* if the checker raises anything but `Inconclusive` and its correct counterpart passes. If
-both are rejected, the result is ``ALARM``. A correct vjp that is rejected is a *false alarm*. Our checker may also be
-*inconclusive*, which is counted separately and catches nothing. ``-`` marks vjps that a framework cannot express or
-makes correct: JAX functions keep no state and do not write into arrays; PyTorch's engine sums gradients over broadcast
-axes and casts them.
+A wrong vjp counts as *caught* if the checker raises anything but `Inconclusive`, and does not reject its correct
+counterpart. If both are rejected, the result is ``ALARM``. A correct vjp that is rejected is a *false alarm*. Our
+checker may also be *inconclusive*, which is counted separately and catches nothing. ``-`` marks vjps that a framework
+cannot express or makes correct: JAX functions keep no state and do not write into arrays; PyTorch's engine sums
+gradients over broadcast axes and casts them.
 
 Each check uses one point and one seed, so runs are reproducible. JAX and autograd use one random direction: with
 another seed, they may catch or miss errors near their tolerances. The time is the median of a check of all correct

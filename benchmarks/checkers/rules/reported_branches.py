@@ -167,7 +167,7 @@ def shares(m, out, x):
     return lower * m.exp(lower * (m.reshape(x, (1, -1)) - m.reshape(out, (-1, 1))))
 
 
-# --- Averages over windows of three, the last of which overhangs ---
+# --- Averages over windows of three; the last one overhangs ---
 
 WINDOWS = np.array([[1.0, 1, 1, 0, 0], [0, 0, 0, 1, 1]])
 AVERAGES = WINDOWS / WINDOWS.sum(1, keepdims=True)
