@@ -45,8 +45,9 @@ class ClaimedGradient:
     details: Details | None = None
 
     def __call__(self, cotangent: Array) -> tuple[Array, ...]:
-        """Return the claimed gradients."""
-        return self.pull(self.arguments(cotangent), cotangent.item() if cotangent.size == 1 else 1.0)
+        """Return copies of the claimed gradients."""
+        gradients = self.pull(self.arguments(cotangent), cotangent.item() if cotangent.size == 1 else 1.0)
+        return tuple(map(np.array, gradients))
 
     def pull(self, arguments: Sequence[Any], factor: float) -> tuple[Array, ...]:
         """Return the claimed gradients for arguments of `grad`, times a factor if it takes no cotangent."""
@@ -126,7 +127,7 @@ def have_shapes(claimed: list[Any], shapes: Sequence[tuple[int, ...]]) -> bool:
 
 def filled_in(claimed: list[Any], like: Sequence[Array]) -> list[Array]:
     """Return derivatives as arrays, with zeros for None."""
-    return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
+    return [np.zeros(x.shape) if g is None else np.asarray(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
 
 
 def as_real_like(g: Array, x: Array) -> Array:
