@@ -169,8 +169,7 @@ def test_complex_numbers_are_refused():
 
 
 def test_what_is_said_of_a_kink_is_true():
-    """The message contains the distance of the kink."""
-    with pytest.raises(NotDifferentiableHere, match=r"has a kink within a distance of \de-1\d\."):
+    with pytest.raises(NotDifferentiableHere, match=r"derivative 2: .* The one-sided slopes at x\[0\] have no limit: "):
         check_vjp(tg.relu, [0.0])
     with pytest.raises(Inconclusive, match="The rounding error of the function is too large: numeric"):
         check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), np.cos, [0.3, -1.2, 0.8], rng=np.random.default_rng(2))

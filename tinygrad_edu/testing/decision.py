@@ -21,10 +21,10 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
-from tinygrad_edu.testing.kinks import Claimed, Decide, judge_at_kinks, not_differentiable
+from tinygrad_edu.testing.kinks import Derivative, judge_at_kinks, not_differentiable
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
-from tinygrad_edu.testing.numeric.rounding import ROUGH, add_jitter, jitter_of_linear, rounding_of_claim
+from tinygrad_edu.testing.numeric.rounding import ROUGH, add_jitter, jitter_of_linear, narrow_dtype, rounding_of_claim
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
 from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.verdict import Verdict, worst
@@ -33,6 +33,7 @@ Pullback = Callable[[Array], tuple[Array, ...]]
 Tangent = Callable[[Array], Array]
 
 _UNCERTAIN = 1e-4  # a numeric derivative with a larger relative error confirms no gradient
+_FLOAT64 = float(np.finfo(np.float64).eps)
 _COARSE = 1e-4  # the rounding unit of float16 is larger
 
 
@@ -48,24 +49,29 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None, law: str =
     for c in claims:
         _require_gradients(c)
     for k, x in enumerate(claim.arrays):
-        decide = partial(_decide_along, claims, k, rng, pullback)
-
-        def claimed(direction: Array, k: int = k) -> list[float]:
-            moved = direction != 0  # elsewhere, the claim may be infinite
-            return [float(np.sum(c.gradients[k][moved] * direction[moved])) for c in claims]
-
-        found = worst(_with_kinks(claims, k, direction, decide, claimed, rng) for direction in draw_directions(rng, x))
+        derivative = Derivative(
+            f"the gradient of {claim.names[k]}", claims, k, partial(_decide_along, claims, k, rng, pullback),
+            partial(_along, k), partial(_measured_rounding, k, pullback),
+        )  # fmt: skip
+        found = worst(_with_kinks(derivative, direction, rng) for direction in draw_directions(rng, x))
         yield replace(found, law=law, subject=claim.names[k])
 
 
-def _with_kinks(
-    claims: Sequence[Claim], k: int, direction: Array, decide: Decide, claimed: Claimed, rng: Rng
-) -> Verdict:
+def _with_kinks(derivative: Derivative, direction: Array, rng: Rng) -> Verdict:
     """Return the verdict along a direction; if a kink disturbs it, the verdict from one-sided slopes."""
-    verdict, is_kinked = decide(direction)
-    if not is_kinked or verdict.status == "wrong":
-        return verdict
-    return judge_at_kinks(claims, k, direction, decide, claimed, rng)
+    verdict, is_kinked = derivative.decide(direction)
+    return judge_at_kinks(derivative, direction, rng) if is_kinked and verdict.status != "wrong" else verdict
+
+
+def _along(k: int, claim: Claim, direction: Array) -> float:
+    moved = direction != 0  # elsewhere, the claim may be infinite
+    return float(np.sum(claim.gradients[k][moved] * direction[moved]))
+
+
+def _measured_rounding(k: int, pullback: Pullback | None, claim: Claim, direction: Array) -> float:
+    if pullback is None:
+        return 0.0
+    return float(jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction)))
 
 
 def _decide_along(
@@ -80,22 +86,30 @@ def _decide_along(
         if all(sums.status == "right" for sums in judged):
             return Verdict("slope", numbers=judged[0].numbers()), False
     try:  # finite differences distinguish rounding from a wrong gradient
-        slope = derivative_along(f, x, direction, claim.value, claim.scale)
+        slope = derivative_along(f, x, direction, claim.value, claim.scale, claim.accuracy)
     except NotDifferentiableHere as error:
         return Verdict("slope", error=error), False
     tested, has_even = _testable_claims(claims, k, slope, rng, pullback)
     judged = _judge(tested, k, slope, direction)
     if any(sums.status == "wrong" for sums in judged):
-        slope = check_smaller_steps(f, x, direction, claim.value, slope)
+        slope = check_smaller_steps(f, x, direction, claim.value, slope, claim.accuracy)
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
         judged = [_judge_again(c, k, direction, slope, pullback) for c in tested]
         for c, sums in zip(tested, judged, strict=True):
             if sums.status == "wrong":
-                return Verdict("slope", error=_mismatch(c, k, sums, rng), numbers=sums.numbers()), False
+                return Verdict("slope", error=_mismatch(c, k, sums, slope.unit, rng, pullback), numbers=sums.numbers()), False
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     is_right = judged[0].status == "right" or (has_even and judged[-1].status == "right")
     error = None if is_right else _reason(claim, k, slope)
-    return Verdict("slope", error=error, numbers=judged[0].numbers()), bool(slope.is_kinked.any())
+    return Verdict("slope", error=error, numbers=judged[0].numbers()), _has_kinks(slope, claim, k)
+
+
+def _has_kinks(slope: Estimate, claim: Claim, k: int) -> bool:
+    """Whether kinks disturb a slope by more than the rounding of numbers as large as the input or the terms of f."""
+    if k >= len(claim.arrays) - claim.affine:
+        return False
+    inside = np.fmax(slope.size, max(largest(claim.arrays[k]), claim.scale))
+    return bool(np.any(slope.is_kinked & ~(slope.error <= np.sqrt(slope.unit) * inside)))
 
 
 def _testable_claims(
@@ -113,17 +127,30 @@ def _testable_claims(
 
 
 def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, pullback: Pullback | None) -> _Sums:
-    """Decide again with the measured rounding of the claim."""
+    """Decide again with the measured rounding of the claim, unless it comes from a narrower dtype than that of f."""
     (sums,) = _judge([claim], k, slope, direction)
-    if sums.status != "right" and pullback is not None:
-        rounding = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
-        (sums,) = _judge([replace(claim, rounding=float(rounding))], k, slope, direction)
+    if sums.status != "right" and pullback is not None and not _narrow_dtype(claim, k, slope.unit, pullback):
+        rounding = _measured_rounding(k, pullback, claim, direction)
+        (sums,) = _judge([replace(claim, rounding=rounding)], k, slope, direction)
     return sums
 
 
-def _mismatch(claim: Claim, k: int, sums: _Sums, rng: Rng) -> GradientMismatch:
+def _narrow_dtype(claim: Claim, k: int, unit: float, pullback: Pullback | None) -> str:
+    """Return the narrow dtype in which a float64 gradient is computed, or "" if there is none or f is as coarse."""
+    if pullback is None or claim.gradients[k].dtype != np.float64 or unit > _FLOAT64:
+        return ""
+    return narrow_dtype(lambda c: pullback(c * claim.cotangent)[k])
+
+
+def _mismatch(
+    claim: Claim, k: int, sums: _Sums, unit: float, rng: Rng, pullback: Pullback | None
+) -> GradientMismatch:
     comparison = f"along a random direction: analytic {sums.analytic:.10g}, numeric {sums.numeric:.10g}"
-    return wrong_gradient(claim, k, comparison, rng)
+    error = wrong_gradient(claim, k, comparison, rng)
+    if dtype := _narrow_dtype(claim, k, unit, pullback):
+        headline, newline, details = str(error).partition("\n")
+        error = GradientMismatch(f"{headline}\n  It is computed in {dtype}, and the function in float64.{newline}{details}")
+    return error
 
 
 def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
@@ -150,31 +177,38 @@ def compare_tangents(claim: Claim, k: int, directions: Sequence[Array], along: T
 
     `along` maps a direction to the claimed derivative along it.
     """
-    decide = partial(_decide_tangent, claim, k, along, rng)
-
-    def claimed(direction: Array) -> list[float]:
-        return [float(np.sum(claim.cotangent * along(direction)))]
-
-    found = worst(_with_kinks([claim], k, direction, decide, claimed, rng) for direction in directions)
+    claim = replace(claim, gradients=tuple(np.zeros(x.shape) for x in claim.arrays))
+    derivative = Derivative(
+        f"the forward derivative along {claim.names[k]}", [claim], k, partial(_decide_tangent, claim, k, along, rng),
+        lambda claim, direction: float(np.sum(claim.cotangent * along(direction))),
+        partial(_rounding_of_tangent, along),
+    )  # fmt: skip
+    found = worst(_with_kinks(derivative, direction, rng) for direction in directions)
     return replace(found, law="forward slope", subject=claim.names[k])
+
+
+def _rounding_of_tangent(along: Tangent, claim: Claim, direction: Array) -> float:
+    return float(jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction))))
 
 
 def _decide_tangent(claim: Claim, k: int, along: Tangent, rng: Rng, direction: Array) -> tuple[Verdict, bool]:
     """Return the verdict about a claimed forward derivative, and whether kinks disturb it."""
     claim = replace(claim, gradients=(along(direction),) * len(claim.arrays))  # `_judge` weights it with the cotangent
     try:
-        slope = derivative_along(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+        slope = derivative_along(
+            claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale, claim.accuracy
+        )
     except NotDifferentiableHere as error:
         return Verdict("forward slope", error=error), False
     (sums,) = _judge([claim], k, slope, claim.cotangent)
     if sums.status == "wrong":
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
-        rounding = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
-        (sums,) = _judge([replace(claim, rounding=float(rounding))], k, slope, claim.cotangent)
+        claim = replace(claim, rounding=_rounding_of_tangent(along, claim, direction))
+        (sums,) = _judge([claim], k, slope, claim.cotangent)
     if sums.status == "wrong":
         return Verdict("forward slope", error=wrong_tangent(claim, k, slope), numbers=sums.numbers()), False
     error = None if sums.status == "right" else _reason(claim, k, slope)
-    return Verdict("forward slope", error=error, numbers=sums.numbers()), bool(slope.is_kinked.any())
+    return Verdict("forward slope", error=error, numbers=sums.numbers()), _has_kinks(slope, claim, k)
 
 
 def _in_range(g: Array, unit: float) -> bool:
@@ -234,7 +268,8 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
     """Decide by the gap between the numeric and the analytic derivative, given the function's rounding unit."""
     gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
     resolution = max(math.sqrt(unit) * sums.inside, _UNCERTAIN * sums.around)
-    allowed = SAFETY * error + rounding_of_claim(claim.gradients[k], claimed)
+    # The slope of an inexact result is no more exact than the result.
+    allowed = SAFETY * error + rounding_of_claim(claim.gradients[k], claimed) + claim.accuracy * size
     if not math.isfinite(size):
         status = "inconclusive"
     elif not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):

@@ -20,16 +20,27 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import SAFETY, as_rows
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import largest, one_sided_derivatives, value_or_nan
-from tinygrad_edu.testing.numeric.rounding import rounding_of_claim
+from tinygrad_edu.testing.numeric.rounding import add_jitter, rounding_of_claim
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import Verdict, worst
 
-# Maps a direction to a verdict from central differences, and whether a kink, a jump or an edge causes their error.
-Decide = Callable[[Array], tuple[Verdict, bool]]
-# Maps a direction to the derivative along it in each claim.
-Claimed = Callable[[Array], Sequence[float]]
+class Derivative(NamedTuple):
+    """A claimed gradient or forward derivative with respect to one input, in claims with several cotangents."""
+
+    name: str
+    claims: Sequence[Claim]
+    k: int
+    # Maps a direction to a verdict from central differences, and whether a kink, a jump or an edge disturbs them.
+    decide: Callable[[Array], tuple[Verdict, bool]]
+    along: Callable[[Claim, Array], float]
+    rounding: Callable[[Claim, Array], float]  # the measured rounding error of `along`
+
+    @property
+    def x(self) -> Array:
+        return self.claims[0].arrays[self.k]
+
 
 _MOST_ELEMENTS, _MOST_GROUPS = 64, 16  # limits of the search for kinked elements
 _OUTLIERS = 32  # the number of elements that are probed first, because their claims are unusual
@@ -39,23 +50,21 @@ _NEARBY, _STEP = 2.0**-20, 2.0**-23  # the distance of the points around a tie, 
 _TIE_ERROR = 1e-4  # the relative error of their slopes
 
 
-def judge_at_kinks(
-    claims: Sequence[Claim], k: int, direction: Array, decide: Decide, claimed: Claimed, rng: Rng
-) -> Verdict:
-    """Return the verdict about the gradient of input `k` along the elements of a direction, where f has kinks."""
+def judge_at_kinks(claimed: Derivative, direction: Array, rng: Rng) -> Verdict:
+    """Return the verdict about a derivative along the elements of a direction, where f has kinks."""
     elements = np.flatnonzero(direction)
-    order = _outliers_first(claims[0].gradients[k].reshape(-1)[elements], rng)
+    order = _outliers_first(claimed.claims[0].gradients[claimed.k].reshape(-1)[elements], rng)
     queue = deque([*elements[order[:_OUTLIERS], None], elements[order[_OUTLIERS:]]])
     verdicts, kinked = list[Verdict](), dict[int, Array]()
     num_elements = 0
     while queue and num_elements < _MOST_ELEMENTS and not any(verdict.status == "wrong" for verdict in verdicts):
         group = queue.popleft()
         if len(group) == 1:
-            verdict, kinked[int(group[0])] = _judge_element(claims, k, int(group[0]), decide, claimed)
+            verdict, kinked[int(group[0])] = _judge_element(claimed, int(group[0]), rng)
             verdicts.append(verdict)
             num_elements += 1
         elif len(queue) < _MOST_GROUPS:
-            verdict, is_kinked = decide(_along(direction, group))
+            verdict, is_kinked = claimed.decide(_along(direction, group))
             if is_kinked and verdict.status != "wrong":
                 queue.extend(np.array_split(group, 2))
             else:
@@ -63,7 +72,7 @@ def judge_at_kinks(
         else:
             queue = deque(rng.permutation(np.concatenate([group, *queue]))[:, None])
     if not queue and kinked:
-        verdicts += [_judge_tie(claims, k, tie, claimed, rng) for tie in _ties(kinked)]
+        verdicts += [_judge_tie(claimed, tie, rng) for tie in _ties(kinked)]
     return worst(verdicts)
 
 
@@ -85,74 +94,77 @@ def _outliers_first(g: Array, rng: Rng) -> Array:
 
 
 class _Slopes(NamedTuple):
-    """The slopes on both sides along an element of the input: an entry for each element of the result."""
+    """The slopes on both sides along a direction: an entry for each element of the result."""
 
     left: Array
     right: Array
     error: Array
     settled: Array  # the largest error of slopes that have a limit
-    is_smooth: bool
+    is_smooth: bool = False
 
     @property
     def kinks(self) -> Array:
         return np.abs(self.right - self.left) > 2 * SAFETY * self.error
 
 
-def _slopes(claim: Claim, k: int, direction: Array) -> _Slopes:
-    """Return the slopes of both sides. At the edge of a domain, the existing one stands for both."""
-    left, right = one_sided_derivatives(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+def _slopes(left: Estimate, right: Estimate, terms: float) -> _Slopes:
+    """Join the slopes of both sides. At the edge of a domain, the existing one stands for both.
+
+    `terms` is the magnitude of the numbers that f adds.
+    """
     has_left, has_right = np.isfinite(left.error), np.isfinite(right.error)
     low, high = np.where(has_left, left.value, right.value), np.where(has_right, right.value, left.value)
     error = np.maximum(np.where(has_left, left.error, right.error), np.where(has_right, right.error, left.error))
-    around, size = np.fmax(left.around, right.around), np.fmax(left.size, right.size)
-    settled = np.maximum(_SETTLED * around, np.sqrt(left.unit) * size)
-    slopes = _Slopes(*(part.reshape(-1) for part in (low, high, error, settled)), bool(has_left.all() & has_right.all()))
-    return slopes._replace(is_smooth=slopes.is_smooth and not slopes.kinks.any())
+    resolution = np.sqrt(left.unit) * np.fmax(np.fmax(left.size, right.size), terms)
+    settled = np.maximum(_SETTLED * np.fmax(left.around, right.around), resolution)
+    slopes = _Slopes(*(part.reshape(-1) for part in (low, high, error + resolution / SAFETY, settled)))
+    return slopes._replace(is_smooth=bool(has_left.all() and has_right.all() and not slopes.kinks.any()))
 
 
-def _judge_element(
-    claims: Sequence[Claim], k: int, element: int, decide: Decide, claimed: Claimed
-) -> tuple[Verdict, Array]:
-    """Return the verdict about one element of input `k`, and the elements of the result with a kink along it."""
-    direction = np.zeros(claims[0].arrays[k].shape)
+def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict, Array]:
+    """Return the verdict about one element of the input, and the elements of the result with a kink along it."""
+    claim, k, direction = claimed.claims[0], claimed.k, np.zeros(claimed.x.shape)
     direction.flat[element] = 1.0
-    slopes = _slopes(claims[0], k, direction)
-    if slopes.is_smooth and (verdict := decide(direction)[0]).status != "inconclusive":
+    sides = one_sided_derivatives(claim.of_input(k), claimed.x, direction, claim.value, claim.scale, claim.accuracy)
+    terms = max(*map(largest, claim.arrays), claim.scale)
+    slopes = _slopes(*sides, terms)
+    if slopes.is_smooth and (verdict := claimed.decide(direction)[0]).status != "inconclusive":
         return verdict, slopes.kinks
     index = ", ".join(str(int(i)) for i in np.unravel_index(element, direction.shape))
-    name = f"{claims[0].names[k]}[{index}]" if direction.ndim else claims[0].names[k]
-    verdicts = [
-        _judge_between(claim, k, f"at {name}", slopes, analytic)
-        for claim, analytic in zip(claims, claimed(direction), strict=True)
-    ]
-    return worst(verdicts), slopes.kinks
+    place = f"at {claim.names[k]}[{index}]" if direction.ndim else f"at {claim.names[k]}"
+    verdict = worst(_judge_between(claimed, c, place, slopes, direction) for c in claimed.claims)
+    if verdict.status == "wrong":
+        noisy = _slopes(*(add_jitter(claim.f, claim.arrays, k, direction, side, rng) for side in sides), terms)
+        verdict = worst(
+            _judge_between(claimed, c, place, noisy, direction, claimed.rounding(c, direction)) for c in claimed.claims
+        )
+    return verdict, slopes.kinks
 
 
-def _judge_between(claim: Claim, k: int, place: str, slopes: _Slopes, analytic: float) -> Verdict:
+def _judge_between(
+    claimed: Derivative, claim: Claim, place: str, slopes: _Slopes, direction: Array, rounding: float = 0.0
+) -> Verdict:
     """Return the verdict about a claimed derivative that must lie between the slopes."""
-    c, used = claim.cotangent.reshape(-1), claim.cotangent.reshape(-1) != 0
-    if not np.isfinite(analytic):  # it may be 0 times an infinite slope
-        used |= slopes.error > slopes.settled
+    analytic, c = claimed.along(claim, direction), claim.cotangent.reshape(-1)
+    used = (c != 0) | (slopes.error > slopes.settled) & (not np.isfinite(analytic))  # 0 times an infinite slope
     c, left, right, error, settled = (part[used] for part in (c, *slopes[:4]))
     weights = np.where(error > settled, 1.0, np.abs(c))
     bounds, error, settled = as_rows([c * left, c * right]), float(weights @ error), float(weights @ settled)
     low, high = float(bounds.min(axis=0).sum()), float(bounds.max(axis=0).sum())
-    allowed = SAFETY * error + rounding_of_claim(claim.gradients[k], np.abs(bounds).max(axis=0).sum())
+    size = float(np.abs(bounds).max(axis=0).sum())
+    allowed = SAFETY * (error + rounding) + rounding_of_claim(claim.gradients[claimed.k], size) + claim.accuracy * size
     numbers = {"analytic": analytic, "left": low, "right": high, "error": error, "allowed": allowed}
     if not error <= settled:
         reason = f"The one-sided slopes {place} have no limit: the function jumps, or its slope is infinite there."
-        return Verdict("slope", error=not_differentiable(claim, k, reason), numbers=numbers)
+        return Verdict("slope", error=not_differentiable(claim, claimed.k, reason), numbers=numbers)
     if low - allowed <= analytic <= high + allowed:
         return Verdict("slope", numbers=numbers)
     slope = f"be between the one-sided slopes {low:.10g} and {high:.10g}" if low < high else f"be {high:.10g}"
-    return Verdict(
-        "slope",
-        error=GradientMismatch(
-            f"{claim.name}: the gradient of {claim.names[k]} is wrong: {place}, the derivative of the result times the "
-            f"cotangent must {slope}, got {analytic:.10g}."
-        ),
-        numbers=numbers,
+    mismatch = GradientMismatch(
+        f"{claim.name}: {claimed.name} is wrong: {place}, the derivative of the result times the cotangent must {slope}, "
+        f"got {analytic:.10g}."
     )
+    return Verdict("slope", error=mismatch, numbers=numbers)
 
 
 def not_differentiable(claim: Claim, k: int, reason: str) -> NotDifferentiableHere:
@@ -173,12 +185,11 @@ def _ties(kinked: Mapping[int, Array]) -> Iterator[tuple[int, ...]]:
     return islice((tie for tie in sorted(ties) if len(tie) <= _TIED), _MOST_TIES)
 
 
-def _judge_tie(claims: Sequence[Claim], k: int, tie: tuple[int, ...], claimed: Claimed, rng: Rng) -> Verdict:
+def _judge_tie(claimed: Derivative, tie: tuple[int, ...], rng: Rng) -> Verdict:
     """Return the verdict about the sum of the claims for tied elements: it must be between the slopes around."""
-    claim, f = claims[0], claims[0].of_input(k)
-    x, direction = claim.arrays[k], np.zeros(claim.arrays[k].shape)
+    claim, x, direction = claimed.claims[0], claimed.x, np.zeros(claimed.x.shape)
     direction.flat[list(tie)] = 1.0
-    size = max(largest(x[direction != 0]), 1.0)
+    size, f = max(largest(x[direction != 0]), 1.0), claim.of_input(claimed.k)
     found = []
     for signs in product((-1.0, 1.0), repeat=len(tie)):
         for sizes in rng.uniform(0.5, 1.5, (2, len(tie))):
@@ -187,9 +198,10 @@ def _judge_tie(claims: Sequence[Claim], k: int, tie: tuple[int, ...], claimed: C
             ahead, behind = (value_or_nan(f, nearby + s * _STEP * size * direction, claim.value) for s in (1, -1))
             found.append((ahead - behind).reshape(-1) / (2 * _STEP * size))
     slopes = np.stack(found)
-    error = _TIE_ERROR * np.abs(slopes).max(axis=0) + 16 * unit_of(slopes.dtype) * np.abs(claim.value).reshape(-1) / _STEP / size
-    sides = _Slopes(slopes.min(axis=0), slopes.max(axis=0), error, error, False)
-    names = " + ".join(f"{claim.names[k]}.flat[{i}]" for i in tie)
     if not np.isfinite(slopes).all():
         return Verdict("slope")
-    return worst([_judge_between(c, k, f"along {names}", sides, a) for c, a in zip(claims, claimed(direction), strict=True)])
+    rounding = 16 * unit_of(slopes.dtype) * largest(claim.value) / (_STEP * size)
+    error = _TIE_ERROR * np.abs(slopes).max(axis=0) + rounding
+    sides = _Slopes(slopes.min(axis=0), slopes.max(axis=0), error, error)
+    place = "along " + " + ".join(f"{claim.names[claimed.k]}.flat[{i}]" for i in tie)
+    return worst(_judge_between(claimed, c, place, sides, direction) for c in claimed.claims)

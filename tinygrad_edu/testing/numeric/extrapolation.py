@@ -98,12 +98,13 @@ class Differences(NamedTuple):
 class Scales(NamedTuple):
     """The magnitudes that determine rounding errors: the unit, the point, and the terms that the function adds.
 
-    The terms are at most `max_terms`, and None until they are measured.
+    The terms are at most `max_terms`, and None until they are measured. `noise` is the declared error of the results.
     """
 
     unit: float
     point: float
     max_terms: float
+    noise: float = 0.0
     terms: Array | None = None
 
 
@@ -164,12 +165,12 @@ def _table(differences: Differences, scales: Scales) -> _Table:
         sizes = np.maximum(sizes, terms)[1:-2]
         # Rounding of the point changes the values by the slope, and the slope by the curvature.
         point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
-        rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2) / h[2:-1] + _TINY
+        rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2 + scales.noise / 2) / h[2:-1] + _TINY
         disagreement = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
         # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
         flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
         sizes = np.where(flat, largest, sizes)
-        errors = np.where(flat, scales.unit * largest / h[2:-1], disagreement + rounding)
+        errors = np.where(flat, (scales.unit * largest + scales.noise) / h[2:-1], disagreement + rounding)
         is_finite = np.isfinite(errors) & np.isfinite(values)
         around = np.maximum.accumulate(np.nan_to_num(np.abs(central) + np.abs(second) / 2, posinf=0))[2:-1]
     if not is_finite.all():

@@ -83,28 +83,31 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
         return derivative_along(f, x, direction, f(x.copy()), scale)
 
 
-def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0) -> Estimate:
-    """Return `directional_derivative` for float64 arrays, given f(x)."""
-    line, scales, first = _line(f, x, direction, at_x, scale)
+def derivative_along(
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0, accuracy: float = 0.0
+) -> Estimate:
+    """Return `directional_derivative` for float64 arrays, given f(x), and the relative accuracy of f's results."""
+    line, scales, first = _line(f, x, direction, at_x, scale, accuracy)
     slope = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
     for steps in _other_steps(x[direction != 0], first):
         if _is_accurate(slope):
             break
         slope = better(slope, _refine(line, scales, steps))
-    return slope
+    # The declared noise selects the step; the observed one is the error.
+    return replace(slope, error=np.maximum(slope.error - scales.noise / (2 * slope.step), 0)) if accuracy else slope
 
 
 def one_sided_derivatives(
-    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0, accuracy: float = 0.0
 ) -> tuple[Estimate, Estimate]:
     """Return the left and the right derivative along a direction. The error is infinite where a side has none."""
-    line, scales, first = _line(f, x, direction, at_x, scale)
+    line, scales, first = _line(f, x, direction, at_x, scale, accuracy)
     left, right = (_refine(line, scales, _steps_between(first, first * _LAST / _FIRST), side) for side in (-1, 1))
     return left, right
 
 
 def _line(
-    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float, accuracy: float
 ) -> tuple[_Line, Scales, float]:
     """Return the line through x, the magnitudes that determine rounding errors, and the first step."""
     center, unit = _value_and_unit(at_x)
@@ -113,7 +116,8 @@ def _line(
     line = _Line(f, x, direction, center, {0.0: center})
     point = largest(x[direction != 0])
     first = max(point, 1.0) * _FIRST
-    return line, Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale), first
+    scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale, accuracy * largest(center))
+    return line, scales, first
 
 
 def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
@@ -125,9 +129,11 @@ def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Ar
     return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, np.abs(value), unit)
 
 
-def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, slope: Estimate) -> Estimate:
+def check_smaller_steps(
+    f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, slope: Estimate, accuracy: float = 0.0
+) -> Estimate:
     """Increase the error of an estimate where smaller steps agree on another slope, because f has kinks or waves."""
-    line, scales, first = _line(f, x, direction, at_x, 0.0)
+    line, scales, first = _line(f, x, direction, at_x, 0.0, accuracy)
     for steps in (_steps_between(first, first * _LAST / _FIRST), *_smaller_steps(x[direction != 0], first)):
         differences = Differences([], [], [], [])
         for h in steps:

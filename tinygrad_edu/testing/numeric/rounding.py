@@ -25,6 +25,7 @@ EXACT = 1e-10  # the relative rounding error of a float64 computation with a few
 ROUGH = 0.05  # the largest relative error of a right claim, and of a numeric derivative that can refute a claim
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
+_FACTOR = 1.3  # of a cotangent; its multiple of a gradient is not a small number of units of the gradient
 _MULTIPLE_SPACING = 2.0**-20  # the distance of the multiples of a cotangent
 
 
@@ -77,6 +78,22 @@ def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
     multiples = 1 + _MULTIPLE_SPACING * np.arange(1, _POINTS + 1)
     with np.errstate(all="ignore"):  # a claimed derivative may be infinite
         return _finite_or_zero(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
+
+
+def narrow_dtype(linear: Callable[[float], Any]) -> str:
+    """Return the narrow dtype in which a linear function of c computes, or "".
+
+    Most of its results do not change if c changes by less than the precision of the dtype.
+    """
+    at_one, scaled = (np.asarray(linear(c), np.float64) for c in (1.0, _FACTOR))
+    # What a cancellation leaves does not scale.
+    is_used = np.isfinite(at_one) & (at_one != 0) & (np.abs(scaled - _FACTOR * at_one) <= ROUGH * np.abs(at_one))
+    for dtype, bits in (("bfloat16", 8), ("float16", 11), ("float32", 24)):
+        changes = 2.0 ** -(bits + 3) * np.array([-1.5, -1.0, 1.0, 1.5])
+        unchanged = [np.asarray(linear(1 + float(change)), np.float64)[is_used] == at_one[is_used] for change in changes]
+        if is_used.any() and np.mean(unchanged) > 0.6:
+            return dtype
+    return ""
 
 
 def rounding_of_claim(g: Array, claimed: float) -> float:
