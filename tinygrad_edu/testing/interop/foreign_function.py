@@ -190,13 +190,17 @@ def _try_once(foreign: ForeignFunction) -> None:
 
 
 def _run(report: Report, foreign: ForeignFunction, order: int, rng: Rng) -> None:
-    """Check each derivative, as a function of the inputs and of all lower-order cotangents, and then the laws."""
-    f, count = foreign, len(foreign.arrays)
-    for n in range(1, order + 1):
-        f = foreign if n == 1 else f.derivative(n)
-        if not report.run(_slope(n), slope_verdicts, f.differentiable(), rng, _slope(n), len(f.arrays) - count):
-            return
-    run_laws(report, foreign.differentiable(_narrow_dtypes() if foreign.wide else ()), rng)
+    """Check the laws, and each derivative as a function of the inputs and of all lower-order cotangents."""
+
+    def slopes() -> bool:
+        f, count = foreign, len(foreign.arrays)
+        for n in range(1, order + 1):
+            f = foreign if n == 1 else f.derivative(n)
+            if not report.run(_slope(n), slope_verdicts, f.differentiable(), rng, _slope(n), len(f.arrays) - count):
+                return False
+        return True
+
+    run_laws(report, foreign.differentiable(_narrow_dtypes() if foreign.wide else ()), rng, slopes)
 
 
 def _slope(n: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import traceback
 import warnings
@@ -73,7 +72,7 @@ def check_torch(
     arrays = (*(_as_numpy(p) for p in parameters.values()), *(leaf.array for leaf in point.leaves))
     paths = (*parameters, *(leaf.name for leaf in point.leaves))
     foreign = ForeignFunction(
-        _title(function), partial(_results, function, point, len(parameters)),
+        _title(function), partial(_results, framework, function, point),
         tuple(copy_with_layout_of(as_real(x).astype(np.float64), as_real(x)) for x in arrays), paths,
         tuple(x.dtype for x in arrays), framework, frozenset(range(len(parameters))),
     )  # fmt: skip
@@ -107,11 +106,11 @@ def _as_numpy(tensor: Any) -> Array:
     return array
 
 
-def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) -> list[Any]:
+def _results(framework: _Torch, function: Any, point: ArrayTree, *tensors: Any) -> list[Any]:
     """Call the function with a fixed seed, and return the floating-point tensors."""
     import torch
 
-    leaves = tensors[parameters:]
+    leaves = tensors[len(tensors) - len(point.leaves) :]
     inputs = [x.clone() for x in leaves]  # in-place ops are allowed on clones, but not on leaves
     nodes = [x.grad_fn for x in inputs]
     arguments = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
@@ -120,12 +119,11 @@ def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) ->
         torch.cuda.manual_seed_all(0)
     results = list(_tensors(function(*arguments)))
     for leaf, x, node, place in zip(leaves, inputs, nodes, point.leaves, strict=True):
-        with contextlib.suppress(RuntimeError):  # inside vmap, tensors cannot be compared
-            if node is not None and x.grad_fn is node and not _equal(x, leaf):
-                raise LawBroken(
-                    f"{_title(function)} writes into its input {place.name} unnoticed by autograd, which changes the "
-                    f"caller's tensor. Compute on a copy, or call ctx.mark_dirty in forward."
-                )
+        if framework.is_recording and node is not None and x.grad_fn is node and not _equal(x, leaf):
+            raise LawBroken(
+                f"{_title(function)} writes into its input {place.name} unnoticed by autograd, which changes the "
+                f"caller's tensor. Compute on a copy, or call ctx.mark_dirty in forward."
+            )
     return results
 
 
@@ -158,7 +156,7 @@ class _Torch:
         self._data = [(p, p.data) for p in module.parameters()]
         self._constants = [(p, data) for p, data in self._data if id(p) not in trained]
         self._buffers = [(part, dict(part._buffers)) for part in module.modules() if part._buffers]
-        self._wide, self.is_random = True, False
+        self._wide, self.is_random, self.is_recording = True, False, False
 
     @contextmanager
     def session(self, wide: bool) -> Iterator[None]:
@@ -207,7 +205,10 @@ class _Torch:
     ) -> tuple[Sequence[Any], Pull]:
         import torch
 
-        results, wanted = f(*inputs), [inputs[k] for k in needs]
+        wanted = [inputs[k] for k in needs]
+        self.is_recording = not graph
+        results = f(*inputs)
+        self.is_recording = False
         self.is_random = self.is_random or _has_drawn()
 
         def pull(cotangents: Sequence[Any]) -> list[Any]:
