@@ -8,6 +8,7 @@ from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnis
 from models import spirals as spiral_arms
 from tinygrad_edu import nn
 from tinygrad_edu.nn.sample_independence import couples_samples
+from tinygrad_edu.testing.laws.module_call import ModuleCall
 from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
 
 RNG = np.random.default_rng(0)
@@ -40,4 +41,4 @@ def test_a_model_declares_what_is_true(make, batch, coupled):
     assert couples_samples(model.eval()) is False
     for mode in ("train", "eval"):
         getattr(model, mode)()
-        require_sample_independence(model, batch, mode, np.random.default_rng(2))
+        require_sample_independence(ModuleCall.of(model, batch), mode, np.random.default_rng(2))

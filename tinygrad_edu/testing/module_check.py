@@ -153,7 +153,7 @@ def check_module(
 def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.random.Generator) -> None:
     """Run the laws until one of them is broken."""
     module, wide = call.module, call.astype(np.float64)
-    with _in_float64(module):
+    with _in_float64(call):
         untrained = copy_of(module)
     for mode in ("train", "eval"):
         getattr(module, mode)()
@@ -165,7 +165,7 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
             laws.insert(1, ("ties", require_ties, wide, contract.ties))
         if contract.causal is not None:
             laws.append((f"causal ({mode})", require_causal, wide, contract.causal, mode, rng))
-        with _in_float64(module):
+        with _in_float64(call):
             if not all(report.run(*law) for law in laws):
                 return
         if not report.run(f"float32 ({mode})", _gradients_are_float32, call, rng):
@@ -176,7 +176,7 @@ def _run_laws(report: Report, call: ModuleCall, contract: Contract, rng: np.rand
         laws.insert(0, ("reference", require_reference, wide, contract.reference, rng))
     if contract.causal is not None:
         laws.insert(0, ("present", require_present, wide, contract.causal, rng))
-    with _in_float64(module):
+    with _in_float64(call):
         wide.settle()
         all(report.run(*law) for law in laws)
 
@@ -210,12 +210,12 @@ def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None, option
 
 
 @contextmanager
-def _with_parameters(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
+def _with_parameters(call: ModuleCall, values: Sequence[Array], dtype: Any) -> Iterator[None]:
     """Replace the parameters with arrays of any dtype during the context.
 
     Frozen parameters keep their values, in the given dtype if it is wider.
     """
-    trained = _parameters(module)
+    module, trained = call.module, call.parameters.values()
     parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
     originals = [(p._data, p._node, p._storage) for p in parameters]
     state = module.state_dict()
@@ -233,13 +233,8 @@ def _with_parameters(module: Any, values: Sequence[Array], dtype: Any) -> Iterat
             module.load_state_dict(state)
 
 
-def _in_float64(module: Any) -> AbstractContextManager[None]:
-    return _with_parameters(module, [p._data.astype(np.float64) for p in _parameters(module)], np.float64)
-
-
-def _parameters(module: Any) -> list[Any]:
-    """Return the parameters that are not frozen."""
-    return [p for _, p in module.named_parameters() if p.requires_grad]
+def _in_float64(call: ModuleCall) -> AbstractContextManager[None]:
+    return _with_parameters(call, [p._data.astype(np.float64) for p in call.parameters.values()], np.float64)
 
 
 # --- The gradients ---
@@ -249,7 +244,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     """Compare the gradient of each input and parameter with finite differences."""
     law, title = f"slope ({mode})", f"{call.title} ({mode})"
     call.settle()
-    parameters, inputs, recording = _parameters(call.module), call.floating, RecordedCall(call)
+    parameters, inputs, recording = call.parameters.values(), call.floating, RecordedCall(call)
     points = (*inputs, *(p._data for p in parameters))
 
     def set_parameters(arrays: Sequence[Array]) -> None:
@@ -275,17 +270,17 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
 
 def _gradients_are_float32(call: ModuleCall, rng: np.random.Generator) -> None:
     """Check that float32 inputs and parameters give float32 results, and the float64 gradients up to rounding."""
-    module, narrow, count = call.module, call.astype(np.float32), len(call.floating)
-    parameters = [p._data.copy() for p in _parameters(module)]
+    narrow, count = call.astype(np.float32), len(call.floating)
+    parameters = [p._data.copy() for p in call.parameters.values()]
     if any(p.dtype != np.float32 for p in parameters):
         return
 
     def pull(points: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
-        with _with_parameters(module, points[count:], points[0].dtype if points else np.float32):
+        with _with_parameters(call, points[count:], points[0].dtype if points else np.float32):
             recording = RecordedCall(call.with_floating(points[:count]))
             return recording.out.numpy(), recording.pullback(cotangents[0][0])
 
-    with _with_parameters(module, parameters, np.float32):
+    with _with_parameters(call, parameters, np.float32):
         recording = RecordedCall(narrow)
         out = recording.of(narrow.results())
     if out.dtype != np.float32:
@@ -295,5 +290,5 @@ def _gradients_are_float32(call: ModuleCall, rng: np.random.Generator) -> None:
     if mismatch:
         k, description = mismatch
         raise LawBroken(
-            f"{call.title}: the gradient of {call.names[k]} is wrong in float32: {description}.\n{module!r}"
+            f"{call.title}: the gradient of {call.names[k]} is wrong in float32: {description}.\n{call.module!r}"
         )

@@ -7,6 +7,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
+from tinygrad_edu.testing.strategies import arrays
 
 TIMES, SIZE = 5, 4
 X = np.random.default_rng(5).normal(size=(2, TIMES, SIZE))
@@ -216,6 +217,12 @@ def test_a_reference_with_copies_of_the_parameters():
         law_of(module, X, reference=lambda x: normalized(made(None, weight=tg.Tensor(weight), bias=module.bias), x))
         == ""
     )
+
+
+def test_a_strategy_of_inputs():
+    check_module(nn.Tanh(), arrays((1, 2), layouts=False), reference=np.tanh)
+    with pytest.raises(LawBroken, match="differs from the reference"):
+        check_module(nn.Tanh(), arrays((1, 2), low=1.0, layouts=False), reference=np.sin)
 
 
 # --- Parameters ---

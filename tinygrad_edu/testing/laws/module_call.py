@@ -60,22 +60,22 @@ class ModuleCall:
         return self.with_floating([x.astype(dtype) for x in self.floating])
 
     @property
-    def parameters(self) -> list[tuple[str, Any]]:
-        """The (name, parameter) pairs of the module, without frozen parameters."""
-        return [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the module that are not frozen, by name."""
+        return {name: p for name, p in self.module.named_parameters() if p.requires_grad}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the floating-point arrays and of the parameters."""
         pairs = zip(self.tree.leaves, self.arrays, strict=True)
-        return (*(leaf.name for leaf, x in pairs if x.dtype.kind == "f"), *(name for name, _ in self.parameters))
+        return (*(leaf.name for leaf, x in pairs if x.dtype.kind == "f"), *self.parameters)
 
     def tensors(self, requires_grad: bool = False) -> list[Tensor]:
         """Return copies of the arrays as Tensors."""
         return [from_numpy(x, requires_grad=requires_grad and x.dtype.kind == "f") for x in copies(self.arrays)]
 
     def __call__(self, tensors: Sequence[Tensor] | None = None) -> Any:
-        """Call the module, and keep the states of its Generators as they are outside of this call."""
+        """Call the module with Tensors in place of the arrays. Default: `tensors`."""
         values = self.tensors() if tensors is None else tensors
         return self.module(*self.tree.filled(values, other=lambda x: x), **self.settings)
 
@@ -110,7 +110,7 @@ class RecordedCall:
         self._inputs = call.tensors(requires_grad=True)
         with same_randomness(call.module), same_buffers(call.module):
             self.leaves = dict(leaves_of(call(self._inputs)))
-        self._targets = [*(x for x in self._inputs if x.requires_grad), *(p for _, p in call.parameters)]
+        self._targets = [*(x for x in self._inputs if x.requires_grad), *call.parameters.values()]
         arrays = {
             path: x for path, x in self.leaves.items() if not isinstance(x, numbers.Number) and x.dtype.kind == "f"
         }

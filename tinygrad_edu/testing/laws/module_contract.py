@@ -179,7 +179,7 @@ def require_reference(call: ModuleCall, reference: Callable[..., Any], rng: Rng)
     found, expected = call.results(), _reference_results(call, reference)
     paths = _matching_paths(call, found, expected)
     yield Verdict("reference", error=_difference(call, found, expected, paths, ""))
-    for name, p in call.parameters:
+    for name, p in call.parameters.items():
         original = p._data.copy()
         p._data[...] = original * rng.uniform(0.8, 1.2, p.shape) + rng.uniform(0, 0.1, p.shape)
         changed = _reference_results(call, reference)
@@ -266,10 +266,10 @@ def require_used(call: ModuleCall, unused: Sequence[str]) -> Iterator[Verdict]:
         getattr(call.module, mode)()
         recording = RecordedCall(call)
         gradients = recording.backward(np.ones(recording.out.shape, recording.out.dtype))[len(call.floating) :]
-        reached |= {id(p) for (_, p), g in zip(call.parameters, gradients, strict=True) if g is not None}
+        reached |= {id(p) for p, g in zip(call.parameters.values(), gradients, strict=True) if g is not None}
     exempt = {id(_tensors(call.module)[name]) for name in unused}
-    missed = [name for name, p in call.parameters if id(p) not in reached | exempt]
-    for name, p in call.parameters:
+    missed = [name for name, p in call.parameters.items() if id(p) not in reached | exempt]
+    for name, p in call.parameters.items():
         error = None
         if name in missed:
             error = LawBroken(
