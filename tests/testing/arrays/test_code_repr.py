@@ -1,5 +1,10 @@
 """The code for an array recreates its values, dtype, strides and writeable flag."""
 
+import datetime
+from collections import OrderedDict, deque
+from fractions import Fraction
+from pathlib import PurePosixPath
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,6 +81,66 @@ def test_bfloat16_is_imported_from_where_it_lives():
     y = again(x)
     assert y.dtype == bfloat16
     np.testing.assert_array_equal(y.view(np.uint16), x.view(np.uint16))
+
+
+class Node:
+    """An object with attributes, slots of a base class, and a reference to itself."""
+
+    __slots__ = ("__dict__", "me")
+
+    def __init__(self):
+        self.me, self.path = self, PurePosixPath("a/b")
+
+
+def test_objects_are_made_of_their_attributes():
+    node = again(Node())
+    assert type(node) is Node
+    assert node.me is node
+    assert node.path == PurePosixPath("a/b")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        OrderedDict(a=1), {1, 2}, frozenset("a"), deque([1, 2.0]), datetime.date(2026, 11, 29), Fraction(1, 3),
+        np.complex64(1j), np.array([None, "a", 1.5], object), np.array([complex(-0.0, np.nan)] * 2, ">c16"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_objects_of_the_standard_library_are_made_again(value):
+    np.testing.assert_equal(again(value), value)
+    assert type(again(value)) is type(value)
+
+
+def test_tensors_of_torch_are_made_again():
+    torch = pytest.importorskip("torch")
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    tensors = [
+        x, x[0, 0, 1], x.T if x.ndim == 2 else x.transpose(0, 2), x[:, ::2], x[:1].expand(3, 3, 4), x.bool(), x.long(),
+        x[:0], torch.rand(2000), torch.tensor(0.1, dtype=torch.float64, requires_grad=True), x.bfloat16(), x.half(),
+        torch.complex(x, -x), torch.complex(x, -x).conj(), torch.nn.Parameter(x, requires_grad=False),
+        torch.nn.Parameter(x.double().transpose(0, 1)), torch.full((3,), torch.nan).requires_grad_(),
+    ]  # fmt: skip
+    for tensor in tensors:
+        other = again(tensor)
+        assert (type(other), other.dtype, other.shape) == (type(tensor), tensor.dtype, tensor.shape)
+        assert (other.stride(), other.requires_grad) == (tensor.stride(), tensor.requires_grad)
+        torch.testing.assert_close(other, tensor, rtol=0, atol=0, equal_nan=True)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Dropout(0.25))
+    torch.testing.assert_close(again(model).eval()(x[..., :3]), model.eval()(x[..., :3]), rtol=0, atol=0)
+    assert again(torch.float64) is torch.float64
+    assert again(torch.device("cpu")) == torch.device("cpu")
+
+
+def test_arrays_of_jax_are_made_again():
+    jax = pytest.importorskip("jax")
+    x = jax.numpy.arange(6.0).reshape(2, 3)
+    for array in (x, x[0, 0], x.astype("bfloat16"), x > 2, x + 1j, jax.random.PRNGKey(3), jax.numpy.zeros(2000)):
+        other = again(array)
+        assert (type(other), other.dtype, other.shape) == (type(array), array.dtype, array.shape)
+        np.testing.assert_array_equal(other, array)
+    key = jax.random.key(7)
+    assert again(key) == key
 
 
 def test_a_repr_writes_no_file():

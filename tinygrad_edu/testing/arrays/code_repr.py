@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides, fortran, strided
 
-_TOO_LARGE = 2000
+_TOO_LARGE = 1000
 _ALIGNMENT = 16  # bytes; NumPy allocates arrays at multiples of it
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))  # the dtypes of Python's numbers
 
@@ -80,7 +80,8 @@ def _array_code(x: Array, name: Namer) -> str:
     if not x.size or x.dtype.hasobject:
         return _contiguous(x, name)
     if not x.flags.writeable:
-        unbroadcast = x[tuple(slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))]
+        first = (slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))
+        unbroadcast = x[(*first, ...)]  # an array, also if x is 0-d
         return f"np.broadcast_to({_array_code(copy_with_strides(unbroadcast), name)}, {x.shape})"
     if min(x.strides, default=0) < 0:
         unreversed = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
@@ -94,7 +95,7 @@ def _array_code(x: Array, name: Namer) -> str:
     memory: Any = copy_with_strides(x).base
     if not any(s % x.itemsize for s in x.strides):
         memory = memory.view(x.dtype)
-    return f"np.ndarray({x.shape}, {_dtype(x, name)}, {_contiguous(memory, name)}, strides={x.strides})"
+    return f"np.ndarray({x.shape}, {dtype_code(x.dtype, name)}, {_contiguous(memory, name)}, strides={x.strides})"
 
 
 def _effective_strides(x: Array) -> list[int]:
@@ -102,19 +103,25 @@ def _effective_strides(x: Array) -> list[int]:
     return [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
 
 
-def _dtype(x: Array, name: Namer) -> str:
-    if x.dtype.isbuiltin == 2:  # a dtype of another package, such as bfloat16
-        return name(x.dtype.type)
-    return repr(x.dtype.name if x.dtype.isnative and x.dtype.kind not in "US" else x.dtype.str)
+def dtype_code(dtype: np.dtype[Any], name: Namer) -> str:
+    """Return an expression for a dtype, or its name if NumPy finds the dtype by its name."""
+    if dtype.isbuiltin == 2:  # a dtype of another package, such as bfloat16
+        return name(dtype.type)
+    if dtype.names or dtype.subdtype:
+        return f"np.{dtype!r}"
+    return repr(dtype.name if dtype.isnative and dtype.kind not in "USMm" else dtype.str)
 
 
 def _contiguous(x: Array, name: Namer) -> str:
+    if x.dtype.kind == "c" and x.dtype != np.clongdouble:
+        parts = x.reshape(-1).view(x.real.dtype)
+        return f"{_contiguous(parts, name)}.view({dtype_code(x.dtype, name)}).reshape({x.shape})"
     has_literals = x.dtype.kind in "fiubUS" or x.dtype.isbuiltin == 2
     if x.size > _TOO_LARGE or not has_literals or x.dtype == np.longdouble:
         return name(x)
     plain = x.dtype in _PLAIN and x.size
     shape = "" if 0 not in x.shape[:-1] else f".reshape({x.shape})"
-    return f"np.array({_values(x)}{'' if plain else f', dtype={_dtype(x, name)}'}){shape}"
+    return f"np.array({_values(x)}{'' if plain else f', dtype={dtype_code(x.dtype, name)}'}){shape}"
 
 
 def _values(x: Array) -> str:

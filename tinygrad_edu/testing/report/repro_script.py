@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import io
+import base64
+import copyreg
 import keyword
-import pickle
 import sys
-import tempfile
+import zlib
 from functools import partial, singledispatchmethod, update_wrapper
-from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -20,7 +17,7 @@ from tinygrad_edu.engine import Op, Tensor, op
 from tinygrad_edu.sources import ImportPath, folder_of, place_of, source_of
 from tinygrad_edu.testing.arrays import code_repr
 
-_MOST_COMMENTS = 20
+_WIDTH = 110  # characters of compressed text in a line
 
 
 class _Unknown(Exception):  # noqa: N818 - control flow, not a failure
@@ -35,8 +32,8 @@ class Script:
     """Lines of code that recreate values: imports, definitions, and a name or an expression for each value.
 
     Objects of importable modules are imported. The source of other functions, ops and classes is copied, along with the
-    values of the names in it. Large arrays and other objects are saved to files. The code for a value that cannot be
-    saved is ``...``, with a comment that describes the value.
+    values of the names in it. Large arrays are compressed text, and other objects are made from their attributes. The
+    code for a value that cannot be written is ``...``, with a comment that describes the value.
 
     Examples
     --------
@@ -83,7 +80,7 @@ class Script:
             try:
                 expression = self._expression(value, hint)
             except (_Clash, _Unknown) as reason:
-                self._imports, self._body, self._taken, self._written = backup
+                self._imports[:], self._body[:], self._taken, self._written = backup
                 text = f"...  # to be filled in: {reason}" if isinstance(reason, _Unknown) else self._local(value)
                 expression = self._line(hint, value, text)
             self._written[id(value)] = value, expression
@@ -147,18 +144,117 @@ class Script:
 
     @singledispatchmethod
     def _write(self, value: Any, hint: str) -> str:
-        content = _pickled(self, value)
-        self._bind("pickle", pickle)
-        self._bind("Path", Path)
-        self._body += [f"# {line}" for line in repr(value).splitlines()[:_MOST_COMMENTS]]
-        return self._line(hint or "value", value, f"pickle.loads(Path({_file(content, 'pickle')!r}).read_bytes())")
+        writers = {"torch": self._torch, "jaxlib": self._jax, "jax": self._custom_rule}
+        writer = writers.get(type(value).__module__.partition(".")[0])
+        return (writer and writer(value)) or self._module_of_torch(value, hint) or self._reduced(value, hint)
+
+    def _reduced(self, value: Any, hint: str) -> str:
+        """Write an object as `pickle` takes it apart: a function, its arguments, and the state of the result."""
+        try:
+            reduced = value.__reduce_ex__(4)
+        except Exception as error:  # an object's own method may raise any error
+            raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
+        if isinstance(reduced, str):
+            return f"{self.code(sys.modules[type(value).__module__])}.{reduced}"
+        function, arguments, state, items, pairs = (*reduced, *[None] * (5 - len(reduced)))[:5]
+        if function is getattr(copyreg, "__newobj__"):  # noqa: B009 - the stubs of copyreg lack the name
+            made, arguments = f"{self.code(arguments[0])}.__new__", (arguments[0], *arguments[1:])
+        else:
+            made = self.code(function)
+        expression = f"{made}({', '.join(map(self.code, arguments))})"
+        items, pairs = list(items or ()), list(pairs or ())
+        if state is None and not items and not pairs:
+            return expression
+        name = self._line(hint or "value", value, expression)
+        self._written[id(value)] = value, name  # before its state, which may refer to it
+        slots = state if isinstance(state, tuple) and len(state) == 2 and not hasattr(value, "__setstate__") else ()
+        if hasattr(value, "__setstate__") and state is not None:
+            self._body.append(f"{name}.__setstate__({self.code(state)})")
+        for part in slots or (state,):
+            if part and not hasattr(value, "__setstate__"):
+                self._body += [f"{name}.{key} = {self.code(item, key)}" for key, item in part.items()]
+        self._body += [f"{name}.append({self.code(item)})" for item in items]
+        self._body += [f"{name}[{self.code(key)}] = {self.code(item)}" for key, item in pairs]
+        return name
+
+    def _module_of_torch(self, value: Any, hint: str) -> str:
+        """Write a module of PyTorch without its empty tables of hooks; "" for other objects."""
+        torch: Any = sys.modules.get("torch")
+        if torch is None or not isinstance(value, torch.nn.Module):
+            return ""
+        cls, empty = self.code(type(value)), vars(torch.nn.Module())
+        name = self._line(hint or "module", value, f"{cls}.__new__({cls})")
+        self._written[id(value)] = value, name
+        self._body.append(f"{self.code(torch)}.nn.Module.__init__({name})")
+        state = {key: item for key, item in vars(value).items() if key not in empty or empty[key] != item}
+        self._body.append(f"vars({name}).update({self.code(state)})")
+        return name
+
+    def _torch(self, value: Any) -> str:
+        """Write a tensor of PyTorch with its strides; "" for other objects."""
+        torch = sys.modules["torch"]
+        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided or value.is_quantized:
+            return ""
+        plain, flag = value.detach().cpu(), f", requires_grad={value.requires_grad}"
+        dense = plain.is_contiguous()
+        extent = 1 + sum((n - 1) * step for n, step in zip(plain.shape, plain.stride(), strict=True))
+        numbers = plain if dense else plain.as_strided((extent,), (1,))
+        is_numpy = numbers.dtype.is_complex or hasattr(np, str(numbers.dtype).partition(".")[2])
+        array = (numbers if is_numpy else numbers.double()).resolve_conj().resolve_neg().numpy()
+        name = self.code(torch)
+        code = f"{name}.tensor({self.code(array)}, dtype={value.dtype}"
+        if dense and type(value) is torch.Tensor:
+            return f"{code}{flag if value.requires_grad else ''})"
+        code += ")" if dense else f").as_strided({tuple(plain.shape)}, {plain.stride()})"
+        if type(value) is torch.nn.Parameter:
+            return f"{name}.nn.Parameter({code}{flag})"
+        return f"{code}.requires_grad_({value.requires_grad})" if type(value) is torch.Tensor else ""
+
+    def _jax(self, value: Any) -> str:
+        """Write an array of JAX; "" for other objects."""
+        jax = sys.modules["jax"]
+        if not isinstance(value, jax.Array):
+            return ""
+        name = self.code(jax)
+        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+            data = self.code(np.asarray(jax.random.key_data(value)))
+            return f"{name}.random.wrap_key_data({data}, impl={str(jax.random.key_impl(value))!r})"
+        if value.dtype.name in ("float64", "int64", "uint64", "complex128"):
+            self._import(f"import {jax.__name__}")
+            self._import(f'{name}.config.update("jax_enable_x64", True)')
+        return f"{name}.numpy.asarray({self.code(np.array(value))})"
+
+    def _custom_rule(self, value: Any) -> str:
+        """Write a function of JAX with a derivative of its own; "" for other objects."""
+        jax, kind = sys.modules["jax"], type(value).__name__
+        if not isinstance(value, (jax.custom_vjp, jax.custom_jvp)):
+            return ""
+        made = f"{self.code(jax)}.{kind}"
+        if value.nondiff_argnums:
+            made = f"{self.code(partial)}({made}, nondiff_argnums={value.nondiff_argnums})"
+        name = self._decorated(value, value.fun, value.__name__, made)
+        rules = (value.fwd, value.bwd) if kind == "custom_vjp" else (value.jvp,)
+        self._body.append(f"{name}.{kind.replace('custom_', 'def')}({', '.join(map(self.code, rules))})")
+        return name
 
     @_write.register
     def _(self, value: np.ndarray, hint: str) -> str:
-        buffer = io.BytesIO()
-        np.save(buffer, value, allow_pickle=value.dtype.hasobject)
-        pickles = ", allow_pickle=True" if value.dtype.hasobject else ""
-        return f"np.load({_file(buffer.getvalue(), 'npy')!r}{pickles})"
+        if value.dtype.hasobject:
+            return f"{self.code(np.array)}({self.code(value.tolist())}, dtype=object).reshape({value.shape})"
+        text = base64.b85encode(zlib.compress(np.ascontiguousarray(value).tobytes(), 9)).decode()
+        calls = f"{self.code(zlib)}.decompress({self.code(base64)}.b85decode("
+        name = self._free(hint or "x", value)
+        dtype = code_repr.dtype_code(value.dtype, self.code)
+        self._body += [
+            f"{name} = np.frombuffer({calls}",
+            *(f"    {text[k : k + _WIDTH]!r}" for k in range(0, len(text), _WIDTH)),
+            f")), {dtype}).reshape({value.shape}).copy()",
+        ]
+        return name
+
+    @_write.register
+    def _(self, value: np.generic, hint: str) -> str:
+        return f"{self.code(np.asarray(value))}[()]"
 
     @_write.register
     def _(self, value: Tensor, hint: str) -> str:
@@ -206,14 +302,18 @@ class Script:
         name = "" if value.name == value.__name__ else f"name={value.name!r}"
         options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes, name) if option)
         made = self.code(op) + f"({options})" * bool(options)
-        copied = source_of(value.forward) if place_of(value.forward) is None else None
-        if copied is not None and copied.name:
-            name = self._copied(value.forward, value.__name__, value, f"@{made}\n")
-        else:
-            name = self._line(value.__name__, value, f"{made}({self.code(value.forward)})")
-            self._written[id(value)] = value, name  # before the vjps, which may call the op
+        name = self._decorated(value, value.forward, value.__name__, made)
         vjps = (f"{key}={self.code(vjp)}" for key, vjp in value.vjp_functions.items())
         self._body.append(f"{name}.vjps({', '.join(vjps)})")
+        return name
+
+    def _decorated(self, value: Any, function: Any, hint: str, decorator: str) -> str:
+        """Write the result of a decorator, and return its name."""
+        copied = source_of(function) if place_of(function) is None else None
+        if copied is not None and copied.name:
+            return self._copied(function, hint, value, f"@{decorator}\n")
+        name = self._line(hint, value, f"{decorator}({self.code(function)})")
+        self._written[id(value)] = value, name  # before its derivatives, which may call it
         return name
 
     def _copied(self, value: Any, hint: str, owner: Any, decorator: str = "") -> str:
@@ -238,56 +338,3 @@ class Script:
         if wrapped is not None:
             self._body.append(f"{self.code(update_wrapper)}({name}, {self.code(wrapped)})")
         return name or source.text
-
-
-def _file(content: bytes, ending: str) -> str:
-    """Write a file named by a hash of its content, so that the same failure writes the same file."""
-    path = Path(tempfile.gettempdir()) / f"gradient_failure_{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise _Unknown(f"it could not be saved: {error}") from error
-    return str(path)
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles classes and functions by reference: to a module, or to a definition in the script if not importable."""
-
-    def __init__(self, file: io.BytesIO, script: Script) -> None:
-        super().__init__(file)
-        self._script = script
-
-    def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, ModuleType):
-            return importlib.import_module, (value.__name__,)
-        if not isinstance(value, type | FunctionType | Op):
-            return NotImplemented
-        path = place_of(value)
-        if path is not None and path.path == value.__qualname__:  # the reference that pickle itself would write
-            self._script.search(path.folder)
-            return NotImplemented
-        return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
-
-
-class _Unpickler(pickle.Unpickler):
-    """Unpickles the output of a `_Pickler` without running the script."""
-
-    def __init__(self, file: io.BytesIO, script: Script) -> None:
-        super().__init__(file)
-        self._script = script
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("builtins", "getattr"):
-            return lambda _, name: self._script.meaning(name)
-        return super().find_class(module, name)
-
-
-def _pickled(script: Script, value: Any) -> bytes:
-    file = io.BytesIO()
-    try:
-        _Pickler(file, script).dump(value)
-        file.seek(0)
-        _Unpickler(file, script).load()
-    except Exception as error:  # an object's own pickling may raise any error
-        raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
-    return file.getvalue()

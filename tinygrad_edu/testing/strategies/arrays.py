@@ -18,7 +18,7 @@ from tinygrad_edu.testing.strategies.numbers import distinct_numbers, numbers_of
 Shape = tuple[int, ...]
 Strategy = st.SearchStrategy
 
-_ONE_IN_SIX = st.integers(0, 5)
+_ONE_IN_FOUR = st.integers(0, 3)
 _ANY_LAYOUT = st.sampled_from(["contiguous", *LAYOUTS])
 _LAYOUT_OF_DISTINCT = st.sampled_from(["contiguous", *(name for name in LAYOUTS if name != "stride0")])
 
@@ -41,6 +41,8 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
     strategies = [*usual, *longer, *longer, *square]
     if min_dims <= 2 and usual_dims:
         strategies += [shapes_of(max(min_dims, 1), min(usual_dims, 2), 1, 8)] * 2
+    if min_dims <= 1 <= max_dims:
+        strategies += [shapes_of(1, 1, 9, 20)]  # longer than a block of 8
     if max_dims > 3:
         strategies += [shapes_of(max(min_dims, 4), max_dims, 1, 2)]
     if empty:
@@ -72,8 +74,8 @@ def broadcastable(count: int = 2, max_dims: int = 4, empty: bool = True) -> Stra
 
 def arrays(
     shape: Shape | Strategy[Shape] | None = None,
-    low: float = -3.0,
-    high: float = 3.0,
+    low: float = -1e3,
+    high: float = 1e3,
     away_from: Sequence[float] = (),
     distinct: bool = False,
     dtype: Any = np.float64,
@@ -81,16 +83,16 @@ def arrays(
 ) -> Strategy[Array]:
     """Draw an array of numbers.
 
-    Most arrays contain multiples of 1/32 within 8 of zero, or of the bound that is closest to zero. One array in six
-    contains numbers of all magnitudes from 1e-8 to the bounds: 1, 2 and 5 times the powers of ten.
+    Most arrays contain multiples of 1/32 within 8 of zero, or of the bound that is closest to zero. One array in four
+    contains numbers of all magnitudes from 1e-8 to the bounds: zero, and 1, 2 and 5 times the powers of ten.
 
     Parameters
     ----------
     shape : tuple of int, or strategy that draws one, optional
         Default: `shapes()`.
-    low : float, default -3.0
+    low : float, default -1000.0
         Inclusive bounds of the values, in every dtype.
-    high : float, default 3.0
+    high : float, default 1000.0
         Inclusive bounds of the values, in every dtype.
     away_from : sequence of float, default ()
         Kinks. The distance of each value from a kink is at least 1/8, or ``(high - low) / 8`` if that is less.
@@ -120,7 +122,7 @@ def arrays(
 def _arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
     numbers = ordinary_numbers(*bounds)
     lengths = draw(shape) if isinstance(shape, Strategy) else shape
-    if draw(_ONE_IN_SIX) == 5 and (all_sizes := numbers_of_all_sizes(*bounds)).size:
+    if draw(_ONE_IN_FOUR) == 3 and (all_sizes := numbers_of_all_sizes(*bounds)).size:
         numbers = all_sizes
     array = numbers[draw(positions(lengths, len(numbers)))]
     return laid_out(draw, array, _ANY_LAYOUT) if layouts else array

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, masks, shapes
 
 _SECOND_INPUTS = st.sampled_from([*["an array"] * 6, "a number", np.int64, np.uint8, np.bool_])
+
+_EXPONENTS = (8, 6, 4, 3, 2, 1, 0, -1)
 
 Settings = dict[str, Any]
 SettingsFor = Callable[[Shape], Strategy[Settings]]
 
 ANY_SIZE: Settings = {"low": -1e8, "high": 1e8}
+UP_TO_3: Settings = {"low": -3.0, "high": 3.0}
 MARGINS_OF_40: Settings = {"low": -20.0, "high": 20.0}
 
 
@@ -35,12 +41,35 @@ def one_input(
     change: Callable[[Array], Array] = lambda x: x,
     **values: Any,
 ) -> Call:
-    """Draw a call of a unary op: `change` of an array from `arrays(**values)`, and settings for its shape."""
+    """Draw a call of a unary op: `change` of an array from `arrays(**values)`, and settings for its shape.
+
+    Without bounds in `values`, the numbers reach as far as the op is finite, up to 1e8.
+    """
     shape = draw(shapes(least_axes, most_axes, empty=not least_size))
     if prod(shape) < least_size:
         shape = (least_size, *shape[1:])
     settings = draw(settings_for(shape)) if settings_for else {}
+    if not {"low", "high"} & values.keys():
+        values |= finite_range(partial(resolve(name), **settings), shape)
     return Call(name, [change(draw(arrays(shape, **values)))], **settings)
+
+
+def finite_range(f: Callable[[Array], Any], shape: Shape) -> Settings:
+    """Return bounds between which f is finite, as powers of ten up to 1e8. There are none if f is never finite.
+
+    A result above 1e100 counts as infinite, because differences and second derivatives may overflow.
+    """
+
+    def is_finite(number: float) -> bool:
+        with np.errstate(all="ignore"), contextlib.suppress(Exception):  # f may refuse a number outside of its domain
+            results = [np.asarray(values_of(out)) for out in tree_leaves(f(np.full(shape, number)))]
+            return all(bool(np.all(np.abs(out) <= 1e100)) for out in results)
+        return False
+
+    low, high = (
+        next((sign * 10.0**k for k in _EXPONENTS if is_finite(sign * 10.0**k)), -sign * 1e-6) for sign in (-1, 1)
+    )
+    return {"low": low, "high": high} if low < high else {}
 
 
 @st.composite
