@@ -179,8 +179,8 @@ NEGATIVE_HALVES = np.array([-16.5, -19.5, -22.5])
 LOGITS = np.array([[0.1, 0.9], [-0.5, 0.3]])
 
 WRONG = [
-    Rule("exp of 800 in the other branch", EXP_OR_LINEAR, lambda m, g, out, x: (
-        m.where(x <= 0, g, 0 * g) * m.exp(x) + m.where(x <= 0, 0 * g, g),), (np.array([800.0, -1.0]),),
+    Rule("float32 exp of 100 in the other branch", EXP_OR_LINEAR, lambda m, g, out, x: (
+        m.where(x <= 0, g, 0 * g) * m.exp(x) + m.where(x <= 0, 0 * g, g),), (np.array([100.0, -1.0]),),
         source="pytorch/pytorch#68425"),
     Rule("root of a negative in the other branch", LINEAR_OR_ROOT, lambda m, g, out, x: (
         m.where(x >= 0, g, 0 * g) - m.where(x >= 0, 0 * g, g) * 0.5 / m.sqrt(-x),), (np.array([1.0, -2.0]),),
@@ -196,7 +196,7 @@ WRONG = [
     Rule("length of a masked row 0", LONG_ROWS, lambda m, g, out, x: (
         m.where(norm(m, x) > 0.5, g, 0 * g) * (x / norm(m, x)),),
         (np.array([[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]]),), source="jax-ml/jax#383"),
-    Rule("logsumexp of a masked large element", MASKED_LOGSUMEXP, of_selected, (np.array([0.0, 1000.0]),),
+    Rule("float32 logsumexp of a masked 100", MASKED_LOGSUMEXP, of_selected, (np.array([0.0, 100.0]),),
          source="jax-ml/jax#23842"),
     Rule("hard sigmoid: slope in the flat part", HARD_SIGMOID, by_slope(
         lambda m, out, x: m.where(x < 3, 0 * x + 1 / 6, 0 * x)), (np.array([-4.6, -3.4, -2.9]),),
