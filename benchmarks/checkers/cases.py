@@ -46,13 +46,12 @@ class Case(NamedTuple):
 
 def lines(groups: dict[str, Sequence[Case]], only: str = "", why: bool = False) -> Iterator[str]:
     """Yield a line for each case, and the totals of each group."""
-    for group, every in groups.items():
-        counts, cases = Counter[str](), [case for case in every if re.search(only, f"{group}: {case.name}")]
-        for case in cases:
+    for group, cases in groups.items():
+        counts = Counter[str]()
+        for case in (case for case in cases if re.search(only, f"{group}: {case.name}")):
             found, said = case.verdict()
             counts[found] += 1
             yield f"{f'{group}: {case.name}':<88}{found}"
             if why and said:
                 yield "       " + said.partition("\n")[0][:300]
-        totals = ", ".join(f"{count} {found}" for found, count in counts.items() if found != "caught")
-        yield f"{group}: {counts['caught']} of {len(cases)} caught" + f", {totals}" * bool(totals)
+        yield f"{group}: " + (", ".join(f"{count} {found}" for found, count in counts.items()) or "none")

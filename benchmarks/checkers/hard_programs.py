@@ -203,7 +203,7 @@ def running_maximum(x: Any) -> Any:
 
 add("table, interpolated", interpolated, uniform(0, 60, 6))
 add("rounded x times x", lambda x: tg.round(8 * x) / 8 * x, normal(5))
-add("rounded x: steps, slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5), slope="zero")
+add("rounded x, steps of slope 0", lambda x: tg.round(8 * x) / 8 + 0 * x, normal(5), slope="zero")
 add("sawtooth", lambda x: (x - tg.floor(x)) ** 2, normal(5, scale=10))
 add(
     "soft ranks, steep",

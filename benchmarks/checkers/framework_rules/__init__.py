@@ -10,7 +10,8 @@ PACKAGES = {"torch": "torch_functions", "jax": "jax_functions", "keras": "keras_
 
 
 def installed() -> dict[str, list[Case]]:
-    """Return the cases of each framework that is installed."""
+    """Return the cases of each framework that is installed, and those that the checker was not adapted to."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     found = {name: file for name, file in PACKAGES.items() if importlib.util.find_spec(name)}
-    return {name: import_module(f"{__name__}.{file}").CASES for name, file in found.items()}
+    files = found | {f"{name}, held-out": f"held_out_{name}" for name in found}
+    return {name: import_module(f"{__name__}.{file}").CASES for name, file in files.items()}

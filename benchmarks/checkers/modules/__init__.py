@@ -1,6 +1,6 @@
 """Modules with a subtle bug, each with its correct counterpart and the contract that a tester states."""
 
-from benchmarks.checkers.modules import attention, losses, normalization, recurrence, state
+from benchmarks.checkers.modules import attention, held_out, losses, normalization, recurrence, state
 
 GROUPS = {
     "attention": attention.CASES,
@@ -8,4 +8,5 @@ GROUPS = {
     "recurrence": recurrence.CASES,
     "dropout, ties and state": state.CASES,
     "losses and gradients": losses.CASES,
+    "held-out": held_out.CASES,
 }

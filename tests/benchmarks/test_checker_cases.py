@@ -1,0 +1,57 @@
+"""Wrong modules and framework functions are caught, their right twins pass, and campaigns count verdicts."""
+
+import pytest
+
+from benchmarks.checkers import campaign, framework_rules
+from benchmarks.checkers.__main__ import main
+from benchmarks.checkers.modules import GROUPS
+from benchmarks.checkers.nasty import FAMILIES
+
+MODULES = [case for cases in GROUPS.values() for case in cases]
+UNSEEN = {"held-out: ignores the offset in the storage"}  # no law passes a slice of a torch tensor
+
+
+def some(cases):
+    """Return the cases as parameters; seven of eight are marked as slow."""
+    return [pytest.param(case, id=case.name, marks=[pytest.mark.slow] * bool(k % 8)) for k, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("case", some(MODULES))
+def test_a_module_with_a_bug_is_caught_and_its_right_twin_is_not(case):
+    assert case.verdict()[0] == "caught"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("framework", framework_rules.PACKAGES)
+def test_a_wrong_framework_function_is_caught_and_its_right_twin_is_not(framework):
+    groups = framework_rules.installed()
+    for case in (*groups[framework], *groups[f"{framework}, held-out"]):
+        assert case.verdict()[0] == ("missed" if case.name in UNSEEN else "caught"), case.name
+
+
+def test_the_right_functions_by_subject_are_many_and_half_are_held_out():
+    by_subject = [name for name in FAMILIES if ": " in name]
+    assert len(by_subject) >= 200
+    assert sum(name.startswith("held-out") for name in by_subject) >= 100
+
+
+def test_a_campaign_counts_verdicts_and_stops_in_time():
+    def refuse():
+        raise AssertionError("no")
+
+    def unsupported():
+        raise NotImplementedError
+
+    samples = [("good", lambda: None), ("bad", refuse), ("other", unsupported)]
+    assert list(campaign.lines(samples, 1))[2:] == [
+        "3 functions, 3 samples: 1 passed, 1 refused, 1 not applicable",
+        "1 functions refused: bad",
+    ]
+    assert next(campaign.lines(samples, -1)) == "stopped after -1 minutes"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("part", ["lax", "operators"])
+def test_a_campaign_of_two_functions_passes(part, capsys):
+    assert main([part, "--only", "^(dot|sort|mm)$"]) == 0
+    assert capsys.readouterr().out.endswith("\n0 functions refused: \n")
