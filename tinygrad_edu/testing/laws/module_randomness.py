@@ -107,6 +107,7 @@ class _Sample(NamedTuple):
         return rates if is_dropout else rates[:, :0]
 
 
+@np.errstate(all="ignore")
 def _draw(call: ModuleCall, rng: Rng) -> _Sample:
     """Call a module with other random numbers each time. If it declares independent samples, repeat the batch."""
     module, is_random, copies, draws = call.module, call.is_random(), 1, _MORE_DRAWS
