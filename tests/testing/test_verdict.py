@@ -73,6 +73,7 @@ def test_json_has_every_verdict_and_no_number_that_is_not_finite():
     assert read == report.to_dict()
     assert [verdict["status"] for verdict in read["verdicts"]] == [*STATUSES]
     assert read["verdicts"][0]["message"] == "f: the gradient is wrong."
+    assert [verdict["error"] for verdict in read["verdicts"]] == ["GradientMismatch", "Inconclusive", None, None]
     assert read["verdicts"][1]["numbers"] == {"error": "inf"}
     assert set(read["seconds"]) == {*LAWS}
     assert math.isfinite(sum(read["seconds"].values()))

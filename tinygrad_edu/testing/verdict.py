@@ -71,8 +71,9 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as values of JSON. Numbers that are not finite become "nan", "inf" or "-inf"."""
         numbers = {name: x if math.isfinite(x) else str(x) for name, x in _floats(self.numbers).items()}
-        texts = {"status": self.status, "law": self.law, "subject": self.subject, "message": self.message}
-        return {**texts, "numbers": numbers}
+        texts = {"status": self.status, "law": self.law, "subject": self.subject}
+        error = type(self.error).__name__ if self.error else None
+        return {**texts, "error": error, "message": self.message, "numbers": numbers}
 
     def row(self, title: str, seconds: str) -> tuple[str, ...]:
         """Return the cells of the table of a report with this title."""
@@ -217,7 +218,7 @@ class Report:
     def __str__(self) -> str:
         """Return a table with a row for each verdict. The first row of a law has its time in seconds."""
         untimed = dict(self.seconds)
-        rows = [("status", "law", "subject", "seconds", "details")]
+        rows: list[tuple[str, ...]] = [("status", "law", "subject", "seconds", "details")]
         for verdict in self.verdicts:
             seconds = f"{untimed.pop(verdict.law):.3f}" if verdict.law in untimed else ""
             rows.append(verdict.row(self.name, seconds))

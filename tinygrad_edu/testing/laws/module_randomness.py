@@ -20,7 +20,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
 _DRAWS, _MORE_DRAWS = 128, 512  # with copies of the batch, and without
-_ELEMENTS = 1024  # of a result that are compared, or that copies of a small batch have together
+_ELEMENTS = 512  # of a result that are compared, or that copies of a small batch have together
 _MOST_COPIES = 64
 _ERRORS = 10.0  # a mean is wrong if it is off by more standard errors; a false alarm has a probability below 1e-9
 _LEAST_EVENTS = 30  # the mean of fewer random events has no normal distribution
@@ -40,8 +40,9 @@ def require_unbiased(call: ModuleCall, rng: Rng) -> Iterator[Verdict]:
         part = observed.call.module
         if id(part) not in drops:
             sample = _draw(observed.call, rng)
-            drops[id(part)] = sample.drop_rate
-            fault = _fault(sample, getattr(part, "p", None), rng)
+            rates = sample.drop_rates()
+            drops[id(part)] = float(rates.mean()) if rates.size else 0.0
+            fault = _wrong_mean(sample, rng) or _wrong_rate(rates, getattr(part, "p", None))
             title = f"{call.title} (train): {_place(paths, part)} declares unbiased = True, but"
             yield Verdict("unbiased", paths[id(part)], LawBroken(f"{title} {fault}") if fault else None)
     for first, second in _chains(calls):
@@ -92,24 +93,21 @@ class _Sample(NamedTuple):
     evaluated_again: Array
     is_random: bool
 
-    @property
-    def kept(self) -> Array:
-        """Whether elements are not zero, (draws, copies of the batch, elements); no elements unless this is dropout.
+    @np.errstate(all="ignore")  # a result may be infinite
+    def drop_rates(self) -> Array:
+        """Return the fraction of dropped elements, (draws, elements); no elements unless this is dropout.
 
         Dropout multiplies elements by 0 or by a constant.
         """
         moving = self.evaluated != 0
         factors = self.values[..., moving] / self.evaluated[moving]
-        kept: Array = factors != 0
-        is_dropout = 0 < kept.sum() < kept.size and np.ptp(factors[kept]) <= 1e-6 * np.max(np.abs(factors))
-        return kept if is_dropout else kept[..., :0]
-
-    @property
-    def drop_rate(self) -> float:
-        """The fraction of dropped elements; 0 unless this is dropout."""
-        return 1 - float(self.kept.mean()) if self.kept.size else 0.0
+        rates: Array = np.mean(factors == 0, axis=1)
+        largest = np.max(factors, initial=0)
+        is_dropout = 0 < np.sum(rates) < rates.size and np.all((factors == 0) | (factors >= largest * (1 - 1e-6)))
+        return rates if is_dropout else rates[:, :0]
 
 
+@np.errstate(all="ignore")
 def _draw(call: ModuleCall, rng: Rng) -> _Sample:
     """Call a module with other random numbers each time. If it declares independent samples, repeat the batch."""
     module, is_random, copies, draws = call.module, call.is_random(), 1, _MORE_DRAWS
@@ -132,8 +130,9 @@ def _vectors(result: Any, copies: int = 1) -> Array:
     return np.concatenate([x.reshape(copies, -1) for x in arrays if x.dtype.kind == "f"], axis=1, dtype=np.float64)
 
 
-def _fault(sample: _Sample, p: Any, rng: Rng) -> str:
-    """Describe how the mean or the drop rate of a sample is wrong; return an empty string if it is not."""
+@np.errstate(all="ignore")
+def _wrong_mean(sample: _Sample, rng: Rng) -> str:
+    """Describe how the mean of a sample is wrong; return an empty string if it is not."""
     evaluated = sample.evaluated
     if not np.array_equal(evaluated, sample.evaluated_again, equal_nan=True):
         return "it draws random numbers in evaluation. Return the mean of the training result there."
@@ -149,7 +148,11 @@ def _fault(sample: _Sample, p: Any, rng: Rng) -> str:
             f"{evaluated[k]:.3g}, a ratio of {mean @ evaluated / (evaluated @ evaluated or np.nan):.3g} over all "
             f"elements. Dropout multiplies the kept elements by 1 / (1 - p)."
         )
-    rates = 1 - sample.kept.mean(axis=1)
+    return ""
+
+
+def _wrong_rate(rates: Array, p: Any) -> str:
+    """Describe how drop rates differ from the probability p; return an empty string if they do not."""
     if rates.size and isinstance(p, float) and 0 < p < 1:
         means = np.concatenate([rates, rates.mean(axis=1, keepdims=True)], axis=1) - p
         if _is_off(means, np.ones(means.shape[1]), True):
