@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,12 +12,14 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
-from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
+from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
+from tinygrad_edu.testing.differentiable import Differentiable, Pullback
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.laws.engine import run_laws
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
@@ -152,6 +154,8 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
         report.run("no writes", _require_unwritten_by, claimed)
         if report.run("deterministic", _require_same_gradients, claimed):
             report.run(law, slope_verdicts, claimed, law)
+    if report.status != "wrong":
+        run_laws(report, differentiable(claimed), claimed.rng)
 
 
 def _require_unwritten(flat: FlatFunction) -> None:
@@ -188,6 +192,30 @@ def slope_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
             yield replace(verdict, error=_with_details(verdict.error, claimed, claim, k))
         else:
             yield verdict
+
+
+def differentiable(claimed: ClaimedGradient) -> Differentiable:
+    """Return a function and its claimed gradient for the general laws, with float32 as narrow dtype if all is real."""
+    flat = claimed.flat
+    is_real_function = not any(map(is_complex, (*flat.point.arrays, *flat.result.arrays)))
+
+    def value(arrays: Sequence[Array]) -> list[Array]:
+        return [as_real(x) for x in flat.call(flat.arguments(arrays, is_copied=False)).arrays]
+
+    def record(arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], Pullback]:
+        results = value(arrays)
+
+        def pullback(cotangents: Sequence[Array | None]) -> list[Array]:
+            filled = [np.zeros_like(x) if g is None else g for g, x in zip(cotangents, results, strict=True)]
+            pairs = zip(filled, flat.result.arrays, strict=True)
+            nested = claimed.nested([as_complex(g) if is_complex(x) else g for g, x in pairs], flat.result.placed)
+            factor = filled[0].item() if not claimed.takes_cotangent else 1.0
+            return list(claimed.pull([*flat.arguments(arrays, is_copied=False), *nested], factor))
+
+        return results, pullback
+
+    dtypes = [[np.float32] * len(flat.arrays)] if is_real_function else []
+    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes)
 
 
 # --- The message about a wrong gradient ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,16 +56,23 @@ def batch_equals_samples(p: Probe) -> Iterator[Verdict]:
     cotangents = [np.stack(parts) for parts in zip(*(s.cotangents for s in samples), strict=True)]
     with errors_as(LawBroken, f"{p.d.name}: the function of a batch cannot be computed"):
         results, ways = p.d.batched(batches, cotangents)
+    samples = [_in_float32(sample) for sample in samples]
     for n, sample in enumerate(samples):
-        sample.require_results([x[n] for x in results], f"a result in a batch differs from that of sample {n}")
+        law = f"a result in a batch differs from that of sample {n}"
+        sample.require_results([x[n].astype(np.float32) for x in results], law)
     yield Verdict("batching", "the results")
     for way, gradients in ways.items():
         for n, sample in enumerate(samples):
-            parts = dict(zip(free, (x[n] for x in gradients), strict=True))
+            parts = dict(zip(free, (x[n].astype(np.float32) for x in gradients), strict=True))
             every = [parts.get(k, np.zeros(0)) for k in range(len(p.d.arrays))]
             law = f"the gradient of {{}} in a batch, as {way}, differs from that of sample {n}"
             sample.require_gradients(every, law, free)
         yield Verdict("batching", way)
+
+
+def _in_float32(p: Probe) -> Probe:
+    """Return the probe for comparisons in float32, because constants in the function may be float32."""
+    return replace(p, **{name: [x.astype(np.float32) for x in getattr(p, name)] for name in ("results", "gradients")})
 
 
 def _neighbour(p: Probe, n: int) -> Probe:

@@ -27,6 +27,7 @@ _UNITS = {np.dtype(np.float32): 64.0}
 _UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
 _NEIGHBOURS, _MAX_DISTANCE = 12, 16  # the number of neighbouring points, and their largest distance in units
 _SPREADS = 4.0  # the allowed mean error in standard deviations
+_CONDITION = 0.25  # times the deviation of float64 gradients at neighbouring points: about 2 units
 _MAX_RESULT_GAP = 0.1  # results that differ by more depend on random numbers or are dominated by rounding
 _PROPAGATION = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
 _MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
@@ -83,7 +84,9 @@ def _wrong_element(comparisons: Sequence[_Comparison], k: int, x: Array | None) 
         slopes = np.maximum(slopes, np.divide(comparisons[0].size, np.abs(x), out=np.zeros(x.shape), where=x != 0))
     propagated = _PROPAGATION * largest(np.mean([c.result_off for c in comparisons], axis=0)) * slopes
     offsets = np.stack([c.gaps[k].off for c in comparisons])
-    wrong = ~(np.abs(offsets.mean(axis=0)) <= gap.allowed + propagated + _SPREADS * offsets.std(axis=0))
+    wide = np.stack([c.gaps[k].wide for c in comparisons])
+    allowed = gap.allowed + propagated + _SPREADS * offsets.std(axis=0) + _CONDITION * wide.std(axis=0)
+    wrong = ~(np.abs(offsets.mean(axis=0)) <= allowed)
     return (k, _words(gap, wrong)) if wrong.any() else None
 
 
