@@ -13,7 +13,7 @@ import pytest
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.extras import remedy
-from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras, check_module
+from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_jax, check_keras, check_module
 
 keras = pytest.importorskip("keras", reason="needs the extra keras")
 jax = pytest.importorskip("jax")
@@ -82,6 +82,97 @@ def test_a_wrong_vjp_of_jax_is_named(name):
     f, point, order, words = WRONG[name]
     with pytest.raises(GradientMismatch, match=words):
         check_jax(f, *point, order=order)
+
+
+# --- The laws ---
+
+
+def with_vjp(f, backward, **settings):
+    """Return f with a reverse rule (inputs, cotangent) -> gradients."""
+    g = jax.custom_vjp(lambda *xs: f(*xs))
+    g.defvjp(lambda *xs: (f(*xs), xs), backward, **settings)
+    return g
+
+
+def scaled_in(dtype, factor):
+    return with_vjp(jnp.sin, lambda xs, g: (g * jnp.cos(xs[0]) * (factor if g.dtype == dtype else 1),))
+
+
+def where_perturbed(select):
+    """Return a product whose rule knows which inputs are perturbed."""
+    f = jax.custom_vjp(lambda x, y: x * y)
+    f.defvjp(
+        lambda x, y: (x.value * y.value, (x.value, y.value, x.perturbed and y.perturbed)),
+        lambda saved, g: (g * saved[1], g * saved[0] * select(saved[2])), symbolic_zeros=True,
+    )  # fmt: skip
+    return f
+
+
+def batched(factor):
+    """Return a sine with a rule for batches."""
+    f = jax.custom_batching.custom_vmap(jnp.sin)
+    f.def_vmap(lambda size, is_batched, x: (factor * jnp.sin(x), True))
+    return with_vjp(f, lambda xs, g: (g * jnp.cos(xs[0]),))
+
+
+PLANTED = {
+    "subsets of inputs": (where_perturbed(lambda all_are: 1 if all_are else 0), [X[0], X[1]]),
+    "narrow dtypes": (scaled_in(jnp.bfloat16, 1.1), [X[0]]),
+    "batching": (batched(0.99), [X[0]]),
+}
+
+
+@pytest.mark.parametrize("law", PLANTED)
+def test_each_law_finds_what_no_other_law_finds(law):
+    f, point = PLANTED[law]
+    with pytest.raises(LawBroken) as caught:
+        check_jax(f, *point)
+    assert caught.value.report.verdicts[0].law == law
+    assert check_jax(f, *point, skip=[law]).status == "right"
+
+
+def test_right_rules_pass_each_law():
+    for f, point in ((where_perturbed(lambda all_are: 1), [X[0], X[1]]), (batched(1.0), [X[0]])):
+        report = check_jax(f, *point)
+    reasons = {verdict.law: verdict.reason for verdict in report.verdicts if verdict.status == "not checked"}
+    assert "no memory layouts" in reasons["layouts"]
+    assert "forward-mode" in reasons["jvp equals vjp"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_an_error_in_one_dtype_is_named(dtype):
+    with pytest.raises(LawBroken, match=f"the gradient of x0 is wrong in {dtype}: at .* in float64"):
+        check_jax(scaled_in(dtype, 1.001 if dtype == "float32" else 1.1), X[0] / 2)
+
+
+def test_a_result_that_changes_when_it_is_differentiated():
+    f = jax.custom_jvp(jnp.sin)
+    f.defjvp(lambda xs, ts: (jnp.cos(xs[0]), ts[0] * jnp.cos(xs[0])))
+    with pytest.raises(GradientMismatch, match="the result is another one when a gradient is computed"):
+        check_jax(f, X[0])
+
+
+def squared_modulus(z):
+    return jnp.real(z) ** 2 + jnp.imag(z) ** 2
+
+
+def test_complex_numbers_have_the_convention_of_jax():
+    z = X[0] + 1j * X[1]
+    check_jax(lambda p: jnp.fft.rfft(p["x"]) * p["z"][:2], {"x": X[0], "z": z})
+    check_jax(
+        with_vjp(squared_modulus, lambda zs, g: (2 * g * jnp.conj(zs[0]),)), z, skip=["narrow dtypes", "batching"]
+    )
+    with pytest.raises(GradientMismatch, match="the gradient of x0 is wrong"):
+        check_jax(with_vjp(squared_modulus, lambda zs, g: (2 * g * zs[0],)), z)
+
+
+def test_a_layer_that_is_wrong_in_one_dtype_is_named():
+    class Scaled(keras.Layer):
+        def call(self, x):
+            return scaled_in("bfloat16", 1.1)(x)
+
+    with pytest.raises(LawBroken, match="layer Scaled: the gradient of x is wrong in bfloat16"):
+        check_keras(Scaled(), X)
 
 
 def test_errors_of_the_function_come_through():

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu.errors import DTypeError, MissingExtraError
-from tinygrad_edu.testing import GradientMismatch, check_module, check_torch
+from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
+from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module, check_torch
 
 
 def test_what_is_missing_is_named_with_a_line_to_install_it(monkeypatch):
@@ -135,6 +135,181 @@ def test_a_wrong_vjp_of_pytorch_is_named(name, torch):
     f, point, order, words = WRONG[name](torch, *inputs(torch))
     with pytest.raises(GradientMismatch, match=words):
         check_torch(f, *point, order=order)
+
+
+# --- The laws ---
+
+
+def with_rules(torch, backward, forward=None, *, setup=None, **rules):
+    """Return a sine that saves x, with rules of its own."""
+
+    def save(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    methods = {"forward": staticmethod(forward or save), "backward": staticmethod(backward)}
+    if setup is not None:
+        methods |= {"forward": staticmethod(lambda x: x.sin()), "setup_context": staticmethod(setup)}
+    methods |= {name: staticmethod(rule) for name, rule in rules.items()}
+    return type("Sine", (torch.autograd.Function,), methods).apply
+
+
+def slope_of(ctx):
+    return ctx.saved_tensors[0].cos()
+
+
+def keeps_slope(ctx, x):
+    ctx.slope = x.cos()
+    return x.sin()
+
+
+def scaled_in(torch, dtype, factor):
+    return with_rules(torch, lambda ctx, g: g * slope_of(ctx) * (factor if g.dtype == dtype else 1))
+
+
+def of_two(torch, backward):
+    """Return the product and the sum of two inputs, without zeros in place of missing cotangents."""
+
+    def forward(ctx, x, y):
+        ctx.save_for_backward(x, y)
+        ctx.set_materialize_grads(False)
+        return x * y, x + y
+
+    return with_rules(torch, backward, forward)
+
+
+def right_rule_of_two(ctx, g, h):
+    x, y = ctx.saved_tensors
+    return (0 if g is None else g * y) + (0 if h is None else h), (0 if g is None else g * x) + (0 if h is None else h)
+
+
+def by_memory(torch, g):
+    """Read a cotangent as if it were contiguous."""
+    memory = g.detach().as_strided((g.untyped_storage().nbytes() // g.element_size(),), (1,), 0)
+    return memory.repeat(g.numel())[: g.numel()].view(g.shape)
+
+
+def stateful(torch):
+    state = {}
+
+    def forward(ctx, x):
+        state["x"] = x.detach()
+        return x.sin()
+
+    return with_rules(torch, lambda ctx, g: g * state["x"].cos(), forward)
+
+
+def with_transforms(torch, tangent=1.0, factor=1.0):
+    def setup(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    return with_rules(
+        torch, lambda ctx, g: g * slope_of(ctx), setup=setup,
+        jvp=lambda ctx, t: tangent * t * ctx.saved_tensors[0].cos(),
+        vmap=lambda info, axes, x: (factor * x.sin(), axes[0]),
+    )  # fmt: skip
+
+
+# For each law, a function of (torch) that breaks this law only, with its number of inputs.
+PLANTED = {
+    "slope": (lambda torch: with_rules(torch, lambda ctx, g: 1.001 * g * slope_of(ctx)), 1),
+    "linearity": (lambda torch: with_rules(
+        torch, lambda ctx, g: (g + (abs(g) > 2) * (abs(g) < 50)) * slope_of(ctx)), 1),
+    "no writes": (lambda torch: with_rules(torch, lambda ctx, g: ctx.slope.mul_(g), keeps_slope), 1),
+    "unused results": (lambda torch: of_two(torch, lambda ctx, g, h: (
+        (None, None) if g is None or h is None else right_rule_of_two(ctx, g, h))), 2),
+    "layouts": (lambda torch: with_rules(torch, lambda ctx, g: by_memory(torch, g) * slope_of(ctx)), 1),
+    "subsets of inputs": (lambda torch: of_two(torch, lambda ctx, g, h: (
+        right_rule_of_two(ctx, g, h) if all(ctx.needs_input_grad) else right_rule_of_two(ctx, h, g))), 2),
+    "later calls": (stateful, 1),
+    "narrow dtypes": (lambda torch: scaled_in(torch, torch.bfloat16, 1.1), 1),
+    "jvp equals vjp": (lambda torch: with_transforms(torch, tangent=0.99), 1),
+    "batching": (lambda torch: with_transforms(torch, factor=0.99), 1),
+}  # fmt: skip
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("law", PLANTED)
+def test_each_law_finds_what_no_other_law_finds(law, torch):
+    make, count = PLANTED[law]
+    points = [torch.rand(3, 4, dtype=torch.float64) for _ in range(count)]
+    with pytest.raises((LawBroken, GradientMismatch)) as caught:
+        check_torch(make(torch), *points)
+    assert caught.value.report.verdicts[0].law == law
+    if law != "no writes":  # the other laws differentiate one graph several times
+        assert check_torch(make(torch), *points, skip=[law]).status == "right"
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_an_error_in_one_dtype_is_named(dtype, torch):
+    function = scaled_in(torch, getattr(torch, dtype), 1.001 if dtype == "float32" else 1.1)
+    with pytest.raises(LawBroken, match=f"Sine.apply: the gradient of x0 is wrong in {dtype}: at .* in float64"):
+        check_torch(function, torch.rand(3, 4, dtype=torch.float64) / 2)
+
+
+@pytest.mark.peers
+def test_right_rules_of_all_kinds_pass_each_law(torch):
+    for make, count in (
+        (with_transforms, 1),
+        (lambda torch: of_two(torch, right_rule_of_two), 2),
+        (lambda torch: with_rules(torch, lambda ctx, g: g * slope_of(ctx)), 1),
+    ):
+        report = check_torch(make(torch), *[torch.rand(3, 4) for _ in range(count)])
+        assert report.status == "right"
+    reasons = {verdict.law: verdict.reason for verdict in report.verdicts if verdict.status == "not checked"}
+    assert "jvp" in reasons["jvp equals vjp"]
+    assert "setup_context" in reasons["batching"]
+
+
+@pytest.mark.peers
+def test_a_backward_that_raises_breaks_a_law(torch):
+    def backward(ctx, g):
+        return (g.view(-1) * slope_of(ctx).reshape(-1)).view(3, 4)
+
+    with pytest.raises(
+        LawBroken, match=r"Sine.apply: the gradient cannot be computed for \w+ cotangents: RuntimeError"
+    ):
+        check_torch(with_rules(torch, backward), torch.rand(3, 4))
+
+
+@pytest.mark.peers
+def test_writing_into_an_input_unnoticed_by_autograd(torch):
+    def forward(ctx, x):
+        x.mul_(2)
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    def marked(ctx, x):
+        ctx.mark_dirty(x)
+        return x.mul_(2)
+
+    with pytest.raises(LawBroken, match=r"writes into its input x0 .* call ctx.mark_dirty"):
+        check_torch(with_rules(torch, lambda ctx, g: 2 * g * slope_of(ctx), forward), torch.rand(3))
+    check_torch(with_rules(torch, lambda ctx, g: 2 * g, marked), torch.rand(3))
+    check_torch(torch.nn.ReLU(inplace=True), torch.randn(3))
+
+
+@pytest.mark.peers
+def test_complex_numbers_have_the_convention_of_pytorch(torch):
+    z = torch.randn(4, dtype=torch.complex64)
+    for f, inputs in ((torch.fft.rfft, [torch.randn(6)]), (torch.abs, [z]), (lambda z: z * z.conj() + 1j * z, [z])):
+        check_torch(f, *inputs)
+
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        return z * z
+
+    with pytest.raises(GradientMismatch, match="the gradient of x0 is wrong"):
+        check_torch(with_rules(torch, lambda ctx, g: 2 * g * ctx.saved_tensors[0], forward), z)
+    check_torch(with_rules(torch, lambda ctx, g: 2 * g * ctx.saved_tensors[0].conj(), forward), z, order=2)
+
+
+@pytest.mark.peers
+def test_an_unknown_law_is_named(torch):
+    with pytest.raises(VJPDefinitionError, match="there is no law named 'slop'; choose from slope, no writes"):
+        check_torch(torch.sin, torch.rand(3), skip=["slop"])
 
 
 @pytest.mark.peers

@@ -178,7 +178,9 @@ class _Torch:
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Set the parameters and buffers of the module; the other inputs are new leaves."""
         tensors = [_as_tensor(x) for x in arrays]
-        tensors = [x if d.type == "cpu" else x.to(d) for x, d in zip(tensors, self._devices, strict=False)] + tensors[len(self._devices):]
+        tensors = [x if d.type == "cpu" else x.to(d) for x, d in zip(tensors, self._devices, strict=False)] + tensors[
+            len(self._devices) :
+        ]
         self._set_constants(tensors[0].real.dtype if tensors[0].is_complex() else tensors[0].dtype)
         for p, x in zip(self._parameters, tensors, strict=False):
             p.data = x
@@ -297,4 +299,4 @@ def _lacking(error: Exception, method: str) -> Exception:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == method]
     is_own = any(not frame.f_globals.get("__name__", "").startswith(("torch.", __name__)) for frame in frames)
     line = str(error).strip().partition("\n")[0]
-    return error if is_own else NotApplicable(f"{method} is not available: {type(error).__name__}: {line:.100}")
+    return error if is_own else NotApplicable(f"{method} is not available: {type(error).__name__}: {line:.200}")

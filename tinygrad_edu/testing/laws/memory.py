@@ -25,7 +25,7 @@ def nothing_is_written_to(p: Probe) -> None:
     _require_unchanged(p, "the gradient", results, before, ["the result"] * len(results))
     _require_unchanged(p, "the gradient", arrays, p.d.arrays, p.d.names)
     if p.d.keeps_graphs:
-        for name, again, once in zip(p.d.names, pullback(cotangents), first, strict=True):
+        for name, again, once in zip(p.d.names, pullback(copies(p.cotangents)), first, strict=True):
             if not agree(again, once):
                 law = f"a second backward through the same graph gives another gradient of {name}, so the first changes"
                 raise p.broken(f"{law} a saved value", again, once)
@@ -43,14 +43,11 @@ def later_calls(p: Probe) -> None:
     """Check that a call at another point changes neither the graph nor the gradients of an earlier call."""
     d = p.d
     others = [x.copy() if k in d.shared else _moved(x) for k, x in enumerate(d.arrays)]
-    arrays, cotangents = copies(d.arrays), copies(p.cotangents)
-    results, pullback = d.record(arrays, range(len(arrays)))
+    _, pullback = d.record(copies(d.arrays), range(len(d.arrays)))
     if d.keeps_graphs:
         _call(p, others, backward=False)
-        p.require_gradients(pullback(cotangents), "a later call of the function changes the gradient of {}")
-    else:
-        pullback(cotangents)
-    kept = pullback(cotangents)
+    kept = pullback(copies(p.cotangents))
+    p.require_gradients(kept, "a later call of the function changes the gradient of {}")
     _call(p, others, backward=True)
     p.require_gradients(kept, "a later call overwrites the gradient of {}, which an earlier call returned")
     p.require_gradients(p.pull(p.cotangents), "the gradient of {} depends on an earlier call")
@@ -59,7 +56,7 @@ def later_calls(p: Probe) -> None:
 def _call(p: Probe, arrays: Sequence[Array], backward: bool) -> None:
     """Call the function, and compute its gradients, at another point, which it may reject."""
     with contextlib.suppress(Exception):
-        results, pullback = p.d.record(copies(arrays), range(len(arrays)))
+        _, pullback = p.d.record(copies(arrays), range(len(arrays)))
         if backward:
             pullback([np.asarray(0.75 * np.flip(g), g.dtype) for g in p.cotangents])
 
@@ -74,20 +71,21 @@ def layouts(p: Probe) -> Iterator[Verdict]:
     if not p.d.layouts:
         raise NotApplicable("the arrays of this framework have no memory layouts")
     of_cotangents = {"expanded": _expanded, **p.d.layouts}
-    of_inputs = [""] * len(of_cotangents) if p.d.is_random else [*p.d.layouts, ""]
-    pairs = zip(of_inputs, of_cotangents, strict=True)  # each layout of inputs with another of cotangents
-    for name, of_g in pairs:
-        inputs = [
-            arranged_as(p.d.layouts[name], x) if name and k not in p.d.shared else x.copy()
-            for k, x in enumerate(p.d.arrays)
-        ]
-        cotangents = [arranged_as(of_cotangents[of_g], g) for g in p.cotangents]
-        both = _compared(p, f"{name} inputs and {of_g} cotangents" if name else f"{of_g} cotangents", inputs, cotangents)
-        if both.status == "right" or not name:
+    of_inputs = dict.fromkeys([*p.d.layouts, "unchanged"], _identical) | ({} if p.d.is_random else p.d.layouts)
+    # Each layout of inputs is tested with another one of cotangents, and alone if that fails.
+    for (name, arrange_x), (of_g, arrange_g) in zip(of_inputs.items(), of_cotangents.items(), strict=True):
+        arrangements = (arranged_as(_identical if k in p.d.shared else arrange_x, x) for k, x in enumerate(p.d.arrays))
+        inputs, cotangents = [*arrangements], [arranged_as(arrange_g, g) for g in p.cotangents]
+        both = _compared(p, f"{name} inputs and {of_g} cotangents", inputs, cotangents)
+        if both.status == "right":
             yield both
         else:
             yield _compared(p, f"{name} inputs", inputs, copies(p.cotangents))
             yield _compared(p, f"{of_g} cotangents", copies(p.d.arrays), cotangents)
+
+
+def _identical(x: Array) -> Array:
+    return x.copy()
 
 
 def _expanded(x: Array) -> Array:

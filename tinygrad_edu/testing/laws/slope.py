@@ -35,10 +35,10 @@ def slope_verdicts(d: Differentiable, rng: Rng, law: str, cotangents: int) -> It
         raise GradientMismatch(f"{d.name}: the result is another one when a gradient is computed.")
 
     def pull_again(joined: Array) -> tuple[Array, ...]:
-        return tuple(d.record(copies(d.arrays), every)[1](unravel_arrays(joined, results)))
+        return tuple(d.record(copies(d.arrays), every)[1](copies(unravel_arrays(joined, results))))
 
     def pull(joined: Array) -> tuple[Array, ...]:
-        return tuple(pullback(unravel_arrays(joined, results))) if d.keeps_graphs else pull_again(joined)
+        return tuple(pullback(copies(unravel_arrays(joined, results)))) if d.keeps_graphs else pull_again(joined)
 
     cotangent = draw_signed(rng, out.shape)
     require_deterministic(f"the gradient of {d.name}", lambda: ravel_arrays([np.zeros(0), *pull_again(cotangent)]), ())

@@ -1,4 +1,4 @@
-"""Laws of transformations: the forward derivative is the transpose of the reverse one, and a batch equals its samples."""
+"""Laws of transformations: the forward derivative is the transpose of the gradient, and a batch equals its samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.differentiable import errors_as
 from tinygrad_edu.testing.failures import GradientMismatch, LawBroken
-from tinygrad_edu.testing.laws.probe import Probe, agree, relative_rounding
+from tinygrad_edu.testing.laws.probe import Probe, relative_rounding
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
