@@ -1,5 +1,6 @@
 """The strategies draw valid values in every variety, and shrink to short examples."""
 
+import math
 from math import prod
 from random import Random
 
@@ -12,7 +13,7 @@ from hypothesis.errors import NoSuchExample
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.ops.sliding_windows import window_of as lay
-from tinygrad_edu.testing import Call, check_gradient, check_op, check_vjp
+from tinygrad_edu.testing import Call, GradientMismatch, check_gradient, check_op, check_vjp
 from tinygrad_edu.testing.arrays.code_repr import code
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies import (
@@ -31,6 +32,7 @@ from tinygrad_edu.testing.strategies import (
 )
 from tinygrad_edu.testing.strategies.numbers import numbers_of_all_sizes, ordinary_numbers
 from tinygrad_edu.testing.strategies.op_calls import several
+from tinygrad_edu.testing.strategies.op_calls.common import finite_range
 
 SEARCH = settings(max_examples=2000, database=None, derandomize=True, deadline=None)
 DRAW = settings(SEARCH, phases=[Phase.generate])
@@ -68,9 +70,19 @@ STRIDES = {
     "contiguous": lambda x: x.flags.c_contiguous,
     "fortran": lambda x: x.flags.f_contiguous and not x.flags.c_contiguous,
     "strided": lambda x: x.strides[-1] == 16,
+    "sliced": lambda x: x.strides == (40, 8),
     "reversed": lambda x: x.strides[0] < 0,
     "stride 0": lambda x: x.strides[0] == 0,
 }
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (1, 1)])
+def test_layouts_keep_shapes_and_values(name, shape):
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    y = LAYOUTS[name](x)
+    np.testing.assert_array_equal(y, np.broadcast_to(x[:1], shape) if name == "stride0" else x, strict=True)
+    assert not np.shares_memory(x, y)
 
 
 @pytest.mark.parametrize("layout", STRIDES)
@@ -138,6 +150,38 @@ def test_bounds_that_leave_no_number(settings, message):
 def test_one_array_has_numbers_of_all_sizes():
     draws(arrays((3,), -1e8, 1e8), lambda x: np.max(np.abs(x)) >= 1e10 * np.min(np.abs(x)) > 0)
     draws(arrays((2,)), lambda x: 0 < np.min(np.abs(x)) <= 1e-7)
+    draws(arrays((2,)), lambda x: np.max(x) > 100 and np.min(x) == 0)
+
+
+RANGES = {
+    "exp": (np.exp, -1e8, 1e2), "cosh": (np.cosh, -1e2, 1e2), "tanh": (np.tanh, -1e8, 1e8),
+    "log": (np.log, 1e-6, 1e8), "arctanh": (np.arctanh, -0.1, 0.1), "arcsin": (np.arcsin, -1.0, 1.0),
+    "tenth power": (lambda x: x**10, -1e8, 1e8), "raises": (lambda x: math.sqrt(x.sum()) * x, 1e-6, 1e8),
+    "several results": (lambda x: (x, np.exp(x)), -1e8, 1e2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_numbers_reach_as_far_as_a_function_is_finite(name):
+    f, low, high = RANGES[name]
+    assert finite_range(f, (2, 3)) == {"low": low, "high": high}
+    assert finite_range(lambda x: x * np.nan, ()) == {}
+
+
+def test_an_error_in_saturation_is_found():
+    @tg.op
+    def squash(x):
+        return np.tanh(x)
+
+    squash.vjps(x=lambda g, x, out: g * np.where(np.abs(x) > 5, 2, 1) * (1 - out) * (1 + out))
+
+    @settings(max_examples=100, derandomize=True, database=None, phases=[Phase.generate])
+    @given(one_input(squash))
+    def test(call):
+        check_vjp(call, *call.arrays)
+
+    with pytest.raises(GradientMismatch):
+        test()
 
 
 @given(st.data(), shapes())

@@ -20,6 +20,16 @@ def strided(x: Array) -> Array:
     return np.repeat(x, 2, axis=-1)[..., ::2]
 
 
+def transposed(x: Array) -> Array:
+    """Return a copy of x whose last two axes are exchanged in memory."""
+    return np.array(x.mT, order="C").mT if x.ndim > 1 else x.copy()
+
+
+def sliced(x: Array) -> Array:
+    """Return a copy of x that is the inner part of a buffer with one more element at both ends of the last axis."""
+    return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)])[..., 1:-1]
+
+
 def backwards(x: Array) -> Array:
     """Return a copy of x with negative strides along every axis."""
     every = (slice(None, None, -1),) * x.ndim
@@ -43,8 +53,8 @@ def readonly(x: Array) -> Array:
 
 # Functions that copy an array to another memory layout. The shape and dtype do not change.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
-    "fortran": fortran, "strided": strided, "backwards": backwards, "stride0": stride0,
-    "offset": offset, "readonly": readonly,
+    "fortran": fortran, "strided": strided, "transposed": transposed, "sliced": sliced, "backwards": backwards,
+    "stride0": stride0, "offset": offset, "readonly": readonly,
 }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def wrong_gradient(claim: Claim, k: int, comparison: str, rng: np.random.Generat
         with contextlib.suppress(Exception):
             guess = guess_of(clues)
         with contextlib.suppress(Exception):
-            wrong.search(clues, rng, only_largest=clues.prober.is_quick and bool(guess))
+            wrong.search(clues, only_largest=clues.prober.is_quick and bool(guess))
         guess = guess or guess_of_part(clues, wrong.num_correct > 0)
     if not guess and wrong.num_correct:
         guess = f"{wrong.num_correct} of {wrong.gradient.size} elements are correct, so a term or a case is missing"

@@ -13,6 +13,7 @@ from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.numeric.extrapolation import RATIO
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
+from tinygrad_edu.testing.numeric.sampling import draw_directions, seeded
 
 _SECONDS, _CALLS = 0.8, 190  # an explanation takes at most this long, or this many calls of f, whichever is longer
 _OVERHEAD = 1e-4  # seconds that the extrapolation adds to a call of f
@@ -41,6 +42,7 @@ class Prober:
         self._mask = np.flatnonzero(claim.cotangent)
         self._weights, self._center = claim.cotangent.reshape(-1)[self._mask], self._masked(claim.value)
         self._noise = float(np.linalg.norm(self._weights * self._center)) * unit_of(claim.value.dtype)
+        self._groups = [part != 0 for part in draw_directions(seeded(None), self._x)]
         self._calls = shared._calls if shared else [0]
         self.limit = shared.limit if shared else self._affordable()
 
@@ -65,22 +67,28 @@ class Prober:
         return Prober(claim, k, self)
 
     def along(self, direction: Array) -> Probe:
-        """Return the derivative along a direction; raise `OutOfCalls` if the limit is reached."""
-        slope = derivative_along(self._sum, self._x, direction, 0.0, self._scale)
+        """Return the derivative along a direction; raise `OutOfCalls` if the limit is reached.
+
+        It is the sum of the derivatives for the orders of magnitude in x, which need different steps.
+        """
+        parts = [part for group in self._groups if (part := np.where(group, direction, 0)).any()] or [direction]
+        slopes = [derivative_along(self._sum, self._x, part, 0.0, self._scale) for part in parts]
         if self._calls[0] >= self.limit:  # derivative_along may have handled the exception
             raise OutOfCalls
-        step = float(slope.step)
-        return Probe(direction, float(slope.value), float(slope.error) + self._noise / step, step)
+        error = sum(float(slope.error) + self._noise / float(slope.step) for slope in slopes)
+        return Probe(direction, sum(float(slope.value) for slope in slopes), error, float(slopes[0].step))
 
     def like(self, known: Probe, direction: Array) -> Probe:
         """Return the derivative along a direction; if the function is slow, with the step and error of a known one."""
-        if not self.is_quick:
+        if not self.is_quick or len(self._groups) > 1:
             return self.along(direction)
         small, large = (self.difference(direction, step) for step in (known.step, known.step / RATIO))
         return known._replace(direction=direction, value=(small - RATIO**2 * large) / (1 - RATIO**2))
 
     def difference(self, direction: Array, step: float) -> float:
         """Return the central difference along a direction."""
+        if len(self._groups) > 1:
+            return self.along(direction).value
         return (self._sum(self._x + step * direction) - self._sum(self._x - step * direction)) / (2 * step)
 
     def _sum(self, x: Array) -> float:

@@ -7,7 +7,6 @@ import heapq
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.numeric.sampling import draw_directions
 from tinygrad_edu.testing.report.guesses import Clues
 from tinygrad_edu.testing.report.probes import Probe
 
@@ -39,28 +38,18 @@ class WrongElements:
         worst = max(self.found, key=lambda i: np.nan_to_num(abs(flat[i] - self.found[i].value), nan=np.inf))
         return tuple(map(int, np.unravel_index(worst, self.gradient.shape))), self.found[worst]
 
-    def search(self, clues: Clues, rng: np.random.Generator, only_largest: bool) -> None:
+    def search(self, clues: Clues, only_largest: bool) -> None:
         """Find wrong elements. If the function is slow, find the largest one or another one."""
         if clues.prober.is_quick or self.not_finite.size:
             sizes = np.where(np.isfinite(self.gradient), np.abs(self.gradient), np.inf)
             self._test(clues, int(np.argmax(sizes)))
         if not only_largest and not (clues.prober.is_quick and self.found):
-            roots = self._roots(clues, rng)
-            self._bisect(clues, [_coarse(clues, root) for root in roots] if clues.prober.is_quick else roots)
+            worst = max(clues.probes, key=clues.gap)
+            self._bisect(clues, _coarse(clues, worst) if clues.prober.is_quick else worst)
 
-    def _roots(self, clues: Clues, rng: np.random.Generator) -> list[Probe]:
-        """Return the probe with the largest difference, or its part for each order of magnitude of the input."""
-        worst = max(clues.probes, key=clues.gap)
-        groups = [direction != 0 for direction in draw_directions(rng, clues.claim.arrays[clues.k])]
-        if len(groups) == 1:
-            return [worst]
-        return [clues.prober.like(worst, np.where(group, worst.direction, 0)) for group in groups]
-
-    def _bisect(self, clues: Clues, roots: list[Probe]) -> None:
+    def _bisect(self, clues: Clues, root: Probe) -> None:
         """Divide the elements into halves, the worst part first."""
-        queue = [(-gap, -n, probe) for n, probe in enumerate(roots) if (gap := clues.gap(probe)) > 1]
-        heapq.heapify(queue)
-        num_probes = 0
+        queue, num_probes = [(-np.inf, 0, root)], 0
         while queue and num_probes < _MOST_PROBES and not (clues.prober.is_quick and self.found):
             parent = heapq.heappop(queue)[2]
             elements = np.flatnonzero(parent.direction)

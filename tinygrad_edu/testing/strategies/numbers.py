@@ -1,7 +1,7 @@
 """The numbers from which arrays are drawn: at most a few hundred, the simplest first.
 
-Ordinary numbers are multiples of 1/32, up to 8. They are exact and have a short repr. Numbers of all sizes are 0, and 1,
-2 and 5 times the powers of ten, from 1e-8 to the bounds.
+Ordinary numbers are multiples of 1/32, up to 8. They are exact and have a short repr. Numbers of all sizes are 0, and
+1, 2 and 5 times the powers of ten, from 1e-8 to the bounds.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
 
 @lru_cache
 def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return 0, and 1, 2 and 5 times the powers of ten of both signs, if between the bounds. The result may be empty."""
+    """Return 0, and 1, 2 and 5 times the powers of ten of both signs, within the bounds. The result may be empty."""
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]

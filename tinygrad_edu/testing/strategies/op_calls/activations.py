@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import UP_TO_3, each_of, inputs_of, one_input
 
 
 @st.composite
@@ -51,12 +51,12 @@ _KINKS: dict[str, Any] = {
 }  # fmt: skip
 
 _SMOOTH = (
-    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "tanhshrink", "normal_cdf", "gelu_exact", "gelu_tanh",
+    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact", "gelu_tanh",
 )  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _with_kinks(name, *how) for name, how in _KINKS.items()},
-    **{name: one_input(name) for name in _SMOOTH},
+    **{name: one_input(name) for name in _SMOOTH}, "tanhshrink": one_input("tanhshrink", **UP_TO_3),
     "gelu": one_input("gelu", each_of(approximate=("none", "tanh"))),
     "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

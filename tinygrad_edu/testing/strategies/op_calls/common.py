@@ -101,6 +101,11 @@ def inputs_of(
     return Call(name, [draw(strategy(shape)) for shape, strategy in pairs], **settings)
 
 
+def moderate(shape: Shape, **values: Any) -> Strategy[Array]:
+    """Draw an array of numbers up to 3 by default, for functions that normalize, saturate or cancel beyond."""
+    return arrays(shape, **{**UP_TO_3, **values})
+
+
 def conditions(shape: Shape) -> Strategy[Array]:
     """Draw a mask of booleans, or of zeros and ones."""
     return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import moderate
 
 _EPS = st.sampled_from([1e-5, 0.25])
 
@@ -39,7 +40,7 @@ def _bilinears(draw: Any) -> Call:
 
 
 def _optional(draw: Any, shape: tuple[int, ...]) -> Any:
-    return draw(st.none() | arrays(shape))
+    return draw(st.none() | moderate(shape))
 
 
 def _array_positions(*inputs: Any) -> tuple[int, ...]:
@@ -53,7 +54,7 @@ def _last_axes(draw: Any, name: str) -> Call:
     shape = (*shape[:-1], shape[-1] + 1)
     last_axes = shape[draw(st.integers(0, len(shape) - 1)) :]
     normalized = draw(st.sampled_from([last_axes, list(last_axes), *last_axes][: 3 if len(last_axes) == 1 else 2]))
-    inputs = [draw(arrays(shape, distinct=True)), normalized, _optional(draw, last_axes)]
+    inputs = [draw(moderate(shape, distinct=True)), normalized, _optional(draw, last_axes)]
     if name == "layer_norm":
         inputs.append(_optional(draw, last_axes))
     return Call(name, inputs, _array_positions(*inputs), eps=draw(_EPS))  # the default of None depends on the dtype
@@ -64,7 +65,7 @@ def _by_channel(draw: Any, name: str) -> Call:
     groups = draw(st.integers(1, 3))
     c = groups * draw(st.integers(1, 2 if groups < 3 else 1))
     spatial = draw(st.sampled_from([(2,), (3,), (2, 2), (1, 3)]))
-    x = draw(arrays((draw(st.integers(1, 3)), c, *spatial), distinct=True))
+    x = draw(moderate((draw(st.integers(1, 3)), c, *spatial), distinct=True))
     weight, bias = _optional(draw, (c,)), _optional(draw, (c,))
     if name == "group_norm":
         inputs = [x, groups, weight, bias]
@@ -85,8 +86,8 @@ def _over_two_axes(draw: Any, name: str) -> Call:
         shape = shape[1:]
     if name == "mean_product":
         return Call(name, [draw(arrays(shape, 0.25, 3.0)), draw(arrays(shape, -3.0, -0.25))])
-    x, settings = draw(arrays(shape, distinct=True)), {} if name == "centre" else {"eps": draw(_EPS)}
-    affine = [draw(arrays((1, shape[1], 1))) for _ in range(2)] if name == "normalized" else []
+    x, settings = draw(moderate(shape, distinct=True)), {} if name == "centre" else {"eps": draw(_EPS)}
+    affine = [draw(moderate((1, shape[1], 1))) for _ in range(2)] if name == "normalized" else []
     return Call(name, [x, *affine], **settings)
 
 
@@ -95,7 +96,7 @@ def _response_norms(draw: Any) -> Call:
     shape = (draw(st.integers(1, 2)), draw(st.integers(1, 4)), *draw(shapes(1, 2, empty=False)))
     choices = {"alpha": (1e-4, 0.5), "beta": (0.75, 1.5), "k": (1.0, 2.0), "size": (1, 2, 3, 4)}
     settings = {key: draw(st.sampled_from(values)) for key, values in choices.items()}
-    return Call("local_response_norm", [draw(arrays(shape))], **settings)
+    return Call("local_response_norm", [draw(moderate(shape))], **settings)
 
 
 _P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
@@ -105,7 +106,7 @@ _P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
 def _normalizations(draw: Any) -> Call:
     shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # a single number has no slope
     axis = draw(st.integers(-len(shape), len(shape) - 1) | st.just(tuple(range(len(shape)))))
-    x = draw(arrays(shape, distinct=True)) - 97 / 32  # no number is 0, and all absolute values differ
+    x = draw(moderate(shape, distinct=True)) - 97 / 32  # no number is 0, and all absolute values differ
     return Call("normalize", [x], p=draw(_P), axis=axis, eps=draw(st.sampled_from([1e-12, 1e3])))
 
 
@@ -127,7 +128,7 @@ def _cosines(draw: Any) -> Call:
 def _distances(draw: Any) -> Call:
     batch = draw(broadcastable(max_dims=2, empty=False))
     n = draw(st.integers(1, 3))
-    x1, x2 = draw(arrays((*batch[0], n), distinct=True)), draw(arrays((n,), distinct=True))
+    x1, x2 = draw(moderate((*batch[0], n), distinct=True)), draw(moderate((n,), distinct=True))
     x2 = np.broadcast_to(x2 / 64 - 3.0625, (*batch[1], n))
     settings = {"p": draw(_P), "eps": draw(st.sampled_from([1e-6, 0.01])), "keepdims": draw(st.booleans())}
     return Call("pairwise_distance", [x1, x2], **settings)
@@ -163,7 +164,8 @@ def _attentions(draw: Any) -> Call:
     query_shape = (*batch, heads * draw(st.integers(1, 2)), queries) if grouped else (*batch, queries)
     key_shape = (*batch, heads, keys) if grouped else (*batch, keys)
     inputs = [
-        _uneven(draw(arrays((*shape, n)))) for shape, n in ((query_shape, width), (key_shape, width), (key_shape, out))
+        _uneven(draw(moderate((*shape, n))))
+        for shape, n in ((query_shape, width), (key_shape, width), (key_shape, out))
     ]
     settings = {"scale": draw(st.sampled_from([None, 0.5, -1.0])), "enable_gqa": grouped}
     kind = draw(st.sampled_from(["none", "causal", "booleans", "numbers"]))
@@ -171,7 +173,7 @@ def _attentions(draw: Any) -> Call:
     if kind == "causal":
         settings["is_causal"] = True
     elif kind != "none":
-        inputs.append(draw(masks(mask_shape) if kind == "booleans" else arrays(mask_shape)))
+        inputs.append(draw(masks(mask_shape) if kind == "booleans" else moderate(mask_shape)))
     return Call("scaled_dot_product_attention", inputs, **settings)
 
 
@@ -182,7 +184,7 @@ def _attentions(draw: Any) -> Call:
 def _affine_gates(draw: Any) -> Call:
     gates, rows, inputs, hidden = (draw(st.integers(1, 3)) for _ in range(4))
     shapes = (rows, inputs), (gates * hidden, inputs), (gates * hidden,)
-    return Call("affine_gates", [draw(arrays(shape)) for shape in shapes], gates=gates)
+    return Call("affine_gates", [draw(moderate(shape)) for shape in shapes], gates=gates)
 
 
 @st.composite

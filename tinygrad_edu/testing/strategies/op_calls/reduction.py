@@ -18,6 +18,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     along_at_least,
     axis_or_none,
     inputs_of,
+    moderate,
     one_axis,
     one_input,
 )
@@ -58,9 +59,10 @@ REDUCTION: dict[str, Strategy[Call]] = {
     **{name: one_input(name, REDUCTION_SETTINGS[name], least_size=1, distinct=True) for name in ("max", "min")},
     **{name: one_input(name, along_at_least(1), least_size=1, distinct=True) for name in ("amax", "amin", "ptp")},
     "std": one_input("std", REDUCTION_SETTINGS["std"], least_size=2, distinct=True),
-    "var": one_input("var", REDUCTION_SETTINGS["var"], least_size=2),
+    "var": one_input("var", REDUCTION_SETTINGS["var"], least_size=2, low=-1e3, high=1e3),
     "recurrence": inputs_of(
-        "recurrence", shapes(1).map(lambda shape: (shape, shape)), settings_for=partial(one_axis, reverse=st.booleans())
+        "recurrence", shapes(1).map(lambda shape: (shape, shape)), moderate, moderate,
+        settings_for=partial(one_axis, reverse=st.booleans()),
     ),
     "cumulative_extremum": one_input(
         "cumulative_extremum", partial(one_axis, largest=st.booleans()), least_axes=1, distinct=True
