@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from benchmarks.checkers.campaign import Sample
 from tinygrad_edu.testing import check_torch
 
-_SAMPLES, _ELEMENTS = 4, 300  # the samples of each operator, and the largest number of input elements
+_SAMPLES, _ELEMENTS = 4, 4_000  # the samples of each operator, and the largest number of input elements
 _OPERATORS = {f"{op.name}{'.' * bool(op.variant_test_name)}{op.variant_test_name}": op for op in op_db}
 
 
