@@ -1,11 +1,13 @@
 """Samples of the operators in PyTorch's test database, for `check_torch`."""
 
+import random
 import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils import _pytree as pytree
@@ -13,7 +15,7 @@ from torch.utils import _pytree as pytree
 from benchmarks.checkers.campaign import Sample
 from tinygrad_edu.testing import check_torch
 
-_SAMPLES, _ELEMENTS = 4, 300  # the samples of each operator, and the largest number of input elements
+_SAMPLES, _ELEMENTS = 4, 4_000  # the samples of each operator, and the largest number of input elements
 _OPERATORS = {f"{op.name}{'.' * bool(op.variant_test_name)}{op.variant_test_name}": op for op in op_db}
 
 
@@ -26,7 +28,10 @@ def samples(only: str) -> Iterator[Sample]:
 
 
 def _drawn(name: str) -> list[Any]:
+    """Return the first samples of an operator, with the same random numbers in each call."""
     torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    random.seed(0)
     return list(islice(_OPERATORS[name].sample_inputs("cpu", torch.float64, requires_grad=True), 60))
 
 
