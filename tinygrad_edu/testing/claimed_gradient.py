@@ -153,7 +153,7 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
     if report.run("structure", _require_structure, claimed):
         report.run("no writes", _require_unwritten_by, claimed)
         if report.run("deterministic", _require_same_gradients, claimed):
-            report.run(law, slope_verdicts, claimed, law)
+            report.run(law, gradient_verdicts, claimed, law)
     if report.status != "wrong":
         run_laws(report, differentiable(claimed), claimed.rng)
 
@@ -183,7 +183,7 @@ def _require_same_gradients(claimed: ClaimedGradient) -> None:
     require_same(f"the gradient of {claimed.flat.name}", first, second)
 
 
-def slope_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
+def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
     """Yield a verdict about the gradient of each input, with details for a wrong one."""
     claim = claimed.flat.claim(claimed.cotangent, claimed.gradients)
     for verdict in compare(claim, claimed.rng, claimed if claimed.takes_cotangent else None, law):

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.complex_view import as_real
-from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, is_pure, run_gradient_laws, slope_verdicts
+from tinygrad_edu.testing.claimed_gradient import ClaimedGradient, gradient_verdicts, is_pure, run_gradient_laws
 from tinygrad_edu.testing.claimed_jacobian import gradient_of_jacobian
 from tinygrad_edu.testing.claimed_tangent import ClaimedTangent, run_tangent_laws
 from tinygrad_edu.testing.cotangent_argument import CotangentArgument, cannot_be_called, find_cotangent
@@ -197,7 +197,10 @@ def _run_gradient(report: Report, flat: FlatFunction, grad: Function, declared: 
     if argument is not None and argument.is_optional and is_number:
         titled = replace(flat, name=f"{flat.name}, without a cotangent")
         report.run(
-            "default cotangent", slope_verdicts, ClaimedGradient(titled, grad, seeded(rng), False), "default cotangent"
+            "default cotangent",
+            gradient_verdicts,
+            ClaimedGradient(titled, grad, seeded(rng), False),
+            "default cotangent",
         )
 
 
