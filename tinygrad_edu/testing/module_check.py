@@ -26,6 +26,7 @@ from tinygrad_edu.testing.laws.module_contract import (
     require_used,
 )
 from tinygrad_edu.testing.laws.module_randomness import require_unbiased
+from tinygrad_edu.testing.laws.module_replay import SameState
 from tinygrad_edu.testing.laws.module_state import copy_of, require_restored, require_saved
 from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
@@ -245,7 +246,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     law, title = f"slope ({mode})", f"{call.title} ({mode})"
     call.settle()
     parameters, inputs, recording = call.parameters.values(), call.floating, RecordedCall(call)
-    points = (*inputs, *(p._data for p in parameters))
+    points, state = (*inputs, *(p._data for p in parameters)), SameState(call.module)
 
     def set_parameters(arrays: Sequence[Array]) -> None:
         for p, x in zip(parameters, arrays, strict=True):
@@ -254,7 +255,7 @@ def _gradients_are_right(call: ModuleCall, mode: str, rng: np.random.Generator) 
     def value(*arrays: Array) -> Array:
         set_parameters(arrays[len(inputs) :])
         try:
-            return recording.of(call.with_floating(arrays[: len(inputs)]).results())
+            return recording.of(call.with_floating(arrays[: len(inputs)]).results(state))
         finally:
             set_parameters(points[len(inputs) :])
 

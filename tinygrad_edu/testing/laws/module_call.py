@@ -15,7 +15,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
-from tinygrad_edu.testing.laws.module_replay import generators, same_buffers, same_randomness
+from tinygrad_edu.testing.laws.module_replay import SameState, generators, same_randomness
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies
@@ -84,9 +84,9 @@ class ModuleCall:
         with same_randomness(self.module):
             self()
 
-    def results(self) -> dict[str, Array]:
+    def results(self, state: SameState | None = None) -> dict[str, Array]:
         """Return the arrays and numbers in the result by their paths. Generators and buffers do not change."""
-        with no_grad(), same_randomness(self.module), same_buffers(self.module):
+        with no_grad(), state or SameState(self.module):
             return {path: np.asarray(values_of(x)) for path, x in leaves_of(self())}
 
     def is_random(self) -> bool:
@@ -108,7 +108,7 @@ class RecordedCall:
 
     def __init__(self, call: ModuleCall) -> None:
         self._inputs = call.tensors(requires_grad=True)
-        with same_randomness(call.module), same_buffers(call.module):
+        with SameState(call.module):
             self.leaves = dict(leaves_of(call(self._inputs)))
         self._targets = [*(x for x in self._inputs if x.requires_grad), *call.parameters.values()]
         arrays = {

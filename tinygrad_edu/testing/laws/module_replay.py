@@ -23,17 +23,23 @@ def same_randomness(module: Any) -> Iterator[list[Any]]:
         generator.bit_generator.state = state
 
 
-@contextmanager
-def same_buffers(module: Any) -> Iterator[None]:
-    """Restore the buffers of a module afterwards. Graphs that were recorded in the context stay valid."""
-    buffers = module.buffers() if isinstance(module, Module) else []
-    before = [(b._data, b._storage) for b in buffers]
-    for b in buffers:
-        b._data, b._storage = b._data.copy(), Storage.new()
-    try:
-        yield
-    finally:
-        for b, (data, storage) in zip(buffers, before, strict=True):
+class SameState:
+    """Reusable context that restores the Generators and buffers of a module. Graphs recorded in it stay valid."""
+
+    def __init__(self, module: Any) -> None:
+        self._generators = list(generators(module))
+        self._buffers = module.buffers() if isinstance(module, Module) else []
+
+    def __enter__(self) -> None:
+        self._states = [copy.deepcopy(generator.bit_generator.state) for generator in self._generators]
+        self._originals = [(b._data, b._storage) for b in self._buffers]
+        for b in self._buffers:
+            b._data, b._storage = b._data.copy(), Storage.new()
+
+    def __exit__(self, *error: object) -> None:
+        for generator, state in zip(self._generators, self._states, strict=True):
+            generator.bit_generator.state = state
+        for b, (data, storage) in zip(self._buffers, self._originals, strict=True):
             b._data, b._storage = data, storage
 
 
