@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET
-from tinygrad_edu.testing.report.html_page import code, entry, page, table
+from tinygrad_edu.testing.report.html_page import entry, html_page, preformatted, table
 
 
 class AnyMutant(Protocol):
@@ -31,7 +31,7 @@ class Fate(NamedTuple):
         return self.error if self.error == NOT_MET else "killed" if self.error else "survived"
 
 
-STATUSES = "survived", NOT_MET, "killed"
+OUTCOMES = "survived", NOT_MET, "killed"
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def to_dict(file: str, results: Results) -> dict[str, Any]:
         "file": file,
         "score": score.of_met,
         "score_of_all": score.of_all,
-        "counts": {status: score.counts[status] for status in STATUSES},
-        "mutants": sorted(map(_mutant, *zip(*results, strict=True)), key=lambda m: STATUSES.index(m["status"])),
+        "counts": {status: score.counts[status] for status in OUTCOMES},
+        "mutants": sorted(map(_mutant, *zip(*results, strict=True)), key=lambda m: OUTCOMES.index(m["status"])),
     }
 
 
@@ -96,14 +96,14 @@ def to_page(report: dict[str, Any]) -> str:
     scores = {"score": report["score"], "score of all": report["score_of_all"]}
     facts = {**{name: f"{score:.1f} %" for name, score in scores.items()}, **report["counts"]}
     alive = [
-        entry(m["status"], f"{m['vjp']}: {m['kind']}", f"{m['seconds']:.2f} s", [code(m["code"])], is_open=True)
+        entry(m["status"], f"{m['vjp']}: {m['kind']}", f"{m['seconds']:.2f} s", [preformatted(m["code"])], is_open=True)
         for m in report["mutants"]
         if m["status"] != "killed"
     ]
     killed = [m for m in report["mutants"] if m["status"] == "killed"]
     names = "vjp", "kind", "error", "by", "seconds"
     rows = table(names, ([m["vjp"], m["kind"], m["error"], m["by"], f"{m['seconds']:.2f}"] for m in killed))
-    return page(f"Mutants of {report['file']}", facts, [*alive, entry("killed", str(len(killed)), "", [rows])])
+    return html_page(f"Mutants of {report['file']}", facts, [*alive, entry("killed", str(len(killed)), "", [rows])])
 
 
 def _mutant(mutant: AnyMutant, fate: Fate) -> dict[str, Any]:

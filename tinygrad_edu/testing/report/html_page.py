@@ -7,7 +7,7 @@ from html import escape
 from importlib import resources
 
 
-def page(title: str, facts: Mapping[str, object], parts: Iterable[str]) -> str:
+def html_page(title: str, facts: Mapping[str, object], parts: Iterable[str]) -> str:
     """Return the page with a title, named facts below it, and parts of HTML."""
     style = resources.files(__package__).joinpath("page.css").read_text("utf-8")
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in facts.items())
@@ -40,7 +40,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f'<div class="wide"><table>{"".join(lines)}</table></div>'
 
 
-def code(text: str) -> str:
+def preformatted(text: str) -> str:
     """Return lines of code or of a message; nothing if the text is empty."""
     return f"<pre>{escape(text)}</pre>" if text else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.testing.report.html_page import code, entry, heading, page, table
+from tinygrad_edu.testing.report.html_page import entry, heading, html_page, preformatted, table
 from tinygrad_edu.testing.verdict import STATUSES
 
 
@@ -12,7 +12,9 @@ def run_page(run: dict[str, Any]) -> str:
     """Return the page of a run, as the pytest plugin writes it to JSON."""
     counts = {status: run["checks"][status] for status in STATUSES if status in run["checks"]}
     facts = {"tests with checks": len(run["tests"]), "failed": run["failed"], "checks": sum(counts.values())}
-    return page("Gradient checks", {**facts, **counts, "seconds": f"{run['seconds']:.2f}"}, map(_entry, run["tests"]))
+    return html_page(
+        "Gradient checks", {**facts, **counts, "seconds": f"{run['seconds']:.2f}"}, map(_entry, run["tests"])
+    )
 
 
 def _entry(test: dict[str, Any]) -> str:
@@ -31,5 +33,8 @@ def _check(check: dict[str, Any]) -> str:
     ]
     laws = table(["law", *statuses, "seconds"], rows)
     return (
-        heading(f"{check['name']}: {check['status']}{share}", 3) + code(check["message"]) + laws + code(check["code"])
+        heading(f"{check['name']}: {check['status']}{share}", 3)
+        + preformatted(check["message"])
+        + laws
+        + preformatted(check["code"])
     )
