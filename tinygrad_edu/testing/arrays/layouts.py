@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array
 
 def fortran(x: Array) -> Array:
     """Return a copy of x whose first axis varies fastest in memory."""
-    return np.asfortranarray(x)
+    return np.array(x, order="F")
 
 
 def strided(x: Array) -> Array:
