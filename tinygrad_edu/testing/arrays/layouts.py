@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array
 
 def fortran(x: Array) -> Array:
     """Return a copy of x whose first axis varies fastest in memory."""
-    return np.asfortranarray(x)
+    return np.array(x, order="F")
 
 
 def strided(x: Array) -> Array:
@@ -20,7 +20,7 @@ def strided(x: Array) -> Array:
     return np.repeat(x, 2, axis=-1)[..., ::2]
 
 
-def transposed(x: Array) -> Array:
+def transposed_memory(x: Array) -> Array:
     """Return a copy of x whose last two axes are exchanged in memory."""
     return np.array(x.mT, order="C").mT if x.ndim > 1 else x.copy()
 
@@ -53,7 +53,7 @@ def readonly(x: Array) -> Array:
 
 # Functions that copy an array to another memory layout. The shape and dtype do not change.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
-    "fortran": fortran, "strided": strided, "transposed": transposed, "sliced": sliced, "backwards": backwards,
+    "fortran": fortran, "strided": strided, "transposed": transposed_memory, "sliced": sliced, "backwards": backwards,
     "stride0": stride0, "offset": offset, "readonly": readonly,
 }  # fmt: skip
 

@@ -1,12 +1,12 @@
 """Two numbers with the digits in which they differ."""
 
 
-def apart(a: float, b: float, digits: int) -> tuple[str, str]:
+def tell_apart(a: float, b: float, digits: int) -> tuple[str, str]:
     """Return two numbers with at least `digits` significant digits, and more if they differ only in later ones.
 
     Examples
     --------
-    >>> apart(2.0, 1.0, 6), apart(1 + 3.1e-8, 1.0, 6)
+    >>> tell_apart(2.0, 1.0, 6), tell_apart(1 + 3.1e-8, 1.0, 6)
     (('2', '1'), ('1.000000031', '1'))
     """
     needed = digits

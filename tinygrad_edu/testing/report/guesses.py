@@ -15,7 +15,7 @@ from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH
 from tinygrad_edu.testing.numeric.sampling import draw_signed
-from tinygrad_edu.testing.report.digits import apart
+from tinygrad_edu.testing.report.digits import tell_apart
 from tinygrad_edu.testing.report.probes import Probe, Prober
 
 _TINY = float(np.finfo(np.float64).tiny)
@@ -91,7 +91,7 @@ def _whole_guesses(clues: Clues) -> Iterator[str]:
         yield "it should be zero"
     yield from (words for factor, words in _FACTORS.items() if clues.explains(g / factor))
     if (c := float(np.sum(g * largest.direction)) / largest.value) and clues.explains(g / c) and not clues.is_special():
-        yield f"it is {apart(c, 1.0, 8)[0]} times the correct gradient"
+        yield f"it is {tell_apart(c, 1.0, 8)[0]} times the correct gradient"
     for axes in itertools.islice(itertools.permutations(range(g.ndim)), 1, 24):
         if clues.explains(g.transpose(np.argsort(axes))):
             yield f"it is transposed (axes {axes})"
@@ -139,7 +139,7 @@ def _partial_guesses(clues: Clues, partly_right: bool) -> Iterator[str]:
             c = (np.sum(g * strongest.direction) - strongest.value) / np.sum(a * strongest.direction)
         is_once = clues.explains(g - np.sign(c) * a)
         if is_once or clues.explains(g - c * a):
-            times = "" if is_once else f"{apart(abs(c), 1.0, 6)[0]} times "
+            times = "" if is_once else f"{tell_apart(abs(c), 1.0, 6)[0]} times "
             yield f"{'extra' if c > 0 else 'missing'} term: {times}{name}"
     for name, a in () if partly_right else products.items():
         for axis in (axis for axis, n in enumerate(g.shape) if n > 1 and np.all(a)):

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
-from tinygrad_edu.testing.report.digits import apart
+from tinygrad_edu.testing.report.digits import tell_apart
 from tinygrad_edu.testing.report.first_failure import is_shrinking
 from tinygrad_edu.testing.report.guesses import Clues, guess_of, guess_of_part
 from tinygrad_edu.testing.report.wrong_elements import WrongElements
@@ -73,6 +73,6 @@ def wrong_gradient(claim: Claim, k: int, comparison: str, rng: np.random.Generat
 
 def _compared(word: str, a: float, n: float, error: float) -> str:
     """Return a claimed and a numeric derivative with the digits in which they differ, and their ratio."""
-    claimed, numeric = apart(a, n, 10)
-    ratio = f", ratio {apart(a / n, 1.0, 6)[0]}" if n else ""
+    claimed, numeric = tell_apart(a, n, 10)
+    ratio = f", ratio {tell_apart(a / n, 1.0, 6)[0]}" if n else ""
     return f"{word} {claimed}, numeric {numeric} (to within {error:.1g}){ratio}"

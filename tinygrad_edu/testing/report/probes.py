@@ -37,6 +37,9 @@ class Probe(NamedTuple):
 class Prober:
     """Numeric derivatives of input `k` of a claim. `of` shares the limit on the calls with another claim or input."""
 
+    limit: int  # of the calls of f, which _calls counts
+    _calls: list[int]
+
     def __init__(self, claim: Claim, k: int, shared: Prober | None = None) -> None:
         self._f, self._x, self._scale = claim.of_input(k), claim.arrays[k], claim.scale
         self._mask = np.flatnonzero(claim.cotangent)
