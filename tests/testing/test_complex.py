@@ -146,6 +146,7 @@ def test_real_views(x):
     assert np.array_equal(view[..., 1], x.imag)
     assert np.array_equal(as_complex(view), x)
     assert as_complex(view).dtype == x.dtype
+    assert as_complex(view).strides == x.strides or not x.size
 
 
 @pytest.mark.parametrize("count", range(4))

@@ -32,7 +32,7 @@ def as_complex(x: Array) -> Array:
     >>> as_complex(np.array([[1.0, 2.0], [3.0, 0.0]]))
     array([1.+2.j, 3.+0.j])
     """
-    pairs = np.ascontiguousarray(x)
+    pairs = x if x.strides[-1] == x.itemsize else np.ascontiguousarray(x)
     if pairs.ctypes.data % (2 * pairs.itemsize):  # PyTorch crashes for complex numbers at such an address
         pairs = pairs.copy()
     return pairs.view(np.result_type(x.dtype, np.complex64))[..., 0]
