@@ -83,7 +83,7 @@ def wrong_part(p, k):
     return claimed
 
 
-# A function, a wrong Jacobian, the arguments, and what the message says.
+# A function, a wrong Jacobian, the arguments, and words of the message.
 WRONG = {
     "one entry": (residuals, plus(1, 2, 1e-3), [X],
                   r"the derivative of result\[1\] by x\[2\] is wrong: analytic -1.399, numeric -1.4 \("),

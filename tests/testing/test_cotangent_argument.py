@@ -33,7 +33,7 @@ def with_option(x, n=3):
     return n * x ** (n - 1)
 
 
-# A gradient of the cube, what it takes, and what is found out: for one element and for several.
+# A gradient of the cube, and the outcomes for one element and for several.
 RULES = {
     "required": (lambda x, dy: 3 * dy * x**2, "right", "right"),
     "required, after others": (functools.partial(lambda n, x, dy: n * dy * x**2, 3), "right", "right"),

@@ -222,7 +222,7 @@ def differentiable(claimed: ClaimedGradient) -> Differentiable:
 
 
 def _with_details(mismatch: GradientMismatch, claimed: ClaimedGradient, claim: Claim, k: int) -> GradientMismatch:
-    """Add what is known about a wrong gradient to its message, after the first line."""
+    """Add details about a wrong gradient to its message, after the first line."""
     lines: list[str] = []
     with contextlib.suppress(Exception):  # f may raise at other points
         if claimed.missing:
