@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,14 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.array_tree import has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
 from tinygrad_edu.testing.differentiable import Differentiable, Pullback
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.engine import run_laws
+from tinygrad_edu.testing.laws.memory import arranged_as
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.rounding import EXACT
@@ -29,6 +31,7 @@ from tinygrad_edu.testing.report.mismatch import wrong_shape
 from tinygrad_edu.testing.verdict import Report, Verdict
 from tinygrad_edu.transforms import Function
 
+Layouts = Mapping[str, Callable[[Array], Array]]
 Details = Callable[[Claim, int, Rng], str]
 
 
@@ -155,7 +158,8 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
         if report.run("deterministic", _require_same_gradients, claimed):
             report.run(law, gradient_verdicts, claimed, law)
     if report.status != "wrong":
-        run_laws(report, differentiable(claimed), claimed.rng)
+        layouts = {} if "layouts" in report.skip else dict(_accepted_layouts(claimed.flat))
+        run_laws(report, differentiable(claimed, layouts), claimed.rng)
 
 
 def _require_unwritten(flat: FlatFunction) -> None:
@@ -194,7 +198,7 @@ def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
             yield verdict
 
 
-def differentiable(claimed: ClaimedGradient) -> Differentiable:
+def differentiable(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
     """Return a function and its claimed gradient for the general laws, with float32 as narrow dtype if all is real."""
     flat = claimed.flat
     is_real_function = not any(map(is_complex, (*flat.point.arrays, *flat.result.arrays)))
@@ -214,8 +218,18 @@ def differentiable(claimed: ClaimedGradient) -> Differentiable:
 
         return results, pullback
 
-    dtypes = [[np.float32] * len(flat.arrays)] if is_real_function else []
-    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes)
+    narrow = [np.float64 if leaf.is_number else np.float32 for leaf in flat.point.leaves]  # a number stays a float
+    dtypes = [narrow] if is_real_function and np.float32 in narrow else []
+    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes, layouts)
+
+
+def _accepted_layouts(flat: FlatFunction) -> Iterator[tuple[str, Callable[[Array], Array]]]:
+    """Yield the layouts of inputs that the function accepts; PyTorch, for example, rejects negative strides."""
+    for name, arrange in LAYOUTS.items():
+        with contextlib.suppress(Exception):
+            arrays = [as_real(arranged_as(arrange, x)) for x in flat.point.arrays]
+            flat.call(flat.arguments(arrays, is_copied=False))
+            yield name, arrange
 
 
 # --- The message about a wrong gradient ---

@@ -40,7 +40,7 @@ class Probe:
     ) -> list[Array]:
         """Return the gradients for other cotangents, from a new call of the function."""
         copied = [None if g is None else g.copy() for g in cotangents]
-        return self.d.evaluate(copies(self.d.arrays), copied, needs, where)[1]
+        return copies(self.d.evaluate(copies(self.d.arrays), copied, needs, where)[1])
 
     def at(self, arrays: Sequence[Array], cotangents: list[Array]) -> Probe:
         """Return the probe at other arrays and cotangents."""
