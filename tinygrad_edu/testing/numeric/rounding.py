@@ -80,6 +80,7 @@ def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
         return _finite_or_zero(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
 
 
+@np.errstate(all="ignore")  # a claimed derivative may be infinite
 def narrow_dtype(linear: Callable[[float], Any]) -> str:
     """Return the narrow dtype in which a linear function of c computes, or "".
 
