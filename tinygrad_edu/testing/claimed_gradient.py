@@ -48,6 +48,7 @@ class ClaimedGradient:
     rng: Rng
     takes_cotangent: bool = True
     details: Details | None = None
+    push: Callable[[Sequence[Array], Sequence[Array]], list[Array]] | None = None  # a claimed forward derivative
 
     def __call__(self, cotangent: Array) -> tuple[Array, ...]:
         """Return copies of the claimed gradients."""
@@ -220,7 +221,7 @@ def differentiable(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable
 
     narrow = [np.float64 if leaf.is_number else np.float32 for leaf in flat.point.leaves]  # a number stays a float
     dtypes = [narrow] if is_real_function and np.float32 in narrow else []
-    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes, layouts)
+    return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes, layouts, push=claimed.push)
 
 
 def _accepted_layouts(flat: FlatFunction) -> Iterator[tuple[str, Callable[[Array], Array]]]:

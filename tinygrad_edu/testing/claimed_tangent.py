@@ -42,6 +42,10 @@ class ClaimedTangent:
         flat = self.flat
         return ravel_arrays(self.push([*flat.arguments(flat.arrays), *flat.tangents(tangents)]))
 
+    def push_at(self, arrays: Sequence[Array], tangents: Sequence[Array]) -> list[Array]:
+        """Return the claimed tangents of the result at other inputs, as real arrays."""
+        return self.push([*self.flat.arguments(arrays, is_copied=False), *self.flat.tangents(tangents)])
+
     def push(self, arguments: Sequence[Any]) -> list[Array]:
         """Return the claimed tangents of the result for arguments of `jvp`, as real arrays."""
         name, result, claimed = self.flat.name, self.flat.result, self.jvp(*arguments)

@@ -135,12 +135,15 @@ def check_gradient(
     report = Report(flat.name, skip)
     if not is_pure(report, flat):
         return report.conclude()
+    push = None
+    if jvp is not None:
+        forward = ClaimedTangent(flat, jvp, seeded(rng))
+        run_tangent_laws(report, forward)
+        push = forward.push_at
     if grad is not None:
-        _run_gradient(report, flat, grad, cotangent, rng)
+        _run_gradient(report, flat, grad, cotangent, push, rng)
     if jacobian is not None:
         run_gradient_laws(report, gradient_of_jacobian(flat, jacobian, seeded(rng)), "Jacobian")
-    if jvp is not None:
-        run_tangent_laws(report, ClaimedTangent(flat, jvp, seeded(rng)))
     return report.conclude()
 
 
@@ -187,13 +190,17 @@ def _halves(f: Function, jac: bool, jacobian: Function | None) -> tuple[Function
     return value, derivative
 
 
-def _run_gradient(report: Report, flat: FlatFunction, grad: Function, declared: bool | None, rng: Rng | None) -> None:
+def _run_gradient(
+    report: Report, flat: FlatFunction, grad: Function, declared: bool | None, push: Any, rng: Rng | None
+) -> None:
     """Run the laws about `grad`, with a cotangent if it takes one, and without if it is optional or there is none."""
     names, is_number = flat.point.names, sum(as_real(x).size for x in flat.result.arrays) == 1
     argument = find_cotangent(grad, flat, declared)
     if argument is None and not is_number:
         raise cannot_be_called(grad, flat.name, (*names, "cotangent"))
-    run_gradient_laws(report, ClaimedGradient(flat, _with_cotangent(grad, argument), seeded(rng), argument is not None))
+    run_gradient_laws(
+        report, ClaimedGradient(flat, _with_cotangent(grad, argument), seeded(rng), argument is not None, push=push)
+    )
     if argument is not None and argument.is_optional and is_number:
         titled = replace(flat, name=f"{flat.name}, without a cotangent")
         report.run(
