@@ -233,7 +233,7 @@ from tinygrad_edu.testing import check_gradient
 mostly_a_kink = given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
 
 def look(x):
-    check_gradient(np.abs, np.sign, x)
+    check_gradient(np.sign, lambda x: 0 * x, x)
 
 @mostly_a_kink
 def test_mostly_at_the_kink(x, _):
