@@ -35,7 +35,9 @@ _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative t
 
 
 @reproducible
-def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> Report:
+def check_vjp(
+    f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, rng: Rng | None = None
+) -> Report:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
     The check of order n + 1 is a first-order check of the function (inputs, cotangent) -> gradients of order n.
@@ -48,6 +50,9 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
         The point, which is converted to float64.
     order : int, default 2
         Highest order of the checked derivatives: 1, 2 (default) or 3.
+    accuracy : float, default 0.0
+        The relative error of the results of f, for solvers, quadrature and simulators. It selects larger steps. The
+        observed error of the numeric derivative still decides. Default: 0, for rounding errors.
     rng : numpy.random.Generator, optional
         As in `check_gradient`.
 
@@ -55,6 +60,11 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     ------
     GradientMismatch, Inconclusive, NotDeterministic
         As in `check_gradient`.
+
+    Notes
+    -----
+    At a kink of a continuous function, the gradient must lie between the one-sided slopes. A jump of the function, or
+    of the gradient for order 2, is inconclusive.
 
     Examples
     --------
@@ -71,7 +81,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
         recorded = vjp(f, *map(from_numpy, inputs))
         cotangents = _cotangents(recorded[0], rng)
         name, law = (f"{title}, derivative {n}", f"slope, derivative {n}") if n > 1 else (title, "slope")
-        claim = Claim(name, _as_array_function(f, points), points, names, np.zeros(0), _join(cotangents), (), scale)
+        claim = Claim(name, _as_array_function(f, points), points, names, np.zeros(0), _join(cotangents), (), scale, accuracy=accuracy)
         if not report.run(law, _slope_verdicts, replace(claim, affine=affine), recorded, inputs, cotangents, rng, law):
             break
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
