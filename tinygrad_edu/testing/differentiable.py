@@ -51,19 +51,29 @@ class Differentiable:
         where: str = "",
     ) -> tuple[list[Array], list[Array]]:
         """Return the results and the gradients. `where` describes the call for messages."""
-        with errors_as(NotApplicable, f"{self.name} raises an error{where}"):
-            results, pullback = self.record(arrays, range(len(arrays)) if needs is None else needs)
+        inputs = range(len(arrays)) if needs is None else needs
+        try:
+            results, pullback = self.record(arrays, inputs)
+        except Exception:
+            with errors_as(NotApplicable, f"{self.name} raises an error{where}"):
+                self.value(arrays)
+            with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
+                results, pullback = self.record(arrays, inputs)
         with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
             return results, pullback(cotangents)
 
 
 @contextmanager
 def errors_as(kind: type[Exception], text: str) -> Iterator[None]:
-    """Turn the errors of a function under test into an error of this kind, which begins with `text`."""
+    """Turn the errors of a function under test into an error of this kind, which begins with `text`.
+
+    A NotImplementedError means that the framework lacks a derivative, and becomes `NotApplicable`.
+    """
     try:
         yield
     except (CheckFailed, NotApplicable):
         raise
     except Exception as error:
         line = str(error).strip().partition("\n")[0].rstrip(".")
-        raise kind(f"{text}: {type(error).__name__}: {line}.") from error
+        used = NotApplicable if isinstance(error, NotImplementedError) else kind
+        raise used(f"{text}: {type(error).__name__}: {line}.") from error

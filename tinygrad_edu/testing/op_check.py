@@ -27,17 +27,17 @@ def check_op(
 ) -> Report:
     """Check the laws of an op at the given inputs. No law needs a numeric derivative.
 
-    - Each vjp is linear in the cotangent.
-    - Each gradient has the shape and dtype of its input. In float32, float16 and mixed precision it equals the float64
-      gradient up to rounding.
-    - The op does not write into an input, its result or a cotangent, and no two gradients share memory.
-    - Strided, reversed, Fortran-ordered and stride-0 arrays give the same results as contiguous arrays.
-    - A gradient does not depend on which other inputs require one.
-    - The gradient of an input that is used k times is the sum of k gradients. The gradient of a tensor passed as two
-      inputs is the sum of their gradients.
-    - A later call of the op does not change the gradients of an earlier call.
-    - Under `no_grad` the op records nothing. On plain arrays it computes its forward function.
-    - After ``backward()`` the graph keeps no saved array alive.
+    The laws of all differentiable functions are those of `check_torch` without finite differences: "no writes",
+    "linearity", "layouts", "subsets of inputs", "later calls" and "narrow dtypes". The laws of Tensors:
+
+    - "forward is plain": on plain arrays the op computes its forward function; with `reference`, its values.
+    - "no_grad": under `no_grad` the op records nothing.
+    - "no shared memory": no two gradients share memory.
+    - "layouts of constants": labels and masks of any memory layout give the same results.
+    - "used several times": the gradient of an input that is used k times is the sum of k gradients.
+    - "one tensor as two inputs": the gradient of a tensor passed as two inputs is the sum of their gradients.
+    - "tensors as arrays": a vjp returns the same values for Tensors, as in higher derivatives.
+    - "memory is freed": after ``backward()`` the graph keeps no saved array alive.
 
     The allowed rounding error depends on the dtypes of the inputs.
 
@@ -50,6 +50,8 @@ def check_op(
         must have one.
     reference : callable, optional
         A function of arrays that takes the same settings and must return the same values as the op.
+    skip : collection of str, default ()
+        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
         Draws the cotangents. Default: a generator with a fixed seed.
     **settings

@@ -32,8 +32,9 @@ def check_jax(
 ) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
-    The inputs are the floating-point leaves of the arguments. Everything else, such as integers and random keys, is
-    constant. JAX computes in float64 during the check, or in the function's own dtypes if it rejects float64.
+    The inputs are the floating-point and complex leaves of the arguments. Everything else, such as integers and random
+    keys, is constant. JAX computes in float64 for finite differences, or in the function's own dtypes if it rejects
+    float64. The laws are those of `check_torch`; arrays of JAX have no memory layouts, and ``jax.vmap`` makes batches.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def check_jax(
         Pytrees.
     order : int, default 1
         The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+    skip : collection of str, default ()
+        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

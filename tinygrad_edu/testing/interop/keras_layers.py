@@ -31,7 +31,7 @@ def check_keras(
 ) -> Report:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
-    The check uses float64 as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
+    The check uses float64 and the laws as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
     that a call updates, such as running means and random states, are constant.
 
     Parameters
@@ -42,6 +42,8 @@ def check_keras(
         The mode of the call.
     order : int, default 1
         The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+    skip : collection of str, default ()
+        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 

@@ -31,10 +31,26 @@ def check_torch(
 ) -> Report:
     """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
-    The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
-    the arguments. Everything else is constant. Parameters, buffers and inputs are float64 during the check, or keep
-    their dtypes if the function rejects float64. The Module is checked in its current mode, and unchanged afterwards.
-    PyTorch's random seed is the same in each call, so dropout can be checked.
+    The inputs are the parameters of a Module that require a gradient, and the floating-point and complex tensors and
+    arrays among the arguments. Everything else is constant. Parameters, buffers and inputs are float64 for finite
+    differences, or keep their dtypes if the function rejects float64. The Module is checked in its current mode, and
+    unchanged afterwards. PyTorch's random seed is the same in each call, so dropout can be checked.
+
+    The laws, by name:
+
+    - "slope": the gradients agree with finite differences; "slope, derivative 2": so do their gradients.
+    - "no writes": neither forward nor backward changes inputs, cotangents, results or saved values in place.
+    - "linearity": the gradients are linear in the cotangent.
+    - "unused results": a result that is not used has no cotangent, so backward may receive None.
+    - "layouts": transposed, strided and expanded inputs and cotangents give the same gradients as contiguous ones.
+    - "subsets of inputs": a gradient does not depend on which other inputs require one.
+    - "later calls": a later call changes no earlier graph or gradient.
+    - "narrow dtypes": float32, float16 and bfloat16 give the float64 gradients up to rounding.
+    - "jvp equals vjp": the forward derivative is the transpose of the gradient.
+    - "batching": ``torch.func.vmap`` gives the results and gradients of each sample.
+
+    A law that the function rejects or PyTorch cannot test, such as batching without a vmap rule, is "not checked" in
+    the report, with the reason.
 
     Parameters
     ----------
@@ -45,6 +61,8 @@ def check_torch(
         Pytrees of tensors, arrays and constants.
     order : int, default 1
         The highest order of derivatives. With 2, the backward of the backward is checked too.
+    skip : collection of str, default ()
+        The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
         Draws the cotangents and the directions. Default: a generator with a fixed seed.
 
