@@ -49,6 +49,8 @@ class GradientMismatch(CheckFailed, AssertionError):
     GradientMismatch
     """
 
+    element: tuple[tuple[int, ...], tuple[int, ...]] | None = None  # the shape of the gradient, and a wrong index
+
 
 class LawBroken(CheckFailed, AssertionError):
     """A function, an op or a module violates one of the laws that its check tests.

@@ -348,11 +348,26 @@ def test_what_cannot_be_written_is_said():
 def test_a_large_array_is_compressed_text(size):
     x = np.random.default_rng(size).normal(size=size)
     with pytest.raises(TinygradError) as caught:
-        check_vjp(thirds, x)
+        check_vjp(lambda y: thirds(y * x), x)  # fails for no part of x
     lines = str(caught.value).partition("\nTo reproduce:\n")[2].splitlines()
     assert ("x = np.array([" in "".join(lines)) == (size == 1000)
     assert max(map(len, lines)) <= (120 if size > 1000 else np.inf)
-    assert len("".join(lines)) < 10 * 5000 + 1000
+    assert len("".join(lines)) < 2 * 11 * 5000 + 1000
+
+
+def test_a_large_array_is_reduced_to_a_part_with_a_wrong_element(tmp_path):
+    def grad(table, weights, cotangent):
+        wrong = 2 * cotangent * weights * table
+        wrong[np.abs(table) > 99] = 0
+        return wrong, np.sum(cotangent * table**2, axis=-1, keepdims=True)
+
+    table = np.random.default_rng(0).normal(size=(3000, 3))
+    table[1234, 1] = 100
+    with pytest.raises(TinygradError, match=r"difference at table\[1234, 1\]") as caught:
+        check_gradient(lambda table, weights: weights * table**2, grad, table, np.arange(1.0, 3001)[:, None])
+    lines = str(caught.value).partition("\nTo reproduce:\n")[2]
+    assert "weights = np.array([[1235.0], [1236.0], [1237.0], [1238.0]])" in lines
+    assert pasted([lines])[0][0] == "GradientMismatch"
 
 
 def test_an_error_can_be_pickled():

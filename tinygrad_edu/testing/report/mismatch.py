@@ -63,12 +63,14 @@ def wrong_gradient(claim: Claim, k: int, comparison: str, rng: np.random.Generat
     if not wrong.found:
         return GradientMismatch(f"{title}: {guess or comparison}.")
     index, probe = wrong.largest()
-    return GradientMismatch(
+    error = GradientMismatch(
         f"{title}{guess and f': {guess}'}.\n"
         f"  Mismatched elements: {'' if wrong.is_complete else 'at least '}{wrong.number} / {wrong.gradient.size}\n"
         f"  Max absolute difference at {claim.names[k]}[{', '.join(map(str, index))}]: "
         f"{_compared('analytic', float(wrong.gradient[index]), probe.value, probe.error)}"
     )
+    error.element = wrong.gradient.shape, index
+    return error
 
 
 def _compared(word: str, a: float, n: float, error: float) -> str:

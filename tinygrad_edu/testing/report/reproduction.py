@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -12,12 +13,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
 from tinygrad_edu.testing.report import first_failure
 from tinygrad_edu.testing.report.repro_script import Script
 
+_MOST_LITERALS = 1000  # an array with more numbers is reduced
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -35,7 +37,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
             if snapshots:
                 inner = error.args[0] if error.args else None  # a Message if this check called another one
                 text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
-                error.args = (Message(text, checked, **snapshots),)
+                error.args = (Message(text, checked, **snapshots, error=error),)
             raise
 
     return checked
@@ -44,13 +46,15 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
 class Message:
     """The message of an error, with code that reproduces it. The code is generated when the message is read."""
 
-    def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, text: str, check: Callable[..., Any], args: Any, kwargs: Any, error: TinygradError) -> None:
         self.text, self._call, self._taken = text, (check, args, kwargs), False
+        self._failure = type(error), getattr(error, "element", None)
 
     @functools.cached_property
     def _lines(self) -> str:
         try:
-            return "\n".join(_lines(*self._call))
+            check, args, kwargs = self._call
+            return "\n".join(_lines(check, *_reduced(check, (args, kwargs), *self._failure)))
         except Exception as error:  # it must not hide the failure
             return f"# The code could not be generated: {error!r}"
 
@@ -94,6 +98,30 @@ def _copied(value: Any, copies: dict[int, Any]) -> Any:
     if isinstance(value, Call):
         return value.map_arrays(lambda x: copies.setdefault(id(x), _copied(x, copies)))
     return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
+
+
+def _reduced(check: Any, call: Any, kind: type[Exception], element: Any) -> Any:
+    """Return the arguments, or small parts of large arrays around a wrong element if the check fails for them, too."""
+    sizes = [np.prod(np.shape(x)) for x in tree_leaves(call) if hasattr(x, "shape")]
+    if element is None or max(sizes, default=0) <= _MOST_LITERALS:
+        return call
+    for n in (4, 16):
+        starts = {length: min(i, length - n) for length, i in zip(*element, strict=True) if length > 16}
+        part = tree_map(lambda x, starts=starts, n=n: _window(x, starts, n), call)
+        with contextlib.suppress(Exception):
+            try:
+                args, kwargs = _snapshot(part, {})
+                check.__wrapped__(*args, **kwargs)
+            except kind:
+                return part
+    return call
+
+
+def _window(x: Any, starts: dict[int, int], n: int) -> Any:
+    """Return n elements of an array along each axis whose length has a start."""
+    if not hasattr(x, "shape") or not hasattr(x, "__getitem__"):
+        return x
+    return x[tuple(slice(starts[m], starts[m] + n) if m in starts else slice(None) for m in x.shape)]
 
 
 def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:

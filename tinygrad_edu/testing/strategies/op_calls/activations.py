@@ -51,12 +51,13 @@ _KINKS: dict[str, Any] = {
 }  # fmt: skip
 
 _SMOOTH = (
-    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact", "gelu_tanh",
+    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "normal_cdf", "gelu_exact",
 )  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _with_kinks(name, *how) for name, how in _KINKS.items()},
-    **{name: one_input(name) for name in _SMOOTH}, "tanhshrink": one_input("tanhshrink", **UP_TO_3),
-    "gelu": one_input("gelu", each_of(approximate=("none", "tanh"))),
+    **{name: one_input(name) for name in _SMOOTH},
+    **{name: one_input(name, **UP_TO_3) for name in ("tanhshrink", "gelu_tanh")},  # they cancel beyond
+    "gelu": one_input("gelu", each_of(approximate=("none", "tanh")), **UP_TO_3),
     "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip
