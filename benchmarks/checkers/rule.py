@@ -148,11 +148,6 @@ def summed_to(m: Maths, g: Any, x: Any) -> Any:
     return g
 
 
-def divided(m: Maths, x: Any, y: Any) -> Any:
-    """Return x / y, and 0 where y is 0."""
-    return m.where(y == 0, 0 * x, x / m.where(y == 0, 0 * y + 1, y))
-
-
 def everywhere(m: Maths, of_row: Callable[..., Any], x: Any) -> Any:
     """Apply `m.sum` or `m.max` to all elements; the result has shape (1,)."""
     return of_row(m.reshape(x, (-1,)), 0)

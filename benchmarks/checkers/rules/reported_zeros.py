@@ -6,18 +6,23 @@ import operator
 import numpy as np
 
 from benchmarks.checkers.functions import ABS, VECTOR
-from benchmarks.checkers.rule import Function, Rule, by_slope, divided, elementwise
+from benchmarks.checkers.rule import Function, Rule, by_slope, elementwise
 from benchmarks.checkers.rules.reductions import DEVIATION, centered
 
 EPSILON = 1e-3
 
 
-def sign(m, x):
-    return divided(m, x, m.abs(x))
-
-
 def safe(m, x):
     return m.where(x == 0, 0 * x + 1, x)
+
+
+def divided(m, x, y):
+    """Return x / y, and 0 where y is 0."""
+    return m.where(y == 0, 0 * x, x / safe(m, y))
+
+
+def sign(m, x):
+    return divided(m, x, m.abs(x))
 
 
 # --- Norms and deviations ---
