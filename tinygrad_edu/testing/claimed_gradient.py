@@ -200,7 +200,7 @@ def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
 
 
 def differentiable(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
-    """Return a function and its claimed gradient for the general laws, with float32 as narrow dtype if all is real."""
+    """Return a function and its claimed gradient for the general laws, and the dtypes that were given as the narrow ones, if all is real."""
     flat = claimed.flat
     is_real_function = not any(map(is_complex, (*flat.point.arrays, *flat.result.arrays)))
 
@@ -219,8 +219,9 @@ def differentiable(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable
 
         return results, pullback
 
-    narrow = [np.float64 if leaf.is_number else np.float32 for leaf in flat.point.leaves]  # a number stays a float
-    dtypes = [narrow] if is_real_function and np.float32 in narrow else []
+    given = [np.asarray(as_numbers(leaf.given)).dtype for leaf in flat.point.leaves]
+    narrow = [dtype if is_floating(dtype) else np.dtype(np.float64) for dtype in given]
+    dtypes = [narrow] if is_real_function and any(dtype.itemsize < 8 for dtype in narrow) else []
     return Differentiable(flat.name, flat.names, flat.arrays, value, record, dtypes, layouts, push=claimed.push)
 
 
