@@ -214,9 +214,7 @@ def pushforward_verdicts(flat: FlatFunction, jvp: Function, rng: Rng) -> Iterato
         along = partial(_tangent_along, flat, jvp, result, k)
         tangents = [along(direction) for direction in input_directions]
         yield compare_tangents(flat.claim(out, weights, ()), k, input_directions, along, rng)
-        total, size = (
-            a + sum(b) for a, b in ((total, tangents), (size, map(abs, tangents)))
-        )
+        total, size = (a + sum(b) for a, b in ((total, tangents), (size, map(abs, tangents))))
     gap, allowed = np.abs(joint_tangent - total), max(EXACT, 64 * unit_of(joint_tangent.dtype)) * size
     if not np.all(gap <= allowed):
         allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in sums], result))
