@@ -12,6 +12,8 @@ import tinygrad_edu as tg
 from benchmarks.checkers.__main__ import main
 from benchmarks.checkers.families import FAMILIES
 from benchmarks.checkers.nasty import drawn, verdict
+from tests.testing.solvers import SOLVERS
+from tests.testing.test_tensor_checks import broken
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import (
     Call,
@@ -206,3 +208,103 @@ def test_too_many_inconclusive_examples_fail_a_test():
     finally:
         examples.clear()
         examples.update(before)
+
+
+# --- Zeros ---
+
+ZEROS = np.zeros(3)
+AT_ZERO = {
+    "cube": (lambda x: x**3, lambda x: 3 * x * x), "fourth power": (lambda x: x**4, lambda x: 4 * x**3),
+    "square": (lambda x: x**2, lambda x: 2 * x), "zero": (lambda x: 0 * x, lambda x: 0 * x),
+    "cosine": (np.cos, lambda x: -np.sin(x)), "1 - cosine": (lambda x: 1 - np.cos(x), np.sin),
+    "squared norm": (lambda x: np.linalg.norm(x) ** 2, lambda x: 2 * x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_exactly_0_excuses_nothing(name):
+    f, slope = AT_ZERO[name]
+    check_gradient(f, lambda x, cotangent: cotangent * slope(x), ZEROS)
+    for wrong in (5, 1e-3, np.nan):
+        with pytest.raises(GradientMismatch):
+            check_gradient(f, lambda x, cotangent, wrong=wrong: cotangent * (slope(x) + wrong), ZEROS)
+
+
+# --- Inputs that f rejects ---
+
+
+@pytest.mark.parametrize("x", [0.01, [0.01, 1.0]])
+def test_a_step_where_the_function_raises_is_no_step(x):
+    def f(x):
+        assert np.all(x > 0)
+        return np.sum(np.log(x))
+
+    check_gradient(f, lambda x: 1 / x, x)
+    with pytest.raises(GradientMismatch):
+        check_gradient(f, lambda x: -1 / x, x)
+
+
+def test_an_error_of_the_function_at_the_point_propagates():
+    with pytest.raises(ZeroDivisionError):
+        check_gradient(lambda x: 1 // 0, lambda x: x, 1.0)
+
+
+# --- Narrow dtypes inside a rule ---
+
+
+def rounded(x, dtype):
+    return np.asarray(x).astype(dtype)
+
+
+NARROW = {
+    "all of it": lambda x, g, dtype: rounded(g, dtype) * rounded(np.cos(x), dtype),
+    "the result": lambda x, g, dtype: rounded(g * np.cos(x), dtype),
+    "the cotangent": lambda x, g, dtype: rounded(g, dtype) * np.cos(x),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("part", NARROW)
+def test_a_narrow_dtype_inside_a_float64_rule_is_wrong(part, dtype):
+    x = np.random.default_rng(1).normal(size=6)
+    with pytest.raises(GradientMismatch, match=f"It is computed in {dtype}, and the function in float64"):
+        check_gradient(np.sin, lambda x, g: NARROW[part](x, g, dtype).astype(np.float64), x)
+    if dtype == "float32":
+        check_gradient(
+            lambda x: np.sin(rounded(x, dtype)).astype(np.float64),
+            lambda x, g: NARROW[part](rounded(x, dtype), g, dtype).astype(np.float64),
+            x,
+        )
+
+
+# --- Declared accuracy ---
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", SOLVERS)
+def test_solvers_of_declared_accuracy(name, seed):
+    forward, vjp, draw = SOLVERS[name]
+    x = draw(np.random.default_rng(seed))
+
+    def check(factor):
+        @tg.op
+        def solve(x):
+            return forward(x)
+
+        solve.vjps(x=lambda g, x: factor * vjp(g, x))
+        return check_vjp(solve, x, order=1, accuracy=1e-6, rng=np.random.default_rng(seed))
+
+    assert check(1.0).status == "right"
+    with pytest.raises((GradientMismatch, Inconclusive)):
+        check(1.01)
+    with pytest.raises(GradientMismatch):
+        check(1.1)
+
+
+@pytest.mark.parametrize(("accuracy", "factor"), [(1e-6, 1.001), (1e-4, 1.01), (1e-2, 1.5)])
+def test_a_declared_accuracy_excuses_no_wrong_gradient_of_an_exact_function(accuracy, factor):
+    x = np.array([0.3, -1.2, 0.8])
+    check_vjp(tg.sin, x, order=1, accuracy=accuracy)
+    wrong = broken("sin", x=lambda g, x: factor * g * tg.cos(x))
+    with pytest.raises(GradientMismatch):
+        check_vjp(wrong, x, order=1, accuracy=accuracy)

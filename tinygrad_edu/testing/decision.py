@@ -97,7 +97,9 @@ def _decide_along(
         judged = [_judge_again(c, k, direction, slope, pullback) for c in tested]
         for c, sums in zip(tested, judged, strict=True):
             if sums.status == "wrong":
-                return Verdict("slope", error=_mismatch(c, k, sums, slope.unit, rng, pullback), numbers=sums.numbers()), False
+                return Verdict(
+                    "slope", error=_mismatch(c, k, sums, slope.unit, rng, pullback), numbers=sums.numbers()
+                ), False
     # Among larger slopes, a slope of 0 is accepted within its error; the even cotangent decides about the others.
     is_right = judged[0].status == "right" or (has_even and judged[-1].status == "right")
     error = None if is_right else _reason(claim, k, slope)
@@ -142,14 +144,14 @@ def _narrow_dtype(claim: Claim, k: int, unit: float, pullback: Pullback | None) 
     return narrow_dtype(lambda c: pullback(c * claim.cotangent)[k])
 
 
-def _mismatch(
-    claim: Claim, k: int, sums: _Sums, unit: float, rng: Rng, pullback: Pullback | None
-) -> GradientMismatch:
+def _mismatch(claim: Claim, k: int, sums: _Sums, unit: float, rng: Rng, pullback: Pullback | None) -> GradientMismatch:
     comparison = f"along a random direction: analytic {sums.analytic:.10g}, numeric {sums.numeric:.10g}"
     error = wrong_gradient(claim, k, comparison, rng)
     if dtype := _narrow_dtype(claim, k, unit, pullback):
         headline, newline, details = str(error).partition("\n")
-        error = GradientMismatch(f"{headline}\n  It is computed in {dtype}, and the function in float64.{newline}{details}")
+        error = GradientMismatch(
+            f"{headline}\n  It is computed in {dtype}, and the function in float64.{newline}{details}"
+        )
     return error
 
 
@@ -261,7 +263,11 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
 def _weighted(x: Array, weights: Array) -> Array:
     """Return the products, where 0 times infinity is 0."""
     products = x * weights
-    return products if np.isfinite(weights).all() and np.isfinite(x).all() else np.where((x == 0) | (weights == 0), 0, products)
+    return (
+        products
+        if np.isfinite(weights).all() and np.isfinite(x).all()
+        else np.where((x == 0) | (weights == 0), 0, products)
+    )
 
 
 def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
@@ -275,7 +281,7 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
     elif not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
         has_no_slope = error <= resolution and size <= SAFETY * error
         status = "wrong" if error <= ROUGH * size or has_no_slope else "inconclusive"
-    elif sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
+    elif sums.moving + claim.rounding <= max(_UNCERTAIN, max(unit, claim.accuracy) ** 0.4) * size:
         status = "right"
     else:
         # A slope that is small compared with the rounding of the values needs less accuracy.

@@ -26,6 +26,7 @@ from tinygrad_edu.testing.numeric.rounding import add_jitter, rounding_of_claim
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import Verdict, worst
 
+
 class Derivative(NamedTuple):
     """A claimed gradient or forward derivative with respect to one input, in claims with several cotangents."""
 
@@ -39,6 +40,7 @@ class Derivative(NamedTuple):
 
     @property
     def x(self) -> Array:
+        """The input."""
         return self.claims[0].arrays[self.k]
 
 
@@ -161,8 +163,8 @@ def _judge_between(
         return Verdict("slope", numbers=numbers)
     slope = f"be between the one-sided slopes {low:.10g} and {high:.10g}" if low < high else f"be {high:.10g}"
     mismatch = GradientMismatch(
-        f"{claim.name}: {claimed.name} is wrong: {place}, the derivative of the result times the cotangent must {slope}, "
-        f"got {analytic:.10g}."
+        f"{claim.name}: {claimed.name} is wrong: {place}, the derivative of the result times the cotangent must "
+        f"{slope}, got {analytic:.10g}."
     )
     return Verdict("slope", error=mismatch, numbers=numbers)
 

@@ -35,9 +35,7 @@ _CANCELLATION = 2.0**-48  # the rounding error of a sum that cancels, relative t
 
 
 @reproducible
-def check_vjp(
-    f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, rng: Rng | None = None
-) -> Report:
+def check_vjp(f: Function, *arrays: Any, order: int = 2, accuracy: float = 0.0, rng: Rng | None = None) -> Report:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
     The check of order n + 1 is a first-order check of the function (inputs, cotangent) -> gradients of order n.
@@ -81,7 +79,17 @@ def check_vjp(
         recorded = vjp(f, *map(from_numpy, inputs))
         cotangents = _cotangents(recorded[0], rng)
         name, law = (f"{title}, derivative {n}", f"slope, derivative {n}") if n > 1 else (title, "slope")
-        claim = Claim(name, _as_array_function(f, points), points, names, np.zeros(0), _join(cotangents), (), scale, accuracy=accuracy)
+        claim = Claim(
+            name,
+            _as_array_function(f, points),
+            points,
+            names,
+            np.zeros(0),
+            _join(cotangents),
+            (),
+            scale,
+            accuracy=accuracy,
+        )
         if not report.run(law, _slope_verdicts, replace(claim, affine=affine), recorded, inputs, cotangents, rng, law):
             break
         # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.

@@ -16,7 +16,16 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing.arrays.dtypes import unit_of
 from tinygrad_edu.testing.failures import NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, disagreement, estimate
+from tinygrad_edu.testing.numeric.extrapolation import (
+    RATIO,
+    SAFETY,
+    Differences,
+    Estimate,
+    Scales,
+    better,
+    disagreement,
+    estimate,
+)
 from tinygrad_edu.testing.numeric.rounding import jitter
 
 _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
@@ -254,7 +263,12 @@ def _central(line: _Line, h: float) -> tuple[float, Array, Array, Array]:
     """Return the step, the central difference, the difference between the one-sided slopes, and the largest value."""
     forward, backward = _value(line, h), _value(line, -h)
     second = (forward - line.center + (backward - line.center)) / h
-    return h, (forward - backward) / (2 * h), second, np.maximum.reduce([*map(np.abs, (forward, backward, line.center))])
+    return (
+        h,
+        (forward - backward) / (2 * h),
+        second,
+        np.maximum.reduce([*map(np.abs, (forward, backward, line.center))]),
+    )
 
 
 def _one_sided(line: _Line, h: float, side: int) -> tuple[float, Array, Array, Array]:

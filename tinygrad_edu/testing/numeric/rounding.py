@@ -91,7 +91,9 @@ def narrow_dtype(linear: Callable[[float], Any]) -> str:
     is_used = np.isfinite(at_one) & (at_one != 0) & (np.abs(scaled - _FACTOR * at_one) <= ROUGH * np.abs(at_one))
     for dtype, bits in (("bfloat16", 8), ("float16", 11), ("float32", 24)):
         changes = 2.0 ** -(bits + 3) * np.array([-1.5, -1.0, 1.0, 1.5])
-        unchanged = [np.asarray(linear(1 + float(change)), np.float64)[is_used] == at_one[is_used] for change in changes]
+        unchanged = [
+            np.asarray(linear(1 + float(change)), np.float64)[is_used] == at_one[is_used] for change in changes
+        ]
         if is_used.any() and np.mean(unchanged) > 0.6:
             return dtype
     return ""
