@@ -13,9 +13,9 @@ from tinygrad_edu.testing.failures import CheckFailed, LawBroken
 from tinygrad_edu.testing.verdict import NotApplicable
 
 # Maps a cotangent of each result to a gradient of each input. The cotangent of an unused result is None.
-Pullback = Callable[[Sequence[Array | None]], list[Array]]
+ResultPullback = Callable[[Sequence[Array | None]], list[Array]]
 # Takes arrays, and the positions of the inputs that need a gradient; the gradients of the others are not used.
-Record = Callable[[Sequence[Array], Collection[int]], tuple[list[Array], Pullback]]
+RecordFunction = Callable[[Sequence[Array], Collection[int]], tuple[list[Array], ResultPullback]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Differentiable:
     names: tuple[str, ...]  # of the inputs
     arrays: tuple[Array, ...]
     value: Callable[[Sequence[Array]], list[Array]]
-    record: Record
+    record: RecordFunction
     dtypes: Sequence[Sequence[Any]] = ()  # the narrow dtypes, one for each input, to compare with the wide ones
     layouts: Mapping[str, Callable[[Array], Array]] = field(default_factory=lambda: LAYOUTS)
     is_random: bool = False  # it draws random numbers, in an order that may depend on the layouts of inputs

@@ -71,7 +71,7 @@ def check_op(
     <Report: right>
     """
     call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
-    require_known(skip, "forward is plain", "no_grad", *op_laws.LAWS)
+    require_known(skip, "forward is plain", "no_grad", *op_laws.TENSOR_LAWS)
     report, rng = Report(f"op {call.name}", skip), seeded(rng)
     report.run("forward is plain", op_laws.forward_is_plain, call, reference)
     report.run("no_grad", op_laws.records_nothing_under_no_grad, call)
@@ -85,4 +85,4 @@ def _run_laws(report: Report, call: Call, rng: Rng) -> None:
     """Run the laws of the vjps of a call: those of all differentiable functions, and those of Tensors."""
     if probe := run_laws(report, op_laws.differentiable(call), rng):
         with np.errstate(all="ignore"):
-            all(report.run(name, law, call, probe) for name, law in op_laws.LAWS.items())
+            all(report.run(name, law, call, probe) for name, law in op_laws.TENSOR_LAWS.items())

@@ -65,7 +65,7 @@ RIGHT = {
 WRONG = {
     "a vjp": (sine(1.001), [X[0]], 1, r"^sin: the gradient of x is wrong: it is 1.001 times"),
     "in a pytree": (lambda p: sine(1.001)(p["w"]), [{"v": 1.0, "w": X[0]}], 1, r"gradient of p\['w'\] is wrong"),
-    "only float32": (sine(1.01, jnp.float32), [X[0]], 1, "it is 1.0100.* times"),
+    "only float32": (sine(1.01, jnp.float32), [X[0]], 1, "it is 1.0(100|0999).* times"),
     "second order": (flat_at_second_order(), [X[0]], 2, "sin, derivative 2: the gradient of x is wrong: it is zero"),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
-from tinygrad_edu.testing.differentiable import Differentiable, Pullback
+from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.flat_function import require_inputs
 from tinygrad_edu.testing.laws.engine import require_known, run_laws
 from tinygrad_edu.testing.laws.slope import slope_verdicts
@@ -22,7 +22,7 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.verdict import Report
 
 ArrayFunction = Callable[..., Sequence[Any]]
-Pull = Callable[[Sequence[Any]], Sequence[Any]]  # from cotangents, or None, to gradients
+ForeignPullback = Callable[[Sequence[Any]], Sequence[Any]]  # from cotangents, or None, to gradients
 
 
 class Framework(Protocol):
@@ -47,7 +47,7 @@ class Framework(Protocol):
 
     def vjp(
         self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
-    ) -> tuple[Sequence[Any], Pull]:
+    ) -> tuple[Sequence[Any], ForeignPullback]:
         """Return the results, and the pullback for the inputs that need a gradient, differentiable with `graph`."""
 
     def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
@@ -80,7 +80,7 @@ class ForeignFunction:
         """Return the results as real arrays."""
         return self.unload(self.f(*self.load(arrays, range(len(arrays)))))
 
-    def record(self, arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], Pullback]:
+    def record(self, arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], ResultPullback]:
         """Return the results, and a function from cotangents to gradients; zeros for inputs that need none."""
         results, pull = self.framework.vjp(self.f, self.load(arrays, needs), needs, False)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,14 +16,20 @@ from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
 from tinygrad_edu.testing.flat_function import as_input
-from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Pull, check_foreign, required
+from tinygrad_edu.testing.interop.foreign_function import (
+    ArrayFunction,
+    ForeignFunction,
+    ForeignPullback,
+    check_foreign,
+    required,
+)
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import NotApplicable, Report
 
 Outer = Callable[[str], AbstractContextManager[None]]
-Settings = tuple[int, Rng | None, Collection[str]]  # order, rng and skip, as in `check_jax`
+CheckSettings = tuple[int, Rng | None, Collection[str]]  # order, rng and skip, as in `check_jax`
 
 
 @reproducible
@@ -72,7 +78,7 @@ def check_jax_function(
     f: Callable[..., Any],
     arguments: Sequence[Any],
     names: Sequence[str],
-    settings: Settings,
+    settings: CheckSettings,
     outer: Outer = lambda dtype: nullcontext(),
 ) -> Report:
     """Check a function as `check_jax` does, with a title and names for messages. `outer(dtype)` may set up a dtype."""
@@ -126,10 +132,10 @@ def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
 class _JAX:
     """JAX, with a context for each dtype."""
 
-    layouts: ClassVar[dict[str, Any]] = {}
     conjugates, is_random = True, False
 
     def __init__(self, outer: Outer, is_traceable: bool) -> None:
+        self.layouts: Mapping[str, Callable[[Array], Array]] = {}
         self._outer, self._is_traceable = outer, is_traceable
         self._wide, self._dtype, self._stack = True, "", ExitStack()  # as text, because NumPy's float64 equals None
 
@@ -161,7 +167,7 @@ class _JAX:
 
     def vjp(
         self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
-    ) -> tuple[Sequence[Any], Pull]:
+    ) -> tuple[Sequence[Any], ForeignPullback]:
         import jax
 
         def of_needed(*values: Any) -> Any:

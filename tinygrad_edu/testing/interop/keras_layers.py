@@ -31,8 +31,8 @@ def check_keras(
 ) -> Report:
     """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
-    The check uses float64 and the laws as `check_jax` does. The layer is built if necessary, and not changed otherwise: variables
-    that a call updates, such as running means and random states, are constant.
+    The check uses float64 and the laws as `check_jax` does. The layer is built if necessary, and not changed otherwise:
+    variables that a call updates, such as running means and random states, are constant.
 
     Parameters
     ----------

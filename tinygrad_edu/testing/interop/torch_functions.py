@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import itertools
 import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,13 @@ from tinygrad_edu.testing.arrays.complex_view import as_real, is_complex
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS, copy_with_layout_of
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Pull, check_foreign, required
+from tinygrad_edu.testing.interop.foreign_function import (
+    ArrayFunction,
+    ForeignFunction,
+    ForeignPullback,
+    check_foreign,
+    required,
+)
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -132,9 +140,10 @@ def _results(framework: _Torch, function: Any, point: ArrayTree, *tensors: Any) 
     inputs = [x.clone() for x in leaves]  # in-place ops are allowed on clones, but not on leaves
     nodes = [x.grad_fn for x in inputs]
     arguments = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
-    torch.random.default_generator.manual_seed(0)  # torch.manual_seed formats the stack at each call
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed formats the stack at each call
+    cuda: Any = torch.cuda  # without types
+    if cuda.is_initialized():
+        cuda.manual_seed_all(0)
     results = list(_tensors(function(*arguments)))
     for leaf, x, node, place in zip(leaves, inputs, nodes, point.leaves, strict=True):
         if framework.is_recording and node is not None and x.grad_fn is node and not _equal(x, leaf):
@@ -165,10 +174,13 @@ def _tensors(out: Any) -> Iterator[Any]:
 class _Torch:
     """PyTorch, and the module to check, whose parameters are the first inputs."""
 
-    layouts: ClassVar = {name: arrange for name, arrange in LAYOUTS.items() if name not in ("backwards", "readonly")}
     conjugates = False
 
     def __init__(self, module: Any, parameters: list[Any], inputs: list[Any]) -> None:
+        # PyTorch has no negative strides and no memory that cannot be written to.
+        self.layouts: Mapping[str, Callable[[Array], Array]] = {
+            name: arrange for name, arrange in LAYOUTS.items() if name not in ("backwards", "readonly")
+        }
         self._parameters, self._devices = parameters, [x.device for x in (*parameters, *inputs)]
         trained = set(map(id, parameters))
         self._data = [(p, p.data) for p in module.parameters()]
@@ -195,10 +207,8 @@ class _Torch:
 
     def load(self, arrays: Sequence[Array], needs: Collection[int]) -> list[Any]:
         """Set the parameters and buffers of the module; the other inputs are new leaves."""
-        tensors = [_as_tensor(x) for x in arrays]
-        tensors = [x if d.type == "cpu" else x.to(d) for x, d in zip(tensors, self._devices, strict=False)] + tensors[
-            len(self._devices) :
-        ]
+        devices = itertools.chain(self._devices, itertools.repeat(None))
+        tensors = [_as_tensor(x).to(device) for x, device in zip(arrays, devices, strict=False)]
         self._set_constants(tensors[0].real.dtype if tensors[0].is_complex() else tensors[0].dtype)
         for p, x in zip(self._parameters, tensors, strict=False):
             p.data = x
@@ -222,7 +232,7 @@ class _Torch:
 
     def vjp(
         self, f: ArrayFunction, inputs: Sequence[Any], needs: Collection[int], graph: bool
-    ) -> tuple[Sequence[Any], Pull]:
+    ) -> tuple[Sequence[Any], ForeignPullback]:
         import torch
 
         wanted = [inputs[k] for k in needs]
@@ -250,8 +260,8 @@ class _Torch:
 
     def jvp(self, f: ArrayFunction, inputs: Sequence[Any], tangents: Sequence[Any]) -> Sequence[Any]:
         import torch
-        from torch.autograd import forward_ad
 
+        forward_ad: Any = importlib.import_module("torch.autograd.forward_ad")  # without types
         count = len(self._parameters)
         with warnings.catch_warnings(), forward_ad.dual_level():
             warnings.simplefilter("ignore")  # the first use of forward_ad calls deprecated functions
@@ -295,7 +305,7 @@ def _has_drawn() -> bool:
     """Whether random numbers were drawn since `_results` set the seed."""
     import torch
 
-    generator = torch.random.default_generator
+    generator = torch.default_generator
     state = generator.get_state()
     return not state.equal(generator.manual_seed(0).get_state())
 

@@ -44,9 +44,9 @@ def _require_sum(p: Probe, k: int, total: Array, terms: tuple[Array, ...] | list
     """Require a gradient of input `k` that equals a sum up to the rounding of its terms, where all are finite."""
     finite = np.all([np.isfinite(x) for x in (total, *terms)], axis=0)
     total, *terms = (np.where(finite, x.astype(np.float64), 0) for x in (total, *terms))
-    gap, size = np.abs(total - sum(terms)), largest(sum(np.abs(x) for x in terms))
+    gap, size = np.abs(total - np.sum(terms, axis=0)), largest(np.sum(np.abs(terms), axis=0))
     if np.all(gap <= relative_rounding(p.gradients[k].dtype) * size):
         return
     rounding = relative_rounding(p.precision(p.gradients[k])) * size + 6 * p.cancellation(p.gradients[k])
     if not np.all(gap <= rounding) and not np.all(gap <= rounding + 6 * p.rounding[1][k]):
-        raise p.broken(f"the gradient of {p.d.names[k]} {law}", total, np.asarray(sum(terms)))
+        raise p.broken(f"the gradient of {p.d.names[k]} {law}", total, np.sum(terms, axis=0))

@@ -71,7 +71,9 @@ def layouts(p: Probe) -> Iterator[Verdict]:
     if not p.d.layouts:
         raise NotApplicable("the arrays of this framework have no memory layouts")
     of_cotangents = {"expanded": _expanded, **p.d.layouts}
-    of_inputs = dict.fromkeys([*p.d.layouts, "unchanged"], _identical) | ({} if p.d.is_random else p.d.layouts)
+    of_inputs = {**p.d.layouts, "unchanged": _identical}
+    if p.d.is_random:
+        of_inputs = dict.fromkeys(of_inputs, _identical)
     # Each layout of inputs is tested with another one of cotangents, and alone if that fails.
     for (name, arrange_x), (of_g, arrange_g) in zip(of_inputs.items(), of_cotangents.items(), strict=True):
         arrangements = (arranged_as(_identical if k in p.d.shared else arrange_x, x) for k, x in enumerate(p.d.arrays))

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
-from tinygrad_edu.testing.differentiable import Differentiable, Pullback
+from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.memory import arranged_as
 from tinygrad_edu.testing.laws.mixed_dtypes import require_input_dtype
@@ -35,12 +35,12 @@ def differentiable(call: Call) -> Differentiable:
     mixtures = itertools.product(choices, repeat=count) if count < 3 else [[np.float32] * count]
     dtypes = [dtypes for dtypes in mixtures if np.float32 in dtypes]
     return Differentiable(
-        f"op {call.name}", call.names, call.arrays, lambda arrays: [np.asarray(call(*arrays))], partial(record, call),
+        f"op {call.name}", call.names, call.arrays, lambda arrays: [np.asarray(call(*arrays))], partial(_record, call),
         [*dtypes, [np.float16] * count], selects_inputs=True, keeps_graphs=True,
     )  # fmt: skip
 
 
-def record(call: Call, arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], Pullback]:
+def _record(call: Call, arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], ResultPullback]:
     """Return the result of a call, and a function from its cotangent to the gradients that backward() computes."""
     leaves = [from_numpy(x, requires_grad=k in needs) for k, x in enumerate(arrays)]
     out = call(*leaves)
@@ -183,7 +183,7 @@ def memory_is_freed(call: Call, p: Probe) -> None:
             gc.enable()
 
 
-LAWS: dict[str, Callable[[Call, Probe], None]] = {
+TENSOR_LAWS: dict[str, Callable[[Call, Probe], None]] = {
     "no shared memory": gradients_share_no_memory, "layouts of constants": constants_in_any_layout,
     "used several times": used_k_times, "one tensor as two inputs": one_tensor_as_two_inputs,
     "tensors as arrays": tensors_as_arrays, "memory is freed": memory_is_freed,
