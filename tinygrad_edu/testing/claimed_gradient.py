@@ -17,7 +17,7 @@ from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare
-from tinygrad_edu.testing.differentiable import Differentiable, Pullback
+from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, call_unwritten, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.laws.engine import run_laws
@@ -160,7 +160,7 @@ def run_gradient_laws(report: Report, claimed: ClaimedGradient, law: str = "slop
             report.run(law, gradient_verdicts, claimed, law)
     if report.status != "wrong":
         layouts = {} if "layouts" in report.skip else dict(_accepted_layouts(claimed.flat))
-        run_laws(report, differentiable(claimed, layouts), claimed.rng)
+        run_laws(report, differentiable_gradient(claimed, layouts), claimed.rng)
 
 
 def _require_unwritten(flat: FlatFunction) -> None:
@@ -199,15 +199,15 @@ def gradient_verdicts(claimed: ClaimedGradient, law: str) -> Iterator[Verdict]:
             yield verdict
 
 
-def differentiable(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
-    """Return a function and its claimed gradient for the general laws, and the dtypes that were given as the narrow ones, if all is real."""
+def differentiable_gradient(claimed: ClaimedGradient, layouts: Layouts) -> Differentiable:
+    """Return a function and its claimed gradient for the general laws. Its narrow dtypes are those of the arguments."""
     flat = claimed.flat
     is_real_function = not any(map(is_complex, (*flat.point.arrays, *flat.result.arrays)))
 
     def value(arrays: Sequence[Array]) -> list[Array]:
         return [as_real(x) for x in flat.call(flat.arguments(arrays, is_copied=False)).arrays]
 
-    def record(arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], Pullback]:
+    def record(arrays: Sequence[Array], needs: Collection[int]) -> tuple[list[Array], ResultPullback]:
         results = value(arrays)
 
         def pullback(cotangents: Sequence[Array | None]) -> list[Array]:

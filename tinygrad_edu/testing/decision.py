@@ -87,8 +87,8 @@ def _decide_along(
             return Verdict("slope", numbers=judged[0].numbers()), False
     try:  # finite differences distinguish rounding from a wrong gradient
         slope = derivative_along(f, x, direction, claim.value, claim.scale, claim.accuracy)
-    except NotDifferentiableHere as error:
-        return Verdict("slope", error=error), False
+    except NotDifferentiableHere as reason:
+        return Verdict("slope", error=reason), False
     tested, has_even = _testable_claims(claims, k, slope, rng, pullback)
     judged = _judge(tested, k, slope, direction)
     if any(sums.status == "wrong" for sums in judged):
@@ -200,8 +200,8 @@ def _decide_tangent(claim: Claim, k: int, along: Tangent, rng: Rng, direction: A
         slope = derivative_along(
             claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale, claim.accuracy
         )
-    except NotDifferentiableHere as error:
-        return Verdict("forward slope", error=error), False
+    except NotDifferentiableHere as reason:
+        return Verdict("forward slope", error=reason), False
     (sums,) = _judge([claim], k, slope, claim.cotangent)
     if sums.status == "wrong":
         slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)

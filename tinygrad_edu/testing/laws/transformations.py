@@ -72,7 +72,8 @@ def batch_equals_samples(p: Probe) -> Iterator[Verdict]:
 
 def _in_float32(p: Probe) -> Probe:
     """Return the probe for comparisons in float32, because constants in the function may be float32."""
-    return replace(p, **{name: [x.astype(np.float32) for x in getattr(p, name)] for name in ("results", "gradients")})
+    results, gradients = ([x.astype(np.float32) for x in part] for part in (p.results, p.gradients))
+    return replace(p, results=results, gradients=gradients)
 
 
 def _neighbour(p: Probe, n: int) -> Probe:

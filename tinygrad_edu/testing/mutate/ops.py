@@ -28,7 +28,7 @@ from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
-from tinygrad_edu.testing.laws.op_laws import record
+from tinygrad_edu.testing.laws.op_laws import differentiable
 from tinygrad_edu.testing.mutate.score import Fate
 from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, vjps_of_ops
 from tinygrad_edu.testing.mutate.wrappers import (
@@ -184,7 +184,7 @@ def _meets_condition(tried: Op, call: Call) -> bool:
     """Whether the condition of a mutant holds for a nonzero gradient of a call."""
     own, hits = _with_op(call, tried), condition_hits["met"]
     with suppress(Exception), np.errstate(all="ignore"):  # the checks raise the error again
-        (out,), pullback = record(own, own.arrays, range(len(own.arrays)))
+        (out,), pullback = differentiable(own).record(own.arrays, range(len(own.arrays)))
         pullback([draw_signed(seeded(None), out.shape)])
     return condition_hits["met"] > hits
 
