@@ -117,14 +117,12 @@ def sigmoid(m, x):
 
 
 def of_silu(m, g, x, y):
-    s = sigmoid(m, x * y)
-    return g * s * (1 + x * y * (1 - s))
+    return g * sigmoid(m, x * y) * (1 + x * y * sigmoid(m, -x * y))
 
 
 def of_beta(m, g, x, y):
     """Return the gradient of the factor y, not summed."""
-    s = sigmoid(m, x * y)
-    return g * x * x * s * (1 - s)
+    return g * x * x * sigmoid(m, x * y) * sigmoid(m, -x * y)
 
 
 def truncated(m, q):
