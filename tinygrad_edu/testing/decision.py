@@ -60,7 +60,7 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None, law: str =
 def _with_kinks(derivative: Derivative, direction: Array, rng: Rng) -> Verdict:
     """Return the verdict along a direction; if a kink disturbs it, the verdict from one-sided slopes."""
     verdict, is_kinked = derivative.decide(direction)
-    return judge_at_kinks(derivative, direction, rng) if is_kinked and verdict.status != "wrong" else verdict
+    return judge_at_kinks(derivative, direction, rng) if is_kinked and verdict.status == "inconclusive" else verdict
 
 
 def _along(k: int, claim: Claim, direction: Array) -> float:

@@ -22,7 +22,7 @@ from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import largest, one_sided_derivatives, value_or_nan
-from tinygrad_edu.testing.numeric.rounding import add_jitter, rounding_of_claim
+from tinygrad_edu.testing.numeric.rounding import ROUGH, add_jitter, rounding_of_claim
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.verdict import Verdict, worst
 
@@ -47,6 +47,7 @@ class Derivative(NamedTuple):
 _MOST_ELEMENTS, _MOST_GROUPS = 64, 16  # limits of the search for kinked elements
 _OUTLIERS = 32  # the number of elements that are probed first, because their claims are unusual
 _SETTLED = 1e-3  # the largest error of a one-sided slope, relative to it or to the slopes around
+_EXACT = 1e-7  # a one-sided slope with a larger relative error refutes no claim that is close to it
 _TIED, _MOST_TIES = 4, 8  # the largest number of elements in a tie, and of ties
 _NEARBY, _STEP = 2.0**-20, 2.0**-23  # the distance of the points around a tie, and the step there
 _TIE_ERROR = 1e-4  # the relative error of their slopes
@@ -161,6 +162,9 @@ def _judge_between(
         return Verdict("slope", error=not_differentiable(claim, claimed.k, reason), numbers=numbers)
     if low - allowed <= analytic <= high + allowed:
         return Verdict("slope", numbers=numbers)
+    if error > _EXACT * size and low - ROUGH * size <= analytic <= high + ROUGH * size:
+        reason = f"The one-sided slopes {place} are too inexact: {low:.3g} and {high:.3g} (to within {error:.1g})."
+        return Verdict("slope", error=not_differentiable(claim, claimed.k, reason), numbers=numbers)
     slope = f"be between the one-sided slopes {low:.10g} and {high:.10g}" if low < high else f"be {high:.10g}"
     mismatch = GradientMismatch(
         f"{claim.name}: {claimed.name} is wrong: {place}, the derivative of the result times the cotangent must "
