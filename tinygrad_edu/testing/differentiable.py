@@ -10,6 +10,7 @@ from typing import Any
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.failures import CheckFailed, LawBroken
+from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable
 
 # Maps a cotangent of each result to a gradient of each input. The cotangent of an unused result is None.
@@ -50,17 +51,23 @@ class Differentiable:
         needs: Collection[int] | None = None,
         where: str = "",
     ) -> tuple[list[Array], list[Array]]:
-        """Return the results and the gradients. `where` describes the call for messages."""
+        """Return copies of the results and the gradients. `where` describes the call for messages."""
+        results, pullback = self.recorded(arrays, needs, where)
+        with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
+            return copies(results), copies(pullback(cotangents))
+
+    def recorded(
+        self, arrays: Sequence[Array], needs: Collection[int] | None = None, where: str = ""
+    ) -> tuple[list[Array], ResultPullback]:
+        """Record a call. Raise `NotApplicable` if the function itself rejects the arrays."""
         inputs = range(len(arrays)) if needs is None else needs
         try:
-            results, pullback = self.record(arrays, inputs)
+            return self.record(arrays, inputs)
         except Exception:
             with errors_as(NotApplicable, f"{self.name} raises an error{where}"):
                 self.value(arrays)
-            with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
-                results, pullback = self.record(arrays, inputs)
         with errors_as(LawBroken, f"{self.name}: the gradient cannot be computed{where}"):
-            return results, pullback(cotangents)
+            return self.record(arrays, inputs)
 
 
 @contextmanager

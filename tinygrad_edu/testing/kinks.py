@@ -107,7 +107,7 @@ class _Slopes(NamedTuple):
 
     @property
     def kinks(self) -> Array:
-        return np.abs(self.right - self.left) > 2 * SAFETY * self.error
+        return np.asarray(np.abs(self.right - self.left) > 2 * SAFETY * self.error)
 
 
 def _slopes(left: Estimate, right: Estimate, terms: float) -> _Slopes:
@@ -120,7 +120,8 @@ def _slopes(left: Estimate, right: Estimate, terms: float) -> _Slopes:
     error = np.maximum(np.where(has_left, left.error, right.error), np.where(has_right, right.error, left.error))
     resolution = np.sqrt(left.unit) * np.fmax(np.fmax(left.size, right.size), terms)
     settled = np.maximum(_SETTLED * np.fmax(left.around, right.around), resolution)
-    slopes = _Slopes(*(part.reshape(-1) for part in (low, high, error + resolution / SAFETY, settled)))
+    low, high, error, settled = (part.reshape(-1) for part in (low, high, error + resolution / SAFETY, settled))
+    slopes = _Slopes(low, high, error, settled)
     return slopes._replace(is_smooth=bool(has_left.all() and has_right.all() and not slopes.kinks.any()))
 
 
@@ -137,7 +138,8 @@ def _judge_element(claimed: Derivative, element: int, rng: Rng) -> tuple[Verdict
     place = f"at {claim.names[k]}[{index}]" if direction.ndim else f"at {claim.names[k]}"
     verdict = worst(_judge_between(claimed, c, place, slopes, direction) for c in claimed.claims)
     if verdict.status == "wrong":
-        noisy = _slopes(*(add_jitter(claim.f, claim.arrays, k, direction, side, rng) for side in sides), terms)
+        left, right = (add_jitter(claim.f, claim.arrays, k, direction, side, rng) for side in sides)
+        noisy = _slopes(left, right, terms)
         verdict = worst(
             _judge_between(claimed, c, place, noisy, direction, claimed.rounding(c, direction)) for c in claimed.claims
         )

@@ -321,6 +321,9 @@ def test_a_module_is_left_as_it_was(torch):
     failing = type("Failing", (torch.nn.Module,), {"forward": lambda self, x: 1 // 0})
     with pytest.raises(ZeroDivisionError):
         check_torch(torch.nn.Sequential(net, failing()), x)
+    wrong = type("Wrong", (torch.nn.Module,), {"forward": lambda self, x: scaled_in(torch, torch.bfloat16, 1.2)(x)})
+    with pytest.raises(LawBroken, match="wrong in bfloat16"):
+        check_torch(torch.nn.Sequential(net, wrong()), x)
     for name, value in net.state_dict(keep_vars=True).items():
         same, address, before = memory[name]
         assert value is same

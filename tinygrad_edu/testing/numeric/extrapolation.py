@@ -133,8 +133,9 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     error = np.where(kinks, np.maximum(error, jump / 2), error)
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
-    parts = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
-    return Estimate(*(part.reshape(differences.central[0].shape) for part in parts), scales.unit), exhausted
+    columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
+    parts: Any = [column.reshape(differences.central[0].shape) for column in columns]
+    return Estimate(*parts, scales.unit), exhausted
 
 
 def at(best: Array, column: Array) -> Array:

@@ -253,9 +253,10 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
     return slope
 
 
-def _append(differences: Differences, line: _Line, h: float, side: int = 0) -> None:
+def _append(differences: Any, line: _Line, h: float, side: int = 0) -> None:
     with np.errstate(all="ignore"):
-        for column, entry in zip(differences, _one_sided(line, h, side) if side else _central(line, h), strict=True):
+        entries: Any = _one_sided(line, h, side) if side else _central(line, h)
+        for column, entry in zip(differences, entries, strict=True):
             column.append(entry)
 
 

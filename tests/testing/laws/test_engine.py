@@ -1,0 +1,84 @@
+"""run_laws on plain NumPy functions: right ones pass, and each planted fault is named."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.testing import LawBroken, Report
+from tinygrad_edu.testing.differentiable import Differentiable
+from tinygrad_edu.testing.laws.engine import run_laws
+
+X = np.random.default_rng(0).normal(size=(3, 4))
+
+
+def sines(gradient, dtypes=(np.float32, np.float16)):
+    """Return the sine with a gradient (x, g) of its own."""
+
+    def record(arrays, needs):
+        (x,) = arrays
+        return [np.sin(x)], lambda cotangents: [gradient(x, cotangents[0])]
+
+    return Differentiable("sine", ("x",), (X,), lambda arrays: [np.sin(arrays[0])], record, [[t] for t in dtypes])
+
+
+def run(d, skip=()):
+    report = Report(d.name, skip)
+    run_laws(report, d, np.random.default_rng(0))
+    return report.conclude()
+
+
+def with_a_buffer():
+    buffer = np.empty_like(X)
+    return lambda x, g: np.multiply(g, np.cos(x), out=buffer) if g.dtype == np.float64 else g * np.cos(x)
+
+
+def in_place(x, g):
+    g *= np.cos(x)
+    return g * 1
+
+
+FAULTS = {
+    "no writes": (in_place, "sine: the gradient writes into its cotangent"),
+    "linearity": (lambda x, g: np.clip(g, -2, 2) * np.cos(x), "sine: the gradient of x is not linear in g: at"),
+    "layouts": (lambda x, g: g.ravel("K").reshape(g.shape) * np.cos(x), "x differs between fortran cotangents and"),
+    "later calls": (with_a_buffer(), "a later call overwrites the gradient of x, which an earlier call returned"),
+    "narrow dtypes": (lambda x, g: g * np.cos(x) * (1.001 if g.dtype == np.float32 else 1), "x is wrong in float32"),
+}
+
+
+@pytest.mark.parametrize("law", FAULTS)
+def test_a_fault_is_named_by_its_law(law):
+    gradient, words = FAULTS[law]
+    with pytest.raises(LawBroken, match=words) as caught:
+        run(sines(gradient))
+    assert caught.value.report.verdicts[0].law == law
+    assert law not in run(sines(lambda x, g: g * np.cos(x)), skip=[law]).seconds
+
+
+def test_laws_that_cannot_be_tested_give_their_reason():
+    report = run(sines(lambda x, g: g * np.cos(x), dtypes=()))
+    reasons = {verdict.law: verdict.reason for verdict in report.verdicts if verdict.status == "not checked"}
+    assert reasons == {
+        "unused results": "the function has one result",
+        "subsets of inputs": "there is one input",
+        "narrow dtypes": "the function is checked in its own dtypes",
+        "jvp equals vjp": "there is no forward derivative",
+        "batching": "there is no batching",
+    }
+
+
+def test_a_gradient_that_raises_for_a_layout_is_wrong_and_a_function_that_does_is_not_checked():
+    def refuses(x):
+        if not x.flags.c_contiguous:
+            raise ValueError("not contiguous")
+
+    with pytest.raises(LawBroken, match=r"the gradient cannot be computed for .* cotangents: ValueError: not contig"):
+        run(sines(lambda x, g: refuses(g) or g * np.cos(x)))
+    d = sines(lambda x, g: g * np.cos(x))
+
+    def values(arrays):
+        return refuses(arrays[0]) or [np.sin(arrays[0])]
+
+    picky = Differentiable("picky", d.names, d.arrays, values, lambda x, needs: (values(x), d.record(x, needs)[1]))
+    skipped = [verdict.subject for verdict in run(picky).verdicts if verdict.law == "layouts" and verdict.reason]
+    assert "fortran inputs" in skipped
+    assert "fortran cotangents" not in skipped
