@@ -22,7 +22,17 @@ SIGNATURES = {
     if not (inspect.isclass(value) and issubclass(value, Exception))
 }
 # Functions that pass keyword arguments to another one.
-FORWARDING = {"functional_call", "summary", "load_keras", "Optimizer", "Call", "check_op", "Checkpoints", "Identity"}
+FORWARDING = {
+    "functional_call",
+    "summary",
+    "load_keras",
+    "Optimizer",
+    "Call",
+    "check_op",
+    "run_check",
+    "Checkpoints",
+    "Identity",
+}
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

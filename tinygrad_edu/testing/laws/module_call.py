@@ -170,7 +170,7 @@ def leaves_of(result: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves_of(getattr(result, name), f"{path}.{name}")
 
 
-def same(actual: Array, expected: Array) -> bool:
+def are_close(actual: Array, expected: Array) -> bool:
     """Whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
     if actual.shape != expected.shape or expected.dtype.kind != "f":
         return np.array_equal(actual, expected)

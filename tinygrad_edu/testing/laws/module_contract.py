@@ -11,7 +11,7 @@ from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall, leaves_of, same
+from tinygrad_edu.testing.laws.module_call import ModuleCall, RecordedCall, are_close, leaves_of
 from tinygrad_edu.testing.laws.module_state import copy_of
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
@@ -219,7 +219,7 @@ def _difference(
     """Return the error that describes where the results differ most, or None if they are equal."""
     for path, y in expected.items():
         x = found[paths[path]]
-        if same(x, y):
+        if are_close(x, y):
             continue
         text = f"{call.title} (eval): the result{paths[path]} differs from the reference{condition}: "
         if x.shape != y.shape:

@@ -135,7 +135,7 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     exhausted = bool(_is_exhausted(table, value, error, best).all())
     columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
     parts: Any = [column.reshape(differences.central[0].shape) for column in columns]
-    return Estimate(*parts, scales.unit), exhausted
+    return Estimate(*parts, unit=scales.unit), exhausted
 
 
 def at(best: Array, column: Array) -> Array:

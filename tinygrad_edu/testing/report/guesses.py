@@ -16,7 +16,7 @@ from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.report.digits import tell_apart
-from tinygrad_edu.testing.report.probes import Probe, Prober
+from tinygrad_edu.testing.report.probes import NumericSlope, Prober
 
 _TINY = float(np.finfo(np.float64).tiny)
 _PROBES, _FEW_PROBES = 6, 3  # the number of random directions
@@ -31,7 +31,7 @@ class Clues:
     k: int
     g: Array
     prober: Prober
-    probes: list[Probe]
+    probes: list[NumericSlope]
     rng: np.random.Generator
 
     @classmethod
@@ -43,7 +43,7 @@ class Clues:
         first = prober.along(directions[0])
         return cls(claim, k, g, prober, [first, *(prober.like(first, other) for other in directions[1:])], rng)
 
-    def gap(self, probe: Probe, gradient: Array | None = None) -> float:
+    def gap(self, probe: NumericSlope, gradient: Array | None = None) -> float:
         """Return the difference between the gradient, or another one, and a probe, relative to the allowed one."""
         elements, g = np.flatnonzero(probe.direction), self.g if gradient is None else gradient
         rounding = min(max(64 * unit_of(self.claim.gradients[self.k].dtype), EXACT), ROUGH)
@@ -53,12 +53,12 @@ class Clues:
             allowed = SAFETY * probe.error + rounding * float(np.sum(np.abs(terms))) + _TINY
         return off / allowed if np.isfinite(off) else np.inf
 
-    def explains(self, gradient: Array, probes: list[Probe] | None = None) -> bool:
+    def explains(self, gradient: Array, probes: list[NumericSlope] | None = None) -> bool:
         """Whether a gradient agrees with the probes."""
         finite = gradient.shape == self.g.shape and bool(np.all(np.isfinite(gradient)))
         return finite and all(self.gap(probe, gradient) <= 1 for probe in probes or self.probes)
 
-    def is_refuted(self, probes: list[Probe] | None = None) -> bool:
+    def is_refuted(self, probes: list[NumericSlope] | None = None) -> bool:
         """Whether the gradient is so wrong along all probes but the strongest that no guess agrees by accident."""
         return bool(np.prod(sorted(map(self.gap, probes or self.probes))[:-1]) >= _POWER)
 

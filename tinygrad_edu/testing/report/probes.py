@@ -25,7 +25,7 @@ class OutOfCalls(Exception):  # noqa: N818 - control flow, not a failure
     """The explanation has used all calls of f that it may make."""
 
 
-class Probe(NamedTuple):
+class NumericSlope(NamedTuple):
     """The numeric derivative of ``sum(cotangent * f)`` along a direction of one input."""
 
     direction: Array
@@ -69,7 +69,7 @@ class Prober:
         """Return a prober of another claim or input."""
         return Prober(claim, k, self)
 
-    def along(self, direction: Array) -> Probe:
+    def along(self, direction: Array) -> NumericSlope:
         """Return the derivative along a direction; raise `OutOfCalls` if the limit is reached.
 
         It is the sum of the derivatives for the orders of magnitude in x, which need different steps.
@@ -79,9 +79,9 @@ class Prober:
         if self._calls[0] >= self.limit:  # derivative_along may have handled the exception
             raise OutOfCalls
         error = sum(float(slope.error) + self._noise / float(slope.step) for slope in slopes)
-        return Probe(direction, sum(float(slope.value) for slope in slopes), error, float(slopes[0].step))
+        return NumericSlope(direction, sum(float(slope.value) for slope in slopes), error, float(slopes[0].step))
 
-    def like(self, known: Probe, direction: Array) -> Probe:
+    def like(self, known: NumericSlope, direction: Array) -> NumericSlope:
         """Return the derivative along a direction; if the function is slow, with the step and error of a known one."""
         if not self.is_quick or len(self._groups) > 1:
             return self.along(direction)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.report.guesses import Clues
-from tinygrad_edu.testing.report.probes import Probe
+from tinygrad_edu.testing.report.probes import NumericSlope
 
 _MOST_PROBES = 128  # the largest number of parts of the gradient that are tested
 
@@ -19,7 +19,7 @@ class WrongElements:
     def __init__(self, gradient: Array) -> None:
         self.gradient = gradient
         self.not_finite = np.flatnonzero(~np.isfinite(gradient))
-        self.found: dict[int, Probe] = {}
+        self.found: dict[int, NumericSlope] = {}
         self.is_complete = False
 
     @property
@@ -32,7 +32,7 @@ class WrongElements:
         """The number of elements that are known to be correct."""
         return self.gradient.size - self.number if self.is_complete and self.found else 0
 
-    def largest(self) -> tuple[tuple[int, ...], Probe]:
+    def largest(self) -> tuple[tuple[int, ...], NumericSlope]:
         """Return the index of the element with the largest difference, and its numeric derivative."""
         flat = self.gradient.reshape(-1)
         worst = max(self.found, key=lambda i: np.nan_to_num(abs(flat[i] - self.found[i].value), nan=np.inf))
@@ -47,7 +47,7 @@ class WrongElements:
             worst = max(clues.probes, key=clues.gap)
             self._bisect(clues, _coarse(clues, worst) if clues.prober.is_quick else worst)
 
-    def _bisect(self, clues: Clues, root: Probe) -> None:
+    def _bisect(self, clues: Clues, root: NumericSlope) -> None:
         """Divide the elements into halves, the worst part first."""
         queue, num_probes = [(-np.inf, 0, root)], 0
         while queue and num_probes < _MOST_PROBES and not (clues.prober.is_quick and self.found):
@@ -77,7 +77,7 @@ class WrongElements:
         return clues.explains(corrected.reshape(self.gradient.shape))
 
 
-def _coarse(clues: Clues, probe: Probe) -> Probe:
+def _coarse(clues: Clues, probe: NumericSlope) -> NumericSlope:
     """Return a probe with the step for plain differences, and the error that they may have.
 
     The smaller step makes the truncation error small; the rounding error may be a hundredth of the mismatch.
@@ -87,7 +87,7 @@ def _coarse(clues: Clues, probe: Probe) -> Probe:
     return probe._replace(step=step, error=max(probe.error, off / 400))
 
 
-def _halves(clues: Clues, parent: Probe, halves: list[Array]) -> list[Probe]:
+def _halves(clues: Clues, parent: NumericSlope, halves: list[Array]) -> list[NumericSlope]:
     """Return the probes along the two halves of a direction; if the function is slow, from one plain difference."""
     left, right = (_restricted(parent.direction, half) for half in halves)
     if not clues.prober.is_quick:
