@@ -12,7 +12,7 @@ from tinygrad_edu.nn import Lambda, Module
 from tinygrad_edu.nn.sample_independence import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_call import ModuleCall, leaves_of, same
+from tinygrad_edu.testing.laws.module_call import ModuleCall, are_close, leaves_of
 from tinygrad_edu.testing.laws.module_observer import observing
 from tinygrad_edu.testing.laws.module_replay import same_randomness
 from tinygrad_edu.testing.laws.module_snapshot import changed_paths, snapshot
@@ -171,7 +171,7 @@ def _with_rows(x: Array, rows: Array, row: Array) -> Array:
 
 
 def _all_same(actual: Sequence[Array], expected: Sequence[Array]) -> bool:
-    return len(actual) == len(expected) and all(map(same, actual, expected))
+    return len(actual) == len(expected) and all(map(are_close, actual, expected))
 
 
 def count_samples(inputs: Sequence[Array]) -> int:

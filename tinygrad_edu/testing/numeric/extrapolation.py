@@ -134,8 +134,8 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
     columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
-    parts: Any = [column.reshape(differences.central[0].shape) for column in columns]
-    return Estimate(*parts, unit=scales.unit), exhausted
+    parts: Any = [*(column.reshape(differences.central[0].shape) for column in columns), scales.unit]
+    return Estimate(*parts), exhausted
 
 
 def at(best: Array, column: Array) -> Array:
