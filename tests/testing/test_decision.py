@@ -286,9 +286,8 @@ def test_a_narrow_dtype_inside_a_float64_rule_is_wrong(part, dtype):
 # --- Declared accuracy ---
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SOLVERS)
-def test_solvers_of_declared_accuracy(name, seed):
+def test_solvers_of_declared_accuracy(name, seed=0):
     forward, vjp, draw = SOLVERS[name]
     x = draw(np.random.default_rng(seed))
 
