@@ -280,11 +280,10 @@ def test_a_narrow_dtype_inside_a_float64_rule_is_wrong(part, dtype):
 # --- Declared accuracy ---
 
 
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SOLVERS)
-def test_solvers_of_declared_accuracy(name, seed):
+def test_solvers_of_declared_accuracy(name):
     forward, vjp, draw = SOLVERS[name]
-    x = draw(np.random.default_rng(seed))
+    x = draw(np.random.default_rng(0))
 
     def check(factor):
         @tg.op
@@ -292,7 +291,7 @@ def test_solvers_of_declared_accuracy(name, seed):
             return forward(x)
 
         solve.vjps(x=lambda g, x: factor * vjp(g, x))
-        return check_vjp(solve, x, order=1, accuracy=1e-6, rng=np.random.default_rng(seed))
+        return check_vjp(solve, x, order=1, accuracy=1e-6, rng=np.random.default_rng(0))
 
     assert check(1.0).status == "right"
     with pytest.raises((GradientMismatch, Inconclusive)):
