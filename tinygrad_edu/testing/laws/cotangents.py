@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.laws.probe import Probe, relative_rounding
+from tinygrad_edu.testing.laws.probe import OF_FLOAT32_PARTS, Probe, relative_rounding
 from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
 
@@ -45,7 +45,7 @@ def _require_sum(p: Probe, k: int, total: Array, terms: tuple[Array, ...] | list
     finite = np.all([np.isfinite(x) for x in (total, *terms)], axis=0)
     total, *terms = (np.where(finite, x.astype(np.float64), 0) for x in (total, *terms))
     gap, size = np.abs(total - np.sum(terms, axis=0)), largest(np.sum(np.abs(terms), axis=0))
-    if np.all(gap <= relative_rounding(p.gradients[k].dtype) * size):
+    if np.all(gap <= max(relative_rounding(p.gradients[k].dtype), OF_FLOAT32_PARTS) * size):
         return
     rounding = relative_rounding(p.precision(p.gradients[k])) * size + 6 * p.cancellation(p.gradients[k])
     if not np.all(gap <= rounding) and not np.all(gap <= rounding + 6 * p.rounding[1][k]):

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.differentiable import errors_as
 from tinygrad_edu.testing.failures import GradientMismatch, LawBroken
-from tinygrad_edu.testing.laws.probe import Probe, relative_rounding
+from tinygrad_edu.testing.laws.probe import OF_FLOAT32_PARTS, Probe, relative_rounding
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.purity import copies
 from tinygrad_edu.testing.verdict import NotApplicable, Verdict
@@ -35,7 +35,7 @@ def _require_transposed(p: Probe, k: int, direction: Array, tangents: Sequence[A
     forward = np.concatenate([np.ravel(g * t.astype(np.float64)) for g, t in zip(p.cotangents, tangents, strict=True)])
     reverse = np.ravel(p.gradients[k].astype(np.float64) * direction)
     gap, size = abs(forward.sum() - reverse.sum()), np.abs(forward).sum() + np.abs(reverse).sum()
-    if gap <= relative_rounding(p.gradients[k].dtype) * size:
+    if gap <= max(relative_rounding(p.gradients[k].dtype), OF_FLOAT32_PARTS) * size:
         return
     # The error of the forward derivative is as large as that of the reverse one.
     allowed = relative_rounding(p.precision(reverse)) * size + 2 * np.sum(np.abs(direction) * p.rounding[1][k])
