@@ -156,7 +156,7 @@ class Report:
         try:
             for verdict in decide(*arguments) or ():
                 self._verdicts.append(verdict)
-            if len(self._verdicts) == first:
+            if len(self._verdicts) == first and Verdict(law) not in self._verdicts:
                 self._verdicts.append(Verdict(law))
         except NotApplicable as reason:
             self._verdicts.append(Verdict(law, reason=str(reason)))
