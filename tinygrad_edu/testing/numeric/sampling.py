@@ -13,6 +13,7 @@ Rng = np.random.Generator
 
 SEED = 20240229
 _LARGE, _SMALL = 1e3, 1e-4
+_TINY = 1e-6
 _UNEVEN = 1e3  # a random cotangent detects an error in every element if the slopes differ by less than this factor
 _ACCURATE = 1e-4  # a slope with a larger relative error gets no weight of its own
 
@@ -28,9 +29,13 @@ def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 
 def draw_directions(rng: Rng, x: Array) -> list[Array]:
-    """Draw one direction for each order of magnitude in x, because a step that suits 1e6 is too large for 1."""
-    direction, thousands = draw_signed(rng, x.shape), np.zeros(x.shape)
-    np.floor(np.log10(np.abs(x), out=thousands, where=np.isfinite(x) & (np.abs(x) > 1)) / 3, out=thousands)
+    """Draw one direction for each order of magnitude in x, because a step that suits 1e6 is too large for 1.
+
+    Numbers between 1e-6 and 1 are together, and so are zeros.
+    """
+    direction, thousands, size = draw_signed(rng, x.shape), np.zeros(x.shape), np.abs(x)
+    is_far = np.isfinite(x) & ((size > 1) | ((size < _TINY) & (size > 0)))
+    np.floor(np.log10(size, out=thousands, where=is_far) / 3, out=thousands)
     return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)] or [direction]
 
 
