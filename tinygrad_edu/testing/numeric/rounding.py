@@ -23,6 +23,8 @@ from tinygrad_edu.testing.numeric.sampling import draw_signed
 
 EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
 ROUGH = 0.05  # the largest relative error of a right claim, and of a numeric derivative that can refute a claim
+FLOAT32_PARTS = 2.0**-22  # the relative accuracy of a function that computes a part in float32
+_FLOAT32 = float(np.finfo(np.float32).eps)
 _POINTS = 12
 _UNITS = 16  # the distance of neighbouring points, in units in the last place
 _FACTOR = 1.3  # of a cotangent; its multiple of a gradient is not a small number of units of the gradient
@@ -42,6 +44,16 @@ def jitter(values: Array) -> Array:
     """
     smooth = np.diff(values, 3, axis=0)
     return np.asarray(np.sqrt(np.mean(smooth**2, axis=0) / 20))  # 1 + 9 + 9 + 1
+
+
+def has_float32_parts(f: Callable[[Array], Any], x: Array, direction: Array) -> bool:
+    """Return whether f is as rough as float32 at points that only float64 tells apart, along a direction."""
+    spacing = _FLOAT32 / 4 * (float(np.max(np.abs(x[direction != 0]), initial=0)) or 1.0)
+    with np.errstate(all="ignore"), contextlib.suppress(Exception):  # f may reject the points
+        values = np.stack([np.asarray(f(x + k * spacing * direction), np.float64) for k in range(1, _POINTS + 1)])
+        roughness = float(np.max(jitter(values), initial=0)) / float(np.max(np.abs(values), initial=0) or 1.0)
+        return _FLOAT32 / 256 < roughness < 16 * _FLOAT32
+    return False
 
 
 def add_jitter(
