@@ -347,10 +347,11 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_gradient_obeys_the_general_laws(name):
     grad, law = BROKEN[name]
+    x = X.astype(np.float32) if name == "float32" else X
     with pytest.raises(LawBroken) as caught:
-        check_gradient(lambda x: x**3, grad, X)
+        check_gradient(lambda x: x**3, grad, x)
     assert {v.law for v in caught.value.report.verdicts if v.status == "wrong"} == {law}
-    assert check_gradient(lambda x: x**3, grad, X, skip=[law]).status == "right"
+    assert check_gradient(lambda x: x**3, grad, x, skip=[law]).status == "right"
 
 
 def test_layouts_that_the_function_rejects_are_not_tested():

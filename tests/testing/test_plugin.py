@@ -445,10 +445,12 @@ def test_junit_has_the_checks_as_properties():
         for case in tree.iter("testcase")
     }
     values = {name: [properties.get(f"tinygrad_edu.{key}") for key in names] for name, properties in found.items()}
-    assert values["test_jump"] == ["1", "0", "1", "slope"]
-    assert values["test_expected"] == values["test_of_a_fixture"] == ["1", "1", "0", "slope"]
+    assert values["test_jump"][:3] == ["1", "0", "1"]
+    assert values["test_expected"] == values["test_of_a_fixture"]
+    assert values["test_expected"][:3] == ["1", "1", "0"]
+    assert all("slope" in values[name][3].split("; ") for name in ("test_jump", "test_expected"))
     assert values["test_without_a_check"] == [None] * 4
-    assert values["test_drawn"][3] == "slope; slope, derivative 2"
+    assert sorted(values["test_drawn"][3].split("; ")) == ["slope", "slope, derivative 2"]
 
 
 def test_without_a_report_nothing_is_recorded_or_imported(tmp_path):

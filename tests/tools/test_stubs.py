@@ -175,7 +175,11 @@ def test_results_have_the_declared_types(name, chosen):
         require_declared(name, FUNCTIONS[name], args, settings)
 
 
-@pytest.mark.parametrize("name", transforms.__all__[1:])
+# The stub declares these; it imports the others from typed modules.
+OVERLOADED = [name for name in transforms.__all__[1:] if name not in ("checkpoint", "custom_vjp")]
+
+
+@pytest.mark.parametrize("name", OVERLOADED)
 def test_the_last_overload_of_a_transform_has_its_parameters(name):
     tree = ast.parse(Path(transforms.__file__).with_suffix(".pyi").read_text())
     last = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name][-1]
