@@ -246,7 +246,8 @@ def _with_details(mismatch: GradientMismatch, claimed: ClaimedGradient, claim: C
         lines += _about_complex(claimed, claim, k)
         lines += [claimed.details(claim, k, claimed.rng)] if claimed.details else []
     headline, _, rest = str(mismatch).partition("\n")
-    return GradientMismatch("\n".join([headline, *(f"  {line}" for line in lines if line), *filter(None, [rest])]))
+    mismatch.args = ("\n".join([headline, *(f"  {line}" for line in lines if line), *filter(None, [rest])]),)
+    return mismatch
 
 
 def _about_complex(claimed: ClaimedGradient, claim: Claim, k: int) -> Iterator[str]:

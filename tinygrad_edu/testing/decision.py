@@ -169,9 +169,8 @@ def _mismatch(claim: Claim, k: int, sums: _Sums, unit: float, rng: Rng, pullback
     error = wrong_gradient(claim, k, comparison, rng)
     if dtype := _narrow_dtype(claim, k, unit, pullback):
         headline, newline, details = str(error).partition("\n")
-        error = GradientMismatch(
-            f"{headline}\n  It is computed in {dtype}, and the function in float64.{newline}{details}"
-        )
+        text = f"{headline}\n  It is computed in {dtype}, and the function in float64.{newline}{details}"
+        error.args = (text,)
     return error
 
 
