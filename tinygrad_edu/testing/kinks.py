@@ -111,7 +111,7 @@ class _Slopes(NamedTuple):
 
 
 def _slopes(left: Estimate, right: Estimate, terms: float) -> _Slopes:
-    """Join the slopes of both sides. At the edge of a domain, the existing one stands for both.
+    """Join the slopes of both sides. At the edge of a domain, one side has a slope, and it is used for both.
 
     `terms` is the magnitude of the numbers that f adds.
     """
