@@ -135,7 +135,10 @@ class _Table(NamedTuple):
 
 
 def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, Array]:
-    """Return the best estimate from at least four steps, and the elements that smaller steps cannot improve."""
+    """Return the best estimate from at least four steps, and the elements that smaller steps cannot improve.
+
+    Smaller steps show whether a kink is real.
+    """
     table = _table(differences, scales)
     best = _best(table)
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
@@ -145,7 +148,7 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, Array]
     error = np.where(kinks, np.maximum(error, jump / 2), error)
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
     columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
-    return Estimate(*columns, scales.unit), _is_exhausted(table, value, error, best)
+    return Estimate(*columns, scales.unit), _is_exhausted(table, value, error, best) & ~kinks
 
 
 def at(best: Array, column: Array) -> Array:
