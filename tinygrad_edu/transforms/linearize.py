@@ -23,9 +23,11 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "as_gradient", "to_tensors", "with_own_node"]
+__all__ = ["Function", "Linearized", "as_gradient", "with_own_node"]
 
 Function = Callable[..., Any]
+
+_ARRAYS = (np.ndarray, np.generic)
 
 
 class Linearized:
@@ -35,24 +37,30 @@ class Linearized:
 
     Attributes
     ----------
-    out
-        The recorded result of f.
-    result, aux
-        The result and the auxiliary data, for the caller. They are detached from the graph, unless they depend on a
-        tensor outside of the call that requires a gradient.
+    out, aux
+        The recorded result of f, and its auxiliary data.
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(with_own_node, to_tensors(x)) for x in args)
+        self._types: dict[Node, type[Any]] = {}
+        inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
-        self._targets = frozenset[Node](tree_leaves(self._nodes))
+        self._targets = frozenset(self._types)
         with enable_grad():
             result = f(*inputs)
-        self.out, aux = _split_aux(result) if has_aux else (result, None)
-        self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
+        self.out, self.aux = _split_aux(result) if has_aux else (result, None)
+
+    def _input(self, x: Any) -> Tensor:
+        """Return an argument as a Tensor with its own node."""
+        tensor = with_own_node(x if isinstance(x, Tensor) else Tensor(x))
+        self._types[_node(tensor)] = type(x)
+        return tensor
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
-        """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it."""
+        """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it.
+
+        The cotangent of an array is an array, unless a gradient flows through it to a tensor outside of the call.
+        """
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
@@ -62,21 +70,44 @@ class Linearized:
             retain_graph=True,
             wrap_saved=wrap if record else None,
         )
-        return tree_map(lambda node: as_gradient(gradients.get(node), node), self._nodes)
+        return tree_map(lambda node: self._like_argument(node, as_gradient(gradients.get(node), node)), self._nodes)
+
+    def _like_argument(self, node: Node, gradient: Tensor) -> Any:
+        given = self._types[node]
+        if not issubclass(given, _ARRAYS):
+            return gradient
+        if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
+            return gradient
+        return gradient._data if issubclass(given, np.ndarray) else gradient._data[()]
+
+    def detach(self, results: Any) -> Any:
+        """Return `out` or `aux` for the caller, detached from the graph, and as arrays if all arguments are arrays.
+
+        Tensors that depend on a tensor outside of the call that requires a gradient stay as they are.
+        """
+        depends = is_grad_enabled() and _depends_on_outer_inputs(results, self._targets)
+
+        def detached(x: Any) -> Any:
+            if not isinstance(x, Tensor) or (depends and _depends_on_outer_inputs(x, self._targets)):
+                return x
+            return np.array(x._data)[()] if self.gives_arrays else x.detach()
+
+        return tree_map(detached, results)
+
+    @property
+    def gives_arrays(self) -> bool:
+        """Whether results are arrays, because all arguments are."""
+        return bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
-def to_tensors(x: Any) -> Any:
-    """Convert a list of plain numbers to one tensor, and each leaf of any other pytree to a tensor."""
-    if isinstance(x, Tensor):
-        return x
+def _join_numbers(x: Any) -> Any:
+    """Return a list of plain numbers as one Tensor, and any other pytree unchanged."""
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
-    if leaves and all(isinstance(leaf, int | float) for leaf in leaves):
-        return Tensor(x)
-    return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
+    return Tensor(x) if leaves and all(isinstance(leaf, int | float) for leaf in leaves) else x
 
 
 def with_own_node(tensor: Tensor) -> Tensor:
@@ -116,13 +147,6 @@ def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
         seen.update(new)
         stack.extend(new)
     return False
-
-
-def _detach(results: Any, targets: frozenset[Node]) -> Any:
-    """Detach results, unless they depend on a tensor outside of the call that requires a gradient."""
-    if is_grad_enabled() and _depends_on_outer_inputs(results, targets):
-        return results
-    return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
 
 
 def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
