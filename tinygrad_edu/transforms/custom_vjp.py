@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled, leaf, wrap
+from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.transforms.captured import captured
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
-from tinygrad_edu.transforms.linearize import Function
+from tinygrad_edu.transforms.linearize import Function, with_own_node
 
 __all__ = ["custom_vjp"]
 
@@ -212,7 +212,7 @@ def _detached(x: Any) -> Any:
 
 def _with_node(x: Any) -> Any:
     """Return a constant Tensor as a leaf, so that every residual that depends on an argument is recorded."""
-    return wrap(x._data, leaf(x._data), x._storage) if is_floating_tensor(x) and not is_recorded(x) else x
+    return with_own_node(x) if is_floating_tensor(x) and not is_recorded(x) else x
 
 
 def _paths(tree: Any, name: str) -> list[tuple[str, Any]]:

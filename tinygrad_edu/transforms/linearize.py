@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import (
+    ArgumentNode,
     Node,
     Storage,
     Tensor,
@@ -28,6 +31,7 @@ __all__ = ["Function", "Linearized", "as_gradient", "with_own_node"]
 Function = Callable[..., Any]
 
 _ARRAYS = (np.ndarray, np.generic)
+_is_transforming: ContextVar[bool] = ContextVar("tinygrad_edu_is_transforming", default=False)
 
 
 class Linearized:
@@ -46,7 +50,7 @@ class Linearized:
         inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset(self._types)
-        with enable_grad():
+        with enable_grad(), _transforming():
             result = f(*inputs)
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
 
@@ -59,7 +63,7 @@ class Linearized:
     def pullback(self, out: Any, cotangents: Any) -> Any:
         """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it.
 
-        The cotangent of an array is an array, unless a gradient flows through it to a tensor outside of the call.
+        The cotangent of an array is an array, unless `_stays_tensor` is true of it.
         """
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
@@ -74,46 +78,59 @@ class Linearized:
 
     def _like_argument(self, node: Node, gradient: Tensor) -> Any:
         given = self._types[node]
-        if not issubclass(given, _ARRAYS):
-            return gradient
-        if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
+        if not issubclass(given, _ARRAYS) or self._stays_tensor(gradient):
             return gradient
         return gradient._data if issubclass(given, np.ndarray) else gradient._data[()]
 
     def detach(self, results: Any) -> Any:
-        """Return `out` or `aux` for the caller, detached from the graph, and as arrays if all arguments are arrays.
+        """Return `out` or `aux` for the caller: detached, unless a gradient can flow to a tensor outside of the call.
 
-        Tensors that depend on a tensor outside of the call that requires a gradient stay as they are.
+        If all arguments are arrays, Tensors among the results become arrays, unless `_stays_tensor` is true of them.
         """
-        depends = is_grad_enabled() and _depends_on_outer_inputs(results, self._targets)
+        is_attached = is_grad_enabled() and _depends_on_outer_inputs(results, self._targets)
+        gives_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
 
         def detached(x: Any) -> Any:
-            if not isinstance(x, Tensor) or (depends and _depends_on_outer_inputs(x, self._targets)):
+            if not isinstance(x, Tensor):
                 return x
-            return np.array(x._data)[()] if self.gives_arrays else x.detach()
+            if gives_arrays and not self._stays_tensor(x):
+                return np.array(x._data)[()]
+            return x if is_attached else x.detach()
 
         return tree_map(detached, results)
 
-    @property
-    def gives_arrays(self) -> bool:
-        """Whether results are arrays, because all arguments are."""
-        return bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
+    def _stays_tensor(self, x: Tensor) -> bool:
+        """Return whether a gradient can flow from a result to an outer transform or to a Tensor that f captured."""
+        if not is_grad_enabled():
+            return False
+        return _is_transforming.get() or (x.requires_grad and _depends_on_outer_inputs(x, self._targets))
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
+@contextmanager
+def _transforming() -> Iterator[None]:
+    """Mark the call of a function that a transform differentiates."""
+    token = _is_transforming.set(True)
+    try:
+        yield
+    finally:
+        _is_transforming.reset(token)
+
+
 def _join_numbers(x: Any) -> Any:
-    """Return a list of plain numbers as one Tensor, and any other pytree unchanged."""
+    """Return a list of Python numbers as one Tensor, and any other pytree unchanged."""
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
-    return Tensor(x) if leaves and all(isinstance(leaf, int | float) for leaf in leaves) else x
+    is_plain = leaves and all(isinstance(leaf, int | float) and not isinstance(leaf, np.generic) for leaf in leaves)
+    return Tensor(x) if is_plain else x
 
 
 def with_own_node(tensor: Tensor) -> Tensor:
     """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data), tensor._storage)
+        return wrap(tensor._data, leaf(tensor._data, ArgumentNode), tensor._storage)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -134,14 +151,17 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
 
 
 def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
-    """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
+    """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured.
+
+    Arguments of other transforms count while such a transform calls its function.
+    """
     if any(target.op is not None for target in targets):
         return True
     roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
     stack, seen = [*roots, *targets], set(targets)
     while stack:
         node = stack.pop()
-        if node.op is None and node not in targets:
+        if node.op is None and node not in targets and (_is_transforming.get() or not isinstance(node, ArgumentNode)):
             return True
         new = [parent for parent in node.parents if parent is not None and parent not in seen]
         seen.update(new)

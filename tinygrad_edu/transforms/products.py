@@ -87,13 +87,14 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     (9.0, 6.0)
     """
     call = Linearized(f, args, has_aux)
-    zeros = tree_map(lambda x: _zero_cotangent(x) if call.gives_arrays else Tensor(_zero_cotangent(x)), call.out)
-    transposed = Linearized(lambda g: call.pullback(call.out, g), [zeros], has_aux=False)
-    (direction,) = transposed.pullback(transposed.out, tuple(tangents))
     out = call.detach(call.out)
+    transposed = Linearized(lambda g: call.pullback(call.out, g), [tree_map(_zero_cotangent, out)], has_aux=False)
+    (direction,) = transposed.pullback(transposed.out, tuple(tangents))
     return (out, direction, call.detach(call.aux)) if has_aux else (out, direction)
 
 
 def _zero_cotangent(x: Any) -> Any:
+    """Return zeros of the shape of a result: an array if the result is one, a Tensor otherwise."""
     dtype = getattr(x, "dtype", None)
-    return np.zeros(np.shape(x), dtype if dtype is not None and dtype.kind == "f" else np.float32)[()]
+    zeros = np.zeros(np.shape(x), dtype if dtype is not None and dtype.kind == "f" else np.float32)[()]
+    return zeros if isinstance(x, np.ndarray | np.generic) else Tensor(zeros)
