@@ -52,6 +52,8 @@ class Linearized:
         self._targets = frozenset(self._types)
         with enable_grad(), _transforming():
             result = f(*inputs)
+        self.out: Any
+        self.aux: Any
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
 
     def _input(self, x: Any) -> Tensor:
