@@ -19,13 +19,15 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     """Return a function that computes the value of `f` and its gradient with respect to the arguments `argnums`.
 
     It returns ``(value, gradient)``; with `has_aux`, ``((value, aux), gradient)``. Parameters and errors are those of
-    `grad`.
+    `grad`. The value of arrays is a NumPy scalar, so SciPy's ``minimize(value_and_grad(f), x, jac=True)`` accepts it.
 
     Examples
     --------
     >>> value, gradient = value_and_grad(lambda x: (x * x).sum())([1.0, 2.0])
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
+    >>> value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
     """
     require_function(f)
 
@@ -49,6 +51,12 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
         gradients.
     has_aux : bool, default False
         Whether f returns a pair of the scalar and auxiliary data. If so, the function returns ``(gradient, aux)``.
+
+    Returns
+    -------
+    callable
+        The gradient by an array is an array, and by a Tensor or a number a Tensor. It stays a Tensor if another
+        gradient can flow through it.
 
     Raises
     ------

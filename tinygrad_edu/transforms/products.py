@@ -29,10 +29,10 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Returns
     -------
     out
-        The result of f.
+        The result of f: arrays if all arguments are arrays, Tensors otherwise.
     pullback : callable
-        Takes a pytree with the structure of `out` and returns a tuple with the structure of `args`. It can be called
-        many times.
+        Takes a pytree with the structure of `out` and returns a tuple with the structure of `args`, with arrays in
+        place of arrays. It can be called many times.
     aux
         With `has_aux`, the auxiliary data.
 
