@@ -26,8 +26,9 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     >>> value, gradient = value_and_grad(lambda x: (x * x).sum())([1.0, 2.0])
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
-    >>> value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
-    (np.float64(5.0), array([2., 4.]))
+    >>> value, gradient = value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    >>> float(value), gradient
+    (5.0, array([2., 4.]))
     """
     require_function(f)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -50,10 +49,7 @@ class Linearized:
         inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset(self._types)
-        with enable_grad(), _transforming():
-            result = f(*inputs)
-        self.out: Any
-        self.aux: Any
+        result = _call(f, inputs)
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
 
     def _input(self, x: Any) -> Tensor:
@@ -65,7 +61,7 @@ class Linearized:
     def pullback(self, out: Any, cotangents: Any) -> Any:
         """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it.
 
-        The cotangent of an array is an array, unless `_stays_tensor` is true of it.
+        The cotangent of an array is an array, unless a gradient can flow through it.
         """
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
@@ -80,44 +76,48 @@ class Linearized:
 
     def _like_argument(self, node: Node, gradient: Tensor) -> Any:
         given = self._types[node]
-        if not issubclass(given, _ARRAYS) or self._stays_tensor(gradient):
+        if not issubclass(given, _ARRAYS) or _is_in_outer_transform():
+            return gradient
+        if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
             return gradient
         return gradient._data if issubclass(given, np.ndarray) else gradient._data[()]
 
     def detach(self, results: Any) -> Any:
-        """Return `out` or `aux` for the caller: detached, unless a gradient can flow to a tensor outside of the call.
+        """Return `out` or `aux` for the caller: arrays if all arguments are arrays, and detached Tensors otherwise.
 
-        If all arguments are arrays, Tensors among the results become arrays, unless `_stays_tensor` is true of them.
+        A Tensor through which a gradient can flow stays as it is.
         """
-        is_attached = is_grad_enabled() and _depends_on_outer_inputs(results, self._targets)
+        is_attached = is_grad_enabled() and (
+            self._has_outer_inputs if results is self.out else _depends_on_outer_inputs(results, self._targets)
+        )
         gives_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
+        gives_arrays = gives_arrays and not _is_in_outer_transform()
 
         def detached(x: Any) -> Any:
             if not isinstance(x, Tensor):
                 return x
-            if gives_arrays and not self._stays_tensor(x):
+            if gives_arrays and not (is_attached and _depends_on_outer_inputs(x, self._targets)):
                 return np.array(x._data)[()]
             return x if is_attached else x.detach()
 
         return tree_map(detached, results)
-
-    def _stays_tensor(self, x: Tensor) -> bool:
-        """Return whether a gradient can flow from a result to an outer transform or to a Tensor that f captured."""
-        if not is_grad_enabled():
-            return False
-        return _is_transforming.get() or (x.requires_grad and _depends_on_outer_inputs(x, self._targets))
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
-@contextmanager
-def _transforming() -> Iterator[None]:
-    """Mark the call of a function that a transform differentiates."""
+def _is_in_outer_transform() -> bool:
+    """Return whether an outer transform calls this one. Then all results are Tensors, as its function expects."""
+    return _is_transforming.get() and is_grad_enabled()
+
+
+def _call(f: Function, inputs: tuple[Any, ...]) -> Any:
+    """Call a function with recording, and tell the transforms inside of it that there is an outer one."""
     token = _is_transforming.set(True)
     try:
-        yield
+        with enable_grad():
+            return f(*inputs)
     finally:
         _is_transforming.reset(token)
 
