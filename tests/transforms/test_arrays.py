@@ -1,5 +1,7 @@
 """Arrays in, arrays out: the type of each result, with and without a gradient that flows through it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -169,6 +171,16 @@ def test_inside_of_an_outer_transform_results_are_tensors(name):
     assert kinds == [Tensor]
 
 
+def test_under_no_grad_inside_of_an_outer_transform_results_are_arrays():
+    def loss(p):
+        with tg.no_grad():  # a solver that works on arrays
+            slope = tg.grad(lambda x: ((x - p) ** 2).sum())(X)
+        assert type(slope) is np.ndarray
+        return (slope * p).sum()
+
+    np.testing.assert_allclose(tg.grad(loss)(V), 2 * (X - V))
+
+
 def test_a_derivative_that_does_not_depend_on_the_outer_variable_is_zero():
     slope = tg.grad(lambda b: (tg.grad(lambda x: (V * x + b).sum())(X) ** 2).sum())
     np.testing.assert_array_equal(slope(X), 0)
@@ -224,6 +236,35 @@ def test_the_derivative_of_a_module_by_its_input_reaches_its_weights():
     slope = tg.grad(lambda x: tg.sin(layer(x)).sum())(X)
     (slope * slope).sum().backward()
     assert np.all(layer.weight.grad != 0)
+
+
+@tg.custom_vjp
+def product(x, c):
+    return x * x * c
+
+
+product.defvjp(lambda x, c: (x * x * c, (x, c)), lambda saved, g: (2 * g * saved[0] * saved[1], g * saved[0] ** 2))
+
+
+def slope(w):
+    return tg.grad(lambda x: (w * x * x).sum())(X)  # 2 w X
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [
+        (lambda x: (tg.grad(lambda x: product(x, Tensor(V)).sum())(x) ** 2).sum(), 8 * X * V**2),
+        (lambda x: tg.vjp(lambda c: product(x, c), V)[1](V)[0].sum() + slope(x).sum(), 2 * X * V + 2 * X),
+        (lambda x: tg.checkpoint(slope)(x).sum(), 2 * X),
+        (lambda x: tg.checkpoint(lambda x: slope(x * x))(x).sum(), 4 * X**2),
+        (lambda x: ThreadPoolExecutor(1).submit(slope, x).result().sum(), 2 * X),
+    ],
+    ids=["custom_vjp", "custom_vjp of an argument", "checkpoint", "checkpoint of an argument", "thread"],
+)
+def test_a_transform_inside_of(f, wanted):
+    gradient = tg.grad(f)(X)
+    assert type(gradient) is np.ndarray
+    np.testing.assert_allclose(gradient, wanted)
 
 
 # --- Memory ---

@@ -67,7 +67,7 @@ _NO_VJPS = VJPs(None, ())
 
 
 class ArgumentNode(Node):
-    """The leaf of an argument of a transform. No gradient flows to it after the call of the transformed function."""
+    """The leaf of an argument of a transform. No gradient flows to it after the transformed function has returned."""
 
     __slots__ = ()
 

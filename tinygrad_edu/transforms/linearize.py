@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -25,12 +26,13 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "as_gradient", "with_own_node"]
+__all__ = ["Function", "Linearized", "active", "as_gradient", "is_active", "with_own_node"]
 
 Function = Callable[..., Any]
 
 _ARRAYS = (np.ndarray, np.generic)
 _is_transforming: ContextVar[bool] = ContextVar("tinygrad_edu_is_transforming", default=False)
+_active_arguments: set[Node] = set()  # of all calls of transformed functions that have not returned
 
 
 class Linearized:
@@ -44,17 +46,21 @@ class Linearized:
         The recorded result of f, and its auxiliary data.
     """
 
+    out: Any
+    aux: Any
+
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        self._types: dict[Node, type[Any]] = {}
+        self._types: dict[Node, type[Any]] = {}  # of the arguments, as the caller gave them
         inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset(self._types)
-        result = _call(f, inputs)
+        with enable_grad(), active(self._targets):
+            result = f(*inputs)
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
 
     def _input(self, x: Any) -> Tensor:
         """Return an argument as a Tensor with its own node."""
-        tensor = with_own_node(x if isinstance(x, Tensor) else Tensor(x))
+        tensor = with_own_node(x if isinstance(x, Tensor) else Tensor(x), ArgumentNode)
         self._types[_node(tensor)] = type(x)
         return tensor
 
@@ -90,14 +96,14 @@ class Linearized:
         is_attached = is_grad_enabled() and (
             self._has_outer_inputs if results is self.out else _depends_on_outer_inputs(results, self._targets)
         )
-        gives_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
-        gives_arrays = gives_arrays and not _is_in_outer_transform()
+        got_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
+        gives_arrays = got_arrays and not _is_in_outer_transform()
 
         def detached(x: Any) -> Any:
             if not isinstance(x, Tensor):
                 return x
             if gives_arrays and not (is_attached and _depends_on_outer_inputs(x, self._targets)):
-                return np.array(x._data)[()]
+                return np.array(x._data)[()]  # a copy, since a vjp may have saved the values
             return x if is_attached else x.detach()
 
         return tree_map(detached, results)
@@ -107,19 +113,26 @@ class Linearized:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
+@contextmanager
+def active(arguments: Collection[Node]) -> Iterator[None]:
+    """Call a function to differentiate: gradients flow to its arguments, and transforms inside return Tensors."""
+    token = _is_transforming.set(True)
+    _active_arguments.update(arguments)
+    try:
+        yield
+    finally:
+        _active_arguments.difference_update(arguments)
+        _is_transforming.reset(token)
+
+
+def is_active(node: Node) -> bool:
+    """Return whether a gradient can flow to a leaf: it is no argument of a function that has returned."""
+    return not isinstance(node, ArgumentNode) or node in _active_arguments
+
+
 def _is_in_outer_transform() -> bool:
     """Return whether an outer transform calls this one. Then all results are Tensors, as its function expects."""
     return _is_transforming.get() and is_grad_enabled()
-
-
-def _call(f: Function, inputs: tuple[Any, ...]) -> Any:
-    """Call a function with recording, and tell the transforms inside of it that there is an outer one."""
-    token = _is_transforming.set(True)
-    try:
-        with enable_grad():
-            return f(*inputs)
-    finally:
-        _is_transforming.reset(token)
 
 
 def _join_numbers(x: Any) -> Any:
@@ -129,10 +142,10 @@ def _join_numbers(x: Any) -> Any:
     return Tensor(x) if is_plain else x
 
 
-def with_own_node(tensor: Tensor) -> Tensor:
+def with_own_node(tensor: Tensor, kind: type[Node] = Node) -> Tensor:
     """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data, ArgumentNode), tensor._storage)
+        return wrap(tensor._data, leaf(tensor._data, kind), tensor._storage)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -155,7 +168,7 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
 def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
     """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured.
 
-    Arguments of other transforms count while such a transform calls its function.
+    The arguments of a transform count until its function has returned.
     """
     if any(target.op is not None for target in targets):
         return True
@@ -163,7 +176,7 @@ def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
     stack, seen = [*roots, *targets], set(targets)
     while stack:
         node = stack.pop()
-        if node.op is None and node not in targets and (_is_transforming.get() or not isinstance(node, ArgumentNode)):
+        if node.op is None and node not in targets and is_active(node):
             return True
         new = [parent for parent in node.parents if parent is not None and parent not in seen]
         seen.update(new)
