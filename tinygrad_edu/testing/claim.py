@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import VJPDefinitionError
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Claim:
     rounding: float = 0.0  # the measured rounding error of the claimed derivative along the tested direction
     accuracy: float = 0.0  # the declared error of f's results, relative to the largest; for iterative solvers
     affine: int = 0  # f is affine in each of the last `affine` inputs, such as cotangents
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy < 1:
+            raise VJPDefinitionError(
+                f"{self.name}: accuracy must be a relative error, 0 <= accuracy < 1, got {self.accuracy}."
+            )
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""

@@ -38,6 +38,7 @@ class Differentiable:
     selects_inputs: bool = False  # `record` computes the gradients of some inputs only
     keeps_graphs: bool = False  # a pullback may be called after a later `record`
     shared: frozenset[int] = frozenset()  # the inputs with the same values in all graphs, such as a module's parameters
+    accuracy: float = 0.0  # the declared relative error of the results
     # (arrays, tangents) -> tangents of the results; the tangents of shared inputs are zero.
     push: Callable[[Sequence[Array], Sequence[Array]], list[Array]] | None = None
     # (batches of the inputs that are not shared, a batch of cotangents) -> batches of the results, and of the gradients

@@ -44,7 +44,7 @@ def as_numbers(value: Any) -> Array | None:
         return _from_torch(value)
     if hasattr(value, "toarray"):  # a sparse array of SciPy
         value = value.toarray()
-    if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
+    if not (hasattr(value, "__array__") or isinstance(value, numbers.Number | list | tuple)):
         return None
     try:
         array = np.asarray(value)

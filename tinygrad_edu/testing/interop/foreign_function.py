@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionErro
 from tinygrad_edu.testing.arrays.complex_view import as_complex, as_real, is_complex
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.flat_function import require_inputs
-from tinygrad_edu.testing.laws.engine import require_known, run_laws
+from tinygrad_edu.testing.laws.engine import run_laws
 from tinygrad_edu.testing.laws.slope import slope_verdicts
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.verdict import Report
@@ -75,6 +75,7 @@ class ForeignFunction:
     framework: Framework
     shared: frozenset[int] = frozenset()  # the parameters of a module
     wide: bool = True  # whether to compute in the dtypes of given arrays instead of `dtypes`
+    accuracy: float = 0.0  # as in `check_gradient`
 
     def value(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the results as real arrays."""
@@ -157,7 +158,8 @@ class ForeignFunction:
         return Differentiable(
             self.name, self.names, self.own(self.arrays), self.value, self.record,
             [[dtype] * len(self.arrays) for dtype in dtypes], self.framework.layouts, self.framework.is_random,
-            selects_inputs=True, keeps_graphs=True, shared=self.shared, push=self.push, batched=self.batched,
+            selects_inputs=True, keeps_graphs=True, accuracy=self.accuracy,
+            shared=self.shared, push=self.push, batched=self.batched,
         )  # fmt: skip
 
 
@@ -165,7 +167,6 @@ def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None, skip: C
     """Check the derivatives up to an order, and the laws, in float64, or in the function's dtypes if it rejects it."""
     if order < 1:
         raise VJPDefinitionError(f"order must be an integer >= 1, got {order}.")
-    require_known(skip, *map(_slope, range(1, order + 1)))
     require_inputs(foreign.name, foreign.arrays)
     errors: list[Exception] = []
     for wide in (True, False):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -29,12 +29,25 @@ from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import NotApplicable, Report
 
 Outer = Callable[[str], AbstractContextManager[None]]
-CheckSettings = tuple[int, Rng | None, Collection[str]]  # order, rng and skip, as in `check_jax`
+
+
+class CheckSettings(NamedTuple):
+    """Settings of `check_jax`."""
+
+    order: int
+    accuracy: float
+    skip: Collection[str]
+    rng: Rng | None
 
 
 @reproducible
 def check_jax(
-    f: Callable[..., Any], *arguments: Any, order: int = 1, skip: Collection[str] = (), rng: Rng | None = None
+    f: Callable[..., Any],
+    *arguments: Any,
+    order: int = 1,
+    accuracy: float = 0.0,
+    skip: Collection[str] = (),
+    rng: Rng | None = None,
 ) -> Report:
     """Check JAX's gradients of a function, including any ``jax.custom_vjp`` and ``jax.custom_jvp`` in it.
 
@@ -50,6 +63,8 @@ def check_jax(
         Pytrees.
     order : int, default 1
         The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+    accuracy : float, default 0.0
+        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
         The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
@@ -70,7 +85,7 @@ def check_jax(
     """
     required("jax", "check_jax", remedy("keras"))
     names = argument_names(f, len(arguments))
-    return check_jax_function(title_of(f), f, arguments, names, (order, rng, skip))
+    return check_jax_function(title_of(f), f, arguments, names, CheckSettings(order, accuracy, skip, rng))
 
 
 def check_jax_function(
@@ -99,7 +114,8 @@ def check_jax_function(
     compiled = _compiled(flat, point.arrays)
     arrays = tuple(as_real(x) for x in point.arrays)
     inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, compiled is not flat)
-    return check_foreign(ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework), *settings)
+    foreign = ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=settings.accuracy)
+    return check_foreign(foreign, settings.order, settings.rng, settings.skip)
 
 
 def _as_input(value: Any) -> Array | None:

@@ -13,7 +13,7 @@ from unittest import mock
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing.interop.foreign_function import required
-from tinygrad_edu.testing.interop.jax_functions import check_jax_function
+from tinygrad_edu.testing.interop.jax_functions import CheckSettings, check_jax_function
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -26,6 +26,7 @@ def check_keras(
     *inputs: Any,
     training: bool = False,
     order: int = 1,
+    accuracy: float = 0.0,
     skip: Collection[str] = (),
     rng: Rng | None = None,
 ) -> Report:
@@ -42,6 +43,8 @@ def check_keras(
         The mode of the call.
     order : int, default 1
         The highest order of derivatives. With 2, the gradient of the gradient is checked too.
+    accuracy : float, default 0.0
+        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
         The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
@@ -83,8 +86,9 @@ def check_keras(
 
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
+    settings = CheckSettings(order, accuracy, skip, rng)
     point, outer = (*(variable.value for variable in variables), *inputs), partial(_computing_in, keras, layer)
-    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, (order, rng, skip), outer)
+    return check_jax_function(f"layer {type(layer).__name__}", function, point, names, settings, outer)
 
 
 @contextmanager

@@ -35,7 +35,12 @@ from tinygrad_edu.testing.verdict import NotApplicable, Report
 
 @reproducible
 def check_torch(
-    function: Any, *inputs: Any, order: int = 1, skip: Collection[str] = (), rng: Rng | None = None
+    function: Any,
+    *inputs: Any,
+    order: int = 1,
+    accuracy: float = 0.0,
+    skip: Collection[str] = (),
+    rng: Rng | None = None,
 ) -> Report:
     """Check PyTorch's gradients of a function or Module, including any autograd Functions in it.
 
@@ -69,6 +74,8 @@ def check_torch(
         Pytrees of tensors, arrays and constants.
     order : int, default 1
         The highest order of derivatives. With 2, the backward of the backward is checked too.
+    accuracy : float, default 0.0
+        As in `check_gradient`: the relative error of the results, for solvers, quadrature and simulators.
     skip : collection of str, default ()
         The names of laws to leave out, such as "narrow dtypes"; the report lists the laws, and the time of each.
     rng : numpy.random.Generator, optional
@@ -100,7 +107,7 @@ def check_torch(
     foreign = ForeignFunction(
         _title(function), partial(_results, framework, function, point),
         tuple(copy_with_layout_of(as_real(x).astype(np.float64), as_real(x)) for x in arrays), paths,
-        tuple(x.dtype for x in arrays), framework, frozenset(range(len(parameters))),
+        tuple(x.dtype for x in arrays), framework, frozenset(range(len(parameters))), accuracy=accuracy,
     )  # fmt: skip
     return check_foreign(foreign, order, rng, skip)
 
@@ -137,7 +144,7 @@ def _results(framework: _Torch, function: Any, point: ArrayTree, *tensors: Any) 
     import torch
 
     leaves = tensors[len(tensors) - len(point.leaves) :]
-    inputs = [x.clone() for x in leaves]  # in-place ops are allowed on clones, but not on leaves
+    inputs = [_copied(x) for x in leaves]  # in-place ops are allowed on copies, but not on leaves
     nodes = [x.grad_fn for x in inputs]
     arguments = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
     torch.default_generator.manual_seed(0)  # torch.manual_seed formats the stack at each call
@@ -152,6 +159,16 @@ def _results(framework: _Torch, function: Any, point: ArrayTree, *tensors: Any) 
                 f"caller's tensor. Compute on a copy, or call ctx.mark_dirty in forward."
             )
     return results
+
+
+def _copied(x: Any) -> Any:
+    """Return a recorded copy of a tensor, with its strides and its offset into a storage."""
+    import torch
+
+    if 0 in x.stride() or (x.is_contiguous() and not x.storage_offset()):
+        return x.clone()
+    storage = x.new_zeros(x.untyped_storage().nbytes() // x.element_size())
+    return torch.as_strided(storage, x.size(), x.stride(), x.storage_offset()).copy_(x)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -319,7 +336,12 @@ def _as_tensor(x: Array) -> Any:
     if 0 in x.strides and x.size > 1:
         once = x[tuple(slice(1 if stride == 0 else None) for stride in x.strides)]
         return torch.from_numpy(np.array(once)).expand(x.shape)
-    return torch.from_numpy(x if min((0, *x.strides)) == 0 and x.flags.writeable else x.copy())
+    if min((0, *x.strides)) < 0 or not x.flags.writeable:
+        return torch.from_numpy(x.copy())
+    if not isinstance(x.base, np.ndarray) or x.base.dtype != x.dtype:
+        return torch.from_numpy(x)
+    storage, start = torch.from_numpy(x.base.reshape(-1)), x.ctypes.data - x.base.ctypes.data
+    return storage.as_strided(x.shape, [stride // x.itemsize for stride in x.strides], start // x.itemsize)
 
 
 def _lacking(error: Exception, method: str) -> Exception:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from tinygrad_edu.errors import VJPDefinitionError
 from tinygrad_edu.testing.differentiable import Differentiable
 from tinygrad_edu.testing.laws.cotangents import linear_in_the_cotangent, unused_results
 from tinygrad_edu.testing.laws.memory import later_calls, layouts, nothing_is_written_to
@@ -38,10 +37,3 @@ def run_laws(report: Report, d: Differentiable, rng: Rng, slopes: Callable[[], b
         return None
     with np.errstate(all="ignore"):
         return probe if all(report.run(name, law, probe) for name, law in others) else None
-
-
-def require_known(skip: Iterable[str], *others: str) -> None:
-    """Raise an error for a name in `skip` that is no law."""
-    known = [*others, *LAWS]
-    if unknown := [name for name in skip if name not in known]:
-        raise VJPDefinitionError(f"skip: there is no law named {unknown[0]!r}; choose from {', '.join(known)}.")

@@ -42,5 +42,7 @@ def slope_verdicts(d: Differentiable, rng: Rng, law: str, cotangents: int) -> It
 
     cotangent = draw_signed(rng, out.shape)
     require_deterministic(f"the gradient of {d.name}", lambda: ravel_arrays([np.zeros(0), *pull_again(cotangent)]), ())
-    claim = Claim(d.name, value, d.arrays, d.names, out, cotangent, pull(cotangent), float(cotangents > 0))
+    claim = Claim(
+        d.name, value, d.arrays, d.names, out, cotangent, pull(cotangent), float(cotangents > 0), accuracy=d.accuracy
+    )
     yield from compare(claim, rng, pull, law)

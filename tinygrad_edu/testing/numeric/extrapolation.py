@@ -14,7 +14,7 @@ which is the sum of:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -85,14 +85,22 @@ class Estimate:
             jumps = self.error * self.step > _NOISY * self.size
         return ~np.isfinite(self.error) | ((self.kinks | jumps) & (self.error > _KINK * self.around))
 
+    def map_arrays(self, f: Callable[[str, Array], Array]) -> Estimate:
+        """Return an estimate with ``f(name, array)`` in place of each array."""
+        return replace(self, **{name: f(name, x) for name, x in vars(self).items() if name != "unit"})  # type: ignore[arg-type]
+
 
 class Differences(NamedTuple):
-    """The differences of a function along a direction, for each step."""
+    """The differences of elements of a result along a direction, for each step."""
 
     steps: list[float]
     central: list[Array]
     second: list[Array]
     sizes: list[Array]
+
+    def at(self, elements: Array) -> Differences:
+        """Return the differences of some of the elements."""
+        return Differences(self.steps, *([row[elements] for row in part] for part in self[1:]))
 
 
 class Scales(NamedTuple):
@@ -106,6 +114,10 @@ class Scales(NamedTuple):
     max_terms: float
     noise: float = 0.0
     terms: Array | None = None
+
+    def at(self, elements: Array) -> Scales:
+        """Return the magnitudes for some of the elements."""
+        return self if self.terms is None else self._replace(terms=self.terms[elements])
 
 
 class _Table(NamedTuple):
@@ -122,8 +134,8 @@ class _Table(NamedTuple):
     errors: Array
 
 
-def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
-    """Return the best estimate from at least four steps, and whether smaller steps cannot improve it."""
+def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, Array]:
+    """Return the best estimate from at least four steps, and the elements that smaller steps cannot improve."""
     table = _table(differences, scales)
     best = _best(table)
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
@@ -132,10 +144,8 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     kinks = (error > _KINK * np.abs(value)) & (jump > 0)
     error = np.where(kinks, np.maximum(error, jump / 2), error)
     near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
-    exhausted = bool(_is_exhausted(table, value, error, best).all())
     columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
-    parts: Any = [*(column.reshape(differences.central[0].shape) for column in columns), scales.unit]
-    return Estimate(*parts), exhausted
+    return Estimate(*columns, scales.unit), _is_exhausted(table, value, error, best)
 
 
 def at(best: Array, column: Array) -> Array:
@@ -162,7 +172,7 @@ def _table(differences: Differences, scales: Scales) -> _Table:
         if scales.terms is None:
             terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.max_terms, 0)
         else:
-            terms = scales.terms.reshape(-1)
+            terms = scales.terms
         sizes = np.maximum(sizes, terms)[1:-2]
         # Rounding of the point changes the values by the slope, and the slope by the curvature.
         point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
@@ -226,7 +236,7 @@ def disagreement(differences: Differences, scales: Scales, slope: Estimate) -> A
     distances = np.abs(table.values - slope.value.reshape(-1))
     # Where f rounds coarsely, the slope of a small step may be exactly 0.
     is_sure = (table.steps < slope.step.reshape(-1)) & (distances > SAFETY * table.errors) & (table.values != 0)
-    return _persistent(np.where(is_sure, distances, 0)).reshape(slope.value.shape)
+    return _persistent(np.where(is_sure, distances, 0))
 
 
 def _persistent(distances: Array) -> Array:
@@ -253,5 +263,4 @@ def better(a: Estimate, b: Estimate) -> Estimate:
         sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
         closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
     use_b = np.where(sure_a == sure_b, closer, sure_b) & (~a.kinks | (b.step < a.near))  # larger steps hide a kink
-    parts: dict[str, Any] = {name: np.where(use_b, y, vars(a)[name]) for name, y in vars(b).items() if name != "unit"}
-    return replace(a, **parts)
+    return a.map_arrays(lambda name, x: np.where(use_b, vars(b)[name], x))

@@ -146,8 +146,9 @@ def check_smaller_steps(
     for steps in (_steps_between(first, first * _LAST / _FIRST), *_smaller_steps(x[direction != 0], first)):
         differences = Differences([], [], [], [])
         for h in steps:
-            _append(differences, line, h)
-        slope = replace(slope, error=slope.error + disagreement(differences, scales, slope))
+            _append(differences, line, h, 0)
+        error = disagreement(differences, scales, slope).reshape(slope.error.shape)
+        slope = replace(slope, error=slope.error + error)
     return slope
 
 
@@ -240,44 +241,58 @@ def _smaller_steps(x: Array, first: float) -> Iterator[list[float]]:
 
 def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) -> Estimate:
     """Evaluate f at decreasing steps until no smaller step can improve an element. Sides are -1, 1, and 0 for both."""
-    differences = Differences([], [], [], [])
+    differences, active = Differences([], [], [], []), np.arange(line.center.size)  # the elements to improve
+    found: Estimate | None = None
     for count, h in enumerate(steps, 1):
-        _append(differences, line, h, side)
+        _append(differences, line, h, side, active)
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
             slope, exhausted = estimate(differences, scales)
-            if not exhausted and scales.max_terms and scales.terms is None:
-                scales = scales._replace(terms=_terms(line, scales.unit, scales.max_terms))
+            if not exhausted.all() and scales.max_terms and scales.terms is None:
+                scales = scales._replace(terms=_terms(line, scales.unit, scales.max_terms).reshape(-1))
                 slope, exhausted = estimate(differences, scales)
-            if exhausted:
+            found = slope if found is None else _updated(found, active, slope)
+            if exhausted.all():
                 break
-    return slope
+            active, differences, scales = active[~exhausted], differences.at(~exhausted), scales.at(~exhausted)
+    assert found is not None
+    return found.map_arrays(lambda _, x: x.reshape(line.center.shape))
 
 
-def _append(differences: Any, line: _Line, h: float, side: int = 0) -> None:
+def _updated(found: Estimate, elements: Array, slope: Estimate) -> Estimate:
+    """Return an estimate with new numbers for some elements."""
+
+    def put(name: str, x: Array) -> Array:
+        x[elements] = vars(slope)[name]
+        return x
+
+    return found.map_arrays(put)
+
+
+def _append(differences: Any, line: _Line, h: float, side: int, elements: Array | slice = slice(None)) -> None:
+    """Append the differences at a step, for some elements of the result."""
+
+    def value(step: float) -> Array:
+        return _value(line, step).reshape(-1)[elements]
+
     with np.errstate(all="ignore"):
-        entries: Any = _one_sided(line, h, side) if side else _central(line, h)
-        for column, entry in zip(differences, entries, strict=True):
-            column.append(entry)
+        entries: Any = _one_sided(value, h, side) if side else _central(value, h)
+    for column, entry in zip(differences, entries, strict=True):
+        column.append(entry)
 
 
-def _central(line: _Line, h: float) -> tuple[float, Array, Array, Array]:
+def _central(value: Callable[[float], Array], h: float) -> tuple[float, Array, Array, Array]:
     """Return the step, the central difference, the difference between the one-sided slopes, and the largest value."""
-    forward, backward = _value(line, h), _value(line, -h)
-    second = (forward - line.center + (backward - line.center)) / h
-    return (
-        h,
-        (forward - backward) / (2 * h),
-        second,
-        np.maximum.reduce([*map(np.abs, (forward, backward, line.center))]),
-    )
+    forward, center, backward = value(h), value(0.0), value(-h)
+    second = (forward - center + (backward - center)) / h
+    return h, (forward - backward) / (2 * h), second, np.maximum.reduce([*map(np.abs, (forward, backward, center))])
 
 
-def _one_sided(line: _Line, h: float, side: int) -> tuple[float, Array, Array, Array]:
+def _one_sided(value: Callable[[float], Array], h: float, side: int) -> tuple[float, Array, Array, Array]:
     """Return the same for one side, from two steps that cancel the error of order h, as for a central difference."""
-    far, near = _value(line, side * h), _value(line, side * h * RATIO)
-    slope = ((near - line.center) / RATIO - RATIO * (far - line.center)) / (side * h * (1 - RATIO))
+    far, near, center = value(side * h), value(side * h * RATIO), value(0.0)
+    slope = ((near - center) / RATIO - RATIO * (far - center)) / (side * h * (1 - RATIO))
     # The step that has the rounding error of this slope is smaller.
-    return h * RATIO / 4, slope, np.zeros(slope.shape), np.maximum(np.abs(far), np.abs(line.center))
+    return h * RATIO / 4, slope, np.zeros(slope.shape), np.maximum(np.abs(far), np.abs(center))
 
 
 def _is_accurate(slope: Estimate) -> bool:

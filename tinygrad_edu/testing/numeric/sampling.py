@@ -13,7 +13,7 @@ Rng = np.random.Generator
 
 SEED = 20240229
 _LARGE, _SMALL = 1e3, 1e-4
-_TINY = 1e-6
+TINY = 1e-6  # smaller numbers have directions of their own
 _UNEVEN = 1e3  # a random cotangent detects an error in every element if the slopes differ by less than this factor
 _ACCURATE = 1e-4  # a slope with a larger relative error gets no weight of its own
 
@@ -34,7 +34,7 @@ def draw_directions(rng: Rng, x: Array) -> list[Array]:
     Numbers between 1e-6 and 1 are together, and so are zeros.
     """
     direction, thousands, size = draw_signed(rng, x.shape), np.zeros(x.shape), np.abs(x)
-    is_far = np.isfinite(x) & ((size > 1) | ((size < _TINY) & (size > 0)))
+    is_far = np.isfinite(x) & ((size > 1) | ((size < TINY) & (size > 0)))
     np.floor(np.log10(size, out=thousands, where=is_far) / 3, out=thousands)
     return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)] or [direction]
 

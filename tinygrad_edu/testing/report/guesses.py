@@ -35,11 +35,11 @@ class Clues:
     rng: np.random.Generator
 
     @classmethod
-    def at(cls, claim: Claim, k: int, rng: np.random.Generator) -> Clues:
-        """Return the clues about the gradient of input `k`. The directions exclude elements that are not finite."""
-        g, prober = np.asarray(claim.gradients[k], np.float64), Prober(claim, k)
+    def at(cls, claim: Claim, k: int, direction: Array, rng: np.random.Generator) -> Clues:
+        """Return the clues about a gradient that is wrong along a direction. Probes exclude what is not finite."""
+        g, prober = np.asarray(claim.gradients[k], np.float64), Prober(claim, k, direction)
         count = _FEW_PROBES if prober.is_quick else _PROBES
-        directions = [np.where(np.isfinite(g), draw_signed(rng, g.shape), 0) for _ in range(count)]
+        directions = [np.where(np.isfinite(g) & prober.elements, draw_signed(rng, g.shape), 0) for _ in range(count)]
         first = prober.along(directions[0])
         return cls(claim, k, g, prober, [first, *(prober.like(first, other) for other in directions[1:])], rng)
 
@@ -59,8 +59,11 @@ class Clues:
         return finite and all(self.gap(probe, gradient) <= 1 for probe in probes or self.probes)
 
     def is_refuted(self, probes: list[NumericSlope] | None = None) -> bool:
-        """Whether the gradient is so wrong along all probes but the strongest that no guess agrees by accident."""
-        return bool(np.prod(sorted(map(self.gap, probes or self.probes))[:-1]) >= _POWER)
+        """Whether the gradient is so wrong along all probes but the strongest that no guess agrees by accident.
+
+        With a probe of low accuracy, any guess agrees.
+        """
+        return bool(np.prod(np.fmax(sorted(map(self.gap, probes or self.probes))[:-1], 1)) >= _POWER)
 
     def is_special(self) -> bool:
         """Whether the point has fewer than three distinct numbers, so that some constant factor always fits."""

@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
@@ -42,17 +43,19 @@ def wrong_tangent(claim: Claim, k: int, slope: Estimate) -> GradientMismatch:
     )
 
 
-def wrong_gradient(claim: Claim, k: int, comparison: str, rng: np.random.Generator) -> GradientMismatch:
-    """Return the error for a wrong gradient of input `k`, with the wrong elements and the likely mistake.
+def wrong_gradient(
+    claim: Claim, k: int, direction: Array, comparison: str, rng: np.random.Generator
+) -> GradientMismatch:
+    """Return the error for a gradient of input `k` that is wrong along a direction.
 
-    An exception in the search for them leaves a message with fewer details.
+    It has the wrong elements and the likely mistake. An exception in the search for them leaves fewer details.
     """
     title, guess = f"{claim.name}: the gradient of {claim.names[k]} is wrong", ""
     if is_shrinking(GradientMismatch):
         return GradientMismatch(f"{title}: {comparison}.")
     wrong = WrongElements(np.asarray(claim.gradients[k], np.float64))
     with contextlib.suppress(Exception):
-        clues = Clues.at(claim, k, rng)
+        clues = Clues.at(claim, k, direction, rng)
         with contextlib.suppress(Exception):
             guess = guess_of(clues)
         with contextlib.suppress(Exception):

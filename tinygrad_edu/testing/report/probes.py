@@ -35,19 +35,24 @@ class NumericSlope(NamedTuple):
 
 
 class Prober:
-    """Numeric derivatives of input `k` of a claim. `of` shares the limit on the calls with another claim or input."""
+    """Numeric derivatives of input `k` of a claim. `of` shares the limit on the calls with another claim or input.
+
+    If the function is slow, only the elements of a direction are probed, along which the claim is wrong.
+    """
 
     limit: int  # of the calls of f, which _calls counts
     _calls: list[int]
 
-    def __init__(self, claim: Claim, k: int, shared: Prober | None = None) -> None:
+    def __init__(self, claim: Claim, k: int, direction: Array, shared: Prober | None = None) -> None:
         self._f, self._x, self._scale = claim.of_input(k), claim.arrays[k], claim.scale
         self._mask = np.flatnonzero(claim.cotangent)
         self._weights, self._center = claim.cotangent.reshape(-1)[self._mask], self._masked(claim.value)
         self._noise = float(np.linalg.norm(self._weights * self._center)) * unit_of(claim.value.dtype)
-        self._groups = [part != 0 for part in draw_directions(seeded(None), self._x)]
         self._calls = shared._calls if shared else [0]
         self.limit = shared.limit if shared else self._affordable()
+        groups = [direction] if self.is_quick else draw_directions(seeded(None), self._x)
+        self._groups = [part != 0 for part in groups]
+        self.elements = np.any(self._groups, axis=0)
 
     def _affordable(self) -> int:
         """Return the number of calls of f in the time of an explanation, from timings of f and of `_sum`."""
@@ -67,7 +72,7 @@ class Prober:
 
     def of(self, claim: Claim, k: int) -> Prober:
         """Return a prober of another claim or input."""
-        return Prober(claim, k, self)
+        return Prober(claim, k, self.elements, self)
 
     def along(self, direction: Array) -> NumericSlope:
         """Return the derivative along a direction; raise `OutOfCalls` if the limit is reached.
@@ -83,15 +88,13 @@ class Prober:
 
     def like(self, known: NumericSlope, direction: Array) -> NumericSlope:
         """Return the derivative along a direction; if the function is slow, with the step and error of a known one."""
-        if not self.is_quick or len(self._groups) > 1:
+        if not self.is_quick:
             return self.along(direction)
         small, large = (self.difference(direction, step) for step in (known.step, known.step / RATIO))
         return known._replace(direction=direction, value=(small - RATIO**2 * large) / (1 - RATIO**2))
 
     def difference(self, direction: Array, step: float) -> float:
         """Return the central difference along a direction."""
-        if len(self._groups) > 1:
-            return self.along(direction).value
         return (self._sum(self._x + step * direction) - self._sum(self._x - step * direction)) / (2 * step)
 
     def _sum(self, x: Array) -> float:

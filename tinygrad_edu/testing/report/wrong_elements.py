@@ -41,7 +41,7 @@ class WrongElements:
     def search(self, clues: Clues, only_largest: bool) -> None:
         """Find wrong elements. If the function is slow, find the largest one or another one."""
         if clues.prober.is_quick or self.not_finite.size:
-            sizes = np.where(np.isfinite(self.gradient), np.abs(self.gradient), np.inf)
+            sizes = np.where(np.isfinite(self.gradient), np.abs(self.gradient) * clues.prober.elements, np.inf)
             self._test(clues, int(np.argmax(sizes)))
         if not only_largest and not (clues.prober.is_quick and self.found):
             worst = max(clues.probes, key=clues.gap)
@@ -74,7 +74,7 @@ class WrongElements:
         corrected = np.nan_to_num(self.gradient, nan=0, posinf=0, neginf=0).reshape(-1)
         for element, probe in self.found.items():
             corrected[element] = probe.value
-        return clues.explains(corrected.reshape(self.gradient.shape))
+        return bool(clues.prober.elements.all()) and clues.explains(corrected.reshape(self.gradient.shape))
 
 
 def _coarse(clues: Clues, probe: NumericSlope) -> NumericSlope:
