@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -113,16 +112,21 @@ class Linearized:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
-@contextmanager
-def active(arguments: Collection[Node]) -> Iterator[None]:
+class active:  # noqa: N801 (used like a function)
     """Call a function to differentiate: gradients flow to its arguments, and transforms inside return Tensors."""
-    token = _is_transforming.set(True)
-    _active_arguments.update(arguments)
-    try:
-        yield
-    finally:
-        _active_arguments.difference_update(arguments)
-        _is_transforming.reset(token)
+
+    __slots__ = ("_arguments", "_token")
+
+    def __init__(self, arguments: Collection[Node]) -> None:
+        self._arguments = arguments
+
+    def __enter__(self) -> None:
+        self._token = _is_transforming.set(True)
+        _active_arguments.update(self._arguments)
+
+    def __exit__(self, *error: object) -> None:
+        _active_arguments.difference_update(self._arguments)
+        _is_transforming.reset(self._token)
 
 
 def is_active(node: Node) -> bool:
