@@ -18,7 +18,7 @@ from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
-from tinygrad_edu.engine.node import Node, leaf
+from tinygrad_edu.engine.node import ArgumentNode, Node, leaf
 from tinygrad_edu.engine.op import Array, Op, Operand, PlainArrayLike, TensorLike
 from tinygrad_edu.engine.run_backward import backward_pass
 from tinygrad_edu.engine.swap import swap_storage
@@ -40,10 +40,10 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "PARAMETER", "Array", "Hook", "HookHandle", "IndexedSlices", "Node", "Observer", "Op", "Operand",
-    "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at", "backward_pass", "clock",
-    "demand_shape", "densify", "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack", "from_numpy",
-    "guard", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only",
-    "refuse_stale", "role_of", "run_hooks", "shape_of", "swap_storage", "unbroadcast", "values_of", "wrap",
-    "write_all", "writing",
+    "BUFFER", "PARAMETER", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Node", "Observer", "Op",
+    "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at", "backward_pass",
+    "clock", "demand_shape", "densify", "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack",
+    "from_numpy", "guard", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers",
+    "refuse_read_only", "refuse_stale", "role_of", "run_hooks", "shape_of", "swap_storage", "unbroadcast",
+    "values_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

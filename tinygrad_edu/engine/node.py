@@ -66,14 +66,20 @@ class Node:
 _NO_VJPS = VJPs(None, ())
 
 
-def leaf(array: ndarray) -> Node:
+class ArgumentNode(Node):
+    """The leaf of an argument of a transform. No gradient flows to it after the transformed function has returned."""
+
+    __slots__ = ()
+
+
+def leaf(array: ndarray, kind: type[Node] = Node) -> Node:
     """Make the node of a leaf that requires a gradient."""
     if array.dtype.kind != "f":
         raise IntegerGradientError(
             f"a tensor of dtype {array.dtype} cannot require a gradient: the dtype must be floating point. "
             f"Use Tensor(values, dtype=np.float32, requires_grad=True)."
         )
-    node = Node()
+    node = kind()
     node.number, node.vjps, node.links, node.saved = next(clock), _NO_VJPS, (), ()
     node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node

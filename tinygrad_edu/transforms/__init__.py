@@ -1,6 +1,8 @@
 """Function transforms: gradients, Jacobian products, Jacobians and Hessians, all by the backward pass.
 
-Arguments and results are Tensors, arrays or numbers, or pytrees of them: nested lists, tuples and dicts. A transform
+Arguments and results are Tensors, arrays or numbers, or pytrees of them: nested lists, tuples and dicts. The function
+receives Tensors. The derivative by an array is an array, and all others are Tensors. Values of the function are arrays
+if all arguments to differentiate are arrays. A result stays a Tensor if a gradient can flow through it. A transform
 records its result if its argument requires a gradient, so ``grad(grad(f))`` is the second derivative. Otherwise the
 backward pass runs on plain arrays and records no graph.
 

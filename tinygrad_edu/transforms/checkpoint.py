@@ -18,7 +18,7 @@ from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.captured import captured
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
-from tinygrad_edu.transforms.linearize import Function, as_gradient, with_own_node
+from tinygrad_edu.transforms.linearize import Function, as_gradient, is_active, with_own_node
 
 __all__ = ["checkpoint"]
 
@@ -109,7 +109,7 @@ class _Call:
             if node in seen:
                 continue
             seen.add(node)
-            if node not in ends and node.op is None:
+            if node not in ends and node.op is None and is_active(node):
                 raise NoGraphError(
                     f"checkpoint: {self.name} uses a Tensor of shape {node.shape} that requires a gradient and is "
                     f"neither an argument nor an attribute or a variable of the function. Pass it as an argument."

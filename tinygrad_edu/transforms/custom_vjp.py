@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled, leaf, wrap
+from tinygrad_edu.engine import ArgumentNode, Node, Tensor, enable_grad, from_numpy, is_grad_enabled
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.transforms.captured import captured
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
-from tinygrad_edu.transforms.linearize import Function
+from tinygrad_edu.transforms.linearize import Function, active, with_own_node
 
 __all__ = ["custom_vjp"]
 
@@ -162,7 +162,9 @@ class _Call:
 
     def _recorded_residuals(self) -> Any:
         """Return the residuals as recorded functions of the arguments. Raise if one was not computed with ops."""
-        _, residuals = self._run(tree_map(_with_node, self.args))
+        args = tree_map(_with_node, self.args)
+        with active(_nodes(args) - _nodes(self.args)):
+            _, residuals = self._run(args)
         known = {id(x) for x in tree_leaves(self.args)}
         for path, x in _paths(residuals, "residuals"):
             is_real = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
@@ -212,7 +214,11 @@ def _detached(x: Any) -> Any:
 
 def _with_node(x: Any) -> Any:
     """Return a constant Tensor as a leaf, so that every residual that depends on an argument is recorded."""
-    return wrap(x._data, leaf(x._data), x._storage) if is_floating_tensor(x) and not is_recorded(x) else x
+    return with_own_node(x, ArgumentNode) if is_floating_tensor(x) and not is_recorded(x) else x
+
+
+def _nodes(tree: Any) -> set[Node]:
+    return {x._node for x in tree_leaves(tree) if is_recorded(x)}
 
 
 def _paths(tree: Any, name: str) -> list[tuple[str, Any]]:

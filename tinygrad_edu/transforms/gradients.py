@@ -10,8 +10,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonScalarBackwardError
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
-from tinygrad_edu.transforms.linearize import Function, to_tensors
-from tinygrad_edu.transforms.products import vjp
+from tinygrad_edu.transforms.linearize import Function, Linearized
 
 __all__ = ["grad", "hvp", "value_and_grad"]
 
@@ -20,27 +19,23 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     """Return a function that computes the value of `f` and its gradient with respect to the arguments `argnums`.
 
     It returns ``(value, gradient)``; with `has_aux`, ``((value, aux), gradient)``. Parameters and errors are those of
-    `grad`.
+    `grad`. The value of arrays is a NumPy scalar, so SciPy's ``minimize(value_and_grad(f), x, jac=True)`` accepts it.
 
     Examples
     --------
     >>> value, gradient = value_and_grad(lambda x: (x * x).sum())([1.0, 2.0])
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
+    >>> value, gradient = value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    >>> float(value), gradient
+    (5.0, array([2., 4.]))
     """
     require_function(f)
 
     def function(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        f_of_selected, selected = select_argnums(f, argnums, args, kwargs)
-        out, pullback, *aux = vjp(f_of_selected, *selected, has_aux=has_aux)
-        if not isinstance(out, Tensor) or out.size != 1:
-            raise NonScalarBackwardError(
-                f"grad: the function must return a scalar, got {out!r}. Use jacobian or vjp, or has_aux=True for a "
-                "function that returns a pair of a scalar and auxiliary data."
-            )
-        gradients = pullback(np.ones(out.shape, out.dtype))
-        value = (out, *aux) if has_aux else out
-        return value, gradients if isinstance(argnums, Sequence) else gradients[0]
+        call = _linearized_scalar(f, argnums, args, kwargs, has_aux)
+        value = call.detach(call.out)
+        return (value, call.detach(call.aux)) if has_aux else value, _gradient(call, argnums)
 
     return function
 
@@ -57,6 +52,12 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
         gradients.
     has_aux : bool, default False
         Whether f returns a pair of the scalar and auxiliary data. If so, the function returns ``(gradient, aux)``.
+
+    Returns
+    -------
+    callable
+        The gradient by an array is an array, and by a Tensor or a number a Tensor. It stays a Tensor if another
+        gradient can flow through it.
 
     Raises
     ------
@@ -76,13 +77,30 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     >>> float(gradient), float(aux["cube"])
     (4.0, 8.0)
     """
-    both = value_and_grad(f, argnums, has_aux)
+    require_function(f)
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = both(*args, **kwargs)
-        return (gradient, value[1]) if has_aux else gradient
+        call = _linearized_scalar(f, argnums, args, kwargs, has_aux)
+        gradient = _gradient(call, argnums)
+        return (gradient, call.detach(call.aux)) if has_aux else gradient
 
     return function
+
+
+def _linearized_scalar(f: Function, argnums: int | Sequence[int], args: Any, kwargs: Any, has_aux: bool) -> Linearized:
+    """Call a function and record the call. Raise unless it returns a scalar."""
+    call = Linearized(*select_argnums(f, argnums, args, kwargs), has_aux)
+    if not isinstance(call.out, Tensor) or call.out.size != 1:
+        raise NonScalarBackwardError(
+            f"grad: the function must return a scalar, got {call.detach(call.out)!r}. Use jacobian or vjp, or "
+            f"has_aux=True for a function that returns a pair of a scalar and auxiliary data."
+        )
+    return call
+
+
+def _gradient(call: Linearized, argnums: int | Sequence[int]) -> Any:
+    gradients = call.pullback(call.out, np.ones(call.out.shape, call.out.dtype))
+    return gradients if isinstance(argnums, Sequence) else gradients[0]
 
 
 def hvp(f: Function, x: Any, v: Any, has_aux: bool = False) -> Any:
@@ -93,6 +111,6 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False) -> Any:
     >>> hvp(lambda x: (x * x * x).sum(), [1.0, 2.0], [1.0, 1.0]).numpy()
     array([ 6., 12.], dtype=float32)
     """
-    _, pullback, *aux = vjp(grad(f, has_aux=has_aux), x, has_aux=has_aux)
-    (product,) = pullback(to_tensors(v))
-    return (product, *aux) if has_aux else product
+    call = Linearized(grad(f, has_aux=has_aux), [x], has_aux)
+    (product,) = call.pullback(call.out, v)
+    return (product, call.detach(call.aux)) if has_aux else product

@@ -62,7 +62,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
         jacobians = tree_map(
             lambda out: _jacobian_of_output(call, out) if is_sequence else _jacobian_of_output(call, out)[0], call.out
         )
-        return (jacobians, call.aux) if has_aux else jacobians
+        return (jacobians, call.detach(call.aux)) if has_aux else jacobians
 
     return function
 

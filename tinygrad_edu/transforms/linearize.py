@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import (
+    ArgumentNode,
     Node,
     Storage,
     Tensor,
@@ -23,9 +25,13 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "as_gradient", "to_tensors", "with_own_node"]
+__all__ = ["Function", "Linearized", "active", "as_gradient", "is_active", "with_own_node"]
 
 Function = Callable[..., Any]
+
+_ARRAYS = (np.ndarray, np.generic)
+_is_transforming: ContextVar[bool] = ContextVar("tinygrad_edu_is_transforming", default=False)
+_active_arguments: set[Node] = set()  # of all calls of transformed functions that have not returned
 
 
 class Linearized:
@@ -35,24 +41,33 @@ class Linearized:
 
     Attributes
     ----------
-    out
-        The recorded result of f.
-    result, aux
-        The result and the auxiliary data, for the caller. They are detached from the graph, unless they depend on a
-        tensor outside of the call that requires a gradient.
+    out, aux
+        The recorded result of f, and its auxiliary data.
     """
 
+    out: Any
+    aux: Any
+
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(with_own_node, to_tensors(x)) for x in args)
+        self._types: dict[Node, type[Any]] = {}  # of the arguments, as the caller gave them
+        inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
-        self._targets = frozenset[Node](tree_leaves(self._nodes))
-        with enable_grad():
+        self._targets = frozenset(self._types)
+        with enable_grad(), active(self._targets):
             result = f(*inputs)
-        self.out, aux = _split_aux(result) if has_aux else (result, None)
-        self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
+        self.out, self.aux = _split_aux(result) if has_aux else (result, None)
+
+    def _input(self, x: Any) -> Tensor:
+        """Return an argument as a Tensor with its own node."""
+        tensor = with_own_node(x if isinstance(x, Tensor) else Tensor(x), ArgumentNode)
+        self._types[_node(tensor)] = type(x)
+        return tensor
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
-        """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it."""
+        """Return the cotangents of the arguments for cotangents of `out`, the recorded result or a part of it.
+
+        The cotangent of an array is an array, unless a gradient can flow through it.
+        """
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
@@ -62,27 +77,79 @@ class Linearized:
             retain_graph=True,
             wrap_saved=wrap if record else None,
         )
-        return tree_map(lambda node: as_gradient(gradients.get(node), node), self._nodes)
+        return tree_map(lambda node: self._like_argument(node, as_gradient(gradients.get(node), node)), self._nodes)
+
+    def _like_argument(self, node: Node, gradient: Tensor) -> Any:
+        given = self._types[node]
+        if not issubclass(given, _ARRAYS) or _is_in_outer_transform():
+            return gradient
+        if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
+            return gradient
+        return gradient._data if issubclass(given, np.ndarray) else gradient._data[()]
+
+    def detach(self, results: Any) -> Any:
+        """Return `out` or `aux` for the caller: arrays if all arguments are arrays, and detached Tensors otherwise.
+
+        A Tensor through which a gradient can flow stays as it is.
+        """
+        is_attached = is_grad_enabled() and (
+            self._has_outer_inputs if results is self.out else _depends_on_outer_inputs(results, self._targets)
+        )
+        got_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
+        gives_arrays = got_arrays and not _is_in_outer_transform()
+
+        def detached(x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return x
+            if gives_arrays and not (is_attached and _depends_on_outer_inputs(x, self._targets)):
+                return np.array(x._data)[()]  # a copy, since a vjp may have saved the values
+            return x if is_attached else x.detach()
+
+        return tree_map(detached, results)
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
         return _depends_on_outer_inputs(self.out, self._targets)
 
 
-def to_tensors(x: Any) -> Any:
-    """Convert a list of plain numbers to one tensor, and each leaf of any other pytree to a tensor."""
-    if isinstance(x, Tensor):
-        return x
+class active:  # noqa: N801 (used like a function)
+    """Call a function to differentiate: gradients flow to its arguments, and transforms inside return Tensors."""
+
+    __slots__ = ("_arguments", "_token")
+
+    def __init__(self, arguments: Collection[Node]) -> None:
+        self._arguments = arguments
+
+    def __enter__(self) -> None:
+        self._token = _is_transforming.set(True)
+        _active_arguments.update(self._arguments)
+
+    def __exit__(self, *error: object) -> None:
+        _active_arguments.difference_update(self._arguments)
+        _is_transforming.reset(self._token)
+
+
+def is_active(node: Node) -> bool:
+    """Return whether a gradient can flow to a leaf: it is no argument of a function that has returned."""
+    return not isinstance(node, ArgumentNode) or node in _active_arguments
+
+
+def _is_in_outer_transform() -> bool:
+    """Return whether an outer transform calls this one. Then all results are Tensors, as its function expects."""
+    return _is_transforming.get() and is_grad_enabled()
+
+
+def _join_numbers(x: Any) -> Any:
+    """Return a list of Python numbers as one Tensor, and any other pytree unchanged."""
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
-    if leaves and all(isinstance(leaf, int | float) for leaf in leaves):
-        return Tensor(x)
-    return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
+    is_plain = leaves and all(isinstance(leaf, int | float) and not isinstance(leaf, np.generic) for leaf in leaves)
+    return Tensor(x) if is_plain else x
 
 
-def with_own_node(tensor: Tensor) -> Tensor:
+def with_own_node(tensor: Tensor, kind: type[Node] = Node) -> Tensor:
     """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data), tensor._storage)
+        return wrap(tensor._data, leaf(tensor._data, kind), tensor._storage)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -103,26 +170,22 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
 
 
 def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:
-    """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
+    """Return whether results depend on tensors outside of the call: computed arguments, or leaves that f captured.
+
+    The arguments of a transform count until its function has returned.
+    """
     if any(target.op is not None for target in targets):
         return True
     roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
     stack, seen = [*roots, *targets], set(targets)
     while stack:
         node = stack.pop()
-        if node.op is None and node not in targets:
+        if node.op is None and node not in targets and is_active(node):
             return True
         new = [parent for parent in node.parents if parent is not None and parent not in seen]
         seen.update(new)
         stack.extend(new)
     return False
-
-
-def _detach(results: Any, targets: frozenset[Node]) -> Any:
-    """Detach results, unless they depend on a tensor outside of the call that requires a gradient."""
-    if is_grad_enabled() and _depends_on_outer_inputs(results, targets):
-        return results
-    return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
 
 
 def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.pytree import tree_map
-from tinygrad_edu.transforms.linearize import Function, Linearized, to_tensors
+from tinygrad_edu.transforms.linearize import Function, Linearized
 
 __all__ = ["jvp", "vjp"]
 
@@ -29,10 +29,10 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Returns
     -------
     out
-        The result of f.
+        The result of f: arrays if all arguments are arrays, Tensors otherwise.
     pullback : callable
-        Takes a pytree with the structure of `out` and returns a tuple with the structure of `args`. It can be called
-        many times.
+        Takes a pytree with the structure of `out` and returns a tuple with the structure of `args`, with arrays in
+        place of arrays. It can be called many times.
     aux
         With `has_aux`, the auxiliary data.
 
@@ -54,7 +54,8 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     def pullback(cotangents: Any) -> Any:
         return call.pullback(call.out, cotangents)
 
-    return (call.result, pullback, call.aux) if has_aux else (call.result, pullback)
+    out = call.detach(call.out)
+    return (out, pullback, call.detach(call.aux)) if has_aux else (out, pullback)
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
@@ -85,12 +86,15 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     >>> float(out), float(direction)
     (9.0, 6.0)
     """
-    out, pullback, *aux = vjp(f, *args, has_aux=has_aux)
-    _, transposed = vjp(pullback, tree_map(_zero_cotangent, out))
-    (direction,) = transposed(tuple(to_tensors(t) for t in tangents))
-    return (out, direction, *aux)
+    call = Linearized(f, args, has_aux)
+    out = call.detach(call.out)
+    transposed = Linearized(lambda g: call.pullback(call.out, g), [tree_map(_zero_cotangent, out)], has_aux=False)
+    (direction,) = transposed.pullback(transposed.out, tuple(tangents))
+    return (out, direction, call.detach(call.aux)) if has_aux else (out, direction)
 
 
-def _zero_cotangent(x: Any) -> Tensor:
+def _zero_cotangent(x: Any) -> Any:
+    """Return zeros of the shape of a result: an array if the result is one, a Tensor otherwise."""
     dtype = getattr(x, "dtype", None)
-    return Tensor(np.zeros(np.shape(x), dtype if dtype is not None and dtype.kind == "f" else np.float32))
+    zeros = np.zeros(np.shape(x), dtype if dtype is not None and dtype.kind == "f" else np.float32)[()]
+    return zeros if isinstance(x, np.ndarray | np.generic) else Tensor(zeros)

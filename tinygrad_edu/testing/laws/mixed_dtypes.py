@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy
+from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
@@ -79,7 +79,7 @@ def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple
     """Return f at the arrays and the lower-order cotangents, as one array, and its gradients with respect to them."""
     out, pullback = vjp(f, *arrays, *chain(*cotangents[:-1]))
     gradients = pullback(tuple(cotangents[-1]))
-    return np.concatenate([np.zeros(0), *(x.numpy().ravel() for x in out)]), [g.numpy() for g in gradients]
+    return np.concatenate([np.zeros(0), *(values_of(x).ravel() for x in out)]), gradients
 
 
 def _fitting_cotangents(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.differentiable import Differentiable, ResultPullback
 from tinygrad_edu.testing.failures import LawBroken
@@ -142,7 +142,7 @@ def used_k_times(call: Call, p: Probe) -> None:
 def tensors_as_arrays(call: Call, p: Probe) -> None:
     """Check that a vjp returns the same values for Tensors, as in higher derivatives, and for arrays."""
     _, pullback = vjp(call, *call.arrays)
-    recorded = [g.numpy() for g in pullback(Tensor(p.cotangents[0], requires_grad=True))]
+    recorded = [values_of(g) for g in pullback(Tensor(p.cotangents[0], requires_grad=True))]
     p.require_gradients(recorded, "the vjp of {} returns different values for Tensors and for arrays")
 
 

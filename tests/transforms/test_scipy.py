@@ -1,0 +1,186 @@
+"""SciPy with derivatives of the transforms: each solver that takes a derivative gets arrays and finds the solution."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.testing import check_gradient
+
+optimize = pytest.importorskip("scipy.optimize", reason="needs SciPy")
+integrate = pytest.importorskip("scipy.integrate")
+
+START = np.array([-0.5, 1.5])
+TIMES = np.linspace(0, 2, 9)
+
+
+def rosenbrock(x):  # with a minimum of 0 at (1, 1)
+    return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+def rosenbrock_with_ops(x):
+    return tg.sum(100 * tg.square(x[1:] - tg.square(x[:-1])) + tg.square(1 - x[:-1]))
+
+
+def rosenbrock_with_numpy(x):
+    return np.sum(100 * np.square(x[1:] - np.square(x[:-1])) + np.square(np.subtract(1, x[:-1])))
+
+
+SECOND = {
+    "hess": {"hess": tg.hessian(rosenbrock)},
+    "hessp": {"hessp": lambda x, v: tg.hvp(rosenbrock, x, v)},
+    "no second derivative": {},
+}
+METHODS = {  # and the second derivatives that each can use
+    "CG": ["no second derivative"],
+    "BFGS": ["no second derivative"],
+    "L-BFGS-B": ["no second derivative"],
+    "TNC": ["no second derivative"],
+    "SLSQP": ["no second derivative"],
+    "Newton-CG": SECOND,
+    "trust-constr": SECOND,
+    "dogleg": ["hess"],  # starts where the Hessian is positive definite
+    "trust-ncg": ["hess", "hessp"],
+    "trust-krylov": ["hess", "hessp"],
+    "trust-exact": ["hess"],
+}
+
+
+@pytest.mark.parametrize(("method", "second"), [(m, s) for m, names in METHODS.items() for s in names])
+def test_every_method_of_minimize_that_takes_a_gradient(method, second):
+    start = np.array([1.2, 1.4]) if method == "dogleg" else START
+    both = tg.value_and_grad(rosenbrock)
+    found = optimize.minimize(both, start, jac=True, method=method, **SECOND[second])
+    assert isinstance(found.fun, float)
+    np.testing.assert_allclose(found.x, 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("f", [rosenbrock_with_ops, rosenbrock_with_numpy, lambda x, f=rosenbrock: f(x).reshape(1)])
+def test_a_function_may_use_ops_or_numpy_and_return_one_element(f):
+    found = optimize.minimize(tg.value_and_grad(f), START, jac=True, method="L-BFGS-B")
+    np.testing.assert_allclose(found.x, 1, atol=1e-3)
+    np.testing.assert_allclose(found.x, optimize.minimize(f, START, jac=tg.grad(f), method="L-BFGS-B").x, atol=1e-6)
+
+
+def limits(x):
+    return tg.stack([(x * x).sum(), x[1] - x[0]])
+
+
+CONSTRAINTS = {  # on the circle of radius sqrt(2), and above the diagonal
+    "SLSQP": [
+        {"type": "eq", "fun": lambda x: limits(x)[0] - 2, "jac": tg.grad(lambda x: limits(x)[0])},
+        {"type": "ineq", "fun": lambda x: limits(x)[1:], "jac": tg.jacobian(lambda x: limits(x)[1:])},
+    ],
+    "trust-constr": [
+        optimize.NonlinearConstraint(
+            limits, [2, 0], [2, np.inf], tg.jacobian(limits), lambda x, v: tg.hessian(lambda x: v @ limits(x))(x)
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("method", CONSTRAINTS)
+def test_constraints_with_derivatives(method):
+    """(1, 1) is the allowed point that is closest to (2, 0)."""
+    f = tg.value_and_grad(lambda x: ((x - np.array([2.0, 0.0])) ** 2).sum())
+    second = {"hess": tg.hessian(lambda x: (x * x).sum())} if method == "trust-constr" else {}
+    found = optimize.minimize(
+        f, np.array([0.5, 1.5]), jac=True, method=method, constraints=CONSTRAINTS[method], **second
+    )
+    np.testing.assert_allclose(found.x, 1, atol=1e-4)
+
+
+def residuals(x):
+    return tg.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+
+@pytest.mark.parametrize("method", ["trf", "dogbox", "lm"])
+def test_every_method_of_least_squares(method):
+    found = optimize.least_squares(residuals, START, jac=tg.jacobian(residuals), method=method)
+    np.testing.assert_allclose(found.x, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["hybr", "lm"])
+def test_every_method_of_root_that_takes_a_jacobian(method):
+    def both(x):  # value and Jacobian in one call
+        jacobian, value = tg.jacobian(lambda x: (residuals(x), residuals(x)), has_aux=True)(x)
+        return value, jacobian
+
+    for found in (
+        optimize.root(residuals, START, jac=tg.jacobian(residuals), method=method),
+        optimize.root(both, START, jac=True, method=method),
+    ):
+        np.testing.assert_allclose(found.x, 1, atol=1e-6)
+
+
+def kepler(angle):
+    return angle - 0.5 * np.sin(angle) - 1.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"f": kepler, "fprime": tg.grad(kepler), "method": "newton"},
+        {"f": kepler, "fprime": tg.grad(kepler), "fprime2": tg.grad(tg.grad(kepler)), "method": "halley"},
+        {"f": tg.value_and_grad(kepler), "fprime": True, "method": "newton"},
+    ],
+)
+def test_root_scalar(options):
+    root = optimize.root_scalar(x0=np.float64(1.0), **options).root
+    assert abs(kepler(root)) < 1e-9
+
+
+def test_newton_of_many_numbers_at_once():
+    slope = tg.grad(lambda angle: kepler(angle).sum())
+    bend = tg.grad(lambda angle: slope(angle).sum())
+    found = optimize.newton(lambda angle: kepler(angle) - TIMES, TIMES, fprime=slope, fprime2=bend)
+    np.testing.assert_allclose(kepler(found), TIMES, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["lm", "trf", "dogbox"])
+def test_curve_fit(method):
+    def decay(t, size, rate):
+        return size * tg.exp(-rate * t)
+
+    def jac(t, *parameters):
+        return np.stack(tg.jacobian(decay, (1, 2))(t, *parameters), axis=-1)
+
+    found, _ = optimize.curve_fit(decay, TIMES, 3 * np.exp(-0.7 * TIMES), p0=[1.0, 1.0], jac=jac, method=method)
+    np.testing.assert_allclose(found, [3, 0.7], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["Radau", "BDF", "LSODA"])
+def test_every_stiff_method_of_solve_ivp(method):
+    calls = []
+
+    def f(t, y):  # stiff: both solutions approach cos t
+        return tg.stack([-1e4 * (y[0] - np.cos(t)), y[0] - y[1]])
+
+    def jac(t, y):
+        calls.append(tg.jacobian(f, 1)(t, y))
+        return calls[-1]
+
+    found = integrate.solve_ivp(f, (0, 2), [0.0, 0.0], method=method, jac=jac, rtol=1e-6, atol=1e-8)
+    assert {type(matrix) for matrix in calls} == {np.ndarray}
+    reference = integrate.solve_ivp(f, (0, 2), [0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12)
+    assert found.success
+    np.testing.assert_allclose(found.y[:, -1], reference.y[:, -1], rtol=1e-4)
+
+
+def test_the_parameters_of_a_module():
+    """The parameters are one vector for SciPy, and a dict for the module."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(1, 4, rng=rng), nn.Tanh(), nn.Linear(4, 1, rng=rng)).astype(np.float64)
+    parameters = {name: p.numpy() for name, p in model.named_parameters()}
+    x = np.linspace(-2, 2, 15)[:, np.newaxis]
+
+    def loss(row):
+        ends = np.cumsum([p.size for p in parameters.values()])
+        pairs = zip(ends, parameters.items(), strict=True)
+        parts = {name: row[end - p.size : end].reshape(p.shape) for end, (name, p) in pairs}
+        return nn.mse_loss(nn.functional_call(model, parts, x), np.sin(x))
+
+    start = np.concatenate([p.ravel() for p in parameters.values()])
+    check_gradient(loss, tg.grad(loss), start, cotangent=False)
+    found = optimize.minimize(tg.value_and_grad(loss), start, jac=True, method="L-BFGS-B")
+    assert found.fun < 1e-3
