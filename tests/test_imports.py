@@ -38,7 +38,7 @@ ROOMS = {
     "surface": set(),
     "cores": {"errors", "extras", "_checks", "thresholds"},
     "command_line": {"names"},
-    "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
+    "engine": {"errors", "caller", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
     "ops": {"errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
     "core": OPS | {"command_line", "nn", "optim"},

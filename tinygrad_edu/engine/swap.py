@@ -9,7 +9,7 @@ from tinygrad_edu.engine.tensor import Tensor
 
 Swap = Callable[[], object]
 
-_ATTRIBUTES = ("_data", "_storage", "_node")
+_ATTRIBUTES = ("__class__", "_data", "_storage", "_node")  # the class has the hidden axes of a value inside of vmap
 
 
 def swap_storage(tensors: Sequence[Tensor], partners: Sequence[Tensor]) -> tuple[Swap, Swap]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 from numpy import ndarray
@@ -107,6 +107,7 @@ class Tensor(NumberProtocol, Surface):
     _storage: Storage
     _tracked_view: TrackedArray
     _role: str | None
+    _kind: ClassVar[type[Tensor]]
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
@@ -462,14 +463,22 @@ class Tensor(NumberProtocol, Surface):
         return self.detach()
 
 
+Tensor._kind = Tensor  # the class of a gradient in a backward pass, also for a value inside of vmap
+
+
 def values_of(x: Any) -> Any:
-    """Return the values of a Tensor as a read-only view, and any other object unchanged."""
-    return x.numpy() if isinstance(x, Tensor) else x
+    """Return the values of a Tensor as a read-only view, and any other object unchanged.
+
+    The values of a Tensor inside of `vmap` are such a Tensor without a graph.
+    """
+    if x.__class__ is Tensor:
+        return x.numpy()
+    return x.detach() if isinstance(x, Tensor) else x
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    return x._data.shape if isinstance(x, Tensor) else np.shape(x)
+    return x.shape if isinstance(x, Tensor) else np.shape(x)
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:

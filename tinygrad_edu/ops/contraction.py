@@ -179,13 +179,22 @@ def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tu
 # --- One operand: diagonals, sums, axis order ---
 
 
-@op(name="einsum")
+# A label that the labels of an operand do not contain, for the axis of the samples inside of vmap.
+_SAMPLES = "#"
+
+
+@op(name="einsum", batching=lambda batch: batch.on_leading(labels=_SAMPLES + batch.settings["labels"]))
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return a view of the elements of x whose indices agree on repeated labels, with one axis per label."""
     return np.einsum(x, *_to_sublists(labels))
 
 
-@op(name="einsum")
+@op(
+    name="einsum",
+    batching=lambda batch: batch.on_leading(
+        labels=_SAMPLES + batch.settings["labels"], shape=(batch.size, *batch.settings["shape"])
+    ),
+)
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x at the positions that `take_diagonal` selects."""
     out = np.zeros(shape, np.asarray(x).dtype)

@@ -20,9 +20,11 @@ from tinygrad_edu.engine import (
     Storage,
     Tensor,
     TensorLike,
+    anywhere,
     demand_shape,
     flag,
     from_array,
+    random,
     real_numbers,
     shape_of,
     values_of,
@@ -217,6 +219,7 @@ def geomspace(
 # --- Random numbers. Each call takes a Generator: there is no global generator or seed ---
 
 
+@random
 def normal(
     loc: Any = 0.0, scale: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
@@ -250,12 +253,13 @@ def normal(
     """
     loc, scale = _parameters("normal", loc, scale)
     result_dtype = _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
-    if np.any(values_of(scale) < 0):
+    if anywhere(values_of(scale) < 0):
         raise DataError(f"normal: scale must be >= 0, got {scale!r}.")
     drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, result_dtype, size, loc, scale)
     return _shift_and_scale("normal", drawn, loc, scale, requires_grad)
 
 
+@random
 def uniform(
     low: Any = 0.0, high: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
@@ -298,6 +302,7 @@ def uniform(
     return out
 
 
+@random
 def integers(
     low: Any, high: Any = None, size: _Shape | None = None, dtype: DTypeLike = np.int64, endpoint: bool = False, *,
     rng: np.random.Generator,
@@ -318,6 +323,7 @@ def integers(
 def permutation(x: int | Tensor, axis: int = 0, *, rng: np.random.Generator) -> Tensor: ...
 @overload
 def permutation(x: PlainArrayLike, axis: int = 0, *, rng: np.random.Generator) -> Array: ...
+@random
 def permutation(x: TensorLike, axis: int = 0, *, rng: np.random.Generator) -> Tensor | Array:
     """Return x, a Tensor or array, in random order along `axis`; for an integer n, return 0 to n - 1 in random order.
 

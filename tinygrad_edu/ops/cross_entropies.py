@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import RULES, Array, Batch, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
@@ -139,6 +139,27 @@ def loss_of_labels(
 # --- The loss ---
 
 
+def _cross_entropy_of_samples(batch: Batch) -> Any:
+    """Compute the losses of all samples as one batch, and reduce those of each sample."""
+    settings = batch.settings
+    reduction, is_vector = settings["reduction"], batch.sample_ndim() == 1
+    logits, targets = batch.spread().inputs
+    has_labels = targets.dtype.kind != "f"
+    if logits.ndim < 2 or (settings["weight"] is not None and reduction == "mean" and has_labels):
+        return NotImplemented
+    if is_vector:  # a sample is one vector of logits
+        logits, targets = expand_dims(logits, 1), expand_dims(targets, 1)
+    losses = RULES["first"](batch.with_inputs(logits, targets)._replace(settings={**settings, "reduction": "none"}))
+    axes = tuple(range(1, losses.ndim))
+    if reduction == "none":
+        return losses[:, 0] if is_vector else losses
+    if reduction == "sum" or not has_labels:
+        return sum(losses, axes) if reduction == "sum" else mean(losses, axes)
+    counts = np.sum(values_of(targets) != settings["ignore_index"], axis=axes)
+    return sum(losses, axes) / counts.astype(losses.dtype)
+
+
+@batched(_cross_entropy_of_samples, inputs=2)
 def cross_entropy(
     input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,

@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Batch, op, random
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
-@op
+def _dropout_of_samples(batch: Batch) -> Any:
+    """Multiply all samples by the same factors."""
+    ones = np.ones(batch.sample_shape(), batch.inputs[0].dtype)
+    return batch.inputs[0] * dropout(ones, **batch.settings)
+
+
+@op(batching=_dropout_of_samples)
 def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
     """Return scale * x where the element's bit is set, and 0 * x elsewhere.
 
@@ -27,6 +33,7 @@ def memory_order(x: Array) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
+@random
 def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     """Draw `count` bits packed in bytes, each 0 with probability p, from few random bits.
 

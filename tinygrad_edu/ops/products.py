@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
+from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, aligned, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.linear import linear_values
@@ -19,7 +19,19 @@ from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, tran
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
-@op(broadcasts=True)
+def _matmul_samples(batch: Batch) -> Any:
+    x, y = (x if isinstance(x, Tensor) else np.asarray(x) for x in batch.inputs)
+    is_row, is_column = batch.sample_ndim(0) == 1, batch.sample_ndim(1) == 1
+    x = expand_dims(x, -2) if is_row else x
+    y = expand_dims(y, -1) if is_column else y
+    if is_row and batch.mapped == [True, False] and y.ndim == 2:  # one product for all samples
+        return batch.call(squeeze(x, -2), y)[..., 0] if is_column else batch.call(squeeze(x, -2), y)
+    out = batch.with_inputs(*aligned([x, y], batch.mapped, batch.size)).on_leading()
+    out = squeeze(out, -2) if is_row else out
+    return squeeze(out, -1) if is_column else out
+
+
+@op(broadcasts=True, batching=_matmul_samples)
 def matmul(x: Array, y: Array) -> Array:
     """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). The leading axes broadcast.
 
@@ -52,7 +64,35 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
-@op(name="linear")
+def _linear_of_samples(batch: Batch) -> Any:
+    x, weight, *bias = batch.inputs
+    if not any(batch.mapped[1:]):
+        return batch.on_leading()
+    if not batch.mapped[1]:
+        out = linear_without_bias(x, weight)
+    elif batch.sample_ndim() == 1:
+        out = matmul(weight, expand_dims(x, -1))[..., 0]
+    else:
+        x = _merge_rows(x, batch.mapped[0])
+        out = matmul(x, swapaxes(weight, 1, 2))
+        out = reshape(out, (batch.size, *batch.sample_shape()[:-1], out.shape[-1]))
+    return out + _behind_samples(bias[0], batch) if bias else out
+
+
+def _merge_rows(x: Any, is_mapped: bool) -> Any:
+    """Merge the axes between that of the samples and the last: (n, ..., k) -> (n, rows, k), or (..., k) -> (rows, k)."""
+    leading = x.shape[:1] if is_mapped else ()
+    return reshape(x, (*leading, math.prod(x.shape[len(leading) : -1]), x.shape[-1]))
+
+
+def _behind_samples(bias: Any, batch: Batch) -> Any:
+    """Return a bias that broadcasts with a result (n, ..., out)."""
+    if not batch.mapped[2]:
+        return bias
+    return reshape(bias, (batch.size, *[1] * (batch.sample_ndim() - 1), bias.shape[-1]))
+
+
+@op(name="linear", batching=_linear_of_samples)
 def linear_without_bias(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out)."""
     return linear_values(x, weight)
@@ -69,7 +109,7 @@ linear_without_bias.vjps(
 )
 
 
-@op(name="linear")
+@op(name="linear", batching=_linear_of_samples)
 def linear_with_bias(x: Array, weight: Array, bias: Array) -> Array:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
     return linear_values(x, weight, bias)

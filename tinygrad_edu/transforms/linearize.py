@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import (
+    Level,
     Node,
     Storage,
     Tensor,
     backward_pass,
+    bare,
     enable_grad,
     is_grad_enabled,
     leaf,
+    levels_of,
+    with_levels,
+    with_levels_of,
+    no_grad,
+    open_levels,
     refuse_stale,
+    reordered,
+    spread,
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -45,6 +55,7 @@ class Linearized:
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
         inputs = tuple(tree_map(with_own_node, to_tensors(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
+        self._levels = {node: levels_of(x) for node, x in zip(tree_leaves(self._nodes), tree_leaves(inputs), strict=True)}
         self._targets = frozenset[Node](tree_leaves(self._nodes))
         with enable_grad():
             result = f(*inputs)
@@ -56,13 +67,17 @@ class Linearized:
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
-        gradients = backward_pass(
-            [(_node(result), g if record else g._data) for result, g in pairs],
-            self._targets,
-            retain_graph=True,
-            wrap_saved=wrap if record else None,
-        )
-        return tree_map(lambda node: as_gradient(gradients.get(node), node), self._nodes)
+        on_tensors = record or any(levels_of(g) for _, g in pairs)  # mapped: one cotangent per sample of one result
+        with no_grad() if on_tensors and not record else nullcontext():
+            gradients = backward_pass(
+                [(_node(result), g if on_tensors else g._data) for result, g in pairs],
+                self._targets,
+                retain_graph=True,
+                wrap_saved=(wrap if record else _constant) if on_tensors else None,
+            )
+            return tree_map(
+                lambda node: with_hidden_axes(as_gradient(gradients.get(node), node), self._levels[node]), self._nodes
+            )
 
     @cached_property
     def _has_outer_inputs(self) -> bool:
@@ -80,9 +95,13 @@ def to_tensors(x: Any) -> Any:
 
 
 def with_own_node(tensor: Tensor) -> Tensor:
-    """Return a copy of an argument with its own node, at which the backward pass stops."""
+    """Return a copy of an argument with its own node, at which the backward pass stops.
+
+    Inside of `vmap` each sample has a gradient of its own, so each gets a copy.
+    """
+    tensor = spread(tensor, open_levels())
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data), tensor._storage)
+        return with_levels_of(wrap(tensor._data, leaf(tensor._data), tensor._storage), tensor)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -133,7 +152,29 @@ def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
     cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
     if cotangent.shape != result.shape:
         raise ShapeError(f"pullback: expected a cotangent of shape {result.shape}, got {cotangent.shape}.")
-    return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
+    cotangent = cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype)
+    return [(result, _on_the_graph(cotangent, levels_of(result)))]
+
+
+def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Return a cotangent of a value of these levels with their axes visible, as they are in the graph.
+
+    The axes of other levels come first and stay hidden.
+    """
+    g = spread(g, levels)
+    others = tuple(level for level in levels_of(g) if level not in levels)
+    return with_levels(reordered(g, (*others, *levels)), others)
+
+
+def with_hidden_axes(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Undo `_on_the_graph`: hide the axes of these levels of a gradient."""
+    order = (*levels_of(g), *levels)
+    nested = tuple(sorted(order, key=lambda level: level.number))
+    return with_levels(reordered(with_levels(bare(g), order), nested), nested)
+
+
+def _constant(array: Any, node: Any, storage: Any) -> Tensor:
+    return wrap(array, None, storage)
 
 
 def as_gradient(g: Any, node: Node) -> Tensor:
