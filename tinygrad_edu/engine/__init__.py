@@ -28,13 +28,14 @@ from tinygrad_edu.engine.mapped import (
     innermost_level,
     is_mapped_by,
     levels_of,
-    with_levels,
-    with_levels_of,
     open_levels,
     opened,
     peeled,
     reordered,
     spread,
+    warn_of_a_loop,
+    with_levels,
+    with_levels_of,
 )
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
@@ -63,7 +64,7 @@ __all__ = [
     "BUFFER", "PARAMETER", "RULES", "Array", "Batch", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped", "Node", "Observer", "Op", "Operand",
     "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock",
     "demand_shape", "densify", "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack", "from_numpy",
-    "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "with_levels", "with_levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only",
-    "refuse_stale", "reordered", "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "wrap",
+    "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only",
+    "refuse_stale", "reordered", "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap",
     "write_all", "writing",
 ]  # fmt: skip

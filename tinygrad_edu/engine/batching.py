@@ -153,7 +153,9 @@ def rule_of(name: str, rule: str | Rule | None) -> Rule | None:
     """Return the rule that a word names, or the rule itself."""
     if isinstance(rule, str):
         if rule not in RULES:
-            raise VJPDefinitionError(f"op {name!r}: batching must be a function or one of {sorted(RULES)}, got {rule!r}.")
+            raise VJPDefinitionError(
+                f"op {name!r}: batching must be a function or one of {sorted(RULES)}, got {rule!r}."
+            )
         return RULES[rule]
     return rule
 
@@ -192,9 +194,7 @@ def _hidden_results(out: Any, level: Level, name: str) -> Any:
     return hidden(out, level)
 
 
-def _loop(
-    call: Callable[..., Any], name: str, inputs: tuple[Any, ...], settings: dict[str, Any], level: Level
-) -> Any:
+def _loop(call: Callable[..., Any], name: str, inputs: tuple[Any, ...], settings: dict[str, Any], level: Level) -> Any:
     warn_of_a_loop(name)
     rows = []
     for index in range(level.size):
@@ -259,4 +259,3 @@ def batched(rule: str | Rule | None = None, inputs: int | None = None) -> Callab
         return call  # type: ignore[return-value]
 
     return decorate
-

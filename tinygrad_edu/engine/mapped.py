@@ -286,7 +286,9 @@ def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, setting
     level = innermost_level((inputs, settings))
     assert level is not None
     on = [is_mapped_by(x, level) for x in inputs]
-    if innermost_level(settings) is None and not any(isinstance(x, list | tuple) and innermost_level(x) for x in inputs):
+    if innermost_level(settings) is None and not any(
+        isinstance(x, list | tuple) and innermost_level(x) for x in inputs
+    ):
         arguments = [peeled(x).detach() if is_on else x for x, is_on in zip(inputs, on, strict=True)]
         if function in _ELEMENTWISE or (isinstance(function, np.ufunc) and call is function and not settings):
             return hidden(_values(call, aligned(arguments, on, level.size), settings), level)

@@ -6,7 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Batch, IndexedSlices, Mapped, Tensor, TensorLike, add_at, aligned, bare, levels_of, op, values_of
+from tinygrad_edu.engine import (
+    Array,
+    Batch,
+    IndexedSlices,
+    Mapped,
+    Tensor,
+    TensorLike,
+    add_at,
+    aligned,
+    bare,
+    levels_of,
+    op,
+    values_of,
+)
 from tinygrad_edu.ops.fast.indices import getitem_values
 from tinygrad_edu.plain_mode import faster_than
 
@@ -36,7 +49,9 @@ def _leading_axes(index: tuple[Any, ...]) -> int | None:
 
     NumPy puts the axes of arrays first if a slice, None or an ellipsis separates them.
     """
-    if any(isinstance(part, bool | np.bool_ | list | Tensor) or np.shape(part) == () and _is_mask(part) for part in index):
+    if any(
+        isinstance(part, bool | np.bool_ | list | Tensor) or (np.shape(part) == () and _is_mask(part)) for part in index
+    ):
         return None
     arrays = [k for k, part in enumerate(index) if isinstance(part, np.ndarray | int | np.integer)]
     if not any(isinstance(index[k], np.ndarray) for k in arrays) or arrays == list(range(arrays[0], arrays[-1] + 1)):
@@ -57,7 +72,9 @@ def _getitem_by_samples(batch: Batch, index: tuple[Any, ...]) -> Any:
     on = [bool(levels_of(part)) for part in integers]
     if any(len(levels_of(part)) > 1 for part in integers):
         return NotImplemented
-    parts = aligned([bare(part)._data if is_on else part for part, is_on in zip(integers, on, strict=True)], on, batch.size)
+    parts = aligned(
+        [bare(part)._data if is_on else part for part, is_on in zip(integers, on, strict=True)], on, batch.size
+    )
     if not batch.mapped[0]:
         return batch.on_leading(index=tuple(parts))
     ndim = max(np.ndim(part) for part in parts)

@@ -137,9 +137,7 @@ def _weighted_mean_of_samples(batch: Batch) -> Any:
     ndim = max(batch.sample_ndim(0), batch.sample_ndim(1))
     axis = batch.settings["axis"]
     axis = tuple(range(1, ndim + 1)) if axis is None or not ndim else batch.shifted(axis, ndim)
-    x, weights = batch.aligned()
-    x = x if batch.mapped[0] else batch.spread().inputs[0]
-    return batch.with_inputs(x, weights).on_leading(axis=axis)
+    return batch.spread().on_leading(axis=axis)
 
 
 @op(name="average", broadcasts=True, batching=_weighted_mean_of_samples)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled, leaf, wrap
+from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled, open_levels, spread
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.transforms.captured import captured
 from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
-from tinygrad_edu.transforms.linearize import Function
+from tinygrad_edu.transforms.linearize import Function, with_own_node
 
 __all__ = ["custom_vjp"]
 
@@ -101,10 +101,11 @@ class custom_vjp:  # noqa: N801 (used like a function)
                 f"custom_vjp {self.name}: each parameter must have a position, because backward returns a tuple of "
                 f"cotangents; {', '.join(bound.kwargs)} can only be passed by keyword."
             )
-        inputs = [x for x in tree_leaves(bound.args) if is_recorded(x)]
+        args = tree_map(lambda x: spread(x, open_levels()) if is_recorded(x) else x, bound.args)
+        inputs = [x for x in tree_leaves(args) if is_recorded(x)]
         if not inputs or not is_grad_enabled():
             return self.f(*bound.args)
-        call = _Call(self, bound.args, _argument_names(bound))
+        call = _Call(self, args, _argument_names(bound))
         return record_jointly(self.name, inputs, call.result, call.pull)
 
 
@@ -211,8 +212,8 @@ def _detached(x: Any) -> Any:
 
 
 def _with_node(x: Any) -> Any:
-    """Return a constant Tensor as a leaf, so that every residual that depends on an argument is recorded."""
-    return wrap(x._data, leaf(x._data), x._storage) if is_floating_tensor(x) and not is_recorded(x) else x
+    """Return a constant Tensor as a so that every residual that depends on an argument is recorded."""
+    return with_own_node(x) if is_floating_tensor(x) and not is_recorded(x) else x
 
 
 def _paths(tree: Any, name: str) -> list[tuple[str, Any]]:

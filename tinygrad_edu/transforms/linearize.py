@@ -20,13 +20,13 @@ from tinygrad_edu.engine import (
     is_grad_enabled,
     leaf,
     levels_of,
-    with_levels,
-    with_levels_of,
     no_grad,
     open_levels,
     refuse_stale,
     reordered,
     spread,
+    with_levels,
+    with_levels_of,
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -53,9 +53,11 @@ class Linearized:
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(with_own_node, to_tensors(x)) for x in args)
+        inputs = tuple(tree_map(_input, to_tensors(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
-        self._levels = {node: levels_of(x) for node, x in zip(tree_leaves(self._nodes), tree_leaves(inputs), strict=True)}
+        self._levels = {
+            node: levels_of(x) for node, x in zip(tree_leaves(self._nodes), tree_leaves(inputs), strict=True)
+        }
         self._targets = frozenset[Node](tree_leaves(self._nodes))
         with enable_grad():
             result = f(*inputs)
@@ -95,16 +97,17 @@ def to_tensors(x: Any) -> Any:
 
 
 def with_own_node(tensor: Tensor) -> Tensor:
-    """Return a copy of an argument with its own node, at which the backward pass stops.
-
-    Inside of `vmap` each sample has a gradient of its own, so each gets a copy.
-    """
-    tensor = spread(tensor, open_levels())
+    """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
         return with_levels_of(wrap(tensor._data, leaf(tensor._data), tensor._storage), tensor)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
+
+
+def _input(x: Tensor) -> Tensor:
+    """Return an argument with its own node. Inside of `vmap` each sample has a gradient, and so a copy, of its own."""
+    return with_own_node(spread(x, open_levels()))
 
 
 def _node(x: Tensor) -> Node:

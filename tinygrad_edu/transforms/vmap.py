@@ -87,7 +87,9 @@ def _axes_of_arguments(args: tuple[Any, ...], in_axes: Any) -> tuple[Any, ...]:
     if isinstance(in_axes, tuple | list):
         if len(in_axes) != len(args):
             raise ShapeError(f"vmap: in_axes has {len(in_axes)} entries for {len(args)} positional arguments.")
-        return tuple(_full_tree(axis, x, f"in_axes[{k}]") for k, (axis, x) in enumerate(zip(in_axes, args, strict=True)))
+        return tuple(
+            _full_tree(axis, x, f"in_axes[{k}]") for k, (axis, x) in enumerate(zip(in_axes, args, strict=True))
+        )
     return tuple(_full_tree(in_axes, x, "in_axes") for x in args)
 
 
@@ -115,7 +117,9 @@ def _count_samples(args: tuple[Any, ...], axes: tuple[Any, ...]) -> int:
             return
         shape = np.shape(x)
         if not -len(shape) <= axis < len(shape):
-            raise ShapeError(f"vmap: an argument of shape {shape} has no axis {axis}. Pass None in in_axes to share it.")
+            raise ShapeError(
+                f"vmap: an argument of shape {shape} has no axis {axis}. Pass None in in_axes to share it."
+            )
         sizes.append(shape[axis])
 
     tree_map(count, args, axes)
@@ -148,5 +152,3 @@ def _result(x: Any, axis: Any, level: Level) -> Any:
     stacked = peeled(value if is_mapped_by(value, level) else spread(value, (level,)))
     position = normalize_axis_index(axis, stacked.ndim)
     return moveaxis(stacked, 0, position) if position else stacked
-
-

@@ -124,7 +124,7 @@ def call_with_mapped_settings(op: Op, inputs: tuple[Any, ...], settings: dict[st
     """Call an op whose forward needs the values of a mapped setting, once for each sample."""
     if innermost_level(settings) is None:
         raise error
-    return call_mapped(op, op.name, None, inputs, settings)
+    return call_mapped(op, op.name, op.batching, inputs, settings)
 
 
 def source(op: Op, vjps: VJPs) -> str:
