@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,12 @@ def _getitem_of_samples(batch: Batch) -> Any:
     index = _as_tuple(batch.settings["index"])
     if any(isinstance(part, Mapped) for part in index):
         return _getitem_by_samples(batch, index)
-    moved = _leading_axes(index)
-    if moved is None or not batch.mapped[0]:
-        return NotImplemented
-    out = batch.on_leading(index=(slice(None), *index))
-    return out.moveaxis(moved, 0) if moved else out
+    if all(
+        isinstance(part, slice | int | np.integer | EllipsisType | None) and not isinstance(part, bool)
+        for part in index
+    ):
+        return batch.on_leading(index=(slice(None), *index))
+    return batch.with_inputs(batch.inputs[0].moveaxis(0, -1)).on_leading(index=_before_samples(index)).moveaxis(-1, 0)
 
 
 _getitem_of_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
@@ -44,42 +46,30 @@ def _as_tuple(index: Any) -> tuple[Any, ...]:
     return index if isinstance(index, tuple) else (index,)
 
 
-def _leading_axes(index: tuple[Any, ...]) -> int | None:
-    """Return the number of axes that x[:, index] puts before the axis of the samples; None for an unusual index.
-
-    NumPy puts the axes of arrays first if a slice, None or an ellipsis separates them.
-    """
-    if any(
-        isinstance(part, bool | np.bool_ | list | Tensor) or (np.shape(part) == () and _is_mask(part)) for part in index
-    ):
-        return None
-    arrays = [k for k, part in enumerate(index) if isinstance(part, np.ndarray | int | np.integer)]
-    if not any(isinstance(index[k], np.ndarray) for k in arrays) or arrays == list(range(arrays[0], arrays[-1] + 1)):
-        return 0
-    shapes = [(1,) if _is_mask(index[k]) else np.shape(index[k]) for k in arrays]
-    return len(np.broadcast_shapes(*shapes))
-
-
-def _is_mask(part: Any) -> bool:
-    return getattr(part, "dtype", None) == bool
+def _before_samples(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an index that leaves the axis of the samples last, wherever NumPy puts the axes of arrays."""
+    return (*index, slice(None)) if any(part is Ellipsis for part in index) else index
 
 
 def _getitem_by_samples(batch: Batch, index: tuple[Any, ...]) -> Any:
     """Index by integers that differ between the samples, in the first axes of x."""
-    integers = [part for part in index if isinstance(part, Tensor | np.ndarray | int | np.integer)]
-    if len(integers) < len(index) or any(_is_mask(part) or isinstance(part, bool) for part in index):
+    if not all(_is_integer(part) and len(levels_of(part)) < 2 for part in index):
         return NotImplemented
-    on = [bool(levels_of(part)) for part in integers]
-    if any(len(levels_of(part)) > 1 for part in integers):
-        return NotImplemented
-    parts = aligned(
-        [bare(part)._data if is_on else part for part, is_on in zip(integers, on, strict=True)], on, batch.size
-    )
+    on = [isinstance(part, Mapped) for part in index]
+    values = [bare(part)._data if is_on else part for part, is_on in zip(index, on, strict=True)]
+    parts = aligned(values, on, batch.size)
     if not batch.mapped[0]:
         return batch.on_leading(index=tuple(parts))
     ndim = max(np.ndim(part) for part in parts)
     own = np.arange(batch.size).reshape((batch.size, *[1] * (ndim - 1)))
     return batch.on_leading(index=(own, *parts))
+
+
+def _is_integer(part: Any) -> bool:
+    """Return whether a part of an index is an integer, or an array or Tensor of integers."""
+    if isinstance(part, Tensor | np.ndarray):
+        return part.dtype.kind in "iu"
+    return isinstance(part, int | np.integer) and not isinstance(part, bool)
 
 
 @op(batching=_getitem_of_samples)
@@ -91,11 +81,9 @@ def getitem(x: Array, /, index: Any) -> Array:
 def _scatter_samples(batch: Batch) -> Any:
     shape = batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    indices = [_as_tuple(index) for index in batch.settings["indices"]]
-    if any(_leading_axes(index) != 0 for index in indices):
-        return NotImplemented
-    indices = [(slice(None), *index) for index in indices]
-    return batch.spread().on_leading(indices=tuple(indices), shape=(batch.size, *shape))
+    indices = tuple(_before_samples(_as_tuple(index)) for index in batch.settings["indices"])
+    rows = batch.with_inputs(*(x.moveaxis(0, -1) for x in batch.spread().inputs))  # long rows are added faster
+    return rows.on_leading(indices=indices, shape=(*shape, batch.size)).moveaxis(-1, 0)
 
 
 @op(name="scatter_add", batching=_scatter_samples)

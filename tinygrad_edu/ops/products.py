@@ -52,7 +52,7 @@ def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
 
 def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
     if len(y_shape) == 1:
-        return expand_dims(g, -1) * x
+        return g * x if x.ndim == 1 else matmul(reshape(g, -1), reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])))
     if x.ndim == 1:
         return expand_dims(x, -1) * expand_dims(g, -2)
     if len(y_shape) == 2 and x.ndim > 2:  # one product for the whole stack
