@@ -24,6 +24,7 @@ from tinygrad_edu.engine.mapped import (
     anywhere,
     bare,
     call_on_mapped,
+    everywhere,
     hidden,
     innermost_level,
     is_mapped_by,
@@ -61,10 +62,12 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "PARAMETER", "RULES", "Array", "Batch", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped", "Node", "Observer", "Op", "Operand",
-    "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock",
-    "demand_shape", "densify", "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack", "from_numpy",
-    "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only",
-    "refuse_stale", "reordered", "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap",
-    "write_all", "writing",
+    "BUFFER", "PARAMETER", "RULES", "Array", "Batch", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped", "Node",
+    "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at",
+    "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "demand_shape", "densify",
+    "detect_anomaly", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy", "guard",
+    "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op",
+    "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered",
+    "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop",
+    "with_levels", "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

@@ -219,6 +219,11 @@ def anywhere(condition: Any) -> bool:
     return bool(np.any(condition._data if isinstance(condition, Tensor) else condition))
 
 
+def everywhere(condition: Any) -> bool:
+    """Return whether a condition holds for all elements, of all samples inside of `vmap`."""
+    return bool(np.all(condition._data if isinstance(condition, Tensor) else condition))
+
+
 def leaves(x: Any) -> Iterator[Any]:
     """Yield the values in nested lists, tuples, dicts and slices."""
     if isinstance(x, list | tuple):

@@ -139,27 +139,37 @@ def loss_of_labels(
 # --- The loss ---
 
 
-def _cross_entropy_of_samples(batch: Batch) -> Any:
+def losses_of_samples(batch: Batch) -> Any:
+    """Compute the losses of all samples as one batch, with the reduction "none": (n, N, ...), or (n,) for vectors."""
+    inputs, is_vector = batch.spread().inputs, batch.sample_ndim() == 1
+    if is_vector:  # a sample has one loss
+        inputs = [expand_dims(x, 1) for x in inputs]
+    losses = RULES["first"](batch.with_inputs(*inputs)._replace(settings={**batch.settings, "reduction": "none"}))
+    return losses[:, 0] if is_vector else losses
+
+
+def mean_of_samples(batch: Batch) -> Any:
     """Compute the losses of all samples as one batch, and reduce those of each sample."""
-    settings = batch.settings
-    reduction, is_vector = settings["reduction"], batch.sample_ndim() == 1
-    logits, targets = batch.spread().inputs
-    has_labels = targets.dtype.kind != "f"
-    if logits.ndim < 2 or (settings["weight"] is not None and reduction == "mean" and has_labels):
+    if not batch.sample_ndim():
         return NotImplemented
-    if is_vector:  # a sample is one vector of logits
-        logits, targets = expand_dims(logits, 1), expand_dims(targets, 1)
-    losses = RULES["first"](batch.with_inputs(logits, targets)._replace(settings={**settings, "reduction": "none"}))
+    losses, reduction = losses_of_samples(batch), batch.settings["reduction"]
     axes = tuple(range(1, losses.ndim))
-    if reduction == "none":
-        return losses[:, 0] if is_vector else losses
-    if reduction == "sum" or not has_labels:
-        return sum(losses, axes) if reduction == "sum" else mean(losses, axes)
-    counts = np.sum(values_of(targets) != settings["ignore_index"], axis=axes)
-    return sum(losses, axes) / counts.astype(losses.dtype)
+    return losses if reduction == "none" else sum(losses, axes) if reduction == "sum" else mean(losses, axes)
 
 
-@batched(_cross_entropy_of_samples, inputs=2)
+def cross_entropy_of_samples(batch: Batch) -> Any:
+    """Compute the losses of labels or probabilities, and reduce those of each sample. Ignored labels do not count."""
+    settings, labels = batch.settings, batch.spread().inputs[1]
+    if settings["reduction"] != "mean" or labels.dtype.kind == "f":
+        return mean_of_samples(batch)
+    if settings["weight"] is not None or not batch.sample_ndim():
+        return NotImplemented
+    losses = losses_of_samples(batch)
+    counts = np.sum(values_of(labels) != settings["ignore_index"], axis=tuple(range(1, labels.ndim)))
+    return sum(losses, tuple(range(1, losses.ndim))) / counts.astype(losses.dtype)
+
+
+@batched(cross_entropy_of_samples, inputs=2)
 def cross_entropy(
     input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,

@@ -6,14 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Batch, op, random
+from tinygrad_edu.engine import Array, Batch, Mapped, bare, levels_of, op, random
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
 def _dropout_of_samples(batch: Batch) -> Any:
-    """Multiply all samples by the same factors."""
-    ones = np.ones(batch.sample_shape(), batch.inputs[0].dtype)
-    return batch.inputs[0] * dropout(ones, **batch.settings)
+    """Multiply the samples by the factors of their bits, or of the bits that they share."""
+    ones, settings = np.ones(batch.sample_shape(), batch.inputs[0].dtype), batch.settings
+    if not isinstance(settings["bits"], Mapped):
+        return batch.inputs[0] * dropout(ones, **settings)
+    if len(levels_of(settings["bits"])) > 1:
+        return NotImplemented
+    rows = bare(settings["bits"]).numpy()
+    return batch.inputs[0] * np.stack([dropout(ones, **{**settings, "bits": row}) for row in rows])
+
+
+_dropout_of_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
 
 
 @op(batching=_dropout_of_samples)

@@ -47,14 +47,14 @@ def _embedding_of_samples(batch: Batch) -> Any:
     (indices, weight), plain = batch.inputs, not batch.settings["scale_grad_by_freq"]
     if batch.settings["max_norm"] is not None:
         raise MappedValueError("embedding: max_norm writes to a table inside of vmap. Scale its rows outside of vmap.")
-    if not batch.mapped[1] and plain:
+    if not plain:
+        return NotImplemented
+    if not batch.mapped[1]:
         return batch.on_leading()
-    if batch.mapped[0] or not plain:
-        return NotImplemented
-    count, padding = weight.shape[1], batch.settings["padding_idx"]
-    if padding is not None or not isinstance(weight, Tensor):
-        return NotImplemented
-    return weight[:, _check_indices(indices, count)]
+    indices, (size, count, width) = _check_indices(batch.spread().inputs[0], weight.shape[1]), weight.shape
+    starts = count * np.arange(size).reshape((size, *[1] * (indices.ndim - 1)))
+    rows = lookup_rows(reshape(weight, (size * count, width)), indices + starts)
+    return _without_padding(rows, indices, batch.settings["padding_idx"], count)
 
 
 @batched(_embedding_of_samples)
@@ -99,7 +99,14 @@ def embedding(
     if scale_grad_by_freq:
         frequency = np.bincount(indices.ravel(), minlength=count)[indices][..., None]
         rows = fixed + (rows - fixed) / frequency.astype(fixed.dtype)  # the same values: the difference is 0
-    return rows if padding_idx is None else where((indices == padding_idx % count)[..., None], fixed, rows)
+    return _without_padding(rows, indices, padding_idx, count)
+
+
+def _without_padding(rows: Any, indices: Array, padding_idx: int | None, count: int) -> Any:
+    """Return the rows without a gradient for the padding index."""
+    if padding_idx is None:
+        return rows
+    return where((indices == padding_idx % count)[..., None], values_of(rows), rows)
 
 
 def _check_indices(indices: Any, count: int) -> Array:
