@@ -64,25 +64,35 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
+@op(name="linear", batching="first")
+def linear_by_sample(x: Array, weight: Array) -> Array:
+    """Return x @ weight.T for each sample: (n, rows, in), (n, out, in) -> (n, rows, out).
+
+    Inside of ``vmap(grad(f))`` all samples have equal weights, with the stride 0: one product computes them.
+    """
+    if weight.strides[0] == 0:
+        return linear_values(x, weight[0])
+    return np.matmul(x, weight.swapaxes(1, 2))
+
+
+linear_by_sample.vjps(
+    x=lambda g, weight: linear_by_sample(g, swapaxes(weight, 1, 2)),
+    weight=lambda g, x: matmul(swapaxes(g, 1, 2), x),
+)
+
+
 def _linear_of_samples(batch: Batch) -> Any:
     x, weight, *bias = batch.inputs
     if not any(batch.mapped[1:]):
         return batch.on_leading()
     if not batch.mapped[1]:
         out = linear_without_bias(x, weight)
-    elif batch.sample_ndim() == 1:
-        out = matmul(weight, expand_dims(x, -1))[..., 0]
     else:
-        x = _merge_rows(x, batch.mapped[0])
-        out = matmul(x, swapaxes(weight, 1, 2))
-        out = reshape(out, (batch.size, *batch.sample_shape()[:-1], out.shape[-1]))
+        x = x if batch.mapped[0] else batch.spread().inputs[0]
+        rows = reshape(x, (batch.size, math.prod(x.shape[1:-1]), x.shape[-1]))
+        out = linear_by_sample(rows, weight)
+        out = reshape(out, (*x.shape[:-1], out.shape[-1]))
     return out + _behind_samples(bias[0], batch) if bias else out
-
-
-def _merge_rows(x: Any, is_mapped: bool) -> Any:
-    """Merge the axes between that of the samples and the last: (n, ..., k) -> (n, rows, k), or (..., k) -> (rows, k)."""
-    leading = x.shape[:1] if is_mapped else ()
-    return reshape(x, (*leading, math.prod(x.shape[len(leading) : -1]), x.shape[-1]))
 
 
 def _behind_samples(bias: Any, batch: Batch) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import (
     Level,
+    Mapped,
     Node,
     Storage,
     Tensor,
@@ -30,7 +31,7 @@ from tinygrad_edu.engine import (
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.shape import identity
+from tinygrad_edu.ops.shape import identity, reshape
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
 __all__ = ["Function", "Linearized", "as_gradient", "to_tensors", "with_own_node"]
@@ -101,6 +102,8 @@ def with_own_node(tensor: Tensor) -> Tensor:
     if not tensor.requires_grad:
         return with_levels_of(wrap(tensor._data, leaf(tensor._data), tensor._storage), tensor)
     with enable_grad():
+        if isinstance(tensor, Mapped):  # a view: nothing writes to it
+            return reshape(tensor, tensor.shape)
         copy: Tensor = identity(tensor)
         return copy
 

@@ -4,23 +4,20 @@
 which each channel has its own kernels. `fast.pointwise` computes the gradients of 1x1 convolutions.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Batch, Mapped, Op, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Mapped, Op, op, shape_of, values_of
 from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.pointwise import can_use_pointwise, pointwise_images, pointwise_kernels
-from tinygrad_edu.ops.patches import col2im, im2col, plain_convolution, plain_transposed_convolution
-from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.reduction import sum
-from tinygrad_edu.ops.shape import expand_dims, reshape, swapaxes, transpose
-from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, window_of
+from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -168,99 +165,6 @@ def samples_innermost(x: Array) -> Array:
 
 samples_innermost.vjps(x=lambda g: samples_innermost(g))
 
-# --- Inside of vmap. Images or maps whose samples share the kernels are one batch. Other kernels are multiplied with the
-# columns of `im2col`, one product for each sample.
-
-
-def _merge_images(batch: Batch) -> Any:
-    """Compute maps or images (n, N, ...) of samples that share the kernels; a bias may differ."""
-    x, weight, *bias = batch.inputs
-    is_shared = not bias or not batch.mapped[2]
-    apply = batch.call if is_shared else {affine_maps: correlate, affine_images: correlate_images}[batch.call]
-    arguments = (weight, *bias) if is_shared else (weight,)
-    if batch.mapped[0]:
-        merged = reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
-        out = apply(merged, *arguments, **batch.settings)
-        out = reshape(out, (*x.shape[:2], *out.shape[1:]))
-    else:
-        out = expand_dims(apply(x, *arguments, **batch.settings), 0)
-    return out if is_shared else _plus_bias(out, batch)
-
-
-def _plus_bias(out: Any, batch: Batch) -> Any:
-    """Add a bias, one value per channel, if there is one."""
-    if len(batch.inputs) < 3:
-        return out
-    return out + reshape(batch.inputs[2], (batch.size if batch.mapped[2] else 1, 1, -1, 1, 1))
-
-
-def _columns(x: Any, batch: Batch, k: int, kernel_size: Any) -> Any:
-    """Return the windows of images as columns of each group: (n or 1, N, groups, C / groups * kh * kw, L)."""
-    images, groups = x if batch.mapped[k] else expand_dims(x, 0), batch.settings["groups"]
-    n, count, *image = images.shape
-    columns = im2col(reshape(images, (n * count, *image)), kernel_size, *_window(batch))
-    return reshape(columns, (n, count, groups, columns.shape[1] // groups, columns.shape[2]))
-
-
-def _pixels(x: Any, batch: Batch) -> Any:
-    """Return the pixels of maps, one row per channel of each group: (n or 1, N, groups, out / groups, L)."""
-    maps, groups = x if batch.mapped[0] else expand_dims(x, 0), batch.settings["groups"]
-    n, count, channels, rows, columns = maps.shape
-    return reshape(maps, (n, count, groups, channels // groups, rows * columns))
-
-
-def _kernels(weight: Any, batch: Batch) -> Any:
-    """Return the kernels of each group as rows: (n, 1, groups, out / groups, C / groups * kh * kw)."""
-    n, out, *each = weight.shape
-    groups = batch.settings["groups"]
-    return reshape(weight, (n, 1, groups, out // groups, math.prod(each)))
-
-
-def _window(batch: Batch) -> tuple[Any, Any, Any]:
-    return batch.settings["stride"], batch.settings["padding"], batch.settings["dilation"]
-
-
-def _maps_of_samples(batch: Batch) -> Any:
-    x, weight = batch.inputs[:2]
-    if not batch.mapped[1]:
-        return _merge_images(batch)
-    kernel_size = weight.shape[3:]
-    maps = matmul(_kernels(weight, batch), _columns(x, batch, 0, kernel_size))
-    size = window_of(x.shape[-2:], kernel_size, *_window(batch)).size
-    return _plus_bias(reshape(maps, (*maps.shape[:2], weight.shape[1], *size)), batch)
-
-
-def _images_of_samples(batch: Batch) -> Any:
-    maps, weight = batch.inputs[:2]
-    if not batch.mapped[1]:
-        return _merge_images(batch)
-    columns = matmul(swapaxes(_kernels(weight, batch), -1, -2), _pixels(maps, batch))
-    n, count, groups, each, windows = columns.shape
-    columns = reshape(columns, (n * count, groups * each, windows))
-    images = col2im(columns, batch.settings["size"], weight.shape[3:], *_window(batch))
-    return _plus_bias(reshape(images, (n, count, *images.shape[1:])), batch)
-
-
-def _kernels_of_samples(batch: Batch) -> Any:
-    maps, x = batch.inputs
-    height, width = pair(batch.settings["kernel_size"], "kernel_size", 1)
-    rows, columns = _pixels(maps, batch), _columns(x, batch, 1, (height, width))
-    rows, columns = (_merge_images_and_windows(each) for each in (rows, columns))
-    kernels = matmul(rows, swapaxes(columns, -1, -2))
-    _, groups, out, each = kernels.shape
-    return reshape(kernels, (batch.size, groups * out, each // (height * width), height, width))
-
-
-def _merge_images_and_windows(x: Any) -> Any:
-    """Merge the axes N and L: (n, N, groups, rows, L) -> (n, groups, rows, N * L)."""
-    n, count, groups, rows, windows = x.shape
-    x = x if count == 1 else transpose(x, (0, 2, 3, 1, 4))
-    return reshape(x, (n, groups, rows, count * windows))
-
-
-correlate.batching = affine_maps.batching = _maps_of_samples
-correlate_images.batching = affine_images.batching = _images_of_samples
-correlate_kernels.batching = _kernels_of_samples
 samples_innermost.batching = lambda batch: batch.inputs[0]
 
 # Size from which it pays off to transpose the images and the gradient of the result once, in ops of their own.
