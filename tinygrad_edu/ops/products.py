@@ -39,7 +39,9 @@ def matmul(x: Array, y: Array) -> Array:
     """
     if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
+    if x.shape[-1] == y.shape[-2] == 1:  # product() is slow for k = 1
+        return np.multiply(np.ascontiguousarray(x), np.ascontiguousarray(y))
+    return product(x, y)
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:

@@ -4,7 +4,8 @@ Inside of ``vmap(grad(f))`` the samples have equal kernels, but gradients of the
 the stride 0 along the samples; then images and maps are computed as one batch, as in `convolution`.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ from tinygrad_edu.ops.fast.convolution import (
 )
 from tinygrad_edu.ops.shape import expand_dims, reshape
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, view_of, window_of
+from tinygrad_edu.thresholds import SizeThreshold
+
+# Elements of columns that stay in the cache until they are multiplied.
+_CACHED_SIZE = SizeThreshold(2**20)
 
 
 def _equal(weight: ndarray) -> bool:
@@ -40,7 +45,10 @@ def correlate_by_sample(x: Array, weight: Array, /, stride: Pair, padding: Pair,
         maps: Any = correlate(_merged(x), weight[0], stride, padding, dilation, groups)
         return maps.reshape(n, count, *maps.shape[1:])
     window = window_of(x.shape[3:], weight.shape[3:], stride, padding, dilation)
-    maps = np.matmul(_kernels(weight, groups), _columns(x, window, groups))
+    kernels, length = _kernels(weight, groups), math.prod(window.size)
+    maps = np.empty((n, count, groups, kernels.shape[3], length), np.result_type(x, weight))
+    for part in _chunks(n, length * groups * kernels.shape[4] * count):
+        np.matmul(kernels[part], _columns(x[part], window, groups), out=maps[part])
     return maps.reshape(n, count, weight.shape[1], *window.size)
 
 
@@ -70,9 +78,19 @@ def kernels_by_sample(
     """Return the kernels with <kernels, weight> = <maps, correlate_by_sample(x, weight)> for every weight."""
     height, width = pair(kernel_size, "kernel_size", 1)
     window = window_of(x.shape[3:], (height, width), stride, padding, dilation)
-    rows, columns = (_one_image(each) for each in (_pixels(maps, groups), _columns(x, window, groups)))
-    kernels = np.matmul(rows, columns.swapaxes(-1, -2))
-    return kernels.reshape(len(maps), maps.shape[2], x.shape[2] // groups, height, width)
+    maps, x = np.ascontiguousarray(maps), np.ascontiguousarray(x)
+    (n, _, out), each = maps.shape[:3], x.shape[2] // groups * height * width
+    kernels = np.empty((n, groups, out // groups, each), np.result_type(maps, x))
+    for part in _chunks(n, math.prod(window.size) * groups * each * x.shape[1]):
+        rows, columns = _one_image(_pixels(maps[part], groups)), _one_image(_columns(x[part], window, groups))
+        np.matmul(rows, columns.swapaxes(-1, -2), out=kernels[part])
+    return kernels.reshape(n, out, x.shape[2] // groups, height, width)
+
+
+def _chunks(n: int, size: int) -> Iterator[slice]:
+    """Yield slices of the samples, so that the columns of a slice, `size` elements per sample, stay in the cache."""
+    count = max(1, _CACHED_SIZE // max(size, 1))
+    return (slice(start, start + count) for start in range(0, n, count))
 
 
 correlate_by_sample.vjps(
