@@ -35,17 +35,10 @@ class Level:
         ``"error"``, ``"same"`` or ``"different"``, as given to `vmap`.
     """
 
-    __slots__ = ("_classes", "number", "randomness", "size")
+    __slots__ = ("number", "randomness", "size")
 
     def __init__(self, size: int, randomness: str) -> None:
         self.number, self.size, self.randomness = next(_numbers), size, randomness
-        self._classes: dict[tuple[Level, ...], type[Tensor]] = {}
-
-    def class_of(self, levels: tuple[Level, ...]) -> type[Tensor]:
-        """Return the class of the values that these levels map. The last of them is this level."""
-        if levels not in self._classes:
-            self._classes[levels] = type("Mapped", (Mapped,), {"__slots__": (), "levels": levels})
-        return self._classes[levels]
 
 
 _open: ContextVar[tuple[Level, ...]] = ContextVar("tinygrad_edu_vmap_levels", default=())
@@ -87,17 +80,22 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     """A Tensor with hidden leading axes, one for each of its `levels`."""
 
     __slots__ = ()
-    levels: tuple[Level, ...] = ()
+    _kind = Tensor  # the class of the gradients in a backward pass that begins with a mapped one
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The calls of `vmap` that map this value, outermost first."""
+        return self._levels
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis of one sample."""
-        return self._data.shape[len(self.levels) :]
+        return self._data.shape[len(self._levels) :]
 
     @property
     def ndim(self) -> int:
         """The number of axes of one sample."""
-        return self._data.ndim - len(self.levels)
+        return self._data.ndim - len(self._levels)
 
     @property
     def size(self) -> int:
@@ -112,7 +110,7 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     @property
     def strides(self) -> tuple[int, ...]:
         """The distance in bytes between neighbouring elements of one sample along each axis."""
-        return self._data.strides[len(self.levels) :]
+        return self._data.strides[len(self._levels) :]
 
     def __len__(self) -> int:
         if not self.shape:
@@ -160,7 +158,8 @@ def with_levels(x: Tensor, levels: tuple[Level, ...]) -> Tensor:
     """Return a Tensor whose leading axes these levels hide, with the graph and the storage of x."""
     result = wrap(x._data, x._node, x._storage)
     if levels:
-        result.__class__ = levels[-1].class_of(levels)
+        result.__class__ = Mapped
+        result._levels = levels
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy import ndarray
@@ -100,14 +100,14 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
+    __slots__ = ("_data", "_levels", "_node", "_role", "_storage", "_tracked_view")
 
     _data: ndarray
     _node: Node | None
     _storage: Storage
     _tracked_view: TrackedArray
     _role: str | None
-    _kind: ClassVar[type[Tensor]]
+    _levels: tuple[Any, ...]  # of a value inside of vmap only
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
@@ -461,9 +461,6 @@ class Tensor(NumberProtocol, Surface):
                 "Export t.detach()."
             )
         return self.detach()
-
-
-Tensor._kind = Tensor  # the class of a gradient in a backward pass, also for a value inside of vmap
 
 
 def values_of(x: Any) -> Any:

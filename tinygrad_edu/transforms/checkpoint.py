@@ -159,7 +159,7 @@ class _Call:
     @contextmanager
     def _repeated(self) -> Iterator[None]:
         """Give Generators and captured Tensors the state that they had during the call."""
-        pairs = [(x, y) for x, y in zip(self.tensors, self.contents, strict=True) if x._storage is not y._storage]
+        pairs = [(x, y) for x, y in zip(self.tensors, self.contents, strict=True) if _differ(x, y)]
         pairs += self.buffers
         swap_in, swap_out = swap_storage([x for x, _ in pairs], [y for _, y in pairs])
         states = [(x, x.bit_generator.state) for x, _ in self.generators]
@@ -172,6 +172,11 @@ class _Call:
             swap_out()
             for x, state in states:
                 x.bit_generator.state = state
+
+
+def _differ(x: Tensor, y: Tensor) -> bool:
+    """Return whether two Tensors have different values or nodes. A detached copy shares the storage, not the node."""
+    return x._storage is not y._storage or x._node is not y._node
 
 
 def _is_generator(x: Any) -> bool:

@@ -50,7 +50,7 @@ x     if <x>.__class__ is _Tensor:
 x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_storage = <x>._storage
 x     elif <x>.__class__ in _UNCONVERTED_TYPES:
 x         _<x>_data = <x>; _<x>_node = _<x>_storage = None
-x     elif _isinstance(<x>, _Mapped):
+x     elif <x>.__class__ is _Mapped:
 x         return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
 x     else:
 x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
@@ -206,7 +206,7 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         **{f"_function_{x}": vjp for x, (vjp, _) in zip(vjps.names, vjps.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_vjps": vjps, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
-        "_Mapped": Mapped, "_MappedValueError": MappedValueError, "_isinstance": isinstance,
+        "_Mapped": Mapped, "_MappedValueError": MappedValueError,
         "_call_mapped": call_mapped, "_call_with_mapped_settings": call_with_mapped_settings,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
         "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
