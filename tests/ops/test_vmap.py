@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
-from tinygrad_edu.transforms import vjp
 
 # Ops and functions that run once for each sample, at least for some calls: they read values, or have no rule.
-LOOPS = {"embedding", "index_add", "index_select", "pad", "pad_constant", "percentile", "put_along_axis", "quantile",
+LOOPS = {"cross_entropy", "embedding", "index_add", "index_select", "pad", "pad_constant", "percentile", "put_along_axis", "quantile",
          "recurrent", "undifferentiable", "unique"}  # fmt: skip
 
 
@@ -42,23 +41,17 @@ def hold(call):
     for chosen in dict.fromkeys([*((k,) for k in positions), tuple(positions)]):
         pairs = [(samples(call.inputs[k]), 0) if k in chosen else (call.inputs[k], None) for k in positions]
         arrays, axes = zip(*pairs, strict=True)
-        if all(is_defined(f, [x[k] if axis == 0 else x for x, axis in pairs]) for k in range(3)):
-            check_vmap(f, *arrays, in_axes=axes)
-
-
-def is_defined(f, row):
-    """Return whether the function accepts a sample: scaling may leave the domain."""
-    try:
-        vjp(lambda *floats: f(*[next(it) if x.dtype.kind == "f" else x for x in row]) if (it := iter(floats)) else None,
-            *[x for x in row if x.dtype.kind == "f"])  # fmt: skip
-    except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
-        return False
-    return True
+        try:
+            for k in range(3):
+                f(*(x[k] if axis == 0 else x for x, axis in pairs))
+        except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+            return  # a scaled sample has left the domain
+        check_vmap(f, *arrays, in_axes=axes)
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
 @pytest.mark.parametrize("name", OP_CALLS)
-@settings(max_examples=1)
+@settings(max_examples=2)  # the simplest call, and a random one
 @given(data=st.data())
 def test_vmap_equals_a_loop(name, data):
     with np.errstate(all="ignore"):

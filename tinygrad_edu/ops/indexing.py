@@ -22,6 +22,7 @@ from tinygrad_edu.engine import (
     values_of,
 )
 from tinygrad_edu.ops.fast.indices import getitem_values
+from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["getitem", "scatter_add"]
@@ -82,7 +83,7 @@ def _scatter_samples(batch: Batch) -> Any:
     shape = batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     indices = tuple(_before_samples(_as_tuple(index)) for index in batch.settings["indices"])
-    rows = batch.with_inputs(*(x.moveaxis(0, -1) for x in batch.spread().inputs))  # long rows are added faster
+    rows = batch.with_inputs(*(moveaxis(x, 0, -1) for x in batch.spread().inputs))  # long rows are added faster
     return rows.on_leading(indices=indices, shape=(*shape, batch.size)).moveaxis(-1, 0)
 
 

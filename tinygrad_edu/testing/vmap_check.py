@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
@@ -50,7 +50,8 @@ def check_vmap(f: Function, *arrays: Any, in_axes: Any = 0, rng: Rng | None = No
     <Report: right>
     """
     axes = tuple(in_axes) if isinstance(in_axes, list | tuple) else (in_axes,) * len(arrays)
-    points = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in map(np.asarray, map(values_of, arrays))]
+    values = [np.asarray(values_of(x)) for x in arrays]
+    points = [from_numpy(x.astype(np.float64) if x.dtype.kind == "f" else x) for x in values]
     report, loop = Report(f"vmap of {title_of(f)}"), _Loop(f, points, axes)
     if report.run("vmap equals a loop: values", loop.require_values):
         cotangents = loop.draw_cotangents(seeded(rng))
@@ -62,7 +63,7 @@ def check_vmap(f: Function, *arrays: Any, in_axes: Any = 0, rng: Rng | None = No
 class _Loop:
     """The samples of a function, computed one by one."""
 
-    def __init__(self, f: Function, points: Sequence[Array], axes: Sequence[int | None]) -> None:
+    def __init__(self, f: Function, points: Sequence[Tensor], axes: Sequence[int | None]) -> None:
         self.f, self.points, self.axes, self.name = f, points, axes, title_of(f)
         self.floating = [k for k, x in enumerate(points) if x.dtype.kind == "f"]
         (self.count,) = {x.shape[axis] for x, axis in zip(points, axes, strict=True) if axis is not None}
@@ -71,7 +72,7 @@ class _Loop:
 
     def _sample(self, index: int) -> list[Any]:
         pairs = zip(self.points, self.axes, strict=True)
-        return [x if axis is None else np.asarray(x.take(index, axis)) for x, axis in pairs]
+        return [x if axis is None else from_numpy(np.array(x.numpy().take(index, axis))) for x, axis in pairs]
 
     def _floats(self, row: Sequence[Any]) -> list[Any]:
         return [row[k] for k in self.floating]
