@@ -99,14 +99,14 @@ Rule = Callable[[Batch], Any]
 
 
 def _elementwise(batch: Batch) -> Any:
-    """The inputs broadcast against each other."""
+    """Compute inputs that broadcast against each other."""
     if not getattr(batch.call, "broadcasts", True):
         return batch.spread().on_leading()
     return batch._replace(inputs=batch.aligned()).on_leading()
 
 
 def _axis(batch: Batch) -> Any:
-    """The setting `axis` names an axis of the input, or several; None means all."""
+    """Compute along the setting `axis`: an axis of the input, or several; None means all."""
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     if not ndim and axis in (0, -1, None, ()):  # NumPy allows the axes 0 and -1 of a 0-d array
         if "keepdims" not in batch.settings:
@@ -116,7 +116,7 @@ def _axis(batch: Batch) -> Any:
 
 
 def _along(batch: Batch) -> Any:
-    """The setting `axis` names an axis of the inputs, whose shapes are equal; None flattens them."""
+    """Compute along the setting `axis`, an axis of inputs of equal shapes; None flattens them."""
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     batch = batch.spread()
     if axis is None:
@@ -127,12 +127,12 @@ def _along(batch: Batch) -> Any:
 
 
 def _leading(batch: Batch) -> Any:
-    """The leading axes of the inputs are independent."""
+    """Compute inputs whose leading axes are independent."""
     return batch.spread().on_leading()
 
 
 def _first(batch: Batch) -> Any:
-    """The first axis of the inputs and of the result is a batch. The axis of the samples is merged with it."""
+    """Compute inputs whose first axis is a batch, and that of the result: merge the axis of the samples with it."""
     merged = batch.with_inputs(*(x.reshape((batch.size * x.shape[1], *x.shape[2:])) for x in batch.spread().inputs))
     return _split_first(merged.on_leading(), batch.size)
 
@@ -214,8 +214,8 @@ def random(function: Function) -> Function:
         level = levels[-1]
         if level.randomness == "error":
             raise MappedValueError(
-                f"{function.__name__} draws random numbers inside of vmap. Pass randomness='different' for other numbers "
-                f"for each sample, or randomness='same' for the same numbers."
+                f"{function.__name__} draws random numbers inside of vmap. Pass randomness='different' for other "
+                f"numbers for each sample, or randomness='same' for the same numbers."
             )
         if level.randomness == "same" and innermost_level((args, settings)) is not None:
             return function(*args, **settings)

@@ -27,8 +27,8 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
     def operator(tensor: Tensor, other: Any) -> Tensor:
         if isinstance(tensor, Mapped) or isinstance(other, Mapped):
             raise MappedValueError(
-                f"{op.name} in place inside of vmap, where a write could mix samples. Write t = t + other, which makes a "
-                f"new Tensor, instead of t += other."
+                f"{op.name} in place inside of vmap, where a write could mix samples. Write t = t + other, which makes "
+                f"a new Tensor, instead of t += other."
             )
         recording = is_grad_enabled()
         refuse_read_only(op.name, tensor)

@@ -36,10 +36,10 @@ def _rows_of_samples(batch: Batch) -> Any:
     batch = batch.spread()
     settings = {"scale": None} if "scale" in batch.settings else {}  # a precomputed scale is that of one sample
     if batch.inputs[0].ndim == 3:
-        n, k, b = batch.inputs[0].shape
+        n, k, _ = batch.inputs[0].shape
         out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading(**settings)
         return reshape(out, (n, k, out.shape[1]))
-    n, a, k, b = batch.inputs[0].shape
+    n, _, k, _ = batch.inputs[0].shape
     merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
     out = batch.with_inputs(*merged).on_leading(**settings)
     return transpose(reshape(out, (len(out), n, k, out.shape[2])), (1, 0, 2, 3))

@@ -14,7 +14,8 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Report
-from tinygrad_edu.transforms import Function, vjp, vmap
+from tinygrad_edu.transforms import Function, vjp
+from tinygrad_edu.transforms.vmap import vmap
 
 # The rounding error of two orders of addition, relative to the largest number.
 _ROUNDING = 2.0**-34
@@ -140,5 +141,3 @@ class _Loop:
                 f"vmap of {self.name}: {what} differs from the loop in {np.count_nonzero(wrong)} of {wrong.size} "
                 f"elements, first at {index}: {actual[index]} instead of {expected[index]}."
             )
-
-

@@ -144,7 +144,8 @@ def _merge_images(batch: Batch) -> Any:
     """Compute the maps or images of samples that share the kernels as one batch; a bias may differ."""
     x, weight, *bias = batch.inputs
     is_shared = not bias or not batch.mapped[2]
-    apply = batch.call if is_shared else {affine_maps: correlate, affine_images: correlate_images}[batch.call]
+    without_bias = correlate if batch.call is affine_maps else correlate_images
+    apply: Callable[..., Any] = batch.call if is_shared else without_bias
     arguments = (weight, *bias) if is_shared else (weight,)
     if batch.mapped[0]:
         out = apply(reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:])), *arguments, **batch.settings)
