@@ -1,4 +1,4 @@
-"""jacobian and hessian: full matrices, by one backward pass for each element of the result."""
+"""jacobian and hessian: full matrices, by backward passes for many elements of the result at once."""
 
 from __future__ import annotations
 
