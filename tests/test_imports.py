@@ -52,7 +52,7 @@ ROOMS = {
     "ops": {"errors", "extras", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
     "core": OPS | {"command_line", "nn", "optim"},
-    "transforms": OPS,
+    "transforms": OPS | {"_checks"},
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"_checks", "thresholds", "cores", "transforms", "nn"},
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},

@@ -30,10 +30,10 @@ from tinygrad_edu.engine.mapped import (
 from tinygrad_edu.engine.tensor import Tensor, shape_of
 from tinygrad_edu.errors import MappedValueError, VJPDefinitionError
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Batch(NamedTuple):
+class MappedCall(NamedTuple):
     """A call with the axis of the samples visible, for a batching rule.
 
     Attributes
@@ -60,7 +60,7 @@ class Batch(NamedTuple):
         """Call the function on the inputs as they are, with some settings changed."""
         return self.call(*self.inputs, **{**self.settings, **changed})
 
-    def with_inputs(self, *inputs: Any) -> Batch:
+    def with_inputs(self, *inputs: Any) -> MappedCall:
         """Return the call with other inputs, all of them mapped."""
         return self._replace(inputs=list(inputs), mapped=[True] * len(inputs))
 
@@ -68,7 +68,7 @@ class Batch(NamedTuple):
         """Return the position of an axis of a sample, by default of input 0, behind the axis of the samples."""
         return shifted(axis, self.sample_ndim() if ndim is None else ndim)
 
-    def spread(self) -> Batch:
+    def spread(self) -> MappedCall:
         """Return the call with every input mapped: one that is not is broadcast along the axis of the samples."""
         pairs = zip(self.inputs, self.mapped, strict=True)
         return self.with_inputs(*(x if is_on else broadcast_along_samples(x, self.size) for x, is_on in pairs))
@@ -95,17 +95,17 @@ def broadcast_along_samples(x: Any, size: int) -> Any:
 
 
 # Returns the results of all samples, stacked along axis 0, or NotImplemented, for a call that the rule does not cover.
-Rule = Callable[[Batch], Any]
+BatchingRule = Callable[[MappedCall], Any]
 
 
-def _elementwise(batch: Batch) -> Any:
+def _elementwise(batch: MappedCall) -> Any:
     """Compute inputs that broadcast against each other."""
     if not getattr(batch.call, "broadcasts", True):
         return batch.spread().on_leading()
     return batch._replace(inputs=batch.aligned()).on_leading()
 
 
-def _axis(batch: Batch) -> Any:
+def _axis(batch: MappedCall) -> Any:
     """Compute along the setting `axis`: an axis of the input, or several; None means all."""
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     if not ndim and axis in (0, -1, None, ()):  # NumPy allows the axes 0 and -1 of a 0-d array
@@ -115,7 +115,7 @@ def _axis(batch: Batch) -> Any:
     return batch.on_leading(axis=tuple(range(1, ndim + 1)) if axis is None else shifted(axis, ndim))
 
 
-def _along(batch: Batch) -> Any:
+def _along(batch: MappedCall) -> Any:
     """Compute along the setting `axis`, an axis of inputs of equal shapes; None flattens them."""
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     batch = batch.spread()
@@ -126,12 +126,12 @@ def _along(batch: Batch) -> Any:
     return batch.on_leading(axis=shifted(axis, ndim))
 
 
-def _leading(batch: Batch) -> Any:
+def _leading(batch: MappedCall) -> Any:
     """Compute inputs whose leading axes are independent."""
     return batch.spread().on_leading()
 
 
-def _first(batch: Batch) -> Any:
+def _first(batch: MappedCall) -> Any:
     """Compute inputs whose first axis is a batch, and that of the result: merge the axis of the samples with it."""
     merged = batch.with_inputs(*(x.reshape((batch.size * x.shape[1], *x.shape[2:])) for x in batch.spread().inputs))
     return _split_first(merged.on_leading(), batch.size)
@@ -144,12 +144,12 @@ def _split_first(out: Any, size: int) -> Any:
     return out if out is None else out.reshape((size, len(out) // size, *out.shape[1:]))
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, BatchingRule] = {
     "elementwise": _elementwise, "axis": _axis, "along": _along, "leading": _leading, "first": _first,
 }  # fmt: skip
 
 
-def rule_of(name: str, rule: str | Rule | None) -> Rule | None:
+def rule_of(name: str, rule: str | BatchingRule | None) -> BatchingRule | None:
     """Return the rule that a word names, or the rule itself."""
     if isinstance(rule, str):
         if rule not in RULES:
@@ -161,7 +161,7 @@ def rule_of(name: str, rule: str | Rule | None) -> Rule | None:
 
 
 def call_mapped(
-    call: Callable[..., Any], name: str, rule: Rule | None, inputs: tuple[Any, ...], settings: dict[str, Any]
+    call: Callable[..., Any], name: str, rule: BatchingRule | None, inputs: tuple[Any, ...], settings: dict[str, Any]
 ) -> Any:
     """Call an op or a function of which an argument is mapped: by its rule, or once for each sample."""
     level = innermost_level((inputs, settings))
@@ -177,7 +177,7 @@ def call_mapped(
         nested = any(isinstance(x, list | tuple) and innermost_level(x) is level for x in inputs)
         if not nested:
             arguments = [peeled(x) if on else x for x, on in zip(inputs, mapped, strict=True)]
-            out = rule(Batch(call, arguments, mapped, level.size, settings))
+            out = rule(MappedCall(call, arguments, mapped, level.size, settings))
     if out is NotImplemented:
         return _loop(call, name, inputs, settings, level)
     return _hidden_results(out, level, name)
@@ -203,32 +203,34 @@ def _loop(call: Callable[..., Any], name: str, inputs: tuple[Any, ...], settings
     return joined(rows, level, name)
 
 
-def random(function: Function) -> Function:
+def random(function: _Function) -> _Function:
     """Declare a function that draws random numbers, which raises inside of `vmap` unless `randomness` allows it."""
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        levels = open_levels()
-        if not levels:
-            return function(*args, **settings)
-        level = levels[-1]
-        if level.randomness == "error":
-            raise MappedValueError(
-                f"{function.__name__} draws random numbers inside of vmap. Pass randomness='different' for other "
-                f"numbers for each sample, or randomness='same' for the same numbers."
-            )
-        if level.randomness == "same" and innermost_level((args, settings)) is not None:
-            return function(*args, **settings)
-        with opened(levels[:-1]):
-            if level.randomness == "same":
-                return call(*args, **settings)
-            rows = [call(*row, **rest) for row, rest in (sample((args, settings), level, k) for k in range(level.size))]
-        return joined(rows, level, function.__name__)
+        return _draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
 
     return call  # type: ignore[return-value]
 
 
-def batched(rule: str | Rule | None = None, inputs: int | None = None) -> Callable[[Function], Function]:
+def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """Draw random numbers as the randomness of the innermost level says."""
+    *outer, level = open_levels()
+    if level.randomness == "error":
+        raise MappedValueError(
+            f"{draw.__name__} draws random numbers inside of vmap. Pass randomness='different' for other numbers for "
+            f"each sample, or randomness='same' for the same numbers."
+        )
+    if level.randomness == "same" and innermost_level((args, settings)) is not None:
+        return draw.__wrapped__(*args, **settings)
+    with opened(tuple(outer)):
+        if level.randomness == "same":
+            return draw(*args, **settings)
+        rows = [draw(*row, **rest) for row, rest in (sample((args, settings), level, k) for k in range(level.size))]
+    return joined(rows, level, draw.__name__)
+
+
+def batched(rule: str | BatchingRule | None = None, inputs: int | None = None) -> Callable[[_Function], _Function]:
     """Declare the batching rule of a function that is composed of ops.
 
     Without a rule, the function runs once for each sample, because it reads values.
@@ -241,7 +243,7 @@ def batched(rule: str | Rule | None = None, inputs: int | None = None) -> Callab
         Number of leading parameters that are inputs. The others are settings. Default: those without a default.
     """
 
-    def decorate(function: Function) -> Function:
+    def decorate(function: _Function) -> _Function:
         chosen, parameters = rule_of(function.__name__, rule), inspect.signature(function).parameters
         required = [name for name, p in parameters.items() if p.default is Parameter.empty]
         names = list(parameters)[: len(required) if inputs is None else inputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, overload
 
-from tinygrad_edu.engine.batching import Rule, rule_of
+from tinygrad_edu.engine.batching import BatchingRule, rule_of
 from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.engine.op import Array, Op, PlainArrayLike
 from tinygrad_edu.engine.tensor import Tensor
@@ -25,7 +25,7 @@ class TypedOp(Op, Generic[Parameters]):
         broadcasts: bool,
         promotes: bool | Iterable[str],
         name: str | None,
-        batching: str | Rule | None,
+        batching: str | BatchingRule | None,
     ) -> None:
         rule = rule_of(name or forward.__name__, batching)
         super().__init__(forward, broadcasts, promotes, generated_call, name, rule)
@@ -82,7 +82,7 @@ def op(
     broadcasts: bool = ...,
     promotes: bool | Iterable[str] = ...,
     name: str | None = ...,
-    batching: str | Rule | None = ...,
+    batching: str | BatchingRule | None = ...,
 ) -> _OpDecorator: ...
 def op(
     forward: Any = None,
@@ -90,7 +90,7 @@ def op(
     broadcasts: bool = False,
     promotes: bool | Iterable[str] = True,
     name: str | None = None,
-    batching: str | Rule | None = None,
+    batching: str | BatchingRule | None = None,
 ) -> Any:
     """Make an `Op` from a function of arrays: ``@op``, or ``@op(broadcasts=True)``. `Op.vjps` sets its vjps.
 
@@ -112,8 +112,8 @@ def op(
     batching : str or callable, optional
         How `vmap` computes all samples by one call: ``"elementwise"``; ``"axis"`` or ``"along"`` for an op along the
         setting `axis`, where None means all axes or the flattened array; ``"leading"`` if the leading axes are
-        independent; ``"first"`` if the first axis is; or a function of a `Batch`. Default: once for each sample, with a
-        warning.
+        independent; ``"first"`` if the first axis is; or a function of a `MappedCall`. Default: once for each sample,
+        with a warning.
     """
     if forward is None:
         return lambda function: TypedOp(function, broadcasts, promotes, name, batching)

@@ -59,13 +59,14 @@ def _refuse(what: str, instead: str) -> Callable[..., NoReturn]:
     def method(self: Any, *args: Any, **settings: Any) -> NoReturn:
         raise MappedValueError(
             f"{what} of a Tensor of shape {self.shape} inside of vmap: it stands for {self.levels[-1].size} samples. "
-            f"{instead}"
+            f"{instead}."
         )
 
+    method.__doc__ = f"Raise `MappedValueError`: {what} differs between the samples."
     return method
 
 
-_NO_NUMBER = "Compute with Tensors, or call this function outside of vmap."
+_NO_NUMBER = "Compute with Tensors, or call this function outside of vmap"
 
 
 def _on_values(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
@@ -139,13 +140,13 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     __float__, __int__, __complex__ = (_refuse(f"{name}()", _NO_NUMBER) for name in ("float", "int", "complex"))
     __index__, __floor__, __ceil__ = (_refuse(name, _NO_NUMBER) for name in ("an index", "floor()", "ceil()"))
     __trunc__, __format__, __contains__ = (_refuse(name, _NO_NUMBER) for name in ("trunc()", "a format", "`in`"))
-    __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if.")
+    __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
     __array__ = _refuse("the NumPy array", _NO_NUMBER)
     __dlpack__ = __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy for another library", _NO_NUMBER)
-    backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap.")
-    assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate().")
-    data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor."))
-    register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap.")
+    backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
+    assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate()")
+    data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor"))
+    register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap")
     _repr_html_ = None  # type: ignore[assignment]
 
 

@@ -468,9 +468,7 @@ def values_of(x: Any) -> Any:
 
     The values of a Tensor inside of `vmap` are such a Tensor without a graph.
     """
-    if x.__class__ is Tensor:
-        return x.numpy()
-    return x.detach() if isinstance(x, Tensor) else x
+    return (x.numpy if x.__class__ is Tensor else x.detach)() if isinstance(x, Tensor) else x
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

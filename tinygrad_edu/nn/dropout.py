@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, open_levels, random, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, random, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
@@ -91,8 +91,6 @@ class Dropout(_DropoutBase):
 
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each element, in memory order, and scale the elements whose bit is 1."""
-        if open_levels():  # the masks of the samples may differ
-            return x * (self.keep_mask(x.shape, x.dtype) * _scale(self.p))
         return dropout(x, self.random_bits(x.size), _scale(self.p), memory_order(values_of(x)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import RULES, Array, Batch, Tensor, TensorLike, bare, op, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
@@ -77,7 +77,7 @@ def log_softmax(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
-def _losses_of_samples(batch: Batch) -> Any:
+def _losses_of_samples(batch: MappedCall) -> Any:
     reduction = batch.settings["reduction"]
     losses = RULES["first"](batch._replace(settings={"reduction": "none"}))
     axes = tuple(range(1, losses.ndim))
@@ -151,8 +151,7 @@ def _flush_to_zero(p: Any) -> Any:
     subnormal numbers a hundred times slower than normal ones.
     """
     least = _flush_threshold(p.dtype)
-    values = bare(p).numpy() if isinstance(p, Tensor) else p
-    return p if values.min(initial=1) >= least else drop(p, p < least)
+    return p if values_of(p).min(initial=1) >= least else drop(p, p < least)
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import RULES, Array, Batch, Tensor, TensorLike, batched, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
@@ -139,7 +139,7 @@ def loss_of_labels(
 # --- The loss ---
 
 
-def losses_of_samples(batch: Batch) -> Any:
+def losses_of_samples(batch: MappedCall) -> Any:
     """Compute the losses of all samples as one batch, with the reduction "none": (n, N, ...), or (n,) for vectors."""
     inputs, is_vector = batch.spread().inputs, batch.sample_ndim() == 1
     if is_vector:  # a sample has one loss
@@ -148,7 +148,7 @@ def losses_of_samples(batch: Batch) -> Any:
     return losses[:, 0] if is_vector else losses
 
 
-def mean_of_samples(batch: Batch) -> Any:
+def mean_of_samples(batch: MappedCall) -> Any:
     """Compute the losses of all samples as one batch, and reduce those of each sample."""
     if not batch.sample_ndim():
         return NotImplemented
@@ -157,7 +157,7 @@ def mean_of_samples(batch: Batch) -> Any:
     return losses if reduction == "none" else sum(losses, axes) if reduction == "sum" else mean(losses, axes)
 
 
-def cross_entropy_of_samples(batch: Batch) -> Any:
+def cross_entropy_of_samples(batch: MappedCall) -> Any:
     """Compute the losses of labels or probabilities, and reduce those of each sample. Ignored labels do not count."""
     settings, labels = batch.settings, batch.spread().inputs[1]
     if settings["reduction"] != "mean" or labels.dtype.kind == "f":

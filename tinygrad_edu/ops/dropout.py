@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Batch, Mapped, bare, levels_of, op, random
+from tinygrad_edu.engine import Array, Mapped, MappedCall, bare, levels_of, op, random
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
-def _dropout_of_samples(batch: Batch) -> Any:
+def _dropout_of_samples(batch: MappedCall) -> Any:
     """Multiply the samples by the factors of their bits, or of the bits that they share."""
     ones, settings = np.ones(batch.sample_shape(), batch.inputs[0].dtype), batch.settings
     if not isinstance(settings["bits"], Mapped):
@@ -30,7 +30,7 @@ def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Ar
 
     `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
     """
-    return dropout_values(x, bits, scale, axes)
+    return dropout_values(x, np.asarray(bits), scale, axes)
 
 
 dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))

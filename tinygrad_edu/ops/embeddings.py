@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, add_at, batched, op, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
@@ -21,7 +21,7 @@ def lookup_rows(weight: Array, /, indices: Array) -> Array:
     return np.take(weight, indices, axis=0)
 
 
-def _add_rows_of_samples(batch: Batch) -> Any:
+def _add_rows_of_samples(batch: MappedCall) -> Any:
     """Add the rows of all samples, side by side: they share the indices."""
     rows, width = moveaxis(batch.inputs[0], 0, -2), batch.inputs[0].shape[-1]
     table = batch.with_inputs(reshape(rows, (*rows.shape[:-2], batch.size * width))).on_leading()
@@ -43,7 +43,7 @@ lookup_rows.vjps(weight=lambda g, indices, weight_shape: scatter_add_rows(g, ind
 scatter_add_rows.vjps(rows=lambda g, indices: lookup_rows(g, indices))
 
 
-def _embedding_of_samples(batch: Batch) -> Any:
+def _embedding_of_samples(batch: MappedCall) -> Any:
     (indices, weight), plain = batch.inputs, not batch.settings["scale_grad_by_freq"]
     if batch.settings["max_norm"] is not None:
         raise MappedValueError("embedding: max_norm writes to a table inside of vmap. Scale its rows outside of vmap.")

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, batched, from_numpy, op, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.fast.indices import flat_indices
@@ -22,7 +22,7 @@ from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape
 __all__ = ["put_along_axis", "take", "take_along_axis"]
 
 
-def _take_of_samples(batch: Batch) -> Any:
+def _take_of_samples(batch: MappedCall) -> Any:
     (x, indices), axis = batch.inputs, batch.settings["axis"]
     if axis is None:
         x, axis = (x.reshape((batch.size, -1)) if batch.mapped[0] else reshape(x, -1)), 0
@@ -42,7 +42,7 @@ def _take_of_samples(batch: Batch) -> Any:
     return moveaxis(out, tuple(new), tuple(k + along for k in new))
 
 
-def _take_along_of_samples(batch: Batch) -> Any:
+def _take_along_of_samples(batch: MappedCall) -> Any:
     if batch.sample_ndim(0) == 0:
         return NotImplemented
     (x, indices), axis = batch.spread().inputs, batch.settings["axis"]
@@ -110,7 +110,7 @@ def _take_owned(x: Any, indices: ndarray) -> Any:
     return take_flat(x, from_numpy(indices) if isinstance(x, Tensor) else indices)
 
 
-def _flat_of_samples(batch: Batch) -> tuple[Any, Any]:
+def _flat_of_samples(batch: MappedCall) -> tuple[Any, Any]:
     """Return the first input and flat indices into all samples of the array that they index."""
     (x, indices), shape = batch.inputs, batch.settings.get("shape", batch.sample_shape())
     indices = values_of(indices) if isinstance(indices, Tensor) else np.asarray(indices)
@@ -120,13 +120,13 @@ def _flat_of_samples(batch: Batch) -> tuple[Any, Any]:
     return x, indices + offsets.reshape((batch.size, *[1] * (indices.ndim - 1)))
 
 
-def _take_flat_of_samples(batch: Batch) -> Any:
+def _take_flat_of_samples(batch: MappedCall) -> Any:
     if not batch.mapped[0]:
         return batch.on_leading()
     return batch.with_inputs(*_flat_of_samples(batch)).on_leading()
 
 
-def _scatter_flat_of_samples(batch: Batch) -> Any:
+def _scatter_flat_of_samples(batch: MappedCall) -> Any:
     x, indices = _flat_of_samples(batch)
     x = x if batch.mapped[0] else batch.spread().inputs[0]
     return batch.with_inputs(x, indices).on_leading(shape=(batch.size, *batch.settings["shape"]))

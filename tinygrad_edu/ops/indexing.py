@@ -9,9 +9,9 @@ import numpy as np
 
 from tinygrad_edu.engine import (
     Array,
-    Batch,
     IndexedSlices,
     Mapped,
+    MappedCall,
     Tensor,
     TensorLike,
     add_at,
@@ -28,7 +28,7 @@ from tinygrad_edu.plain_mode import faster_than
 __all__ = ["getitem", "scatter_add"]
 
 
-def _getitem_of_samples(batch: Batch) -> Any:
+def _getitem_of_samples(batch: MappedCall) -> Any:
     index = _as_tuple(batch.settings["index"])
     if any(isinstance(part, Mapped) for part in index):
         return _getitem_by_samples(batch, index)
@@ -52,7 +52,7 @@ def _before_samples(index: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*index, slice(None)) if any(part is Ellipsis for part in index) else index
 
 
-def _getitem_by_samples(batch: Batch, index: tuple[Any, ...]) -> Any:
+def _getitem_by_samples(batch: MappedCall, index: tuple[Any, ...]) -> Any:
     """Index by integers that differ between the samples, in the first axes of x."""
     if not all(_is_integer(part) and len(levels_of(part)) < 2 for part in index):
         return NotImplemented
@@ -79,7 +79,7 @@ def getitem(x: Array, /, index: Any) -> Array:
     return getitem_values(x, index)
 
 
-def _scatter_samples(batch: Batch) -> Any:
+def _scatter_samples(batch: MappedCall) -> Any:
     shape = batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     indices = tuple(_before_samples(_as_tuple(index)) for index in batch.settings["indices"])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, aligned, batched, op, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, batched, op, values_of
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
@@ -28,7 +28,7 @@ def inv(x: Array, /) -> Array:
 inv.vjps(x=lambda g, out: -matmul(matmul(transposed(out), g), transposed(out)))
 
 
-def _solve_samples(batch: Batch) -> Any:
+def _solve_samples(batch: MappedCall) -> Any:
     a, b = batch.inputs
     if batch.sample_ndim(1) == 1:
         b = expand_dims(b, -1)

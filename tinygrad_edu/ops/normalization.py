@@ -10,7 +10,18 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Batch, Mapped, Tensor, TensorLike, batched, op, shape_of, values_of, write_all
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    batched,
+    op,
+    shape_of,
+    values_of,
+    write_all,
+)
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
@@ -31,7 +42,7 @@ __all__ = [
 # --- Normalization to mean 0 and variance 1: over axes 0 and 2 of three, or over axis 1 of two ---
 
 
-def _rows_of_samples(batch: Batch) -> Any:
+def _rows_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with that of the rows, the axis K of (K, B) or (A, K, B)."""
     batch = batch.spread()
     settings = {"scale": None} if "scale" in batch.settings else {}  # a precomputed scale is that of one sample
@@ -113,7 +124,7 @@ def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None =
 divide_by_rms.vjps(x=_divide_by_rms_x)
 
 
-def _channels_of_samples(batch: Batch) -> Any:
+def _channels_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with that of the channels, the axis K of (A, K, B)."""
     batch = batch.spread()
     x = batch.inputs[0]

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, op, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import index_select
 from tinygrad_edu.ops.shape import identity, shaped
@@ -19,7 +19,7 @@ __all__ = ["pad"]
 MODES = ("edge", "reflect", "symmetric", "wrap")
 
 
-def _pad_samples(batch: Batch) -> Any:
+def _pad_samples(batch: MappedCall) -> Any:
     if np.ndim(batch.settings["constant_values"]):
         return NotImplemented
     widths = _pad_widths(batch.settings["pad_width"], batch.sample_ndim())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import RULES, Array, Batch, Tensor, TensorLike, batched, op, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
@@ -41,7 +41,7 @@ def window_max(
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
-def _chosen_of_samples(batch: Batch) -> Any:
+def _chosen_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with the batch, which shares one mask (kh, kw, N, ...)."""
     chosen = batch.settings["chosen"]
     repeated = np.broadcast_to(chosen[:, :, None], (*chosen.shape[:2], batch.size, *chosen.shape[2:]))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, aligned, op, shape_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.linear import linear_values
@@ -19,7 +19,7 @@ from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, tran
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
-def _matmul_samples(batch: Batch) -> Any:
+def _matmul_samples(batch: MappedCall) -> Any:
     x, y = (x if isinstance(x, Tensor) else np.asarray(x) for x in batch.inputs)
     is_row, is_column = batch.sample_ndim(0) == 1, batch.sample_ndim(1) == 1
     x = expand_dims(x, -2) if is_row else x
@@ -39,9 +39,12 @@ def matmul(x: Array, y: Array) -> Array:
     """
     if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
-    if x.shape[-1] == y.shape[-2] == 1:  # product() is slow for k = 1
-        return np.multiply(np.ascontiguousarray(x), np.ascontiguousarray(y))
-    return product(x, y)
+    return _outer(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
+
+
+def _outer(x: ndarray, y: ndarray) -> ndarray:
+    """Return the products of columns and rows. NumPy multiplies contiguous operands five times as fast."""
+    return np.multiply(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
@@ -83,7 +86,7 @@ linear_by_sample.vjps(
 )
 
 
-def _linear_of_samples(batch: Batch) -> Any:
+def _linear_of_samples(batch: MappedCall) -> Any:
     x, weight, *bias = batch.inputs
     if not any(batch.mapped[1:]):
         return batch.on_leading()
@@ -97,7 +100,7 @@ def _linear_of_samples(batch: Batch) -> Any:
     return out + _behind_samples(bias[0], batch) if bias else out
 
 
-def _behind_samples(bias: Any, batch: Batch) -> Any:
+def _behind_samples(bias: Any, batch: MappedCall) -> Any:
     """Return a bias that broadcasts with a result (n, ..., out)."""
     if not batch.mapped[2]:
         return bias

@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Batch, Mapped, Tensor, backward_pass, enable_grad, from_numpy, leaf, op, wrap
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    backward_pass,
+    enable_grad,
+    from_numpy,
+    leaf,
+    op,
+    wrap,
+)
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
@@ -91,7 +102,7 @@ KINDS = {
 # --- All steps ---
 
 
-def _gates_of_samples(batch: Batch) -> Any:
+def _gates_of_samples(batch: MappedCall) -> Any:
     (m, _), gates = batch.sample_shape(), batch.settings["gates"]
     assert linear_with_bias.batching is not None
     out = linear_with_bias.batching(batch._replace(call=linear_with_bias, settings={}))

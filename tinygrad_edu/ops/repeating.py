@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, add_at, op
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
@@ -127,7 +127,7 @@ index_select.vjps(x=lambda g, x_shape, positions, axis: index_add(g, positions, 
 index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 
-def _tile_samples(batch: Batch) -> Any:
+def _tile_samples(batch: MappedCall) -> Any:
     (x,), reps = batch.inputs, np.ravel(batch.settings["reps"]).tolist()
     ndim = max(len(reps), batch.sample_ndim())
     x = reshape(x, (batch.size, *[1] * (ndim - batch.sample_ndim()), *batch.sample_shape()))

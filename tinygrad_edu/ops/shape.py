@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, op, unbroadcast
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
@@ -37,7 +37,7 @@ identity.vjps(x=lambda g: g)
 # --- Change the shape ---
 
 
-def _reshape_samples(batch: Batch) -> Any:
+def _reshape_samples(batch: MappedCall) -> Any:
     shape, order = batch.settings["shape"], batch.settings["order"]
     lengths = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     if order == "C" or not lengths:
@@ -46,7 +46,7 @@ def _reshape_samples(batch: Batch) -> Any:
     return _reversed_behind(by_columns.on_leading(shape=_with_inferred(lengths[::-1], batch), order="C"))
 
 
-def _with_inferred(lengths: tuple[Any, ...], batch: Batch) -> tuple[Any, ...]:
+def _with_inferred(lengths: tuple[Any, ...], batch: MappedCall) -> tuple[Any, ...]:
     """Return the shape of all samples. A length of -1 is inferred from a sample, as the samples may be empty."""
     if sum(n == -1 for n in lengths) == 1:
         known, size = prod(n for n in lengths if n != -1), prod(batch.sample_shape())
@@ -98,7 +98,7 @@ def flatten(x: TensorLike, /, start_axis: int = 0, end_axis: int = -1) -> Tensor
     return reshape(x, (*lengths[:first], prod(lengths[first : last + 1]), *lengths[last + 1 :]))
 
 
-def _expand_samples(batch: Batch) -> Any:
+def _expand_samples(batch: MappedCall) -> Any:
     axis = batch.settings["axis"]
     count = len(axis) if isinstance(axis, tuple | list) else 1
     return batch.on_leading(axis=batch.shifted(axis, batch.sample_ndim() + count))
@@ -113,7 +113,7 @@ def expand_dims(x: Array, /, axis: Any) -> Array:
 expand_dims.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-def _squeeze_samples(batch: Batch) -> Any:
+def _squeeze_samples(batch: MappedCall) -> Any:
     axis = batch.settings["axis"]
     ones = tuple(a for a, n in enumerate(batch.sample_shape()) if n == 1)
     return batch.on_leading(axis=batch.shifted(ones if axis is None else axis))
@@ -153,7 +153,7 @@ def _reshape_each(widened: Any, arrays: Sequence[Any]) -> Any:
 # --- Broadcast ---
 
 
-def _broadcast_samples(batch: Batch) -> Any:
+def _broadcast_samples(batch: MappedCall) -> Any:
     (x,), shape = batch.inputs, batch.settings["shape"]
     shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     padded = (*[1] * (len(shape) - batch.sample_ndim()), *batch.sample_shape())
@@ -188,7 +188,7 @@ def broadcast_arrays(*arrays: TensorLike) -> tuple[Tensor | Array, ...]:
 # --- Permute the axes ---
 
 
-def _transpose_samples(batch: Batch) -> Any:
+def _transpose_samples(batch: MappedCall) -> Any:
     axes = batch.settings["axes"]
     axes = range(batch.sample_ndim())[::-1] if axes is None else axes
     return batch.on_leading(axes=(0, *batch.shifted(tuple(axes))))
@@ -266,7 +266,7 @@ def rot90(x: Array, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
 rot90.vjps(x=lambda g, k, axes: rot90(g, -k, axes))
 
 
-def _roll_samples(batch: Batch) -> Any:
+def _roll_samples(batch: MappedCall) -> Any:
     axis = batch.settings["axis"]
     if axis is not None:
         return batch.on_leading(axis=batch.shifted(axis))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, batched, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.ops.fast.partition import first_indices
 from tinygrad_edu.ops.gather import take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
@@ -32,7 +32,7 @@ def sort(
     return take_along_axis(x, argsort(x, axis, descending, stable, kind), axis)
 
 
-def _selected_of_samples(batch: Batch) -> Any:
+def _selected_of_samples(batch: MappedCall) -> Any:
     return batch.on_leading(axis=batch.shifted(batch.settings["axis"])) if batch.sample_ndim() else NotImplemented
 
 

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Batch, Tensor, TensorLike, anywhere, batched, op, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, anywhere, batched, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
@@ -36,7 +36,7 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
-def _quantiles_of_samples(batch: Batch) -> Any:
+def _quantiles_of_samples(batch: MappedCall) -> Any:
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     if batch.mapped[1] or not ndim:
         return NotImplemented
@@ -133,7 +133,7 @@ def _take_ranks(rows: Any, ranks: Any) -> Any:
     return values if ranks.ndim == 1 else reshape(values, (*rows.shape[:-1], *ranks.shape))
 
 
-def _weighted_mean_of_samples(batch: Batch) -> Any:
+def _weighted_mean_of_samples(batch: MappedCall) -> Any:
     ndim = max(batch.sample_ndim(0), batch.sample_ndim(1))
     axis = batch.settings["axis"]
     axis = tuple(range(1, ndim + 1)) if axis is None or not ndim else batch.shifted(axis, ndim)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Batch, Op, op
+from tinygrad_edu.engine import Array, MappedCall, Op, op
 from tinygrad_edu.ops.fast.convolution import (
     affine_images,
     affine_maps,
@@ -140,7 +140,7 @@ def _one_image(x: ndarray) -> ndarray:
 # --- Batching rules of the ops in `convolution` ---
 
 
-def _merge_images(batch: Batch) -> Any:
+def _merge_images(batch: MappedCall) -> Any:
     """Compute the maps or images of samples that share the kernels as one batch; a bias may differ."""
     x, weight, *bias = batch.inputs
     is_shared = not bias or not batch.mapped[2]
@@ -155,17 +155,17 @@ def _merge_images(batch: Batch) -> Any:
     return out if is_shared else _plus_bias(out, batch)
 
 
-def _plus_bias(out: Any, batch: Batch) -> Any:
+def _plus_bias(out: Any, batch: MappedCall) -> Any:
     """Add a bias, one value per channel, if there is one."""
     if len(batch.inputs) < 3:
         return out
     return out + reshape(batch.inputs[2], (batch.size if batch.mapped[2] else 1, 1, -1, 1, 1))
 
 
-def _by_sample(apply: Op) -> Callable[[Batch], Any]:
+def _by_sample(apply: Op) -> Callable[[MappedCall], Any]:
     """Return a batching rule: `apply` computes the samples if each has kernels of its own."""
 
-    def rule(batch: Batch) -> Any:
+    def rule(batch: MappedCall) -> Any:
         if not batch.mapped[1]:
             return _merge_images(batch)
         x, weight = batch._replace(inputs=batch.inputs[:2], mapped=batch.mapped[:2]).spread().inputs
