@@ -208,12 +208,12 @@ def random(function: _Function) -> _Function:
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        return _draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
+        return draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
 
     return call  # type: ignore[return-value]
 
 
-def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Draw random numbers as the randomness of the innermost level says."""
     *outer, level = open_levels()
     if level.randomness == "error":
@@ -222,7 +222,7 @@ def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) ->
             f"each sample, or randomness='same' for the same numbers."
         )
     if level.randomness == "same" and innermost_level((args, settings)) is not None:
-        return draw.__wrapped__(*args, **settings)
+        return getattr(draw, "__wrapped__", draw)(*args, **settings)
     with opened(tuple(outer)):
         if level.randomness == "same":
             return draw(*args, **settings)
@@ -230,7 +230,9 @@ def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) ->
     return joined(rows, level, draw.__name__)
 
 
-def batched(rule: str | BatchingRule | None = None, inputs: int | None = None) -> Callable[[_Function], _Function]:
+def batched(
+    rule: str | BatchingRule | None = None, inputs: int | None = None, name: str | None = None
+) -> Callable[[_Function], _Function]:
     """Declare the batching rule of a function that is composed of ops.
 
     Without a rule, the function runs once for each sample, because it reads values.
@@ -241,6 +243,8 @@ def batched(rule: str | BatchingRule | None = None, inputs: int | None = None) -
         As for `op`.
     inputs : int, optional
         Number of leading parameters that are inputs. The others are settings. Default: those without a default.
+    name : str, optional
+        Name in errors and warnings. Default: that of the function.
     """
 
     def decorate(function: _Function) -> _Function:
@@ -255,7 +259,7 @@ def batched(rule: str | BatchingRule | None = None, inputs: int | None = None) -
                 bound.apply_defaults()
                 values = bound.arguments
                 rest = {name: value for name, value in values.items() if name not in names}
-                return call_mapped(call, function.__name__, chosen, tuple(values[name] for name in names), rest)
+                return call_mapped(call, name or function.__name__, chosen, tuple(values[name] for name in names), rest)
             return function(*args, **settings)
 
         return call  # type: ignore[return-value]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
@@ -169,7 +169,6 @@ def cross_entropy_of_samples(batch: MappedCall) -> Any:
     return sum(losses, tuple(range(1, losses.ndim))) / counts.astype(losses.dtype)
 
 
-@batched(cross_entropy_of_samples, inputs=2)
 def cross_entropy(
     input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
@@ -212,6 +211,13 @@ def cross_entropy(
     array([[-0.06,  0.06],
            [ 0.25, -0.25]], dtype=float32)
     """
+    compute = _cross_entropy_in_vmap if open_levels() else _cross_entropy
+    return compute(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _cross_entropy(
+    input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor | Array:
     name = "cross_entropy"
     logits, target = shaped(input), shaped(target)
     if logits.dtype.kind != "f":
@@ -228,6 +234,9 @@ def cross_entropy(
     if target.dtype.kind == "f":
         return _class_probabilities_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
     return _class_indices_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
+
+
+_cross_entropy_in_vmap = batched(cross_entropy_of_samples, inputs=2, name="cross_entropy")(_cross_entropy)
 
 
 def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Tensor | Array:

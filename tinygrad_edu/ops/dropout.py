@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Mapped, MappedCall, bare, levels_of, op, random
+from tinygrad_edu.engine import Array, Mapped, MappedCall, bare, draw_in_vmap, levels_of, op, open_levels
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
@@ -41,7 +41,6 @@ def memory_order(x: Array) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
-@random
 def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     """Draw `count` bits packed in bytes, each 0 with probability p, from few random bits.
 
@@ -49,6 +48,10 @@ def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     in [0, 1). The bit is 1 if they are above the first 8 digits of p, and 0 if they are below. In one of 256 cases they
     are equal, and the remaining digits are drawn.
     """
+    return draw_in_vmap(_draw_bits, (count, p, rng), {}) if open_levels() else _draw_bits(count, p, rng)
+
+
+def _draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     if p == 0.5:
         return _random_bytes(-(-count // 8), rng)
     drawn = _random_bytes(count, rng)
