@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import Storage
+from tinygrad_edu.engine.memory import WRITERS, Storage
 from tinygrad_edu.engine.tensor import Tensor, wrap
 from tinygrad_edu.errors import MappedValueError
 
@@ -288,6 +288,11 @@ def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, setting
         return getattr(inputs[0], function.__name__)
     if function in (np.result_type, np.can_cast, np.common_type, np.min_scalar_type):
         return call(*(x.dtype if isinstance(x, Tensor) else x for x in inputs), **settings)
+    if "out" in settings or function in WRITERS or call.__name__ == "at":
+        raise MappedValueError(
+            f"np.{function.__name__} writes in place inside of vmap, where a write could mix samples. Compute a new "
+            f"Tensor instead."
+        )
     level = innermost_level((inputs, settings))
     assert level is not None
     on = [is_mapped_by(x, level) for x in inputs]

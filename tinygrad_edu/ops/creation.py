@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import (
     Array,
+    Mapped,
     PlainArrayLike,
     Storage,
     Tensor,
@@ -371,6 +372,8 @@ def _constant(where: str, name: str, value: Any) -> Any:
 
 def _prototype(where: str, a: Any) -> ndarray:
     """Return the array that gives `zeros_like` and similar functions a shape and dtype; convert lists to Tensors."""
+    if isinstance(a, Mapped):
+        return np.empty(a.shape, a.dtype)
     array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
     return np.asarray(array)
 
