@@ -168,7 +168,7 @@ class LoopWarning(UserWarning):
     ...     tg.vmap(double)(tg.ones((2,)))
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.LoopWarning: vmap: double has no batching rule, and runs once for each sample.
+    tinygrad_edu.errors.LoopWarning: vmap: double has no batching rule for this call, and runs once for each sample.
     """
 
 

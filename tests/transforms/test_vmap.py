@@ -76,10 +76,13 @@ CASES = {
     "several results": (lambda x: {"a": x.sum(), "b": (x, x * 2)}, (X,), 0),
     "constants like a sample": (lambda x: x * tg.ones_like(x) + tg.zeros_like(x), (X,), 0),
     "rows": (lambda x: tg.stack([2 * row for row in tg.outer(x, x)]), (X,), 0),
+    "a mapped setting": (lambda x, k: tg.elu(x, k) * tg.elu(tg.Tensor(W[0]), k), (X, np.arange(5)), 0),
+    "bounds": (lambda x, low: tg.clip(x, low, low + 1), (X, V), 0),
     "NumPy functions": (lambda x: np.sum(np.tanh(x)) * np.any(np.isnan(x) | (x > 1)), (X,), 0),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")  # for the mapped setting
 @pytest.mark.parametrize("name", CASES)
 def test_equals_a_loop(name):
     f, arrays, axes = CASES[name]

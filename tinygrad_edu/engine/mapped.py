@@ -383,4 +383,4 @@ def warn_of_a_loop(name: str) -> None:
     from tinygrad_edu.caller import warn_caller
     from tinygrad_edu.errors import LoopWarning
 
-    warn_caller(f"vmap: {name} has no batching rule, and runs once for each sample.", LoopWarning)
+    warn_caller(f"vmap: {name} has no batching rule for this call, and runs once for each sample.", LoopWarning)

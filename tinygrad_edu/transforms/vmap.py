@@ -12,9 +12,9 @@ from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Level, Tensor, hidden, is_mapped_by, open_levels, opened, peeled, spread
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.shape import moveaxis
-from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
-from tinygrad_edu.transforms.linearize import Function
+from tinygrad_edu.transforms.linearize import Function, to_tensors
 
 __all__ = ["vmap"]
 
@@ -65,6 +65,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0, randomness: str = "er
         raise invalid_choice("vmap: randomness", randomness, ("error", "same", "different"))
 
     def function(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(to_tensors(x) if _is_list_of_numbers(x) else x for x in args)
         axes = _axes_of_arguments(args, in_axes)
         level = Level(_count_samples(args, axes), randomness)
         inputs = tree_map(lambda x, axis: _mapped_argument(x, axis, level), args, axes)
@@ -73,6 +74,11 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0, randomness: str = "er
         return tree_map(lambda x, axis: _result(x, axis, level), out, _full_tree(out_axes, out, "out_axes"))
 
     return update_wrapper(function, f) if hasattr(f, "__name__") else function
+
+
+def _is_list_of_numbers(x: Any) -> bool:
+    """Return whether an argument is one tensor, given as a list."""
+    return isinstance(x, list) and bool(x) and all(isinstance(leaf, int | float) for leaf in tree_leaves(x))
 
 
 class _Shared:

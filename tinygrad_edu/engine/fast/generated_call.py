@@ -68,6 +68,8 @@ x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
       if _block is not None and _block.observers:
           return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<keywords>), _out)
       if _out.__class__ is not _ndarray:
+          if _out.__class__ is _Mapped:  # from a mapped setting
+              return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
           _out = _result(_op, _out)
       _dtype = _out.dtype
       if <any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>:
