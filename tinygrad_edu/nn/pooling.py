@@ -418,8 +418,8 @@ def _unpooled(name: str, x: Any, indices: Any, size: tuple[int, ...]) -> Any:
         raise DTypeError(f"{name}: indices must be integers, got {positions.dtype}.")
     if positions.shape != shape or not np.all((positions >= 0) & (positions < math.prod(size))):
         raise ShapeError(
-            f"{name}: indices must have the shape {shape} of the input and be positions in an image of size {size}, got "
-            f"shape {positions.shape}. Pass the size before pooling as output_size."
+            f"{name}: indices must have the shape {shape} of the input and be positions in an image of size {size}, "
+            f"got shape {positions.shape}. Pass the size before pooling as output_size."
         )
     leading, flat = shape[: -len(size)], (*shape[: -len(size)], math.prod(shape[-len(size) :]))
     blank = np.zeros((*leading, math.prod(size)), np.asarray(values_of(x)).dtype)
