@@ -72,6 +72,9 @@ CASES = {
     "rows of a table": (lambda table, k: table[k] * table[0], (X, np.array([1, 4, 1])), (None, 0)),
     "an element of each sample": (lambda x, k: x[k] ** 2, (X[:3], np.array([0, 2, 1])), 0),
     "elements of each sample": (lambda x, k: x[k] * x, (X[:3], RNG.integers(0, 3, (3, 3))), 0),
+    "an outer index": (lambda k, x: tg.vmap(lambda row: row[k])(x), (np.array([2, 0, 1]), X[:3]), (0, None)),
+    "an inner index": (lambda x: tg.vmap(lambda k: x[k] * x)(np.array([2, 0])), (X,), 0),
+    "two indices": (lambda x, j: tg.vmap(lambda k: x[k] * x[j])(np.array([2, 0])), (X[:3], np.array([2, 0, 1])), 0),
     "a comparison": (lambda x: tg.where(x > 0, x, -2 * x) * (np.abs(x) < 1), (X,), 0),
     "several results": (lambda x: {"a": x.sum(), "b": (x, x * 2)}, (X,), 0),
     "constants like a sample": (lambda x: x * tg.ones_like(x) + tg.zeros_like(x), (X,), 0),
@@ -163,6 +166,17 @@ def test_random_numbers_are_refused_shared_or_different():
     assert len(np.unique(tg.vmap(lambda x: tg.normal(size=3, rng=RNG), randomness="different")(X).numpy())) == 15
     gradients = tg.vmap(tg.grad(lambda x: dropout(x).sum()), randomness="different")(ones).numpy()
     assert set(np.unique(gradients)) == {0.0, 2.0}
+
+
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
+@pytest.mark.parametrize("f", [nn.Dropout(0.5, rng=RNG), lambda x: x + tg.normal(size=x.shape, rng=RNG)])
+def test_each_vmap_decides_about_its_own_samples(f):
+    x = np.ones((2, 3, 20))
+    for outer, inner, count in (("different", "different", 6), ("different", "same", 2), ("same", "different", 3)):
+        out = tg.vmap(lambda row, word=inner: tg.vmap(f, randomness=word)(row), randomness=outer)(x)
+        assert len({row.tobytes() for row in out.numpy().reshape(6, 20)}) == count
+    with pytest.raises(MappedValueError, match="randomness="):
+        tg.vmap(lambda row: tg.vmap(f, randomness="same")(row))(x)
 
 
 STATE = tg.Tensor(np.zeros(3))

@@ -15,11 +15,13 @@ import numpy as np
 
 from tinygrad_edu.engine.mapped import (
     Level,
+    Mapped,
     aligned,
     hidden,
     innermost_level,
     is_mapped_by,
     joined,
+    leaves,
     open_levels,
     opened,
     peeled,
@@ -172,7 +174,7 @@ def call_mapped(
             f"that vmap calls."
         )
     out: Any = NotImplemented
-    if rule is not None and (innermost_level(settings) is not level or getattr(rule, "takes_mapped_settings", False)):
+    if rule is not None and _covers(rule, settings, level):
         mapped = [is_mapped_by(x, level) for x in inputs]
         nested = any(isinstance(x, list | tuple) and innermost_level(x) is level for x in inputs)
         if not nested:
@@ -181,6 +183,14 @@ def call_mapped(
     if out is NotImplemented:
         return _loop(call, name, inputs, settings, level)
     return _hidden_results(out, level, name)
+
+
+def _covers(rule: BatchingRule, settings: dict[str, Any], level: Level) -> bool:
+    """Return whether a rule covers the mapped settings: those of other levels, or those of this level alone."""
+    mapped_by = {x.levels for x in leaves(settings) if isinstance(x, Mapped)}
+    if getattr(rule, "takes_mapped_settings", False):
+        return mapped_by <= {(level,)}
+    return all(levels[-1] is not level for levels in mapped_by)
 
 
 def _hidden_results(out: Any, level: Level, name: str) -> Any:

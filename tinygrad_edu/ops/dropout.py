@@ -48,7 +48,7 @@ def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     in [0, 1). The bit is 1 if they are above the first 8 digits of p, and 0 if they are below. In one of 256 cases they
     are equal, and the remaining digits are drawn.
     """
-    return draw_in_vmap(_draw_bits, (count, p, rng), {}) if open_levels() else _draw_bits(count, p, rng)
+    return draw_in_vmap(draw_bits, (count, p, rng), {}) if open_levels() else _draw_bits(count, p, rng)
 
 
 def _draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
