@@ -1,6 +1,7 @@
 """vmap of every op and function over each input alone, and over all, equals a loop over the samples."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
+from tinygrad_edu.transforms import vmap
 
 # Ops and functions that run once for each sample, at least for some calls: they read values, or have no rule.
 LOOPS = {"cross_entropy", "embedding", "pad", "pad_constant", "percentile", "put_along_axis", "quantile", "recurrent",
@@ -27,8 +29,8 @@ def mapped_inputs(call):
     return sorted({*call.differentiable, *others})
 
 
-def hold(call):
-    """Check vmap over each input alone, and over all of them."""
+def of_mapped_inputs(call):
+    """Return a call as a function of the arrays that vmap can map, and these arrays."""
     positions = mapped_inputs(call)
 
     def f(*arrays):
@@ -38,15 +40,40 @@ def hold(call):
         return call.function(*inputs, **call.settings)
 
     f.__name__ = call.name
-    for chosen in dict.fromkeys([*((k,) for k in positions), tuple(positions)]):
-        pairs = [(samples(call.inputs[k]), 0) if k in chosen else (call.inputs[k], None) for k in positions]
-        arrays, axes = zip(*pairs, strict=True)
-        try:
-            for k in range(3):
-                f(*(x[k] if axis == 0 else x for x, axis in pairs))
-        except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+    return f, [call.inputs[k] for k in positions]
+
+
+def axes_of(count):
+    """Return the axes of arrays: each of them mapped alone, and then all of them."""
+    alone = [tuple(0 if k == j else None for k in range(count)) for j in range(count)]
+    return list(dict.fromkeys([*alone, (0,) * count]))
+
+
+def all_axes(count):
+    """Return the axes of arrays that are all mapped."""
+    return [(0,) * count]
+
+
+def is_defined(f, arrays, axes, index):
+    """Return whether a sample is in the domain of a function."""
+    try:
+        f(*(x if axis is None else x[index] for x, axis in zip(arrays, axes, strict=True)))
+    except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+        return False
+    return True
+
+
+def hold(call, outer_axes):
+    """Check vmap over each input alone, and over all of them; and inside of another vmap."""
+    f, arrays = of_mapped_inputs(call)
+    for inner in axes_of(len(arrays)):
+        mapped = [samples(x) if axis == 0 else x for x, axis in zip(arrays, inner, strict=True)]
+        if not all(map(partial(is_defined, f, mapped, inner), range(3))):
             return  # a scaled sample has left the domain
-        check_vmap(f, *arrays, in_axes=axes)
+        check_vmap(f, *mapped, in_axes=inner)
+        for outer in outer_axes(len(arrays)):
+            twice = [samples(x) if axis == 0 else x for x, axis in zip(mapped, outer, strict=True)]
+            check_vmap(vmap(f, inner), *twice, in_axes=outer)
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
@@ -55,7 +82,7 @@ def hold(call):
 @given(data=st.data())
 def test_vmap_equals_a_loop(name, data):
     with np.errstate(all="ignore"):
-        hold(data.draw(calls(name)))
+        hold(data.draw(calls(name)), all_axes)
 
 
 @pytest.mark.slow
@@ -66,4 +93,14 @@ def test_vmap_equals_a_loop_for_many_calls_without_a_warning(name, data):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         if name in LOOPS:
             warnings.simplefilter("ignore", LoopWarning)
-        hold(data.draw(calls(name)))
+        hold(data.draw(calls(name)), lambda count: [])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
+@pytest.mark.parametrize("name", OP_CALLS)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_nested_vmap_equals_a_loop_for_many_calls(name, data):
+    with np.errstate(all="ignore"):
+        hold(data.draw(calls(name)), axes_of)

@@ -179,11 +179,12 @@ def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tu
 # --- One operand: diagonals, sums, axis order ---
 
 
-# A label that the labels of an operand do not contain, for the axis of the samples inside of vmap.
-_SAMPLES = "#"
+def _with_samples(labels: Labels) -> Labels:
+    """Return labels with a new one first, for the axis of the samples inside of `vmap`."""
+    return chr(max(map(ord, labels), default=0) + 1) + labels
 
 
-@op(name="einsum", batching=lambda batch: batch.on_leading(labels=_SAMPLES + batch.settings["labels"]))
+@op(name="einsum", batching=lambda batch: batch.on_leading(labels=_with_samples(batch.settings["labels"])))
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return a view of the elements of x whose indices agree on repeated labels, with one axis per label."""
     return np.einsum(x, *_to_sublists(labels))
@@ -192,7 +193,7 @@ def take_diagonal(x: Array, /, labels: Labels) -> Array:
 @op(
     name="einsum",
     batching=lambda batch: batch.on_leading(
-        labels=_SAMPLES + batch.settings["labels"], shape=(batch.size, *batch.settings["shape"])
+        labels=_with_samples(batch.settings["labels"]), shape=(batch.size, *batch.settings["shape"])
     ),
 )
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:

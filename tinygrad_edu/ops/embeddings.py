@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
+from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
@@ -47,7 +47,7 @@ def _embedding_of_samples(batch: MappedCall) -> Any:
     (indices, weight), plain = batch.inputs, not batch.settings["scale_grad_by_freq"]
     if batch.settings["max_norm"] is not None:
         raise MappedValueError("embedding: max_norm writes to a table inside of vmap. Scale its rows outside of vmap.")
-    if not plain:
+    if not plain or isinstance(indices, Mapped):  # by an outer level
         return NotImplemented
     if not batch.mapped[1]:
         return batch.on_leading()

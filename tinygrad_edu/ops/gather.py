@@ -11,7 +11,18 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, from_numpy, op, shape_of, values_of
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    batched,
+    from_numpy,
+    op,
+    shape_of,
+    values_of,
+)
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.fast.indices import flat_indices
@@ -34,7 +45,7 @@ def _take_of_samples(batch: MappedCall) -> Any:
         return take(x, indices, along + 1, batch.settings["mode"])
     if not batch.mapped[0]:
         return moveaxis(take(x, indices, along, batch.settings["mode"]), along, 0)
-    if batch.settings["mode"] != "raise":
+    if batch.settings["mode"] != "raise" or isinstance(indices, Mapped):  # by an outer level
         return NotImplemented
     indices = _check_indices("take", indices)
     own = np.arange(batch.size).reshape((batch.size, *[1] * (indices.ndim - 1)))
