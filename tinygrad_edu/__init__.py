@@ -13,12 +13,12 @@ from tinygrad_edu.ops import *
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.ops.linalg import norm
-from tinygrad_edu.transforms import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from tinygrad_edu.transforms import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "enable_grad", "from_dlpack", "from_numpy", "grad",
     "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm", "op", "optim",
-    "value_and_grad", "vjp", *vars(ops)["__all__"], *ops.creation.__all__,
+    "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
 ]  # fmt: skip
 
 __version__ = "0.1.0"

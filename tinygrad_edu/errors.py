@@ -140,6 +140,38 @@ class PromotionWarning(UserWarning):
     """
 
 
+class MappedValueError(TinygradError, TypeError):
+    """A number, a truth value or an array was asked of a Tensor inside of `vmap`, which stands for many samples.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.vmap(lambda x: float(x))(tg.ones((2,)))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.MappedValueError: float() of a Tensor of shape () inside of vmap: it stands for 2 samples. ...
+    """
+
+
+class LoopWarning(UserWarning):
+    """A function without a batching rule runs once for each sample of `vmap`, which is slow. Issued once per function.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import tinygrad_edu as tg
+    >>> @tg.op
+    ... def double(x):
+    ...     return x + x
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", LoopWarning)
+    ...     tg.vmap(double)(tg.ones((2,)))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.LoopWarning: vmap: double has no batching rule for this call, and runs once for each sample.
+    """
+
+
 class NoGraphError(TinygradError, RuntimeError):
     """An operation needs a graph or a gradient that the tensor does not have.
 

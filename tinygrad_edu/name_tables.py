@@ -104,7 +104,7 @@ NAMES: dict[str, dict[str, str]] = {
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`",
         # gradients, saving and devices
         "autograd": "`t.backward()`, `tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian`, `tg.hessian`; `tg.custom_vjp`",
-        "func": "`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
+        "func": "`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian`, `tg.hessian` and `tg.vmap`",
         **dict.fromkeys(("jacrev", "jacfwd"), "`tg.jacobian(f)`"), "inference_mode": "`tg.no_grad()`",
         "set_grad_enabled": "`tg.no_grad()` or `tg.enable_grad()`",
         "save": "`model.save(path)`, or `np.savez(path, **model.state_dict())`",

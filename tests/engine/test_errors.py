@@ -15,6 +15,7 @@ BUILT_INS = {
     "IntegerGradientError": TypeError,
     "VJPDefinitionError": TypeError,
     "MissingVJPError": NotImplementedError,
+    "MappedValueError": TypeError,
     "WrongGradientError": ValueError,
     "NoGraphError": RuntimeError,
     "NonScalarBackwardError": RuntimeError,
@@ -192,6 +193,11 @@ MISTAKES = {
                                        "run the forward pass inside"]),
 
     "in place on a leaf": (in_place_on_a_leaf, "LeafInPlaceError", ["add in place", "leaf", "no_grad()", ".data"]),
+    "a value of a sample": (lambda: tg.vmap(float)(leaf((2,))), "MappedValueError",
+                            ["float() of a Tensor of shape ()", "it stands for 2 samples", "outside of vmap"]),
+    "in place on a sample": (lambda: tg.vmap(lambda x: in_place(x, 1.0))(leaf((2,))), "MappedValueError",
+                             ["add in place inside of vmap", "t = t + other"]),
+
     "elements of a leaf": (lambda: elements_of(leaf()), "LeafInPlaceError",
                            ["(2, 3)", "where() or concatenate()", "no_grad()"]),
 

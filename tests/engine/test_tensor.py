@@ -618,7 +618,7 @@ def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
         """An empty class, with the attributes that every class has in this version of Python."""
 
-        __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
+        __slots__ = ("_data", "_levels", "_node", "_role", "_storage", "_tracked_view")
         _data: int
 
     others = {*vars(OfPython), "__final__"}

@@ -8,6 +8,7 @@ call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detec
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
+from tinygrad_edu.engine.batching import RULES, MappedCall, batched, draw_in_vmap, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
@@ -16,6 +17,27 @@ from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at
 from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
+from tinygrad_edu.engine.mapped import (
+    Level,
+    Mapped,
+    aligned,
+    anywhere,
+    bare,
+    call_on_mapped,
+    everywhere,
+    hidden,
+    innermost_level,
+    is_mapped_by,
+    levels_of,
+    open_levels,
+    opened,
+    peeled,
+    reordered,
+    spread,
+    warn_of_a_loop,
+    with_levels,
+    with_levels_of,
+)
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import ArgumentNode, Node, leaf
@@ -40,10 +62,12 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "PARAMETER", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Node", "Observer", "Op",
-    "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor", "TensorLike", "add_at", "backward_pass",
-    "clock", "demand_shape", "densify", "detect_anomaly", "enable_grad", "flag", "from_array", "from_dlpack",
-    "from_numpy", "guard", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers",
-    "refuse_read_only", "refuse_stale", "role_of", "run_hooks", "shape_of", "swap_storage", "unbroadcast",
-    "values_of", "wrap", "write_all", "writing",
+    "BUFFER", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped",
+    "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor",
+    "TensorLike", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock",
+    "demand_shape", "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array",
+    "from_dlpack", "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by",
+    "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
+    "refuse_read_only", "refuse_stale", "reordered", "role_of", "run_hooks", "shape_of", "spread", "swap_storage",
+    "unbroadcast", "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

@@ -38,7 +38,7 @@ def plain_backward_pass(
     accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
     for node, g in roots:
         accumulator.add(node, g)
-        kind = type(g)
+        kind = getattr(g, "_kind", g.__class__)
     while accumulator.queue:
         node = heappop(accumulator.queue)[1]
         g, saved = accumulator.pop(node), saved_values(node, wrap_saved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, overload
 
+from tinygrad_edu.engine.batching import BatchingRule, rule_of
 from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.engine.op import Array, Op, PlainArrayLike
 from tinygrad_edu.engine.tensor import Tensor
@@ -19,9 +20,15 @@ class TypedOp(Op, Generic[Parameters]):
     __slots__ = ()
 
     def __init__(
-        self, forward: Callable[Parameters, Any], broadcasts: bool, promotes: bool | Iterable[str], name: str | None
+        self,
+        forward: Callable[Parameters, Any],
+        broadcasts: bool,
+        promotes: bool | Iterable[str],
+        name: str | None,
+        batching: str | BatchingRule | None,
     ) -> None:
-        super().__init__(forward, broadcasts, promotes, generated_call, name)
+        rule = rule_of(name or forward.__name__, batching)
+        super().__init__(forward, broadcasts, promotes, generated_call, name, rule)
 
     if TYPE_CHECKING:  # a Tensor among the first three inputs gives a Tensor; arrays give an array
 
@@ -70,9 +77,20 @@ class _OpDecorator(Protocol):
 @overload
 def op(forward: Callable[Parameters, Any]) -> TypedOp[Parameters]: ...
 @overload
-def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: str | None = ...) -> _OpDecorator: ...
 def op(
-    forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True, name: str | None = None
+    *,
+    broadcasts: bool = ...,
+    promotes: bool | Iterable[str] = ...,
+    name: str | None = ...,
+    batching: str | BatchingRule | None = ...,
+) -> _OpDecorator: ...
+def op(
+    forward: Any = None,
+    *,
+    broadcasts: bool = False,
+    promotes: bool | Iterable[str] = True,
+    name: str | None = None,
+    batching: str | BatchingRule | None = None,
 ) -> Any:
     """Make an `Op` from a function of arrays: ``@op``, or ``@op(broadcasts=True)``. `Op.vjps` sets its vjps.
 
@@ -91,7 +109,12 @@ def op(
         the op chooses the dtype of its result.
     name : str, optional
         Name of the public function, for errors and the tape. Default: the name of the forward.
+    batching : str or callable, optional
+        How `vmap` computes all samples by one call: ``"elementwise"``; ``"axis"`` or ``"along"`` for an op along the
+        setting `axis`, where None means all axes or the flattened array; ``"leading"`` if the leading axes are
+        independent; ``"first"`` if the first axis is; or a function of a `MappedCall`. Default: once for each sample,
+        with a warning.
     """
     if forward is None:
-        return lambda function: TypedOp(function, broadcasts, promotes, name)
-    return TypedOp(forward, broadcasts, promotes, name)
+        return lambda function: TypedOp(function, broadcasts, promotes, name, batching)
+    return TypedOp(forward, broadcasts, promotes, name, batching)

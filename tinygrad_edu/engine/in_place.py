@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine.mapped import Mapped
 from tinygrad_edu.engine.memory import Storage, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor, demand_shape, refuse_read_only, refuse_stale, wrap
-from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, MappedValueError, StaleValueError
 
 
 def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
@@ -24,6 +25,11 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
     """
 
     def operator(tensor: Tensor, other: Any) -> Tensor:
+        if isinstance(tensor, Mapped) or isinstance(other, Mapped):
+            raise MappedValueError(
+                f"{op.name} in place inside of vmap, where a write could mix samples. Write t = t + other, which makes "
+                f"a new Tensor, instead of t += other."
+            )
         recording = is_grad_enabled()
         refuse_read_only(op.name, tensor)
         old = tensor

@@ -113,6 +113,8 @@ class Op:
         Whether the engine sums a gradient over broadcast axes, to the shape of the input.
     promotes : tuple of str
         Inputs that are promoted to a common dtype. The engine casts their gradients back to their own dtype.
+    batching : callable or None
+        Computes the op for all samples inside of `vmap`. Without it, the op runs once for each sample.
     call : callable
         Returns an array for arrays and a Tensor for Tensors. Calling the op calls it.
     """
@@ -134,9 +136,11 @@ class Op:
         promotes: bool | Iterable[str],
         make_call: Callable[[Op], Callable[..., Any]],
         name: str | None = None,
+        batching: Callable[..., Any] | None = None,
     ) -> None:
         update_wrapper(self, forward)
         self.name, self.forward, self.broadcasts = name or forward.__name__, forward, broadcasts
+        self.batching = batching
         read = list(parameters(forward))
         kinds = {p.kind for p in read}
         self.variadic = Parameter.VAR_POSITIONAL in kinds

@@ -14,7 +14,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import arguments
+from tinygrad_edu.engine.batching import call_mapped
 from tinygrad_edu.engine.debug.observers import site_of_call
+from tinygrad_edu.engine.mapped import innermost_level, open_levels
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
@@ -46,6 +48,8 @@ def plain_call(op: Op) -> Callable[..., Any]:
 
 def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Compute an op. If an input is a Tensor, return a Tensor, with a node if an input needs a gradient."""
+    if open_levels() and innermost_level((inputs, settings)) is not None:
+        return call_mapped(op, op.name, op.batching, inputs, settings)
     vjps, tensors = op.vjps_for(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
     arrays = tuple(_data(op, name, x) for name, x in zip(vjps.names, inputs, strict=True))
     settings = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in settings.items()}

@@ -9,7 +9,8 @@ from tinygrad_edu.engine.tensor import Tensor
 
 Swap = Callable[[], object]
 
-_ATTRIBUTES = ("_data", "_storage", "_node")
+# The class and the levels are those of a value inside of vmap.
+_ATTRIBUTES = ("__class__", "_data", "_levels", "_storage", "_node")
 
 
 def swap_storage(tensors: Sequence[Tensor], partners: Sequence[Tensor]) -> tuple[Swap, Swap]:
@@ -24,5 +25,5 @@ def swap_storage(tensors: Sequence[Tensor], partners: Sequence[Tensor]) -> tuple
 def _make_swap(tensors: Sequence[Tensor], partners: Sequence[Tensor]) -> Swap:
     """Return a function that gives each tensor the current array, storage and node of another tensor."""
     handles = [tensor for tensor in tensors for _ in _ATTRIBUTES]
-    values = [getattr(tensor, part) for tensor in partners for part in _ATTRIBUTES]
+    values = [getattr(tensor, part, ()) for tensor in partners for part in _ATTRIBUTES]
     return partial(deque, map(setattr, handles, cycle(_ATTRIBUTES), values), 0)

@@ -100,13 +100,14 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_data", "_node", "_role", "_storage", "_tracked_view")
+    __slots__ = ("_data", "_levels", "_node", "_role", "_storage", "_tracked_view")
 
     _data: ndarray
     _node: Node | None
     _storage: Storage
     _tracked_view: TrackedArray
     _role: str | None
+    _levels: tuple[Any, ...]  # of a value inside of vmap only
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
@@ -463,13 +464,16 @@ class Tensor(NumberProtocol, Surface):
 
 
 def values_of(x: Any) -> Any:
-    """Return the values of a Tensor as a read-only view, and any other object unchanged."""
-    return x.numpy() if isinstance(x, Tensor) else x
+    """Return the values of a Tensor as a read-only view, and any other object unchanged.
+
+    The values of a Tensor inside of `vmap` are such a Tensor without a graph.
+    """
+    return (x.numpy if x.__class__ is Tensor else x.detach)() if isinstance(x, Tensor) else x
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """Return the shape of a Tensor or of any other object. ``np.shape`` takes ten times as long for a Tensor."""
-    return x._data.shape if isinstance(x, Tensor) else np.shape(x)
+    return x.shape if isinstance(x, Tensor) else np.shape(x)
 
 
 def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:

@@ -39,7 +39,7 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
                 f"{where} returned dtype {contribution.dtype}; expected the dtype of {argument}, {parent.dtype}.{hint}"
             )
         contribution = contribution.astype(parent.dtype)
-    return contribution if kind is ndarray or contribution.__class__ is kind else kind(contribution)
+    return contribution if kind is ndarray or isinstance(contribution, kind) else kind(contribution)
 
 
 def _unbroadcast_to(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:

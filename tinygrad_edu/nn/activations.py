@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, random, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 
 if TYPE_CHECKING:
@@ -598,5 +598,9 @@ class RReLU(Module):
         """Apply `ops.leaky_relu` with random slopes in training, or the mean slope in evaluation."""
         if not self.training:
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
-        slopes: Any = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
-        return ops.leaky_relu(x, slopes.astype(np.result_type(x.dtype, np.float16)))
+        return ops.leaky_relu(x, self.random_slopes(x.shape, np.result_type(x.dtype, np.float16)))
+
+    @random
+    def random_slopes(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Draw a slope for each element."""
+        return stream(self.rng).uniform(self.lower, self.upper, shape).astype(dtype)

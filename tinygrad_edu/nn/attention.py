@@ -14,7 +14,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
@@ -218,7 +218,7 @@ class MultiheadAttention(Module):
 
     def _attend(self, q: Any, k: Any, v: Any, mask: Any, need_weights: bool) -> tuple[Any, Any]:
         """Return the output of the attention, (N, num_heads, L, head_dim), and the weights if needed."""
-        p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
+        p, rng = self.dropout if self.training else 0.0, stream(self.rng)
         boolean = mask is not None and mask.dtype == bool
         if not need_weights:  # True masks a key here; in ops, False does
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None

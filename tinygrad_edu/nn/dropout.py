@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, random, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ class _DropoutBase(Module):
 
     def random_bits(self, count: int) -> Any:
         """Draw `count` bits, packed into bytes. Each is 0 with probability p."""
-        return draw_bits(count, self.p, current_stream(self.rng))
+        return draw_bits(count, self.p, stream(self.rng))
 
+    @random
     def keep_mask(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Draw an array of ones, with zeros at probability p."""
         count = math.prod(shape)

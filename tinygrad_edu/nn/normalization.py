@@ -291,7 +291,7 @@ class BatchNorm2D(BatchNorm):
     """Normalize each channel of a batch (N, C, H, W) to mean 0 and variance 1, then scale and shift it.
 
     Training uses the mean and variance of the batch and updates running averages of them, which evaluation uses. From
-    S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
+    S. Ioffe and C. Szegedy, "MappedCall normalization", ICML 2015.
 
     Parameters
     ----------

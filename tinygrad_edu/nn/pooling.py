@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, checked_size, per_axis
 from tinygrad_edu.nn.module import Module
@@ -410,6 +410,23 @@ class AdaptiveMaxPool1D(_AdaptiveMaxPool):
     function = staticmethod(ops.adaptive_max_pool1d)
 
 
+@batched(name="max_unpool")
+def _unpooled(name: str, x: Any, indices: Any, size: tuple[int, ...]) -> Any:
+    """Return images of `size` with the elements of x at the indices and 0 elsewhere."""
+    shape, positions = shape_of(x), np.asarray(values_of(indices))
+    if positions.dtype.kind not in "iu":
+        raise DTypeError(f"{name}: indices must be integers, got {positions.dtype}.")
+    if positions.shape != shape or not np.all((positions >= 0) & (positions < math.prod(size))):
+        raise ShapeError(
+            f"{name}: indices must have the shape {shape} of the input and be positions in an image of size {size}, "
+            f"got shape {positions.shape}. Pass the size before pooling as output_size."
+        )
+    leading, flat = shape[: -len(size)], (*shape[: -len(size)], math.prod(shape[-len(size) :]))
+    blank = np.zeros((*leading, math.prod(size)), np.asarray(values_of(x)).dtype)
+    images = ops.put_along_axis(blank, positions.reshape(flat), ops.reshape(x, flat), -1)
+    return ops.reshape(images, (*leading, *size))
+
+
 class _MaxUnpool(_Pool):
     """Base class of `MaxUnpool1D` and `MaxUnpool2D`."""
 
@@ -423,20 +440,8 @@ class _MaxUnpool(_Pool):
 
         `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.
         """
-        shape, positions = shape_of(x), np.asarray(values_of(indices))
-        require_batch(type(self).__name__, shape, self.axes)
-        size = self._unpooled_size(shape, output_size)
-        if positions.dtype.kind not in "iu":
-            raise DTypeError(f"{type(self).__name__}: indices must be integers, got {positions.dtype}.")
-        if positions.shape != shape or not np.all((positions >= 0) & (positions < math.prod(size))):
-            raise ShapeError(
-                f"{type(self).__name__}: indices must have the shape {shape} of the input and be positions in an image "
-                f"of size {size}, got shape {positions.shape}. Pass the size before pooling as output_size."
-            )
-        leading, flat = shape[: -self.axes], (*shape[: -self.axes], math.prod(shape[-self.axes :]))
-        blank = np.zeros((*leading, math.prod(size)), np.asarray(values_of(x)).dtype)
-        images = ops.put_along_axis(blank, positions.reshape(flat), ops.reshape(x, flat), -1)
-        return ops.reshape(images, (*leading, *size))
+        require_batch(type(self).__name__, shape_of(x), self.axes)
+        return _unpooled(type(self).__name__, x, indices, self._unpooled_size(shape_of(x), output_size))
 
     def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
         kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._setting_names)

@@ -13,6 +13,8 @@ from numpy import ndarray
 from numpy.random.bit_generator import ISeedSequence
 
 from tinygrad_edu._checks import generator
+from tinygrad_edu.engine import open_levels
+from tinygrad_edu.errors import MappedValueError
 
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
 
@@ -98,8 +100,19 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
     >>> bool((drawn == np.random.default_rng(1).normal(size=2)).all())
     True
     """
-    stream = _stream.get()
-    return _renew_lock(own if stream is None else stream)
+    levels = open_levels()
+    if any(level.randomness != "same" for level in levels):
+        raise MappedValueError(
+            "a layer draws its own random numbers inside of vmap. Pass randomness='same' for the same numbers for all "
+            "samples, or draw them with tinygrad_edu, as in tg.normal."
+        )
+    return stream(own)
+
+
+def stream(own: np.random.Generator) -> np.random.Generator:
+    """Return the generator to draw from, for a function that is declared as `random`."""
+    found = _stream.get()
+    return _renew_lock(own if found is None else found)
 
 
 class _RawSeedSequence(ISeedSequence):

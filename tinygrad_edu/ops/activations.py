@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
@@ -30,7 +30,7 @@ __all__ = [
 # --- Piecewise polynomial ---
 
 
-@op
+@op(batching="elementwise")
 def relu(x: Array) -> Array:
     """Return max(x, 0). The derivative is 0 at 0, and 1 at NaN."""
     return fast.relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
@@ -39,7 +39,7 @@ def relu(x: Array) -> Array:
 relu.vjps(x=lambda g, out: fast.relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == fast.ZEROS[out.dtype]))
 
 
-@op(name="leaky_relu", broadcasts=True)
+@op(name="leaky_relu", broadcasts=True, batching="elementwise")
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where x > 0, and slope * x elsewhere."""
     return fast.leaky_relu_values(x, slope)
@@ -82,7 +82,7 @@ def prelu(x: TensorLike, weight: TensorLike) -> Tensor | Array:
     return leaky(x, reshape(weight, () if is_scalar else (channels, *[1] * (len(x_shape) - 2))))
 
 
-@op
+@op(batching="elementwise")
 def hardtanh(x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     """Return x clipped to [min_val, max_val]. The derivative at both bounds is 0; `clip` has 1 there."""
     if min_val > max_val:
@@ -98,7 +98,7 @@ def relu6(x: TensorLike) -> Tensor | Array:
     return hardtanh(x, 0.0, 6.0)
 
 
-@op
+@op(batching="elementwise")
 def hardsigmoid(x: Array) -> Array:
     """Return (x + 3) / 6 clipped to [0, 1], a piecewise linear sigmoid. The derivative is 0 at -3 and at 3."""
     return np.clip(np.add(x, 3.0), 0, 6) / 6
@@ -107,7 +107,7 @@ def hardsigmoid(x: Array) -> Array:
 hardsigmoid.vjps(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
 
 
-@op
+@op(batching="elementwise")
 def hardswish(x: Array) -> Array:
     """Return x * hardsigmoid(x), a `silu` without exponentials. The derivative is 0 at -3 and 1 at 3."""
     return x * (np.clip(np.add(x, 3.0), 0, 6) / 6)
@@ -116,7 +116,7 @@ def hardswish(x: Array) -> Array:
 hardswish.vjps(x=lambda g, x: drop(where(x < 3, g * (x / 3 + 0.5), g), x <= -3))
 
 
-@op
+@op(batching="elementwise")
 def threshold(x: Array, /, threshold: float, value: float) -> Array:
     """Return x where x > threshold, and `value` elsewhere. The derivative at the threshold is 0."""
     return fast.selected(np.less_equal(x, threshold), value, x)
@@ -125,11 +125,13 @@ def threshold(x: Array, /, threshold: float, value: float) -> Array:
 threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
 
 
+@batched("elementwise")
 def hardshrink(x: TensorLike, lambd: float = 0.5) -> Tensor | Array:
     """Return 0 where -lambd <= x <= lambd, and x elsewhere. The derivative at both bounds is 0."""
     return keep(x, _out_of_bounds_mask(x, lambd))
 
 
+@batched("elementwise")
 def softshrink(x: TensorLike, lambd: float = 0.5) -> Tensor | Array:
     """Return 0 where -lambd <= x <= lambd, and x - sign(x) * lambd elsewhere. The derivative at both bounds is 0."""
     if lambd < 0:
@@ -145,7 +147,7 @@ def _out_of_bounds_mask(x: Any, bound: float) -> Any:
 # --- Exponential, sigmoid and rational ---
 
 
-@op(name="elu")
+@op(name="elu", batching="elementwise")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where x > 0, and alpha * (exp(rate * x) - 1) elsewhere."""
     return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
@@ -181,6 +183,7 @@ def selu(x: TensorLike) -> Tensor | Array:
     return multiply(exponential_unit(x, _SELU_ALPHA), _SELU_SCALE)
 
 
+@batched("elementwise")
 def silu(x: TensorLike) -> Tensor | Array:
     """Return x * sigmoid(x)."""
     return silu_from_sigmoid(x, _precompute(sigmoid, x))
@@ -192,7 +195,7 @@ def _precompute(function: Callable[[Any], Any], x: Any) -> Any:
     return function(values) if values.dtype.kind == "f" else None
 
 
-@op(name="silu")
+@op(name="silu", batching="elementwise")
 def silu_from_sigmoid(x: Array, /, gate: Array | None = None) -> Array:
     """Return x * sigmoid(x). `gate` is sigmoid(x) if already computed; the backward pass reuses it."""
     return x * (sigmoid(x) if gate is None else gate)
@@ -213,6 +216,7 @@ def mish(x: TensorLike) -> Tensor | Array:
     return multiply(x, tanh(softplus(x)))
 
 
+@batched("elementwise")
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
     """Return x * cdf(x), where cdf is the cumulative distribution function of the standard normal distribution.
 
@@ -234,7 +238,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
     return gelu_exact(x, _precompute(normal_cdf, x))
 
 
-@op(name="gelu")
+@op(name="gelu", batching="elementwise")
 def gelu_exact(x: Array, /, cdf: Array | None = None) -> Array:
     """Return x * normal_cdf(x). `cdf` is normal_cdf(x) if already computed; the backward pass reuses it."""
     return x * (normal_cdf(x) if cdf is None else cdf)
@@ -253,7 +257,7 @@ _GELU_CUBIC = _GELU_LINEAR * 0.044715
 _GELU_SATURATION = 32.0  # beyond it the sigmoid below is 0 or 1, and a larger cube could overflow
 
 
-@op(name="gelu")
+@op(name="gelu", batching="elementwise")
 def gelu_tanh(x: Array) -> Array:
     """Return the tanh approximation of `gelu`; 0.5 * (1 + tanh(u)) = sigmoid(2 * u) keeps small values accurate."""
     t = np.clip(x, -_GELU_SATURATION, _GELU_SATURATION)
@@ -269,7 +273,7 @@ def _gelu_tanh_x(g: Any, x: Any) -> Any:
 gelu_tanh.vjps(x=_gelu_tanh_x)
 
 
-@op
+@op(batching="elementwise")
 def softsign(x: Array) -> Array:
     """Return x / (1 + |x|)."""
     return x / (1.0 + np.abs(x))
@@ -283,7 +287,7 @@ def _softsign_x(g: Any, x: Any) -> Any:
 softsign.vjps(x=_softsign_x)
 
 
-@op
+@op(batching="elementwise")
 def tanhshrink(x: Array) -> Array:
     """Return x - tanh(x), without cancellation near 0.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
@@ -97,6 +97,7 @@ def _avg_pool(x: Any, size: Any) -> Any:
     return mean(reshape(x, (n, c, rows, h // rows, columns, w // columns)), (3, 5))
 
 
+@batched("first", inputs=1)
 def _max_pool(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
     h, w = x.shape[2:]

@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def add(x: Operand, y: Operand) -> Array:
     """Return x + y."""
     return np.add(x, y)
@@ -24,7 +24,7 @@ def add(x: Operand, y: Operand) -> Array:
 add.vjps(x=lambda g: g, y=lambda g: g)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def subtract(x: Operand, y: Operand) -> Array:
     """Return x - y."""
     return np.subtract(x, y)
@@ -33,7 +33,7 @@ def subtract(x: Operand, y: Operand) -> Array:
 subtract.vjps(x=lambda g: g, y=lambda g: -g)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def multiply(x: Operand, y: Operand) -> Array:
     """Return x * y."""
     return np.multiply(x, y)
@@ -42,7 +42,7 @@ def multiply(x: Operand, y: Operand) -> Array:
 multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def divide(x: Operand, y: Operand) -> Array:
     """Return x / y."""
     return np.divide(x, y)
@@ -51,7 +51,7 @@ def divide(x: Operand, y: Operand) -> Array:
 divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 
 
-@op
+@op(batching="elementwise")
 def reciprocal(x: Array) -> Array:
     """Return 1 / x, truncated for integers, as in NumPy."""
     return np.reciprocal(x)
@@ -65,7 +65,7 @@ def _zeros(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
     return np.zeros(x_shape, x_dtype)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def floor_divide(x: Operand, y: Operand) -> Array:
     """Return x // y, rounded down. The derivatives are 0 where they exist."""
     return np.floor_divide(x, y)
@@ -77,7 +77,7 @@ floor_divide.vjps(
 )
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def remainder(x: Operand, y: Operand) -> Array:
     """Return x % y = x - y * (x // y), with the sign of y."""
     return np.remainder(x, y)
@@ -86,7 +86,7 @@ def remainder(x: Operand, y: Operand) -> Array:
 remainder.vjps(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def fmod(x: Operand, y: Operand) -> Array:
     """Return the remainder of x / y with the sign of x, as in C."""
     return np.fmod(x, y)
@@ -96,25 +96,25 @@ def fmod(x: Operand, y: Operand) -> Array:
 fmod.vjps(x=lambda g: g, y=lambda g, x, y, out: -g * round((x - out) / y))
 
 
-@op
+@op(batching="elementwise")
 def floor(x: Array) -> Array:
     """Return the largest integer <= x. The derivative is 0."""
     return np.floor(x)
 
 
-@op
+@op(batching="elementwise")
 def ceil(x: Array) -> Array:
     """Return the smallest integer >= x. The derivative is 0."""
     return np.ceil(x)
 
 
-@op
+@op(batching="elementwise")
 def trunc(x: Array) -> Array:
     """Return x rounded towards 0 to an integer. The derivative is 0."""
     return np.trunc(x)
 
 
-@op
+@op(batching="elementwise")
 def round(x: Array, /, decimals: int = 0) -> Array:
     """Return x rounded to `decimals` decimals, with halves rounded to even. The derivative is 0.
 
@@ -129,7 +129,7 @@ trunc.vjps(x=_zeros)
 round.vjps(x=_zeros)
 
 
-@op
+@op(batching="elementwise")
 def positive(x: Array) -> Array:
     """Return +x, a copy."""
     return np.positive(x)
@@ -138,7 +138,7 @@ def positive(x: Array) -> Array:
 positive.vjps(x=lambda g: g)
 
 
-@op
+@op(batching="elementwise")
 def negative(x: Array) -> Array:
     """Return -x."""
     return np.negative(x)
@@ -147,7 +147,7 @@ def negative(x: Array) -> Array:
 negative.vjps(x=lambda g: -g)
 
 
-@op
+@op(batching="elementwise")
 def sign(x: Array) -> Array:
     """Return the sign of x: -1, 0 or 1. The derivative is 0."""
     return np.sign(x)
@@ -156,7 +156,7 @@ def sign(x: Array) -> Array:
 sign.vjps(x=_zeros)
 
 
-@op
+@op(batching="elementwise")
 def abs(x: Array) -> Array:
     """Return |x|. The derivative at 0 is 0."""
     return np.abs(x)
@@ -165,7 +165,7 @@ def abs(x: Array) -> Array:
 abs.vjps(x=lambda g, x: g * sign(x))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def copysign(x: Operand, y: Operand) -> Array:
     """Return |x| with the sign of y. The derivative is 0 with respect to y, and with respect to x where x is 0."""
     return np.copysign(x, y)
@@ -174,13 +174,13 @@ def copysign(x: Operand, y: Operand) -> Array:
 copysign.vjps(x=lambda g, x, out: g * (sign(x) * sign(out)), y=lambda g, y_shape, y_dtype: _zeros(g, y_shape, y_dtype))
 
 
-@op
+@op(batching="elementwise")
 def deg2rad(x: Array) -> Array:
     """Convert angles from degrees to radians: x * pi / 180."""
     return np.deg2rad(x)
 
 
-@op
+@op(batching="elementwise")
 def rad2deg(x: Array) -> Array:
     """Convert angles from radians to degrees: x * 180 / pi."""
     return np.rad2deg(x)
@@ -190,7 +190,7 @@ deg2rad.vjps(x=lambda g: deg2rad(g))
 rad2deg.vjps(x=lambda g: rad2deg(g))
 
 
-@op(promotes=False)
+@op(promotes=False, batching="elementwise")
 def astype(x: Array, /, dtype: Any) -> Array:
     """Return a copy of x cast to `dtype`. A gradient flows back only if `dtype` is floating-point."""
     return np.array(x, dtype=np.dtype(dtype).newbyteorder("="))

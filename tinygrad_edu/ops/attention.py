@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Mapped, Tensor, TensorLike, anywhere, bare, from_numpy, values_of, with_levels_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
@@ -103,15 +103,24 @@ def masked_scores(scores: Any, mask: Any) -> Any:
         raise DTypeError(
             f"scaled_dot_product_attention: attn_mask must be boolean or floating-point, got {mask.dtype}."
         )
-    return where(np.asarray(values_of(mask)), scores, -np.inf) if mask.dtype == bool else scores + mask
+    return where(values_of(mask), scores, -np.inf) if mask.dtype == bool else scores + mask
 
 
 def _safe_softmax(scores: Any) -> Any:
     """Return the softmax over the last axis, or 0 if all scores are -inf."""
-    blind = np.equal(np.maximum.reduce(values_of(scores), axis=-1, keepdims=True, initial=-np.inf), -np.inf)
-    if not blind.any():
+    blind = np.equal(_highest(scores), -np.inf)
+    if not anywhere(blind):
         return softmax(scores, -1)
     return keep(softmax(where(blind, 0.0, scores), -1), ~blind)
+
+
+def _highest(scores: Any) -> Any:
+    """Return the highest score over the last axis, -inf if there is none."""
+    if isinstance(scores, Mapped) and scores.shape[-1]:
+        return np.max(values_of(scores), axis=-1, keepdims=True)
+    values = bare(scores).numpy() if isinstance(scores, Tensor) else scores
+    highest = np.maximum.reduce(values, axis=-1, keepdims=True, initial=-np.inf)
+    return with_levels_of(from_numpy(highest), scores) if isinstance(scores, Mapped) else highest
 
 
 def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:

@@ -10,26 +10,26 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
 from tinygrad_edu.ops.sigmoids import logit, sigmoid
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-@op(name="softmax")
+@op(name="softmax", batching="along")
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
     return fast.softmax_values(as_floating(x), axis)
 
 
-@op(name="softmax")
+@op(name="softmax", batching="along")
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the vjp of p = softmax(x)."""
     return fast.softmax_vjp(cotangent, p, axis)
@@ -56,7 +56,7 @@ def softmin(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -> Te
     return softmax(multiply(x, -1.0), axis, dtype)  # -1.0 makes unsigned integers floating-point
 
 
-@op(name="log_softmax")
+@op(name="log_softmax", batching="along")
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = fast.subtract_max(as_floating(x), axis)
@@ -77,7 +77,14 @@ def log_softmax(x: TensorLike, axis: int = -1, dtype: DTypeLike | None = None) -
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
-@op(name="cross_entropy", promotes=("logits",))
+def _losses_of_samples(batch: MappedCall) -> Any:
+    reduction = batch.settings["reduction"]
+    losses = RULES["first"](batch._replace(settings={"reduction": "none"}))
+    axes = tuple(range(1, losses.ndim))
+    return losses if reduction == "none" else mean(losses, axes) if reduction == "mean" else sum(losses, axes)
+
+
+@op(name="cross_entropy", promotes=("logits",), batching=_losses_of_samples)
 def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none") -> Array:
     """Return -sum(targets * log_softmax(logits)) along axis 1: one loss for each sample (and position).
 
@@ -162,7 +169,7 @@ softmax_cross_entropy.vjps(
 )
 
 
-@op(name="binary_cross_entropy_with_logits")
+@op(name="binary_cross_entropy_with_logits", batching="elementwise")
 def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     """Return the elementwise cross entropy of sigmoid(logits) against target probabilities.
 
@@ -180,7 +187,7 @@ sigmoid_cross_entropy.vjps(
 )
 
 
-@op(name="binary_cross_entropy")
+@op(name="binary_cross_entropy", batching="elementwise")
 def clamped_cross_entropy(p: Array, targets: Array) -> Array:
     """Return -targets log(p) - (1 - targets) log(1 - p), elementwise, with logarithms clamped to at least -100.
 

@@ -179,13 +179,23 @@ def _label_lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tu
 # --- One operand: diagonals, sums, axis order ---
 
 
-@op(name="einsum")
+def _with_samples(labels: Labels) -> Labels:
+    """Return labels with a new one first, for the axis of the samples inside of `vmap`."""
+    return chr(max(map(ord, labels), default=0) + 1) + labels
+
+
+@op(name="einsum", batching=lambda batch: batch.on_leading(labels=_with_samples(batch.settings["labels"])))
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return a view of the elements of x whose indices agree on repeated labels, with one axis per label."""
     return np.einsum(x, *_to_sublists(labels))
 
 
-@op(name="einsum")
+@op(
+    name="einsum",
+    batching=lambda batch: batch.on_leading(
+        labels=_with_samples(batch.settings["labels"]), shape=(batch.size, *batch.settings["shape"])
+    ),
+)
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x at the positions that `take_diagonal` selects."""
     out = np.zeros(shape, np.asarray(x).dtype)

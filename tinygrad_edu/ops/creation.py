@@ -16,13 +16,16 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import (
     Array,
+    Mapped,
     PlainArrayLike,
     Storage,
     Tensor,
     TensorLike,
+    anywhere,
     demand_shape,
     flag,
     from_array,
+    random,
     real_numbers,
     shape_of,
     values_of,
@@ -217,6 +220,7 @@ def geomspace(
 # --- Random numbers. Each call takes a Generator: there is no global generator or seed ---
 
 
+@random
 def normal(
     loc: Any = 0.0, scale: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
@@ -250,12 +254,13 @@ def normal(
     """
     loc, scale = _parameters("normal", loc, scale)
     result_dtype = _dtype("normal", dtype, _result_dtype(loc, scale, 0.0))
-    if np.any(values_of(scale) < 0):
+    if anywhere(values_of(scale) < 0):
         raise DataError(f"normal: scale must be >= 0, got {scale!r}.")
     drawn = _draw_floats("normal", _checks.generator(rng).standard_normal, result_dtype, size, loc, scale)
     return _shift_and_scale("normal", drawn, loc, scale, requires_grad)
 
 
+@random
 def uniform(
     low: Any = 0.0, high: Any = 1.0, size: _Shape | None = None, *, rng: np.random.Generator,
     dtype: DTypeLike | None = None, requires_grad: bool = False,
@@ -298,6 +303,7 @@ def uniform(
     return out
 
 
+@random
 def integers(
     low: Any, high: Any = None, size: _Shape | None = None, dtype: DTypeLike = np.int64, endpoint: bool = False, *,
     rng: np.random.Generator,
@@ -318,6 +324,7 @@ def integers(
 def permutation(x: int | Tensor, axis: int = 0, *, rng: np.random.Generator) -> Tensor: ...
 @overload
 def permutation(x: PlainArrayLike, axis: int = 0, *, rng: np.random.Generator) -> Array: ...
+@random
 def permutation(x: TensorLike, axis: int = 0, *, rng: np.random.Generator) -> Tensor | Array:
     """Return x, a Tensor or array, in random order along `axis`; for an integer n, return 0 to n - 1 in random order.
 
@@ -365,6 +372,8 @@ def _constant(where: str, name: str, value: Any) -> Any:
 
 def _prototype(where: str, a: Any) -> ndarray:
     """Return the array that gives `zeros_like` and similar functions a shape and dtype; convert lists to Tensors."""
+    if isinstance(a, Mapped):
+        return np.empty(a.shape, a.dtype)
     array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
     return np.asarray(array)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
@@ -139,6 +139,36 @@ def loss_of_labels(
 # --- The loss ---
 
 
+def losses_of_samples(batch: MappedCall) -> Any:
+    """Compute the losses of all samples as one batch, with the reduction "none": (n, N, ...), or (n,) for vectors."""
+    inputs, is_vector = batch.spread().inputs, batch.sample_ndim() == 1
+    if is_vector:  # a sample has one loss
+        inputs = [expand_dims(x, 1) for x in inputs]
+    losses = RULES["first"](batch.with_inputs(*inputs)._replace(settings={**batch.settings, "reduction": "none"}))
+    return losses[:, 0] if is_vector else losses
+
+
+def mean_of_samples(batch: MappedCall) -> Any:
+    """Compute the losses of all samples as one batch, and reduce those of each sample."""
+    if not batch.sample_ndim():
+        return NotImplemented
+    losses, reduction = losses_of_samples(batch), batch.settings["reduction"]
+    axes = tuple(range(1, losses.ndim))
+    return losses if reduction == "none" else sum(losses, axes) if reduction == "sum" else mean(losses, axes)
+
+
+def cross_entropy_of_samples(batch: MappedCall) -> Any:
+    """Compute the losses of labels or probabilities, and reduce those of each sample. Ignored labels do not count."""
+    settings, labels = batch.settings, batch.spread().inputs[1]
+    if settings["reduction"] != "mean" or labels.dtype.kind == "f":
+        return mean_of_samples(batch)
+    if settings["weight"] is not None or not batch.sample_ndim():
+        return NotImplemented
+    losses = losses_of_samples(batch)
+    counts = np.sum(values_of(labels) != settings["ignore_index"], axis=tuple(range(1, labels.ndim)))
+    return sum(losses, tuple(range(1, losses.ndim))) / counts.astype(losses.dtype)
+
+
 def cross_entropy(
     input: TensorLike, target: TensorLike, weight: TensorLike | None = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
@@ -181,6 +211,13 @@ def cross_entropy(
     array([[-0.06,  0.06],
            [ 0.25, -0.25]], dtype=float32)
     """
+    compute = _cross_entropy_in_vmap if open_levels() else _cross_entropy
+    return compute(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _cross_entropy(
+    input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor | Array:
     name = "cross_entropy"
     logits, target = shaped(input), shaped(target)
     if logits.dtype.kind != "f":
@@ -197,6 +234,9 @@ def cross_entropy(
     if target.dtype.kind == "f":
         return _class_probabilities_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
     return _class_indices_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
+
+
+_cross_entropy_in_vmap = batched(cross_entropy_of_samples, inputs=2, name="cross_entropy")(_cross_entropy)
 
 
 def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Tensor | Array:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, batched, op, values_of
 from tinygrad_edu.errors import MissingVJPError
 from tinygrad_edu.ops.arithmetic import abs, sign
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
@@ -57,7 +57,7 @@ def _lower_ones(n: int, dtype: Any, diagonal: float) -> ndarray:
 # --- Cholesky ---
 
 
-@op(name="cholesky")
+@op(name="cholesky", batching="leading")
 def cholesky_factor(x: Array) -> Array:
     """Return the lower triangular L with L @ L.T = (x + x.T) / 2, for each matrix of a stack."""
     return np.linalg.cholesky(mean_with_transpose(x))
@@ -73,6 +73,7 @@ def _cholesky_factor_x(g: Any, out: Any) -> Any:
 cholesky_factor.vjps(x=_cholesky_factor_x)
 
 
+@batched("leading")
 def cholesky(x: TensorLike, /, *, upper: bool = False) -> Tensor | Array:
     """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
 
@@ -86,13 +87,13 @@ def cholesky(x: TensorLike, /, *, upper: bool = False) -> Tensor | Array:
 # --- Eigenvalues ---
 
 
-@op(name="eigvalsh")
+@op(name="eigvalsh", batching="leading")
 def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2 in ascending order."""
     return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
 
 
-@op(name="eigh")
+@op(name="eigh", batching="leading")
 def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2 in ascending order, each above its eigenvector: (..., n + 1, n).
 
@@ -120,6 +121,7 @@ eigenvalues.vjps(x=_eigenvalues_x)
 eigenpairs.vjps(x=_eigenpairs_x)
 
 
+@batched("leading")
 def eigvalsh(x: TensorLike, UPLO: str = "L") -> Tensor | Array:
     """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n).
 
@@ -129,6 +131,7 @@ def eigvalsh(x: TensorLike, UPLO: str = "L") -> Tensor | Array:
     return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
 
+@batched("leading")
 def eigh(x: TensorLike, UPLO: str = "L") -> EighResult[Tensor | Array]:
     """Return the eigenvalues of symmetric matrices in ascending order, and their eigenvectors as columns.
 
@@ -150,7 +153,7 @@ def eigh(x: TensorLike, UPLO: str = "L") -> EighResult[Tensor | Array]:
 # --- Singular values ---
 
 
-@op
+@op(batching="leading")
 def svdvals(x: Array, /) -> Array:
     """Return the singular values of each matrix in descending order: (..., m, n) -> (..., min(m, n)).
 
@@ -159,7 +162,7 @@ def svdvals(x: Array, /) -> Array:
     return np.linalg.svdvals(x)
 
 
-@op(name="svd")
+@op(name="svd", batching="leading")
 def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
     """Return columns of a left singular vector, its singular value and the right singular vector: (..., m + 1 + n, k).
 
@@ -216,7 +219,7 @@ def undifferentiable(x: Array, /, values: Array, description: str) -> Array:
 
 
 def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, description: str) -> ndarray:
-    if np.any(values_of(g)):
+    if anywhere(g):
         raise MissingVJPError(
             f"a nonzero gradient reached {description}, which has no derivative; exclude it from the loss."
         )
@@ -234,6 +237,7 @@ def _complete_basis(x: Any, columns: Any, basis: ndarray, description: str) -> A
     return concatenate([columns, undifferentiable(x, remaining, description)], axis=-1)
 
 
+@batched("leading")
 def svd(
     x: TensorLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> SVDResult[Tensor | Array] | Tensor | Array:
@@ -284,7 +288,7 @@ def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
 # --- QR ---
 
 
-@op(name="qr")
+@op(name="qr", batching="leading")
 def orthogonal_triangular(x: Array) -> Array:
     """Return Q above the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
     q, r = np.linalg.qr(x)
@@ -303,6 +307,7 @@ def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
 orthogonal_triangular.vjps(x=_orthogonal_triangular_x)
 
 
+@batched("leading")
 def qr(x: TensorLike, mode: str = "reduced") -> QRResult[Tensor | Array] | Tensor | Array | tuple[Array, Array]:
     """Return Q, with orthonormal columns, and R, upper triangular, with x = Q @ R, for each matrix (..., m, n).
 

@@ -18,7 +18,11 @@ from tinygrad_edu.ops.shape import moveaxis, ravel, reshape, shaped
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]
 
 
-@op
+@op(
+    batching=lambda batch: batch.on_leading(
+        axis1=batch.shifted(batch.settings["axis1"]), axis2=batch.shifted(batch.settings["axis2"])
+    )
+)
 def diagonal(x: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """Return the diagonals of the matrices in two axes of x, as the last axis of a read-only view.
 

@@ -6,17 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Mapped, MappedCall, bare, draw_in_vmap, levels_of, op, open_levels
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
-@op
+def _dropout_of_samples(batch: MappedCall) -> Any:
+    """Multiply the samples by the factors of their bits, or of the bits that they share."""
+    ones, settings = np.ones(batch.sample_shape(), batch.inputs[0].dtype), batch.settings
+    if not isinstance(settings["bits"], Mapped):
+        return batch.inputs[0] * dropout(ones, **settings)
+    if len(levels_of(settings["bits"])) > 1:
+        return NotImplemented
+    rows = bare(settings["bits"]).numpy()
+    return batch.inputs[0] * np.stack([dropout(ones, **{**settings, "bits": row}) for row in rows])
+
+
+_dropout_of_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
+
+
+@op(batching=_dropout_of_samples)
 def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
     """Return scale * x where the element's bit is set, and 0 * x elsewhere.
 
     `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
     """
-    return dropout_values(x, bits, scale, axes)
+    return dropout_values(x, np.asarray(bits), scale, axes)
 
 
 dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))
@@ -34,6 +48,10 @@ def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     in [0, 1). The bit is 1 if they are above the first 8 digits of p, and 0 if they are below. In one of 256 cases they
     are equal, and the remaining digits are drawn.
     """
+    return draw_in_vmap(draw_bits, (count, p, rng), {}) if open_levels() else _draw_bits(count, p, rng)
+
+
+def _draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     if p == 0.5:
         return _random_bytes(-(-count // 8), rng)
     drawn = _random_bytes(count, rng)

@@ -7,21 +7,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, add_at, op, values_of
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
+from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
-from tinygrad_edu.ops.shape import shaped
+from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
 
 __all__ = ["embedding"]
 
 
-@op(name="embedding")
+@op(name="embedding", batching=lambda batch: batch.inputs[0][:, batch.settings["indices"]])
 def lookup_rows(weight: Array, /, indices: Array) -> Array:
     """Return the rows of a table at `indices`: (V, D), (...) -> (..., D)."""
     return np.take(weight, indices, axis=0)
 
 
-@op(name="embedding")
+def _add_rows_of_samples(batch: MappedCall) -> Any:
+    """Add the rows of all samples, side by side: they share the indices."""
+    rows, width = moveaxis(batch.inputs[0], 0, -2), batch.inputs[0].shape[-1]
+    table = batch.with_inputs(reshape(rows, (*rows.shape[:-2], batch.size * width))).on_leading()
+    return moveaxis(reshape(table, (len(table), batch.size, width)), 1, 0)
+
+
+@op(name="embedding", batching=_add_rows_of_samples)
 def scatter_add_rows(rows: Array, /, indices: Array, count: int) -> Array:
     """Sum rows into a table of `count` rows, by index: (..., D), (...) -> (count, D).
 
@@ -36,6 +43,21 @@ lookup_rows.vjps(weight=lambda g, indices, weight_shape: scatter_add_rows(g, ind
 scatter_add_rows.vjps(rows=lambda g, indices: lookup_rows(g, indices))
 
 
+def _embedding_of_samples(batch: MappedCall) -> Any:
+    (indices, weight), plain = batch.inputs, not batch.settings["scale_grad_by_freq"]
+    if batch.settings["max_norm"] is not None:
+        raise MappedValueError("embedding: max_norm writes to a table inside of vmap. Scale its rows outside of vmap.")
+    if not plain or isinstance(indices, Mapped):  # by an outer level
+        return NotImplemented
+    if not batch.mapped[1]:
+        return batch.on_leading()
+    indices, (size, count, width) = _check_indices(batch.spread().inputs[0], weight.shape[1]), weight.shape
+    starts = count * np.arange(size).reshape((size, *[1] * (indices.ndim - 1)))
+    rows = lookup_rows(reshape(weight, (size * count, width)), indices + starts)
+    return _without_padding(rows, indices, batch.settings["padding_idx"], count)
+
+
+@batched(_embedding_of_samples)
 def embedding(
     indices: ArrayLike, weight: TensorLike, padding_idx: int | None = None, max_norm: float | None = None,
     norm_type: float = 2.0, scale_grad_by_freq: bool = False,
@@ -77,7 +99,14 @@ def embedding(
     if scale_grad_by_freq:
         frequency = np.bincount(indices.ravel(), minlength=count)[indices][..., None]
         rows = fixed + (rows - fixed) / frequency.astype(fixed.dtype)  # the same values: the difference is 0
-    return rows if padding_idx is None else where((indices == padding_idx % count)[..., None], fixed, rows)
+    return _without_padding(rows, indices, padding_idx, count)
+
+
+def _without_padding(rows: Any, indices: Array, padding_idx: int | None, count: int) -> Any:
+    """Return the rows without a gradient for the padding index."""
+    if padding_idx is None:
+        return rows
+    return where((indices == padding_idx % count)[..., None], values_of(rows), rows)
 
 
 def _check_indices(indices: Any, count: int) -> Array:

@@ -12,7 +12,7 @@ from tinygrad_edu.ops.powers import exp
 __all__ = ["erf"]
 
 
-@op
+@op(batching="elementwise")
 def erf(x: Array) -> Array:
     """Return the error function: 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x.
 
@@ -27,7 +27,7 @@ def erf(x: Array) -> Array:
 erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
 
 
-@op(name="gelu")
+@op(name="gelu", batching="elementwise")
 def normal_cdf(x: Array) -> Array:
     """Return the cumulative distribution function of the standard normal distribution, accurate in both tails."""
     return bell_integral(x, NORMAL)

@@ -11,17 +11,58 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, from_numpy, op, shape_of, values_of
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    batched,
+    from_numpy,
+    op,
+    shape_of,
+    values_of,
+)
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.fast.indices import flat_indices
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.selection import where
-from tinygrad_edu.ops.shape import broadcast_to, reshape
+from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape
 
 __all__ = ["put_along_axis", "take", "take_along_axis"]
 
 
+def _take_of_samples(batch: MappedCall) -> Any:
+    (x, indices), axis = batch.inputs, batch.settings["axis"]
+    if axis is None:
+        x, axis = (x.reshape((batch.size, -1)) if batch.mapped[0] else reshape(x, -1)), 0
+    ndim = len(shape_of(x)) - batch.mapped[0]
+    if not ndim:
+        return NotImplemented
+    along = normalize_axis_index(axis, ndim)
+    if not batch.mapped[1]:
+        return take(x, indices, along + 1, batch.settings["mode"])
+    if not batch.mapped[0]:
+        return moveaxis(take(x, indices, along, batch.settings["mode"]), along, 0)
+    if batch.settings["mode"] != "raise" or isinstance(indices, Mapped):  # by an outer level
+        return NotImplemented
+    indices = _check_indices("take", indices)
+    own = np.arange(batch.size).reshape((batch.size, *[1] * (indices.ndim - 1)))
+    out, new = moveaxis(x, along + 1, 1)[own, indices], range(1, indices.ndim)
+    return moveaxis(out, tuple(new), tuple(k + along for k in new))
+
+
+def _take_along_of_samples(batch: MappedCall) -> Any:
+    if batch.sample_ndim(0) == 0:
+        return NotImplemented
+    (x, indices), axis = batch.spread().inputs, batch.settings["axis"]
+    if axis is None:
+        return take_along_axis(reshape(x, (batch.size, math.prod(x.shape[1:]))), indices, 1)
+    return take_along_axis(x, indices, batch.shifted(axis))
+
+
+@batched(_take_of_samples)
 def take(x: TensorLike, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor | Array:
     """Return the elements of x at `indices` along `axis`, or of the flattened x if `axis` is None.
 
@@ -46,6 +87,7 @@ def take(x: TensorLike, indices: ArrayLike, axis: int | None = None, mode: str =
     return getitem(x, (*[slice(None)] * along, indices))
 
 
+@batched(_take_along_of_samples)
 def take_along_axis(x: TensorLike, indices: ArrayLike, axis: int | None = -1) -> Tensor | Array:
     """Return the elements of x at `indices` along `axis`, for matching 1-d slices of x and `indices`.
 
@@ -79,13 +121,35 @@ def _take_owned(x: Any, indices: ndarray) -> Any:
     return take_flat(x, from_numpy(indices) if isinstance(x, Tensor) else indices)
 
 
-@op(name="take_along_axis", promotes=("x",))
+def _flat_of_samples(batch: MappedCall) -> tuple[Any, Any]:
+    """Return the first input and flat indices into all samples of the array that they index."""
+    (x, indices), shape = batch.inputs, batch.settings.get("shape", batch.sample_shape())
+    indices = values_of(indices) if isinstance(indices, Tensor) else np.asarray(indices)
+    if not batch.mapped[1]:
+        indices = indices[None]
+    offsets = np.arange(batch.size) * math.prod(shape)
+    return x, indices + offsets.reshape((batch.size, *[1] * (indices.ndim - 1)))
+
+
+def _take_flat_of_samples(batch: MappedCall) -> Any:
+    if not batch.mapped[0]:
+        return batch.on_leading()
+    return batch.with_inputs(*_flat_of_samples(batch)).on_leading()
+
+
+def _scatter_flat_of_samples(batch: MappedCall) -> Any:
+    x, indices = _flat_of_samples(batch)
+    x = x if batch.mapped[0] else batch.spread().inputs[0]
+    return batch.with_inputs(x, indices).on_leading(shape=(batch.size, *batch.settings["shape"]))
+
+
+@op(name="take_along_axis", promotes=("x",), batching=_take_flat_of_samples)
 def take_flat(x: Array, indices: Array) -> Array:
     """Return the elements of the flattened x at `indices`, all nonnegative."""
     return x.reshape(-1).take(indices, mode="wrap")  # all in range: saves NumPy's bounds check
 
 
-@op(name="scatter_add", promotes=("x",))
+@op(name="scatter_add", promotes=("x",), batching=_scatter_flat_of_samples)
 def scatter_add_flat(x: Array, indices: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x added at flat indices: the transpose of `take_flat`."""
     out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16
@@ -97,6 +161,7 @@ take_flat.vjps(x=lambda g, x_shape, indices: scatter_add_flat(g, indices, x_shap
 scatter_add_flat.vjps(x=lambda g, indices: take_flat(g, indices))
 
 
+@batched()
 def put_along_axis(x: TensorLike, indices: ArrayLike, values: TensorLike, axis: int | None) -> Tensor | Array:
     """Return x with `values` at the positions that `take_along_axis` reads. Unlike NumPy's, it does not write into x.
 

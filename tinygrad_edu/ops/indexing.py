@@ -2,24 +2,92 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, IndexedSlices, Tensor, TensorLike, add_at, op
+from tinygrad_edu.engine import (
+    Array,
+    IndexedSlices,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    add_at,
+    aligned,
+    bare,
+    levels_of,
+    op,
+    values_of,
+)
 from tinygrad_edu.ops.fast.indices import getitem_values
+from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["getitem", "scatter_add"]
 
 
-@op
+def _getitem_of_samples(batch: MappedCall) -> Any:
+    index = _as_tuple(batch.settings["index"])
+    if any(isinstance(part, Mapped) for part in index):
+        return _getitem_by_samples(batch, index)
+    if all(
+        isinstance(part, slice | int | np.integer | EllipsisType | None) and not isinstance(part, bool)
+        for part in index
+    ):
+        return batch.on_leading(index=(slice(None), *index))
+    return batch.with_inputs(batch.inputs[0].moveaxis(0, -1)).on_leading(index=_before_samples(index)).moveaxis(-1, 0)
+
+
+_getitem_of_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
+
+
+def _as_tuple(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _before_samples(index: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return an index that leaves the axis of the samples last, wherever NumPy puts the axes of arrays."""
+    return (*index, slice(None)) if any(part is Ellipsis for part in index) else index
+
+
+def _getitem_by_samples(batch: MappedCall, index: tuple[Any, ...]) -> Any:
+    """Index by integers that differ between the samples, in the first axes of x."""
+    if not all(_is_integer(part) and len(levels_of(part)) < 2 for part in index):
+        return NotImplemented
+    on = [isinstance(part, Mapped) for part in index]
+    values = [bare(part)._data if is_on else part for part, is_on in zip(index, on, strict=True)]
+    parts = aligned(values, on, batch.size)
+    if not batch.mapped[0]:
+        return batch.on_leading(index=tuple(parts))
+    ndim = max(np.ndim(part) for part in parts)
+    own = np.arange(batch.size).reshape((batch.size, *[1] * (ndim - 1)))
+    return batch.on_leading(index=(own, *parts))
+
+
+def _is_integer(part: Any) -> bool:
+    """Return whether a part of an index is an integer, or an array or Tensor of integers."""
+    if isinstance(part, Tensor | np.ndarray):
+        return part.dtype.kind in "iu"
+    return isinstance(part, int | np.integer) and not isinstance(part, bool)
+
+
+@op(batching=_getitem_of_samples)
 def getitem(x: Array, /, index: Any) -> Array:
     """Return x[index], for every index that NumPy supports: slices, integers, arrays, masks and mixtures."""
     return getitem_values(x, index)
 
 
-@op(name="scatter_add")
+def _scatter_samples(batch: MappedCall) -> Any:
+    shape = batch.settings["shape"]
+    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    indices = tuple(_before_samples(_as_tuple(index)) for index in batch.settings["indices"])
+    rows = batch.with_inputs(*(moveaxis(x, 0, -1) for x in batch.spread().inputs))  # long rows are added faster
+    return rows.on_leading(indices=indices, shape=(*shape, batch.size)).moveaxis(-1, 0)
+
+
+@op(name="scatter_add", batching=_scatter_samples)
 def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with each array added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))
@@ -53,5 +121,5 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(plain_index(part) for part in index)
     if isinstance(index, Tensor):
-        return index.numpy()
+        return values_of(index)
     return (np.array(index) if index else np.empty(0, np.intp)) if isinstance(index, list) else index

@@ -24,7 +24,7 @@ from tinygrad_edu.ops.shape import reshape, shaped, transpose
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 
-@op(name="interpolate")
+@op(name="interpolate", batching="along")
 def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     """Return the sum over k of weights[k, i] * x[index[k, i]] along `axis`; both tables have one row per k.
 
@@ -34,7 +34,7 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     return reduce(np.add, (_multiply_along(index_select(x, at, axis), factors, axis) for at, factors in table))
 
 
-@op(name="interpolate")
+@op(name="interpolate", batching="along")
 def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add the elements of y at the indices that `resample` reads, along an axis of `length`: its transpose."""
     axis %= y.ndim

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu._checks import integer, invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, batched, op, values_of
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
@@ -19,7 +19,7 @@ __all__ = ["inv", "matrix_power", "pinv", "solve"]
 _UNSET: Any = object()
 
 
-@op
+@op(batching="leading")
 def inv(x: Array, /) -> Array:
     """Return the inverse of each matrix of a stack (..., n, n)."""
     return np.linalg.inv(x)
@@ -28,7 +28,15 @@ def inv(x: Array, /) -> Array:
 inv.vjps(x=lambda g, out: -matmul(matmul(transposed(out), g), transposed(out)))
 
 
-@op(broadcasts=True)
+def _solve_samples(batch: MappedCall) -> Any:
+    a, b = batch.inputs
+    if batch.sample_ndim(1) == 1:
+        b = expand_dims(b, -1)
+        return squeeze(batch.with_inputs(*aligned([a, b], batch.mapped, batch.size)).on_leading(), -1)
+    return batch.with_inputs(*batch.aligned()).on_leading()
+
+
+@op(broadcasts=True, batching=_solve_samples)
 def solve(a: Array, b: Array, /) -> Array:
     """Return x with a @ x = b: (..., n, n), (n,) -> (..., n), or (..., n, n), (..., n, k) -> (..., n, k).
 
@@ -78,7 +86,7 @@ def mean_with_transpose(x: Any) -> Any:
     return x * 0.5 + transposed(x) * 0.5  # a sum of integers could overflow
 
 
-@op(name="pinv")
+@op(name="pinv", batching="leading")
 def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
     """Return the Moore-Penrose inverse of each matrix. Singular values <= rcond * largest count as 0."""
     return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
@@ -122,6 +130,7 @@ def pinv(x: TensorLike, /, rcond: Any = None, hermitian: bool = False, *, rtol: 
     return pseudo_inverse(symmetric(x, "L") if hermitian else x, rcond)
 
 
+@batched("leading", inputs=1)
 def matrix_power(x: TensorLike, n: int) -> Tensor | Array:
     """Return the n-th power of each matrix of a stack: the identity for n = 0, powers of inv(x) for n < 0.
 

@@ -17,7 +17,7 @@ from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand_di
 __all__ = ["block", "column_stack", "concatenate", "dstack", "hstack", "stack", "vstack"]
 
 
-@op(name="concatenate")
+@op(name="concatenate", batching=lambda batch: batch.spread().on_leading(axis=batch.shifted(batch.settings["axis"])))
 def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
     """Concatenate the arrays along `axis`, in their common dtype.
 

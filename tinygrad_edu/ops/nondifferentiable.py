@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.engine import Array, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.axes import Axis, plain_axes
 from tinygrad_edu.ops.plain import stable_argsort
@@ -54,6 +54,7 @@ def flatnonzero(x: ArrayLike) -> Array:
     return np.flatnonzero(values_of(x))
 
 
+@batched("along")
 def argsort(
     x: ArrayLike, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> Array:
@@ -74,6 +75,7 @@ def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = N
     return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
 
 
+@batched(lambda batch: NotImplemented if batch.settings["num_classes"] in (None, -1) else batch.on_leading())
 def one_hot(labels: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = np.int64) -> Array:
     """Return a row for each label, with a 1 at the index of the label and 0 elsewhere.
 

@@ -10,8 +10,19 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of, write_all
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    batched,
+    op,
+    shape_of,
+    values_of,
+    write_all,
+)
+from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
@@ -31,7 +42,21 @@ __all__ = [
 # --- Normalization to mean 0 and variance 1: over axes 0 and 2 of three, or over axis 1 of two ---
 
 
-@op(name="normalization")
+def _rows_of_samples(batch: MappedCall) -> Any:
+    """Merge the axis of the samples with that of the rows, the axis K of (K, B) or (A, K, B)."""
+    batch = batch.spread()
+    settings = {"scale": None} if "scale" in batch.settings else {}  # a precomputed scale is that of one sample
+    if batch.inputs[0].ndim == 3:
+        n, k, _ = batch.inputs[0].shape
+        out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading(**settings)
+        return reshape(out, (n, k, out.shape[1]))
+    n, _, k, _ = batch.inputs[0].shape
+    merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
+    out = batch.with_inputs(*merged).on_leading(**settings)
+    return transpose(reshape(out, (len(out), n, k, out.shape[2])), (1, 0, 2, 3))
+
+
+@op(name="normalization", batching=_rows_of_samples)
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the axes A and B: (A, K, B), (A, K, B) -> (1, K, 1); (K, B), (K, B) -> (K, 1)."""
     return _mean_product(x, y)
@@ -56,7 +81,7 @@ mean_product.vjps(
 )
 
 
-@op(name="normalization")
+@op(name="normalization", batching=_rows_of_samples)
 def centre(x: Array) -> Array:
     """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
@@ -72,7 +97,7 @@ def centre(x: Array) -> Array:
 centre.vjps(x=lambda g: centre(g))
 
 
-@op(name="normalization")
+@op(name="normalization", batching=_rows_of_samples)
 def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
     """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
@@ -99,7 +124,17 @@ def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None =
 divide_by_rms.vjps(x=_divide_by_rms_x)
 
 
-@op(name="normalization", promotes=True)
+def _channels_of_samples(batch: MappedCall) -> Any:
+    """Merge the axis of the samples with that of the channels, the axis K of (A, K, B)."""
+    batch = batch.spread()
+    x = batch.inputs[0]
+    n, a, k, b = x.shape
+    merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
+    out = batch.with_inputs(*merged).on_leading(moments=None)
+    return transpose(reshape(out, (a, n, k, b)), (1, 0, 2, 3))
+
+
+@op(name="normalization", promotes=True, batching=_channels_of_samples)
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
@@ -135,12 +170,13 @@ normalized.vjps(
 )
 
 
-def _normalize_by_moments(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
+def _normalize_by_moments(eps: float, moments: Array | None, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
     one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
     return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
 
 
+@batched("first", inputs=1)
 def _standardize(x: Any, eps: float) -> Any:
     """Return `normalized` without weight and bias, in fewer calls for many short rows.
 
@@ -321,7 +357,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     B is innermost in memory: it includes the samples in the batch-last layout, and is a whole image otherwise.
     """
     axes, (n, c, *sizes) = tuple(range(x.ndim)), x.shape
-    if values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
+    if not isinstance(x, Mapped) and values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
         return (math.prod(sizes[:1]), c, math.prod(sizes[1:]) * n), (*axes[2:3], 1, *axes[3:], 0)
     return (n, c, math.prod(sizes)), axes
 
@@ -365,16 +401,24 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
 
 def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
-    mean, var = (np.asarray(values_of(running)) for running in (running_mean, running_var))
+    mean, var = (values_of(shaped(running)) for running in (running_mean, running_var))
     mean, var = _expand_channels("", x, mean=mean, var=var)
     return (x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype)
 
 
-def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array | None:
     """Update the running statistics of C channels in place, and return the moments of x, (A, K, B).
 
-    They move towards the mean and the unbiased variance of x, averaged over the K / C samples.
+    They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return None inside of
+    `vmap`, where the moments are computed later.
     """
+    if isinstance(x, Mapped):
+        if running_mean is None and running_var is None:
+            return None
+        raise MappedValueError(
+            "normalization in training writes its running statistics, which all samples of vmap share. Call eval(), or "
+            "make the layer without running statistics."
+        )
     moments, count, updates = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
     unbiased_var = moments[2] * (count / max(count - 1, 1))
     for running, statistic in ((running_mean, moments[0] + moments[1]), (running_var, unbiased_var)):
@@ -427,6 +471,7 @@ def local_response_norm(
 # --- Unit vectors and distances ---
 
 
+@batched("axis")
 def normalize(x: TensorLike, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Tensor | Array:
     """Return x divided by the larger of its p-norm over `axis` and `eps`. The derivative of the norm at 0 is 0."""
     x = shaped(x)

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, as_floating, sign
 from tinygrad_edu.ops.axes import Axis
@@ -25,7 +25,7 @@ __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
 # --- Vector norms ---
 
 
-@op(name="norm")
+@op(name="norm", batching=lambda batch: batch.on_leading(axis=batch.shifted(tuple(batch.settings["axis"]))))
 def p_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
     """Return (sum(|x| ** p)) ** (1 / p) over `axis` for a finite p; for p = 0, the number of nonzero elements.
 
@@ -176,6 +176,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 # --- Condition numbers and ranks ---
 
 
+@batched("leading")
 def cond(x: TensorLike, p: Any = None) -> Tensor | Array:
     """Return the condition number of each matrix of a stack: norm(x, p) * norm(inv(x), p), infinite if x is singular.
 

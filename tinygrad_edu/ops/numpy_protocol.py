@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Op, Tensor, values_of
+from tinygrad_edu.engine import Op, Tensor, call_on_mapped, innermost_level, values_of
 from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
 
@@ -66,6 +66,8 @@ NONDIFFERENTIABLE: frozenset[Any] = frozenset({
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Evaluate a NumPy ufunc called with a Tensor: ``Tensor.__array_ufunc__``."""
+    if _is_answered_on_mapped(ufunc, inputs):
+        return call_on_mapped(ufunc, getattr(ufunc, method) if method != "__call__" else ufunc, inputs, settings)
     if ufunc in FLOATING:
         inputs = tuple(map(_integers_to_float32, inputs))
     implementation = _implementation(ufunc)
@@ -87,6 +89,8 @@ def array_function(
     self: Tensor, function: Callable[..., Any], types: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
 ) -> Any:
     """Evaluate any other NumPy function called with a Tensor: ``Tensor.__array_function__``."""
+    if _is_answered_on_mapped(function, inputs):
+        return call_on_mapped(function, function, inputs, settings)
     if function in WRITERS:
         _refuse_to_write(function, inputs[:1])
     _refuse_to_write(function, (settings.get("out"),))
@@ -244,7 +248,17 @@ def _call_on_values(function: Any, call: Callable[..., Any], inputs: Any, settin
             f"{_qualified_name(function, call)} is not supported for Tensors that require a gradient; compose it from "
             f"tinygrad_edu functions, or call it on the values, x.numpy()."
         )
+    if innermost_level((inputs, settings)) is not None:
+        return call_on_mapped(function, call, inputs, settings)
     return call(*_nested_values(inputs), **_nested_values(settings))
+
+
+def _is_answered_on_mapped(function: Any, inputs: Any) -> bool:
+    """Return whether NumPy computes a function without a derivative on the values of Tensors inside of `vmap`."""
+    if innermost_level(inputs) is None:
+        return False
+    own = _implementation(function)
+    return function in NONDIFFERENTIABLE or getattr(own, "__module__", "").endswith(".nondifferentiable")
 
 
 def _nested_values(x: Any) -> Any:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import index_select
 from tinygrad_edu.ops.shape import identity, shaped
@@ -19,7 +19,14 @@ __all__ = ["pad"]
 MODES = ("edge", "reflect", "symmetric", "wrap")
 
 
-@op(name="pad")
+def _pad_samples(batch: MappedCall) -> Any:
+    if np.ndim(batch.settings["constant_values"]):
+        return NotImplemented
+    widths = _pad_widths(batch.settings["pad_width"], batch.sample_ndim())
+    return batch.on_leading(pad_width=np.concatenate([np.zeros((1, 2), widths.dtype), widths]))
+
+
+@op(name="pad", batching=_pad_samples)
 def pad_constant(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
     """Pad x with constants, in its memory order; the arguments are those of `pad`."""
     widths = _pad_widths(pad_width, x.ndim)

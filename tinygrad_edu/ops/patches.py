@@ -16,7 +16,7 @@ from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
 __all__ = ["col2im", "fold", "im2col", "unfold"]
 
 
-@op
+@op(batching="first")
 def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
     """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L) for L windows in row-major order.
 
@@ -27,7 +27,7 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
     return im2col_values(x, window_of(x.shape[2:], kernel_size, stride, padding, dilation))
 
 
-@op
+@op(batching="first")
 def col2im(
     columns: Array, /, output_size: Size, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Array:

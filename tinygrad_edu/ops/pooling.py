@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
@@ -25,7 +25,7 @@ Border = tuple[Size, Size]  # (top, bottom), (left, right)
 PoolWindows = tuple[Size, Size, Border, Size]  # kernel, stride, border, dilation
 
 
-@op(name="max_pool2d")
+@op(name="max_pool2d", batching="first")
 def window_max(
     x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
 ) -> Array:
@@ -41,7 +41,15 @@ def window_max(
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
-@op(name="max_pool2d")
+def _chosen_of_samples(batch: MappedCall) -> Any:
+    """Merge the axis of the samples with the batch, which shares one mask (kh, kw, N, ...)."""
+    chosen = batch.settings["chosen"]
+    repeated = np.broadcast_to(chosen[:, :, None], (*chosen.shape[:2], batch.size, *chosen.shape[2:]))
+    merged = repeated.reshape((*chosen.shape[:2], batch.size * chosen.shape[2], *chosen.shape[3:]))
+    return RULES["first"](batch._replace(settings={**batch.settings, "chosen": merged}))
+
+
+@op(name="max_pool2d", batching=_chosen_of_samples)
 def distribute_to_chosen(
     values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
 ) -> Array:
@@ -62,7 +70,7 @@ def distribute_to_chosen(
     return samples_first(images)
 
 
-@op(name="max_pool2d")
+@op(name="max_pool2d", batching=_chosen_of_samples)
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
     """Return the mean of the chosen pixels of each window, or 0 if none: the transpose of `distribute_to_chosen`."""
     pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
@@ -172,6 +180,7 @@ def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple
     return kernel, None if stride is None else row(stride, "stride", 1), row(padding, "padding", 0)
 
 
+@batched("first", inputs=1)
 def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and the indices or None."""
     kernel, stride, border, dilation = windows

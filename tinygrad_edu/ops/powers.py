@@ -37,7 +37,7 @@ def all_normal(x: Array) -> bool:
 # --- Powers, roots, exponentials and logarithms ---
 
 
-@op
+@op(batching="elementwise")
 def square(x: Array) -> Array:
     """Return x * x."""
     return np.square(x)
@@ -46,7 +46,7 @@ def square(x: Array) -> Array:
 square.vjps(x=lambda g, x: g * (x + x))
 
 
-@op
+@op(batching="elementwise")
 def sqrt(x: Array) -> Array:
     """Return the square root of x."""
     return np.sqrt(x)
@@ -55,7 +55,7 @@ def sqrt(x: Array) -> Array:
 sqrt.vjps(x=lambda g, out: g / (out + out))
 
 
-@op
+@op(batching="elementwise")
 def rsqrt(x: Array) -> Array:
     """Return 1 / sqrt(x)."""
     return 1 / np.sqrt(x)
@@ -64,7 +64,7 @@ def rsqrt(x: Array) -> Array:
 rsqrt.vjps(x=lambda g, out: g * (out * out * out * -0.5))
 
 
-@op
+@op(batching="elementwise")
 def cbrt(x: Array) -> Array:
     """Return the cube root of x, negative for negative x."""
     return np.cbrt(x)
@@ -73,13 +73,13 @@ def cbrt(x: Array) -> Array:
 cbrt.vjps(x=lambda g, out: g / (out * out * 3))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def hypot(x: Operand, y: Operand) -> Array:
     """Return sqrt(x * x + y * y) without intermediate overflow. At the origin the gradients are NaN, as in PyTorch."""
     return np.hypot(x, y)
 
 
-@op(name="hypot", broadcasts=True)
+@op(name="hypot", broadcasts=True, batching="elementwise")
 def hypot_ratio(x: Operand, y: Operand) -> Array:
     """Return x / hypot(x, y). Where hypot(x, y) is not a normal number, x and y are scaled first; the scale cancels."""
     length = np.hypot(x, y)
@@ -96,7 +96,7 @@ hypot_ratio.vjps(
 )
 
 
-@op
+@op(batching="elementwise")
 def exp(x: Array) -> Array:
     """Return e ** x."""
     return np.exp(x)
@@ -105,7 +105,7 @@ def exp(x: Array) -> Array:
 exp.vjps(x=lambda g, out: g * out)
 
 
-@op
+@op(batching="elementwise")
 def exp2(x: Array) -> Array:
     """Return 2 ** x."""
     return np.exp2(x)
@@ -114,7 +114,7 @@ def exp2(x: Array) -> Array:
 exp2.vjps(x=lambda g, out: g * (out * math.log(2)))
 
 
-@op
+@op(batching="elementwise")
 def expm1(x: Array) -> Array:
     """Return exp(x) - 1, accurate near 0."""
     return np.expm1(x)
@@ -123,7 +123,7 @@ def expm1(x: Array) -> Array:
 expm1.vjps(x=lambda g, x: g * exp(x))  # for negative x, out + 1 suffers from cancellation
 
 
-@op
+@op(batching="elementwise")
 def log(x: Array) -> Array:
     """Return the natural logarithm of x."""
     return np.log(x)
@@ -132,19 +132,19 @@ def log(x: Array) -> Array:
 log.vjps(x=lambda g, x: g / x)
 
 
-@op
+@op(batching="elementwise")
 def log2(x: Array) -> Array:
     """Return the logarithm of x to the base 2."""
     return np.log2(x)
 
 
-@op
+@op(batching="elementwise")
 def log10(x: Array) -> Array:
     """Return the logarithm of x to the base 10."""
     return np.log10(x)
 
 
-@op
+@op(batching="elementwise")
 def log1p(x: Array) -> Array:
     """Return log(1 + x), accurate near 0."""
     return np.log1p(x)
@@ -155,7 +155,7 @@ log10.vjps(x=lambda g, x: g / math.log(10) / x)
 log1p.vjps(x=lambda g, x: g / (1 + x))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def xlogy(x: Operand, y: Operand) -> Array:
     """Return x * log(y), and 0 where x is 0 unless y is NaN.
 
@@ -170,7 +170,7 @@ def xlogy(x: Operand, y: Operand) -> Array:
 xlogy.vjps(x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)), y=lambda g, x, y: g * x / y)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def power(x: Any, y: Any) -> Array:
     """Return x ** y.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, aligned, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.linear import linear_values
@@ -19,7 +19,19 @@ from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, tran
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
-@op(broadcasts=True)
+def _matmul_samples(batch: MappedCall) -> Any:
+    x, y = (x if isinstance(x, Tensor) else np.asarray(x) for x in batch.inputs)
+    is_row, is_column = batch.sample_ndim(0) == 1, batch.sample_ndim(1) == 1
+    x = expand_dims(x, -2) if is_row else x
+    y = expand_dims(y, -1) if is_column else y
+    if is_row and batch.mapped == [True, False] and y.ndim == 2:  # one product for all samples
+        return batch.call(squeeze(x, -2), y)[..., 0] if is_column else batch.call(squeeze(x, -2), y)
+    out = batch.with_inputs(*aligned([x, y], batch.mapped, batch.size)).on_leading()
+    out = squeeze(out, -2) if is_row else out
+    return squeeze(out, -1) if is_column else out
+
+
+@op(broadcasts=True, batching=_matmul_samples)
 def matmul(x: Array, y: Array) -> Array:
     """Return the matrix product x @ y: (..., n, k), (..., k, m) -> (..., n, m). The leading axes broadcast.
 
@@ -27,7 +39,12 @@ def matmul(x: Array, y: Array) -> Array:
     """
     if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
-    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
+    return _outer(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # product() is slow for k = 1
+
+
+def _outer(x: ndarray, y: ndarray) -> ndarray:
+    """Return the products of columns and rows. NumPy multiplies contiguous operands five times as fast."""
+    return np.multiply(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
@@ -40,7 +57,7 @@ def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
 
 def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
     if len(y_shape) == 1:
-        return expand_dims(g, -1) * x
+        return g * x if x.ndim == 1 else matmul(reshape(g, -1), reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])))
     if x.ndim == 1:
         return expand_dims(x, -1) * expand_dims(g, -2)
     if len(y_shape) == 2 and x.ndim > 2:  # one product for the whole stack
@@ -52,7 +69,45 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
-@op(name="linear")
+@op(name="linear", batching="first")
+def linear_by_sample(x: Array, weight: Array) -> Array:
+    """Return x @ weight.T for each sample: (n, rows, in), (n, out, in) -> (n, rows, out).
+
+    Inside of ``vmap(grad(f))`` all samples have equal weights, with the stride 0: one product computes them.
+    """
+    if weight.strides[0] == 0:
+        return linear_values(x, weight[0])
+    return np.matmul(x, weight.swapaxes(1, 2))
+
+
+linear_by_sample.vjps(
+    x=lambda g, weight: linear_by_sample(g, swapaxes(weight, 1, 2)),
+    weight=lambda g, x: matmul(swapaxes(g, 1, 2), x),
+)
+
+
+def _linear_of_samples(batch: MappedCall) -> Any:
+    x, weight, *bias = batch.inputs
+    if not any(batch.mapped[1:]):
+        return batch.on_leading()
+    if not batch.mapped[1]:
+        out = linear_without_bias(x, weight)
+    else:
+        x = x if batch.mapped[0] else batch.spread().inputs[0]
+        rows = reshape(x, (batch.size, math.prod(x.shape[1:-1]), x.shape[-1]))
+        out = linear_by_sample(rows, weight)
+        out = reshape(out, (*x.shape[:-1], out.shape[-1]))
+    return out + _behind_samples(bias[0], batch) if bias else out
+
+
+def _behind_samples(bias: Any, batch: MappedCall) -> Any:
+    """Return a bias that broadcasts with a result (n, ..., out)."""
+    if not batch.mapped[2]:
+        return bias
+    return reshape(bias, (batch.size, *[1] * (batch.sample_ndim() - 1), bias.shape[-1]))
+
+
+@op(name="linear", batching=_linear_of_samples)
 def linear_without_bias(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out)."""
     return linear_values(x, weight)
@@ -69,7 +124,7 @@ linear_without_bias.vjps(
 )
 
 
-@op(name="linear")
+@op(name="linear", batching=_linear_of_samples)
 def linear_with_bias(x: Array, weight: Array, bias: Array) -> Array:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
     return linear_values(x, weight, bias)

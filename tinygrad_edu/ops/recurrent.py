@@ -15,13 +15,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Tensor, backward_pass, enable_grad, from_numpy, op, wrap
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    MappedCall,
+    Tensor,
+    backward_pass,
+    enable_grad,
+    from_numpy,
+    leaf,
+    op,
+    wrap,
+)
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.products import linear, matmul
-from tinygrad_edu.ops.shape import reshape, swapaxes
+from tinygrad_edu.ops.products import linear, linear_with_bias, matmul
+from tinygrad_edu.ops.shape import reshape, swapaxes, transpose
 from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
@@ -91,7 +102,15 @@ KINDS = {
 # --- All steps ---
 
 
-@op(name="linear")
+def _gates_of_samples(batch: MappedCall) -> Any:
+    (m, _), gates = batch.sample_shape(), batch.settings["gates"]
+    assert linear_with_bias.batching is not None
+    out = linear_with_bias.batching(batch._replace(call=linear_with_bias, settings={}))
+    out = out.reshape((-1, m, gates, out.shape[-1] // gates))
+    return transpose(out, (0, 2, 1, 3))
+
+
+@op(name="linear", batching=_gates_of_samples)
 def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
     """Return linear(x, weight, bias), gates first: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
     gate_weights = weight.reshape(gates, len(weight) // gates, weight.shape[1])
@@ -185,6 +204,7 @@ def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: S
 
 def _stepwise_gradient(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
     """Return the gradient of `row` by recorded backpropagation through `by_steps`."""
+    row = row if row.requires_grad else wrap(row._data, leaf(row._data), row._storage)
     start: Any = row._node
     with enable_grad():
         plain = by_steps(row, kind, shapes)
@@ -198,6 +218,8 @@ recurrent.vjps(row=_recurrent_row)
 @faster_than(by_steps)
 def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
     """Return `by_steps`, computed by the op `recurrent`."""
+    if isinstance(row, Mapped):
+        return by_steps(row, kind, shapes)
     return recurrent(row, kind, shapes)
 
 

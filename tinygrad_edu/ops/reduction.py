@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
@@ -27,7 +27,7 @@ def scale_along(x: Any, axis: Axis) -> Any:
     return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
 
 
-@op(promotes=False)
+@op(promotes=False, batching="axis")
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
 
@@ -48,7 +48,7 @@ sum.vjps(
 )
 
 
-@op(promotes=False)
+@op(promotes=False, batching="axis")
 def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the product over `axis`: all axes, one, or several. An empty product is 1.
 
@@ -76,7 +76,7 @@ def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
 prod.vjps(x=_prod_x)
 
 
-@op
+@op(batching="axis")
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`. The mean of an empty array is NaN, as in NumPy."""
     return mean_along(x, plain_axes(axis), keepdims)
@@ -90,7 +90,7 @@ def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 mean.vjps(x=_mean_x)
 
 
-@op
+@op(batching="axis")
 def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the variance over `axis`, with divisor n - ddof. The default ddof is 0 as in NumPy; PyTorch's is 1.
 
@@ -131,7 +131,7 @@ def _centred(x: Any, axis: Axis) -> Any:
 var.vjps(x=_var_x)
 
 
-@op
+@op(batching="axis")
 def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, the gradient is 0.
 
@@ -205,7 +205,7 @@ def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     return divide_evenly(keep(reshape(g, kept), attains), ties)  # if out is NaN, 0 / 0 for all
 
 
-@op
+@op(batching="axis")
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the maximum over `axis`. Ties share the gradient evenly."""
     return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
@@ -214,7 +214,7 @@ def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
 max.vjps(x=_extremum_x)
 
 
-@op
+@op(batching="axis")
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the minimum over `axis`. Ties share the gradient evenly."""
     return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
@@ -235,6 +235,7 @@ def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
     return sum(drop(x, np.isnan(values_of(x))), axis, keepdims)
 
 
+@batched("axis")
 def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the mean over `axis`, ignoring NaN; NaN if all are NaN. NaN elements receive no gradient.
 
@@ -247,7 +248,7 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor 
     return divide_evenly(nansum(x, axis, keepdims), np.sum(is_number, plain_axes(axis), keepdims=keepdims))
 
 
-@op
+@op(batching="axis")
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the maximum is subtracted first."""
     axes, x = plain_axes(axis), as_floating(x)

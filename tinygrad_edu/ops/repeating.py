@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, add_at, op
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
@@ -21,7 +21,7 @@ from tinygrad_edu.thresholds import PLANS, SizeThreshold
 __all__ = ["meshgrid", "repeat", "tile"]
 
 
-@op(name="take")
+@op(name="take", batching="along")
 def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x at these positions along an axis; positions may repeat."""
     runs, leading = _runs(positions), leading_slices(axis)
@@ -33,7 +33,7 @@ def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
     return out
 
 
-@op(name="scatter_add")
+@op(name="scatter_add", batching="along")
 def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Add x to zeros at these positions along an axis of length `length`: the transpose of `index_select`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
@@ -127,7 +127,14 @@ index_select.vjps(x=lambda g, x_shape, positions, axis: index_add(g, positions, 
 index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 
-@op
+def _tile_samples(batch: MappedCall) -> Any:
+    (x,), reps = batch.inputs, np.ravel(batch.settings["reps"]).tolist()
+    ndim = max(len(reps), batch.sample_ndim())
+    x = reshape(x, (batch.size, *[1] * (ndim - batch.sample_ndim()), *batch.sample_shape()))
+    return batch.with_inputs(x).on_leading(reps=(1, *[1] * (ndim - len(reps)), *reps))
+
+
+@op(batching=_tile_samples)
 def tile(x: Array, /, reps: Any) -> Array:
     """Repeat x `reps` times along each axis. The shorter of `reps` and the shape of x is padded with leading 1s.
 
@@ -148,7 +155,7 @@ def _tile_x(g: Any, x_shape: tuple[int, ...], reps: Any) -> Any:
 tile.vjps(x=_tile_x)
 
 
-@op
+@op(batching="along")
 def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
     """Repeat each element of x along `axis`. `repeats` is an integer, or one integer per position.
 

@@ -34,7 +34,7 @@ def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
     return concatenate(parts if ahead else parts[::-1], axis)
 
 
-@op
+@op(batching="along")
 def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array:
     """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`; with ``y[k + 1]``, from the end, if `reverse`.
 
@@ -100,7 +100,7 @@ recurrence.vjps(
 )
 
 
-@op(promotes=False)
+@op(promotes=False, batching="along")
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the cumulative sum along `axis`. If `axis` is None, x is flattened."""
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
@@ -116,7 +116,7 @@ def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) 
 cumsum.vjps(x=_cumsum_x)
 
 
-@op(promotes=False)
+@op(promotes=False, batching="along")
 def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the cumulative product along `axis`. If `axis` is None, x is flattened.
 
@@ -141,7 +141,7 @@ def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
 cumprod.vjps(x=_cumprod_x)
 
 
-@op
+@op(batching="along")
 def cumulative_extremum(x: Array, /, axis: int, largest: bool) -> Array:
     """Return the cumulative maximum, or minimum, along `axis`."""
     return accumulate(np.maximum if largest else np.minimum, x, axis)
@@ -183,7 +183,7 @@ def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
     return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
 
 
-@op
+@op(batching="along")
 def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
     """Return log(cumsum(exp(x))) along `axis`, without overflow. If `axis` is None, x is flattened.
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
@@ -16,19 +16,19 @@ from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
 __all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
 
 
-@op(broadcasts=True, promotes=("x", "y"))
+@op(broadcasts=True, promotes=("x", "y"), batching="elementwise")
 def where(condition: Any, x: Operand, y: Operand) -> Array:
     """Return x where `condition` is True and y elsewhere. The condition receives no gradient."""
     return selected(condition, x, y)
 
 
-@op(name="where", broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",), batching="elementwise")
 def keep(x: Array, mask: Array) -> Array:
     """Return x where `mask` is True and 0 elsewhere, even if x is NaN there. The mask receives no gradient."""
     return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
-@op(name="where", broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",), batching="elementwise")
 def drop(x: Array, mask: Array) -> Array:
     """Return 0 where `mask` is True, even if x is NaN there, and x elsewhere. The mask receives no gradient."""
     return zeroed(x if isinstance(x, ndarray) else np.asarray(x), mask)
@@ -58,7 +58,7 @@ def masked_fill(x: TensorLike, mask: ArrayLike, value: TensorLike) -> Tensor | A
     ShapeError
         If `value` is not 0-d.
     """
-    mask = np.asarray(values_of(mask))
+    mask = values_of(mask) if isinstance(mask, Tensor) else np.asarray(mask)
     if mask.dtype != bool:
         raise DTypeError(f"masked_fill: mask must be boolean, got {mask.dtype}; pass a comparison such as x > 0.")
     if np.shape(value):
@@ -68,7 +68,7 @@ def masked_fill(x: TensorLike, mask: ArrayLike, value: TensorLike) -> Tensor | A
     return where(mask, value, x)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def maximum(x: Operand, y: Operand) -> Array:
     """Return the maximum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it."""
     return np.maximum(x, y)
@@ -83,7 +83,7 @@ def _split_ties(g: Any, not_selected: Any, tied: Any) -> Any:
 maximum.vjps(x=lambda g, x, y: _split_ties(g, x < y, x == y), y=lambda g, x, y: _split_ties(g, y < x, x == y))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def minimum(x: Operand, y: Operand) -> Array:
     """Return the minimum of x and y. At a tie, each gets half of the gradient; where one is NaN, both get all of it."""
     return np.minimum(x, y)
@@ -92,7 +92,7 @@ def minimum(x: Operand, y: Operand) -> Array:
 minimum.vjps(x=lambda g, x, y: _split_ties(g, x > y, x == y), y=lambda g, x, y: _split_ties(g, y > x, x == y))
 
 
-@op(name="clip")
+@op(name="clip", batching="elementwise")
 def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
     """Clip x to two numbers; None means no bound."""
     return np.clip(x, min, max)
@@ -101,7 +101,7 @@ def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
 clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _in_bounds_mask(x, min, max)))
 
 
-@op(name="clip", broadcasts=True)
+@op(name="clip", broadcasts=True, batching="elementwise")
 def clip_by_arrays(x: Operand, min: Operand, max: Operand) -> Array:
     """Clip x to bounds that broadcast with it."""
     return np.clip(x, min, max)
@@ -119,6 +119,7 @@ def _in_bounds_mask(x: Any, min: Any, max: Any) -> Any:
     return (not_nan if min is None else min <= x) & (not_nan if max is None else x <= max)
 
 
+@batched("elementwise", inputs=3)
 def clip(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor | Array:
     """Clip x to [min, max]. Each bound is a number, an array or a Tensor that broadcasts, or None for no bound.
 
@@ -140,7 +141,7 @@ def extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
     return (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (False, True)
 
 
-@op
+@op(batching="elementwise")
 def nan_to_num(x: Array, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
     """Replace NaN and infinities with finite numbers. Replaced elements receive no gradient.
 
@@ -160,7 +161,7 @@ def nan_to_num(x: Array, /, nan: float = 0.0, posinf: float | None = None, negin
 nan_to_num.vjps(x=lambda g, x: keep(g, np.isfinite(values_of(x))))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def lerp(x: Operand, y: Operand, weight: Operand) -> Array:
     """Interpolate linearly from x (weight 0) to y (weight 1): x + weight * (y - x).
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, unbroadcast
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
@@ -25,7 +25,7 @@ def shaped(x: Any) -> Any:
     return x if isinstance(x, (Tensor, ndarray)) else np.asarray(x)
 
 
-@op(name="copy")
+@op(name="copy", batching="elementwise")
 def identity(x: Array) -> Array:
     """Return a copy of x with its own storage and its own node."""
     return np.array(x)
@@ -37,7 +37,30 @@ identity.vjps(x=lambda g: g)
 # --- Change the shape ---
 
 
-@op
+def _reshape_samples(batch: MappedCall) -> Any:
+    shape, order = batch.settings["shape"], batch.settings["order"]
+    lengths = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    if order == "C" or not lengths:
+        return batch.on_leading(shape=_with_inferred(lengths, batch), order="C")
+    by_columns = batch.with_inputs(_reversed_behind(batch.inputs[0]))
+    return _reversed_behind(by_columns.on_leading(shape=_with_inferred(lengths[::-1], batch), order="C"))
+
+
+def _with_inferred(lengths: tuple[Any, ...], batch: MappedCall) -> tuple[Any, ...]:
+    """Return the shape of all samples. A length of -1 is inferred from a sample, as the samples may be empty."""
+    if sum(n == -1 for n in lengths) == 1:
+        known, size = prod(n for n in lengths if n != -1), prod(batch.sample_shape())
+        if known and size % known == 0:
+            lengths = tuple(size // known if n == -1 else n for n in lengths)
+    return (batch.size, *lengths)
+
+
+def _reversed_behind(x: Any) -> Any:
+    """Reverse the axes behind the first."""
+    return transpose(x, (0, *range(x.ndim - 1, 0, -1)))
+
+
+@op(batching=_reshape_samples)
 def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
     """Return x with a new shape. One length may be -1; it is inferred.
 
@@ -75,7 +98,13 @@ def flatten(x: TensorLike, /, start_axis: int = 0, end_axis: int = -1) -> Tensor
     return reshape(x, (*lengths[:first], prod(lengths[first : last + 1]), *lengths[last + 1 :]))
 
 
-@op
+def _expand_samples(batch: MappedCall) -> Any:
+    axis = batch.settings["axis"]
+    count = len(axis) if isinstance(axis, tuple | list) else 1
+    return batch.on_leading(axis=batch.shifted(axis, batch.sample_ndim() + count))
+
+
+@op(batching=_expand_samples)
 def expand_dims(x: Array, /, axis: Any) -> Array:
     """Insert axes of length 1 at the positions `axis` of the result."""
     return np.expand_dims(x, axis)
@@ -84,7 +113,13 @@ def expand_dims(x: Array, /, axis: Any) -> Array:
 expand_dims.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-@op
+def _squeeze_samples(batch: MappedCall) -> Any:
+    axis = batch.settings["axis"]
+    ones = tuple(a for a, n in enumerate(batch.sample_shape()) if n == 1)
+    return batch.on_leading(axis=batch.shifted(ones if axis is None else axis))
+
+
+@op(batching=_squeeze_samples)
 def squeeze(x: Array, /, axis: Any = None) -> Array:
     """Remove all axes of length 1, or only those in `axis`."""
     return np.squeeze(x, axis)
@@ -118,7 +153,14 @@ def _reshape_each(widened: Any, arrays: Sequence[Any]) -> Any:
 # --- Broadcast ---
 
 
-@op
+def _broadcast_samples(batch: MappedCall) -> Any:
+    (x,), shape = batch.inputs, batch.settings["shape"]
+    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    padded = (*[1] * (len(shape) - batch.sample_ndim()), *batch.sample_shape())
+    return batch.with_inputs(reshape(x, (batch.size, *padded))).on_leading(shape=(batch.size, *shape))
+
+
+@op(batching=_broadcast_samples)
 def broadcast_to(x: Array, /, shape: Any) -> Array:
     """Broadcast x to a shape. The result is a read-only view."""
     return np.broadcast_to(x, shape)
@@ -146,7 +188,13 @@ def broadcast_arrays(*arrays: TensorLike) -> tuple[Tensor | Array, ...]:
 # --- Permute the axes ---
 
 
-@op
+def _transpose_samples(batch: MappedCall) -> Any:
+    axes = batch.settings["axes"]
+    axes = range(batch.sample_ndim())[::-1] if axes is None else axes
+    return batch.on_leading(axes=(0, *batch.shifted(tuple(axes))))
+
+
+@op(batching=_transpose_samples)
 def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
     """Permute the axes of x to the order `axes`; by default reverse them."""
     return np.transpose(x, axes)
@@ -161,7 +209,11 @@ def inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(positions.index(axis) for axis in range(len(axes)))
 
 
-@op
+@op(
+    batching=lambda batch: batch.on_leading(
+        axis1=batch.shifted(batch.settings["axis1"]), axis2=batch.shifted(batch.settings["axis2"])
+    )
+)
 def swapaxes(x: Array, /, axis1: int, axis2: int) -> Array:
     """Swap two axes of x."""
     return np.swapaxes(x, axis1, axis2)
@@ -170,7 +222,11 @@ def swapaxes(x: Array, /, axis1: int, axis2: int) -> Array:
 swapaxes.vjps(x=lambda g, axis1, axis2: swapaxes(g, axis1, axis2))
 
 
-@op
+@op(
+    batching=lambda batch: batch.on_leading(
+        source=batch.shifted(batch.settings["source"]), destination=batch.shifted(batch.settings["destination"])
+    )
+)
 def moveaxis(x: Array, /, source: Any, destination: Any) -> Array:
     """Move one or several axes from `source` to `destination`; the other axes keep their order."""
     return np.moveaxis(x, source, destination)
@@ -182,7 +238,7 @@ moveaxis.vjps(x=lambda g, source, destination: moveaxis(g, destination, source))
 # --- Reorder the elements along axes ---
 
 
-@op
+@op(batching="axis")
 def flip(x: Array, /, axis: Any = None) -> Array:
     """Reverse the order of elements along one or several axes, by default all."""
     return np.flip(x, axis)
@@ -201,7 +257,7 @@ def flipud(x: TensorLike, /) -> Tensor | Array:
     return flip(x, 0)
 
 
-@op
+@op(batching=lambda batch: batch.on_leading(axes=batch.shifted(tuple(batch.settings["axes"]))))
 def rot90(x: Array, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """Rotate x by k * 90 degrees in the plane of two axes, from the first towards the second."""
     return np.rot90(x, k, axes)
@@ -210,7 +266,15 @@ def rot90(x: Array, /, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
 rot90.vjps(x=lambda g, k, axes: rot90(g, -k, axes))
 
 
-@op
+def _roll_samples(batch: MappedCall) -> Any:
+    axis = batch.settings["axis"]
+    if axis is not None:
+        return batch.on_leading(axis=batch.shifted(axis))
+    rows = batch.with_inputs(reshape(batch.inputs[0], (batch.size, prod(batch.sample_shape()))))
+    return reshape(rows.on_leading(shift=np.sum(batch.settings["shift"]), axis=1), batch.inputs[0].shape)
+
+
+@op(batching=_roll_samples)
 def roll(x: Array, /, shift: Any, axis: Any = None) -> Array:
     """Roll the elements of x by `shift` positions along `axis`; elements beyond the end wrap around.
 

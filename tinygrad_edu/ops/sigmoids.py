@@ -13,7 +13,7 @@ from tinygrad_edu.ops.selection import keep, where
 __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 
 
-@op
+@op(batching="elementwise")
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow."""
     return elementwise.sigmoid_values(x)
@@ -22,7 +22,7 @@ def sigmoid(x: Array) -> Array:
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 
 
-@op
+@op(batching="elementwise")
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), numerically stable for large |x|."""
     return np.negative(elementwise.softplus_values(-1.0 * np.asarray(x)))
@@ -31,7 +31,7 @@ def logsigmoid(x: Array) -> Array:
 logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
 
 
-@op
+@op(batching="elementwise")
 def logit(x: Array, /, eps: float | None = None) -> Array:
     """Return log(x / (1 - x)), the inverse of `sigmoid`.
 
@@ -58,7 +58,7 @@ def _logit_x(g: Any, x: Any, eps: float | None) -> Any:
 logit.vjps(x=_logit_x)
 
 
-@op
+@op(batching="elementwise")
 def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """Return log(1 + exp(beta * x)) / beta, a smooth relu, and x where beta * x > threshold.
 
@@ -84,7 +84,7 @@ def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
 softplus.vjps(x=_softplus_x)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def logaddexp(x: Operand, y: Operand) -> Array:
     """Return log(exp(x) + exp(y)), without overflow."""
     return elementwise.logaddexp_values(x, y)

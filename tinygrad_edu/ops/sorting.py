@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.ops.fast.partition import first_indices
 from tinygrad_edu.ops.gather import take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
@@ -16,6 +18,7 @@ from tinygrad_edu.ops.shape import reshape, squeeze
 __all__ = ["kthvalue", "sort", "topk", "unique"]
 
 
+@batched("along")
 def sort(
     x: TensorLike, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
 ) -> Tensor | Array:
@@ -29,6 +32,11 @@ def sort(
     return take_along_axis(x, argsort(x, axis, descending, stable, kind), axis)
 
 
+def _selected_of_samples(batch: MappedCall) -> Any:
+    return batch.on_leading(axis=batch.shifted(batch.settings["axis"])) if batch.sample_ndim() else NotImplemented
+
+
+@batched(_selected_of_samples, inputs=1)
 def topk(
     x: TensorLike, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Tensor | Array, Array]:
@@ -67,6 +75,7 @@ def topk(
     return take_along(x, indices, along), indices
 
 
+@batched(_selected_of_samples, inputs=1)
 def kthvalue(x: TensorLike, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Tensor | Array, Array]:
     """Return the k-th smallest element along `axis`, with k counted from 1, and its index as a plain array."""
     if len(shape_of(x)) == 0:
@@ -79,6 +88,7 @@ def kthvalue(x: TensorLike, k: int, axis: int = -1, keepdims: bool = False) -> t
     return (values, indices) if keepdims else (squeeze(values, along), indices.squeeze(along))
 
 
+@batched()
 def unique(
     x: TensorLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
     axis: int | None = None, equal_nan: bool = True, sorted: bool = True,

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
+from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, anywhere, batched, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
@@ -17,11 +17,12 @@ from tinygrad_edu.ops.fast.partition import rank_indices
 from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import where
-from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
+from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape, transpose
 
 __all__ = ["average", "median", "percentile", "quantile"]
 
 
+@batched("axis")
 def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
     """Return the median over `axis`; for an even number of elements the mean of the middle two, as in NumPy.
 
@@ -35,6 +36,15 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
+def _quantiles_of_samples(batch: MappedCall) -> Any:
+    axis, ndim = batch.settings["axis"], batch.sample_ndim()
+    if batch.mapped[1] or not ndim:
+        return NotImplemented
+    out = batch.on_leading(axis=tuple(range(1, ndim + 1)) if axis is None else batch.shifted(axis))
+    return moveaxis(out, np.ndim(batch.inputs[1]), 0)
+
+
+@batched(_quantiles_of_samples)
 def quantile(
     x: TensorLike, q: TensorLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Tensor | Array:
@@ -123,7 +133,14 @@ def _take_ranks(rows: Any, ranks: Any) -> Any:
     return values if ranks.ndim == 1 else reshape(values, (*rows.shape[:-1], *ranks.shape))
 
 
-@op(name="average", broadcasts=True)
+def _weighted_mean_of_samples(batch: MappedCall) -> Any:
+    ndim = max(batch.sample_ndim(0), batch.sample_ndim(1))
+    axis = batch.settings["axis"]
+    axis = tuple(range(1, ndim + 1)) if axis is None or not ndim else batch.shifted(axis, ndim)
+    return batch.spread().on_leading(axis=axis)
+
+
+@op(name="average", broadcasts=True, batching=_weighted_mean_of_samples)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
     """Return sum(x * weights) / sum(weights) over `axis`, where the weights broadcast with x."""
     products = x * weights
@@ -172,7 +189,7 @@ def average(
         if weights.dtype.kind != "f":  # the sum of narrow integers could overflow
             weights = astype(weights, np.result_type(x.dtype, weights.dtype) if isinstance(x, ndarray) else x.dtype)
         total = sum(weights, axis, keepdims)
-        if np.any(values_of(total) == 0):
+        if anywhere(values_of(total) == 0):
             raise ZeroDivisionError("average: the weights must not sum to 0.")
         out = weighted_mean(x, weights, axis, keepdims)
         total = sum(astype(weights, out.dtype), axis, keepdims) if returned else total

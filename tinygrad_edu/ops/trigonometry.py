@@ -19,13 +19,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op
+@op(batching="elementwise")
 def sin(x: Array) -> Array:
     """Return the sine of x, in radians."""
     return np.sin(x)
 
 
-@op
+@op(batching="elementwise")
 def cos(x: Array) -> Array:
     """Return the cosine of x, in radians."""
     return np.cos(x)
@@ -35,7 +35,7 @@ sin.vjps(x=lambda g, x: g * cos(x))
 cos.vjps(x=lambda g, x: -g * sin(x))
 
 
-@op
+@op(batching="elementwise")
 def tan(x: Array) -> Array:
     """Return the tangent of x, in radians."""
     return np.tan(x)
@@ -44,19 +44,19 @@ def tan(x: Array) -> Array:
 tan.vjps(x=lambda g, out: g * (1 + out * out))
 
 
-@op
+@op(batching="elementwise")
 def arcsin(x: Array) -> Array:
     """Return the angle whose sine is x, between -pi / 2 and pi / 2."""
     return np.arcsin(x)
 
 
-@op
+@op(batching="elementwise")
 def arccos(x: Array) -> Array:
     """Return the angle whose cosine is x, between 0 and pi."""
     return np.arccos(x)
 
 
-@op
+@op(batching="elementwise")
 def one_minus_square(x: Array) -> Array:
     """Return 1 - x * x, accurate near 1 and -1."""
     return (1 - x) * (1 + x)
@@ -67,7 +67,7 @@ arcsin.vjps(x=lambda g, x: g / sqrt(one_minus_square(x)))
 arccos.vjps(x=lambda g, x: -g / sqrt(one_minus_square(x)))
 
 
-@op
+@op(batching="elementwise")
 def arctan(x: Array) -> Array:
     """Return the angle whose tangent is x, between -pi / 2 and pi / 2."""
     return np.arctan(x)
@@ -76,7 +76,7 @@ def arctan(x: Array) -> Array:
 arctan.vjps(x=lambda g, x: g / (1 + x * x))
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, batching="elementwise")
 def arctan2(x: Operand, y: Operand) -> Array:
     """Return the angle of the point (y, x), between -pi and pi. As in NumPy, the ordinate is the first argument.
 
@@ -97,13 +97,13 @@ def _over_squared_radius(coordinate: Any, x: Any, y: Any) -> Any:
 arctan2.vjps(x=lambda g, x, y: g * _over_squared_radius(y, x, y), y=lambda g, x, y: -g * _over_squared_radius(x, x, y))
 
 
-@op
+@op(batching="elementwise")
 def sinh(x: Array) -> Array:
     """Return the hyperbolic sine of x."""
     return np.sinh(x)
 
 
-@op
+@op(batching="elementwise")
 def cosh(x: Array) -> Array:
     """Return the hyperbolic cosine of x."""
     return np.cosh(x)
@@ -113,19 +113,19 @@ sinh.vjps(x=lambda g, x: g * cosh(x))
 cosh.vjps(x=lambda g, x: g * sinh(x))
 
 
-@op
+@op(batching="elementwise")
 def arcsinh(x: Array) -> Array:
     """Return the inverse hyperbolic sine of x."""
     return np.arcsinh(x)
 
 
-@op
+@op(batching="elementwise")
 def arccosh(x: Array) -> Array:
     """Return the inverse hyperbolic cosine of x, for x >= 1; the result is >= 0."""
     return np.arccosh(x)
 
 
-@op
+@op(batching="elementwise")
 def arctanh(x: Array) -> Array:
     """Return the inverse hyperbolic tangent of x, for x between -1 and 1."""
     return np.arctanh(x)
@@ -136,13 +136,13 @@ arccosh.vjps(x=lambda g, x: g / (sqrt(x - 1) * sqrt(x + 1)))
 arctanh.vjps(x=lambda g, x: g / one_minus_square(x))
 
 
-@op
+@op(batching="elementwise")
 def tanh(x: Array) -> Array:
     """Return the hyperbolic tangent of x."""
     return np.tanh(x)
 
 
-@op(name="tanh")
+@op(name="tanh", batching="elementwise")
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the vjp of t = tanh(x)."""
     return tanh_vjp(cotangent, t)
@@ -152,13 +152,13 @@ tanh.vjps(x=lambda g, out: tanh_gradient(g, out))
 tanh_gradient.vjps(cotangent=lambda g, t: tanh_gradient(g, t), t=lambda g, cotangent, t: g * cotangent * (-2 * t))
 
 
-@op
+@op(batching="elementwise")
 def sinc(x: Array) -> Array:
     """Return sin(pi x) / (pi x), and 1 at 0."""
     return np.sinc(x)
 
 
-@op(name="sinc")
+@op(name="sinc", batching="elementwise")
 def sinc_derivative(x: Array, /, order: int) -> Array:
     """Return the derivative of `sinc` of any order >= 1, accurate also near 0."""
     x = np.asarray(x)

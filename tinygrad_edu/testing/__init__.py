@@ -20,6 +20,7 @@ from tinygrad_edu.testing.numeric.finite_differences import directional_derivati
 from tinygrad_edu.testing.gradient_check import check_gradient
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.tensor_checks import check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.vmap_check import check_vmap
 from tinygrad_edu.testing.op_check import check_op
 from tinygrad_edu.testing.module_check import check_module
 from tinygrad_edu.testing.additive_check import check_additive
@@ -28,7 +29,7 @@ from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",
     "NotDifferentiableHere", "Report", "Verdict", "check_additive", "check_gradient", "check_jax", "check_jvp",
-    "check_keras", "check_linear", "check_module", "check_op", "check_torch", "check_vjp",
+    "check_keras", "check_linear", "check_module", "check_op", "check_torch", "check_vjp", "check_vmap",
     "directional_derivative", "run_check",
 ]  # fmt: skip
 

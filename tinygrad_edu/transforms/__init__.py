@@ -17,5 +17,18 @@ from tinygrad_edu.transforms.gradients import grad, hvp, value_and_grad
 from tinygrad_edu.transforms.jacobians import hessian, jacobian
 from tinygrad_edu.transforms.custom_vjp import custom_vjp
 from tinygrad_edu.transforms.checkpoint import checkpoint
+from tinygrad_edu.transforms.vmap import vmap
 
-__all__ = ["Function", "checkpoint", "custom_vjp", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = [
+    "Function",
+    "checkpoint",
+    "custom_vjp",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

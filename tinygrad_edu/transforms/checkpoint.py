@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, backward_pass, enable_grad, is_grad_enabled, swap_storage, wrap
+from tinygrad_edu.engine import (
+    Node,
+    Tensor,
+    backward_pass,
+    bare,
+    enable_grad,
+    is_grad_enabled,
+    swap_storage,
+    with_levels_of,
+    wrap,
+)
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map
@@ -81,7 +91,9 @@ class _Call:
         self.name = getattr(f, "__name__", type(f).__name__)
         found = [x for _, x in captured(f)]
         self.tensors = [x for x in found if isinstance(x, Tensor)]
-        self.contents = [wrap(x._data, x._node, x._storage) for x in self.tensors]  # as they are during this call
+        self.contents = [
+            with_levels_of(wrap(x._data, x._node, x._storage), x) for x in self.tensors
+        ]  # as they are during this call
         buffers = [x for x in self.tensors if not is_recorded(x)]
         copies = [x._data.copy() for x in buffers]
         self.generators = [(x, copy.deepcopy(x.bit_generator.state)) for x in found if _is_generator(x)]
@@ -90,7 +102,7 @@ class _Call:
         with enable_grad():
             out = f(*own[0], **own[1])
         self.buffers = [
-            (x, wrap(values, None, Storage.new()))
+            (x, with_levels_of(wrap(values, None, Storage.new()), x))
             for x, values in zip(buffers, copies, strict=True)
             if x._storage.version > self.number
         ]
@@ -137,14 +149,17 @@ class _Call:
         nodes = [x._node for x in tree_leaves(own) if is_recorded(x)]
         nodes += [x._node for x in self.inputs[len(nodes) :]]
         pairs = zip(tree_leaves(out), tree_leaves(cotangents), strict=True)
-        roots = [(x._node, g if recorded else g._data) for x, g in pairs if is_floating_tensor(x) and is_recorded(x)]
+        roots = [
+            (x._node, bare(g) if recorded else g._data) for x, g in pairs if is_floating_tensor(x) and is_recorded(x)
+        ]
         gradients = backward_pass(roots, frozenset(nodes), retain_graph=recorded, wrap_saved=wrap if recorded else None)
-        return [as_gradient(gradients.get(node), node) for node in nodes]
+        found = [as_gradient(gradients.get(node), node) for node in nodes]
+        return [with_levels_of(g, x) for g, x in zip(found, self.inputs, strict=True)]
 
     @contextmanager
     def _repeated(self) -> Iterator[None]:
         """Give Generators and captured Tensors the state that they had during the call."""
-        pairs = [(x, y) for x, y in zip(self.tensors, self.contents, strict=True) if x._storage is not y._storage]
+        pairs = [(x, y) for x, y in zip(self.tensors, self.contents, strict=True) if _differ(x, y)]
         pairs += self.buffers
         swap_in, swap_out = swap_storage([x for x, _ in pairs], [y for _, y in pairs])
         states = [(x, x.bit_generator.state) for x, _ in self.generators]
@@ -157,6 +172,11 @@ class _Call:
             swap_out()
             for x, state in states:
                 x.bit_generator.state = state
+
+
+def _differ(x: Tensor, y: Tensor) -> bool:
+    """Return whether two Tensors have different values or nodes. A detached copy shares the storage, not the node."""
+    return x._storage is not y._storage or x._node is not y._node
 
 
 def _is_generator(x: Any) -> bool:

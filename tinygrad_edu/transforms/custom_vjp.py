@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import ArgumentNode, Node, Tensor, enable_grad, from_numpy, is_grad_enabled
+from tinygrad_edu.engine import (
+    ArgumentNode,
+    Node,
+    Tensor,
+    enable_grad,
+    from_numpy,
+    is_grad_enabled,
+    open_levels,
+    spread,
+)
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
@@ -101,10 +110,11 @@ class custom_vjp:  # noqa: N801 (used like a function)
                 f"custom_vjp {self.name}: each parameter must have a position, because backward returns a tuple of "
                 f"cotangents; {', '.join(bound.kwargs)} can only be passed by keyword."
             )
-        inputs = [x for x in tree_leaves(bound.args) if is_recorded(x)]
+        args = tree_map(lambda x: spread(x, open_levels()) if is_recorded(x) else x, bound.args)
+        inputs = [x for x in tree_leaves(args) if is_recorded(x)]
         if not inputs or not is_grad_enabled():
             return self.f(*bound.args)
-        call = _Call(self, bound.args, _argument_names(bound))
+        call = _Call(self, args, _argument_names(bound))
         return record_jointly(self.name, inputs, call.result, call.pull)
 
 

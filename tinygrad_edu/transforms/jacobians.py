@@ -1,4 +1,4 @@
-"""jacobian and hessian: full matrices, by one backward pass for each element of the result."""
+"""jacobian and hessian: full matrices, by backward passes for many elements of the result at once."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, warn_of_a_loop
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops import reshape, stack
+from tinygrad_edu.ops import concatenate, reshape, stack
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
 from tinygrad_edu.transforms.linearize import Function, Linearized
+from tinygrad_edu.transforms.vmap import vmap
 
 __all__ = ["hessian", "jacobian"]
+
+# Rows of a Jacobian that are computed at once: more would take more memory, and little less time.
+_CHUNK_LENGTH = 256
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
@@ -74,9 +78,22 @@ def _jacobian_of_output(call: Linearized, out: Any) -> Any:
             f"jacobian: the function must return tensors, got a {type(out).__name__}. Return auxiliary data as the "
             "second element of a pair, with has_aux=True."
         )
+    if not out.size:
+        return tree_map(lambda x: reshape(x[None][:0], out.shape + x.shape), call.pullback(None, None))
     basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
-    rows = [call.pullback(out, direction) for direction in basis] or [call.pullback(None, None)]
-    return tree_map(lambda first, *rest: reshape(stack([first, *rest])[: out.size], out.shape + first.shape), *rows)
+    chunks = [basis[start : start + _CHUNK_LENGTH] for start in range(0, out.size, _CHUNK_LENGTH)]
+    rows = [_rows(call, out, directions) for directions in chunks]
+    joined = tree_map(lambda *parts: reshape(concatenate(parts), out.shape + parts[0].shape[1:]), *rows)
+    return call.like_arguments(joined)
+
+
+def _rows(call: Linearized, out: Tensor, directions: Any) -> Any:
+    """Return the cotangents of the arguments for each direction, stacked."""
+    try:
+        return vmap(lambda g: call.pullback(out, g))(Tensor(directions))
+    except Exception:  # a vjp that reads values, or is not written for Tensors; the loop raises any other error again
+        warn_of_a_loop("the pullback of a function")
+        return tree_map(lambda *rows: stack(rows), *(call.pullback(out, g) for g in directions))
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:

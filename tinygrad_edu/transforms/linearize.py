@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -11,25 +12,38 @@ import numpy as np
 
 from tinygrad_edu.engine import (
     ArgumentNode,
+    Level,
+    Mapped,
     Node,
     Storage,
     Tensor,
     backward_pass,
+    bare,
     enable_grad,
     is_grad_enabled,
     leaf,
+    levels_of,
+    no_grad,
+    open_levels,
     refuse_stale,
+    reordered,
+    spread,
+    with_levels,
+    with_levels_of,
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.shape import identity
+from tinygrad_edu.ops.shape import identity, reshape
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "active", "as_gradient", "is_active", "with_own_node"]
+__all__ = [
+    "ARRAYS", "Function", "Linearized", "active", "as_gradient", "is_active", "is_in_outer_transform", "join_numbers",
+    "with_own_node",
+]  # fmt: skip
 
 Function = Callable[..., Any]
 
-_ARRAYS = (np.ndarray, np.generic)
+ARRAYS = (np.ndarray, np.generic)  # a gradient by one of these is one of these
 _is_transforming: ContextVar[bool] = ContextVar("tinygrad_edu_is_transforming", default=False)
 _active_arguments: set[Node] = set()  # of all calls of transformed functions that have not returned
 
@@ -50,7 +64,8 @@ class Linearized:
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
         self._types: dict[Node, type[Any]] = {}  # of the arguments, as the caller gave them
-        inputs = tuple(tree_map(self._input, _join_numbers(x)) for x in args)
+        self._levels: dict[Node, tuple[Level, ...]] = {}
+        inputs = tuple(tree_map(self._input, join_numbers(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset(self._types)
         with enable_grad(), active(self._targets):
@@ -58,9 +73,9 @@ class Linearized:
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
 
     def _input(self, x: Any) -> Tensor:
-        """Return an argument as a Tensor with its own node."""
-        tensor = with_own_node(x if isinstance(x, Tensor) else Tensor(x), ArgumentNode)
-        self._types[_node(tensor)] = type(x)
+        """Return an argument with its own node. Inside of `vmap`, each sample has a copy and a gradient of its own."""
+        tensor = with_own_node(spread(x if isinstance(x, Tensor) else Tensor(x), open_levels()), ArgumentNode)
+        self._types[_node(tensor)], self._levels[_node(tensor)] = type(x), levels_of(tensor)
         return tensor
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
@@ -71,17 +86,26 @@ class Linearized:
         pairs: list[tuple[Tensor, Tensor]] = []
         tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
         record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._has_outer_inputs)
-        gradients = backward_pass(
-            [(_node(result), g if record else g._data) for result, g in pairs],
-            self._targets,
-            retain_graph=True,
-            wrap_saved=wrap if record else None,
-        )
-        return tree_map(lambda node: self._like_argument(node, as_gradient(gradients.get(node), node)), self._nodes)
+        on_tensors = record or any(levels_of(g) for _, g in pairs)  # mapped: one cotangent per sample of one result
+        with no_grad() if on_tensors and not record else nullcontext():
+            gradients = backward_pass(
+                [(_node(result), g if on_tensors else g._data) for result, g in pairs],
+                self._targets,
+                retain_graph=True,
+                wrap_saved=(wrap if record else _constant) if on_tensors else None,
+            )
+            found = tree_map(
+                lambda node: with_hidden_axes(as_gradient(gradients.get(node), node), self._levels[node]), self._nodes
+            )
+        return self.like_arguments(found)
+
+    def like_arguments(self, gradients: Any) -> Any:
+        """Return gradients, or stacks of them, as arrays where the arguments are arrays."""
+        return tree_map(self._like_argument, self._nodes, gradients)
 
     def _like_argument(self, node: Node, gradient: Tensor) -> Any:
         given = self._types[node]
-        if not issubclass(given, _ARRAYS) or _is_in_outer_transform():
+        if not issubclass(given, ARRAYS) or is_in_outer_transform():
             return gradient
         if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
             return gradient
@@ -95,8 +119,8 @@ class Linearized:
         is_attached = is_grad_enabled() and (
             self._has_outer_inputs if results is self.out else _depends_on_outer_inputs(results, self._targets)
         )
-        got_arrays = bool(self._types) and all(issubclass(given, _ARRAYS) for given in self._types.values())
-        gives_arrays = got_arrays and not _is_in_outer_transform()
+        got_arrays = bool(self._types) and all(issubclass(given, ARRAYS) for given in self._types.values())
+        gives_arrays = got_arrays and not is_in_outer_transform()
 
         def detached(x: Any) -> Any:
             if not isinstance(x, Tensor):
@@ -134,12 +158,12 @@ def is_active(node: Node) -> bool:
     return not isinstance(node, ArgumentNode) or node in _active_arguments
 
 
-def _is_in_outer_transform() -> bool:
+def is_in_outer_transform() -> bool:
     """Return whether an outer transform calls this one. Then all results are Tensors, as its function expects."""
-    return _is_transforming.get() and is_grad_enabled()
+    return bool(open_levels()) or (_is_transforming.get() and is_grad_enabled())
 
 
-def _join_numbers(x: Any) -> Any:
+def join_numbers(x: Any) -> Any:
     """Return a list of Python numbers as one Tensor, and any other pytree unchanged."""
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
     is_plain = leaves and all(isinstance(leaf, int | float) and not isinstance(leaf, np.generic) for leaf in leaves)
@@ -149,8 +173,10 @@ def _join_numbers(x: Any) -> Any:
 def with_own_node(tensor: Tensor, kind: type[Node] = Node) -> Tensor:
     """Return a copy of an argument with its own node, at which the backward pass stops."""
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data, kind), tensor._storage)
+        return with_levels_of(wrap(tensor._data, leaf(tensor._data, kind), tensor._storage), tensor)
     with enable_grad():
+        if isinstance(tensor, Mapped):  # a view: nothing writes to it
+            return reshape(tensor, tensor.shape)
         copy: Tensor = identity(tensor)
         return copy
 
@@ -196,7 +222,29 @@ def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
     cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
     if cotangent.shape != result.shape:
         raise ShapeError(f"pullback: expected a cotangent of shape {result.shape}, got {cotangent.shape}.")
-    return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
+    cotangent = cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype)
+    return [(result, _on_the_graph(cotangent, levels_of(result)))]
+
+
+def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Return a cotangent of a value of these levels with their axes visible, as they are in the graph.
+
+    The axes of other levels come first and stay hidden.
+    """
+    g = spread(g, levels)
+    others = tuple(level for level in levels_of(g) if level not in levels)
+    return with_levels(reordered(g, (*others, *levels)), others)
+
+
+def with_hidden_axes(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Undo `_on_the_graph`: hide the axes of these levels of a gradient."""
+    order = (*levels_of(g), *levels)
+    nested = tuple(sorted(order, key=lambda level: level.number))
+    return with_levels(reordered(with_levels(bare(g), order), nested), nested)
+
+
+def _constant(array: Any, node: Any, storage: Any) -> Tensor:
+    return wrap(array, None, storage)
 
 
 def as_gradient(g: Any, node: Node) -> Tensor:

@@ -35,7 +35,7 @@ def fast_backward_pass(
     kind, keep = ndarray, retain_graph or wrap_saved is not None
     for root, g in roots:
         add(root, g)
-        kind = g.__class__
+        kind = getattr(g, "_kind", g.__class__)
     while queue:
         node = heappop(queue)[1]
         g = gradients.pop(node)

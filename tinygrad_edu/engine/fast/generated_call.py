@@ -17,12 +17,15 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import arguments
+from tinygrad_edu.engine.batching import call_mapped
+from tinygrad_edu.engine.mapped import Mapped, innermost_level
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, VJPs
 from tinygrad_edu.engine.recorder import plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
+from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.name_tables import KEYWORDS
 from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.plain_mode import faster_than
@@ -38,17 +41,24 @@ k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
       if <all <x>.__class__ is _ndarray>:
           try:
               return _forward(<each <x>, ><keywords>)
+          except _MappedValueError as _error:
+              return _call_with_mapped_settings(_op, (<each <x>, >), _dict(<keywords>), _error)
           except _Exception as _error:
               _add_context(_op, _error, (<each <x>, >))
               raise
 x     if <x>.__class__ is _Tensor:
 x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_storage = <x>._storage
+x     elif <x>.__class__ in _UNCONVERTED_TYPES:
+x         _<x>_data = <x>; _<x>_node = _<x>_storage = None
+x     elif <x>.__class__ is _Mapped:
+x         return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
 x     else:
-x         _<x>_data = <x> if <x>.__class__ in _UNCONVERTED_TYPES else _operand(_op, '<x>', <x>)
-x         _<x>_node = _<x>_storage = None
+x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
       _number = _next(_clock)
       try:
           _out = _forward(<each _<x>_data, ><keywords>)
+      except _MappedValueError as _error:
+          return _call_with_mapped_settings(_op, (<each <x>, >), _dict(<keywords>), _error)
       except _Exception as _error:
           _add_context(_op, _error, (<each _<x>_data, >))
           raise
@@ -58,6 +68,8 @@ x         _<x>_node = _<x>_storage = None
       if _block is not None and _block.observers:
           return _recorded(_vjps, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<keywords>), _out)
       if _out.__class__ is not _ndarray:
+          if _out.__class__ is _Mapped:  # from a mapped setting
+              return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
           _out = _result(_op, _out)
       _dtype = _out.dtype
       if <any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>:
@@ -108,6 +120,13 @@ def generated_call(op: Op) -> Callable[..., Any]:
         return written[count](*inputs, **settings)
 
     return call
+
+
+def call_with_mapped_settings(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any], error: Exception) -> Any:
+    """Call an op whose forward needs the values of a mapped setting, once for each sample."""
+    if innermost_level(settings) is None:
+        raise error
+    return call_mapped(op, op.name, op.batching, inputs, settings)
 
 
 def source(op: Op, vjps: VJPs) -> str:
@@ -189,6 +208,8 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         **{f"_function_{x}": vjp for x, (vjp, _) in zip(vjps.names, vjps.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_vjps": vjps, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
+        "_Mapped": Mapped, "_MappedValueError": MappedValueError,
+        "_call_mapped": call_mapped, "_call_with_mapped_settings": call_with_mapped_settings,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
         "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
         "_FLOAT32": arguments.FLOAT32, "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
@@ -17,6 +17,7 @@ from tinygrad_edu.ops.classification import clamped_cross_entropy, label_index, 
 from tinygrad_edu.ops.cross_entropies import (
     check_labels,
     class_weight,
+    cross_entropy_of_samples,
     loss_of_labels,
     one_sample,
     reduce_losses,
@@ -35,6 +36,7 @@ additive(label_weights)(cross_entropy)  # ops declare their gradients only
 
 
 @additive(label_weights)
+@batched(cross_entropy_of_samples, inputs=2)
 def nll_loss(
     input: TensorLike, target: ArrayLike, weight: TensorLike | None = None, ignore_index: int = -100,
     reduction: Reduction = "mean",
@@ -140,7 +142,7 @@ class NLLLoss(LossModule):
 
 def _require_probabilities(name: str, requirement: str, p: Any) -> None:
     values = values_of(p)
-    if values.size and not np.all((values >= 0) & (values <= 1)):
+    if values.size and not everywhere((values >= 0) & (values <= 1)):
         raise ValueError(f"{name}: {requirement}, got values outside of [0, 1].")
 
 

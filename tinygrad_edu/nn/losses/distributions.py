@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
@@ -101,7 +101,7 @@ def gaussian_nll_loss(
     x, t = compared("gaussian_nll_loss", input, target, reduction)
     variance = _broadcastable_variance(convert_like(x, var), x.shape)
     values = values_of(variance)
-    if np.any(values < 0):
+    if anywhere(values < 0):
         raise ValueError("gaussian_nll_loss: variances must be >= 0, got negative values.")
     variance = variance + (np.maximum(values, eps) - values)  # adding a constant preserves the gradient
     losses = 0.5 * (log(variance) + square(x - t) / variance)

@@ -7,14 +7,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, everywhere, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.classification import label_index
-from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduce_losses, require_reduction
+from tinygrad_edu.ops.cross_entropies import (
+    check_labels,
+    class_weight,
+    mean_of_samples,
+    one_sample,
+    reduce_losses,
+    require_reduction,
+)
 from tinygrad_edu.ops.selection import keep
 
 __all__ = [
@@ -27,7 +34,7 @@ __all__ = [
 
 def require_signs(name: str, target: Any) -> None:
     """Raise ValueError unless all targets are 1 or -1. Labels 0 and 1 would give a wrong loss silently."""
-    if not np.all(np.abs(values_of(target)) == 1):
+    if not everywhere(np.abs(values_of(target)) == 1):
         raise ValueError(f"{name}: targets must be 1 or -1, got other values. Convert labels 0 and 1: 2 * labels - 1.")
 
 
@@ -94,6 +101,7 @@ def soft_margin_loss(input: TensorLike, target: TensorLike, reduction: Reduction
 
 
 @additive(lambda target, reduction="mean", **settings: elements(target, reduction))
+@batched(mean_of_samples, inputs=2)
 def multi_margin_loss(
     input: TensorLike, target: ArrayLike, p: Literal[1, 2] = 1, margin: float = 1.0, weight: TensorLike | None = None,
     reduction: Reduction = "mean",
@@ -142,6 +150,7 @@ def multi_margin_loss(
 
 
 @additive(rows)
+@batched(mean_of_samples)
 def multilabel_margin_loss(input: TensorLike, target: ArrayLike, reduction: Reduction = "mean") -> Tensor | Array:
     """Return the multilabel hinge loss: the sum of max(1 - x[t] + x[c], 0) / C over labels t and other classes c.
 

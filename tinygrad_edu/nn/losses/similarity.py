@@ -16,6 +16,7 @@ from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import convert_like, reduce_losses, require_reduction
+from tinygrad_edu.ops.shape import shaped
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import LossOfThree
@@ -88,7 +89,7 @@ def cosine_embedding_loss(
     >>> cosine_embedding_loss(x, tg.Tensor([[0.0, 2.0], [2.0, 0.0]]), [1, -1], reduction="none")
     Tensor([1., 1.], shape=(2,), dtype=float32)
     """
-    name, x1, x2, t = "cosine_embedding_loss", as_floating(input1), as_floating(input2), np.asarray(values_of(target))
+    name, x1, x2, t = "cosine_embedding_loss", as_floating(input1), as_floating(input2), values_of(shaped(target))
     require_reduction(name, reduction)
     if t.ndim > 1 or not x1.ndim == x2.ndim == t.ndim + 1:
         raise ShapeError(

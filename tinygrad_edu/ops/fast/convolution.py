@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Op, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Mapped, Op, op, shape_of, values_of
 from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
@@ -165,6 +165,8 @@ def samples_innermost(x: Array) -> Array:
 
 samples_innermost.vjps(x=lambda g: samples_innermost(g))
 
+samples_innermost.batching = lambda batch: batch.inputs[0]
+
 # Size from which it pays off to transpose the images and the gradient of the result once, in ops of their own.
 _LARGE = SizeThreshold(2**17)
 
@@ -177,6 +179,8 @@ def _apply_innermost(
     `channels` are the numbers of output channels, input channels and groups; `window` are the arguments of
     `window_of`.
     """
+    if isinstance(x, Mapped):
+        return apply(x, *arguments)
     values = values_of(x)
     transposes = values.size >= _LARGE and values.strides[0] != values.itemsize
     if not transposes or _select_form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _GEMM:

@@ -72,6 +72,18 @@ def _correlations(draw: Any, name: str) -> Call:
 
 
 @st.composite
+def _correlations_by_sample(draw: Any, name: str) -> Call:
+    """Draw calls of the ops for several samples with kernels of their own, or with equal ones in one array."""
+    plain = {"correlate_by_sample": "correlate", "images_by_sample": "correlate_images"}
+    call = draw(_correlations(plain.get(name, "correlate_kernels")))
+    count = draw(st.integers(1, 3))
+    first, second = (np.stack([x * (1 - k / 8) for k in range(count)]) for x in call.inputs)
+    if name != "kernels_by_sample" and draw(st.booleans()):
+        second = np.broadcast_to(second[0], second.shape)
+    return Call(name, [first, second], **call.settings)
+
+
+@st.composite
 def _convolutions(draw: Any, name: str) -> Call:
     """Draw a convolution of images or sequences, with or without bias and batch axis, with numeric or named padding."""
     call = draw(_correlations("correlate"))
@@ -223,6 +235,10 @@ IMAGES: dict[str, Strategy[Call]] = {
     "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
     **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
     **{name: _correlations(name) for name in ("affine_maps", "affine_images")},
+    **{
+        name: _correlations_by_sample(name)
+        for name in ("correlate_by_sample", "images_by_sample", "kernels_by_sample")
+    },
     "samples_innermost": windows().flatmap(_images).map(lambda images: Call("samples_innermost", [images])),
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},

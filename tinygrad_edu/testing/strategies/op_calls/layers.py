@@ -207,7 +207,18 @@ def _recurrent_layers(draw: Any) -> Call:
     return Call("recurrent", [row], kind=kind, shapes=shapes)
 
 
+@st.composite
+def _linears_by_sample(draw: Any) -> Call:
+    """Draw linear maps of samples with weights of their own, or with equal ones in one array."""
+    count, rows, inputs, outputs = (draw(st.integers(1, 3)) for _ in range(4))
+    weight = draw(arrays((count, outputs, inputs)))
+    if draw(st.booleans()):
+        weight = np.broadcast_to(weight[0], weight.shape)
+    return Call("linear_by_sample", [draw(arrays((count, rows, inputs))), weight])
+
+
 LAYERS: dict[str, Strategy[Call]] = {
+    "linear_by_sample": _linears_by_sample(),
     **{name: _linears(name) for name in ("linear", "linear_without_bias", "linear_with_bias")},
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},

@@ -1,0 +1,386 @@
+"""Mapped: a Tensor inside of `vmap`, which stands for one value per sample.
+
+Its array has one hidden axis for each open `vmap` that maps it, outermost first. Ops see the other axes only. The graph
+contains no mapped values: an op is recorded on Tensors whose hidden axis is visible.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.memory import WRITERS, Storage
+from tinygrad_edu.engine.tensor import Tensor, wrap
+from tinygrad_edu.errors import MappedValueError
+
+_numbers = itertools.count()
+
+
+class Level:
+    """One call of a function by `vmap`.
+
+    Attributes
+    ----------
+    number : int
+        Greater than that of the calls around it.
+    size : int
+        Number of samples.
+    randomness : str
+        ``"error"``, ``"same"`` or ``"different"``, as given to `vmap`.
+    """
+
+    __slots__ = ("number", "randomness", "size")
+
+    def __init__(self, size: int, randomness: str) -> None:
+        self.number, self.size, self.randomness = next(_numbers), size, randomness
+
+
+_open: ContextVar[tuple[Level, ...]] = ContextVar("tinygrad_edu_vmap_levels", default=())
+open_levels: Callable[[], tuple[Level, ...]] = _open.get
+
+
+@contextmanager
+def opened(levels: tuple[Level, ...]) -> Iterator[None]:
+    """Run a block inside of these levels only."""
+    token = _open.set(levels)
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def _refuse(what: str, instead: str) -> Callable[..., NoReturn]:
+    def method(self: Any, *args: Any, **settings: Any) -> NoReturn:
+        raise MappedValueError(
+            f"{what} of a Tensor of shape {self.shape} inside of vmap: it stands for {self.levels[-1].size} samples. "
+            f"{instead}."
+        )
+
+    method.__doc__ = f"Raise `MappedValueError`: {what} differs between the samples."
+    return method
+
+
+_NO_NUMBER = "Compute with Tensors, or call this function outside of vmap"
+
+
+def _on_values(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    return lambda self, other: call_on_mapped(ufunc, ufunc, (self, other), {})
+
+
+def _reflected(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    return lambda self, other: call_on_mapped(ufunc, ufunc, (other, self), {})
+
+
+class Mapped(Tensor):  # type: ignore[misc] # it is final for users
+    """A Tensor with hidden leading axes, one for each of its `levels`."""
+
+    __slots__ = ()
+    _kind = Tensor  # the class of the gradients in a backward pass that begins with a mapped one
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The calls of `vmap` that map this value, outermost first."""
+        return self._levels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis of one sample."""
+        return self._data.shape[len(self._levels) :]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of one sample."""
+        return self._data.ndim - len(self._levels)
+
+    @property
+    def size(self) -> int:
+        """The number of elements of one sample."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the elements of one sample in bytes."""
+        return self.size * self.itemsize
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The distance in bytes between neighbouring elements of one sample along each axis."""
+        return self._data.strides[len(self._levels) :]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor.")
+        return self.shape[0]
+
+    def detach(self) -> Tensor:
+        """Return a value that shares the memory but not the graph."""
+        self._storage.shared = True
+        return with_levels(wrap(self._data, None, self._storage), self.levels)
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(str(level.size) for level in self.levels)
+        return f"Tensor(shape={self.shape}, dtype={self.dtype}, inside of vmap over {sizes} samples)"
+
+    __hash__ = Tensor.__hash__
+    __eq__, __ne__, __lt__ = _on_values(np.equal), _on_values(np.not_equal), _on_values(np.less)
+    __le__, __gt__, __ge__ = _on_values(np.less_equal), _on_values(np.greater), _on_values(np.greater_equal)
+    __and__, __or__, __xor__ = _on_values(np.bitwise_and), _on_values(np.bitwise_or), _on_values(np.bitwise_xor)
+    __rand__, __ror__, __rxor__ = _reflected(np.bitwise_and), _reflected(np.bitwise_or), _reflected(np.bitwise_xor)
+
+    def __invert__(self) -> Any:
+        return call_on_mapped(np.invert, np.invert, (self,), {})
+
+    item, tolist, numpy = (_refuse(f"{name}()", _NO_NUMBER) for name in ("item", "tolist", "numpy"))
+    __float__, __int__, __complex__ = (_refuse(f"{name}()", _NO_NUMBER) for name in ("float", "int", "complex"))
+    __index__, __floor__, __ceil__ = (_refuse(name, _NO_NUMBER) for name in ("an index", "floor()", "ceil()"))
+    __trunc__, __format__, __contains__ = (_refuse(name, _NO_NUMBER) for name in ("trunc()", "a format", "`in`"))
+    __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
+    __array__ = _refuse("the NumPy array", _NO_NUMBER)
+    __dlpack__ = __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy for another library", _NO_NUMBER)
+    backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
+    assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate()")
+    data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor"))
+    register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap")
+    _repr_html_ = None  # type: ignore[assignment]
+
+
+def levels_of(x: Any) -> tuple[Level, ...]:
+    """Return the levels of a value, outermost first; () unless it is mapped."""
+    return x.levels if isinstance(x, Mapped) else ()
+
+
+def with_levels(x: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Return a Tensor whose leading axes these levels hide, with the graph and the storage of x."""
+    result = wrap(x._data, x._node, x._storage)
+    if levels:
+        result.__class__ = Mapped
+        result._levels = levels
+    return result
+
+
+def bare(x: Tensor) -> Tensor:
+    """Return a value as a Tensor whose hidden axes are visible."""
+    return wrap(x._data, x._node, x._storage) if isinstance(x, Mapped) else x
+
+
+def peeled(x: Tensor) -> Tensor:
+    """Return a mapped value with the axis of its innermost level visible."""
+    return with_levels(x, levels_of(x)[:-1])
+
+
+def hidden(x: Any, level: Level) -> Tensor:
+    """Return a Tensor or array as a value whose first axis `level` hides."""
+    x = x if isinstance(x, Tensor) else wrap(np.asarray(x), None, Storage.new(shared=True))
+    return with_levels(x, (*levels_of(x), level))
+
+
+def with_levels_of(x: Tensor, like: Tensor) -> Tensor:
+    """Return a Tensor whose leading axes are hidden as those of `like`."""
+    return with_levels(x, levels_of(like))
+
+
+def spread(x: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Return x as a value that all these levels map; a level that did not map it gets the same value for all samples.
+
+    The broadcast is recorded, so gradients are summed over the samples.
+    """
+    missing = [level for level in levels if level not in levels_of(x)]
+    for level in missing:
+        own = levels_of(x)
+        position = sum(other.number < level.number for other in own)
+        visible = bare(x)
+        shape = visible.shape
+        visible = visible.expand_dims(position).broadcast_to((*shape[:position], level.size, *shape[position:]))
+        x = with_levels(visible, (*own[:position], level, *own[position:]))
+    return x
+
+
+def reordered(x: Tensor, levels: tuple[Level, ...]) -> Tensor:
+    """Return the bare Tensor of x with its hidden axes in the order of `levels`, which are those of x."""
+    own = levels_of(x)
+    if own == levels:
+        return bare(x)
+    visible = bare(x)
+    rest = range(len(own), visible.ndim)
+    return visible.transpose((*(own.index(level) for level in levels), *rest))
+
+
+def anywhere(condition: Any) -> bool:
+    """Return whether a condition holds for any element, of any sample inside of `vmap`.
+
+    For a branch that is right for all elements, and needed for some.
+    """
+    return bool(np.any(condition._data if isinstance(condition, Tensor) else condition))
+
+
+def everywhere(condition: Any) -> bool:
+    """Return whether a condition holds for all elements, of all samples inside of `vmap`."""
+    return bool(np.all(condition._data if isinstance(condition, Tensor) else condition))
+
+
+def leaves(x: Any) -> Iterator[Any]:
+    """Yield the values in nested lists, tuples, dicts and slices."""
+    if isinstance(x, list | tuple):
+        for part in x:
+            yield from leaves(part)
+    elif isinstance(x, dict):
+        yield from leaves(list(x.values()))
+    elif isinstance(x, slice):
+        yield from (x.start, x.stop, x.step)
+    else:
+        yield x
+
+
+def innermost_level(x: Any) -> Level | None:
+    """Return the innermost level of the values in nested arguments, or None."""
+    levels = [each.levels[-1] for each in leaves(x) if isinstance(each, Mapped)]
+    return max(levels, key=lambda level: level.number, default=None)
+
+
+def is_mapped_by(x: Any, level: Level) -> bool:
+    """Return whether `level` is the innermost level of a value."""
+    return isinstance(x, Mapped) and x.levels[-1] is level
+
+
+def sample(x: Any, level: Level, index: int) -> Any:
+    """Return nested arguments of one sample of a level."""
+    if isinstance(x, list | tuple):
+        parts = [sample(part, level, index) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    if isinstance(x, dict):
+        return {name: sample(part, level, index) for name, part in x.items()}
+    if isinstance(x, slice):
+        return slice(*(sample(part, level, index) for part in (x.start, x.stop, x.step)))
+    return peeled(x)[index] if is_mapped_by(x, level) else x
+
+
+def ndim_of(x: Any) -> int:
+    """Return the number of visible axes of a Tensor, array or number."""
+    return x.ndim if isinstance(x, Tensor | ndarray) else np.ndim(x)
+
+
+def aligned(arguments: list[Any], on: list[bool], size: int) -> list[Any]:
+    """Return inputs that broadcast with each other as their samples do, the axis of the samples first."""
+    ndim = max(ndim_of(x) - is_on for x, is_on in zip(arguments, on, strict=True))
+    return [
+        x.reshape((size, *[1] * (ndim + 1 - x.ndim), *x.shape[1:])) if is_on and x.ndim <= ndim else x
+        for x, is_on in zip(arguments, on, strict=True)
+    ]
+
+
+# --- NumPy functions without a derivative, on the values ---
+
+# Functions along an axis, which is the second parameter.
+_ALONG = frozenset({np.any, np.all, np.argmax, np.argmin, np.count_nonzero, np.argsort, np.sort, np.flip, np.cumsum})
+_REDUCE_ALL = frozenset({np.any, np.all, np.count_nonzero})
+_ELEMENTWISE = frozenset({np.isclose, np.where, np.isreal, np.iscomplex, np.isposinf, np.isneginf, np.clip})
+
+
+def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
+    """Call a NumPy function on the values of each sample: elementwise and along an axis at once, else in a loop."""
+    if function in (np.shape, np.ndim, np.size):
+        return getattr(inputs[0], function.__name__)
+    if function in (np.result_type, np.can_cast, np.common_type, np.min_scalar_type):
+        return call(*(x.dtype if isinstance(x, Tensor) else x for x in inputs), **settings)
+    if "out" in settings or function in WRITERS or call.__name__ == "at":
+        raise MappedValueError(
+            f"np.{function.__name__} writes in place inside of vmap, where a write could mix samples. Compute a new "
+            f"Tensor instead."
+        )
+    level = innermost_level((inputs, settings))
+    assert level is not None
+    on = [is_mapped_by(x, level) for x in inputs]
+    if innermost_level(settings) is None and not any(
+        isinstance(x, list | tuple) and innermost_level(x) for x in inputs
+    ):
+        arguments = [peeled(x).detach() if is_on else x for x, is_on in zip(inputs, on, strict=True)]
+        if function in _ELEMENTWISE or (isinstance(function, np.ufunc) and call is function and not settings):
+            return hidden(_values(call, aligned(arguments, on, level.size), settings), level)
+        if function in _ALONG and on[0] and not any(on[1:]):
+            return hidden(_along(call, arguments[0], arguments[1:], settings), level)
+    return _call_on_each(function, call, inputs, settings, level)
+
+
+def _values(call: Callable[..., Any], inputs: list[Any], settings: dict[str, Any]) -> Any:
+    """Call a NumPy function on arrays, or on values that outer levels map."""
+    if innermost_level(inputs) is not None:
+        return call_on_mapped(call, call, tuple(inputs), settings)
+    return call(*(x._data if isinstance(x, Tensor) else x for x in inputs), **settings)
+
+
+def _along(call: Any, x: Tensor, others: list[Any], settings: dict[str, Any]) -> Any:
+    settings = dict(settings)
+    default = None if call in (np.any, np.all, np.argmax, np.argmin, np.count_nonzero, np.flip, np.cumsum) else -1
+    axis = others[0] if others else settings.pop("axis", default)
+    ndim = x.ndim - 1
+    if axis is None and call in _REDUCE_ALL | {np.flip}:
+        return _values(call, [x], {**settings, "axis": tuple(range(1, ndim + 1))})
+    if axis is None and settings.get("keepdims"):
+        return _values(call, [x.reshape((len(x), -1))], {"axis": 1}).reshape((len(x), *[1] * ndim))
+    if axis is None or not ndim:
+        return _values(call, [x.reshape((len(x), -1))], {**settings, "axis": 1})
+    return _values(call, [x], {**settings, "axis": shifted(axis, ndim)})
+
+
+def _call_on_each(function: Any, call: Any, inputs: Any, settings: dict[str, Any], level: Level) -> Any:
+    warn_of_a_loop(f"np.{function.__name__}")
+    rows = []
+    for index in range(level.size):
+        args, keywords = sample((inputs, settings), level, index)
+        rows.append(call(*_plain(args), **_plain(keywords)))
+    return joined(rows, level, f"np.{function.__name__}")
+
+
+def _plain(x: Any) -> Any:
+    """Replace the unmapped Tensors in nested arguments with their arrays."""
+    if isinstance(x, list | tuple):
+        return type(x)(map(_plain, x))
+    if isinstance(x, dict):
+        return {name: _plain(part) for name, part in x.items()}
+    return x.numpy() if isinstance(x, Tensor) and not isinstance(x, Mapped) else x
+
+
+def joined(rows: list[Any], level: Level, name: str) -> Any:
+    """Stack the results of all samples, nested as each of them."""
+    first = rows[0]
+    if isinstance(first, list | tuple):
+        if any(len(row) != len(first) for row in rows):
+            raise MappedValueError(f"{name} inside of vmap: the samples have different numbers of results.")
+        parts = [joined(list(each), level, name) for each in zip(*rows, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if first is None or isinstance(first, str):
+        return first
+    shapes = {np.shape(row) for row in rows}
+    if len(shapes) > 1:
+        raise MappedValueError(
+            f"{name} inside of vmap: the results of the samples have different shapes, {sorted(shapes)[:3]}. Call it "
+            f"outside of vmap, or make the shapes equal."
+        )
+    return hidden(np.stack([row if isinstance(row, Tensor) else np.asarray(row) for row in rows]), level)
+
+
+def shifted(axis: Any, ndim: int) -> Any:
+    """Return the position of an axis, or of several, of a sample with `ndim` axes, behind the axis of the samples."""
+    if isinstance(axis, list | tuple):
+        return tuple(shifted(a, ndim) for a in axis)
+    return np.lib.array_utils.normalize_axis_index(axis, ndim) + 1
+
+
+_warned: set[str] = set()
+
+
+def warn_of_a_loop(name: str) -> None:
+    """Warn once that a function runs once for each sample."""
+    if name in _warned:
+        return
+    _warned.add(name)
+    from tinygrad_edu.caller import warn_caller
+    from tinygrad_edu.errors import LoopWarning
+
+    warn_caller(f"vmap: {name} has no batching rule for this call, and runs once for each sample.", LoopWarning)
