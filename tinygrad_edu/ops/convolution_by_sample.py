@@ -26,7 +26,7 @@ from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, view_of, 
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Elements of columns that stay in the cache until they are multiplied.
-_CACHED_SIZE = SizeThreshold(2**20)
+_CACHED_SIZE = SizeThreshold(2**18)
 
 
 def _equal(weight: ndarray) -> bool:
