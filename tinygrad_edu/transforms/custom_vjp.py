@@ -212,7 +212,7 @@ def _detached(x: Any) -> Any:
 
 
 def _with_node(x: Any) -> Any:
-    """Return a constant Tensor as a so that every residual that depends on an argument is recorded."""
+    """Return a constant Tensor as a leaf, so that every residual that depends on an argument is recorded."""
     return with_own_node(x) if is_floating_tensor(x) and not is_recorded(x) else x
 
 
