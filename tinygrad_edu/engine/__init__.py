@@ -4,6 +4,8 @@ Read the files in this order: `op.py`, the declaration of an op; `node.py`, the 
 call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of in-place changes; `tensor.py`.
 `arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
+`mapped.py` has the values inside of `vmap`, and `batching.py` the calls of ops with them.
+
 ``fast`` has faster equivalents, which plain mode does not run. ``debug`` has hooks, observers, `detect_anomaly` and
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """

@@ -15,16 +15,18 @@ from tinygrad_edu.engine import Array, MappedCall, Op, op
 from tinygrad_edu.ops.fast.convolution import (
     affine_images,
     affine_maps,
+    convolution,
     correlate,
     correlate_images,
     correlate_kernels,
+    transposed_convolution,
 )
 from tinygrad_edu.ops.shape import expand_dims, reshape
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, pair, view_of, window_of
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Elements of columns that stay in the cache until they are multiplied.
-_CACHED_SIZE = SizeThreshold(2**20)
+_CACHED_SIZE = SizeThreshold(2**18)
 
 
 def _equal(weight: ndarray) -> bool:
@@ -42,7 +44,7 @@ def correlate_by_sample(x: Array, weight: Array, /, stride: Pair, padding: Pair,
     """Correlate images with kernels: (n, N, C, H, W), (n, out, C / groups, kh, kw) -> (n, N, out, rows, columns)."""
     n, count = x.shape[:2]
     if _equal(weight):
-        maps: Any = correlate(_merged(x), weight[0], stride, padding, dilation, groups)
+        maps: Any = convolution(_merged(x), weight[0], None, stride, padding, dilation, groups)
         return maps.reshape(n, count, *maps.shape[1:])
     window = window_of(x.shape[3:], weight.shape[3:], stride, padding, dilation)
     kernels, length = _kernels(weight, groups), math.prod(window.size)
@@ -58,8 +60,8 @@ def images_by_sample(
 ) -> Array:
     """Return the images with <images, x> = <maps, correlate_by_sample(x, weight)> for every x: (n, N, C, H, W)."""
     n, count = maps.shape[:2]
-    if _equal(weight):
-        images: Any = correlate_images(_merged(maps), weight[0], size, stride, padding, dilation, groups)
+    if _equal(weight) and np.isfinite(weight[0]).all() and np.isfinite(maps).all():  # else other pixels become NaN
+        images: Any = transposed_convolution(_merged(maps), weight[0], None, size, stride, padding, dilation, groups)
         return images.reshape(n, count, *images.shape[1:])
     window = window_of(size, weight.shape[3:], stride, padding, dilation)
     columns = np.matmul(_kernels(weight, groups).swapaxes(-1, -2), _pixels(maps, groups))
