@@ -103,9 +103,9 @@ class Linearized:
         """Return gradients, or stacks of them, as arrays where the arguments are arrays."""
         return tree_map(self._like_argument, self._nodes, gradients)
 
-    def _like_argument(self, node: Node, gradient: Tensor) -> Any:
+    def _like_argument(self, node: Node, gradient: Any) -> Any:
         given = self._types[node]
-        if not issubclass(given, ARRAYS) or is_in_outer_transform():
+        if not (isinstance(gradient, Tensor) and issubclass(given, ARRAYS)) or is_in_outer_transform():
             return gradient
         if gradient.requires_grad and _depends_on_outer_inputs(gradient, self._targets):
             return gradient

@@ -22,7 +22,8 @@ __all__ = ["vmap"]
 def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0, randomness: str = "error") -> Function:
     """Return a function that applies `f` to each sample of its arguments, and stacks the results.
 
-    f sees Tensors without the axis of the samples. It runs once: each op computes all samples.
+    f sees Tensors without the axis of the samples. It runs once: each op computes all samples. The results are arrays
+    if all arguments are arrays, as for the other transforms.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def _count_samples(args: tuple[Any, ...], axes: tuple[Any, ...]) -> int:
 
 def _mapped_argument(x: Any, axis: Any, level: Level) -> Any:
     if axis is _SHARED:
-        return x
+        return Tensor(x) if isinstance(x, np.ndarray) else x
     tensor = x if isinstance(x, Tensor) else Tensor(x)
     position = normalize_axis_index(axis, tensor.ndim)
     return hidden(moveaxis(tensor, position, 0) if position else tensor, level)
