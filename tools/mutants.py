@@ -118,6 +118,7 @@ EQUIVALENT = {
     r"copysign\.y: (?!constant added|dtype)": "the derivative is 0, so factors change nothing",
     r"copysign\.x: saved values as constants": "only the signs are used",
     r"fmod\..: saved values as constants": "the rounded quotient has the derivative 0",
+    r"(take_flat|scatter_add_flat|drop)\.x: saved values as constants": "they are indices and random bits",
     r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "they are only compared",
     r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x|samples_innermost\.x): a view of g": "the "
     "derivative is 1",

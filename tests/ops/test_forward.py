@@ -23,7 +23,7 @@ from tinygrad_edu.testing.laws.op_laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
-# --- References: formulas in extended precision, and loops over pixels ---
+# --- References: formulas in extended precision, and loops over pixels and samples ---
 
 
 def exact(formula):
@@ -33,6 +33,11 @@ def exact(formula):
         return np.asarray(formula(x.astype(np.longdouble), *rest, **settings)).astype(x.dtype)
 
     return reference
+
+
+def by_sample(formula):
+    """Compute each sample, along the first axes of two arrays, by the formula."""
+    return lambda x, y, **settings: np.stack([formula(*pair, **settings) for pair in zip(x, y, strict=True)])
 
 
 def log_softmax_by_pairs(x, axis=-1):
@@ -333,6 +338,8 @@ REFERENCES = {
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
     "fold": batched(col2im_by_loop, 3), "correlate": convolve, "affine_maps": convolve,
     "correlate_images": correlate_images_by_loop, "correlate_kernels": correlate_kernels_by_loop,
+    "correlate_by_sample": by_sample(convolve), "images_by_sample": by_sample(correlate_images_by_loop),
+    "kernels_by_sample": by_sample(correlate_kernels_by_loop), "linear_by_sample": by_sample(lambda x, w: x @ w.T),
     "affine_images": affine_images_by_loop, "samples_innermost": lambda x: x,
     "window_max": lambda x, border, **window: max_pool(x, **window), "distribute_to_chosen": distribute_by_loop,
     "mean_of_chosen": mean_of_chosen_by_loop, "bmm": np.matmul, "take_diagonal": diagonal_by_index,
