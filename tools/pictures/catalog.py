@@ -31,7 +31,7 @@ from models import (
 )
 from tinygrad_edu import data
 from tinygrad_edu.training import predict as predicted
-from tools.pictures import computed, lessons, predict, tape, tree
+from tools.pictures import applications, computed, lessons, predict, tape, tree
 from tools.pictures.numbers import FOLDER, ROOT, read_history
 from tools.pictures.tables import sweep_rows
 
@@ -172,6 +172,7 @@ PICTURES = {
         ("forward_against_reverse.csv",),
     ),
     "graph.png": Picture(tape.draw_graph, tolerance=CONTENT),
+    "implicit_layer.png": Picture(applications.draw_implicit_layer),
     "ingredients.png": Picture(
         lambda path: ingredients.draw(path, ingredients.read(FOLDER / "from_87_to_98.csv")), ("from_87_to_98.csv",)
     ),

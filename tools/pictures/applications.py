@@ -1,0 +1,57 @@
+"""Pictures of the pages in docs/applications, drawn from the variables of each page's program."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinygrad_edu import Tensor, grad, tape
+from tools.pictures.numbers import ROOT
+
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def program(name: str) -> dict[str, Any]:
+    """Run the Python blocks of a page as one program, and return its variables."""
+    page = ROOT / "docs" / "applications" / f"{name}.md"
+    variables: dict[str, Any] = {"__name__": name}
+    exec(compile("\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))), page, "exec"), variables)
+    return variables
+
+
+def _save(figure: Figure, path: Path) -> None:
+    for axes in figure.axes:
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+def draw_implicit_layer(path: Path) -> None:
+    """Draw the error of the gradient and the recorded ops of both layers, against the number of iterations."""
+    found = program("implicit_layer")
+    w, x, steps = found["w"], found["x"], np.array([1, 2, *range(5, 40, 5)])
+
+    def layer(count: int) -> Callable[[Any], Any]:
+        return lambda w: found["unrolled"](w, x, count)
+
+    def gradient(f: Callable[[Any], Any]) -> Any:
+        return grad(lambda w: (f(w) ** 2).sum())(w)
+
+    def recorded(f: Callable[[Any], Any]) -> int:
+        return len(tape.of(f(Tensor(w, requires_grad=True))).rows) - 1  # without w
+
+    exact = gradient(lambda w: found["layer"](w, x))
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.semilogy(steps, [np.abs(gradient(layer(k)) - exact).max() for k in steps], "o-", color="tab:red")
+    left.set(xlabel="iterations", ylabel="difference of the gradients")
+    right.plot(steps, [recorded(layer(k)) for k in steps], "o-", color="tab:red", label="recorded iterations")
+    right.axhline(recorded(lambda w: found["layer"](w, x)), color="tab:blue", label="fixed_point")
+    right.set(xlabel="iterations", ylabel="recorded ops")
+    right.legend()
+    _save(figure, path)
