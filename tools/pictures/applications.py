@@ -55,3 +55,26 @@ def draw_implicit_layer(path: Path) -> None:
     right.set(xlabel="iterations", ylabel="recorded ops")
     right.legend()
     _save(figure, path)
+
+
+def draw_odeint(path: Path) -> None:
+    """Draw the fit of the rates, and the calls of f for one gradient against the number of parameters."""
+    found = program("odeint")
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
+    t = np.linspace(found["t"][0], found["t"][-1], 200)
+    for rates, style, name in ((found["guess"], ":", "guess"), (found["found"], "-", "fit")):
+        curves = found["odeint"](found["hunt"], found["start"], t, rates).numpy()
+        left.plot(t, curves[:, 0], style, color="tab:blue", label=f"hares, {name}")
+        left.plot(t, curves[:, 1], style, color="tab:orange", label=f"lynxes, {name}")
+    left.plot(found["t"], found["counts"][:, 0], "o", color="tab:blue", markersize=4)
+    left.plot(found["t"], found["counts"][:, 1], "o", color="tab:orange", markersize=4)
+    left.set(xlabel="t", ylabel="count")
+    left.legend(ncols=2, fontsize="small", loc="upper center")
+    sides = np.array([1, 3, 10, 30])
+    one_solve = found["calls"](1) / 2  # forward and backward
+    right.loglog(sides**2, [found["calls"](n) for n in sides], "o-", color="tab:blue", label="adjoint")
+    right.loglog(sides**2, one_solve * (sides**2 + 1), "--", color="tab:gray", label="finite differences")
+    right.set(xlabel="parameters", ylabel="calls of f")
+    right.legend()
+    _save(figure, path)

@@ -183,6 +183,7 @@ PICTURES = {
     "lesson03_order.png": Picture(lessons.draw_order),
     "lesson05_arrays.png": Picture(lessons.draw_broadcasting),
     "lesson11_convolution.png": Picture(lessons.draw_convolution),
+    "odeint.png": Picture(applications.draw_odeint),
     "pinn.png": Picture(_solution, ("pinn.csv", "pinn.npz")),
     "predict.png": Picture(
         lambda path: predict.draw_readings(path, FOLDER / "mnist_lenet.safetensors"), ("mnist_lenet.safetensors",)
