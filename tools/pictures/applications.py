@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygrad_edu import Tensor, grad, tape
+from tinygrad_edu import Tensor, grad, tape, vmap
 from tools.pictures.numbers import ROOT
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @cache
-def program(name: str) -> dict[str, Any]:
-    """Run the Python blocks of a page as one program, and return its variables."""
+def program(name: str, blocks: int | None = None) -> dict[str, Any]:
+    """Run the Python blocks of a page, or the first of them, as one program, and return its variables."""
     page = ROOT / "docs" / "applications" / f"{name}.md"
     variables: dict[str, Any] = {"__name__": name}
-    exec(compile("\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))), page, "exec"), variables)
+    exec(compile("\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))[:blocks]), page, "exec"), variables)
     return variables
 
 
@@ -76,5 +76,25 @@ def draw_odeint(path: Path) -> None:
     right.loglog(sides**2, [found["calls"](n) for n in sides], "o-", color="tab:blue", label="adjoint")
     right.loglog(sides**2, one_solve * (sides**2 + 1), "--", color="tab:gray", label="finite differences")
     right.set(xlabel="parameters", ylabel="calls of f")
+    right.legend()
+    _save(figure, path)
+
+
+def draw_private_training(path: Path) -> None:
+    """Draw the lengths of the gradients of single samples, and the accuracy over the steps for each level of noise."""
+    found = program("private_training")
+    x, y, p = found["x"], found["y"], found["trained"][0][0]
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    before = vmap(grad(found["loss"]), in_axes=(None, 0, 0))
+    for each, name, color in ((before, "before", "tab:orange"), (found["each"], "clipped", "tab:blue")):
+        gradients = each(p, x, y).values()
+        lengths = np.sqrt(sum((g**2).reshape(len(g), -1).sum(axis=1) for g in gradients))
+        left.plot(np.sort(lengths), color=color, label=name)
+    left.set(xlabel="samples, sorted", ylabel="length of the gradient")
+    left.legend()
+    for noise, (_, accuracies) in found["trained"].items():
+        right.plot(np.arange(1, len(accuracies) + 1), accuracies, label=f"noise {noise}")
+    right.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1))
     right.legend()
     _save(figure, path)

@@ -194,6 +194,7 @@ PICTURES = {
         browser=True,
         tolerance=SCREENSHOT,
     ),
+    "private_training.png": Picture(applications.draw_private_training),
     "resnet_curves.png": _curves("resnet_digits"),
     "scaling.png": Picture(
         lambda path: draw_scaling(Report(read_scaling(FOLDER / "scaling.csv")), path), ("scaling.csv",)
