@@ -36,3 +36,33 @@ def test_gradients_are_clipped_each_on_its_own(digits):
         for name, g in gradient.items():
             np.testing.assert_allclose(found[name][k], g * min(1, page["CLIP"] / lengths[-1]), rtol=1e-12, atol=1e-15)
     assert min(lengths) < page["CLIP"] < max(lengths)
+
+
+def test_an_ensemble_has_the_derivatives_of_its_networks(rng):
+    page = program("ensemble", 1)
+    stacked = {name: rng.normal(size=(3, *p.shape[1:])) for name, p in page["stacked"].items()}
+    x = rng.normal(size=(2, 1))
+    check_vjp(lambda *p: page["ensemble"](dict(zip(stacked, p, strict=True)), x), *stacked.values())
+    for k in range(3):
+        alone = page["predict"]({name: p[k] for name, p in stacked.items()}, x)
+        np.testing.assert_allclose(page["ensemble"](stacked, x)[k], alone, rtol=1e-12)
+
+
+def test_one_adam_trains_each_network_as_if_it_were_alone():
+    page = program("ensemble", 1)
+    x, y = page["x"].astype(np.float64), page["y"]
+
+    def trained(parameters, predict):
+        parameters = {name: tg.Tensor(p, requires_grad=True) for name, p in parameters.items()}
+        optimizer = tg.optim.Adam(parameters.values(), lr=0.01)
+        for _ in range(5):
+            optimizer.zero_grad()
+            ((predict(parameters, x) - y) ** 2).mean(axis=(-1, -2)).sum().backward()
+            optimizer.step()
+        return {name: p.numpy() for name, p in parameters.items()}
+
+    start = {name: p.numpy()[:3].astype(np.float64) for name, p in page["stacked"].items()}
+    together = trained(start, page["ensemble"])
+    for k in range(3):
+        for name, p in trained({name: p[k] for name, p in start.items()}, page["predict"]).items():
+            np.testing.assert_allclose(together[name][k], p, rtol=1e-9, atol=1e-12)

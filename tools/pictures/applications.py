@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygrad_edu import Tensor, grad, tape, vmap
+from tinygrad_edu import Tensor, grad, stack, tape, vmap
 from tools.pictures.numbers import ROOT
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,6 +22,11 @@ def program(name: str, blocks: int | None = None) -> dict[str, Any]:
     variables: dict[str, Any] = {"__name__": name}
     exec(compile("\n".join(_BLOCK.findall(page.read_text(encoding="utf-8"))[:blocks]), page, "exec"), variables)
     return variables
+
+
+def _ops(result: Any) -> int:
+    """Return the number of recorded ops."""
+    return sum(row.op != "leaf" for row in tape.of(result).rows)
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -42,16 +47,14 @@ def draw_implicit_layer(path: Path) -> None:
     def gradient(f: Callable[[Any], Any]) -> Any:
         return grad(lambda w: (f(w) ** 2).sum())(w)
 
-    def recorded(f: Callable[[Any], Any]) -> int:
-        return len(tape.of(f(Tensor(w, requires_grad=True))).rows) - 1  # without w
-
+    weights = Tensor(w, requires_grad=True)
     exact = gradient(lambda w: found["layer"](w, x))
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.semilogy(steps, [np.abs(gradient(layer(k)) - exact).max() for k in steps], "o-", color="tab:red")
     left.set(xlabel="iterations", ylabel="difference of the gradients")
-    right.plot(steps, [recorded(layer(k)) for k in steps], "o-", color="tab:red", label="recorded iterations")
-    right.axhline(recorded(lambda w: found["layer"](w, x)), color="tab:blue", label="fixed_point")
+    right.plot(steps, [_ops(layer(k)(weights)) for k in steps], "o-", color="tab:red", label="recorded iterations")
+    right.axhline(_ops(found["layer"](weights, x)), color="tab:blue", label="fixed_point")
     right.set(xlabel="iterations", ylabel="recorded ops")
     right.legend()
     _save(figure, path)
@@ -96,5 +99,32 @@ def draw_private_training(path: Path) -> None:
     for noise, (_, accuracies) in found["trained"].items():
         right.plot(np.arange(1, len(accuracies) + 1), accuracies, label=f"noise {noise}")
     right.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1))
+    right.legend()
+    _save(figure, path)
+
+
+def draw_ensemble(path: Path) -> None:
+    """Draw the curves of the networks, and the recorded ops of a loop and of one call."""
+    found = program("ensemble")
+    x, line, curves, spread, stacked = (found[name] for name in ("x", "line", "curves", "spread", "stacked"))
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+    mean = curves.mean(axis=0)
+    left.plot(line, curves.T, color="tab:gray", linewidth=0.6, alpha=0.6)
+    left.fill_between(line[:, 0], mean - 2 * spread, mean + 2 * spread, color="tab:blue", alpha=0.2)
+    left.plot(line, mean, color="tab:blue", label="mean, and two standard deviations")
+    left.plot(x, found["y"], "o", color="tab:orange", markersize=4, label="data")
+    left.set(xlabel="x", ylim=(-3, 3))
+    left.legend(loc="lower left")
+
+    def parts(chosen: Any) -> dict[str, Tensor]:
+        return {name: Tensor(p.numpy()[chosen], requires_grad=True) for name, p in stacked.items()}
+
+    counts = [1, 5, 10, 15, 20]
+    loops = [stack([found["predict"](parts(k), x) for k in range(count)]).sum() for count in counts]
+    calls = [found["ensemble"](parts(slice(count)), x).sum() for count in counts]
+    right.plot(counts, [_ops(each) for each in loops], "o-", color="tab:red", label="loop")
+    right.plot(counts, [_ops(each) for each in calls], "o-", color="tab:blue", label="vmap")
+    right.set(xlabel="networks", ylabel="recorded ops", xticks=counts)
     right.legend()
     _save(figure, path)

@@ -167,6 +167,7 @@ PICTURES = {
     "diffusion.gif": Picture(_diffusion("becoming.gif"), ("diffusion.npz",), tolerance=EXACT),
     "diffusion.png": Picture(_diffusion("digits.png"), ("diffusion.npz",), tolerance=EXACT),
     "diffusion_becoming.png": Picture(_diffusion("becoming.png"), ("diffusion.npz",), tolerance=EXACT),
+    "ensemble.png": Picture(applications.draw_ensemble),
     "forward_against_reverse.png": Picture(
         lambda path: computed.draw_forward_against_reverse(path, FOLDER / "forward_against_reverse.csv"),
         ("forward_against_reverse.csv",),
