@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.testing import check_vjp
+from tinygrad_edu.testing import check_jvp, check_vjp
 from tools.pictures.applications import program
 
 
@@ -66,3 +66,14 @@ def test_one_adam_trains_each_network_as_if_it_were_alone():
     for k in range(3):
         for name, p in trained({name: p[k] for name, p in start.items()}, page["predict"]).items():
             np.testing.assert_allclose(together[name][k], p, rtol=1e-9, atol=1e-12)
+
+
+def test_influence_solves_with_the_hessian_and_multiplies_by_each_gradient():
+    page = program("influence", 2)
+    w, x, y = page["w"], page["x"], page["y"]
+    check_vjp(page["objective"], w, order=2)
+    check_jvp(lambda w: page["losses"](w, x, y), w)
+    hessian = tg.hessian(page["objective"])(w)
+    np.testing.assert_allclose(hessian @ page["s"], page["g"], rtol=1e-5, atol=1e-8)
+    each = tg.vmap(tg.grad(page["losses"]), in_axes=(None, 0, 0))(w, x, y)
+    np.testing.assert_allclose(page["changes"], each @ np.linalg.solve(hessian, page["g"]), rtol=1e-5, atol=1e-8)

@@ -128,3 +128,27 @@ def draw_ensemble(path: Path) -> None:
     right.set(xlabel="networks", ylabel="recorded ops", xticks=counts)
     right.legend()
     _save(figure, path)
+
+
+def draw_influence(path: Path) -> None:
+    """Draw predicted against actual changes of the test loss, and the most harmful digits with their labels."""
+    found = program("influence")
+    predicted, actual = found["changes"][found["removed"]], found["actual"]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplot_mosaic("AABCD\nAAEFG", gridspec_kw={"width_ratios": [1, 1, 0.8, 0.8, 0.8]})
+    ends = np.array([min(actual.min(), predicted.min()), max(actual.max(), predicted.max())])
+    axes["A"].plot(ends, ends, color="tab:gray", linewidth=1)
+    is_wrong = np.isin(found["removed"], found["wrong"])
+    axes["A"].plot(predicted[~is_wrong], actual[~is_wrong], "o", color="tab:blue", label="right label")
+    axes["A"].plot(predicted[is_wrong], actual[is_wrong], "o", color="tab:red", label="wrong label")
+    axes["A"].set(xlabel="predicted change of the test loss", ylabel="change after a new training")
+    axes["A"].ticklabel_format(style="sci", scilimits=(0, 0))
+    axes["A"].legend()
+    digits = found["digits"]
+    images = digits.x_train[np.isin(digits.y_train, (3, 5))]  # before their reduction to 7 x 7 pixels
+    for key, sample in zip("BCDEFG", found["harmful"], strict=True):
+        axes[key].imshow(images[sample], cmap="gray_r")
+        label, color = 5 if found["y"][sample] > 0 else 3, "tab:red" if sample in found["wrong"] else "tab:blue"
+        axes[key].set_title(f"label {label}", color=color)
+        axes[key].set_axis_off()
+    _save(figure, path)

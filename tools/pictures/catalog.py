@@ -174,6 +174,7 @@ PICTURES = {
     ),
     "graph.png": Picture(tape.draw_graph, tolerance=CONTENT),
     "implicit_layer.png": Picture(applications.draw_implicit_layer),
+    "influence.png": Picture(applications.draw_influence),
     "ingredients.png": Picture(
         lambda path: ingredients.draw(path, ingredients.read(FOLDER / "from_87_to_98.csv")), ("from_87_to_98.csv",)
     ),
