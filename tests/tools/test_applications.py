@@ -77,3 +77,19 @@ def test_influence_solves_with_the_hessian_and_multiplies_by_each_gradient():
     np.testing.assert_allclose(hessian @ page["s"], page["g"], rtol=1e-5, atol=1e-8)
     each = tg.vmap(tg.grad(page["losses"]), in_axes=(None, 0, 0))(w, x, y)
     np.testing.assert_allclose(page["changes"], each @ np.linalg.solve(hessian, page["g"]), rtol=1e-5, atol=1e-8)
+
+
+def test_maml_differentiates_through_its_inner_step(rng):
+    page = program("maml", 1)
+    p = {name: w.astype(np.float64) for name, w in page["net"].state_dict().items()}
+    x, y, x_new, y_new = (each[0].astype(np.float64) for each in page["tasks"](1))
+
+    def meta_loss(*leaves):
+        return page["meta_loss"](dict(zip(p, leaves, strict=True)), x, y, x_new, y_new)
+
+    check_vjp(meta_loss, *p.values(), order=1)
+    after = tg.grad(page["loss"])(page["adapted"](p, x, y), x_new, y_new)
+    product = tg.hvp(lambda p: page["loss"](p, x, y), p, after)
+    for name, gradient in tg.grad(page["meta_loss"])(p, x, y, x_new, y_new).items():
+        np.testing.assert_allclose(gradient, after[name] - 0.1 * product[name], rtol=1e-9, atol=1e-12)
+        assert not np.allclose(gradient, after[name], rtol=1e-3)  # the first-order gradient is another one

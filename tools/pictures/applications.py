@@ -152,3 +152,27 @@ def draw_influence(path: Path) -> None:
         axes[key].set_title(f"label {label}", color=color)
         axes[key].set_axis_off()
     _save(figure, path)
+
+
+def draw_maml(path: Path) -> None:
+    """Draw a new task before and after one step, and the loss on new tasks against the number of steps."""
+    found = program("maml")
+    x, y, x_new, y_new = (each[6] for each in found["new"])  # a task far from the mean of all
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[1.4, 1])
+    line = np.linspace(-4, 4, 161, dtype=np.float32)[:, None]
+    for name, color in (("maml", "tab:blue"), ("plain", "tab:gray")):
+        for steps, style in ((0, ":"), (1, "-")):
+            p = found["adapted"](found[name], x, y, steps)
+            label = f"{'MAML' if name == 'maml' else name}, {'one step' if steps else 'before'}"
+            curve = found["nn"].functional_call(found["net"], p, line)
+            left.plot(line, curve.numpy(), style, color=color, label=label)
+    left.plot(x, y, "o", color="tab:orange", label="ten points")
+    left.plot(x_new, y_new, "x", color="tab:orange", label="test points")
+    left.set(xlabel="x", ylim=(-3, 4))
+    left.legend(ncols=3, fontsize="small", loc="upper center")
+    for (name, losses), color in zip(found["learned"].items(), ("tab:blue", "tab:gray"), strict=True):
+        right.plot(found["steps"], losses, "o-", color=color, label=name)
+    right.set(xlabel="inner steps", ylabel="loss on new tasks", ylim=(0, None))
+    right.legend()
+    _save(figure, path)

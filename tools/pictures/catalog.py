@@ -185,6 +185,7 @@ PICTURES = {
     "lesson03_order.png": Picture(lessons.draw_order),
     "lesson05_arrays.png": Picture(lessons.draw_broadcasting),
     "lesson11_convolution.png": Picture(lessons.draw_convolution),
+    "maml.png": Picture(applications.draw_maml),
     "odeint.png": Picture(applications.draw_odeint),
     "pinn.png": Picture(_solution, ("pinn.csv", "pinn.npz")),
     "predict.png": Picture(
