@@ -57,6 +57,15 @@ def test_the_start_has_no_influence_and_float32_is_kept():
     assert {x.grad.dtype for x in narrow} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_errors_of_long_sums_do_not_prevent_convergence(dtype):
+    w = (0.9 * np.linalg.qr(RNG.normal(size=(300, 300)))[0]).astype(dtype)
+    b = 1000 * RNG.normal(size=300).astype(dtype)
+    z = fixed_point(lambda b, z: w @ z + b, b, np.zeros(300, dtype))
+    expected = np.linalg.solve(np.eye(300) - w.astype(np.float64), b)
+    np.testing.assert_allclose(z, expected, atol=1e4 * np.finfo(dtype).eps * np.abs(expected).max())
+
+
 def test_a_function_that_does_not_converge_is_an_error():
     with pytest.raises(ArithmeticError, match=r"step 1000 changed z of shape \(2,\) by up to 2\. f must be a contr"):
         fixed_point(lambda a, z: a - z, np.ones(2) * 0, np.ones(2))
