@@ -45,11 +45,11 @@ def odeint(f: Any, y0: Any, t: Any, parameters: Any, tolerance: float = TOLERANC
     ArithmeticError
         The solver fails. The backward pass raises it, too, if y does not return to its values.
     DTypeError
-        y0 or t has integers.
+        y0, t or parameters have integers.
     NoGraphError
         f uses a Tensor that requires a gradient and is not in `parameters`.
     ShapeError
-        t has fewer than two times, or f returns another shape or structure than that of y.
+        t is not a vector of two or more times, or f returns another shape or structure than that of y.
 
     Examples
     --------
@@ -59,10 +59,11 @@ def odeint(f: Any, y0: Any, t: Any, parameters: Any, tolerance: float = TOLERANC
     2.718282
     """
     y0, t, parameters = tree_map(_constant, (y0, t, parameters))
-    if any(x.dtype.kind != "f" for x in tree_leaves((y0, t))):
-        raise DTypeError("odeint: y0 and t must be floating-point; got integers. Write 1.0 instead of 1.")
-    if t.ndim != 1 or len(t) < 2:
-        raise ShapeError(f"odeint: t must be a vector of two or more times, got shape {t.shape}.")
+    if any(x.dtype.kind != "f" for x in tree_leaves((y0, t, parameters))):
+        raise DTypeError("odeint: y0, t and parameters must be floating-point; got integers. Write 1.0 instead of 1.")
+    if not isinstance(t, Tensor) or t.ndim != 1 or len(t) < 2:
+        got = f"shape {t.shape}" if isinstance(t, Tensor) else f"a {type(t).__name__}"
+        raise ShapeError(f"odeint: t must be a Tensor or array of two or more times, got {got}.")
 
     def slope(now: float, y: ndarray) -> ndarray:
         return _ravel(f(from_numpy(np.asarray(now, t.dtype)), _unravel(y, y0), parameters), y0)

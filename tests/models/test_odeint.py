@@ -83,8 +83,12 @@ def test_wrong_functions_are_errors():
         solve(lambda t, y, p: -y[:1], parameters=())
     with pytest.raises(ShapeError, match=r"two or more times, got shape \(1,\)"):
         odeint(decay, np.ones(2), END[:1], 1.0)
+    with pytest.raises(ShapeError, match="two or more times, got a list"):
+        odeint(decay, np.ones(2), list(END), 1.0)
     with pytest.raises(DTypeError, match=r"Write 1\.0 instead of 1\."):
         odeint(decay, np.array([1, 2]), END, 1.0)
+    with pytest.raises(DTypeError, match="got integers"):
+        odeint(decay, np.ones(2), END, 1)
     with pytest.raises(ArithmeticError, match=r"between t = 0\.0 and 1\.5: .*\.$"):
         solve(lambda t, y, p: y * y, parameters=())  # infinite at t = 1
     with pytest.raises(MappedValueError):
