@@ -31,7 +31,7 @@ from models import (
 )
 from tinygrad_edu import data
 from tinygrad_edu.training import predict as predicted
-from tools.pictures import computed, lessons, predict, tape, tree
+from tools.pictures import applications, computed, lessons, predict, tape, tree
 from tools.pictures.numbers import FOLDER, ROOT, read_history
 from tools.pictures.tables import sweep_rows
 
@@ -167,11 +167,14 @@ PICTURES = {
     "diffusion.gif": Picture(_diffusion("becoming.gif"), ("diffusion.npz",), tolerance=EXACT),
     "diffusion.png": Picture(_diffusion("digits.png"), ("diffusion.npz",), tolerance=EXACT),
     "diffusion_becoming.png": Picture(_diffusion("becoming.png"), ("diffusion.npz",), tolerance=EXACT),
+    "ensemble.png": Picture(applications.draw_ensemble),
     "forward_against_reverse.png": Picture(
         lambda path: computed.draw_forward_against_reverse(path, FOLDER / "forward_against_reverse.csv"),
         ("forward_against_reverse.csv",),
     ),
     "graph.png": Picture(tape.draw_graph, tolerance=CONTENT),
+    "implicit_layer.png": Picture(applications.draw_implicit_layer),
+    "influence.png": Picture(applications.draw_influence),
     "ingredients.png": Picture(
         lambda path: ingredients.draw(path, ingredients.read(FOLDER / "from_87_to_98.csv")), ("from_87_to_98.csv",)
     ),
@@ -182,6 +185,8 @@ PICTURES = {
     "lesson03_order.png": Picture(lessons.draw_order),
     "lesson05_arrays.png": Picture(lessons.draw_broadcasting),
     "lesson11_convolution.png": Picture(lessons.draw_convolution),
+    "maml.png": Picture(applications.draw_maml),
+    "odeint.png": Picture(applications.draw_odeint),
     "pinn.png": Picture(_solution, ("pinn.csv", "pinn.npz")),
     "predict.png": Picture(
         lambda path: predict.draw_readings(path, FOLDER / "mnist_lenet.safetensors"), ("mnist_lenet.safetensors",)
@@ -192,6 +197,7 @@ PICTURES = {
         browser=True,
         tolerance=SCREENSHOT,
     ),
+    "private_training.png": Picture(applications.draw_private_training),
     "resnet_curves.png": _curves("resnet_digits"),
     "scaling.png": Picture(
         lambda path: draw_scaling(Report(read_scaling(FOLDER / "scaling.csv")), path), ("scaling.csv",)
