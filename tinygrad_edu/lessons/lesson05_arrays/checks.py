@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from tinygrad_edu.lessons.cases import apart, case, check_engine, demand, demand_equal
 from tinygrad_edu.lessons.findings import is_numeric, type_and_shape
 from tinygrad_edu.lessons.lesson04_clock.checks import demand_parents
+from tinygrad_edu.lessons.small_arrays import small_arrays
 from tinygrad_edu.testing import check_gradient
-from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
+from tinygrad_edu.testing.strategies import axes, broadcastable, shapes
 
 SMALL = shapes(max_dims=3, empty=False)
 
@@ -17,7 +18,7 @@ SMALL = shapes(max_dims=3, empty=False)
 def pairs(**bounds):
     """Draw x and y, two arrays whose shapes broadcast."""
     pair = broadcastable(max_dims=3, empty=False).flatmap(
-        lambda shapes: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in shapes))
+        lambda shapes: st.tuples(*(small_arrays(shape, **bounds) for shape in shapes))
     )
     return apart(pair, "x", "y")
 
@@ -80,7 +81,7 @@ def products(mine, x, y):
 def _matrices(draw):
     front = draw(broadcastable(max_dims=2, empty=False))
     n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
-    return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
+    return tuple(draw(small_arrays((*f, *last))) for f, last in zip(front, ((n, m), (m, k)), strict=True))
 
 
 def matrices():
@@ -96,7 +97,7 @@ def matrix_products(mine, x, y):
 
 @st.composite
 def _summed(draw):
-    x = draw(arrays(SMALL, layouts=False))
+    x = draw(small_arrays(SMALL))
     return x, draw(axes(x.ndim)), draw(st.booleans())
 
 
@@ -117,7 +118,7 @@ def along_an_axis(mine):
     check_engine(mine, lambda x: x.sum(axis=1), np.array([[1.0, 2.0], [3.0, 4.0]]))
 
 
-@case("reshape", x=arrays(SMALL, layouts=False))
+@case("reshape", x=small_arrays(SMALL))
 def reshaped(mine, x):
     """The vjp of reshape."""
     shape = (x.size, 1)
@@ -126,7 +127,7 @@ def reshaped(mine, x):
 
 @st.composite
 def _turned(draw):
-    x = draw(arrays(SMALL, layouts=False))
+    x = draw(small_arrays(SMALL))
     return x, tuple(draw(st.permutations(range(x.ndim))))
 
 

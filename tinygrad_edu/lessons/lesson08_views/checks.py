@@ -4,9 +4,9 @@ import numpy as np
 
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
 from tinygrad_edu.lessons.findings import type_and_shape
-from tinygrad_edu.testing.strategies import arrays
+from tinygrad_edu.lessons.small_arrays import small_arrays
 
-ARRAYS = arrays((2, 3), layouts=False)
+ARRAYS = small_arrays((2, 3))
 
 
 @case("assign")

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.lessons.cases import case, check_second_order, demand, demand_equal, raised
 from tinygrad_edu.lessons.findings import type_and_shape
+from tinygrad_edu.lessons.small_arrays import small_arrays
 from tinygrad_edu.testing import check_gradient
-from tinygrad_edu.testing.strategies import arrays
 
-MATRICES = arrays((2, 2), layouts=False)
+MATRICES = small_arrays((2, 2))
 FUNCTIONS = {
     "x * x * x": lambda ops, x: x * x * x,
     "x ** 4": lambda ops, x: x**4,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal
-from tinygrad_edu.testing.strategies import arrays
+from tinygrad_edu.lessons.small_arrays import small_arrays
 
 
 @st.composite
@@ -16,7 +16,7 @@ def _fitting(draw):
     n, c, k = (draw(st.integers(1, 2)) for _ in range(3))
     height, width, rows, columns = (draw(st.integers(1, 3)) for _ in range(4))
     shapes = ((n, c, rows + height - 1, columns + width - 1), (k, c, height, width), (n, k, rows, columns))
-    return tuple(draw(arrays(shape, layouts=False)) for shape in shapes)
+    return tuple(draw(small_arrays(shape)) for shape in shapes)
 
 
 IMAGES, KERNELS, MAPS = (st.shared(_fitting(), key="matching shapes").map(itemgetter(k)) for k in range(3))

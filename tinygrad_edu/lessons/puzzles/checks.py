@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import vjp
 from tinygrad_edu.lessons.cases import Case, demand
+from tinygrad_edu.lessons.small_arrays import small_arrays
 from tinygrad_edu.testing import Call, check_vjp
-from tinygrad_edu.testing.strategies import arrays, broadcastable, masks, shapes
+from tinygrad_edu.testing.strategies import broadcastable, masks, shapes
 
 # --- Strategies. Shared strategies draw the same value for all inputs of one example ---
 
@@ -18,7 +19,7 @@ _SHAPE = st.shared(shapes(min_dims=1, max_dims=3, empty=False), key="shape")
 
 
 def _x(shape=None, **bounds):
-    return arrays(_SHAPE if shape is None else shape, layouts=False, **bounds)
+    return small_arrays(_SHAPE if shape is None else shape, **bounds)
 
 
 def _of_pair(k, **bounds):
