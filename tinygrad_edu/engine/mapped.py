@@ -7,7 +7,7 @@ contains no mapped values: an op is recorded on Tensors whose hidden axis is vis
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.memory import WRITERS, Storage
-from tinygrad_edu.engine.tensor import Tensor, wrap
+from tinygrad_edu.engine.tensor import Tensor, real_numbers, wrap
 from tinygrad_edu.errors import MappedValueError
 
 _numbers = itertools.count()
@@ -141,13 +141,23 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     __index__, __floor__, __ceil__ = (_refuse(name, _NO_NUMBER) for name in ("an index", "floor()", "ceil()"))
     __trunc__, __format__, __contains__ = (_refuse(name, _NO_NUMBER) for name in ("trunc()", "a format", "`in`"))
     __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
-    __array__ = _refuse("the NumPy array", _NO_NUMBER)
-    __dlpack__ = __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy for another library", _NO_NUMBER)
+    __array__ = _refuse("the NumPy array", f"An array or Tensor that vmap does not map cannot hold it. {_NO_NUMBER}")
+    __dlpack__ = _refuse("a copy for another library", _NO_NUMBER)
+    __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy", "Tensors do not change inside of vmap: use it itself")
     backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
     assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate()")
     data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor"))
     register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap")
     _repr_html_ = None  # type: ignore[assignment]
+
+
+def require_open(levels: Sequence[Level], name: str) -> None:
+    """Raise for a value of a call of `vmap` that has returned, or that another thread runs."""
+    if not set(levels) <= set(open_levels()):
+        raise MappedValueError(
+            f"{name}: a Tensor of a call of vmap is used outside of it, after its return or in another thread. Return "
+            f"it from the function that vmap calls; a thread needs a copy of the context, contextvars.copy_context()."
+        )
 
 
 def levels_of(x: Any) -> tuple[Level, ...]:
@@ -176,7 +186,7 @@ def peeled(x: Tensor) -> Tensor:
 
 def hidden(x: Any, level: Level) -> Tensor:
     """Return a Tensor or array as a value whose first axis `level` hides."""
-    x = x if isinstance(x, Tensor) else wrap(np.asarray(x), None, Storage.new(shared=True))
+    x = x if isinstance(x, Tensor) else wrap(real_numbers("a Tensor inside of vmap", x), None, Storage.new(shared=True))
     return with_levels(x, (*levels_of(x), level))
 
 
@@ -284,8 +294,8 @@ _ELEMENTWISE = frozenset({np.isclose, np.where, np.isreal, np.iscomplex, np.ispo
 
 def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
     """Call a NumPy function on the values of each sample: elementwise and along an axis at once, else in a loop."""
-    if function in (np.shape, np.ndim, np.size):
-        return getattr(inputs[0], function.__name__)
+    if function in (np.shape, np.ndim, np.size) and isinstance(inputs[0], Tensor):
+        return function(np.broadcast_to(0, inputs[0].shape), *inputs[1:], **settings)
     if function in (np.result_type, np.can_cast, np.common_type, np.min_scalar_type):
         return call(*(x.dtype if isinstance(x, Tensor) else x for x in inputs), **settings)
     if "out" in settings or function in WRITERS or call.__name__ == "at":
@@ -295,6 +305,7 @@ def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, setting
         )
     level = innermost_level((inputs, settings))
     assert level is not None
+    require_open([level], f"np.{function.__name__}")
     on = [is_mapped_by(x, level) for x in inputs]
     if innermost_level(settings) is None and not any(
         isinstance(x, list | tuple) and innermost_level(x) for x in inputs
