@@ -183,14 +183,26 @@ def test_random_numbers_are_refused_shared_or_different():
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
-@pytest.mark.parametrize("f", [nn.Dropout(0.5, rng=RNG), lambda x: x + tg.normal(size=x.shape, rng=RNG)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        nn.Dropout(0.5, rng=RNG),
+        lambda x: nn.Dropout1D(0.5, rng=RNG)(x[:, None])[:, 0],
+        lambda x: x + tg.normal(size=x.shape, rng=RNG),
+        lambda x: tg.normal(x, x, rng=RNG),
+        lambda x: tg.uniform(x, 2 * x, rng=RNG),
+        lambda x: tg.permutation(x * np.arange(20), rng=RNG),
+        lambda x: tg.integers(9, size=20, rng=RNG) + x,
+    ],
+)
 def test_each_vmap_decides_about_its_own_samples(f):
     x = np.ones((2, 3, 20))
     for outer, inner, count in (("different", "different", 6), ("different", "same", 2), ("same", "different", 3)):
         out = tg.vmap(lambda row, word=inner: tg.vmap(f, randomness=word)(row), randomness=outer)(x)
         assert len({row.tobytes() for row in out.reshape(6, 20)}) == count
-    with pytest.raises(MappedValueError, match="randomness="):
-        tg.vmap(lambda row: tg.vmap(f, randomness="same")(row))(x)
+    for inner in ("same", "different"):
+        with pytest.raises(MappedValueError, match="randomness="):
+            tg.vmap(lambda row, word=inner: tg.vmap(f, randomness=word)(row))(x)
 
 
 STATE = tg.Tensor(np.zeros(3))

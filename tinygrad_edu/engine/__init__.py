@@ -10,7 +10,7 @@ call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detec
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
-from tinygrad_edu.engine.batching import RULES, MappedCall, batched, draw_in_vmap, random
+from tinygrad_edu.engine.batching import RULES, MappedCall, batched, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
@@ -68,7 +68,7 @@ __all__ = [
     "BUFFER", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped",
     "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor",
     "TensorLike", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock",
-    "demand_shape", "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array",
+    "demand_shape", "densify", "detect_anomaly", "enable_grad", "everywhere", "flag", "from_array",
     "from_dlpack", "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by",
     "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
     "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",

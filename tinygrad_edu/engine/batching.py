@@ -231,12 +231,12 @@ def random(function: _Function) -> _Function:
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        return draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
+        return _draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
 
     return call  # type: ignore[return-value]
 
 
-def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Draw random numbers as the randomness of the innermost level says."""
     *outer, level = open_levels()
     if level.randomness == "error":
@@ -244,12 +244,17 @@ def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> 
             f"{draw.__name__} draws random numbers inside of vmap. Pass vmap randomness='different' for other numbers "
             f"for each sample, or randomness='same' for the same numbers."
         )
-    if level.randomness == "same" and innermost_level((args, settings)) is not None:
-        return getattr(draw, "__wrapped__", draw)(*args, **settings)
+    is_same = level.randomness == "same"
     with opened(tuple(outer)):
-        if level.randomness == "same":
+        if is_same and innermost_level((args, settings)) is not level:
             return draw(*args, **settings)
-        rows = [draw(*row, **rest) for row, rest in (sample((args, settings), level, k) for k in range(level.size))]
+        states = [(x, x.bit_generator.state) for x in leaves((args, settings)) if isinstance(x, np.random.Generator)]
+        rows = []
+        for index in range(level.size):
+            for generator, state in states if is_same else ():
+                generator.bit_generator.state = state
+            row, keywords = sample((args, settings), level, index)
+            rows.append(draw(*row, **keywords))
     return joined(rows, level, draw.__name__)
 
 
