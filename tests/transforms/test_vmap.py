@@ -278,7 +278,7 @@ def test_a_value_that_leaves_the_function_is_refused():
     kept = []
     tg.vmap(lambda x: kept.append(x) or x)(X)
     for use in (lambda x: x + 1, np.isnan, tg.vmap(lambda x: x), lambda x: tg.vmap(lambda y: x)(X)):
-        with pytest.raises(MappedValueError, match="used outside of it"):
+        with pytest.raises(MappedValueError, match="vmap"):
             use(kept[0])
 
 
@@ -287,7 +287,7 @@ def test_a_thread_has_a_context_of_its_own():
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(run, lambda: x * 2).result()
 
-    with pytest.raises(MappedValueError, match="copy_context"):
+    with pytest.raises(MappedValueError, match="vmap"):
         tg.vmap(doubled)(X)
     assert np.array_equal(tg.vmap(lambda x: doubled(x, copy_context().run))(X), 2 * X)
 
