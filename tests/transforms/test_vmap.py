@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.engine import mapped
+from tinygrad_edu.engine import levels_of, mapped
 from tinygrad_edu.errors import DTypeError, LoopWarning, MappedValueError, ShapeError
 from tinygrad_edu.testing import LawBroken, check_vjp, check_vmap
 
@@ -128,6 +128,10 @@ def test_check_vmap_finds_a_mixture_of_samples_and_a_wrong_gradient():
     double.vjps(x=lambda g: 2 * g.mean() + 0 * g)
     with pytest.raises(LawBroken, match="vmap of op double: gradient of argument 0 differs"):
         check_vmap(double, X)
+    with pytest.raises(LawBroken, match="1 results, where the loop has 2"):
+        check_vmap(lambda x: [x] if levels_of(x) else [x, x], X)
+    with pytest.raises(ShapeError, match=r"one length, got \[4, 5\]"):
+        check_vmap(lambda x, y: x, X, Y)
 
 
 # --- Parameters, state and random numbers ---

@@ -4,13 +4,14 @@ Read the files in this order: `op.py`, the declaration of an op; `node.py`, the 
 call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of in-place changes; `tensor.py`.
 `arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
-`mapped.py` has the values inside of `vmap`, and `batching.py` the calls of ops with them.
+`mapped.py` has the values inside of `vmap`, `batching.py` the calls of ops with them, and `mapped_numpy.py` those of
+NumPy's functions.
 
 ``fast`` has faster equivalents, which plain mode does not run. ``debug`` has hooks, observers, `detect_anomaly` and
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
-from tinygrad_edu.engine.batching import RULES, MappedCall, batched, random
+from tinygrad_edu.engine.batching import RULES, MappedCall, batched, draw_in_vmap, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
@@ -25,7 +26,6 @@ from tinygrad_edu.engine.mapped import (
     aligned,
     anywhere,
     bare,
-    call_on_mapped,
     everywhere,
     hidden,
     innermost_level,
@@ -41,6 +41,7 @@ from tinygrad_edu.engine.mapped import (
     with_levels,
     with_levels_of,
 )
+from tinygrad_edu.engine.mapped_numpy import call_on_mapped
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import ArgumentNode, Node, leaf
@@ -68,7 +69,7 @@ __all__ = [
     "BUFFER", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Level", "Mapped",
     "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike", "Storage", "Tensor",
     "TensorLike", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock",
-    "demand_shape", "densify", "detect_anomaly", "enable_grad", "everywhere", "flag", "from_array",
+    "demand_shape", "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array",
     "from_dlpack", "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by",
     "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
     "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",

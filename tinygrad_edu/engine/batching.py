@@ -231,12 +231,12 @@ def random(function: _Function) -> _Function:
 
     @wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
-        return _draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
+        return draw_in_vmap(call, args, settings) if open_levels() else function(*args, **settings)
 
     return call  # type: ignore[return-value]
 
 
-def _draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Draw random numbers as the randomness of the innermost level says."""
     *outer, level = open_levels()
     if level.randomness == "error":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, MappedCall, bare, is_mapped_by, op, random
+from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
@@ -39,7 +39,6 @@ def memory_order(x: Array) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
-@random
 def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     """Draw `count` bits packed in bytes, each 0 with probability p, from few random bits.
 
@@ -47,6 +46,10 @@ def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     in [0, 1). The bit is 1 if they are above the first 8 digits of p, and 0 if they are below. In one of 256 cases they
     are equal, and the remaining digits are drawn.
     """
+    return draw_in_vmap(draw_bits, (count, p, rng), {}) if open_levels() else _draw_bits(count, p, rng)
+
+
+def _draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
     if p == 0.5:
         return _random_bytes(-(-count // 8), rng)
     drawn = _random_bytes(count, rng)
