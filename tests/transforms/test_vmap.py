@@ -261,6 +261,20 @@ def test_a_value_of_a_sample_is_refused_with_the_reason(what):
         tg.vmap(lambda x: getattr(x, function.__name__)() if hasattr(x, function.__name__) else function(x))(X[:, 0])
 
 
+def test_printing_shows_the_shape_of_a_sample():
+    shown = []
+    tg.vmap(lambda x: shown.append(f"{x} {x!s} {x!r}") or x)(X)
+    assert shown == [" ".join(["Tensor(shape=(3,), dtype=float64, inside of vmap over 5 samples)"] * 3)]
+    with pytest.raises(MappedValueError, match="a format"):
+        tg.vmap(lambda x: f"{x[0]:.2f}")(X)
+
+
+def test_an_index_of_an_array_or_a_list_is_refused_with_the_way():
+    for rows, word in ((X, r"tg.Tensor\(a\)\[x\]"), (list(X), "Index a Tensor")):
+        with pytest.raises(MappedValueError, match=word):
+            tg.vmap(lambda k, rows=rows: tg.Tensor(rows[k]))(np.array([0, 1]))
+
+
 @pytest.mark.parametrize("f", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_copy_is_refused(f):
     with pytest.raises(MappedValueError, match="a copy of a Tensor"):

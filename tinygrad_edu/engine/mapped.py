@@ -127,6 +127,9 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
         sizes = " x ".join(str(level.size) for level in self.levels)
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, inside of vmap over {sizes} samples)"
 
+    def __format__(self, spec: str) -> str:
+        return self._format() if spec else repr(self)
+
     __hash__ = Tensor.__hash__
     __eq__, __ne__, __lt__ = _on_values(np.equal), _on_values(np.not_equal), _on_values(np.less)
     __le__, __gt__, __ge__ = _on_values(np.less_equal), _on_values(np.greater), _on_values(np.greater_equal)
@@ -138,10 +141,11 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
 
     item, tolist, numpy = (_refuse(f"{name}()", _NO_NUMBER) for name in ("item", "tolist", "numpy"))
     __float__, __int__, __complex__ = (_refuse(f"{name}()", _NO_NUMBER) for name in ("float", "int", "complex"))
-    __index__, __floor__, __ceil__ = (_refuse(name, _NO_NUMBER) for name in ("an index", "floor()", "ceil()"))
-    __trunc__, __format__, __contains__ = (_refuse(name, _NO_NUMBER) for name in ("trunc()", "a format", "`in`"))
+    __index__ = _refuse("an index", "Index a Tensor with it; lengths and axes must be equal for all samples")
+    __floor__, __ceil__, __trunc__ = (_refuse(name, _NO_NUMBER) for name in ("floor()", "ceil()", "trunc()"))
+    __contains__, _format = (_refuse(name, _NO_NUMBER) for name in ("`in`", "a format"))
     __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
-    __array__ = _refuse("the NumPy array", f"An array or Tensor that vmap does not map cannot hold it. {_NO_NUMBER}")
+    __array__ = _refuse("the NumPy array", f"tg.Tensor(a)[x] indexes an array a with it. {_NO_NUMBER}")
     __dlpack__ = _refuse("a copy for another library", _NO_NUMBER)
     __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy", "Tensors do not change inside of vmap: use it itself")
     backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
