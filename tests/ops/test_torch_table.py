@@ -12,7 +12,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
-from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts
+from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts, two_samples
 
 
 def check_case(case, wanted):
@@ -67,11 +67,6 @@ def of_inputs(case):
         return parts(eval(case.ours, {"tg": tg, "np": np, **dict(zip(case.inputs, inputs, strict=True))}))
 
     return f
-
-
-def two_samples(x):
-    """Return an input, and a perturbed copy: smaller floats, or the same integers in another order."""
-    return np.stack([x, x * (1 - 1 / 1024) if x.dtype.kind == "f" else np.roll(x, 1)])
 
 
 @pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
