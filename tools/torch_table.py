@@ -160,6 +160,11 @@ def expected(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
     return {line: row for name in texts for line, row in json.loads((folder / f"{name}.json").read_text()).items()}
 
 
+def two_samples(x: Array) -> Array:
+    """Return an input, and a perturbed copy for `vmap`: smaller floats, or the same integers in another order."""
+    return np.stack([x, x * (1 - 1 / 1024) if x.dtype.kind == "f" else np.roll(x, 1)])
+
+
 def assert_same(title: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
     """Compare arrays with a tolerance of 1e-12, relative to each element and to the largest element."""
     assert len(found) == len(expected), title

@@ -2,16 +2,18 @@
 
 import inspect
 import re
+import warnings
 
 import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.nn.sample_independence import children_couple_samples
-from tinygrad_edu.testing import check_module
+from tinygrad_edu.testing import check_module, check_vmap
 from tools.layer_table import FOLDER, cases, names, results_in
-from tools.torch_table import assert_same, expected
+from tools.torch_table import assert_same, expected, two_samples
 
 # Tested elsewhere: see test_torch_modules.py and test_layers.py.
 ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"}
@@ -80,6 +82,32 @@ def test_a_layer_keeps_what_a_module_promises(line):
     case = TABLE[line]
     called, inputs = made(case, np.float32)
     check_module(called, *map(values_of, inputs.values()))
+
+
+# Layers that run once for each sample: without a rule, or for the 0-d samples of the smallest line.
+LOOPS = {"LogSoftmax", "MaxUnpool1D", "Softmax"}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_vmap_of_a_layer_equals_a_loop(name):
+    """Over the inputs, and over the inputs and the parameters, in evaluation."""
+    line = SMALLEST[name]
+    called, inputs = made(TABLE[line])
+    called.eval()
+    names = [name for name, _ in called.named_parameters()]
+    arrays = [values_of(x) for x in (*called.parameters(), *inputs.values())]
+
+    def f(*given):
+        parameters = dict(zip(names, given, strict=False))
+        return results_in(nn.functional_call(called, parameters, *given[len(names) :]))
+
+    mapped = [two_samples(x) for x in arrays]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if name in LOOPS else "error", LoopWarning)
+        check_vmap(f, *mapped)
+        if names:
+            axes = (None,) * len(names) + (0,) * len(inputs)
+            check_vmap(f, *arrays[: len(names)], *mapped[len(names) :], in_axes=axes)
 
 
 def test_every_line_has_its_numbers_and_every_layer_a_line():

@@ -26,6 +26,7 @@ def test_close_has_numpys_settings():
     x = tg.Tensor([1.0, 2.0, np.nan])
     assert tg.isclose(x, [1.1, 2.3, np.nan], rtol=0.0, atol=0.2, equal_nan=True).tolist() == [True, False, True]
     assert x.isclose(x).tolist() == [True, True, False]
+    assert np.isclose(X[:2], 0.1, 0, tg.Tensor([0.2, 0.2])).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("combine", [operator.and_, operator.or_, operator.xor])

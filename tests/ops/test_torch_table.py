@@ -1,11 +1,18 @@
-"""Values, first and second gradients of every line of ``torch/*.txt`` equal PyTorch's, up to rounding errors."""
+"""Values, first and second gradients of every line of ``torch/*.txt`` equal PyTorch's, up to rounding errors.
+
+`vmap` of every line equals a loop over samples of its inputs, so that it equals PyTorch's results, too.
+"""
+
+import warnings
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import values_of
-from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts
+from tinygrad_edu.errors import LoopWarning
+from tinygrad_edu.testing import check_vmap
+from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts, two_samples
 
 
 def check_case(case, wanted):
@@ -43,3 +50,54 @@ def test_what_pytorch_says(line):
 
 def test_every_line_has_its_numbers():
     assert set(TABLE) == set(EXPECTED)
+
+
+# --- vmap ---
+
+# Lines with an argument that they write to.
+STATEFUL = {line for line in TABLE if line.startswith("tg.batch_norm(") and "training=True, momentum" in line}
+# Calls that run once for each sample: of functions whose results may have another shape for each, or without a rule.
+LOOPS = ("put_along_axis", "quantile", "nonzero", "searchsorted", "unique", "repeat(x * x, r")
+
+
+def of_inputs(case):
+    """Return a line as a function of its inputs."""
+
+    def f(*inputs):
+        return parts(eval(case.ours, {"tg": tg, "np": np, **dict(zip(case.inputs, inputs, strict=True))}))
+
+    return f
+
+
+@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
+def test_vmap_equals_a_loop(line):
+    case, inputs = TABLE[line], list(TABLE[line].inputs.values())
+    alone = [tuple(0 if k == j else None for k in range(len(inputs))) for j in range(len(inputs))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LoopWarning)
+        if any(name in case.ours for name in LOOPS):
+            warnings.simplefilter("ignore", LoopWarning)
+        for axes in dict.fromkeys([(0,) * len(inputs), *alone]):
+            mapped = [two_samples(x) if axis == 0 else x for x, axis in zip(inputs, axes, strict=True)]
+            check_vmap(of_inputs(case), *mapped, in_axes=axes)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
+def test_the_axis_of_the_samples_does_not_replace_a_missing_axis(line):
+    """A row of an input has an axis less than the line expects: vmap over the rows equals a loop, or raises, too."""
+    f, inputs = of_inputs(TABLE[line]), [tg.Tensor(x) for x in TABLE[line].inputs.values()]
+    for k, axis in ((k, axis) for k, x in enumerate(inputs) for axis in (0, -1) if x.ndim and x.shape[axis]):
+        axes = tuple(axis if j == k else None for j in range(len(inputs)))
+        rows = tg.moveaxis(inputs[k], axis, 0)
+        try:
+            stacks = [[*map(values_of, f(*inputs[:k], row, *inputs[k + 1 :]))] for row in rows]
+            is_defined = all(len({x.shape for x in each}) == 1 for each in zip(*stacks, strict=True))
+        except Exception:
+            is_defined = False
+        if is_defined:
+            check_vmap(f, *inputs, in_axes=axes)
+        else:
+            with pytest.raises((ValueError, TypeError, IndexError)):
+                tg.vmap(f, axes)(*inputs)

@@ -1,13 +1,18 @@
 """vmap: nested, in any order with the other transforms, of indices and random numbers, and its errors."""
 
+import copy
+import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.errors import LoopWarning, MappedValueError, ShapeError
+from tinygrad_edu.engine import levels_of, mapped
+from tinygrad_edu.errors import DTypeError, LoopWarning, MappedValueError, ShapeError
 from tinygrad_edu.testing import LawBroken, check_vjp, check_vmap
 
 RNG = np.random.default_rng(0)
@@ -75,12 +80,21 @@ CASES = {
     "an outer index": (lambda k, x: tg.vmap(lambda row: row[k])(x), (np.array([2, 0, 1]), X[:3]), (0, None)),
     "an inner index": (lambda x: tg.vmap(lambda k: x[k] * x)(np.array([2, 0])), (X,), 0),
     "two indices": (lambda x, j: tg.vmap(lambda k: x[k] * x[j])(np.array([2, 0])), (X[:3], np.array([2, 0, 1])), 0),
+    "an index behind a slice": (lambda x, k: tg.outer(x, x)[:, k] ** 2, (X[:3], RNG.integers(0, 3, (3, 2))), 0),
+    "indices around a slice": (
+        lambda x, k: tg.stack([tg.outer(x, x)] * 2)[1, :, k[:, None]], (X[:3], RNG.integers(0, 3, (3, 2))), 0
+    ),
+    "indices in a table behind an ellipsis": (
+        lambda w, k: tg.tanh(w)[..., None, 1:, k], (W, np.array([0, 2, 1])), (None, 0)
+    ),
+    "a window": (lambda x, k: x[k : k + 2] ** 2, (X[:3], np.array([0, 1, 1])), 0),
     "a comparison": (lambda x: tg.where(x > 0, x, -2 * x) * (np.abs(x) < 1), (X,), 0),
     "several results": (lambda x: {"a": x.sum(), "b": (x, x * 2)}, (X,), 0),
     "constants like a sample": (lambda x: x * tg.ones_like(x) + tg.zeros_like(x), (X,), 0),
     "rows": (lambda x: tg.stack([2 * row for row in tg.outer(x, x)]), (X,), 0),
     "a mapped setting": (lambda x, k: tg.elu(x, k) * tg.elu(tg.Tensor(W[0]), k), (X, np.arange(5)), 0),
     "bounds": (lambda x, low: tg.clip(x, low, low + 1), (X, V), 0),
+    "sizes": (lambda x: x * np.size(x[None], axis=1) + np.ndim(x) * np.shape(x)[0], (X,), 0),
     "NumPy functions": (lambda x: np.sum(np.tanh(x)) * np.any(np.isnan(x) | (x > 1)), (X,), 0),
 }  # fmt: skip
 
@@ -114,6 +128,10 @@ def test_check_vmap_finds_a_mixture_of_samples_and_a_wrong_gradient():
     double.vjps(x=lambda g: 2 * g.mean() + 0 * g)
     with pytest.raises(LawBroken, match="vmap of op double: gradient of argument 0 differs"):
         check_vmap(double, X)
+    with pytest.raises(LawBroken, match="1 results, where the loop has 2"):
+        check_vmap(lambda x: [x] if levels_of(x) else [x, x], X)
+    with pytest.raises(ShapeError, match=r"one length, got \[4, 5\]"):
+        check_vmap(lambda x, y: x, X, Y)
 
 
 # --- Parameters, state and random numbers ---
@@ -169,14 +187,26 @@ def test_random_numbers_are_refused_shared_or_different():
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
-@pytest.mark.parametrize("f", [nn.Dropout(0.5, rng=RNG), lambda x: x + tg.normal(size=x.shape, rng=RNG)])
+@pytest.mark.parametrize(
+    "f",
+    [
+        nn.Dropout(0.5, rng=RNG),
+        lambda x: nn.Dropout1D(0.5, rng=RNG)(x[:, None])[:, 0],
+        lambda x: x + tg.normal(size=x.shape, rng=RNG),
+        lambda x: tg.normal(x, x, rng=RNG),
+        lambda x: tg.uniform(x, 2 * x, rng=RNG),
+        lambda x: tg.permutation(x * np.arange(20), rng=RNG),
+        lambda x: tg.integers(9, size=20, rng=RNG) + x,
+    ],
+)
 def test_each_vmap_decides_about_its_own_samples(f):
     x = np.ones((2, 3, 20))
     for outer, inner, count in (("different", "different", 6), ("different", "same", 2), ("same", "different", 3)):
         out = tg.vmap(lambda row, word=inner: tg.vmap(f, randomness=word)(row), randomness=outer)(x)
         assert len({row.tobytes() for row in out.reshape(6, 20)}) == count
-    with pytest.raises(MappedValueError, match="randomness="):
-        tg.vmap(lambda row: tg.vmap(f, randomness="same")(row))(x)
+    for inner in ("same", "different"):
+        with pytest.raises(MappedValueError, match="randomness="):
+            tg.vmap(lambda row, word=inner: tg.vmap(f, randomness=word)(row))(x)
 
 
 STATE = tg.Tensor(np.zeros(3))
@@ -207,6 +237,15 @@ def test_a_write_to_state_raises(name, count):
     assert not STATE.numpy().any()
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if "index" in name or "indices" in name])
+def test_indices_have_a_rule(name):
+    f, arrays, axes = CASES[name]
+    mapped._warned.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LoopWarning)
+        tg.vmap(f, axes)(*arrays)
+
+
 # --- Errors and warnings ---
 
 VALUES = {
@@ -222,11 +261,53 @@ def test_a_value_of_a_sample_is_refused_with_the_reason(what):
         tg.vmap(lambda x: getattr(x, function.__name__)() if hasattr(x, function.__name__) else function(x))(X[:, 0])
 
 
+def test_printing_shows_the_shape_of_a_sample():
+    shown = []
+    tg.vmap(lambda x: shown.append(f"{x} {x!s} {x!r}") or x)(X)
+    assert shown == [" ".join(["Tensor(shape=(3,), dtype=float64, inside of vmap over 5 samples)"] * 3)]
+    with pytest.raises(MappedValueError, match="a format"):
+        tg.vmap(lambda x: f"{x[0]:.2f}")(X)
+
+
+def test_an_index_of_an_array_or_a_list_is_refused_with_the_way():
+    for rows, word in ((X, r"tg.Tensor\(a\)\[x\]"), (list(X), "Index a Tensor")):
+        with pytest.raises(MappedValueError, match=word):
+            tg.vmap(lambda k, rows=rows: tg.Tensor(rows[k]))(np.array([0, 1]))
+
+
+@pytest.mark.parametrize("f", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_is_refused(f):
+    with pytest.raises(MappedValueError, match="a copy of a Tensor"):
+        tg.vmap(f)(X)
+
+
+def test_complex_numbers_are_refused():
+    with pytest.warns(LoopWarning, match="fft"), pytest.raises(DTypeError, match="complex"):
+        tg.vmap(lambda x: np.abs(np.fft.fft(x)))(X)
+
+
+def test_an_error_of_an_op_names_the_axis_of_the_samples():
+    with pytest.raises(IndexError, match="axis 1") as caught:
+        tg.vmap(lambda x: x[3])(X)
+    assert caught.value.__notes__[-1:] == ["In vmap: axis 0 of the mapped inputs of getitem is that of the 5 samples."]
+
+
 def test_a_value_that_leaves_the_function_is_refused():
     kept = []
     tg.vmap(lambda x: kept.append(x) or x)(X)
+    for use in (lambda x: x + 1, np.isnan, tg.vmap(lambda x: x), lambda x: tg.vmap(lambda y: x)(X)):
+        with pytest.raises(MappedValueError, match="vmap"):
+            use(kept[0])
+
+
+def test_a_thread_has_a_context_of_its_own():
+    def doubled(x, run=lambda f: f()):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(run, lambda: x * 2).result()
+
     with pytest.raises(MappedValueError, match="vmap"):
-        kept[0] + 1
+        tg.vmap(doubled)(X)
+    assert np.array_equal(tg.vmap(lambda x: doubled(x, copy_context().run))(X), 2 * X)
 
 
 AXES = {

@@ -4,7 +4,8 @@ Read the files in this order: `op.py`, the declaration of an op; `node.py`, the 
 call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, the detection of in-place changes; `tensor.py`.
 `arguments.py`, `in_place.py`, `modes.py`, `scalar_protocol.py` and `swap.py` handle the special cases.
 
-`mapped.py` has the values inside of `vmap`, and `batching.py` the calls of ops with them.
+`mapped.py` has the values inside of `vmap`, `batching.py` the calls of ops with them, and `mapped_numpy.py` those of
+NumPy's functions.
 
 ``fast`` has faster equivalents, which plain mode does not run. ``debug`` has hooks, observers, `detect_anomaly` and
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
@@ -25,7 +26,6 @@ from tinygrad_edu.engine.mapped import (
     aligned,
     anywhere,
     bare,
-    call_on_mapped,
     everywhere,
     hidden,
     innermost_level,
@@ -35,11 +35,13 @@ from tinygrad_edu.engine.mapped import (
     opened,
     peeled,
     reordered,
+    require_open,
     spread,
     warn_of_a_loop,
     with_levels,
     with_levels_of,
 )
+from tinygrad_edu.engine.mapped_numpy import call_on_mapped
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import ArgumentNode, Node, leaf
@@ -70,6 +72,7 @@ __all__ = [
     "demand_shape", "densify", "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array",
     "from_dlpack", "from_numpy", "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by",
     "leaf", "levels_of", "no_grad", "op", "open_levels", "opened", "peeled", "random", "real_numbers",
-    "refuse_read_only", "refuse_stale", "reordered", "role_of", "run_hooks", "shape_of", "spread", "swap_storage",
-    "unbroadcast", "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
+    "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of", "run_hooks", "shape_of", "spread",
+    "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all",
+    "writing",
 ]  # fmt: skip

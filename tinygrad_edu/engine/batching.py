@@ -25,6 +25,7 @@ from tinygrad_edu.engine.mapped import (
     open_levels,
     opened,
     peeled,
+    require_open,
     sample,
     shifted,
     warn_of_a_loop,
@@ -46,17 +47,22 @@ class MappedCall(NamedTuple):
         The inputs. Those that are mapped have the samples along axis 0.
     mapped : list of bool
         Which inputs are mapped.
-    size : int
-        Number of samples.
+    level : Level
+        The call of `vmap`.
     settings : dict
-        The settings of an op, or the keyword arguments of a function. None of them is mapped.
+        The settings of an op, or the keyword arguments of a function. None of them is mapped by this call of `vmap`.
     """
 
     call: Callable[..., Any]
     inputs: list[Any]
     mapped: list[bool]
-    size: int
+    level: Level
     settings: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        return self.level.size
 
     def on_leading(self, **changed: Any) -> Any:
         """Call the function on the inputs as they are, with some settings changed."""
@@ -112,7 +118,7 @@ def _axis(batch: MappedCall) -> Any:
     axis, ndim = batch.settings["axis"], batch.sample_ndim()
     if not ndim and axis in (0, -1, None, ()):  # NumPy allows the axes 0 and -1 of a 0-d array
         if "keepdims" not in batch.settings:
-            return batch.on_leading(axis=())
+            return NotImplemented if axis in (0, -1) else batch.on_leading(axis=())
         return batch.with_inputs(batch.inputs[0].expand_dims(1)).on_leading(axis=1, keepdims=False)
     return batch.on_leading(axis=tuple(range(1, ndim + 1)) if axis is None else shifted(axis, ndim))
 
@@ -124,13 +130,19 @@ def _along(batch: MappedCall) -> Any:
     if axis is None:
         return batch.with_inputs(*(x.reshape((batch.size, -1)) for x in batch.inputs)).on_leading(axis=1)
     if not ndim:
-        return batch.with_inputs(*(x.reshape((batch.size, 1)) for x in batch.inputs)).on_leading(axis=1).reshape(-1)
+        return NotImplemented  # NumPy's functions differ in whether the result is 0-d or 1-d
     return batch.on_leading(axis=shifted(axis, ndim))
 
 
-def _leading(batch: MappedCall) -> Any:
-    """Compute inputs whose leading axes are independent."""
-    return batch.spread().on_leading()
+def _last_axes(count: int) -> BatchingRule:
+    """Return the rule of an op on the last axes of its inputs; the axes before them are independent."""
+
+    def rule(batch: MappedCall) -> Any:
+        if any(batch.sample_ndim(k) < count for k in range(len(batch.inputs))):
+            return NotImplemented  # the axis of the samples would be one of the last: the op decides about one sample
+        return batch.spread().on_leading()
+
+    return rule
 
 
 def _first(batch: MappedCall) -> Any:
@@ -147,7 +159,8 @@ def _split_first(out: Any, size: int) -> Any:
 
 
 RULES: dict[str, BatchingRule] = {
-    "elementwise": _elementwise, "axis": _axis, "along": _along, "leading": _leading, "first": _first,
+    "elementwise": _elementwise, "axis": _axis, "along": _along, "vectors": _last_axes(1), "matrices": _last_axes(2),
+    "first": _first,
 }  # fmt: skip
 
 
@@ -168,18 +181,18 @@ def call_mapped(
     """Call an op or a function of which an argument is mapped: by its rule, or once for each sample."""
     level = innermost_level((inputs, settings))
     assert level is not None
-    if level not in open_levels():
-        raise MappedValueError(
-            f"{name}: a Tensor of a call of vmap that has returned is used outside of it. Return it from the function "
-            f"that vmap calls."
-        )
+    require_open([level], name)
     out: Any = NotImplemented
     if rule is not None and _covers(rule, settings, level):
         mapped = [is_mapped_by(x, level) for x in inputs]
         nested = any(isinstance(x, list | tuple) and innermost_level(x) is level for x in inputs)
         if not nested:
             arguments = [peeled(x) if on else x for x, on in zip(inputs, mapped, strict=True)]
-            out = rule(MappedCall(call, arguments, mapped, level.size, settings))
+            try:
+                out = rule(MappedCall(call, arguments, mapped, level, settings))
+            except Exception as error:
+                error.add_note(f"In vmap: axis 0 of the mapped inputs of {name} is that of the {level.size} samples.")
+                raise
     if out is NotImplemented:
         return _loop(call, name, inputs, settings, level)
     return _hidden_results(out, level, name)
@@ -188,9 +201,9 @@ def call_mapped(
 def _covers(rule: BatchingRule, settings: dict[str, Any], level: Level) -> bool:
     """Return whether a rule covers the mapped settings: those of other levels, or those of this level alone."""
     mapped_by = {x.levels for x in leaves(settings) if isinstance(x, Mapped)}
-    if getattr(rule, "takes_mapped_settings", False):
-        return mapped_by <= {(level,)}
-    return all(levels[-1] is not level for levels in mapped_by)
+    if all(levels[-1] is not level for levels in mapped_by):
+        return True
+    return getattr(rule, "takes_mapped_settings", False) and mapped_by == {(level,)}
 
 
 def _hidden_results(out: Any, level: Level, name: str) -> Any:
@@ -228,15 +241,20 @@ def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> 
     *outer, level = open_levels()
     if level.randomness == "error":
         raise MappedValueError(
-            f"{draw.__name__} draws random numbers inside of vmap. Pass randomness='different' for other numbers for "
-            f"each sample, or randomness='same' for the same numbers."
+            f"{draw.__name__} draws random numbers inside of vmap. Pass vmap randomness='different' for other numbers "
+            f"for each sample, or randomness='same' for the same numbers."
         )
-    if level.randomness == "same" and innermost_level((args, settings)) is not None:
-        return getattr(draw, "__wrapped__", draw)(*args, **settings)
+    is_same = level.randomness == "same"
     with opened(tuple(outer)):
-        if level.randomness == "same":
+        if is_same and innermost_level((args, settings)) is not level:
             return draw(*args, **settings)
-        rows = [draw(*row, **rest) for row, rest in (sample((args, settings), level, k) for k in range(level.size))]
+        states = [(x, x.bit_generator.state) for x in leaves((args, settings)) if isinstance(x, np.random.Generator)]
+        rows = []
+        for index in range(level.size):
+            for generator, state in states if is_same else ():
+                generator.bit_generator.state = state
+            row, keywords = sample((args, settings), level, index)
+            rows.append(draw(*row, **keywords))
     return joined(rows, level, draw.__name__)
 
 

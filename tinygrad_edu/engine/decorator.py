@@ -111,9 +111,9 @@ def op(
         Name of the public function, for errors and the tape. Default: the name of the forward.
     batching : str or callable, optional
         How `vmap` computes all samples by one call: ``"elementwise"``; ``"axis"`` or ``"along"`` for an op along the
-        setting `axis`, where None means all axes or the flattened array; ``"leading"`` if the leading axes are
-        independent; ``"first"`` if the first axis is; or a function of a `MappedCall`. Default: once for each sample,
-        with a warning.
+        setting `axis`, where None means all axes or the flattened array; ``"vectors"`` or ``"matrices"`` for
+        an op on the last axis or the last two, if the axes before them are independent; ``"first"`` if the first axis
+        is; or a function of a `MappedCall`. Default: once for each sample, with a warning.
     """
     if forward is None:
         return lambda function: TypedOp(function, broadcasts, promotes, name, batching)

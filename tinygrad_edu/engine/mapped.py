@@ -7,7 +7,7 @@ contains no mapped values: an op is recorded on Tensors whose hidden axis is vis
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import WRITERS, Storage
-from tinygrad_edu.engine.tensor import Tensor, wrap
+from tinygrad_edu.engine.memory import Storage
+from tinygrad_edu.engine.tensor import Tensor, real_numbers, wrap
 from tinygrad_edu.errors import MappedValueError
 
 _numbers = itertools.count()
@@ -70,11 +70,11 @@ _NO_NUMBER = "Compute with Tensors, or call this function outside of vmap"
 
 
 def _on_values(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-    return lambda self, other: call_on_mapped(ufunc, ufunc, (self, other), {})
+    return lambda self, other: ufunc(self, other)
 
 
 def _reflected(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-    return lambda self, other: call_on_mapped(ufunc, ufunc, (other, self), {})
+    return lambda self, other: ufunc(other, self)
 
 
 class Mapped(Tensor):  # type: ignore[misc] # it is final for users
@@ -127,6 +127,9 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
         sizes = " x ".join(str(level.size) for level in self.levels)
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, inside of vmap over {sizes} samples)"
 
+    def __format__(self, spec: str) -> str:
+        return self._format() if spec else repr(self)
+
     __hash__ = Tensor.__hash__
     __eq__, __ne__, __lt__ = _on_values(np.equal), _on_values(np.not_equal), _on_values(np.less)
     __le__, __gt__, __ge__ = _on_values(np.less_equal), _on_values(np.greater), _on_values(np.greater_equal)
@@ -134,20 +137,31 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     __rand__, __ror__, __rxor__ = _reflected(np.bitwise_and), _reflected(np.bitwise_or), _reflected(np.bitwise_xor)
 
     def __invert__(self) -> Any:
-        return call_on_mapped(np.invert, np.invert, (self,), {})
+        return np.invert(self)
 
     item, tolist, numpy = (_refuse(f"{name}()", _NO_NUMBER) for name in ("item", "tolist", "numpy"))
     __float__, __int__, __complex__ = (_refuse(f"{name}()", _NO_NUMBER) for name in ("float", "int", "complex"))
-    __index__, __floor__, __ceil__ = (_refuse(name, _NO_NUMBER) for name in ("an index", "floor()", "ceil()"))
-    __trunc__, __format__, __contains__ = (_refuse(name, _NO_NUMBER) for name in ("trunc()", "a format", "`in`"))
+    __index__ = _refuse("an index", "Index a Tensor with it; lengths and axes must be equal for all samples")
+    __floor__, __ceil__, __trunc__ = (_refuse(name, _NO_NUMBER) for name in ("floor()", "ceil()", "trunc()"))
+    __contains__, _format = (_refuse(name, _NO_NUMBER) for name in ("`in`", "a format"))
     __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
-    __array__ = _refuse("the NumPy array", _NO_NUMBER)
-    __dlpack__ = __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy for another library", _NO_NUMBER)
+    __array__ = _refuse("the NumPy array", f"tg.Tensor(a)[x] indexes an array a with it. {_NO_NUMBER}")
+    __dlpack__ = _refuse("a copy for another library", _NO_NUMBER)
+    __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy", "Tensors do not change inside of vmap: use it itself")
     backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
     assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate()")
     data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor"))
     register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap")
     _repr_html_ = None  # type: ignore[assignment]
+
+
+def require_open(levels: Sequence[Level], name: str) -> None:
+    """Raise for a value of a call of `vmap` that has returned, or that another thread runs."""
+    if not set(levels) <= set(open_levels()):
+        raise MappedValueError(
+            f"{name}: a Tensor of a call of vmap is used outside of it, after its return or in another thread. Return "
+            f"it from the function that vmap calls; a thread needs a copy of the context, contextvars.copy_context()."
+        )
 
 
 def levels_of(x: Any) -> tuple[Level, ...]:
@@ -176,7 +190,7 @@ def peeled(x: Tensor) -> Tensor:
 
 def hidden(x: Any, level: Level) -> Tensor:
     """Return a Tensor or array as a value whose first axis `level` hides."""
-    x = x if isinstance(x, Tensor) else wrap(np.asarray(x), None, Storage.new(shared=True))
+    x = x if isinstance(x, Tensor) else wrap(real_numbers("a Tensor inside of vmap", x), None, Storage.new(shared=True))
     return with_levels(x, (*levels_of(x), level))
 
 
@@ -272,78 +286,6 @@ def aligned(arguments: list[Any], on: list[bool], size: int) -> list[Any]:
         x.reshape((size, *[1] * (ndim + 1 - x.ndim), *x.shape[1:])) if is_on and x.ndim <= ndim else x
         for x, is_on in zip(arguments, on, strict=True)
     ]
-
-
-# --- NumPy functions without a derivative, on the values ---
-
-# Functions along an axis, which is the second parameter.
-_ALONG = frozenset({np.any, np.all, np.argmax, np.argmin, np.count_nonzero, np.argsort, np.sort, np.flip, np.cumsum})
-_REDUCE_ALL = frozenset({np.any, np.all, np.count_nonzero})
-_ELEMENTWISE = frozenset({np.isclose, np.where, np.isreal, np.iscomplex, np.isposinf, np.isneginf, np.clip})
-
-
-def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
-    """Call a NumPy function on the values of each sample: elementwise and along an axis at once, else in a loop."""
-    if function in (np.shape, np.ndim, np.size):
-        return getattr(inputs[0], function.__name__)
-    if function in (np.result_type, np.can_cast, np.common_type, np.min_scalar_type):
-        return call(*(x.dtype if isinstance(x, Tensor) else x for x in inputs), **settings)
-    if "out" in settings or function in WRITERS or call.__name__ == "at":
-        raise MappedValueError(
-            f"np.{function.__name__} writes in place inside of vmap, where a write could mix samples. Compute a new "
-            f"Tensor instead."
-        )
-    level = innermost_level((inputs, settings))
-    assert level is not None
-    on = [is_mapped_by(x, level) for x in inputs]
-    if innermost_level(settings) is None and not any(
-        isinstance(x, list | tuple) and innermost_level(x) for x in inputs
-    ):
-        arguments = [peeled(x).detach() if is_on else x for x, is_on in zip(inputs, on, strict=True)]
-        if function in _ELEMENTWISE or (isinstance(function, np.ufunc) and call is function and not settings):
-            return hidden(_values(call, aligned(arguments, on, level.size), settings), level)
-        if function in _ALONG and on[0] and not any(on[1:]):
-            return hidden(_along(call, arguments[0], arguments[1:], settings), level)
-    return _call_on_each(function, call, inputs, settings, level)
-
-
-def _values(call: Callable[..., Any], inputs: list[Any], settings: dict[str, Any]) -> Any:
-    """Call a NumPy function on arrays, or on values that outer levels map."""
-    if innermost_level(inputs) is not None:
-        return call_on_mapped(call, call, tuple(inputs), settings)
-    return call(*(x._data if isinstance(x, Tensor) else x for x in inputs), **settings)
-
-
-def _along(call: Any, x: Tensor, others: list[Any], settings: dict[str, Any]) -> Any:
-    settings = dict(settings)
-    default = None if call in (np.any, np.all, np.argmax, np.argmin, np.count_nonzero, np.flip, np.cumsum) else -1
-    axis = others[0] if others else settings.pop("axis", default)
-    ndim = x.ndim - 1
-    if axis is None and call in _REDUCE_ALL | {np.flip}:
-        return _values(call, [x], {**settings, "axis": tuple(range(1, ndim + 1))})
-    if axis is None and settings.get("keepdims"):
-        return _values(call, [x.reshape((len(x), -1))], {"axis": 1}).reshape((len(x), *[1] * ndim))
-    if axis is None or not ndim:
-        return _values(call, [x.reshape((len(x), -1))], {**settings, "axis": 1})
-    return _values(call, [x], {**settings, "axis": shifted(axis, ndim)})
-
-
-def _call_on_each(function: Any, call: Any, inputs: Any, settings: dict[str, Any], level: Level) -> Any:
-    warn_of_a_loop(f"np.{function.__name__}")
-    rows = []
-    for index in range(level.size):
-        args, keywords = sample((inputs, settings), level, index)
-        rows.append(call(*_plain(args), **_plain(keywords)))
-    return joined(rows, level, f"np.{function.__name__}")
-
-
-def _plain(x: Any) -> Any:
-    """Replace the unmapped Tensors in nested arguments with their arrays."""
-    if isinstance(x, list | tuple):
-        return type(x)(map(_plain, x))
-    if isinstance(x, dict):
-        return {name: _plain(part) for name, part in x.items()}
-    return x.numpy() if isinstance(x, Tensor) and not isinstance(x, Mapped) else x
 
 
 def joined(rows: list[Any], level: Level, name: str) -> Any:

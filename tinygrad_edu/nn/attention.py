@@ -256,7 +256,7 @@ def _checked_mask(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
         needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not split along the samples")
         expected = " or ".join(map(str, shapes))
         raise ShapeError(f"MultiheadAttention: {name} must have shape {expected}, got {mask.shape}.")
-    return np.asarray(values_of(mask)) if mask.dtype == bool else mask
+    return values_of(mask) if mask.dtype == bool else mask
 
 
 def _combine_masks(mask: Any, other: Any) -> Any:

@@ -57,7 +57,7 @@ def _lower_ones(n: int, dtype: Any, diagonal: float) -> ndarray:
 # --- Cholesky ---
 
 
-@op(name="cholesky", batching="leading")
+@op(name="cholesky", batching="matrices")
 def cholesky_factor(x: Array) -> Array:
     """Return the lower triangular L with L @ L.T = (x + x.T) / 2, for each matrix of a stack."""
     return np.linalg.cholesky(mean_with_transpose(x))
@@ -73,7 +73,7 @@ def _cholesky_factor_x(g: Any, out: Any) -> Any:
 cholesky_factor.vjps(x=_cholesky_factor_x)
 
 
-@batched("leading")
+@batched("matrices")
 def cholesky(x: TensorLike, /, *, upper: bool = False) -> Tensor | Array:
     """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
 
@@ -87,13 +87,13 @@ def cholesky(x: TensorLike, /, *, upper: bool = False) -> Tensor | Array:
 # --- Eigenvalues ---
 
 
-@op(name="eigvalsh", batching="leading")
+@op(name="eigvalsh", batching="matrices")
 def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2 in ascending order."""
     return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
 
 
-@op(name="eigh", batching="leading")
+@op(name="eigh", batching="matrices")
 def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2 in ascending order, each above its eigenvector: (..., n + 1, n).
 
@@ -121,7 +121,7 @@ eigenvalues.vjps(x=_eigenvalues_x)
 eigenpairs.vjps(x=_eigenpairs_x)
 
 
-@batched("leading")
+@batched("matrices")
 def eigvalsh(x: TensorLike, UPLO: str = "L") -> Tensor | Array:
     """Return the eigenvalues of symmetric matrices in ascending order: (..., n, n) -> (..., n).
 
@@ -131,7 +131,7 @@ def eigvalsh(x: TensorLike, UPLO: str = "L") -> Tensor | Array:
     return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
 
-@batched("leading")
+@batched("matrices")
 def eigh(x: TensorLike, UPLO: str = "L") -> EighResult[Tensor | Array]:
     """Return the eigenvalues of symmetric matrices in ascending order, and their eigenvectors as columns.
 
@@ -153,7 +153,7 @@ def eigh(x: TensorLike, UPLO: str = "L") -> EighResult[Tensor | Array]:
 # --- Singular values ---
 
 
-@op(batching="leading")
+@op(batching="matrices")
 def svdvals(x: Array, /) -> Array:
     """Return the singular values of each matrix in descending order: (..., m, n) -> (..., min(m, n)).
 
@@ -162,7 +162,7 @@ def svdvals(x: Array, /) -> Array:
     return np.linalg.svdvals(x)
 
 
-@op(name="svd", batching="leading")
+@op(name="svd", batching="matrices")
 def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
     """Return columns of a left singular vector, its singular value and the right singular vector: (..., m + 1 + n, k).
 
@@ -237,7 +237,7 @@ def _complete_basis(x: Any, columns: Any, basis: ndarray, description: str) -> A
     return concatenate([columns, undifferentiable(x, remaining, description)], axis=-1)
 
 
-@batched("leading")
+@batched("matrices")
 def svd(
     x: TensorLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> SVDResult[Tensor | Array] | Tensor | Array:
@@ -288,7 +288,7 @@ def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
 # --- QR ---
 
 
-@op(name="qr", batching="leading")
+@op(name="qr", batching="matrices")
 def orthogonal_triangular(x: Array) -> Array:
     """Return Q above the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
     q, r = np.linalg.qr(x)
@@ -307,7 +307,7 @@ def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
 orthogonal_triangular.vjps(x=_orthogonal_triangular_x)
 
 
-@batched("leading")
+@batched("matrices")
 def qr(x: TensorLike, mode: str = "reduced") -> QRResult[Tensor | Array] | Tensor | Array | tuple[Array, Array]:
     """Return Q, with orthonormal columns, and R, upper triangular, with x = Q @ R, for each matrix (..., m, n).
 

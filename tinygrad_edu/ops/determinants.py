@@ -27,7 +27,7 @@ class SlogdetResult(NamedTuple, Generic[_T]):
     logabsdet: _T
 
 
-@op(batching="leading")
+@op(batching="matrices")
 def det(x: Array, /) -> Array:
     """Return the determinant of each matrix of a stack: (..., n, n) -> (...).
 
@@ -36,7 +36,7 @@ def det(x: Array, /) -> Array:
     return np.linalg.det(x)
 
 
-@op(name="det", batching="leading")
+@op(name="det", batching="matrices")
 def cofactors(x: Array) -> Array:
     """Return the cofactors, the derivatives of the determinant: signed minors without the row and column of an element.
 
@@ -46,7 +46,7 @@ def cofactors(x: Array) -> Array:
     return sign * (u * _leave_one_out_products(s)[..., None, :]) @ v
 
 
-@op(name="det", batching="leading")
+@op(name="det", batching="matrices")
 def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the directional derivative of the cofactors of x. It is linear in `direction`, and its own transpose."""
     sign, u, s, v = _svd_with_sign(x)
@@ -131,7 +131,7 @@ def _logs_and_zeros(s: ndarray) -> tuple[ndarray, ndarray]:
     return np.log(np.where(zeros, 1, s)), zeros.astype(int)
 
 
-@op(name="slogdet", batching="leading")
+@op(name="slogdet", batching="matrices")
 def logabsdet(x: Array) -> Array:
     """Return the logarithm of the absolute value of the determinant of each matrix, without overflow."""
     return np.asarray(np.linalg.slogdet(x).logabsdet)
@@ -140,7 +140,7 @@ def logabsdet(x: Array) -> Array:
 logabsdet.vjps(x=lambda g, x: _as_1x1_matrices(g) * transposed(inv(x)))
 
 
-@op(name="slogdet", batching="leading")
+@op(name="slogdet", batching="matrices")
 def sign_of_det(x: Array) -> Array:
     """Return the sign of the determinant of each matrix: -1, 0 or 1. The derivative is 0."""
     return np.asarray(np.linalg.slogdet(x).sign)

@@ -6,17 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Mapped, MappedCall, bare, draw_in_vmap, levels_of, op, open_levels
+from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
 def _dropout_of_samples(batch: MappedCall) -> Any:
     """Multiply the samples by the factors of their bits, or of the bits that they share."""
     ones, settings = np.ones(batch.sample_shape(), batch.inputs[0].dtype), batch.settings
-    if not isinstance(settings["bits"], Mapped):
+    if not is_mapped_by(settings["bits"], batch.level):
         return batch.inputs[0] * dropout(ones, **settings)
-    if len(levels_of(settings["bits"])) > 1:
-        return NotImplemented
     rows = bare(settings["bits"]).numpy()
     return batch.inputs[0] * np.stack([dropout(ones, **{**settings, "bits": row}) for row in rows])
 

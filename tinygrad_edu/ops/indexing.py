@@ -17,7 +17,7 @@ from tinygrad_edu.engine import (
     add_at,
     aligned,
     bare,
-    levels_of,
+    innermost_level,
     op,
     values_of,
 )
@@ -30,7 +30,7 @@ __all__ = ["getitem", "scatter_add"]
 
 def _getitem_of_samples(batch: MappedCall) -> Any:
     index = _as_tuple(batch.settings["index"])
-    if any(isinstance(part, Mapped) for part in index):
+    if innermost_level(index) is batch.level:
         return _getitem_by_samples(batch, index)
     if all(
         isinstance(part, slice | int | np.integer | EllipsisType | None) and not isinstance(part, bool)
@@ -53,17 +53,30 @@ def _before_samples(index: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _getitem_by_samples(batch: MappedCall, index: tuple[Any, ...]) -> Any:
-    """Index by integers that differ between the samples, in the first axes of x."""
-    if not all(_is_integer(part) and len(levels_of(part)) < 2 for part in index):
+    """Index by integers that differ between the samples, and slices, None and an ellipsis that do not."""
+    positions = [k for k, part in enumerate(index) if _is_integer(part)]
+    basic = [part for k, part in enumerate(index) if k not in positions]
+    if not all(isinstance(part, slice | EllipsisType | None) and innermost_level(part) is None for part in basic):
         return NotImplemented
-    on = [isinstance(part, Mapped) for part in index]
-    values = [bare(part)._data if is_on else part for part, is_on in zip(index, on, strict=True)]
-    parts = aligned(values, on, batch.size)
+    on = [isinstance(index[k], Mapped) for k in positions]
+    values = [bare(index[k])._data if is_on else index[k] for k, is_on in zip(positions, on, strict=True)]
+    ndim = max(np.ndim(x) - is_on for x, is_on in zip(values, on, strict=True))
+    parts = dict(zip(positions, aligned(values, on, batch.size), strict=True))
+    whole = tuple(parts.get(k, part) for k, part in enumerate(index))
+    first = _first_axis_of_arrays(index, positions, batch.sample_ndim())
     if not batch.mapped[0]:
-        return batch.on_leading(index=tuple(parts))
-    ndim = max(np.ndim(part) for part in parts)
-    own = np.arange(batch.size).reshape((batch.size, *[1] * (ndim - 1)))
-    return batch.on_leading(index=(own, *parts))
+        return batch.on_leading(index=whole).moveaxis(first, 0)
+    own = np.arange(batch.size).reshape((batch.size, *[1] * ndim))
+    out = batch.on_leading(index=(own, *whole))  # the axes of own come first, then those of the other arrays
+    return out.moveaxis(tuple(range(1, 1 + ndim)), tuple(range(1 + first, 1 + first + ndim))) if first else out
+
+
+def _first_axis_of_arrays(index: tuple[Any, ...], positions: list[int], ndim: int) -> int:
+    """Return the axis of x[index] where NumPy puts the axes of the arrays: in their place if they are adjacent."""
+    if positions != list(range(positions[0], positions[-1] + 1)):
+        return 0
+    rest = ndim - sum(part is not None and part is not Ellipsis for part in index)
+    return sum(rest if part is Ellipsis else 1 for part in index[: positions[0]])
 
 
 def _is_integer(part: Any) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["inv", "matrix_power", "pinv", "solve"]
 _UNSET: Any = object()
 
 
-@op(batching="leading")
+@op(batching="matrices")
 def inv(x: Array, /) -> Array:
     """Return the inverse of each matrix of a stack (..., n, n)."""
     return np.linalg.inv(x)
@@ -30,6 +30,8 @@ inv.vjps(x=lambda g, out: -matmul(matmul(transposed(out), g), transposed(out)))
 
 def _solve_samples(batch: MappedCall) -> Any:
     a, b = batch.inputs
+    if batch.sample_ndim(0) < 2 or batch.sample_ndim(1) < 1:
+        return NotImplemented  # an error for each sample
     if batch.sample_ndim(1) == 1:
         b = expand_dims(b, -1)
         return squeeze(batch.with_inputs(*aligned([a, b], batch.mapped, batch.size)).on_leading(), -1)
@@ -86,7 +88,7 @@ def mean_with_transpose(x: Any) -> Any:
     return x * 0.5 + transposed(x) * 0.5  # a sum of integers could overflow
 
 
-@op(name="pinv", batching="leading")
+@op(name="pinv", batching="matrices")
 def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
     """Return the Moore-Penrose inverse of each matrix. Singular values <= rcond * largest count as 0."""
     return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
@@ -103,6 +105,7 @@ def _pseudo_inverse_x(g: Any, x: Any, out: Any) -> Any:
 pseudo_inverse.vjps(x=_pseudo_inverse_x)
 
 
+@batched("matrices", inputs=1)
 def pinv(x: TensorLike, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Tensor | Array:
     """Return the Moore-Penrose inverse of each matrix of a stack: (..., m, n) -> (..., n, m).
 
@@ -130,7 +133,7 @@ def pinv(x: TensorLike, /, rcond: Any = None, hermitian: bool = False, *, rtol: 
     return pseudo_inverse(symmetric(x, "L") if hermitian else x, rcond)
 
 
-@batched("leading", inputs=1)
+@batched("matrices", inputs=1)
 def matrix_power(x: TensorLike, n: int) -> Tensor | Array:
     """Return the n-th power of each matrix of a stack: the identity for n = 0, powers of inv(x) for n < 0.
 

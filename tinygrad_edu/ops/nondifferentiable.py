@@ -137,7 +137,7 @@ def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-5, atol: float = 1e-8, 
     equal_nan : bool, default False
         Whether two NaNs count as close.
     """
-    return np.isclose(values_of(x), values_of(y), rtol, atol, equal_nan)
+    return np.isclose(values_of(x), values_of(y), values_of(rtol), values_of(atol), equal_nan)
 
 
 def logical_and(x: ArrayLike, y: ArrayLike) -> Array:

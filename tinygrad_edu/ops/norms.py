@@ -176,7 +176,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 # --- Condition numbers and ranks ---
 
 
-@batched("leading")
+@batched("matrices")
 def cond(x: TensorLike, p: Any = None) -> Tensor | Array:
     """Return the condition number of each matrix of a stack: norm(x, p) * norm(inv(x), p), infinite if x is singular.
 

@@ -21,6 +21,8 @@ __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer
 
 def _matmul_samples(batch: MappedCall) -> Any:
     x, y = (x if isinstance(x, Tensor) else np.asarray(x) for x in batch.inputs)
+    if not (batch.sample_ndim(0) and batch.sample_ndim(1)):
+        return NotImplemented  # an error for each sample
     is_row, is_column = batch.sample_ndim(0) == 1, batch.sample_ndim(1) == 1
     x = expand_dims(x, -2) if is_row else x
     y = expand_dims(y, -1) if is_column else y

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
@@ -17,7 +18,7 @@ from tinygrad_edu.testing.verdict import Report
 from tinygrad_edu.transforms import Function, vjp
 from tinygrad_edu.transforms.vmap import vmap
 
-# The rounding error of two orders of addition, relative to the largest number.
+# The rounding error of two orders of addition, relative to the largest number of a sample.
 _ROUNDING = 2.0**-34
 
 
@@ -43,6 +44,8 @@ def check_vmap(f: Function, *arrays: Any, in_axes: Any = 0, rng: Rng | None = No
     ------
     LawBroken
         A value or a gradient differs.
+    ShapeError
+        The arrays have different numbers of samples, or none is mapped.
 
     Examples
     --------
@@ -67,7 +70,10 @@ class _Loop:
     def __init__(self, f: Function, points: Sequence[Tensor], axes: Sequence[int | None]) -> None:
         self.f, self.points, self.axes, self.name = f, points, axes, title_of(f)
         self.floating = [k for k, x in enumerate(points) if x.dtype.kind == "f"]
-        (self.count,) = {x.shape[axis] for x, axis in zip(points, axes, strict=True) if axis is not None}
+        counts = {x.shape[axis] for x, axis in zip(points, axes, strict=True) if axis is not None}
+        if len(counts) != 1:
+            raise ShapeError(f"check_vmap: the mapped axes must have one length, got {sorted(counts) or 'no axis'}.")
+        (self.count,) = counts
         self.results = [vjp(self._of_floating(row), *self._floats(row)) for row in map(self._sample, range(self.count))]
         self.leaves = [list(tree_leaves(out)) for out, _ in self.results]
 
@@ -96,6 +102,8 @@ class _Loop:
     def require_values(self) -> None:
         """Require equal values."""
         found = list(tree_leaves(vmap(self.f, self.axes)(*self.points)))
+        if len(found) != len(self.leaves[0]):
+            raise LawBroken(f"vmap of {self.name}: {len(found)} results, where the loop has {len(self.leaves[0])}.")
         for k, x in enumerate(found):
             self._require_equal(f"result {k}", x, [leaves[k] for leaves in self.leaves])
 
@@ -133,7 +141,8 @@ class _Loop:
         expected = np.stack([np.asarray(values_of(x)) for x in wanted])
         if actual.shape != expected.shape:
             raise LawBroken(f"vmap of {self.name}: {what} has shape {actual.shape}, the loop's {expected.shape}.")
-        largest = float(np.max(np.abs(expected), initial=1.0, where=np.isfinite(expected)))
+        axes = tuple(range(1, expected.ndim))
+        largest = np.max(np.abs(expected), axes, keepdims=True, initial=1.0, where=np.isfinite(expected))
         wrong = ~np.isclose(actual, expected, _ROUNDING, _ROUNDING * largest, equal_nan=True)
         if np.any(wrong):
             index = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Level, Tensor, hidden, is_mapped_by, open_levels, opened, peeled, spread
+from tinygrad_edu.engine import (
+    Level,
+    Tensor,
+    hidden,
+    is_mapped_by,
+    levels_of,
+    open_levels,
+    opened,
+    peeled,
+    require_open,
+    spread,
+)
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.pytree import tree_leaves, tree_map
@@ -159,5 +170,6 @@ def _result(x: Any, axis: Any, level: Level) -> Any:
         return x
     value = x if isinstance(x, Tensor) else Tensor(x)
     stacked = peeled(value if is_mapped_by(value, level) else spread(value, (level,)))
+    require_open(levels_of(stacked), "vmap")
     position = normalize_axis_index(axis, stacked.ndim)
     return moveaxis(stacked, 0, position) if position else stacked
