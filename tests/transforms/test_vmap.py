@@ -13,6 +13,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import levels_of, mapped
 from tinygrad_edu.errors import DTypeError, LoopWarning, MappedValueError, ShapeError
+from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.testing import LawBroken, check_vjp, check_vmap
 
 RNG = np.random.default_rng(0)
@@ -86,6 +87,11 @@ CASES = {
     ),
     "indices in a table behind an ellipsis": (
         lambda w, k: tg.tanh(w)[..., None, 1:, k], (W, np.array([0, 2, 1])), (None, 0)
+    ),
+    "an index of an array": (lambda k: tg.take(W, k, 1) * getitem(W, (slice(1), k)), (np.array([2, 0]),), 0),
+    "weights of classes": (
+        lambda x, y: tg.vmap(lambda row: tg.cross_entropy(row, y, [1, 2, 0.5], ignore_index=2))(tg.outer(x, x)[None]),
+        (X[:3], RNG.integers(0, 2, (3, 3))), 0
     ),
     "a window": (lambda x, k: x[k : k + 2] ** 2, (X[:3], np.array([0, 1, 1])), 0),
     "a comparison": (lambda x: tg.where(x > 0, x, -2 * x) * (np.abs(x) < 1), (X,), 0),
