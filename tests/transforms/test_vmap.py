@@ -90,8 +90,8 @@ CASES = {
     ),
     "an index of an array": (lambda k: tg.take(W, k, 1) * getitem(W, (slice(1), k)), (np.array([2, 0]),), 0),
     "weights of classes": (
-        lambda x, y: tg.vmap(lambda row: tg.cross_entropy(row, y, [1, 2, 0.5], ignore_index=2))(tg.outer(x, x)[None]),
-        (X[:3], RNG.integers(0, 2, (3, 3))), 0
+        lambda x, y, w: tg.vmap(lambda row: tg.cross_entropy(row, y, w, ignore_index=2))(tg.outer(x, x)[None]),
+        (X[:3], RNG.integers(0, 2, (3, 3)), np.array([1, 2, 0.5])), (0, 0, None)
     ),
     "a window": (lambda x, k: x[k : k + 2] ** 2, (X[:3], np.array([0, 1, 1])), 0),
     "a comparison": (lambda x: tg.where(x > 0, x, -2 * x) * (np.abs(x) < 1), (X,), 0),

@@ -168,9 +168,9 @@ def cross_entropy_of_samples(batch: MappedCall) -> Any:
     counted = labels != settings["ignore_index"]
     weights = counted.astype(losses.dtype)
     if settings["weight"] is not None:
-        weight = astype(shaped(values_of(settings["weight"])), losses.dtype)
+        weight = astype(shaped(settings["weight"]), losses.dtype)
         weights = weights * getitem(weight, np.where(counted, labels, 0))
-    return sum(losses, tuple(range(1, losses.ndim))) / np.sum(weights, axis=tuple(range(1, labels.ndim)))
+    return sum(losses, tuple(range(1, losses.ndim))) / sum(weights, tuple(range(1, labels.ndim)))
 
 
 def cross_entropy(
