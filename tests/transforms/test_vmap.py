@@ -355,6 +355,32 @@ def test_nests_of_axes_and_results():
     assert b.shape == (3,)
 
 
+MISSING_AXES = {
+    "cholesky": tg.linalg.cholesky, "inv": tg.linalg.inv, "svd": tg.linalg.svdvals, "qr": tg.linalg.qr,
+    "eigh": tg.linalg.eigh, "pinv": tg.linalg.pinv, "cond": tg.linalg.cond,
+    "power": lambda x: tg.linalg.matrix_power(x, 2), "solve": lambda x: tg.linalg.solve(x, np.ones((3, 3))),
+    "matmul": lambda x: x[0] @ tg.ones((1, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
+@pytest.mark.parametrize("name", MISSING_AXES)
+def test_the_axis_of_the_samples_is_not_an_axis_of_a_matrix(name):
+    with pytest.raises(ValueError, match=r"at least|dimension|square matrices|unpack"):
+        tg.vmap(MISSING_AXES[name])(np.eye(3))
+
+
+def test_an_op_on_the_last_axis():
+    @tg.op(batching="vectors")
+    def reverse(x):
+        return x[..., ::-1]
+
+    reverse.vjps(x=lambda g: g[..., ::-1])
+    check_vmap(reverse, X)
+    with pytest.warns(LoopWarning), pytest.raises(IndexError):
+        tg.vmap(reverse)(X[:, 0])
+
+
 def test_an_op_without_a_rule_runs_once_for_each_sample_and_warns_once():
     @tg.op
     def cumulated(x):
