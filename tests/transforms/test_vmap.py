@@ -13,6 +13,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import levels_of, mapped
 from tinygrad_edu.errors import DTypeError, LoopWarning, MappedValueError, ShapeError
+from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.testing import LawBroken, check_vjp, check_vmap
 
 RNG = np.random.default_rng(0)
@@ -86,6 +87,11 @@ CASES = {
     ),
     "indices in a table behind an ellipsis": (
         lambda w, k: tg.tanh(w)[..., None, 1:, k], (W, np.array([0, 2, 1])), (None, 0)
+    ),
+    "an index of an array": (lambda k: tg.take(W, k, 1) * getitem(W, (slice(1), k)), (np.array([2, 0]),), 0),
+    "weights of classes": (
+        lambda x, y, w: tg.vmap(lambda row: tg.cross_entropy(row, y, w, ignore_index=2))(tg.outer(x, x)[None]),
+        (X[:3], RNG.integers(0, 2, (3, 3)), np.array([1, 2, 0.5])), (0, 0, None)
     ),
     "a window": (lambda x, k: x[k : k + 2] ** 2, (X[:3], np.array([0, 1, 1])), 0),
     "a comparison": (lambda x: tg.where(x > 0, x, -2 * x) * (np.abs(x) < 1), (X,), 0),
@@ -347,6 +353,32 @@ def test_nests_of_axes_and_results():
     wanted = np.stack([weights[:, :, k] @ X[k] + X[0] for k in range(5)], axis=1)
     np.testing.assert_allclose(out, wanted)
     assert b.shape == (3,)
+
+
+MISSING_AXES = {
+    "cholesky": tg.linalg.cholesky, "inv": tg.linalg.inv, "svd": tg.linalg.svdvals, "qr": tg.linalg.qr,
+    "eigh": tg.linalg.eigh, "pinv": tg.linalg.pinv, "cond": tg.linalg.cond,
+    "power": lambda x: tg.linalg.matrix_power(x, 2), "solve": lambda x: tg.linalg.solve(x, np.ones((3, 3))),
+    "matmul": lambda x: x[0] @ tg.ones((1, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
+@pytest.mark.parametrize("name", MISSING_AXES)
+def test_the_axis_of_the_samples_is_not_an_axis_of_a_matrix(name):
+    with pytest.raises(ValueError, match=r"at least|dimension|square matrices|unpack"):
+        tg.vmap(MISSING_AXES[name])(np.eye(3))
+
+
+def test_an_op_on_the_last_axis():
+    @tg.op(batching="vectors")
+    def reverse(x):
+        return x[..., ::-1]
+
+    reverse.vjps(x=lambda g: g[..., ::-1])
+    check_vmap(reverse, X)
+    with pytest.warns(LoopWarning), pytest.raises(IndexError):
+        tg.vmap(reverse)(X[:, 0])
 
 
 def test_an_op_without_a_rule_runs_once_for_each_sample_and_warns_once():

@@ -162,11 +162,15 @@ def cross_entropy_of_samples(batch: MappedCall) -> Any:
     settings, labels = batch.settings, batch.spread().inputs[1]
     if settings["reduction"] != "mean" or labels.dtype.kind == "f":
         return mean_of_samples(batch)
-    if settings["weight"] is not None or not batch.sample_ndim():
+    if not batch.sample_ndim():
         return NotImplemented
-    losses = losses_of_samples(batch)
-    counts = np.sum(values_of(labels) != settings["ignore_index"], axis=tuple(range(1, labels.ndim)))
-    return sum(losses, tuple(range(1, losses.ndim))) / counts.astype(losses.dtype)
+    losses, labels = losses_of_samples(batch), values_of(labels)
+    counted = labels != settings["ignore_index"]
+    weights = counted.astype(losses.dtype)
+    if settings["weight"] is not None:
+        weight = astype(shaped(settings["weight"]), losses.dtype)
+        weights = weights * getitem(weight, np.where(counted, labels, 0))
+    return sum(losses, tuple(range(1, losses.ndim))) / sum(weights, tuple(range(1, labels.ndim)))
 
 
 def cross_entropy(

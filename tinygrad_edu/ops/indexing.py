@@ -65,10 +65,10 @@ def _getitem_by_samples(batch: MappedCall, index: tuple[Any, ...]) -> Any:
     whole = tuple(parts.get(k, part) for k, part in enumerate(index))
     first = _first_axis_of_arrays(index, positions, batch.sample_ndim())
     if not batch.mapped[0]:
-        return batch.on_leading(index=whole).moveaxis(first, 0)
+        return moveaxis(batch.on_leading(index=whole), first, 0)
     own = np.arange(batch.size).reshape((batch.size, *[1] * ndim))
     out = batch.on_leading(index=(own, *whole))  # the axes of own come first, then those of the other arrays
-    return out.moveaxis(tuple(range(1, 1 + ndim)), tuple(range(1 + first, 1 + first + ndim))) if first else out
+    return moveaxis(out, tuple(range(1, 1 + ndim)), tuple(range(1 + first, 1 + first + ndim))) if first else out
 
 
 def _first_axis_of_arrays(index: tuple[Any, ...], positions: list[int], ndim: int) -> int:
