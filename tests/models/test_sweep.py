@@ -285,7 +285,7 @@ def test_the_ranks_of_an_mpi_job_find_the_same_numbers_and_tell_of_one_that_fail
 
 def test_ranks_that_share_no_trials_are_refused_once(tmp_path):
     ran = swept(tmp_path, "--executor", "processes", before=RANKS)
-    assert ran.returncode == 2
+    assert ran.returncode in (2, 9)  # 9 if mpiexec ended other processes that were about to exit
     assert ran.stderr == "models.sweep: mpiexec started 3 processes, which need the executor mpi: drop --executor.\n"
 
 
