@@ -134,7 +134,10 @@ def _as_input(tensors_in: list[Any], value: Any) -> Array | None:
 
 def _as_numpy(tensor: Any) -> Array:
     """Return a tensor as an array, which shares its memory if possible."""
-    array = as_numbers(tensor.resolve_conj().resolve_neg())
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.is_cpu and not tensor.is_sparse and tensor.element_size() > 2:
+        return np.asarray(tensor.numpy())
+    array = as_numbers(tensor)  # also bfloat16 and other devices
     assert array is not None
     return array
 
