@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, assume, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -306,6 +306,7 @@ def test_code_of_values_that_are_not_finite():
 @settings(max_examples=10)
 def test_the_repr_of_a_call_is_code(name, data):
     call = data.draw(calls(name))
+    assume("too large to print" not in repr(call))  # more than 1,000 numbers
     again = eval(repr(call), {"np": np, "Call": Call, **vars(several), **LAYOUTS})
     assert repr(again) == repr(call)
     for ours, theirs in zip(again.arrays, call.arrays, strict=True):
