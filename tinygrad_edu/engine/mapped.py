@@ -1,4 +1,4 @@
-"""Mapped: a Tensor inside of `vmap`, which stands for one value per sample.
+"""Mapped: a Tensor inside of `vmap` that holds the values of all samples.
 
 Its array has one hidden axis for each open `vmap` that maps it, outermost first. Ops see the other axes only. The graph
 contains no mapped values: an op is recorded on Tensors whose hidden axis is visible.

@@ -33,7 +33,7 @@ from tinygrad_edu.testing.numeric.rounding import (
     narrow_dtype,
     rounding_of_claim,
 )
-from tinygrad_edu.testing.numeric.sampling import TINY, Rng, draw_directions, even_cotangents, other_cotangents
+from tinygrad_edu.testing.numeric.sampling import LARGE, TINY, Rng, draw_directions, even_cotangents, other_cotangents
 from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.verdict import Verdict, worst
 
@@ -67,7 +67,7 @@ def _worst_along(x: Array, directions: Sequence[Array], decide: Callable[[Array]
     for direction in directions:
         verdict, size = decide(direction), largest(x[direction != 0])
         if verdict.status == "inconclusive" and 0 < size < TINY:  # the slope by tiny numbers may be lost in rounding
-            verdict = decide(np.sum([d for d in directions if largest(x[d != 0]) < 1e3], axis=0))
+            verdict = decide(np.sum([d for d in directions if largest(x[d != 0]) < LARGE], axis=0))
         if verdict.status == "wrong":
             return verdict
         verdicts.append(verdict)

@@ -134,10 +134,12 @@ def _as_input(tensors_in: list[Any], value: Any) -> Array | None:
 
 def _as_numpy(tensor: Any) -> Array:
     """Return a tensor as an array, which shares its memory if possible."""
+    import torch
+
     tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.is_cpu and not tensor.is_sparse and tensor.element_size() > 2:
-        return np.asarray(tensor.numpy())
-    array = as_numbers(tensor)  # also bfloat16 and other devices
+    if tensor.is_cpu and tensor.layout == torch.strided and tensor.dtype != torch.bfloat16:
+        return np.asarray(tensor.numpy())  # as_numbers returns the same in more time
+    array = as_numbers(tensor)
     assert array is not None
     return array
 

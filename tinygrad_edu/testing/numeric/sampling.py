@@ -13,7 +13,7 @@ Rng = np.random.Generator
 
 SEED = 20240229
 _LARGE, _SMALL = 1e3, 1e-4
-TINY = 1e-6  # smaller numbers have directions of their own
+TINY, LARGE = 1e-6, 1e3  # numbers from TINY to LARGE have one direction
 _UNEVEN = 1e3  # a random cotangent detects an error in every element if the slopes differ by less than this factor
 _ACCURATE = 1e-4  # a slope with a larger relative error gets no weight of its own
 
@@ -31,7 +31,7 @@ def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
 def draw_directions(rng: Rng, x: Array) -> list[Array]:
     """Draw one direction for each order of magnitude in x, because a step that suits 1e6 is too large for 1.
 
-    Numbers between 1e-6 and 1 are together, and so are zeros.
+    Numbers from `TINY` to `LARGE` are together, with zeros.
     """
     direction, thousands, size = draw_signed(rng, x.shape), np.zeros(x.shape), np.abs(x)
     is_far = np.isfinite(x) & ((size > 1) | ((size < TINY) & (size > 0)))
