@@ -97,9 +97,9 @@ def hold_many(call, batch, size):
     times = -(-size // max(x.size for x in call.arrays))
     many = Call(call.function, [repeated(x, axis, times) for x, axis in zip(call.inputs, batch.inputs, strict=True)],
                 call.differentiable, **call.settings)  # fmt: skip
-    out = np.asarray(call(*call.arrays))
-    g = draw_signed(np.random.default_rng(0), out.shape)
     with np.errstate(all="ignore"):
+        out = np.asarray(call(*call.arrays))
+        g = draw_signed(np.random.default_rng(0), out.shape)
         value, gradients = pulled(call, g)
         found, of_many = pulled(many, g if batch.out is None else repeated(g, batch.out, times))
     wanted = times * value if batch.out is None else repeated(np.asarray(value), batch.out, times)
