@@ -105,7 +105,7 @@ def test_constructors_take_what_pytorchs_take_in_their_order():
     torch = pytest.importorskip("torch")
     pairs = [
         (getattr(torch.optim, name), getattr(tg.optim, name))
-        for name in ("SGD", "Adagrad", "Adam", "AdamW", "RMSprop", "NAdam")
+        for name in ("SGD", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "RMSprop", "NAdam", "RAdam")
     ]
     for name in torch.nn.modules.__all__:
         ours = getattr(tg.nn, re.sub(r"(\d)d$", r"\1D", name), None)

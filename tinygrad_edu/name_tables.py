@@ -35,7 +35,7 @@ _IN_VOLUMES = [*(name[:-1] for name in _IN_SPACE if name.endswith("1")), "Fracti
 _LAZY = ["LazyLinear", *(
     f"Lazy{name}{n}d" for name in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)
 )]  # fmt: skip
-_OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "Adamax", "ASGD", "LBFGS", "RAdam", "Rprop", "SparseAdam")
+_OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "ASGD", "Rprop", "SparseAdam")
 
 # Names of other libraries, for each object, with the replacement here: code or a sentence.
 NAMES: dict[str, dict[str, str]] = {
