@@ -125,8 +125,7 @@ NAMES: dict[str, dict[str, str]] = {
         "register_parameter": "`model.name = tg.Tensor(values, requires_grad=True)`",
         "get_parameter": "`dict(model.named_parameters())[name]`", "get_buffer": "`dict(model.named_buffers())[name]`",
         "get_submodule": "`dict(model.named_modules())[name]`",
-        "register_full_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
-        "register_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
+        "register_backward_hook": "`model.register_full_backward_hook(hook)`",
     },
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},
