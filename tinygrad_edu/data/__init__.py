@@ -2,6 +2,7 @@
 
 from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.file_rows import FileRows
+from tinygrad_edu.data.image_folder import ImageFolder
 from tinygrad_edu.data.images import channel_statistics, normalize_channels, random_shift, to_float
 from tinygrad_edu.data.keras_sets import load_keras
 from tinygrad_edu.data.loader import DataLoader
@@ -12,9 +13,9 @@ from tinygrad_edu.data.warping import affine_field, displace, elastic_field, ran
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = [
-    "DataLoader", "Digits", "FileRows", "Subset", "WeightedRandomSampler", "affine_field", "channel_statistics",
-    "default_collate", "displace", "elastic_field", "load_embedded", "load_file", "load_keras", "normalize_channels",
-    "random_affine", "random_elastic", "random_shift", "random_split", "to_float",
+    "DataLoader", "Digits", "FileRows", "ImageFolder", "Subset", "WeightedRandomSampler", "affine_field",
+    "channel_statistics", "default_collate", "displace", "elastic_field", "load_embedded", "load_file", "load_keras",
+    "normalize_channels", "random_affine", "random_elastic", "random_shift", "random_split", "to_float",
 ]  # fmt: skip
 
 # Set through globals(): a visible __getattr__ would make a type checker accept every name.

@@ -17,6 +17,7 @@ from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
+from tinygrad_edu.nn.randomness import new_generator
 from tinygrad_edu.ops import creation
 
 __all__ = [
@@ -26,14 +27,14 @@ __all__ = [
 
 
 def generator_or_new(rng: Any) -> np.random.Generator:
-    """Return `rng`, or a new, unseeded Generator for None.
+    """Return `rng`, or a new Generator for None: unseeded, or seeded by the current `random_stream`.
 
     Raises
     ------
     DTypeError
         `rng` is not a Generator or None.
     """
-    return np.random.default_rng() if rng is None else _checks.generator(rng)
+    return new_generator() if rng is None else _checks.generator(rng)
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:

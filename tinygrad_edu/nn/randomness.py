@@ -47,7 +47,8 @@ def _renew_lock(rng: np.random.Generator) -> np.random.Generator:
 class random_stream:  # noqa: N801 (used like a function)
     """Context manager in which all layers draw from `rng`, in this thread or task: ``with random_stream(rng): ...``.
 
-    Outside of it, each layer draws from its own generator.
+    Outside of it, each layer draws from its own generator. Layers that are created inside without a generator draw
+    their initial parameters from new generators, which `rng` seeds.
 
     Parameters
     ----------
@@ -77,6 +78,12 @@ class random_stream:  # noqa: N801 (used like a function)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         _stream.reset(self._token)
+
+
+def new_generator() -> np.random.Generator:
+    """Return a new generator: seeded by the stream of the current `random_stream`, or else unseeded."""
+    found = _stream.get()
+    return np.random.default_rng(None if found is None else found.integers(2**63, size=4))
 
 
 def current_stream(own: np.random.Generator) -> np.random.Generator:
