@@ -157,7 +157,7 @@ NAMES: dict[str, dict[str, str]] = {
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
-        **{f"FractionalMaxPool{n}d": f"`tg.adaptive_max_pool{n}d(x, output_size)`, whose windows are not random"
+        **{f"FractionalMaxPool{n}d": f"`nn.AdaptiveMaxPool{n}D(output_size)`, whose windows are not random"
            for n in (2, 3)},
         # torch.nn.utils and other modules of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",

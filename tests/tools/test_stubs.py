@@ -120,7 +120,7 @@ def accepts(signature, args, settings):
     return True
 
 
-ALIASES = dict.fromkeys(("Pair", "Row", "Size", "Axis", "ArrayLike", "Reduction", "Distance"), typing.Any)
+ALIASES = dict.fromkeys(("Pair", "Row", "Triple", "Size", "Axis", "ArrayLike", "Reduction", "Distance"), typing.Any)
 
 
 def require_declared(name, function, args, settings):
