@@ -99,8 +99,11 @@ def mean_of_chosen(
 
 def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
     """Return a view of the windows of images (C, H, W, N), kernel axes first: (kh, kw, C, rows, columns, N)."""
-    axes = x.ndim - 2
-    return windows_of(x, window).transpose(*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2))
+    return windows_of(x, window).transpose(_KERNEL_FIRST[x.ndim - 2])
+
+
+# The order of the axes of windows in which those of the kernel are first, by the number of spatial axes.
+_KERNEL_FIRST = {axes: (*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2)) for axes in (1, 2, 3)}
 
 
 def _image_mask(size: Sizes, border: Border) -> ndarray:
@@ -169,7 +172,7 @@ def max_pool2d(
     ShapeError
         If the window does not fit into the padded image.
     """
-    return _max_pool("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool("max_pool2d", 2, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool1d(
@@ -180,7 +183,7 @@ def max_pool1d(
 
     A single sample is (C, L) -> (C, columns).
     """
-    return _max_pool("max_pool1d", 1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool("max_pool1d", 1, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d(
@@ -191,15 +194,13 @@ def max_pool3d(
 
     All voxels of a window that have its maximum share the gradient evenly. A single sample has no N.
     """
-    return _max_pool("max_pool3d", 3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool("max_pool3d", 3, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _max_pool(name: str, axes: int, x: Any, *settings: Any) -> Any:
-    """Return the maxima, and the indices if the last setting asks for them."""
-    *settings_of_windows, return_indices = settings
+def _max_pool(name: str, axes: int, x: Any, return_indices: bool, *settings: Any) -> Any:
+    """Pool a batch or a single sample; `settings` are the kernel size to `ceil_mode`."""
     x, is_single = batch_of(name, "x", x, axes + 2)
-    windows = _resolve_settings(name, x.shape[2:], *settings_of_windows)
-    out, indices = maxima(x, windows, return_indices)
+    out, indices = maxima(x, _resolve_settings(name, x.shape[2:], *settings), return_indices)
     out = unbatched(out, is_single)
     return (out, indices[0] if is_single else indices) if return_indices else out
 
@@ -290,15 +291,14 @@ def _avg_pool(
 ) -> Any:  # fmt: skip
     x, is_single = batch_of(name, "x", x, axes + 2)
     kernel, stride, border, _ = _resolve_settings(name, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
-    padded = _pad_border(x, border, 0)
-    window, out = window_of(padded.shape[2:], kernel, stride, 0, 1), _window_means(padded, kernel, stride)
-    outside = per_axis(padding if count_include_pad else 0, "padding", 0, axes)  # number of padding pixels that count
+    out = _window_means(_pad_border(x, border, 0), kernel, stride)
     if divisor is not None:
         if not divisor:
             raise ValueError("avg_pool: divisor_override must not be 0.")
         out = out * (math.prod(kernel) / divisor)
-    elif any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
-        spans = zip(window.size, kernel, window.stride, x.shape[2:], border, outside, strict=True)
+    elif any(map(any, border)):
+        outside = per_axis(padding if count_include_pad else 0, "padding", 0, axes)  # padding pixels that count
+        spans = zip(out.shape[2:], kernel, stride, x.shape[2:], border, outside, strict=True)
         counts = reduce(np.multiply.outer, (_window_counts(*span) for span in spans))
         out = out * np.asarray(math.prod(kernel) / counts, out.dtype)
     return unbatched(out, is_single)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from itertools import repeat
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ def per_axis(value: Any, name: str, least: int, axes: int) -> Sizes:
     values = value if isinstance(value, (tuple, list)) and (axes > 1 or len(value) == 1) else (value,)
     if len(values) not in (1, axes):
         raise ShapeError(f"{name} must be an integer or {_COUNTS[axes]} integers, got {value!r}.")
-    return tuple(integer(name, n, least) for n in values) * (axes // len(values))
+    return tuple([integer(name, n, least) for n in values]) * (axes // len(values))
 
 
 _COUNTS = {2: "a pair of", 3: "three"}
@@ -145,10 +146,9 @@ def windows_of(x: ndarray, window: Window) -> ndarray:
     A pixel occurs once in each window that covers it. Sequences (C, L, N) and volumes (C, D, H, W, N) work likewise.
     """
     c_stride, *spatial, n_stride = x.strides
-    between = [d * step for d, step in zip(window.dilation, spatial, strict=True)]
-    steps = [s * step for s, step in zip(window.stride, spatial, strict=True)]
     shape = (len(x), *map(len, window.taps), *window.size, x.shape[-1])
-    return view_of(x, shape, (c_stride, *between, *steps, n_stride))
+    strides = (c_stride, *map(mul, window.dilation, spatial), *map(mul, window.stride, spatial), n_stride)
+    return view_of(x, shape, strides)
 
 
 def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
