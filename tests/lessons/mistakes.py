@@ -900,56 +900,197 @@ MISTAKES = {
         "one_sum",
         "the first is borrowed",
     ),
-    (12, "checkpoint", "recorded"): (
-        (
-            "out = function(*inputs)\n"
-            "if all(parent is None for parent in node.parents):\n"
-            "    return out\n"
-            'saved = {f"x{k}": kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}\n'
-        ),
-        "nothing_to_keep",
-        "inside no_grad, the result has a node",
+    (13, "padded", "at the beginning"): (
+        "row = np.zeros((*g.shape[:-1], size))\nrow[..., : g.shape[-1]] = g\nreturn row",
+        "transpose_of_part",
+        "padded(g, start=",
     ),
-    (12, "checkpoint", "not at all"): (
-        "return function(*inputs)\n",
+    (13, "padded", "a single row"): (
+        "row = np.zeros(size)\nrow[start : start + len(g)] = g\nreturn row",
+        "transpose_of_part",
+        "could not broadcast",
+    ),
+    (13, "unpacked", "from the beginning"): (
+        "return reshape(part(row, start=0, stop=math.prod(shapes[k])), shape=shapes[k])",
+        "there_and_back",
+        "array 1 of the row is ",
+    ),
+    (13, "unpacked", "an array"): (
+        "start = sum(math.prod(shape) for shape in shapes[:k])\n"
+        "return array_of(row)[start : start + math.prod(shapes[k])].reshape(shapes[k])",
+        "there_and_back",
+        "array 0 of a Tensor must be a Tensor",
+    ),
+    (13, "joint", "recorded"): (
+        "results, residuals = self.forward(*inputs)\nrow = pack(*results)",
+        "one_node",
+        "forward was recorded",
+    ),
+    (13, "joint", "all that forward returns"): (
+        "with mode(False):\n    residuals = results = self.forward(*inputs)\n    row = pack(*results)",
+        "results",
+        "result 0 for arrays has shape (2, 2, 3), expected (2, 3)",
+    ),
+    (13, "pullback", "residuals as constants"): (
+        "gradients = unpack(g, self.op.results)\ncontributions = backward(self.values('r'), *gradients)",
+        "residuals_are_recorded",
+        "the gradient of x is wrong",
+    ),
+    (13, "pullback", "the gradients as a list"): (
+        "contributions = backward(self.values('r'), unpack(g, self.op.results))",
+        "of_both_results",
+        "missing 1 required positional argument",
+    ),
+    (13, "pullback", "forward each time"): (
+        "_, residuals = forward(*self.values('x'))\ncontributions = backward(residuals, *unpack(g, self.op.results))",
+        "once_per_walk",
+        "forward, forward, backward",
+    ),
+    (13, "checkpoint", "the result saved, too"): (
+        "out = function(*inputs)\nreturn [out], (*inputs, out)",
         "keeps_its_inputs",
         "kept_bytes of ten tanh in a checkpoint",
     ),
-    (12, "checkpoint", "one argument"): (
-        "with mode(False):\n    out = function(inputs)\n"
-        "if not recording.get() or all(parent is None for parent in node.parents):\n    return out\n"
-        "saved = {f'x{k}': kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}",
+    (13, "checkpoint", "not in a list"): (
+        "return function(*inputs), inputs",
+        "keeps_its_inputs",
+        "must be an iterable, not Tensor",
+    ),
+    (13, "checkpoint", "one argument"): (
+        "return [function(inputs)], inputs",
         "keeps_its_inputs",
         "AttributeError: 'tuple' object has no attribute 'tanh'",
     ),
-    (12, "again", "not recorded"): (
-        "names = [name for name, shape in zip(self.names, self.shapes) if shape is not None]\n"
-        "wanted = {name: fresh(self.saved[name]) for name in names}\n"
-        "out = self.op(**self.saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
+    (13, "again", "not recorded"): (
+        "_, pullback = lesson09_second_order.vjp(function_of, pack(*tensors))\ngradients = unpack(pullback(g), shapes)",
         "run_twice",
         "x.grad",
     ),
-    (12, "again", "a gradient for every input"): (
-        "with mode(True):\n    wanted = {name: fresh(self.saved[name]) for name in self.names}\n"
-        "    out = self.op(**wanted)\nreturn pulled(out, g, list(wanted.values()))",
-        "where_a_gradient_is_wanted",
-        "IndexError",
-    ),
-    (12, "again", "with arrays only"): (
-        "saved = {name: x.data if isinstance(x, Tensor) else x for name, x in self.saved.items()}\n"
+    (13, "again", "with arrays only"): (
         "with mode(True):\n"
-        "    wanted = {name: fresh(saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None}\n"
-        "    out = self.op(**saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
+        "    _, pullback = lesson09_second_order.vjp(function_of, pack(*(x.data for x in tensors)))\n"
+        "with mode(isinstance(g, Tensor)):\n    gradients = unpack(pullback(g), shapes)",
         "second_order",
         "the gradient of x is wrong",
     ),
-    (12, "again", "no return"): (
-        "with mode(True):\n"
-        "    wanted = {name: fresh(self.saved[name]) for name, shape in zip(self.names, self.shapes) if shape is "
-        "not None}\n    out = self.op(**self.saved | wanted)\n"
-        "pulled(out, g, [wanted.get(name) for name in self.names])",
-        "gradients",
-        "the pullback of op program must return a list of ",
+    (13, "again", "the pullback not recorded"): (
+        "with mode(True):\n    _, pullback = lesson09_second_order.vjp(function_of, pack(*tensors))\n"
+        "with mode(False):\n    gradients = unpack(pullback(g), shapes)",
+        "second_order",
+        "the gradient of x is wrong",
+    ),
+    (14, "aligned", "as they are"): (
+        "return list(values)",
+        "broadcast_as_samples",
+        "when aligned; their sum must have the shape",
+    ),
+    (14, "aligned", "at the end"): (
+        "ndim = max(np.ndim(x) - is_mapped for x, is_mapped in zip(values, mapped))\n"
+        "return [reshape(x, shape=(*x.shape, *[1] * (ndim + 1 - x.ndim))) if is_mapped else x\n"
+        "        for x, is_mapped in zip(values, mapped)]",
+        "broadcast_as_samples",
+        "when aligned; their sum must have the shape",
+    ),
+    (14, "aligned", "a generator"): (
+        "ndim = max(np.ndim(x) - is_mapped for x, is_mapped in zip(values, mapped))\n"
+        "return (reshape(x, shape=(x.shape[0], *[1] * (ndim + 1 - x.ndim), *x.shape[1:])) if is_mapped else x\n"
+        "        for x, is_mapped in zip(values, mapped))",
+        "broadcast_as_samples",
+        "aligned must return a list, got generator",
+    ),
+    (14, "summed", "not shifted"): (
+        "return op(x, axis=axis, keepdims=settings['keepdims'])",
+        "sums_of_samples",
+        "the sums of samples of shape ",
+    ),
+    (14, "summed", "negative axes shifted"): (
+        "axes = range(x.ndim - 1) if axis is None else (axis,) if isinstance(axis, int) else axis\n"
+        "return op(x, axis=tuple(position + 1 for position in axes), keepdims=settings['keepdims'])",
+        "sums_of_samples",
+        "the sums of samples of shape ",
+    ),
+    (14, "by_loop", "all at once"): (
+        "return op(*values, **settings)",
+        "without_a_rule",
+        "IndexError: shape mismatch",
+    ),
+    (14, "by_loop", "without gradients"): (
+        "def one(x, k):\n    return x.data[k] if isinstance(x, Tensor) else x[k]\n"
+        "rows = [op(*(one(x, k) if is_mapped else x for x, is_mapped in zip(values, mapped)), **settings)\n"
+        "        for k in range(size)]\nreturn stack(rows)",
+        "without_a_rule",
+        "'numpy.ndarray' object has no attribute 'backward'",
+    ),
+    (14, "call", "every level at once"): (
+        "mapped = [isinstance(x, Mapped) for x in inputs]\n"
+        "values = [x.value if is_mapped else x for x, is_mapped in zip(inputs, mapped)]\n"
+        "return Mapped(BATCHING.get(op, by_loop)(op, values, mapped, op.settings | settings), level)",
+        "the_innermost_level",
+        "could not be broadcast",
+    ),
+    (14, "call", "the axis not hidden"): (
+        "mapped = [isinstance(x, Mapped) and x.level == level for x in inputs]\n"
+        "values = [x.value if is_mapped else x for x, is_mapped in zip(inputs, mapped)]\n"
+        "return BATCHING.get(op, by_loop)(op, values, mapped, op.settings | settings)",
+        "the_innermost_level",
+        "an op of a mapped value must be Mapped, got ndarray of shape (3, 2)",
+    ),
+    (14, "call", "settings without defaults"): (
+        "mapped = [isinstance(x, Mapped) and x.level == level for x in inputs]\n"
+        "values = [x.value if is_mapped else x for x, is_mapped in zip(inputs, mapped)]\n"
+        "return Mapped(BATCHING.get(op, by_loop)(op, values, mapped, settings), level)",
+        "the_innermost_level",
+        "KeyError: 'axis'",
+    ),
+    (14, "shown", "of any level"): (
+        "if isinstance(x, Mapped):\n    return x.value\nreturn broadcast_to(x, shape=(level.size, *np.shape(x)))",
+        "the_axis_of_a_level",
+        "both levels, outermost first",
+    ),
+    (14, "shown", "axes not exchanged"): (
+        "if isinstance(x, Mapped) and x.level == level:\n    return x.value\n"
+        "if isinstance(x, Mapped) and x.level > level:\n    return Mapped(shown(x.value, level), x.level)\n"
+        "return broadcast_to(x, shape=(level.size, *np.shape(x)))",
+        "the_axis_of_a_level",
+        "both levels, outermost first",
+    ),
+    (14, "vmap", "a loop"): (
+        "rows = [f(*(x if axis is None else x[k] for x, axis in zip(inputs, axes))) for k in range(level.size)]\n"
+        "return stack(rows)",
+        "once",
+        "f was called with shapes [(2,), (2,), (2,)], expected one call",
+    ),
+    (14, "vmap", "no nested results"): (
+        "samples = [x if axis is None else hidden(x, level) for x, axis in zip(inputs, axes)]\n"
+        "with opened((*open_levels.get(), level)):\n    out = f(*samples)\nreturn shown(out, level)",
+        "nests",
+        "object is not subscriptable",
+    ),
+    (14, "vmap", "the results as values inside"): (
+        "samples = [x if axis is None else each_of(lambda x: hidden(x, level), x) for x, axis in zip(inputs, axes)]\n"
+        "with opened((*open_levels.get(), level)):\n    return f(*samples)",
+        "equals_the_loop",
+        "the result is a value inside of vmap, a Mapped",
+    ),
+    (14, "vjp", "as in lesson 9"): (
+        "out, pullback = vjp_of_lesson_9(f, x)",
+        "a_gradient_for_each_sample",
+        "a number or an array was needed",
+    ),
+    (14, "vjp", "the result not shown"): (
+        "out, pullback = vjp_of_lesson_9(lambda x: f(hide(x)), show(x))",
+        "a_gradient_for_each_sample",
+        "the result is a value inside of vmap, a Mapped",
+    ),
+    (14, "jacobian", "a loop"): (
+        "rows = stack([pullback(row.reshape(out.shape)) for row in np.eye(count)])",
+        "one_pullback",
+        "the pullback was called 4 times for 4 rows",
+    ),
+    (14, "jacobian", "rows of ones"): (
+        "rows = vmap(pullback)(np.ones((count, *out.shape)))",
+        "rows_at_once",
+        "the forward derivative along x is wrong",
     ),
     ("engine", "names", "some"): (
         "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
@@ -960,7 +1101,8 @@ MISTAKES = {
         "from lesson06_ops import Op, exp, reshape, tanh\nfrom lesson07_recorder import no_grad, op\n"
         "from lesson08_views import StaleError, Tensor\nfrom lesson09_second_order import grad, hvp, jvp\n"
         "from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus\n"
-        "from lesson11_convolution import convolution, correlate\nfrom lesson12_memory import FreedError, checkpoint",
+        "from lesson11_convolution import convolution, correlate\nfrom lesson12_memory import FreedError\n"
+        "from lesson13_joint_rules import JointOp, checkpoint\nfrom lesson14_vmap import jacobian, vmap",
         "every_op",
         "Error",
     ),

@@ -13,7 +13,7 @@ from tinygrad_edu import Tensor, from_numpy, nn, optim
 from tinygrad_edu.cores import threads
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
-from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Lion, Muon, NAdam, RMSprop, schedules
+from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Adamax, Lion, Muon, NAdam, RAdam, RMSprop, schedules
 from tinygrad_edu.optim import optimizer as optimizers
 from tinygrad_edu.optim.fast import chunks
 from tinygrad_edu.testing.thresholds import lowered_thresholds
@@ -27,6 +27,8 @@ CASES = [
     (Adam, {"amsgrad": True}),
     (AdamW, {}),
     (NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (Adamax, {"weight_decay": 0.1}),
+    (RAdam, {"betas": (0.5, 0.5), "decoupled_weight_decay": True, "weight_decay": 0.1}),
     (RMSprop, {"maximize": True}),
     (RMSprop, {"momentum": 0.5, "centered": True, "weight_decay": 0.1}),
     (Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.5}),

@@ -55,6 +55,22 @@ def test_the_tape_of_a_training_is_that_of_its_first_step(tmp_path):
     assert "step 0  mean.x: " in done.stdout
 
 
+CHECKPOINT = """
+    import tinygrad_edu as tg
+
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    tg.checkpoint(lambda x: tg.exp(x * 3))(x).sum().backward()
+"""
+
+
+@pytest.mark.parametrize(("number", "ops"), [("1", ["leaf", "function", "sum"]), ("2", ["leaf", "multiply", "exp"])])
+def test_the_pass_of_a_checkpoint_is_the_second_one(tmp_path, number, ops):
+    done = run(tmp_path, CHECKPOINT, "--walk", number)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("%")]
+    assert [next(word for word in row if word in {"leaf", "function", "sum", "multiply", "exp"}) for row in rows] == ops
+
+
 def test_it_folds_counts_and_writes_pages(tmp_path):
     folded = run(tmp_path, TRAINING, "--walk", "3", "--fold", "1", arguments=["3"])
     assert folded.returncode == 0, folded.stderr

@@ -8,6 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, tape
 from tinygrad_edu.errors import NoGraphError
+from tinygrad_edu.tape.values import array_of
 
 
 def leaf(*values, dtype=np.float64):
@@ -48,6 +49,42 @@ def test_each_node_has_a_row_after_those_of_its_inputs():
     assert rows[4]["saves"].startswith("for x: out = [")
     assert [row["bytes"] for row in rows] == ["", "", "48", "", "16", "", ""]
     assert "their saved values take 64 bytes" in out.getvalue()
+
+
+def twice_and_square(x):
+    return 2 * x, x * x
+
+
+def joint():
+    """Return `twice_and_square` with a joint rule, whose residual is an array."""
+    function = tg.custom_vjp(twice_and_square)
+    function.defvjp(
+        lambda x: (twice_and_square(x), {"slope": 2 * x}), lambda kept, g: (2 * g[0] + kept["slope"] * g[1],)
+    )
+    return function
+
+
+def test_a_call_with_a_joint_rule_is_one_row_with_all_that_it_keeps():
+    x = leaf(1.0, 2.0)
+    twice, square = joint()(x)
+    kept = tg.checkpoint(lambda x, n, scale: tg.exp(x * n) * scale)(twice, 3, scale=leaf(0.5))
+    rows = tape.of((kept * square).sum()).rows
+    (row,) = [row for row in rows if row.op == "twice_and_square"]
+    assert [name for name, _, _ in row.saved] == ["x", "residuals['slope']"]
+    assert row.bytes == 32
+    (row,) = [row for row in rows if row.op == "function"]
+    assert [(name, array_of(value).tolist()) for name, value, _ in row.saved] == [
+        ("args[0]", [2.0, 4.0]), ("args[1]", 3), ("kwargs['scale']", [0.5]),
+    ]  # fmt: skip
+    assert "exp" not in [row.op for row in rows]
+
+
+def test_vmap_records_all_samples_in_one_row():
+    x = leaf([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
+    rows = tape.of(tg.vmap(lambda x: tg.exp(x).sum())(x).sum()).rows
+    assert [(row.op, row.node.shape) for row in rows] == [
+        ("leaf", (2, 3)), ("exp", (2, 3)), ("sum", (2,)), ("sum", ()),
+    ]  # fmt: skip
 
 
 def test_names_are_those_of_modules_of_lists_and_of_all_variables():

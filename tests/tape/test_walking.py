@@ -23,6 +23,16 @@ def leaf(*values, dtype=np.float64):
     return Tensor(np.array(values, dtype), requires_grad=True)
 
 
+def test_the_pass_inside_of_a_checkpoint_comes_after_the_pass_that_called_it():
+    x = leaf(1.0, 2.0)
+    kept = tg.checkpoint(lambda x: tg.exp(x * 3))
+    assert [call.node.op.name for call in tape.steps(kept(x).sum())] == ["sum", "function"]
+    assert tape.of(kept(x).sum(), times=True).rows[-1].op == "sum"
+    with tape.watch() as walks:
+        kept(x).sum().backward()
+    assert [[call.node.op.name for call in walk] for walk in walks] == [["sum", "function"], ["exp", "multiply"]]
+
+
 def total_of(program, leaves):
     results = program(*leaves)
     results = results if isinstance(results, tuple) else (results,)

@@ -263,6 +263,11 @@ def test_one_tensor_as_two_inputs():
     check_op(product, X, Y[0])
 
 
+def test_neighbouring_points_outside_of_the_domain_break_no_law():
+    """The check of float16 moves 0.02 by units of 2, to negative numbers."""
+    check_op(tg.rsqrt, np.array([2.0, 0.02]))
+
+
 def test_a_sum_of_gradients_that_float16_cannot_hold_breaks_no_law():
     """The gradient for the cotangent 4 g overflows, but 7 times the gradient does not."""
     check_op(tg.divide, np.array([50_000, 1, 1], np.float16), np.array([2.75, 1, 1], np.float16))

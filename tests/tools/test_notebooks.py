@@ -14,6 +14,12 @@ from tools.project import ROOT, repository, site
 pytestmark = pytest.mark.notebooks
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Let Hypothesis in the kernels ignore how fast it draws, as it does where this variable is set."""
+    monkeypatch.setenv("CI", "true")
+
+
 def run(made, folder):
     """Run a notebook in a new kernel, in a folder; an error in a cell raises."""
     from nbclient import NotebookClient

@@ -144,4 +144,4 @@ class Lesson:
 
 
 LESSONS = tuple(Lesson(path.name) for path in sorted(HERE.glob("lesson[0-9][0-9]_*")))
-FINALE = Lesson("engine")  # checks the twelve lessons as one engine, and trains a network with it
+FINALE = Lesson("engine")  # checks all lessons as one engine, and trains a network with it

@@ -37,6 +37,8 @@ class _UpToAWalk(Recording):
         if self.begun < self.number:
             self.values.clear()
             return PassObserver()
+        if self.begun > self.number:  # inside of the requested pass, by a checkpoint
+            return super().on_backward(gradients)
         return _TheWalk(self.begin_walk(), gradients)
 
 
@@ -62,7 +64,7 @@ def _run(
     except BaseException as raised:
         names = _variables(raised.__traceback__)
         error = None if isinstance(raised, _Walked) else raised
-    return recording.walks[-1] if recording.walks else None, vars(main) | names, error
+    return recording.walks[0] if recording.walks else None, vars(main) | names, error
 
 
 def _variables(trace: TracebackType | None) -> dict[str, Any]:

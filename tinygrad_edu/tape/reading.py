@@ -150,7 +150,8 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
     for (saved, askers), value in zip(node.vjps.saves.items(), node.saved or (), strict=False):
         vjps = tuple(names[k] for k in askers if parents[k] is not None)
         if vjps:
-            row.saved.append(SavedValue(saved.name, value, vjps))
+            parts = getattr(value, "saved_values", {saved.name: value})  # a joint node keeps several values
+            row.saved += [SavedValue(name, part, vjps) for name, part in parts.items()]
     for _, value, _ in row.saved:
         memory, size = memory_of(value)
         row.bytes += 0 if memory in seen else size

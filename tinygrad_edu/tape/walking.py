@@ -304,7 +304,8 @@ class RecordedWalk(PassObserver):
 def watch() -> Iterator[list[Walk]]:
     """Record each backward pass inside the block: ``with tape.watch() as walks``, a list of `Walk`.
 
-    If the forward pass also runs inside, the tape records each result, the line that called each op, and its layer.
+    If the forward pass also runs inside, the tape records each result, the line that called each op, and its layer. The
+    pass that a `checkpoint` runs comes after the pass that called it.
 
     All results are kept as long as the list, so use this for a few steps, not for training. The mode belongs to the
     thread or task that set it, as with `no_grad`. If a vjp raises, the Walk contains the steps up to it.
@@ -372,4 +373,4 @@ def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> W
     node_of(result)
     with watch() as walks:
         result.backward(gradient, retain_graph=retain_graph)
-    return walks[-1]
+    return walks[0]  # the passes of checkpoints come after it

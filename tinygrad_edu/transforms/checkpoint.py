@@ -27,7 +27,7 @@ from tinygrad_edu.errors import NoGraphError, StaleValueError, WrongGradientErro
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.argnums import require_function
 from tinygrad_edu.transforms.captured import captured
-from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
+from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, record_jointly
 from tinygrad_edu.transforms.linearize import Function, as_gradient, is_active, with_own_node
 
 __all__ = ["checkpoint"]
@@ -71,8 +71,7 @@ def checkpoint(f: Function) -> Function:
     def function(*args: Any, **kwargs: Any) -> Any:
         if not is_grad_enabled():
             return f(*args, **kwargs)
-        call = _Call(f, args, kwargs)
-        return record_jointly(call.name, call.inputs, call.result, call.pull) if call.inputs else call.result
+        return record_jointly(_Call(f, args, kwargs))
 
     return update_wrapper(function, f) if hasattr(f, "__name__") else function
 
@@ -128,6 +127,11 @@ class _Call:
                 )
             stack += [parent for parent in node.parents if parent is not None] if node not in ends else []
         return [x for node, x in known.items() if node in seen]
+
+    def saved_values(self) -> dict[str, Any]:
+        """Return the arguments, by name."""
+        args, kwargs = self.arguments
+        return leaf_paths(args, "args") | leaf_paths(kwargs, "kwargs")
 
     def pull(self, cotangents: Any) -> list[Any]:
         """Call the function again, and return the gradients of the inputs."""

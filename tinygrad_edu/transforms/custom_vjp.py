@@ -21,9 +21,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
-from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
+from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.transforms.captured import captured
-from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, record_jointly
+from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, record_jointly
 from tinygrad_edu.transforms.linearize import Function, active, with_own_node
 
 __all__ = ["custom_vjp"]
@@ -114,20 +114,25 @@ class custom_vjp:  # noqa: N801 (used like a function)
         inputs = [x for x in tree_leaves(args) if is_recorded(x)]
         if not inputs or not is_grad_enabled():
             return self.f(*bound.args)
-        call = _Call(self, args, _argument_names(bound))
-        return record_jointly(self.name, inputs, call.result, call.pull)
+        return record_jointly(_Call(self, args, inputs, _argument_names(bound)))
 
 
 class _Call:
     """One call of a function: its arguments, result and residuals."""
 
-    def __init__(self, function: custom_vjp, args: tuple[Any, ...], names: list[str]) -> None:
-        self.function, self.args, self.names = function, args, names
+    def __init__(self, function: custom_vjp, args: tuple[Any, ...], inputs: list[Tensor], names: list[str]) -> None:
+        self.function, self.args, self.inputs, self.names = function, args, inputs, names
+        self.name = function.name
         self.title = f"custom_vjp {function.name}"
         self.number = next(clock)
         with enable_grad():  # detached arguments record nothing, so a graph begins at a captured Tensor
             self.result, self.residuals = self._run(tree_map(_detached, args))
         self._refuse_captured()
+
+    def saved_values(self) -> dict[str, Any]:
+        """Return the arguments and the residuals, by name."""
+        parts = [leaf_paths(arg, name) for arg, name in zip(self.args, self.names, strict=True)]
+        return {path: x for part in parts for path, x in part.items()} | leaf_paths(self.residuals, "residuals")
 
     def pull(self, g: Any) -> list[Any]:
         """Return the gradients of the inputs for the cotangents of the result."""
@@ -162,7 +167,7 @@ class _Call:
 
     def _fresh_residuals(self) -> Any:
         """Return the residuals. Raise if one was changed in place."""
-        for path, x in _paths(self.residuals, "residuals"):
+        for path, x in leaf_paths(self.residuals, "residuals").items():
             if isinstance(x, Tensor) and x._storage.version > self.number:
                 raise StaleValueError(
                     f"{self.title}: {path} was changed in place after the call. Call backward() before the change, or "
@@ -176,7 +181,7 @@ class _Call:
         with active(_nodes(args) - _nodes(self.args)):
             _, residuals = self._run(args)
         known = {id(x) for x in tree_leaves(self.args)}
-        for path, x in _paths(residuals, "residuals"):
+        for path, x in leaf_paths(residuals, "residuals").items():
             is_real = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
             if is_real and not is_recorded(x) and id(x) not in known:
                 raise WrongGradientError(
@@ -196,7 +201,7 @@ class _Call:
             )
         gradients: list[Any] = []
         for name, arg, part in zip(self.names, self.args, cotangents, strict=True):
-            paths = iter([path for path, _ in _paths(arg, name)])
+            paths = iter(leaf_paths(arg, name))
 
             def add(x: Any, g: Any, paths: Iterator[str] = paths) -> None:
                 path = next(paths)
@@ -229,13 +234,6 @@ def _with_node(x: Any) -> Any:
 
 def _nodes(tree: Any) -> set[Node]:
     return {x._node for x in tree_leaves(tree) if is_recorded(x)}
-
-
-def _paths(tree: Any, name: str) -> list[tuple[str, Any]]:
-    """Return the path and the value of each leaf."""
-    found: list[tuple[str, Any]] = []
-    tree_map_with_path(lambda path, x: found.append((path, x)), tree, name)
-    return found
 
 
 def _argument_names(bound: inspect.BoundArguments) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,9 +30,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import shaped
-from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 
-__all__ = ["is_floating_tensor", "is_recorded", "record_jointly"]
+__all__ = ["JointCall", "is_floating_tensor", "is_recorded", "leaf_paths", "record_jointly"]
 
 
 def is_floating_tensor(x: Any) -> bool:
@@ -45,31 +45,77 @@ def is_recorded(x: Any) -> bool:
     return isinstance(x, Tensor) and x._node is not None
 
 
-def record_jointly(name: str, inputs: Sequence[Tensor], result: Any, pull: Callable[[Any], Sequence[Any]]) -> Any:
-    """Return a detached pytree as the results of one op on `inputs`.
+def leaf_paths(tree: Any, name: str) -> dict[str, Any]:
+    """Return the leaves of a pytree by their paths, such as ``name[0]``."""
+    found: dict[str, Any] = {}
+    tree_map_with_path(found.__setitem__, tree, name)
+    return found
 
-    `pull` maps the cotangents of the result to the gradients of all inputs. It is called once per backward pass, under
-    `no_grad`, or on recorded Tensors if the pass is recorded. The graph has one op, whose result is one array.
+
+class JointCall(Protocol):
+    """A call with many inputs and results, and its derivative.
+
+    Attributes
+    ----------
+    name : str
+    inputs : list of Tensor
+        The Tensors that require a gradient.
+    result : pytree
+        The results, without a graph.
     """
-    outputs = [x for x in tree_leaves(result) if is_floating_tensor(x)]
-    if not outputs:
-        return result
-    pulled: dict[int, Any] = {}  # gradients of the last cotangent, until they are used
-    last: list[Any] = [None]
-    levels = open_levels()
 
-    def gradient(g: Any, k: int) -> Any:
-        if g is not last[0] or k not in pulled:
-            last[0] = g
-            with opened(levels):
-                pulled.update(enumerate(_pull(pull, g, result, outputs, inputs)))
-        taken = pulled.pop(k)
-        if not pulled:
-            last[0] = None
+    name: str
+    inputs: list[Tensor]
+    result: Any
+
+    def pull(self, cotangents: Any) -> Sequence[Any]:
+        """Return the gradients of all inputs from the cotangents of the result.
+
+        It is called once per backward pass, under `no_grad`, or on recorded Tensors if the pass is recorded.
+        """
+
+    def saved_values(self) -> dict[str, Any]:
+        """Return what the call keeps for `pull`, by name."""
+
+
+def record_jointly(call: JointCall) -> Any:
+    """Return the result of a call, recorded as one op on its inputs, whose result is one array."""
+    outputs = [x for x in tree_leaves(call.result) if is_floating_tensor(x)]
+    if not outputs or not call.inputs:
+        return call.result
+    packed = _packed(outputs)
+    row = _joint_op(call.name)(*map(bare, call.inputs), value=packed, gradient=_Gradient(call, outputs))
+    return _with_parts(call.result, row, outputs)
+
+
+class _Gradient:
+    """The gradients of a joint node, which are computed together for each cotangent."""
+
+    def __init__(self, call: JointCall, outputs: Sequence[Tensor]) -> None:
+        self.call, self.outputs, self.levels = call, outputs, open_levels()
+        self.pulled: dict[int, Any] = {}  # gradients of the last cotangent, until they are used
+        self.last: Any = None
+
+    def __repr__(self) -> str:
+        return f"<the gradients of {self.call.name}>"
+
+    def __deepcopy__(self, memo: Any) -> _Gradient:
+        return self  # the engine copies settings; the call itself notices changes of what it keeps
+
+    @property
+    def saved_values(self) -> dict[str, Any]:
+        """What the node keeps, for the tape."""
+        return self.call.saved_values()
+
+    def __call__(self, g: Any, k: int) -> Any:
+        if g is not self.last or k not in self.pulled:
+            self.last = g
+            with opened(self.levels):
+                self.pulled.update(enumerate(_pull(self.call, g, self.outputs)))
+        taken = self.pulled.pop(k)
+        if not self.pulled:
+            self.last = None
         return taken
-
-    row = _joint_op(name)(*map(bare, inputs), value=_packed(outputs), gradient=gradient)
-    return _with_parts(result, row, outputs)
 
 
 @cache
@@ -84,21 +130,19 @@ def _joint_op(name: str) -> Op:
     return joint
 
 
-def _pull(
-    pull: Callable[[Any], Sequence[Any]], g: Any, result: Any, outputs: Sequence[Tensor], inputs: Sequence[Tensor]
-) -> Sequence[Any]:
+def _pull(call: JointCall, g: Any, outputs: Sequence[Tensor]) -> Sequence[Any]:
     """Return the gradient of each input, with the axes that `vmap` hides visible, as they are in the graph."""
     if isinstance(g, Mapped):  # one cotangent for each sample of a call of the pullback
         level = g.levels[-1]
         warn_of_a_loop("the pullback of custom_vjp or checkpoint")
-        rows = [_pull(pull, each, result, outputs, inputs) for each in peeled(g)]
+        rows = [_pull(call, each, outputs) for each in peeled(g)]
         return [hidden(stack([shaped(part) for part in parts]), level) for parts in zip(*rows, strict=True)]
     if isinstance(g, Tensor):
-        parts = pull(_with_parts(result, g, outputs))
-        return [_visible(part, x) for part, x in zip(parts, inputs, strict=True)]
+        parts = call.pull(_with_parts(call.result, g, outputs))
+        return [_visible(part, x) for part, x in zip(parts, call.inputs, strict=True)]
     with no_grad():
-        parts = pull(_with_parts(result, from_numpy(np.asarray(g)), outputs))
-        return [_visible(part, x).numpy() for part, x in zip(parts, inputs, strict=True)]
+        parts = call.pull(_with_parts(call.result, from_numpy(np.asarray(g)), outputs))
+        return [_visible(part, x).numpy() for part, x in zip(parts, call.inputs, strict=True)]
 
 
 def _visible(gradient: Tensor, x: Tensor) -> Tensor:
@@ -118,6 +162,7 @@ def _with_parts(result: Any, row: Tensor, outputs: Sequence[Tensor]) -> Any:
         rows = [row]
     else:
         ends = accumulate(x.size for x in arrays)
-        rows = [row[end - x.size : end].reshape(x.shape).astype(x.dtype) for end, x in zip(ends, arrays, strict=True)]
+        rows = [row[end - x.size : end].reshape(x.shape) for end, x in zip(ends, arrays, strict=True)]
+        rows = [part if part.dtype == x.dtype else part.astype(x.dtype) for part, x in zip(rows, arrays, strict=True)]
     parts = iter([with_levels_of(part, x) for part, x in zip(rows, outputs, strict=True)])
     return tree_map(lambda x: next(parts) if is_floating_tensor(x) else x, result)

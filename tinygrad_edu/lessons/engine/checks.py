@@ -26,7 +26,8 @@ from tinygrad_edu.testing.strategies import calls
 
 NAMES = [
     "Tensor", "Op", "op", "no_grad", "grad", "hvp", "jvp", "tanh", "exp", "sigmoid", "softplus", "logsumexp",
-    "cross_entropy", "reshape", "correlate", "convolution", "checkpoint", "StaleError", "FreedError",
+    "cross_entropy", "reshape", "correlate", "convolution", "StaleError", "FreedError", "JointOp", "checkpoint", "vmap",
+    "jacobian",
 ]  # fmt: skip
 PROGRAMS = array_programs()
 
@@ -208,6 +209,43 @@ def freed(mine):
     except mine.FreedError:
         return
     demand(False, "a second backward() of x * x must raise a FreedError.")
+
+
+@case("names", program=PROGRAMS)
+def recomputed(mine, program):
+    """A checkpoint changes no gradient, at first and second order."""
+
+    def kept(*inputs):
+        return mine.checkpoint(program.of(vars(mine)), *inputs)
+
+    check_engine(mine, kept, *program.inputs, plain=program.of(NUMPY_FUNCTIONS))
+    x, *others = program.inputs[0], *map(mine.Tensor, program.inputs[1:])
+
+    def energy(x):
+        return (kept(x, *others) * kept(x, *others)).sum() + (x * x * x).sum()
+
+    check_second_order(mine.grad, energy, x)
+
+
+@case("names", program=array_programs(in_place=False))
+def mapped(mine, program):
+    """vmap equals a loop over the samples, and so does vmap of a gradient and of a Jacobian."""
+    x, *others = program.inputs[0], *map(mine.Tensor, program.inputs[1:])
+    samples = np.stack([x, -0.5 * x, 0.25 * x])
+
+    def f(x):
+        return program.of(vars(mine))(x, *others)
+
+    def energy(x):
+        return (f(x) * f(x)).sum() + (x * x * x).sum()
+
+    for what, function in (("f", f), ("grad(F)", mine.grad(energy)), ("jacobian(f)", mine.jacobian(f))):
+        found, wanted = mine.vmap(function)(samples), [function(each) for each in samples]
+        demand_equal(f"vmap({what})", *(np.asarray(getattr(x, "data", x)) for x in (found, _joined(wanted))))
+
+
+def _joined(values):
+    return np.stack([np.asarray(getattr(x, "data", x)) for x in values])
 
 
 @case("names", call=st.sampled_from(OPS).flatmap(calls))

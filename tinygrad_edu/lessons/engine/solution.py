@@ -15,7 +15,9 @@ from lesson08_views import StaleError, Tensor
 from lesson09_second_order import grad, hvp, jvp
 from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus
 from lesson11_convolution import convolution, correlate
-from lesson12_memory import FreedError, checkpoint
+from lesson12_memory import FreedError
+from lesson13_joint_rules import JointOp, checkpoint
+from lesson14_vmap import jacobian, vmap
 # end
 
 # --- The network of the original script: 3x3 kernels, tanh, and a linear layer ---

@@ -1,12 +1,11 @@
-"""Cases of lesson 12: kept and freed bytes, sums in place, and checkpoints."""
+"""Cases of lesson 12: kept and freed bytes, and sums in place."""
 
 import weakref
 from importlib import import_module
 
 import numpy as np
-from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal, new_leaf, raised
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
 from tinygrad_edu.lessons.lesson04_clock.checks import no_collector
 from tinygrad_edu.lessons.short_programs import exact_arrays, short_programs
 
@@ -129,125 +128,10 @@ def one_sum(mine):
     x, Watched.made, Watched.written = new_leaf(mine), 0, ()
     contributions = [np.full(3, float(k)).view(Watched) for k in range(10)]
     rule = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.rule.pullback})()
-    found = mine.walk(mine.Node((x.node,) * 10, rule), np.ones(3))[x.node]
+    found = mine.walk(_of("lesson04_clock").Node((x.node,) * 10, rule), np.ones(3))[x.node]
     demand_equal("the sum of ten contributions", np.asarray(found), np.full(3, 45.0))
     demand(
         not {*map(id, contributions)} & {*Watched.written},
         "walk wrote into a contribution: the first is borrowed, and may be in use elsewhere.",
     )
     demand(Watched.made == 1, f"walk created {Watched.made} new arrays for the sum of ten contributions, expected 1.")
-
-
-# --- Checkpoints ---
-
-
-def _layers(x):
-    for _ in range(10):
-        x = x.tanh()
-    return x
-
-
-@case("checkpoint")
-def keeps_its_inputs(mine):
-    """checkpoint(f, x) equals f(x), and keeps only x."""
-    x = new_leaf(mine)
-    out = mine.checkpoint(_layers, x)
-    demand_equal("checkpoint(f, x)", out.data, _layers(x).data)
-    demand(out.node is not None, "checkpoint(f, x) has no node, but x requires a gradient.")
-    demand_equal("kept_bytes of ten tanh in a checkpoint, with three elements,", mine.kept_bytes(out), 24)
-
-
-@case("checkpoint")
-def nothing_to_keep(mine):
-    """checkpoint creates no node if no input requires a gradient, or if recording is off."""
-    constant = mine.Tensor(np.ones(3))
-    demand(mine.checkpoint(_layers, constant).node is None, "no input has a node, but the result has one.")
-    with _of("lesson07_recorder").no_grad():
-        demand(mine.checkpoint(_layers, new_leaf(mine)).node is None, "inside no_grad, the result has a node.")
-    demand((new_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded.")
-
-
-@case("again", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
-def gradients(mine, program, x, y):
-    """The gradients through a checkpoint equal those of the program itself."""
-
-    def checkpointed(*inputs):
-        return mine.checkpoint(program, *inputs) * 2.0
-
-    def plain(*inputs):
-        return program(*inputs) * 2.0
-
-    check_engine(mine, checkpointed, *(x, y)[: program.count], plain=plain)
-
-
-@case("again")
-def where_a_gradient_is_wanted(mine):
-    """Inputs may be constants or labels, may be passed twice, or not be used; each gradient is correct."""
-    x, y = new_leaf(mine), new_leaf(mine)
-    mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
-    demand_equal("for a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
-    demand_equal("the gradient of an unused input", y.grad, np.zeros(3))
-    x, constant = new_leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
-    mine.checkpoint(lambda x, c: x * c.tanh(), x, constant).backward(np.ones(3))
-    demand_equal("for x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
-    rows, pick = new_leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
-    mine.checkpoint(pick, rows, np.array([2, 0])).backward(np.array([5.0, 7.0]))
-    demand_equal("the gradient of pick(rows, [2, 0])", rows.grad, [[0, 0, 5], [7, 0, 0]])
-
-
-@case("again")
-def run_twice(mine):
-    """The function runs once forward and once in the backward pass, even if recording is off then."""
-    x, runs = new_leaf(mine), []
-
-    def function(x):
-        runs.append(1)
-        return x.tanh()
-
-    out = mine.checkpoint(function, x)
-    with _of("lesson07_recorder").no_grad():
-        out.backward(np.ones(3))
-    demand_equal("the number of runs of the function", len(runs), 2)
-    demand_equal("x.grad", x.grad, 1 - np.tanh(x.data) ** 2)
-
-
-@case("again")
-def inside_each_other(mine):
-    """A checkpoint in a checkpoint gives correct gradients, and keeps no more bytes."""
-    x = new_leaf(mine)
-    out = mine.checkpoint(lambda x: mine.checkpoint(_layers, mine.checkpoint(_layers, x)), x)
-    demand_equal("kept_bytes of nested checkpoints, with three elements,", mine.kept_bytes(out), 24)
-    out.backward(np.ones(3))
-    other = new_leaf(mine)
-    _layers(_layers(other)).backward(np.ones(3))
-    demand_equal("x.grad", x.grad, other.grad)
-
-
-@case("again")
-def inputs_that_were_changed(mine):
-    """An input that was changed in place is stale: the second run would differ."""
-    x = new_leaf(mine)
-    out = mine.checkpoint(_layers, x)
-    x.assign(0.0)
-    message = raised(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
-    demand(message, "x was changed after checkpoint(f, x), but no StaleError was raised.")
-
-
-@case("again")
-def what_is_no_input(mine):
-    """A function that uses another tensor with a gradient raises an error: the gradient would be lost."""
-    x, weight = new_leaf(mine), new_leaf(mine)
-    out = mine.checkpoint(lambda x: x * weight, x)
-    message = raised(RuntimeError, lambda: out.backward(np.ones(3)))
-    demand("not an input" in message, "checkpoint(lambda x: x * weight, x) must raise: the gradient of weight is lost.")
-
-
-@case("again", x=exact_arrays(2), scale=st.sampled_from([0.5, 1.0, -2.0]))
-def second_order(mine, x, scale):
-    """The gradient of a gradient goes through a checkpoint, too."""
-
-    def energy(x):
-        y = mine.checkpoint(lambda x: x * x.tanh() * scale, x)
-        return (y * y).sum()
-
-    check_second_order(_of("lesson09_second_order").grad, energy, x)

@@ -85,8 +85,10 @@ def _wrong_element(comparisons: Sequence[_Comparison], k: int, x: Array | None) 
     propagated = _PROPAGATION * largest(np.mean([c.result_off for c in comparisons], axis=0)) * slopes
     offsets = np.stack([c.gaps[k].off for c in comparisons])
     wide = np.stack([c.gaps[k].wide for c in comparisons])
-    allowed = gap.allowed + propagated + _SPREADS * offsets.std(axis=0) + _CONDITION * wide.std(axis=0)
-    wrong = ~(np.abs(offsets.mean(axis=0)) <= allowed)
+    compared = np.stack([c.gaps[k].compared for c in comparisons])  # a neighbour may be outside of the domain
+    spread, condition = offsets.std(axis=0, where=compared), wide.std(axis=0, where=compared)
+    allowed = gap.allowed + propagated + _SPREADS * spread + _CONDITION * condition
+    wrong = ~(np.abs(offsets.mean(axis=0, where=compared)) <= allowed) & gap.compared
     return (k, _words(gap, wrong)) if wrong.any() else None
 
 
