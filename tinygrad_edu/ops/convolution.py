@@ -123,8 +123,8 @@ def _convolve_volumes(x: Any, weight: Any, bias: Any, stride: Any, padding: Any,
     planes = window_of(x.shape[2:], (depth, *kernel_size), stride, padding, dilation).size[0]
     lines = transpose(reshape(x, (n * c, size[0], 1, size[1] * size[2])), (3, 0, 1, 2))  # along the depth
     columns = im2col(lines, (depth, 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1))
-    columns = reshape(columns, (*size[1:], n, c * depth, planes))
-    images = reshape(transpose(columns, (2, 4, 3, 0, 1)), (n * planes, c * depth, *size[1:]))
+    stacks = reshape(transpose(columns, (1, 2, 0)), (n, c * depth, planes, *size[1:]))
+    images = reshape(swapaxes(stacks, 1, 2), (n * planes, c * depth, *size[1:]))
     kernels = reshape(weight, (out, per_group * depth, *kernel_size))
     maps = convolution(images, kernels, bias, stride[1:], padding[1:], dilation[1:], groups)
     return swapaxes(reshape(maps, (n, planes, *maps.shape[1:])), 1, 2)
@@ -243,8 +243,8 @@ def _transpose_volumes(
     kernels = reshape(weight, (c, out * depth, *kernel_size))
     window = stride[1:], padding[1:], dilation[1:]
     images = transposed_convolution(maps, kernels, None, size[1:], *window, groups)
-    columns = transpose(reshape(images, (n, planes, channels * depth, *size[1:])), (3, 4, 0, 2, 1))
-    columns = reshape(columns, (size[1] * size[2], n * channels * depth, planes))
+    stacks = swapaxes(reshape(images, (n, planes, channels * depth, *size[1:])), 1, 2)
+    columns = transpose(reshape(stacks, (n * channels * depth, planes, size[1] * size[2])), (2, 0, 1))
     lines = col2im(columns, (size[0], 1), (depth, 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1))
     volumes = reshape(transpose(lines, (1, 2, 3, 0)), (n, channels, *size))
     return volumes if bias is None else volumes + reshape(bias, (channels, 1, 1, 1))
