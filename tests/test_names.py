@@ -52,7 +52,7 @@ def a_script(t):
         "paths": ["rows.npy"], "seed": 0, "std": 0.1,
         "bound": 0.1, "size": 2, "batch_size": 2, "count": 1, "output_size": 1, "inputs": [np.ones((1, 3))],
         "parameters": layer.parameters(), "max_norm": 1.0, "clip_value": 1.0, "lr": 0.1, "step": 3, "step_size": 2,
-        "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
+        "parametrization": tg.nn.WeightNorm(), "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
         "start_factor": 0.1, "factor": 0.5, "total_iters": 5, "power": 2, "milestone": 2, "function": math.exp,
         "weights": [1 / len(numbers)] * len(numbers) if t.ndim else [], "f": tg.sum,
         "schedule": tg.optim.schedules.constant(0.1), "first": math.exp, "second": math.exp,
@@ -105,7 +105,7 @@ def test_constructors_take_what_pytorchs_take_in_their_order():
     torch = pytest.importorskip("torch")
     pairs = [
         (getattr(torch.optim, name), getattr(tg.optim, name))
-        for name in ("SGD", "Adagrad", "Adam", "AdamW", "RMSprop", "NAdam")
+        for name in ("SGD", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "RMSprop", "NAdam", "RAdam")
     ]
     for name in torch.nn.modules.__all__:
         ours = getattr(tg.nn, re.sub(r"(\d)d$", r"\1D", name), None)

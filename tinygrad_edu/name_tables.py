@@ -45,7 +45,7 @@ _KERAS_IN_SPACE = {
 _LAZY = ["LazyLinear", *(
     f"Lazy{name}{n}d" for name in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)
 )]  # fmt: skip
-_OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "Adamax", "ASGD", "LBFGS", "RAdam", "Rprop", "SparseAdam")
+_OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "ASGD", "Rprop", "SparseAdam")
 
 # Names of other libraries, for each object, with the replacement here: code or a sentence.
 NAMES: dict[str, dict[str, str]] = {
@@ -166,8 +166,13 @@ NAMES: dict[str, dict[str, str]] = {
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         "parameters_to_vector": "`tg.concatenate([p.reshape(-1) for p in model.parameters()])`",
         "vector_to_parameters": "`p.assign(part)` for each of `tg.split(vector, places)`",
-        "weight_norm": "a custom Module, whose forward divides the weight by its `tg.norm`",
-        "spectral_norm": "a custom Module, whose forward divides the weight by its `tg.linalg.norm(w, 2)`",
+        "weight_norm": "`nn.parametrize(layer, 'weight', nn.WeightNorm())`",
+        "spectral_norm": "`nn.parametrize(layer, 'weight', nn.SpectralNorm())`",
+        "register_parametrization": "`nn.parametrize(layer, 'weight', parametrization)`",
+        **dict.fromkeys(
+            ("remove_parametrizations", "remove_weight_norm", "remove_spectral_norm"),
+            "`nn.remove_parametrization`, with the layer and the name",
+        ),
         "stateless": "`nn.functional_call(model, dict(model.named_parameters()), *inputs)`",
         **dict.fromkeys(("DataParallel", "parallel"), "`tinygrad_edu.parallel`, which splits a batch across cores"),
     },

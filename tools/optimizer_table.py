@@ -51,6 +51,32 @@ def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[
     return found
 
 
+def iterations(
+    line: str, width: str, leaf: Callable[[Array], Any], values: Callable[[Any], Array], space: Any
+) -> list[Any]:
+    """Run three steps of the optimizer of a line, with a closure, and return the parameters after each.
+
+    The loss is the sum of cosh(c * (p - 1)) over all elements, plus a tenth of the square of the sum of all elements.
+    """
+    draws = draws_of(line)
+    params = [leaf(draws.standard_normal(shape).astype(width)) for shape in SHAPES]
+    slopes = [draws.uniform(0.3, 2, shape).astype(width) for shape in SHAPES]
+    optimizer = eval(line, {**space, "params": params})
+
+    def closure() -> float:
+        total, loss = sum(float(np.sum(values(p))) for p in params), 0.0
+        for p, c in zip(params, slopes, strict=True):
+            loss += float(np.sum(np.cosh(c * (values(p) - 1))))
+            p.grad = leaf(np.asarray(c * np.sinh(c * (values(p) - 1)) + 0.2 * total, width))
+        return loss + 0.1 * total**2
+
+    found = []
+    for _ in range(3):
+        optimizer.step(closure)
+        found.append([values(p).tolist() for p in params])
+    return found
+
+
 def metrics(line: str) -> list[float]:
     """Return a metric for each step of a schedule that needs one. The metrics decrease, with noise."""
     draws = draws_of(line)
@@ -73,6 +99,20 @@ def _optimizers() -> dict[str, Any]:
         }
 
 
+def _lbfgs() -> dict[str, Any]:
+    import torch
+
+    def leaf(values: Array) -> Any:
+        return torch.tensor(values, requires_grad=True)
+
+    return {
+        line: {
+            width: iterations(line, width, leaf, lambda p: p.detach().numpy(), vars(torch.optim)) for width in WIDTHS
+        }
+        for line in lines("lbfgs")
+    }
+
+
 def _schedules() -> dict[str, list[float]]:
     import torch
 
@@ -90,8 +130,8 @@ def _schedules() -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Write both tables."""
-    for name, rows in {"optimizers": _optimizers(), "schedules": _schedules()}.items():
+    """Write all tables."""
+    for name, rows in {"optimizers": _optimizers(), "lbfgs": _lbfgs(), "schedules": _schedules()}.items():
         write_rows(FOLDER / f"{name}.json", rows)
 
 

@@ -15,8 +15,10 @@ from tinygrad_edu.testing import check_module, check_vmap
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected, two_samples
 
-# Tested elsewhere: see test_torch_modules.py and test_layers.py.
-ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"}
+# Tested elsewhere: see test_torch_modules.py, test_layers.py and test_parametrizations.py.
+ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"} | {
+    "Orthogonal", "SpectralNorm", "WeightNorm",
+}  # fmt: skip
 
 TABLE = {case.line: case for name in names() for case in cases(name)}
 EXPECTED = expected(FOLDER, names())

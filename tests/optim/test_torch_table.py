@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_edu import Tensor, optim
 from tinygrad_edu.optim import schedules
-from tools.optimizer_table import FOLDER, WIDTHS, lines, metrics, steps
+from tools.optimizer_table import FOLDER, WIDTHS, iterations, lines, metrics, steps
 
 
 def table(name):
@@ -35,6 +35,17 @@ def test_a_hundred_steps_are_pytorchs(line, width, optimizers):
     compare(last, optimizers[line][width][1], 1e-12 if width == "float64" else 1e-5)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("line", lines("lbfgs"))
+def test_three_steps_with_a_closure_are_pytorchs(line, width):
+    def leaf(values):
+        return Tensor(values, requires_grad=True)
+
+    found = iterations(line, width, leaf, Tensor.numpy, vars(optim))
+    for ours, theirs in zip(found, table("lbfgs")[line][width], strict=True):
+        compare(ours, theirs, 1e-10 if width == "float64" else 1e-4)
+
+
 @pytest.mark.parametrize("line", lines("schedules"))
 def test_forty_learning_rates_are_pytorchs(line):
     schedule = eval(line.split(" | ")[0], vars(schedules))
@@ -45,6 +56,6 @@ def test_forty_learning_rates_are_pytorchs(line):
     np.testing.assert_allclose(rates, table("schedules")[line], rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", ["optimizers", "schedules"])
+@pytest.mark.parametrize("name", ["optimizers", "lbfgs", "schedules"])
 def test_every_line_has_its_numbers(name):
     assert list(table(name)) == lines(name)

@@ -28,6 +28,7 @@ from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.transformer import *
 from tinygrad_edu.nn.losses import *
+from tinygrad_edu.nn.parametrizations import *
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn.additive import additive as additive
 from tinygrad_edu.nn.functional_call import functional_call as functional_call

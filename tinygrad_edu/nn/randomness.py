@@ -111,8 +111,7 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
 
 def stream(own: np.random.Generator) -> np.random.Generator:
     """Return the generator to draw from, for a function that is declared as `random`."""
-    found = _stream.get()
-    return _renew_lock(own if found is None else found)
+    return _renew_lock(_stream.get() or own)
 
 
 class _RawSeedSequence(ISeedSequence):

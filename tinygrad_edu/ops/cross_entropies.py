@@ -215,26 +215,26 @@ def cross_entropy(
     array([[-0.06,  0.06],
            [ 0.25, -0.25]], dtype=float32)
     """
-    compute = _cross_entropy_in_vmap if open_levels() else _cross_entropy
-    return compute(input, target, weight, ignore_index, reduction, label_smoothing)
+    return (_cross_entropy_in_vmap if open_levels() else _cross_entropy)(
+        input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def _cross_entropy(
     input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Tensor | Array:
-    name = "cross_entropy"
     logits, target = shaped(input), shaped(target)
     if logits.dtype.kind != "f":
-        raise DTypeError(f"{name}: logits must be floating-point, got {logits.dtype}.")
-    require_reduction(name, reduction)
+        raise DTypeError(f"cross_entropy: logits must be floating-point, got {logits.dtype}.")
+    require_reduction("cross_entropy", reduction)
     if logits.ndim == 1:
         settings = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
         return one_sample(cross_entropy, logits, target, reduction, **settings)
-    _check_scores(name, "logits", logits.shape)
+    _check_scores("cross_entropy", "logits", logits.shape)
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}.")
+        raise ValueError(f"cross_entropy: label_smoothing must be from 0 to 1, got {label_smoothing!r}.")
     if weight is not None:
-        weight = class_weight(name, weight, logits.shape[1], logits)
+        weight = class_weight("cross_entropy", weight, logits.shape[1], logits)
     if target.dtype.kind == "f":
         return _class_probabilities_loss(logits, target, weight, ignore_index, reduction, label_smoothing)
     return _class_indices_loss(logits, target, weight, ignore_index, reduction, label_smoothing)

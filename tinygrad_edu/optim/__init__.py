@@ -7,6 +7,7 @@ from tinygrad_edu.optim.adam import Adam, AdamW
 from tinygrad_edu.optim.adamax import Adamax
 from tinygrad_edu.optim.clipping import clip_grad_norm, clip_grad_value
 from tinygrad_edu.optim.ema import MovingAverage
+from tinygrad_edu.optim.lbfgs import LBFGS
 from tinygrad_edu.optim.lion import Lion
 from tinygrad_edu.optim.muon import Muon
 from tinygrad_edu.optim.nadam import NAdam
@@ -18,8 +19,8 @@ from tinygrad_edu.optim.sgd import SGD
 from tinygrad_edu.optim.state import Slot
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer", "RAdam",
-    "RMSprop", "Slot", "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
+    "LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer",
+    "RAdam", "RMSprop", "Slot", "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
 ]  # fmt: skip
 
 # Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.

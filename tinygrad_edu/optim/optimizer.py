@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, writing
+from tinygrad_edu.engine import Tensor, enable_grad, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.optim.fast.chunks import update_in_chunks
 from tinygrad_edu.optim.groups import OwnerRefs, check_parameter, group_of, groups_of, parameter_labels, set_rates
@@ -105,10 +105,20 @@ class Optimizer(HasSettings):
             f"{type(self).__name__} has no update: define update(self, param, grad, state, group) in it."
         )
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
         If Ctrl-C interrupts the step, only some parameters are updated, and graphs that saved any of them are stale.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Called first: a function that sets the gradients, and returns the loss.
+
+        Returns
+        -------
+        Any
+            What the closure returned, or None without one.
 
         Raises
         ------
@@ -118,9 +128,11 @@ class Optimizer(HasSettings):
             A parameter from ``model.parameters()`` has no gradient and was replaced in the model, a parameter is no
             longer a leaf, or its storage is read-only. No parameter is updated then.
         """
+        loss = None if closure is None else evaluated(closure)
         params = self._params_with_grad()
         with writing(*(p._storage for p, _, _ in params)):
             update_all(self, params)
+        return loss
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Add a parameter group: a dict with ``"params"`` and the hyperparameters that differ from the defaults.
@@ -278,6 +290,12 @@ class Optimizer(HasSettings):
             if name not in state and slot.initial is not None and slot.is_used(group):
                 state[name] = slot.new(p._data, group)
         return state
+
+
+def evaluated(closure: Callable[[], Any]) -> Any:
+    """Return the result of a closure, which records a graph even inside of `no_grad`."""
+    with enable_grad():
+        return closure()
 
 
 def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -> ndarray:

@@ -174,6 +174,17 @@ def integer_below(stop: int) -> Rule:
     return Rule(f"an integer from 0 to {stop - 1}", convert)
 
 
+def optional(rule: Rule) -> Rule:
+    """Return the rule of None, or of a value of another rule."""
+    return Rule(f"None or {rule.expected}", lambda value: None if value is None else rule.convert(value))
+
+
+def _positive_integer(value: Any) -> int:
+    if isinstance(value, bool) or index(value) < 1:
+        raise ValueError
+    return index(value)
+
+
 def _number_in(low: float, high: float) -> Callable[[Any], float]:
     def convert(value: Any) -> float:
         number: float = value if value.__class__ is float else _to_float(value)
@@ -207,6 +218,7 @@ def _to_bool(value: Any) -> bool:
 
 _FLOAT_MAX = float(np.finfo(float).max)
 NON_NEGATIVE = Rule("a finite number >= 0", _number_in(0, _FLOAT_MAX))
+POSITIVE_INTEGER = Rule("an integer > 0", _positive_integer)
 FINITE = Rule("a finite number", _number_in(-_FLOAT_MAX, _FLOAT_MAX))
 FRACTION = Rule("a number from 0 to 1", _number_in(0, 1))
 BETAS = Rule("two numbers >= 0 and < 1", _tuple_of(2, _number_in(0, math.nextafter(1, 0))))
