@@ -30,7 +30,7 @@ SETTINGS = {"dim": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
 ONLY_THEIRS = ("device", "dtype")
 # Classes that this package does not offer, such as lazily initialized ones.
 OTHERS = re.compile(
-    r"FractionalMaxPool3d|Lazy.*|(AdaptiveMax|FractionalMax|LP)Pool.*|InstanceNorm1d|LocalResponseNorm|(Reflection|Zero)Pad1d|"
+    r"Lazy.*|(AdaptiveMax|FractionalMax|LP)Pool.*|InstanceNorm1d|LocalResponseNorm|(Reflection|Zero)Pad1d|"
     r"(Replication|Circular|Constant)Pad.*|Multi(Label)?(Soft)?MarginLoss|(LinearCrossEntropy|CTC)Loss|"
     r"Transformer(DecoderLayer)?"
 )

@@ -33,15 +33,12 @@ _IN_SPACE = [
 ]  # fmt: skip
 # Layers of Keras, and the layer here; # is the number of axes.
 _KERAS_IN_SPACE = {
-    "MaxPooling#D": "`nn.MaxPool#D`",
-    "AveragePooling#D": "`nn.AvgPool#D`",
+    "MaxPooling#D": "`nn.MaxPool#D`", "AveragePooling#D": "`nn.AvgPool#D`",
     "GlobalMaxPooling#D": "`nn.AdaptiveMaxPool#D(1)`, and `nn.Flatten()`",
     "GlobalAveragePooling#D": "`nn.AdaptiveAvgPool#D(1)`, and `nn.Flatten()`",
-    "Conv#DTranspose": "`nn.ConvTranspose#D`",
-    "UpSampling#D": "`nn.Upsample(scale_factor=2)`",
-    "ZeroPadding#D": "`nn.ZeroPad#D`",
-    "Cropping#D": "`nn.ZeroPad#D` with negative numbers",
-}
+    "Conv#DTranspose": "`nn.ConvTranspose#D`", "UpSampling#D": "`nn.Upsample(scale_factor=2)`",
+    "ZeroPadding#D": "`nn.ZeroPad#D`", "Cropping#D": "`nn.ZeroPad#D` with negative numbers",
+}  # fmt: skip
 _LAZY = ["LazyLinear", *(
     f"Lazy{name}{n}d" for name in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)
 )]  # fmt: skip
@@ -135,8 +132,7 @@ NAMES: dict[str, dict[str, str]] = {
         "register_parameter": "`model.name = tg.Tensor(values, requires_grad=True)`",
         "get_parameter": "`dict(model.named_parameters())[name]`", "get_buffer": "`dict(model.named_buffers())[name]`",
         "get_submodule": "`dict(model.named_modules())[name]`",
-        "register_full_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
-        "register_backward_hook": "`tg.vjp` of a part of the model: modules have forward hooks only",
+        "register_backward_hook": "`model.register_full_backward_hook(hook)`",
     },
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},

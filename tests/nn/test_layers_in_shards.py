@@ -25,6 +25,7 @@ UNDECLARED = {
     "RNN": "h_n has the samples on axis 1",
     "LSTM": "h_n has the samples on axis 1",
     "GRU": "h_n has the samples on axis 1",
+    **dict.fromkeys(("Orthogonal", "SpectralNorm", "WeightNorm"), "it computes a parameter, without samples"),
 }
 
 # Layers that declare True for their arguments, with the shape of an input.

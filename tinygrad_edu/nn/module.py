@@ -336,10 +336,44 @@ class Module(ShardAware):
         """
         return HookHandle(self._own_hooks().after, hook)
 
+    def register_full_backward_pre_hook(self, hook: Hook) -> HookHandle:
+        """Register ``hook(module, grad_output)``, called before the backward pass of each result of `forward`.
+
+        Parameters
+        ----------
+        hook : callable
+            Receives a tuple with the gradient of each Tensor in the result; None for one that requires no gradient. May
+            return replacements: a tuple, or a single gradient. None keeps them.
+        """
+        return HookHandle(self._own_hooks().before_backward, hook)
+
+    def register_full_backward_hook(self, hook: Hook) -> HookHandle:
+        """Register ``hook(module, grad_input, grad_output)``, called after the backward pass of each result.
+
+        Parameters
+        ----------
+        hook : callable
+            Receives two tuples: the gradient of each Tensor in the positional inputs, and that of each Tensor in the
+            result; None for one that requires no gradient. They are arrays, or Tensors in a recorded backward pass. May
+            return replacements of ``grad_input``. None keeps them.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Linear, Sequential, Tanh
+        >>> model, norms = Sequential(Linear(3, 2), Tanh()), []
+        >>> def hook(module, grad_input, grad_output):
+        ...     norms.append((grad_input[0].shape, float((grad_output[0] ** 2).sum())))
+        >>> handle = model[1].register_full_backward_hook(hook)
+        >>> model([[1.0, 2.0, 3.0]]).sum().backward()
+        >>> norms
+        [((1, 2), 2.0)]
+        """
+        return HookHandle(self._own_hooks().after_backward, hook)
+
     @property
-    def has_forward_hooks(self) -> bool:
-        """Whether any forward hook or forward pre-hook is registered."""
-        return self._hooks is not None and bool(self._hooks.before or self._hooks.after)
+    def has_hooks(self) -> bool:
+        """Whether any hook is registered."""
+        return self._hooks is not None and any(vars(self._hooks).values())
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:

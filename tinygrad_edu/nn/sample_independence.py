@@ -66,7 +66,7 @@ def declaration(module: Module) -> bool | None:
 def is_patched(module: Module) -> bool:
     """Return whether forward hooks or an instance attribute ``forward`` change the computation of the module."""
     own = vars(module)
-    return module.has_forward_hooks or ("forward" in own and "couples_samples" not in own)
+    return module.has_hooks or ("forward" in own and "couples_samples" not in own)
 
 
 def _covers_forward(module: Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from operator import floordiv, mod
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import pooling
 from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.patches import batch_of, unbatched
+from tinygrad_edu.ops.pooling import maxima
 from tinygrad_edu.ops.reduction import max, mean
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.ops.sliding_windows import Sizes
@@ -106,32 +107,30 @@ def _avg_pool(name: str, axes: int, x: Any, output_size: OutputSize) -> Any:
     x, is_single = batch_of(name, "x", x, axes + 2)
     lengths = x.shape[2:]
     size = _output_size(name, output_size, lengths)
-    if any(length % count for length, count in zip(lengths, size, strict=True)):
-        return unbatched(
-            resized(x, [means(length, count) for length, count in zip(lengths, size, strict=True)]), is_single
-        )
+    if any(map(mod, lengths, size)):
+        return unbatched(resized(x, list(map(means, lengths, size))), is_single)
     bins = [part for length, count in zip(lengths, size, strict=True) for part in (count, length // count)]
     return unbatched(mean(reshape(x, (*x.shape[:2], *bins)), tuple(range(3, 3 + 2 * axes, 2))), is_single)
 
 
 def _max_pool(name: str, axes: int, x: Any, output_size: OutputSize, return_indices: bool) -> Any:
     x, is_single = batch_of(name, "x", x, axes + 2)
-    out, indices = _maxima(x, _output_size(name, output_size, x.shape[2:]), return_indices)
+    out, indices = _adaptive_maxima(x, _output_size(name, output_size, x.shape[2:]), return_indices)
     out = unbatched(out, is_single)
     return (out, indices[0] if is_single else indices) if return_indices else out
 
 
 @batched("first", inputs=1)
-def _maxima(x: Any, size: Sizes, return_indices: bool) -> tuple[Any, Any]:
+def _adaptive_maxima(x: Any, size: Sizes, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
-    lengths = x.shape[2:]
-    if not any(length % count for length, count in zip(lengths, size, strict=True)):
-        kernel = tuple(length // count for length, count in zip(lengths, size, strict=True))
-        return pooling.maxima(x, (kernel, kernel, ((0, 0),) * len(size), (1,) * len(size)), return_indices)
-    edges = [[slice(*span) for span in zip(*spans(*axis), strict=True)] for axis in zip(lengths, size, strict=True)]
-    windows = list(product(*edges))
-    maxima = [max(x[:, :, *window], tuple(range(2, x.ndim))) for window in windows]
-    out = reshape(stack(maxima, -1), (*x.shape[:2], *size))
+    lengths, axes = x.shape[2:], len(size)
+    if not any(map(mod, lengths, size)):
+        kernel = tuple(map(floordiv, lengths, size))
+        return maxima(x, (kernel, kernel, ((0, 0),) * axes, (1,) * axes), return_indices)
+    bins = [map(slice, *spans(length, count)) for length, count in zip(lengths, size, strict=True)]
+    windows = list(product(*bins))
+    largest = [max(x[:, :, *window], tuple(range(2, x.ndim))) for window in windows]
+    out = reshape(stack(largest, -1), (*x.shape[:2], *size))
     if not return_indices:
         return out, None
     return out, np.stack([_first_index(values_of(x), window) for window in windows], -1).reshape(out.shape)
