@@ -28,9 +28,9 @@ from tinygrad_edu.engine import Array, values_of
 
 SETTINGS = {"dim": "axis", "start_dim": "start_axis", "end_dim": "end_axis"}
 ONLY_THEIRS = ("device", "dtype")
-# Classes that this package does not offer, such as three-dimensional layers and lazily initialized ones.
+# Classes that this package does not offer, such as lazily initialized ones.
 OTHERS = re.compile(
-    r".*3d|Lazy.*|(AdaptiveMax|FractionalMax|LP)Pool.*|InstanceNorm1d|LocalResponseNorm|(Reflection|Zero)Pad1d|"
+    r"Lazy.*|(AdaptiveMax|FractionalMax|LP)Pool.*|InstanceNorm1d|LocalResponseNorm|(Reflection|Zero)Pad1d|"
     r"(Replication|Circular|Constant)Pad.*|Multi(Label)?(Soft)?MarginLoss|(LinearCrossEntropy|CTC)Loss|"
     r"Transformer(DecoderLayer)?"
 )

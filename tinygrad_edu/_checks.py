@@ -21,12 +21,13 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     ValueError
         `value` is less than `low` or greater than `high`.
     """
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if is_integer and (low is None or value >= low) and (high is None or value <= high):
+        return int(value)
     limits = "" if low is None else f" >= {low}" if high is None else f" from {low} to {high}"
-    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+    if not is_integer:
         raise DTypeError(f"{name} must be an integer{limits}, got {value!r} of type {type(value).__name__}.")
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f"{name} must be an integer{limits}, got {value}.")
-    return int(value)
+    raise ValueError(f"{name} must be an integer{limits}, got {value}.")
 
 
 def invalid_choice(name: str, value: Any, choices: Iterable[Any], *others: str) -> ValueError:

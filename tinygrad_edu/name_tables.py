@@ -24,14 +24,21 @@ _DTYPES = {
 
 # Layers whose names end in the number of spatial axes.
 _IN_SPACE = [
-    *(f"{name}{n}" for n in (1, 2) for name in (
+    *(f"{name}{n}" for n in (1, 2, 3) for name in (
         "Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "LPPool", "MaxUnpool",
         "ReflectionPad", "ReplicationPad", "ConstantPad", "CircularPad", "ZeroPad", "BatchNorm", "InstanceNorm",
         "Dropout",
     )),
     "UpsamplingBilinear2", "UpsamplingNearest2", "Softmax2",
 ]  # fmt: skip
-_IN_VOLUMES = [*(name[:-1] for name in _IN_SPACE if name.endswith("1")), "FractionalMaxPool"]
+# Layers of Keras, and the layer here; # is the number of axes.
+_KERAS_IN_SPACE = {
+    "MaxPooling#D": "`nn.MaxPool#D`", "AveragePooling#D": "`nn.AvgPool#D`",
+    "GlobalMaxPooling#D": "`nn.AdaptiveMaxPool#D(1)`, and `nn.Flatten()`",
+    "GlobalAveragePooling#D": "`nn.AdaptiveAvgPool#D(1)`, and `nn.Flatten()`",
+    "Conv#DTranspose": "`nn.ConvTranspose#D`", "UpSampling#D": "`nn.Upsample(scale_factor=2)`",
+    "ZeroPadding#D": "`nn.ZeroPad#D`", "Cropping#D": "`nn.ZeroPad#D` with negative numbers",
+}  # fmt: skip
 _LAZY = ["LazyLinear", *(
     f"Lazy{name}{n}d" for name in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)
 )]  # fmt: skip
@@ -129,13 +136,8 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},
-        **{f"{name}3d": "not supported: layers have one or two spatial axes" for name in _IN_VOLUMES},
-        "MaxPooling2D": "`nn.MaxPool2D`", "AveragePooling2D": "`nn.AvgPool2D`",
-        "GlobalMaxPooling2D": "`nn.AdaptiveMaxPool2D(1)`, and `nn.Flatten()`",
-        "GlobalAveragePooling2D": "`nn.AdaptiveAvgPool2D(1)`, and `nn.Flatten()`",
-        "Conv1DTranspose": "`nn.ConvTranspose1D`", "Conv2DTranspose": "`nn.ConvTranspose2D`",
-        "UpSampling2D": "`nn.Upsample(scale_factor=2)`", "ZeroPadding2D": "`nn.ZeroPad2D`",
-        "Cropping2D": "`nn.ZeroPad2D` with negative numbers", "Dense": "`nn.Linear`",
+        **{name.replace("#", n): hint.replace("#", n) for n in "123" for name, hint in _KERAS_IN_SPACE.items()},
+        "Dense": "`nn.Linear`",
         # parameters and containers
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "Buffer": "`tg.Tensor(values)`, in an attribute", "ParameterList": "a list, in an attribute",
@@ -151,7 +153,8 @@ NAMES: dict[str, dict[str, str]] = {
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
-        "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are not random",
+        **{f"FractionalMaxPool{n}d": f"`nn.AdaptiveMaxPool{n}D(output_size)`, whose windows are not random"
+           for n in (2, 3)},
         # torch.nn.utils and other modules of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
         "utils": "`optim.clip_grad_norm(parameters, max_norm)` and `optim.clip_grad_value`",

@@ -45,7 +45,7 @@ _TRUTH: Variants = [({"axis": "None", "keepdims": "Literal[False]"}, "np.bool"),
 _ONE_OR_MORE: Variants = [("x: TensorLike, /", R), ("*arrays: TensorLike", f"tuple[{R}, ...]")]
 _AND_ARRAYS = f"tuple[{R}, *tuple[Array, ...]]"
 VARIANTS: dict[str, Variants] = {
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"), _WITH_INDICES),
+    **{f"{kind}max_pool{axes}d": _WITH_INDICES for kind in ("", "adaptive_") for axes in (1, 2, 3)},
     **dict.fromkeys(("argmax", "argmin", "count_nonzero"), _INDEX),
     **dict.fromkeys(("all", "any"), _TRUTH),
     **dict.fromkeys(("atleast_1d", "atleast_2d", "atleast_3d"), _ONE_OR_MORE),

@@ -9,8 +9,10 @@ from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import DTypeError, ShapeError
 
 DRAWING = [nn.Dropout, nn.Dropout1D, nn.Dropout2D, nn.AlphaDropout, nn.FeatureAlphaDropout]
+OF_CHANNELS = [nn.Dropout1D, nn.Dropout2D, nn.Dropout3D]
 CHANNELS = {  # the axes within a channel
-    (nn.Dropout1D, 2): (1,), (nn.Dropout1D, 3): (2,), (nn.Dropout2D, 3): (2,), (nn.Dropout2D, 4): (2, 3),
+    (nn.Dropout3D, 4): (1, 2, 3), (nn.Dropout3D, 5): (2, 3, 4), (nn.Dropout1D, 2): (1,),
+    (nn.Dropout1D, 3): (2,), (nn.Dropout2D, 3): (2,), (nn.Dropout2D, 4): (2, 3),
     (nn.FeatureAlphaDropout, 2): (), (nn.FeatureAlphaDropout, 4): (2, 3), (nn.AlphaDropout, 3): (),
 }  # fmt: skip
 
@@ -18,7 +20,7 @@ CHANNELS = {  # the axes within a channel
 @given(st.sampled_from(list(CHANNELS)), st.floats(0.0625, 1), st.sampled_from(["f4", "f8"]), st.integers(0, 99))
 def test_whole_channels_are_dropped_and_the_gradient_is_their_mask(case, p, dtype, seed):
     kind, axes = case[0], CHANNELS[case]
-    shape = (4, 3, 2, 3)[: case[1]]
+    shape = (4, 3, 2, 3, 2)[: case[1]]
     x = Tensor(np.random.default_rng(seed).normal(size=shape).astype(dtype), requires_grad=True)
     out = kind(p, rng=np.random.default_rng(seed))(x)
     out.backward(np.ones(shape))
@@ -26,7 +28,7 @@ def test_whole_channels_are_dropped_and_the_gradient_is_their_mask(case, p, dtyp
     np.testing.assert_array_equal(x.grad, np.broadcast_to(x.grad.max(axes, keepdims=True), shape))
     slope = x.grad.max()
     assert set(x.grad.ravel()) <= {0, slope}
-    if kind in (nn.Dropout1D, nn.Dropout2D):
+    if kind in OF_CHANNELS:
         np.testing.assert_allclose(out.numpy(), x.grad * x.numpy(), rtol=1e-6)
         assert slope in (0, np.dtype(dtype).type(1 / (1 - p) if p < 1 else 0))
     else:
@@ -62,6 +64,7 @@ REFUSED = [
     (lambda: nn.AlphaDropout()(np.ones(3, int)), DTypeError, "AlphaDropout: the input must be floating"),
     (lambda: nn.Dropout1D()(np.ones(3)), ShapeError, r"\(N, C, L\) or \(C, L\), got \(3,\)"),
     (lambda: nn.Dropout2D()(np.ones((3, 2))), ShapeError, r"must have shape \(N, C, H, W\)"),
+    (lambda: nn.Dropout3D()(np.ones((3, 2, 2))), ShapeError, r"Dropout3D: .* \(N, C, D, H, W\) or \(C, D, H, W\), got"),
     (lambda: nn.FeatureAlphaDropout()(np.ones(3)), ShapeError, r"\(N, C, \.\.\.\)"),
     (lambda: nn.Dropout(0.5, inplace=True), TypeError, r"Dropout\(\) got .* 'inplace': leave it out"),
     (lambda: nn.ReLU(inplace=True), TypeError, r"ReLU\(\) got .* 'inplace': leave it out"),

@@ -27,10 +27,14 @@ def test_the_result_of_an_array_is_an_array_of_its_dtype(name, dtype):
 
 @pytest.mark.parametrize(
     ("layer", "fan"),
-    [(nn.Conv1D, 4 * 50), (nn.Conv2D, 4 * 2500), (nn.ConvTranspose1D, 6 * 50), (nn.ConvTranspose2D, 6 * 2500)],
-)
+    [
+        (nn.Conv1D, 4 * 50), (nn.Conv2D, 4 * 2500), (nn.ConvTranspose1D, 6 * 50), (nn.ConvTranspose2D, 6 * 2500),
+        (nn.Conv3D, 4 * 2500), (nn.ConvTranspose3D, 6 * 2500),
+    ],
+)  # fmt: skip
 def test_parameters_are_drawn_as_pytorchs(layer, fan):
-    made = layer(8, 12, 50, groups=2, rng=np.random.default_rng(0))
+    kernel_size = (2, 50, 25) if layer.axes == 3 else 50
+    made = layer(8, 12, kernel_size, groups=2, rng=np.random.default_rng(0))
     bound = 1 / math.sqrt(fan)
     assert made.bias.shape == (12,)
     for parameter in made.parameters():
@@ -38,13 +42,15 @@ def test_parameters_are_drawn_as_pytorchs(layer, fan):
     assert np.abs(made.weight.numpy()).max() > 0.99 * bound
 
 
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32 - 1), st.booleans())
-def test_what_was_pooled_is_put_back_where_it_was(height, width, seed, alone):
-    x = np.random.default_rng(seed).permutation(36 * height * width).reshape(2, 2, 3 * height, 3 * width) + 1.0
+@pytest.mark.parametrize("axes", [2, 3])
+@given(st.data(), st.integers(0, 2**32 - 1), st.booleans())
+def test_what_was_pooled_is_put_back_where_it_was(axes, data, seed, alone):
+    size = data.draw(st.tuples(*[st.integers(1, 3 if axes == 2 else 2)] * axes))
+    shape = (2, 2, *(3 * length for length in size))
+    x = np.random.default_rng(seed).permutation(math.prod(shape)).reshape(shape) + 1.0
     x = x[0] if alone else x
-    size = height, width
-    pooled, places = nn.MaxPool2D(size, return_indices=True)(x)
-    images = nn.MaxUnpool2D(size)(pooled, places)
+    pooled, places = getattr(nn, f"MaxPool{axes}D")(size, return_indices=True)(x)
+    images = getattr(nn, f"MaxUnpool{axes}D")(size)(pooled, places)
     np.testing.assert_array_equal(images, np.where(np.isin(x, pooled), x, 0))
 
 
@@ -64,6 +70,10 @@ IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
         (lambda: nn.ConvTranspose2D(1, 1, 2)(IMAGE, (5, 4)), ShapeError, r"from \(4, 4\) to \(4, 4\), got \(5, 4\)"),
         (lambda: nn.ConvTranspose2D(1, 1, 2)(IMAGE, (1, 4, 4)), ShapeError, r"must be from \(4, 4\)"),
         (lambda: nn.Conv2D(1, 1, 2, padding=3, padding_mode="reflect")(IMAGE), ShapeError, "must be at most 2"),
+        (lambda: nn.Conv3D(1, 1, (2, 2)), ShapeError, r"Conv3D: kernel_size must be an integer or three integers, got"),
+        (lambda: nn.Conv3D(1, 1, 2)(IMAGE[0]), ShapeError, "conv3d: x must have 5 axes, or 4 without the batch"),
+        (lambda: nn.Conv3D(1, 1, 4)(IMAGE), ShapeError, "4x4x4 .* is larger than the volume 1x3x3 with padding 0x0x0"),
+        (lambda: nn.ZeroPad3D((1, 2)), ShapeError, r"\(left, right, top, bottom, front, back\), got \(1, 2\)"),
         (lambda: nn.MaxPool1D(0), ValueError, "MaxPool1D: kernel_size must be an integer >= 1, got 0"),
         (lambda: nn.MaxPool2D(2, dilation=0), ValueError, "dilation must be an integer >= 1"),
         (lambda: nn.AvgPool2D(2, divisor_override=0)(IMAGE), ValueError, "divisor_override must not be 0"),

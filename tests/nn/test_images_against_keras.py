@@ -45,7 +45,9 @@ def twin(layer, options, channels, shape, **more):
     return channels_last(stateless(made, (shape[0], *shape[2:], shape[1])))
 
 
-@pytest.mark.parametrize(("ours", "keras_layer", "axes"), [(nn.Conv1D, "Conv1D", 1), (nn.Conv2D, "Conv2D", 2)])
+@pytest.mark.parametrize(
+    ("ours", "keras_layer", "axes"), [(getattr(nn, f"Conv{axes}D"), f"Conv{axes}D", axes) for axes in (1, 2, 3)]
+)
 @settings(max_examples=15, deadline=None)
 @given(st.data(), seeds)
 def test_convolutions_of_every_padding(ours, keras_layer, axes, data, seed):
@@ -71,7 +73,7 @@ def test_convolutions_of_every_padding(ours, keras_layer, axes, data, seed):
 
 @pytest.mark.parametrize(
     ("ours", "keras_layer", "axes"),
-    [(nn.ConvTranspose1D, "Conv1DTranspose", 1), (nn.ConvTranspose2D, "Conv2DTranspose", 2)],
+    [(getattr(nn, f"ConvTranspose{axes}D"), f"Conv{axes}DTranspose", axes) for axes in (1, 2, 3)],
 )
 @few
 @given(st.data(), seeds)
@@ -91,7 +93,7 @@ def test_transposed_convolutions(ours, keras_layer, axes, data, seed):
 
 @few
 @given(st.data(), seeds)
-@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize(("ours", "keras_layer"), [("MaxPool", "MaxPooling"), ("AvgPool", "AveragePooling")])
 def test_pooling_is_pooling(ours, keras_layer, axes, data, seed):
     kernel, stride = data.draw(every(axes, 1, 3)), data.draw(st.none() | every(axes, 1, 3))
@@ -102,7 +104,7 @@ def test_pooling_is_pooling(ours, keras_layer, axes, data, seed):
 
 @fewer
 @given(st.data(), seeds)
-@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize(
     ("ours", "keras_layer"), [("AdaptiveMaxPool", "AdaptiveMaxPooling"), ("AdaptiveAvgPool", "AdaptiveAveragePooling")]
 )

@@ -111,6 +111,7 @@ REFUSED = [
     (lambda: nn.BatchNorm1D(3)(np.ones((2, 4))), r"BatchNorm1D\(3.*must have 3 channels along axis 1"),
     (lambda: nn.BatchNorm1D(3)(np.ones((2, 3, 4, 5))), r"must have shape \(N, C\) or \(N, C, L\)"),
     (lambda: nn.BatchNorm2D(3)(np.ones((3, 4, 5))), r"must have shape \(N, C, H, W\)"),
+    (lambda: nn.BatchNorm3D(3)(np.ones((3, 4, 5, 6))), r"must have shape \(N, C, D, H, W\), got"),
     (lambda: nn.InstanceNorm2D(3)(np.ones((4, 3, 5))), "3 channels along axis 0"),
     (lambda: nn.InstanceNorm1D(3)(np.ones((3, 1))), "more than one value"),
     (lambda: nn.GroupNorm(2, 5), "num_groups=2 must divide num_channels=5"),

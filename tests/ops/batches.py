@@ -120,6 +120,9 @@ OF_IMAGES = [
     "window_max", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
 ]  # fmt: skip
 OF_BATCHED_IMAGES = ["unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"]
+OF_BATCHED_VOLUMES = [
+    "conv3d", "conv_transpose3d", "max_pool3d", "avg_pool3d", "adaptive_max_pool3d", "adaptive_avg_pool3d",
+]  # fmt: skip
 OF_BATCHED_ROWS = [
     "conv1d", "conv_transpose1d", "max_pool1d", "avg_pool1d", "adaptive_max_pool1d", "adaptive_avg_pool1d", "fold",
 ]  # fmt: skip
@@ -138,6 +141,7 @@ BATCHES = {
     **dict.fromkeys(OF_IMAGES, first_axis()),
     **dict.fromkeys(OF_BATCHED_IMAGES, first_axis(least=4)),
     **dict.fromkeys(OF_BATCHED_ROWS, first_axis(least=3)),
+    **dict.fromkeys(OF_BATCHED_VOLUMES, first_axis(least=5)),
     "correlate_kernels": lambda call: [Batch((0, 0), None)],
     "batch_norm": first_axis(when=lambda call: not call.settings["training"]),
     **dict.fromkeys(["softmax_cross_entropy", "cross_entropy"], samples_of_losses),

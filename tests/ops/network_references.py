@@ -1,6 +1,5 @@
 """Reference implementations of network functions: plain loops and formulas, not written for speed."""
 
-import itertools
 import math
 
 import numpy as np
@@ -15,56 +14,50 @@ def batched(reference, axes):
     return of_any
 
 
-def of_rows(reference, kernels=False, **defaults):
-    """Return a reference for rows (N, C, L), given one for images; the rows become images (N, C, L, 1)."""
-    least = {"kernel_size": 1, "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+def of_any_axes(name, reference):
+    """Return the references of a function for one, two and three spatial axes."""
+    return {f"{name}{axes}d": batched(reference, axes + 2) for axes in (1, 2, 3)}
 
-    def of_images(x, *rest, **settings):
-        if kernels:
-            rest = (rest[0][..., None], *rest[1:])
-        pairs = {k: (v, least[k]) if k in least and isinstance(v, int) else v for k, v in settings.items()}
-        return reference(x[..., None], *rest, **pairs)[..., 0]
 
-    return batched(of_images, 3)
+def per_axis(value, axes):
+    return value if isinstance(value, tuple) else (value,) * axes
 
 
 # --- Convolution: a loop over the pixels of the result or, transposed, of the input ---
 
 
 def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
-    out, per_group, kh, kw = weight.shape
-    reach = [d * (k - 1) for d, k in zip(both(dilation), (kh, kw), strict=True)]
+    (out, per_group, *kernel), axes = weight.shape, x.ndim - 2
+    strides, spacing = per_axis(stride, axes), per_axis(dilation, axes)
+    reach = [d * (k - 1) for d, k in zip(spacing, kernel, strict=True)]
     if padding == "same":
         widths = [(r // 2, r - r // 2) for r in reach]
     else:
-        widths = [(p, p) for p in ((0, 0) if padding == "valid" else both(padding))]
+        widths = [(p, p) for p in per_axis(0 if padding == "valid" else padding, axes)]
     x = np.pad(x, [(0, 0), (0, 0), *widths])
-    (sh, sw), (dh, dw) = both(stride), both(dilation)
-    rows, columns = ((n - r - 1) // s + 1 for n, r, s in zip(x.shape[2:], reach, (sh, sw), strict=True))
-    maps = np.zeros((len(x), out, rows, columns))
-    for n, o, r, c in np.ndindex(*maps.shape):
+    size = [(n - r - 1) // s + 1 for n, r, s in zip(x.shape[2:], reach, strides, strict=True)]
+    maps = np.zeros((len(x), out, *size))
+    for n, o, *place in np.ndindex(*maps.shape):
         first = o // (out // groups) * per_group
-        images = x[n, first : first + per_group, r * sh :, c * sw :]
-        window = images[:, : reach[0] + 1 : dh, : reach[1] + 1 : dw]
-        maps[n, o, r, c] = np.sum(window * weight[o]) + (0 if bias is None else bias[o])
+        pixels = [slice(i * s, i * s + r + 1, d) for i, s, r, d in zip(place, strides, reach, spacing, strict=True)]
+        window = x[n, first : first + per_group, *pixels]
+        maps[n, o, *place] = np.sum(window * weight[o]) + (0 if bias is None else bias[o])
     return maps
 
 
 def convolve_back(x, weight, bias=None, *, stride, padding, output_padding, dilation, groups):
     """Add each pixel times the kernels at its position, and crop the padding."""
-    into, per_group, kh, kw = weight.shape
-    s, p, e, d = (both(v) for v in (stride, padding, output_padding, dilation))
-    size = [s[i] * (x.shape[2 + i] - 1) + d[i] * (weight.shape[2 + i] - 1) + 1 + e[i] for i in (0, 1)]
+    (into, per_group, *kernel), axes = weight.shape, x.ndim - 2
+    s, p, e, d = (per_axis(v, axes) for v in (stride, padding, output_padding, dilation))
+    size = [s[i] * (x.shape[2 + i] - 1) + d[i] * (kernel[i] - 1) + 1 + e[i] for i in range(axes)]
     whole = np.zeros((len(x), per_group * groups, *size))
-    for n, c, r, q, o, i, j in np.ndindex(*x.shape, per_group, kh, kw):
+    for n, c, o, *places in np.ndindex(*x.shape[:2], per_group, *x.shape[2:], *kernel):
         channel = c // (into // groups) * per_group + o
-        whole[n, channel, r * s[0] + i * d[0], q * s[1] + j * d[1]] += x[n, c, r, q] * weight[c, o, i, j]
-    cut = whole[:, :, p[0] : size[0] - p[0], p[1] : size[1] - p[1]]
-    return cut if bias is None else cut + bias[:, None, None]
-
-
-def both(value):
-    return value if isinstance(value, tuple) else (value, value)
+        pixel, tap = places[:axes], places[axes:]
+        target = [i * s + j * d for i, j, s, d in zip(pixel, tap, s, d, strict=True)]
+        whole[n, channel, *target] += x[n, c, *pixel] * weight[c, o, *tap]
+    cut = whole[:, :, *(slice(p, n - p) for p, n in zip(p, size, strict=True))]
+    return cut if bias is None else cut + bias.reshape(-1, *[1] * axes)
 
 
 # --- Pooling: the pixels of each window ---
@@ -83,16 +76,18 @@ def starts(length, kernel, stride, padding, dilation, ceil_mode):
 
 def pool(x, of_window, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     """Reduce each window: `of_window` receives its pixels (count, N, C), and its size within the padded image."""
-    k, p, d = both(kernel_size), both(padding), both(dilation)
-    s = k if stride is None else both(stride)
-    of = [starts(x.shape[2 + i], k[i], s[i], p[i], d[i], ceil_mode) for i in (0, 1)]
-    out = np.empty((*x.shape[:2], len(of[0]), len(of[1])))
-    for (r, top), (c, left) in itertools.product(enumerate(of[0]), enumerate(of[1])):
-        places = [(top + i * d[0], left + j * d[1]) for i, j in np.ndindex(*k)]
-        inside = [(i, j) for i, j in places if 0 <= i < x.shape[2] and 0 <= j < x.shape[3]]
-        known = [1 for i, j in places if i < x.shape[2] + p[0] and j < x.shape[3] + p[1]]
-        pixels = np.array([x[:, :, i, j] for i, j in inside]).reshape(len(inside), *x.shape[:2])
-        out[:, :, r, c] = of_window(pixels, len(known))
+    axes, size = x.ndim - 2, x.shape[2:]
+    k, p, d = (per_axis(v, axes) for v in (kernel_size, padding, dilation))
+    s = k if stride is None else per_axis(stride, axes)
+    of = [starts(*each, ceil_mode) for each in zip(size, k, s, p, d, strict=True)]
+    out = np.empty((*x.shape[:2], *map(len, of)))
+    for place in np.ndindex(*out.shape[2:]):
+        first = [of[axis][i] for axis, i in enumerate(place)]
+        pixels = [[a + i * d for a, i, d in zip(first, tap, d, strict=True)] for tap in np.ndindex(*k)]
+        inside = [pixel for pixel in pixels if all(0 <= i < n for i, n in zip(pixel, size, strict=True))]
+        known = [1 for pixel in pixels if all(i < n + p for i, n, p in zip(pixel, size, p, strict=True))]
+        values = np.array([x[:, :, *pixel] for pixel in inside]).reshape(len(inside), *x.shape[:2])
+        out[:, :, *place] = of_window(values, len(known))
     return out
 
 
@@ -109,26 +104,18 @@ def avg_pool(x, count_include_pad, divisor_override, **settings):
 
 def adaptive(reduce):
     def reference(x, output_size):
-        wanted = output_size if isinstance(output_size, tuple) else (output_size,) * 2
-        size = [length if n is None else n for n, length in zip(wanted, x.shape[2:], strict=True)]
+        lengths = x.shape[2:]
+        size = [
+            length if n is None else n for n, length in zip(per_axis(output_size, x.ndim - 2), lengths, strict=True)
+        ]
         out = np.empty((*x.shape[:2], *size))
-        for r, c in np.ndindex(*size):
-            window = x
-            for axis, place in ((2, r), (3, c)):
-                a, b = (edge * x.shape[axis] / size[axis - 2] for edge in (place, place + 1))
-                window = window.take(range(math.floor(a), math.ceil(b)), axis)
-            out[:, :, r, c] = reduce(window, axis=(2, 3))
+        for place in np.ndindex(*size):
+            edges = [(i * n / count, (i + 1) * n / count) for i, n, count in zip(place, lengths, size, strict=True)]
+            window = x[:, :, *(slice(math.floor(a), math.ceil(b)) for a, b in edges)]
+            out[:, :, *place] = reduce(window, axis=tuple(range(2, x.ndim)))
         return out
 
     return reference
-
-
-def adaptive_rows(reduce):
-    def reference(x, output_size):
-        size = output_size[0] if isinstance(output_size, tuple) else output_size
-        return adaptive(reduce)(x[..., None], (size, 1))[..., 0]
-
-    return batched(reference, 3)
 
 
 # --- Interpolation: element by element ---
@@ -365,12 +352,9 @@ NETWORK_REFERENCES = {
     "linear_with_bias": lambda x, weight, bias: np.einsum("...k,ok->...o", x, weight) + bias,
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
     "bilinear": lambda x1, x2, weight, bias=0.0: np.einsum("...i,oij,...j->...o", x1, weight, x2) + bias,
-    "conv2d": batched(convolve, 4), "conv1d": of_rows(convolve, kernels=True),
-    "conv_transpose2d": batched(convolve_back, 4), "conv_transpose1d": of_rows(convolve_back, kernels=True),
-    "max_pool2d": batched(max_pool, 4), "max_pool1d": of_rows(max_pool),
-    "avg_pool2d": batched(avg_pool, 4), "avg_pool1d": of_rows(avg_pool),
-    "adaptive_avg_pool2d": batched(adaptive(np.mean), 4), "adaptive_avg_pool1d": adaptive_rows(np.mean),
-    "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
+    **of_any_axes("conv", convolve), **of_any_axes("conv_transpose", convolve_back),
+    **of_any_axes("max_pool", max_pool), **of_any_axes("avg_pool", avg_pool),
+    **of_any_axes("adaptive_avg_pool", adaptive(np.mean)), **of_any_axes("adaptive_max_pool", adaptive(np.max)),
     "interpolate": interpolate, "resample": resample, "resample_transpose": resample_transpose,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
     "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),

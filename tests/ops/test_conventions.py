@@ -66,8 +66,17 @@ def test_ties_of_two_operands_share_evenly(op):
     assert x[0] == y[0] == 0.5
 
 
-def test_ties_in_a_pooling_window_share_evenly():
-    np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 2), np.zeros((1, 1, 2, 2))), 0.25)
+@pytest.mark.parametrize("pool", [tg.max_pool1d, tg.max_pool2d, tg.max_pool3d])
+def test_ties_in_a_pooling_window_share_evenly(pool):
+    axes = int(pool.__name__[-2])
+    np.testing.assert_allclose(gradient(lambda x: pool(x, 2), np.zeros((1, 1, *(2,) * axes))), 1 / 2**axes)
+
+
+@pytest.mark.parametrize("pool", [lambda x: tg.max_pool3d(x, 2), lambda x: tg.adaptive_max_pool3d(x, 1)])
+def test_ties_in_planes_of_a_volume_share_evenly(pool):
+    """Two maxima are in the first plane, one in the second: each gets a third, not a quarter or a half."""
+    x = np.array([[[1.0, 1.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]])
+    np.testing.assert_allclose(gradient(pool, x[None])[0], x / 3)
 
 
 # --- Ops that choose one of several ties by position, the last or the first, as in PyTorch ---
@@ -513,9 +522,13 @@ def test_a_nan_among_the_logits_reaches_the_gradient_of_its_sample_alone(dtype):
     np.testing.assert_allclose(logits.grad, [[np.nan] * 3, [1 / 3, -2 / 3, 1 / 3]], rtol=1e-3)
 
 
-def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
-    x = np.array([[1.0, np.nan, 3.0, 4.0]]).reshape(1, 1, 1, 4)
-    assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
+@pytest.mark.parametrize("axis", [-3, -2, -1])
+def test_a_window_with_a_nan_is_shared_by_all_its_pixels(axis):
+    x = np.moveaxis(np.array([1.0, np.nan, 3.0, 4.0]).reshape(1, 1, 1, 1, 4), -1, axis)
+    kernel = np.where(np.array(x.shape[2:]) > 1, 2, 1)
+    assert gradient(lambda x: tg.max_pool3d(x, (*kernel,)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
+    if axis > -3:
+        assert gradient(lambda x: tg.max_pool2d(x, (*kernel[1:],)), x[:, 0]).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
 
 
 # --- Cross entropies at extreme logits: logit, target, loss and derivative from PyTorch 2.13 in float32 ---
@@ -561,13 +574,14 @@ def test_losses_at_their_kinks(loss, x, derivative):
 # --- Pooling: any number of ties, any dtype ---
 
 
+@pytest.mark.parametrize("pool", [tg.max_pool1d, tg.max_pool2d, tg.max_pool3d])
 @pytest.mark.parametrize("value", [0.0, -np.inf, np.nan])
-def test_the_padding_gets_no_gradient_whatever_the_image_is(value):
-    x = np.full((1, 1, 2, 2), value)
-    pooled = lambda x: tg.max_pool2d(x, 2, 2, 1)  # noqa: E731 (four windows, of one pixel each)
+def test_the_padding_gets_no_gradient_whatever_the_image_is(value, pool):
+    x = np.full((1, 1, *(2,) * int(pool.__name__[-2])), value)
+    pooled = lambda x: pool(x, 2, 2, 1)  # noqa: E731 (windows of one pixel each)
     np.testing.assert_array_equal(gradient(pooled, x), np.ones_like(x))
-    _, tangent = tg.jvp(pooled, (x,), (np.arange(4.0).reshape(x.shape),))
-    np.testing.assert_array_equal(tangent.ravel(), np.arange(4))
+    _, tangent = tg.jvp(pooled, (x,), (np.arange(x.size).reshape(x.shape) * 1.0,))
+    np.testing.assert_array_equal(tangent.ravel(), np.arange(x.size))
 
 
 def test_a_window_of_many_ties():
@@ -578,10 +592,11 @@ def test_a_window_of_many_ties():
     np.testing.assert_allclose(half.grad, np.float16(1 / 300**2))
 
 
+@pytest.mark.parametrize("pool", [tg.max_pool2d, tg.max_pool3d])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8, bool])
-def test_padding_never_wins(dtype):
-    x = np.zeros((1, 1, 2, 2), dtype)
-    pooled = tg.max_pool2d(x, 2, 1, 1)
+def test_padding_never_wins(dtype, pool):
+    x = np.zeros((1, 1, 2, 2, 2)[: int(pool.__name__[-2]) + 2], dtype)
+    pooled = pool(x, 2, 1, 1)
     assert pooled.dtype == dtype
     assert not pooled.any()
 
@@ -622,6 +637,7 @@ BLIND = np.array([[False, False], [True, True]])
     (lambda x: tg.scaled_dot_product_attention(QUERY, QUERY, x, BLIND, scale=0), QUERY, np.full((2, 2), 0.5)),
     (lambda x: tg.scaled_dot_product_attention(x, QUERY, np.ones((2, 1)), BLIND), QUERY, np.zeros((2, 2))),
     (lambda x: tg.adaptive_max_pool2d(x, 2), np.zeros((1, 1, 3, 3)), np.outer([1, 2, 1], [1, 2, 1]) / 4),
+    (lambda x: tg.adaptive_max_pool3d(x, (1, 2, 1)), np.zeros((1, 2, 3, 1)), np.array([[[1], [2], [1]]] * 2) / 4),
     (lambda x: tg.max_pool1d(x, 2, 1, 1, 4), np.zeros((1, 1, 3)), np.zeros((1, 1, 3))),  # padding only
     (lambda x: tg.interpolate(x, 1, mode="linear"), [[[1.0, np.inf, 2.0]]], [[[0, 1, 0]]]),
 ])  # fmt: skip
@@ -638,6 +654,8 @@ def test_where_functions_of_networks_have_their_ends(f, x, derivative):
     (lambda: tg.avg_pool2d(IMAGE, 2, 2, 1)[0, 0], [[0.25, 1.25], [2.75, 7]]),
     (lambda: tg.avg_pool2d(IMAGE, 2, 2, 1, count_include_pad=False)[0, 0], [[1, 2.5], [5.5, 7]]),
     (lambda: tg.max_pool2d(np.zeros((1, 3, 3)), 2, 1, return_indices=True)[1], [[[0, 1], [3, 4]]]),
+    (lambda: tg.max_pool3d(np.full((1, 2, 2, 2), -np.inf), 2, 2, 1, return_indices=True)[1].ravel(), np.arange(8)),
+    (lambda: tg.conv3d(np.ones((1, 2, 1, 1)), np.ones((1, 1, 2, 1, 1)), padding="same")[0, :, 0, 0], [2, 1]),
     (lambda: tg.interpolate(IMAGE[0], 2)[0], [[1, 2], [4, 5], [7, 8]]),
     (lambda: tg.interpolate(np.array([[[1, 2]]], np.uint8), 4), [[[1, 1, 2, 2]]]),
     (lambda: tg.normalize(np.full((1, 2), 300, np.float16)), [[0.5**0.5, 0.5**0.5]]),

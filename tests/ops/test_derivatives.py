@@ -33,7 +33,8 @@ LINEAR = [
     "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout", "cumsum", "take",
     "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
     "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select", "index_add",
-    "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
+    "unfold", "fold", "avg_pool1d", "avg_pool3d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d", "resample",
     "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows",
     "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
     "put_diagonal", "samples_innermost",
@@ -41,7 +42,8 @@ LINEAR = [
 
 # Ops that are linear in each input separately.
 BILINEAR = [
-    "multiply", "matmul", "linear_without_bias", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    "multiply", "matmul", "linear_without_bias", "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
     "mean_product",
 ]  # fmt: skip

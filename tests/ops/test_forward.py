@@ -194,19 +194,25 @@ def dropout_by_element(x, bits, scale, axes):
     return out.transpose(np.argsort(axes))
 
 
+def chosen_pixels(chosen, stride, dilation):
+    """Yield the index of each chosen pixel in the images, the index of its window, and the number of its rivals."""
+    axes = len(stride)
+    for tap, (n, c, *place) in ((each[:axes], each[axes:]) for each in np.argwhere(chosen)):
+        pixel = [i * s + j * d for i, j, s, d in zip(place, tap, stride, dilation, strict=True)]
+        yield (n, c, *pixel), (n, c, *place), chosen[..., n, c, *place].sum()
+
+
 def distribute_by_loop(values, chosen, size, kernel_size, stride, dilation):
     images = np.zeros((*values.shape[:2], *size))
-    for i, j, n, c, row, column in np.argwhere(chosen):
-        share = values[n, c, row, column] / chosen[:, :, n, c, row, column].sum()
-        images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]] += share
+    for pixel, window, count in chosen_pixels(chosen, stride, dilation):
+        images[pixel] += values[window] / count
     return images
 
 
 def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
-    out = np.zeros(chosen.shape[2:])
-    for i, j, n, c, row, column in np.argwhere(chosen):
-        pixel = images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]]
-        out[n, c, row, column] += pixel / chosen[:, :, n, c, row, column].sum()
+    out = np.zeros(chosen.shape[len(stride) :])
+    for pixel, window, count in chosen_pixels(chosen, stride, dilation):
+        out[window] += images[pixel] / count
     return out
 
 
@@ -497,7 +503,10 @@ conv1d(t(IMAGES), t(np.zeros((1, 2, 2)))); conv_transpose2d(t(IMAGES), t(np.zero
 conv_transpose2d(t(IMAGES), t(np.zeros((2, 1, 2, 2))), output_padding=1)
 conv_transpose2d(t(IMAGES), t(np.zeros((2, 1, 2, 2))), padding=3); max_pool1d(t(IMAGES), 2)
 adaptive_avg_pool2d(t(IMAGES), (2, 2, 2)); interpolate(t(IMAGES), 2, mode="linear"); interpolate(t(IMAGES), 0)
-pixel_shuffle(t(IMAGES), 2); pixel_unshuffle(t(IMAGES), 3); channel_shuffle(t(IMAGES), 3); layer_norm(t(A), 2)
+conv3d(t(IMAGES), t(np.zeros((1, 1, 5, 1, 1)))); conv_transpose3d(t(IMAGES), t(np.zeros((1, 1, 1, 1, 1))), padding=1)
+conv3d(t(IMAGES), t(np.zeros((1, 1, 1, 1, 1))), stride=(1, 1)); max_pool3d(t(IMAGES[0]), 2); avg_pool3d(t(IMAGES), 5)
+adaptive_max_pool3d(t(IMAGES), (1, 1)); pixel_shuffle(t(IMAGES), 2); pixel_unshuffle(t(IMAGES), 3)
+channel_shuffle(t(IMAGES), 3); layer_norm(t(A), 2)
 layer_norm(t(A), 3, t(np.zeros(2))); group_norm(t(IMAGES), 3); batch_norm(t(IMAGES), np.zeros(3), np.ones(3))
 batch_norm(t(A[:1]), None, None, training=True); local_response_norm(t(A), 2); cosine_similarity(t(A), t(A), 2)
 embedding([0], t(IMAGES)); scaled_dot_product_attention(t(A), t(A[:, :2]), t(A))
@@ -557,7 +566,8 @@ TOO_LARGE = {
     "unfold(IMAGES, (1, FAR), padding=(0, FAR // 2))": "kernel_size", "unfold(IMAGES, 2, padding=FAR)": "padding",
     "unfold(IMAGES, 2, FAR, FAR // 2)": "padding", "fold(np.ones((1, 8, 9)), 4, FAR, padding=FAR // 2)": "kernel_size",
     "max_pool2d(IMAGES, FAR, ceil_mode=True)": "kernel_size", "max_pool1d(IMAGES[0], FAR, 1, FAR // 2)": "kernel_size",
-    "avg_pool1d(IMAGES[0], FAR, 1, FAR // 2)": "kernel_size",
+    "avg_pool1d(IMAGES[0], FAR, 1, FAR // 2)": "kernel_size", "conv3d(IMAGES, np.ones((1, 1, 2, 2, 2)), padding=FAR)":
+    "padding", "max_pool3d(IMAGES, (1, FAR, 1), ceil_mode=True)": "kernel_size",
     "conv2d(IMAGES, np.ones((1, 2, 2, 2)), padding=FAR)": "padding",
     "conv_transpose2d(IMAGES, np.ones((2, 1, 2, 2)), stride=FAR)": "pixels", "repeat(IMAGES, 2**62)": "repeats",
     "repeat(np.ones(4), [2**62] * 4)": "repeats",
@@ -577,6 +587,8 @@ def test_sizes_too_large_for_an_array_are_refused_at_once(call):
     lambda x, stride: tg.conv2d(x, np.arange(16.0).reshape(2, 2, 2, 2), stride=stride),
     lambda x, stride: tg.fold(tg.unfold(x, 2, stride=9), 4, 2, stride=stride),
     lambda x, stride: tg.conv_transpose2d(x[:, :, :1, :1], np.ones((2, 2, 2, 2)), stride=stride),
+    lambda x, stride: tg.conv3d(x, np.ones((1, 1, 2, 2, 2)), stride=stride),
+    lambda x, stride: tg.max_pool3d(x, 2, stride), lambda x, stride: tg.avg_pool3d(x, 2, stride),
 ])  # fmt: skip
 def test_a_stride_beyond_the_image_leaves_one_window(f):
     images = np.random.default_rng(0).standard_normal((1, 2, 4, 4))
@@ -657,7 +669,7 @@ def test_factors_that_are_out_of_range_together_take_no_result_out_of_range():
 # --- Aliasing and kinds of arguments ---
 
 
-@pytest.mark.parametrize("window", [tg.max_pool2d, tg.avg_pool2d, tg.im2col])
+@pytest.mark.parametrize("window", [tg.max_pool2d, tg.avg_pool2d, tg.im2col, tg.max_pool3d, tg.avg_pool3d])
 def test_a_window_of_one_pixel_is_a_copy(window):
     x = np.zeros((1, 1, 2, 2))
     out = window(x, 1)
@@ -675,12 +687,14 @@ def test_images_may_be_nested_lists():
     assert tg.conv2d(np.array(images), np.ones((1, 1, 1, 1)), [1.0]).tolist() == [[[[2.0, 3.0], [4.0, 5.0]]]]
 
 
+@pytest.mark.parametrize("axes", [2, 3])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("n", "c", "out"), [(0, 3, 4), (2, 0, 4), (2, 3, 0), (0, 0, 0)])
-def test_a_convolution_of_nothing_and_its_gradients(n, c, out, stride):
-    x, weight = (tg.Tensor(np.ones(shape), requires_grad=True) for shape in ((n, c, 28, 28), (out, c, 3, 3)))
-    maps = tg.conv2d(x, weight, stride=stride, padding=1)
-    assert maps.shape == (n, out, 28 // stride, 28 // stride)
+def test_a_convolution_of_nothing_and_its_gradients(n, c, out, stride, axes):
+    size, kernel = (8, 28, 28)[-axes:], (3,) * axes
+    x, weight = (tg.Tensor(np.ones(shape), requires_grad=True) for shape in ((n, c, *size), (out, c, *kernel)))
+    maps = (tg.conv2d if axes == 2 else tg.conv3d)(x, weight, stride=stride, padding=1)
+    assert maps.shape == (n, out, *(length // stride for length in size))
     maps.sum().backward()
     for each in (maps.numpy(), x.grad, weight.grad):
         np.testing.assert_array_equal(each, np.zeros(each.shape))

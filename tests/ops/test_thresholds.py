@@ -23,7 +23,7 @@ OTHERS = {
     "x.dtype.itemsize < 8": "a dtype narrower than float64",
     "x.dtype.itemsize >= 8": "float64 or wider",
     "max(kernel) > _MAX_KERNEL": "raises for a large kernel",
-    "padded[0] * padded[1] > _MAX_PIXELS": "raises for a large image",
+    "math.prod(padded) > _MAX_PIXELS": "raises for a large image",
 }
 
 

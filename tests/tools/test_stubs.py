@@ -33,6 +33,8 @@ CALLS = {
     **{name: [(A,)] for name in ("cholesky", "eigh", "eigvalsh", "slogdet", "matrix_rank")},
     **{name: [(IMAGES, 2), {"x": IMAGES, "kernel_size": 2, "return_indices": True}] for name in ("max_pool2d",)},
     "max_pool1d": [(IMAGES[0], 2), {"x": IMAGES[0], "kernel_size": 2, "return_indices": True}],
+    "max_pool3d": [(IMAGES, 1), {"x": IMAGES, "kernel_size": 1, "return_indices": True}],
+    "adaptive_max_pool3d": [(IMAGES, 1), (IMAGES, 1, True)],
     "adaptive_max_pool2d": [(IMAGES, 2), (IMAGES, 2, True)],
     "adaptive_max_pool1d": [(IMAGES[0], 2), (IMAGES[0], 2, True)],
     "average": [(A,), {"x": A, "weights": A}, {"x": A, "returned": True}],
@@ -118,7 +120,7 @@ def accepts(signature, args, settings):
     return True
 
 
-ALIASES = dict.fromkeys(("Pair", "Row", "Size", "Axis", "ArrayLike", "Reduction", "Distance"), typing.Any)
+ALIASES = dict.fromkeys(("Pair", "Row", "Triple", "Size", "Axis", "ArrayLike", "Reduction", "Distance"), typing.Any)
 
 
 def require_declared(name, function, args, settings):

@@ -16,17 +16,16 @@ from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.padding import PAD_MODES, pad_images
 from tinygrad_edu.nn.sharding import require_batch
-from tinygrad_edu.ops.sliding_windows import pair, single
+from tinygrad_edu.ops.sliding_windows import per_axis
 
-__all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
+__all__ = ["Conv1D", "Conv2D", "Conv3D", "ConvTranspose1D", "ConvTranspose2D", "ConvTranspose3D"]
 
 Numbers = int | tuple[int, ...]  # one for all axes, or one per axis
 
 
-def per_axis(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
+def window_option(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
     """Return a window option of a layer as one integer per axis. Raise if it is invalid."""
-    where, least = f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1
-    return pair(value, where, least) if layer.axes == 2 else (single(value, where, least),)
+    return per_axis(value, f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1, layer.axes)
 
 
 class _ConvNd(Module):
@@ -54,7 +53,7 @@ class _ConvNd(Module):
             named = setting == "padding" and isinstance(value, str) and not self.transposed
             if named and value not in ("same", "valid"):
                 raise invalid_choice(f"{name}: padding", value, ("same", "valid"), "an integer", "a pair of integers")
-            setattr(self, setting, value if named else per_axis(self, setting, value))
+            setattr(self, setting, value if named else window_option(self, setting, value))
 
     def _init_parameters(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
         first, second = self.in_channels, self.out_channels
@@ -74,7 +73,7 @@ class _ConvNd(Module):
 
 
 class _Conv(_ConvNd):
-    """Base class of `Conv1D` and `Conv2D`."""
+    """Base class of `Conv1D`, `Conv2D` and `Conv3D`."""
 
     couples_samples = False
 
@@ -201,8 +200,49 @@ class Conv1D(_Conv):
     function = staticmethod(ops.conv1d)
 
 
+class Conv3D(_Conv):
+    """3-D convolution: (N, in_channels, D, H, W) becomes (N, out_channels, D_out, H_out, W_out). See `Conv2D`.
+
+    Each window option is an int or a tuple (depth, vertical, horizontal). The weight has shape (out_channels,
+    in_channels / groups, kd, kh, kw). A single sample has no N.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int, int, int)
+        Size of the kernel.
+    stride : int or (int, int, int), default 1
+        Step between windows.
+    padding : int, (int, int, int), "valid" or "same", default 0
+        Padding of both sides of each axis, as in `Conv2D`.
+    dilation : int or (int, int, int), default 1
+        Step between the elements of a window.
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}, default "zeros"
+        As in `ZeroPad3D`, `ReflectionPad3D`, `ReplicationPad3D` and `CircularPad3D`.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
+
+    Examples
+    --------
+    >>> Conv3D(1, 4, (1, 3, 3), stride=2)(np.ones((5, 1, 8, 9, 9))).shape
+    (5, 4, 4, 4, 4)
+    """
+
+    axes = 3
+    function = staticmethod(ops.conv3d)
+
+
 class _ConvTranspose(_ConvNd):
-    """Base class of `ConvTranspose1D` and `ConvTranspose2D`."""
+    """Base class of `ConvTranspose1D`, `ConvTranspose2D` and `ConvTranspose3D`."""
 
     transposed = True
     couples_samples = False
@@ -333,6 +373,49 @@ class ConvTranspose1D(_ConvTranspose):
 
     axes = 1
     function = staticmethod(ops.conv_transpose1d)
+
+
+class ConvTranspose3D(_ConvTranspose):
+    """3-D transposed convolution: (N, in_channels, D, H, W) becomes (N, out_channels, D_out, H_out, W_out).
+
+    Each window option is an int or a tuple (depth, vertical, horizontal). The weight has shape (in_channels,
+    out_channels / groups, kd, kh, kw). A single sample has no N. See `ConvTranspose2D`.
+
+    Parameters
+    ----------
+    in_channels : int
+        Number of channels of the input.
+    out_channels : int
+        Number of channels of the output.
+    kernel_size : int or (int, int, int)
+        Size of the kernel.
+    stride : int or (int, int, int), default 1
+        Step between windows.
+    padding : int or (int, int, int), default 0
+        Elements removed from both sides of each axis of the output.
+    output_padding : int or (int, int, int), default 0
+        Elements added at the end of each axis; less than the stride or the dilation.
+    groups : int, default 1
+        Number of groups of channels, each with its own kernels. It must divide both numbers of channels.
+    bias : bool, default True
+        Whether to add a learned bias.
+    dilation : int or (int, int, int), default 1
+        Step between the elements of a window.
+    padding_mode : {"zeros"}, default "zeros"
+        Only zeros are supported, as in PyTorch.
+    rng : numpy.random.Generator, optional
+        Generator of the initial parameters. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters.
+
+    Examples
+    --------
+    >>> ConvTranspose3D(4, 1, 2, stride=2)(np.ones((5, 4, 2, 3, 3))).shape
+    (5, 1, 4, 6, 6)
+    """
+
+    axes = 3
+    function = staticmethod(ops.conv_transpose3d)
 
 
 def checked_size(

@@ -17,7 +17,7 @@ from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
 
-__all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDropout"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "Dropout3D", "FeatureAlphaDropout"]
 
 
 class _DropoutBase(Module):
@@ -99,7 +99,21 @@ def _scale(p: float) -> float:
     return 1 / (1 - p) if p < 1 else 0.0
 
 
-class Dropout1D(_DropoutBase):
+class _ChannelDropout(_DropoutBase):
+    """Base class of `Dropout1D` and `Dropout3D`, which zero whole channels."""
+
+    channel: str  # the axes of a channel
+
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each channel."""
+        axes = len(self.channel.split(", "))
+        if x.ndim - axes not in (1, 2):
+            expected = f"(N, C, {self.channel}) or (C, {self.channel})"
+            raise ShapeError(f"{type(self).__name__}: the input must have shape {expected}, got {x.shape}.")
+        return x * (self.keep_mask((*x.shape[:-axes], *[1] * axes), x.dtype) * _scale(self.p))
+
+
+class Dropout1D(_ChannelDropout):
     """`Dropout` of whole channels of sequences of shape (N, C, L) or (C, L).
 
     Errors are those of `Dropout`. Any other number of axes raises ShapeError.
@@ -120,11 +134,7 @@ class Dropout1D(_DropoutBase):
            [2., 2.]])
     """
 
-    def apply_mask(self, x: Any) -> Any:
-        """Draw one bit for each channel."""
-        if x.ndim not in (2, 3):
-            raise ShapeError(f"Dropout1D: the input must have shape (N, C, L) or (C, L), got {x.shape}.")
-        return x * (self.keep_mask((*x.shape[:-1], 1), x.dtype) * _scale(self.p))
+    channel = "L"
 
 
 class Dropout2D(_DropoutBase):
@@ -154,6 +164,30 @@ class Dropout2D(_DropoutBase):
         if x.ndim not in (3, 4):
             raise ShapeError(f"Dropout2D: the input must have shape (N, C, H, W) or (N, C, L), got {x.shape}.")
         return x * (self.keep_mask(_channel_shape(x), x.dtype) * _scale(self.p))
+
+
+class Dropout3D(_ChannelDropout):
+    """`Dropout` of whole channels of volumes of shape (N, C, D, H, W) or (C, D, H, W).
+
+    Errors are those of `Dropout`. Any other number of axes raises ShapeError.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, from 0 to 1.
+    rng : numpy.random.Generator, optional
+        Generator of the masks. The default is a new, unseeded generator.
+
+    Examples
+    --------
+    >>> Dropout3D(0.5, rng=np.random.default_rng(0))(np.ones((4, 1, 1, 2))).reshape(4, 2)
+    array([[0., 0.],
+           [2., 2.],
+           [0., 0.],
+           [2., 2.]])
+    """
+
+    channel = "D, H, W"
 
 
 def _channel_shape(x: Any) -> tuple[int, ...]:

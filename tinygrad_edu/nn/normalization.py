@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import MaybeParameters, OneInput
 
 __all__ = [
-    "BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm",
-    "RMSNorm",
+    "BatchNorm1D", "BatchNorm2D", "BatchNorm3D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "InstanceNorm3D",
+    "LayerNorm", "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip
 
 
@@ -264,7 +264,7 @@ class ChannelNorm(Module):
 
 
 class BatchNorm(ChannelNorm):
-    """Base class of `BatchNorm1D` and `BatchNorm2D`."""
+    """Base class of `BatchNorm1D`, `BatchNorm2D` and `BatchNorm3D`."""
 
     __call__: MaybeParameters
 
@@ -367,8 +367,37 @@ class BatchNorm1D(BatchNorm):
     inputs = ("NC", "NCL")
 
 
+class BatchNorm3D(BatchNorm):
+    """`BatchNorm2D` for batches of volumes (N, C, D, H, W).
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None averages all batches equally.
+    affine : bool, default True
+        Whether to learn a weight.
+    track_running_stats : bool, default True
+        Whether to keep running statistics. Without them, evaluation uses the statistics of the batch.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+
+    Examples
+    --------
+    >>> BatchNorm3D(1)(np.array([3.0, 5.0]).reshape(2, 1, 1, 1, 1)).numpy().ravel().round(3)
+    array([-1.,  1.], dtype=float32)
+    """
+
+    inputs = ("NCDHW",)
+
+
 class InstanceNorm(ChannelNorm):
-    """Base class of `InstanceNorm1D` and `InstanceNorm2D`."""
+    """Base class of `InstanceNorm1D`, `InstanceNorm2D` and `InstanceNorm3D`."""
 
     __call__: MaybeParameters
 
@@ -452,6 +481,35 @@ class InstanceNorm1D(InstanceNorm):
     """
 
     inputs = ("CL", "NCL")
+
+
+class InstanceNorm3D(InstanceNorm):
+    """`InstanceNorm2D` for a volume (C, D, H, W) or a batch of volumes (N, C, D, H, W).
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, default 1e-5
+        Constant added to the variance.
+    momentum : float or None, default 0.1
+        Weight of a batch in the running statistics. None does not update them.
+    affine : bool, default False
+        Whether to learn a weight.
+    track_running_stats : bool, default False
+        Whether to keep running statistics, which evaluation uses.
+    bias : bool, default True
+        Whether to learn a bias, if `affine` is true.
+    dtype : float32 or float64, default float32
+        Dtype of the parameters and running statistics.
+
+    Examples
+    --------
+    >>> InstanceNorm3D(1)(np.array([[[[3.0]], [[5.0]]]])).ravel().round(3)
+    array([-1.,  1.])
+    """
+
+    inputs = ("CDHW", "NCDHW")
 
 
 class LocalResponseNorm(Module):

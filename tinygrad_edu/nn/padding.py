@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
-    "CircularPad1D", "CircularPad2D", "ConstantPad1D", "ConstantPad2D", "ReflectionPad1D", "ReflectionPad2D",
-    "ReplicationPad1D", "ReplicationPad2D", "ZeroPad1D", "ZeroPad2D",
+    "CircularPad1D", "CircularPad2D", "CircularPad3D", "ConstantPad1D", "ConstantPad2D", "ConstantPad3D",
+    "ReflectionPad1D", "ReflectionPad2D", "ReflectionPad3D", "ReplicationPad1D", "ReplicationPad2D",
+    "ReplicationPad3D", "ZeroPad1D", "ZeroPad2D", "ZeroPad3D",
 ]  # fmt: skip
 
 # PyTorch's padding modes, and the modes of `ops.pad`.
@@ -66,8 +67,8 @@ class _Pad(Module):
     def __init__(self, padding: int | Sequence[int]) -> None:
         widths = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
         if len(widths) != 2 * self.axes:
-            layout = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
-            raise ShapeError(f"{type(self).__name__}: padding must be an integer or {layout}, got {padding!r}.")
+            layout = ", ".join(("left, right", "top, bottom", "front, back")[: self.axes])
+            raise ShapeError(f"{type(self).__name__}: padding must be an integer or ({layout}), got {padding!r}.")
         self.padding = tuple(integer(f"{type(self).__name__}: padding", width) for width in widths)
 
     def forward(self, x: TensorLike) -> Tensor | Array:
@@ -130,6 +131,27 @@ class ConstantPad1D(_ConstantPad):
     axes = 1
 
 
+class ConstantPad3D(_ConstantPad):
+    """`ConstantPad2D` for volumes: (..., D, H, W) becomes (..., front + D + back, top + H + bottom, left + W + right).
+
+    Parameters
+    ----------
+    padding : int or sequence of six int
+        The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
+    value : float
+        The constant. It gets no gradient.
+
+    Examples
+    --------
+    >>> ConstantPad3D((1, 0, 0, 0, 0, 1), 7.0)(np.array([[[1.0]]]))
+    array([[[7., 1.]],
+    <BLANKLINE>
+           [[7., 7.]]])
+    """
+
+    axes = 3
+
+
 class ZeroPad2D(_Pad):
     """`ConstantPad2D` with the value 0.
 
@@ -161,6 +183,23 @@ class ZeroPad1D(_Pad):
     """
 
     axes = 1
+
+
+class ZeroPad3D(_Pad):
+    """`ConstantPad3D` with the value 0.
+
+    Parameters
+    ----------
+    padding : int or sequence of six int
+        The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
+
+    Examples
+    --------
+    >>> ZeroPad3D(1)(np.ones((2, 3, 4))).shape
+    (4, 5, 6)
+    """
+
+    axes = 3
 
 
 class ReflectionPad2D(_Pad):
@@ -204,6 +243,23 @@ class ReflectionPad1D(_Pad):
     axes, mode = 1, "reflect"
 
 
+class ReflectionPad3D(_Pad):
+    """`ReflectionPad2D` for volumes. Shapes are as in `ConstantPad3D`.
+
+    Parameters
+    ----------
+    padding : int or sequence of six int
+        The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
+
+    Examples
+    --------
+    >>> ReflectionPad3D((0, 0, 0, 0, 1, 0))(np.array([[[1.0]], [[2.0]]])).ravel()
+    array([2., 1., 2.])
+    """
+
+    axes, mode = 3, "reflect"
+
+
 class ReplicationPad2D(_Pad):
     """Pad images by repeating the border pixels. Shapes are as in `ConstantPad2D`.
 
@@ -236,6 +292,23 @@ class ReplicationPad1D(_Pad):
     """
 
     axes, mode = 1, "edge"
+
+
+class ReplicationPad3D(_Pad):
+    """`ReplicationPad2D` for volumes. Shapes are as in `ConstantPad3D`.
+
+    Parameters
+    ----------
+    padding : int or sequence of six int
+        The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
+
+    Examples
+    --------
+    >>> ReplicationPad3D((0, 0, 0, 0, 1, 0))(np.array([[[1.0]], [[2.0]]])).ravel()
+    array([1., 1., 2.])
+    """
+
+    axes, mode = 3, "edge"
 
 
 class CircularPad2D(_Pad):
@@ -275,3 +348,20 @@ class CircularPad1D(_Pad):
     """
 
     axes, mode = 1, "wrap"
+
+
+class CircularPad3D(_Pad):
+    """`CircularPad2D` for volumes. Shapes are as in `ConstantPad3D`.
+
+    Parameters
+    ----------
+    padding : int or sequence of six int
+        The padding of all sides, or (left, right, top, bottom, front, back). Negative padding crops.
+
+    Examples
+    --------
+    >>> CircularPad3D((0, 0, 0, 0, 1, 0))(np.array([[[1.0]], [[2.0]]])).ravel()
+    array([2., 1., 2.])
+    """
+
+    axes, mode = 3, "wrap"

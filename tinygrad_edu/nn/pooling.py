@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.convolution import Numbers, checked_size, per_axis
+from tinygrad_edu.nn.convolution import Numbers, checked_size, window_option
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
 
 __all__ = [
-    "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",
-    "LPPool1D", "LPPool2D", "MaxPool1D", "MaxPool2D", "MaxUnpool1D", "MaxUnpool2D",
+    "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D",
+    "AdaptiveMaxPool3D", "AvgPool1D", "AvgPool2D", "AvgPool3D", "LPPool1D", "LPPool2D", "LPPool3D", "MaxPool1D",
+    "MaxPool2D", "MaxPool3D", "MaxUnpool1D", "MaxUnpool2D", "MaxUnpool3D",
 ]  # fmt: skip
 
 
@@ -38,12 +39,12 @@ class _Pool(Module):
     def _set_window(self, **window: Numbers | None) -> None:
         for name, value in window.items():
             if value is not None:
-                per_axis(self, name, value)  # raises for an invalid value
+                window_option(self, name, value)  # raises for an invalid value
             setattr(self, name, value)
 
 
 class _MaxPool(_Pool):
-    """Base class of `MaxPool1D` and `MaxPool2D`."""
+    """Base class of the max pooling layers."""
 
     __call__: OneInput
     couples_samples = False
@@ -58,7 +59,7 @@ class _MaxPool(_Pool):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: TensorLike) -> Tensor | Array | tuple[Tensor | Array, Array]:
-        """Apply `ops.max_pool2d` or `ops.max_pool1d`."""
+        """Apply the function of this layer."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, return_indices=self.return_indices)
 
@@ -126,8 +127,36 @@ class MaxPool1D(_MaxPool):
     function = staticmethod(ops.max_pool1d)
 
 
+class MaxPool3D(_MaxPool):
+    """3-D max pooling: (N, C, D, H, W) or (C, D, H, W) becomes (..., D_out, H_out, W_out). See `MaxPool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int, int)
+        Size of the windows (depth, vertical, horizontal).
+    stride : int or (int, int, int), optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or (int, int, int), default 0
+        Implicit padding with minus infinity, at most half of the window.
+    dilation : int or (int, int, int), default 1
+        Step between the elements of a window.
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima, for `MaxUnpool3D`.
+    ceil_mode : bool, default False
+        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
+
+    Examples
+    --------
+    >>> MaxPool3D(2)(np.arange(16.0).reshape(1, 2, 2, 4))
+    array([[[[13., 15.]]]])
+    """
+
+    axes = 3
+    function = staticmethod(ops.max_pool3d)
+
+
 class _AvgPool(_Pool):
-    """Base class of `AvgPool1D` and `AvgPool2D`."""
+    """Base class of the average pooling layers."""
 
     __call__: OneInput
     couples_samples = False
@@ -141,7 +170,7 @@ class _AvgPool(_Pool):
         self.divisor_override = divisor_override
 
     def forward(self, x: TensorLike) -> Tensor | Array:
-        """Apply `ops.avg_pool2d` or `ops.avg_pool1d`."""
+        """Apply the function of this layer."""
         window: Any = [getattr(self, name) for name in self._setting_names]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
@@ -212,11 +241,39 @@ class AvgPool1D(_AvgPool):
     ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         for name in self._setting_names:  # as tuples, as in PyTorch's AvgPool1d only
-            setattr(self, name, per_axis(self, name, getattr(self, name)))
+            setattr(self, name, window_option(self, name, getattr(self, name)))
+
+
+class AvgPool3D(_AvgPool):
+    """3-D average pooling: (N, C, D, H, W) or (C, D, H, W) becomes (..., D_out, H_out, W_out). See `AvgPool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int, int)
+        Size of the windows (depth, vertical, horizontal).
+    stride : int or (int, int, int), optional
+        Step between windows. Default: `kernel_size`.
+    padding : int or (int, int, int), default 0
+        Zero padding, at most half of the kernel.
+    ceil_mode : bool, default False
+        Whether to round the output size up, which includes windows partly outside of the input. Default: round down.
+    count_include_pad : bool, default True
+        Whether the mean includes the padding.
+    divisor_override : int, optional
+        Divisor of the sum of each window. Default: the number of elements of the window.
+
+    Examples
+    --------
+    >>> AvgPool3D(2)(np.arange(16.0).reshape(1, 2, 2, 4))
+    array([[[[6.5, 8.5]]]])
+    """
+
+    axes = 3
+    function = staticmethod(ops.avg_pool3d)
 
 
 class _LPPool(_Pool):
-    """Base class of `LPPool1D` and `LPPool2D`."""
+    """Base class of the power-average pooling layers."""
 
     __call__: OneInput
     couples_samples = False
@@ -240,7 +297,7 @@ class _LPPool(_Pool):
             return max_pool(ops.abs(x), **window) if p > 0 else -max_pool(-ops.abs(x), **window)
         means = avg_pool(ops.power(x, p), **window)
         zero = values_of(means) == 0  # the root has no finite derivative there
-        sums = ops.masked_fill(means, zero, 1.0) * math.prod(per_axis(self, "kernel_size", self.kernel_size))
+        sums = ops.masked_fill(means, zero, 1.0) * math.prod(window_option(self, "kernel_size", self.kernel_size))
         return ops.masked_fill(ops.power(sums, 1 / p), zero, 0.0)
 
 
@@ -303,6 +360,30 @@ class LPPool1D(_LPPool):
     avg_pool, max_pool = staticmethod(ops.avg_pool1d), staticmethod(ops.max_pool1d)
 
 
+class LPPool3D(_LPPool):
+    """3-D power-average pooling: (N, C, D, H, W) or (C, D, H, W) becomes (..., D_out, H_out, W_out). See `LPPool2D`.
+
+    Parameters
+    ----------
+    norm_type : float
+        The exponent p, not 0. 1 gives the sum; infinity gives the maximum absolute value.
+    kernel_size : int or (int, int, int)
+        Size of the windows (depth, vertical, horizontal).
+    stride : int or (int, int, int), optional
+        Step between windows. Default: `kernel_size`.
+    ceil_mode : bool, default False
+        Whether to round the output size up. Elements of a window outside of the input count as the mean of the others.
+
+    Examples
+    --------
+    >>> LPPool3D(2, (1, 1, 2))(np.array([[[[3.0, 4.0, 5.0, 12.0]]]]))
+    array([[[[ 5., 13.]]]])
+    """
+
+    axes = 3
+    avg_pool, max_pool = staticmethod(ops.avg_pool3d), staticmethod(ops.max_pool3d)
+
+
 class _AdaptivePool(Module):
     """Base class of the adaptive pooling layers."""
 
@@ -358,8 +439,25 @@ class AdaptiveAvgPool1D(_AdaptivePool):
     function = staticmethod(ops.adaptive_avg_pool1d)
 
 
+class AdaptiveAvgPool3D(_AdaptivePool):
+    """3-D adaptive average pooling: (N, C, D, H, W) becomes (N, C, D_out, H_out, W_out). See `AdaptiveAvgPool2D`.
+
+    Parameters
+    ----------
+    output_size : int, or tuple of three of int or None
+        (D_out, H_out, W_out). None keeps the size of the input.
+
+    Examples
+    --------
+    >>> AdaptiveAvgPool3D(1)(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[[[3.5]]]])
+    """
+
+    function = staticmethod(ops.adaptive_avg_pool3d)
+
+
 class _AdaptiveMaxPool(_AdaptivePool):
-    """Base class of `AdaptiveMaxPool1D` and `AdaptiveMaxPool2D`."""
+    """Base class of the adaptive max pooling layers."""
 
     couples_samples = False
 
@@ -410,8 +508,28 @@ class AdaptiveMaxPool1D(_AdaptiveMaxPool):
     function = staticmethod(ops.adaptive_max_pool1d)
 
 
-@batched(name="max_unpool")
-def _unpooled(name: str, x: Any, indices: Any, size: tuple[int, ...]) -> Any:
+class AdaptiveMaxPool3D(_AdaptiveMaxPool):
+    """3-D adaptive max pooling, with the windows of `AdaptiveAvgPool3D`.
+
+    Parameters
+    ----------
+    output_size : int, or tuple of three of int or None
+        (D_out, H_out, W_out). None keeps the size of the input.
+    return_indices : bool, default False
+        Whether to also return the positions of the maxima.
+
+    Examples
+    --------
+    >>> AdaptiveMaxPool3D((1, None, 1))(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[[[5.],
+             [7.]]]])
+    """
+
+    function = staticmethod(ops.adaptive_max_pool3d)
+
+
+@batched("vectors", inputs=2, name="max_unpool")
+def _unpooled(x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
     """Return images of `size` with the elements of x at the indices and 0 elsewhere."""
     shape, positions = shape_of(x), np.asarray(values_of(indices))
     if positions.dtype.kind not in "iu":
@@ -428,7 +546,7 @@ def _unpooled(name: str, x: Any, indices: Any, size: tuple[int, ...]) -> Any:
 
 
 class _MaxUnpool(_Pool):
-    """Base class of `MaxUnpool1D` and `MaxUnpool2D`."""
+    """Base class of the unpooling layers."""
 
     couples_samples = False
 
@@ -441,10 +559,11 @@ class _MaxUnpool(_Pool):
         `output_size`, (H, W) or the full shape, may differ from the default size by less than the stride.
         """
         require_batch(type(self).__name__, shape_of(x), self.axes)
-        return _unpooled(type(self).__name__, x, indices, self._unpooled_size(shape_of(x), output_size))
+        size = self._unpooled_size(shape_of(x), output_size)
+        return _unpooled(x, indices, type(self).__name__, size)
 
     def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
-        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._setting_names)
+        kernel, stride, padding = (window_option(self, name, getattr(self, name)) for name in self._setting_names)
         axes = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
         default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
         low, high = (tuple(n + sign * (s - 1) for n, s in zip(default, stride, strict=True)) for sign in (-1, 1))
@@ -498,3 +617,26 @@ class MaxUnpool1D(_MaxUnpool):
     """
 
     axes = 1
+
+
+class MaxUnpool3D(_MaxUnpool):
+    """Partial inverse of `MaxPool3D`: (N, C, D_in, H_in, W_in) becomes (N, C, D, H, W). See `MaxUnpool2D`.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int, int)
+        Size of the windows of the pooling.
+    stride : int or (int, int, int), optional
+        Step between the windows. Default: `kernel_size`.
+    padding : int or (int, int, int), default 0
+        Padding of the pooling.
+
+    Examples
+    --------
+    >>> x = np.array([[[[1.0, 5.0], [3.0, 2.0]]]])
+    >>> MaxUnpool3D((1, 2, 2))(*MaxPool3D((1, 2, 2), return_indices=True)(x))
+    array([[[[0., 5.],
+             [0., 0.]]]])
+    """
+
+    axes = 3

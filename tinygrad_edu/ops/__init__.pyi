@@ -16,7 +16,7 @@ from tinygrad_edu.ops import methods as methods
 from tinygrad_edu.ops import recurrent as recurrent
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
 from tinygrad_edu.ops.axes import Axis
-from tinygrad_edu.ops.sliding_windows import Pair, Row, Size
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Triple
 
 class _Abs(Op):
     @overload
@@ -1782,6 +1782,46 @@ def conv2d(
     groups: int = 1,
 ) -> Array: ...
 @overload
+def conv3d(
+    x: Tensor,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple | str = 0,
+    dilation: Triple = 1,
+    groups: int = 1,
+) -> Tensor: ...
+@overload
+def conv3d(
+    x: PlainArrayLike,
+    weight: Tensor,
+    bias: Tensor | PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple | str = 0,
+    dilation: Triple = 1,
+    groups: int = 1,
+) -> Tensor: ...
+@overload
+def conv3d(
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: Tensor,
+    stride: Triple = 1,
+    padding: Triple | str = 0,
+    dilation: Triple = 1,
+    groups: int = 1,
+) -> Tensor: ...
+@overload
+def conv3d(
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple | str = 0,
+    dilation: Triple = 1,
+    groups: int = 1,
+) -> Array: ...
+@overload
 def conv_transpose1d(
     x: Tensor,
     weight: Tensor | PlainArrayLike,
@@ -1870,6 +1910,50 @@ def conv_transpose2d(
     dilation: Pair = 1,
 ) -> Array: ...
 @overload
+def conv_transpose3d(
+    x: Tensor,
+    weight: Tensor | PlainArrayLike,
+    bias: Tensor | PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple = 0,
+    output_padding: Triple = 0,
+    groups: int = 1,
+    dilation: Triple = 1,
+) -> Tensor: ...
+@overload
+def conv_transpose3d(
+    x: PlainArrayLike,
+    weight: Tensor,
+    bias: Tensor | PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple = 0,
+    output_padding: Triple = 0,
+    groups: int = 1,
+    dilation: Triple = 1,
+) -> Tensor: ...
+@overload
+def conv_transpose3d(
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: Tensor,
+    stride: Triple = 1,
+    padding: Triple = 0,
+    output_padding: Triple = 0,
+    groups: int = 1,
+    dilation: Triple = 1,
+) -> Tensor: ...
+@overload
+def conv_transpose3d(
+    x: PlainArrayLike,
+    weight: PlainArrayLike,
+    bias: PlainArrayLike | None = None,
+    stride: Triple = 1,
+    padding: Triple = 0,
+    output_padding: Triple = 0,
+    groups: int = 1,
+    dilation: Triple = 1,
+) -> Array: ...
+@overload
 def avg_pool1d(
     x: Tensor,
     kernel_size: Row,
@@ -1905,6 +1989,26 @@ def avg_pool2d(
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array: ...
+@overload
+def avg_pool3d(
+    x: Tensor,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor: ...
+@overload
+def avg_pool3d(
+    x: PlainArrayLike,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -2070,6 +2174,88 @@ def max_pool2d(
     stride: Pair | None = None,
     padding: Pair = 0,
     dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Array | tuple[Array, Array]: ...
+@overload
+def max_pool3d(
+    x: Tensor,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def max_pool3d(
+    x: PlainArrayLike,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> Array: ...
+@overload
+def max_pool3d(
+    x: Tensor,
+    kernel_size: Triple,
+    stride: Triple | None,
+    padding: Triple,
+    dilation: Triple,
+    ceil_mode: bool,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Array]: ...
+@overload
+def max_pool3d(
+    x: Tensor,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Tensor, Array]: ...
+@overload
+def max_pool3d(
+    x: PlainArrayLike,
+    kernel_size: Triple,
+    stride: Triple | None,
+    padding: Triple,
+    dilation: Triple,
+    ceil_mode: bool,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+@overload
+def max_pool3d(
+    x: PlainArrayLike,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[Array, Array]: ...
+@overload
+def max_pool3d(
+    x: Tensor,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Array]: ...
+@overload
+def max_pool3d(
+    x: PlainArrayLike,
+    kernel_size: Triple,
+    stride: Triple | None = None,
+    padding: Triple = 0,
+    dilation: Triple = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Array | tuple[Array, Array]: ...
@@ -2081,6 +2267,10 @@ def adaptive_avg_pool1d(x: PlainArrayLike, output_size: OutputSize) -> Array: ..
 def adaptive_avg_pool2d(x: Tensor, output_size: OutputSize) -> Tensor: ...
 @overload
 def adaptive_avg_pool2d(x: PlainArrayLike, output_size: OutputSize) -> Array: ...
+@overload
+def adaptive_avg_pool3d(x: Tensor, output_size: OutputSize) -> Tensor: ...
+@overload
+def adaptive_avg_pool3d(x: PlainArrayLike, output_size: OutputSize) -> Array: ...
 @overload
 def adaptive_max_pool1d(x: Tensor, output_size: OutputSize, return_indices: Literal[False] = False) -> Tensor: ...
 @overload
@@ -2119,6 +2309,26 @@ def adaptive_max_pool2d(
 ) -> Tensor | tuple[Tensor, Array]: ...
 @overload
 def adaptive_max_pool2d(
+    x: PlainArrayLike, output_size: OutputSize, return_indices: bool = False
+) -> Array | tuple[Array, Array]: ...
+@overload
+def adaptive_max_pool3d(x: Tensor, output_size: OutputSize, return_indices: Literal[False] = False) -> Tensor: ...
+@overload
+def adaptive_max_pool3d(
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[False] = False
+) -> Array: ...
+@overload
+def adaptive_max_pool3d(x: Tensor, output_size: OutputSize, return_indices: Literal[True]) -> tuple[Tensor, Array]: ...
+@overload
+def adaptive_max_pool3d(
+    x: PlainArrayLike, output_size: OutputSize, return_indices: Literal[True]
+) -> tuple[Array, Array]: ...
+@overload
+def adaptive_max_pool3d(
+    x: Tensor, output_size: OutputSize, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Array]: ...
+@overload
+def adaptive_max_pool3d(
     x: PlainArrayLike, output_size: OutputSize, return_indices: bool = False
 ) -> Array | tuple[Array, Array]: ...
 @overload

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import product
+from operator import floordiv, mod
 from typing import Any
 
 import numpy as np
@@ -12,12 +15,15 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.patches import batch_of, unbatched
-from tinygrad_edu.ops.pooling import max_pool2d
+from tinygrad_edu.ops.pooling import maxima
 from tinygrad_edu.ops.reduction import max, mean
-from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.sliding_windows import Size
+from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.sliding_windows import Sizes
 
-__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+]  # fmt: skip
 
 OutputSize = int | tuple[int | None, ...] | None
 
@@ -38,15 +44,20 @@ def adaptive_avg_pool2d(x: TensorLike, output_size: OutputSize) -> Tensor | Arra
     ShapeError
         If x has the wrong number of axes or no pixels, or `output_size` has more than two values.
     """
-    x, is_single = batch_of("adaptive_avg_pool2d", "x", x, 4)
-    return unbatched(_avg_pool(x, _output_size("adaptive_avg_pool2d", output_size, x.shape[2:])), is_single)
+    return _avg_pool("adaptive_avg_pool2d", 2, x, output_size)
 
 
 def adaptive_avg_pool1d(x: TensorLike, output_size: OutputSize) -> Tensor | Array:
     """Average-pool sequences to a given length, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
-    x, is_single = batch_of("adaptive_avg_pool1d", "x", x, 3)
-    size = _output_size("adaptive_avg_pool1d", output_size, x.shape[2:])
-    return unbatched(squeeze(_avg_pool(expand_dims(x, 2), (1, *size)), 2), is_single)
+    return _avg_pool("adaptive_avg_pool1d", 1, x, output_size)
+
+
+def adaptive_avg_pool3d(x: TensorLike, output_size: OutputSize) -> Tensor | Array:
+    """Average-pool volumes to a given size, as `adaptive_avg_pool2d`: (N, C, D, H, W) -> (N, C, planes, rows, columns).
+
+    A single sample has no N.
+    """
+    return _avg_pool("adaptive_avg_pool3d", 3, x, output_size)
 
 
 def adaptive_max_pool2d(
@@ -56,10 +67,7 @@ def adaptive_max_pool2d(
 
     With `return_indices`, also return the index of each maximum in its flattened image; for ties, the first.
     """
-    x, is_single = batch_of("adaptive_max_pool2d", "x", x, 4)
-    out, indices = _max_pool(x, _output_size("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
-    out = unbatched(out, is_single)
-    return (out, indices[0] if is_single else indices) if return_indices else out
+    return _max_pool("adaptive_max_pool2d", 2, x, output_size, return_indices)
 
 
 def adaptive_max_pool1d(
@@ -69,18 +77,24 @@ def adaptive_max_pool1d(
 
     A single sample is (C, L) -> (C, columns).
     """
-    x, is_single = batch_of("adaptive_max_pool1d", "x", x, 3)
-    size = _output_size("adaptive_max_pool1d", output_size, x.shape[2:])
-    out, indices = _max_pool(expand_dims(x, 2), (1, *size), return_indices)
-    out = unbatched(squeeze(out, 2), is_single)
-    return (out, indices[0, :, 0] if is_single else indices[:, :, 0]) if return_indices else out
+    return _max_pool("adaptive_max_pool1d", 1, x, output_size, return_indices)
 
 
-def _output_size(name: str, output_size: OutputSize, lengths: tuple[int, ...]) -> tuple[int, ...]:
+def adaptive_max_pool3d(
+    x: TensorLike, output_size: OutputSize, return_indices: bool = False
+) -> Tensor | Array | tuple[Tensor | Array, Array]:
+    """Max-pool volumes to a given size, as `adaptive_max_pool2d`: (N, C, D, H, W) -> (N, C, planes, rows, columns).
+
+    A single sample has no N.
+    """
+    return _max_pool("adaptive_max_pool3d", 3, x, output_size, return_indices)
+
+
+def _output_size(name: str, output_size: OutputSize, lengths: Sizes) -> Sizes:
     """Return the output size along each axis; None keeps the length."""
-    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
+    sizes = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
     if len(sizes) == 1:
-        sizes = (*sizes, *sizes)[: len(lengths)]
+        sizes = (*sizes,) * len(lengths)
     if len(sizes) != len(lengths):
         raise ShapeError(f"{name}: output_size must be an integer or {len(lengths)} integers, got {output_size!r}.")
     if 0 in lengths:
@@ -89,34 +103,42 @@ def _output_size(name: str, output_size: OutputSize, lengths: tuple[int, ...]) -
     return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in pairs)
 
 
-def _avg_pool(x: Any, size: Any) -> Any:
-    n, c, h, w = x.shape
-    rows, columns = size
-    if h % rows or w % columns:
-        return resized(x, [means(length, count) for length, count in zip((h, w), size, strict=True)])
-    return mean(reshape(x, (n, c, rows, h // rows, columns, w // columns)), (3, 5))
+def _avg_pool(name: str, axes: int, x: Any, output_size: OutputSize) -> Any:
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    lengths = x.shape[2:]
+    size = _output_size(name, output_size, lengths)
+    if any(map(mod, lengths, size)):
+        return unbatched(resized(x, list(map(means, lengths, size))), is_single)
+    bins = [part for length, count in zip(lengths, size, strict=True) for part in (count, length // count)]
+    return unbatched(mean(reshape(x, (*x.shape[:2], *bins)), tuple(range(3, 3 + 2 * axes, 2))), is_single)
+
+
+def _max_pool(name: str, axes: int, x: Any, output_size: OutputSize, return_indices: bool) -> Any:
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    out, indices = _adaptive_maxima(x, _output_size(name, output_size, x.shape[2:]), return_indices)
+    out = unbatched(out, is_single)
+    return (out, indices[0] if is_single else indices) if return_indices else out
 
 
 @batched("first", inputs=1)
-def _max_pool(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
+def _adaptive_maxima(x: Any, size: Sizes, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and its indices or None."""
-    h, w = x.shape[2:]
-    if not (h % size[0] or w % size[1]):
-        pooled: Any = max_pool2d(x, (h // size[0], w // size[1]), return_indices=return_indices)
-        return pooled if return_indices else (pooled, None)
-    rows, columns = (list(zip(*spans(n, count), strict=True)) for n, count in zip((h, w), size, strict=True))
-    windows = [[x[:, :, a:b, left:right] for left, right in columns] for a, b in rows]
-    out = stack([stack([max(window, (2, 3)) for window in row], -1) for row in windows], -2)
-    return out, _max_indices(values_of(x), rows, columns) if return_indices else None
+    lengths, axes = x.shape[2:], len(size)
+    if not any(map(mod, lengths, size)):
+        kernel = tuple(map(floordiv, lengths, size))
+        return maxima(x, (kernel, kernel, ((0, 0),) * axes, (1,) * axes), return_indices)
+    bins = [map(slice, *spans(length, count)) for length, count in zip(lengths, size, strict=True)]
+    windows = list(product(*bins))
+    largest = [max(x[:, :, *window], tuple(range(2, x.ndim))) for window in windows]
+    out = reshape(stack(largest, -1), (*x.shape[:2], *size))
+    if not return_indices:
+        return out, None
+    return out, np.stack([_first_index(values_of(x), window) for window in windows], -1).reshape(out.shape)
 
 
-def _max_indices(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.ndarray:
-    """Return the index of the first maximum of each window, in its flattened image."""
-    out = np.empty((*x.shape[:2], len(rows), len(columns)), np.int64)
-    for i, (top, bottom) in enumerate(rows):
-        for j, (left, right) in enumerate(columns):
-            window = x[:, :, top:bottom, left:right]
-            index = np.argmax(window.reshape(*x.shape[:2], (bottom - top) * (right - left)), axis=-1)
-            row, column = np.divmod(index, right - left)
-            out[:, :, i, j] = (top + row) * x.shape[3] + left + column
-    return out
+def _first_index(x: np.ndarray, window: tuple[slice, ...]) -> Any:
+    """Return the index of the first maximum of a window, in its flattened image."""
+    pixels = x[:, :, *window]
+    flat = np.argmax(pixels.reshape(*x.shape[:2], math.prod(pixels.shape[2:])), axis=-1)
+    places = np.unravel_index(flat, pixels.shape[2:])
+    return np.ravel_multi_index([part.start + n for part, n in zip(window, places, strict=True)], x.shape[2:])

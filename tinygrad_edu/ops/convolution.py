@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions in 1 and 2 dimensions: argument checks around `ops.fast.convolution`."""
+"""Convolutions and transposed convolutions in 1, 2 and 3 dimensions: checks around `ops.fast.convolution`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad
-from tinygrad_edu.ops.patches import batch_of, require_axes, unbatched
-from tinygrad_edu.ops.shape import expand_dims, squeeze
-from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, pair, row
+from tinygrad_edu.ops.patches import batch_of, col2im, im2col, require_axes, unbatched
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
+from tinygrad_edu.ops.sliding_windows import Pair, Row, Triple, per_axis, window_of
 
-__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 def conv2d(
@@ -45,8 +45,7 @@ def conv2d(
     ShapeError
         If the shapes of x, weight and bias or the options do not match.
     """
-    x, is_single = batch_of("conv2d", "x", x, 4)
-    return unbatched(_conv("conv2d", x, weight, bias, stride, padding, dilation, groups), is_single)
+    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv1d(
@@ -58,18 +57,27 @@ def conv1d(
     Shapes: (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns). The options are
     those of `conv2d`; sizes are integers or 1-tuples.
     """
-    x, is_single = batch_of("conv1d", "x", x, 3)
-    require_axes("conv1d", "weight", weight, 3)
-    around = padding if isinstance(padding, str) else row(padding, "padding", 0)
-    window = row(stride, "stride", 1), around, row(dilation, "dilation", 1)
-    maps = _conv("conv1d", expand_dims(x, 2), expand_dims(weight, 2), bias, *window, groups)
-    return unbatched(squeeze(maps, 2), is_single)
+    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Triple = 1, padding: Triple | str = 0,
+    dilation: Triple = 1, groups: int = 1,
+) -> Tensor | Array:  # fmt: skip
+    """Return the cross-correlation of volumes with kernels, plus a bias: `conv2d` in three dimensions.
+
+    Shapes: (N, C, D, H, W) or (C, D, H, W), (out, C / groups, kd, kh, kw), (out,) -> (N, out, planes, rows, columns) or
+    (out, planes, rows, columns). The options are those of `conv2d`; sizes are integers or triples (depth, vertical,
+    horizontal).
+    """
+    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
 
 
 def _conv(
-    name: str, x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair | str, dilation: Pair, groups: int
+    name: str, axes: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
-    c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    c, (out, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, axes + 2)
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
             f"{name}: the second axis of weight must be {c} / groups and groups must divide {c} and {out}, got weight "
@@ -77,26 +85,49 @@ def _conv(
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
-        x, padding = _resolve_padding(name, x, shape_of(weight)[2:], stride, padding, dilation)
-
-    return convolution(x, weight, bias, stride, padding, dilation, groups)
+        x, padding = _resolve_padding(name, x, kernel_size, stride, padding, dilation)
+    if axes == 2:
+        return unbatched(convolution(x, weight, bias, stride, padding, dilation, groups), is_single)
+    settings = {"stride": stride, "padding": padding, "dilation": dilation}
+    window = [per_axis(value, key, int(key != "padding"), axes) for key, value in settings.items()]
+    convolve: Any = _convolve_sequences if axes == 1 else _convolve_volumes
+    return unbatched(convolve(x, weight, bias, *window, groups), is_single)
 
 
 def _resolve_padding(
-    name: str, x: Any, kernel_size: tuple[int, ...], stride: Pair, padding: str, dilation: Pair
-) -> tuple[Any, Size]:
+    name: str, x: Any, kernel_size: list[int], stride: Any, padding: str, dilation: Any
+) -> tuple[Any, Any]:
     """Return the images and the padding for "same" or "valid"; the images get the extra pixel of odd padding."""
+    axes = len(kernel_size)
     if padding == "valid":
-        return x, (0, 0)
+        return x, (0,) * axes
     if padding != "same":
         raise invalid_choice(f"{name}: padding", padding, ("same", "valid"), "an integer", "a pair of integers")
-    if pair(stride, "stride", 1) != (1, 1):
+    if max(per_axis(stride, "stride", 1, axes)) != 1:
         raise ShapeError(f"{name}: padding 'same' requires stride 1, got stride {stride}.")
-    (th, tw), (dh, dw) = kernel_size, pair(dilation, "dilation", 1)
-    th, tw = dh * (th - 1), dw * (tw - 1)
-    if th % 2 or tw % 2:
-        x = pad(x, ((0, 0), (0, 0), (0, th % 2), (0, tw % 2)))
-    return x, (th // 2, tw // 2)
+    spacing = per_axis(dilation, "dilation", 1, axes)
+    totals = [d * (k - 1) for k, d in zip(kernel_size, spacing, strict=True)]
+    if any(total % 2 for total in totals):
+        x = pad(x, ((0, 0), (0, 0), *((0, total % 2) for total in totals)))
+    return x, tuple(total // 2 for total in totals)
+
+
+def _convolve_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
+    (s,), (p,), (d,), groups = window
+    return squeeze(convolution(expand_dims(x, 2), expand_dims(weight, 2), bias, (1, s), (0, p), (1, d), groups), 2)
+
+
+def _convolve_volumes(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """Convolve an image for each position of the kernel along the depth; its C * kd channels are planes of x."""
+    (n, c, *size), (out, per_group, depth, *kernel_size) = x.shape, shape_of(weight)
+    planes = window_of(x.shape[2:], (depth, *kernel_size), stride, padding, dilation).size[0]
+    lines = transpose(reshape(x, (n * c, size[0], 1, size[1] * size[2])), (3, 0, 1, 2))  # along the depth
+    columns = im2col(lines, (depth, 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1))
+    stacks = reshape(transpose(columns, (1, 2, 0)), (n, c * depth, planes, *size[1:]))
+    images = reshape(swapaxes(stacks, 1, 2), (n * planes, c * depth, *size[1:]))
+    kernels = reshape(weight, (out, per_group * depth, *kernel_size))
+    maps = convolution(images, kernels, bias, stride[1:], padding[1:], dilation[1:], groups)
+    return swapaxes(reshape(maps, (n, planes, *maps.shape[1:])), 1, 2)
 
 
 def _check_bias(name: str, bias: Any, out: int) -> None:
@@ -139,9 +170,8 @@ def conv_transpose2d(
     ShapeError
         If the shapes of x, weight and bias or the options do not match, or the result would be empty.
     """
-    x, is_single = batch_of("conv_transpose2d", "x", x, 4)
     window = stride, padding, output_padding, dilation
-    return unbatched(_conv_transpose("conv_transpose2d", x, weight, bias, groups, *window), is_single)
+    return _conv_transpose("conv_transpose2d", 2, x, weight, bias, groups, *window)
 
 
 def conv_transpose1d(
@@ -152,34 +182,69 @@ def conv_transpose1d(
 
     Shapes: (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).
     """
-    x, is_single = batch_of("conv_transpose1d", "x", x, 3)
-    require_axes("conv_transpose1d", "weight", weight, 3)
-    settings = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-    window = (row(value, name, int(name in ("stride", "dilation"))) for name, value in settings.items())
-    images = _conv_transpose("conv_transpose1d", expand_dims(x, 2), expand_dims(weight, 2), bias, groups, *window)
-    return unbatched(squeeze(images, 2), is_single)
+    window = stride, padding, output_padding, dilation
+    return _conv_transpose("conv_transpose1d", 1, x, weight, bias, groups, *window)
 
 
-def _conv_transpose(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
-    """Return `conv_transpose2d` of a batch; `window` is stride, padding, output_padding and dilation."""
-    c, (in_channels, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
+def conv_transpose3d(
+    x: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Triple = 1, padding: Triple = 0,
+    output_padding: Triple = 0, groups: int = 1, dilation: Triple = 1,
+) -> Tensor | Array:  # fmt: skip
+    """Return the transposed convolution of volumes: `conv_transpose2d` in three dimensions.
+
+    Shapes: (N, C, D, H, W) or (C, D, H, W), (C, out / groups, kd, kh, kw), (out,) -> (N, out, planes, rows, columns) or
+    (out, planes, rows, columns).
+    """
+    window = stride, padding, output_padding, dilation
+    return _conv_transpose("conv_transpose3d", 3, x, weight, bias, groups, *window)
+
+
+def _conv_transpose(name: str, axes: int, x: Any, weight: Any, bias: Any, groups: int, *window: Any) -> Any:
+    """Return the transposed convolution; `window` is stride, padding, output_padding and dilation."""
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    c, (in_channels, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, axes + 2)
     if groups < 1 or c % groups or in_channels != c:
         raise ShapeError(
             f"{name}: the first axis of weight must be {c} and groups must divide it, got weight of shape "
             f"{shape_of(weight)} and {groups} groups for images with {c} channels."
         )
     _check_bias(name, bias, per_group * groups)
-    s, p, extra, d = (pair(v, n, int(n in ("stride", "dilation"))) for v, n in zip(window, _SETTINGS, strict=True))
+    settings: Any = [per_axis(v, n, least, axes) for v, n, least in zip(window, _SETTINGS, (1, 0, 0, 1), strict=True)]
+    s, p, extra, d = settings
     if any(e >= max(both) for e, *both in zip(extra, s, d, strict=True)):
         raise ShapeError(f"{name}: output_padding must be less than stride {s} or dilation {d}, got {extra}.")
     each = zip(x.shape[2:], kernel_size, s, p, extra, d, strict=True)
-    h, w = ((n - 1) * s + d * (k - 1) + 1 - 2 * p + e for n, k, s, p, e, d in each)
-    if h < 1 or w < 1:
-        raise ShapeError(f"{name}: padding {p} is too large; the result would have size {h}x{w}.")
-    if extra[0] >= s[0] or extra[1] >= s[1]:  # only possible with dilation: append zeros to x
-        x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
-
-    return transposed_convolution(x, weight, bias, (h, w), s, p, d, groups)
+    size: Any = tuple((n - 1) * s + d * (k - 1) + 1 - 2 * p + e for n, k, s, p, e, d in each)
+    if min(size) < 1:
+        raise ShapeError(f"{name}: padding {p} is too large; the result would have size {'x'.join(map(str, size))}.")
+    if any(e >= each for e, each in zip(extra, s, strict=True)):  # only possible with dilation: append zeros to x
+        x = pad(x, ((0, 0), (0, 0), *((0, e // each) for e, each in zip(extra, s, strict=True))))
+    transposed = (_transpose_sequences, transposed_convolution, _transpose_volumes)[axes - 1]
+    return unbatched(transposed(x, weight, bias, size, s, p, d, groups), is_single)
 
 
 _SETTINGS = "stride", "padding", "output_padding", "dilation"
+
+
+def _transpose_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
+    *settings, groups = window
+    (n,), (s,), (p,), (d,) = settings
+    maps, kernels = expand_dims(x, 2), expand_dims(weight, 2)
+    return squeeze(transposed_convolution(maps, kernels, bias, (1, n), (1, s), (0, p), (1, d), groups), 2)
+
+
+def _transpose_volumes(
+    x: Any, weight: Any, bias: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
+    """Apply the transpose of `_convolve_volumes`: the image of each plane has the planes to add as channels."""
+    (n, c, planes, *plane), (_, out, depth, *kernel_size) = x.shape, shape_of(weight)
+    channels = groups * out
+    maps = reshape(swapaxes(x, 1, 2), (n * planes, c, *plane))
+    kernels = reshape(weight, (c, out * depth, *kernel_size))
+    window = stride[1:], padding[1:], dilation[1:]
+    images = transposed_convolution(maps, kernels, None, size[1:], *window, groups)
+    stacks = swapaxes(reshape(images, (n, planes, channels * depth, *size[1:])), 1, 2)
+    columns = transpose(reshape(stacks, (n * channels * depth, planes, size[1] * size[2])), (2, 0, 1))
+    lines = col2im(columns, (size[0], 1), (depth, 1), (stride[0], 1), (padding[0], 0), (dilation[0], 1))
+    volumes = reshape(transpose(lines, (1, 2, 3, 0)), (n, channels, *size))
+    return volumes if bias is None else volumes + reshape(bias, (channels, 1, 1, 1))

@@ -32,7 +32,7 @@ from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import scale_along, sum
 from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
-from tinygrad_edu.ops.sliding_windows import single
+from tinygrad_edu.ops.sliding_windows import per_axis
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -457,7 +457,7 @@ def local_response_norm(
     ShapeError, DTypeError, ValueError
         If x has fewer than 3 axes, or `size` is not an integer >= 1.
     """
-    x, size = shaped(x), single(size, "local_response_norm: size", 1)
+    x, (size,) = shaped(x), per_axis(size, "local_response_norm: size", 1, 1)
     if x.ndim < 3:
         raise ShapeError(f"local_response_norm: x must have at least 3 axes (N, C, ...), got shape {x.shape}.")
     n, c = x.shape[:2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,13 +236,13 @@ def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
     """Copy the windows of images into columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
     top, left = (inside.start for inside in window.inside)
     padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
-    patches = np.stack([padded[:, :, i, j] for i in window.rows for j in window.columns], axis=2)
+    patches = np.stack([padded[:, :, i, j] for i, j in product(*window.taps)], axis=2)
     return patches.reshape(len(x), x.shape[1] * patches.shape[2], window.size[0] * window.size[1])
 
 
 def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
     """Sum columns into images: (N, C * kh * kw, L) -> (N, C, H, W)."""
-    offsets = [(i, j) for i in window.rows for j in window.columns]
+    offsets = list(product(*window.taps))
     n, channels = columns.shape[0], columns.shape[1] // len(offsets)
     patches = columns.reshape(n, channels, len(offsets), *window.size)
     padded = np.zeros((n, channels, *window.padded), columns.dtype)

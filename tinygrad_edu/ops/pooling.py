@@ -1,4 +1,4 @@
-"""Max pooling and average pooling over images and sequences."""
+"""Max pooling and average pooling over sequences, images and volumes."""
 
 from __future__ import annotations
 
@@ -15,104 +15,125 @@ from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
+from tinygrad_edu.ops.repeating import leading_slices
 from tinygrad_edu.ops.selection import extremes, keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.sliding_windows import Pair, Row, Size, Window, pair, require_listable, row, window_of, windows_of
+from tinygrad_edu.ops.sliding_windows import (
+    Pair,
+    Row,
+    Size,
+    Sizes,
+    Triple,
+    Window,
+    per_axis,
+    require_listable,
+    window_of,
+    windows_of,
+)
 
-__all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
+__all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
-Border = tuple[Size, Size]  # (top, bottom), (left, right)
-PoolWindows = tuple[Size, Size, Border, Size]  # kernel, stride, border, dilation
+Border = tuple[Size, ...]  # for images (top, bottom), (left, right)
+PoolWindows = tuple[Sizes, Sizes, Border, Sizes]  # kernel, stride, border, dilation
 
 
-@op(name="max_pool2d", batching="first")
+@op(name="max_pool", batching="first")
 def window_max(
-    x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
+    x: Array, /, kernel_size: int | Sizes, stride: int | Sizes, border: Border = (), dilation: int | Sizes = 1
 ) -> Array:
-    """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns).
+    """Return the maximum of each window: (N, C, H, W) -> (N, C, rows, columns), and likewise for other axes.
 
-    `border` is the number of padding pixels at the top and bottom, and at the left and right. They have the minimum
-    value of the dtype and receive no gradient, even in a window without other pixels.
+    `border` is the number of padding pixels before and after each axis. They have the minimum value of the dtype and
+    receive no gradient, even in a window without other pixels.
     """
-    window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
-    images = samples_last(x)
-    column_max = reduce(np.maximum, (images[:, pixels] for pixels in window.rows))
-    out = samples_first(reduce(np.maximum, (column_max[:, :, pixels] for pixels in window.columns)))
+    window, out = window_of(x.shape[2:], kernel_size, stride, 0, dilation), samples_last(x)
+    for axis, taps in enumerate(window.taps, 1):
+        before = leading_slices(axis)
+        out = reduce(np.maximum, (out[(*before, pixels)] for pixels in taps))
+    out = samples_first(out)
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
 def _chosen_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with the batch, which shares one mask (kh, kw, N, ...)."""
     chosen = batch.settings["chosen"]
-    repeated = np.broadcast_to(chosen[:, :, None], (*chosen.shape[:2], batch.size, *chosen.shape[2:]))
-    merged = repeated.reshape((*chosen.shape[:2], batch.size * chosen.shape[2], *chosen.shape[3:]))
+    axes = chosen.ndim // 2 - 1
+    kernel, (n, *maps) = chosen.shape[:axes], chosen.shape[axes:]
+    repeated = np.broadcast_to(np.expand_dims(chosen, axes), (*kernel, batch.size, n, *maps))
+    merged = repeated.reshape(*kernel, batch.size * n, *maps)
     return RULES["first"](batch._replace(settings={**batch.settings, "chosen": merged}))
 
 
-@op(name="max_pool2d", batching=_chosen_of_samples)
+@op(name="max_pool", batching=_chosen_of_samples)
 def distribute_to_chosen(
-    values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
-) -> Array:
+    values: Array, /, chosen: Array, size: Sizes, kernel_size: int | Sizes, stride: int | Sizes,
+    dilation: int | Sizes = 1,
+) -> Array:  # fmt: skip
     """Distribute each value evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
 
     `chosen` is a mask (kh, kw, N, C, rows, columns) over the pixels of each window.
     """
-    window = window_of(size, kernel_size, stride, 0, dilation)
-    values, chosen = samples_last(values), samples_last(chosen, axis=2)
-    shares = keep((values / _count_chosen(chosen)).astype(values.dtype, copy=False), chosen)
+    window, axes = window_of(size, kernel_size, stride, 0, dilation), len(size)
+    values, chosen = samples_last(values), samples_last(chosen, axis=axes)
+    shares = keep((values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels = _windows_by_offset(images, window)
     if window.overlap:
-        for offset in np.ndindex(chosen.shape[:2]):
+        for offset in np.ndindex(chosen.shape[:axes]):
             pixels[offset] += shares[offset]
     else:
         pixels[...] = shares
     return samples_first(images)
 
 
-@op(name="max_pool2d", batching=_chosen_of_samples)
-def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
+@op(name="max_pool", batching=_chosen_of_samples)
+def mean_of_chosen(
+    images: Array, /, chosen: Array, kernel_size: int | Sizes, stride: int | Sizes, dilation: int | Sizes = 1
+) -> Array:
     """Return the mean of the chosen pixels of each window, or 0 if none: the transpose of `distribute_to_chosen`."""
-    pixels = _windows_by_offset(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
-    chosen = samples_last(chosen, axis=2)
-    total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
-    return samples_first((total / _count_chosen(chosen)).astype(images.dtype, copy=False))
+    window, axes = window_of(images.shape[2:], kernel_size, stride, 0, dilation), images.ndim - 2
+    pixels, chosen = _windows_by_offset(samples_last(images), window), samples_last(chosen, axis=axes)
+    total = np.add.reduce(keep(pixels, chosen), axis=tuple(range(axes)))
+    return samples_first((total / _count_chosen(chosen, axes)).astype(images.dtype, copy=False))
 
 
 def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
     """Return a view of the windows of images (C, H, W, N), kernel axes first: (kh, kw, C, rows, columns, N)."""
-    return windows_of(x, window).transpose(1, 2, 0, 3, 4, 5)
+    return windows_of(x, window).transpose(_KERNEL_FIRST[x.ndim - 2])
 
 
-def _image_mask(size: Size, border: Border) -> ndarray:
+# The order of the axes of windows in which those of the kernel are first, by the number of spatial axes.
+_KERNEL_FIRST = {axes: (*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2)) for axes in (1, 2, 3)}
+
+
+def _image_mask(size: Sizes, border: Border) -> ndarray:
     """Return a mask (1, H, W, 1) of the pixels inside the border."""
     inside = np.zeros((1, *size, 1), bool)
-    (top, bottom), (left, right) = border
-    inside[:, top : size[0] - bottom, left : size[1] - right] = True
+    inside[:, *(slice(before, length - after) for length, (before, after) in zip(size, border, strict=True))] = True
     return inside
 
 
-def _count_chosen(chosen: ndarray) -> ndarray:
+def _count_chosen(chosen: ndarray, axes: int) -> ndarray:
     """Count the chosen pixels of each window, at least 1. The small integer dtype keeps float32 / count in float32."""
-    size = math.prod(chosen.shape[:2])
-    pixels = chosen.reshape(size, *chosen.shape[2:])
+    size = math.prod(chosen.shape[:axes])
+    pixels = chosen.reshape(size, *chosen.shape[axes:])
     count = np.add.reduce(pixels, axis=0, dtype=np.min_scalar_type(size))
     return np.maximum(count, 1, out=count)
 
 
 def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
-    """Return a mask (kh, kw, C, rows, columns, N) of the pixels that are the maximum of their window."""
+    """Return a mask (kh, kw, N, C, rows, columns) of the pixels that are the maximum of their window."""
     pixels = _windows_by_offset(samples_last(x), window)
     chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # which selects each pixel of a window with a NaN
     if any(map(any, border)):
         chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
-    return chosen
+    return samples_first(chosen, axis=x.ndim - 2)
 
 
-def _window_max_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
+def _window_max_x(g: Any, x: Any, out: Any, kernel_size: Any, stride: Any, border: Border, dilation: Any) -> Any:
     window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
-    chosen = samples_first(_max_mask(values_of(x), values_of(out), window, border), axis=2)
+    chosen = _max_mask(values_of(x), values_of(out), window, border)
     return distribute_to_chosen(g, chosen, x.shape[2:], kernel_size, stride, dilation)
 
 
@@ -151,37 +172,41 @@ def max_pool2d(
     ShapeError
         If the window does not fit into the padded image.
     """
-    x, is_single = batch_of("max_pool2d", "x", x, 4)
-    windows = _resolve_settings("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    out, indices = _max_pool(x, windows, return_indices)
-    out = unbatched(out, is_single)
-    return (out, indices[0] if is_single else indices) if return_indices else out
+    return _max_pool("max_pool2d", 2, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool1d(
     x: TensorLike, kernel_size: Row, stride: Row | None = None, padding: Row = 0, dilation: Row = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor | Array | tuple[Tensor | Array, Array]:  # fmt: skip
-    """Return the maximum of each window of sequences: `max_pool2d` of images of height 1.
+    """Return the maximum of each window of sequences, as `max_pool2d`: (N, C, L) -> (N, C, columns).
 
-    (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
+    A single sample is (C, L) -> (C, columns).
     """
-    x, is_single = batch_of("max_pool1d", "x", x, 3)
-    settings = _as_2d_settings(kernel_size, stride, padding)
-    images: Any = expand_dims(x, 2)
-    windows = _resolve_settings("max_pool1d", images.shape[2:], *settings, row(dilation, "dilation", 1), ceil_mode)
-    out, indices = _max_pool(images, windows, return_indices)
-    out = unbatched(squeeze(out, 2), is_single)
-    return (out, indices[0, :, 0] if is_single else indices[:, :, 0]) if return_indices else out
+    return _max_pool("max_pool1d", 1, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _as_2d_settings(kernel_size: Row, stride: Row | None, padding: Row) -> tuple[Size, Size | None, Size]:
-    kernel = row(kernel_size, "kernel_size", 1)
-    return kernel, None if stride is None else row(stride, "stride", 1), row(padding, "padding", 0)
+def max_pool3d(
+    x: TensorLike, kernel_size: Triple, stride: Triple | None = None, padding: Triple = 0, dilation: Triple = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor | Array | tuple[Tensor | Array, Array]:  # fmt: skip
+    """Return the maximum of each window of volumes, as `max_pool2d`: (N, C, D, H, W) -> (N, C, planes, rows, columns).
+
+    All voxels of a window that have its maximum share the gradient evenly. A single sample has no N.
+    """
+    return _max_pool("max_pool3d", 3, x, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _max_pool(name: str, axes: int, x: Any, return_indices: bool, *settings: Any) -> Any:
+    """Pool a batch or a single sample; `settings` are the kernel size to `ceil_mode`."""
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    out, indices = maxima(x, _resolve_settings(name, x.shape[2:], *settings), return_indices)
+    out = unbatched(out, is_single)
+    return (out, indices[0] if is_single else indices) if return_indices else out
 
 
 @batched("first", inputs=1)
-def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, Any]:
+def maxima(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, Any]:
     """Return the maximum of each window, and the indices or None."""
     kernel, stride, border, dilation = windows
     padded = _pad_border(x, border, extremes(x.dtype)[0])
@@ -189,17 +214,20 @@ def _max_pool(x: Any, windows: PoolWindows, return_indices: bool) -> tuple[Any, 
     if not return_indices:
         return out, None
     window = window_of(padded.shape[2:], kernel, stride, 0, dilation)
-    chosen = samples_first(_max_mask(values_of(padded), values_of(out), window, border), axis=2)
-    return out, _max_indices(chosen, window, border, x.shape[3])
+    chosen = _max_mask(values_of(padded), values_of(out), window, border)
+    return out, _max_indices(chosen, window, border, x.shape[2:])
 
 
-def _max_indices(chosen: ndarray, window: Window, border: Border, width: int) -> ndarray:
+def _max_indices(chosen: ndarray, window: Window, border: Border, lengths: Sizes) -> ndarray:
     """Return the flat index of the first chosen pixel of each window in its image."""
-    kh, kw, *maps = chosen.shape
-    i, j = np.divmod(np.argmax(chosen.reshape(kh * kw, *maps), axis=0), kw)
-    rows, columns = (np.arange(n) * s for n, s in zip(window.size, window.stride, strict=True))
-    down = rows[:, None] + i * window.dilation[0] - border[0][0]
-    return down * width + columns + j * window.dilation[1] - border[1][0]
+    axes = len(lengths)
+    kernel, maps = chosen.shape[:axes], chosen.shape[axes:]
+    offsets = np.unravel_index(np.argmax(chosen.reshape(math.prod(kernel), *maps), axis=0), kernel)
+    starts = (np.arange(n) * s - before for n, s, (before, _) in zip(window.size, window.stride, border, strict=True))
+    index: Any = 0
+    for start, offset, d, n in zip(np.ix_(*starts), offsets, window.dilation, lengths, strict=True):
+        index = index * n + start + offset * d
+    return index
 
 
 def avg_pool2d(
@@ -229,44 +257,65 @@ def avg_pool2d(
     ShapeError
         If the window does not fit into the padded image.
     """
-    x, is_single = batch_of("avg_pool2d", "x", x, 4)
-    windows = _resolve_settings("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
-    divisor_settings = count_include_pad, divisor_override
-    return unbatched(_avg_pool(x, pair(padding, "padding", 0), windows, *divisor_settings), is_single)
+    divisor = count_include_pad, divisor_override
+    return _avg_pool("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, *divisor)
 
 
 def avg_pool1d(
     x: TensorLike, kernel_size: Row, stride: Row | None = None, padding: Row = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Tensor | Array:  # fmt: skip
-    """Return the mean of each window of sequences: `avg_pool2d` of images of height 1.
+    """Return the mean of each window of sequences, as `avg_pool2d`: (N, C, L) -> (N, C, columns).
 
-    (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
+    A single sample is (C, L) -> (C, columns).
     """
-    x, is_single = batch_of("avg_pool1d", "x", x, 3)
-    settings = _as_2d_settings(kernel_size, stride, padding)
-    images: Any = expand_dims(x, 2)
-    windows = _resolve_settings("avg_pool1d", images.shape[2:], *settings, 1, ceil_mode)
-    out = _avg_pool(images, settings[2], windows, count_include_pad, divisor_override)
-    return unbatched(squeeze(out, 2), is_single)
+    divisor = count_include_pad, divisor_override
+    return _avg_pool("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, *divisor)
 
 
-def _avg_pool(x: Any, padding: Size, windows: PoolWindows, count_include_pad: bool, divisor: int | None) -> Any:
-    (kh, kw), stride, border, _ = windows
-    padded = _pad_border(x, border, 0)
-    n, c, *size = padded.shape
-    window = window_of((size[0], size[1]), (kh, kw), stride, 0, 1)
-    out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *window.size)), 2)
+def avg_pool3d(
+    x: TensorLike, kernel_size: Triple, stride: Triple | None = None, padding: Triple = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor | Array:  # fmt: skip
+    """Return the mean of each window of volumes, as `avg_pool2d`: (N, C, D, H, W) -> (N, C, planes, rows, columns).
+
+    A single sample has no N.
+    """
+    divisor = count_include_pad, divisor_override
+    return _avg_pool("avg_pool3d", 3, x, kernel_size, stride, padding, ceil_mode, *divisor)
+
+
+def _avg_pool(
+    name: str, axes: int, x: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor: int | None,
+) -> Any:  # fmt: skip
+    x, is_single = batch_of(name, "x", x, axes + 2)
+    kernel, stride, border, _ = _resolve_settings(name, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    out = _window_means(_pad_border(x, border, 0), kernel, stride)
     if divisor is not None:
         if not divisor:
             raise ValueError("avg_pool: divisor_override must not be 0.")
-        return out * (kh * kw / divisor)
-    outside = padding if count_include_pad else (0, 0)  # number of padding pixels that count
-    if any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
-        spans = zip(window.size, (kh, kw), window.stride, x.shape[2:], border, outside, strict=True)
-        rows, columns = (_window_counts(*span) for span in spans)
-        return out * np.asarray(kh * kw / (rows[:, None] * columns), out.dtype)
-    return out
+        out = out * (math.prod(kernel) / divisor)
+    elif any(map(any, border)):
+        outside = per_axis(padding if count_include_pad else 0, "padding", 0, axes)  # padding pixels that count
+        spans = zip(out.shape[2:], kernel, stride, x.shape[2:], border, outside, strict=True)
+        counts = reduce(np.multiply.outer, (_window_counts(*span) for span in spans))
+        out = out * np.asarray(math.prod(kernel) / counts, out.dtype)
+    return unbatched(out, is_single)
+
+
+def _window_means(x: Any, kernel: Any, stride: Any) -> Any:
+    """Return the mean of each window; in volumes, the means along the depth and then in the planes."""
+    n, c, *size = x.shape
+    if len(size) == 1:
+        return squeeze(_window_means(expand_dims(x, 2), (1, *kernel), (1, *stride)), 2)
+    if len(size) == 3:
+        depth, area = size[0], size[1] * size[2]
+        planes = _window_means(reshape(x, (n, c, depth, area)), (kernel[0], 1), (stride[0], 1))
+        means = _window_means(reshape(planes, (n, c * planes.shape[2], *size[1:])), kernel[1:], stride[1:])
+        return reshape(means, (n, c, planes.shape[2], *means.shape[2:]))
+    window = window_of(x.shape[2:], kernel, stride, 0, 1)
+    return mean(reshape(im2col(x, kernel, stride), (n, c, math.prod(kernel), *window.size)), 2)
 
 
 def _window_counts(windows: int, kernel: int, stride: int, length: int, border: Size, outside: int) -> ndarray:
@@ -276,22 +325,24 @@ def _window_counts(windows: int, kernel: int, stride: int, length: int, border: 
 
 
 def _resolve_settings(
-    name: str, size: Size, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
+    name: str, size: Sizes, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> PoolWindows:
-    """Return the kernel, stride, border and dilation as pairs, or raise if the window does not fit."""
-    kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
-    s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch accepts () for None
+    """Return the kernel, stride, border and dilation for each axis, or raise if the window does not fit."""
+    axes = len(size)
+    kernel, d = per_axis(kernel_size, "kernel_size", 1, axes), per_axis(dilation, "dilation", 1, axes)
+    p = per_axis(padding, "padding", 0, axes)
+    s = kernel if not stride and stride != 0 else per_axis(stride, "stride", 1, axes)  # PyTorch accepts () for None
     if any(2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, p, d, strict=True)):
+        of_padding, of_kernel, of_dilation = ("x".join(map(str, each)) for each in (p, kernel, d))
         raise ShapeError(
-            f"{name}: padding must be at most half of the window, got padding {p[0]}x{p[1]} for kernel_size "
-            f"{kernel[0]}x{kernel[1]} (dilation {d[0]}x{d[1]})."
+            f"{name}: padding must be at most half of the window, got padding {of_padding} for kernel_size "
+            f"{of_kernel} (dilation {of_dilation})."
         )
     if ceil_mode or any(p):  # in these cases the image is padded before the windows are computed
         require_listable(kernel)
     if not ceil_mode:
-        return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
-    top, left = (_ceil_mode_border(*settings) for settings in zip(size, kernel, s, p, d, strict=True))
-    return kernel, s, (top, left), d
+        return kernel, s, tuple((n, n) for n in p), d
+    return kernel, s, tuple(map(_ceil_mode_border, size, kernel, s, p, d)), d
 
 
 def _ceil_mode_border(length: int, k: int, s: int, p: int, d: int) -> Size:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
+from itertools import repeat
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,51 +18,51 @@ from tinygrad_edu.errors import ShapeError
 Size = tuple[int, int]
 Pair = int | Size
 Row = int | tuple[int]  # a setting of windows over sequences (N, C, L)
+Triple = int | tuple[int, int, int]  # a setting of windows over volumes (N, C, D, H, W)
+Sizes = tuple[int, ...]  # one length per spatial axis
 
 _MAX_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
-def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Return a setting as a pair (vertical, horizontal); a single integer, also in a list, applies to both."""
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) not in (1, 2):
-        raise ShapeError(f"{name} must be an integer or a pair of integers, got {value!r}.")
-    return integer(name, values[0], least), integer(name, values[-1], least)
+def per_axis(value: Any, name: str, least: int, axes: int) -> Sizes:
+    """Return a setting as one integer per axis; a single integer, also in a list, applies to all axes."""
+    values = value if isinstance(value, (tuple, list)) and (axes > 1 or len(value) == 1) else (value,)
+    if len(values) not in (1, axes):
+        raise ShapeError(f"{name} must be an integer or {_COUNTS[axes]} integers, got {value!r}.")
+    return tuple([integer(name, n, least) for n in values]) * (axes // len(values))
 
 
-def single(value: Any, name: str, least: int) -> int:
-    """Return a setting of windows over sequences as an integer; it may be given as a list of one."""
-    number = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
-    return integer(name, number, least)
+_COUNTS = {2: "a pair of", 3: "three"}
 
 
-def row(value: Any, name: str, least: int) -> Size:
-    """Convert a setting of windows over sequences (N, C, L) to one of windows over images (N, C, 1, L)."""
-    return least, single(value, name, least)
+def pair(value: Any, name: str, least: int) -> Size:
+    """Return a setting of windows over images as a pair (vertical, horizontal)."""
+    vertical, horizontal = per_axis(value, name, least, 2)
+    return vertical, horizontal
 
 
 class Window(NamedTuple):
-    """Positions of a kernel that slides over an image.
+    """Positions of a kernel that slides over an image, a sequence or a volume.
 
     Attributes
     ----------
-    padded : (int, int)
+    padded : tuple of int
         Size of the padded image.
-    inside : (slice, slice)
+    inside : tuple of slice
         Position of the image in the padded image. If `padded` is a part of a larger image, the slices may extend
         beyond it.
-    rows, columns : tuple of slice
-        For each row (column) of the kernel, the rows (columns) of the padded image that it covers in all windows.
-    stride, dilation : (int, int)
+    taps : tuple of tuple of slice
+        For each axis and each element of the kernel along it, the pixels of the padded image that the element covers in
+        all windows.
+    stride, dilation : tuple of int
         Distance between windows, and between the pixels of a window.
-    size : (int, int)
-        Number of windows, vertically and horizontally.
+    size : tuple of int
+        Number of windows along each axis.
     """
 
     padded: Size
     inside: tuple[slice, slice]
-    rows: tuple[slice, ...]
-    columns: tuple[slice, ...]
+    taps: tuple[tuple[slice, ...], ...]
     stride: Size
     dilation: Size
     size: Size
@@ -69,14 +72,24 @@ class Window(NamedTuple):
         return hash((self.padded, self.stride, self.dilation, self.size))
 
     @property
+    def rows(self) -> tuple[slice, ...]:
+        """The taps of each row of the kernel, for images."""
+        return self.taps[0]
+
+    @property
+    def columns(self) -> tuple[slice, ...]:
+        """The taps of each column of the kernel, for images."""
+        return self.taps[1]
+
+    @property
     def overlap(self) -> bool:
         """Whether windows overlap."""
-        kernel = len(self.rows), len(self.columns)
-        return any(d * (k - 1) >= s for d, k, s in zip(self.dilation, kernel, self.stride, strict=True))
+        axes = zip(self.dilation, self.taps, self.stride, strict=True)
+        return any(d * (len(taps) - 1) >= s for d, taps, s in axes)
 
 
-def require_listable(kernel: Size) -> None:
-    """Raise if the kernel has too many rows or columns to list them."""
+def require_listable(kernel: Sizes) -> None:
+    """Raise if the kernel has too many elements along an axis to list them."""
     if max(kernel) > _MAX_KERNEL:
         raise ShapeError(f"kernel_size must be at most {_MAX_KERNEL} in each direction, got {kernel}.")
 
@@ -84,38 +97,38 @@ def require_listable(kernel: Size) -> None:
 _MAX_KERNEL = 2**20  # the list takes half a second
 
 
-def window_of(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
-    """Return the windows of a kernel over images (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
+def window_of(size: Sizes, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Window:
+    """Return the windows of a kernel over images: (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
 
-    A remainder is dropped.
+    Each setting is an integer or one per axis. A remainder is dropped.
     """
-    kernel, steps = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-    return _window(size, kernel, steps, pair(padding, "padding", 0), pair(dilation, "dilation", 1))
+    return _window(size, *map(per_axis, (kernel_size, stride, padding, dilation), *_SETTINGS, repeat(len(size))))
+
+
+_SETTINGS = ("kernel_size", "stride", "padding", "dilation"), (1, 1, 0, 1)  # their names and least values
 
 
 @lru_cache(256)
-def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
-    rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
-    if rows < 1 or columns < 1:
-        raise ShapeError(
-            f"kernel_size {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) is larger than the image {size[0]}x{size[1]} with "
-            f"padding {p[0]}x{p[1]}."
-        )
-    require_listable(k)
-    padded = size[0] + 2 * p[0], size[1] + 2 * p[1]
-    if padded[0] * padded[1] > _MAX_PIXELS:
-        raise ShapeError(
-            f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has too many pixels for an array."
-        )
-    s = min(s[0], padded[0]), min(s[1], padded[1])  # a longer stride also leaves the image
+def _window(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Window:
+    padded: Any = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    axes = zip(padded, kernel, stride, dilation, strict=True)
+    counts: Any = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes)
+    k, d, n, p = ("x".join(map(str, lengths)) for lengths in (kernel, dilation, size, padding))
+    noun = ("sequence", "image", "volume")[len(size) - 1]
+    if min(counts) < 1:
+        raise ShapeError(f"kernel_size {k} (dilation {d}) is larger than the {noun} {n} with padding {p}.")
+    require_listable(kernel)
+    if math.prod(padded) > _MAX_PIXELS:
+        raise ShapeError(f"the {noun} {n} with padding {p} has too many pixels for an array.")
+    stride = tuple(map(min, stride, padded))  # a longer stride also leaves the image
+    axes = zip(kernel, stride, dilation, counts, strict=True)
     return Window(
         padded=padded,
-        inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
-        rows=tuple(slice(i * d[0], i * d[0] + (rows - 1) * s[0] + 1, s[0]) for i in range(k[0])),
-        columns=tuple(slice(j * d[1], j * d[1] + (columns - 1) * s[1] + 1, s[1]) for j in range(k[1])),
-        stride=s,
-        dilation=d,
-        size=(rows, columns),
+        inside=tuple(slice(p, p + n) for p, n in zip(padding, size, strict=True)),  # type: ignore[arg-type]
+        taps=tuple(tuple(slice(i * d, i * d + (n - 1) * s + 1, s) for i in range(k)) for k, s, d, n in axes),
+        stride=stride,
+        dilation=dilation,
+        size=counts,
     )
 
 
@@ -130,12 +143,11 @@ def overlap_slices(positions: range, size: int) -> tuple[slice, slice]:
 def windows_of(x: ndarray, window: Window) -> ndarray:
     """Return a view of the windows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
 
-    A pixel occurs once in each window that covers it.
+    A pixel occurs once in each window that covers it. Sequences (C, L, N) and volumes (C, D, H, W, N) work likewise.
     """
-    (si, sj), (di, dj) = window.stride, window.dilation
-    c_stride, row_stride, column_stride, n_stride = x.strides
-    shape = (len(x), len(window.rows), len(window.columns), *window.size, x.shape[3])
-    strides = c_stride, di * row_stride, dj * column_stride, si * row_stride, sj * column_stride, n_stride
+    c_stride, *spatial, n_stride = x.strides
+    shape = (len(x), *map(len, window.taps), *window.size, x.shape[-1])
+    strides = (c_stride, *map(mul, window.dilation, spatial), *map(mul, window.stride, spatial), n_stride)
     return view_of(x, shape, strides)
 
 

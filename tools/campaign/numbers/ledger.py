@@ -80,11 +80,15 @@ def admitted(program: Program, finding: Finding, composed: bool = False) -> Entr
     return next((entry for entry in entries if entry.admits(program, finding)), None)
 
 
-NORMS = ("batch_norm", "instance_norm", "nn.BatchNorm1D", "nn.BatchNorm2D", "nn.InstanceNorm1D", "nn.InstanceNorm2D")
+AXES = (1, 2, 3)
+NORMS = ("batch_norm", "instance_norm", *(f"nn.{kind}Norm{n}D" for kind in ("Batch", "Instance") for n in AXES))
 POOLS = (
-    "max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "nn.MaxPool1D", "nn.MaxPool2D",
-    "nn.AdaptiveMaxPool1D", "nn.AdaptiveMaxPool2D", "nn.LPPool1D", "nn.LPPool2D",
-)  # fmt: skip
+    *(f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in AXES),
+    *(f"nn.{kind}Pool{n}D" for kind in ("Max", "AdaptiveMax", "LP") for n in AXES),
+)
+PADS = tuple(
+    f"nn.{kind}Pad{n}D" for kind in ("Circular", "Constant", "Zero", "Replication", "Reflection") for n in AXES
+)
 EXTREMA = ("max", "min", "amax", "amin", "ptp", "maximum", "minimum")
 
 LEDGER: tuple[Entry, ...] = (
@@ -380,13 +384,14 @@ LEDGER: tuple[Entry, ...] = (
         ties_or_nan,
     ),
     Entry(
-        ("nn.MaxUnpool1D", "nn.MaxUnpool2D"),
+        ("nn.MaxUnpool1D", "nn.MaxUnpool2D", "nn.MaxUnpool3D"),
         "duplicate indices",
         "gradient goes to the kept element",
         "PyTorch: goes to both",
         "gradient of the result",
         f"{DIFFERENCES}test_unpooling_gives_the_gradient_to_the_element_that_stays",
         lambda program, finding: gradients(program, finding) or has_ties(program),
+        composed=True,  # alone, PyTorch may refuse the layout of the cotangent
     ),
     Entry(
         (
@@ -458,6 +463,7 @@ LEDGER: tuple[Entry, ...] = (
             "linalg.matrix_norm",
             "nn.LPPool1D",
             "nn.LPPool2D",
+            "nn.LPPool3D",
         ),
         "second derivative at zeros",
         "NaN or 0",
@@ -755,16 +761,7 @@ LEDGER: tuple[Entry, ...] = (
     ),
     Entry(
         (
-            "nn.CircularPad1D",
-            "nn.CircularPad2D",
-            "nn.ConstantPad1D",
-            "nn.ConstantPad2D",
-            "nn.ZeroPad1D",
-            "nn.ZeroPad2D",
-            "nn.ReplicationPad1D",
-            "nn.ReplicationPad2D",
-            "nn.ReflectionPad1D",
-            "nn.ReflectionPad2D",
+            *PADS,
             "interpolate",
             "nn.Upsample",
         ),

@@ -1,4 +1,4 @@
-"""Calls of image ops in one and two dimensions: sliding windows, convolution, pooling, resizing."""
+"""Calls of image ops in one, two and three dimensions: sliding windows, convolution, pooling, resizing."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _unfoldings(draw: Any, name: str) -> Call:
 
 
 @st.composite
-def _correlations(draw: Any, name: str) -> Call:
+def _correlations(draw: Any, name: str, axes: int = 2) -> Call:
     """Draw a correlation with or without bias, or a call of one of the two ops that compute its vjps."""
-    window, groups = draw(windows()), draw(_GROUPS)
+    window, groups = draw(windows(axes=axes)), draw(_GROUPS)
     each = st.integers(1, 2 if groups < 3 else 1)
     per_group, out = draw(each), groups * draw(each)
     images = draw(_images(window, groups * per_group))
@@ -85,8 +85,8 @@ def _correlations_by_sample(draw: Any, name: str) -> Call:
 
 @st.composite
 def _convolutions(draw: Any, name: str) -> Call:
-    """Draw a convolution of images or sequences, with or without bias and batch axis, with numeric or named padding."""
-    call = draw(_correlations("correlate"))
+    """Draw a convolution, with or without bias and batch axis, with numeric or named padding."""
+    call = draw(_correlations("correlate", _axes_of(name)))
     (images, kernels), settings = call.inputs, dict(call.settings)
     if draw(st.integers(0, 2)) == 2:
         settings["padding"] = draw(st.sampled_from(["same", "valid"]))
@@ -94,29 +94,24 @@ def _convolutions(draw: Any, name: str) -> Call:
         settings["stride"] = 1
     if settings["padding"] == "valid":  # pad the image instead
         images = np.pad(images, [(0, 0), (0, 0), *((p, p) for p in call.settings["padding"])], mode="edge")
-    if name == "conv1d":
-        images, kernels, settings = _one_row(images), _one_row(kernels), _of_a_row(settings)
     bias = draw(st.sampled_from([[], [draw(arrays(kernels.shape[:1]))]]))
     return Call(name, [draw(_alone(images)), kernels, *bias], **settings)
 
 
-def _one_row(images: Any) -> Any:
-    return images[:, :, 0]
-
-
-def _of_a_row(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a two-dimensional window along the last axis only."""
-    return {key: value[1] if isinstance(value, tuple) else value for key, value in settings.items()}
+def _axes_of(name: str) -> int:
+    """Return the number of spatial axes of a function, such as 1 for conv1d."""
+    return int(name[-2])
 
 
 @st.composite
 def _transposed_convolutions(draw: Any, name: str) -> Call:
     """Draw small inputs and kernels, and a padding that does not crop the whole result."""
-    n, groups = draw(_SAMPLES), draw(_GROUPS)
-    size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    kernel_size = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
+    n, groups, axes = draw(_SAMPLES), draw(_GROUPS), _axes_of(name)
+    most = 3 if axes < 3 else 2
+    each = st.tuples(*[st.integers(1, most)] * axes)
+    size, stride, dilation = draw(each), draw(each), draw(each)
+    kernel_size = tuple(draw(st.integers(1, most + (axis == 0))) for axis in range(axes))
     c, per_group = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
     full = (
         s * (n - 1) + d * (k - 1) + e for n, k, s, d, e in zip(size, kernel_size, stride, dilation, extra, strict=True)
@@ -124,16 +119,14 @@ def _transposed_convolutions(draw: Any, name: str) -> Call:
     padding = tuple(draw(st.integers(0, min(2, length // 2))) for length in full)
     settings = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation, "groups": groups}
     images, kernels = draw(arrays((n, c, *size))), draw(arrays((c, per_group, *kernel_size)))
-    if name == "conv_transpose1d":
-        images, kernels, settings = _one_row(images), _one_row(kernels), _of_a_row(settings)
     bias = draw(st.sampled_from([[], [draw(arrays((groups * per_group,)))]]))
     return Call(name, [draw(_alone(images)), kernels, *bias], **settings)
 
 
 @st.composite
 def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
-    """Draw a pooling of images or sequences, batched or not."""
-    window = draw(windows(dilated=name.startswith("max"), max_padding=0))
+    """Draw a pooling, batched or not."""
+    window = draw(windows(dilated=name.startswith("max"), max_padding=0, axes=_axes_of(name)))
     reach = (d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
     settings = {
         "kernel_size": window.kernel_size, "stride": draw(st.sampled_from([None, window.stride])),
@@ -144,15 +137,12 @@ def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
     else:
         settings["count_include_pad"] = draw(st.booleans())
         settings["divisor_override"] = draw(st.sampled_from([None, None, 3]))
-    images = draw(_images(window, **values))
-    if name.endswith("1d"):
-        images, settings = _one_row(images), _of_a_row(settings)
-    return Call(name, [draw(_alone(images))], **settings)
+    return Call(name, [draw(_alone(draw(_images(window, **values))))], **settings)
 
 
 @st.composite
 def _window_maxima(draw: Any) -> Call:
-    window = draw(windows(max_padding=0))
+    window = draw(windows(max_padding=0, axes=draw(st.sampled_from([2, 3]))))
     edges = st.tuples(st.integers(0, 1), st.integers(0, 2))
     border = tuple(
         draw(edges) if k > 2 or d > 2 else (0, 0) for k, d in zip(window.kernel_size, window.dilation, strict=True)
@@ -165,7 +155,7 @@ def _window_maxima(draw: Any) -> Call:
 @st.composite
 def _choices(draw: Any, name: str) -> Call:
     """Draw the inputs of the vjp of pooling. Any number of pixels may be selected in each window."""
-    window = draw(windows(max_padding=0))
+    window = draw(windows(max_padding=0, axes=draw(st.sampled_from([2, 3]))))
     images = draw(_images(window))
     maps = (*images.shape[:2], *window.output)
     chosen = draw(masks((*window.kernel_size, *maps)))
@@ -177,12 +167,11 @@ def _choices(draw: Any, name: str) -> Call:
 
 @st.composite
 def _adaptive_poolings(draw: Any, /, name: str, **values: Any) -> Call:
-    rows = name.endswith("1d")
-    images = draw(arrays((draw(_SAMPLES), 1, draw(st.integers(1, 4)), draw(st.integers(1, 5))), **values))
-    images = _one_row(images) if rows else images
-    each = st.integers(1, 4) | st.none()
-    size = draw(each | (st.tuples(each) if rows else st.tuples(each, each)))
-    return Call(name, [draw(_alone(images))], output_size=size)
+    axes = _axes_of(name)
+    lengths = draw(st.tuples(*[st.integers(1, 5 if axes < 3 else 3)] * axes))
+    each = st.integers(1, 4 if axes < 3 else 3) | st.none()
+    images = draw(arrays((draw(_SAMPLES), 1, *lengths), **values))
+    return Call(name, [draw(_alone(images))], output_size=draw(each | st.tuples(*[each] * axes)))
 
 
 @st.composite
@@ -240,13 +229,13 @@ IMAGES: dict[str, Strategy[Call]] = {
         for name in ("correlate_by_sample", "images_by_sample", "kernels_by_sample")
     },
     "samples_innermost": windows().flatmap(_images).map(lambda images: Call("samples_innermost", [images])),
-    **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
-    **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
+    **{f"conv{axes}d": _convolutions(f"conv{axes}d") for axes in (1, 2, 3)},
+    **{f"conv_transpose{axes}d": _transposed_convolutions(f"conv_transpose{axes}d") for axes in (1, 2, 3)},
     "window_max": _window_maxima(), **{name: _choices(name) for name in ("distribute_to_chosen", "mean_of_chosen")},
-    **{name: _poolings(name, distinct=True) for name in ("max_pool1d", "max_pool2d")},
-    **{name: _poolings(name) for name in ("avg_pool1d", "avg_pool2d")},
-    **{name: _adaptive_poolings(name, distinct=True) for name in ("adaptive_max_pool1d", "adaptive_max_pool2d")},
-    **{name: _adaptive_poolings(name) for name in ("adaptive_avg_pool1d", "adaptive_avg_pool2d")},
+    **{f"max_pool{axes}d": _poolings(f"max_pool{axes}d", distinct=True) for axes in (1, 2, 3)},
+    **{f"avg_pool{axes}d": _poolings(f"avg_pool{axes}d") for axes in (1, 2, 3)},
+    **{f"adaptive_{kind}_pool{axes}d": _adaptive_poolings(f"adaptive_{kind}_pool{axes}d", distinct=kind == "max")
+       for kind in ("max", "avg") for axes in (1, 2, 3)},
     "interpolate": _interpolations(), **{name: _resamplings(name) for name in ("resample", "resample_transpose")},
     **{name: _shuffles(name) for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")},
 }  # fmt: skip
