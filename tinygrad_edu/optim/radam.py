@@ -73,7 +73,7 @@ class RAdam(Optimizer):
         lr, correction = group["lr"] / (1 - beta1**t), 1 - beta2**t
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / correction
-        if rho <= 5:
+        if rho <= 5.0:
             param -= lr * m
             return
         squared = (rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)
