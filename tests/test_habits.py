@@ -12,7 +12,7 @@ ANSWERS = {
     "(T * T).sum().backward(create_graph=True)": r"TypeError: backward\(\) has no create_graph.*tg\.grad\(tg\.grad",
     "T.data.clamp_(0)": r"AttributeError: t\.data is a NumPy array, and has no 'clamp_'.*t\.assign\(values\)",
     "T.data.nonsense": "AttributeError: t.data is a NumPy array, and has no 'nonsense': see NumPy",
-    "optim.SGD(MODEL.parameters(), lr=optim.schedules.constant(0.1))": r"ValueError: SGD: lr .*apply_schedule\(",
+    "tg.optim.SGD(MODEL.parameters(), lr=tg.optim.schedules.constant(0.1))": r"ValueError: SGD: lr .*apply_schedule",
     "nn.functional_call(MODEL, {}, (np.ones((1, 2)),))": r"TypeError: functional_call: write functional_call\(model, p",
     "tg.cross_entropy(np.ones((2, 3)), np.array([0.0, 1.0]))": r"ShapeError: .*Labels must be .*target\.astype\(int\)",
     "tg.cross_entropy(np.ones((2, 3)), tg.Tensor([0, 1.0]))": r"ShapeError: .*Labels must be .*target\.astype\(int\)",
