@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, name_tables, names
+from tinygrad_edu import Tensor, name_tables, names, names_elsewhere
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tools import differences_page, functions_page, names_page
+from tools.names_elsewhere import main as main_of_names_elsewhere
 
 PLACES = {
     "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
@@ -76,6 +77,33 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
             except Exception as error:
                 errors.append(error)
         assert len(errors) < len(tried), (code, errors)
+
+
+def test_an_answer_for_a_name_elsewhere_names_what_is_here():
+    for place, table in names_elsewhere.ANSWERS.items():
+        for name, text in table.items():
+            with pytest.raises(AttributeError, match=re.escape(text.replace("`", ""))):
+                getattr(PLACES.get(place, tg.linalg), name)
+            for root, path in re.findall(r"\b(tg|nn|np|t)\.([\w.]+)", text):
+                value = {"tg": tg, "nn": tg.nn, "np": np, "t": Tensor([1.0])}[root]
+                for part in path.split("."):
+                    value = getattr(value, part)
+
+
+@pytest.mark.parametrize(("place", "name", "library"), [
+    (tg, "stft", "PyTorch"), (tg, "roots", "jax.numpy"), (tg.nn, "GaussianNoise", "Keras"), (tg.linalg, "eig", "PyTorch"),
+    (Tensor([1.0]), "storage", "PyTorch"),
+])  # fmt: skip
+def test_other_names_of_other_libraries_are_not_offered(place, name, library):
+    with pytest.raises(AttributeError, match=f"has no '{name}': not offered; it is a name of {re.escape(library)}"):
+        getattr(place, name)
+    assert name not in dir(place)
+
+
+@pytest.mark.peers
+def test_the_files_have_all_names_of_other_libraries():
+    pytest.importorskip("torch")
+    assert main_of_names_elsewhere(["--check"]) == 0
 
 
 def of_pytorch():
