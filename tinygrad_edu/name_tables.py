@@ -96,6 +96,8 @@ NAMES: dict[str, dict[str, str]] = {
         "unsqueeze": "`tg.expand_dims(t, axis)`", "gather": "`tg.take_along_axis(t, index, axis)`",
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
         "scatter": _SCATTER,
+        "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
+        "bucketize": "`tg.searchsorted` with the boundaries first",
         "clamp": "`tg.clip(t, low, high)`", "addmm": "`bias + x @ y`",
         **{name: f"`tg.{alias}`" for name, alias in _ARITHMETIC.items()},
         **{name: f"`x {_OPERATORS[name]} y`" for name in ("eq", "ne", "lt", "le", "gt", "ge")},

@@ -497,6 +497,14 @@ NAN, INF = np.nan, np.inf
     (lambda x: tg.copysign(x, -1.0), [-2.0, -0.0, 0.0, INF], [1, 0, 0, -1]),
     (lambda x: tg.xlogy(x, 0.0), [0.0, 1.0], [0, -INF]), (lambda x: tg.xlogy(x, NAN), [0.0], [NAN]),
     (lambda x: tg.logaddexp(x, 0.0), [-INF, -1e4, 0.0, 1e4, INF], [0, 0, 0.5, 1, 1]),
+    (lambda x: tg.logaddexp2(x, 0.0), [-INF, -1e4, 0.0, 1e4, INF], [0, 0, 0.5, 1, 1]),
+    (lambda x: tg.fmax(x, 1.0), [0.0, 1.0, 2.0, NAN], [0, 0.5, 1, 0]), (lambda x: tg.fmax(x, NAN), [0.0, NAN], [1, 1]),
+    (lambda x: tg.fmin(x, 1.0), [0.0, 1.0, 2.0, NAN], [1, 0.5, 0, 0]), (lambda x: tg.fmin(x, NAN), [0.0, NAN], [1, 1]),
+    (lambda x: tg.interp(x, [0, 1, 2], [1.0, 2.0, 5.0]), [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0], [0, 1, 1, 3, 3, 0]),
+    (lambda x: tg.interp(x, [0, 1, 1, 2], [1.0, 2.0, 5.0, 6.0]), [1.0], [1]),
+    (lambda x: tg.interp(x, [0], [1.0]), [0.0], [0]),
+    (lambda x: tg.interp([0.0, 0.5, 2.0, 3.0], [0, 1, 2], x), [1.0, 2.0, 5.0], [1.5, 0.5, 2]),
+    (lambda x: tg.vander(x, 3), [0.0, 1.0], [1, 3]),
     (lambda x: tg.fmod(5.0, x), [3.0, INF], [-1, 0]),
     (lambda x: tg.masked_fill(x, [True, False], NAN), [1.0, 2.0], [0, 1]),
     (lambda x: tg.power(x, 3), [-0.0, INF, NAN], [0, INF, NAN]), (lambda x: x**-3, [-0.0, INF], [-INF, 0]),
@@ -556,6 +564,76 @@ UNIT = np.array([[1.0, 0.0]])
 ])  # fmt: skip
 def test_losses_at_their_kinks(loss, x, derivative):
     np.testing.assert_allclose(gradient(loss, x), derivative, rtol=1e-8, atol=1e-11)
+
+
+# --- Distances and correlations ---
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, np.inf])
+def test_a_distance_of_zero_has_no_gradient_at_any_order(p):
+    x = np.array([[1.0, 2.0], [1.0, 2.0]])
+    for f in (lambda x: tg.cdist(x, x[:1], p), lambda x: tg.pdist(x, p)):
+        assert gradient(f, x).tolist() == [[0, 0], [0, 0]]
+        assert tg.grad(lambda x, f=f: tg.grad(lambda x: f(x).sum())(x).sum())(x).tolist() == [[0, 0], [0, 0]]
+
+
+def test_the_largest_differences_share_the_gradient():
+    assert gradient(lambda x: tg.cdist(x, np.zeros((1, 3)), np.inf), [[2.0, -2.0, 1.0]]).tolist() == [[0.5, -0.5, 0]]
+
+
+def test_correlations_of_a_line_are_one_with_the_derivatives_of_an_extremum():
+    x = np.array([1.0, 2.0, 4.0])
+    assert np.abs(tg.corrcoef(np.stack([x / 3, x * 1e-3, -x]))).max() <= 1
+    correlation = lambda y: tg.corrcoef(x, y)[0, 1]  # noqa: E731
+    np.testing.assert_allclose(gradient(correlation, x), 0, atol=1e-15)
+    assert np.linalg.eigvalsh(tg.hessian(correlation)(x))[0] < -0.1
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_covariances_of_too_few_observations_are_not_finite_as_numpys():
+    for ddof in (1, 2):
+        np.testing.assert_array_equal(tg.cov([[1.0], [2.0]], ddof=ddof), np.cov([[1.0], [2.0]], ddof=ddof))
+    assert np.isnan(tg.corrcoef([[1.0, 1.0], [1.0, 2.0]])).tolist() == [[True, True], [True, False]]
+
+
+def test_lengths_of_counts_are_numpys():
+    weights = tg.Tensor([1.0, 2.0], requires_grad=True)
+    for numbers, least in (([1, 3], 0), ([1, 3], 9), ([0, 0], 1)):
+        expected = np.bincount(numbers, [1.0, 2.0], least)
+        np.testing.assert_array_equal(tg.bincount(numbers, weights, least), expected)
+        np.testing.assert_array_equal(tg.bincount(numbers, minlength=least), np.bincount(numbers, minlength=least))
+    counts, edges = tg.histogram([0.0, 1.0, 2.0, 9.0], [0, 1, 2], weights=tg.Tensor([1.0, 2.0, 4.0, 8.0]))
+    assert counts.tolist() == [1, 6]  # the last bin includes its right edge
+    assert edges.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("mistake", "message"), [
+    (lambda: tg.interp(0.0, [1.0, 0.0], [1.0, 2.0]), "interp: xp must be increasing"),
+    (lambda: tg.interp(0.0, [1.0, 2.0], [1.0]), "interp: xp and fp must be 1-d and of one length"),
+    (lambda: tg.cross(np.zeros(2), np.zeros(2)), "cross: the vectors must have 3 elements"),
+    (lambda: tg.vecdot(np.zeros(2), np.zeros(1)), "vecdot: the vectors must have equal lengths"),
+    (lambda: tg.gradient(np.zeros(2), edge_order=2), "gradient: axis 0 must have at least 3 samples"),
+    (lambda: tg.gradient(np.zeros(2), np.zeros(3)), "gradient: the spacing of axis 0 must be a number or 2 positions"),
+    (lambda: tg.gradient(np.zeros(2), 1.0, 1.0), "gradient: expected no spacing, 1 or 1"),
+    (lambda: tg.gradient(np.zeros(2), edge_order=3), "gradient: edge_order must be 1 or 2"),
+    (lambda: tg.trapezoid(np.zeros(3), np.zeros(2)), "trapezoid: x must have a position for each sample"),
+    (lambda: tg.cumulative_trapezoid(np.zeros(3), initial=1), "cumulative_trapezoid: initial must be None or 0"),
+    (lambda: tg.cov(np.zeros((2, 2, 2))), "cov: variables must be 1-d or 2-d"),
+    (lambda: tg.cov(np.zeros(2), fweights=[0.5, 1]), "cov: fweights must be integers"),
+    (lambda: tg.cov(np.zeros(2), aweights=[-1, 1]), "cov: aweights must be 2 numbers >= 0"),
+    (lambda: tg.cdist(np.zeros((2, 2)), np.zeros((2, 3))), "cdist: expected shapes"),
+    (lambda: tg.pdist(np.zeros(2)), "pdist: x must be a matrix"),
+    (lambda: tg.vander(np.zeros((2, 2))), "vander: x must be 1-d"),
+    (lambda: tg.block_diag(np.zeros((2, 2, 2))), "block_diag: expected one or more arrays of at most 2 axes"),
+    (lambda: tg.bincount([0.5]), "bincount: x must be a 1-d array of integers >= 0"),
+    (lambda: tg.bincount([-1]), "bincount: x must be a 1-d array of integers >= 0"),
+    (lambda: tg.bincount([1], [1.0, 2.0]), "bincount: weights must have the shape of x"),
+    (lambda: tg.histogram([1.0], weights=tg.Tensor([1.0, 2.0])), "histogram: weights must have the shape of a"),
+    (lambda: tg.diag_embed(1.0), "diag_embed: x must have at least one axis"),
+])  # fmt: skip
+def test_samples_that_do_not_fit_are_refused(mistake, message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
+        mistake()
 
 
 # --- Pooling: any number of ties, any dtype ---

@@ -23,7 +23,8 @@ SMOOTH = [
     "erf", "normal_cdf", "gelu", "gelu_exact", "gelu_tanh", "silu", "silu_from_sigmoid", "mish", "logsigmoid",
     "softplus", "tanhshrink", "one_minus_square", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv",
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "linear_with_bias",
-    "affine_maps", "affine_images", "softmax_gradient", "affine_gates",
+    "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
+    "cov", "cdist",
 ]  # fmt: skip
 
 # Ops that are linear in all inputs jointly.
@@ -36,14 +37,14 @@ LINEAR = [
     "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
     "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows",
     "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
-    "put_diagonal", "samples_innermost",
+    "put_diagonal", "samples_innermost", "diag_embed", "block_diag", "bincount",
 ]  # fmt: skip
 
 # Ops that are linear in each input separately.
 BILINEAR = [
     "multiply", "matmul", "linear_without_bias", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
-    "mean_product",
+    "mean_product", "cross", "vecdot",
 ]  # fmt: skip
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import integrate
+from scipy.linalg import block_diag
 
 import tinygrad_edu as tg
 from tests.ops.groups import written
@@ -250,6 +252,27 @@ def symmetric(x):
     return (x + np.swapaxes(x, -1, -2)) / 2
 
 
+def diag_embed_by_loop(x, offset, axis1, axis2):
+    n = x.shape[-1] + abs(offset)
+    out = np.zeros((n, n, *x.shape[:-1]))
+    for k in range(x.shape[-1]):
+        out[k - min(offset, 0), k + max(offset, 0)] = x[..., k]
+    return np.moveaxis(out, (0, 1), (axis1, axis2))
+
+
+def areas(name):
+    """Return SciPy's integral, with `initial` inserted by hand."""
+    return lambda y, x=None, **settings: getattr(integrate, name)(y, x, **settings)
+
+
+def slopes(f, *spacing, **settings):
+    return in_one(np.gradient, np.concatenate)(f - f.reshape(-1)[0], *spacing, **settings)  # 0 for a constant
+
+
+def distances(x1, x2, p):
+    return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=p, axis=-1)
+
+
 def joined(decompose, parts, count=lambda found: None):
     """Return a reference that joins the parts of NumPy's result along the rows, without columns beyond the count."""
 
@@ -357,6 +380,10 @@ REFERENCES = {
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
     "undifferentiable": lambda x, values, description: values,
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
+    "diag_embed": diag_embed_by_loop, "cumulative_trapezoid": areas("cumulative_trapezoid"), "cdist": distances,
+    "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
+    "block_diag": block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
+    "histogram": in_one(np.histogram, np.concatenate),
     "topk": topk_by_sorting, "kthvalue": kth_by_sorting, **NETWORK_REFERENCES,
 }  # fmt: skip
 

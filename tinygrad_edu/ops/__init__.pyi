@@ -206,6 +206,18 @@ def clip(x: PlainArrayLike, min: PlainArrayLike | None, max: Tensor) -> Tensor: 
 def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, *, max: Tensor) -> Tensor: ...
 @overload
 def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, max: PlainArrayLike | None = None) -> Array: ...
+@overload
+def fmax(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def fmax(x: PlainArrayLike, y: Tensor) -> Tensor: ...
+@overload
+def fmax(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+@overload
+def fmin(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def fmin(x: PlainArrayLike, y: Tensor) -> Tensor: ...
+@overload
+def fmin(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 class _Lerp(Op):
     @overload
@@ -397,6 +409,16 @@ class _Logaddexp(Op):
     def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 logaddexp: _Logaddexp
+
+class _Logaddexp2(Op):
+    @overload
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+
+logaddexp2: _Logaddexp2
 
 class _Logit(Op):
     @overload
@@ -963,6 +985,10 @@ def diag(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
 def diag(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 @overload
+def diag_embed(x: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor: ...
+@overload
+def diag_embed(x: PlainArrayLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Array: ...
+@overload
 def diagflat(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
 def diagflat(x: PlainArrayLike, /, k: int = 0) -> Array: ...
@@ -1039,6 +1065,7 @@ def argsort(
 def count_nonzero(x: ArrayLike, axis: None = None, keepdims: Literal[False] = False) -> np.intp: ...
 @overload
 def count_nonzero(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array | np.intp: ...
 def flatnonzero(x: ArrayLike) -> Array: ...
 def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array: ...
 def isfinite(x: ArrayLike) -> Array: ...
@@ -1051,6 +1078,8 @@ def logical_xor(x: ArrayLike, y: ArrayLike) -> Array: ...
 def nonzero(x: ArrayLike) -> tuple[Array, ...]: ...
 def one_hot(labels: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = ...) -> Array: ...
 def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array: ...
+def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
+def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
 @overload
 def cummax(x: Tensor, axis: int | None = None) -> Tensor: ...
 @overload
@@ -2456,5 +2485,252 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Array: ...
+@overload
+def cumulative_trapezoid(
+    y: Tensor,
+    x: Tensor | PlainArrayLike | None = None,
+    dx: Tensor | PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike,
+    x: PlainArrayLike | None = None,
+    dx: PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Array: ...
+@overload
+def gradient(
+    f: Tensor, *varargs: Tensor | PlainArrayLike, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Tensor, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Array | float | Sequence[Any], axis: Any = None, edge_order: int = 1
+) -> Array | tuple[Array, ...]: ...
+@overload
+def interp(
+    x: Tensor,
+    xp: Tensor | PlainArrayLike,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: Tensor,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: Tensor,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: Tensor,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    *,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    right: PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Array: ...
+@overload
+def trapezoid(
+    y: Tensor, x: Tensor | PlainArrayLike | None = None, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1
+) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, dx: PlainArrayLike = 1.0, axis: int = -1
+) -> Array: ...
+@overload
+def bincount(x: ArrayLike, weights: Tensor, minlength: int = 0) -> Tensor: ...
+@overload
+def bincount(x: ArrayLike, weights: PlainArrayLike | None = None, minlength: int = 0) -> Array: ...
+@overload
+def histogram(
+    a: ArrayLike, bins: Any, range: tuple[float, float] | None, density: bool | None, weights: Tensor
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    *,
+    weights: Tensor,
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    weights: PlainArrayLike | None = None,
+) -> tuple[Array, Array]: ...
+@overload
+def corrcoef(x: Tensor, y: Tensor | PlainArrayLike | None = None, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: Tensor, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: PlainArrayLike | None = None, rowvar: bool = True) -> Array: ...
+@overload
+def cov(
+    m: Tensor,
+    y: Tensor | PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: Tensor,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None,
+    rowvar: bool,
+    bias: bool,
+    ddof: int | None,
+    fweights: ArrayLike | None,
+    aweights: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    *,
+    aweights: Tensor,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Array: ...
+@overload
+def cdist(x1: Tensor, x2: Tensor | PlainArrayLike, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def block_diag(*arrays: Tensor) -> Tensor: ...
+@overload
+def block_diag(*arrays: Array | float | Sequence[Any]) -> Array: ...
+@overload
+def block_diag(*arrays: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def cross(
+    a: Tensor, b: Tensor | PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Tensor: ...
+@overload
+def cross(
+    a: PlainArrayLike, b: Tensor, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Tensor: ...
+@overload
+def cross(
+    a: PlainArrayLike, b: PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array: ...
+@overload
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor: ...
+@overload
+def vander(x: PlainArrayLike, N: int | None = None, increasing: bool = False) -> Array: ...
+@overload
+def vecdot(x1: Tensor, x2: Tensor | PlainArrayLike, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: PlainArrayLike, axis: int = -1) -> Array: ...
 
 registry: dict[str, Op]
