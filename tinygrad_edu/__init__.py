@@ -29,7 +29,7 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
     from tinygrad_edu import data, nn, optim
     from tinygrad_edu.ops import *
 else:
-    globals().update({name: value for name, value in vars(ops).items() if name in vars(ops)["__all__"]})
+    globals().update({name: vars(ops)[name] for name in vars(ops)["__all__"] if name in vars(ops)})
 
     def __getattr__(name):
         """Import a subpackage or a rare function at its first use. Raise for unknown names."""

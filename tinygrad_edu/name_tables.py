@@ -13,6 +13,10 @@ _ARITHMETIC = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "atan2": "arctan2", "mm": "matmul", "mv": "matmul", "absolute": "abs",
 }  # fmt: skip
+_LINALG = {
+    "matrix_exp": "expm", "cholesky_solve": "cholesky_solve", "triangular_solve": "solve_triangular", "lu": "lu",
+    "lstsq": "lstsq",
+}  # fmt: skip
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "floor_divide": "//", "remainder": "%",
     "pow": "**", "mm": "@", "mv": "@", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
@@ -98,6 +102,7 @@ NAMES: dict[str, dict[str, str]] = {
         "scatter": _SCATTER,
         "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
         "bucketize": "`tg.searchsorted` with the boundaries first",
+        **{name: f"`tg.linalg.{here}`" for name, here in _LINALG.items()},
         "clamp": "`tg.clip(t, low, high)`", "addmm": "`bias + x @ y`",
         **{name: f"`tg.{alias}`" for name, alias in _ARITHMETIC.items()},
         **{name: f"`x {_OPERATORS[name]} y`" for name in ("eq", "ne", "lt", "le", "gt", "ge")},

@@ -114,7 +114,8 @@ ALONG_AN_AXIS = [
 ]  # fmt: skip
 OF_MATRICES = [
     "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
-    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
+    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond", "expm",
+    "triangular_factors",
 ]  # fmt: skip
 OF_IMAGES = [
     "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate
-from scipy.linalg import block_diag
+from scipy import integrate, linalg
 
 import tinygrad_edu as tg
 from tests.ops.groups import written
@@ -273,6 +272,27 @@ def distances(x1, x2, p):
     return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=p, axis=-1)
 
 
+def triangular_by_solve(a, b, upper, left, unitriangular):
+    a = np.triu(a) if upper else np.tril(a)
+    if unitriangular:
+        a = np.where(np.eye(a.shape[-1]), 1, a)
+    return np.linalg.solve(a, b) if left else np.linalg.solve(a.mT, b.mT).mT
+
+
+def gram(lower):
+    return lower @ lower.mT
+
+
+def elimination(x):
+    """Return the triangular factors row by row."""
+    out = x.copy()
+    for i, k in itertools.product(range(x.shape[-1]), repeat=2):
+        out[..., i, k] -= (out[..., i, : min(i, k)] * out[..., : min(i, k), k]).sum(-1)
+        if i > k:
+            out[..., i, k] /= out[..., k, k]
+    return out
+
+
 def joined(decompose, parts, count=lambda found: None):
     """Return a reference that joins the parts of NumPy's result along the rows, without columns beyond the count."""
 
@@ -382,8 +402,13 @@ REFERENCES = {
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     "diag_embed": diag_embed_by_loop, "cumulative_trapezoid": areas("cumulative_trapezoid"), "cdist": distances,
     "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
-    "block_diag": block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
+    "block_diag": linalg.block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
     "histogram": in_one(np.histogram, np.concatenate),
+    "solve_triangular": triangular_by_solve, "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
+    "cholesky_solve": lambda b, x, upper: np.linalg.solve(gram(np.triu(x).mT if upper else np.tril(x)), b),
+    "lu": lambda x: np.concatenate([part.ravel() for part in linalg.lu(x)]), "expm": linalg.expm,
+    "triangular_factors": elimination,
+    **{name: getattr(np.linalg, name) for name in ("tensorinv", "tensorsolve")},
     "topk": topk_by_sorting, "kthvalue": kth_by_sorting, **NETWORK_REFERENCES,
 }  # fmt: skip
 

@@ -18,7 +18,11 @@ OF_OPS = _homes({
     "distances": "cdist pdist",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
-OF_LINALG = _homes({})
+OF_LINALG = _homes({
+    "lu_decomposition": "lu",
+    "matrix_exponential": "expm",
+    "systems": "cholesky_solve lstsq solve_triangular tensorinv tensorsolve",
+})  # fmt: skip
 
 
 def imported(owner: str, name: str, homes: dict[str, str], known: list[str]) -> Any:
