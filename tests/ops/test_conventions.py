@@ -566,6 +566,34 @@ def test_losses_at_their_kinks(loss, x, derivative):
     np.testing.assert_allclose(gradient(loss, x), derivative, rtol=1e-8, atol=1e-11)
 
 
+# --- Segments ---
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_ties_of_scattered_elements_share_evenly_with_those_that_are_reduced(reduce):
+    f = getattr(tg, f"segment_{reduce[1:]}")
+    assert gradient(lambda x: f(x, [0, 2, 0, 0]), [1.0, 3.0, 1.0, 1.0]).tolist() == [1 / 3, 1, 1 / 3, 1 / 3]
+    for include_self, shares in ((True, (1 / 3, 1 / 3)), (False, (0, 0.5))):
+        scattered = lambda x, y, keep=include_self: tg.scatter_reduce(x, 0, [0, 0], y, reduce, keep)  # noqa: E731
+        x, y = gradient(scattered, [1.0, 5.0], [1.0, 1.0])
+        np.testing.assert_allclose(x, [shares[0], 1])
+        np.testing.assert_allclose(y, shares[1])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_nan_in_a_segment_reaches_all_its_elements():
+    assert np.isnan(gradient(lambda x: tg.segment_max(x, [0, 0, 1]), [NAN, 1.0, 2.0])).tolist() == [True, True, False]
+
+
+def test_empty_segments():
+    none = np.zeros((0, 2))
+    for f, value in ((tg.segment_sum, 0), (tg.segment_prod, 1), (tg.segment_max, -INF), (tg.segment_min, INF)):
+        assert f(none, np.zeros(0, int), 1).tolist() == [[value, value]]
+        assert f(none, []).shape == (0, 2)
+        assert gradient(lambda x, f=f: f(x, np.zeros(0, int), 1), none).shape == (0, 2)
+    assert tg.segment_max(np.array([3, 4]), [2, 2]).tolist() == [np.iinfo(int).min] * 2 + [4]
+
+
 # --- Distances and correlations ---
 
 
@@ -629,10 +657,17 @@ def test_lengths_of_counts_are_numpys():
     (lambda: tg.bincount([-1]), "bincount: x must be a 1-d array of integers >= 0"),
     (lambda: tg.bincount([1], [1.0, 2.0]), "bincount: weights must have the shape of x"),
     (lambda: tg.histogram([1.0], weights=tg.Tensor([1.0, 2.0])), "histogram: weights must have the shape of a"),
+    (lambda: tg.segment_sum(np.zeros(2), [0]), "segment_sum: expected data"),
+    (lambda: tg.segment_sum(np.zeros(2), [0, -1]), "segment_sum: segments must be from 0"),
+    (lambda: tg.segment_max(np.zeros(2), [0, 3], 3), "segment_max: segments must be from 0 to 2"),
+    (lambda: tg.index_add(np.zeros(2), 0, [2], np.zeros(1)), "index_add: indices must be from -2 to 1"),
+    (lambda: tg.index_add(np.zeros(2), 0, [1], np.zeros(2)), "index_add: source must have shape"),
+    (lambda: tg.scatter_reduce(np.zeros(2), 0, [0], np.zeros(1), "max"), "scatter_reduce: reduce must be"),
+    (lambda: tg.scatter_reduce(np.zeros(2), 0, [0, 1], np.zeros(1), "sum"), "scatter_reduce: indices"),
     (lambda: tg.diag_embed(1.0), "diag_embed: x must have at least one axis"),
 ])  # fmt: skip
 def test_samples_that_do_not_fit_are_refused(mistake, message):
-    with pytest.raises((ValueError, TypeError), match=f"^{message}"):
+    with pytest.raises((ValueError, TypeError, IndexError), match=f"^{message}"):
         mistake()
 
 

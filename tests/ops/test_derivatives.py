@@ -24,7 +24,7 @@ SMOOTH = [
     "softplus", "tanhshrink", "one_minus_square", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv",
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "linear_with_bias",
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
-    "cov", "cdist", "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
+    "cov", "cdist", "segment_prod", "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
 ]  # fmt: skip
 
 # Ops that are linear in all inputs jointly.
@@ -33,11 +33,13 @@ LINEAR = [
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout", "cumsum", "take",
     "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
-    "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select", "index_add",
+    "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select",
+    "add_positions",
     "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
     "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows",
     "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
-    "put_diagonal", "samples_innermost", "diag_embed", "block_diag", "bincount",
+    "put_diagonal", "samples_innermost", "diag_embed", "block_diag", "bincount", "segment_sum",
+    "index_add",
 ]  # fmt: skip
 
 # Ops that are linear in each input separately.

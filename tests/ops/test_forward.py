@@ -293,6 +293,28 @@ def elimination(x):
     return out
 
 
+def by_segment(ufunc):
+    def reference(data, segment_ids, num_segments):
+        rows = [data[segment_ids == k] for k in range(num_segments)]
+        return np.stack([ufunc.reduce(part, axis=0) for part in rows])
+
+    return reference
+
+
+def extrema_by_loop(x, indices, shape, largest):
+    return np.array([(max if largest else min)(x[indices == k]) for k in range(math.prod(shape))]).reshape(shape)
+
+
+def scatter_reduce_by_loop(x, axis, indices, src, reduce, include_self):
+    elements = {at: [value] if include_self else [] for at, value in np.ndenumerate(x)}
+    for at in np.ndindex(indices.shape):
+        target = list(at)
+        target[axis] = indices[at] % x.shape[axis]
+        elements[tuple(target)].append(src[at])
+    reduced = {at: getattr(np, reduce)(some) if some else x[at] for at, some in elements.items()}
+    return np.array(list(reduced.values())).reshape(x.shape)
+
+
 def joined(decompose, parts, count=lambda found: None):
     """Return a reference that joins the parts of NumPy's result along the rows, without columns beyond the count."""
 
@@ -367,7 +389,7 @@ REFERENCES = {
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
     "flatten": flatten_by_loop, "pad_constant": np.pad,
-    "index_select": lambda x, positions, axis: np.take(x, positions, axis), "index_add": index_add_by_loop,
+    "index_select": lambda x, positions, axis: np.take(x, positions, axis), "add_positions": index_add_by_loop,
     "scatter_add_flat": scatter_add_flat_by_loop,
     "cumulative_extremum": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
     "take_flat": lambda x, indices: x.reshape(-1)[indices],
@@ -404,6 +426,11 @@ REFERENCES = {
     "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
     "block_diag": linalg.block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
     "histogram": in_one(np.histogram, np.concatenate),
+    **{f"segment_{name}": by_segment(ufunc) for name, ufunc in
+       (("sum", np.add), ("prod", np.multiply), ("max", np.maximum), ("min", np.minimum))},
+    "extremum_flat": extrema_by_loop, "scatter_reduce": scatter_reduce_by_loop,
+    "index_add": lambda x, axis, indices, source, alpha: x + alpha * index_add_by_loop(
+        source, indices, axis, x.shape[axis]),
     "solve_triangular": triangular_by_solve, "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
     "cholesky_solve": lambda b, x, upper: np.linalg.solve(gram(np.triu(x).mT if upper else np.tril(x)), b),
     "lu": lambda x: np.concatenate([part.ravel() for part in linalg.lu(x)]), "expm": linalg.expm,

@@ -16,6 +16,7 @@ OF_OPS = _homes({
     "counting": "bincount histogram",
     "covariance": "corrcoef cov",
     "distances": "cdist pdist",
+    "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
 OF_LINALG = _homes({

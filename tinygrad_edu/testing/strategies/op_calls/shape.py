@@ -201,6 +201,6 @@ SHAPE: dict[str, Strategy[Call]] = {
     **{name: one_input(name, how, least_axes=LEAST_AXES.get(name, 0)) for name, how in SHAPE_SETTINGS.items()},
     "diag_embed": one_input("diag_embed", _embeddings, least_axes=1, most_axes=3),
     "diag": one_input("diag", _offset, least_axes=1, most_axes=2), "getitem": _indexings(),
-    **{name: _positions(name) for name in ("index_select", "index_add")},
+    **{name: _positions(name) for name in ("index_select", "add_positions")},
     **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip
