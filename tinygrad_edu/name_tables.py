@@ -60,7 +60,7 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("scatter_add", "scatter_add_"), _SCATTER_ADD), "repeat_interleave": _REPEAT,
         **{name: f"`tg.{name.rstrip('_')}`" for name in (
             "index_add", "index_add_", "scatter_reduce", "scatter_reduce_", "diag_embed", "bincount", "cov", "corrcoef",
-            "fmax", "fmin", "cross",
+            "fmax", "fmin", "cross", "lgamma", "digamma", "erfc", "erfinv", "nanmedian", "nanquantile",
         )},
         "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`", "flat": "`t.reshape(-1)`",
         "values": "`t.max(axis)` and similar methods return the values only",
@@ -105,6 +105,7 @@ NAMES: dict[str, dict[str, str]] = {
         "unsqueeze": "`tg.expand_dims(t, axis)`", "gather": "`tg.take_along_axis(t, index, axis)`",
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
         "scatter": _SCATTER, "repeat_interleave": _REPEAT,
+        "gammaln": "`tg.lgamma`", "psi": "`tg.digamma`", "special": "`tg.erf`, `tg.lgamma`, `tg.ndtr` and so on",
         "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
         "bucketize": "`tg.searchsorted` with the boundaries first",
         **{name: f"`tg.linalg.{here}`" for name, here in _LINALG.items()},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.testing.strategies import arrays
 
 EXTREMA = [tg.max, tg.min]
@@ -506,6 +507,14 @@ NAN, INF = np.nan, np.inf
     (lambda x: tg.interp([0.0, 0.5, 2.0, 3.0], [0, 1, 2], x), [1.0, 2.0, 5.0], [1.5, 0.5, 2]),
     (lambda x: tg.vander(x, 3), [0.0, 1.0], [1, 3]),
     (lambda x: tg.fmod(5.0, x), [3.0, INF], [-1, 0]),
+    (lambda x: tg.xlog1py(x, -1.0), [0.0, 1.0], [0, -INF]), (lambda x: tg.xlog1py(x, NAN), [0.0], [NAN]),
+    (tg.entr, [0.0, 1.0, -1.0, INF, NAN], [INF, -1, NAN, -INF, NAN]),
+    (tg.erfinv, [-1.0, 0.0, 1.0, 2.0], [INF, np.pi**0.5 / 2, INF, NAN]), (tg.erfc, [-INF, 40.0, INF, NAN], [0, 0, 0, NAN]),
+    (tg.ndtri, [0.0, 0.5, 1.0, -1.0], [INF, (2 * np.pi) ** 0.5, INF, NAN]),
+    (tg.log_ndtr, [-1e4, 0.0, 40.0, INF, NAN], [1e4 + 1e-4, (2 / np.pi) ** 0.5, 0, 0, NAN]),
+    (tg.grad(lambda x: tg.log_ndtr(x).sum()), [0.0, 40.0], [-2 / np.pi, 0]),
+    (tg.lgamma, [1.0, 0.5, INF], [-np.euler_gamma, -np.euler_gamma - 2 * np.log(2), INF]),
+    (tg.digamma, [1.0], [np.pi**2 / 6]),
     (lambda x: tg.masked_fill(x, [True, False], NAN), [1.0, 2.0], [0, 1]),
     (lambda x: tg.power(x, 3), [-0.0, INF, NAN], [0, INF, NAN]), (lambda x: x**-3, [-0.0, INF], [-INF, 0]),
 ])  # fmt: skip
@@ -592,6 +601,20 @@ def test_empty_segments():
         assert f(none, []).shape == (0, 2)
         assert gradient(lambda x, f=f: f(x, np.zeros(0, int), 1), none).shape == (0, 2)
     assert tg.segment_max(np.array([3, 4]), [2, 2]).tolist() == [np.iinfo(int).min] * 2 + [4]
+
+
+# --- Quantiles without NaN ---
+
+
+def test_quantiles_of_numbers_among_nan():
+    x = np.array([[NAN, 3.0, 1.0], [NAN, NAN, NAN]])
+    for f in (tg.nanmedian, lambda x, axis=None: tg.nanquantile(x, 0.5, axis)):
+        assert f(x) == 2
+        assert np.array_equal(f(x, axis=1), [2, NAN], equal_nan=True)
+        assert gradient(lambda x, f=f: f(x), x).tolist() == [[0, 0.5, 0.5], [0, 0, 0]]
+    assert tg.nanquantile(x[0], [[0.0], [0.25]]).tolist() == [[1], [1.5]]
+    with pytest.raises(ShapeError, match="nanquantile: cannot reduce an empty axis"):
+        tg.nanquantile(np.zeros((2, 0)), 0.5, 1)
 
 
 # --- Distances and correlations ---

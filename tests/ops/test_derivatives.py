@@ -24,7 +24,9 @@ SMOOTH = [
     "softplus", "tanhshrink", "one_minus_square", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv",
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "linear_with_bias",
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
-    "cov", "cdist", "segment_prod", "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
+    "cov", "cdist", "segment_prod",
+    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py",
+    "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
 ]  # fmt: skip
 
 # Ops that are linear in all inputs jointly.

@@ -5,12 +5,13 @@ import linecache
 import math
 import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate, linalg
+from scipy import integrate, linalg, special
 
 import tinygrad_edu as tg
 from tests.ops.groups import written
@@ -293,6 +294,15 @@ def elimination(x):
     return out
 
 
+def quiet_at_nan(function):
+    def reference(*inputs, **settings):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return function(*inputs, **settings)
+
+    return reference
+
+
 def by_segment(ufunc):
     def reference(data, segment_ids, num_segments):
         rows = [data[segment_ids == k] for k in range(num_segments)]
@@ -364,6 +374,12 @@ REFERENCES = {
     "logsigmoid": exact(lambda x: -np.logaddexp(0, -x)),
     "softplus": exact(lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta)),
     "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    "erfc": by_element(math.erfc), "ndtr": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
+    "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
+    "lgamma": by_element(math.lgamma), "digamma": special.psi,
+    "polygamma_of_order": lambda x, n: special.polygamma(n, x),
+    **{name: quiet_at_nan(getattr(np, name)) for name in ("nanquantile", "nanmedian")},
     "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
     "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
     "relu6": lambda x: np.minimum(np.maximum(x, 0), 6), "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
@@ -790,7 +806,7 @@ def test_whole_numbers_give_what_floats_give(f, dtype):
         np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [tg.erf, tg.gelu])
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma])
 def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=re.escape(remedy("scipy"))):

@@ -1499,6 +1499,22 @@ def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
 def median(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 @overload
+def nanmedian(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def nanmedian(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+@overload
+def nanquantile(
+    x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor: ...
+@overload
+def nanquantile(
+    x: PlainArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor: ...
+@overload
+def nanquantile(
+    x: PlainArrayLike, q: PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Array: ...
+@overload
 def percentile(
     x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
 ) -> Tensor: ...
@@ -2742,6 +2758,83 @@ def segment_prod(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int
 def segment_sum(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
 @overload
 def segment_sum(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+
+class _Digamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+digamma: _Digamma
+
+class _Entr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+entr: _Entr
+
+class _Erfc(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfc: _Erfc
+
+class _Erfinv(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfinv: _Erfinv
+
+class _Lgamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+lgamma: _Lgamma
+
+class _LogNdtr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+log_ndtr: _LogNdtr
+
+@overload
+def ndtr(x: Tensor) -> Tensor: ...
+@overload
+def ndtr(x: PlainArrayLike) -> Array: ...
+
+class _Ndtri(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+ndtri: _Ndtri
+
+@overload
+def polygamma(n: int, x: Tensor) -> Tensor: ...
+@overload
+def polygamma(n: int, x: PlainArrayLike) -> Array: ...
+
+class _Xlog1Py(Op):
+    @overload
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+
+xlog1py: _Xlog1Py
+
 @overload
 def block_diag(*arrays: Tensor) -> Tensor: ...
 @overload

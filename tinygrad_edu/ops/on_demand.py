@@ -17,6 +17,7 @@ OF_OPS = _homes({
     "covariance": "corrcoef cov",
     "distances": "cdist pdist",
     "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
+    "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
 OF_LINALG = _homes({

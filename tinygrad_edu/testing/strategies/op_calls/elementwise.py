@@ -110,6 +110,13 @@ def _logits(draw: Any) -> Call:
 
 
 _POSITIVE: Settings = {"low": 0.25, "high": 8.0}
+
+
+@st.composite
+def _polygammas(draw: Any) -> Call:
+    return Call("polygamma", [draw(st.integers(0, 3)), draw(arrays(**_POSITIVE))], (1,))
+
+
 NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
@@ -126,7 +133,13 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: one_input(name, **ANY_SIZE, **NO_ZERO) for name in ("sign", "abs", "reciprocal", "cbrt")},
     **{name: one_input(name, **ANY_SIZE) for name in ("arcsinh", "arctan", "erf", "tanh")},
     **{name: one_input(name) for name in ("cosh", "exp2", "expm1", "sinh")},
-    "sinc": one_input("sinc", **MARGINS_OF_40),
+    "sinc": one_input("sinc", **MARGINS_OF_40), "erfc": one_input("erfc", low=-3, high=5),
+    **{name: one_input(name, low=-30, high=8) for name in ("log_ndtr", "log_ndtr_slope")},
+    "ndtr": one_input("ndtr", **MARGINS_OF_40), "erfinv": one_input("erfinv", low=-0.875, high=0.875),
+    "ndtri": one_input("ndtri", low=0.0625, high=0.9375),
+    **{name: one_input(name, low=0.25, high=1e3) for name in ("lgamma", "digamma", "entr")},
+    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE), "polygamma": _polygammas(),
+    "xlog1py": two_inputs("xlog1py", y={"low": -0.75, "high": 8.0}),
     **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),
     "arccosh": one_input("arccosh", low=1.125),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axis_or_none, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
@@ -128,6 +128,23 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
 
 
 @st.composite
+def _nanquantiles(draw: Any) -> Call:
+    """Draw numbers and NaN; the ranks of a quantile are whole or away from whole numbers."""
+    shape = draw(shapes(0, 3, empty=False))
+    x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
+    q = draw(st.sampled_from([0.0, 0.3, 1.0]) | st.just([0.3, 0.0]) | st.just(1))
+    method = draw(st.sampled_from(["linear", "lower", "higher"]))
+    return Call("nanquantile", [x], q=q, method=method, **draw(along(shape)))
+
+
+@st.composite
+def _nanmedians(draw: Any) -> Call:
+    shape = draw(shapes(0, 3, empty=False))
+    x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
+    return Call("nanmedian", [x], **draw(along(shape)))
+
+
+@st.composite
 def _averages(draw: Any, name: str) -> Call:
     """Draw differentiable weights for all elements or along some axes."""
     shape = draw(shapes(0, empty=False))
@@ -157,6 +174,7 @@ RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "put_along_axis": _puts(),
     **{name: _flat_indices(name) for name in ("take_flat", "scatter_add_flat")},
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
+    "nanquantile": _nanquantiles(), "nanmedian": _nanmedians(),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},
     **{name: _chosen(name) for name in ("topk", "kthvalue")},
