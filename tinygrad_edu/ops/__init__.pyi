@@ -1146,17 +1146,37 @@ logcumsumexp: _Logcumsumexp
 
 class _Amax(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 amax: _Amax
 
 class _Amin(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 amin: _Amin
 
@@ -1170,25 +1190,45 @@ logsumexp: _Logsumexp
 
 class _Max(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 max: _Max
 
 class _Mean(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Array: ...
 
 mean: _Mean
 
 class _Min(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 min: _Min
 
@@ -1204,11 +1244,25 @@ def nansum(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Arra
 class _Prod(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Array: ...
 
 prod: _Prod
@@ -1229,11 +1283,25 @@ std: _Std
 class _Sum(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Array: ...
 
 sum: _Sum
