@@ -210,10 +210,13 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': expected axis, keepdims, dtype."),
+        (
+            lambda t: tg.sum(t, nothing=0),
+            "unexpected keyword argument 'nothing': expected axis, keepdims, dtype, initial, where.",
+        ),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype, initial, where.",
         ),
     ],
 )
