@@ -32,12 +32,12 @@ def scale_along(x: Any, axis: Axis) -> Any:
 
 def _chosen(x: Any, where: Any, neutral: Any) -> Any:
     """Return x with `neutral`, which does not change a reduction, where `where` is False."""
-    return x if where is None else np.where(values_of(where), x, np.asarray(neutral, x.dtype))
+    return x if where is None else np.where(where, x, np.asarray(neutral, x.dtype))
 
 
 def _of_chosen(g: Any, where: Any) -> Any:
     """Return g where `where` is True, and 0 elsewhere."""
-    return g if where is None else keep(g, values_of(where))
+    return g if where is None else keep(g, where)
 
 
 def _masked_samples(batch: MappedCall) -> Any:
@@ -118,7 +118,7 @@ def _leave_one_out_products(x: Any) -> Any:
 def _prod_x(g: Any, x: Any, out: Any, axis: Axis, initial: float | None, where: Any) -> Any:
     kept, factors, other_products = kept_shape(x.shape, axis), in_dtype_of(g, x), None
     if where is not None:
-        factors = select(values_of(where), factors, 1)
+        factors = select(where, factors, 1)
     if initial is not None:
         g = g * initial
     elif isinstance(factors, ndarray) and isinstance(out, ndarray):
@@ -142,7 +142,7 @@ def mean(x: Array, /, axis: Axis = None, keepdims: bool = False, where: Any = No
 
 def _count(where: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """Return the number of elements where `where` is True."""
-    return np.count_nonzero(np.broadcast_to(values_of(where), shape), plain_axes(axis), keepdims=keepdims)
+    return np.count_nonzero(np.broadcast_to(where, shape), plain_axes(axis), keepdims=keepdims)
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis, where: Any) -> Any:
@@ -264,7 +264,7 @@ def _extremum_x(g: Any, x: Any, out: Any, axis: Axis, initial: float | None, whe
     kept = kept_shape(x.shape, axis)
     attains = x == reshape(out, kept)
     if where is not None:
-        attains = attains & values_of(where)
+        attains = attains & where
     if initial is None and np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties and no NaN
     ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
