@@ -51,7 +51,8 @@ def a_script(t):
         "places": [1],
         "name": {2: "weight", 0: "mean", 3: ""}[t.ndim], "module": layer, "path": "path", "shape": (2, 3),
         "paths": ["rows.npy"], "seed": 0, "std": 0.1,
-        "bound": 0.1, "size": 2, "batch_size": 2, "count": 1, "output_size": 1, "inputs": [np.ones((1, 3))],
+        "bound": 0.1, "size": 2, "batch_size": 2, "count": 1,
+        "counts": [1] * t.shape[-1] if t.ndim else 1, "output_size": 1, "inputs": [np.ones((1, 3))],
         "parameters": layer.parameters(), "max_norm": 1.0, "clip_value": 1.0, "lr": 0.1, "step": 3, "step_size": 2,
         "parametrization": tg.nn.WeightNorm(), "hook": print,
         "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
@@ -238,10 +239,13 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': expected axis, keepdims, dtype."),
+        (
+            lambda t: tg.sum(t, nothing=0),
+            "unexpected keyword argument 'nothing': expected axis, keepdims, dtype, initial, where.",
+        ),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype, initial, where.",
         ),
     ],
 )

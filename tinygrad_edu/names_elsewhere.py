@@ -26,18 +26,21 @@ ANSWERS = {
         "bitwise_xor": "`np.bitwise_xor(x, y)`",
         "ceil_": "`t.assign(tg.ceil(t))`",
         "cholesky": "`tg.linalg.cholesky(t)`",
+        "cholesky_solve": "`tg.linalg.cholesky_solve(t, other)`",
         "clip_": "`t.assign(tg.clip(t))`",
         "copysign_": "`t.assign(tg.copysign(t, other))`",
         "cos_": "`t.assign(tg.cos(t))`",
         "cosh_": "`t.assign(tg.cosh(t))`",
-        "cross": "`tg.cross(x, y)`",
         "cumprod_": "`t.assign(tg.cumprod(t))`",
         "cumsum_": "`t.assign(tg.cumsum(t))`",
         "deg2rad_": "`t.assign(tg.deg2rad(t))`",
+        "digamma_": "`t.assign(tg.digamma(t))`",
         "dist": "`tg.linalg.norm(x - y)`",
         "divide": "`tg.divide(t, other)`",
         "divide_": "`t.assign(tg.divide(t, other))`",
         "erf_": "`t.assign(tg.erf(t))`",
+        "erfc_": "`t.assign(tg.erfc(t))`",
+        "erfinv_": "`t.assign(tg.erfinv(t))`",
         "exp2_": "`t.assign(tg.exp2(t))`",
         "exp_": "`t.assign(tg.exp(t))`",
         "expm1_": "`t.assign(tg.expm1(t))`",
@@ -49,6 +52,7 @@ ANSWERS = {
         "ger": "`tg.outer(x, y)`",
         "greater": "`x > y`",
         "greater_equal": "`x >= y`",
+        "histogram": "`tg.histogram(t)`",
         "hypot_": "`t.assign(tg.hypot(t, other))`",
         "index_fill": "`tg.where(mask, value, t)`",
         "inverse": "`tg.linalg.inv(t)`",
@@ -56,16 +60,20 @@ ANSWERS = {
         "lerp_": "`t.assign(tg.lerp(t, other))`",
         "less": "`x < y`",
         "less_equal": "`x <= y`",
+        "lgamma_": "`t.assign(tg.lgamma(t))`",
         "log10_": "`t.assign(tg.log10(t))`",
         "log1p_": "`t.assign(tg.log1p(t))`",
         "log2_": "`t.assign(tg.log2(t))`",
         "log_": "`t.assign(tg.log(t))`",
+        "logaddexp2": "`tg.logaddexp2(t, other)`",
         "logdet": "`tg.linalg.slogdet(t)[1]`",
         "logical_and_": "`t.assign(tg.logical_and(t, other))`",
         "logical_not_": "`t.assign(tg.logical_not(t))`",
         "logical_or_": "`t.assign(tg.logical_or(t, other))`",
         "logical_xor_": "`t.assign(tg.logical_xor(t, other))`",
         "logit_": "`t.assign(tg.logit(t))`",
+        "lstsq": "`tg.linalg.lstsq(t, other)`",
+        "lu": "`tg.linalg.lu(t)`",
         "mH": "`tg.swapaxes(t, -2, -1)`",
         "masked_fill_": "`t.assign(tg.masked_fill(t, other))`",
         "masked_scatter": "`tg.where(mask, values, t)`",
@@ -81,6 +89,8 @@ ANSWERS = {
         "negative_": "`t.assign(tg.negative(t))`",
         "not_equal": "`x != y`",
         "pinverse": "`tg.linalg.pinv(t)`",
+        "polygamma": "`tg.polygamma(t, other)`",
+        "polygamma_": "`t.assign(tg.polygamma(t, other))`",
         "qr": "`tg.linalg.qr(t)`",
         "rad2deg_": "`t.assign(tg.rad2deg(t))`",
         "reciprocal_": "`t.assign(tg.reciprocal(t))`",
@@ -155,7 +165,6 @@ ANSWERS = {
         "cos_": "`t.assign(tg.cos(t))`",
         "cosh_": "`t.assign(tg.cosh(t))`",
         "cosine_embedding_loss": "`nn.cosine_embedding_loss(t, other)`",
-        "cross": "`tg.cross(x, y)`",
         "deg2rad_": "`t.assign(tg.deg2rad(t))`",
         "degrees": "`tg.rad2deg(t)`",
         "det": "`t.det`",
@@ -167,6 +176,7 @@ ANSWERS = {
         "dropout3d": "`nn.Dropout3D(p)(x)`",
         "elu_": "`t.assign(tg.elu(t))`",
         "erf_": "`t.assign(tg.erf(t))`",
+        "erfc_": "`t.assign(tg.erfc(t))`",
         "exp2_": "`t.assign(tg.exp2(t))`",
         "exp_": "`t.assign(tg.exp(t))`",
         "expm1_": "`t.assign(tg.expm1(t))`",
@@ -204,7 +214,6 @@ ANSWERS = {
         "lp_pool3d": "`nn.LPPool3D(p, kernel_size)(x)`",
         "margin_ranking_loss": "`nn.margin_ranking_loss(t, other)`",
         "masked_scatter": "`tg.where(mask, values, t)`",
-        "matrix_exp": "`tg.linalg.expm(t)`",
         "matrix_power": "`t.matrix_power`",
         "max_pool1d_with_indices": "`tg.max_pool1d(x, size, return_indices=True)`",
         "max_pool2d_with_indices": "`tg.max_pool2d(x, size, return_indices=True)`",
@@ -269,9 +278,7 @@ ANSWERS = {
         "upsample": "`tg.interpolate(x, scale_factor=2)`",
         "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
         "upsample_nearest": "`tg.interpolate(x, scale_factor=2)`",
-        "vander": "`tg.vander(x)`",
         "var_mean": "`tg.var(t)` and `tg.mean(t)`",
-        "vecdot": "`tg.vecdot(x, y)`",
         "xlogy_": "`t.assign(tg.xlogy(t))`",
     },
     "tg.linalg": {
@@ -388,6 +395,7 @@ ANSWERS = {
         "one_hot": "`tg.one_hot(t)`",
         "pad": "`tg.pad(t, other)`",
         "pairwise_distance": "`tg.pairwise_distance(t, other)`",
+        "pdist": "`tg.pdist(t)`",
         "pixel_shuffle": "`tg.pixel_shuffle(t, other)`",
         "pixel_unshuffle": "`tg.pixel_unshuffle(t, other)`",
         "prelu": "`tg.prelu(t, other)`",
@@ -423,22 +431,20 @@ NOT_OFFERED = {
         "PyTorch": """
 absolute absolute_ acos_ acosh_ addbmm addbmm_ addcdiv_ addcmul_ addmm addmm_ addmv_ addr_ allclose angle apply_
 as_strided as_strided_ as_strided_scatter as_subclass asin_ asinh_ atan2_ atan_ atanh_ baddbmm_ bernoulli bernoulli_
-bincount bitwise_and_ bitwise_left_shift bitwise_left_shift_ bitwise_not bitwise_not_ bitwise_or_ bitwise_right_shift
-bitwise_right_shift_ bitwise_xor_ cauchy_ ccol_indices cdouble cfloat chalf char cholesky_inverse cholesky_solve
-clamp_max_ clamp_min_ coalesce col_indices conj conj_physical conj_physical_ const_data_ptr corrcoef cov crow_indices
-data_ptr dense_dim dequantize diag_embed diagonal_scatter digamma digamma_ dim_order eig eq_ equal erfc erfc_ erfinv
-erfinv_ exponential_ fill_diagonal_ fix_ float_power float_power_ fmax fmin frac_ frexp gcd gcd_ ge_ geometric_ geqrf
-get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc histogram i0 i0_ igamma igamma_
-igammac igammac_ imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce index_reduce_ int_repr
-ipu is_coalesced is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta is_mkldnn is_mps is_mtia
-is_neg is_nested is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed is_sparse is_sparse_csr
-is_vulkan is_xla is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_ less_equal_ lgamma lgamma_
-log_normal_ logaddexp2 lstsq lt_ lu lu_solve map2_ map_ masked_scatter_ mode module_load mtia multinomial mvlgamma
-mvlgamma_ name nanmedian nanquantile narrow_copy ne_ neg_ new new_empty_strided nextafter nextafter_ nonzero_static
-not_equal_ orgqr ormqr output_nr pin_memory polygamma polygamma_ pow_ put put_ q_per_channel_axis q_per_channel_scales
-q_per_channel_zero_points q_scale q_zero_point qscheme random_ real record_stream register_post_accumulate_grad_hook
-reinforce renorm renorm_ repeat_interleave resize_ resize_as resize_as_ resize_as_sparse_ resolve_conj resolve_neg
-row_indices scatter_reduce scatter_reduce_ select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse
+bitwise_and_ bitwise_left_shift bitwise_left_shift_ bitwise_not bitwise_not_ bitwise_or_ bitwise_right_shift
+bitwise_right_shift_ bitwise_xor_ cauchy_ ccol_indices cdouble cfloat chalf char cholesky_inverse clamp_max_ clamp_min_
+coalesce col_indices conj conj_physical conj_physical_ const_data_ptr crow_indices data_ptr dense_dim dequantize
+diagonal_scatter dim_order eig eq_ equal exponential_ fill_diagonal_ fix_ float_power float_power_ frac_ frexp gcd gcd_
+ge_ geometric_ geqrf get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc i0 i0_
+igamma igamma_ igammac igammac_ imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce
+index_reduce_ int_repr ipu is_coalesced is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta
+is_mkldnn is_mps is_mtia is_neg is_nested is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed
+is_sparse is_sparse_csr is_vulkan is_xla is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_
+less_equal_ log_normal_ lt_ lu_solve map2_ map_ masked_scatter_ mode module_load mtia multinomial mvlgamma mvlgamma_
+name narrow_copy ne_ neg_ new new_empty_strided nextafter nextafter_ nonzero_static not_equal_ orgqr ormqr output_nr
+pin_memory pow_ put put_ q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme
+random_ real record_stream register_post_accumulate_grad_hook reinforce renorm renorm_ resize_ resize_as resize_as_
+resize_as_sparse_ resolve_conj resolve_neg row_indices select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse
 slice_scatter smm sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage
 storage_offset storage_type sum_to_size swapdims_ symeig t_ to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc
 to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr triangular_solve true_divide_ unique_consecutive unsafe_chunk
@@ -451,76 +457,72 @@ acos_ acosh_ addbmm addmv_ affine_grid affine_grid_generator alias_copy alpha_dr
 are_deterministic_algorithms_enabled as_strided as_strided_ as_strided_copy as_strided_scatter asin_ asinh_
 assert_int_or_pair atan_ atanh_ autocast_decrement_nesting autocast_increment_nesting bartlett_window
 batch_norm_backward_elemt batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats
-batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats bincount binomial bitwise_left_shift
-bitwise_not bitwise_right_shift blackman_window block_diag boolean_dispatch broadcast_tensors bucketize can_cast
-cartesian_prod ccol_indices_copy cdist cholesky_inverse cholesky_solve choose_qparams_optimized clamp_ clamp_max
-clamp_max_ clamp_min clamp_min_ clear_autocast_cache col_indices_copy combinations complex conj conj_physical
-conj_physical_ constant_pad_nd convolution corrcoef cov crow_indices_copy ctc_loss cudnn_affine_grid_generator
-cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu cudnn_convolution_transpose
-cudnn_grid_sampler cudnn_is_acceptable cumulative_trapezoid dequantize detach_ detach_copy diag_embed diagonal_copy
-diagonal_scatter digamma dropout_ dsmm embedding_bag embedding_renorm_ empty_permuted empty_quantized empty_strided erfc
-erfc_ erfinv expand_copy fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight
+batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats binomial bitwise_left_shift bitwise_not
+bitwise_right_shift blackman_window boolean_dispatch broadcast_tensors can_cast cartesian_prod ccol_indices_copy
+cholesky_inverse choose_qparams_optimized clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clear_autocast_cache
+col_indices_copy combinations complex conj conj_physical conj_physical_ constant_pad_nd convolution crow_indices_copy
+ctc_loss cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu
+cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable dequantize detach_ detach_copy
+diagonal_copy diagonal_scatter dropout_ dsmm embedding_bag embedding_renorm_ empty_permuted empty_quantized
+empty_strided expand_copy fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight
 fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation
 fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix feature_alpha_dropout_
-feature_dropout feature_dropout_ fill fill_ fix_ float_power fmax fmin fork frac_ fractional_max_pool2d
+feature_dropout feature_dropout_ fill fill_ fix_ float_power fork frac_ fractional_max_pool2d
 fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices frexp frobenius_norm
 from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_ geqrf get_autocast_cpu_dtype get_autocast_dtype
 get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype get_default_device get_default_dtype
 get_deterministic_debug_mode get_device get_device_module get_float32_matmul_precision get_num_interop_threads
-get_num_threads get_rng_state gradient grid_sample grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru gru_cell
+get_num_threads get_rng_state grid_sample grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru gru_cell
 hamming_window handle_torch_function hann_window has_torch_function has_torch_function_unary has_torch_function_variadic
-hash_tensor heaviside histc histogram hsmm hspmm i0 i0_ igamma igammac imag import_ir_module
-import_ir_module_from_buffer index_add index_copy index_put index_put_ index_reduce indices_copy init_num_threads
-initial_seed int_repr is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
-is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled is_complex is_conj
-is_deterministic_algorithms_warn_only_enabled is_distributed is_inference is_inference_mode_enabled is_neg is_nonzero
-is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isneginf isposinf isreal istft
-kaiser_window lcm lcm_ ldexp ldexp_ lgamma linear_cross_entropy lobpcg logaddexp2 lstm lstm_cell lu_solve lu_unpack
-merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu miopen_convolution_relu
-miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d
-mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode multinomial
-mvlgamma nanmedian nanquantile narrow_copy native_batch_norm native_channel_shuffle native_dropout native_group_norm
-native_layer_norm native_norm neg_ nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr parse_ir
-parse_schema parse_type_comment pdist permute_copy poisson polar polygamma promote_types put q_per_channel_axis
+hash_tensor heaviside hsmm hspmm i0 i0_ igamma igammac imag import_ir_module import_ir_module_from_buffer index_copy
+index_put index_put_ index_reduce indices_copy init_num_threads initial_seed int_repr is_anomaly_check_nan_enabled
+is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled
+is_autocast_xla_enabled is_complex is_conj is_deterministic_algorithms_warn_only_enabled is_distributed is_inference
+is_inference_mode_enabled is_neg is_nonzero is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled
+isneginf isposinf isreal istft kaiser_window lcm lcm_ ldexp ldexp_ linear_cross_entropy lobpcg lstm lstm_cell lu_solve
+lu_unpack merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu
+miopen_convolution_relu miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn
+mkldnn_adaptive_avg_pool2d mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d
+mkldnn_rnn_layer mode multinomial mvlgamma narrow_copy native_batch_norm native_channel_shuffle native_dropout
+native_group_norm native_layer_norm native_norm neg_ nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr
+parse_ir parse_schema parse_type_comment permute_copy poisson polar promote_types put q_per_channel_axis
 q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point quantize_per_channel quantize_per_tensor
 quantize_per_tensor_dynamic quantized_batch_norm quantized_gru_cell quantized_lstm_cell quantized_max_pool1d
 quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell randint_like range real renorm
-repeat_interleave resize_as_ resize_as_sparse_ resolve_conj resolve_neg rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell
-row_indices_copy rrelu_ saddmm scalar_tensor scaled_grouped_mm scaled_mm scatter_reduce seed select_copy select_scatter
-set_anomaly_enabled set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype
-set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype
-set_autocast_xla_enabled set_default_device set_default_tensor_type set_deterministic_debug_mode
-set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads set_rng_state set_warn_always
-sgn signbit slice_copy slice_inverse slice_scatter smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor
-sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor split_copy split_with_sizes split_with_sizes_copy spmm
-squeeze_copy sspaddmm stft sym_constrain_range sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite
-sym_max sym_min sym_not sym_sqrt sym_sum t_copy thread_safe_generator transpose_copy trapezoid trapz triangular_solve
-tril_indices triu_indices typename unbind_copy unfold_copy unify_type_list unique_consecutive unravel_index unsafe_chunk
-unsafe_split unsafe_split_with_sizes unsqueeze_copy use_deterministic_algorithms values_copy view_as_complex
-view_as_complex_copy view_as_real view_as_real_copy view_copy wait zero_
+resize_as_ resize_as_sparse_ resolve_conj resolve_neg rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy
+rrelu_ saddmm scalar_tensor scaled_grouped_mm scaled_mm seed select_copy select_scatter set_anomaly_enabled
+set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled
+set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled
+set_default_device set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
+set_num_interop_threads set_num_threads set_rng_state set_warn_always sgn signbit slice_copy slice_inverse slice_scatter
+smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor
+split_copy split_with_sizes split_with_sizes_copy spmm squeeze_copy sspaddmm stft sym_constrain_range
+sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum t_copy
+thread_safe_generator transpose_copy typename unbind_copy unfold_copy unify_type_list unique_consecutive unravel_index
+unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze_copy use_deterministic_algorithms values_copy
+view_as_complex view_as_complex_copy view_as_real view_as_real_copy view_copy wait zero_
 """,
         "jax.numpy": """
-angle append apply_along_axis apply_over_axes around array_equiv array_repr array_str bartlett bincount bitwise_count
+angle append apply_along_axis apply_over_axes around array_equiv array_repr array_str bartlett bitwise_count
 bitwise_invert bitwise_left_shift bitwise_not bitwise_right_shift blackman broadcast_shapes can_cast choose compress
-conj conjugate convolve corrcoef correlate cov cumulative_prod cumulative_sum delete diag_indices diag_indices_from
-digitize divmod ediff1d einsum_path extract fabs fill_diagonal float_power fmax fmin frexp frombuffer fromfile
-fromfunction fromiter frompyfunc fromstring gcd get_printoptions gradient hamming hanning heaviside histogram
-histogram_bin_edges i0 imag indices insert interp intersect1d invert iscomplex iscomplexobj isdtype isneginf isposinf
-isreal isrealobj isscalar issubdtype iterable ix_ kaiser lcm ldexp left_shift lexsort logaddexp2 mask_indices
-matrix_transpose matvec modf nanargmax nanargmin nancumprod nancumsum nanmax nanmedian nanmin nanpercentile nanprod
-nanquantile nanstd nanvar nextafter packbits permute_dims piecewise place poly polyadd polyder polydiv polyfit polyint
+conj conjugate convolve correlate cumulative_prod cumulative_sum delete diag_indices diag_indices_from divmod ediff1d
+einsum_path extract fabs fill_diagonal float_power frexp frombuffer fromfile fromfunction fromiter frompyfunc fromstring
+gcd get_printoptions hamming hanning heaviside histogram_bin_edges i0 imag indices insert intersect1d invert iscomplex
+iscomplexobj isdtype isneginf isposinf isreal isrealobj isscalar issubdtype iterable ix_ kaiser lcm ldexp left_shift
+lexsort mask_indices matrix_transpose matvec modf nanargmax nanargmin nancumprod nancumsum nanmax nanmin nanpercentile
+nanprod nanstd nanvar nextafter packbits permute_dims piecewise place poly polyadd polyder polydiv polyfit polyint
 polymul polysub polyval printoptions promote_types put ravel_multi_index real right_shift rollaxis roots savez setdiff1d
-setxor1d signbit sort_complex spacing trapezoid tril_indices tril_indices_from trim_zeros triu_indices triu_indices_from
-union1d unique_all unique_counts unique_inverse unique_values unpackbits unravel_index unwrap vecmat vectorize
+setxor1d signbit sort_complex spacing tril_indices_from trim_zeros triu_indices_from union1d unique_all unique_counts
+unique_inverse unique_values unpackbits unravel_index unwrap vecmat vectorize
 """,
     },
     "tg.linalg": {
         "PyTorch": """
-cholesky_ex eig eigvals householder_product inv_ex ldl_factor ldl_factor_ex ldl_solve lstsq lu lu_factor lu_factor_ex
-lu_solve solve_ex solve_triangular tensorinv tensorsolve
+cholesky_ex eig eigvals householder_product inv_ex ldl_factor ldl_factor_ex ldl_solve lu_factor lu_factor_ex lu_solve
+solve_ex
 """,
         "jax.numpy": """
-eig eigvals lstsq matrix_transpose tensorinv tensorsolve
+eig eigvals matrix_transpose
 """,
     },
     "tg.nn": {
@@ -528,7 +530,7 @@ eig eigvals lstsq matrix_transpose tensorinv tensorsolve
 affine_grid assert_int_or_pair boolean_dispatch ctc_loss embedding_bag fractional_max_pool2d
 fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices grid_sample grouped_mm
 handle_torch_function has_torch_function has_torch_function_unary has_torch_function_variadic linear_cross_entropy
-native_channel_shuffle pdist rrelu_ scaled_grouped_mm scaled_mm
+native_channel_shuffle rrelu_ scaled_grouped_mm scaled_mm
 """,
         "Keras": """
 ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D

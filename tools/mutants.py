@@ -64,6 +64,7 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
                [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
     "logit": [([[1.5, -0.5, 0.5]], {}, [[np.nan, np.nan, 4]])],
+    "erfinv": [([[0.998]], {}, [[105.00265288464207]])], "ndtri": [([[0.01]], {}, [[37.52043615729513]])],
     "nan_to_num": [([[np.nan, 1.0, np.inf, -np.inf]], {}, [[0, 1, 0, 0]]), ([[1.0] * 4], {}, [[1] * 4])],
     "copysign": [([[0.0, 2.0, -2.0], [1.0, -1.0, -1.0]], {}, [[0, -1, 1], [0, 0, 0]])],
     "leaky": [([[0.0, -1.0, 1.0], [0.5, 0.5, 0.5]], {}, [[0.5, 0.5, 1], [0, -1, 0]])],
@@ -134,7 +135,7 @@ EQUIVALENT = {
     "derivative needs the mask",
     r"(prod|cumprod)\.x: source: (x|out) for g": "only the dtype is used at the surviving position, and a wider "
     "dtype is narrowed at the end",
-    r"prod\.x: source: x for out": "only the type is used at the surviving position",
+    r"prod\.x: source: (x|g) for out": "only the type is used at the surviving position",
     r"cumprod\.x: source: g for out": "only the shape is used at the surviving position",
     r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no position follows the one with this factor",
     r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "only the shape is used at the "
