@@ -92,8 +92,8 @@ def test_an_answer_for_a_name_elsewhere_names_what_is_here():
 
 
 @pytest.mark.parametrize(("place", "name", "library"), [
-    (tg, "stft", "PyTorch"), (tg, "roots", "jax.numpy"), (tg.nn, "GaussianNoise", "Keras"), (tg.linalg, "eig", "PyTorch"),
-    (Tensor([1.0]), "storage", "PyTorch"),
+    (tg, "stft", "PyTorch"), (tg, "roots", "jax.numpy"), (tg.nn, "GaussianNoise", "Keras"),
+    (tg.linalg, "eig", "PyTorch"), (Tensor([1.0]), "storage", "PyTorch"),
 ])  # fmt: skip
 def test_other_names_of_other_libraries_are_not_offered(place, name, library):
     with pytest.raises(AttributeError, match=f"has no '{name}': not offered; it is a name of {re.escape(library)}"):
