@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import results, vit
+from models import reading, results, vit
 from tinygrad_edu import data
 from tinygrad_edu.testing import check_module
 from tinygrad_edu.training import predict
@@ -55,7 +55,6 @@ def test_a_short_run_saves_the_weights_of_its_accuracy_and_draws_the_attention(t
     summary = results.read_summary(tmp_path)
     assert str(summary["test_accuracy_in_1_views"]) in capsys.readouterr().out
     assert imread(tmp_path / vit.ATTENTION)[..., :3].std() > 0.05
-    model = vit.VisionTransformer(np.random.default_rng(1))
-    model.load_state_dict(results.read_weights(tmp_path))
+    model = reading.load(tmp_path)
     digits = data.load_file(small[-1])
     assert float(np.mean(predict(model, data.to_float(digits.x_test)) == digits.y_test)) == summary["test_accuracy"]
