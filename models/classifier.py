@@ -63,8 +63,15 @@ def probabilities(model: nn.Module, images: ndarray) -> ndarray:
         return np.concatenate(list(found))
 
 
-def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], nn.Module]) -> Training:
-    """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine."""
+def prepare(
+    options: argparse.Namespace,
+    build: Callable[[np.random.Generator], nn.Module],
+    optimizer: Callable[[nn.Module, float, int], optim.Optimizer] = optimizer,
+) -> Training:
+    """Return the network that `build` returns, and its training. One seed gives the same bits on the same machine.
+
+    `optimizer` is called with the network, the learning rate and the number of training images.
+    """
     images = digits.load(options)
     rng = np.random.default_rng(options.seed)
     model = build(rng)
@@ -93,9 +100,11 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
     )  # fmt: skip
 
 
-def parse(name: str, description: str | None, epochs: int, arguments: list[str] | None) -> argparse.Namespace:
+def parse(
+    name: str, description: str | None, epochs: int, arguments: list[str] | None, learning_rate: float = 0.1
+) -> argparse.Namespace:
     """Parse the command line of a program that trains for `epochs` epochs by default."""
-    parser = training_parser(name, description, epochs, 0.1)
+    parser = training_parser(name, description, epochs, learning_rate)
     add = parser.add_argument
     add("--batch-size", type=positive(int), default=50, help="images per step (default: %(default)s)")
     add("--views", type=not_negative, default=4, help="slightly rotated views per test image (default: %(default)s)")

@@ -104,5 +104,5 @@ def loss(model: Module, digits: data.Digits) -> float:
 def draw(folder: Path, outcome: Outcome, model: Module, images: data.Digits) -> None:
     """Draw the curves, the kernels of the first layer, and the misclassified test images."""
     report.draw_curves(folder, outcome.history, calibration(model, images)["test_calibration"])
-    report.draw_kernels(folder, outcome.last.arrays["0.weight"])
+    report.draw_kernels(folder, next(iter(outcome.last.arrays.values())))
     report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))

@@ -2,14 +2,15 @@
 
     python -m tools.held_out_mnist FULL OUT
 
-FULL is an .npz with the keys of Keras's mnist.npz. OUT has its first 1,000 training images, and the other training
-images as test images. The programs in models/ take it as --data OUT.
+FULL is an .npz with the keys of Keras's mnist.npz. OUT has its first 1,000 training images (or --train-size), and the
+other training images as test images. The programs in models/ take it as --data OUT.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from models.options import positive
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.data import load_file
 from tools.make_embedded_mnist import TRAINING_IMAGES
@@ -20,11 +21,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = Parser("python -m tools.held_out_mnist", description=__doc__)
     parser.add_argument("full", type=Path, help=".npz with x_train, y_train, x_test, y_test")
     parser.add_argument("out", type=Path, help="path of the .npz to write")
-    paths = parser.parse_args(arguments)
-    full = load_file(paths.full)
-    x_train, x_test = np.split(full.x_train, [TRAINING_IMAGES])
-    y_train, y_test = np.split(full.y_train, [TRAINING_IMAGES])
-    np.savez_compressed(paths.out, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    parser.add_argument("--train-size", type=positive(int), default=TRAINING_IMAGES, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    full = load_file(options.full)
+    x_train, x_test = np.split(full.x_train, [options.train_size])
+    y_train, y_test = np.split(full.y_train, [options.train_size])
+    np.savez_compressed(options.out, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def compare_classifiers(
     for layer in ours.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    batches = _bent_digits(steps, dtype, rng)
+    batches = bent_digits(steps, dtype, rng)
     give_weights(theirs.to(torch.from_numpy(batches[0][0]).dtype), ours)
     torch.set_num_threads(1)  # like ours, because batch normalization prevents shards
     begin = time.perf_counter()
@@ -83,7 +83,8 @@ def compare_classifiers(
     return Comparison(found, _classified(theirs, batches), middle - begin, time.perf_counter() - middle)
 
 
-def _bent_digits(steps: int, dtype: type, rng: np.random.Generator) -> list[tuple[ndarray, ndarray]]:
+def bent_digits(steps: int, dtype: type, rng: np.random.Generator) -> list[tuple[ndarray, ndarray]]:
+    """Return a batch of distorted digits for each step."""
     digits = data.load_embedded()
     rows = [rng.choice(len(digits.x_train), BATCH, replace=False) for _ in range(steps)]
     bent = [data.to_float(classifier.augment(digits.x_train[some], rng)).astype(dtype) for some in rows]

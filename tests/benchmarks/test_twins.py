@@ -20,6 +20,7 @@ import pytest
         ("resnet_digits", 1e-10),
         ("siamese", 1e-10),
         ("spirals", 1e-4),
+        ("vit", 1e-10),
     ],
 )
 def test_the_losses_of_a_hundred_steps_agree(name, tolerance):

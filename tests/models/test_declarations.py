@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ours
-from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnist_vae, pinn, resnet_digits, siamese
+from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnist_vae, pinn, resnet_digits, siamese, vit
 from models import spirals as spiral_arms
 from tinygrad_edu import nn
 from tinygrad_edu.nn.sample_independence import couples_samples
@@ -26,6 +26,7 @@ MODELS = {
     "resnet_digits": (resnet_digits.build, [IMAGES], True),
     "siamese": (siamese.Embedding, [RNG.random((3, 2, 28, 28))], False),
     "spirals": (spiral_arms.build, [RNG.random((3, 2))], False),
+    "vit": (vit.VisionTransformer, [IMAGES], False),
     "LSTM of the benchmarks": (lambda rng: ours.LSTMClassifier(4, 5), [RNG.random((3, 6, 4))], False),
     "GPT of the benchmarks": (lambda rng: ours.CharGPT(9, 8, 4, 2, 1), [CODES], False),
     "mask of the benchmarks": (

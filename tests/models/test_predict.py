@@ -265,9 +265,11 @@ def test_the_main_job_is_read_too(small, seven, tmp_path, capsys):
 def test_every_program_that_is_trained_to_read_digits_can_be_asked():
     sources = {name: (PROJECT / "models" / f"{name}.py").read_text() for name in programs()}
     trained = {
-        name for name, source in sources.items() if re.search(r"digits\.evaluations\(|classifier\.run\(", source)
+        name
+        for name, source in sources.items()
+        if re.search(r"digits\.evaluations\(|classifier\.(run|prepare)\(", source)
     }
-    assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits"}
+    assert trained >= {"mnist_conv", "mnist_lenet", "resnet_digits", "vit"}
     assert trained == {name for name, source in sources.items() if "def reader(options" in source}
 
 

@@ -16,7 +16,7 @@ def test_each_program_is_listed_with_a_line(capsys):
     listing.main([])
     *lines, last = capsys.readouterr().out.splitlines()
     names = ["char_gpt", "char_lstm", "diffusion", "mnist_by_hand", "mnist_conv", "mnist_lenet", "mnist_vae", "pinn"]
-    names += ["predict", "resnet_digits", "seven_findings", "siamese", "spirals", "sweep"]
+    names += ["predict", "resnet_digits", "seven_findings", "siamese", "spirals", "sweep", "vit"]
     assert [line.split()[2] for line in lines] == [f"models.{name}" for name in names]
     for line in lines:
         source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks import picture, ratios
 from benchmarks.peers import LOWER_BOUND, OURS
 from benchmarks.ratios import Ratio
-from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, report, results, siamese
+from models import char_gpt, char_lstm, diffusion, mnist_lenet, mnist_vae, pinn, report, results, siamese, vit
 from models.text import load
 from models.training import HISTORY
 from tinygrad_edu.lessons.lesson import LESSONS
@@ -220,6 +220,7 @@ RUNS = {
     "mnist_lenet": (mnist_lenet.build, ["lenet_curves.png", "lenet_mistakes.png", "predict.png"]),
     "mnist_vae": (mnist_vae.Autoencoder, ["vae.png", "vae_curves.png"]),
     "pinn": (pinn.Oscillation, ["pinn.png"]),
+    sources.VIT: (vit.VisionTransformer, ["vit_attention.png"]),
     "siamese": (siamese.Embedding, ["siamese.png"]),
 }  # fmt: skip
 METRICS = {"train_accuracy": 0.5, "test_accuracy": 0.5, "test_nats": 2.0, "greatest_error": 0.1, "held_out_bits": 3.0}

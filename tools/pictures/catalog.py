@@ -27,6 +27,7 @@ from models import (
     siamese,
     spirals,
     spread,
+    vit,
     writing,
 )
 from tinygrad_edu import data
@@ -148,6 +149,11 @@ def _diffusion(name: str) -> Callable[[Path], None]:
     return _in_folder(draw, name)
 
 
+def _patches(path: Path) -> None:
+    found = _arrays("vit.npz")
+    vit.draw_attention(path, found["images"], found["maps"].astype(np.float32))
+
+
 def _spirals(path: Path) -> None:
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         spirals.main(["--quiet", "--output", folder])
@@ -217,4 +223,5 @@ PICTURES = {
         ),
         ("mnist_vae.csv",),
     ),
+    "vit_attention.png": Picture(_patches, ("vit.npz",)),
 }

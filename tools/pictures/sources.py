@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import ratios
-from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, results, siamese
+from models import char_gpt, char_lstm, diffusion, mnist_vae, pinn, results, siamese, vit
 from models.text import load
 from models.training import HISTORY
 from tinygrad_edu import Tensor, data
@@ -156,6 +156,13 @@ def _diffusion(path: Path, printed: str) -> None:
     np.savez_compressed(path, digits=ways[-1], ways=ways[:, :, :2])
 
 
+def _vit(path: Path, printed: str) -> None:
+    model = vit.VisionTransformer(np.random.default_rng(0))
+    _load(model, VIT)
+    images, maps = vit.attention_of_digits(model)
+    np.savez_compressed(path, images=images, maps=maps.astype(np.float16))
+
+
 def _benchmarks(path: Path, printed: str) -> None:
     ratios.write(path, ratios.of(json.loads((ROOT / "runs" / "benchmarks.json").read_text(encoding="utf-8"))))
 
@@ -165,6 +172,8 @@ _SPEED = (
     "--peers 'PyTorch,JAX,autograd,NumPy by hand' --json runs/benchmarks.json"
 )
 _SWEEP = "models.sweep spirals --seeds 10 --grid learning_rate=0.01,0.03,0.1,0.3"
+_VIT = "models.sweep vit --seeds 3 --jobs 1 --data mnist.npz --train-size 60000 --epochs 3"
+VIT = "sweep/vit/trials/program=vit,data=mnist.npz,epochs=3,train_size=60000,seed=0"  # in runs/
 
 SOURCES = {
     **{f"{name}.csv": Source(f"models.{name}", _copied(f"{name}/{HISTORY}"))
@@ -183,6 +192,8 @@ SOURCES = {
     "sweeps.csv": Source(_SWEEP, _copied("sweep/spirals/trials.csv")),
     **{f"{name}_seeds.csv": Source(f"models.sweep {name} --seeds {seeds}", _copied(f"sweep/{name}/trials.csv"))
        for name, seeds in (("mnist_lenet", 5), ("resnet_digits", 3))},
+    "vit.npz": Source(_VIT, _vit),
+    "vit_seeds.csv": Source(_VIT, _copied("sweep/vit/trials.csv")),
     "mnist_conv_recipes.csv": Source(
         "models.sweep mnist_conv --seeds 5 --grid recipe=augmented,tuned,original",
         _copied("sweep/mnist_conv/trials.csv"),

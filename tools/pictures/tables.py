@@ -209,6 +209,7 @@ TABLES = {
         partial(_seeds, "resnet_digits", "mnist_lenet"),
         ("resnet_digits_seeds.csv", "mnist_lenet_seeds.csv"),
     ),
+    "vit_seeds": Table("docs/models/vit.md", partial(_seeds, "vit"), ("vit_seeds.csv",)),
     "seven_findings": Table("docs/seven_findings.md", _seven_findings, ("seven_findings.csv",)),
     "sweeps": Table("docs/sweeps.md", _sweeps, ("sweeps.csv",)),
     "reading": Table("docs/larger_than_memory.md", _reading, ("reading.csv",)),
