@@ -149,7 +149,6 @@ NAMES: dict[str, dict[str, str]] = {
             ("LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "AdaptiveLogSoftmaxWithLoss"),
             "`nn.Linear`, and `nn.CrossEntropyLoss` of its output",
         ),
-        "EmbeddingBag": "`nn.Embedding`, and the sum or the mean of its rows",
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",

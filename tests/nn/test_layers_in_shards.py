@@ -42,6 +42,7 @@ COUPLED = {
     "nn.InstanceNorm1D(3, track_running_stats=True)": (4, 3, 2),
     "nn.Embedding(9, 3, max_norm=1.0)": (4, 3),
     "nn.Embedding(9, 3, scale_grad_by_freq=True)": (4, 3),
+    "nn.EmbeddingBag(9, 3, max_norm=1.0)": (4, 3),
     "nn.Sequential(nn.Linear(3, 3), nn.Residual(nn.BatchNorm1D(3)))": (4, 3),
     "nn.ModuleList([nn.BatchNorm1D(3)])": (4, 3),
     "nn.ModuleDict({'a': nn.Softmax(0)})": (4, 3),

@@ -674,6 +674,15 @@ LEDGER: tuple[Entry, ...] = (
         composed=True,
     ),
     Entry(
+        ("nn.EmbeddingBag",),
+        "gradient with `scale_grad_by_freq`",
+        "divided by the count of the vector",
+        "PyTorch: by the count of another vector",
+        "as in `nn.Embedding`",
+        f"{DIFFERENCES}test_bags_scale_gradients_as_an_embedding_does",
+        gradients,
+    ),
+    Entry(
         ("linalg.svd", "linalg.eigh", "linalg.qr", "linalg.slogdet", "linalg.det"),
         "singular matrices or repeated values",
         "one choice of vectors and signs",
