@@ -151,7 +151,7 @@ NAMES: dict[str, dict[str, str]] = {
         ),
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
-        "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
+        "NLLLoss2d": "`nn.NLLLoss`",
         **{f"FractionalMaxPool{n}d": f"`nn.AdaptiveMaxPool{n}D(output_size)`, whose windows are not random"
            for n in (2, 3)},
         # torch.nn.utils and other modules of torch.nn

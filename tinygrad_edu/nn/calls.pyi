@@ -2,6 +2,7 @@
 
 from typing import Any, ParamSpec, Protocol, overload
 
+from numpy.typing import ArrayLike
 from typing_extensions import TypeVar
 
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
@@ -59,6 +60,18 @@ class LossOfThree(Protocol):
     def __call__(self, x: PlainArrayLike, y: PlainArrayLike, z: Tensor, /) -> Tensor: ...
     @overload
     def __call__(self, x: PlainArrayLike, y: PlainArrayLike, z: PlainArrayLike, /) -> Array: ...
+
+class LossOfSequences(Protocol):
+    """The call of a loss of label sequences and lengths."""
+
+    @overload
+    def __call__(
+        self, log_probs: Tensor, targets: ArrayLike, input_lengths: ArrayLike, target_lengths: ArrayLike
+    ) -> Tensor: ...
+    @overload
+    def __call__(
+        self, log_probs: PlainArrayLike, targets: ArrayLike, input_lengths: ArrayLike, target_lengths: ArrayLike
+    ) -> Array: ...
 
 # Type arguments of containers and layers. A class without arguments has the defaults.
 Out = TypeVar("Out", default=Tensor)  # the result of the last module of a Sequential, or of a pooling layer
