@@ -3,6 +3,7 @@
 ``python -m tools.names_page`` writes them to ``docs/from_pytorch.md``.
 """
 
+_GENERATE = "`tg.training.generate`, a function of the model and token ids"
 _CPU = "leave it out: there is one device, the CPU"
 _THREADS = "leave it out: workers are threads, which share the memory of the program"
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
@@ -126,7 +127,7 @@ NAMES: dict[str, dict[str, str]] = {
         "to": f"`model.astype(dtype)` for another dtype; for a device, {_CPU}", "type": "`model.astype(dtype)`",
         **{name: f"`model.astype(np.{dtype})`" for name, dtype in _DTYPES.items() if "float" in dtype},
         "bfloat16": "`model.astype(np.float16)`: NumPy has no bfloat16", "cpu": _CPU, "cuda": _CPU, "device": _CPU,
-        "compile": "leave it out: there is no compiler",
+        "compile": "leave it out: there is no compiler", "generate": _GENERATE,
         "share_memory": "leave it out: threads share memory, see `tinygrad_edu.parallel`",
         **dict.fromkeys(("add_module", "register_module"), "`setattr(model, name, module)`"),
         "register_parameter": "`model.name = tg.Tensor(values, requires_grad=True)`",
@@ -137,7 +138,7 @@ NAMES: dict[str, dict[str, str]] = {
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},
         **{name.replace("#", n): hint.replace("#", n) for n in "123" for name, hint in _KERAS_IN_SPACE.items()},
-        "Dense": "`nn.Linear`",
+        "Dense": "`nn.Linear`", "generate": _GENERATE,
         # parameters and containers
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "Buffer": "`tg.Tensor(values)`, in an attribute", "ParameterList": "a list, in an attribute",

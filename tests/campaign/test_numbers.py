@@ -18,7 +18,8 @@ WITHOUT_CALLS = {
     "linalg.LinAlgError", "nn.Identity", "nn.Lambda", "nn.ModuleDict", "nn.ModuleList", "nn.Residual", "nn.Sequential",
     "nn.pad_sequence", "nn.HookHandle", "nn.IncompatibleKeys", "nn.Module", "nn.Summary", "nn.additive",
     "nn.current_stream", "nn.Orthogonal", "nn.SpectralNorm", "nn.WeightNorm", "nn.parametrize",
-    "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream", "nn.summary",
+    "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream",
+    "nn.summary", "nn.KeyValueCache", "nn.RotaryEmbedding",
 }  # fmt: skip
 
 

@@ -26,6 +26,14 @@ class OneInput(Protocol):
     @overload
     def __call__(self, x: PlainArrayLike) -> Array: ...
 
+class Rotation(Protocol):
+    """The call of `RotaryEmbedding`."""
+
+    @overload
+    def __call__(self, x: Tensor, start: int = 0) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, start: int = 0) -> Array: ...
+
 class MaybeParameters(Protocol):
     """The call of a module that has parameters or not: with parameters, it returns a Tensor."""
 

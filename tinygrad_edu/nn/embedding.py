@@ -154,14 +154,22 @@ class EmbeddingBag(_Table):
     ----------
     num_embeddings, embedding_dim : int
         Number of vectors, and length of each.
-    max_norm, norm_type, scale_grad_by_freq, rng, dtype
-        As in `Embedding`.
+    max_norm : float, optional
+        Greatest norm of a vector, as in `Embedding`.
+    norm_type : float, default 2.0
+        The p of the p-norm for `max_norm`.
+    scale_grad_by_freq : bool, default False
+        Whether to divide the gradient of a vector by the number of times that it is looked up in the call.
     mode : {"mean", "sum", "max"}, default "mean"
         Reduction of a bag. The result of an empty bag is zeros. Equal maxima share the gradient evenly.
     include_last_offset : bool, default False
         Whether the last offset is the number of all indices, rather than the start of a bag.
     padding_idx : int, optional
         Index that is left out of each bag. Its vector is initialized with zeros and gets no gradient.
+    rng : numpy.random.Generator, optional
+        Generator of the initial vectors. The default is a new, unseeded generator.
+    dtype : float32 or float64, default float32
+        Dtype of the vectors.
 
     Attributes
     ----------

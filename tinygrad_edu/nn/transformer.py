@@ -15,7 +15,7 @@ from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import is_elementwise
-from tinygrad_edu.nn.attention import MultiheadAttention
+from tinygrad_edu.nn.attention import KeyValueCache, MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
@@ -88,12 +88,12 @@ class _TransformerLayer(Module):
 
 
 def _attention_output(
-    attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool
-) -> Any:
+    attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool,
+    cache: KeyValueCache | None = None,
+) -> Any:  # fmt: skip
     """Return the output of attention of x to memory, without the weights."""
-    return attention(
-        x, memory, memory, key_padding_mask=padding, need_weights=False, attn_mask=attn_mask, is_causal=is_causal
-    )[0]
+    masks = {"key_padding_mask": padding, "attn_mask": attn_mask, "is_causal": is_causal}
+    return attention(x, memory, memory, need_weights=False, cache=cache, **masks)[0]
 
 
 class TransformerEncoderLayer(_TransformerLayer):
@@ -148,8 +148,9 @@ class TransformerEncoderLayer(_TransformerLayer):
     self_attn: MultiheadAttention
 
     def forward(
-        self, src: TensorLike, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
-    ) -> Tensor:
+        self, src: TensorLike, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False,
+        *, cache: KeyValueCache | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model), to the same shape.
 
         Parameters
@@ -161,10 +162,12 @@ class TransformerEncoderLayer(_TransformerLayer):
             As `src_mask`, for positions that are masked for all queries.
         is_causal : bool
             Whether to also mask the positions after each query.
+        cache : KeyValueCache, optional
+            Keys and values of the earlier positions; see `MultiheadAttention`.
         """
 
         def attend(x: Any) -> Any:
-            return _attention_output(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
+            return _attention_output(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal, cache)
 
         x = self._residual(src, attend, self.norm1, self.dropout1)
         return self._residual(x, self._feed_forward, self.norm2, self.dropout2)
