@@ -7,10 +7,12 @@ from typing_extensions import TypeVar
 
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
 from tinygrad_edu.nn.hooks import Hooks
+from tinygrad_edu.nn.packing import PackedSequence
 
 Inputs = ParamSpec("Inputs")
 Output = TypeVar("Output", covariant=True)
 Same = TypeVar("Same")
+States = TypeVar("States", covariant=True)
 
 class HasForward(Protocol[Inputs, Output]):
     """A module: a call has the parameters and the result of `forward`."""
@@ -46,6 +48,16 @@ class SameOutput(Protocol):
     """The call of `Identity`."""
 
     def __call__(self, x: Same) -> Same: ...
+
+class OverSteps(Protocol[States]):
+    """The call of a recurrent layer: packed sequences for packed sequences."""
+
+    @overload
+    def __call__(self, x: Tensor, hx: Any = None) -> tuple[Tensor, States]: ...
+    @overload
+    def __call__(self, x: PackedSequence, hx: Any = None) -> tuple[PackedSequence, States]: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, hx: Any = None) -> tuple[Tensor, States]: ...
 
 class LossOfTarget(Protocol):
     """The call of a loss: a Tensor if the input or the target is a Tensor."""

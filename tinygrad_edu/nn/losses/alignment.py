@@ -80,9 +80,9 @@ def ctc_loss(
     Examples
     --------
     >>> import tinygrad_edu as tg
-    >>> log_probs = tg.log_softmax(tg.zeros((3, 1, 2)), axis=2)  # 6 of 8 alignments spell the label
-    >>> ctc_loss(log_probs, [[1]], [3], [1]).numpy().round(4) == -np.log(6 / 8).round(4)
-    True
+    >>> log_probs = tg.log_softmax(tg.zeros((3, 1, 2)), axis=2)
+    >>> round(ctc_loss(log_probs, [[1]], [3], [1]).item(), 4)  # 6 of 8 alignments: -log(6 / 8)
+    0.2877
     """
     require_reduction("ctc_loss", reduction)
     log_p = as_floating(log_probs)
