@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, name_tables, names
+from tinygrad_edu import Tensor, name_tables, names, names_elsewhere
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tools import differences_page, functions_page, names_page
+from tools.names_elsewhere import main as main_of_names_elsewhere
 
 PLACES = {
     "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
@@ -50,7 +51,8 @@ def a_script(t):
         "places": [1],
         "name": {2: "weight", 0: "mean", 3: ""}[t.ndim], "module": layer, "path": "path", "shape": (2, 3),
         "paths": ["rows.npy"], "seed": 0, "std": 0.1,
-        "bound": 0.1, "size": 2, "batch_size": 2, "count": 1, "output_size": 1, "inputs": [np.ones((1, 3))],
+        "bound": 0.1, "size": 2, "batch_size": 2, "count": 1,
+        "counts": [1] * t.shape[-1] if t.ndim else 1, "output_size": 1, "inputs": [np.ones((1, 3))],
         "parameters": layer.parameters(), "max_norm": 1.0, "clip_value": 1.0, "lr": 0.1, "step": 3, "step_size": 2,
         "parametrization": tg.nn.WeightNorm(), "hook": print,
         "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
@@ -76,6 +78,33 @@ def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
             except Exception as error:
                 errors.append(error)
         assert len(errors) < len(tried), (code, errors)
+
+
+def test_an_answer_for_a_name_elsewhere_names_what_is_here():
+    for place, table in names_elsewhere.ANSWERS.items():
+        for name, text in table.items():
+            with pytest.raises(AttributeError, match=re.escape(text.replace("`", ""))):
+                getattr(PLACES.get(place, tg.linalg), name)
+            for root, path in re.findall(r"\b(tg|nn|np|t)\.([\w.]+)", text):
+                value = {"tg": tg, "nn": tg.nn, "np": np, "t": Tensor([1.0])}[root]
+                for part in path.split("."):
+                    value = getattr(value, part)
+
+
+@pytest.mark.parametrize(("place", "name", "library"), [
+    (tg, "stft", "PyTorch"), (tg, "roots", "jax.numpy"), (tg.nn, "GaussianNoise", "Keras"),
+    (tg.linalg, "eig", "PyTorch"), (Tensor([1.0]), "storage", "PyTorch"),
+])  # fmt: skip
+def test_other_names_of_other_libraries_are_not_offered(place, name, library):
+    with pytest.raises(AttributeError, match=f"has no '{name}': not offered; it is a name of {re.escape(library)}"):
+        getattr(place, name)
+    assert name not in dir(place)
+
+
+@pytest.mark.peers
+def test_the_files_have_all_names_of_other_libraries():
+    pytest.importorskip("torch")
+    assert main_of_names_elsewhere(["--check"]) == 0
 
 
 def of_pytorch():
@@ -210,10 +239,13 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
         (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': expected axis, keepdims, dtype."),
+        (
+            lambda t: tg.sum(t, nothing=0),
+            "unexpected keyword argument 'nothing': expected axis, keepdims, dtype, initial, where.",
+        ),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype, initial, where.",
         ),
     ],
 )

@@ -9,7 +9,6 @@ from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
-from tinygrad_edu.ops import *
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.ops.linalg import norm
@@ -28,12 +27,17 @@ _tell_hypothesis()
 
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
     from tinygrad_edu import data, nn, optim
+    from tinygrad_edu.ops import *
 else:
+    globals().update({name: vars(ops)[name] for name in vars(ops)["__all__"] if name in vars(ops)})
 
     def __getattr__(name):
-        """Import a subpackage at its first use: a program that uses only ops needs none. Raise for unknown names."""
+        """Import a subpackage or a rare function at its first use. Raise for unknown names."""
         if name in ("data", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
+        if name in ops.on_demand.OF_OPS:
+            globals()[name] = getattr(ops, name)
+            return globals()[name]
         raise _attribute_error("tg", name, __all__)
 
     def __dir__():

@@ -9,10 +9,15 @@ _THREADS = "leave it out: workers are threads, which share the memory of the pro
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
 _SCATTER = "`tg.put_along_axis(t, index, values, axis)`, which returns a new tensor"
 _SCATTER_ADD = "`t + tg.scatter_add(values, index, t.shape)`"
+_REPEAT = "`tg.repeat(t, counts, axis)`"
 _ARITHMETIC = {
     "sub": "subtract", "mul": "multiply", "div": "divide", "true_divide": "divide", "pow": "power", "neg": "negative",
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "atan2": "arctan2", "mm": "matmul", "mv": "matmul", "absolute": "abs",
+}  # fmt: skip
+_LINALG = {
+    "matrix_exp": "expm", "cholesky_solve": "cholesky_solve", "triangular_solve": "solve_triangular", "lu": "lu",
+    "lstsq": "lstsq",
 }  # fmt: skip
 _OPERATORS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "floor_divide": "//", "remainder": "%",
@@ -60,7 +65,11 @@ NAMES: dict[str, dict[str, str]] = {
         "select": "`t[index]`, or `t[:, index]` along the second axis", "index_select": "`tg.take(t, index, axis)`",
         "masked_select": "`t[mask]`", "compress": "`t[mask]`", "gather": "`tg.take_along_axis(t, index, axis)`",
         **dict.fromkeys(("scatter", "scatter_"), _SCATTER),
-        **dict.fromkeys(("scatter_add", "scatter_add_", "index_add", "index_add_"), _SCATTER_ADD),
+        **dict.fromkeys(("scatter_add", "scatter_add_"), _SCATTER_ADD), "repeat_interleave": _REPEAT,
+        **{name: f"`tg.{name.rstrip('_')}`" for name in (
+            "index_add", "index_add_", "scatter_reduce", "scatter_reduce_", "diag_embed", "bincount", "cov", "corrcoef",
+            "fmax", "fmin", "cross", "lgamma", "digamma", "erfc", "erfinv", "nanmedian", "nanquantile",
+        )},
         "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`", "flat": "`t.reshape(-1)`",
         "values": "`t.max(axis)` and similar methods return the values only",
         "indices": "`t.argmax(axis)`; `t.max(axis)` and similar methods return the values only",
@@ -103,7 +112,11 @@ NAMES: dict[str, dict[str, str]] = {
         "movedim": "`tg.moveaxis(t, source, destination)`", "swapdims": "`tg.swapaxes(t, 0, 1)`",
         "unsqueeze": "`tg.expand_dims(t, axis)`", "gather": "`tg.take_along_axis(t, index, axis)`",
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
-        "scatter": _SCATTER,
+        "scatter": _SCATTER, "repeat_interleave": _REPEAT,
+        "gammaln": "`tg.lgamma`", "psi": "`tg.digamma`", "special": "`tg.erf`, `tg.lgamma`, `tg.ndtr` and so on",
+        "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
+        "bucketize": "`tg.searchsorted` with the boundaries first",
+        **{name: f"`tg.linalg.{here}`" for name, here in _LINALG.items()},
         "clamp": "`tg.clip(t, low, high)`", "addmm": "`bias + x @ y`",
         **{name: f"`tg.{alias}`" for name, alias in _ARITHMETIC.items()},
         **{name: f"`x {_OPERATORS[name]} y`" for name in ("eq", "ne", "lt", "le", "gt", "ge")},

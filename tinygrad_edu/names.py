@@ -11,16 +11,28 @@ from types import FunctionType
 from typing import Any, NoReturn, Self
 
 from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
+from tinygrad_edu.tensor_names import NAMES as TENSOR_NAMES
 
 
 def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> AttributeError:
     """Return the error for a missing attribute, with a hint: the replacement or the closest name."""
-    replacement = NAMES.get(owner, {}).get(name)
+    replacement = NAMES.get(owner, {}).get(name) or _elsewhere(owner, name)
     if replacement is not None:
         return AttributeError(f"{owner} has no {name!r}: {_sentence(replacement)}.", name=name)
     closest = None if name.startswith("_") else nearest(name, known)
     hint = f"; did you mean {closest!r}?" if closest else "."
     return AttributeError(f"{owner} has no {name!r}{hint}", name=name)
+
+
+def _elsewhere(owner: str, name: str) -> str | None:
+    """Return what to write for another name of another library, or that it is not offered; None for unknown names."""
+    from tinygrad_edu.names_elsewhere import ANSWERS, NOT_OFFERED  # only errors need it
+
+    libraries = NOT_OFFERED.get(owner, {}).items()
+    of = next(
+        (f"not offered; it is a name of {library}" for library, names in libraries if name in names.split()), None
+    )
+    return ANSWERS.get(owner, {}).get(name, of)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -155,5 +167,5 @@ class NameHints:
         return sorted(name for name in super().__dir__() if not isinstance(vars(NameHints).get(name), _ForeignName))
 
 
-for _name in NAMES["Tensor"]:
+for _name in (*NAMES["Tensor"], *TENSOR_NAMES.split()):
     setattr(NameHints, _name, _ForeignName(_name))

@@ -2,14 +2,16 @@
 
 import inspect
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from tinygrad_edu import ops
+from tinygrad_edu.ops.on_demand import OF_LINALG
 from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
-LINALG = ("inverses", "determinants", "decompositions", "norms")
+LINALG = ("inverses", "determinants", "decompositions", "norms", *dict.fromkeys(OF_LINALG.values()))
 BEGIN = """# The functions and their files
 
 Each function is `tg.NAME`; NumPy's function of the same name accepts Tensors, too. Linear algebra is in `tg.linalg`.
@@ -32,7 +34,8 @@ def row(file: ModuleType) -> str:
 def files() -> list[ModuleType]:
     """Return the modules of all public functions, in reading order."""
     homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
-    return [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
+    linalg = [import_module(f"tinygrad_edu.ops.{name}") for name in LINALG]
+    return [*map(sys.modules.__getitem__, homes), *linalg, ops.linalg, ops.creation]
 
 
 def page() -> str:

@@ -63,7 +63,10 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
                [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
+    "xlog1py": [([[0.0, 0.0, 0.0, 0.0, 2.0, 2.0], [-2.0, -1.0, 3.0, -0.5, 3.0, -2.0]], {},
+                 [[0, 0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, np.nan, 0, 0, 0.5, -2]])],
     "logit": [([[1.5, -0.5, 0.5]], {}, [[np.nan, np.nan, 4]])],
+    "erfinv": [([[0.998]], {}, [[105.00265288464207]])], "ndtri": [([[0.01]], {}, [[37.52043615729513]])],
     "nan_to_num": [([[np.nan, 1.0, np.inf, -np.inf]], {}, [[0, 1, 0, 0]]), ([[1.0] * 4], {}, [[1] * 4])],
     "copysign": [([[0.0, 2.0, -2.0], [1.0, -1.0, -1.0]], {}, [[0, -1, 1], [0, 0, 0]])],
     "leaky": [([[0.0, -1.0, 1.0], [0.5, 0.5, 0.5]], {}, [[0.5, 0.5, 1], [0, -1, 0]])],
@@ -111,7 +114,7 @@ ZERO = {
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "only its dtype is used there",
     r"hardswish\.x: source: out for x": "at the surviving position, out < 3 if and only if x < 3",
-    r"xlogy\.x: source: out for x": "out is 0 where x is 0",
+    r"(xlogy|xlog1py)\.x: source: out for x": "out is 0 where x is 0",
     r"logit\.x: source: 1.5 for 0.5": "where() does not select this value",
     r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy accepts a Tensor there, too",
     r"fmod\.y: source: \(x - out\) / y for .*": "the quotient is an integer up to rounding",
@@ -134,7 +137,7 @@ EQUIVALENT = {
     "derivative needs the mask",
     r"(prod|cumprod)\.x: source: (x|out) for g": "only the dtype is used at the surviving position, and a wider "
     "dtype is narrowed at the end",
-    r"prod\.x: source: x for out": "only the type is used at the surviving position",
+    r"prod\.x: source: (x|g) for out": "only the type is used at the surviving position",
     r"cumprod\.x: source: g for out": "only the shape is used at the surviving position",
     r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no position follows the one with this factor",
     r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "only the shape is used at the "

@@ -13,14 +13,14 @@ from tools.campaign.numbers.campaign import NUMPY, PYTORCH, play, play_all
 from tools.campaign.numbers.ledger import LEDGER
 
 PROJECT = Path(__file__).parents[2]
-# Helpers and containers without a call to compare.
+# Helpers and containers without a call to compare, and functions that PyTorch lacks or that take no array.
 WITHOUT_CALLS = {
     "linalg.LinAlgError", "nn.Identity", "nn.Lambda", "nn.ModuleDict", "nn.ModuleList", "nn.Residual", "nn.Sequential",
     "nn.pad_sequence", "nn.HookHandle", "nn.IncompatibleKeys", "nn.Module", "nn.Summary", "nn.additive",
     "nn.current_stream", "nn.Orthogonal", "nn.SpectralNorm", "nn.WeightNorm", "nn.parametrize",
     "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream",
     "nn.summary", "nn.KeyValueCache", "nn.PackedSequence", "nn.RotaryEmbedding", "nn.pack_padded_sequence",
-    "nn.pad_packed_sequence",
+    "nn.pad_packed_sequence", "digitize", "histogram", "interp", "tril_indices", "triu_indices",
 }  # fmt: skip
 
 

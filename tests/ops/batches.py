@@ -77,6 +77,8 @@ def across_axis(call):
 
 def index_add(call):
     """Return the batch axes of a sum: those of `across_axis`, and the first summed axis, which the result lacks."""
+    if {"where", "initial"} & call.settings.keys():
+        return []
     axis, ndim = call.settings.get("axis"), call.inputs[0].ndim
     over = range(ndim) if axis is None else sorted(a % ndim for a in np.atleast_1d(np.asarray(axis, int)))
     inputs = tuple(0 if axis is None else over[0] for _ in call.inputs) if len(over) else ()
@@ -109,11 +111,13 @@ ALONG_AN_AXIS = [
     "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
     "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
     "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "cumulative_extremum", "cumsum",
-    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm", "norm",
+    "logcumsumexp", "cumulative_trapezoid", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm",
+    "norm",
 ]  # fmt: skip
 OF_MATRICES = [
     "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
-    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
+    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond", "expm",
+    "triangular_factors",
 ]  # fmt: skip
 OF_IMAGES = [
     "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",

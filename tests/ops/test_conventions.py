@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.testing import check_vmap
 from tinygrad_edu.testing.strategies import arrays
 
 EXTREMA = [tg.max, tg.min]
@@ -50,6 +52,36 @@ def test_ties_in_a_reduction_share_evenly(op):
     x = np.array([[1.0, 1.0, 1.0], [0.0, 5.0, 5.0]]) * (1 if op is tg.max else -1)
     np.testing.assert_allclose(gradient(lambda x: op(x, axis=1), x), [[1 / 3, 1 / 3, 1 / 3], [0, 0.5, 0.5]])
     np.testing.assert_allclose(gradient(op, x), [[0, 0, 0], [0, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("op", EXTREMA)
+def test_an_initial_value_shares_a_tie(op):
+    x = np.array([[1.0, 1.0, 0.0], [0.5, 1.0, 1.0]]) * (1 if op is tg.max else -1)
+    mask, initial = np.array([True, True, False]), x[0, 0]
+    found = gradient(lambda x: op(x, axis=1, initial=initial, where=mask), x)
+    np.testing.assert_allclose(found, [[1 / 3, 1 / 3, 0], [0, 0.5, 0]])
+    assert op(x[:0], axis=0, initial=initial).tolist() == [initial] * 3
+    with pytest.raises(ValueError, match="where= needs initial="):
+        op(x, where=mask)
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)])
+def test_each_sample_has_its_own_mask(axes):
+    rng = np.random.default_rng(0)
+    x, masks = rng.standard_normal((2, 4, 3)), rng.random((2, 4, 3)) < 0.5
+    masks[:, 0] = masks[:, :, 0] = True
+    x, masks = (a if axis == 0 else a[0] for a, axis in zip((x, masks), axes, strict=True))
+    for f in (tg.sum, tg.prod, tg.mean, lambda x, where, axis: tg.max(x, axis, where=where, initial=-1.0)):
+        for axis in (None, 0, -1):
+            check_vmap(lambda x, mask, f=f, axis=axis: f(x, where=mask, axis=axis), x, masks, in_axes=axes)
+
+
+def test_elements_that_a_mask_leaves_out_do_not_matter():
+    x, mask = np.array([2.0, np.nan, np.inf]), np.array([True, False, False])
+    for f in (tg.sum, tg.prod, tg.mean, lambda x, where: tg.max(x, initial=0.0, where=where)):
+        assert f(x, where=mask) == 2
+        assert gradient(lambda x, f=f: f(x, where=mask), x).tolist() == [1, 0, 0]
+    assert tg.sum(np.full(3, 60_000, np.float16), where=[True, False, False], initial=-60_000) == 0
 
 
 @pytest.mark.parametrize("op", EXTREMA)
@@ -506,7 +538,24 @@ NAN, INF = np.nan, np.inf
     (lambda x: tg.copysign(x, -1.0), [-2.0, -0.0, 0.0, INF], [1, 0, 0, -1]),
     (lambda x: tg.xlogy(x, 0.0), [0.0, 1.0], [0, -INF]), (lambda x: tg.xlogy(x, NAN), [0.0], [NAN]),
     (lambda x: tg.logaddexp(x, 0.0), [-INF, -1e4, 0.0, 1e4, INF], [0, 0, 0.5, 1, 1]),
+    (lambda x: tg.logaddexp2(x, 0.0), [-INF, -1e4, 0.0, 1e4, INF], [0, 0, 0.5, 1, 1]),
+    (lambda x: tg.fmax(x, 1.0), [0.0, 1.0, 2.0, NAN], [0, 0.5, 1, 0]), (lambda x: tg.fmax(x, NAN), [0.0, NAN], [1, 1]),
+    (lambda x: tg.fmin(x, 1.0), [0.0, 1.0, 2.0, NAN], [1, 0.5, 0, 0]), (lambda x: tg.fmin(x, NAN), [0.0, NAN], [1, 1]),
+    (lambda x: tg.interp(x, [0, 1, 2], [1.0, 2.0, 5.0]), [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0], [0, 1, 1, 3, 3, 0]),
+    (lambda x: tg.interp(x, [0, 1, 1, 2], [1.0, 2.0, 5.0, 6.0]), [1.0], [1]),
+    (lambda x: tg.interp(x, [0], [1.0]), [0.0], [0]),
+    (lambda x: tg.interp([0.0, 0.5, 2.0, 3.0], [0, 1, 2], x), [1.0, 2.0, 5.0], [1.5, 0.5, 2]),
+    (lambda x: tg.vander(x, 3), [0.0, 1.0], [1, 3]),
     (lambda x: tg.fmod(5.0, x), [3.0, INF], [-1, 0]),
+    (lambda x: tg.xlog1py(x, -1.0), [0.0, 1.0], [0, -INF]), (lambda x: tg.xlog1py(x, NAN), [0.0], [NAN]),
+    (tg.entr, [0.0, 1.0, -1.0, INF, NAN], [INF, -1, NAN, -INF, NAN]),
+    (tg.erfinv, [-1.0, 0.0, 1.0, 2.0], [INF, np.pi**0.5 / 2, INF, NAN]),
+    (tg.erfc, [-INF, 40.0, INF, NAN], [0, 0, 0, NAN]),
+    (tg.ndtri, [0.0, 0.5, 1.0, -1.0], [INF, (2 * np.pi) ** 0.5, INF, NAN]),
+    (tg.log_ndtr, [-1e4, 0.0, 40.0, INF, NAN], [1e4 + 1e-4, (2 / np.pi) ** 0.5, 0, 0, NAN]),
+    (tg.grad(lambda x: tg.log_ndtr(x).sum()), [0.0, 40.0], [-2 / np.pi, 0]),
+    (tg.lgamma, [1.0, 0.5, INF], [-np.euler_gamma, -np.euler_gamma - 2 * np.log(2), INF]),
+    (tg.digamma, [1.0], [np.pi**2 / 6]),
     (lambda x: tg.masked_fill(x, [True, False], NAN), [1.0, 2.0], [0, 1]),
     (lambda x: tg.power(x, 3), [-0.0, INF, NAN], [0, INF, NAN]), (lambda x: x**-3, [-0.0, INF], [-INF, 0]),
 ])  # fmt: skip
@@ -569,6 +618,125 @@ UNIT = np.array([[1.0, 0.0]])
 ])  # fmt: skip
 def test_losses_at_their_kinks(loss, x, derivative):
     np.testing.assert_allclose(gradient(loss, x), derivative, rtol=1e-8, atol=1e-11)
+
+
+# --- Segments ---
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+def test_ties_of_scattered_elements_share_evenly_with_those_that_are_reduced(reduce):
+    f = getattr(tg, f"segment_{reduce[1:]}")
+    assert gradient(lambda x: f(x, [0, 2, 0, 0]), [1.0, 3.0, 1.0, 1.0]).tolist() == [1 / 3, 1, 1 / 3, 1 / 3]
+    for include_self, shares in ((True, (1 / 3, 1 / 3)), (False, (0, 0.5))):
+        scattered = lambda x, y, keep=include_self: tg.scatter_reduce(x, 0, [0, 0], y, reduce, keep)  # noqa: E731
+        x, y = gradient(scattered, [1.0, 5.0], [1.0, 1.0])
+        np.testing.assert_allclose(x, [shares[0], 1])
+        np.testing.assert_allclose(y, shares[1])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_nan_in_a_segment_reaches_all_its_elements():
+    assert np.isnan(gradient(lambda x: tg.segment_max(x, [0, 0, 1]), [NAN, 1.0, 2.0])).tolist() == [True, True, False]
+
+
+def test_empty_segments():
+    none = np.zeros((0, 2))
+    for f, value in ((tg.segment_sum, 0), (tg.segment_prod, 1), (tg.segment_max, -INF), (tg.segment_min, INF)):
+        assert f(none, np.zeros(0, int), 1).tolist() == [[value, value]]
+        assert f(none, []).shape == (0, 2)
+        assert gradient(lambda x, f=f: f(x, np.zeros(0, int), 1), none).shape == (0, 2)
+    assert tg.segment_max(np.array([3, 4]), [2, 2]).tolist() == [np.iinfo(int).min] * 2 + [4]
+
+
+# --- Quantiles without NaN ---
+
+
+def test_quantiles_of_numbers_among_nan():
+    x = np.array([[NAN, 3.0, 1.0], [NAN, NAN, NAN]])
+    for f in (tg.nanmedian, lambda x, axis=None: tg.nanquantile(x, 0.5, axis)):
+        assert f(x) == 2
+        assert np.array_equal(f(x, axis=1), [2, NAN], equal_nan=True)
+        assert gradient(lambda x, f=f: f(x), x).tolist() == [[0, 0.5, 0.5], [0, 0, 0]]
+    assert tg.nanquantile(x[0], [[0.0], [0.25]]).tolist() == [[1], [1.5]]
+    with pytest.raises(ShapeError, match="nanquantile: cannot reduce an empty axis"):
+        tg.nanquantile(np.zeros((2, 0)), 0.5, 1)
+
+
+# --- Distances and correlations ---
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, np.inf])
+def test_a_distance_of_zero_has_no_gradient_at_any_order(p):
+    x = np.array([[1.0, 2.0], [1.0, 2.0]])
+    for f in (lambda x: tg.cdist(x, x[:1], p), lambda x: tg.pdist(x, p)):
+        assert gradient(f, x).tolist() == [[0, 0], [0, 0]]
+        assert tg.grad(lambda x, f=f: tg.grad(lambda x: f(x).sum())(x).sum())(x).tolist() == [[0, 0], [0, 0]]
+
+
+def test_the_largest_differences_share_the_gradient():
+    assert gradient(lambda x: tg.cdist(x, np.zeros((1, 3)), np.inf), [[2.0, -2.0, 1.0]]).tolist() == [[0.5, -0.5, 0]]
+
+
+def test_correlations_of_a_line_are_one_with_the_derivatives_of_an_extremum():
+    x = np.array([1.0, 2.0, 4.0])
+    assert np.abs(tg.corrcoef(np.stack([x / 3, x * 1e-3, -x]))).max() <= 1
+    correlation = lambda y: tg.corrcoef(x, y)[0, 1]  # noqa: E731
+    np.testing.assert_allclose(gradient(correlation, x), 0, atol=1e-15)
+    assert np.linalg.eigvalsh(tg.hessian(correlation)(x))[0] < -0.1
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_covariances_of_too_few_observations_are_not_finite_as_numpys():
+    for ddof in (1, 2):
+        np.testing.assert_array_equal(tg.cov([[1.0], [2.0]], ddof=ddof), np.cov([[1.0], [2.0]], ddof=ddof))
+    assert np.isnan(tg.corrcoef([[1.0, 1.0], [1.0, 2.0]])).tolist() == [[True, True], [True, False]]
+
+
+def test_lengths_of_counts_are_numpys():
+    weights = tg.Tensor([1.0, 2.0], requires_grad=True)
+    for numbers, least in (([1, 3], 0), ([1, 3], 9), ([0, 0], 1)):
+        expected = np.bincount(numbers, [1.0, 2.0], least)
+        np.testing.assert_array_equal(tg.bincount(numbers, weights, least), expected)
+        np.testing.assert_array_equal(tg.bincount(numbers, minlength=least), np.bincount(numbers, minlength=least))
+    counts, edges = tg.histogram([0.0, 1.0, 2.0, 9.0], [0, 1, 2], weights=tg.Tensor([1.0, 2.0, 4.0, 8.0]))
+    assert counts.tolist() == [1, 6]  # the last bin includes its right edge
+    assert edges.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("mistake", "message"), [
+    (lambda: tg.interp(0.0, [1.0, 0.0], [1.0, 2.0]), "interp: xp must be increasing"),
+    (lambda: tg.interp(0.0, [1.0, 2.0], [1.0]), "interp: xp and fp must be 1-d and of one length"),
+    (lambda: tg.cross(np.zeros(2), np.zeros(2)), "cross: the vectors must have 3 elements"),
+    (lambda: tg.vecdot(np.zeros(2), np.zeros(1)), "vecdot: the vectors must have equal lengths"),
+    (lambda: tg.gradient(np.zeros(2), edge_order=2), "gradient: axis 0 must have at least 3 samples"),
+    (lambda: tg.gradient(np.zeros(2), np.zeros(3)), "gradient: the spacing of axis 0 must be a number or 2 positions"),
+    (lambda: tg.gradient(np.zeros(2), 1.0, 1.0), "gradient: expected no spacing, 1 or 1"),
+    (lambda: tg.gradient(np.zeros(2), edge_order=3), "gradient: edge_order must be 1 or 2"),
+    (lambda: tg.trapezoid(np.zeros(3), np.zeros(2)), "trapezoid: x must have a position for each sample"),
+    (lambda: tg.cumulative_trapezoid(np.zeros(3), initial=1), "cumulative_trapezoid: initial must be None or 0"),
+    (lambda: tg.cov(np.zeros((2, 2, 2))), "cov: variables must be 1-d or 2-d"),
+    (lambda: tg.cov(np.zeros(2), fweights=[0.5, 1]), "cov: fweights must be integers"),
+    (lambda: tg.cov(np.zeros(2), aweights=[-1, 1]), "cov: aweights must be 2 numbers >= 0"),
+    (lambda: tg.cdist(np.zeros((2, 2)), np.zeros((2, 3))), "cdist: expected shapes"),
+    (lambda: tg.pdist(np.zeros(2)), "pdist: x must be a matrix"),
+    (lambda: tg.vander(np.zeros((2, 2))), "vander: x must be 1-d"),
+    (lambda: tg.block_diag(np.zeros((2, 2, 2))), "block_diag: expected one or more arrays of at most 2 axes"),
+    (lambda: tg.bincount([0.5]), "bincount: x must be a 1-d array of integers >= 0"),
+    (lambda: tg.bincount([-1]), "bincount: x must be a 1-d array of integers >= 0"),
+    (lambda: tg.bincount([1], [1.0, 2.0]), "bincount: weights must have the shape of x"),
+    (lambda: tg.histogram([1.0], weights=tg.Tensor([1.0, 2.0])), "histogram: weights must have the shape of a"),
+    (lambda: tg.segment_sum(np.zeros(2), [0]), "segment_sum: expected data"),
+    (lambda: tg.segment_sum(np.zeros(2), [0, -1]), "segment_sum: segments must be from 0"),
+    (lambda: tg.segment_max(np.zeros(2), [0, 3], 3), "segment_max: segments must be from 0 to 2"),
+    (lambda: tg.index_add(np.zeros(2), 0, [2], np.zeros(1)), "index_add: indices must be from -2 to 1"),
+    (lambda: tg.index_add(np.zeros(2), 0, [1], np.zeros(2)), "index_add: source must have shape"),
+    (lambda: tg.scatter_reduce(np.zeros(2), 0, [0], np.zeros(1), "max"), "scatter_reduce: reduce must be"),
+    (lambda: tg.scatter_reduce(np.zeros(2), 0, [0, 1], np.zeros(1), "sum"), "scatter_reduce: indices"),
+    (lambda: tg.diag_embed(1.0), "diag_embed: x must have at least one axis"),
+])  # fmt: skip
+def test_samples_that_do_not_fit_are_refused(mistake, message):
+    with pytest.raises((ValueError, TypeError, IndexError), match=f"^{message}"):
+        mistake()
 
 
 # --- Pooling: any number of ties, any dtype ---

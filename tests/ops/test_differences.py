@@ -53,6 +53,11 @@ def test_einsum_refuses_a_diagonal_of_axes_of_length_0_and_another():
         tg.einsum(np.zeros((0, 5), np.int16), [7, 7], [7])
 
 
+def test_covariances_have_the_dtype_of_the_variables():
+    for f in (tg.cov, tg.corrcoef):
+        assert f(np.float32([[0, 1, 3], [2, 1, 1]])).dtype == np.float32
+
+
 def test_fractions_of_quantiles_are_float64():
     x = np.arange(5)
     assert tg.quantile(x, np.array([0.3], np.float32)).dtype == np.float64

@@ -5,11 +5,13 @@ import linecache
 import math
 import re
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import integrate, linalg, special
 
 import tinygrad_edu as tg
 from tests.ops.groups import written
@@ -256,6 +258,79 @@ def symmetric(x):
     return (x + np.swapaxes(x, -1, -2)) / 2
 
 
+def diag_embed_by_loop(x, offset, axis1, axis2):
+    n = x.shape[-1] + abs(offset)
+    out = np.zeros((n, n, *x.shape[:-1]))
+    for k in range(x.shape[-1]):
+        out[k - min(offset, 0), k + max(offset, 0)] = x[..., k]
+    return np.moveaxis(out, (0, 1), (axis1, axis2))
+
+
+def areas(name):
+    """Return SciPy's integral, with `initial` inserted by hand."""
+    return lambda y, x=None, **settings: getattr(integrate, name)(y, x, **settings)
+
+
+def slopes(f, *spacing, **settings):
+    return in_one(np.gradient, np.concatenate)(f - f.reshape(-1)[0], *spacing, **settings)  # 0 for a constant
+
+
+def distances(x1, x2, p):
+    return np.linalg.vector_norm(x1[..., :, None, :] - x2[..., None, :, :], ord=p, axis=-1)
+
+
+def triangular_by_solve(a, b, upper, left, unitriangular):
+    a = np.triu(a) if upper else np.tril(a)
+    if unitriangular:
+        a = np.where(np.eye(a.shape[-1]), 1, a)
+    return np.linalg.solve(a, b) if left else np.linalg.solve(a.mT, b.mT).mT
+
+
+def gram(lower):
+    return lower @ lower.mT
+
+
+def elimination(x):
+    """Return the triangular factors row by row."""
+    out = x.copy()
+    for i, k in itertools.product(range(x.shape[-1]), repeat=2):
+        out[..., i, k] -= (out[..., i, : min(i, k)] * out[..., : min(i, k), k]).sum(-1)
+        if i > k:
+            out[..., i, k] /= out[..., k, k]
+    return out
+
+
+def quiet_at_nan(function):
+    def reference(*inputs, **settings):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return function(*inputs, **settings)
+
+    return reference
+
+
+def by_segment(ufunc):
+    def reference(data, segment_ids, num_segments):
+        rows = [data[segment_ids == k] for k in range(num_segments)]
+        return np.stack([ufunc.reduce(part, axis=0) for part in rows])
+
+    return reference
+
+
+def extrema_by_loop(x, indices, shape, largest):
+    return np.array([(max if largest else min)(x[indices == k]) for k in range(math.prod(shape))]).reshape(shape)
+
+
+def scatter_reduce_by_loop(x, axis, indices, src, reduce, include_self):
+    elements = {at: [value] if include_self else [] for at, value in np.ndenumerate(x)}
+    for at in np.ndindex(indices.shape):
+        target = list(at)
+        target[axis] = indices[at] % x.shape[axis]
+        elements[tuple(target)].append(src[at])
+    reduced = {at: getattr(np, reduce)(some) if some else x[at] for at, some in elements.items()}
+    return np.array(list(reduced.values())).reshape(x.shape)
+
+
 def joined(decompose, parts, count=lambda found: None):
     """Return a reference that joins the parts of NumPy's result along the rows, without columns beyond the count."""
 
@@ -305,6 +380,12 @@ REFERENCES = {
     "logsigmoid": exact(lambda x: -np.logaddexp(0, -x)),
     "softplus": exact(lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta)),
     "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    "erfc": by_element(math.erfc), "ndtr": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
+    "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
+    "lgamma": by_element(math.lgamma), "digamma": special.psi,
+    "polygamma_of_order": lambda x, n: special.polygamma(n, x),
+    **{name: quiet_at_nan(getattr(np, name)) for name in ("nanquantile", "nanmedian")},
     "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
     "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
     "relu6": lambda x: np.minimum(np.maximum(x, 0), 6), "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
@@ -330,7 +411,7 @@ REFERENCES = {
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
     "flatten": flatten_by_loop, "pad_constant": np.pad,
-    "index_select": lambda x, positions, axis: np.take(x, positions, axis), "index_add": index_add_by_loop,
+    "index_select": lambda x, positions, axis: np.take(x, positions, axis), "add_positions": index_add_by_loop,
     "scatter_add_flat": scatter_add_flat_by_loop,
     "cumulative_extremum": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
     "take_flat": lambda x, indices: x.reshape(-1)[indices],
@@ -363,6 +444,20 @@ REFERENCES = {
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
     "undifferentiable": lambda x, values, description: values,
     "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
+    "diag_embed": diag_embed_by_loop, "cumulative_trapezoid": areas("cumulative_trapezoid"), "cdist": distances,
+    "pdist": lambda x, p: distances(x, x, p)[np.triu_indices(len(x), 1)], "gradient": slopes,
+    "block_diag": linalg.block_diag, "bincount": lambda x, w, minlength: np.bincount(x, w, minlength),
+    "histogram": in_one(np.histogram, np.concatenate),
+    **{f"segment_{name}": by_segment(ufunc) for name, ufunc in
+       (("sum", np.add), ("prod", np.multiply), ("max", np.maximum), ("min", np.minimum))},
+    "extremum_flat": extrema_by_loop, "scatter_reduce": scatter_reduce_by_loop,
+    "index_add": lambda x, axis, indices, source, alpha: x + alpha * index_add_by_loop(
+        source, indices, axis, x.shape[axis]),
+    "solve_triangular": triangular_by_solve, "lstsq": lambda a, b, rcond: np.linalg.pinv(a) @ b,
+    "cholesky_solve": lambda b, x, upper: np.linalg.solve(gram(np.triu(x).mT if upper else np.tril(x)), b),
+    "lu": lambda x: np.concatenate([part.ravel() for part in linalg.lu(x)]), "expm": linalg.expm,
+    "triangular_factors": elimination,
+    **{name: getattr(np.linalg, name) for name in ("tensorinv", "tensorsolve")},
     "topk": topk_by_sorting, "kthvalue": kth_by_sorting, **NETWORK_REFERENCES,
 }  # fmt: skip
 
@@ -725,7 +820,7 @@ def test_whole_numbers_give_what_floats_give(f, dtype):
         np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [tg.erf, tg.gelu])
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma])
 def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=re.escape(remedy("scipy"))):

@@ -57,7 +57,17 @@ def test_every_line_has_its_numbers():
 # Lines with an argument that they write to.
 STATEFUL = {line for line in TABLE if line.startswith("tg.batch_norm(") and "training=True, momentum" in line}
 # Calls that run once for each sample: of functions whose results may have another shape for each, or without a rule.
-LOOPS = ("put_along_axis", "quantile", "nonzero", "searchsorted", "unique", "repeat(x * x, r")
+LOOPS = (
+    "bincount",
+    "segment_",
+    "index_add",
+    "put_along_axis",
+    "quantile",
+    "nonzero",
+    "searchsorted",
+    "unique",
+    "repeat(x * x, r",
+)
 
 
 def of_inputs(case):

@@ -46,6 +46,8 @@ CALLS = {
     "unique": [(A,), {"x": A, "return_counts": True}, (A, True, True, True)],
     "one_hot": [(LABELS,)],
     "searchsorted": [(A[0], A)],
+    "digitize": [(A, A[0, ::-1])],
+    **{name: [(3,), (3, 1, 2)] for name in ("tril_indices", "triu_indices")},
     "multi_dot": [([A, A, A],)],
     "qr": [(A,), (A, "complete"), (A, "r")],
     "svd": [(A,), {"x": A, "compute_uv": False}, (A, True, False)],

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from threading import RLock
-from typing import Any, Protocol, final
+from typing import Any, NoReturn, Protocol, final
 
 import numpy as np
 from numpy import ndarray
@@ -134,6 +134,15 @@ class TrackedArray(ndarray[Any, Any]):
         written = inputs[:1] if function in WRITERS else (settings.get("out"),)
         with writing(*storages_of(written)):
             return super().__array_function__(function, types, inputs, settings)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise for a missing attribute, such as PyTorch's methods in place."""
+        instead = (
+            "write into it with t.data[...] = values, or t.assign(values)"
+            if name.endswith("_") and name[0] != "_"
+            else "see NumPy"
+        )
+        raise AttributeError(f"t.data is a NumPy array, and has no {name!r}: {instead}.", name=name)
 
     def __repr__(self) -> str:
         return repr(plain(self))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 from tinygrad_edu.errors import DTypeError
 
@@ -119,8 +119,12 @@ def _close_block(mode: Mode, block: Block | None) -> Block | None:
     return block
 
 
-def no_grad() -> Mode:
-    """Turn recording off, in a block ``with no_grad():`` or in a function with the decorator ``@no_grad()``.
+@overload
+def no_grad() -> Mode: ...
+@overload
+def no_grad(function: Callable[P, R]) -> Callable[P, R]: ...
+def no_grad(function: Callable[P, R] | None = None) -> Mode | Callable[P, R]:
+    """Turn recording off, in a block ``with no_grad():`` or in a function with the decorator ``@no_grad``.
 
     The mode belongs to the thread or task that set it. The previous mode is restored even after an exception. A block
     in a generator must end in the thread in which it began.
@@ -134,9 +138,13 @@ def no_grad() -> Mode:
     >>> w.numpy()
     array([0.5, 1.5], dtype=float32)
     """
-    return Mode(recording=False)
+    return Mode(recording=False) if function is None else Mode(recording=False)(function)
 
 
-def enable_grad() -> Mode:
+@overload
+def enable_grad() -> Mode: ...
+@overload
+def enable_grad(function: Callable[P, R]) -> Callable[P, R]: ...
+def enable_grad(function: Callable[P, R] | None = None) -> Mode | Callable[P, R]:
     """Turn recording on, even inside of `no_grad`. It is used as a block or a decorator, like `no_grad`."""
-    return Mode(recording=True)
+    return Mode(recording=True) if function is None else Mode(recording=True)(function)

@@ -252,6 +252,10 @@ class Tensor(NumberProtocol, Surface):
         view.flags.writeable = False
         return view
 
+    def to_numpy(self) -> ndarray:
+        """Return `numpy()`: Matplotlib and pandas call this name to read the values."""
+        return self.numpy()
+
     def detach(self) -> Tensor:
         """Return a tensor that shares the memory but not the graph: no gradient flows through it."""
         self._storage.shared = True
@@ -284,7 +288,7 @@ class Tensor(NumberProtocol, Surface):
         with writing(self._storage):
             self._data[...] = values
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool = False, *, create_graph: bool = False) -> None:
         """Compute the gradient of this tensor with respect to each leaf, and add it to the leaf's ``grad``.
 
         Parameters
@@ -294,6 +298,8 @@ class Tensor(NumberProtocol, Surface):
             this tensor. The default is 1, for a tensor of one element.
         retain_graph : bool
             Whether to keep the saved values, for another backward pass through this graph. Default False.
+        create_graph : bool
+            PyTorch's option for second derivatives raises TypeError: they are functions of functions here.
 
         Raises
         ------
@@ -302,7 +308,12 @@ class Tensor(NumberProtocol, Surface):
         GraphFreedError, StaleValueError, MissingVJPError, WrongGradientError
             Saved values were freed or changed in place, a vjp is missing, or it returned an invalid gradient.
         """
-        if self._node is None:
+        if self._node is None or create_graph:
+            if create_graph:
+                raise TypeError(
+                    "backward() has no create_graph. Second derivatives are functions of functions here: write "
+                    "tg.grad(tg.grad(f)), or tg.hvp(f, x, v)."
+                )
             raise NoGraphError(
                 "backward() on a tensor without a graph: no input had requires_grad=True, "
                 "or it was computed under no_grad() or detached."

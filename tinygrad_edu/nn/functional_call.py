@@ -35,6 +35,8 @@ def functional_call(
 
     Raises
     ------
+    TypeError
+        The only input is a tuple.
     StateDictError
         A name is unknown, a shape differs, or a dtype cannot be cast.
 
@@ -48,6 +50,11 @@ def functional_call(
     >>> gradients["weight"].numpy(), gradients["bias"].numpy()
     (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
     """
+    if len(inputs) == 1 and isinstance(inputs[0], tuple):
+        raise TypeError(
+            "functional_call: write functional_call(model, parameters, *inputs), not a tuple of inputs as in PyTorch. "
+            "Pass a tuple that is one input by its name."
+        )
     module: Any = model
     needs_whole_batch(f"functional_call: it changes the parameters of {type(model).__name__} in all threads")
     pairs = _pair_tensors(module, parameters)

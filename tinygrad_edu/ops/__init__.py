@@ -1,6 +1,7 @@
 """All ops, each defined next to its vjps. ``__all__`` of each module lists its public names.
 
-``registry`` maps names to the `Op` objects of these modules. Functions composed of ops need no vjp.
+``registry`` maps names to the `Op` objects of these modules. Functions composed of ops need no vjp. `on_demand`
+lists the functions whose files are imported at their first use.
 """
 
 # ruff: noqa: I001
@@ -48,17 +49,25 @@ from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import convolution_by_sample as convolution_by_sample
 from tinygrad_edu.ops import recurrent as recurrent
+from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 
 if not TYPE_CHECKING:  # type checkers cannot read a computed __all__; they use the star imports
     __all__ = public_names(globals(), __name__)
     for name in __all__:
         globals()[name] = with_keyword_hints(globals()[name], __name__)
+    __all__ += on_demand.OF_OPS
 
-registry: dict[str, Op] = {
-    value.__name__: value
-    for name, file in sys.modules.items()
-    if name.startswith(f"{__name__}.")
-    for value in vars(file).values()
-    if isinstance(value, Op)
-}
+    def __getattr__(name):
+        """Import a function that few programs use, or collect the ops of all files for `registry`."""
+        if name == "registry":
+            globals()[name] = _all_ops()
+        else:
+            globals()[name] = with_keyword_hints(on_demand.imported("tg", name, on_demand.OF_OPS, __all__), __name__)
+        return globals()[name]
+
+
+def _all_ops() -> dict[str, Op]:
+    on_demand.import_all()
+    files = [file for name, file in sys.modules.items() if name.startswith(f"{__name__}.")]
+    return {value.__name__: value for file in files for value in vars(file).values() if isinstance(value, Op)}

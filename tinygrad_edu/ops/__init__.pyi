@@ -206,6 +206,18 @@ def clip(x: PlainArrayLike, min: PlainArrayLike | None, max: Tensor) -> Tensor: 
 def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, *, max: Tensor) -> Tensor: ...
 @overload
 def clip(x: PlainArrayLike, min: PlainArrayLike | None = None, max: PlainArrayLike | None = None) -> Array: ...
+@overload
+def fmax(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def fmax(x: PlainArrayLike, y: Tensor) -> Tensor: ...
+@overload
+def fmax(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+@overload
+def fmin(x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def fmin(x: PlainArrayLike, y: Tensor) -> Tensor: ...
+@overload
+def fmin(x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 class _Lerp(Op):
     @overload
@@ -397,6 +409,16 @@ class _Logaddexp(Op):
     def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
 
 logaddexp: _Logaddexp
+
+class _Logaddexp2(Op):
+    @overload
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+
+logaddexp2: _Logaddexp2
 
 class _Logit(Op):
     @overload
@@ -963,6 +985,10 @@ def diag(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
 def diag(x: PlainArrayLike, /, k: int = 0) -> Array: ...
 @overload
+def diag_embed(x: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor: ...
+@overload
+def diag_embed(x: PlainArrayLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Array: ...
+@overload
 def diagflat(x: Tensor, /, k: int = 0) -> Tensor: ...
 @overload
 def diagflat(x: PlainArrayLike, /, k: int = 0) -> Array: ...
@@ -1039,6 +1065,7 @@ def argsort(
 def count_nonzero(x: ArrayLike, axis: None = None, keepdims: Literal[False] = False) -> np.intp: ...
 @overload
 def count_nonzero(x: ArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array | np.intp: ...
 def flatnonzero(x: ArrayLike) -> Array: ...
 def isclose(x: ArrayLike, y: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array: ...
 def isfinite(x: ArrayLike) -> Array: ...
@@ -1051,6 +1078,8 @@ def logical_xor(x: ArrayLike, y: ArrayLike) -> Array: ...
 def nonzero(x: ArrayLike) -> tuple[Array, ...]: ...
 def one_hot(labels: ArrayLike, num_classes: int | None = None, dtype: DTypeLike = ...) -> Array: ...
 def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array: ...
+def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
+def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]: ...
 @overload
 def cummax(x: Tensor, axis: int | None = None) -> Tensor: ...
 @overload
@@ -1117,17 +1146,37 @@ logcumsumexp: _Logcumsumexp
 
 class _Amax(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 amax: _Amax
 
 class _Amin(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 amin: _Amin
 
@@ -1141,25 +1190,45 @@ logsumexp: _Logsumexp
 
 class _Max(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 max: _Max
 
 class _Mean(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Array: ...
 
 mean: _Mean
 
 class _Min(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        initial: float | None = None,
+        where: Any = None,
+    ) -> Array: ...
 
 min: _Min
 
@@ -1175,11 +1244,25 @@ def nansum(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Arra
 class _Prod(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Array: ...
 
 prod: _Prod
@@ -1200,11 +1283,25 @@ std: _Std
 class _Sum(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        initial: float | None = None,
+        where: Any = None,
     ) -> Array: ...
 
 sum: _Sum
@@ -1469,6 +1566,22 @@ def average(
 def median(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
 def median(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+@overload
+def nanmedian(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def nanmedian(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
+@overload
+def nanquantile(
+    x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor: ...
+@overload
+def nanquantile(
+    x: PlainArrayLike, q: Tensor, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor: ...
+@overload
+def nanquantile(
+    x: PlainArrayLike, q: PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Array: ...
 @overload
 def percentile(
     x: Tensor, q: Tensor | PlainArrayLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
@@ -2666,5 +2779,367 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
     rng: np.random.Generator | None = None,
 ) -> Array: ...
+@overload
+def cumulative_trapezoid(
+    y: Tensor,
+    x: Tensor | PlainArrayLike | None = None,
+    dx: Tensor | PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1, initial: float | None = None
+) -> Tensor: ...
+@overload
+def cumulative_trapezoid(
+    y: PlainArrayLike,
+    x: PlainArrayLike | None = None,
+    dx: PlainArrayLike = 1.0,
+    axis: int = -1,
+    initial: float | None = None,
+) -> Array: ...
+@overload
+def gradient(
+    f: Tensor, *varargs: Tensor | PlainArrayLike, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Tensor, axis: Any = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]: ...
+@overload
+def gradient(
+    f: PlainArrayLike, *varargs: Array | float | Sequence[Any], axis: Any = None, edge_order: int = 1
+) -> Array | tuple[Array, ...]: ...
+@overload
+def interp(
+    x: Tensor,
+    xp: Tensor | PlainArrayLike,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: Tensor,
+    fp: Tensor | PlainArrayLike,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: Tensor,
+    left: Tensor | PlainArrayLike | None = None,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: Tensor,
+    right: Tensor | PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    *,
+    right: Tensor,
+    period: float | None = None,
+) -> Tensor: ...
+@overload
+def interp(
+    x: PlainArrayLike,
+    xp: PlainArrayLike,
+    fp: PlainArrayLike,
+    left: PlainArrayLike | None = None,
+    right: PlainArrayLike | None = None,
+    period: float | None = None,
+) -> Array: ...
+@overload
+def trapezoid(
+    y: Tensor, x: Tensor | PlainArrayLike | None = None, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1
+) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: Tensor, dx: Tensor | PlainArrayLike = 1.0, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(y: PlainArrayLike, x: PlainArrayLike | None = None, *, dx: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def trapezoid(
+    y: PlainArrayLike, x: PlainArrayLike | None = None, dx: PlainArrayLike = 1.0, axis: int = -1
+) -> Array: ...
+@overload
+def bincount(x: ArrayLike, weights: Tensor, minlength: int = 0) -> Tensor: ...
+@overload
+def bincount(x: ArrayLike, weights: PlainArrayLike | None = None, minlength: int = 0) -> Array: ...
+@overload
+def histogram(
+    a: ArrayLike, bins: Any, range: tuple[float, float] | None, density: bool | None, weights: Tensor
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    *,
+    weights: Tensor,
+) -> tuple[Tensor, Array]: ...
+@overload
+def histogram(
+    a: ArrayLike,
+    bins: Any = 10,
+    range: tuple[float, float] | None = None,
+    density: bool | None = None,
+    weights: PlainArrayLike | None = None,
+) -> tuple[Array, Array]: ...
+@overload
+def corrcoef(x: Tensor, y: Tensor | PlainArrayLike | None = None, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: Tensor, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: PlainArrayLike, y: PlainArrayLike | None = None, rowvar: bool = True) -> Array: ...
+@overload
+def cov(
+    m: Tensor,
+    y: Tensor | PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: Tensor,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: Tensor | PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None,
+    rowvar: bool,
+    bias: bool,
+    ddof: int | None,
+    fweights: ArrayLike | None,
+    aweights: Tensor,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    *,
+    aweights: Tensor,
+    dtype: DTypeLike | None = None,
+) -> Tensor: ...
+@overload
+def cov(
+    m: PlainArrayLike,
+    y: PlainArrayLike | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: ArrayLike | None = None,
+    aweights: PlainArrayLike | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Array: ...
+@overload
+def cdist(x1: Tensor, x2: Tensor | PlainArrayLike, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def cdist(x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
+@overload
+def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def index_add(
+    x: Tensor, axis: int, indices: ArrayLike, source: Tensor | PlainArrayLike, *, alpha: float = 1
+) -> Tensor: ...
+@overload
+def index_add(x: PlainArrayLike, axis: int, indices: ArrayLike, source: Tensor, *, alpha: float = 1) -> Tensor: ...
+@overload
+def index_add(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, source: PlainArrayLike, *, alpha: float = 1
+) -> Array: ...
+@overload
+def scatter_reduce(
+    x: Tensor, axis: int, indices: ArrayLike, src: Tensor | PlainArrayLike, reduce: str, include_self: bool = True
+) -> Tensor: ...
+@overload
+def scatter_reduce(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, src: Tensor, reduce: str, include_self: bool = True
+) -> Tensor: ...
+@overload
+def scatter_reduce(
+    x: PlainArrayLike, axis: int, indices: ArrayLike, src: PlainArrayLike, reduce: str, include_self: bool = True
+) -> Array: ...
+@overload
+def segment_max(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_max(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_min(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_min(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_prod(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_prod(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+@overload
+def segment_sum(data: Tensor, segment_ids: ArrayLike, num_segments: int | None = None) -> Tensor: ...
+@overload
+def segment_sum(data: PlainArrayLike, segment_ids: ArrayLike, num_segments: int | None = None) -> Array: ...
+
+class _Digamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+digamma: _Digamma
+
+class _Entr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+entr: _Entr
+
+class _Erfc(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfc: _Erfc
+
+class _Erfinv(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+erfinv: _Erfinv
+
+class _Lgamma(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+lgamma: _Lgamma
+
+class _LogNdtr(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+log_ndtr: _LogNdtr
+
+@overload
+def ndtr(x: Tensor) -> Tensor: ...
+@overload
+def ndtr(x: PlainArrayLike) -> Array: ...
+
+class _Ndtri(Op):
+    @overload
+    def __call__(self, x: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike) -> Array: ...
+
+ndtri: _Ndtri
+
+@overload
+def polygamma(n: int, x: Tensor) -> Tensor: ...
+@overload
+def polygamma(n: int, x: PlainArrayLike) -> Array: ...
+
+class _Xlog1Py(Op):
+    @overload
+    def __call__(self, x: Tensor, y: Tensor | PlainArrayLike) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, x: PlainArrayLike, y: PlainArrayLike) -> Array: ...
+
+xlog1py: _Xlog1Py
+
+@overload
+def block_diag(*arrays: Tensor) -> Tensor: ...
+@overload
+def block_diag(*arrays: Array | float | Sequence[Any]) -> Array: ...
+@overload
+def block_diag(*arrays: Tensor | PlainArrayLike) -> Tensor: ...
+@overload
+def cross(
+    a: Tensor, b: Tensor | PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Tensor: ...
+@overload
+def cross(
+    a: PlainArrayLike, b: Tensor, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Tensor: ...
+@overload
+def cross(
+    a: PlainArrayLike, b: PlainArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array: ...
+@overload
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor: ...
+@overload
+def vander(x: PlainArrayLike, N: int | None = None, increasing: bool = False) -> Array: ...
+@overload
+def vecdot(x1: Tensor, x2: Tensor | PlainArrayLike, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: Tensor, axis: int = -1) -> Tensor: ...
+@overload
+def vecdot(x1: PlainArrayLike, x2: PlainArrayLike, axis: int = -1) -> Array: ...
 
 registry: dict[str, Op]

@@ -277,7 +277,10 @@ def _class_probabilities_loss(
     logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Any:
     if target.shape != logits.shape:
-        raise ShapeError(f"cross_entropy: probabilities must have shape {logits.shape}, got {target.shape}.")
+        raise ShapeError(
+            f"cross_entropy: probabilities must have shape {logits.shape}, got {target.shape} and {target.dtype}. "
+            f"Labels must be integers: target.astype(int)."
+        )
     if integer("cross_entropy: ignore_index", ignore_index) >= 0:
         raise ValueError(f"cross_entropy: ignore_index is not supported for probabilities, got {ignore_index}.")
     targets = _smooth_targets(target, smoothing) if smoothing else target

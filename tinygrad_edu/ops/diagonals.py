@@ -15,7 +15,7 @@ from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.selection import drop, keep
 from tinygrad_edu.ops.shape import moveaxis, ravel, reshape, shaped
 
-__all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]
+__all__ = ["diag", "diag_embed", "diagflat", "diagonal", "trace", "tril", "triu"]
 
 
 @op(
@@ -32,10 +32,14 @@ def diagonal(x: Array, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Ar
 
 
 def _diagonal_x(g: Any, x_shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Any:
-    rows, columns = x_shape[axis1], x_shape[axis2]
-    batch = g.shape[:-1]
-    flat = scatter_add(g, (..., _diagonal_slice(g.shape[-1], columns, offset)), (*batch, rows * columns))
-    return moveaxis(reshape(flat, (*batch, rows, columns)), (-2, -1), (axis1, axis2))
+    return _on_diagonal(g, (x_shape[axis1], x_shape[axis2]), offset, axis1, axis2)
+
+
+def _on_diagonal(x: Any, shape: tuple[int, int], offset: int, axis1: int, axis2: int) -> Any:
+    """Return zeros with the vectors along the last axis of x on the diagonals of matrices of this shape."""
+    batch = x.shape[:-1]
+    flat = scatter_add(x, (..., _diagonal_slice(x.shape[-1], shape[1], offset)), (*batch, shape[0] * shape[1]))
+    return moveaxis(reshape(flat, (*batch, *shape)), (-2, -1), (axis1, axis2))
 
 
 def _diagonal_slice(count: int, columns: int, offset: int) -> slice:
@@ -68,8 +72,28 @@ def diag(x: TensorLike, /, k: int = 0) -> Tensor | Array:
         return diagonal(x, k)
     if x.ndim != 1:
         raise ShapeError(f"diag: x must be 1-d or 2-d, got shape {x.shape}.")
-    count, size = len(x), len(x) + abs(k)
-    return reshape(scatter_add(x, _diagonal_slice(count, size, k), (size * size,)), (size, size))
+    return diag_embed(x, k)
+
+
+def diag_embed(x: TensorLike, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor | Array:
+    """Return square matrices with the vectors along the last axis of x as their diagonals, and zeros elsewhere.
+
+    Parameters
+    ----------
+    x : array_like
+        (..., n), at least 1-d.
+    offset : int, default 0
+        Which diagonal, as in `diagonal`.
+    axis1 : int, default -2
+        The axis of the rows of the matrices in the result.
+    axis2 : int, default -1
+        The axis of their columns.
+    """
+    x = shaped(x)
+    if not x.ndim:
+        raise ShapeError("diag_embed: x must have at least one axis, got a scalar.")
+    size = x.shape[-1] + abs(offset)
+    return _on_diagonal(x, (size, size), offset, axis1, axis2)
 
 
 def diagflat(x: TensorLike, /, k: int = 0) -> Tensor | Array:

@@ -47,7 +47,7 @@ def _take_of_samples(batch: MappedCall) -> Any:
         return moveaxis(take(x, indices, along, batch.settings["mode"]), along, 0)
     if batch.settings["mode"] != "raise" or isinstance(indices, Mapped):  # by an outer level
         return NotImplemented
-    indices = _check_indices("take", indices)
+    indices = check_indices("take", indices)
     own = np.arange(batch.size).reshape((batch.size, *[1] * (indices.ndim - 1)))
     out, new = moveaxis(x, along + 1, 1)[own, indices], range(1, indices.ndim)
     return moveaxis(out, tuple(new), tuple(k + along for k in new))
@@ -79,7 +79,7 @@ def take(x: TensorLike, indices: ArrayLike, axis: int | None = None, mode: str =
     if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
     along = normalize_axis_index(axis or 0, len(shape_of(x)))
-    indices, n = _check_indices("take", indices), shape_of(x)[along]
+    indices, n = check_indices("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise invalid_choice("take: mode", mode, ("raise", "wrap", "clip"))
     if mode != "raise" and n:
@@ -137,7 +137,8 @@ def _take_flat_of_samples(batch: MappedCall) -> Any:
     return batch.with_inputs(*_flat_of_samples(batch)).on_leading()
 
 
-def _scatter_flat_of_samples(batch: MappedCall) -> Any:
+def scatter_flat_of_samples(batch: MappedCall) -> Any:
+    """Compute an op on flat indices into a setting `shape`, for all samples in one array."""
     x, indices = _flat_of_samples(batch)
     x = x if batch.mapped[0] else batch.spread().inputs[0]
     return batch.with_inputs(x, indices).on_leading(shape=(batch.size, *batch.settings["shape"]))
@@ -149,7 +150,7 @@ def take_flat(x: Array, indices: Array) -> Array:
     return x.reshape(-1).take(indices, mode="wrap")  # all in range: saves NumPy's bounds check
 
 
-@op(name="scatter_add", promotes=("x",), batching=_scatter_flat_of_samples)
+@op(name="scatter_add", promotes=("x",), batching=scatter_flat_of_samples)
 def scatter_add_flat(x: Array, indices: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x added at flat indices: the transpose of `take_flat`."""
     out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16
@@ -198,7 +199,7 @@ def _cast_values(x: Any, values: Any) -> Any:
 
 def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
     """Return the indices along `axis` as indices into a flattened array of `shape`, or raise if invalid."""
-    indices = _check_indices(where_, indices)
+    indices = check_indices(where_, indices)
     if indices.ndim != len(shape):
         raise ShapeError(
             f"{where_}: indices must have as many axes as x, got shape {indices.shape} for x of shape {shape}."
@@ -215,7 +216,7 @@ def _checked_flat_indices(where_: str, shape: tuple[int, ...], indices: Any, axi
     return np.asarray(flat_indices(indices, along, shape))
 
 
-def _check_indices(where_: str, indices: Any) -> ndarray:
+def check_indices(where_: str, indices: Any) -> ndarray:
     """Return the indices as an integer array, or raise if they are not integers; an empty list is accepted."""
     indices = np.asarray(values_of(indices))
     if indices.dtype.kind not in "iub" and indices.size:

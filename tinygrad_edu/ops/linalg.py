@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
@@ -18,12 +18,22 @@ from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, s
 from tinygrad_edu.ops.determinants import det, slogdet
 from tinygrad_edu.ops.inverses import inv, matrix_power, pinv, solve
 from tinygrad_edu.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
+from tinygrad_edu.ops.on_demand import OF_LINALG, imported
 from tinygrad_edu.ops.products import matmul
 
 __all__ = [
     "LinAlgError", "cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_power", "matrix_rank",
     "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vector_norm",
 ]  # fmt: skip
+
+
+if not TYPE_CHECKING:
+    __all__ += OF_LINALG
+
+    def __getattr__(name):
+        """Import a function that few programs use."""
+        globals()[name] = imported("tg.linalg", name, OF_LINALG, __all__)
+        return globals()[name]
 
 
 def multi_dot(arrays: Sequence[TensorLike]) -> Tensor | Array:

@@ -14,8 +14,9 @@ from tinygrad_edu.ops.axes import Axis, plain_axes
 from tinygrad_edu.ops.plain import stable_argsort
 
 __all__ = [
-    "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "flatnonzero", "isclose", "isfinite", "isinf",
-    "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "nonzero", "one_hot", "searchsorted",
+    "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "digitize", "flatnonzero", "isclose", "isfinite",
+    "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "nonzero", "one_hot", "searchsorted",
+    "tril_indices", "triu_indices",
 ]  # fmt: skip
 
 
@@ -73,6 +74,24 @@ def argsort(
 def searchsorted(x: ArrayLike, v: ArrayLike, side: str = "left", sorter: Any = None) -> Array:
     """Return the indices at which to insert v into a sorted 1-d x: before equal elements, or after for side="right"."""
     return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
+
+
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Array | np.intp:
+    """Return the index of the bin of each element of x, for increasing or decreasing 1-d edges `bins`.
+
+    Index i means ``bins[i - 1] <= x < bins[i]``, or ``bins[i - 1] < x <= bins[i]`` if `right`.
+    """
+    return np.digitize(values_of(x), values_of(bins), right)
+
+
+def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
+    """Return the rows and the columns of the elements on and below the k-th diagonal of an (n, m) matrix."""
+    return np.tril_indices(n, k, m)
+
+
+def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, Array]:
+    """Return the rows and the columns of the elements on and above the k-th diagonal of an (n, m) matrix."""
+    return np.triu_indices(n, k, m)
 
 
 @batched(lambda batch: NotImplemented if batch.settings["num_classes"] in (None, -1) else batch.on_leading())

@@ -25,7 +25,7 @@ NAMED_OTHERWISE = {
     "amax": "max",
     "amin": "min",
     "around": "round",
-    "copy": "identity",
+    "copy": "shape.identity",
     "degrees": "rad2deg",
     "expit": "sigmoid",
     "fabs": "abs",
@@ -33,7 +33,7 @@ NAMED_OTHERWISE = {
     "float_power": "power",
     "pad": "padding.padded",
     "radians": "deg2rad",
-    "real": "identity",
+    "real": "shape.identity",
     "rint": "round",
 }  # fmt: skip  (expit is SciPy's)
 # NumPy functions that convert integers to floats; our functions of these names keep integers.
@@ -48,7 +48,7 @@ ALONG_AN_AXIS = {
     ("multiply", "accumulate"): "cumprod", ("logaddexp", "accumulate"): "logcumsumexp",
 }  # fmt: skip
 # NumPy has these functions in np and in np.linalg.
-SAME_IN_LINALG = frozenset({"matmul", "matrix_transpose", "outer", "tensordot", "vecdot"})
+SAME_IN_LINALG = frozenset({"cross", "matmul", "matrix_transpose", "outer", "tensordot", "vecdot"})
 
 # Functions without a derivative: they return booleans, indices, counts or text. NumPy computes them on the values.
 NONDIFFERENTIABLE: frozenset[Any] = frozenset({
@@ -57,7 +57,7 @@ NONDIFFERENTIABLE: frozenset[Any] = frozenset({
     np.array_equal, np.array_equiv, np.isin, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
     np.any, np.all, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.gcd,
     np.lcm, np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.lexsort, np.argwhere,
-    np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.bincount, np.unravel_index, np.ravel_multi_index,
+    np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.unravel_index, np.ravel_multi_index,
     np.shape, np.ndim, np.size, np.count_nonzero, np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
     np.shares_memory, np.may_share_memory, np.array2string, np.array_repr, np.array_str, np.save, np.savez,
     np.savez_compressed, np.savetxt, np.spacing, np.linalg.matrix_rank,
@@ -120,7 +120,7 @@ def _own_function(name: str) -> Any:
     if name not in NAMED_OTHERWISE.values():
         return None
     module, _, function = name.rpartition(".")
-    return getattr(getattr(package, module), function) if module else package.registry.get(name)
+    return getattr(getattr(package, module), function)
 
 
 @cache

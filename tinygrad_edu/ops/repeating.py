@@ -34,7 +34,7 @@ def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
 
 
 @op(name="scatter_add", batching="along")
-def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
+def add_positions(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Add x to zeros at these positions along an axis of length `length`: the transpose of `index_select`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
     out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
@@ -123,8 +123,8 @@ def _iter_runs(positions: ndarray, first: int, step: int) -> Iterator[tuple[slic
         start += count
 
 
-index_select.vjps(x=lambda g, x_shape, positions, axis: index_add(g, positions, axis, x_shape[axis]))
-index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
+index_select.vjps(x=lambda g, x_shape, positions, axis: add_positions(g, positions, axis, x_shape[axis]))
+add_positions.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 
 def _tile_samples(batch: MappedCall) -> Any:
@@ -177,7 +177,7 @@ def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) 
     if counts.size == 1:
         split = reshape(g, (*lengths[:along], n, counts.item(), *lengths[along + 1 :]))
         return reshape(sum(split, axis=along + 1), x_shape)
-    return reshape(index_add(g, np.repeat(np.arange(n), counts), along, n), x_shape)
+    return reshape(add_positions(g, np.repeat(np.arange(n), counts), along, n), x_shape)
 
 
 repeat.vjps(x=_repeat_x)

@@ -1,4 +1,4 @@
-"""Elementwise selection and interpolation: where, clip, maximum, minimum, lerp."""
+"""Elementwise selection and interpolation: where, clip, maximum, minimum, fmax, fmin, lerp."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
 
-__all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
+__all__ = ["clip", "fmax", "fmin", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
 
 
 @op(broadcasts=True, promotes=("x", "y"), batching="elementwise")
@@ -90,6 +90,21 @@ def minimum(x: Operand, y: Operand) -> Array:
 
 
 minimum.vjps(x=lambda g, x, y: _split_ties(g, x > y, x == y), y=lambda g, x, y: _split_ties(g, y > x, x == y))
+
+
+def fmax(x: TensorLike, y: TensorLike) -> Tensor | Array:
+    """Return the maximum of x and y, or the other one where one is NaN. At a tie, each gets half of the gradient."""
+    return maximum(*_without_nan(x, y))
+
+
+def fmin(x: TensorLike, y: TensorLike) -> Tensor | Array:
+    """Return the minimum of x and y, or the other one where one is NaN. At a tie, each gets half of the gradient."""
+    return minimum(*_without_nan(x, y))
+
+
+def _without_nan(x: Any, y: Any) -> tuple[Any, Any]:
+    """Replace each NaN with the other operand, so that the operands tie there."""
+    return where(np.isnan(values_of(x)), y, x), where(np.isnan(values_of(y)), x, y)
 
 
 @op(name="clip", batching="elementwise")

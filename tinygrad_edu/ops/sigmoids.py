@@ -1,7 +1,8 @@
-"""Numerically stable sigmoid, log-sigmoid, logit, softplus and logaddexp."""
+"""Numerically stable sigmoid, log-sigmoid, logit, softplus, logaddexp and logaddexp2."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.fast import elementwise
 from tinygrad_edu.ops.selection import keep, where
 
-__all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
+__all__ = ["logaddexp", "logaddexp2", "logit", "logsigmoid", "sigmoid", "softplus"]
 
 
 @op(batching="elementwise")
@@ -91,3 +92,14 @@ def logaddexp(x: Operand, y: Operand) -> Array:
 
 
 logaddexp.vjps(x=lambda g, x, y: g * sigmoid(x - y), y=lambda g, x, y: g * sigmoid(y - x))
+
+
+@op(broadcasts=True, batching="elementwise")
+def logaddexp2(x: Operand, y: Operand) -> Array:
+    """Return log2(2 ** x + 2 ** y), without overflow."""
+    return np.logaddexp2(x, y)
+
+
+logaddexp2.vjps(
+    x=lambda g, x, y: g * sigmoid((x - y) * math.log(2)), y=lambda g, x, y: g * sigmoid((y - x) * math.log(2))
+)

@@ -18,8 +18,9 @@ from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape, transpose
+from tinygrad_edu.ops.sorting import sort
 
-__all__ = ["average", "median", "percentile", "quantile"]
+__all__ = ["average", "median", "nanmedian", "nanquantile", "percentile", "quantile"]
 
 
 @batched("axis")
@@ -72,14 +73,44 @@ def quantile(
         raise ShapeError(f"quantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
     ranks = reshape(fractions, -1) * (n - 1)
     below, above = _neighbor_ranks(values_of(ranks), method)
-    out = _take_ranks(rows, [below, above])
-    if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
-        weight = 0.5 * (below < above) if method == "midpoint" else ranks - below
-        narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
-        out = _lerp(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
-    else:
-        out = out[..., 0, :]
+    neighbors = _take_ranks(rows, [below, above])
+    out = _between(neighbors[..., 0, :], neighbors[..., 1, :], q, ranks, below, above, method)
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
+
+
+def _between(low: Any, high: Any, q: Any, ranks: Any, below: ndarray, above: ndarray, method: str) -> Any:
+    """Return the quantiles between the elements of the ranks `below` and `above`."""
+    if method != "midpoint" and (method != "linear" or np.asarray(values_of(q)).dtype.kind != "f"):
+        return low
+    weight = 0.5 * (below < above) if method == "midpoint" else ranks - below
+    narrow = isinstance(q, int | float) and low.dtype.kind == "f"
+    return _lerp(low, high, astype(weight, low.dtype) if narrow else weight)
+
+
+@batched(_quantiles_of_samples)
+def nanquantile(
+    x: TensorLike, q: TensorLike, axis: Axis = None, keepdims: bool = False, method: str = "linear"
+) -> Tensor | Array:
+    """Return the q-th quantile over `axis`, ignoring NaN; NaN if all are NaN. NaN elements receive no gradient.
+
+    The parameters are those of `quantile`.
+    """
+    fractions, rows = _check_fractions(q), sort(_merge_reduced_axes(x, axis), -1)  # NaN last
+    if not rows.shape[-1]:
+        raise ShapeError(f"nanquantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
+    shape = kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
+    last = np.maximum(np.sum(~np.isnan(values_of(rows)), -1, keepdims=True) - 1, 0)
+    ranks = reshape(fractions, -1) * last
+    below, above = _neighbor_ranks(values_of(ranks), method)
+    low, high = (take_along(rows, indices, rows.ndim - 1) for indices in (below, above))
+    out = _between(low, high, q, ranks, below, above, method)
+    return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
+
+
+@batched("axis")
+def nanmedian(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor | Array:
+    """Return the median over `axis`, ignoring NaN; NaN if all are NaN. NaN elements receive no gradient."""
+    return nanquantile(x, 0.5, axis, keepdims)
 
 
 def percentile(

@@ -141,7 +141,8 @@ def check_setting(where: str, name: str, rule: Rule, value: Any) -> Any:
     try:
         return rule.convert(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {name} must be {rule.expected}, got {value!r}.") from error
+        hint = " Pass a schedule to optimizer.apply_schedule(schedule, step), or to fit." if callable(value) else ""
+        raise ValueError(f"{where}: {name} must be {rule.expected}, got {value!r}.{hint}") from error
 
 
 def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any]) -> dict[str, Any]:

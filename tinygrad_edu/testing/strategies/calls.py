@@ -17,12 +17,13 @@ from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.sampled import SAMPLED
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE, **ACTIVATIONS, **SHAPE, **JOINING, **SEVERAL, **REDUCTION, **RANKING, **NETWORKS, **LINALG,
-    **IMAGES, **LAYERS,
+    **IMAGES, **LAYERS, **SAMPLED,
 }  # fmt: skip
 """Strategies for calls of the functions with a derivative, by name."""
 

@@ -199,7 +199,11 @@ STEPS: dict[str, Step] = {
     "gelu_tanh": _expression("tg.gelu(V, approximate='tanh')"), "gelu_exact": _expression("tg.gelu(V)"),
     "silu_from_sigmoid": _expression("tg.silu(V)"),
     **{name: _pair(f"tg.{name}(V, W * W + 0.5)") for name in ("arctan2", "hypot", "xlogy")},
-    "logaddexp": _pair("tg.logaddexp(V, W)"), "lerp": _pair("tg.lerp(V, W, 0.25)"),
+    **{name: _pair(f"tg.{name}(V, W)") for name in ("logaddexp", "logaddexp2")},
+    **{name: _expression(f"tg.{name}(V)") for name in ("erfc", "log_ndtr")},
+    **{name: _expression(f"tg.{name}(0.5 + 0.25 * tg.tanh(V))") for name in (
+        "erfinv", "ndtri", "lgamma", "digamma", "entr",
+    )}, "lerp": _pair("tg.lerp(V, W, 0.25)"),
     "leaky": _expression("tg.leaky_relu(V)", _away_from_0), "exponential_unit": _expression("tg.elu(V)", _away_from_0),
     "hardtanh": _expression("tg.hardtanh(V)", _away_from_1),
     **{name: _expression(f"tg.{name}(V, -1)", _has_axes) for name in ("cumsum", "cumprod", "logcumsumexp", "prod")},
@@ -208,7 +212,8 @@ STEPS: dict[str, Step] = {
     **dict.fromkeys(("centre", "normalized"), _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
     **dict.fromkeys(("mean_product", "divide_by_rms"), _expression("tg.rms_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
     **{name: _expression(f"tg.linalg.{call}", _matrix) for name, call in (
-        ("inv", f"inv({_DEFINITE})"), ("det", f"det({_DEFINITE})"), ("solve", f"solve({_DEFINITE}, V)"),
+        ("inv", f"inv({_DEFINITE})"), ("expm", f"expm(tg.tanh({_DEFINITE}))"),
+        ("det", f"det({_DEFINITE})"), ("solve", f"solve({_DEFINITE}, V)"),
         ("logabsdet", f"slogdet({_DEFINITE}).logabsdet"), ("cholesky_factor", f"cholesky({_DEFINITE})"),
         ("pseudo_inverse", f"pinv({_DEFINITE})"),
     )},

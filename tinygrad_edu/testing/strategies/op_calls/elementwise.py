@@ -111,6 +111,13 @@ def _logits(draw: Any) -> Call:
 
 _POSITIVE: Settings = {"low": 0.25, "high": 8.0}
 _CLOSE: Settings = {"low": -8.0, "high": 8.0}  # beyond, higher derivatives of a sigmoid cancel
+
+
+@st.composite
+def _polygammas(draw: Any) -> Call:
+    return Call("polygamma", [draw(st.integers(0, 3)), draw(arrays(**_POSITIVE))], (1,))
+
+
 NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
@@ -120,14 +127,21 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "where": inputs_of("where", broadcastable(3), conditions),
     "tanh_gradient": inputs_of("tanh_gradient", shapes().map(lambda shape: (shape, shape))),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
-    **{name: _extrema(name) for name in ("maximum", "minimum")},
+    **{name: _extrema(name) for name in ("maximum", "minimum", "fmax", "fmin")},
     "exp": one_input("exp"), **{name: one_input(name, **MARGINS_OF_40) for name in ("sin", "cos")},
     **{name: one_input(name, **ANY_SIZE) for name in ("negative", "square", "positive", "deg2rad", "rad2deg")},
     **{name: one_input(name, low=1e-6, high=1e8) for name in ("log", "log2", "log10", "sqrt", "rsqrt")},
     **{name: one_input(name, **ANY_SIZE, **NO_ZERO) for name in ("sign", "abs", "reciprocal", "cbrt")},
     **{name: one_input(name, **ANY_SIZE) for name in ("arcsinh", "arctan", "erf", "tanh")},
     **{name: one_input(name) for name in ("cosh", "exp2", "expm1", "sinh")},
-    "sinc": one_input("sinc", **MARGINS_OF_40),
+    "sinc": one_input("sinc", **MARGINS_OF_40), "erfc": one_input("erfc", low=-3, high=5),
+    **{name: one_input(name, low=-30, high=8) for name in ("log_ndtr", "log_ndtr_slope")},
+    "ndtr": one_input("ndtr", **MARGINS_OF_40), "erfinv": one_input("erfinv", low=-0.875, high=0.875),
+    "ndtri": one_input("ndtri", low=0.0625, high=0.9375),
+    **{name: one_input(name, low=-1.875, high=1e3, away_from=(-1.0, 0.0)) for name in ("lgamma", "digamma")},
+    "entr": one_input("entr", low=0.25, high=1e3),
+    "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE), "polygamma": _polygammas(),
+    "xlog1py": two_inputs("xlog1py", y={"low": -0.75, "high": 8.0}),
     **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),
     "arccosh": one_input("arccosh", low=1.125),
@@ -135,7 +149,7 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "round": one_input("round", each_of(decimals=(0, -1)), **UP_TO_3, change=lambda x: np.floor(x) + 0.25),
     "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
     "sinc_derivative": one_input("sinc_derivative", each_of(order=(1, 2, 3)), **UP_TO_3),
-    "logaddexp": two_inputs("logaddexp", _CLOSE, _CLOSE),
+    **{name: two_inputs(name, _CLOSE, _CLOSE) for name in ("logaddexp", "logaddexp2")},
     **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_ratio", "arctan2")},
     "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
     "nan_to_num": one_input("nan_to_num", each_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),

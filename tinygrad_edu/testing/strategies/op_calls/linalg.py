@@ -9,10 +9,12 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tinygrad_edu import ops
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, each_of, inputs_of, moderate, one_input
+from tinygrad_edu.testing.strategies.op_calls.several import first_of, in_one
 
 _LENGTHS = st.integers(1, 3)
 
@@ -159,6 +161,49 @@ def _cofactors_changes(draw: Any) -> Call:
     return Call("cofactors_jvp", [draw(arrays(x.shape)), x])
 
 
+@st.composite
+def _triangular_systems(draw: Any) -> Call:
+    n, k = _several(draw, 2)
+    stack, left = draw(_STACKS), draw(st.booleans())
+    b_shape = (*draw(st.sampled_from([stack, stack, ()])), *((n, k) if left else (k, n)))
+    b = draw(arrays((n,) if left and draw(st.booleans()) else b_shape))
+    settings = {"upper": draw(st.booleans()), "left": left, "unitriangular": draw(st.booleans())}
+    return Call("solve_triangular", [draw(_invertible(stack, n)), b], **settings)
+
+
+@st.composite
+def _cholesky_systems(draw: Any) -> Call:
+    n, k = _several(draw, 2)
+    stack = draw(_STACKS)
+    b = draw(arrays(draw(st.sampled_from([(n,), (n, k), (*stack, n, k)]))))
+    return Call("cholesky_solve", [b, draw(_invertible(stack, n))], upper=draw(st.booleans()))
+
+
+@st.composite
+def _least_squares(draw: Any) -> Call:
+    a = draw(_rectangular())
+    b_shape = draw(st.sampled_from([a.shape[-2:-1], (*a.shape[:-1], 2)]))
+    return Call(first_of(ops.linalg.lstsq), [a, draw(arrays(b_shape))], rcond=draw(st.sampled_from([None, 1e-10])))
+
+
+@st.composite
+def _pivoted(draw: Any) -> Call:
+    """Draw matrices whose pivots are much larger than the other elements of their columns, in any order of the rows."""
+    m, n = _several(draw, 2, 4)
+    x = draw(_invertible(n=max(m, n)))[..., draw(st.permutations(range(m))), :n]
+    return Call(in_one(ops.linalg.lu), [x])
+
+
+@st.composite
+def _tensor_systems(draw: Any, name: str) -> Call:
+    x_shape = draw(st.sampled_from([(2, 3), (6,), (1, 6)]))
+    a = draw(_invertible((), 6)).reshape(2, 3, *x_shape)
+    if name == "tensorinv":
+        return Call(name, [a], ind=2)
+    axes = draw(st.none() | st.just(tuple(range(2, a.ndim))))
+    return Call(name, [a, draw(arrays((2, 3)))], axes=axes)
+
+
 # --- Norms ---
 
 _ORDERS = st.sampled_from([2, 2, 2, 1, 3, 0, 2.5, 0.5, -1, -2])
@@ -211,6 +256,10 @@ LINALG: dict[str, Strategy[Call]] = {
     **{name: _matrices(name, _invertible()) for name in (
         "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor",
     )},
+    "solve_triangular": _triangular_systems(), "cholesky_solve": _cholesky_systems(), "lstsq": _least_squares(),
+    "lu": _pivoted(), "triangular_factors": _matrices("triangular_factors", _invertible()),
+    "expm": _matrices("expm", _rectangular(square=True)),
+    **{name: _tensor_systems(name) for name in ("tensorinv", "tensorsolve")},
     "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),
     "matrix_power": _matrices("matrix_power", _invertible(), n=st.integers(-3, 5)),
     **{name: _matrices(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},

@@ -28,6 +28,18 @@ def _searches(draw: Any) -> Call:
 
 
 @st.composite
+def _bins(draw: Any) -> Call:
+    x, bins = np.round(draw(arrays())), np.sort(np.round(draw(arrays((draw(st.integers(0, 6)),)))))
+    return Call("digitize", [x, bins[:: draw(st.sampled_from((1, -1)))]], (0,), right=draw(st.booleans()))
+
+
+@st.composite
+def _triangles(draw: Any, name: str) -> Call:
+    lengths = st.integers(0, 4)
+    return Call(in_one(name, _joined), [draw(lengths)], (), k=draw(st.integers(-3, 3)), m=draw(st.none() | lengths))
+
+
+@st.composite
 def _classes(draw: Any) -> Call:
     count = draw(st.integers(1, 4))
     return Call("one_hot", [draw(labels(draw(shapes(0, 2)), count))], (), num_classes=count)
@@ -43,6 +55,7 @@ NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name, one_axis, least_axes=1, least_size=1) for name in ("argmax", "argmin")},
     "argsort": _questions("argsort", partial(axis_or_none, descending=st.booleans())),
     "nonzero": _questions(in_one("nonzero", _joined), least_axes=1), "unique": _questions(in_one("unique", _joined)),
-    "searchsorted": _searches(), "one_hot": _classes(),
+    "searchsorted": _searches(), "digitize": _bins(),
+    **{name: _triangles(name) for name in ("tril_indices", "triu_indices")}, "one_hot": _classes(),
 }  # fmt: skip
 """Strategies for calls of the functions without a derivative, by name."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axis_or_none, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
@@ -60,6 +60,56 @@ def _flat_indices(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(indices.shape)), indices], (0,), shape=shape)
 
 
+def _factors(shape: Shape) -> Strategy[Array]:
+    """Draw factors that include zeros."""
+    return arrays(shape, -1.5, 1.5).map(lambda x: np.asarray(np.round(x * 2) / 2))
+
+
+@st.composite
+def _segments(draw: Any, name: str) -> Call:
+    """Draw rows in five segments at most; all numbers differ for an extremum, of which no segment is empty."""
+    n, is_extremum = draw(st.integers(0, 6)), name in ("segment_max", "segment_min")
+    ids = draw(_integers((n,), 0, 3)) if n else np.zeros(0, np.int64)
+    if is_extremum:
+        ids = np.concatenate([ids, np.arange(5)])
+    shape = (len(ids), *draw(shapes(0, 2)))
+    data = _factors(shape) if name == "segment_prod" else arrays(shape, distinct=is_extremum)
+    return Call(name, [draw(data), ids], (0,), num_segments=5)
+
+
+@st.composite
+def _extrema(draw: Any) -> Call:
+    indices = np.concatenate([draw(_integers((draw(st.integers(1, 6)),), 0, 3)), np.arange(4)])
+    x = draw(arrays(indices.shape, distinct=True))
+    return Call("extremum_flat", [x, indices], (0,), shape=(2, 2), largest=draw(st.booleans()))
+
+
+@st.composite
+def _additions(draw: Any) -> Call:
+    shape = draw(shapes(1, 3, empty=False))
+    axis = draw(axes(len(shape), none=False, several=False))
+    n, source_shape = shape[axis], list(shape)
+    indices = draw(_integers((draw(st.integers(0, 4)),), -n, n - 1))
+    source_shape[axis] = len(indices)
+    inputs = [draw(arrays(shape)), axis, indices, draw(arrays(tuple(source_shape)))]
+    return Call("index_add", inputs, (0, 3), alpha=draw(st.sampled_from((1, -0.5))))
+
+
+@st.composite
+def _scatter_reductions(draw: Any) -> Call:
+    """Draw elements that all differ, or for a product factors that include zeros."""
+    shape = draw(shapes(1, 2, empty=False))
+    axis = draw(axes(len(shape), none=False, several=False))
+    source_shape = tuple(draw(st.integers(1, 3)) if a == axis % len(shape) else m for a, m in enumerate(shape))
+    indices = draw(_integers(source_shape, -shape[axis], shape[axis] - 1))
+    reduce = draw(st.sampled_from(("sum", "prod", "mean", "amax", "amin")))
+    x, src = (draw(_factors(each)) for each in (shape, source_shape))
+    if reduce in ("amax", "amin"):
+        x, src = (draw(arrays(each, distinct=True)) for each in (shape, source_shape))
+        src = src + 1 / 16
+    return Call("scatter_reduce", [x, axis, indices, src, reduce], (0, 3), include_self=draw(st.booleans()))
+
+
 _orders = partial(
     axis_or_none,
     descending=st.booleans(),
@@ -75,6 +125,23 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
     q = draw(fraction | st.lists(fraction, max_size=3) | st.just(0) | st.just([[0.25 * scale], [0.5 * scale]]))
     method = draw(st.sampled_from(["linear", "lower", "higher", "midpoint", "nearest"]))
     return Call(name, [draw(arrays(shape, distinct=True))], q=q, method=method, **draw(along(shape)))
+
+
+@st.composite
+def _nanquantiles(draw: Any) -> Call:
+    """Draw numbers and NaN; the ranks of a quantile are whole or away from whole numbers."""
+    shape = draw(shapes(0, 3, empty=False))
+    x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
+    q = draw(st.sampled_from([0.0, 0.3, 1.0]) | st.just([0.3, 0.0]) | st.just(1))
+    method = draw(st.sampled_from(["linear", "lower", "higher"]))
+    return Call("nanquantile", [x], q=q, method=method, **draw(along(shape)))
+
+
+@st.composite
+def _nanmedians(draw: Any) -> Call:
+    shape = draw(shapes(0, 3, empty=False))
+    x = np.where(draw(masks(shape)), draw(arrays(shape, distinct=True)), np.nan)
+    return Call("nanmedian", [x], **draw(along(shape)))
 
 
 @st.composite
@@ -107,8 +174,11 @@ RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "put_along_axis": _puts(),
     **{name: _flat_indices(name) for name in ("take_flat", "scatter_add_flat")},
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
+    "nanquantile": _nanquantiles(), "nanmedian": _nanmedians(),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},
     **{name: _chosen(name) for name in ("topk", "kthvalue")},
+    **{name: _segments(name) for name in ("segment_sum", "segment_prod", "segment_max", "segment_min")},
+    "extremum_flat": _extrema(), "index_add": _additions(), "scatter_reduce": _scatter_reductions(),
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip

@@ -99,6 +99,11 @@ def _diagonals(draw: Any, shape: Shape) -> Settings:
     return {"offset": draw(st.integers(-3, 3)), "axis1": axis1, "axis2": axis2}
 
 
+def _embeddings(shape: Shape) -> Strategy[Settings]:
+    """Draw the axes of a result that has an axis more than the input."""
+    return _diagonals((*shape, 1))
+
+
 @st.composite
 def _moves(draw: Any, shape: Shape) -> Settings:
     count = draw(st.integers(0, len(shape)))
@@ -194,7 +199,8 @@ def _positions(draw: Any, name: str) -> Call:
 SHAPE: dict[str, Strategy[Call]] = {
     "identity": one_input("identity"),
     **{name: one_input(name, how, least_axes=LEAST_AXES.get(name, 0)) for name, how in SHAPE_SETTINGS.items()},
+    "diag_embed": one_input("diag_embed", _embeddings, least_axes=1, most_axes=3),
     "diag": one_input("diag", _offset, least_axes=1, most_axes=2), "getitem": _indexings(),
-    **{name: _positions(name) for name in ("index_select", "index_add")},
+    **{name: _positions(name) for name in ("index_select", "add_positions")},
     **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip

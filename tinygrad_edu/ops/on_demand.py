@@ -1,0 +1,40 @@
+"""Functions that few programs use: the file of each is imported at the first use of one of its functions."""
+
+from importlib import import_module
+from typing import Any
+
+from tinygrad_edu.names import attribute_error
+
+
+def _homes(files: dict[str, str]) -> dict[str, str]:
+    return {name: file for file, names in files.items() for name in names.split()}
+
+
+# The file of each function of `tinygrad_edu` and of `tinygrad_edu.linalg`.
+OF_OPS = _homes({
+    "calculus": "cumulative_trapezoid gradient interp trapezoid",
+    "counting": "bincount histogram",
+    "covariance": "corrcoef cov",
+    "distances": "cdist pdist",
+    "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
+    "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
+    "vectors": "block_diag cross vander vecdot",
+})  # fmt: skip
+OF_LINALG = _homes({
+    "lu_decomposition": "lu",
+    "matrix_exponential": "expm",
+    "systems": "cholesky_solve lstsq solve_triangular tensorinv tensorsolve",
+})  # fmt: skip
+
+
+def imported(owner: str, name: str, homes: dict[str, str], known: list[str]) -> Any:
+    """Return a function by its name, or raise the error for a missing attribute of `owner`, which has `known`."""
+    if name not in homes:
+        raise attribute_error(owner, name, known)
+    return getattr(import_module(f"tinygrad_edu.ops.{homes[name]}"), name)
+
+
+def import_all() -> None:
+    """Import all files."""
+    for file in {*OF_OPS.values(), *OF_LINALG.values()}:
+        import_module(f"tinygrad_edu.ops.{file}")
