@@ -351,3 +351,15 @@ def test_the_cache_of_other_sequences_is_refused():
     module(X, X, X, cache=cache)
     with pytest.raises(ShapeError, match=r"shape \(3, 2, L, 2\) as before, got \(2, 2, 2, 2\)"):
         module(X[:2], X[:2], X[:2], cache=cache)
+    with pytest.raises(ShapeError, match="with a cache, query and key are the same new positions, got 2 queries and 1"):
+        module(X, X[:, :1], X[:, :1], cache=cache)
+
+
+def test_a_stack_of_layers_has_a_cache_for_each():
+    layer = nn.TransformerEncoderLayer(8, 2, 8, 0.0, batch_first=True, rng=np.random.default_rng(0), dtype=np.float64)
+    layer.self_attn.rotary = nn.RotaryEmbedding(4)
+    stack, x = nn.TransformerEncoder(layer, 3), np.random.default_rng(1).standard_normal((2, 4, 8))
+    caches = [nn.KeyValueCache() for _ in stack.layers]
+    steps = [stack(x[:, part], is_causal=True, caches=caches).numpy() for part in (slice(0, 1), slice(1, 4))]
+    expected = stack(x, is_causal=True).numpy()
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), expected, rtol=1e-12, atol=1e-14)

@@ -207,6 +207,11 @@ class MultiheadAttention(Module):
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
         q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
+        if cache is not None and k.shape[2] != length:
+            raise ShapeError(
+                f"MultiheadAttention: with a cache, query and key are the same new positions, got {length} queries and "
+                f"{k.shape[2]} keys. Leave out the cache for attention to another sequence."
+            )
         start = 0 if cache is None else cache.length
         if self.rotary is not None:
             q, k = self.rotary(q, start), self.rotary(k, start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -269,9 +269,9 @@ class _LayerStack(Module):
         self.layers = ModuleList([_clone(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
-    def _forward_layers(self, x: Any, *inputs: Any, **settings: Any) -> Any:
-        for layer in self.layers:
-            x = layer(x, *inputs, **settings)
+    def _forward_layers(self, x: Any, *inputs: Any, caches: Any = None, **settings: Any) -> Any:
+        for k, layer in enumerate(self.layers):
+            x = layer(x, *inputs, **settings, **({} if caches is None else {"cache": caches[k]}))
         return x if self.norm is None else self.norm(x)
 
 
@@ -322,12 +322,12 @@ class TransformerEncoder(_LayerStack):
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
     def forward(
-        self, src: TensorLike, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
-    ) -> Tensor:
-        """Apply all layers, each with the masks of `TransformerEncoderLayer`."""
-        return self._forward_layers(
-            src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
-        )
+        self, src: TensorLike, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None,
+        *, caches: Sequence[KeyValueCache] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Apply all layers, each with the masks of `TransformerEncoderLayer`, and its own cache if there are caches."""
+        masks = {"src_mask": mask, "src_key_padding_mask": src_key_padding_mask, "is_causal": bool(is_causal)}
+        return self._forward_layers(src, caches=caches, **masks)
 
 
 class TransformerDecoder(_LayerStack):

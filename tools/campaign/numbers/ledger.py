@@ -420,7 +420,7 @@ LEDGER: tuple[Entry, ...] = (
     ),
     # --- Gradients: ties, kinks, singular matrices ---
     Entry(
-        (*POOLS, *EXTREMA),
+        (*POOLS, *EXTREMA, "nn.EmbeddingBag"),
         "gradient at ties or NaN",
         "shared equally",
         "PyTorch: pooling sends it to one",
