@@ -170,7 +170,7 @@ NAMES: dict[str, dict[str, str]] = {
            for n in (2, 3)},
         # torch.nn.utils and other modules of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
-        "utils": "`optim.clip_grad_norm(parameters, max_norm)` and `optim.clip_grad_value`",
+        "utils": "`optim.clip_grad_norm(parameters, max_norm)`, `optim.clip_grad_value` and `nn.pack_padded_sequence`",
         "clip_grad_norm_": "`optim.clip_grad_norm(parameters, max_norm)`",
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         "parameters_to_vector": "`tg.concatenate([p.reshape(-1) for p in model.parameters()])`",
