@@ -197,8 +197,8 @@ class EmbeddingBag(_Table):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, max_norm: float | None = None, norm_type: float = 2.0,
         scale_grad_by_freq: bool = False, mode: Literal["mean", "sum", "max"] = "mean",
-        include_last_offset: bool = False, padding_idx: int | None = None,
-        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        *, include_last_offset: bool = False, padding_idx: int | None = None,  # PyTorch has others before these
+        rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         super().__init__(
             num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, rng, dtype
@@ -214,7 +214,7 @@ class EmbeddingBag(_Table):
     def from_pretrained(
         cls, embeddings: Any, freeze: bool = True, max_norm: float | None = None, norm_type: float = 2.0,
         scale_grad_by_freq: bool = False, mode: Literal["mean", "sum", "max"] = "mean",
-        include_last_offset: bool = False, padding_idx: int | None = None,
+        *, include_last_offset: bool = False, padding_idx: int | None = None,
     ) -> Self:  # fmt: skip
         """Return a layer with a copy of the given vectors, (num_embeddings, embedding_dim).
 
