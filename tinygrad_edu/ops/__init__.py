@@ -69,5 +69,5 @@ if not TYPE_CHECKING:  # type checkers cannot read a computed __all__; they use 
 
 def _all_ops() -> dict[str, Op]:
     on_demand.import_all()
-    files = [file for name, file in sys.modules.items() if name.startswith(f"{__name__}.")]
-    return {value.__name__: value for file in files for value in vars(file).values() if isinstance(value, Op)}
+    files = sorted(name for name in sys.modules if name.startswith(f"{__name__}."))  # not in the order of imports
+    return {op.__name__: op for name in files for op in vars(sys.modules[name]).values() if isinstance(op, Op)}
