@@ -3,6 +3,7 @@
 ``python -m tools.names_page`` writes them to ``docs/from_pytorch.md``.
 """
 
+_GENERATE = "`tg.training.generate`, a function of the model and token ids"
 _CPU = "leave it out: there is one device, the CPU"
 _THREADS = "leave it out: workers are threads, which share the memory of the program"
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
@@ -139,7 +140,7 @@ NAMES: dict[str, dict[str, str]] = {
         "to": f"`model.astype(dtype)` for another dtype; for a device, {_CPU}", "type": "`model.astype(dtype)`",
         **{name: f"`model.astype(np.{dtype})`" for name, dtype in _DTYPES.items() if "float" in dtype},
         "bfloat16": "`model.astype(np.float16)`: NumPy has no bfloat16", "cpu": _CPU, "cuda": _CPU, "device": _CPU,
-        "compile": "leave it out: there is no compiler",
+        "compile": "leave it out: there is no compiler", "generate": _GENERATE,
         "share_memory": "leave it out: threads share memory, see `tinygrad_edu.parallel`",
         **dict.fromkeys(("add_module", "register_module"), "`setattr(model, name, module)`"),
         "register_parameter": "`model.name = tg.Tensor(values, requires_grad=True)`",
@@ -150,7 +151,7 @@ NAMES: dict[str, dict[str, str]] = {
     "tg.nn": {
         **{f"{name}d": f"`nn.{name}D`" for name in _IN_SPACE},
         **{name.replace("#", n): hint.replace("#", n) for n in "123" for name, hint in _KERAS_IN_SPACE.items()},
-        "Dense": "`nn.Linear`",
+        "Dense": "`nn.Linear`", "generate": _GENERATE,
         # parameters and containers
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "Buffer": "`tg.Tensor(values)`, in an attribute", "ParameterList": "a list, in an attribute",
@@ -162,15 +163,14 @@ NAMES: dict[str, dict[str, str]] = {
             ("LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "AdaptiveLogSoftmaxWithLoss"),
             "`nn.Linear`, and `nn.CrossEntropyLoss` of its output",
         ),
-        "EmbeddingBag": "`nn.Embedding`, and the sum or the mean of its rows",
         "CrossMapLRN2d": "`nn.LocalResponseNorm`", "SyncBatchNorm": "`nn.BatchNorm2D`: it always sees the whole batch",
         "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`", "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
-        "NLLLoss2d": "`nn.NLLLoss`", "CTCLoss": "not supported: compose it from `tg.logaddexp`, step by step",
+        "NLLLoss2d": "`nn.NLLLoss`",
         **{f"FractionalMaxPool{n}d": f"`nn.AdaptiveMaxPool{n}D(output_size)`, whose windows are not random"
            for n in (2, 3)},
         # torch.nn.utils and other modules of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
-        "utils": "`optim.clip_grad_norm(parameters, max_norm)` and `optim.clip_grad_value`",
+        "utils": "`optim.clip_grad_norm(parameters, max_norm)`, `optim.clip_grad_value` and `nn.pack_padded_sequence`",
         "clip_grad_norm_": "`optim.clip_grad_norm(parameters, max_norm)`",
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         "parameters_to_vector": "`tg.concatenate([p.reshape(-1) for p in model.parameters()])`",

@@ -165,6 +165,7 @@ ANSWERS = {
         "cos_": "`t.assign(tg.cos(t))`",
         "cosh_": "`t.assign(tg.cosh(t))`",
         "cosine_embedding_loss": "`nn.cosine_embedding_loss(t, other)`",
+        "ctc_loss": "`nn.ctc_loss(t, other)`",
         "deg2rad_": "`t.assign(tg.deg2rad(t))`",
         "degrees": "`tg.rad2deg(t)`",
         "det": "`t.det`",
@@ -175,6 +176,7 @@ ANSWERS = {
         "dropout2d": "`nn.Dropout2D(p)(x)`",
         "dropout3d": "`nn.Dropout3D(p)(x)`",
         "elu_": "`t.assign(tg.elu(t))`",
+        "embedding_bag": "`nn.EmbeddingBag`",
         "erf_": "`t.assign(tg.erf(t))`",
         "erfc_": "`t.assign(tg.erfc(t))`",
         "exp2_": "`t.assign(tg.exp2(t))`",
@@ -356,6 +358,7 @@ ANSWERS = {
         "dropout3d": "`nn.Dropout3D(p)(x)`",
         "elu": "`tg.elu(t)`",
         "elu_": "`t.assign(tg.elu(t))`",
+        "embedding_bag": "`nn.EmbeddingBag`",
         "feature_alpha_dropout": "`nn.FeatureAlphaDropout(p)(x)`",
         "gelu": "`tg.gelu(t)`",
         "glu": "`tg.glu(t)`",
@@ -461,10 +464,10 @@ batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats bin
 bitwise_right_shift blackman_window boolean_dispatch broadcast_tensors can_cast cartesian_prod ccol_indices_copy
 cholesky_inverse choose_qparams_optimized clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clear_autocast_cache
 col_indices_copy combinations complex conj conj_physical conj_physical_ constant_pad_nd convolution crow_indices_copy
-ctc_loss cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu
-cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable dequantize detach_ detach_copy
-diagonal_copy diagonal_scatter dropout_ dsmm embedding_bag embedding_renorm_ empty_permuted empty_quantized
-empty_strided expand_copy fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight
+cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu
+cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy
+diagonal_scatter dropout_ dsmm embedding_renorm_ empty_permuted empty_quantized empty_strided expand_copy
+fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight
 fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation
 fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix feature_alpha_dropout_
 feature_dropout feature_dropout_ fill fill_ fix_ float_power fork frac_ fractional_max_pool2d
@@ -527,10 +530,10 @@ eig eigvals matrix_transpose
     },
     "tg.nn": {
         "PyTorch": """
-affine_grid assert_int_or_pair boolean_dispatch ctc_loss embedding_bag fractional_max_pool2d
-fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices grid_sample grouped_mm
-handle_torch_function has_torch_function has_torch_function_unary has_torch_function_variadic linear_cross_entropy
-native_channel_shuffle rrelu_ scaled_grouped_mm scaled_mm
+affine_grid assert_int_or_pair boolean_dispatch fractional_max_pool2d fractional_max_pool2d_with_indices
+fractional_max_pool3d fractional_max_pool3d_with_indices grid_sample grouped_mm handle_torch_function has_torch_function
+has_torch_function_unary has_torch_function_variadic linear_cross_entropy native_channel_shuffle rrelu_
+scaled_grouped_mm scaled_mm
 """,
         "Keras": """
 ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D

@@ -37,7 +37,7 @@ _FUNCTIONS = {
     "conv_tbc": "`tg.conv1d`, with axes (batch, channels, time)",
     **dict.fromkeys(("upsample", "upsample_nearest"), "`tg.interpolate(x, scale_factor=2)`"),
     "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
-    "multi_head_attention_forward": "`nn.MultiheadAttention`",
+    "multi_head_attention_forward": "`nn.MultiheadAttention`", "embedding_bag": "`nn.EmbeddingBag`",
     "gumbel_softmax": "`tg.softmax(logits - tg.log(-tg.log(tg.uniform(size=logits.shape, rng=rng))))`",
     "take_along_dim": "`tg.take_along_axis(t, index, axis)`", "inverse": "`tg.linalg.inv(t)`",
     "pinverse": "`tg.linalg.pinv(t)`", "ger": "`tg.outer(x, y)`",

@@ -36,6 +36,9 @@ LINES = {
     "torch.optim.SGD(model.parameters(), lr=0.1, fused=True)": "optim.SGD(model.parameters(), lr=0.1)",
     "optimizer.zero_grad(set_to_none=True)": "optimizer.zero_grad()",
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)": "optim.clip_grad_norm(model.parameters(), 1.0)",
+    "nn.utils.rnn.pack_padded_sequence(torch.zeros(3, 2, 4), [3, 1])": (
+        "nn.pack_padded_sequence(tg.zeros((3, 2, 4)), [3, 1])"
+    ),
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)": "schedule = optim.schedules.step(0.1, 30)",
     "scheduler.step()": "optimizer.apply_schedule(schedule, step)",
     "DataLoader(TensorDataset(x, y), 32, shuffle=True)": "tg.data.DataLoader(x, y, batch_size=32, rng=rng)",

@@ -75,6 +75,7 @@ KINDS: dict[str, Callable[[np.random.RandomState, Shape], Array]] = {
     "below2": lambda draws, shape: draws.randint(0, 2, shape),
     "below3": lambda draws, shape: draws.randint(0, 3, shape),
     "below4": lambda draws, shape: draws.randint(0, 4, shape),
+    "starts": lambda draws, shape: np.array([0, 0]),  # of two bags; valid for any number of indices
 }
 
 

@@ -19,8 +19,8 @@ WITHOUT_CALLS = {
     "nn.pad_sequence", "nn.HookHandle", "nn.IncompatibleKeys", "nn.Module", "nn.Summary", "nn.additive",
     "nn.current_stream", "nn.Orthogonal", "nn.SpectralNorm", "nn.WeightNorm", "nn.parametrize",
     "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream",
-    "nn.summary",
-    "digitize", "histogram", "interp", "tril_indices", "triu_indices",
+    "nn.summary", "nn.KeyValueCache", "nn.PackedSequence", "nn.RotaryEmbedding", "nn.pack_padded_sequence",
+    "nn.pad_packed_sequence", "digitize", "histogram", "interp", "tril_indices", "triu_indices",
 }  # fmt: skip
 
 

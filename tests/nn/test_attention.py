@@ -291,3 +291,75 @@ def test_a_model_of_characters_learns_a_text_and_writes_it():
         while len(written) < 2 * len(TEXT):
             written.append(int(model(np.array([written[-SEEN:]])).numpy()[0, -1].argmax()))
     assert "".join(letters[number] for number in written) == 2 * TEXT
+
+
+# --- A cache of keys and values ---
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("options", [{}, {"add_bias_kv": True, "add_zero_attn": True}])
+@pytest.mark.parametrize("parts", [[1] * 5, [2, 1, 2], [4, 1]])
+def test_steps_with_a_cache_are_one_causal_call(parts, options, batch_first, need_weights):
+    module = attention(0, 8, 2, batch_first=batch_first, rotary=nn.RotaryEmbedding(4), **options)
+    axis, cache = int(batch_first), nn.KeyValueCache()
+    x = np.random.default_rng(1).standard_normal((2, 5, 8) if batch_first else (5, 2, 8))
+    padding = np.array([[False, True, False, False, False], [False] * 5])
+    whole, weights = module(x, x, x, padding, need_weights, is_causal=True)
+    end = 0
+    for length in parts:
+        start, end = end, end + length
+        part = np.take(x, range(start, end), axis=axis)
+        out, seen = module(part, part, part, padding[:, :end], need_weights, is_causal=True, cache=cache)
+        expected = np.take(whole.numpy(), range(start, end), axis=axis)
+        np.testing.assert_allclose(out.numpy(), expected, rtol=1e-12, atol=1e-14)
+        assert cache.length == end
+        if need_weights:
+            added = 2 if options else 0
+            expected = np.delete(weights.numpy(), range(end, 5), axis=2)[:, start:end]
+            assert seen.shape[2] == end + added
+            np.testing.assert_allclose(seen.numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_cache_without_a_batch_and_its_gradient():
+    module = attention(0, 4, 2, rotary=nn.RotaryEmbedding(2))
+    x, g = (np.random.default_rng(k).standard_normal((3, 4)) for k in range(2))
+
+    def steps(x):
+        cache = nn.KeyValueCache()
+        return tg.concatenate([module(*[x[k : k + 1]] * 3, is_causal=True, cache=cache)[0] for k in range(3)])
+
+    def whole(x):
+        return module(x, x, x, is_causal=True)[0]
+
+    np.testing.assert_allclose(steps(x).numpy(), whole(x).numpy(), rtol=1e-12)
+    (found, expected) = (tg.grad(lambda x, f=f: (f(x) * g).sum())(x) for f in (steps, whole))
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_rotations_make_attention_see_the_order():
+    x = np.random.default_rng(0).standard_normal((1, 5, 8))
+    for rotary, differs in ((None, False), (nn.RotaryEmbedding(4), True)):
+        module = attention(0, 8, 2, batch_first=True, rotary=rotary)
+        forward, back = (module(y, y, y)[0].numpy() for y in (x, x[:, ::-1]))
+        assert (np.abs(forward - back[:, ::-1]).max() > 1e-3) == differs
+    assert list(module.state_dict()) == list(attention(0, 8, 2).state_dict())
+
+
+def test_the_cache_of_other_sequences_is_refused():
+    module, cache = attention(0, 4, 2, batch_first=True), nn.KeyValueCache()
+    module(X, X, X, cache=cache)
+    with pytest.raises(ShapeError, match=r"shape \(3, 2, L, 2\) as before, got \(2, 2, 2, 2\)"):
+        module(X[:2], X[:2], X[:2], cache=cache)
+    with pytest.raises(ShapeError, match="with a cache, query and key are the same new positions, got 2 queries and 1"):
+        module(X, X[:, :1], X[:, :1], cache=cache)
+
+
+def test_a_stack_of_layers_has_a_cache_for_each():
+    layer = nn.TransformerEncoderLayer(8, 2, 8, 0.0, batch_first=True, rng=np.random.default_rng(0), dtype=np.float64)
+    layer.self_attn.rotary = nn.RotaryEmbedding(4)
+    stack, x = nn.TransformerEncoder(layer, 3), np.random.default_rng(1).standard_normal((2, 4, 8))
+    caches = [nn.KeyValueCache() for _ in stack.layers]
+    steps = [stack(x[:, part], is_causal=True, caches=caches).numpy() for part in (slice(0, 1), slice(1, 4))]
+    expected = stack(x, is_causal=True).numpy()
+    np.testing.assert_allclose(np.concatenate(steps, axis=1), expected, rtol=1e-12, atol=1e-14)

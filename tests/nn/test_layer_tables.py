@@ -15,9 +15,9 @@ from tinygrad_edu.testing import check_module, check_vmap
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected, two_samples
 
-# Tested elsewhere: see test_torch_modules.py, test_layers.py and test_parametrizations.py.
+# Tested elsewhere: see test_torch_modules.py, test_layers.py, test_parametrizations.py and test_rotary.py.
 ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"} | {
-    "Orthogonal", "SpectralNorm", "WeightNorm",
+    "Orthogonal", "RotaryEmbedding", "SpectralNorm", "WeightNorm",
 }  # fmt: skip
 
 TABLE = {case.line: case for name in names() for case in cases(name)}

@@ -36,6 +36,7 @@ FITTING = {
     "multilabel_soft_margin_loss": (P, HITS), "soft_margin_loss": (P, 2 * HITS - 1),
     "hinge_embedding_loss": (P, 2 * HITS - 1), "poisson_nll_loss": (P, HITS), "gaussian_nll_loss": (P, HITS, P),
     "margin_ranking_loss": (P, P[::-1], HITS), "cosine_embedding_loss": (*PAIR, 2 * LABELS - 1),
+    "ctc_loss": (-np.abs(SCORES)[:, None], np.array([[1]]), np.array([2]), np.array([1])),
     "triplet_margin_loss": (*PAIR, SCORES + 1), "triplet_margin_with_distance_loss": (*PAIR, SCORES + 1),
 }  # fmt: skip
 MODULES = {module.function.__name__: module for module in LossModule.__subclasses__()}

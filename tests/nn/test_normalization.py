@@ -127,34 +127,3 @@ REFUSED = [
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ShapeError, match=message):
         call()
-
-
-# --- Embedding ---
-
-
-def test_the_padding_begins_as_zeros_and_stays():
-    layer = nn.Embedding(4, 3, padding_idx=-2, rng=np.random.default_rng(0))
-    assert layer.padding_idx == 2
-    layer([[2, 1], [2, 3]]).sum().backward()
-    np.testing.assert_array_equal(layer.weight.grad, [[0] * 3, [1] * 3, [0] * 3, [1] * 3])
-    np.testing.assert_array_equal(layer.weight.numpy().any(axis=1), [True, True, False, True])
-    with pytest.raises(IndexError, match="padding_idx 4 is out of range for 4 vectors"):
-        nn.Embedding(4, 3, padding_idx=4)
-
-
-def test_vectors_that_were_learned_elsewhere_are_copied_and_frozen_or_trained():
-    table = RNG.normal(size=(4, 3))
-    frozen, trained = nn.Embedding.from_pretrained(table), nn.Embedding.from_pretrained(table, freeze=False)
-    assert [[p.requires_grad for p in layer.parameters()] for layer in (frozen, trained)] == [[False], [True]]
-    assert not frozen.buffers()
-    table[:] = 0
-    assert frozen.weight.numpy().all()
-    assert list(frozen.state_dict()) == ["weight"]
-
-
-def test_vectors_are_shortened_in_the_table_of_a_layer_or_an_array():
-    layer = nn.Embedding(4, 3, max_norm=0.5, rng=np.random.default_rng(0))
-    before = layer.weight.numpy().copy()
-    layer([0, 2])
-    assert (np.linalg.norm(layer.weight.numpy(), axis=1) <= 0.5).tolist() == [True, False, True, False]
-    np.testing.assert_array_equal(layer.weight.numpy()[[1, 3]], before[[1, 3]])

@@ -250,6 +250,22 @@ def test_the_second_gradient_of_an_embedding_scaled_by_frequency():
     np.testing.assert_array_equal(found, [[1], [2]])
 
 
+def test_bags_scale_gradients_as_an_embedding_does():
+    table, indices, g = np.ones((4, 2)), np.array([[3, 2, 1], [1, 3, 3]]), np.array([[1.0, 10.0], [100.0, 1000.0]])
+    settings = {"freeze": False, "scale_grad_by_freq": True}
+    bags = nn.EmbeddingBag.from_pretrained(table, mode="sum", **settings)
+    rows = nn.Embedding.from_pretrained(table, **settings)
+    bags(indices).backward(g)
+    rows(indices).sum(axis=1).backward(g)
+    np.testing.assert_array_equal(bags.weight.grad, rows.weight.grad)
+    np.testing.assert_array_equal(bags.weight.grad, [[0, 0], [50.5, 505], [1, 10], [67, 670]])
+
+
+def test_the_gradient_of_the_log_probabilities_of_ctc_is_the_derivative():
+    found = gradient(lambda x: nn.ctc_loss(x, [[1]], [1], [1], reduction="sum"), np.log([[[0.25, 0.75]]]))
+    np.testing.assert_array_equal(found, [[[0, -1]]])  # in PyTorch [[[0.25, -0.25]]]
+
+
 def test_nothing_has_the_shape_of_the_formula():
     assert tg.pixel_unshuffle(np.zeros((1, 0, 0)), 3).shape == (9, 0, 0)
     assert tg.conv1d(np.zeros((0, 1)), np.zeros((2, 0, 1))).shape == (2, 1)

@@ -60,6 +60,7 @@ CALLS = {
     "gaussian_nll_loss": [(A, A, A)],
     "kl_div": [(A, A)],
     "poisson_nll_loss": [(A, A)],
+    "ctc_loss": [(A[:, None], [[1]], [2], [1])],
     "hinge_embedding_loss": [(A, np.ones((2, 2)))],
     "soft_margin_loss": [(A, np.ones((2, 2)))],
     "multi_margin_loss": [(A, LABELS), {"input": A, "target": LABELS, "weight": A[0]}],

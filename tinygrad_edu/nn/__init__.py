@@ -24,7 +24,9 @@ from tinygrad_edu.nn.fold import *
 from tinygrad_edu.nn.upsampling import *
 from tinygrad_edu.nn.normalization import *
 from tinygrad_edu.nn.embedding import *
+from tinygrad_edu.nn.packing import *
 from tinygrad_edu.nn.recurrent import *
+from tinygrad_edu.nn.rotary import *
 from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.transformer import *
 from tinygrad_edu.nn.losses import *

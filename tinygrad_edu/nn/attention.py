@@ -1,4 +1,4 @@
-"""Multi-head attention."""
+"""Multi-head attention, and its cache of keys and values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,59 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
+from tinygrad_edu.nn.rotary import RotaryEmbedding
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
-__all__ = ["MultiheadAttention"]
+__all__ = ["KeyValueCache", "MultiheadAttention"]
+
+
+class KeyValueCache:
+    """Keys and values of one attention layer, at the positions that it has processed.
+
+    A decoder then computes new positions only. Pass one cache to each layer in each call; a new sequence needs new
+    caches. With gradients enabled, the keys and values stay in the graph.
+
+    Attributes
+    ----------
+    keys, values : Tensor or ndarray, shape (N, num_heads, length, head_dim), or None
+        None before the first call.
+    length : int
+        Number of positions.
+
+    Examples
+    --------
+    >>> attention = MultiheadAttention(8, 2, batch_first=True, rng=np.random.default_rng(0))
+    >>> words, cache = np.random.default_rng(1).random((1, 4, 8), np.float32), KeyValueCache()
+    >>> whole, _ = attention(words, words, words, is_causal=True)
+    >>> for k in range(4):
+    ...     word = words[:, k : k + 1]
+    ...     out, _ = attention(word, word, word, is_causal=True, cache=cache)
+    >>> cache.length, np.allclose(out[:, 0], whole[:, 3], atol=1e-6)
+    (4, True)
+    """
+
+    def __init__(self) -> None:
+        self.keys: Any = None
+        self.values: Any = None
+
+    @property
+    def length(self) -> int:
+        """Number of positions."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def append(self, keys: TensorLike, values: TensorLike) -> tuple[Any, Any]:
+        """Append keys and values, (N, num_heads, L, head_dim). Return those of all positions."""
+        if self.keys is not None:
+            old, new = self.keys.shape, shape_of(keys)
+            if (old[:2], old[3]) != (new[:2], new[3]):
+                raise ShapeError(
+                    f"KeyValueCache: the keys must have shape ({old[0]}, {old[1]}, L, {old[3]}) as before, got {new}. "
+                    f"Each layer and each batch of sequences needs a cache of its own."
+                )
+            keys, values = (ops.concatenate(pair, 2) for pair in ((self.keys, keys), (self.values, values)))
+        self.keys, self.values = keys, values
+        return keys, values
 
 
 class MultiheadAttention(Module):
@@ -50,6 +99,8 @@ class MultiheadAttention(Module):
         Generator of the initial parameters and of dropout. The default is a new, unseeded generator.
     dtype : float32 or float64, default float32
         Dtype of the parameters.
+    rotary : RotaryEmbedding, optional
+        Applied to the queries and keys of each head.
 
     Attributes
     ----------
@@ -82,6 +133,7 @@ class MultiheadAttention(Module):
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
         add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
         *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        rotary: RotaryEmbedding | None = None,
     ) -> None:  # fmt: skip
         self.embed_dim, self.num_heads = embed_dim, num_heads
         self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
@@ -93,7 +145,7 @@ class MultiheadAttention(Module):
             raise ValueError(f"MultiheadAttention: dropout must be a probability from 0 to 1, got {dropout!r}.")
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
-        self.rng = init.generator_or_new(rng)
+        self.rng, self.rotary = init.generator_or_new(rng), rotary
         self._init_parameters(bias, add_bias_kv, dtype)
 
     def _init_parameters(self, bias: bool, add_bias_kv: bool, dtype: DTypeLike) -> None:
@@ -118,6 +170,7 @@ class MultiheadAttention(Module):
     def forward(
         self, query: TensorLike, key: TensorLike, value: TensorLike, key_padding_mask: Any = None,
         need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+        *, cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Return the output for each query, and the attention weights.
 
@@ -135,6 +188,9 @@ class MultiheadAttention(Module):
             Whether to average the weights over the heads.
         is_causal : bool
             Whether to also mask the keys after the position of each query.
+        cache : KeyValueCache, optional
+            For self-attention. The queries are at the positions after those in the cache. The call appends its keys and
+            values to the cache, and S counts all keys in it.
 
         Returns
         -------
@@ -151,8 +207,20 @@ class MultiheadAttention(Module):
         self._check_shapes(shape_of(query), shape_of(key), shape_of(value))
         q, k, v = self._in_projection(*self._as_batch_first(query, key, value))
         n, _, length, _ = q.shape
-        keys_shape = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
-        mask = _merge_masks(attn_mask, key_padding_mask, is_causal, keys_shape, (n, self.num_heads, length, k.shape[2]))
+        if cache is not None and k.shape[2] != length:
+            raise ShapeError(
+                f"MultiheadAttention: with a cache, query and key are the same new positions, got {length} queries and "
+                f"{k.shape[2]} keys. Leave out the cache for attention to another sequence."
+            )
+        start = 0 if cache is None else cache.length
+        if self.rotary is not None:
+            q, k = self.rotary(q, start), self.rotary(k, start)
+        if cache is not None:
+            k, v = cache.append(k, v)
+        keys = k.shape[2]
+        keys_shape = (keys,) if np.ndim(key) == 2 else (n, keys)
+        causal = np.tri(length, keys, start, dtype=bool) if is_causal else None
+        mask = _merge_masks(attn_mask, key_padding_mask, causal, keys_shape, (n, self.num_heads, length, keys))
         heads, weights = self._attend(q, *self._extend_keys(k, v, mask), need_weights)
         out = self.out_proj(ops.reshape(ops.swapaxes(heads, 1, 2), (n, length, self.embed_dim)))
         if weights is not None and average_attn_weights:
@@ -229,7 +297,7 @@ class MultiheadAttention(Module):
 
 
 def _merge_masks(
-    attn_mask: Any, key_padding_mask: Any, is_causal: bool, keys_shape: tuple[int, ...], scores_shape: tuple[int, ...]
+    attn_mask: Any, key_padding_mask: Any, causal: Any, keys_shape: tuple[int, ...], scores_shape: tuple[int, ...]
 ) -> Any:
     """Merge all masks into one that broadcasts to the scores (N, num_heads, L, S). Return None without a mask."""
     n, heads, length, keys = scores_shape
@@ -239,8 +307,8 @@ def _merge_masks(
         masks.append(mask if mask.ndim == 2 else ops.reshape(mask, scores_shape))
     if key_padding_mask is not None:
         masks.append(ops.reshape(_checked_mask("key_padding_mask", key_padding_mask, keys_shape), (n, 1, 1, keys)))
-    if is_causal:
-        masks.append(~np.tri(length, keys, dtype=bool))
+    if causal is not None and not causal.all():
+        masks.append(~causal)
     return reduce(_combine_masks, masks) if masks else None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, overload
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,8 +19,12 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import by_settings, require_batch
+from tinygrad_edu.nn.packing import PackedSequence
+from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
+
+if TYPE_CHECKING:
+    from tinygrad_edu.nn.calls import OverSteps
 
 States = TypeVar("States")
 
@@ -69,6 +74,7 @@ def _states_or_zeros(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dty
 class _RNNBase(Module, Generic[States]):
     """Base class of RNN, LSTM and GRU: stacked layers in one or two directions, and their parameters."""
 
+    __call__: OverSteps[States]
     mode: str
     proj_size = 0
 
@@ -123,15 +129,19 @@ class _RNNBase(Module, Generic[States]):
 
         Parameters
         ----------
-        x : (T, N, input_size), with `batch_first` (N, T, input_size); or one sequence, (T, input_size)
+        x : (T, N, input_size), with `batch_first` (N, T, input_size); or one sequence, (T, input_size); or packed
+            A `PackedSequence` has data (sum of the lengths, input_size).
         hx : (layers * directions, N, size), for one sequence (layers * directions, size); optional
             Initial states, with the directions of a layer in succession. For an LSTM, a pair (h, c). Default: zeros.
 
         Returns
         -------
-        output : (T, N, directions * size), (N, T, directions * size), or (T, directions * size)
+        output : (T, N, directions * size), (N, T, directions * size), (T, directions * size), or a PackedSequence
         h_n : as `hx`
+            Of a packed sequence, the state after its last step.
         """
+        if isinstance(x, PackedSequence):
+            return self._forward_packed(x, hx)
         x = x if hasattr(x, "dtype") else np.asarray(x)
         require_batch(type(self).__name__, x.shape, 2)
         self._check_input(x.shape)
@@ -144,6 +154,22 @@ class _RNNBase(Module, Generic[States]):
             output = ops.swapaxes(output, 0, 1)
         states: Any = last[0] if len(last) == 1 else tuple(last)
         return output, states
+
+    def _forward_packed(self, x: PackedSequence, hx: Any) -> Any:
+        name, shape = type(self).__name__, shape_of(x.data)
+        needs_whole_batch(f"{name}: a packed sequence has no sample axis")
+        if len(shape) != 2 or shape[1] != self.input_size:
+            raise ShapeError(
+                f"{name}({self.extra_repr()}): the data of the packed sequence must have shape "
+                f"(sum of the lengths, {self.input_size}), got {shape}."
+            )
+        first = self._initial_states(hx, int(x.batch_sizes[0]), alone=False)
+        if x.sorted_indices is not None:
+            first = [state[:, x.sorted_indices] for state in first]
+        output, last = self._forward_layers(x.data, first, x)
+        if x.unsorted_indices is not None:
+            last = [state[:, x.unsorted_indices] for state in last]
+        return x._replace(data=output), last[0] if len(last) == 1 else tuple(last)
 
     def _check_input(self, shape: tuple[int, ...]) -> None:
         time = 1 if self.batch_first and len(shape) == 3 else 0
@@ -161,17 +187,21 @@ class _RNNBase(Module, Generic[States]):
         states = _states_or_zeros(type(self).__name__, hx, shapes, self._parameters_of("_l0")[0].dtype)
         return [ops.expand_dims(state, 1) for state in states] if alone else states
 
-    def _forward_layers(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+    def _forward_layers(
+        self, x: Any, states: list[Any], packed: PackedSequence | None = None
+    ) -> tuple[Any, list[Any]]:  # fmt: skip
         last: list[list[Any]] = []
+        backwards = None if packed is None else packed.reversal()
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
                 x = Dropout(self.dropout, rng=self.rng)(x)
             directions = []
             for suffix in self._suffixes(layer):
                 first, reverse = [state[len(last)] for state in states], suffix.endswith("reverse")
-                after = over_time(self.mode, ops.flip(x, 0) if reverse else x, first, *self._parameters_of(suffix))
-                last.append([state[-1] for state in after])
-                directions.append(ops.flip(after[0], 0) if reverse else after[0])
+                steps = _reversed(x, backwards) if reverse else x
+                output, ended = _run(self.mode, steps, first, self._parameters_of(suffix), packed)
+                last.append(ended)
+                directions.append(_reversed(output, backwards) if reverse else output)
             x = ops.concatenate(directions, axis=-1) if len(directions) > 1 else directions[0]
         return x, [ops.stack(states) for states in zip(*last, strict=True)]
 
@@ -181,6 +211,30 @@ class _RNNBase(Module, Generic[States]):
             proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False
         )
         return f"{self.input_size}, {self.hidden_size}{changed}"
+
+
+def _reversed(x: Any, backwards: Any) -> Any:
+    """Reverse the steps (T, N, ...), or the rows of packed sequences by their permutation."""
+    return ops.flip(x, 0) if backwards is None else x[backwards]
+
+
+def _run(
+    mode: str, x: Any, states: list[Any], parameters: list[Any], packed: PackedSequence | None
+) -> tuple[Any, list[Any]]:  # fmt: skip
+    """Return the states h after all steps, and the last states of each sequence."""
+    if packed is None:
+        after = over_time(mode, x, states, *parameters)
+        return after[0], [state[-1] for state in after]
+    outputs, ended, row = [], [], 0
+    for n, steps in groupby(packed.batch_sizes.tolist()):  # sequences that end leave the batch
+        count = len(list(steps))
+        ended.append([state[n:] for state in states])
+        part = ops.reshape(x[row : row + count * n], (count, n, -1))
+        after = over_time(mode, part, [state[:n] for state in states], *parameters)
+        outputs.append(ops.reshape(after[0], (count * n, -1)))
+        states, row = [state[-1] for state in after], row + count * n
+    last = [ops.concatenate(parts) for parts in zip(states, *reversed(ended), strict=True)]
+    return ops.concatenate(outputs), last
 
 
 class RNN(_RNNBase[Tensor]):
@@ -233,7 +287,7 @@ class RNN(_RNNBase[Tensor]):
     -----
     Pad sequences of different lengths at the end with `pad_sequence`. The padding does not change the outputs before
     it, so the last state of a sequence is ``output[length - 1]``. It does change ``h_n`` and all outputs of the reverse
-    direction. For a reverse direction without padding, flip each sequence before padding.
+    direction. `pack_padded_sequence` avoids both: each direction of a packed sequence ends at its own last step.
 
     Each direction of a layer saves its input, the input's contribution to the gates, and the states.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -15,7 +15,7 @@ from tinygrad_edu.engine import Tensor, TensorLike
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import is_elementwise
-from tinygrad_edu.nn.attention import MultiheadAttention
+from tinygrad_edu.nn.attention import KeyValueCache, MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
@@ -88,12 +88,12 @@ class _TransformerLayer(Module):
 
 
 def _attention_output(
-    attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool
-) -> Any:
+    attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool,
+    cache: KeyValueCache | None = None,
+) -> Any:  # fmt: skip
     """Return the output of attention of x to memory, without the weights."""
-    return attention(
-        x, memory, memory, key_padding_mask=padding, need_weights=False, attn_mask=attn_mask, is_causal=is_causal
-    )[0]
+    masks = {"key_padding_mask": padding, "attn_mask": attn_mask, "is_causal": is_causal}
+    return attention(x, memory, memory, need_weights=False, cache=cache, **masks)[0]
 
 
 class TransformerEncoderLayer(_TransformerLayer):
@@ -148,8 +148,9 @@ class TransformerEncoderLayer(_TransformerLayer):
     self_attn: MultiheadAttention
 
     def forward(
-        self, src: TensorLike, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
-    ) -> Tensor:
+        self, src: TensorLike, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False,
+        *, cache: KeyValueCache | None = None,
+    ) -> Tensor:  # fmt: skip
         """Map (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model), to the same shape.
 
         Parameters
@@ -161,10 +162,12 @@ class TransformerEncoderLayer(_TransformerLayer):
             As `src_mask`, for positions that are masked for all queries.
         is_causal : bool
             Whether to also mask the positions after each query.
+        cache : KeyValueCache, optional
+            Keys and values of the earlier positions; see `MultiheadAttention`.
         """
 
         def attend(x: Any) -> Any:
-            return _attention_output(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
+            return _attention_output(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal, cache)
 
         x = self._residual(src, attend, self.norm1, self.dropout1)
         return self._residual(x, self._feed_forward, self.norm2, self.dropout2)
@@ -266,9 +269,9 @@ class _LayerStack(Module):
         self.layers = ModuleList([_clone(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
-    def _forward_layers(self, x: Any, *inputs: Any, **settings: Any) -> Any:
-        for layer in self.layers:
-            x = layer(x, *inputs, **settings)
+    def _forward_layers(self, x: Any, *inputs: Any, caches: Any = None, **settings: Any) -> Any:
+        for k, layer in enumerate(self.layers):
+            x = layer(x, *inputs, **settings, **({} if caches is None else {"cache": caches[k]}))
         return x if self.norm is None else self.norm(x)
 
 
@@ -319,12 +322,12 @@ class TransformerEncoder(_LayerStack):
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
     def forward(
-        self, src: TensorLike, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
-    ) -> Tensor:
-        """Apply all layers, each with the masks of `TransformerEncoderLayer`."""
-        return self._forward_layers(
-            src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal)
-        )
+        self, src: TensorLike, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None,
+        *, caches: Sequence[KeyValueCache] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Apply all layers, each with the masks of `TransformerEncoderLayer`, and its own cache if there are caches."""
+        masks = {"src_mask": mask, "src_key_padding_mask": src_key_padding_mask, "is_causal": bool(is_causal)}
+        return self._forward_layers(src, caches=caches, **masks)
 
 
 class TransformerDecoder(_LayerStack):

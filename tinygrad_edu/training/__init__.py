@@ -3,6 +3,7 @@
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.evaluation import evaluate, evaluating
+from tinygrad_edu.training.generation import generate
 from tinygrad_edu.training.loop import Epoch, Epochs, fit
 from tinygrad_edu.training.metrics import (
     Accuracy,
@@ -23,5 +24,5 @@ from tinygrad_edu.training.train_step import Steps, TrainingStep
 __all__ = [
     "Accuracy", "BinaryAccuracy", "CalibrationCurve", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch",
     "Epochs", "F1Score", "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps",
-    "TopKAccuracy", "TrainingStep", "evaluate", "evaluating", "fit", "predict",
+    "TopKAccuracy", "TrainingStep", "evaluate", "evaluating", "fit", "generate", "predict",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Literal, overload
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import Array, PlainArrayLike, Tensor
+from tinygrad_edu.nn.losses.alignment import CTCLoss as CTCLoss
 from tinygrad_edu.nn.losses.classification import BCELoss as BCELoss
 from tinygrad_edu.nn.losses.classification import BCEWithLogitsLoss as BCEWithLogitsLoss
 from tinygrad_edu.nn.losses.classification import CrossEntropyLoss as CrossEntropyLoss
@@ -490,4 +491,24 @@ def triplet_margin_with_distance_loss(
     margin: float = 1.0,
     swap: bool = False,
     reduction: Reduction = "mean",
+) -> Array: ...
+@overload
+def ctc_loss(
+    log_probs: Tensor,
+    targets: ArrayLike,
+    input_lengths: ArrayLike,
+    target_lengths: ArrayLike,
+    blank: int = 0,
+    reduction: Reduction = "mean",
+    zero_infinity: bool = False,
+) -> Tensor: ...
+@overload
+def ctc_loss(
+    log_probs: PlainArrayLike,
+    targets: ArrayLike,
+    input_lengths: ArrayLike,
+    target_lengths: ArrayLike,
+    blank: int = 0,
+    reduction: Reduction = "mean",
+    zero_infinity: bool = False,
 ) -> Array: ...

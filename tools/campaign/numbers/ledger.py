@@ -420,7 +420,7 @@ LEDGER: tuple[Entry, ...] = (
     ),
     # --- Gradients: ties, kinks, singular matrices ---
     Entry(
-        (*POOLS, *EXTREMA),
+        (*POOLS, *EXTREMA, "nn.EmbeddingBag"),
         "gradient at ties or NaN",
         "shared equally",
         "PyTorch: pooling sends it to one",
@@ -717,6 +717,34 @@ LEDGER: tuple[Entry, ...] = (
         f"{DIFFERENCES}test_the_second_gradient_of_an_embedding_scaled_by_frequency",
         second,
         composed=True,
+    ),
+    Entry(
+        ("nn.EmbeddingBag",),
+        "gradient with `scale_grad_by_freq`",
+        "divided by the count of the vector",
+        "PyTorch: by the count of another vector",
+        "as in `nn.Embedding`",
+        f"{DIFFERENCES}test_bags_scale_gradients_as_an_embedding_does",
+        gradients,
+    ),
+    Entry(
+        ("nn.ctc_loss", "nn.CTCLoss"),
+        "gradient of `log_probs`",
+        "the derivative",
+        "PyTorch: plus exp(`log_probs`)",
+        "equal after `log_softmax`",
+        f"{DIFFERENCES}test_the_gradient_of_the_log_probabilities_of_ctc_is_the_derivative",
+        gradients,
+        composed=True,
+    ),
+    Entry(
+        ("nn.ctc_loss", "nn.CTCLoss"),
+        "labels out of range, or equal to the blank",
+        "raises ValueError",
+        "PyTorch: unspecified",
+        "they have no loss",
+        "tests/nn/test_ctc_loss.py::test_what_does_not_fit_is_explained",
+        refused("and not the blank"),
     ),
     Entry(
         ("linalg.svd", "linalg.eigh", "linalg.qr", "linalg.slogdet", "linalg.det"),
