@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any, NoReturn, Self
 
 from tinygrad_edu.name_tables import KEYWORDS, NAMES, UNSUPPORTED
-from tinygrad_edu.tensor_names import NAMES as TENSOR_NAMES
+from tinygrad_edu.tensor_names import TENSOR_NAMES
 
 
 def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> AttributeError:

@@ -1,6 +1,6 @@
 """Names of a Tensor of PyTorch that are missing here. ``python -m tools.names_elsewhere`` writes it."""
 
-NAMES = """
+TENSOR_NAMES = """
 H abs abs_ absolute absolute_ acos_ acosh_ addbmm addbmm_ addcdiv addcdiv_ addcmul addcmul_ addmm addmm_ addmv addmv_
 addr addr_ adjoint allclose aminmax angle apply_ arccos_ arccosh_ arcsin_ arcsinh_ arctan2_ arctan_ arctanh_ argwhere
 as_strided as_strided_ as_strided_scatter as_subclass asin_ asinh_ atan2_ atan_ atanh_ baddbmm baddbmm_ bernoulli

@@ -157,7 +157,13 @@ def texts() -> dict[Path, str]:
             ]
         ),
         TENSOR_FILE: "\n".join(
-            [_DOCSTRING.format("a Tensor of PyTorch"), 'NAMES = """', *wrap(" ".join(of_tensors), 120), '"""', ""]
+            [
+                _DOCSTRING.format("a Tensor of PyTorch"),
+                'TENSOR_NAMES = """',
+                *wrap(" ".join(of_tensors), 120),
+                '"""',
+                "",
+            ]
         ),
     }
 
