@@ -77,8 +77,6 @@ def across_axis(call):
 
 def index_add(call):
     """Return the batch axes of a sum: those of `across_axis`, and the first summed axis, which the result lacks."""
-    if {"where", "initial"} & call.settings.keys():
-        return []
     axis, ndim = call.settings.get("axis"), call.inputs[0].ndim
     over = range(ndim) if axis is None else sorted(a % ndim for a in np.atleast_1d(np.asarray(axis, int)))
     inputs = tuple(0 if axis is None else over[0] for _ in call.inputs) if len(over) else ()

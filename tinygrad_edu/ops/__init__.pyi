@@ -1146,37 +1146,17 @@ logcumsumexp: _Logcumsumexp
 
 class _Amax(Op):
     @overload
-    def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-    ) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        initial: float | None = None,
-        where: Any = None,
-    ) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 amax: _Amax
 
 class _Amin(Op):
     @overload
-    def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-    ) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        initial: float | None = None,
-        where: Any = None,
-    ) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 amin: _Amin
 
@@ -1190,45 +1170,25 @@ logsumexp: _Logsumexp
 
 class _Max(Op):
     @overload
-    def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-    ) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        initial: float | None = None,
-        where: Any = None,
-    ) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 max: _Max
 
 class _Mean(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 mean: _Mean
 
 class _Min(Op):
     @overload
-    def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-    ) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
     @overload
-    def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        initial: float | None = None,
-        where: Any = None,
-    ) -> Array: ...
+    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
 min: _Min
 
@@ -1244,25 +1204,11 @@ def nansum(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Arra
 class _Prod(Op):
     @overload
     def __call__(
-        self,
-        x: Tensor,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        dtype: DTypeLike | None = None,
-        initial: float | None = None,
-        where: Any = None,
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Tensor: ...
     @overload
     def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        dtype: DTypeLike | None = None,
-        initial: float | None = None,
-        where: Any = None,
+        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Array: ...
 
 prod: _Prod
@@ -1283,25 +1229,11 @@ std: _Std
 class _Sum(Op):
     @overload
     def __call__(
-        self,
-        x: Tensor,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        dtype: DTypeLike | None = None,
-        initial: float | None = None,
-        where: Any = None,
+        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Tensor: ...
     @overload
     def __call__(
-        self,
-        x: PlainArrayLike,
-        /,
-        axis: Axis = None,
-        keepdims: bool = False,
-        dtype: DTypeLike | None = None,
-        initial: float | None = None,
-        where: Any = None,
+        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
     ) -> Array: ...
 
 sum: _Sum

@@ -8,16 +8,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, batched, innermost_level, op, values_of
-from tinygrad_edu.engine.batching import RULES
-from tinygrad_edu.engine.mapped import peeled
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cumprod, neighbor
-from tinygrad_edu.ops.selection import drop, keep
-from tinygrad_edu.ops.selection import where as select
+from tinygrad_edu.ops.selection import drop, keep, where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
 __all__ = [
@@ -30,48 +27,12 @@ def scale_along(x: Any, axis: Axis) -> Any:
     return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
 
 
-def _chosen(x: Any, where: Any, neutral: Any) -> Any:
-    """Return x with `neutral`, which does not change a reduction, where `where` is False."""
-    return x if where is None else np.where(where, x, np.asarray(neutral, x.dtype))
-
-
-def _of_chosen(g: Any, where: Any) -> Any:
-    """Return g where `where` is True, and 0 elsewhere."""
-    return g if where is None else keep(g, where)
-
-
-def _masked_samples(batch: MappedCall) -> Any:
-    """Reduce samples along `axis`, each by its own mask if the mask is mapped."""
-    mask, ndim = batch.settings["where"], batch.sample_ndim()
-    if innermost_level(mask) is not batch.level:
-        return RULES["axis"](batch)
-    if not ndim:
-        return NotImplemented
-    mask = peeled(mask)
-    mask = reshape(mask, (batch.size, *[1] * (ndim + 1 - mask.ndim), *mask.shape[1:]))
-    return RULES["axis"](batch.spread()._replace(settings={**batch.settings, "where": mask}))
-
-
-_masked_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
-
-
-@op(promotes=False, batching=_masked_samples)
-def sum(
-    x: Array,
-    /,
-    axis: Axis = None,
-    keepdims: bool = False,
-    dtype: DTypeLike | None = None,
-    initial: float | None = None,
-    where: Any = None,
-) -> Array:
+@op(promotes=False, batching="axis")
+def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
 
-    float16 is summed in float32. As in NumPy, `initial` is added, and only elements where `where` is True are summed.
+    float16 is summed in float32.
     """
-    if where is not None or initial is not None:
-        out = sum.forward(_chosen(x, where, 0), axis, keepdims, dtype)
-        return np.add(out, np.asarray(initial or 0, out.dtype))
     if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
         total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
         return total.astype(np.float16)
@@ -83,29 +44,17 @@ def sum(
 
 
 sum.vjps(
-    x=lambda g, x_shape, x_dtype, axis, where: _of_chosen(
-        broadcast_to(reshape(cast(g, x_dtype), kept_shape(x_shape, axis)), x_shape), where
-    )
+    x=lambda g, x_shape, x_dtype, axis: broadcast_to(reshape(cast(g, x_dtype), kept_shape(x_shape, axis)), x_shape)
 )
 
 
-@op(promotes=False, batching=_masked_samples)
-def prod(
-    x: Array,
-    /,
-    axis: Axis = None,
-    keepdims: bool = False,
-    dtype: DTypeLike | None = None,
-    initial: float | None = None,
-    where: Any = None,
-) -> Array:
+@op(promotes=False, batching="axis")
+def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the product over `axis`: all axes, one, or several. An empty product is 1.
 
-    `dtype` is the dtype of the result. Derivatives of any order are correct at zeros, too. As in NumPy, `initial` is a
-    factor, and only elements where `where` is True are multiplied.
+    `dtype` is the dtype of the result. Derivatives of any order are correct at zeros, too.
     """
-    out = np.prod(_chosen(x, where, 1), axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
-    return out if initial is None else np.multiply(out, np.asarray(initial, out.dtype))
+    return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
 def _leave_one_out_products(x: Any) -> Any:
@@ -115,40 +64,27 @@ def _leave_one_out_products(x: Any) -> Any:
     return before * after
 
 
-def _prod_x(g: Any, x: Any, out: Any, axis: Axis, initial: float | None, where: Any) -> Any:
+def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     kept, factors, other_products = kept_shape(x.shape, axis), in_dtype_of(g, x), None
-    if where is not None:
-        factors = select(where, factors, 1)
-    if initial is not None:
-        g = g * initial
-    elif isinstance(factors, ndarray) and isinstance(out, ndarray):
+    if isinstance(factors, ndarray) and isinstance(out, ndarray):
         other_products = other_factors(factors, reshape(out, kept))
     if other_products is None:
         other_products = split_axes(_leave_one_out_products(merge_axes(factors, axis)), x.shape, axis)
-    return cast(_of_chosen(reshape(g, kept) * other_products, where), x.dtype)
+    return cast(reshape(g, kept) * other_products, x.dtype)
 
 
 prod.vjps(x=_prod_x)
 
 
-@op(batching=_masked_samples)
-def mean(x: Array, /, axis: Axis = None, keepdims: bool = False, where: Any = None) -> Array:
-    """Return the mean over `axis`, of the elements where `where` is True. The mean of none is NaN, as in NumPy."""
-    if where is None:
-        return mean_along(x, plain_axes(axis), keepdims)
-    x = as_floating(x)
-    return divide_evenly(sum(_chosen(x, where, 0), axis, keepdims), _count(where, x.shape, axis, keepdims))
+@op(batching="axis")
+def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the mean over `axis`. The mean of an empty array is NaN, as in NumPy."""
+    return mean_along(x, plain_axes(axis), keepdims)
 
 
-def _count(where: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
-    """Return the number of elements where `where` is True."""
-    return np.count_nonzero(np.broadcast_to(where, shape), plain_axes(axis), keepdims=keepdims)
-
-
-def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis, where: Any) -> Any:
-    kept = kept_shape(x_shape, axis)
-    count = reduced_count(x_shape, axis) if where is None else _count(where, x_shape, axis, True)
-    return _of_chosen(broadcast_to(divide_evenly(reshape(g, kept), count), x_shape), where)
+def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    share = divide_evenly(g, reduced_count(x_shape, axis))
+    return broadcast_to(reshape(share, kept_shape(x_shape, axis)), x_shape)
 
 
 mean.vjps(x=_mean_x)
@@ -252,63 +188,36 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     deviation = _centred(x, axis)
     variance = sum(square(deviation), axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
-    share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(select(constant, 1, variance))
+    share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
     return cast(deviation * drop(share, constant), x.dtype)
 
 
 std.vjps(x=_std_x)
 
 
-def _extremum_x(g: Any, x: Any, out: Any, axis: Axis, initial: float | None, where: Any) -> Any:
-    """Split the gradient of a maximum or minimum evenly among the elements, and `initial`, that attain it."""
+def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
+    """Split the gradient of a maximum or minimum evenly among the elements that attain it."""
     kept = kept_shape(x.shape, axis)
     attains = x == reshape(out, kept)
-    if where is not None:
-        attains = attains & where
-    if initial is None and np.count_nonzero(attains) == out.size and not (out != out).any():
+    if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties and no NaN
     ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
-    if initial is not None:
-        ties = ties + (values_of(reshape(out, kept)) == np.asarray(initial, x.dtype))
     return divide_evenly(keep(reshape(g, kept), attains), ties)  # if out is NaN, 0 / 0 for all
 
 
-def _extremum_of_chosen(
-    function: np.ufunc, x: Any, axis: Axis, keepdims: bool, initial: float | None, where: Any
-) -> Array:
-    if initial is None:
-        raise ValueError("max, min: where= needs initial=, the result if it is False everywhere.")
-    start = np.asarray(initial, x.dtype)
-    return np.asarray(function.reduce(_chosen(x, where, start), plain_axes(axis), keepdims=keepdims, initial=start))
-
-
-@op(batching=_masked_samples)
-def max(
-    x: Array, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-) -> Array:
-    """Return the maximum over `axis`. Ties share the gradient evenly.
-
-    As in NumPy, `initial` takes part, and with it, only elements where `where` is True do.
-    """
-    if initial is None and where is None:
-        return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
-    return _extremum_of_chosen(np.maximum, x, axis, keepdims, initial, where)
+@op(batching="axis")
+def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the maximum over `axis`. Ties share the gradient evenly."""
+    return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
 max.vjps(x=_extremum_x)
 
 
-@op(batching=_masked_samples)
-def min(
-    x: Array, /, axis: Axis = None, keepdims: bool = False, initial: float | None = None, where: Any = None
-) -> Array:
-    """Return the minimum over `axis`. Ties share the gradient evenly.
-
-    As in NumPy, `initial` takes part, and with it, only elements where `where` is True do.
-    """
-    if initial is None and where is None:
-        return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
-    return _extremum_of_chosen(np.minimum, x, axis, keepdims, initial, where)
+@op(batching="axis")
+def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Return the minimum over `axis`. Ties share the gradient evenly."""
+    return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
 
 
 min.vjps(x=_extremum_x)
