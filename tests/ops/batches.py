@@ -109,7 +109,7 @@ ALONG_AN_AXIS = [
     "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
     "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
     "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "cumulative_extremum", "cumsum",
-    "logcumsumexp", "cumulative_trapezoid", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm",
+    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm",
     "norm",
 ]  # fmt: skip
 OF_MATRICES = [

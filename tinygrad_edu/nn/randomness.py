@@ -63,8 +63,9 @@ class random_stream:  # noqa: N801 (used like a function)
     Examples
     --------
     >>> import tinygrad_edu as tg
+    >>> dropout = tg.nn.Dropout(0.5)
     >>> with random_stream(np.random.default_rng(0)):
-    ...     print(tg.nn.Dropout(0.5)(np.ones(4)))
+    ...     print(dropout(np.ones(4)))
     [0. 2. 0. 2.]
     """
 

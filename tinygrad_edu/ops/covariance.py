@@ -84,13 +84,13 @@ def _variables(x: Any, rowvar: bool) -> Any:
 
 
 def _weights(name: str, weights: Any, x: Any) -> Any:
-    """Return the weights of the observations in the dtype of x."""
+    """Return the weights of the observations. Integers get the dtype of x."""
     weights = shaped(values_of(weights) if name == "fweights" else weights)
     if name == "fweights" and weights.dtype.kind not in "iu":
         raise DTypeError(f"cov: fweights must be integers, got {weights.dtype}; pass weights as aweights.")
     if weights.shape != x.shape[1:] or anywhere(values_of(weights) < 0):
         raise ShapeError(f"cov: {name} must be {x.shape[1]} numbers >= 0, one for each observation, got {weights!r}.")
-    return cast(weights, x.dtype)
+    return weights if weights.dtype.kind == "f" else cast(weights, x.dtype)
 
 
 def corrcoef(x: TensorLike, y: TensorLike | None = None, rowvar: bool = True) -> Tensor | Array:
