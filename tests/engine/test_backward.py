@@ -769,7 +769,10 @@ def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
         assert found.keys() == wanted.keys()
         for node, g in wanted.items():
             assert type(found[node]) is type(g)
-            np.testing.assert_array_equal(np.asarray(values_of(found[node])), np.asarray(values_of(g)))
+            ours, theirs = np.asarray(values_of(found[node])), np.asarray(values_of(g))
+            # The fast pass adds the elements of a repeated index one by one, so in another order.
+            unit = np.finfo(theirs.dtype).eps * np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs))
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=8 * unit)
 
 
 @pytest.mark.parametrize("run", [fast_backward_pass, plain_backward_pass])
