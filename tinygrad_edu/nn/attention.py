@@ -30,7 +30,7 @@ class KeyValueCache:
 
     Attributes
     ----------
-    keys, values : Tensor or ndarray, shape (N, num_heads, length, head_dim), or None
+    keys, values : Tensor or ndarray, shape (N, num_heads, S, head_dim), or None
         None before the first call.
     length : int
         Number of positions.
