@@ -33,7 +33,7 @@ class KeyValueCache:
     keys, values : Tensor or ndarray, shape (N, num_heads, S, head_dim), or None
         None before the first call.
     length : int
-        Number of positions.
+        S, the number of positions.
 
     Examples
     --------
