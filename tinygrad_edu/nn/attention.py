@@ -31,9 +31,7 @@ class KeyValueCache:
     Attributes
     ----------
     keys, values : Tensor or ndarray, shape (N, num_heads, S, head_dim), or None
-        None before the first call.
-    length : int
-        S, the number of positions.
+        None before the first call. S is the number of positions.
 
     Examples
     --------
