@@ -54,13 +54,21 @@ BILINEAR = [
 ]  # fmt: skip
 
 
+# Their first derivatives are rounded to multiples of 1e-16 beyond, which the slope of the second one cannot resolve.
+SATURATED = {
+    "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "logaddexp",
+    "logaddexp2", "sigmoid", "tanh",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 def test_derivatives(name, data):
     """Check forward mode, and reverse mode to second or third order; a check of an order includes the lower ones."""
     call = data.draw(calls(name))
     check_jvp(call, *call.arrays)
-    check_vjp(call, *call.arrays, order=3 if name in SMOOTH else 2)
+    most = max((np.max(np.abs(x), initial=0) for x in call.arrays), default=0)
+    check_vjp(call, *call.arrays, order=3 if name in SMOOTH and (most <= 8 or name not in SATURATED) else 2)
 
 
 @pytest.mark.parametrize("name", LINEAR)
