@@ -153,6 +153,23 @@ class MappedValueError(TinygradError, TypeError):
     """
 
 
+class ExportError(TinygradError, NotImplementedError):
+    """A model cannot be exported to ONNX: it calls a function without a counterpart, or depends on values.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> class Inverse(tg.nn.Module):
+    ...     def forward(self, x):
+    ...         return tg.linalg.inv(x)
+    >>> from tinygrad_edu.onnx import export
+    >>> export(Inverse(), tg.ones((3, 2, 2)) + tg.eye(2), "inverse.onnx")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ExportError: onnx.export: inv at ... has no counterpart in ONNX.
+    """
+
+
 class LoopWarning(UserWarning):
     """A function without a batching rule runs once for each sample of `vmap`, which is slow. Issued once per function.
 

@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.engine.mapped import (
     Level,
     Mapped,
+    Trace,
     aligned,
     hidden,
     innermost_level,
@@ -182,6 +183,8 @@ def call_mapped(
     level = innermost_level((inputs, settings))
     assert level is not None
     require_open([level], name)
+    if isinstance(level, Trace):
+        return level.record(call, name, inputs, settings)
     out: Any = NotImplemented
     if rule is not None and _covers(rule, settings, level):
         mapped = [is_mapped_by(x, level) for x in inputs]
@@ -239,6 +242,11 @@ def random(function: _Function) -> _Function:
 def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Draw random numbers as the randomness of the innermost level says."""
     *outer, level = open_levels()
+    if isinstance(level, Trace):
+        raise MappedValueError(
+            f"{draw.__name__} draws random numbers inside of onnx.export, which would become constants. Make them an "
+            f"input of the model."
+        )
     if level.randomness == "error":
         raise MappedValueError(
             f"{draw.__name__} draws random numbers inside of vmap. Pass vmap randomness='different' for other numbers "
@@ -293,3 +301,15 @@ def batched(
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def composite(function: _Function) -> _Function:
+    """Declare a function of ops that an exporter may replace as a whole, such as all steps of a recurrent layer."""
+
+    @wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        if open_levels() and isinstance(level := innermost_level((args, settings)), Trace):
+            return level.record(call, function.__name__, args, settings)
+        return function(*args, **settings)
+
+    return call  # type: ignore[return-value]

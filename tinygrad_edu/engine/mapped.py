@@ -36,9 +36,34 @@ class Level:
     """
 
     __slots__ = ("number", "randomness", "size")
+    place = "vmap"  # the public function that opens it, for errors
 
     def __init__(self, size: int, randomness: str) -> None:
         self.number, self.size, self.randomness = next(_numbers), size, randomness
+
+    @property
+    def meaning(self) -> str:
+        """What a value of this level stands for, for errors."""
+        return f"{self.size} samples"
+
+
+class Trace(Level):
+    """One call of a function by an exporter, which receives each op and each composite instead of a batching rule.
+
+    Attributes
+    ----------
+    record : callable
+        ``record(function, name, inputs, settings)`` returns the result of the call, as a value of this level. The
+        hidden axis has length 1.
+    """
+
+    __slots__ = ("record",)
+    place = "onnx.export"
+    meaning = "the inputs that the exported model will get"
+
+    def __init__(self, record: Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]) -> None:
+        super().__init__(1, "error")
+        self.record = record
 
 
 _open: ContextVar[tuple[Level, ...]] = ContextVar("tinygrad_edu_vmap_levels", default=())
@@ -58,15 +83,15 @@ def opened(levels: tuple[Level, ...]) -> Iterator[None]:
 def _refuse(what: str, instead: str) -> Callable[..., NoReturn]:
     def method(self: Any, *args: Any, **settings: Any) -> NoReturn:
         raise MappedValueError(
-            f"{what} of a Tensor of shape {self.shape} inside of vmap: it stands for {self.levels[-1].size} samples. "
-            f"{instead}."
+            f"{what} of a Tensor of shape {self.shape} inside of {(level := self.levels[-1]).place}: it stands for "
+            f"{level.meaning}. {instead.format(place=level.place)}."
         )
 
     method.__doc__ = f"Raise `MappedValueError`: {what} differs between the samples."
     return method
 
 
-_NO_NUMBER = "Compute with Tensors, or call this function outside of vmap"
+_NO_NUMBER = "Compute with Tensors, or call this function outside of {place}"
 
 
 def _on_values(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
@@ -147,11 +172,11 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     __bool__ = _refuse("the truth value", "Choose elements with tg.where(condition, x, y) instead of if")
     __array__ = _refuse("the NumPy array", f"tg.Tensor(a)[x] indexes an array a with it. {_NO_NUMBER}")
     __dlpack__ = _refuse("a copy for another library", _NO_NUMBER)
-    __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy", "Tensors do not change inside of vmap: use it itself")
-    backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of vmap")
+    __reduce__ = __copy__ = __deepcopy__ = _refuse("a copy", "Tensors do not change inside of {place}: use it itself")
+    backward = _refuse("backward()", "Use tg.grad, or call backward() on the result of {place}")
     assign = __setitem__ = _refuse("a write in place", "Build the result with where() or concatenate()")
     data = property(_refuse(".data", _NO_NUMBER), _refuse("a write to .data", "Compute a new Tensor"))
-    register_hook = retain_grad = _refuse("a hook", "Register it outside of vmap")
+    register_hook = retain_grad = _refuse("a hook", "Register it outside of {place}")
     _repr_html_ = None  # type: ignore[assignment]
 
 

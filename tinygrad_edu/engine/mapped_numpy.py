@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.mapped import (
     Level,
     Mapped,
+    Trace,
     aligned,
     hidden,
     innermost_level,
@@ -45,6 +46,8 @@ def call_on_mapped(function: Any, call: Callable[..., Any], inputs: Any, setting
     level = innermost_level((inputs, settings))
     assert level is not None
     require_open([level], f"np.{function.__name__}")
+    if isinstance(level, Trace):
+        return level.record(call, f"np.{function.__name__}", tuple(inputs), settings)
     on = [is_mapped_by(x, level) for x in inputs]
     if innermost_level(settings) is None and not any(
         isinstance(x, list | tuple) and innermost_level(x) for x in inputs

@@ -21,7 +21,7 @@ from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.packing import PackedSequence
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
-from tinygrad_edu.ops.recurrent import KINDS, over_time
+from tinygrad_edu.ops.recurrent import KINDS, over_sequence
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OverSteps
@@ -223,16 +223,15 @@ def _run(
 ) -> tuple[Any, list[Any]]:  # fmt: skip
     """Return the states h after all steps, and the last states of each sequence."""
     if packed is None:
-        after = over_time(mode, x, states, *parameters)
-        return after[0], [state[-1] for state in after]
+        return over_sequence(mode, x, states, *parameters)
     outputs, ended, row = [], [], 0
     for n, steps in groupby(packed.batch_sizes.tolist()):  # sequences that end leave the batch
         count = len(list(steps))
         ended.append([state[n:] for state in states])
         part = ops.reshape(x[row : row + count * n], (count, n, -1))
-        after = over_time(mode, part, [state[:n] for state in states], *parameters)
-        outputs.append(ops.reshape(after[0], (count * n, -1)))
-        states, row = [state[-1] for state in after], row + count * n
+        output, states = over_sequence(mode, part, [state[:n] for state in states], *parameters)
+        outputs.append(ops.reshape(output, (count * n, -1)))
+        row += count * n
     last = [ops.concatenate(parts) for parts in zip(states, *reversed(ended), strict=True)]
     return ops.concatenate(outputs), last
 

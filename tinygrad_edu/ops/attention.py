@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Mapped, Tensor, TensorLike, anywhere, bare, from_numpy, values_of, with_levels_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
@@ -63,7 +63,7 @@ def scaled_dot_product_attention(
     if is_causal:
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
-    weights = softmax(scores, -1) if attn_mask is None else _safe_softmax(scores)
+    weights = softmax(scores, -1) if attn_mask is None else safe_softmax(scores)
     return matmul(dropped(weights, dropout_p, rng), value)
 
 
@@ -106,21 +106,14 @@ def masked_scores(scores: Any, mask: Any) -> Any:
     return where(values_of(mask), scores, -np.inf) if mask.dtype == bool else scores + mask
 
 
-def _safe_softmax(scores: Any) -> Any:
+@batched("vectors")
+def safe_softmax(scores: Any) -> Any:
     """Return the softmax over the last axis, or 0 if all scores are -inf."""
-    blind = np.equal(_highest(scores), -np.inf)
+    highest = np.maximum.reduce(values_of(scores), axis=-1, keepdims=True, initial=-np.inf)
+    blind = np.equal(highest, -np.inf)
     if not anywhere(blind):
         return softmax(scores, -1)
     return keep(softmax(where(blind, 0.0, scores), -1), ~blind)
-
-
-def _highest(scores: Any) -> Any:
-    """Return the highest score over the last axis, -inf if there is none."""
-    if isinstance(scores, Mapped) and scores.shape[-1]:
-        return np.max(values_of(scores), axis=-1, keepdims=True)
-    values = bare(scores).numpy() if isinstance(scores, Tensor) else scores
-    highest = np.maximum.reduce(values, axis=-1, keepdims=True, initial=-np.inf)
-    return with_levels_of(from_numpy(highest), scores) if isinstance(scores, Mapped) else highest
 
 
 def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:

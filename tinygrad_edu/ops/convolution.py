@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Tensor, TensorLike, shape_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, composite, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.convolution import convolution, transposed_convolution
 from tinygrad_edu.ops.padding import pad
@@ -90,7 +90,7 @@ def _conv(
         return unbatched(convolution(x, weight, bias, stride, padding, dilation, groups), is_single)
     settings = {"stride": stride, "padding": padding, "dilation": dilation}
     window = [per_axis(value, key, int(key != "padding"), axes) for key, value in settings.items()]
-    convolve: Any = _convolve_sequences if axes == 1 else _convolve_volumes
+    convolve: Any = _convolve_sequences if axes == 1 else convolve_volumes
     return unbatched(convolve(x, weight, bias, *window, groups), is_single)
 
 
@@ -117,7 +117,8 @@ def _convolve_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
     return squeeze(convolution(expand_dims(x, 2), expand_dims(weight, 2), bias, (1, s), (0, p), (1, d), groups), 2)
 
 
-def _convolve_volumes(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+@composite
+def convolve_volumes(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """Convolve an image for each position of the kernel along the depth; its C * kd channels are planes of x."""
     (n, c, *size), (out, per_group, depth, *kernel_size) = x.shape, shape_of(weight)
     planes = window_of(x.shape[2:], (depth, *kernel_size), stride, padding, dilation).size[0]
@@ -219,7 +220,7 @@ def _conv_transpose(name: str, axes: int, x: Any, weight: Any, bias: Any, groups
         raise ShapeError(f"{name}: padding {p} is too large; the result would have size {'x'.join(map(str, size))}.")
     if any(e >= each for e, each in zip(extra, s, strict=True)):  # only possible with dilation: append zeros to x
         x = pad(x, ((0, 0), (0, 0), *((0, e // each) for e, each in zip(extra, s, strict=True))))
-    transposed = (_transpose_sequences, transposed_convolution, _transpose_volumes)[axes - 1]
+    transposed = (_transpose_sequences, transposed_convolution, transpose_volumes)[axes - 1]
     return unbatched(transposed(x, weight, bias, size, s, p, d, groups), is_single)
 
 
@@ -233,10 +234,11 @@ def _transpose_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
     return squeeze(transposed_convolution(maps, kernels, bias, (1, n), (1, s), (0, p), (1, d), groups), 2)
 
 
-def _transpose_volumes(
+@composite
+def transpose_volumes(
     x: Any, weight: Any, bias: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
-    """Apply the transpose of `_convolve_volumes`: the image of each plane has the planes to add as channels."""
+    """Apply the transpose of `convolve_volumes`: the image of each plane has the planes to add as channels."""
     (n, c, planes, *plane), (_, out, depth, *kernel_size) = x.shape, shape_of(weight)
     channels = groups * out
     maps = reshape(swapaxes(x, 1, 2), (n * planes, c, *plane))

@@ -17,6 +17,7 @@ from tinygrad_edu.engine import (
     Tensor,
     TensorLike,
     batched,
+    composite,
     op,
     shape_of,
     values_of,
@@ -226,6 +227,7 @@ def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
     return [None if value is None else reshape(value, shape) for value in values.values()]
 
 
+@composite
 def layer_norm(
     x: TensorLike, normalized_shape: int | Sequence[int], weight: TensorLike | None = None,
     bias: TensorLike | None = None, eps: float = 1e-5,
@@ -335,9 +337,9 @@ def batch_norm(
     """
     x = shaped(x)
     _check_running("batch_norm", x, running_mean, running_var, training)
-    weight, bias = _expand_channels("batch_norm", x, weight=weight, bias=bias)
     if not training:
-        return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
+        return normalize_by_running(x, running_mean, running_var, weight, bias, eps)
+    weight, bias = _expand_channels("batch_norm", x, weight=weight, bias=bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training each channel must have more than one value, got x {x.shape}.")
     affine_after = None, None
@@ -362,6 +364,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     return (n, c, math.prod(sizes)), axes
 
 
+@composite
 def instance_norm(
     x: TensorLike, running_mean: ArrayLike | None = None, running_var: ArrayLike | None = None,
     weight: TensorLike | None = None, bias: TensorLike | None = None, use_input_stats: bool = True,
@@ -374,9 +377,9 @@ def instance_norm(
     """
     x = shaped(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
-    weight, bias = _expand_channels("instance_norm", x, weight=weight, bias=bias)
     if not use_input_stats:
-        return _affine(_normalize_by_running(x, running_mean, running_var, eps), weight, bias)
+        return normalize_by_running(x, running_mean, running_var, weight, bias, eps)
+    weight, bias = _expand_channels("instance_norm", x, weight=weight, bias=bias)
     n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     if length == 1:
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
@@ -399,11 +402,13 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
             )
 
 
-def _normalize_by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
+@composite
+def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Normalize each channel with running statistics, then multiply by a weight and add a bias; each is (C,) or None."""
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
     mean, var = (values_of(shaped(running)) for running in (running_mean, running_var))
-    mean, var = _expand_channels("", x, mean=mean, var=var)
-    return (x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype)
+    mean, var, weight, bias = _expand_channels("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
+    return _affine((x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype), weight, bias)
 
 
 def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, op, values_of
+from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
@@ -291,7 +291,7 @@ def _avg_pool(
 ) -> Any:  # fmt: skip
     x, is_single = batch_of(name, "x", x, axes + 2)
     kernel, stride, border, _ = _resolve_settings(name, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
-    out = _window_means(_pad_border(x, border, 0), kernel, stride)
+    out = window_means(_pad_border(x, border, 0), kernel, stride)
     if divisor is not None:
         if not divisor:
             raise ValueError("avg_pool: divisor_override must not be 0.")
@@ -304,15 +304,16 @@ def _avg_pool(
     return unbatched(out, is_single)
 
 
-def _window_means(x: Any, kernel: Any, stride: Any) -> Any:
+@composite
+def window_means(x: Any, kernel: Any, stride: Any) -> Any:
     """Return the mean of each window; in volumes, the means along the depth and then in the planes."""
     n, c, *size = x.shape
     if len(size) == 1:
-        return squeeze(_window_means(expand_dims(x, 2), (1, *kernel), (1, *stride)), 2)
+        return squeeze(window_means(expand_dims(x, 2), (1, *kernel), (1, *stride)), 2)
     if len(size) == 3:
         depth, area = size[0], size[1] * size[2]
-        planes = _window_means(reshape(x, (n, c, depth, area)), (kernel[0], 1), (stride[0], 1))
-        means = _window_means(reshape(planes, (n, c * planes.shape[2], *size[1:])), kernel[1:], stride[1:])
+        planes = window_means(reshape(x, (n, c, depth, area)), (kernel[0], 1), (stride[0], 1))
+        means = window_means(reshape(planes, (n, c * planes.shape[2], *size[1:])), kernel[1:], stride[1:])
         return reshape(means, (n, c, planes.shape[2], *means.shape[2:]))
     window = window_of(x.shape[2:], kernel, stride, 0, 1)
     return mean(reshape(im2col(x, kernel, stride), (n, c, math.prod(kernel), *window.size)), 2)

@@ -21,6 +21,7 @@ from tinygrad_edu.engine import (
     MappedCall,
     Tensor,
     backward_pass,
+    composite,
     enable_grad,
     from_numpy,
     leaf,
@@ -252,3 +253,10 @@ def over_time(
     parts = [*states, w_hh, *extra]
     shapes = ((gates, *leading, hidden), *(tuple(p.shape) for p in parts))
     return unpacked(all_steps(packed([pre, *parts]), kind, shapes), _state_shapes(kind, shapes))
+
+
+@composite
+def over_sequence(kind: str, x: Any, states: Sequence[Any], *parameters: Any) -> tuple[Any, list[Any]]:
+    """Return the state h after each step, and the last of each state; the arguments are those of `over_time`."""
+    after = over_time(kind, x, states, *parameters)
+    return after[0], [state[-1] for state in after]

@@ -1,0 +1,135 @@
+"""Export of models to ONNX, which other programs and languages run."""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.nn import Module
+from tinygrad_edu.training import evaluating
+
+try:
+    import onnx
+except ImportError as error:
+    raise missing_extra("tinygrad_edu.onnx requires onnx", "onnx") from error
+
+from tinygrad_edu.onnx.graph import Graph
+from tinygrad_edu.onnx.operators import RULES
+from tinygrad_edu.onnx.symbolic_batch import merged
+from tinygrad_edu.onnx.tracing import Variable, traced
+from tinygrad_edu.pytree import tree_map_with_path
+
+__all__ = ["export"]
+
+
+def export(
+    model: Module, inputs: Any, path: str | Path, *, batch_axes: int | None | tuple[int | None, ...] = 0
+) -> None:
+    """Write a model in evaluation mode as an ONNX file.
+
+    The model is called twice with traced inputs, for two batch sizes. What is equal in both calls is constant; the batch
+    size is symbolic in the file. Other lengths are those of `inputs`. The file has opset 20.
+
+    Parameters
+    ----------
+    model : Module
+    inputs : array_like, or tuple of array_like
+        Positional arguments of the model. Their values do not matter.
+    path : str or Path
+        The file. It is replaced if it exists.
+    batch_axes : int, None or tuple of them, default 0
+        Axis of the samples in each input. None means that an input has none.
+
+    Raises
+    ------
+    ExportError
+        The model calls a function without a counterpart in ONNX, or depends on the batch size in a way that ONNX cannot
+        express.
+    MappedValueError
+        The model needs a value, as in ``if x.sum() > 0``, or draws random numbers.
+    ShapeError
+        The inputs have different numbers of samples.
+
+    Notes
+    -----
+    The names of the inputs are those of the parameters of ``forward``; the output is ``output``, and parts of a nest of
+    outputs have their path as a suffix. Initializers have the names of `Module.state_dict`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> model = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.Tanh())
+    >>> export(model, tg.zeros((1, 3)), "model.onnx")
+    >>> graph = onnx.load("model.onnx").graph
+    >>> [node.op_type for node in graph.node], [tensor.name for tensor in graph.initializer]
+    (['Gemm', 'Tanh', 'Identity'], ['0.weight', '0.bias'])
+    """
+    arrays = [_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,))]
+    axes = batch_axes if isinstance(batch_axes, tuple) else (batch_axes,) * len(arrays)
+    if len(axes) != len(arrays):
+        raise ShapeError(f"onnx.export: batch_axes has {len(axes)} entries for {len(arrays)} inputs.")
+    names = _input_names(model, len(arrays))
+    with evaluating(model):
+        program = _program_of_any_batch(model, arrays, axes, names)
+    onnx.save(_model(model, program, names, axes), path)
+
+
+def _array(x: Any) -> np.ndarray:
+    return x.numpy() if isinstance(x, Tensor) else Tensor(x).numpy()
+
+
+def _input_names(model: Module, count: int) -> list[str]:
+    """Return the names of the parameters of `forward`, apart from those of the state."""
+    parameters = signature(model.forward).parameters.values()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
+    names += [f"input_{k}" for k in range(len(names), count)]
+    state = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    return [f"{name}_input" if name in state else name for name in names]
+
+
+def _program_of_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, names: list[str]) -> Any:
+    sizes = {x.shape[axis] for x, axis in zip(arrays, axes, strict=True) if axis is not None}
+    if not sizes:
+        return traced(model, tuple(arrays), names, RULES)
+    if len(sizes) > 1:
+        raise ShapeError(
+            f"onnx.export: the inputs have {sorted(sizes)} samples. Pass None in batch_axes for an input without samples."
+        )
+    first = max(sizes.pop(), 2)  # an axis of length 1 would broadcast
+    programs = [traced(model, _resized(arrays, axes, size), names, RULES) for size in (first, first + 1)]
+    return merged(*programs, (first, first + 1))
+
+
+def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray, ...]:
+    """Return the inputs with another number of samples."""
+    pairs = zip(arrays, axes, strict=True)
+    return tuple(x if axis is None else np.take(x, np.arange(size) % x.shape[axis], axis) for x, axis in pairs)
+
+
+def _model(model: Module, program: Any, names: list[str], axes: Any) -> onnx.ModelProto:
+    state = {name: tensor.numpy() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    batch = next(((name, axis) for name, axis in zip(names, axes, strict=True) if axis is not None), None)
+    graph = Graph(program, state, batch)
+    for graph.step in program.steps:
+        graph.bind(graph.step.out, RULES[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
+    outputs = []
+
+    def add_output(path: str, value: Any) -> None:
+        name = "_".join(["output", *path.replace("[", ".").replace("]", "").replace("'", "").split(".")]).strip("_")
+        graph.nodes.append(onnx.helper.make_node("Identity", [graph.name(value)], [name], name=name))
+        outputs.append(_described(name, value))
+
+    tree_map_with_path(add_output, program.outputs, is_leaf=lambda x: isinstance(x, Variable))
+    return graph.model([_described(x.name, x) for x in program.inputs], outputs)
+
+
+def _described(name: str | None, value: Any) -> Any:
+    """Return the type and the shape of an input or output."""
+    shape = [n if isinstance(n, int) else "batch" for n in value.shape]
+    return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), shape)

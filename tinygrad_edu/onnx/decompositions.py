@@ -1,0 +1,232 @@
+"""Functions as compositions of functions that ONNX has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.ops import (
+    activations,
+    attention,
+    classification,
+    diagonals,
+    error_function,
+    interpolation,
+    normalization,
+    norms,
+    patches,
+    repeating,
+    selection,
+    special,
+    statistics,
+)
+from tinygrad_edu.ops.sliding_windows import window_of
+
+DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {}
+
+
+def _elementwise() -> dict[Any, Callable[..., Any]]:
+    where, exp, log, sign, floor = ops.where, ops.exp, ops.log, ops.sign, ops.floor
+    return {
+        ops.positive: lambda x: x + 0,
+        ops.square: lambda x: x * x,
+        ops.rsqrt: lambda x: 1 / ops.sqrt(x),
+        ops.cbrt: lambda x: sign(x) * ops.abs(x) ** (1 / 3),
+        ops.hypot: lambda x, y: ops.sqrt(x * x + y * y),
+        ops.exp2: lambda x: exp(x * math.log(2)),
+        ops.expm1: lambda x: exp(x) - 1,
+        ops.log2: lambda x: log(x) / math.log(2),
+        ops.log10: lambda x: log(x) / math.log(10),
+        ops.log1p: lambda x: log(x + 1),
+        ops.xlogy: lambda x, y: where(np.equal(x, 0), 0.0, x * log(where(np.equal(x, 0), 1.0, y))),
+        ops.trunc: lambda x: sign(x) * floor(ops.abs(x)),
+        ops.floor_divide: lambda x, y: floor(x / y),
+        ops.remainder: lambda x, y: x - floor(x / y) * y,
+        ops.copysign: lambda x, y: where(np.less(y, 0), -ops.abs(x), ops.abs(x)),
+        ops.deg2rad: lambda x: x * (math.pi / 180),
+        ops.rad2deg: lambda x: x * (180 / math.pi),
+        ops.arctan2: _arctan2,
+        ops.sinc: lambda x: where(np.equal(x, 0), 1.0, ops.sin(math.pi * x) / where(np.equal(x, 0), 1.0, math.pi * x)),
+        ops.logsigmoid: lambda x: -ops.softplus(-x),
+        ops.logit: _logit,
+        ops.softplus: _softplus,
+        ops.hardshrink: lambda x, lambd: where(np.less_equal(ops.abs(x), lambd), 0.0, x),
+        ops.softshrink: lambda x, lambd: sign(x) * ops.relu(ops.abs(x) - lambd),
+        ops.logaddexp: lambda x, y: ops.maximum(x, y) + log(1 + exp(-ops.abs(x - y))),
+        ops.logaddexp2: lambda x, y: ops.maximum(x, y) + ops.log2(1 + exp(-ops.abs(x - y) * math.log(2))),
+        ops.lerp: lambda x, y, weight: x + weight * (y - x),
+        ops.nan_to_num: _nan_to_num,
+        ops.hardsigmoid: lambda x: ops.clip(x + 3, 0.0, 6.0) / 6,
+        ops.hardswish: lambda x: x * (ops.clip(x + 3, 0.0, 6.0) / 6),
+        ops.hardtanh: lambda x, min_val, max_val: ops.clip(x, min_val, max_val),
+        ops.threshold: lambda x, threshold, value: where(np.less_equal(x, threshold), value, x),
+        ops.tanhshrink: lambda x: x - ops.tanh(x),
+        ops.silu: lambda x: x * ops.sigmoid(x),
+        activations.leaky: lambda x, slope: where(np.greater(x, 0), x, x * slope),
+        activations.exponential_unit: _exponential_unit,
+        selection.keep: lambda x, mask: where(mask, x, 0),
+        selection.drop: lambda x, mask: where(mask, 0, x),
+        selection.clip_by_arrays: lambda x, min, max: ops.minimum(ops.maximum(x, min), max),
+        error_function.normal_cdf: lambda x: 0.5 * (1 + ops.erf(x * math.sqrt(0.5))),
+        special.erfc: lambda x: 1 - ops.erf(x),
+        ops.entr: lambda x: -ops.xlogy(x, x),
+    }
+
+
+def _arctan2(y: Any, x: Any) -> Any:
+    angle = ops.arctan(y / x)
+    beyond = ops.where(np.less(y, 0), -math.pi, math.pi)
+    upright = ops.sign(y) * (math.pi / 2)
+    return ops.where(np.equal(x, 0), upright, ops.where(np.less(x, 0), angle + beyond, angle))
+
+
+def _logit(x: Any, eps: float | None) -> Any:
+    p = x if eps is None else ops.clip(x, eps, 1 - eps)
+    return ops.log(p / (1 - p))
+
+
+def _softplus(x: Any, beta: float, threshold: float) -> Any:
+    scaled = x * beta
+    smooth = (ops.relu(scaled) + ops.log(1 + ops.exp(-ops.abs(scaled)))) / beta
+    return ops.where(np.greater(scaled, threshold), x, smooth)
+
+
+def _nan_to_num(x: Any, nan: float, posinf: float | None, neginf: float | None) -> Any:
+    limits = np.finfo(x.dtype)
+    x = ops.where(np.isnan(x), nan, x)
+    x = ops.where(np.equal(x, np.inf), limits.max if posinf is None else posinf, x)
+    return ops.where(np.equal(x, -np.inf), limits.min if neginf is None else neginf, x)
+
+
+def _exponential_unit(x: Any, alpha: float, rate: float) -> Any:
+    return ops.relu(x) + alpha * (ops.exp(rate * ops.minimum(x, 0.0)) - 1)
+
+
+# --- Reductions and normalization ---
+
+
+def _var(x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
+    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    centred = x - ops.mean(x, axes, keepdims=True)
+    total = ops.sum(centred * centred, axes, keepdims)
+    return (
+        ops.mean(centred * centred, axes, keepdims)
+        if ddof == 0
+        else total / (math.prod(x.shape[a] for a in axes) - ddof)
+    )
+
+
+def _centre(x: Any) -> Any:
+    return x - ops.mean(x, _row_axes(x), keepdims=True)
+
+
+def _divide_by_rms(x: Any, eps: float, scale: Any) -> Any:
+    return x / ops.sqrt(ops.mean(x * x, _row_axes(x), keepdims=True) + eps)
+
+
+def _row_axes(x: Any) -> tuple[int, ...]:
+    return (1,) if x.ndim == 2 else (0, 2)
+
+
+def _p_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
+    size = ops.abs(x)
+    if p == 1:
+        return ops.sum(size, axis, keepdims)
+    if p == 2:
+        return ops.sqrt(ops.sum(x * x, axis, keepdims))
+    return ops.sum(size**p, axis, keepdims) ** (1 / p)
+
+
+def _safe_softmax(scores: Any) -> Any:
+    blind = np.equal(ops.max(scores, -1, keepdims=True), -np.inf)
+    return ops.where(blind, 0.0, ops.softmax(ops.where(blind, 0.0, scores), -1))
+
+
+# --- Selection and rearrangement ---
+
+
+def _roll(x: Any, shift: Any, axis: Any) -> Any:
+    if axis is None:
+        return ops.reshape(_roll(ops.reshape(x, -1), shift, 0), x.shape)
+    for amount, a in np.broadcast(shift, axis):
+        positions = (np.arange(x.shape[a]) - amount) % x.shape[a]
+        x = repeating.index_select(x, positions, int(a) % x.ndim)
+    return x
+
+
+def _rot90(x: Any, k: int, axes: tuple[int, int]) -> Any:
+    order = list(range(x.ndim))
+    order[axes[0]], order[axes[1]] = order[axes[1]], order[axes[0]]
+    for _ in range(k % 4):
+        x = ops.flip(ops.transpose(x, order), axes[0])
+    return x
+
+
+def _repeat(x: Any, repeats: Any, axis: int | None) -> Any:
+    x, axis = (ops.reshape(x, -1), 0) if axis is None else (x, axis % x.ndim)
+    return repeating.index_select(x, np.repeat(np.arange(x.shape[axis]), repeats), axis)
+
+
+def _diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
+    x = ops.moveaxis(x, (axis1, axis2), (-2, -1))
+    rows, columns = x.shape[-2:]
+    positions = np.diagonal(np.arange(rows * columns).reshape(rows, columns), offset)
+    return repeating.index_select(ops.reshape(x, (*x.shape[:-2], rows * columns)), positions, x.ndim - 2)
+
+
+def _resample(x: Any, index: Any, weights: Any, axis: int) -> Any:
+    out, axis = 0, axis % x.ndim
+    for positions, factors in zip(index, weights, strict=True):
+        factors = factors.astype(x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
+        out = out + repeating.index_select(x, positions, axis) * factors
+    return out
+
+
+def _im2col(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    n, c, h, w = x.shape
+    window = window_of((h, w), kernel_size, stride, padding, dilation)
+    sides = [(inside.start, padded - inside.stop) for inside, padded in zip(window.inside, window.padded, strict=True)]
+    x = ops.pad(x, ((0, 0), (0, 0), *sides))
+    rows, columns = (
+        np.stack([np.arange(length)[tap] for tap in taps])
+        for length, taps in zip(window.padded, window.taps, strict=True)
+    )
+    positions = rows[:, None, :, None] * window.padded[1] + columns[None, :, None, :]
+    pixels = repeating.index_select(ops.reshape(x, (n, c, math.prod(window.padded))), positions.ravel(), 2)
+    return ops.reshape(pixels, (n, c * len(rows) * len(columns), math.prod(window.size)))
+
+
+def _one_hot(labels: Any, num_classes: int | None, dtype: Any) -> Any:
+    if num_classes in (None, -1):
+        raise ValueError("onnx.export: one_hot needs num_classes, which would depend on the labels.")
+    return ops.astype(np.equal(ops.expand_dims(labels, -1), np.arange(num_classes)), dtype)
+
+
+DECOMPOSITIONS.update(_elementwise())
+DECOMPOSITIONS.update({
+    ops.var: _var,
+    ops.std: lambda x, axis, ddof, keepdims: ops.sqrt(_var(x, axis, ddof, keepdims)),
+    statistics.weighted_mean: lambda x, weights, axis, keepdims: (
+        ops.sum(x * weights, axis, keepdims) / ops.sum(weights + x * 0, axis, keepdims)
+    ),
+    norms.p_norm: _p_norm,
+    normalization.mean_product: lambda x, y: ops.mean(x * y, _row_axes(x), keepdims=True),
+    normalization.centre: _centre,
+    normalization.divide_by_rms: _divide_by_rms,
+    normalization.normalized: lambda x, weight, bias, eps, moments: (
+        _divide_by_rms(_centre(x), eps, None) * weight + bias
+    ),
+    classification.softmax_gradient: lambda cotangent, p, axis: p * (cotangent - ops.sum(cotangent * p, axis, True)),
+    attention.safe_softmax: _safe_softmax,
+    ops.roll: _roll,
+    ops.rot90: _rot90,
+    ops.repeat: _repeat,
+    diagonals.diagonal: _diagonal,
+    interpolation.resample: _resample,
+    patches.im2col: _im2col,
+    ops.one_hot: _one_hot,
+})  # fmt: skip

@@ -1,0 +1,130 @@
+"""The ONNX graph under construction: its nodes, initializers and names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying
+from tinygrad_edu.onnx.tracing import Program, Step, Variable
+
+OPSET, IR_VERSION = 20, 10  # of ONNX 1.15 and ONNX Runtime 1.17
+
+
+class Name(str):
+    """The name of a value in the graph."""
+
+
+class Graph:
+    """Nodes and initializers of a program.
+
+    Attributes
+    ----------
+    step : Step
+        The step whose rule adds nodes.
+    batch : (str, int) or None
+        Name of an input, and its axis of the batch.
+    """
+
+    def __init__(self, program: Program, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
+        self.nodes, self.initializers = list[Any](), dict[str, np.ndarray]()
+        self.arrays, self.batch, self.step = arrays, batch, Step(None, "the output", (), {}, None, "")
+        self.names = {variable.number: Name(variable.name) for variable in (*program.inputs, *program.parameters)}
+        self.used = set(self.names.values())
+        self._batch_size: Name | None = None
+        self._constants: dict[Any, Name] = {}
+
+    def unused(self, base: str) -> Name:
+        """Return a name that no value has."""
+        count = 0
+        while f"{base}_{count}" in self.used:
+            count += 1
+        self.used.add(name := Name(f"{base}_{count}"))
+        return name
+
+    def name(self, value: Any) -> Name:
+        """Return the name of a variable, or of an initializer with a constant."""
+        if isinstance(value, Name):
+            return value
+        if isinstance(value, Variable):
+            name = self.names[value.number]
+            if name in self.arrays:
+                self.initializers[name] = self.arrays[name]
+            return name
+        if isinstance(value, Repeated):
+            return self.add("Expand", value.values, self.integers(value.shape))
+        self.require_fixed(value)
+        return self._constant(np.asarray(value))
+
+    def _constant(self, array: np.ndarray) -> Name:
+        """Return the name of an initializer, the same for equal arrays."""
+        key = array.dtype, array.shape, array.tobytes()
+        if key not in self._constants:
+            self.initializers[name := self.unused("constant")] = array
+            self._constants[key] = name
+        return self._constants[key]
+
+    def require_fixed(self, value: Any) -> None:
+        """Raise for a setting or constant that depends on the batch size."""
+        if isinstance(value, Varying | BatchMultiple):
+            self.step.refuse(f"has an argument that depends on the batch size, {value}; make it an input of the model")
+        for part in value if isinstance(value, list | tuple) else ():
+            self.require_fixed(part)
+
+    def add(self, op_type: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node, and return the name of its output, or a list of the names of several."""
+        last = max(k for k, x in enumerate(inputs) if x is not None)  # ONNX Runtime crashes on a last input without name
+        names = ["" if x is None else self.name(x) for x in inputs[: last + 1]]
+        for value in attributes.values():
+            self.require_fixed(value)
+        out = [self.unused(op_type) for _ in range(outputs)]
+        self.nodes.append(helper.make_node(op_type, names, out, name=out[0], **attributes))
+        return out[0] if outputs == 1 else out
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """Return a variable or constant in a dtype."""
+        if isinstance(x, Variable):
+            return x if x.dtype == dtype else self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+        if isinstance(x, Repeated):
+            return x._replace(values=x.values.astype(dtype))
+        return x if isinstance(x, Name | Varying | BatchMultiple) else np.asarray(x).astype(dtype)
+
+    def integers(self, values: Any) -> Any:
+        """Return a 1-d tensor of integers, some of which may be multiples of the batch size."""
+        if all(isinstance(value, int | np.integer) for value in values):
+            return np.array([*values], np.int64)
+        return self.add("Concat", *(self._integer(value) for value in values), axis=0)
+
+    def _integer(self, value: Any) -> Any:
+        if not isinstance(value, BatchMultiple):
+            return np.array([value], np.int64) if isinstance(value, int | np.integer) else value
+        if self._batch_size is None:
+            assert self.batch is not None
+            name, axis = self.batch
+            self._batch_size = self.add("Shape", Name(name), start=axis, end=axis + 1)
+        factor = value.factor
+        return self._batch_size if factor == 1 else self.add("Mul", self._batch_size, np.array([factor], np.int64))
+
+    def reshape(self, x: Any, shape: Any) -> Any:
+        """Reshape x. ONNX computes one length from the number of elements."""
+        unknown = [k for k, n in enumerate(shape) if not isinstance(n, int | np.integer)]
+        lengths = [-1 if k in unknown else int(n) for k, n in enumerate(shape)] if len(unknown) == 1 else shape
+        return self.add("Reshape", x, self.integers(lengths), allowzero=int(0 in shape))
+
+    def bind(self, variables: Any, names: Any) -> None:
+        """Give the results of a step their names in the graph."""
+        if isinstance(variables, Variable):
+            self.names[variables.number] = self.name(names)
+        elif isinstance(variables, tuple | list):
+            for variable, name in zip(variables, names, strict=True):
+                self.bind(variable, name)
+
+    def model(self, inputs: list[Any], outputs: list[Any]) -> onnx.ModelProto:
+        """Return the model with these descriptions of its inputs and outputs."""
+        tensors = [numpy_helper.from_array(np.array(a, order="C"), name) for name, a in self.initializers.items()]
+        graph = helper.make_graph(self.nodes, "tinygrad_edu", inputs, outputs, tensors)
+        versions = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="tinygrad_edu")

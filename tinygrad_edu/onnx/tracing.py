@@ -1,0 +1,195 @@
+"""Record of a model's call: its variables, and the steps that compute them."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from tinygrad_edu.caller import calling_line, is_own_file
+from tinygrad_edu.engine import (
+    Array,
+    Mapped,
+    Op,
+    Tensor,
+    Trace,
+    hidden,
+    no_grad,
+    open_levels,
+    opened,
+)
+from tinygrad_edu.engine.mapped import joined, leaves, sample
+from tinygrad_edu.errors import ExportError, MappedValueError
+from tinygrad_edu.nn import Module, functional_call
+from tinygrad_edu.onnx.decompositions import DECOMPOSITIONS
+from tinygrad_edu.pytree import tree_map
+
+Rule = Callable[..., Any]
+
+
+class Variable(NamedTuple):
+    """An input, a parameter or a result of a step.
+
+    Attributes
+    ----------
+    number : int
+        Position among the variables of the trace.
+    shape : tuple
+        The length of each axis.
+    dtype : dtype
+    name : str or None
+        Of an input, a parameter or a buffer.
+    """
+
+    number: int
+    shape: tuple[Any, ...]
+    dtype: np.dtype[Any]
+    name: str | None = None
+
+
+class Step(NamedTuple):
+    """A call of an op or of another function.
+
+    Attributes
+    ----------
+    function : callable
+    name : str
+        Name of the public function.
+    inputs : tuple
+        Variables, and constants.
+    settings : dict
+    out : Variable or nest of Variables
+    line : str
+        The user's line that made the call.
+    """
+
+    function: Any
+    name: str
+    inputs: tuple[Any, ...]
+    settings: dict[str, Any]
+    out: Any
+    line: str
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Raise an error that names the function and the user's line."""
+        raise ExportError(f"onnx.export: {self.name} at {self.line} {problem}.")
+
+
+class Program(NamedTuple):
+    """A traced call: its inputs, parameters and buffers, the steps in their order, and the outputs."""
+
+    inputs: list[Variable]
+    parameters: list[Variable]
+    steps: list[Step]
+    outputs: Any
+
+
+class Recorder:
+    """The steps of one call.
+
+    Variables are found by the array of a traced value, which its detached values share.
+    """
+
+    def __init__(self, rules: Mapping[Any, Rule]) -> None:
+        self.rules, self.steps, self.level = rules, list[Step](), Trace(self.record)
+        self.variables: dict[int, tuple[Array, Variable]] = {}  # the array is kept, so that its id stays its own
+        self.constants = set[int]()  # the variables that depend on parameters alone
+
+    def traced(self, values: Any, name: str, is_constant: bool) -> Tensor:
+        """Return an input, or a parameter, as a traced value."""
+        array = np.array(values.numpy() if isinstance(values, Tensor) else values)  # a copy, since a model may write
+        value = hidden(array[None], self.level)
+        self._add(value, is_constant, name)
+        return value
+
+    def _add(self, value: Any, is_constant: bool, name: str | None = None) -> Variable:
+        variable = Variable(len(self.variables), value.shape, value.dtype, name)
+        self.variables[id(value._data)] = value._data, variable
+        if is_constant:
+            self.constants.add(variable.number)
+        return variable
+
+    def record(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Call a function on traced values, and record it as one step or as those of its body."""
+        if function in DECOMPOSITIONS:
+            return DECOMPOSITIONS[function](*inputs, **settings)
+        if function not in self.rules and not isinstance(function, Op) and hasattr(function, "__wrapped__"):
+            return function.__wrapped__(*inputs, **settings)
+        line, (arguments, keywords) = calling_line(), self.described(_with_defaults(function, inputs, settings), name)
+        row, values = sample((inputs, settings), self.level, 0)
+        with opened(tuple(level for level in open_levels() if level is not self.level)):
+            result = function(*row, **values)
+        is_constant = not self.depends_on_inputs((arguments, keywords))
+        if function not in self.rules:
+            return (
+                result if is_constant else Step(function, name, (), {}, None, line).refuse("has no counterpart in ONNX")
+            )
+        out = joined([result], self.level, name)
+        self.steps.append(Step(function, name, arguments, keywords, self._results(out, is_constant), line))
+        return out
+
+    def depends_on_inputs(self, x: Any) -> bool:
+        """Return whether nested arguments depend on the inputs of the model, not on its parameters alone."""
+        return any(isinstance(each, Variable) and each.number not in self.constants for each in leaves(x))
+
+    def _results(self, out: Any, is_constant: bool) -> Any:
+        if isinstance(out, tuple | list):
+            return tuple(self._results(part, is_constant) for part in out)
+        return self._add(out, is_constant) if isinstance(out, Mapped) else out
+
+    def described(self, x: Any, name: str) -> Any:
+        """Return nested arguments with the variables of traced values, and the arrays of other Tensors."""
+        if isinstance(x, Mapped):
+            if id(x._data) not in self.variables:
+                raise ExportError(
+                    f"onnx.export: an argument of {name} at {calling_line()} is a gradient, or was computed in another "
+                    f"way that is not recorded. ONNX has no gradients."
+                )
+            return self.variables[id(x._data)][1]
+        if isinstance(x, Tensor):
+            return x.numpy()
+        if isinstance(x, list | tuple):
+            parts = [self.described(part, name) for part in x]
+            return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+        if isinstance(x, dict):
+            return {key: self.described(part, name) for key, part in x.items()}
+        if isinstance(x, slice):
+            return slice(*(self.described(part, name) for part in (x.start, x.stop, x.step)))
+        return x
+
+
+def _with_defaults(function: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the arguments of a call, with the defaults of settings."""
+    if isinstance(function, np.ufunc):
+        return inputs, settings
+    bound = signature(function).bind(*inputs, **settings)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def _users_line(error: Exception) -> str:
+    """Return the innermost line outside of this package in a traceback, with its source."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if not is_own_file(frame.filename)), frames[-1])
+    return f"{os.path.basename(frame.filename)}:{frame.lineno}, {frame.line}"
+
+
+def traced(model: Module, inputs: tuple[Any, ...], names: list[str], rules: Mapping[Any, Rule]) -> Program:
+    """Call a model on traced inputs, with traced parameters and buffers, and return what it computed."""
+    recorder = Recorder(rules)
+    with no_grad(), opened((recorder.level,)):
+        arguments = [recorder.traced(x, name, False) for x, name in zip(inputs, names, strict=True)]
+        own = dict([*model.named_parameters(), *model.named_buffers()])
+        state = {name: recorder.traced(tensor, name, True) for name, tensor in own.items()}
+        try:
+            out = functional_call(model, state, *arguments)
+        except MappedValueError as error:
+            raise ExportError(f"onnx.export: {_users_line(error)}: {error}") from error
+        variables = tree_map(lambda x: recorder.described(x, "the output"), out)
+    known = [variable for _, variable in recorder.variables.values()]
+    count = len(arguments)
+    return Program(known[:count], known[count : count + len(state)], recorder.steps, variables)
