@@ -242,16 +242,8 @@ def random(function: _Function) -> _Function:
 def draw_in_vmap(draw: Any, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Draw random numbers as the randomness of the innermost level says."""
     *outer, level = open_levels()
-    if isinstance(level, Trace):
-        raise MappedValueError(
-            f"{draw.__name__} draws random numbers inside of onnx.export, which would become constants. Make them an "
-            f"input of the model."
-        )
     if level.randomness == "error":
-        raise MappedValueError(
-            f"{draw.__name__} draws random numbers inside of vmap. Pass vmap randomness='different' for other numbers "
-            f"for each sample, or randomness='same' for the same numbers."
-        )
+        raise MappedValueError(f"{draw.__name__} draws random numbers inside of {level.place}. {level.random_numbers}.")
     is_same = level.randomness == "same"
     with opened(tuple(outer)):
         if is_same and innermost_level((args, settings)) is not level:
@@ -303,13 +295,22 @@ def batched(
     return decorate
 
 
-def composite(function: _Function) -> _Function:
-    """Declare a function of ops that an exporter may replace as a whole, such as all steps of a recurrent layer."""
+def composite(name: str) -> Callable[[_Function], _Function]:
+    """Declare a function of ops that an exporter may replace as a whole, such as all steps of a recurrent layer.
 
-    @wraps(function)
-    def call(*args: Any, **settings: Any) -> Any:
-        if open_levels() and isinstance(level := innermost_level((args, settings)), Trace):
-            return level.record(call, function.__name__, args, settings)
-        return function(*args, **settings)
+    Parameters
+    ----------
+    name : str
+        Name in errors.
+    """
 
-    return call  # type: ignore[return-value]
+    def decorate(function: _Function) -> _Function:
+        @wraps(function)
+        def call(*args: Any, **settings: Any) -> Any:
+            if open_levels() and isinstance(level := innermost_level((args, settings)), Trace):
+                return level.record(call, name, args, settings)
+            return function(*args, **settings)
+
+        return call  # type: ignore[return-value]
+
+    return decorate

@@ -37,6 +37,13 @@ class Level:
 
     __slots__ = ("number", "randomness", "size")
     place = "vmap"  # the public function that opens it, for errors
+    # What to do about random numbers, drawn by this package and by a layer.
+    random_numbers = (
+        "Pass vmap randomness='different' for other numbers for each sample, or randomness='same' for the same numbers"
+    )
+    own_random_numbers = (
+        "Pass randomness='same' for the same numbers for all samples, or draw them with tinygrad_edu, as in tg.normal"
+    )
 
     def __init__(self, size: int, randomness: str) -> None:
         self.number, self.size, self.randomness = next(_numbers), size, randomness
@@ -60,6 +67,7 @@ class Trace(Level):
     __slots__ = ("record",)
     place = "onnx.export"
     meaning = "the inputs that the exported model will get"
+    random_numbers = own_random_numbers = "Make them an input of the model: in the file they would be constants"
 
     def __init__(self, record: Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]) -> None:
         super().__init__(1, "error")

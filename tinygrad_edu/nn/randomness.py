@@ -111,8 +111,7 @@ def current_stream(own: np.random.Generator) -> np.random.Generator:
     levels = open_levels()
     if any(level.randomness != "same" for level in levels):
         raise MappedValueError(
-            "a layer draws its own random numbers inside of vmap. Pass randomness='same' for the same numbers for all "
-            "samples, or draw them with tinygrad_edu, as in tg.normal."
+            f"a layer draws its own random numbers inside of {levels[-1].place}. {levels[-1].own_random_numbers}."
         )
     return stream(own)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -44,8 +45,6 @@ def _elementwise() -> dict[Any, Callable[..., Any]]:
         ops.log1p: lambda x: log(x + 1),
         ops.xlogy: lambda x, y: where(np.equal(x, 0), 0.0, x * log(where(np.equal(x, 0), 1.0, y))),
         ops.trunc: lambda x: sign(x) * floor(ops.abs(x)),
-        ops.floor_divide: lambda x, y: floor(x / y),
-        ops.remainder: lambda x, y: x - floor(x / y) * y,
         ops.copysign: lambda x, y: where(np.less(y, 0), -ops.abs(x), ops.abs(x)),
         ops.deg2rad: lambda x: x * (math.pi / 180),
         ops.rad2deg: lambda x: x * (180 / math.pi),
@@ -120,6 +119,12 @@ def _var(x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
     )
 
 
+def _nanmean(x: Any, axis: Any, keepdims: bool) -> Any:
+    missing = np.isnan(x)
+    counts = ops.astype(np.logical_not(missing), x.dtype)
+    return ops.sum(ops.where(missing, 0.0, x), axis, keepdims) / ops.sum(counts, axis, keepdims)
+
+
 def _centre(x: Any) -> Any:
     return x - ops.mean(x, _row_axes(x), keepdims=True)
 
@@ -134,6 +139,8 @@ def _row_axes(x: Any) -> tuple[int, ...]:
 
 def _p_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
     size = ops.abs(x)
+    if p == 0:
+        return ops.sum(ops.where(np.equal(x, 0), np.zeros((), x.dtype), np.ones((), x.dtype)), axis, keepdims)
     if p == 1:
         return ops.sum(size, axis, keepdims)
     if p == 2:
@@ -206,6 +213,11 @@ def _one_hot(labels: Any, num_classes: int | None, dtype: Any) -> Any:
     return ops.astype(np.equal(ops.expand_dims(labels, -1), np.arange(num_classes)), dtype)
 
 
+def _unravel_index(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    steps = np.cumprod([1, *shape[:0:-1]])[::-1]
+    return tuple(flat // step % length for step, length in zip(steps.tolist(), shape, strict=True))
+
+
 DECOMPOSITIONS.update(_elementwise())
 DECOMPOSITIONS.update({
     ops.var: _var,
@@ -214,6 +226,12 @@ DECOMPOSITIONS.update({
         ops.sum(x * weights, axis, keepdims) / ops.sum(weights + x * 0, axis, keepdims)
     ),
     norms.p_norm: _p_norm,
+    ops.nanmean: _nanmean,
+    ops.normalize: lambda x, p=2.0, axis=1, eps=1e-12: (
+        x / ops.clip(norms.vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
+    ),
+    statistics.lerp_between: lambda x, y, weight: x + (y - x) * weight,
+    statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
     normalization.mean_product: lambda x, y: ops.mean(x * y, _row_axes(x), keepdims=True),
     normalization.centre: _centre,
     normalization.divide_by_rms: _divide_by_rms,
@@ -229,4 +247,8 @@ DECOMPOSITIONS.update({
     interpolation.resample: _resample,
     patches.im2col: _im2col,
     ops.one_hot: _one_hot,
+    np.unravel_index: _unravel_index,
+    np.ravel_multi_index: lambda indices, shape: functools.reduce(
+        lambda flat, pair: flat * pair[1] + pair[0], zip(indices, shape, strict=True), 0
+    ),
 })  # fmt: skip

@@ -76,7 +76,9 @@ class Graph:
 
     def add(self, op_type: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node, and return the name of its output, or a list of the names of several."""
-        last = max(k for k, x in enumerate(inputs) if x is not None)  # ONNX Runtime crashes on a last input without name
+        last = max(
+            k for k, x in enumerate(inputs) if x is not None
+        )  # ONNX Runtime crashes on a last input without name
         names = ["" if x is None else self.name(x) for x in inputs[: last + 1]]
         for value in attributes.values():
             self.require_fixed(value)

@@ -14,7 +14,9 @@ from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.ops import (
     activations,
     classification,
+    contraction,
     convolution,
+    embeddings,
     indexing,
     joining,
     normalization,
@@ -67,7 +69,7 @@ def _logical(op_type: str) -> Rule:
 for _op_type, _function in {
     "Add": ops.add, "Sub": ops.subtract, "Mul": ops.multiply, "Div": ops.divide, "Pow": ops.power, "Max": ops.maximum,
     "Min": ops.minimum, "Reciprocal": ops.reciprocal, "Neg": ops.negative, "Sign": ops.sign, "Abs": ops.abs,
-    "Floor": ops.floor, "Ceil": ops.ceil, "Sqrt": ops.sqrt, "Exp": ops.exp, "Log": ops.log, "Sin": ops.sin,
+"Sqrt": ops.sqrt, "Exp": ops.exp, "Log": ops.log, "Sin": ops.sin,
     "Cos": ops.cos, "Tan": ops.tan, "Asin": ops.arcsin, "Acos": ops.arccos, "Atan": ops.arctan, "Sinh": ops.sinh,
     "Cosh": ops.cosh, "Tanh": ops.tanh, "Asinh": ops.arcsinh, "Acosh": ops.arccosh, "Atanh": ops.arctanh,
     "Erf": ops.erf, "Relu": ops.relu, "Sigmoid": ops.sigmoid, "Softsign": ops.softsign,
@@ -99,6 +101,32 @@ def _isinf(g: Graph, x: Any) -> Any:
 @rule(np.isfinite)
 def _isfinite(g: Graph, x: Any) -> Any:
     return g.add("Not", g.add("Or", g.add("IsNaN", x), g.add("IsInf", x)))
+
+
+@rule(ops.floor)
+def _floor(g: Graph, x: Any) -> Any:
+    return g.add("Floor" if x.dtype.kind == "f" else "Identity", x)
+
+
+@rule(ops.ceil)
+def _ceil(g: Graph, x: Any) -> Any:
+    return g.add("Ceil" if x.dtype.kind == "f" else "Identity", x)
+
+
+@rule(ops.floor_divide)
+def _floor_divide(g: Graph, x: Any, y: Any) -> Any:
+    x, y = (g.cast(v, g.step.out.dtype) for v in (x, y))
+    if g.step.out.dtype.kind == "f":
+        return g.add("Floor", g.add("Div", x, y))
+    return g.add("Div", g.add("Sub", x, g.add("Mod", x, y)), y)
+
+
+@rule(ops.remainder)
+def _remainder(g: Graph, x: Any, y: Any) -> Any:
+    x, y = (g.cast(v, g.step.out.dtype) for v in (x, y))
+    if g.step.out.dtype.kind != "f":
+        return g.add("Mod", x, y)
+    return g.add("Sub", x, g.add("Mul", g.add("Floor", g.add("Div", x, y)), y))
 
 
 @rule(ops.fmod)
@@ -169,6 +197,13 @@ def _truth(op_type: str) -> Rule:
 
 
 RULES |= {np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")}
+
+
+@rule(np.count_nonzero)
+def _count_nonzero(g: Graph, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
+    ones = g.add("Cast", g.cast(x, bool), to=7)
+    return g.add("ReduceSum", ones, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
 
 
 def _position(op_type: str) -> Rule:
@@ -332,6 +367,11 @@ def _embedding(
     return g.add("Gather", weight, g.cast(indices, np.int64))
 
 
+@rule(embeddings.lookup_rows)
+def _lookup_rows(g: Graph, weight: Any, indices: Any) -> Any:
+    return g.add("Gather", weight, g.cast(indices, np.int64))
+
+
 @rule(ops.take)
 def _take(g: Graph, x: Any, indices: Any, axis: int | None, mode: str) -> Any:
     if mode != "raise":
@@ -353,6 +393,22 @@ def _take_along_axis(g: Graph, x: Any, indices: Any, axis: int | None) -> Any:
         "Expand", x, g.integers([*(n if a != axis % len(out) else m for a, (n, m) in enumerate(zip(out, whole)))])
     )
     return g.add("GatherElements", x, g.add("Expand", indices, g.integers(lengths)), axis=axis)
+
+
+@rule(ops.put_along_axis)
+def _put_along_axis(g: Graph, x: Any, indices: Any, values: Any, axis: int | None) -> Any:
+    flat = axis is None
+    data = g.add("Reshape", x, np.array([-1], np.int64)) if flat else x
+    shape = (
+        indices.shape
+        if flat
+        else [m if a == axis % len(x.shape) else n for a, (m, n) in enumerate(zip(indices.shape, x.shape))]
+    )
+    placed = (
+        g.add("Expand", g.cast(v, dtype), g.integers(shape)) for v, dtype in ((indices, np.int64), (values, x.dtype))
+    )
+    out = g.add("ScatterElements", data, *placed, axis=axis or 0)
+    return g.reshape(out, x.shape) if flat else out
 
 
 @rule(indexing.getitem)
@@ -469,6 +525,26 @@ def _scale_and_shift(g: Graph, x: Any, weight: Any, bias: Any) -> list[Any]:
     return [default(x.shape[1], x.dtype) if value is None else g.cast(value, x.dtype) for value, default in defaults]
 
 
+# --- Diagonals ---
+
+
+@rule(contraction.take_diagonal)
+def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
+    letters = ["".join(chr(ord("a") + label) for label in axes) for axes in contraction._to_sublists(labels)]
+    return g.add("Einsum", x, equation="->".join(letters))
+
+
+@rule(indexing.scatter)
+def _scatter(g: Graph, *arrays: Any, indices: Any, shape: Any) -> Any:
+    g.require_fixed([indices, shape])
+    positions, dtype = np.arange(int(np.prod(shape))).reshape(shape), g.step.out.dtype
+    out: Any = np.zeros(positions.size, dtype)
+    for array, index in zip(arrays, indices, strict=True):
+        flat = g.add("Reshape", g.cast(array, dtype), np.array([-1], np.int64))
+        out = g.add("ScatterElements", out, positions[index].ravel(), flat, reduction="add")
+    return g.reshape(out, shape)
+
+
 # --- Sorting ---
 
 
@@ -479,6 +555,12 @@ def _ranked(g: Graph, x: Any, k: int, axis: int, largest: bool) -> Any:
 @rule(ops.topk)
 def _topk(g: Graph, x: Any, k: int, axis: int, largest: bool, sorted: bool) -> Any:
     return _ranked(g, x, k, axis, largest)
+
+
+@rule(ops.kthvalue)
+def _kthvalue(g: Graph, x: Any, k: int, axis: int, keepdims: bool) -> Any:
+    last = np.array([k - 1] if keepdims else k - 1, np.int64)
+    return [g.add("Gather", part, last, axis=axis) for part in _ranked(g, x, k, axis, False)]
 
 
 @rule(ops.sort)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
+from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -22,13 +23,14 @@ from tinygrad_edu.engine import (
     open_levels,
     opened,
 )
-from tinygrad_edu.engine.mapped import joined, leaves, sample
+from tinygrad_edu.engine.mapped import joined, sample
 from tinygrad_edu.errors import ExportError, MappedValueError
 from tinygrad_edu.nn import Module, functional_call
 from tinygrad_edu.onnx.decompositions import DECOMPOSITIONS
 from tinygrad_edu.pytree import tree_map
 
 Rule = Callable[..., Any]
+_NUMPY = os.path.dirname(np.__file__)
 
 
 class Variable(NamedTuple):
@@ -49,6 +51,17 @@ class Variable(NamedTuple):
     shape: tuple[Any, ...]
     dtype: np.dtype[Any]
     name: str | None = None
+
+
+def variables_in(x: Any) -> Iterator[Variable]:
+    """Yield the variables in nested arguments."""
+    if isinstance(x, Variable):
+        yield x
+    elif isinstance(x, list | tuple | dict):
+        for part in x.values() if isinstance(x, dict) else x:
+            yield from variables_in(part)
+    elif isinstance(x, slice):
+        yield from variables_in((x.start, x.stop, x.step))
 
 
 class Step(NamedTuple):
@@ -97,6 +110,7 @@ class Recorder:
     def __init__(self, rules: Mapping[Any, Rule]) -> None:
         self.rules, self.steps, self.level = rules, list[Step](), Trace(self.record)
         self.variables: dict[int, tuple[Array, Variable]] = {}  # the array is kept, so that its id stays its own
+        self.bodies: list[Any] = []  # the functions that are being called
         self.constants = set[int]()  # the variables that depend on parameters alone
 
     def traced(self, values: Any, name: str, is_constant: bool) -> Tensor:
@@ -117,8 +131,8 @@ class Recorder:
         """Call a function on traced values, and record it as one step or as those of its body."""
         if function in DECOMPOSITIONS:
             return DECOMPOSITIONS[function](*inputs, **settings)
-        if function not in self.rules and not isinstance(function, Op) and hasattr(function, "__wrapped__"):
-            return function.__wrapped__(*inputs, **settings)
+        if function not in self.rules and isinstance(function, FunctionType):
+            return self.record_body(function, name, inputs, settings)
         line, (arguments, keywords) = calling_line(), self.described(_with_defaults(function, inputs, settings), name)
         row, values = sample((inputs, settings), self.level, 0)
         with opened(tuple(level for level in open_levels() if level is not self.level)):
@@ -132,9 +146,19 @@ class Recorder:
         self.steps.append(Step(function, name, arguments, keywords, self._results(out, is_constant), line))
         return out
 
+    def record_body(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+        """Call a function of ops, which records the ops."""
+        if function in self.bodies:  # NumPy's function of this name calls it for traced values
+            Step(function, name, (), {}, None, calling_line()).refuse("has no counterpart in ONNX")
+        self.bodies.append(function)
+        try:
+            return function.__wrapped__(*inputs, **settings)
+        finally:
+            self.bodies.pop()
+
     def depends_on_inputs(self, x: Any) -> bool:
         """Return whether nested arguments depend on the inputs of the model, not on its parameters alone."""
-        return any(isinstance(each, Variable) and each.number not in self.constants for each in leaves(x))
+        return any(variable.number not in self.constants for variable in variables_in(x))
 
     def _results(self, out: Any, is_constant: bool) -> Any:
         if isinstance(out, tuple | list):
@@ -164,7 +188,7 @@ class Recorder:
 
 def _with_defaults(function: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, Any]:
     """Return the arguments of a call, with the defaults of settings."""
-    if isinstance(function, np.ufunc):
+    if not isinstance(function, Op | FunctionType):  # of NumPy
         return inputs, settings
     bound = signature(function).bind(*inputs, **settings)
     bound.apply_defaults()
@@ -174,7 +198,8 @@ def _with_defaults(function: Any, inputs: tuple[Any, ...], settings: dict[str, A
 def _users_line(error: Exception) -> str:
     """Return the innermost line outside of this package in a traceback, with its source."""
     frames = traceback.extract_tb(error.__traceback__)
-    frame = next((frame for frame in reversed(frames) if not is_own_file(frame.filename)), frames[-1])
+    others = [frame for frame in frames if not is_own_file(frame.filename) and not frame.filename.startswith(_NUMPY)]
+    frame = (others or frames)[-1]
     return f"{os.path.basename(frame.filename)}:{frame.lineno}, {frame.line}"
 
 
@@ -190,6 +215,8 @@ def traced(model: Module, inputs: tuple[Any, ...], names: list[str], rules: Mapp
         except MappedValueError as error:
             raise ExportError(f"onnx.export: {_users_line(error)}: {error}") from error
         variables = tree_map(lambda x: recorder.described(x, "the output"), out)
+    if not recorder.depends_on_inputs(variables):
+        raise ExportError(f"onnx.export: the output of {type(model).__name__} does not depend on its inputs.")
     known = [variable for _, variable in recorder.variables.values()]
     count = len(arguments)
     return Program(known[:count], known[count : count + len(state)], recorder.steps, variables)

@@ -117,7 +117,7 @@ def _convolve_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
     return squeeze(convolution(expand_dims(x, 2), expand_dims(weight, 2), bias, (1, s), (0, p), (1, d), groups), 2)
 
 
-@composite
+@composite("conv3d")
 def convolve_volumes(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """Convolve an image for each position of the kernel along the depth; its C * kd channels are planes of x."""
     (n, c, *size), (out, per_group, depth, *kernel_size) = x.shape, shape_of(weight)
@@ -234,7 +234,7 @@ def _transpose_sequences(x: Any, weight: Any, bias: Any, *window: Any) -> Any:
     return squeeze(transposed_convolution(maps, kernels, bias, (1, n), (1, s), (0, p), (1, d), groups), 2)
 
 
-@composite
+@composite("conv_transpose3d")
 def transpose_volumes(
     x: Any, weight: Any, bias: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:

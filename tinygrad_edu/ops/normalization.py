@@ -227,7 +227,7 @@ def _expand_channels(name: str, x: Any, **values: Any) -> list[Any]:
     return [None if value is None else reshape(value, shape) for value in values.values()]
 
 
-@composite
+@composite("layer_norm")
 def layer_norm(
     x: TensorLike, normalized_shape: int | Sequence[int], weight: TensorLike | None = None,
     bias: TensorLike | None = None, eps: float = 1e-5,
@@ -364,7 +364,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     return (n, c, math.prod(sizes)), axes
 
 
-@composite
+@composite("instance_norm")
 def instance_norm(
     x: TensorLike, running_mean: ArrayLike | None = None, running_var: ArrayLike | None = None,
     weight: TensorLike | None = None, bias: TensorLike | None = None, use_input_stats: bool = True,
@@ -402,7 +402,7 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
             )
 
 
-@composite
+@composite("batch_norm")
 def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float) -> Any:
     """Normalize each channel with running statistics, then multiply by a weight and add a bias; each is (C,) or None."""
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
@@ -421,7 +421,7 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
         if running_mean is None and running_var is None:
             return None
         raise MappedValueError(
-            "normalization in training writes its running statistics, which all samples of vmap share. Call eval(), or "
+            "normalization in training writes its running statistics, which all samples share. Call eval(), or "
             "make the layer without running statistics."
         )
     moments, count, updates = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []

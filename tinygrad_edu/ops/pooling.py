@@ -304,7 +304,7 @@ def _avg_pool(
     return unbatched(out, is_single)
 
 
-@composite
+@composite("avg_pool")
 def window_means(x: Any, kernel: Any, stride: Any) -> Any:
     """Return the mean of each window; in volumes, the means along the depth and then in the planes."""
     n, c, *size = x.shape

@@ -255,7 +255,7 @@ def over_time(
     return unpacked(all_steps(packed([pre, *parts]), kind, shapes), _state_shapes(kind, shapes))
 
 
-@composite
+@composite("a recurrent layer")
 def over_sequence(kind: str, x: Any, states: Sequence[Any], *parameters: Any) -> tuple[Any, list[Any]]:
     """Return the state h after each step, and the last of each state; the arguments are those of `over_time`."""
     after = over_time(kind, x, states, *parameters)

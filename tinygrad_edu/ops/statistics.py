@@ -9,7 +9,18 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, MappedCall, Tensor, TensorLike, anywhere, batched, op, shape_of, values_of
+from tinygrad_edu.engine import (
+    Array,
+    MappedCall,
+    Tensor,
+    TensorLike,
+    anywhere,
+    batched,
+    composite,
+    op,
+    shape_of,
+    values_of,
+)
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
@@ -31,7 +42,7 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
     """
     rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
-    middle = _take_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
+    middle = take_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
     is_single = n % 2 and middle.dtype.kind == "f"
     out = reshape(middle, middle.shape[:-1]) if is_single else mean(middle, -1)
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
@@ -73,7 +84,7 @@ def quantile(
         raise ShapeError(f"quantile: cannot reduce an empty axis; x has shape {shape_of(x)}, axis={axis}.")
     ranks = reshape(fractions, -1) * (n - 1)
     below, above = _neighbor_ranks(values_of(ranks), method)
-    neighbors = _take_ranks(rows, [below, above])
+    neighbors = take_ranks(rows, [below, above])
     out = _between(neighbors[..., 0, :], neighbors[..., 1, :], q, ranks, below, above, method)
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
 
@@ -84,7 +95,7 @@ def _between(low: Any, high: Any, q: Any, ranks: Any, below: ndarray, above: nda
         return low
     weight = 0.5 * (below < above) if method == "midpoint" else ranks - below
     narrow = isinstance(q, int | float) and low.dtype.kind == "f"
-    return _lerp(low, high, astype(weight, low.dtype) if narrow else weight)
+    return lerp_between(low, high, astype(weight, low.dtype) if narrow else weight)
 
 
 @batched(_quantiles_of_samples)
@@ -149,14 +160,16 @@ def _neighbor_ranks(ranks: ndarray, method: str) -> tuple[ndarray, ndarray]:
     return below.astype(np.intp), above.astype(np.intp)
 
 
-def _lerp(x: Any, y: Any, weight: Any) -> Any:
+@composite("quantile")
+def lerp_between(x: Any, y: Any, weight: Any) -> Any:
     """Interpolate linearly between x and y, starting from the nearer one."""
     difference = subtract(y, x)
     point = where(weight < 0.5, x + difference * weight, y - difference * (1 - weight))
     return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
 
 
-def _take_ranks(rows: Any, ranks: Any) -> Any:
+@composite("quantile")
+def take_ranks(rows: Any, ranks: Any) -> Any:
     """Return the elements with these ranks along the last axis, or NaN for each rank in a row with a NaN."""
     ranks = np.asarray(ranks)
     indices = rank_indices(np.asarray(values_of(rows)), ranks.ravel())

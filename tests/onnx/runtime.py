@@ -1,0 +1,40 @@
+"""ONNX Runtime as the judge of exported models."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.nn import Module
+from tinygrad_edu.onnx import export
+from tinygrad_edu.pytree import tree_leaves
+
+onnxruntime.set_default_logger_severity(4)  # fatal: the others tell which nodes it fuses
+
+
+def assert_exported(
+    model: Module, inputs: tuple[Any, ...], path: Path, *, tolerance: float = 1e-5, others: Any = (), **how: Any
+) -> onnx.ModelProto:
+    """Export a model, and compare ONNX Runtime's results with those of the model, for the inputs and for others."""
+    export(model.eval(), inputs, path, **how)
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    for each in (inputs, *others):
+        arrays = [np.asarray(values_of(x)) for x in each]
+        wanted = [np.asarray(values_of(leaf)) for leaf in tree_leaves(model(*arrays))]
+        got = session.run(None, dict(zip(names, arrays, strict=True)))
+        assert [(x.dtype, x.shape) for x in got] == [(x.dtype, x.shape) for x in wanted]
+        for x, y in zip(got, wanted, strict=True):
+            scale = max(1.0, float(np.max(np.abs(y), initial=0, where=np.isfinite(y)))) if y.dtype.kind == "f" else 1
+            np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance * scale)
+    return onnx.load(path)
+
+
+def batches(make: Callable[[int, np.random.Generator], tuple[Any, ...]], *sizes: int) -> list[tuple[Any, ...]]:
+    """Return inputs with other numbers of samples."""
+    return [make(size, np.random.default_rng(size)) for size in sizes]
