@@ -60,6 +60,7 @@ ROOMS = {
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
     "sklearn": OPS | {"data", "nn", "optim", "training"},
+    "onnx": OPS | {"caller", "nn", "training", "pytree"},
     "tape": OPS | {"_checks", "command_line", "files", "sources", "notebook", "nn"},
     "testing": OPS
     | {"command_line", "files", "sources", "thresholds"}

@@ -16,6 +16,7 @@ BUILT_INS = {
     "VJPDefinitionError": TypeError,
     "MissingVJPError": NotImplementedError,
     "MappedValueError": TypeError,
+    "ExportError": NotImplementedError,
     "WrongGradientError": ValueError,
     "NoGraphError": RuntimeError,
     "NonScalarBackwardError": RuntimeError,
@@ -38,6 +39,7 @@ BUILT_INS = {
 OF_OTHER_ROOMS = {
     "StateDictError", "DataError", "MissingExtraError", "ForkedError", "CheckpointError",
     "NonFiniteLossError", "LessonError", "LostWorkerError", "WorkersDifferError", "FailedWorkerError",
+    "ExportError",
 }  # fmt: skip
 
 

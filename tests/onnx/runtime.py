@@ -26,7 +26,7 @@ def assert_exported(
     names = [given.name for given in session.get_inputs()]
     for each in (inputs, *others):
         arrays = [np.asarray(values_of(x)) for x in each]
-        wanted = [np.asarray(values_of(leaf)) for leaf in tree_leaves(model(*arrays))]
+        wanted = [np.asarray(values_of(leaf)) for leaf in tree_leaves(model(*each))]
         got = session.run(None, dict(zip(names, arrays, strict=True)))
         assert [(x.dtype, x.shape) for x in got] == [(x.dtype, x.shape) for x in wanted]
         for x, y in zip(got, wanted, strict=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.mapped import Mapped
+from tinygrad_edu.engine.mapped import levels_of
 from tinygrad_edu.engine.memory import Storage, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.op import Op
@@ -25,10 +25,11 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
     """
 
     def operator(tensor: Tensor, other: Any) -> Tensor:
-        if isinstance(tensor, Mapped) or isinstance(other, Mapped):
+        levels = levels_of(tensor) or levels_of(other)
+        if levels:
             raise MappedValueError(
-                f"{op.name} in place inside of vmap, where a write could mix samples. Write t = t + other, which makes "
-                f"a new Tensor, instead of t += other."
+                f"{op.name} in place inside of {levels[-1].place}, where a write could mix samples. Write "
+                f"t = t + other, which makes a new Tensor, instead of t += other."
             )
         recording = is_grad_enabled()
         refuse_read_only(op.name, tensor)

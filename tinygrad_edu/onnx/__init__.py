@@ -20,7 +20,7 @@ except ImportError as error:
     raise missing_extra("tinygrad_edu.onnx requires onnx", "onnx") from error
 
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators import RULES
+from tinygrad_edu.onnx.operators import OPERATORS
 from tinygrad_edu.onnx.symbolic_batch import merged
 from tinygrad_edu.onnx.tracing import Variable, traced
 from tinygrad_edu.pytree import tree_map_with_path
@@ -29,11 +29,11 @@ __all__ = ["export"]
 
 
 def export(
-    model: Module, inputs: Any, path: str | Path, *, batch_axes: int | None | tuple[int | None, ...] = 0
+    model: Module, inputs: Any, path: str | Path, *, batch_axes: int | tuple[int | None, ...] | None = 0
 ) -> None:
     """Write a model in evaluation mode as an ONNX file.
 
-    The model is called twice with traced inputs, for two batch sizes. What is equal in both calls is constant; the batch
+    The model is called with traced inputs for two batch sizes. What is equal in both calls is constant, and the batch
     size is symbolic in the file. Other lengths are those of `inputs`. The file has opset 20.
 
     Parameters
@@ -96,14 +96,14 @@ def _input_names(model: Module, count: int) -> list[str]:
 def _program_of_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, names: list[str]) -> Any:
     sizes = {x.shape[axis] for x, axis in zip(arrays, axes, strict=True) if axis is not None}
     if not sizes:
-        return traced(model, tuple(arrays), names, RULES)
+        return traced(model, tuple(arrays), names, OPERATORS)
     if len(sizes) > 1:
         raise ShapeError(
-            f"onnx.export: the inputs have {sorted(sizes)} samples. Pass None in batch_axes for an input without samples."
+            f"onnx.export: the inputs have {sorted(sizes)} samples. Pass None in batch_axes for an input without them."
         )
     first = max(sizes.pop(), 2)  # an axis of length 1 would broadcast
-    programs = [traced(model, _resized(arrays, axes, size), names, RULES) for size in (first, first + 1)]
-    return merged(*programs, (first, first + 1))
+    one, other = (traced(model, _resized(arrays, axes, size), names, OPERATORS) for size in (first, first + 1))
+    return merged(one, other, (first, first + 1))
 
 
 def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray, ...]:
@@ -117,7 +117,7 @@ def _model(model: Module, program: Any, names: list[str], axes: Any) -> onnx.Mod
     batch = next(((name, axis) for name, axis in zip(names, axes, strict=True) if axis is not None), None)
     graph = Graph(program, state, batch)
     for graph.step in program.steps:
-        graph.bind(graph.step.out, RULES[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
+        graph.bind(graph.step.out, OPERATORS[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
     outputs = []
 
     def add_output(path: str, value: Any) -> None:
@@ -126,10 +126,10 @@ def _model(model: Module, program: Any, names: list[str], axes: Any) -> onnx.Mod
         outputs.append(_described(name, value))
 
     tree_map_with_path(add_output, program.outputs, is_leaf=lambda x: isinstance(x, Variable))
-    return graph.model([_described(x.name, x) for x in program.inputs], outputs)
+    return graph.model([_described(x.name or "", x) for x in program.inputs], outputs)
 
 
-def _described(name: str | None, value: Any) -> Any:
+def _described(name: str, value: Any) -> Any:
     """Return the type and the shape of an input or output."""
     shape = [n if isinstance(n, int) else "batch" for n in value.shape]
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), shape)

@@ -9,7 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying
-from tinygrad_edu.onnx.tracing import Program, Step, Variable
+from tinygrad_edu.onnx.tracing import TracedCall, TracedStep, Variable
 
 OPSET, IR_VERSION = 20, 10  # of ONNX 1.15 and ONNX Runtime 1.17
 
@@ -23,15 +23,15 @@ class Graph:
 
     Attributes
     ----------
-    step : Step
+    step : TracedStep
         The step whose rule adds nodes.
     batch : (str, int) or None
         Name of an input, and its axis of the batch.
     """
 
-    def __init__(self, program: Program, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
+    def __init__(self, program: TracedCall, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
         self.nodes, self.initializers = list[Any](), dict[str, np.ndarray]()
-        self.arrays, self.batch, self.step = arrays, batch, Step(None, "the output", (), {}, None, "")
+        self.arrays, self.batch, self.step = arrays, batch, TracedStep(None, "the output", (), {}, None, "")
         self.names = {variable.number: Name(variable.name) for variable in (*program.inputs, *program.parameters)}
         self.used = set(self.names.values())
         self._batch_size: Name | None = None
@@ -55,7 +55,7 @@ class Graph:
                 self.initializers[name] = self.arrays[name]
             return name
         if isinstance(value, Repeated):
-            return self.add("Expand", value.values, self.integers(value.shape))
+            return Name(self.add("Expand", value.values, self.integers(value.shape)))
         self.require_fixed(value)
         return self._constant(np.asarray(value))
 

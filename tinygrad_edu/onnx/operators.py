@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from tinygrad_edu import ops
 from tinygrad_edu.nn.pooling import _unpooled
 from tinygrad_edu.onnx.graph import Graph
+from tinygrad_edu.onnx.tracing import Variable
 from tinygrad_edu.ops import (
     activations,
     classification,
@@ -31,15 +32,15 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.ops.fast import convolution as fast_convolution
 from tinygrad_edu.ops.sliding_windows import pair, per_axis
 
-Rule = Callable[..., Any]
-RULES: dict[Any, Rule] = {}
+Emitter = Callable[..., Any]
+OPERATORS: dict[Any, Emitter] = {}
 
 
-def rule(*functions: Any) -> Callable[[Rule], Rule]:
+def rule(*functions: Any) -> Callable[[Emitter], Emitter]:
     """Declare the rule of these functions."""
 
-    def declare(own: Rule) -> Rule:
-        RULES.update(dict.fromkeys(functions, own))
+    def declare(own: Emitter) -> Emitter:
+        OPERATORS.update(dict.fromkeys(functions, own))
         return own
 
     return declare
@@ -48,21 +49,21 @@ def rule(*functions: Any) -> Callable[[Rule], Rule]:
 # --- Elementwise ---
 
 
-def _in_dtype_of_result(op_type: str) -> Rule:
+def _in_dtype_of_result(op_type: str) -> Emitter:
     return lambda g, *inputs: g.add(op_type, *(g.cast(x, g.step.out.dtype) for x in inputs))
 
 
-def _comparison(op_type: str, negated: bool = False) -> Rule:
+def _comparison(op_type: str, negated: bool = False) -> Emitter:
     def own(g: Graph, x: Any, y: Any) -> Any:
         common = np.result_type(*(v.dtype if hasattr(v, "dtype") else v for v in (x, y)))
-        common = np.dtype(np.int32) if common == bool and op_type != "Equal" else common
+        common = np.dtype(np.int32) if common.kind == "b" and op_type != "Equal" else common
         out = g.add(op_type, g.cast(x, common), g.cast(y, common))
         return g.add("Not", out) if negated else out
 
     return own
 
 
-def _logical(op_type: str) -> Rule:
+def _logical(op_type: str) -> Emitter:
     return lambda g, *inputs: g.add(op_type, *(g.cast(x, bool) for x in inputs))
 
 
@@ -75,12 +76,12 @@ for _op_type, _function in {
     "Erf": ops.erf, "Relu": ops.relu, "Sigmoid": ops.sigmoid, "Softsign": ops.softsign,
     "Identity": ops.shape.identity, "Det": ops.linalg.det,
 }.items():  # fmt: skip
-    RULES[_function] = _in_dtype_of_result(_op_type)
+    OPERATORS[_function] = _in_dtype_of_result(_op_type)
 for _ufunc, (_op_type, _negated) in {
     np.equal: ("Equal", False), np.not_equal: ("Equal", True), np.less: ("Less", False), np.greater: ("Greater", False),
     np.less_equal: ("LessOrEqual", False), np.greater_equal: ("GreaterOrEqual", False),
 }.items():  # fmt: skip
-    RULES[_ufunc] = _comparison(_op_type, _negated)
+    OPERATORS[_ufunc] = _comparison(_op_type, _negated)
 for _ufuncs, _op_type in {
     (np.logical_and, np.bitwise_and): "And", (np.logical_or, np.bitwise_or): "Or",
     (np.logical_xor, np.bitwise_xor): "Xor", (np.logical_not, np.invert): "Not",
@@ -165,12 +166,12 @@ def _gelu(g: Graph, x: Any, approximate: str) -> Any:
     return g.add("Gelu", x, approximate=approximate)
 
 
-RULES[activations.gelu_exact] = lambda g, x, cdf: g.add("Gelu", x)
+OPERATORS[activations.gelu_exact] = lambda g, x, cdf: g.add("Gelu", x)
 
 # --- Reductions and scans ---
 
 
-def _reduction(op_type: str) -> Rule:
+def _reduction(op_type: str) -> Emitter:
     def own(g: Graph, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
         x, ndim = g.cast(x, g.step.out.dtype), len(x.shape)
         axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
@@ -183,10 +184,10 @@ for _op_type, _function in {
     "ReduceSum": ops.sum, "ReduceProd": ops.prod, "ReduceMean": ops.mean, "ReduceMax": ops.max, "ReduceMin": ops.min,
     "ReduceLogSumExp": ops.logsumexp,
 }.items():  # fmt: skip
-    RULES[_function] = _reduction(_op_type)
+    OPERATORS[_function] = _reduction(_op_type)
 
 
-def _truth(op_type: str) -> Rule:
+def _truth(op_type: str) -> Emitter:
     def own(g: Graph, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
         whole = g.add("Cast", g.cast(x, bool), to=6)
@@ -196,7 +197,7 @@ def _truth(op_type: str) -> Rule:
     return own
 
 
-RULES |= {np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")}
+OPERATORS |= {np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")}
 
 
 @rule(np.count_nonzero)
@@ -206,7 +207,7 @@ def _count_nonzero(g: Graph, x: Any, axis: Any = None, *, keepdims: bool = False
     return g.add("ReduceSum", ones, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
 
 
-def _position(op_type: str) -> Rule:
+def _position(op_type: str) -> Emitter:
     def own(g: Graph, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
         if axis is None:
             x, axis, keepdims = g.add("Reshape", x, np.array([-1], np.int64)), 0, False
@@ -215,7 +216,7 @@ def _position(op_type: str) -> Rule:
     return own
 
 
-RULES |= {np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")}
+OPERATORS |= {np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")}
 
 
 @rule(ops.cumsum)
@@ -224,7 +225,7 @@ def _cumsum(g: Graph, x: Any, axis: int | None, dtype: Any) -> Any:
     return g.add("CumSum", flat, np.array(axis or 0, np.int64))
 
 
-def _softmax(op_type: str) -> Rule:
+def _softmax(op_type: str) -> Emitter:
     def own(g: Graph, x: Any, axis: int) -> Any:
         x = g.cast(x, g.step.out.dtype)
         if g.step.out.shape:
@@ -234,7 +235,10 @@ def _softmax(op_type: str) -> Rule:
     return own
 
 
-RULES |= {classification.softmax_along: _softmax("Softmax"), classification.log_softmax_along: _softmax("LogSoftmax")}
+OPERATORS |= {
+    classification.softmax_along: _softmax("Softmax"),
+    classification.log_softmax_along: _softmax("LogSoftmax"),
+}
 
 
 # --- Products ---
@@ -255,7 +259,7 @@ def _linear(g: Graph, x: Any, weight: Any, bias: Any = None) -> Any:
     return g.add("Add", out, *added) if added else out
 
 
-RULES[products.linear_without_bias] = _linear
+OPERATORS[products.linear_without_bias] = _linear
 
 # --- Shapes ---
 
@@ -386,29 +390,26 @@ def _take_along_axis(g: Graph, x: Any, indices: Any, axis: int | None) -> Any:
     indices = g.cast(indices, np.int64)
     if axis is None:
         return g.add("GatherElements", g.add("Reshape", x, np.array([-1], np.int64)), indices)
-    out = g.step.out.shape
-    lengths = [n if a != axis % len(out) else 1 for a, n in enumerate(out)]
-    whole = [x.shape[a] if a == axis % len(out) else 1 for a in range(len(out))]
-    x = g.add(
-        "Expand", x, g.integers([*(n if a != axis % len(out) else m for a, (n, m) in enumerate(zip(out, whole)))])
-    )
-    return g.add("GatherElements", x, g.add("Expand", indices, g.integers(lengths)), axis=axis)
+    out, along = g.step.out.shape, axis % len(x.shape)
+    x = g.add("Expand", x, g.integers(_with_length(out, along, x.shape[along])))
+    return g.add("GatherElements", x, g.add("Expand", indices, g.integers(out)), axis=along)
+
+
+def _with_length(shape: Any, axis: int, length: Any) -> list[Any]:
+    """Return a shape with another length along an axis."""
+    return [*shape[:axis], length, *shape[axis + 1 :]]
 
 
 @rule(ops.put_along_axis)
 def _put_along_axis(g: Graph, x: Any, indices: Any, values: Any, axis: int | None) -> Any:
-    flat = axis is None
-    data = g.add("Reshape", x, np.array([-1], np.int64)) if flat else x
-    shape = (
-        indices.shape
-        if flat
-        else [m if a == axis % len(x.shape) else n for a, (m, n) in enumerate(zip(indices.shape, x.shape))]
-    )
-    placed = (
-        g.add("Expand", g.cast(v, dtype), g.integers(shape)) for v, dtype in ((indices, np.int64), (values, x.dtype))
-    )
-    out = g.add("ScatterElements", data, *placed, axis=axis or 0)
-    return g.reshape(out, x.shape) if flat else out
+    if axis is None:
+        out = _put_along_axis(g, g.add("Reshape", x, np.array([-1], np.int64)), indices, values, 0)
+        return g.reshape(out, x.shape)
+    ndim = len(indices.shape)
+    shape = _with_length(g.step.out.shape, axis % ndim, indices.shape[axis]) if ndim > 1 else indices.shape
+    pairs = (indices, np.int64), (values, g.step.out.dtype)
+    placed = [g.add("Expand", g.cast(value, dtype), g.integers(shape)) for value, dtype in pairs]
+    return g.add("ScatterElements", x, *placed, axis=axis)
 
 
 @rule(indexing.getitem)
@@ -432,8 +433,8 @@ def _without_masks(g: Graph, parts: list[Any]) -> list[Any]:
     for part in parts:
         g.require_fixed(part)
         value = np.asarray(part) if isinstance(part, list | bool) else part
-        if getattr(value, "dtype", None) == bool:
-            if not isinstance(value, np.ndarray):
+        if isinstance(value, Variable | np.ndarray) and value.dtype.kind == "b":
+            if isinstance(value, Variable):
                 g.step.refuse("has a mask, and the shape of its result depends on the values; use where()")
             out.extend(np.nonzero(value))
         else:
@@ -471,9 +472,7 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
         g.step.refuse("mixes None with arrays in an index; use expand_dims")
     if len(arrays) == 1:
         return g.add("Gather", x, g.cast(axes[arrays[0]], np.int64), axis=arrays[0])
-    shape = np.broadcast_shapes(
-        *(np.shape(axes[a]) if not hasattr(axes[a], "number") else axes[a].shape for a in arrays)
-    )
+    shape = _broadcast(*(axes[a].shape if isinstance(axes[a], Variable) else np.shape(axes[a]) for a in arrays))
     rest = [a for a in range(len(axes)) if a not in arrays]
     moved = g.add("Transpose", x, perm=[*arrays, *rest])
     columns = [g.add("Expand", g.cast(axes[a], np.int64), g.integers(shape)) for a in arrays]
@@ -485,6 +484,13 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
     n, first = len(shape), arrays[0]
     order = [*range(n, n + first), *range(n), *range(n + first, n + len(rest))]
     return g.add("Transpose", out, perm=order)
+
+
+def _broadcast(*shapes: Any) -> list[Any]:
+    """Return the broadcast shape, in which lengths may be symbolic."""
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    return [next((n for n in lengths if n != 1), 1) for lengths in zip(*padded, strict=True)]
 
 
 # --- Normalization ---
@@ -623,7 +629,7 @@ def _transposed(
     return g.add("ConvTranspose", *inputs, strides=s, pads=[*p, *p], dilations=d, group=groups, output_padding=extra)
 
 
-RULES |= {
+OPERATORS |= {
     fast_convolution.affine_images: _transposed,
     convolution.transpose_volumes: _transposed,
     fast_convolution.correlate_images: lambda g, x, weight, *args, **kw: _transposed(g, x, weight, None, *args, **kw),
@@ -661,8 +667,8 @@ def _col2im(
 ) -> Any:
     (h, w), kernel = pair(output_size, "", 1), pair(kernel_size, "", 1)
     s, p, d = pair(stride, "", 1), pair(padding, "", 0), pair(dilation, "", 1)
-    settings = {"strides": s, "pads": [*p, *p], "dilations": d}
-    return g.add("Col2Im", columns, np.array([h, w]), np.array(kernel), **settings)
+    window = np.array([h, w]), np.array(kernel)
+    return g.add("Col2Im", columns, *window, strides=s, pads=[*p, *p], dilations=d)
 
 
 # --- Recurrent layers ---

@@ -5,12 +5,13 @@ A number that differs between the traces depends on the batch size. It is a mult
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.errors import ExportError
-from tinygrad_edu.onnx.tracing import Program, Step
+from tinygrad_edu.onnx.tracing import TracedCall, TracedStep, Variable
 
 
 class BatchMultiple(NamedTuple):
@@ -33,7 +34,7 @@ class Repeated(NamedTuple):
     shape: tuple[Any, ...]
 
 
-def merged(first: Program, second: Program, sizes: tuple[int, int]) -> Program:
+def merged(first: TracedCall, second: TracedCall, sizes: tuple[int, int]) -> TracedCall:
     """Return what two traces of a model, with these batch sizes, have in common."""
     for one, other in zip(first.steps, second.steps, strict=False):
         if one.function is not other.function:
@@ -43,10 +44,9 @@ def merged(first: Program, second: Program, sizes: tuple[int, int]) -> Program:
             f"onnx.export: the model has {len(first.steps)} steps for {sizes[0]} samples and "
             f"{len(second.steps)} for {sizes[1]}. Loop over another axis than that of the batch."
         )
-    steps = [
-        Step(*_merge(tuple(one), tuple(other), sizes)) for one, other in zip(first.steps, second.steps, strict=True)
-    ]
-    return Program(
+    pairs = zip(first.steps, second.steps, strict=True)
+    steps = [TracedStep(*_merge(tuple(one), tuple(other), sizes)) for one, other in pairs]
+    return TracedCall(
         _merge(first.inputs, second.inputs, sizes), _merge(first.parameters, second.parameters, sizes), steps,
         _merge(first.outputs, second.outputs, sizes),
     )  # fmt: skip
@@ -56,6 +56,9 @@ def _merge(x: Any, y: Any, sizes: tuple[int, int]) -> Any:
     """Return what two nests of variables and constants have in common."""
     if type(x) is not type(y):
         return Varying(x, y)
+    if isinstance(x, Variable):
+        is_same = (x.number, x.dtype) == (y.number, y.dtype)
+        return replace(x, shape=_merge(x.shape, y.shape, sizes)) if is_same else Varying(x, y)
     if isinstance(x, list | tuple):
         if len(x) != len(y):
             return Varying(x, y)

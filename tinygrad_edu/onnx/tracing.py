@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from inspect import signature
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
@@ -29,11 +30,11 @@ from tinygrad_edu.nn import Module, functional_call
 from tinygrad_edu.onnx.decompositions import DECOMPOSITIONS
 from tinygrad_edu.pytree import tree_map
 
-Rule = Callable[..., Any]
 _NUMPY = os.path.dirname(np.__file__)
 
 
-class Variable(NamedTuple):
+@dataclass(frozen=True)
+class Variable:
     """An input, a parameter or a result of a step.
 
     Attributes
@@ -64,7 +65,12 @@ def variables_in(x: Any) -> Iterator[Variable]:
         yield from variables_in((x.start, x.stop, x.step))
 
 
-class Step(NamedTuple):
+def refuse(name: str, line: str, problem: str = "has no counterpart in ONNX") -> NoReturn:
+    """Raise an error for a function that is called at a line."""
+    raise ExportError(f"onnx.export: {name} at {line} {problem}.")
+
+
+class TracedStep(NamedTuple):
     """A call of an op or of another function.
 
     Attributes
@@ -89,15 +95,15 @@ class Step(NamedTuple):
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise an error that names the function and the user's line."""
-        raise ExportError(f"onnx.export: {self.name} at {self.line} {problem}.")
+        refuse(self.name, self.line, problem)
 
 
-class Program(NamedTuple):
+class TracedCall(NamedTuple):
     """A traced call: its inputs, parameters and buffers, the steps in their order, and the outputs."""
 
     inputs: list[Variable]
     parameters: list[Variable]
-    steps: list[Step]
+    steps: list[TracedStep]
     outputs: Any
 
 
@@ -107,8 +113,8 @@ class Recorder:
     Variables are found by the array of a traced value, which its detached values share.
     """
 
-    def __init__(self, rules: Mapping[Any, Rule]) -> None:
-        self.rules, self.steps, self.level = rules, list[Step](), Trace(self.record)
+    def __init__(self, rules: Mapping[Any, Callable[..., Any]]) -> None:
+        self.rules, self.steps, self.level = rules, list[TracedStep](), Trace(self.record)
         self.variables: dict[int, tuple[Array, Variable]] = {}  # the array is kept, so that its id stays its own
         self.bodies: list[Any] = []  # the functions that are being called
         self.constants = set[int]()  # the variables that depend on parameters alone
@@ -139,17 +145,15 @@ class Recorder:
             result = function(*row, **values)
         is_constant = not self.depends_on_inputs((arguments, keywords))
         if function not in self.rules:
-            return (
-                result if is_constant else Step(function, name, (), {}, None, line).refuse("has no counterpart in ONNX")
-            )
+            return result if is_constant else refuse(name, line)
         out = joined([result], self.level, name)
-        self.steps.append(Step(function, name, arguments, keywords, self._results(out, is_constant), line))
+        self.steps.append(TracedStep(function, name, arguments, keywords, self._results(out, is_constant), line))
         return out
 
     def record_body(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Call a function of ops, which records the ops."""
         if function in self.bodies:  # NumPy's function of this name calls it for traced values
-            Step(function, name, (), {}, None, calling_line()).refuse("has no counterpart in ONNX")
+            refuse(name, calling_line())
         self.bodies.append(function)
         try:
             return function.__wrapped__(*inputs, **settings)
@@ -203,7 +207,9 @@ def _users_line(error: Exception) -> str:
     return f"{os.path.basename(frame.filename)}:{frame.lineno}, {frame.line}"
 
 
-def traced(model: Module, inputs: tuple[Any, ...], names: list[str], rules: Mapping[Any, Rule]) -> Program:
+def traced(
+    model: Module, inputs: tuple[Any, ...], names: list[str], rules: Mapping[Any, Callable[..., Any]]
+) -> TracedCall:
     """Call a model on traced inputs, with traced parameters and buffers, and return what it computed."""
     recorder = Recorder(rules)
     with no_grad(), opened((recorder.level,)):
@@ -213,10 +219,10 @@ def traced(model: Module, inputs: tuple[Any, ...], names: list[str], rules: Mapp
         try:
             out = functional_call(model, state, *arguments)
         except MappedValueError as error:
-            raise ExportError(f"onnx.export: {_users_line(error)}: {error}") from error
+            raise ExportError(f"{error} This is at {_users_line(error)}.") from error
         variables = tree_map(lambda x: recorder.described(x, "the output"), out)
     if not recorder.depends_on_inputs(variables):
         raise ExportError(f"onnx.export: the output of {type(model).__name__} does not depend on its inputs.")
     known = [variable for _, variable in recorder.variables.values()]
     count = len(arguments)
-    return Program(known[:count], known[count : count + len(state)], recorder.steps, variables)
+    return TracedCall(known[:count], known[count : count + len(state)], recorder.steps, variables)

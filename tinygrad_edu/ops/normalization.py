@@ -404,7 +404,7 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
 
 @composite("batch_norm")
 def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float) -> Any:
-    """Normalize each channel with running statistics, then multiply by a weight and add a bias; each is (C,) or None."""
+    """Normalize each channel with running statistics (C,), then multiply by a weight and add a bias, (C,) or None."""
     dtype = x.dtype if x.dtype.kind == "f" else np.float32
     mean, var = (values_of(shaped(running)) for running in (running_mean, running_var))
     mean, var, weight, bias = _expand_channels("batch_norm", x, mean=mean, var=var, weight=weight, bias=bias)
