@@ -134,7 +134,8 @@ NAMES: dict[str, dict[str, str]] = {
         "utils": "`tg.data.DataLoader(x, y, batch_size=size, rng=rng)` gives batches; `tg.checkpoint`",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
         "set_default_dtype": "`dtype=` where a tensor is made",
-        **{name: f"`import tinygrad_edu.{name}` first" for name in ("onnx", "parallel", "sklearn", "tape", "testing", "training")},
+        **{name: f"`import tinygrad_edu.{name}` first" for name in ("onnx", "parallel", "sklearn", "tape")},
+        **{name: f"`import tinygrad_edu.{name}` first" for name in ("testing", "training")},
     },
     "Module": {
         "to": f"`model.astype(dtype)` for another dtype; for a device, {_CPU}", "type": "`model.astype(dtype)`",

@@ -64,9 +64,11 @@ def export(
     Examples
     --------
     >>> import tinygrad_edu as tg
+    >>> from tempfile import TemporaryDirectory
     >>> model = tg.nn.Sequential(tg.nn.Linear(3, 2), tg.nn.Tanh())
-    >>> export(model, tg.zeros((1, 3)), "model.onnx")
-    >>> graph = onnx.load("model.onnx").graph
+    >>> with TemporaryDirectory() as folder:
+    ...     export(model, tg.zeros((1, 3)), f"{folder}/model.onnx")
+    ...     graph = onnx.load(f"{folder}/model.onnx").graph
     >>> [node.op_type for node in graph.node], [tensor.name for tensor in graph.initializer]
     (['Gemm', 'Tanh', 'Identity'], ['0.weight', '0.bias'])
     """
