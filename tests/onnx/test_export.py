@@ -48,6 +48,10 @@ def masked_attention(self, ids):
     return self.attention(x, x, x, key_padding_mask=np.equal(ids, 0), need_weights=False)[0]
 
 
+def logic(a, b):
+    return np.logical_or(a & b, np.logical_and(a, ~b)) ^ np.logical_xor(a | b, np.logical_not(b))
+
+
 def with_vmap(self, x):
     return tg.vmap(lambda row: tg.softmax(row * row, 0) @ self.weight)(x)
 
@@ -75,6 +79,11 @@ MODELS = {
     "vmap in a model": (lambda: module(with_vmap, weight=nn.init.uniform((3, 2), 1.0, RNG)), floats(3)),
     "an index that is computed": (lambda: module(lambda self, x: tg.take_along_axis(x, tg.argmax(x, 1, True), 1)),
                                   floats(5)),
+    "logic of masks": (lambda: module(lambda self, x: tg.where(logic(x > 0, x < 1), x, -x)), floats(4)),
+    "bounds that are arrays": (lambda: module(lambda self, x: tg.clip(x, -x, np.array([0.1, 0.2, 0.3]))), floats(3)),
+    "normalization by the batch": (
+        lambda: nn.BatchNorm1D(3, track_running_stats=False), lambda n, rng: (rng.normal(size=(n + 1, 3)).astype("f"),),
+    ),
     "several outputs": (lambda: module(lambda self, x: {"a": x + 1, "b": (x * 2, x.sum(1))}), floats(3)),
     "weight normalization": (
         lambda: nn.parametrize(nn.Linear(3, 2, rng=RNG), "weight", nn.WeightNorm()), floats(3),

@@ -13,7 +13,6 @@ from tinygrad_edu import ops
 from tinygrad_edu.ops import (
     activations,
     attention,
-    classification,
     diagonals,
     error_function,
     interpolation,
@@ -69,7 +68,7 @@ def _elementwise() -> dict[Any, Callable[..., Any]]:
         activations.exponential_unit: _exponential_unit,
         selection.keep: lambda x, mask: where(mask, x, 0),
         selection.drop: lambda x, mask: where(mask, 0, x),
-        selection.clip_by_arrays: lambda x, min, max: ops.minimum(ops.maximum(x, min), max),
+        ops.clip: _clip,
         error_function.normal_cdf: lambda x: 0.5 * (1 + ops.erf(x * math.sqrt(0.5))),
         special.erfc: lambda x: 1 - ops.erf(x),
         ops.entr: lambda x: -ops.xlogy(x, x),
@@ -99,6 +98,13 @@ def _nan_to_num(x: Any, nan: float, posinf: float | None, neginf: float | None) 
     x = ops.where(np.isnan(x), nan, x)
     x = ops.where(np.equal(x, np.inf), limits.max if posinf is None else posinf, x)
     return ops.where(np.equal(x, -np.inf), limits.min if neginf is None else neginf, x)
+
+
+def _clip(x: Any, min: Any, max: Any) -> Any:
+    if np.ndim(min) == np.ndim(max) == 0:
+        return selection.clip_by_scalars(x, min, max)
+    x = x if min is None else ops.maximum(x, min)
+    return x if max is None else ops.minimum(x, max)
 
 
 def _exponential_unit(x: Any, alpha: float, rate: float) -> Any:
@@ -232,13 +238,10 @@ DECOMPOSITIONS.update({
     ),
     statistics.lerp_between: lambda x, y, weight: x + (y - x) * weight,
     statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
-    normalization.mean_product: lambda x, y: ops.mean(x * y, _row_axes(x), keepdims=True),
-    normalization.centre: _centre,
     normalization.divide_by_rms: _divide_by_rms,
     normalization.normalized: lambda x, weight, bias, eps, moments: (
         _divide_by_rms(_centre(x), eps, None) * weight + bias
     ),
-    classification.softmax_gradient: lambda cotangent, p, axis: p * (cotangent - ops.sum(cotangent * p, axis, True)),
     attention.safe_softmax: _safe_softmax,
     ops.roll: _roll,
     ops.rot90: _rot90,

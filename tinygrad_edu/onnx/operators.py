@@ -13,7 +13,6 @@ from tinygrad_edu.nn.pooling import _unpooled
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.tracing import Variable
 from tinygrad_edu.ops import (
-    activations,
     classification,
     contraction,
     convolution,
@@ -165,8 +164,6 @@ def _clip(g: Graph, x: Any, min: Any, max: Any) -> Any:
 def _gelu(g: Graph, x: Any, approximate: str) -> Any:
     return g.add("Gelu", x, approximate=approximate)
 
-
-OPERATORS[activations.gelu_exact] = lambda g, x, cdf: g.add("Gelu", x)
 
 # --- Reductions and scans ---
 
