@@ -44,6 +44,7 @@ LINES = {
     "DataLoader(TensorDataset(x, y), 32, shuffle=True)": "tg.data.DataLoader(x, y, batch_size=32, rng=rng)",
     "torch.save(model.state_dict(), path)": "model.save(path)",
     "model.load_state_dict(torch.load(path))": "model.load(path)",
+    "torch.load(path)": "nn.load_weights(path)",
     "with torch.autograd.detect_anomaly(): ...": "with tg.detect_anomaly(): ...",
     "torch.func.functional_call(model, parameters, (x,))": "nn.functional_call(model, {}, x)",
 }
