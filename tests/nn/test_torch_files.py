@@ -245,6 +245,27 @@ def test_a_crafted_pickle_is_refused(program, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["crafted.pt"]
 
 
+HUGE = tensor((1 << 45,), (0,)) + b"q\x00"
+WIDE = b")" + b"q\x01h\x01\x86" * 60  # to hash or print it takes 2 ** 60 steps
+
+
+@pytest.mark.parametrize("value", [HUGE, WIDE], ids=["huge", "wide"])
+@pytest.mark.parametrize("program", [
+    b"VALUEQ", b"(" + plain("storage") + b"VALUE" + plain("0") + plain("cpu") + plain(6) + b"tQ",
+    storage().replace(plain("0"), b"VALUE"), storage().replace(plain(6), b"VALUE"), b"}VALUENs", b"}(VALUENu",
+    b"VALUE" + plain("a") + b"\x93", plain("a") + b"VALUE\x93", b"VALUE)R", named("torch.Size") + b"}VALUEb",
+    tensor(of=b"VALUE"), tensor().replace(plain((2, 3)), b"VALUE"), tensor().replace(plain((3, 1)), b"VALUE"),
+    named("collections.OrderedDict") + b"VALUER", b"VALUEVALUE", b"VALUENa", b"VALUE(Ne", b"VALUE(NNu",
+    named("torch._utils._rebuild_tensor_v3") + b"(VALUEK\x00))\x89)VALUEtR",
+    named("torch._utils._rebuild_tensor_v3") + b"(" + storage() + b"K\x00))\x89)VALUEtR",
+    named("torch._utils._rebuild_tensor_v2") + b"(" + storage() + b"VALUE))\x89)tR",
+    named("torch._utils._rebuild_tensor_v2") + b"(" + storage() + b"K\x00))\x89)VALUEtR",
+])  # fmt: skip
+def test_a_value_of_another_kind_is_refused_at_once(program, value, tmp_path):
+    with pytest.raises(DataError, match=r"it is damaged|conjugated|keys are neither|opcode BUILD"):
+        read(tmp_path, program.replace(b"VALUE", value))
+
+
 def test_deep_and_recursive_values_are_read(tmp_path):
     deep = read(tmp_path, b"]" * 100_000 + b"a" * 99_999)
     for _ in range(99_999):

@@ -36,6 +36,12 @@ _DTYPES = {
 }  # fmt: skip
 
 
+class _Name(str):
+    """The name of a class, function or dtype in a pickle."""
+
+    __slots__ = ()
+
+
 def read_archive(file: IO[bytes]) -> Any:
     """Return what a file of ``torch.save`` has, with read-only arrays for tensors. bfloat16 becomes float32.
 
@@ -75,7 +81,11 @@ def _storages(read: Callable[[str], bytes], order: Literal["<", ">"]) -> Callabl
     found: dict[tuple[str, str], NDArray[Any]] = {}
 
     def storage_of(persistent_id: Any) -> NDArray[Any]:
+        _require(tuple, persistent_id)
         _, kind, key, _, size = persistent_id
+        _require(_Name, kind)
+        _require(str, key)
+        _require(int, size)
         if (kind, key) not in found:
             dtype, content = np.dtype(_DTYPES[kind]).newbyteorder(order), read(key)
             if kind == _UNTYPED and order == ">":  # PyTorch reads wrong numbers
@@ -88,10 +98,20 @@ def _storages(read: Callable[[str], bytes], order: Literal["<", ">"]) -> Callabl
     return storage_of
 
 
+def _require(kind: type, *values: Any) -> None:
+    """Raise unless all values are of this type: to hash, print or iterate over another could take any time."""
+    for value in values:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__.strip('_').lower()}, got {type(value).__name__}.")
+
+
 def _tensor(storage: Any, offset: int, shape: Any, strides: Any, _grad: Any, _hooks: Any, metadata: Any = None) -> Any:
     """Return a read-only view of a storage."""
     if metadata:
         raise DataError("it has a conjugated or negated view; in PyTorch, save its .resolve_conj().resolve_neg().")
+    _require(np.ndarray, storage)
+    _require(tuple, shape, strides)
+    _require(int, offset, *shape, *strides)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     # NumPy checks this, too, but its sum overflows for large strides.
     if min((offset, *shape, *strides)) < 0 or (last >= storage.size and 0 not in shape):
@@ -108,6 +128,8 @@ def _untyped_tensor(
     storage: Any, offset: int, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: str, metadata: Any = None
 ) -> Any:
     """Return a read-only view of an untyped storage, as elements of a dtype."""
+    _require(np.ndarray, storage)
+    _require(_Name, dtype)
     return _tensor(storage.view(_DTYPES[dtype]), offset, shape, strides, grad, hooks, metadata)
 
 
@@ -130,12 +152,6 @@ _CALLS: dict[str, Callable[..., Any]] = {
 }
 
 
-class _Name(str):
-    """The name of a class, function or dtype in a pickle."""
-
-    __slots__ = ()
-
-
 def _known(name: str) -> _Name:
     if name not in _CALLS and name not in _DTYPES:
         raise DataError(
@@ -146,8 +162,8 @@ def _known(name: str) -> _Name:
 
 
 def _call(function: Any, arguments: Any) -> Any:
-    if not isinstance(function, _Name) or not isinstance(arguments, tuple):
-        raise TypeError("it calls a value.")
+    _require(_Name, function)
+    _require(tuple, arguments)
     return _CALLS[function](*arguments)
 
 
@@ -208,8 +224,9 @@ def _interpreted(pickled: bytes, storage_of: Callable[[Any], NDArray[Any]]) -> A
             case "GLOBAL":
                 stack.append(_known(value.replace(" ", ".")))
             case "STACK_GLOBAL":
-                name = stack.pop()
-                stack.append(_known(f"{stack.pop()}.{name}"))
+                name, module = stack.pop(), stack.pop()
+                _require(str, name, module)
+                stack.append(_known(f"{module}.{name}"))
             case "BINPERSID":
                 stack.append(storage_of(stack.pop()))
             case "REDUCE":
