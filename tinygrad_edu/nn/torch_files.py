@@ -81,7 +81,6 @@ def _storages(read: Callable[[str], bytes], order: Literal["<", ">"]) -> Callabl
     found: dict[tuple[str, str], NDArray[Any]] = {}
 
     def storage_of(persistent_id: Any) -> NDArray[Any]:
-        _require(tuple, persistent_id)
         _, kind, key, _, size = persistent_id
         _require(_Name, kind)
         _require(str, key)
@@ -109,15 +108,12 @@ def _tensor(storage: Any, offset: int, shape: Any, strides: Any, _grad: Any, _ho
     """Return a read-only view of a storage."""
     if metadata:
         raise DataError("it has a conjugated or negated view; in PyTorch, save its .resolve_conj().resolve_neg().")
-    _require(np.ndarray, storage)
     _require(tuple, shape, strides)
     _require(int, offset, *shape, *strides)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     # NumPy checks this, too, but its sum overflows for large strides.
     if min((offset, *shape, *strides)) < 0 or (last >= storage.size and 0 not in shape):
         raise DataError(f"a tensor of shape {brief(shape)} exceeds its storage, of {storage.size:,} elements.")
-    if 0 in shape:
-        return np.zeros(shape, storage.dtype)
     size = storage.itemsize
     view: NDArray[Any] = np.ndarray(shape, storage.dtype, storage, offset * size, [step * size for step in strides])
     view.flags.writeable = False  # tensors may share a storage
@@ -128,7 +124,6 @@ def _untyped_tensor(
     storage: Any, offset: int, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: str, metadata: Any = None
 ) -> Any:
     """Return a read-only view of an untyped storage, as elements of a dtype."""
-    _require(np.ndarray, storage)
     _require(_Name, dtype)
     return _tensor(storage.view(_DTYPES[dtype]), offset, shape, strides, grad, hooks, metadata)
 
