@@ -5,13 +5,16 @@ import importlib
 import inspect
 import pickle
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.nn import load_weights
 
 PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
@@ -218,6 +221,31 @@ optimizer.step()
 assert len(tg.data.load_embedded().x_train) == 1000
 """
     assert asked_for(program, tmp_path) == set()
+
+
+def test_a_model_runs_on_files_of_weights_with_numpy_alone(tmp_path):
+    program = f"""
+import numpy as np
+from tinygrad_edu import nn
+model, twin = (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1D(4), nn.Linear(4, 2)).eval() for _ in range(2))
+model.load({str(PROJECT / "tests" / "nn" / "torch" / "files" / "net.pth")!r})
+np.savez("net.npz", **model.state_dict())
+twin.load_state_dict(np.load("net.npz"))
+x = np.ones((2, 3), np.float32)
+assert np.array_equal(model(x), twin(x))
+"""
+    assert asked_for(program, tmp_path) == set()
+
+
+def test_the_program_on_the_page_runs_a_model_with_numpy_and_without_this_package(tmp_path):
+    page = (PROJECT / "docs" / "deployment.md").read_text()
+    program = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "np.load(path)" in block)
+    assert "tg" not in program
+    assert "tinygrad_edu" not in program
+    weights = load_weights(PROJECT / "docs" / "numbers" / "mnist_lenet.safetensors")
+    np.savez(tmp_path / "lenet.npz", **weights)
+    run = "assert logits(np.ones((2, 1, 28, 28), np.float32)).shape == (2, 10)"
+    assert asked_for(f"path = 'lenet.npz'\n{program}\n{run}", tmp_path) == set()
 
 
 @pytest.mark.parametrize("name", ["testing", "parallel", "training", "tape", "lessons.judge"])

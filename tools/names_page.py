@@ -47,6 +47,7 @@ LINES = {
     'torch.onnx.export(model, (x,), "model.onnx")': (
         'from tinygrad_edu.onnx import export; export(model, x, "model.onnx")'
     ),
+    "torch.load(path)": "nn.load_weights(path)",
     "with torch.autograd.detect_anomaly(): ...": "with tg.detect_anomaly(): ...",
     "torch.func.functional_call(model, parameters, (x,))": "nn.functional_call(model, {}, x)",
 }

@@ -62,7 +62,7 @@ def left_by(line: str, space: dict[str, Any]) -> Any:
     return space.get("names", {name: len(parameter) for name, parameter in space["m"].named_parameters()})
 
 
-def _vocabulary() -> dict[str, Any]:
+def vocabulary() -> dict[str, Any]:
     """Return PyTorch's layers by our names, and replacements for layers that PyTorch does not have."""
     from torch import nn, tensor
 
@@ -87,7 +87,7 @@ def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    model = eval(text, {"OrderedDict": OrderedDict, **_vocabulary()})
+    model = eval(text, {"OrderedDict": OrderedDict, **vocabulary()})
     model(torch.randn(shape))  # so that running statistics differ from their initial values
     save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
     save_file(model.bfloat16().state_dict(), FOLDER / f"{name}.bf16.safetensors")
@@ -110,7 +110,7 @@ def _loaded(name: str) -> Any:
 
 def main() -> None:
     """Write all files."""
-    write_rows(FOLDER / "containers.json", {line: left_by(line, _vocabulary()) for line in lines()})
+    write_rows(FOLDER / "containers.json", {line: left_by(line, vocabulary()) for line in lines()})
     write_rows(FOLDER / "models.json", {name: _write_model(name, *model) for name, model in MODELS.items()})
 
 

@@ -71,6 +71,22 @@ def test_a_layer_does_what_pytorchs_does(line):
     assert_same("evaluated", [values_of(r) for r in results_in(called(*inputs.values()))], wanted["evaluated"])
 
 
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's advice
+@pytest.mark.parametrize("line", TABLE)
+def test_the_state_dict_of_a_layer_loads_into_pytorchs(line):
+    torch = pytest.importorskip("torch")
+    case = TABLE[line]
+    called, inputs = made(case)
+    called.eval()
+    given = {name: torch.tensor(values_of(x)) for name, x in inputs.items()}
+    space = {"torch": torch, "nn": torch.nn, "np": np, **given}
+    theirs = eval(case.theirs, space).double().eval()
+    theirs.load_state_dict({name: torch.tensor(array) for name, array in called.m.state_dict().items()})
+    expected = [r.detach() for r in results_in(eval(case.call, {**space, "m": theirs}))]
+    assert_same("results", [values_of(r) for r in results_in(called(*inputs.values()))], expected)
+
+
 def kind(line):
     return re.match(r"nn\.(\w+)", line)[1]
 

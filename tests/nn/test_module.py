@@ -630,7 +630,7 @@ def test_bfloat16_arrays_load():
 
 @pytest.mark.parametrize("values", ["net.safetensors", Path("net.safetensors"), 3])
 def test_what_is_no_dict_is_no_state_dict(values):
-    with pytest.raises(DTypeError, match=r"expected a mapping.*To read a safetensors file, use load\(path\)"):
+    with pytest.raises(DTypeError, match=r"expected a mapping.*To read a file, use load\(path\)"):
         Linear(1, 1).load_state_dict(values)
 
 

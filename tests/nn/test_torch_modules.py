@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn
-from tinygrad_edu.nn.saving import read_arrays
-from tools.torch_modules import FOLDER, MODELS, left_by, lines
+from tinygrad_edu.nn.saving import load_weights
+from tools.torch_modules import FOLDER, MODELS, left_by, lines, vocabulary
 
 CONTAINERS, SAVED = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("containers", "models"))
 
@@ -44,10 +44,10 @@ def test_a_model_that_pytorch_saved_gives_its_numbers(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_saved_is_what_pytorch_saved(name, tmp_path):
-    model, theirs = build(name), read_arrays(FOLDER / f"{name}.safetensors")
+    model, theirs = build(name), load_weights(FOLDER / f"{name}.safetensors")
     model.load_state_dict(theirs)
     model.save(tmp_path / "ours.safetensors")
-    ours = read_arrays(tmp_path / "ours.safetensors")
+    ours = load_weights(tmp_path / "ours.safetensors")
     assert {name: (a.dtype, a.shape, a.tobytes()) for name, a in ours.items()} == {
         name: (a.dtype, a.shape, a.tobytes()) for name, a in theirs.items()
     }
@@ -55,7 +55,7 @@ def test_what_is_saved_is_what_pytorch_saved(name, tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16_in_a_file_is_read_exactly(name):
-    model, exact = build(name), read_arrays(FOLDER / f"{name}.safetensors")
+    model, exact = build(name), load_weights(FOLDER / f"{name}.safetensors")
     model.load(FOLDER / f"{name}.bf16.safetensors")
     for key, values in model.state_dict().items():
         if values.dtype.kind == "i":  # the number of batches
@@ -63,3 +63,17 @@ def test_bfloat16_in_a_file_is_read_exactly(name):
             continue
         assert not np.any(values.view(np.uint32) & 0xFFFF)
         np.testing.assert_allclose(values, exact[key], rtol=2**-8)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_saved_loads_into_pytorch(name, tmp_path):
+    pytest.importorskip("torch")
+    from safetensors.torch import load_file
+
+    ours, theirs = build(name), eval(MODELS[name][0], {"OrderedDict": OrderedDict, **vocabulary()})
+    ours.save(tmp_path / "ours.safetensors")
+    theirs.load_state_dict(load_file(tmp_path / "ours.safetensors"))
+    assert {k: x.numpy().tobytes() for k, x in theirs.state_dict().items()} == {
+        k: x.tobytes() for k, x in ours.state_dict().items()
+    }

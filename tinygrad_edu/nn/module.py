@@ -20,7 +20,7 @@ from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import attribute_error
 from tinygrad_edu.nn.hooks import Hooks
-from tinygrad_edu.nn.saving import read_arrays, write_arrays
+from tinygrad_edu.nn.saving import read_state_dict, write_arrays
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, is_shared_with_shards, needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
@@ -455,18 +455,18 @@ class Module(ShardAware):
         write_arrays(path, self.state_dict())
 
     def load(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
-        """Load the state dict in a safetensors file, as `load_state_dict` does.
+        """Load the state dict in a safetensors file, or in a file of ``torch.save``, as `load_state_dict` does.
 
         Raises
         ------
         DataError
-            The file cannot be read, or is of another format.
+            The file cannot be read, is of another format, or has more than a state dict, see `load_weights`.
         MissingExtraError
-            safetensors is not installed.
+            It is a safetensors file, and safetensors is not installed.
         StateDictError
             The state dict does not match the module.
         """
-        return self.load_state_dict(read_arrays(path), strict)
+        return self.load_state_dict(read_state_dict(path), strict)
 
     def extra_repr(self) -> str:
         """Return the text between the parentheses of the repr."""

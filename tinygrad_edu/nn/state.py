@@ -42,7 +42,7 @@ def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, str
     """Copy saved values into tensors by name, all or none; see `Module.load_state_dict`."""
     saved = _as_dict(values)
     keys = IncompatibleKeys([name for name in tensors if name not in saved], [n for n in saved if n not in tensors])
-    arrays = {name: _copy_array(name, value) for name, value in saved.items() if strict or name in tensors}
+    arrays = {name: _array(name, value) for name, value in saved.items() if strict or name in tensors}
     faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in keys.missing_keys if strict]
     faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in keys.unexpected_keys if strict]
     faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _mismatch(name, tensors, arrays))]
@@ -63,19 +63,19 @@ def _as_dict(values: Any) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise DTypeError(
             f"load_state_dict: expected a mapping of names to values, as state_dict() returns, got "
-            f"{type(values).__name__}. To read a safetensors file, use load(path)."
+            f"{type(values).__name__}. To read a file, use load(path)."
         ) from error
 
 
-def _copy_array(name: str, value: Any) -> NDArray[Any]:
-    """Copy a saved value to an array, because it may share storage with a tensor that is written next."""
+def _array(name: str, value: Any) -> NDArray[Any]:
+    """Return a saved value as an array, which may share storage with a tensor."""
     try:
         values = values_of(value)
         if hasattr(values, "detach"):  # PyTorch's; NumPy cannot read parameters, GPU tensors or bfloat16
             values = values.detach().cpu()
             values = values.float() if str(values.dtype) == "torch.bfloat16" else values
         array = np.asarray(values)
-        return np.array(array, np.float32 if array.dtype.name == "bfloat16" else None)  # a dtype of ml_dtypes
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # a dtype of ml_dtypes
     except Exception as error:
         raise StateDictError(
             f"load_state_dict: cannot convert {name} ({type(value).__name__}) to an array: {error} Nothing was loaded."
