@@ -80,7 +80,7 @@ MODELS = {
     "an index that is computed": (lambda: module(lambda self, x: tg.take_along_axis(x, tg.argmax(x, 1, True), 1)),
                                   floats(5)),
     "logic of masks": (lambda: module(lambda self, x: tg.where(logic(x > 0, x < 1), x, -x)), floats(4)),
-    "bounds that are arrays": (lambda: module(lambda self, x: tg.clip(x, -x, np.array([0.1, 0.2, 0.3], "f"))), floats(3)),
+    "bounds that are arrays": (lambda: module(lambda self, x: tg.clip(x, -x, np.full(3, 0.1, "f"))), floats(3)),
     "normalization by the batch": (
         lambda: nn.BatchNorm1D(3, track_running_stats=False), lambda n, rng: (rng.normal(size=(n + 1, 3)).astype("f"),),
     ),
