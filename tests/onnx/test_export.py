@@ -1,5 +1,8 @@
 """What becomes of parameters, shapes, masks and random numbers in an exported model, and what is refused."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -7,7 +10,7 @@ import pytest
 import tinygrad_edu as tg
 from tests.onnx.runtime import assert_exported, batches
 from tinygrad_edu import nn
-from tinygrad_edu.errors import ExportError, ShapeError
+from tinygrad_edu.errors import DTypeError, ExportError, ShapeError
 from tinygrad_edu.onnx import export
 
 RNG = np.random.default_rng(0)
@@ -84,6 +87,7 @@ MODELS = {
     "normalization by the batch": (
         lambda: nn.BatchNorm1D(3, track_running_stats=False), lambda n, rng: (rng.normal(size=(n + 1, 3)).astype("f"),),
     ),
+    "a checkpoint": (lambda: module(lambda self, x: tg.checkpoint(lambda y: tg.exp(y) * y)(x).sum(1)), floats(3)),
     "several outputs": (lambda: module(lambda self, x: {"a": x + 1, "b": (x * 2, x.sum(1))}), floats(3)),
     "weight normalization": (
         lambda: nn.parametrize(nn.Linear(3, 2, rng=RNG), "weight", nn.WeightNorm()), floats(3),
@@ -109,7 +113,7 @@ def test_a_model_computes_the_same_for_any_batch_size(name, tmp_path):
 def test_the_batch_can_be_on_any_axis_and_an_input_can_have_none(tmp_path):
     model = module(lambda self, x, scale: self.lstm(x)[0] * scale, lstm=nn.LSTM(3, 4, rng=RNG))
     first, more = ((RNG.normal(size=(5, n, 3)).astype("f"), RNG.normal(size=4).astype("f")) for n in (2, 6))
-    file = assert_exported(model, first, tmp_path / "model.onnx", batch_axes=(1, None), others=[more])
+    file = assert_exported(model, first, tmp_path / "model.onnx", batch_axes=(-2, None), others=[more])
     assert [node.op_type for node in file.graph.node].count("LSTM") == 1  # no loop over the steps
     shapes = [[d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] for x in file.graph.input]
     assert shapes == [[5, "batch", 3], [4]]
@@ -167,6 +171,10 @@ def test_inputs_of_several_batch_sizes_are_refused(tmp_path):
         export(model, (np.ones((2, 3), "f"), np.ones((1, 3), "f")), tmp_path / "model.onnx")
     with pytest.raises(ShapeError, match="batch_axes has 1 entries for 2 inputs"):
         export(model, (np.ones(3, "f"), np.ones(3, "f")), tmp_path / "model.onnx", batch_axes=(0,))
+    with pytest.raises(ShapeError, match=r"shape \(3,\) has no axis 1"):
+        export(model, (np.ones(3, "f"), np.ones(3, "f")), tmp_path / "model.onnx", batch_axes=1)
+    with pytest.raises(DTypeError, match="must be a Module, got function"):
+        export(tg.relu.forward, np.ones(3, "f"), tmp_path / "model.onnx")
 
 
 def test_an_export_does_not_change_the_model(tmp_path):
@@ -175,3 +183,9 @@ def test_an_export_does_not_change_the_model(tmp_path):
     with pytest.raises(ExportError, match="max_norm"):
         export(model, np.array([[1, 2]]), tmp_path / "model.onnx")
     np.testing.assert_array_equal(model.state_dict()["0.weight"], before)
+
+
+def test_the_error_without_onnx_names_the_extra():
+    program = "import sys; sys.modules['onnx'] = None; import tinygrad_edu.onnx"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert 'MissingExtraError: tinygrad_edu.onnx requires onnx: run python -m pip install -e ".[onnx]"' in done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
@@ -49,12 +49,12 @@ def export(
     Raises
     ------
     ExportError
-        The model calls a function without a counterpart in ONNX, or depends on the batch size in a way that ONNX cannot
-        express.
-    MappedValueError
-        The model needs a value, as in ``if x.sum() > 0``, or draws random numbers.
+        The model calls a function without a counterpart in ONNX, needs a value, as in ``if x.sum() > 0``, draws random
+        numbers, or depends on the batch size in a way that ONNX cannot express. The message has the line.
+    DTypeError
+        `model` is not a Module.
     ShapeError
-        The inputs have different numbers of samples.
+        An input has no such axis, or the inputs have different numbers of samples.
 
     Notes
     -----
@@ -72,18 +72,38 @@ def export(
     >>> [node.op_type for node in graph.node], [tensor.name for tensor in graph.initializer]
     (['Gemm', 'Tanh', 'Identity'], ['0.weight', '0.bias'])
     """
+    if not isinstance(model, Module):
+        raise DTypeError(
+            f"onnx.export: model must be a Module, got {type(model).__name__}. Define forward in a Module."
+        )
     arrays = [_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,))]
-    axes = batch_axes if isinstance(batch_axes, tuple) else (batch_axes,) * len(arrays)
-    if len(axes) != len(arrays):
-        raise ShapeError(f"onnx.export: batch_axes has {len(axes)} entries for {len(arrays)} inputs.")
+    axes = _normalized_axes(batch_axes, arrays)
     names = _input_names(model, len(arrays))
     with evaluating(model):
-        program = _program_of_any_batch(model, arrays, axes, names)
-    onnx.save(_model(model, program, names, axes), path)
+        call = _call_for_any_batch(model, arrays, axes, names)
+    onnx.save(_model(model, call, names, axes), path)
 
 
 def _array(x: Any) -> np.ndarray:
-    return x.numpy() if isinstance(x, Tensor) else Tensor(x).numpy()
+    """Return an input as an array; floats in lists become float32."""
+    if isinstance(x, Tensor):
+        return x.numpy()
+    array = np.asarray(x)
+    return array if isinstance(x, np.ndarray) or array.dtype.kind != "f" else array.astype(np.float32)
+
+
+def _normalized_axes(batch_axes: Any, arrays: list[np.ndarray]) -> list[int | None]:
+    """Return the axis of the samples of each input, counted from 0."""
+    axes = batch_axes if isinstance(batch_axes, tuple) else (batch_axes,) * len(arrays)
+    if len(axes) != len(arrays):
+        raise ShapeError(f"onnx.export: batch_axes has {len(axes)} entries for {len(arrays)} inputs.")
+    for axis, array in zip(axes, arrays, strict=True):
+        if axis is not None and not -array.ndim <= axis < array.ndim:
+            raise ShapeError(
+                f"onnx.export: an input of shape {array.shape} has no axis {axis}. Pass batch_axes=None for inputs "
+                f"without samples."
+            )
+    return [None if axis is None else axis % array.ndim for axis, array in zip(axes, arrays, strict=True)]
 
 
 def _input_names(model: Module, count: int) -> list[str]:
@@ -95,7 +115,7 @@ def _input_names(model: Module, count: int) -> list[str]:
     return [f"{name}_input" if name in state else name for name in names]
 
 
-def _program_of_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, names: list[str]) -> Any:
+def _call_for_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, names: list[str]) -> Any:
     sizes = {x.shape[axis] for x, axis in zip(arrays, axes, strict=True) if axis is not None}
     if not sizes:
         return traced(model, tuple(arrays), names, OPERATORS)
@@ -114,11 +134,11 @@ def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray
     return tuple(x if axis is None else np.take(x, np.arange(size) % x.shape[axis], axis) for x, axis in pairs)
 
 
-def _model(model: Module, program: Any, names: list[str], axes: Any) -> onnx.ModelProto:
+def _model(model: Module, call: Any, names: list[str], axes: Any) -> onnx.ModelProto:
     state = {name: tensor.numpy() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     batch = next(((name, axis) for name, axis in zip(names, axes, strict=True) if axis is not None), None)
-    graph = Graph(program, state, batch)
-    for graph.step in program.steps:
+    graph = Graph(call, state, batch)
+    for graph.step in call.steps:
         graph.bind(graph.step.out, OPERATORS[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
     outputs = []
 
@@ -127,8 +147,8 @@ def _model(model: Module, program: Any, names: list[str], axes: Any) -> onnx.Mod
         graph.nodes.append(onnx.helper.make_node("Identity", [graph.name(value)], [name], name=name))
         outputs.append(_described(name, value))
 
-    tree_map_with_path(add_output, program.outputs, is_leaf=lambda x: isinstance(x, Variable))
-    return graph.model([_described(x.name or "", x) for x in program.inputs], outputs)
+    tree_map_with_path(add_output, call.outputs, is_leaf=lambda x: isinstance(x, Variable))
+    return graph.model([_described(x.name or "", x) for x in call.inputs], outputs)
 
 
 def _described(name: str, value: Any) -> Any:

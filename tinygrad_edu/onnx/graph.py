@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ from onnx import helper, numpy_helper
 from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying
 from tinygrad_edu.onnx.tracing import TracedCall, TracedStep, Variable
 
-OPSET, IR_VERSION = 20, 10  # of ONNX 1.15 and ONNX Runtime 1.17
+OPSET, IR_VERSION = 20, 10  # ONNX Runtime 1.18 and newer read them
 
 
 class Name(str):
@@ -19,7 +22,7 @@ class Name(str):
 
 
 class Graph:
-    """Nodes and initializers of a program.
+    """Nodes and initializers of a traced call.
 
     Attributes
     ----------
@@ -29,21 +32,19 @@ class Graph:
         Name of an input, and its axis of the batch.
     """
 
-    def __init__(self, program: TracedCall, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
+    def __init__(self, call: TracedCall, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
         self.nodes, self.initializers = list[Any](), dict[str, np.ndarray]()
         self.arrays, self.batch, self.step = arrays, batch, TracedStep(None, "the output", (), {}, None, "")
-        self.names = {variable.number: Name(variable.name) for variable in (*program.inputs, *program.parameters)}
+        self.names = {variable.number: Name(variable.name) for variable in (*call.inputs, *call.parameters)}
         self.used = set(self.names.values())
+        self._counts: defaultdict[str, Iterator[int]] = defaultdict(count)
         self._batch_size: Name | None = None
         self._constants: dict[Any, Name] = {}
 
     def unused(self, base: str) -> Name:
         """Return a name that no value has."""
-        count = 0
-        while f"{base}_{count}" in self.used:
-            count += 1
-        self.used.add(name := Name(f"{base}_{count}"))
-        return name
+        name = Name(f"{base}_{next(self._counts[base])}")
+        return self.unused(base) if name in self.used else name
 
     def name(self, value: Any) -> Name:
         """Return the name of a variable, or of an initializer with a constant."""
@@ -76,9 +77,8 @@ class Graph:
 
     def add(self, op_type: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node, and return the name of its output, or a list of the names of several."""
-        last = max(
-            k for k, x in enumerate(inputs) if x is not None
-        )  # ONNX Runtime crashes on a last input without name
+        # ONNX Runtime crashes if the last input has no name.
+        last = max(k for k, x in enumerate(inputs) if x is not None)
         names = ["" if x is None else self.name(x) for x in inputs[: last + 1]]
         for value in attributes.values():
             self.require_fixed(value)

@@ -1,4 +1,4 @@
-"""A program for any batch size: what two traces with different batch sizes have in common.
+"""A traced call for any batch size: what two traces with different batch sizes have in common.
 
 A number that differs between the traces depends on the batch size. It is a multiple of it, or the export refuses it.
 """
