@@ -26,6 +26,8 @@ def attribute_error(owner: str, name: str, known: Iterable[str] = ()) -> Attribu
 
 def _elsewhere(owner: str, name: str) -> str | None:
     """Return what to write for another name of another library, or that it is not offered; None for unknown names."""
+    if name.startswith("_"):  # Python asks modules for such names when it imports them
+        return None
     from tinygrad_edu.names_elsewhere import ANSWERS, NOT_OFFERED  # only errors need it
 
     libraries = NOT_OFFERED.get(owner, {}).items()
