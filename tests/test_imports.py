@@ -341,3 +341,22 @@ def undescribed(module):
 def test_everything_public_is_described(module):
     assert inspect.getdoc(module)
     assert list(undescribed(module)) == []
+
+
+def test_the_package_alone_imports_neither_layers_nor_transforms():
+    program = "import sys, tinygrad_edu; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
+    late = {
+        "nn",
+        "optim",
+        "data",
+        "transforms",
+        "names_elsewhere",
+        "ops.convolution",
+        "ops.normalization",
+        "ops.special",
+    }
+    assert "tinygrad_edu.ops.arithmetic" in loaded
+    assert not loaded & {f"tinygrad_edu.{name}" for name in late} | loaded & {"numpy.random", "scipy", "hypothesis"}

@@ -12,7 +12,6 @@ from tinygrad_edu.names import attribute_error as _attribute_error
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.ops.linalg import norm
-from tinygrad_edu.transforms import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "enable_grad", "from_dlpack", "from_numpy", "grad",
@@ -28,15 +27,28 @@ _tell_hypothesis()
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
     from tinygrad_edu import data, nn, optim
     from tinygrad_edu.ops import *
+    from tinygrad_edu.transforms import (
+        checkpoint,
+        custom_vjp,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        value_and_grad,
+        vjp,
+        vmap,
+    )
 else:
     globals().update({name: vars(ops)[name] for name in vars(ops)["__all__"] if name in vars(ops)})
 
     def __getattr__(name):
-        """Import a subpackage or a rare function at its first use. Raise for unknown names."""
+        """Import a subpackage, a transform or the file of a function at its first use. Raise for unknown names."""
         if name in ("data", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
-        if name in ops.on_demand.OF_OPS:
-            globals()[name] = getattr(ops, name)
+        if name in __all__:
+            home = ops if name in ops.on_demand.OF_OPS else _import_module("tinygrad_edu.transforms")
+            globals()[name] = getattr(home, name)
             return globals()[name]
         raise _attribute_error("tg", name, __all__)
 

@@ -676,6 +676,7 @@ def test_promotion_is_undone_where_the_op_declares_it():
 IN_A_SMALL_STACK = """
 import sys, threading
 import tinygrad_edu as tg
+from tinygrad_edu import grad
 
 def chain(x, length):
     for _ in range(length // 2):
@@ -687,7 +688,7 @@ def work():
     chain(x, 200_000).backward()  # and is dropped after it
     print(x.grad)
     chain(x, 200_000)  # is dropped without it
-    print(float(tg.grad(tg.grad(lambda x: chain(x, 4_000) * x))(3.0)))
+    print(float(grad(grad(lambda x: chain(x, 4_000) * x))(3.0)))
 
 threading.stack_size(2 * 1024 * 1024)  # Python 3.13 needs one of it to drop any long chain of objects
 sys.setrecursionlimit(60)

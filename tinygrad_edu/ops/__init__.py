@@ -35,20 +35,8 @@ from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.classification import *
-from tinygrad_edu.ops.cross_entropies import *
-from tinygrad_edu.ops.patches import *
-from tinygrad_edu.ops.convolution import *
-from tinygrad_edu.ops.pooling import *
-from tinygrad_edu.ops.adaptive_pooling import *
-from tinygrad_edu.ops.interpolation import *
-from tinygrad_edu.ops.normalization import *
-from tinygrad_edu.ops.embeddings import *
-from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops import creation as creation
-from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
-from tinygrad_edu.ops import convolution_by_sample as convolution_by_sample
-from tinygrad_edu.ops import recurrent as recurrent
 from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 

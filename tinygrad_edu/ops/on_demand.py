@@ -1,4 +1,4 @@
-"""Functions that few programs use: the file of each is imported at the first use of one of its functions."""
+"""Functions that not every program uses: a file is imported at the first use of one of its functions."""
 
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,21 @@ def _homes(files: dict[str, str]) -> dict[str, str]:
 
 # The file of each function of `tinygrad_edu` and of `tinygrad_edu.linalg`.
 OF_OPS = _homes({
+    "cross_entropies": "cross_entropy",
+    "patches": "col2im fold im2col unfold",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "pooling": "avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d",
+    "adaptive_pooling": (
+        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
+        "adaptive_max_pool3d"
+    ),
+    "interpolation": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle",
+    "normalization": (
+        "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
+        "pairwise_distance rms_norm"
+    ),
+    "embeddings": "embedding",
+    "attention": "scaled_dot_product_attention",
     "calculus": "cumulative_trapezoid gradient interp trapezoid",
     "counting": "bincount histogram",
     "covariance": "corrcoef cov",
@@ -34,7 +49,11 @@ def imported(owner: str, name: str, homes: dict[str, str], known: list[str]) -> 
     return getattr(import_module(f"tinygrad_edu.ops.{homes[name]}"), name)
 
 
+# Files of layers, without public functions.
+_OF_LAYERS = ("dropout", "recurrent")
+
+
 def import_all() -> None:
     """Import all files."""
-    for file in {*OF_OPS.values(), *OF_LINALG.values()}:
+    for file in {*OF_OPS.values(), *OF_LINALG.values(), *_OF_LAYERS}:
         import_module(f"tinygrad_edu.ops.{file}")
