@@ -49,6 +49,7 @@ from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import convolution_by_sample as convolution_by_sample
 from tinygrad_edu.ops import recurrent as recurrent
+from tinygrad_edu.ops import masked_reduction as masked_reduction
 from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 
