@@ -163,6 +163,34 @@ def keys(x, a=-0.75):
     return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
 
 
+def grid_sample(x, grid, mode, padding_mode, align_corners):
+    """Sum all pixels of the extended images, with a kernel as weight."""
+    extension = {"zeros": "constant", "border": "edge", "reflection": "reflect" if align_corners else "symmetric"}
+    wide = np.pad(x, [(0, 0), (0, 0), *[(12, 12)] * (x.ndim - 2)], extension[padding_mode])
+    hat, box = (lambda d: max(1 - abs(d), 0), lambda d: float(abs(d) < 0.5))
+    kernel = {"bilinear": hat, "nearest": box, "bicubic": keys}[mode]
+    out = np.empty((*x.shape[:2], *grid.shape[1:-1]))
+    for n, *place in np.ndindex(*grid.shape[:-1]):
+        pixels = wide[n]
+        for axis, at in enumerate(grid[n, *place]):  # the last axis of the images comes first
+            length = x.shape[-1 - axis]
+            at = (at + 1) * (length - 1) / 2 if align_corners else ((at + 1) * length - 1) / 2
+            pixels = pixels @ np.array([kernel(at + 12 - k) for k in range(length + 24)])
+        out[n, :, *place] = pixels
+    return out
+
+
+def affine_grid(theta, size, align_corners):
+    out = np.empty((len(theta), *size[2:], theta.shape[1]))
+    for n, *place in np.ndindex(*out.shape[:-1]):
+        at = [
+            (2 * i + 1 - align_corners) / (m - align_corners) - 1 if m > 1 else 0.0
+            for i, m in zip(place, size[2:], strict=True)
+        ]
+        out[n, *place] = theta[n] @ [*at[::-1], 1]
+    return out
+
+
 def resample(x, index, weights, axis):
     matrix = np.zeros((index.shape[1], x.shape[axis]))
     for k, i in np.ndindex(*index.shape):
@@ -356,6 +384,7 @@ NETWORK_REFERENCES = {
     **of_any_axes("max_pool", max_pool), **of_any_axes("avg_pool", avg_pool),
     **of_any_axes("adaptive_avg_pool", adaptive(np.mean)), **of_any_axes("adaptive_max_pool", adaptive(np.max)),
     "interpolate": interpolate, "resample": resample, "resample_transpose": resample_transpose,
+    "grid_sample": grid_sample, "affine_grid": affine_grid,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
     "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),
     "divide_by_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),

@@ -3045,6 +3045,34 @@ def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
 @overload
 def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
 @overload
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor: ...
+@overload
+def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool | None = None) -> Array: ...
+@overload
+def grid_sample(
+    x: Tensor,
+    grid: Tensor | PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike,
+    grid: PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Array: ...
+@overload
 def index_add(
     x: Tensor, axis: int, indices: ArrayLike, source: Tensor | PlainArrayLike, *, alpha: float = 1
 ) -> Tensor: ...

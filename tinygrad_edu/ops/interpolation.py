@@ -114,14 +114,23 @@ def _linear_table(coordinates: ndarray, length: int) -> Table:
 def _cubic_table(coordinates: ndarray, length: int) -> Table:
     """Weight four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
     lower = np.floor(coordinates)
-    distances = np.abs(coordinates - lower - np.arange(-1, 3)[:, None])
     index = np.clip(lower.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
-    return Table(index, _cubic_kernel(distances, -0.75))
+    return Table(index, np.stack(cubic_weights(coordinates - lower)))
 
 
-def _cubic_kernel(x: ndarray, a: float) -> ndarray:
-    inner = ((a + 2) * x - (a + 3)) * x * x + 1
-    return np.where(x < 1, inner, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
+def cubic_weights(fraction: Any) -> list[Any]:
+    """Return the weights of the elements at -1, 0, 1 and 2, for coordinates from 0 to 1 between the middle two."""
+    return [
+        _far_weight(fraction + 1), _near_weight(fraction), _near_weight(1 - fraction), _far_weight(2 - fraction)
+    ]  # fmt: skip
+
+
+def _near_weight(x: Any, a: float = -0.75) -> Any:
+    return ((a + 2) * x - (a + 3)) * x * x + 1
+
+
+def _far_weight(x: Any, a: float = -0.75) -> Any:
+    return ((x - 5) * x + 8) * x * a - 4 * a
 
 
 def spans(length: int, size: int) -> tuple[ndarray, ndarray]:
