@@ -121,7 +121,9 @@ def adaptive(reduce):
 # --- Interpolation: element by element ---
 
 
-def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None):
+def interpolate(
+    x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None, antialias=False
+):
     lengths = x.shape[2:]
     given = scale_factor if size is None else size
     each = given if isinstance(given, tuple) else (given,) * len(lengths)
@@ -135,6 +137,11 @@ def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recom
         else:
             places = [(i + 0.5) * step - 0.5 for i in range(to)]
         row = np.moveaxis(x, 2 + axis, 0)
+        if antialias:
+            step = n / to if to == n else (n - 1) / max(to - 1, 1) * (to > 1) if align_corners else step
+            resized = np.array([below_kernel(row, mode, step * (i + 0.5) - 0.5, max(step, 1)) for i in range(to)])
+            x = np.moveaxis(resized, 0, 2 + axis)
+            continue
         resized = np.array([between(row, mode, i, place, step, to) for i, place in enumerate(places)])
         x = np.moveaxis(resized, 0, 2 + axis)
     return x
@@ -154,6 +161,12 @@ def between(row, mode, i, place, step, to):
     place = min(max(place, 0.0), last)
     before = int(place)
     return row[before] * (before + 1 - place) + row[min(before + 1, last)] * (place - before)
+
+
+def below_kernel(row, mode, place, width):
+    distances = (np.arange(len(row)) - place) / width
+    weights = np.array([max(1 - abs(d), 0) if mode == "bilinear" else keys(d, -0.5) for d in distances])
+    return np.tensordot(weights, row, 1) / weights.sum()
 
 
 def keys(x, a=-0.75):

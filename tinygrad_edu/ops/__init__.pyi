@@ -2502,6 +2502,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor: ...
 @overload
 def interpolate(
@@ -2511,6 +2512,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Array: ...
 @overload
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor: ...

@@ -30,7 +30,7 @@ __all__ = ["affine_grid", "grid_sample"]
 class _Taps(NamedTuple):
     """The pixels along an axis that each point combines: (N, taps, points) each."""
 
-    index: ndarray
+    indices: ndarray
     inside: ndarray
     weights: Any
 
@@ -75,8 +75,8 @@ def grid_sample(
     x, grid = shaped(x), as_floating(grid)
     _check_grid(x.shape, grid.shape, mode, padding_mode)
     if np.float16 in (x.dtype, grid.dtype):
-        wide = [astype(part, np.float32) if part.dtype == np.float16 else part for part in (x, grid)]
-        out = grid_sample(*wide, mode, padding_mode, align_corners)
+        wide_x, wide_grid = (astype(part, np.float32) if part.dtype == np.float16 else part for part in (x, grid))
+        out = grid_sample(wide_x, wide_grid, mode, padding_mode, align_corners)
         deciding = [part.dtype for part in (x, grid) if isinstance(part, Tensor)] or [x.dtype, grid.dtype]
         return astype(out, np.float16) if np.result_type(*deciding) == np.float16 else out
     (n, channels, *lengths), out_lengths = x.shape, grid.shape[1:-1]
@@ -134,10 +134,10 @@ def _taps(points: Any, length: int, mode: str, padding_mode: str, align_corners:
 
 def _flat_taps(axes: Sequence[_Taps], lengths: Sequence[int]) -> tuple[ndarray, ndarray]:
     """Combine the taps of all axes: indices into a flattened image, and whether all are inside, (N, ..., points)."""
-    flat, inside = axes[0].index, axes[0].inside
+    flat, inside = axes[0].indices, axes[0].inside
     for taps, length in zip(axes[1:], lengths[1:], strict=True):
         own = (slice(None), *[None] * (flat.ndim - 2))
-        flat = flat[..., None, :] * length + taps.index[own]
+        flat = flat[..., None, :] * length + taps.indices[own]
         inside = inside[..., None, :] & taps.inside[own]
     return flat, inside
 

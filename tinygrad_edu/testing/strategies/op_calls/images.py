@@ -189,6 +189,8 @@ def _interpolations(draw: Any) -> Call:
         settings["recompute_scale_factor"] = draw(st.sampled_from([None, False, True]))
     if mode.endswith(("linear", "cubic")):
         settings["align_corners"] = draw(st.sampled_from([None, False, True]))
+    if mode in ("bilinear", "bicubic"):
+        settings["antialias"] = draw(st.booleans())
     return Call("interpolate", [draw(arrays((draw(st.integers(1, 2)), 1, *lengths)))], **settings)
 
 
