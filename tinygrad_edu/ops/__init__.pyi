@@ -3047,24 +3047,20 @@ def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
 @overload
 def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
 @overload
-def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor: ...
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor: ...
 @overload
-def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool | None = None) -> Array: ...
+def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool = False) -> Array: ...
 @overload
 def grid_sample(
     x: Tensor,
     grid: Tensor | PlainArrayLike,
     mode: str = "bilinear",
     padding_mode: str = "zeros",
-    align_corners: bool | None = None,
+    align_corners: bool = False,
 ) -> Tensor: ...
 @overload
 def grid_sample(
-    x: PlainArrayLike,
-    grid: Tensor,
-    mode: str = "bilinear",
-    padding_mode: str = "zeros",
-    align_corners: bool | None = None,
+    x: PlainArrayLike, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
 ) -> Tensor: ...
 @overload
 def grid_sample(
@@ -3072,7 +3068,7 @@ def grid_sample(
     grid: PlainArrayLike,
     mode: str = "bilinear",
     padding_mode: str = "zeros",
-    align_corners: bool | None = None,
+    align_corners: bool = False,
 ) -> Array: ...
 @overload
 def index_add(

@@ -38,7 +38,7 @@ class _Taps(NamedTuple):
 @batched("first", inputs=2)
 def grid_sample(
     x: TensorLike, grid: TensorLike, mode: str = "bilinear", padding_mode: str = "zeros",
-    align_corners: bool | None = None,
+    align_corners: bool = False,
 ) -> Tensor | Array:  # fmt: skip
     """Sample images at the points of a grid, as in PyTorch.
 
@@ -82,7 +82,7 @@ def grid_sample(
     (n, channels, *lengths), out_lengths = x.shape, grid.shape[1:-1]
     points = reshape(grid, (n, math.prod(out_lengths), len(lengths)))
     axes = [
-        _taps(points[:, :, len(lengths) - 1 - k], length, mode, padding_mode, bool(align_corners))
+        _taps(points[:, :, len(lengths) - 1 - k], length, mode, padding_mode, align_corners)
         for k, length in enumerate(lengths)
     ]
     flat, inside = _flat_taps(axes, lengths)
@@ -161,7 +161,7 @@ def _reflected(at: Any, low: float, span: float) -> Any:
     return where(flips % 2 == 0, rest, span - rest) + low
 
 
-def affine_grid(theta: TensorLike, size: Sequence[int], align_corners: bool | None = None) -> Tensor | Array:
+def affine_grid(theta: TensorLike, size: Sequence[int], align_corners: bool = False) -> Tensor | Array:
     """Return the grid of points that affine maps give for the pixels of images, as in PyTorch: see `grid_sample`.
 
     Parameters
