@@ -1,5 +1,8 @@
 """einops on Tensors: its results on arrays, gradients, and samples of `vmap`."""
 
+import subprocess
+import sys
+
 import einops
 import numpy as np
 import pytest
@@ -75,3 +78,10 @@ def test_a_repeated_axis_is_a_view():
 def test_errors_are_those_of_einops(call, message):
     with pytest.raises((einops.EinopsError, NotImplementedError), match=message):
         call(tg.Tensor(X))
+
+
+def test_without_einops_the_error_names_the_extra():
+    program = "import sys; sys.modules['einops'] = None; import tinygrad_edu.einops"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "MissingExtraError: tinygrad_edu.einops requires einops: run" in done.stderr
+    assert '".[einops]"' in done.stderr
