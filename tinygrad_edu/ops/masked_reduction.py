@@ -49,8 +49,8 @@ def _combined(name: str, combine: Any, out: Any, initial: Any) -> Any:
 
 
 def _count(x: Any, where: Any, axis: Axis, keepdims: bool) -> Any:
-    """Return the number of elements where `where` is True, in the dtype of x."""
-    return sum(broadcast_to(where, x.shape), axis, keepdims, x.dtype)
+    """Return the number of elements where `where` is True, in the dtype of x. A float32 sum would end at 2**24."""
+    return astype(sum(broadcast_to(where, x.shape), axis, keepdims, np.int64), x.dtype)
 
 
 @sum.with_keywords
