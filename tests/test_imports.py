@@ -62,6 +62,7 @@ ROOMS = {
     "optim": OPS | {"_checks", "thresholds", "cores", "transforms", "nn"},
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
+    "einops": OPS,
     "sklearn": OPS | {"data", "nn", "optim", "training"},
     "onnx": OPS | {"caller", "nn", "training", "pytree"},
     "tape": OPS | {"_checks", "command_line", "files", "sources", "notebook", "nn"},

@@ -241,11 +241,11 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
         (
             lambda t: tg.sum(t, nothing=0),
-            "unexpected keyword argument 'nothing': expected axis, keepdims, dtype.",
+            "unexpected keyword argument 'nothing': expected axis, keepdims, dtype, initial, where.",
         ),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
-            "unexpected keyword argument 'axes': expected axis, keepdims, dtype.",
+            "unexpected keyword argument 'axes': expected axis, keepdims, dtype, initial, where.",
         ),
     ],
 )

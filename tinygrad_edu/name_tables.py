@@ -95,6 +95,7 @@ NAMES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("add_", "sub_", "mul_", "div_", "clamp_", "normal_", "uniform_"), _IN_PLACE),
     },
     "tg": {
+        "rearrange": "`from tinygrad_edu.einops import rearrange`",
         # creation
         **dict.fromkeys(("tensor", "array"), "`tg.Tensor(values)`"),
         "as_tensor": "`tg.Tensor(values)`, which copies, or `tg.from_numpy(array)`, which borrows",

@@ -333,6 +333,7 @@ ANSWERS = {
         "adaptive_max_pool3d": "`tg.adaptive_max_pool3d(t, other)`",
         "adaptive_max_pool3d_with_indices": "`tg.adaptive_max_pool3d(x, size, return_indices=True)`",
         "add": "`tg.add(t, other)`",
+        "affine_grid": "`tg.affine_grid(t, other)`",
         "alpha_dropout": "`nn.AlphaDropout(p)(x)`",
         "average": "`tg.average(t)`",
         "avg_pool1d": "`tg.avg_pool1d(t, other)`",
@@ -362,6 +363,7 @@ ANSWERS = {
         "feature_alpha_dropout": "`nn.FeatureAlphaDropout(p)(x)`",
         "gelu": "`tg.gelu(t)`",
         "glu": "`tg.glu(t)`",
+        "grid_sample": "`tg.grid_sample(t, other)`",
         "group_norm": "`tg.group_norm(t, other)`",
         "gumbel_softmax": "`tg.softmax(logits - tg.log(-tg.log(tg.uniform(size=logits.shape, rng=rng))))`",
         "hardshrink": "`tg.hardshrink(t)`",
@@ -456,47 +458,47 @@ unsafe_split unsafe_split_with_sizes unsqueeze_ untyped_storage volatile xpu
     },
     "tg": {
         "PyTorch": """
-acos_ acosh_ addbmm addmv_ affine_grid affine_grid_generator alias_copy alpha_dropout_ angle
-are_deterministic_algorithms_enabled as_strided as_strided_ as_strided_copy as_strided_scatter asin_ asinh_
-assert_int_or_pair atan_ atanh_ autocast_decrement_nesting autocast_increment_nesting bartlett_window
-batch_norm_backward_elemt batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats
-batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats binomial bitwise_left_shift bitwise_not
-bitwise_right_shift blackman_window boolean_dispatch broadcast_tensors can_cast cartesian_prod ccol_indices_copy
-cholesky_inverse choose_qparams_optimized clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clear_autocast_cache
-col_indices_copy combinations complex conj conj_physical conj_physical_ constant_pad_nd convolution crow_indices_copy
-cudnn_affine_grid_generator cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu
-cudnn_convolution_transpose cudnn_grid_sampler cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy
-diagonal_scatter dropout_ dsmm embedding_renorm_ empty_permuted empty_quantized empty_strided expand_copy
-fake_quantize_per_channel_affine fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight
-fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation
-fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix feature_alpha_dropout_
-feature_dropout feature_dropout_ fill fill_ fix_ float_power fork frac_ fractional_max_pool2d
-fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices frexp frobenius_norm
-from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_ geqrf get_autocast_cpu_dtype get_autocast_dtype
-get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype get_default_device get_default_dtype
-get_deterministic_debug_mode get_device get_device_module get_float32_matmul_precision get_num_interop_threads
-get_num_threads get_rng_state grid_sample grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru gru_cell
-hamming_window handle_torch_function hann_window has_torch_function has_torch_function_unary has_torch_function_variadic
-hash_tensor heaviside hsmm hspmm i0 i0_ igamma igammac imag import_ir_module import_ir_module_from_buffer index_copy
-index_put index_put_ index_reduce indices_copy init_num_threads initial_seed int_repr is_anomaly_check_nan_enabled
-is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled
-is_autocast_xla_enabled is_complex is_conj is_deterministic_algorithms_warn_only_enabled is_distributed is_inference
-is_inference_mode_enabled is_neg is_nonzero is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled
-isneginf isposinf isreal istft kaiser_window lcm lcm_ ldexp ldexp_ linear_cross_entropy lobpcg lstm lstm_cell lu_solve
-lu_unpack merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu
-miopen_convolution_relu miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn
-mkldnn_adaptive_avg_pool2d mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d
-mkldnn_rnn_layer mode multinomial mvlgamma narrow_copy native_batch_norm native_channel_shuffle native_dropout
-native_group_norm native_layer_norm native_norm neg_ nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr
-parse_ir parse_schema parse_type_comment permute_copy poisson polar promote_types put q_per_channel_axis
-q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point quantize_per_channel quantize_per_tensor
-quantize_per_tensor_dynamic quantized_batch_norm quantized_gru_cell quantized_lstm_cell quantized_max_pool1d
-quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell randint_like range real renorm
-resize_as_ resize_as_sparse_ resolve_conj resolve_neg rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy
-rrelu_ saddmm scalar_tensor scaled_grouped_mm scaled_mm seed select_copy select_scatter set_anomaly_enabled
-set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled
-set_autocast_gpu_dtype set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled
-set_default_device set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
+acos_ acosh_ addbmm addmv_ affine_grid_generator alias_copy alpha_dropout_ angle are_deterministic_algorithms_enabled
+as_strided as_strided_ as_strided_copy as_strided_scatter asin_ asinh_ assert_int_or_pair atan_ atanh_
+autocast_decrement_nesting autocast_increment_nesting bartlett_window batch_norm_backward_elemt
+batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats batch_norm_gather_stats_with_counts batch_norm_stats
+batch_norm_update_stats binomial bitwise_left_shift bitwise_not bitwise_right_shift blackman_window boolean_dispatch
+broadcast_tensors can_cast cartesian_prod ccol_indices_copy cholesky_inverse choose_qparams_optimized clamp_ clamp_max
+clamp_max_ clamp_min clamp_min_ clear_autocast_cache col_indices_copy combinations complex conj conj_physical
+conj_physical_ constant_pad_nd convolution crow_indices_copy cudnn_affine_grid_generator cudnn_batch_norm
+cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler
+cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy diagonal_scatter dropout_ dsmm embedding_renorm_
+empty_permuted empty_quantized empty_strided expand_copy fake_quantize_per_channel_affine
+fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation
+fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight
+fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix feature_alpha_dropout_ feature_dropout feature_dropout_ fill
+fill_ fix_ float_power fork frac_ fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+fractional_max_pool3d_with_indices frexp frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_
+geqrf get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype
+get_default_device get_default_dtype get_deterministic_debug_mode get_device get_device_module
+get_float32_matmul_precision get_num_interop_threads get_num_threads get_rng_state grid_sampler grid_sampler_2d
+grid_sampler_3d grouped_mm gru gru_cell hamming_window handle_torch_function hann_window has_torch_function
+has_torch_function_unary has_torch_function_variadic hash_tensor heaviside hsmm hspmm i0 i0_ igamma igammac imag
+import_ir_module import_ir_module_from_buffer index_copy index_put index_put_ index_reduce indices_copy init_num_threads
+initial_seed int_repr is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
+is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled is_complex is_conj
+is_deterministic_algorithms_warn_only_enabled is_distributed is_inference is_inference_mode_enabled is_neg is_nonzero
+is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isneginf isposinf isreal istft
+kaiser_window lcm lcm_ ldexp ldexp_ linear_cross_entropy lobpcg lstm lstm_cell lu_solve lu_unpack
+merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu miopen_convolution_relu
+miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d
+mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode multinomial
+mvlgamma narrow_copy native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm
+native_norm neg_ nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr parse_ir parse_schema
+parse_type_comment permute_copy poisson polar promote_types put q_per_channel_axis q_per_channel_scales
+q_per_channel_zero_points q_scale q_zero_point quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
+quantized_batch_norm quantized_gru_cell quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d
+quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell randint_like range real renorm resize_as_
+resize_as_sparse_ resolve_conj resolve_neg rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy rrelu_ saddmm
+scalar_tensor scaled_grouped_mm scaled_mm seed select_copy select_scatter set_anomaly_enabled set_autocast_cache_enabled
+set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype
+set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled set_default_device
+set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
 set_num_interop_threads set_num_threads set_rng_state set_warn_always sgn signbit slice_copy slice_inverse slice_scatter
 smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor
 split_copy split_with_sizes split_with_sizes_copy spmm squeeze_copy sspaddmm stft sym_constrain_range
@@ -530,10 +532,9 @@ eig eigvals matrix_transpose
     },
     "tg.nn": {
         "PyTorch": """
-affine_grid assert_int_or_pair boolean_dispatch fractional_max_pool2d fractional_max_pool2d_with_indices
-fractional_max_pool3d fractional_max_pool3d_with_indices grid_sample grouped_mm handle_torch_function has_torch_function
-has_torch_function_unary has_torch_function_variadic linear_cross_entropy native_channel_shuffle rrelu_
-scaled_grouped_mm scaled_mm
+assert_int_or_pair boolean_dispatch fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+fractional_max_pool3d_with_indices grouped_mm handle_torch_function has_torch_function has_torch_function_unary
+has_torch_function_variadic linear_cross_entropy native_channel_shuffle rrelu_ scaled_grouped_mm scaled_mm
 """,
         "Keras": """
 ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D

@@ -121,7 +121,9 @@ def adaptive(reduce):
 # --- Interpolation: element by element ---
 
 
-def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None):
+def interpolate(
+    x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None, antialias=False
+):
     lengths = x.shape[2:]
     given = scale_factor if size is None else size
     each = given if isinstance(given, tuple) else (given,) * len(lengths)
@@ -135,6 +137,11 @@ def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recom
         else:
             places = [(i + 0.5) * step - 0.5 for i in range(to)]
         row = np.moveaxis(x, 2 + axis, 0)
+        if antialias:
+            step = n / to if to == n else (n - 1) / max(to - 1, 1) * (to > 1) if align_corners else step
+            resized = np.array([below_kernel(row, mode, step * (i + 0.5) - 0.5, max(step, 1)) for i in range(to)])
+            x = np.moveaxis(resized, 0, 2 + axis)
+            continue
         resized = np.array([between(row, mode, i, place, step, to) for i, place in enumerate(places)])
         x = np.moveaxis(resized, 0, 2 + axis)
     return x
@@ -156,11 +163,45 @@ def between(row, mode, i, place, step, to):
     return row[before] * (before + 1 - place) + row[min(before + 1, last)] * (place - before)
 
 
+def below_kernel(row, mode, place, width):
+    distances = (np.arange(len(row)) - place) / width
+    weights = np.array([max(1 - abs(d), 0) if mode == "bilinear" else keys(d, -0.5) for d in distances])
+    return np.tensordot(weights, row, 1) / weights.sum()
+
+
 def keys(x, a=-0.75):
     x = abs(x)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
     return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def grid_sample(x, grid, mode, padding_mode, align_corners):
+    """Sum all pixels of the extended images, with a kernel as weight."""
+    extension = {"zeros": "constant", "border": "edge", "reflection": "reflect" if align_corners else "symmetric"}
+    wide = np.pad(x, [(0, 0), (0, 0), *[(12, 12)] * (x.ndim - 2)], extension[padding_mode])
+    hat, box = (lambda d: max(1 - abs(d), 0), lambda d: float(abs(d) < 0.5))
+    kernel = {"bilinear": hat, "nearest": box, "bicubic": keys}[mode]
+    out = np.empty((*x.shape[:2], *grid.shape[1:-1]))
+    for n, *place in np.ndindex(*grid.shape[:-1]):
+        pixels = wide[n]
+        for axis, at in enumerate(grid[n, *place]):  # the last axis of the images comes first
+            length = x.shape[-1 - axis]
+            at = (at + 1) * (length - 1) / 2 if align_corners else ((at + 1) * length - 1) / 2
+            pixels = pixels @ np.array([kernel(at + 12 - k) for k in range(length + 24)])
+        out[n, :, *place] = pixels
+    return out
+
+
+def affine_grid(theta, size, align_corners):
+    out = np.empty((len(theta), *size[2:], theta.shape[1]))
+    for n, *place in np.ndindex(*out.shape[:-1]):
+        at = [
+            (2 * i + 1 - align_corners) / (m - align_corners) - 1 if m > 1 else 0.0
+            for i, m in zip(place, size[2:], strict=True)
+        ]
+        out[n, *place] = theta[n] @ [*at[::-1], 1]
+    return out
 
 
 def resample(x, index, weights, axis):
@@ -356,6 +397,7 @@ NETWORK_REFERENCES = {
     **of_any_axes("max_pool", max_pool), **of_any_axes("avg_pool", avg_pool),
     **of_any_axes("adaptive_avg_pool", adaptive(np.mean)), **of_any_axes("adaptive_max_pool", adaptive(np.max)),
     "interpolate": interpolate, "resample": resample, "resample_transpose": resample_transpose,
+    "grid_sample": grid_sample, "affine_grid": affine_grid,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
     "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),
     "divide_by_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),

@@ -688,6 +688,12 @@ def test_lengths_of_counts_are_numpys():
     (lambda: tg.cov(np.zeros(2), aweights=[-1, 1]), "cov: aweights must be 2 numbers >= 0"),
     (lambda: tg.cdist(np.zeros((2, 2)), np.zeros((2, 3))), "cdist: expected shapes"),
     (lambda: tg.pdist(np.zeros(2)), "pdist: x must be a matrix"),
+    (lambda: tg.grid_sample(np.zeros((1, 1, 2, 2)), np.zeros((1, 2, 2, 3))), "grid_sample: expected x .N, C, H, W."),
+    (lambda: tg.grid_sample(np.zeros((1, 1, 2, 2)), np.zeros((2, 2, 2, 2))), "grid_sample: expected x .N, C, H, W."),
+    (lambda: tg.grid_sample(np.zeros((1, 1, 1, 1, 1)), np.zeros((1, 1, 1, 1, 3)), "bicubic"), "grid_sample: mode"),
+    (lambda: tg.grid_sample(np.zeros((1, 1, 0, 2)), np.zeros((1, 1, 1, 2))), "grid_sample: images must not be empty"),
+    (lambda: tg.affine_grid(np.zeros((2, 2, 3)), (1, 1, 2, 2)), "affine_grid: expected theta .N, 2, 3."),
+    (lambda: tg.affine_grid(np.zeros((2, 2, 3)), (2, 1, 2)), "affine_grid: expected theta .N, 2, 3."),
     (lambda: tg.vander(np.zeros((2, 2))), "vander: x must be 1-d"),
     (lambda: tg.block_diag(np.zeros((2, 2, 2))), "block_diag: expected one or more arrays of at most 2 axes"),
     (lambda: tg.bincount([0.5]), "bincount: x must be a 1-d array of integers >= 0"),
@@ -777,6 +783,9 @@ BLIND = np.array([[False, False], [True, True]])
     (lambda x: tg.adaptive_max_pool3d(x, (1, 2, 1)), np.zeros((1, 2, 3, 1)), np.array([[[1], [2], [1]]] * 2) / 4),
     (lambda x: tg.max_pool1d(x, 2, 1, 1, 4), np.zeros((1, 1, 3)), np.zeros((1, 1, 3))),  # padding only
     (lambda x: tg.interpolate(x, 1, mode="linear"), [[[1.0, np.inf, 2.0]]], [[[0, 1, 0]]]),
+    (lambda g: tg.grid_sample(IMAGE, g, align_corners=True), np.zeros((1, 1, 1, 2)), [[[[1, 3]]]]),  # the next pixel
+    (lambda g: tg.grid_sample(IMAGE, g, "bilinear", "border", True), [[[[1.0, -2.0]]]], [[[[0, 0]]]]),
+    (lambda g: tg.grid_sample(IMAGE, g, "nearest"), [[[[0.1, -0.2]]]], [[[[0, 0]]]]),
 ])  # fmt: skip
 def test_where_functions_of_networks_have_their_ends(f, x, derivative):
     np.testing.assert_allclose(gradient(f, x).reshape(np.shape(derivative)), derivative, rtol=1e-12)
@@ -795,6 +804,10 @@ def test_where_functions_of_networks_have_their_ends(f, x, derivative):
     (lambda: tg.conv3d(np.ones((1, 2, 1, 1)), np.ones((1, 1, 2, 1, 1)), padding="same")[0, :, 0, 0], [2, 1]),
     (lambda: tg.interpolate(IMAGE[0], 2)[0], [[1, 2], [4, 5], [7, 8]]),
     (lambda: tg.interpolate(np.array([[[1, 2]]], np.uint8), 4), [[[1, 1, 2, 2]]]),
+    (lambda: tg.grid_sample(IMAGE, np.array([[[[INF, 0], [-INF, 0], [NAN, 0]]]]))[0, 0, 0], [0, 0, NAN]),
+    (lambda: tg.grid_sample(IMAGE, np.array([[[[INF, 0], [0, NAN]]]]), "nearest", "border")[0, 0, 0], [6, NAN]),
+    (lambda: tg.grid_sample(np.full((1, 1, 1, 2), INF), np.full((1, 1, 1, 2), 4.0))[0, 0, 0], [0]),  # outside
+    (lambda: tg.grid_sample(IMAGE.astype(np.uint8), np.zeros((1, 1, 1, 2)), "nearest")[0, 0, 0], [5]),
     (lambda: tg.normalize(np.full((1, 2), 300, np.float16)), [[0.5**0.5, 0.5**0.5]]),
     (lambda: tg.normalize(np.full((1, 2), 1e200)), [[0.5**0.5, 0.5**0.5]]),
     (lambda: tg.layer_norm(np.array([[-300, 300]], np.float16), 2), [[-1, 1]]),

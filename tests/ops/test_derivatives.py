@@ -42,7 +42,7 @@ LINEAR = [
     "resample_transpose", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "lookup_rows",
     "scatter_add_rows", "take_flat", "scatter_add_flat", "positive", "deg2rad", "rad2deg", "take_diagonal",
     "put_diagonal", "samples_innermost", "diag_embed", "block_diag", "bincount", "segment_sum",
-    "index_add",
+    "index_add", "affine_grid",
 ]  # fmt: skip
 
 # Ops that are linear in each input separately.

@@ -321,6 +321,17 @@ def test_the_gradient_of_bicubic_where_the_size_stays():
     np.testing.assert_allclose(np.ravel(found), weights[:, 0])
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_antialiasing_is_separable(mode):
+    def resized(x, scales):
+        return tg.interpolate(x, scale_factor=scales, mode=mode, antialias=True)
+
+    x = np.random.default_rng(0).standard_normal((1, 1, 4, 1))
+    np.testing.assert_allclose(resized(x, 0.6 * np.array([1, 2])), resized(x.repeat(3, 3), (0.6, 1.0))[..., :1])
+    weights = resized(np.eye(4).reshape(4, 1, 4, 1), (0.6, 1.2))[:, 0, 0, 0]
+    np.testing.assert_allclose(gradient(lambda x: resized(x, (0.6, 1.2))[0, 0, 0], x).ravel(), weights)
+
+
 def test_nearest_pixels_do_not_depend_on_the_dtype():
     x = np.arange(5941.0).reshape(1, 1, -1)
     wide, narrow = (tg.interpolate(x.astype(dtype), 10099) for dtype in (np.float64, np.float32))

@@ -630,6 +630,7 @@ SENSELESS = {
     "interpolate(IMAGES, 2, 2.0)": (ValueError, "exactly one"),
     "interpolate(IMAGES, 2, align_corners=True)": (ValueError, "align_corners"),
     'interpolate(IMAGES, 2, mode="cubic")': (ValueError, "mode must be 'nearest', .*'; did you mean 'bicubic'"),
+    'interpolate(IMAGES, 2, mode="area", antialias=True)': (ValueError, "antialias=True requires mode 'bilinear' or"),
     "interpolate(IMAGES, 2, recompute_scale_factor=True)": (ValueError, "recompute_scale_factor"),
 }  # fmt: skip
 

@@ -115,6 +115,10 @@ class Op:
         Inputs that are promoted to a common dtype. The engine casts their gradients back to their own dtype.
     batching : callable or None
         Computes the op for all samples inside of `vmap`. Without it, the op runs once for each sample.
+    composition : callable or None
+        Computes the calls with a keyword that the forward lacks. `with_keywords` sets it.
+    keywords : dict
+        These keywords, with their defaults.
     call : callable
         Returns an array for arrays and a Tensor for Tensors. Calling the op calls it.
     """
@@ -141,6 +145,8 @@ class Op:
         update_wrapper(self, forward)
         self.name, self.forward, self.broadcasts = name or forward.__name__, forward, broadcasts
         self.batching = batching
+        self.composition: Callable[..., Any] | None = None
+        self.keywords: dict[str, Any] = {}
         read = list(parameters(forward))
         kinds = {p.kind for p in read}
         self.variadic = Parameter.VAR_POSITIONAL in kinds
@@ -194,14 +200,24 @@ class Op:
         vars(self).pop("call", None)  # generated from the previous vjps
         self.__call__ = self._first_call
 
+    def with_keywords(self, composition: Callable[..., Any]) -> Callable[..., Any]:
+        """Add the keyword-only parameters of a function composed of ops, which computes the calls that give one.
+
+        The other parameters of the function are those of the forward. All other calls run the op as without it.
+        """
+        read = parameters(composition)
+        self.composition = composition
+        self.keywords = {p.name: p.default for p in read if p.kind is Parameter.KEYWORD_ONLY}
+        return composition
+
     def __get__(self, instance: Any, owner: Any) -> Op:
         """Return the op. `help` prints the signature of an object that has this method, as that of a function."""
         return self
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """The signature of the forward. The inputs and the result can be Tensors."""
-        forward = inspect.signature(self.forward)
+        """The signature of the forward, with the further keywords. The inputs and the result can be Tensors."""
+        forward = inspect.signature(self.composition or self.forward)
         named = forward.parameters.values()
         read = [p.replace(annotation="TensorLike") if p.name in self.inputs else p for p in named]
         return forward.replace(parameters=read, return_annotation="Tensor | Array")

@@ -34,9 +34,9 @@ def plain_call(op: Op) -> Callable[..., Any]:
         try:
             bound = signature.bind(*args, **keywords)
         except TypeError as error:
-            unknown = keywords.keys() - signature.parameters.keys()
-            if unknown:
-                raise_unexpected_keyword(op.name, unknown, op.settings)
+            others = [name for name in keywords if name not in signature.parameters]
+            if others:
+                return call_with_keywords(op, args, keywords, {name: keywords.pop(name) for name in others})
             raise TypeError(f"{op.name}() got unexpected arguments: {error}.") from None
         bound.apply_defaults()
         values = bound.arguments
@@ -44,6 +44,17 @@ def plain_call(op: Op) -> Callable[..., Any]:
         return record(op, inputs, {name: values[name] for name in op.settings})
 
     return call
+
+
+def call_with_keywords(op: Op, args: Any, settings: dict[str, Any], others: dict[str, Any]) -> Any:
+    """Compute a call with keywords that the forward lacks by the op's composition. Raise for unknown keywords."""
+    unknown = [name for name in others if name not in op.keywords]
+    if unknown:
+        raise_unexpected_keyword(op.name, unknown, (*op.settings, *op.keywords))
+    given = {k: x for k, x in others.items() if x is not op.keywords[k]}
+    given = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in given.items()}
+    function = op.composition if given and op.composition else op
+    return function(*args, **settings, **given)
 
 
 def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:

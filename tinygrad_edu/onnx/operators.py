@@ -648,6 +648,13 @@ def _avg_pool(g: Graph, x: Any, kernel: Any, stride: Any) -> Any:
     return g.add("AveragePool", x, kernel_shape=kernel, strides=stride)
 
 
+@rule(ops.grid_sample)
+def _grid_sample(g: Graph, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
+    method = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
+    settings = {"mode": method, "padding_mode": padding_mode, "align_corners": int(align_corners)}
+    return g.add("GridSample", *(g.cast(v, g.step.out.dtype) for v in (x, grid)), **settings)
+
+
 @rule(_unpooled)
 def _max_unpool(g: Graph, x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
     leading = x.shape[: -len(size)]

@@ -1146,17 +1146,53 @@ logcumsumexp: _Logcumsumexp
 
 class _Amax(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Array: ...
 
 amax: _Amax
 
 class _Amin(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Array: ...
 
 amin: _Amin
 
@@ -1170,25 +1206,63 @@ logsumexp: _Logsumexp
 
 class _Max(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Array: ...
 
 max: _Max
 
 class _Mean(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, *, where: Any = True) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, *, where: Any = True
+    ) -> Array: ...
 
 mean: _Mean
 
 class _Min(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        initial: float | None = None,
+        where: Any = True,
+    ) -> Array: ...
 
 min: _Min
 
@@ -1204,11 +1278,27 @@ def nansum(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Arra
 class _Prod(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        initial: float | None = None,
+        where: Any = True,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        initial: float | None = None,
+        where: Any = True,
     ) -> Array: ...
 
 prod: _Prod
@@ -1220,29 +1310,53 @@ def ptp(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: 
 
 class _Std(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Array: ...
 
 std: _Std
 
 class _Sum(Op):
     @overload
     def __call__(
-        self, x: Tensor, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: Tensor,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        initial: float | None = None,
+        where: Any = True,
     ) -> Tensor: ...
     @overload
     def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None
+        self,
+        x: PlainArrayLike,
+        /,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DTypeLike | None = None,
+        *,
+        initial: float | None = None,
+        where: Any = True,
     ) -> Array: ...
 
 sum: _Sum
 
 class _Var(Op):
     @overload
-    def __call__(self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Tensor: ...
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Tensor: ...
     @overload
-    def __call__(self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array: ...
+    def __call__(
+        self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Array: ...
 
 var: _Var
 
@@ -2388,6 +2502,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor: ...
 @overload
 def interpolate(
@@ -2397,6 +2512,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Array: ...
 @overload
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor: ...
@@ -2930,6 +3046,30 @@ def cdist(x1: PlainArrayLike, x2: PlainArrayLike, p: float = 2.0) -> Array: ...
 def pdist(x: Tensor, p: float = 2.0) -> Tensor: ...
 @overload
 def pdist(x: PlainArrayLike, p: float = 2.0) -> Array: ...
+@overload
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor: ...
+@overload
+def affine_grid(theta: PlainArrayLike, size: Sequence[int], align_corners: bool = False) -> Array: ...
+@overload
+def grid_sample(
+    x: Tensor,
+    grid: Tensor | PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Tensor: ...
+@overload
+def grid_sample(
+    x: PlainArrayLike,
+    grid: PlainArrayLike,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+) -> Array: ...
 @overload
 def index_add(
     x: Tensor, axis: int, indices: ArrayLike, source: Tensor | PlainArrayLike, *, alpha: float = 1

@@ -114,14 +114,38 @@ def _linear_table(coordinates: ndarray, length: int) -> Table:
 def _cubic_table(coordinates: ndarray, length: int) -> Table:
     """Weight four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
     lower = np.floor(coordinates)
-    distances = np.abs(coordinates - lower - np.arange(-1, 3)[:, None])
     index = np.clip(lower.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
-    return Table(index, _cubic_kernel(distances, -0.75))
+    return Table(index, np.stack(cubic_weights(coordinates - lower)))
 
 
-def _cubic_kernel(x: ndarray, a: float) -> ndarray:
-    inner = ((a + 2) * x - (a + 3)) * x * x + 1
-    return np.where(x < 1, inner, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
+def cubic_weights(fraction: Any) -> list[Any]:
+    """Return the weights of the elements at -1, 0, 1 and 2, for coordinates from 0 to 1 between the middle two."""
+    return [
+        _far_weight(fraction + 1), _near_weight(fraction), _near_weight(1 - fraction), _far_weight(2 - fraction)
+    ]  # fmt: skip
+
+
+def _near_weight(x: Any, a: float = -0.75) -> Any:
+    return ((a + 2) * x - (a + 3)) * x * x + 1
+
+
+def _far_weight(x: Any, a: float = -0.75) -> Any:
+    return ((x - 5) * x + 8) * x * a - 4 * a
+
+
+def _antialiased_table(mode: str, length: int, size: int, factor: float | None, align_corners: bool) -> Table:
+    """Weight all elements below the kernel of each element of the result, which is wider if that is smaller."""
+    step = 1 / factor if factor and length != size else length / size  # PyTorch ignores a factor that keeps the size
+    if align_corners:
+        step = (length - 1) / (size - 1) if size > 1 else 0.0
+    support, width = 1.0 if mode == "bilinear" else 2.0, max(step, 1.0)
+    centre = step * (np.arange(size) + 0.5) - 0.5
+    start = np.maximum(np.ceil(centre - support * width), 0).astype(np.intp)
+    index = start + np.arange(math.floor(2 * support * width) + 1)[:, None]
+    distance = np.abs(index - centre) / width
+    cubic = np.where(distance < 1, _near_weight(distance, -0.5), _far_weight(distance, -0.5))
+    weights = np.where((index < length) & (distance < support), 1 - distance if mode == "bilinear" else cubic, 0.0)
+    return Table(np.minimum(index, length - 1), weights / weights.sum(0))
 
 
 def spans(length: int, size: int) -> tuple[ndarray, ndarray]:
@@ -150,6 +174,7 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
 def interpolate(
     x: TensorLike, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest", align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor | Array:  # fmt: skip
     """Resize images by interpolation, as in PyTorch: (N, C, ...) -> (N, C, ...).
 
@@ -168,6 +193,9 @@ def interpolate(
         corners. For the linear and cubic modes only.
     recompute_scale_factor : bool, optional
         Whether to recompute the scale from the rounded sizes, instead of using `scale_factor`.
+    antialias : bool, default False
+        Whether a smaller result averages all pixels below the kernel, widened by the scale. For "bilinear" and
+        "bicubic" only; the cubic kernel then has the parameter -0.5 instead of -0.75.
 
     Raises
     ------
@@ -182,7 +210,7 @@ def interpolate(
     array([[[1. , 1.5, 2.5, 3. ]]])
     """
     x = shaped(x)
-    _check_mode(mode, x.shape, align_corners)
+    _check_mode(mode, x.shape, align_corners, antialias)
     lengths = x.shape[2:]
     sizes, factors = _sizes(lengths, size, scale_factor)
     if recompute_scale_factor and scale_factor is None:
@@ -194,11 +222,12 @@ def interpolate(
     if mode == "nearest" and x.ndim == 4:  # PyTorch ignores a factor that keeps or doubles the size
         axes = zip(lengths, sizes, factors, strict=True)
         factors = tuple(None if new in (old, 2 * old) else factor for old, new, factor in axes)
+    table = _antialiased_table if antialias else _axis_table
     axes = zip(lengths, sizes, factors, strict=True)
-    return resized(x, [_axis_table(mode, old, new, factor, bool(align_corners)) for old, new, factor in axes])
+    return resized(x, [table(mode, old, new, factor, bool(align_corners)) for old, new, factor in axes])
 
 
-def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
+def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None, antialias: bool) -> None:
     if mode not in _MODE_NDIM:
         raise invalid_choice("interpolate: mode", mode, _MODE_NDIM)
     axes = len(shape) - 2
@@ -207,6 +236,8 @@ def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -
         raise ShapeError(f"interpolate: mode {mode!r} expects x of shape {expected[_MODE_NDIM[mode]]}, got {shape}.")
     if align_corners is not None and not _MODE_NDIM[mode]:
         raise ValueError(f"interpolate: align_corners is not supported for mode {mode!r}; leave it out.")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate: antialias=True requires mode 'bilinear' or 'bicubic', got {mode!r}.")
 
 
 def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:

@@ -172,7 +172,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
             )
         return out
 
-    vars(update_wrapper(method, forward))["__signature__"] = signature(forward).replace(return_annotation="Tensor")
+    vars(update_wrapper(method, forward))["__signature__"] = signature(function).replace(return_annotation="Tensor")
     return method
 
 

@@ -31,6 +31,7 @@ OF_OPS = _homes({
     "counting": "bincount histogram",
     "covariance": "corrcoef cov",
     "distances": "cdist pdist",
+    "sampling": "affine_grid grid_sample",
     "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
     "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "vectors": "block_diag cross vander vecdot",

@@ -31,7 +31,7 @@ def scale_along(x: Any, axis: Axis) -> Any:
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. An empty sum is 0. `dtype` is the dtype of the result.
 
-    float16 is summed in float32.
+    As in NumPy, the sum begins with `initial`, and omits elements where `where` is False. float16 is summed in float32.
     """
     if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
         total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
@@ -52,7 +52,8 @@ sum.vjps(
 def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the product over `axis`: all axes, one, or several. An empty product is 1.
 
-    `dtype` is the dtype of the result. Derivatives of any order are correct at zeros, too.
+    `dtype` is the dtype of the result. As in NumPy, the product begins with `initial`, and omits elements where `where`
+    is False. Derivatives of any order are correct at zeros, too.
     """
     return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
@@ -78,7 +79,7 @@ prod.vjps(x=_prod_x)
 
 @op(batching="axis")
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the mean over `axis`. The mean of an empty array is NaN, as in NumPy."""
+    """Return the mean over `axis`, of the elements where `where` is True. The mean of none is NaN, as in NumPy."""
     return mean_along(x, plain_axes(axis), keepdims)
 
 
@@ -94,7 +95,8 @@ mean.vjps(x=_mean_x)
 def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the variance over `axis`, with divisor n - ddof. The default ddof is 0 as in NumPy; PyTorch's is 1.
 
-    float16 and float32 are computed in float64, and the result is rounded once.
+    Elements where `where` is False do not count. float16 and float32 are computed in float64, and the result is rounded
+    once.
     """
     x = as_floating(x)
     return _variance(_in_float64(x), axis, ddof, keepdims).astype(x.dtype, copy=False)
@@ -144,6 +146,8 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
         The divisor is n - ddof for n elements. The default is 0 as in NumPy; PyTorch's is 1.
     keepdims : bool, default False
         Whether to keep the reduced axes with length 1.
+    where : array_like of bool, default True
+        Which elements count. It broadcasts to x.
 
     Returns
     -------
@@ -207,7 +211,11 @@ def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
 
 @op(batching="axis")
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the maximum over `axis`. Ties share the gradient evenly."""
+    """Return the maximum over `axis`. Ties share the gradient evenly.
+
+    As in NumPy, `initial` takes part, and elements where `where` is False do not; `where` requires `initial`. At a tie,
+    `initial` gets half of the gradient.
+    """
     return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
@@ -216,7 +224,11 @@ max.vjps(x=_extremum_x)
 
 @op(batching="axis")
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the minimum over `axis`. Ties share the gradient evenly."""
+    """Return the minimum over `axis`. Ties share the gradient evenly.
+
+    As in NumPy, `initial` takes part, and elements where `where` is False do not; `where` requires `initial`. At a tie,
+    `initial` gets half of the gradient.
+    """
     return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
 
 

@@ -23,21 +23,20 @@ from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, VJPs
-from tinygrad_edu.engine.recorder import plain_call, record, recorded
+from tinygrad_edu.engine.recorder import call_with_keywords, plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.name_tables import KEYWORDS
-from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.plain_mode import faster_than
 
 # A line that begins with x is repeated for each input, one that begins with s for each setting; <x> and <s> are their
-# names. A line that begins with k is used if a keyword has another name in another library. The content of <each ...>,
-# <any ...> and <all ...> is repeated for each input and joined by nothing, by `or` and by `and`. The call's own names
-# begin with an underscore; parameters of an op cannot.
+# names. A line that begins with k is used if a call may have keywords that the forward lacks. The content of
+# <each ...>, <any ...> and <all ...> is repeated for each input and joined by nothing, by `or` and by `and`. The call's
+# own names begin with an underscore; parameters of an op cannot.
 _TEMPLATE = """\
   def <op>(<parameters>):
 s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
-k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
+k     if _others: return _call_with_keywords(_op, (<each <x>, >), _dict(<keywords>), _others)
       if <all <x>.__class__ is _ndarray>:
           try:
               return _forward(<each <x>, ><keywords>)
@@ -164,8 +163,8 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
 
 
 def _takes_kwargs(op: Op) -> bool:
-    """Return whether a call accepts any keyword, to raise an error with a hint for the names of other libraries."""
-    return not op.settings.keys().isdisjoint(KEYWORDS.values())
+    """Return whether a call accepts any keyword: a composition takes it, or an error has a hint to its name here."""
+    return op.composition is not None or not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
 def _saved_values(op: Op, vjps: VJPs) -> str:
@@ -211,7 +210,7 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         "_Mapped": Mapped, "_MappedValueError": MappedValueError,
         "_call_mapped": call_mapped, "_call_with_mapped_settings": call_with_mapped_settings,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
-        "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
+        "_refuse_stale": refuse_stale, "_call_with_keywords": call_with_keywords,
         "_FLOAT32": arguments.FLOAT32, "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
         "_setting": arguments.setting, "_result": arguments.result, "_promote_result": arguments.promote_result,
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,

@@ -349,6 +349,15 @@ LEDGER: tuple[Entry, ...] = (
         lambda program, finding: gradients(program, finding) and "bicubic" in str(program.steps),
     ),
     Entry(
+        ("interpolate",),
+        "`antialias=True`, an axis of length 1 or unchanged",
+        "each axis on its own",
+        "PyTorch: other pixels of the other axis; gradient of a scaled axis",
+        "interpolation is separable",
+        f"{DIFFERENCES}test_antialiasing_is_separable",
+        lambda program, finding: "antialias" in str(program.steps),
+    ),
+    Entry(
         ("power",),
         "float16 -inf or -0.0, exponent 0.5",
         "NaN or -0.0, like `sqrt`",

@@ -189,7 +189,33 @@ def _interpolations(draw: Any) -> Call:
         settings["recompute_scale_factor"] = draw(st.sampled_from([None, False, True]))
     if mode.endswith(("linear", "cubic")):
         settings["align_corners"] = draw(st.sampled_from([None, False, True]))
+    if mode in ("bilinear", "bicubic"):
+        settings["antialias"] = draw(st.booleans())
     return Call("interpolate", [draw(arrays((draw(st.integers(1, 2)), 1, *lengths)))], **settings)
+
+
+@st.composite
+def _samplings(draw: Any) -> Call:
+    """Draw images and points whose coordinates in pixels have fractions from 0.2 to 0.4: away from kinks and jumps."""
+    axes = draw(st.integers(2, 3))
+    mode = draw(st.sampled_from(["bilinear", "nearest", *["bicubic"] * (axes == 2)]))
+    padding_mode, align_corners = draw(st.sampled_from(["zeros", "border", "reflection"])), draw(st.booleans())
+    samples, lengths = draw(_SAMPLES), [draw(st.integers(1, 3)) for _ in range(axes)]
+    places = (samples, *(draw(st.integers(1, 2)) for _ in range(axes)))
+    pixels = np.stack([np.floor(draw(arrays(places, -3, n + 2, layouts=False))) + 0.2 for n in lengths[::-1]], -1)
+    pixels += 0.2 * np.arange(pixels.size).reshape(pixels.shape) / pixels.size
+    ends = np.array(lengths[::-1])
+    grid = 2 * pixels / np.maximum(ends - 1, 1) - 1 if align_corners else (2 * pixels + 1) / ends - 1
+    settings = {"mode": mode, "padding_mode": padding_mode, "align_corners": align_corners}
+    return Call("grid_sample", [draw(arrays((samples, draw(st.integers(1, 2)), *lengths))), grid], **settings)
+
+
+@st.composite
+def _affine_grids(draw: Any) -> Call:
+    axes = draw(st.integers(2, 3))
+    size = (draw(st.integers(1, 3)), 1, *(draw(st.integers(1, 3)) for _ in range(axes)))
+    theta = draw(arrays((size[0], axes, axes + 1)))
+    return Call("affine_grid", [theta], size=size, align_corners=draw(st.booleans()))
 
 
 @st.composite
@@ -237,5 +263,6 @@ IMAGES: dict[str, Strategy[Call]] = {
     **{f"adaptive_{kind}_pool{axes}d": _adaptive_poolings(f"adaptive_{kind}_pool{axes}d", distinct=kind == "max")
        for kind in ("max", "avg") for axes in (1, 2, 3)},
     "interpolate": _interpolations(), **{name: _resamplings(name) for name in ("resample", "resample_transpose")},
+    "grid_sample": _samplings(), "affine_grid": _affine_grids(),
     **{name: _shuffles(name) for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")},
 }  # fmt: skip
