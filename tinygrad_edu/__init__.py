@@ -9,6 +9,7 @@ from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
+from tinygrad_edu.names import with_keyword_hints as _with_keyword_hints
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.ops.linalg import norm
@@ -17,7 +18,7 @@ from tinygrad_edu.transforms import checkpoint, custom_vjp, grad, hessian, hvp, 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "enable_grad", "from_dlpack", "from_numpy", "grad",
     "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm", "op", "optim",
-    "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
+    "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__, *ops.on_demand.OF_DRAWS,
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _tell_hypothesis()
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
     from tinygrad_edu import data, nn, optim
     from tinygrad_edu.ops import *
+    from tinygrad_edu.ops.draws import *
 else:
     globals().update({name: vars(ops)[name] for name in vars(ops)["__all__"] if name in vars(ops)})
 
@@ -37,6 +39,10 @@ else:
             return _import_module(f"tinygrad_edu.{name}")
         if name in ops.on_demand.OF_OPS:
             globals()[name] = getattr(ops, name)
+            return globals()[name]
+        if name in ops.on_demand.OF_DRAWS:
+            function = ops.on_demand.imported("tg", name, ops.on_demand.OF_DRAWS, __all__)
+            globals()[name] = _with_keyword_hints(function, __name__)
             return globals()[name]
         raise _attribute_error("tg", name, __all__)
 

@@ -103,7 +103,7 @@ NAMES: dict[str, dict[str, str]] = {
         "rand": "`tg.uniform(size=shape, rng=rng)`", "rand_like": "`tg.uniform(size=t.shape, rng=rng)`",
         "randn": "`tg.normal(size=shape, rng=rng)`", "randn_like": "`tg.normal(size=t.shape, rng=rng)`",
         "randint": "`tg.integers(low, high, shape, rng=rng)`", "randperm": "`tg.permutation(n, rng=rng)`",
-        "shuffle": "`tg.permutation(t, rng=rng)`", "bernoulli": "`tg.uniform(size=shape, rng=rng) < p`",
+        "shuffle": "`tg.permutation(t, rng=rng)`",
         "manual_seed": "`rng = np.random.default_rng(seed)`, once, and `rng=rng` in each random function",
         "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
         # functions

@@ -366,7 +366,7 @@ REFERENCES = {
     **dict.fromkeys(("clip_by_arrays", "clip_by_scalars"), np.clip), "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "drop": lambda x, mask: np.where(mask, 0.0, x), "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
-    "astype": lambda x, dtype: x.astype(dtype), "dropout": dropout_by_element, "recurrence": recurrence_by_loop,
+    "astype": lambda x, dtype: x.astype(dtype), "dropout_by_bits": dropout_by_element, "recurrence": recurrence_by_loop,
     "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
     "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))), "put_along_axis": put_by_loop,
     "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
@@ -735,7 +735,7 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 
 @given(data=st.data())
 def test_dropout_eight_elements_at_a_time(data):
-    call = data.draw(calls("dropout"))
+    call = data.draw(calls("dropout_by_bits"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_dropout, "_CHUNK_LENGTH", 1)
         each = call(*call.arrays)

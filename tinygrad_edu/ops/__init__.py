@@ -45,7 +45,6 @@ from tinygrad_edu.ops.normalization import *
 from tinygrad_edu.ops.embeddings import *
 from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops import creation as creation
-from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import convolution_by_sample as convolution_by_sample
 from tinygrad_edu.ops import recurrent as recurrent

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from tinygrad_edu.engine import Array, Op, PlainArrayLike, Tensor
 from tinygrad_edu.ops import creation as creation
-from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import methods as methods
+from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops import recurrent as recurrent
 from tinygrad_edu.ops.adaptive_pooling import OutputSize
 from tinygrad_edu.ops.axes import Axis

@@ -20,6 +20,8 @@ OF_OPS = _homes({
     "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
+# Functions of `tinygrad_edu` alone, because they draw random numbers.
+OF_DRAWS = _homes({"draws": "bernoulli dropout gumbel_softmax multinomial"})
 OF_LINALG = _homes({
     "lu_decomposition": "lu",
     "matrix_exponential": "expm",
@@ -36,5 +38,5 @@ def imported(owner: str, name: str, homes: dict[str, str], known: list[str]) -> 
 
 def import_all() -> None:
     """Import all files."""
-    for file in {*OF_OPS.values(), *OF_LINALG.values()}:
+    for file in {*OF_OPS.values(), *OF_LINALG.values(), *OF_DRAWS.values()}:
         import_module(f"tinygrad_edu.ops.{file}")
