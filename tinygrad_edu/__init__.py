@@ -16,9 +16,10 @@ from tinygrad_edu.ops.linalg import norm
 from tinygrad_edu.transforms import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
 
 __all__ = [
-    "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "enable_grad", "from_dlpack", "from_numpy", "grad",
-    "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm", "op", "optim",
-    "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__, *ops.on_demand.OF_DRAWS,
+    "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
+    "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm",
+    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
+    *ops.on_demand.OF_DRAWS,
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -27,7 +28,7 @@ _keep_large_buffers()
 _tell_hypothesis()
 
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
-    from tinygrad_edu import data, nn, optim
+    from tinygrad_edu import data, distributions, nn, optim
     from tinygrad_edu.ops import *
     from tinygrad_edu.ops.draws import *
 else:
@@ -35,7 +36,7 @@ else:
 
     def __getattr__(name):
         """Import a subpackage or a rare function at its first use. Raise for unknown names."""
-        if name in ("data", "nn", "optim"):
+        if name in ("data", "distributions", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
         if name in ops.on_demand.OF_OPS:
             globals()[name] = getattr(ops, name)

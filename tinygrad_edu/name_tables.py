@@ -256,5 +256,6 @@ UNSUPPORTED = {
     **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
     **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step always runs in place"),
     **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
+    "validate_args": "leave it out: parameters are always checked",
     "batch_sampler": "`sampler=` and `batch_size=`",
 }

@@ -90,6 +90,19 @@ def test_extreme_weights(weights):
     assert weights[int(tg.multinomial(weights, 1, rng=seeded())[0])] > 0
 
 
+class Ends(np.random.Generator):
+    """Draws 0 and the largest number below 1 in turn."""
+
+    def random(self, size):
+        return np.resize([0.0, 1 - 2.0**-53], size)
+
+
+@given(arrays((3,), low=0.125, high=8.0))
+def test_the_ends_of_the_unit_interval_are_indices_of_positive_weights(weights):
+    spread = np.insert(weights, [0, 1, 3], 0.0)  # 0, w, 0, w, w, 0
+    assert tg.multinomial(spread, 2, True, rng=Ends(np.random.PCG64())).tolist() == [1, 4]
+
+
 def test_one_hot_samples_have_the_probabilities_of_the_logits():
     with np.errstate(divide="ignore"):
         logits = np.tile(np.log(WEIGHTS), (20_000, 1))
