@@ -166,10 +166,9 @@ def multinomial(
 
 
 def _with_replacement(weights: Array, count: int, rng: np.random.Generator) -> Array:
-    """Return the indices at which the cumulative weights exceed uniform numbers."""
+    """Return the first indices at which the cumulative weights exceed uniform numbers times the sum."""
     cumulative = np.cumsum(weights / np.max(weights, -1, keepdims=True, initial=np.finfo(float).tiny), -1)
     levels = rng.random((*weights.shape[:-1], count)) * cumulative[..., -1:]
-    levels = np.minimum(levels, np.nextafter(cumulative[..., -1:], 0))  # a product can be rounded up to the sum
     out = np.empty(levels.shape, np.int64)
     for row in np.ndindex(weights.shape[:-1]):
         out[row] = np.searchsorted(cumulative[row], levels[row], side="right")
