@@ -56,6 +56,8 @@ ANSWERS = {
         "greater_equal": "`x >= y`",
         "histogram": "`tg.histogram(t)`",
         "hypot_": "`t.assign(tg.hypot(t, other))`",
+        "i0": "`tg.i0(t)`",
+        "i0_": "`t.assign(tg.i0(t))`",
         "index_fill": "`tg.where(mask, value, t)`",
         "inverse": "`tg.linalg.inv(t)`",
         "is_floating_point": "`t.dtype.kind == 'f'`",
@@ -198,6 +200,7 @@ ANSWERS = {
         "histogram2d": "`np.histogramdd(values)`: counts have no gradient",
         "histogramdd": "`np.histogramdd(values)`: counts have no gradient",
         "huber_loss": "`nn.huber_loss(t, other)`",
+        "i0_": "`t.assign(tg.i0(t))`",
         "index_fill": "`tg.where(mask, value, t)`",
         "inverse": "`tg.linalg.inv(t)`",
         "is_floating_point": "`t.dtype.kind == 'f'`",
@@ -440,19 +443,19 @@ bitwise_left_shift bitwise_left_shift_ bitwise_not bitwise_not_ bitwise_or_ bitw
 bitwise_xor_ cauchy_ ccol_indices cdouble cfloat chalf char cholesky_inverse clamp_max_ clamp_min_ coalesce col_indices
 conj conj_physical conj_physical_ const_data_ptr crow_indices data_ptr dense_dim dequantize diagonal_scatter dim_order
 eig eq_ equal exponential_ fill_diagonal_ fix_ float_power float_power_ frac_ frexp gcd gcd_ ge_ geometric_ geqrf
-get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc i0 i0_ igamma igamma_ igammac
-igammac_ imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce index_reduce_ int_repr ipu
-is_coalesced is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta is_mkldnn is_mps is_mtia
-is_neg is_nested is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed is_sparse is_sparse_csr
-is_vulkan is_xla is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_ less_equal_ log_normal_
-lt_ lu_solve map2_ map_ masked_scatter_ mode module_load mtia mvlgamma mvlgamma_ name narrow_copy ne_ neg_ new
-new_empty_strided nextafter nextafter_ nonzero_static not_equal_ orgqr ormqr output_nr pin_memory pow_ put put_
-q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme random_ real
-record_stream register_post_accumulate_grad_hook reinforce renorm renorm_ resize_ resize_as resize_as_ resize_as_sparse_
-resolve_conj resolve_neg row_indices select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse slice_scatter smm
-sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage storage_offset
-storage_type sum_to_size swapdims_ symeig t_ to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr
-to_sparse_coo to_sparse_csc to_sparse_csr triangular_solve true_divide_ unique_consecutive unsafe_chunk unsafe_split
+get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc igamma igamma_ igammac igammac_
+imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce index_reduce_ int_repr ipu is_coalesced
+is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested
+is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed is_sparse is_sparse_csr is_vulkan is_xla
+is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_ less_equal_ log_normal_ lt_ lu_solve map2_
+map_ masked_scatter_ mode module_load mtia mvlgamma mvlgamma_ name narrow_copy ne_ neg_ new new_empty_strided nextafter
+nextafter_ nonzero_static not_equal_ orgqr ormqr output_nr pin_memory pow_ put put_ q_per_channel_axis
+q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme random_ real record_stream
+register_post_accumulate_grad_hook reinforce renorm renorm_ resize_ resize_as resize_as_ resize_as_sparse_ resolve_conj
+resolve_neg row_indices select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse slice_scatter smm sparse_dim
+sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage storage_offset storage_type
+sum_to_size swapdims_ symeig t_ to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo
+to_sparse_csc to_sparse_csr triangular_solve true_divide_ unique_consecutive unsafe_chunk unsafe_split
 unsafe_split_with_sizes unsqueeze_ untyped_storage volatile xpu
 """,
     },
@@ -479,8 +482,8 @@ get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype get_default
 get_deterministic_debug_mode get_device get_device_module get_float32_matmul_precision get_num_interop_threads
 get_num_threads get_rng_state grid_sample grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru gru_cell
 hamming_window handle_torch_function hann_window has_torch_function has_torch_function_unary has_torch_function_variadic
-hash_tensor heaviside hsmm hspmm i0 i0_ igamma igammac imag import_ir_module import_ir_module_from_buffer index_copy
-index_put index_put_ index_reduce indices_copy init_num_threads initial_seed int_repr is_anomaly_check_nan_enabled
+hash_tensor heaviside hsmm hspmm igamma igammac imag import_ir_module import_ir_module_from_buffer index_copy index_put
+index_put_ index_reduce indices_copy init_num_threads initial_seed int_repr is_anomaly_check_nan_enabled
 is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled is_autocast_ipu_enabled
 is_autocast_xla_enabled is_complex is_conj is_deterministic_algorithms_warn_only_enabled is_distributed is_inference
 is_inference_mode_enabled is_neg is_nonzero is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled
@@ -512,7 +515,7 @@ angle append apply_along_axis apply_over_axes around array_equiv array_repr arra
 bitwise_invert bitwise_left_shift bitwise_not bitwise_right_shift blackman broadcast_shapes can_cast choose compress
 conj conjugate convolve correlate cumulative_prod cumulative_sum delete diag_indices diag_indices_from divmod ediff1d
 einsum_path extract fabs fill_diagonal float_power frexp frombuffer fromfile fromfunction fromiter frompyfunc fromstring
-gcd get_printoptions hamming hanning heaviside histogram_bin_edges i0 imag indices insert intersect1d invert iscomplex
+gcd get_printoptions hamming hanning heaviside histogram_bin_edges imag indices insert intersect1d invert iscomplex
 iscomplexobj isdtype isneginf isposinf isreal isrealobj isscalar issubdtype iterable ix_ kaiser lcm ldexp left_shift
 lexsort mask_indices matrix_transpose matvec modf nanargmax nanargmin nancumprod nancumsum nanmax nanmin nanpercentile
 nanprod nanstd nanvar nextafter packbits permute_dims piecewise place poly polyadd polyder polydiv polyfit polyint

@@ -25,7 +25,7 @@ SMOOTH = [
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "linear_with_bias",
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
     "cov", "cdist", "segment_prod",
-    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py",
+    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",
     "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -300,6 +301,11 @@ def elimination(x):
     return out
 
 
+def bessel_of_any_order(x, kind, order):
+    """Return the function by SciPy's routine for real orders."""
+    return getattr(special, {"ie": "ive"}.get(kind, f"{kind}v"))(float(order), x)
+
+
 def quiet_at_nan(function):
     def reference(*inputs, **settings):
         with warnings.catch_warnings():
@@ -384,7 +390,12 @@ REFERENCES = {
     **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
     "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
     "lgamma": by_element(math.lgamma), "digamma": special.psi,
-    "polygamma_of_order": lambda x, n: special.polygamma(n, x),
+    "polygamma_of_order": lambda x, n: special.polygamma(n, x), "bessel_of_order": bessel_of_any_order,
+    **{name: partial(bessel_of_any_order, kind=kind, order=order) for name, kind, order in (
+        ("bessel_j0", "j", 0), ("bessel_j1", "j", 1), ("bessel_y0", "y", 0), ("bessel_y1", "y", 1), ("i0", "i", 0),
+        ("i1", "i", 1), ("i0e", "ie", 0), ("i1e", "ie", 1), ("modified_bessel_k0", "k", 0),
+        ("modified_bessel_k1", "k", 1),
+    )},
     **{name: quiet_at_nan(getattr(np, name)) for name in ("nanquantile", "nanmedian")},
     "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
     "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
@@ -820,7 +831,7 @@ def test_whole_numbers_give_what_floats_give(f, dtype):
         np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma])
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma, tg.i0])
 def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=re.escape(remedy("scipy"))):

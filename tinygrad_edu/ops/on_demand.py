@@ -12,6 +12,7 @@ def _homes(files: dict[str, str]) -> dict[str, str]:
 
 # The file of each function of `tinygrad_edu` and of `tinygrad_edu.linalg`.
 OF_OPS = _homes({
+    "bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
     "calculus": "cumulative_trapezoid gradient interp trapezoid",
     "counting": "bincount histogram",
     "covariance": "corrcoef cov",
