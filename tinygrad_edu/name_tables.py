@@ -114,6 +114,7 @@ NAMES: dict[str, dict[str, str]] = {
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
         "scatter": _SCATTER, "repeat_interleave": _REPEAT,
         "gammaln": "`tg.lgamma`", "psi": "`tg.digamma`", "special": "`tg.erf`, `tg.lgamma`, `tg.ndtr` and so on",
+        "fft": "`np.fft.rfft(t.numpy())`; for a gradient, two real ops, as in docs/engine.md: Tensors are real",
         "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
         "bucketize": "`tg.searchsorted` with the boundaries first",
         **{name: f"`tg.linalg.{here}`" for name, here in _LINALG.items()},
