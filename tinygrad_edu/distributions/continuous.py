@@ -11,7 +11,6 @@ import numpy as np
 from tinygrad_edu.distributions.distribution import (
     Distribution,
     broadcast_parameters,
-    floating_dtype,
     require,
     require_number,
     require_positive,
@@ -19,7 +18,7 @@ from tinygrad_edu.distributions.distribution import (
 from tinygrad_edu.engine import Array, Tensor, TensorLike, values_of
 from tinygrad_edu.ops import abs, log, square
 from tinygrad_edu.ops.creation import normal, uniform
-from tinygrad_edu.ops.draws import noise
+from tinygrad_edu.ops.draws import floating_dtype, noise
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 

@@ -11,7 +11,6 @@ import numpy as np
 from tinygrad_edu.distributions.distribution import (
     Distribution,
     as_parameter,
-    floating_dtype,
     log_complement,
     log_probability,
     require,
@@ -32,7 +31,7 @@ from tinygrad_edu.ops import (
     where,
 )
 from tinygrad_edu.ops.classification import log_softmax
-from tinygrad_edu.ops.draws import bernoulli, multinomial
+from tinygrad_edu.ops.draws import bernoulli, floating_dtype, multinomial
 from tinygrad_edu.ops.sigmoids import logit, logsigmoid
 
 

@@ -109,13 +109,6 @@ class Distribution(KeywordHints):
         return (*leading, *self.batch_shape, *self.event_shape)
 
 
-def floating_dtype(*values: Any) -> np.dtype[Any]:
-    """Return the dtype of samples: that of the Tensors among the parameters, of the arrays, or float32."""
-    given = [x for x in values if getattr(x, "dtype", np.dtype(int)).kind == "f"]
-    tensors = [x for x in given if isinstance(x, Tensor)]
-    return np.result_type(*(x.dtype for x in tensors or given), *([] if given else [np.float32]))
-
-
 def as_parameter(owner: str, name: str, value: Any) -> Any:
     """Return a parameter as a floating-point Tensor or array."""
     return as_floating(value if isinstance(value, Tensor) else real_numbers(f"{owner}: {name}", value))

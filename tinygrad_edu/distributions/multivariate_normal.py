@@ -12,7 +12,6 @@ from tinygrad_edu.distributions.distribution import (
     Distribution,
     as_parameter,
     common_shape,
-    floating_dtype,
     require,
     require_number,
 )
@@ -21,6 +20,7 @@ from tinygrad_edu.errors import DataError, ShapeError
 from tinygrad_edu.ops import broadcast_to, diagonal, expand_dims, flip, log, matmul, square, sum
 from tinygrad_edu.ops.creation import normal
 from tinygrad_edu.ops.decompositions import cholesky
+from tinygrad_edu.ops.draws import floating_dtype
 from tinygrad_edu.ops.products import transposed
 from tinygrad_edu.ops.systems import cholesky_solve, solve_triangular
 

@@ -17,7 +17,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
 from tinygrad_edu.nn.rotary import RotaryEmbedding
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
-from tinygrad_edu.ops.attention import attention_scores, dropped_weights, masked_scores
+from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["KeyValueCache", "MultiheadAttention"]
 
@@ -290,7 +290,7 @@ class MultiheadAttention(Module):
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
         if boolean:  # added, as in PyTorch, so that a query without keys has a NaN gradient
             mask = np.where(mask, -np.inf, 0.0)
-        weights = dropped_weights(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
+        weights = dropped(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
         return ops.matmul(weights, v), weights
 
 

@@ -12,7 +12,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
-from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, dropped
+from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, random_dropout
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -87,7 +87,7 @@ class Dropout(_DropoutBase):
 
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each element, in memory order, and scale the elements whose bit is 1."""
-        return dropped(x, self.p, stream(self.rng))
+        return random_dropout(x, self.p, stream(self.rng))
 
 
 class _ChannelDropout(_DropoutBase):

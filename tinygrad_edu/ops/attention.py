@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Array, Mapped, Tensor, TensorLike, anywhere, bare, from_numpy, values_of, with_levels_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
-from tinygrad_edu.ops.dropout import dropped
+from tinygrad_edu.ops.dropout import random_dropout
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes
@@ -64,7 +64,7 @@ def scaled_dot_product_attention(
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     scores = masked_scores(attention_scores(query, key, scale), attn_mask)
     weights = softmax(scores, -1) if attn_mask is None else _safe_softmax(scores)
-    return matmul(dropped_weights(weights, dropout_p, rng), value)
+    return matmul(dropped(weights, dropout_p, rng), value)
 
 
 def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
@@ -123,7 +123,7 @@ def _highest(scores: Any) -> Any:
     return with_levels_of(from_numpy(highest), scores) if isinstance(scores, Mapped) else highest
 
 
-def dropped_weights(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
+def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
     """Set weights to 0 with probability `p`, and divide the others by 1 - p."""
     if not 0 <= p <= 1:
         raise ValueError(f"scaled_dot_product_attention: dropout_p must be from 0 to 1, got {p!r}.")
@@ -131,4 +131,4 @@ def dropped_weights(weights: Any, p: float, rng: np.random.Generator | None) -> 
         return weights
     if rng is None:
         raise ValueError("scaled_dot_product_attention: dropout_p > 0 requires rng, a numpy.random.Generator.")
-    return dropped(weights, p, rng)
+    return random_dropout(weights, p, rng)

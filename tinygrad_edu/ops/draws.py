@@ -24,9 +24,16 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.classification import softmax
-from tinygrad_edu.ops.dropout import dropped
+from tinygrad_edu.ops.dropout import random_dropout
 
 __all__ = ["bernoulli", "dropout", "gumbel_softmax", "multinomial"]
+
+
+def floating_dtype(*values: Any) -> np.dtype[Any]:
+    """Return the dtype of draws: that of the floating-point Tensors among the parameters, or arrays, or float32."""
+    given = [x for x in values if getattr(x, "dtype", np.dtype(int)).kind == "f"]
+    tensors = [x for x in given if isinstance(x, Tensor)]
+    return np.result_type(*(x.dtype for x in tensors or given), *([] if given else [np.float32]))
 
 
 @random
@@ -78,7 +85,7 @@ def dropout(
         return x
     if rng is None:
         raise ValueError("dropout: p > 0 in training requires rng, a numpy.random.Generator.")
-    return dropped(x, p, generator(rng))
+    return random_dropout(x, p, generator(rng))
 
 
 def bernoulli(p: TensorLike, *, rng: np.random.Generator) -> Tensor:
@@ -110,8 +117,7 @@ def bernoulli(p: TensorLike, *, rng: np.random.Generator) -> Tensor:
     values = _floats("bernoulli", p)
     if not np.all((values >= 0) & (values <= 1)):
         raise DataError(f"bernoulli: p must be probabilities from 0 to 1, got {_wrong(values, values > 1)}.")
-    dtype = p.dtype if getattr(p, "dtype", values.dtype).kind == "f" and hasattr(p, "dtype") else np.float32
-    return _tensor((generator(rng).random(values.shape) < values).astype(dtype))
+    return _tensor((generator(rng).random(values.shape) < values).astype(floating_dtype(p)))
 
 
 def multinomial(

@@ -34,7 +34,7 @@ def dropout_by_bits(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...
 dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, scale, axes))
 
 
-def dropped(x: Any, p: float, rng: np.random.Generator) -> Any:
+def random_dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
     """Return x with each element set to 0 with probability p, and the others divided by 1 - p."""
     return dropout_by_bits(x, draw_bits(x.size, p, rng), dropout_scale(p), memory_order(values_of(x)))
 
