@@ -86,11 +86,11 @@ class MultivariateNormal(Distribution):
 
     def rsample(self, sample_shape: int | Sequence[int] = (), *, rng: np.random.Generator) -> Tensor:
         drawn: Any = normal(size=self.full_shape(sample_shape), rng=rng, dtype=self.dtype)
-        return self.loc + matmul(self.scale_tril, expand_dims(drawn, -1))[..., 0]
+        return self.loc + _product(self.scale_tril, drawn)
 
     def whitened(self, value: Any) -> Any:
         """Return the standard normal z with loc + scale_tril @ z = value."""
-        return solve_triangular(self.scale_tril, expand_dims(value - self.loc, -1), upper=False)[..., 0]
+        return _product(_inverse(self.scale_tril), value - self.loc)
 
     def half_log_det(self) -> Any:
         """Return half of the logarithm of the determinant of the covariance matrix."""
@@ -114,6 +114,18 @@ class MultivariateNormal(Distribution):
     @property
     def variance(self) -> Tensor | Array:
         return broadcast_to(sum(square(self.scale_tril), -1), self.loc.shape)
+
+
+def _product(matrix: Any, vectors: Any) -> Any:
+    """Return the product with each vector; one matrix for all of them takes one product of matrices."""
+    if matrix.ndim == 2:
+        return matmul(vectors, transposed(matrix))
+    return matmul(matrix, expand_dims(vectors, -1))[..., 0]
+
+
+def _inverse(lower: Any) -> Any:
+    """Return the inverse of lower triangular matrices."""
+    return solve_triangular(lower, np.eye(lower.shape[-1], dtype=lower.dtype), upper=False)
 
 
 def _check_shapes(mean: tuple[int, ...], name: str, matrix: tuple[int, ...]) -> None:
@@ -140,4 +152,4 @@ def _factor(name: str, matrix: Any) -> Any:
         lower = transposed(flip(cholesky(flip(matrix, (-2, -1))), (-2, -1)))
     except np.linalg.LinAlgError as error:
         raise DataError(f"{_NAME}: {name} must be positive definite, got {matrix!r}.") from error
-    return solve_triangular(lower, np.eye(matrix.shape[-1], dtype=matrix.dtype), upper=False)
+    return _inverse(lower)
