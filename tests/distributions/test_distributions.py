@@ -182,6 +182,23 @@ def test_dtypes():
     assert Normal(0.1, 0.7).log_prob(np.array(0.5)) == pytest.approx(stats.norm(0.1, 0.7).logpdf(0.5), rel=1e-14)
 
 
+@pytest.mark.parametrize("found", ALL, ids=repr)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("convert", [np.asarray, Tensor])
+def test_parameters_of_a_dtype_give_results_of_it(found, dtype, convert):
+    names = ("loc", "scale", "low", "high", "rate", "probs", "logits", "scale_tril")
+    parameters = {each: getattr(found, each) for each in names if hasattr(found, each)}
+    parameters.pop("probs", None)
+    again = type(found)(**{name: convert(np.array(x, dtype)) for name, x in parameters.items()})
+    drawn = again.sample(rng=seeded())
+    value = drawn if convert is Tensor else drawn.numpy()
+    results = again.log_prob(value), again.entropy(), again.variance, kl_divergence(again, again)
+    assert [x.dtype for x in results] == [dtype] * 4
+    is_tensor = {isinstance(x, Tensor) for x in results if not np.isnan(x).any()}  # the variance of an index is NaN
+    assert is_tensor == {convert is Tensor}
+    assert drawn.dtype == (np.int64 if isinstance(found, Categorical) else dtype)
+
+
 # --- Gradients ---
 
 

@@ -101,7 +101,8 @@ class Distribution(KeywordHints):
         if isinstance(value, Tensor) and not isinstance(log_prob, Tensor):
             log_prob = Tensor(log_prob, dtype=value.dtype if value.dtype.kind == "f" else self.dtype)
         inside = inside & (values_of(log_prob) != -np.inf)
-        return where(inside, log_prob, np.where(np.isnan(values_of(value)), np.nan, -np.inf))
+        outside = np.where(np.isnan(values_of(value)), np.nan, -np.inf).astype(log_prob.dtype)
+        return where(inside, log_prob, outside)
 
     def full_shape(self, sample_shape: int | Sequence[int]) -> tuple[int, ...]:
         """Return the shape of samples."""
