@@ -25,7 +25,7 @@ from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.dropout import draw_bits, dropout
+from tinygrad_edu.ops.dropout import draw_bits, dropout_by_bits
 from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.fast.convolution import correlate_images
@@ -73,7 +73,7 @@ def dropout_of_bits() -> TwoWays:
     rng, x, two = np.random.default_rng(0), np.ones(SHARD, np.float32), np.float32(2)
     return (
         lambda: x * ((rng.random(SHARD) >= 0.5) * two),
-        lambda: dropout(x, draw_bits(x.size, 0.5, rng), 2.0, (0, 1, 2, 3)),
+        lambda: dropout_by_bits(x, draw_bits(x.size, 0.5, rng), 2.0, (0, 1, 2, 3)),
     )
 
 

@@ -60,6 +60,7 @@ ROOMS = {
     "transforms": OPS | {"_checks"},
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"_checks", "thresholds", "cores", "transforms", "nn"},
+    "distributions": OPS,
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
     "einops": OPS,
@@ -70,7 +71,7 @@ ROOMS = {
     | {"command_line", "files", "sources", "thresholds"}
     | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "lessons": OPS | {"command_line", "files", "data", "testing", "tinygrad_edu"},
-    "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
+    "tinygrad_edu": OPS | {"allocator", "data", "distributions", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS
     | {"_checks", "command_line"}
     | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "folder_lock", "tinygrad_edu"},

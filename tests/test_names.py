@@ -57,7 +57,7 @@ def a_script(t):
         "parametrization": tg.nn.WeightNorm(), "hook": print,
         "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
         "start_factor": 0.1, "factor": 0.5, "total_iters": 5, "power": 2, "milestone": 2, "function": math.exp,
-        "weights": [1 / len(numbers)] * len(numbers) if t.ndim else [], "f": tg.sum,
+        "logits": t, "weights": [1 / len(numbers)] * len(numbers) if t.ndim else [], "f": tg.sum,
         "schedule": tg.optim.schedules.constant(0.1), "first": math.exp, "second": math.exp,
         "optimizer": tg.optim.SGD(layer.parameters()),
     }  # fmt: skip

@@ -7,9 +7,12 @@ import re
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import data, nn, optim, parallel, tape, testing, training, transforms
+from tinygrad_edu import data, distributions, nn, optim, parallel, tape, testing, training, transforms
 
-MODULES = (tg, tg.linalg, nn, nn.init, optim, optim.schedules, data, transforms, training, tape, testing, parallel)
+MODULES = (
+    tg, tg.linalg, nn, nn.init, optim, optim.schedules, data, distributions, transforms, training, tape, testing,
+    parallel,
+)  # fmt: skip
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in MODULES

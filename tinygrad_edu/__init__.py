@@ -9,14 +9,16 @@ from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
+from tinygrad_edu.names import with_keyword_hints as _with_keyword_hints
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.ops.linalg import norm
 
 __all__ = [
-    "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "enable_grad", "from_dlpack", "from_numpy", "grad",
-    "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm", "op", "optim",
-    "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
+    "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
+    "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm",
+    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
+    *ops.on_demand.OF_DRAWS,
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -25,8 +27,9 @@ _keep_large_buffers()
 _tell_hypothesis()
 
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
-    from tinygrad_edu import data, nn, optim
+    from tinygrad_edu import data, distributions, nn, optim
     from tinygrad_edu.ops import *
+    from tinygrad_edu.ops.draws import *
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -44,13 +47,17 @@ else:
 
     def __getattr__(name):
         """Import a subpackage, a transform or the file of a function at its first use. Raise for unknown names."""
-        if name in ("data", "nn", "optim"):
+        if name in ("data", "distributions", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
-        if name in __all__:
+        if name not in __all__:
+            raise _attribute_error("tg", name, __all__)
+        if name in ops.on_demand.OF_DRAWS:
+            draw = ops.on_demand.imported("tg", name, ops.on_demand.OF_DRAWS, __all__)
+            globals()[name] = _with_keyword_hints(draw, __name__)
+        else:
             home = ops if name in ops.on_demand.OF_OPS else _import_module("tinygrad_edu.transforms")
             globals()[name] = getattr(home, name)
-            return globals()[name]
-        raise _attribute_error("tg", name, __all__)
+        return globals()[name]
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -104,7 +104,7 @@ NAMES: dict[str, dict[str, str]] = {
         "rand": "`tg.uniform(size=shape, rng=rng)`", "rand_like": "`tg.uniform(size=t.shape, rng=rng)`",
         "randn": "`tg.normal(size=shape, rng=rng)`", "randn_like": "`tg.normal(size=t.shape, rng=rng)`",
         "randint": "`tg.integers(low, high, shape, rng=rng)`", "randperm": "`tg.permutation(n, rng=rng)`",
-        "shuffle": "`tg.permutation(t, rng=rng)`", "bernoulli": "`tg.uniform(size=shape, rng=rng) < p`",
+        "shuffle": "`tg.permutation(t, rng=rng)`",
         "manual_seed": "`rng = np.random.default_rng(seed)`, once, and `rng=rng` in each random function",
         "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
         # functions
@@ -115,6 +115,7 @@ NAMES: dict[str, dict[str, str]] = {
         "index_select": "`tg.take(t, index, axis)`", "masked_select": "`t[mask]`",
         "scatter": _SCATTER, "repeat_interleave": _REPEAT,
         "gammaln": "`tg.lgamma`", "psi": "`tg.digamma`", "special": "`tg.erf`, `tg.lgamma`, `tg.ndtr` and so on",
+        "fft": "`np.fft.rfft(t.numpy())`; for a gradient, two real ops, as in docs/engine.md: Tensors are real",
         "trapz": "`tg.trapezoid(y, x)`", "histc": "`tg.histogram(t, 10, (low, high))[0]`",
         "bucketize": "`tg.searchsorted` with the boundaries first",
         **{name: f"`tg.linalg.{here}`" for name, here in _LINALG.items()},
@@ -259,5 +260,6 @@ UNSUPPORTED = {
     **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
     **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step always runs in place"),
     **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
+    "validate_args": "leave it out: parameters are always checked",
     "batch_sampler": "`sampler=` and `batch_size=`",
 }

@@ -21,6 +21,8 @@ ANSWERS = {
         "arctanh_": "`t.assign(tg.arctanh(t))`",
         "argwhere": "`np.argwhere(t)`",
         "baddbmm": "`t + x @ y`",
+        "bernoulli": "`tg.bernoulli(t, rng=rng)`",
+        "bernoulli_": "`t.assign(tg.bernoulli(t, rng=rng))`",
         "bitwise_and": "`np.bitwise_and(x, y)`",
         "bitwise_or": "`np.bitwise_or(x, y)`",
         "bitwise_xor": "`np.bitwise_xor(x, y)`",
@@ -54,6 +56,8 @@ ANSWERS = {
         "greater_equal": "`x >= y`",
         "histogram": "`tg.histogram(t)`",
         "hypot_": "`t.assign(tg.hypot(t, other))`",
+        "i0": "`tg.i0(t)`",
+        "i0_": "`t.assign(tg.i0(t))`",
         "index_fill": "`tg.where(mask, value, t)`",
         "inverse": "`tg.linalg.inv(t)`",
         "is_floating_point": "`t.dtype.kind == 'f'`",
@@ -82,6 +86,7 @@ ANSWERS = {
         "maximum": "`tg.maximum(t, other)`",
         "minimum": "`tg.minimum(t, other)`",
         "msort": "`tg.sort(t, 0)`",
+        "multinomial": "`tg.multinomial(t, n, rng=rng)`",
         "multiply": "`tg.multiply(t, other)`",
         "multiply_": "`t.assign(tg.multiply(t, other))`",
         "nan_to_num_": "`t.assign(tg.nan_to_num(t))`",
@@ -171,10 +176,10 @@ ANSWERS = {
         "det": "`t.det`",
         "detach": "`t.detach()`",
         "dist": "`tg.linalg.norm(x - y)`",
-        "dropout": "`nn.Dropout(p)(x)`",
         "dropout1d": "`nn.Dropout1D(p)(x)`",
         "dropout2d": "`nn.Dropout2D(p)(x)`",
         "dropout3d": "`nn.Dropout3D(p)(x)`",
+        "dropout_": "`t.assign(tg.dropout(t, rng=rng))`",
         "elu_": "`t.assign(tg.elu(t))`",
         "embedding_bag": "`nn.EmbeddingBag`",
         "erf_": "`t.assign(tg.erf(t))`",
@@ -190,12 +195,12 @@ ANSWERS = {
         "ger": "`tg.outer(x, y)`",
         "greater": "`x > y`",
         "greater_equal": "`x >= y`",
-        "gumbel_softmax": "`tg.softmax(logits - tg.log(-tg.log(tg.uniform(size=logits.shape, rng=rng))))`",
         "hardtanh_": "`t.assign(tg.hardtanh(t))`",
         "hinge_embedding_loss": "`nn.hinge_embedding_loss(t, other)`",
         "histogram2d": "`np.histogramdd(values)`: counts have no gradient",
         "histogramdd": "`np.histogramdd(values)`: counts have no gradient",
         "huber_loss": "`nn.huber_loss(t, other)`",
+        "i0_": "`t.assign(tg.i0(t))`",
         "index_fill": "`tg.where(mask, value, t)`",
         "inverse": "`tg.linalg.inv(t)`",
         "is_floating_point": "`t.dtype.kind == 'f'`",
@@ -365,7 +370,7 @@ ANSWERS = {
         "glu": "`tg.glu(t)`",
         "grid_sample": "`tg.grid_sample(t, other)`",
         "group_norm": "`tg.group_norm(t, other)`",
-        "gumbel_softmax": "`tg.softmax(logits - tg.log(-tg.log(tg.uniform(size=logits.shape, rng=rng))))`",
+        "gumbel_softmax": "`tg.gumbel_softmax(t, rng=rng)`",
         "hardshrink": "`tg.hardshrink(t)`",
         "hardsigmoid": "`tg.hardsigmoid(t)`",
         "hardswish": "`tg.hardswish(t)`",
@@ -435,25 +440,25 @@ NOT_OFFERED = {
     "Tensor": {
         "PyTorch": """
 absolute absolute_ acos_ acosh_ addbmm addbmm_ addcdiv_ addcmul_ addmm addmm_ addmv_ addr_ allclose angle apply_
-as_strided as_strided_ as_strided_scatter as_subclass asin_ asinh_ atan2_ atan_ atanh_ baddbmm_ bernoulli bernoulli_
-bitwise_and_ bitwise_left_shift bitwise_left_shift_ bitwise_not bitwise_not_ bitwise_or_ bitwise_right_shift
-bitwise_right_shift_ bitwise_xor_ cauchy_ ccol_indices cdouble cfloat chalf char cholesky_inverse clamp_max_ clamp_min_
-coalesce col_indices conj conj_physical conj_physical_ const_data_ptr crow_indices data_ptr dense_dim dequantize
-diagonal_scatter dim_order eig eq_ equal exponential_ fill_diagonal_ fix_ float_power float_power_ frac_ frexp gcd gcd_
-ge_ geometric_ geqrf get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc i0 i0_
-igamma igamma_ igammac igammac_ imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce
-index_reduce_ int_repr ipu is_coalesced is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta
-is_mkldnn is_mps is_mtia is_neg is_nested is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed
-is_sparse is_sparse_csr is_vulkan is_xla is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_
-less_equal_ log_normal_ lt_ lu_solve map2_ map_ masked_scatter_ mode module_load mtia multinomial mvlgamma mvlgamma_
-name narrow_copy ne_ neg_ new new_empty_strided nextafter nextafter_ nonzero_static not_equal_ orgqr ormqr output_nr
-pin_memory pow_ put put_ q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme
-random_ real record_stream register_post_accumulate_grad_hook reinforce renorm renorm_ resize_ resize_as resize_as_
-resize_as_sparse_ resolve_conj resolve_neg row_indices select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse
-slice_scatter smm sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage
-storage_offset storage_type sum_to_size swapdims_ symeig t_ to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc
-to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr triangular_solve true_divide_ unique_consecutive unsafe_chunk
-unsafe_split unsafe_split_with_sizes unsqueeze_ untyped_storage volatile xpu
+as_strided as_strided_ as_strided_scatter as_subclass asin_ asinh_ atan2_ atan_ atanh_ baddbmm_ bitwise_and_
+bitwise_left_shift bitwise_left_shift_ bitwise_not bitwise_not_ bitwise_or_ bitwise_right_shift bitwise_right_shift_
+bitwise_xor_ cauchy_ ccol_indices cdouble cfloat chalf char cholesky_inverse clamp_max_ clamp_min_ coalesce col_indices
+conj conj_physical conj_physical_ const_data_ptr crow_indices data_ptr dense_dim dequantize diagonal_scatter dim_order
+eig eq_ equal exponential_ fill_diagonal_ fix_ float_power float_power_ frac_ frexp gcd gcd_ ge_ geometric_ geqrf
+get_device grad_dtype greater_ greater_equal_ gt_ hash_tensor heaviside heaviside_ histc igamma igamma_ igammac igammac_
+imag index index_copy index_copy_ index_fill_ index_put index_put_ index_reduce index_reduce_ int_repr ipu is_coalesced
+is_complex is_conj is_cpu is_distributed is_inference is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested
+is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed is_sparse is_sparse_csr is_vulkan is_xla
+is_xpu isneginf isposinf isreal istft layout lcm lcm_ ldexp ldexp_ le_ less_ less_equal_ log_normal_ lt_ lu_solve map2_
+map_ masked_scatter_ mode module_load mtia mvlgamma mvlgamma_ name narrow_copy ne_ neg_ new new_empty_strided nextafter
+nextafter_ nonzero_static not_equal_ orgqr ormqr output_nr pin_memory pow_ put put_ q_per_channel_axis
+q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme random_ real record_stream
+register_post_accumulate_grad_hook reinforce renorm renorm_ resize_ resize_as resize_as_ resize_as_sparse_ resolve_conj
+resolve_neg row_indices select_scatter set_ sgn sgn_ share_memory_ signbit slice_inverse slice_scatter smm sparse_dim
+sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage storage_offset storage_type
+sum_to_size swapdims_ symeig t_ to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo
+to_sparse_csc to_sparse_csr triangular_solve true_divide_ unique_consecutive unsafe_chunk unsafe_split
+unsafe_split_with_sizes unsqueeze_ untyped_storage volatile xpu
 """,
     },
     "tg": {
@@ -467,52 +472,52 @@ broadcast_tensors can_cast cartesian_prod ccol_indices_copy cholesky_inverse cho
 clamp_max_ clamp_min clamp_min_ clear_autocast_cache col_indices_copy combinations complex conj conj_physical
 conj_physical_ constant_pad_nd convolution crow_indices_copy cudnn_affine_grid_generator cudnn_batch_norm
 cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu cudnn_convolution_transpose cudnn_grid_sampler
-cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy diagonal_scatter dropout_ dsmm embedding_renorm_
-empty_permuted empty_quantized empty_strided expand_copy fake_quantize_per_channel_affine
-fake_quantize_per_tensor_affine fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation
-fbgemm_linear_int8_weight fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight
-fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix feature_alpha_dropout_ feature_dropout feature_dropout_ fill
-fill_ fix_ float_power fork frac_ fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
-fractional_max_pool3d_with_indices frexp frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_
-geqrf get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype
-get_default_device get_default_dtype get_deterministic_debug_mode get_device get_device_module
-get_float32_matmul_precision get_num_interop_threads get_num_threads get_rng_state grid_sampler grid_sampler_2d
-grid_sampler_3d grouped_mm gru gru_cell hamming_window handle_torch_function hann_window has_torch_function
-has_torch_function_unary has_torch_function_variadic hash_tensor heaviside hsmm hspmm i0 i0_ igamma igammac imag
-import_ir_module import_ir_module_from_buffer index_copy index_put index_put_ index_reduce indices_copy init_num_threads
-initial_seed int_repr is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
+cudnn_is_acceptable dequantize detach_ detach_copy diagonal_copy diagonal_scatter dsmm embedding_renorm_ empty_permuted
+empty_quantized empty_strided expand_copy fake_quantize_per_channel_affine fake_quantize_per_tensor_affine
+fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight
+fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16
+fbgemm_pack_quantized_matrix feature_alpha_dropout_ feature_dropout feature_dropout_ fill fill_ fix_ float_power fork
+frac_ fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d fractional_max_pool3d_with_indices
+frexp frobenius_norm from_file frombuffer fused_moving_avg_obs_fake_quant gcd gcd_ geqrf get_autocast_cpu_dtype
+get_autocast_dtype get_autocast_gpu_dtype get_autocast_ipu_dtype get_autocast_xla_dtype get_default_device
+get_default_dtype get_deterministic_debug_mode get_device get_device_module get_float32_matmul_precision
+get_num_interop_threads get_num_threads get_rng_state grid_sampler grid_sampler_2d grid_sampler_3d grouped_mm gru
+gru_cell hamming_window handle_torch_function hann_window has_torch_function has_torch_function_unary
+has_torch_function_variadic hash_tensor heaviside hsmm hspmm igamma igammac imag import_ir_module
+import_ir_module_from_buffer index_copy index_put index_put_ index_reduce indices_copy init_num_threads initial_seed
+int_repr is_anomaly_check_nan_enabled is_anomaly_enabled is_autocast_cache_enabled is_autocast_cpu_enabled
 is_autocast_enabled is_autocast_ipu_enabled is_autocast_xla_enabled is_complex is_conj
 is_deterministic_algorithms_warn_only_enabled is_distributed is_inference is_inference_mode_enabled is_neg is_nonzero
 is_same_size is_signed is_storage is_vulkan_available is_warn_always_enabled isneginf isposinf isreal istft
 kaiser_window lcm lcm_ ldexp ldexp_ linear_cross_entropy lobpcg lstm lstm_cell lu_solve lu_unpack
 merge_type_from_type_comment miopen_batch_norm miopen_convolution miopen_convolution_add_relu miopen_convolution_relu
 miopen_convolution_transpose miopen_ctc_loss miopen_depthwise_convolution miopen_rnn mkldnn_adaptive_avg_pool2d
-mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode multinomial
-mvlgamma narrow_copy native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm
-native_norm neg_ nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr parse_ir parse_schema
-parse_type_comment permute_copy poisson polar promote_types put q_per_channel_axis q_per_channel_scales
-q_per_channel_zero_points q_scale q_zero_point quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic
-quantized_batch_norm quantized_gru_cell quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d
-quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell randint_like range real renorm resize_as_
-resize_as_sparse_ resolve_conj resolve_neg rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy rrelu_ saddmm
-scalar_tensor scaled_grouped_mm scaled_mm seed select_copy select_scatter set_anomaly_enabled set_autocast_cache_enabled
-set_autocast_cpu_dtype set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype
-set_autocast_ipu_dtype set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled set_default_device
-set_default_tensor_type set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal
-set_num_interop_threads set_num_threads set_rng_state set_warn_always sgn signbit slice_copy slice_inverse slice_scatter
-smm sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor
-split_copy split_with_sizes split_with_sizes_copy spmm squeeze_copy sspaddmm stft sym_constrain_range
-sym_constrain_range_for_size sym_float sym_fresh_size sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum t_copy
-thread_safe_generator transpose_copy typename unbind_copy unfold_copy unify_type_list unique_consecutive unravel_index
-unsafe_chunk unsafe_split unsafe_split_with_sizes unsqueeze_copy use_deterministic_algorithms values_copy
-view_as_complex view_as_complex_copy view_as_real view_as_real_copy view_copy wait zero_
+mkldnn_convolution mkldnn_linear_backward_weights mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer mode mvlgamma
+narrow_copy native_batch_norm native_channel_shuffle native_dropout native_group_norm native_layer_norm native_norm neg_
+nextafter nonzero_static norm_except_dim nuclear_norm orgqr ormqr parse_ir parse_schema parse_type_comment permute_copy
+poisson polar promote_types put q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point
+quantize_per_channel quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm quantized_gru_cell
+quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d quantized_rnn_relu_cell
+quantized_rnn_tanh_cell randint_like range real renorm resize_as_ resize_as_sparse_ resolve_conj resolve_neg rnn_relu
+rnn_relu_cell rnn_tanh rnn_tanh_cell row_indices_copy rrelu_ saddmm scalar_tensor scaled_grouped_mm scaled_mm seed
+select_copy select_scatter set_anomaly_enabled set_autocast_cache_enabled set_autocast_cpu_dtype
+set_autocast_cpu_enabled set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype set_autocast_ipu_dtype
+set_autocast_ipu_enabled set_autocast_xla_dtype set_autocast_xla_enabled set_default_device set_default_tensor_type
+set_deterministic_debug_mode set_float32_matmul_precision set_flush_denormal set_num_interop_threads set_num_threads
+set_rng_state set_warn_always sgn signbit slice_copy slice_inverse slice_scatter smm sparse_bsc_tensor sparse_bsr_tensor
+sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor split_copy split_with_sizes
+split_with_sizes_copy spmm squeeze_copy sspaddmm stft sym_constrain_range sym_constrain_range_for_size sym_float
+sym_fresh_size sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum t_copy thread_safe_generator transpose_copy
+typename unbind_copy unfold_copy unify_type_list unique_consecutive unravel_index unsafe_chunk unsafe_split
+unsafe_split_with_sizes unsqueeze_copy use_deterministic_algorithms values_copy view_as_complex view_as_complex_copy
+view_as_real view_as_real_copy view_copy wait zero_
 """,
         "jax.numpy": """
 angle append apply_along_axis apply_over_axes around array_equiv array_repr array_str bartlett bitwise_count
 bitwise_invert bitwise_left_shift bitwise_not bitwise_right_shift blackman broadcast_shapes can_cast choose compress
 conj conjugate convolve correlate cumulative_prod cumulative_sum delete diag_indices diag_indices_from divmod ediff1d
 einsum_path extract fabs fill_diagonal float_power frexp frombuffer fromfile fromfunction fromiter frompyfunc fromstring
-gcd get_printoptions hamming hanning heaviside histogram_bin_edges i0 imag indices insert intersect1d invert iscomplex
+gcd get_printoptions hamming hanning heaviside histogram_bin_edges imag indices insert intersect1d invert iscomplex
 iscomplexobj isdtype isneginf isposinf isreal isrealobj isscalar issubdtype iterable ix_ kaiser lcm ldexp left_shift
 lexsort mask_indices matrix_transpose matvec modf nanargmax nanargmin nancumprod nancumsum nanmax nanmin nanpercentile
 nanprod nanstd nanvar nextafter packbits permute_dims piecewise place poly polyadd polyder polydiv polyfit polyint

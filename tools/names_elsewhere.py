@@ -33,12 +33,12 @@ _INDICES = {
 }
 _FUNCTIONS = {
     "alpha_dropout": "`nn.AlphaDropout(p)(x)`", "feature_alpha_dropout": "`nn.FeatureAlphaDropout(p)(x)`",
-    "dropout": "`nn.Dropout(p)(x)`", "rrelu": "`nn.RReLU()(x)`",
+    "rrelu": "`nn.RReLU()(x)`", "multinomial": "`tg.multinomial(t, n, rng=rng)`",
+    "dropout_": "`t.assign(tg.dropout(t, rng=rng))`",
     "conv_tbc": "`tg.conv1d`, with axes (batch, channels, time)",
     **dict.fromkeys(("upsample", "upsample_nearest"), "`tg.interpolate(x, scale_factor=2)`"),
     "upsample_bilinear": "`tg.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)`",
     "multi_head_attention_forward": "`nn.MultiheadAttention`", "embedding_bag": "`nn.EmbeddingBag`",
-    "gumbel_softmax": "`tg.softmax(logits - tg.log(-tg.log(tg.uniform(size=logits.shape, rng=rng))))`",
     "take_along_dim": "`tg.take_along_axis(t, index, axis)`", "inverse": "`tg.linalg.inv(t)`",
     "pinverse": "`tg.linalg.pinv(t)`", "ger": "`tg.outer(x, y)`",
     "chain_matmul": "`tg.linalg.multi_dot(matrices)`",
@@ -132,9 +132,10 @@ def answer(place: str, name: str) -> str | None:
 
 
 def _arguments(function: Any) -> str:
-    """Return the arguments of a call: ``t``, and ``other`` if the function needs two."""
-    parameters = [p for p in signature(function).parameters.values() if p.default is p.empty]
-    return "t, other" if len(parameters) > 1 else "t"
+    """Return the required arguments of a call: ``t``, ``other`` if the function needs two, and keywords."""
+    required = [p for p in signature(function).parameters.values() if p.default is p.empty]
+    keywords = [f"{p.name}={p.name}" for p in required if p.kind is p.KEYWORD_ONLY]
+    return ", ".join(["t", "other"][: len(required) - len(keywords)] + keywords)
 
 
 def texts() -> dict[Path, str]:

@@ -30,7 +30,7 @@ MODULES: dict[str, tuple[ModuleType, str]] = {
     "ops/linalg": (ops.linalg, "Types of the functions of `tinygrad_edu.ops.linalg`."),
     "nn/losses/__init__": (nn.losses, "Types of the loss functions."),
 }
-SUBMODULES = ("creation", "dropout", "linalg", "methods", "recurrent")  # that ops exports
+SUBMODULES = ("creation", "linalg", "methods", "on_demand", "recurrent")  # that ops exports
 
 # Types of arguments that select the type of the result, and this type. The first one that fits applies. A result
 # "Tensor | Array" becomes Tensor or Array; "Array | Tensor" stays.

@@ -25,7 +25,7 @@ SMOOTH = [
     "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "linear_with_bias",
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
     "cov", "cdist", "segment_prod",
-    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py",
+    "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",
     "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ SMOOTH = [
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
-    "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout", "cumsum", "take",
+    "avg_pool2d", "keep", "drop", "distribute_to_chosen", "mean_of_chosen", "dropout_by_bits", "cumsum", "take",
     "take_along_axis", "pad_constant", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
     "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "index_select",
     "add_positions",

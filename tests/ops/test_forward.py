@@ -6,6 +6,7 @@ import math
 import re
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -300,6 +301,11 @@ def elimination(x):
     return out
 
 
+def bessel_of_any_order(x, kind, order):
+    """Return the function by SciPy's routine for real orders."""
+    return getattr(special, {"ie": "ive"}.get(kind, f"{kind}v"))(float(order), x)
+
+
 def quiet_at_nan(function):
     def reference(*inputs, **settings):
         with warnings.catch_warnings():
@@ -366,7 +372,7 @@ REFERENCES = {
     **dict.fromkeys(("clip_by_arrays", "clip_by_scalars"), np.clip), "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "drop": lambda x, mask: np.where(mask, 0.0, x), "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
-    "astype": lambda x, dtype: x.astype(dtype), "dropout": dropout_by_element, "recurrence": recurrence_by_loop,
+    "astype": lambda x, dtype: x.astype(dtype), "dropout_by_bits": dropout_by_element, "recurrence": recurrence_by_loop,
     "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
     "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))), "put_along_axis": put_by_loop,
     "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
@@ -384,7 +390,12 @@ REFERENCES = {
     **{name: getattr(special, name) for name in ("erfinv", "ndtri", "log_ndtr", "entr", "xlog1py", "polygamma")},
     "log_ndtr_slope": lambda x: np.exp(-x * x / 2 - special.log_ndtr(x)) / math.sqrt(2 * math.pi),
     "lgamma": by_element(math.lgamma), "digamma": special.psi,
-    "polygamma_of_order": lambda x, n: special.polygamma(n, x),
+    "polygamma_of_order": lambda x, n: special.polygamma(n, x), "bessel_of_order": bessel_of_any_order,
+    **{name: partial(bessel_of_any_order, kind=kind, order=order) for name, kind, order in (
+        ("bessel_j0", "j", 0), ("bessel_j1", "j", 1), ("bessel_y0", "y", 0), ("bessel_y1", "y", 1), ("i0", "i", 0),
+        ("i1", "i", 1), ("i0e", "ie", 0), ("i1e", "ie", 1), ("modified_bessel_k0", "k", 0),
+        ("modified_bessel_k1", "k", 1),
+    )},
     **{name: quiet_at_nan(getattr(np, name)) for name in ("nanquantile", "nanmedian")},
     "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
     "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
@@ -736,7 +747,7 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 
 @given(data=st.data())
 def test_dropout_eight_elements_at_a_time(data):
-    call = data.draw(calls("dropout"))
+    call = data.draw(calls("dropout_by_bits"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_dropout, "_CHUNK_LENGTH", 1)
         each = call(*call.arrays)
@@ -821,7 +832,7 @@ def test_whole_numbers_give_what_floats_give(f, dtype):
         np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma])
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu, tg.erfc, tg.ndtr, tg.lgamma, tg.i0])
 def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=re.escape(remedy("scipy"))):

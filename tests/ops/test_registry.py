@@ -12,7 +12,10 @@ from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, c
 OTHERS_OF_LINALG = {"LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd"}
 
 # Ops shared by several public functions, and the op of Dropout.
-SHARED = {"cumulative_extremum", "dropout", "max_pool", "normalization", "one_minus_square", "recurrence", "recurrent"}
+SHARED = {
+    "bessel", "cumulative_extremum", "dropout", "max_pool", "normalization", "one_minus_square", "recurrence",
+    "recurrent",
+}  # fmt: skip
 
 
 def test_the_name_of_an_op_in_errors_is_public():

@@ -301,7 +301,7 @@ def linear_maps(draw):
 
 @st.composite
 def dropouts(draw):
-    call = draw(calls("dropout"))
+    call = draw(calls("dropout_by_bits"))
     x, settings = call.inputs[0], call.settings
     bits = settings.get("bits", call.inputs[-1])
     return draw(numbers(x.shape)), np.asarray(bits), settings["scale"], settings["axes"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, random, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, random
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import stream
-from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
+from tinygrad_edu.ops.dropout import draw_bits, dropout_scale, random_dropout
 
 if TYPE_CHECKING:
     from tinygrad_edu.nn.calls import OneInput
@@ -50,15 +50,11 @@ class _DropoutBase(Module):
         """Return x with random elements dropped. Each subclass defines this method."""
         raise NotImplementedError
 
-    def random_bits(self, count: int) -> Any:
-        """Draw `count` bits, packed into bytes. Each is 0 with probability p."""
-        return draw_bits(count, self.p, stream(self.rng))
-
     @random
     def keep_mask(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Draw an array of ones, with zeros at probability p."""
         count = math.prod(shape)
-        return np.unpackbits(self.random_bits(count), count=count).reshape(shape).astype(dtype)
+        return np.unpackbits(draw_bits(count, self.p, stream(self.rng)), count=count).reshape(shape).astype(dtype)
 
 
 class Dropout(_DropoutBase):
@@ -91,12 +87,7 @@ class Dropout(_DropoutBase):
 
     def apply_mask(self, x: Any) -> Any:
         """Draw one bit for each element, in memory order, and scale the elements whose bit is 1."""
-        return dropout(x, self.random_bits(x.size), _scale(self.p), memory_order(values_of(x)))
-
-
-def _scale(p: float) -> float:
-    """Return 1 / (1 - p), the factor of the kept elements; 0 where p is 1."""
-    return 1 / (1 - p) if p < 1 else 0.0
+        return random_dropout(x, self.p, stream(self.rng))
 
 
 class _ChannelDropout(_DropoutBase):
@@ -110,7 +101,7 @@ class _ChannelDropout(_DropoutBase):
         if x.ndim - axes not in (1, 2):
             expected = f"(N, C, {self.channel}) or (C, {self.channel})"
             raise ShapeError(f"{type(self).__name__}: the input must have shape {expected}, got {x.shape}.")
-        return x * (self.keep_mask((*x.shape[:-axes], *[1] * axes), x.dtype) * _scale(self.p))
+        return x * (self.keep_mask((*x.shape[:-axes], *[1] * axes), x.dtype) * dropout_scale(self.p))
 
 
 class Dropout1D(_ChannelDropout):
@@ -163,7 +154,7 @@ class Dropout2D(_DropoutBase):
         """Draw one bit for each channel."""
         if x.ndim not in (3, 4):
             raise ShapeError(f"Dropout2D: the input must have shape (N, C, H, W) or (N, C, L), got {x.shape}.")
-        return x * (self.keep_mask(_channel_shape(x), x.dtype) * _scale(self.p))
+        return x * (self.keep_mask(_channel_shape(x), x.dtype) * dropout_scale(self.p))
 
 
 class Dropout3D(_ChannelDropout):

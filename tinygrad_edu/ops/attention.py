@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from tinygrad_edu.engine import Array, Tensor, TensorLike, anywhere, batched, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
-from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
+from tinygrad_edu.ops.dropout import random_dropout
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, shaped, swapaxes
@@ -124,5 +124,4 @@ def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
         return weights
     if rng is None:
         raise ValueError("scaled_dot_product_attention: dropout_p > 0 requires rng, a numpy.random.Generator.")
-    scale = 1 / (1 - p) if p < 1 else 0.0  # all dropped
-    return dropout(weights, draw_bits(weights.size, p, rng), scale, memory_order(values_of(weights)))
+    return random_dropout(weights, p, rng)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels
+from tinygrad_edu.engine import Array, MappedCall, bare, draw_in_vmap, is_mapped_by, op, open_levels, values_of
 from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
@@ -14,16 +14,16 @@ def _dropout_of_samples(batch: MappedCall) -> Any:
     """Multiply the samples by the factors of their bits, or of the bits that they share."""
     ones, settings = np.ones(batch.sample_shape(), batch.inputs[0].dtype), batch.settings
     if not is_mapped_by(settings["bits"], batch.level):
-        return batch.inputs[0] * dropout(ones, **settings)
+        return batch.inputs[0] * dropout_by_bits(ones, **settings)
     rows = bare(settings["bits"]).numpy()
-    return batch.inputs[0] * np.stack([dropout(ones, **{**settings, "bits": row}) for row in rows])
+    return batch.inputs[0] * np.stack([dropout_by_bits(ones, **{**settings, "bits": row}) for row in rows])
 
 
 _dropout_of_samples.takes_mapped_settings = True  # type: ignore[attr-defined]
 
 
-@op(batching=_dropout_of_samples)
-def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
+@op(name="dropout", batching=_dropout_of_samples)
+def dropout_by_bits(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
     """Return scale * x where the element's bit is set, and 0 * x elsewhere.
 
     `bits` is an array of bytes with eight bits each, in the order of the flattened ``transpose(x, axes)``.
@@ -31,7 +31,17 @@ def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Ar
     return dropout_values(x, np.asarray(bits), scale, axes)
 
 
-dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))
+dropout_by_bits.vjps(x=lambda g, bits, scale, axes: dropout_by_bits(g, bits, scale, axes))
+
+
+def random_dropout(x: Any, p: float, rng: np.random.Generator) -> Any:
+    """Return x with each element set to 0 with probability p, and the others divided by 1 - p."""
+    return dropout_by_bits(x, draw_bits(x.size, p, rng), dropout_scale(p), memory_order(values_of(x)))
+
+
+def dropout_scale(p: float) -> float:
+    """Return 1 / (1 - p), the factor of the kept elements; 0 where p is 1."""
+    return 1 / (1 - p) if p < 1 else 0.0
 
 
 def memory_order(x: Array) -> tuple[int, ...]:

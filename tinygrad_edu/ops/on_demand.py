@@ -27,6 +27,7 @@ OF_OPS = _homes({
     ),
     "embeddings": "embedding",
     "attention": "scaled_dot_product_attention",
+    "bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
     "calculus": "cumulative_trapezoid gradient interp trapezoid",
     "counting": "bincount histogram",
     "covariance": "corrcoef cov",
@@ -36,6 +37,8 @@ OF_OPS = _homes({
     "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
+# Functions of `tinygrad_edu` alone, because they draw random numbers.
+OF_DRAWS = _homes({"draws": "bernoulli dropout gumbel_softmax multinomial"})
 OF_LINALG = _homes({
     "lu_decomposition": "lu",
     "matrix_exponential": "expm",
@@ -56,5 +59,5 @@ _OF_LAYERS = ("dropout", "recurrent")
 
 def import_all() -> None:
     """Import all files."""
-    for file in {*OF_OPS.values(), *OF_LINALG.values(), *_OF_LAYERS}:
+    for file in {*OF_OPS.values(), *OF_LINALG.values(), *OF_DRAWS.values(), *_OF_LAYERS}:
         import_module(f"tinygrad_edu.ops.{file}")

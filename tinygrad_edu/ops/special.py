@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _of_scipy(function: str, asker: str, x: Any, *before: Any) -> Array:
+def of_scipy(function: str, asker: str, x: Any, *before: Any) -> Array:
     """Return SciPy's function of x in the dtype of x, float64 for integers."""
     try:
         from scipy import special
@@ -36,7 +36,7 @@ def _of_scipy(function: str, asker: str, x: Any, *before: Any) -> Array:
 @op(batching="elementwise")
 def erfc(x: Array) -> Array:
     """Return 1 - erf(x), accurate for large x."""
-    return _of_scipy("erfc", "erfc", x)
+    return of_scipy("erfc", "erfc", x)
 
 
 erfc.vjps(x=lambda g, x: g * (exp(-(x * x)) * (-2 / math.sqrt(math.pi))))
@@ -45,7 +45,7 @@ erfc.vjps(x=lambda g, x: g * (exp(-(x * x)) * (-2 / math.sqrt(math.pi))))
 @op(batching="elementwise")
 def erfinv(x: Array) -> Array:
     """Return y with erf(y) = x: infinite at -1 and 1, and NaN beyond."""
-    return _of_scipy("erfinv", "erfinv", x)
+    return of_scipy("erfinv", "erfinv", x)
 
 
 erfinv.vjps(x=lambda g, out: g * (exp(out * out) * (math.sqrt(math.pi) / 2)))
@@ -59,7 +59,7 @@ def ndtr(x: TensorLike) -> Tensor | Array:
 @op(batching="elementwise")
 def ndtri(x: Array) -> Array:
     """Return y with ndtr(y) = x: infinite at 0 and 1, and NaN beyond."""
-    return _of_scipy("ndtri", "ndtri", x)
+    return of_scipy("ndtri", "ndtri", x)
 
 
 ndtri.vjps(x=lambda g, out: g * (exp(out * out * 0.5) * math.sqrt(2 * math.pi)))
@@ -68,13 +68,13 @@ ndtri.vjps(x=lambda g, out: g * (exp(out * out * 0.5) * math.sqrt(2 * math.pi)))
 @op(batching="elementwise")
 def log_ndtr(x: Array) -> Array:
     """Return log(ndtr(x)), accurate in both tails."""
-    return _of_scipy("log_ndtr", "log_ndtr", x)
+    return of_scipy("log_ndtr", "log_ndtr", x)
 
 
 @op(name="log_ndtr", batching="elementwise")
 def log_ndtr_slope(x: Array) -> Array:
     """Return the derivative of `log_ndtr`, the density divided by ndtr(x): sqrt(2 / pi) / erfcx(-x / sqrt(2))."""
-    return np.asarray(math.sqrt(2 / math.pi) / _of_scipy("erfcx", "log_ndtr", np.multiply(x, -math.sqrt(0.5))))
+    return np.asarray(math.sqrt(2 / math.pi) / of_scipy("erfcx", "log_ndtr", np.multiply(x, -math.sqrt(0.5))))
 
 
 log_ndtr.vjps(x=lambda g, x: g * log_ndtr_slope(x))
@@ -87,19 +87,19 @@ log_ndtr_slope.vjps(x=lambda g, x, out: g * (out * -(x + out)))
 @op(batching="elementwise")
 def lgamma(x: Array) -> Array:
     """Return the logarithm of the absolute value of the gamma function: log((x - 1)!) for x = 1, 2, ..."""
-    return _of_scipy("gammaln", "lgamma", x)
+    return of_scipy("gammaln", "lgamma", x)
 
 
 @op(batching="elementwise")
 def digamma(x: Array) -> Array:
     """Return the derivative of `lgamma`."""
-    return _of_scipy("psi", "digamma", x)
+    return of_scipy("psi", "digamma", x)
 
 
 @op(name="polygamma", batching="elementwise")
 def polygamma_of_order(x: Array, /, n: int) -> Array:
     """Return the n-th derivative of `digamma`, for n > 0."""
-    return _of_scipy("polygamma", "polygamma", x, n)
+    return of_scipy("polygamma", "polygamma", x, n)
 
 
 lgamma.vjps(x=lambda g, x: g * digamma(x))

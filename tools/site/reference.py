@@ -22,6 +22,7 @@ NAMESPACES = {
     "tinygrad_edu.ops.linalg": "tg.linalg",
     "tinygrad_edu.nn": "tg.nn",
     "tinygrad_edu.nn.init": "tg.nn.init",
+    "tinygrad_edu.distributions": "tg.distributions",
     "tinygrad_edu.optim": "tg.optim",
     "tinygrad_edu.optim.schedules": "tg.optim.schedules",
     "tinygrad_edu.data": "tg.data",

@@ -201,6 +201,7 @@ STEPS: dict[str, Step] = {
     **{name: _pair(f"tg.{name}(V, W * W + 0.5)") for name in ("arctan2", "hypot", "xlogy")},
     **{name: _pair(f"tg.{name}(V, W)") for name in ("logaddexp", "logaddexp2")},
     **{name: _expression(f"tg.{name}(V)") for name in ("erfc", "log_ndtr")},
+    "bessel_of_order": _expression("tg.bessel_j0(V)"),
     **{name: _expression(f"tg.{name}(0.5 + 0.25 * tg.tanh(V))") for name in (
         "erfinv", "ndtri", "lgamma", "digamma", "entr",
     )}, "lerp": _pair("tg.lerp(V, W, 0.25)"),

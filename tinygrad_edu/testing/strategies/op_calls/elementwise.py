@@ -140,6 +140,14 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: one_input(name, low=-1.875, high=1e3, away_from=(-1.0, 0.0)) for name in ("lgamma", "digamma")},
     "entr": one_input("entr", low=0.25, high=1e3),
     "polygamma_of_order": one_input("polygamma_of_order", each_of(n=(1, 2)), **_POSITIVE), "polygamma": _polygammas(),
+    **{name: one_input(name, low=-30, high=30, **NO_ZERO) for name in ("i0", "i1", "i0e", "i1e")},
+    **{name: one_input(name, **MARGINS_OF_40) for name in ("bessel_j0", "bessel_j1")},
+    **{name: one_input(name, **_POSITIVE) for name in (
+        "bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1",
+    )},
+    "bessel_of_order": one_input(
+        "bessel_of_order", each_of(kind=("j", "y", "i", "ie", "k"), order=(0, 1, 2)), **_POSITIVE
+    ),
     "xlog1py": two_inputs("xlog1py", y={"low": -0.75, "high": 8.0}),
     **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),

@@ -69,11 +69,11 @@ def _dropouts(draw: Any) -> Call:
     x = draw(arrays())
     bits = np.packbits(draw(masks((x.size,))))
     axes = tuple(draw(st.permutations(range(x.ndim))))
-    return Call("dropout", [x], bits=bits, scale=draw(st.floats(1, 4)), axes=axes)
+    return Call("dropout_by_bits", [x], bits=bits, scale=draw(st.floats(1, 4)), axes=axes)
 
 
 NETWORKS: dict[str, Strategy[Call]] = {
-    "matmul": _products(), "dropout": _dropouts(),
+    "matmul": _products(), "dropout_by_bits": _dropouts(),
     **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in (
         "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along",
     )},
