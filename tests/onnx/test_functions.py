@@ -15,11 +15,13 @@ TABLE = {case.line: case for name in names() for case in cases(name)}
 
 # Functions without a counterpart in ONNX, at least for some arguments, by the name in our part of a line.
 REFUSED = {
-    "bincount", "cholesky", "cholesky_solve", "cond", "cross_entropy", "cummax", "cummin", "cumprod", "eigh",
-    "eigvalsh", "erfinv", "expm", "flatnonzero", "index_add", "inv", "lgamma", "digamma", "log_ndtr", "logcumsumexp",
-    "lstsq", "lu", "matrix_norm", "matrix_power", "nanmedian", "nanquantile", "ndtri", "nonzero", "norm", "pinv",
-    "polygamma", "qr", "scatter_reduce", "searchsorted", "segment_max", "segment_min", "segment_prod", "segment_sum",
-    "slogdet", "solve", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "unique", "xlog1py",
+    "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "bincount", "cholesky", "cholesky_solve", "cond",
+    "cross_entropy", "cummax", "cummin", "cumprod", "digamma", "eigh", "eigvalsh", "erfinv", "expm", "flatnonzero",
+    "i0", "i0e", "i1", "i1e", "index_add", "inv", "lgamma", "log_ndtr", "logcumsumexp", "lstsq", "lu", "matrix_norm",
+    "matrix_power", "modified_bessel_k0", "modified_bessel_k1", "MultivariateNormal", "nanmedian", "nanquantile",
+    "ndtri", "nonzero", "norm", "pinv", "polygamma", "qr", "scatter_reduce", "searchsorted", "segment_max",
+    "segment_min", "segment_prod", "segment_sum", "slogdet", "solve", "solve_triangular", "svd", "svdvals",
+    "tensorinv", "tensorsolve", "unique", "xlog1py",
 }  # fmt: skip
 # Lines whose arguments alone have none: fractions and counts that are inputs, and statistics of the batch.
 REFUSED_CALLS = ("tg.quantile(x * x, q * q, 0)", "tg.repeat(x * x, r", "tg.batch_norm(", "tg.cross_entropy(x, labels)")
@@ -37,7 +39,7 @@ class Line(nn.Module):
 
 
 def may_be_refused(ours):
-    called = set(re.findall(r"\b([a-z_0-9]+)\(", ours))
+    called = set(re.findall(r"\b(\w+)\(", ours))
     return bool(called & REFUSED) or ours.startswith(REFUSED_CALLS)
 
 

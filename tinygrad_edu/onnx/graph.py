@@ -126,7 +126,18 @@ class Graph:
 
     def model(self, inputs: list[Any], outputs: list[Any]) -> onnx.ModelProto:
         """Return the model with these descriptions of its inputs and outputs."""
-        tensors = [numpy_helper.from_array(np.array(a, order="C"), name) for name, a in self.initializers.items()]
-        graph = helper.make_graph(self.nodes, "tinygrad_edu", inputs, outputs, tensors)
+        nodes, used = self._used_nodes({output.name for output in outputs})
+        arrays = {name: np.array(array, order="C") for name, array in self.initializers.items() if name in used}
+        tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+        graph = helper.make_graph(nodes, "tinygrad_edu", inputs, outputs, tensors)
         versions = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="tinygrad_edu")
+
+    def _used_nodes(self, used: set[str]) -> tuple[list[Any], set[str]]:
+        """Return the nodes that these outputs depend on, and the names that they use. Checks of values leave others."""
+        nodes = []
+        for node in reversed(self.nodes):
+            if used.intersection(node.output):
+                used.update(node.input)
+                nodes.append(node)
+        return nodes[::-1], used

@@ -88,19 +88,16 @@ for _ufuncs, _op_type in {
     rule(*_ufuncs)(_logical(_op_type))
 
 
-@rule(np.isnan)
-def _isnan(g: Graph, x: Any) -> Any:
-    return g.add("IsNaN", x)
+def _test(op_type: str) -> Emitter:
+    return lambda g, x: g.add(op_type, x if x.dtype.kind == "f" else g.cast(x, np.float32))
 
 
-@rule(np.isinf)
-def _isinf(g: Graph, x: Any) -> Any:
-    return g.add("IsInf", x)
+OPERATORS |= {np.isnan: _test("IsNaN"), np.isinf: _test("IsInf")}
 
 
 @rule(np.isfinite)
 def _isfinite(g: Graph, x: Any) -> Any:
-    return g.add("Not", g.add("Or", g.add("IsNaN", x), g.add("IsInf", x)))
+    return g.add("Not", g.add("Or", OPERATORS[np.isnan](g, x), OPERATORS[np.isinf](g, x)))
 
 
 @rule(ops.floor)
