@@ -648,7 +648,7 @@ def _avg_pool(g: Graph, x: Any, kernel: Any, stride: Any) -> Any:
 @rule(ops.grid_sample)
 def _grid_sample(g: Graph, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
     method = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
-    settings = {"mode": method, "padding_mode": padding_mode, "align_corners": int(align_corners)}
+    settings: dict[str, Any] = {"mode": method, "padding_mode": padding_mode, "align_corners": int(align_corners)}
     return g.add("GridSample", *(g.cast(v, g.step.out.dtype) for v in (x, grid)), **settings)
 
 
