@@ -81,7 +81,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     module : callable, default multilayer_perceptron
         Function of the number of features and of classes that returns a new module. It maps (N, n_features) float64
         inputs to (N, n_classes) logits.
-    optimizer : callable, default Adam
+    optimizer : callable, default optim.Adam
         Class of the optimizer, or a function: called with the parameters and ``lr=``.
     lr : float, default 1e-2
         Learning rate.
@@ -147,7 +147,7 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     module : callable, default multilayer_perceptron
         Function of the number of features and of targets that returns a new module. It maps (N, n_features) float64
         inputs to (N, n_targets) outputs.
-    optimizer : callable, default Adam
+    optimizer : callable, default optim.Adam
         Class of the optimizer, or a function: called with the parameters and ``lr=``.
     lr : float, default 1e-2
         Learning rate.

@@ -28,6 +28,8 @@ NAMESPACES = {
     "tinygrad_edu.data": "tg.data",
     "tinygrad_edu.parallel": "parallel",
     "tinygrad_edu.training": "training",
+    "tinygrad_edu.onnx": "onnx",
+    "tinygrad_edu.sklearn": "sklearn",
     "tinygrad_edu.tape": "tape",
     "tinygrad_edu.testing": "testing",
     "tinygrad_edu.testing.strategies": "testing.strategies",
