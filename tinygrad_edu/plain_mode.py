@@ -6,8 +6,15 @@ from typing import Any, TypeVar
 
 _Fast = TypeVar("_Fast", bound=Callable[..., Any])
 
-# Read from the environment at import, when every function is chosen.
-PLAIN = os.environ.get("TINYGRAD_EDU_PLAIN", "") not in ("", "0")
+# Read from the environment at import, when every function is chosen: "1", or names of functions such as
+# "ops.fast.softmax.softmax_values,ops.fast.linear.linear_values", to measure what each gains.
+_CHOSEN = os.environ.get("TINYGRAD_EDU_PLAIN", "")
+PLAIN = _CHOSEN == "1"
+
+
+def twin_name(fast: Callable[..., Any]) -> str:
+    """Return the name of a fast function in the environment variable."""
+    return f"{fast.__module__.removeprefix('tinygrad_edu.')}.{fast.__name__}"
 
 
 def faster_than(plain: Callable[..., Any]) -> Callable[[_Fast], _Fast]:
@@ -28,6 +35,6 @@ def faster_than(plain: Callable[..., Any]) -> Callable[[_Fast], _Fast]:
 
     def choose(fast: Any) -> Any:
         fast.plain = plain
-        return plain if PLAIN else fast
+        return plain if PLAIN or twin_name(fast) in _CHOSEN.split(",") else fast
 
     return choose

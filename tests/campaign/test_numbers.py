@@ -20,7 +20,9 @@ WITHOUT_CALLS = {
     "nn.current_stream", "nn.Orthogonal", "nn.SpectralNorm", "nn.WeightNorm", "nn.parametrize",
     "nn.remove_parametrization", "nn.functional_call", "nn.init", "nn.needs_whole_batch", "nn.random_stream",
     "nn.summary", "nn.KeyValueCache", "nn.PackedSequence", "nn.RotaryEmbedding", "nn.pack_padded_sequence",
-    "nn.pad_packed_sequence", "digitize", "histogram", "interp", "tril_indices", "triu_indices",
+    "nn.pad_packed_sequence", "nn.load_weights", "digitize", "histogram", "interp", "tril_indices", "triu_indices",
+    # PyTorch's Bessel functions of these orders have no derivative.
+    "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_k0", "modified_bessel_k1",
 }  # fmt: skip
 
 
