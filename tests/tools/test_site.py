@@ -140,7 +140,7 @@ def shown_signature(html, name, module):
     code = re.search(r"doc-signature.*?<pre>(.*?)</pre>", entry, re.DOTALL)
     if code is None:
         return None
-    scope = {**vars(np), **vars(tg), **vars(module), "np": np}
+    scope = {**vars(np), **vars(tg), **vars(tg.optim), **vars(module), "np": np}
     exec(f"def {unescape(re.sub('<[^>]+>', '', code[1])).strip()}: pass", scope)
     return parameters_of(inspect.signature(scope[name.rpartition(".")[2]]))
 
