@@ -408,7 +408,7 @@ REFERENCES = {
     "celu": lambda x, alpha: elu_by_exp(x, alpha, 1 / alpha), "exponential_unit": elu_by_exp,
     "selu": lambda x: 1.0507009873554804934193349852946 * elu_by_exp(x, 1.6732632423543772848170429916717),
     **dict.fromkeys(("silu", "silu_from_sigmoid"), lambda x: x / (1 + np.exp(-x))),
-    "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
     "gelu": lambda x, approximate: exact(gelu_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
     "gelu_exact": by_element(gelu_by_erfc), "gelu_tanh": exact(gelu_tanh), "softsign": lambda x: x / (1 + np.abs(x)),
     "tanhshrink": lambda x: np.where(

@@ -448,7 +448,7 @@ SAME_BITS = {
     "elementwise.leaky_relu_values": slopes(), "elementwise.leaky_relu_slope": slopes(),
     "elementwise.relu_vjp": parts_above_0(), "elementwise.silu_vjp": alike(3), "elementwise.tanh_vjp": alike(2),
     "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
-    "scans.accumulate": accumulations(), "scans.axis_first": columns(), "scans.axis_back": along(1),
+    "scans.accumulate": accumulations(), "scans.axis_first": columns(),
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
     "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),

@@ -167,7 +167,7 @@ def plain_axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
     return np.array(np.moveaxis(x, axis, 0), dtype, order="C")
 
 
-def plain_axis_back(x: ndarray, axis: int) -> ndarray:
+def axis_back(x: ndarray, axis: int) -> ndarray:
     """Return a C-contiguous array with the first axis moved to `axis`: the inverse of `plain_axis_first`."""
     return np.ascontiguousarray(np.moveaxis(x, 0, axis))
 

@@ -12,10 +12,11 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
 from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
-from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_vjp, cumsum_values
+from tinygrad_edu.ops.fast.scans import accumulate, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.plain import axis_back
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes

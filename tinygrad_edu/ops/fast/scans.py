@@ -8,7 +8,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.plain import no_division, plain_accumulate, plain_axis_back, plain_axis_first, plain_cumsum_values
+from tinygrad_edu.ops.plain import axis_back, no_division, plain_accumulate, plain_axis_first, plain_cumsum_values
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -71,7 +71,7 @@ def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray
     return np.flip(sums, axis) / x if np.isfinite(sums).all() else None
 
 
-# --- Rows to columns and back ---
+# --- Rows to columns ---
 
 
 @faster_than(plain_axis_first)
@@ -83,18 +83,6 @@ def axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
     rows, columns = x.reshape(-1, x.shape[-1]), out.reshape(x.shape[-1], -1)
     for chunk in _row_chunks(rows):
         columns[:, chunk] = rows[chunk].T
-    return out
-
-
-@faster_than(plain_axis_back)
-def axis_back(columns: ndarray, axis: int) -> ndarray:
-    """Return `plain_axis_back`; for the last axis in half the time."""
-    if not _needs_transpose(columns, axis):
-        return plain_axis_back(columns, axis)
-    out = np.empty((*columns.shape[1:], len(columns)), columns.dtype)
-    rows, columns = out.reshape(-1, len(columns)), columns.reshape(len(columns), -1)
-    for chunk in _row_chunks(rows):
-        rows[chunk] = columns[:, chunk].T
     return out
 
 
