@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import fast_functions
 
 CASE = next(name for name, _ in fast_functions.cases() if name.startswith("softplus, "))
@@ -13,6 +15,7 @@ def prepare(name):
     return dict(fast_functions.cases())[name]
 
 
+@pytest.mark.fast
 def test_the_fast_functions_that_a_case_calls_are_found():
     codes = fast_functions.called(prepare(CASE))
     found = {twin for code, twin in fast_functions.twins().items() if code in codes}
