@@ -83,6 +83,23 @@ MODELS = {
     "an index that is computed": (lambda: module(lambda self, x: tg.take_along_axis(x, tg.argmax(x, 1, True), 1)),
                                   floats(5)),
     "logic of masks": (lambda: module(lambda self, x: tg.where(logic(x > 0, x < 1), x, -x)), floats(4)),
+    "bits of integers": (
+        lambda: module(lambda self, x: (np.bitwise_and(x, 3), np.bitwise_or(x, 4), np.bitwise_xor(x, 5), np.invert(x))),
+        lambda n, rng: (rng.integers(-9, 9, (n, 4)),),
+    ),
+    "tiny numbers": (
+        lambda: module(lambda self, x: (tg.log1p(x * 1e-6) * 1e6, tg.expm1(x * 1e-6) * 1e6)), floats(4),
+    ),
+    "negative zeros": (
+        lambda: module(lambda self, x: (tg.copysign(2.0, x * 0), tg.arctan2(x * 0, -1.0))), floats(4),
+    ),
+    "integers and booleans": (
+        lambda: module(lambda self, x: (
+            tg.cumsum(x, 1), tg.cumsum(x > 2, 1), tg.pad(x > 2, ((0, 0), (1, 1))), x // 3, x % 3, x / 3, tg.round(x),
+            np.any(x > 2, 1), np.count_nonzero(x, 1), tg.sum(x > 2, 1),
+        )),
+        lambda n, rng: (tg.Tensor(rng.integers(-9, 9, (n, 4))),),
+    ),
     "bounds that are arrays": (lambda: module(lambda self, x: tg.clip(x, -x, np.full(3, 0.1, "f"))), floats(3)),
     "normalization by the batch": (
         lambda: nn.BatchNorm1D(3, track_running_stats=False), lambda n, rng: (rng.normal(size=(n + 1, 3)).astype("f"),),
@@ -152,6 +169,7 @@ REFUSED = {
     "a division by the batch size": (lambda self, x: x / len(x), "divide at test_export.py.*depends on the batch size"),
     "random numbers": (lambda self, x: x + tg.normal(0, 1, (3,)), "normal draws random numbers inside of onnx.export"),
     "a gradient": (lambda self, x: tg.grad(lambda x: (x * x).sum())(x) + 1, "is a gradient"),
+    "integers rounded to tens": (lambda self, x: tg.round(tg.astype(x, int), -1), "rounds integers to tens"),
     "an own op": (lambda self, x: cube(x), r"cube at test_export.py:\d+ has no counterpart in ONNX"),
     "no use of the input": (lambda self, x: tg.ones((2, 2)), "does not depend on its inputs"),
 }  # fmt: skip

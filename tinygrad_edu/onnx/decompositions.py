@@ -38,13 +38,13 @@ def _elementwise() -> dict[Any, Callable[..., Any]]:
         ops.cbrt: lambda x: sign(x) * ops.abs(x) ** (1 / 3),
         ops.hypot: lambda x, y: ops.sqrt(x * x + y * y),
         ops.exp2: lambda x: exp(x * math.log(2)),
-        ops.expm1: lambda x: exp(x) - 1,
+        ops.expm1: _expm1,
         ops.log2: lambda x: log(x) / math.log(2),
         ops.log10: lambda x: log(x) / math.log(10),
-        ops.log1p: lambda x: log(x + 1),
+        ops.log1p: _log1p,
         ops.xlogy: lambda x, y: where(np.equal(x, 0), 0.0, x * log(where(np.equal(x, 0), 1.0, y))),
         ops.trunc: lambda x: sign(x) * floor(ops.abs(x)),
-        ops.copysign: lambda x, y: where(np.less(y, 0), -ops.abs(x), ops.abs(x)),
+        ops.copysign: lambda x, y: where(_has_minus(y), -ops.abs(x), ops.abs(x)),
         ops.deg2rad: lambda x: x * (math.pi / 180),
         ops.rad2deg: lambda x: x * (180 / math.pi),
         ops.arctan2: _arctan2,
@@ -75,9 +75,22 @@ def _elementwise() -> dict[Any, Callable[..., Any]]:
     }
 
 
+def _expm1(x: Any) -> Any:
+    return ops.where(np.less(ops.abs(x), 1), 2 * ops.sinh(x / 2) * ops.exp(x / 2), ops.exp(x) - 1)
+
+
+def _log1p(x: Any) -> Any:
+    return ops.where(np.less(ops.abs(x), 0.5), 2 * ops.arctanh(x / (x + 2)), ops.log(x + 1))
+
+
+def _has_minus(x: Any) -> Any:
+    """Return whether numbers are negative, or -0."""
+    return np.logical_or(np.less(x, 0), np.less(1 / x, 0))
+
+
 def _arctan2(y: Any, x: Any) -> Any:
     angle = ops.arctan(y / x)
-    beyond = ops.where(np.less(y, 0), -math.pi, math.pi)
+    beyond = ops.where(_has_minus(y), -math.pi, math.pi)
     upright = ops.sign(y) * (math.pi / 2)
     return ops.where(np.equal(x, 0), upright, ops.where(np.less(x, 0), angle + beyond, angle))
 
@@ -108,7 +121,7 @@ def _clip(x: Any, min: Any, max: Any) -> Any:
 
 
 def _exponential_unit(x: Any, alpha: float, rate: float) -> Any:
-    return ops.relu(x) + alpha * (ops.exp(rate * ops.minimum(x, 0.0)) - 1)
+    return ops.relu(x) + alpha * _expm1(rate * ops.minimum(x, 0.0))
 
 
 # --- Reductions and normalization ---

@@ -87,12 +87,16 @@ class Graph:
         return out[0] if outputs == 1 else out
 
     def cast(self, x: Any, dtype: Any) -> Any:
-        """Return a variable or constant in a dtype."""
+        """Return a variable or constant in a dtype. The name of a node's output is returned as it is."""
         if isinstance(x, Variable):
-            return x if x.dtype == dtype else self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+            return x if x.dtype == dtype else self.convert(x, dtype)
         if isinstance(x, Repeated):
             return x._replace(values=x.values.astype(dtype))
         return x if isinstance(x, Name | Varying | BatchMultiple) else np.asarray(x).astype(dtype)
+
+    def convert(self, x: Any, dtype: Any) -> Name:
+        """Return a value in another dtype."""
+        return Name(self.add("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype))))
 
     def integers(self, values: Any) -> Any:
         """Return a 1-d tensor of integers, some of which may be multiples of the batch size."""

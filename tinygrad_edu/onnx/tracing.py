@@ -141,7 +141,8 @@ class Recorder:
             return self.record_body(function, name, inputs, settings)
         line, (arguments, keywords) = calling_line(), self.described(_with_defaults(function, inputs, settings), name)
         row, values = sample((inputs, settings), self.level, 0)
-        with opened(tuple(level for level in open_levels() if level is not self.level)):
+        outside = opened(tuple(level for level in open_levels() if level is not self.level))
+        with outside, np.errstate(all="ignore"):  # the values do not matter
             result = function(*row, **values)
         is_constant = not self.depends_on_inputs((arguments, keywords))
         if function not in self.rules:

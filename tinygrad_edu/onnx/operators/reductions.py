@@ -1,0 +1,145 @@
+"""Rules of reductions, scans, softmax, products and sorting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu import ops
+from tinygrad_edu.onnx.graph import Graph
+from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, rule
+from tinygrad_edu.ops import (
+    classification,
+    products,
+)
+
+# --- Reductions and scans ---
+
+
+def _reduction(op_type: str) -> Emitter:
+    def own(g: Graph, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
+        x, ndim = g.cast(x, g.step.out.dtype), len(x.shape)
+        axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+        return g.add(op_type, x, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+
+    return own
+
+
+for _op_type, _function in {
+    "ReduceSum": ops.sum, "ReduceProd": ops.prod, "ReduceMean": ops.mean, "ReduceMax": ops.max, "ReduceMin": ops.min,
+    "ReduceLogSumExp": ops.logsumexp,
+}.items():  # fmt: skip
+    OPERATORS[_function] = _reduction(_op_type)
+
+
+def _truth(op_type: str) -> Emitter:
+    def own(g: Graph, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
+        numbers = g.convert(g.cast(x, bool), np.int32)
+        reduced = g.add(op_type, numbers, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+        return g.convert(reduced, bool)
+
+    return own
+
+
+OPERATORS |= {np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")}
+
+
+@rule(np.count_nonzero)
+def _count_nonzero(g: Graph, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
+    ones = g.convert(g.cast(x, bool), np.int64)
+    return g.add("ReduceSum", ones, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+
+
+def _position(op_type: str) -> Emitter:
+    def own(g: Graph, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+        if axis is None:
+            x, axis, keepdims = g.add("Reshape", x, np.array([-1], np.int64)), 0, False
+        return g.add(op_type, x, axis=axis, keepdims=int(keepdims))
+
+    return own
+
+
+OPERATORS |= {np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")}
+
+
+@rule(ops.cumsum)
+def _cumsum(g: Graph, x: Any, axis: int | None, dtype: Any) -> Any:
+    x = g.cast(x, g.step.out.dtype)
+    rows = g.add("Reshape", x, np.array([-1], np.int64)) if axis is None else x
+    return g.add("CumSum", rows, np.array(axis or 0, np.int64))
+
+
+def _softmax(op_type: str) -> Emitter:
+    def own(g: Graph, x: Any, axis: int) -> Any:
+        x = g.cast(x, g.step.out.dtype)
+        if g.step.out.shape:
+            return g.add(op_type, x, axis=axis)
+        return g.reshape(g.add(op_type, g.reshape(x, (1,)), axis=0), ())
+
+    return own
+
+
+OPERATORS |= {
+    classification.softmax_along: _softmax("Softmax"),
+    classification.log_softmax_along: _softmax("LogSoftmax"),
+}
+
+
+# --- Products ---
+
+
+@rule(products.matmul)
+def _matmul(g: Graph, x: Any, y: Any) -> Any:
+    dtype = g.step.out.dtype
+    return g.add("MatMul", g.cast(x, dtype), g.cast(y, dtype))
+
+
+@rule(products.linear_with_bias)
+def _linear(g: Graph, x: Any, weight: Any, bias: Any = None) -> Any:
+    x, weight, *added = (g.cast(v, g.step.out.dtype) for v in (x, weight, bias) if v is not None)
+    if len(g.step.inputs[0].shape) == 2:
+        return g.add("Gemm", x, weight, *added, transB=1)
+    out = g.add("MatMul", x, g.add("Transpose", weight, perm=[1, 0]))
+    return g.add("Add", out, *added) if added else out
+
+
+OPERATORS[products.linear_without_bias] = _linear
+
+
+# --- Sorting ---
+
+
+def _ranked(g: Graph, x: Any, k: int, axis: int, largest: bool) -> Any:
+    return g.add("TopK", x, np.array([k], np.int64), outputs=2, axis=axis, largest=int(largest))
+
+
+@rule(ops.topk)
+def _topk(g: Graph, x: Any, k: int, axis: int, largest: bool, sorted: bool) -> Any:
+    return _ranked(g, x, k, axis, largest)
+
+
+@rule(ops.kthvalue)
+def _kthvalue(g: Graph, x: Any, k: int, axis: int, keepdims: bool) -> Any:
+    last = np.array([k - 1] if keepdims else k - 1, np.int64)
+    return [g.add("Gather", part, last, axis=axis) for part in _ranked(g, x, k, axis, False)]
+
+
+@rule(ops.sort)
+def _sort(g: Graph, x: Any, axis: int | None, descending: bool, stable: Any, kind: Any) -> Any:
+    return _sorted(g, x, axis, descending)[0]
+
+
+@rule(ops.argsort)
+def _argsort(g: Graph, x: Any, axis: int | None, descending: bool, stable: Any, kind: Any) -> Any:
+    return _sorted(g, x, axis, descending)[1]
+
+
+def _sorted(g: Graph, x: Any, axis: int | None, descending: bool) -> Any:
+    length = g.step.out.shape[0 if axis is None else axis]
+    g.require_fixed(length)
+    x = g.add("Reshape", x, np.array([-1], np.int64)) if axis is None else x
+    return _ranked(g, x, length, axis or 0, descending)

@@ -1,0 +1,99 @@
+"""Rules of ops that change shapes and move elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tinygrad_edu import ops
+from tinygrad_edu.onnx.graph import Graph
+from tinygrad_edu.onnx.operators.table import rule
+from tinygrad_edu.ops import (
+    joining,
+    padding,
+)
+
+
+@rule(ops.reshape)
+def _reshape(g: Graph, x: Any, shape: Any, order: str) -> Any:
+    out = g.step.out.shape
+    if order == "C":
+        return g.reshape(x, out)
+    reversed_ = g.add("Transpose", x, perm=list(range(len(x.shape)))[::-1])
+    return g.add("Transpose", g.reshape(reversed_, out[::-1]), perm=list(range(len(out)))[::-1])
+
+
+@rule(ops.expand_dims)
+def _expand_dims(g: Graph, x: Any, axis: Any) -> Any:
+    axes = normalize_axis_tuple(axis, len(g.step.out.shape))
+    return g.add("Unsqueeze", x, np.array(axes, np.int64))
+
+
+@rule(ops.squeeze)
+def _squeeze(g: Graph, x: Any, axis: Any) -> Any:
+    ones = [a for a, n in enumerate(x.shape) if n == 1]
+    axes = ones if axis is None else normalize_axis_tuple(axis, len(x.shape))
+    return g.add("Squeeze", x, np.array(axes, np.int64)) if len(axes) else g.name(x)
+
+
+@rule(ops.broadcast_to)
+def _broadcast_to(g: Graph, x: Any, shape: Any) -> Any:
+    wanted, missing = g.step.out.shape, len(g.step.out.shape) - len(x.shape)
+    lengths = [1 if k >= missing and x.shape[k - missing] == n else n for k, n in enumerate(wanted)]
+    return g.add("Expand", x, g.integers(lengths))
+
+
+@rule(ops.transpose)
+def _transpose(g: Graph, x: Any, axes: Any) -> Any:
+    order = range(len(x.shape))[::-1] if axes is None else [normalize_axis_index(a, len(x.shape)) for a in axes]
+    return g.add("Transpose", x, perm=list(order))
+
+
+@rule(ops.swapaxes)
+def _swapaxes(g: Graph, x: Any, axis1: int, axis2: int) -> Any:
+    order = list(range(len(x.shape)))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return g.add("Transpose", x, perm=order)
+
+
+@rule(ops.moveaxis)
+def _moveaxis(g: Graph, x: Any, source: Any, destination: Any) -> Any:
+    sources, targets = (normalize_axis_tuple(a, len(x.shape)) for a in (source, destination))
+    order = [a for a in range(len(x.shape)) if a not in sources]
+    for target, origin in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, origin)
+    return g.add("Transpose", x, perm=order)
+
+
+@rule(ops.flip)
+def _flip(g: Graph, x: Any, axis: Any) -> Any:
+    axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
+    ones = np.full(len(axes), -1, np.int64)
+    return g.add("Slice", x, ones, np.full(len(axes), np.iinfo(np.int64).min), np.array(axes, np.int64), ones)
+
+
+@rule(ops.tile)
+def _tile(g: Graph, x: Any, reps: Any) -> Any:
+    counts = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    missing = len(counts) - len(x.shape)
+    if missing > 0:
+        x = g.add("Unsqueeze", x, np.arange(missing))
+    return g.add("Tile", x, g.integers((*[1] * -missing, *counts)))
+
+
+@rule(joining.concat)
+def _concat(g: Graph, *arrays: Any, axis: int, ends: Any) -> Any:
+    return g.add("Concat", *(g.cast(x, g.step.out.dtype) for x in arrays), axis=axis)
+
+
+@rule(padding.pad_constant)
+def _pad(g: Graph, x: Any, pad_width: Any, constant_values: Any) -> Any:
+    g.require_fixed(pad_width)
+    if np.ndim(constant_values):
+        g.step.refuse("has several constant_values, and ONNX has one")
+    widths = padding._pad_widths(pad_width, len(x.shape))
+    dtype = np.dtype(np.int32) if x.dtype == bool else x.dtype  # ONNX Runtime pads no booleans
+    out = g.add("Pad", g.cast(x, dtype), widths.T.ravel().astype(np.int64), np.asarray(constant_values, dtype))
+    return g.convert(out, bool) if x.dtype == bool else out
