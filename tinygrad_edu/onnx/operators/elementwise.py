@@ -50,26 +50,20 @@ for _op_type, _function in {
     "Tan": ops.tan, "Tanh": ops.tanh,
 }.items():  # fmt: skip
     OPERATORS[_function] = _in_dtype_of_result(_op_type)
-for _ufunc, (_op_type, _negated) in {
-    np.equal: ("Equal", False), np.not_equal: ("Equal", True), np.less: ("Less", False), np.greater: ("Greater", False),
-    np.less_equal: ("LessOrEqual", False), np.greater_equal: ("GreaterOrEqual", False),
-}.items():  # fmt: skip
-    OPERATORS[_ufunc] = _comparison(_op_type, _negated)
-for _ufunc, _op_type in {
-    np.logical_and: "And", np.logical_or: "Or", np.logical_xor: "Xor", np.logical_not: "Not",
-}.items():  # fmt: skip
-    OPERATORS[_ufunc] = _logical(_op_type)
-for _ufunc, _op_type in {
-    np.bitwise_and: "And", np.bitwise_or: "Or", np.bitwise_xor: "Xor", np.invert: "Not",
-}.items():  # fmt: skip
-    OPERATORS[_ufunc] = _bitwise(_op_type)
+OPERATORS.update({
+    np.equal: _comparison("Equal"), np.not_equal: _comparison("Equal", negated=True), np.less: _comparison("Less"),
+    np.less_equal: _comparison("LessOrEqual"), np.greater: _comparison("Greater"),
+    np.greater_equal: _comparison("GreaterOrEqual"), np.logical_and: _logical("And"), np.logical_or: _logical("Or"),
+    np.logical_xor: _logical("Xor"), np.logical_not: _logical("Not"), np.bitwise_and: _bitwise("And"),
+    np.bitwise_or: _bitwise("Or"), np.bitwise_xor: _bitwise("Xor"), np.invert: _bitwise("Not"),
+})  # fmt: skip
 
 
 def _test(op_type: str) -> Emitter:
     return lambda g, x: g.add(op_type, x if x.dtype.kind == "f" else g.cast(x, np.float32))
 
 
-OPERATORS |= {np.isnan: _test("IsNaN"), np.isinf: _test("IsInf")}
+OPERATORS.update({np.isnan: _test("IsNaN"), np.isinf: _test("IsInf")})
 
 
 @rule(np.isfinite)

@@ -101,11 +101,15 @@ def _transposed(
     return g.add("ConvTranspose", *inputs, strides=s, pads=[*p, *p], dilations=d, group=groups, output_padding=extra)
 
 
-OPERATORS |= {
-    fast_convolution.affine_images: _transposed,
-    convolution.transpose_volumes: _transposed,
-    fast_convolution.correlate_images: lambda g, x, weight, *args, **kw: _transposed(g, x, weight, None, *args, **kw),
-}
+OPERATORS.update(
+    {
+        fast_convolution.affine_images: _transposed,
+        convolution.transpose_volumes: _transposed,
+        fast_convolution.correlate_images: lambda g, x, weight, *args, **kw: _transposed(
+            g, x, weight, None, *args, **kw
+        ),
+    }
+)
 
 
 @rule(pooling.maxima)

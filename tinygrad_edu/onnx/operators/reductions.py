@@ -44,7 +44,7 @@ def _truth(op_type: str) -> Emitter:
     return own
 
 
-OPERATORS |= {np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")}
+OPERATORS.update({np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")})
 
 
 @rule(np.count_nonzero)
@@ -63,7 +63,7 @@ def _position(op_type: str) -> Emitter:
     return own
 
 
-OPERATORS |= {np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")}
+OPERATORS.update({np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")})
 
 
 @rule(ops.cumsum)
@@ -83,10 +83,12 @@ def _softmax(op_type: str) -> Emitter:
     return own
 
 
-OPERATORS |= {
-    classification.softmax_along: _softmax("Softmax"),
-    classification.log_softmax_along: _softmax("LogSoftmax"),
-}
+OPERATORS.update(
+    {
+        classification.softmax_along: _softmax("Softmax"),
+        classification.log_softmax_along: _softmax("LogSoftmax"),
+    }
+)
 
 
 # --- Products ---
