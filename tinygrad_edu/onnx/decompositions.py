@@ -44,7 +44,7 @@ def _elementwise() -> dict[Any, Callable[..., Any]]:
         ops.log1p: _log1p,
         ops.xlogy: lambda x, y: where(np.equal(x, 0), 0.0, x * log(where(np.equal(x, 0), 1.0, y))),
         ops.trunc: lambda x: sign(x) * floor(ops.abs(x)),
-        ops.copysign: lambda x, y: where(_has_minus(y), -ops.abs(x), ops.abs(x)),
+        ops.copysign: _copysign,
         ops.deg2rad: lambda x: x * (math.pi / 180),
         ops.rad2deg: lambda x: x * (180 / math.pi),
         ops.arctan2: _arctan2,
@@ -88,6 +88,12 @@ def _has_minus(x: Any) -> Any:
     return np.logical_or(np.less(x, 0), np.less(1 / x, 0))
 
 
+def _copysign(x: Any, y: Any) -> Any:
+    floating = [v.dtype for v in (x, y) if getattr(v, "dtype", np.dtype(int)).kind == "f"]
+    size = ops.abs(ops.astype(x, np.result_type(*floating or [np.float32])))
+    return ops.where(_has_minus(y), -size, size)
+
+
 def _arctan2(y: Any, x: Any) -> Any:
     angle = ops.arctan(y / x)
     beyond = ops.where(_has_minus(y), -math.pi, math.pi)
@@ -114,7 +120,7 @@ def _nan_to_num(x: Any, nan: float, posinf: float | None, neginf: float | None) 
 
 
 def _clip(x: Any, min: Any, max: Any) -> Any:
-    if np.ndim(min) == np.ndim(max) == 0:
+    if not any(hasattr(bound, "dtype") for bound in (min, max)):
         return selection.clip_by_scalars(x, min, max)
     x = x if min is None else ops.maximum(x, min)
     return x if max is None else ops.minimum(x, max)

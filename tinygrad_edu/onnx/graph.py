@@ -114,6 +114,11 @@ class Graph:
         factor = value.factor
         return self._batch_size if factor == 1 else self.add("Mul", self._batch_size, np.array([factor], np.int64))
 
+    def transpose(self, x: Any, order: Any) -> Name:
+        """Permute axes."""
+        order = list(order)
+        return self.name(x) if order == sorted(order) else Name(self.add("Transpose", x, perm=order))
+
     def reshape(self, x: Any, shape: Any) -> Any:
         """Reshape x. ONNX computes one length from the number of elements."""
         unknown = [k for k, n in enumerate(shape) if not isinstance(n, int | np.integer)]

@@ -137,7 +137,7 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
         return g.add("Gather", x, g.cast(axes[arrays[0]], np.int64), axis=arrays[0])
     shape = _broadcast(*(axes[a].shape if isinstance(axes[a], Variable) else np.shape(axes[a]) for a in arrays))
     rest = [a for a in range(len(axes)) if a not in arrays]
-    moved = g.add("Transpose", x, perm=[*arrays, *rest])
+    moved = g.transpose(x, [*arrays, *rest])
     columns = [g.add("Expand", g.cast(axes[a], np.int64), g.integers(shape)) for a in arrays]
     stacked = g.add("Concat", *(g.add("Unsqueeze", c, np.array([-1], np.int64)) for c in columns), axis=-1)
     out = g.add("GatherND", moved, stacked)
@@ -146,7 +146,7 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
         return out
     n, first = len(shape), arrays[0]
     order = [*range(n, n + first), *range(n), *range(n + first, n + len(rest))]
-    return g.add("Transpose", out, perm=order)
+    return g.transpose(out, order)
 
 
 def _broadcast(*shapes: Any) -> list[Any]:

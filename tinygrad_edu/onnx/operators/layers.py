@@ -18,6 +18,7 @@ from tinygrad_edu.ops import (
     recurrent,
 )
 from tinygrad_edu.ops.fast import convolution as fast_convolution
+from tinygrad_edu.ops.selection import extremes
 from tinygrad_edu.ops.sliding_windows import pair, per_axis
 
 # --- Normalization ---
@@ -115,6 +116,11 @@ OPERATORS.update(
 @rule(pooling.maxima)
 def _max_pool(g: Graph, x: Any, windows: Any, return_indices: bool) -> Any:
     kernel, stride, border, dilation = windows
+    if any(max(sides) >= k for sides, k in zip(border, kernel, strict=True)):  # ONNX Runtime takes smaller ones only
+        if return_indices:
+            g.step.refuse("has padding of at least the kernel size, and returns indices")
+        sides = np.array(_padded(((0, 0), (0, 0), *border)), np.int64)
+        x, border = g.add("Pad", x, sides, np.asarray(extremes(x.dtype)[0], x.dtype)), ((0, 0),) * len(kernel)
     settings = {"kernel_shape": kernel, "strides": stride, "pads": _padded(border), "dilations": dilation}
     if not return_indices:
         return g.add("MaxPool", x, **settings), None

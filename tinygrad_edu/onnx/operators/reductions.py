@@ -97,7 +97,13 @@ OPERATORS.update(
 @rule(products.matmul)
 def _matmul(g: Graph, x: Any, y: Any) -> Any:
     dtype = g.step.out.dtype
-    return g.add("MatMul", g.cast(x, dtype), g.cast(y, dtype))
+    x_is_row, y_is_column = len(x.shape) == 1, len(y.shape) == 1
+    x, y = g.cast(x, dtype), g.cast(y, dtype)
+    # ONNX Runtime 1.32 computes a transposed matrix times a vector wrongly: all operands are matrices.
+    x = g.add("Unsqueeze", x, np.array([0], np.int64)) if x_is_row else x
+    y = g.add("Unsqueeze", y, np.array([1], np.int64)) if y_is_column else y
+    out, new = g.add("MatMul", x, y), [-2] * x_is_row + [-1] * y_is_column
+    return g.add("Squeeze", out, np.array(new, np.int64)) if new else out
 
 
 @rule(products.linear_with_bias)
@@ -105,7 +111,7 @@ def _linear(g: Graph, x: Any, weight: Any, bias: Any = None) -> Any:
     x, weight, *added = (g.cast(v, g.step.out.dtype) for v in (x, weight, bias) if v is not None)
     if len(g.step.inputs[0].shape) == 2:
         return g.add("Gemm", x, weight, *added, transB=1)
-    out = g.add("MatMul", x, g.add("Transpose", weight, perm=[1, 0]))
+    out = g.add("MatMul", x, g.transpose(weight, [1, 0]))
     return g.add("Add", out, *added) if added else out
 
 

@@ -21,8 +21,8 @@ def _reshape(g: Graph, x: Any, shape: Any, order: str) -> Any:
     out = g.step.out.shape
     if order == "C":
         return g.reshape(x, out)
-    reversed_ = g.add("Transpose", x, perm=list(range(len(x.shape)))[::-1])
-    return g.add("Transpose", g.reshape(reversed_, out[::-1]), perm=list(range(len(out)))[::-1])
+    reversed_ = g.transpose(x, list(range(len(x.shape)))[::-1])
+    return g.transpose(g.reshape(reversed_, out[::-1]), list(range(len(out)))[::-1])
 
 
 @rule(ops.expand_dims)
@@ -48,14 +48,14 @@ def _broadcast_to(g: Graph, x: Any, shape: Any) -> Any:
 @rule(ops.transpose)
 def _transpose(g: Graph, x: Any, axes: Any) -> Any:
     order = range(len(x.shape))[::-1] if axes is None else [normalize_axis_index(a, len(x.shape)) for a in axes]
-    return g.add("Transpose", x, perm=list(order))
+    return g.transpose(x, list(order))
 
 
 @rule(ops.swapaxes)
 def _swapaxes(g: Graph, x: Any, axis1: int, axis2: int) -> Any:
     order = list(range(len(x.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
-    return g.add("Transpose", x, perm=order)
+    return g.transpose(x, order)
 
 
 @rule(ops.moveaxis)
@@ -64,12 +64,14 @@ def _moveaxis(g: Graph, x: Any, source: Any, destination: Any) -> Any:
     order = [a for a in range(len(x.shape)) if a not in sources]
     for target, origin in sorted(zip(targets, sources, strict=True)):
         order.insert(target, origin)
-    return g.add("Transpose", x, perm=order)
+    return g.transpose(x, order)
 
 
 @rule(ops.flip)
 def _flip(g: Graph, x: Any, axis: Any) -> Any:
     axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
+    if not axes:
+        return g.name(x)
     ones = np.full(len(axes), -1, np.int64)
     return g.add("Slice", x, ones, np.full(len(axes), np.iinfo(np.int64).min), np.array(axes, np.int64), ones)
 
