@@ -34,7 +34,7 @@ def cases() -> Iterator[tuple[str, Callable[[], Run]]]:
     for kind in (*ops.CASES.values(), RANDOM):
         for case in kind:
             for size in SIZES:
-                yield f"{case.name}, {size:,}", lambda case=case, size=size: ops._ours(case, ops.inputs(size))[0]
+                yield f"{case.name}, {size:,}", lambda case=case, size=size: ops.our_passes(case, ops.inputs(size))[0]
     for workload in STEPS:
         yield workload.title, lambda workload=workload: getattr(ours, workload.function)(workload.sizes, fixed=True)
 

@@ -224,7 +224,7 @@ def _passes(call: Call, module: Any, a: Any, cotangent: Callable[[Any], Any]) ->
     return both
 
 
-def _ours(case: Case, arrays: dict[str, np.ndarray]) -> tuple[Run, Any]:
+def our_passes(case: Case, arrays: dict[str, np.ndarray]) -> tuple[Run, Any]:
     a = _tensors(arrays, lambda x: tg.Tensor(x, requires_grad=True), lambda x: x)
     return _passes(case.ours, tg, a, lambda output: _cotangent(output.shape)), a
 
@@ -266,7 +266,7 @@ def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
 def pair(case: Case, size: int) -> tuple[Run, Run]:
     """Return our pass and PyTorch's, after comparing their outputs and gradients."""
     arrays = inputs(size)
-    (mine, a), (other, b) = _ours(case, arrays), _theirs(case, arrays)
+    (mine, a), (other, b) = our_passes(case, arrays), _theirs(case, arrays)
     found, wanted = np.asarray(_values(mine())), np.asarray(_values(other()))
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * _scale(wanted), err_msg=case.name)
     for p, q in zip(a.leaves, b.leaves, strict=True):

@@ -90,6 +90,14 @@ MODELS = {
     "tiny numbers": (
         lambda: module(lambda self, x: (tg.log1p(x * 1e-6) * 1e6, tg.expm1(x * 1e-6) * 1e6)), floats(4),
     ),
+    "infinities and large numbers": (
+        lambda: module(lambda self, x: (
+            tg.logaddexp(x - np.inf, x - np.inf), tg.logaddexp2(x - np.inf, x), tg.hypot(x * 1e30, x * 1e30),
+            tg.logsumexp(x - np.inf, 1), tg.logsumexp(x * 1000, 1), tg.average(x / 0.0, 1, weights=np.ones(4, "f")),
+        )),
+        lambda n, rng: (abs(rng.normal(size=(n, 4))).astype(np.float32),),
+    ),
+    "positions of all elements": (lambda: module(lambda self, x: (x, np.argmax(x, keepdims=True))), floats(4)),
     "negative zeros": (
         lambda: module(lambda self, x: (tg.copysign(2.0, x * 0), tg.arctan2(x * 0, -1.0))), floats(4),
     ),

@@ -1,12 +1,12 @@
 """Calls that the strategies of all ops and functions draw compute the same in ONNX Runtime, or are refused."""
 
 import numpy as np
-import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.onnx.runtime import assert_runs
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ExportError
@@ -70,10 +70,4 @@ def test_a_drawn_call_computes_the_same(name, data, tmp_path_factory):
     except ExportError:
         assert name in REFUSED
         return
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [given.name for given in session.get_inputs()]
-    got = session.run(None, dict(zip(names, (x.numpy() for x in inputs), strict=True)))
-    for x, y in zip(got, wanted, strict=True):
-        assert (x.dtype, x.shape) == (y.dtype, y.shape)
-        scale = max(1.0, float(np.max(np.abs(y), initial=0, where=np.isfinite(y)))) if y.dtype.kind == "f" else 1
-        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4 * scale)
+    assert_runs(path, inputs, wanted, 1e-4)

@@ -529,7 +529,7 @@ class AdaptiveMaxPool3D(_AdaptiveMaxPool):
 
 
 @batched("vectors", inputs=2, name="max_unpool")
-def _unpooled(x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
+def unpooled(x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
     """Return images of `size` with the elements of x at the indices and 0 elsewhere."""
     shape, positions = shape_of(x), np.asarray(values_of(indices))
     if positions.dtype.kind not in "iu":
@@ -560,7 +560,7 @@ class _MaxUnpool(_Pool):
         """
         require_batch(type(self).__name__, shape_of(x), self.axes)
         size = self._unpooled_size(shape_of(x), output_size)
-        return _unpooled(x, indices, type(self).__name__, size)
+        return unpooled(x, indices, type(self).__name__, size)
 
     def _unpooled_size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
         kernel, stride, padding = (window_option(self, name, getattr(self, name)) for name in self._setting_names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,54 +25,6 @@ from tinygrad_edu.ops import (
 )
 from tinygrad_edu.ops.sliding_windows import window_of
 
-DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {}
-
-
-def _elementwise() -> dict[Any, Callable[..., Any]]:
-    where, exp, log, sign, floor = ops.where, ops.exp, ops.log, ops.sign, ops.floor
-    return {
-        ops.positive: lambda x: x + 0,
-        ops.square: lambda x: x * x,
-        ops.rsqrt: lambda x: 1 / ops.sqrt(x),
-        ops.cbrt: lambda x: sign(x) * ops.abs(x) ** (1 / 3),
-        ops.hypot: lambda x, y: ops.sqrt(x * x + y * y),
-        ops.exp2: lambda x: exp(x * math.log(2)),
-        ops.expm1: _expm1,
-        ops.log2: lambda x: log(x) / math.log(2),
-        ops.log10: lambda x: log(x) / math.log(10),
-        ops.log1p: _log1p,
-        ops.xlogy: lambda x, y: where(np.equal(x, 0), 0.0, x * log(where(np.equal(x, 0), 1.0, y))),
-        ops.trunc: lambda x: sign(x) * floor(ops.abs(x)),
-        ops.copysign: _copysign,
-        ops.deg2rad: lambda x: x * (math.pi / 180),
-        ops.rad2deg: lambda x: x * (180 / math.pi),
-        ops.arctan2: _arctan2,
-        ops.sinc: lambda x: where(np.equal(x, 0), 1.0, ops.sin(math.pi * x) / where(np.equal(x, 0), 1.0, math.pi * x)),
-        ops.logsigmoid: lambda x: -ops.softplus(-x),
-        ops.logit: _logit,
-        ops.softplus: _softplus,
-        ops.hardshrink: lambda x, lambd: where(np.less_equal(ops.abs(x), lambd), 0.0, x),
-        ops.softshrink: lambda x, lambd: sign(x) * ops.relu(ops.abs(x) - lambd),
-        ops.logaddexp: lambda x, y: ops.maximum(x, y) + log(1 + exp(-ops.abs(x - y))),
-        ops.logaddexp2: lambda x, y: ops.maximum(x, y) + ops.log2(1 + exp(-ops.abs(x - y) * math.log(2))),
-        ops.lerp: lambda x, y, weight: x + weight * (y - x),
-        ops.nan_to_num: _nan_to_num,
-        ops.hardsigmoid: lambda x: ops.clip(x + 3, 0.0, 6.0) / 6,
-        ops.hardswish: lambda x: x * (ops.clip(x + 3, 0.0, 6.0) / 6),
-        ops.hardtanh: lambda x, min_val, max_val: ops.clip(x, min_val, max_val),
-        ops.threshold: lambda x, threshold, value: where(np.less_equal(x, threshold), value, x),
-        ops.tanhshrink: lambda x: x - ops.tanh(x),
-        ops.silu: lambda x: x * ops.sigmoid(x),
-        activations.leaky: lambda x, slope: where(np.greater(x, 0), x, x * slope),
-        activations.exponential_unit: _exponential_unit,
-        selection.keep: lambda x, mask: where(mask, x, 0),
-        selection.drop: lambda x, mask: where(mask, 0, x),
-        ops.clip: _clip,
-        error_function.normal_cdf: lambda x: 0.5 * (1 + ops.erf(x * math.sqrt(0.5))),
-        special.erfc: lambda x: 1 - ops.erf(x),
-        ops.entr: lambda x: -ops.xlogy(x, x),
-    }
-
 
 def _expm1(x: Any) -> Any:
     return ops.where(np.less(ops.abs(x), 1), 2 * ops.sinh(x / 2) * ops.exp(x / 2), ops.exp(x) - 1)
@@ -81,6 +32,17 @@ def _expm1(x: Any) -> Any:
 
 def _log1p(x: Any) -> Any:
     return ops.where(np.less(ops.abs(x), 0.5), 2 * ops.arctanh(x / (x + 2)), ops.log(x + 1))
+
+
+def _hypot(x: Any, y: Any) -> Any:
+    largest = ops.maximum(ops.abs(x), ops.abs(y))
+    scale = ops.where(np.logical_or(np.equal(largest, 0), np.isinf(largest)), 1.0, largest)  # squares may overflow
+    return scale * ops.sqrt((x / scale) ** 2 + (y / scale) ** 2)
+
+
+def _distance(x: Any, y: Any) -> Any:
+    """Return |x - y|, 0 for equal infinities."""
+    return ops.where(np.equal(x, y), 0.0, ops.abs(x - y))
 
 
 def _has_minus(x: Any) -> Any:
@@ -101,6 +63,11 @@ def _arctan2(y: Any, x: Any) -> Any:
     return ops.where(np.equal(x, 0), upright, ops.where(np.less(x, 0), angle + beyond, angle))
 
 
+def _sinc(x: Any) -> Any:
+    angle = ops.where(np.equal(x, 0), 1.0, math.pi * x)
+    return ops.where(np.equal(x, 0), 1.0, ops.sin(angle) / angle)
+
+
 def _logit(x: Any, eps: float | None) -> Any:
     p = x if eps is None else ops.clip(x, eps, 1 - eps)
     return ops.log(p / (1 - p))
@@ -108,7 +75,7 @@ def _logit(x: Any, eps: float | None) -> Any:
 
 def _softplus(x: Any, beta: float, threshold: float) -> Any:
     scaled = x * beta
-    smooth = (ops.relu(scaled) + ops.log(1 + ops.exp(-ops.abs(scaled)))) / beta
+    smooth = (ops.relu(scaled) + ops.log1p(ops.exp(-ops.abs(scaled)))) / beta
     return ops.where(np.greater(scaled, threshold), x, smooth)
 
 
@@ -136,18 +103,20 @@ def _exponential_unit(x: Any, alpha: float, rate: float) -> Any:
 def _var(x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     centred = x - ops.mean(x, axes, keepdims=True)
-    total = ops.sum(centred * centred, axes, keepdims)
-    return (
-        ops.mean(centred * centred, axes, keepdims)
-        if ddof == 0
-        else total / (math.prod(x.shape[a] for a in axes) - ddof)
-    )
+    if ddof == 0:
+        return ops.mean(centred * centred, axes, keepdims)
+    return ops.sum(centred * centred, axes, keepdims) / (math.prod(x.shape[a] for a in axes) - ddof)
 
 
 def _nanmean(x: Any, axis: Any, keepdims: bool) -> Any:
     missing = np.isnan(x)
     counts = ops.astype(np.logical_not(missing), x.dtype)
     return ops.sum(ops.where(missing, 0.0, x), axis, keepdims) / ops.sum(counts, axis, keepdims)
+
+
+def _weighted_mean(x: Any, weights: Any, axis: Any, keepdims: bool) -> Any:
+    whole = ops.broadcast_to(weights, np.broadcast_shapes(x.shape, weights.shape))
+    return ops.sum(x * weights, axis, keepdims) / ops.sum(whole, axis, keepdims)
 
 
 def _centre(x: Any) -> Any:
@@ -238,18 +207,64 @@ def _one_hot(labels: Any, num_classes: int | None, dtype: Any) -> Any:
     return ops.astype(np.equal(ops.expand_dims(labels, -1), np.arange(num_classes)), dtype)
 
 
+def _ravel_multi_index(indices: Any, shape: tuple[int, ...]) -> Any:
+    flat = 0
+    for index, length in zip(indices, shape, strict=True):
+        flat = flat * length + index
+    return flat
+
+
 def _unravel_index(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     steps = np.cumprod([1, *shape[:0:-1]])[::-1]
     return tuple(flat // step % length for step, length in zip(steps.tolist(), shape, strict=True))
 
 
-DECOMPOSITIONS.update(_elementwise())
-DECOMPOSITIONS.update({
+DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
+    ops.positive: lambda x: x + 0,
+    ops.square: lambda x: x * x,
+    ops.rsqrt: lambda x: 1 / ops.sqrt(x),
+    ops.cbrt: lambda x: ops.sign(x) * ops.abs(x) ** (1 / 3),
+    ops.hypot: _hypot,
+    ops.exp2: lambda x: ops.exp(x * math.log(2)),
+    ops.expm1: _expm1,
+    ops.log2: lambda x: ops.log(x) / math.log(2),
+    ops.log10: lambda x: ops.log(x) / math.log(10),
+    ops.log1p: _log1p,
+    ops.xlogy: lambda x, y: ops.where(np.equal(x, 0), 0.0, x * ops.log(ops.where(np.equal(x, 0), 1.0, y))),
+    ops.trunc: lambda x: ops.sign(x) * ops.floor(ops.abs(x)),
+    ops.copysign: _copysign,
+    ops.deg2rad: lambda x: x * (math.pi / 180),
+    ops.rad2deg: lambda x: x * (180 / math.pi),
+    ops.arctan2: _arctan2,
+    ops.sinc: lambda x: ops.where(
+        np.equal(x, 0), 1.0, ops.sin(math.pi * x) / ops.where(np.equal(x, 0), 1.0, math.pi * x)
+    ),
+    ops.logsigmoid: lambda x: -ops.softplus(-x),
+    ops.logit: _logit,
+    ops.softplus: _softplus,
+    ops.hardshrink: lambda x, lambd: ops.where(np.less_equal(ops.abs(x), lambd), 0.0, x),
+    ops.softshrink: lambda x, lambd: ops.sign(x) * ops.relu(ops.abs(x) - lambd),
+    ops.logaddexp: lambda x, y: ops.maximum(x, y) + ops.log1p(ops.exp(-_distance(x, y))),
+    ops.logaddexp2: lambda x, y: ops.maximum(x, y) + ops.log1p(ops.exp2(-_distance(x, y))) / math.log(2),
+    ops.lerp: lambda x, y, weight: x + weight * (y - x),
+    ops.nan_to_num: _nan_to_num,
+    ops.hardsigmoid: lambda x: ops.clip(x + 3, 0.0, 6.0) / 6,
+    ops.hardswish: lambda x: x * (ops.clip(x + 3, 0.0, 6.0) / 6),
+    ops.hardtanh: lambda x, min_val, max_val: ops.clip(x, min_val, max_val),
+    ops.threshold: lambda x, threshold, value: ops.where(np.less_equal(x, threshold), value, x),
+    ops.tanhshrink: lambda x: x - ops.tanh(x),
+    ops.silu: lambda x: x * ops.sigmoid(x),
+    activations.leaky: lambda x, slope: ops.where(np.greater(x, 0), x, x * slope),
+    activations.exponential_unit: _exponential_unit,
+    selection.keep: lambda x, mask: ops.where(mask, x, 0),
+    selection.drop: lambda x, mask: ops.where(mask, 0, x),
+    ops.clip: _clip,
+    error_function.normal_cdf: lambda x: 0.5 * (1 + ops.erf(x * math.sqrt(0.5))),
+    special.erfc: lambda x: 1 - ops.erf(x),
+    ops.entr: lambda x: -ops.xlogy(x, x),
     ops.var: _var,
     ops.std: lambda x, axis, ddof, keepdims: ops.sqrt(_var(x, axis, ddof, keepdims)),
-    statistics.weighted_mean: lambda x, weights, axis, keepdims: (
-        ops.sum(x * weights, axis, keepdims) / ops.sum(weights + x * 0, axis, keepdims)
-    ),
+    statistics.weighted_mean: _weighted_mean,
     norms.p_norm: _p_norm,
     ops.nanmean: _nanmean,
     ops.normalize: lambda x, p=2.0, axis=1, eps=1e-12: (
@@ -270,7 +285,5 @@ DECOMPOSITIONS.update({
     patches.im2col: _im2col,
     ops.one_hot: _one_hot,
     np.unravel_index: _unravel_index,
-    np.ravel_multi_index: lambda indices, shape: functools.reduce(
-        lambda flat, pair: flat * pair[1] + pair[0], zip(indices, shape, strict=True), 0
-    ),
-})  # fmt: skip
+    np.ravel_multi_index: _ravel_multi_index,
+}

@@ -125,6 +125,10 @@ class Graph:
         lengths = [-1 if k in unknown else int(n) for k, n in enumerate(shape)] if len(unknown) == 1 else shape
         return self.add("Reshape", x, self.integers(lengths), allowzero=int(0 in shape))
 
+    def flatten(self, x: Any) -> Name:
+        """Return x with one axis."""
+        return Name(self.add("Reshape", x, np.array([-1], np.int64)))
+
     def bind(self, variables: Any, names: Any) -> None:
         """Give the results of a step their names in the graph."""
         if isinstance(variables, Variable):

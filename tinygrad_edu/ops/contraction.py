@@ -187,7 +187,7 @@ def _with_samples(labels: Labels) -> Labels:
 @op(name="einsum", batching=lambda batch: batch.on_leading(labels=_with_samples(batch.settings["labels"])))
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return a view of the elements of x whose indices agree on repeated labels, with one axis per label."""
-    return np.einsum(x, *_to_sublists(labels))
+    return np.einsum(x, *to_sublists(labels))
 
 
 @op(
@@ -199,7 +199,7 @@ def take_diagonal(x: Array, /, labels: Labels) -> Array:
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with the elements of x at the positions that `take_diagonal` selects."""
     out = np.zeros(shape, np.asarray(x).dtype)
-    np.einsum(out, *_to_sublists(labels))[...] = x
+    np.einsum(out, *to_sublists(labels))[...] = x
     return out
 
 
@@ -207,7 +207,7 @@ take_diagonal.vjps(x=lambda g, x_shape, labels: put_diagonal(g, labels, x_shape)
 put_diagonal.vjps(x=lambda g, labels: take_diagonal(g, labels))
 
 
-def _to_sublists(labels: Labels) -> tuple[list[int], list[int]]:
+def to_sublists(labels: Labels) -> tuple[list[int], list[int]]:
     """Return the labels as integers for np.einsum, with and without repetitions."""
     distinct = "".join(dict.fromkeys(labels))
     return [distinct.index(label) for label in labels], list(range(len(distinct)))

@@ -178,7 +178,7 @@ def _normalize_by_moments(eps: float, moments: Array | None, x: Any, weight: Any
 
 
 @batched("first", inputs=1)
-def _standardize(x: Any, eps: float) -> Any:
+def standardize(x: Any, eps: float) -> Any:
     """Return `normalized` without weight and bias, in fewer calls for many short rows.
 
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence is visible.
@@ -254,7 +254,7 @@ def layer_norm(
     """
     x = shaped(x)
     axes = _normalized_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    standardized = _call_in_shape(_rows_shape(x, axes), None, lambda rows: _standardize(rows, eps), x)
+    standardized = _call_in_shape(_rows_shape(x, axes), None, lambda rows: standardize(rows, eps), x)
     return _affine(standardized, weight, bias)
 
 
@@ -306,7 +306,7 @@ def group_norm(
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: num_groups must divide the {c} channels, got {num_groups}.")
     rows = (n * num_groups, c // num_groups * math.prod(x.shape[2:]))
-    return _affine(_call_in_shape(rows, None, lambda rows: _standardize(rows, eps), x), weight, bias)
+    return _affine(_call_in_shape(rows, None, lambda rows: standardize(rows, eps), x), weight, bias)
 
 
 def batch_norm(

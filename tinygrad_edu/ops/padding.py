@@ -22,14 +22,14 @@ MODES = ("edge", "reflect", "symmetric", "wrap")
 def _pad_samples(batch: MappedCall) -> Any:
     if np.ndim(batch.settings["constant_values"]):
         return NotImplemented
-    widths = _pad_widths(batch.settings["pad_width"], batch.sample_ndim())
+    widths = pad_widths(batch.settings["pad_width"], batch.sample_ndim())
     return batch.on_leading(pad_width=np.concatenate([np.zeros((1, 2), widths.dtype), widths]))
 
 
 @op(name="pad", batching=_pad_samples)
 def pad_constant(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
     """Pad x with constants, in its memory order; the arguments are those of `pad`."""
-    widths = _pad_widths(pad_width, x.ndim)
+    widths = pad_widths(pad_width, x.ndim)
     if np.ndim(constant_values) or widths.dtype.kind not in "iu" or (widths < 0).any():
         return np.pad(x, pad_width, constant_values=constant_values)  # NumPy raises the error for invalid widths
     out = np.full_like(x, constant_values, shape=tuple((x.shape + widths.sum(1)).tolist()))
@@ -41,10 +41,10 @@ def _interior(widths: ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), shape, strict=True))
 
 
-pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_interior(_pad_widths(pad_width, len(x_shape)), x_shape)])
+pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_interior(pad_widths(pad_width, len(x_shape)), x_shape)])
 
 
-def _pad_widths(pad_width: Any, ndim: int) -> ndarray:
+def pad_widths(pad_width: Any, ndim: int) -> ndarray:
     """Return the widths before and after each axis: (ndim, 2)."""
     if isinstance(pad_width, dict):  # axes that are not in the dict are not padded
         by_axis = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
@@ -104,7 +104,7 @@ def padded(
     if np.any(constant_values):
         raise ValueError(f"pad: constant_values requires mode constant, got mode {mode}.")
     x = shaped(x)
-    borders = [(axis, widths) for axis, widths in enumerate(_pad_widths(values_of(pad_width), x.ndim)) if widths.any()]
+    borders = [(axis, widths) for axis, widths in enumerate(pad_widths(values_of(pad_width), x.ndim)) if widths.any()]
     for axis, widths in borders:
         x = index_select(x, _source_indices(x.shape, axis, widths, mode), axis)
     return x if borders else identity(x)

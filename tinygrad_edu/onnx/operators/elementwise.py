@@ -9,9 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.ops import (
-    selection,
-)
+from tinygrad_edu.ops import selection
 
 
 def _in_dtype_of_result(op_type: str) -> Emitter:
@@ -19,13 +17,13 @@ def _in_dtype_of_result(op_type: str) -> Emitter:
 
 
 def _comparison(op_type: str, negated: bool = False) -> Emitter:
-    def own(g: Graph, x: Any, y: Any) -> Any:
+    def emit(g: Graph, x: Any, y: Any) -> Any:
         common = np.result_type(*(v.dtype if hasattr(v, "dtype") else v for v in (x, y)))
         common = np.dtype(np.int32) if common.kind == "b" and op_type != "Equal" else common
         out = g.add(op_type, g.cast(x, common), g.cast(y, common))
         return g.add("Not", out) if negated else out
 
-    return own
+    return emit
 
 
 def _logical(op_type: str) -> Emitter:
@@ -33,11 +31,11 @@ def _logical(op_type: str) -> Emitter:
 
 
 def _bitwise(op_type: str) -> Emitter:
-    def own(g: Graph, *inputs: Any) -> Any:
+    def emit(g: Graph, *inputs: Any) -> Any:
         dtype = g.step.out.dtype
         return g.add(op_type if dtype.kind == "b" else f"Bitwise{op_type}", *(g.cast(x, dtype) for x in inputs))
 
-    return own
+    return emit
 
 
 for _op_type, _function in {
@@ -59,11 +57,11 @@ OPERATORS.update({
 })  # fmt: skip
 
 
-def _test(op_type: str) -> Emitter:
+def _float_predicate(op_type: str) -> Emitter:
     return lambda g, x: g.add(op_type, x if x.dtype.kind == "f" else g.cast(x, np.float32))
 
 
-OPERATORS.update({np.isnan: _test("IsNaN"), np.isinf: _test("IsInf")})
+OPERATORS.update({np.isnan: _float_predicate("IsNaN"), np.isinf: _float_predicate("IsInf")})
 
 
 @rule(np.isfinite)

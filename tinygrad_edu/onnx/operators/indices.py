@@ -10,12 +10,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators.table import rule
 from tinygrad_edu.onnx.tracing import Variable
-from tinygrad_edu.ops import (
-    contraction,
-    embeddings,
-    indexing,
-    repeating,
-)
+from tinygrad_edu.ops import contraction, embeddings, indexing, repeating
 
 # --- Indexing ---
 
@@ -44,7 +39,7 @@ def _take(g: Graph, x: Any, indices: Any, axis: int | None, mode: str) -> Any:
     if mode != "raise":
         g.step.refuse(f"has mode={mode!r}")
     if axis is None:
-        x = g.add("Reshape", x, np.array([-1], np.int64))
+        x = g.flatten(x)
     return g.add("Gather", x, g.cast(indices, np.int64), axis=axis or 0)
 
 
@@ -52,7 +47,7 @@ def _take(g: Graph, x: Any, indices: Any, axis: int | None, mode: str) -> Any:
 def _take_along_axis(g: Graph, x: Any, indices: Any, axis: int | None) -> Any:
     indices = g.cast(indices, np.int64)
     if axis is None:
-        return g.add("GatherElements", g.add("Reshape", x, np.array([-1], np.int64)), indices)
+        return g.add("GatherElements", g.flatten(x), indices)
     out, along = g.step.out.shape, axis % len(x.shape)
     x = g.add("Expand", x, g.integers(_with_length(out, along, x.shape[along])))
     return g.add("GatherElements", x, g.add("Expand", indices, g.integers(out)), axis=along)
@@ -66,7 +61,7 @@ def _with_length(shape: Any, axis: int, length: Any) -> list[Any]:
 @rule(ops.put_along_axis)
 def _put_along_axis(g: Graph, x: Any, indices: Any, values: Any, axis: int | None) -> Any:
     if axis is None:
-        out = _put_along_axis(g, g.add("Reshape", x, np.array([-1], np.int64)), indices, values, 0)
+        out = _put_along_axis(g, g.flatten(x), indices, values, 0)
         return g.reshape(out, x.shape)
     ndim = len(indices.shape)
     shape = _with_length(g.step.out.shape, axis % ndim, indices.shape[axis]) if ndim > 1 else indices.shape
@@ -161,7 +156,7 @@ def _broadcast(*shapes: Any) -> list[Any]:
 
 @rule(contraction.take_diagonal)
 def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
-    letters = ["".join(chr(ord("a") + label) for label in axes) for axes in contraction._to_sublists(labels)]
+    letters = ["".join(chr(ord("a") + label) for label in axes) for axes in contraction.to_sublists(labels)]
     return g.add("Einsum", x, equation="->".join(letters))
 
 

@@ -7,16 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.nn.pooling import _unpooled
+from tinygrad_edu.nn.pooling import unpooled
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators.table import OPERATORS, rule
-from tinygrad_edu.ops import (
-    convolution,
-    normalization,
-    patches,
-    pooling,
-    recurrent,
-)
+from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, rule
+from tinygrad_edu.ops import convolution, normalization, patches, pooling, recurrent
 from tinygrad_edu.ops.fast import convolution as fast_convolution
 from tinygrad_edu.ops.selection import extremes
 from tinygrad_edu.ops.sliding_windows import pair, per_axis
@@ -26,21 +20,21 @@ from tinygrad_edu.ops.sliding_windows import pair, per_axis
 
 @rule(ops.layer_norm)
 def _layer_norm(g: Graph, x: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float) -> Any:
-    axes = len(normalized_shape) if isinstance(normalized_shape, tuple | list) else 1
-    scale = np.ones(x.shape[-axes:], x.dtype) if weight is None else g.cast(weight, x.dtype)
-    shift = None if bias is None else g.cast(bias, x.dtype)
-    return g.add("LayerNormalization", x, scale, shift, axis=-axes, epsilon=float(eps))
+    axes, dtype = len(normalized_shape) if isinstance(normalized_shape, tuple | list) else 1, g.step.out.dtype
+    scale = np.ones(x.shape[-axes:], dtype) if weight is None else g.cast(weight, dtype)
+    shift = None if bias is None else g.cast(bias, dtype)
+    return g.add("LayerNormalization", g.cast(x, dtype), scale, shift, axis=-axes, epsilon=float(eps))
 
 
-@rule(normalization._standardize)
+@rule(normalization.standardize)
 def _standardize(g: Graph, x: Any, eps: float) -> Any:
     return _layer_norm(g, x, x.shape[-1], None, None, eps)
 
 
 @rule(normalization.normalize_by_running)
 def _batch_norm(g: Graph, x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float) -> Any:
-    moments = (g.cast(v, x.dtype) for v in (running_mean, running_var))
-    return g.add("BatchNormalization", x, *_scale_and_shift(g, x, weight, bias), *moments, epsilon=float(eps))
+    inputs = [*_affine_inputs(g, x, weight, bias), *(g.cast(v, g.step.out.dtype) for v in (running_mean, running_var))]
+    return g.add("BatchNormalization", *inputs, epsilon=float(eps))
 
 
 @rule(ops.instance_norm)
@@ -50,13 +44,15 @@ def _instance_norm(
 ) -> Any:  # fmt: skip
     if not use_input_stats:
         return _batch_norm(g, x, running_mean, running_var, weight, bias, eps)
-    return g.add("InstanceNormalization", x, *_scale_and_shift(g, x, weight, bias), epsilon=float(eps))
+    return g.add("InstanceNormalization", *_affine_inputs(g, x, weight, bias), epsilon=float(eps))
 
 
-def _scale_and_shift(g: Graph, x: Any, weight: Any, bias: Any) -> list[Any]:
-    """Return the weight, by default 1, and the bias, by default 0, of each channel."""
-    defaults = (weight, np.ones), (bias, np.zeros)
-    return [default(x.shape[1], x.dtype) if value is None else g.cast(value, x.dtype) for value, default in defaults]
+def _affine_inputs(g: Graph, x: Any, weight: Any, bias: Any) -> list[Any]:
+    """Return x, the weight, by default 1, and the bias, by default 0, of each channel."""
+    channels, dtype = x.shape[1], g.step.out.dtype
+    weight = np.ones(channels) if weight is None else weight
+    bias = np.zeros(channels) if bias is None else bias
+    return [g.cast(value, dtype) for value in (x, weight, bias)]
 
 
 # --- Windows ---
@@ -67,28 +63,11 @@ def _padded(sides: Any) -> list[int]:
     return [*(before for before, _ in sides), *(after for _, after in sides)]
 
 
-def _convolved(
-    g: Graph, x: Any, weight: Any, bias: Any, axes: int, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Any:
+def _conv(g: Graph, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    axes = len(weight.shape) - 2
     s, p, d = (per_axis(v, "", least, axes) for v, least in ((stride, 1), (padding, 0), (dilation, 1)))
-    dtype = g.step.out.dtype
-    inputs = [g.cast(v, dtype) for v in (x, weight, bias) if v is not None]
+    inputs = [g.cast(v, g.step.out.dtype) for v in (x, weight, bias) if v is not None]
     return g.add("Conv", *inputs, strides=s, pads=[*p, *p], dilations=d, group=groups)
-
-
-@rule(fast_convolution.affine_maps)
-def _conv2d(g: Graph, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
-    return _convolved(g, x, weight, bias, 2, stride, padding, dilation, groups)
-
-
-@rule(fast_convolution.correlate)
-def _conv2d_without_bias(g: Graph, x: Any, weight: Any, *window: Any, **settings: Any) -> Any:
-    return _conv2d(g, x, weight, None, *window, **settings)
-
-
-@rule(convolution.convolve_volumes)
-def _conv3d(g: Graph, x: Any, weight: Any, bias: Any, *window: Any, **settings: Any) -> Any:
-    return _convolved(g, x, weight, bias, 3, *window, **settings)
 
 
 def _transposed(
@@ -102,15 +81,15 @@ def _transposed(
     return g.add("ConvTranspose", *inputs, strides=s, pads=[*p, *p], dilations=d, group=groups, output_padding=extra)
 
 
-OPERATORS.update(
-    {
-        fast_convolution.affine_images: _transposed,
-        convolution.transpose_volumes: _transposed,
-        fast_convolution.correlate_images: lambda g, x, weight, *args, **kw: _transposed(
-            g, x, weight, None, *args, **kw
-        ),
-    }
-)
+def _without_bias(emit: Emitter) -> Emitter:
+    return lambda g, x, weight, *window, **settings: emit(g, x, weight, None, *window, **settings)
+
+
+OPERATORS.update({
+    fast_convolution.affine_maps: _conv, fast_convolution.correlate: _without_bias(_conv),
+    convolution.convolve_volumes: _conv, fast_convolution.affine_images: _transposed,
+    fast_convolution.correlate_images: _without_bias(_transposed), convolution.transpose_volumes: _transposed,
+})  # fmt: skip
 
 
 @rule(pooling.maxima)
@@ -140,7 +119,7 @@ def _grid_sample(g: Graph, x: Any, grid: Any, mode: str, padding_mode: str, alig
     return g.add("GridSample", *(g.cast(v, g.step.out.dtype) for v in (x, grid)), **settings)
 
 
-@rule(_unpooled)
+@rule(unpooled)
 def _max_unpool(g: Graph, x: Any, indices: Any, name: str, size: tuple[int, ...]) -> Any:
     leading = x.shape[: -len(size)]
     flat = [*leading, int(np.prod(x.shape[-len(size) :]))]

@@ -5,26 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.ops import (
-    classification,
-    products,
-)
+from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, axes_of, rule
+from tinygrad_edu.ops import classification, products
 
 # --- Reductions and scans ---
 
 
 def _reduction(op_type: str) -> Emitter:
-    def own(g: Graph, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
-        x, ndim = g.cast(x, g.step.out.dtype), len(x.shape)
-        axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
-        return g.add(op_type, x, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+    def emit(g: Graph, x: Any, axis: Any, keepdims: bool, dtype: Any = None) -> Any:
+        numbers, axes = g.cast(x, g.step.out.dtype), axes_of(x, axis)
+        return g.add(op_type, numbers, axes, keepdims=int(keepdims), noop_with_empty_axes=1)
 
-    return own
+    return emit
 
 
 for _op_type, _function in {
@@ -35,13 +30,12 @@ for _op_type, _function in {
 
 
 def _truth(op_type: str) -> Emitter:
-    def own(g: Graph, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
-        numbers = g.convert(g.cast(x, bool), np.int32)
-        reduced = g.add(op_type, numbers, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+    def emit(g: Graph, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        numbers, axes = g.convert(g.cast(x, bool), np.int32), axes_of(x, axis)
+        reduced = g.add(op_type, numbers, axes, keepdims=int(keepdims), noop_with_empty_axes=1)
         return g.convert(reduced, bool)
 
-    return own
+    return emit
 
 
 OPERATORS.update({np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")})
@@ -49,18 +43,17 @@ OPERATORS.update({np.any: _truth("ReduceMax"), np.all: _truth("ReduceMin")})
 
 @rule(np.count_nonzero)
 def _count_nonzero(g: Graph, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
-    ones = g.convert(g.cast(x, bool), np.int64)
-    return g.add("ReduceSum", ones, np.array(axes, np.int64), keepdims=int(keepdims), noop_with_empty_axes=1)
+    ones, axes = g.convert(g.cast(x, bool), np.int64), axes_of(x, axis)
+    return g.add("ReduceSum", ones, axes, keepdims=int(keepdims), noop_with_empty_axes=1)
 
 
 def _position(op_type: str) -> Emitter:
-    def own(g: Graph, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    def emit(g: Graph, x: Any, axis: int | None = None, *, keepdims: bool = False) -> Any:
         if axis is None:
-            x, axis, keepdims = g.add("Reshape", x, np.array([-1], np.int64)), 0, False
+            return g.reshape(g.add(op_type, g.flatten(x), axis=0, keepdims=0), g.step.out.shape)
         return g.add(op_type, x, axis=axis, keepdims=int(keepdims))
 
-    return own
+    return emit
 
 
 OPERATORS.update({np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")})
@@ -69,26 +62,22 @@ OPERATORS.update({np.argmax: _position("ArgMax"), np.argmin: _position("ArgMin")
 @rule(ops.cumsum)
 def _cumsum(g: Graph, x: Any, axis: int | None, dtype: Any) -> Any:
     x = g.cast(x, g.step.out.dtype)
-    rows = g.add("Reshape", x, np.array([-1], np.int64)) if axis is None else x
+    rows = g.flatten(x) if axis is None else x
     return g.add("CumSum", rows, np.array(axis or 0, np.int64))
 
 
 def _softmax(op_type: str) -> Emitter:
-    def own(g: Graph, x: Any, axis: int) -> Any:
+    def emit(g: Graph, x: Any, axis: int) -> Any:
         x = g.cast(x, g.step.out.dtype)
         if g.step.out.shape:
             return g.add(op_type, x, axis=axis)
         return g.reshape(g.add(op_type, g.reshape(x, (1,)), axis=0), ())
 
-    return own
+    return emit
 
 
-OPERATORS.update(
-    {
-        classification.softmax_along: _softmax("Softmax"),
-        classification.log_softmax_along: _softmax("LogSoftmax"),
-    }
-)
+OPERATORS[classification.softmax_along] = _softmax("Softmax")
+OPERATORS[classification.log_softmax_along] = _softmax("LogSoftmax")
 
 
 # --- Products ---
@@ -149,5 +138,5 @@ def _argsort(g: Graph, x: Any, axis: int | None, descending: bool, stable: Any, 
 def _sorted(g: Graph, x: Any, axis: int | None, descending: bool) -> Any:
     length = g.step.out.shape[0 if axis is None else axis]
     g.require_fixed(length)
-    x = g.add("Reshape", x, np.array([-1], np.int64)) if axis is None else x
+    x = g.flatten(x) if axis is None else x
     return _ranked(g, x, length, axis or 0, descending)

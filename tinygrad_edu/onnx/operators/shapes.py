@@ -9,11 +9,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators.table import rule
-from tinygrad_edu.ops import (
-    joining,
-    padding,
-)
+from tinygrad_edu.onnx.operators.table import axes_of, rule
+from tinygrad_edu.ops import joining, padding
 
 
 @rule(ops.reshape)
@@ -69,11 +66,9 @@ def _moveaxis(g: Graph, x: Any, source: Any, destination: Any) -> Any:
 
 @rule(ops.flip)
 def _flip(g: Graph, x: Any, axis: Any) -> Any:
-    axes = tuple(range(len(x.shape))) if axis is None else normalize_axis_tuple(axis, len(x.shape))
-    if not axes:
-        return g.name(x)
-    ones = np.full(len(axes), -1, np.int64)
-    return g.add("Slice", x, ones, np.full(len(axes), np.iinfo(np.int64).min), np.array(axes, np.int64), ones)
+    axes = axes_of(x, axis)
+    back = np.full_like(axes, -1)
+    return g.add("Slice", x, back, np.full_like(axes, np.iinfo(np.int64).min), axes, back) if axes.size else g.name(x)
 
 
 @rule(ops.tile)
@@ -95,7 +90,7 @@ def _pad(g: Graph, x: Any, pad_width: Any, constant_values: Any) -> Any:
     g.require_fixed(pad_width)
     if np.ndim(constant_values):
         g.step.refuse("has several constant_values, and ONNX has one")
-    widths = padding._pad_widths(pad_width, len(x.shape))
+    widths = padding.pad_widths(pad_width, len(x.shape))
     dtype = np.dtype(np.int32) if x.dtype == bool else x.dtype  # ONNX Runtime pads no booleans
     out = g.add("Pad", g.cast(x, dtype), widths.T.ravel().astype(np.int64), np.asarray(constant_values, dtype))
     return g.convert(out, bool) if x.dtype == bool else out
