@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.errors import MappedValueError
 from tinygrad_edu.ops import (
     activations,
     attention,
@@ -203,7 +204,7 @@ def _im2col(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any) 
 
 def _one_hot(labels: Any, num_classes: int | None, dtype: Any) -> Any:
     if num_classes in (None, -1):
-        raise ValueError("onnx.export: one_hot needs num_classes, which would depend on the labels.")
+        raise MappedValueError("one_hot inside of onnx.export needs num_classes, which would depend on the labels.")
     return ops.astype(np.equal(ops.expand_dims(labels, -1), np.arange(num_classes)), dtype)
 
 
