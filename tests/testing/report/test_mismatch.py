@@ -12,7 +12,7 @@ from tinygrad_edu.testing.report import mismatch, probes
 @pytest.fixture(params=["fast", "slow"])
 def speed(request, monkeypatch):
     """Explain the mismatches of fast functions, and those of slow ones, which allow few calls."""
-    calls = {"fast": 2 * probes._MANY, "slow": probes._FEWEST}[request.param]  # a loaded machine measures fewer
+    calls = {"fast": 2 * probes._MANY, "slow": probes._FEWEST}[request.param]
     monkeypatch.setattr(probes.Prober, "_affordable", lambda prober: calls)
     return request.param
 
@@ -52,6 +52,14 @@ def test_where_everything_is_wrong_not_everything_is_counted():
     message = message_of(lambda x: np.sum(x**3), lambda x: 2 * x**2, x)
     assert "is wrong: it is 0.66666667 times the correct gradient." in message
     assert "Mismatched elements: at least " in message
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_factor_is_named_for_a_function_in_float32(seed):
+    x = np.random.default_rng(seed).uniform(-1, 1, 3)
+    message = message_of(lambda x: np.sin(x, dtype=np.float32), lambda x, g: 1.01 * g * np.cos(x), x)
+    assert re.search("is wrong: it is 1.0(1|09|10)[0-9]* times the correct gradient", message)
 
 
 @pytest.mark.usefixtures("speed")

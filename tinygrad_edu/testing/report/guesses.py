@@ -19,7 +19,7 @@ from tinygrad_edu.testing.report.digits import tell_apart
 from tinygrad_edu.testing.report.probes import NumericSlope, Prober
 
 _TINY = float(np.finfo(np.float64).tiny)
-_PROBES, _FEW_PROBES = 6, 3  # the number of random directions
+_PROBES, _FEW_PROBES = 6, 3  # the greatest and the least number of random directions
 _POWER = 1e4  # the least product of gaps of a wrong gradient; its inverse is the probability that a guess is accidental
 
 
@@ -36,12 +36,18 @@ class Clues:
 
     @classmethod
     def at(cls, claim: Claim, k: int, direction: Array, rng: np.random.Generator) -> Clues:
-        """Return the clues about a gradient that is wrong along a direction. Probes exclude what is not finite."""
+        """Return the clues about a gradient that is wrong along a direction. Probes exclude what is not finite.
+
+        If the function is slow, there are only as many probes as refute the gradient.
+        """
         g, prober = np.asarray(claim.gradients[k], np.float64), Prober(claim, k, direction)
-        count = _FEW_PROBES if prober.is_quick else _PROBES
-        directions = [np.where(np.isfinite(g) & prober.elements, draw_signed(rng, g.shape), 0) for _ in range(count)]
-        first = prober.along(directions[0])
-        return cls(claim, k, g, prober, [first, *(prober.like(first, other) for other in directions[1:])], rng)
+        directions = (np.where(np.isfinite(g) & prober.elements, draw_signed(rng, g.shape), 0) for _ in range(_PROBES))
+        clues = cls(claim, k, g, prober, [prober.along(next(directions))], rng)
+        for other in directions:
+            if prober.is_quick and len(clues.probes) >= _FEW_PROBES and clues.is_refuted():
+                break
+            clues.probes.append(prober.like(clues.probes[0], other))
+        return clues
 
     def gap(self, probe: NumericSlope, gradient: Array | None = None) -> float:
         """Return the difference between the gradient, or another one, and a probe, relative to the allowed one."""
