@@ -172,6 +172,39 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     return sharded_trainer(_loaded(model, parameters), x, y)
 
 
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution without bias, and batch normalization."""
+    convolution = nn.Conv2D(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2D(outputs))
+
+
+class BasicBlock(nn.Module):
+    """Residual block of ResNet-18."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        stride = outputs // inputs
+        self.one, self.two = _convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs, 3)
+        self.downsample = _convolution(inputs, outputs, 1, stride) if stride > 1 else None
+
+    def forward(self, x: Any) -> Any:
+        """Map images to images."""
+        shortcut = self.downsample(x) if self.downsample else x
+        return tg.relu(self.two(tg.relu(self.one(x))) + shortcut)
+
+
+def resnet18_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 13."""
+    x, y, parameters = workloads.resnet18(sizes)
+    one, two, three, four = (sizes["width"] * k for k in (1, 2, 4, 8))
+    model = nn.Sequential(
+        _convolution(3, one, 7, 2), nn.ReLU(), nn.MaxPool2D(3, 2, padding=1),
+        BasicBlock(one, one), BasicBlock(one, one), BasicBlock(one, two), BasicBlock(two, two),
+        BasicBlock(two, three), BasicBlock(three, three), BasicBlock(three, four), BasicBlock(four, four),
+        nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(four, 10),
+    )  # fmt: skip
+    return sharded_trainer(_loaded(model, parameters), x, y)
+
+
 class LSTMClassifier(nn.Module):
     """LSTM, and a linear layer on its last state."""
 
@@ -187,7 +220,7 @@ class LSTMClassifier(nn.Module):
 
 
 def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 10."""
+    """Workloads 10 and 15."""
     x, y, parameters = workloads.lstm(sizes)
     return sharded_trainer(_loaded(LSTMClassifier(sizes["inputs"], sizes["hidden"]), parameters), x, y)
 
@@ -214,11 +247,13 @@ class CharGPT(nn.Module):
 
 
 def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 11, with the shard size of the model's training."""
+    """Workloads 11 and 14, with the shard size of the training of `models.char_gpt`."""
     x, y, parameters = workloads.transformer(sizes)
     model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
     model.load_state_dict(parameters)
-    return sharded_trainer(model, x, y, shard_size=8, optimizer=optim.AdamW(model.parameters(), **workloads.ADAMW))
+    return sharded_trainer(
+        model, x, y, shard_size=min(8, len(x) // 2), optimizer=optim.AdamW(model.parameters(), **workloads.ADAMW)
+    )
 
 
 def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:

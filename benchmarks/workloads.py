@@ -92,6 +92,12 @@ WORKLOADS = [
              {"batch": 16, "length": 64, "size": 103, "width": 96, "heads": 4, "layers": 3}),
     Workload("12", "evaluation", "MNIST conv net: evaluation of 10,000 images", {"train": 0, "test": 10_000},
              steps=1, tolerance=2e-3),
+    Workload("13", "resnet18_step", "ResNet-18 on 224x224: one training step and its memory, batch 8",
+             {"batch": 8, "side": 224, "width": 64}, fresh=True),
+    Workload("14", "transformer_step", "Transformer of 10 million parameters on 512 tokens: one step, memory, batch 4",
+             {"batch": 4, "length": 512, "size": 103, "width": 320, "heads": 8, "layers": 8}, fresh=True),
+    Workload("15", "lstm_step", "LSTM of 1,024, 64 steps: one training step and its memory, batch 16",
+             {"batch": 16, "steps": 64, "inputs": 1024, "hidden": 1024}, fresh=True),
 ]  # fmt: skip
 
 BATCHES = (32, 128, 512, 2048, 4096)
@@ -198,8 +204,27 @@ def resnet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
     return x, _labels(rng, sizes["batch"]), [*parameters, *_affine(rng, [(10, before)])]
 
 
-def _kernels(rng: np.random.Generator, outputs: int, inputs: int) -> ndarray:
-    return _uniform(rng, math.sqrt(6 / (9 * inputs)), outputs, inputs, 3, 3)
+def _kernels(rng: np.random.Generator, outputs: int, inputs: int, side: int = 3) -> ndarray:
+    return _uniform(rng, math.sqrt(6 / (side**2 * inputs)), outputs, inputs, side, side)
+
+
+def resnet18(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
+    """Return images, labels, and the parameters of ResNet-18 in the order of torchvision."""
+    rng, width = np.random.default_rng(10), sizes["width"]
+    parameters = _normalized(rng, width, 3, 7)
+    for before, here in ((1, 1), (1, 2), (2, 4), (4, 8)):
+        parameters += _normalized(rng, here * width, before * width) + _normalized(rng, here * width, here * width)
+        if before < here:
+            parameters += _normalized(rng, here * width, before * width, 1)
+        parameters += _normalized(rng, here * width, here * width) + _normalized(rng, here * width, here * width)
+    x = rng.standard_normal((sizes["batch"], 3, sizes["side"], sizes["side"]), dtype=np.float32)
+    return x, _labels(rng, sizes["batch"]), [*parameters, *_affine(rng, [(10, 8 * width)])]
+
+
+def _normalized(rng: np.random.Generator, outputs: int, inputs: int, side: int = 3) -> list[ndarray]:
+    """Return the kernels of a convolution, and the weight and bias of the batch normalization after it."""
+    ones, zeros = np.ones(outputs, np.float32), np.zeros(outputs, np.float32)
+    return [_kernels(rng, outputs, inputs, side), ones, zeros]
 
 
 def lstm(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:

@@ -10,7 +10,7 @@ from tinygrad_edu.core import executed_lines
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 EXAMPLES = 4
-ONLY_FASTER = {"recurrent"}  # never called in plain mode, where its steps are composed of other ops
+ONLY_FASTER = {"attention_in_blocks", "recurrent"}  # never called in plain mode, where they are composed of other ops
 
 
 def fast_files(call):

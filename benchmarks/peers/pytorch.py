@@ -186,6 +186,40 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     return trainer(_load(model, parameters), x, y)
 
 
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+    """Return a convolution without bias, and batch normalization."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+class BasicBlock(nn.Module):
+    """Residual block of ResNet-18."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        stride = outputs // inputs
+        self.one, self.two = _convolution(inputs, outputs, 3, stride), _convolution(outputs, outputs, 3)
+        self.downsample = _convolution(inputs, outputs, 1, stride) if stride > 1 else None
+
+    def forward(self, x: Any) -> Any:
+        """Map images to images."""
+        shortcut = self.downsample(x) if self.downsample else x
+        return F.relu(self.two(F.relu(self.one(x))) + shortcut)
+
+
+def resnet18_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 13."""
+    x, y, parameters = workloads.resnet18(sizes)
+    one, two, three, four = (sizes["width"] * k for k in (1, 2, 4, 8))
+    model = nn.Sequential(
+        _convolution(3, one, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1),
+        BasicBlock(one, one), BasicBlock(one, one), BasicBlock(one, two), BasicBlock(two, two),
+        BasicBlock(two, three), BasicBlock(three, three), BasicBlock(three, four), BasicBlock(four, four),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(four, 10),
+    )  # fmt: skip
+    return trainer(_load(model, parameters), x, y)
+
+
 class LSTMClassifier(nn.Module):
     """LSTM, and a linear layer on its last state."""
 
@@ -200,7 +234,7 @@ class LSTMClassifier(nn.Module):
 
 
 def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 10."""
+    """Workloads 10 and 15."""
     x, y, parameters = workloads.lstm(sizes)
     return trainer(_load(LSTMClassifier(sizes["inputs"], sizes["hidden"]), parameters), x, y)
 
@@ -227,7 +261,7 @@ class CharGPT(nn.Module):
 
 
 def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 11."""
+    """Workloads 11 and 14."""
     x, y, parameters = workloads.transformer(sizes)
     model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
     model.load_state_dict({name: torch.from_numpy(values) for name, values in parameters.items()})

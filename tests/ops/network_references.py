@@ -346,6 +346,12 @@ def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_
     return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
 
 
+def attention_in_blocks(row, mask, shapes, scale):
+    rows = np.split(row, np.cumsum([*map(np.prod, shapes)])[:-1])
+    parts = [part.reshape(shape) for part, shape in zip(rows, shapes, strict=True)]
+    return attention(*parts, mask=mask, scale=scale)
+
+
 def affine_gates(x, weight, bias, gates):
     return np.stack(np.split(x @ weight.T + bias, gates, axis=1))
 
@@ -408,5 +414,6 @@ NETWORK_REFERENCES = {
     "normalize": normalize, "cosine_similarity": cosine_similarity, "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
-    "scaled_dot_product_attention": attention, "recurrent": recurrent, "affine_gates": affine_gates,
+    "scaled_dot_product_attention": attention,
+    "attention_in_blocks": attention_in_blocks, "recurrent": recurrent, "affine_gates": affine_gates,
 }  # fmt: skip

@@ -240,6 +240,17 @@ FAULTS = {
               errors=["ValueError", "ShapeError", "AssertionError"]),
         Fault(", initial=-np.inf", "", "the empty case", twins=["softmax.softmax_values"], errors=["ValueError"]),
     ],
+    "ops/fast/attention.py": [
+        Fault("if seen.size:", "if True:", "queries without keys", twins=["attention"],
+              errors=["IndexError", "ValueError"]),
+        Fault("np.where(blind, 0, highest)", "highest", "a query without keys", twins=["attention"],
+              errors=["AssertionError"]),
+        Fault(" + blind", "", "a query without keys", twins=["attention"], errors=["AssertionError"]),
+        Fault(" if own.shape[2] > 1 else slice(0, keys)", "", "a mask for all keys", twins=["attention"],
+              errors=["AssertionError"]),
+        Fault("None if own.dtype == bool and own.all() else own", "None", "a block with masked keys",
+              twins=["attention"], errors=["AssertionError"]),
+    ],
     "ops/fast/recurrent.py": [
         Fault("projected = gates[2].copy()", "projected = gates[2]", "a copy", twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),

@@ -26,7 +26,7 @@ SMOOTH = [
     "affine_maps", "affine_images", "softmax_gradient", "affine_gates", "logaddexp2", "cross", "vecdot", "vander",
     "cov", "cdist", "segment_prod",
     "erfc", "erfinv", "ndtri", "log_ndtr", "lgamma", "entr", "xlog1py", "bessel_of_order", "bessel_j0", "i1e",
-    "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
+    "attention_in_blocks", "expm", "triangular_factors", "solve_triangular", "cholesky_solve",
 ]  # fmt: skip
 
 # Ops that are linear in all inputs jointly.

@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
-from tinygrad_edu.ops import plain, recurrent
+from tinygrad_edu.ops import attention, plain, recurrent
 from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
@@ -317,6 +317,12 @@ def patches(draw, op):
 
 
 @st.composite
+def long_attentions(draw):
+    call = draw(calls("attention_in_blocks"))
+    return call.arrays[0], call.settings
+
+
+@st.composite
 def sequences(draw):
     call = draw(calls("recurrent"))
     return call.arrays[0], call.settings
@@ -501,6 +507,10 @@ TWINS = {
     "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
     "pointwise.pointwise_kernels": Twins(
         pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
+    "attention": Twins(
+        all_steps(attention.attention_in_blocks), all_steps(attention.attention_of_row), long_attentions(), None),
+    "attention, gradients": Twins(
+        pulled_back(attention.attention_in_blocks), pulled_back(attention.attention_of_row), long_attentions(), None),
     "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
     "recurrent, gradients": Twins(pulled_back(recurrent.recurrent), pulled_back(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
@@ -511,6 +521,7 @@ WITHOUT_A_TWIN = {
     "convolution": "test_patches.py, to second derivatives",
     "polyphase": "the twins of correlated_images",
     "ring_buffer": "the twins of correlated_maps and correlated_images",
+    "attention": "attention_of_row, through the op attention_in_blocks",
     "recurrent": "by_steps, through the op recurrent",
     "products.tile_size": "chooses the tiles of the correlations",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",

@@ -290,7 +290,8 @@ class MultiheadAttention(Module):
             return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
         if boolean:  # added, as in PyTorch, so that a query without keys has a NaN gradient
             mask = np.where(mask, -np.inf, 0.0)
-        weights = dropped(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
+        scores = attention_scores(q, k, self.head_dim**-0.5)
+        weights = dropped(ops.softmax(masked_scores(scores, mask), -1), p, rng)
         return ops.matmul(weights, v), weights
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import accumulate
 from math import prod
 from typing import Any, NamedTuple
 
@@ -20,26 +19,19 @@ from tinygrad_edu.engine import (
     Mapped,
     MappedCall,
     Tensor,
-    backward_pass,
     composite,
-    enable_grad,
-    from_numpy,
-    leaf,
     op,
-    wrap,
 )
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.packed_rows import Shapes, packed, recorded_vjp, unpacked
 from tinygrad_edu.ops.products import linear, linear_with_bias, matmul
 from tinygrad_edu.ops.shape import reshape, swapaxes, transpose
 from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 from tinygrad_edu.plain_mode import faster_than
-
-Shapes = tuple[tuple[int, ...], ...]
 
 # --- One step: gate inputs (N, gates * H) and previous states -> next states ---
 
@@ -137,17 +129,6 @@ affine_gates.vjps(
 )
 
 
-def packed(parts: Sequence[Any]) -> Any:
-    """Flatten and concatenate several arrays into a 1-d array."""
-    return concatenate([reshape(part, (-1,)) for part in parts])
-
-
-def unpacked(row: Any, shapes: Shapes) -> list[Any]:
-    """Split a 1-d array into arrays of these shapes: the inverse of `packed`."""
-    ends = accumulate(map(prod, shapes))
-    return [row[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
-
-
 def _state_shapes(kind: str, shapes: Shapes) -> Shapes:
     steps = shapes[0][1]
     return tuple((steps, *shape) for shape in shapes[1 : 1 + KINDS[kind].states])
@@ -192,7 +173,7 @@ def _upcast_float16(x: ndarray) -> ndarray:
 
 def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
     if isinstance(row, Tensor):  # a recorded pass: the plain twin is differentiable to any order
-        return _stepwise_gradient(g, row, kind, shapes)
+        return recorded_vjp(lambda row: by_steps(row, kind, shapes), row, g)
     return _fused_gradient(g, row, out, kind, shapes)
 
 
@@ -201,16 +182,6 @@ def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: S
     upstream, states = (unpacked(_upcast_float16(x), state_shapes) for x in (g, out))
     KINDS[kind].backward(unpacked(gradient, shapes), upstream, states, *unpacked(_upcast_float16(row), shapes))
     return gradient.astype(row.dtype, copy=False)
-
-
-def _stepwise_gradient(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
-    """Return the gradient of `row` by recorded backpropagation through `by_steps`."""
-    row = row if row.requires_grad else wrap(row._data, leaf(row._data), row._storage)
-    start: Any = row._node
-    with enable_grad():
-        plain = by_steps(row, kind, shapes)
-    g = g if isinstance(g, Tensor) else from_numpy(g)
-    return backward_pass([(plain._node, g)], frozenset({start}), wrap_saved=wrap)[start]
 
 
 recurrent.vjps(row=_recurrent_row)

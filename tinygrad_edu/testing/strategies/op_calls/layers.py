@@ -177,6 +177,19 @@ def _attentions(draw: Any) -> Call:
     return Call("scaled_dot_product_attention", inputs, **settings)
 
 
+@st.composite
+def _attentions_in_blocks(draw: Any) -> Call:
+    """Draw queries, keys and values in one row, and a mask of any shape that broadcasts to the scores."""
+    count, queries, keys, width, out = (draw(st.integers(1, 3)) for _ in range(5))
+    shapes = (count, queries, width), (count, keys, width), (count, keys, out)
+    row = _uneven(draw(moderate((sum(map(prod, shapes)),))))
+    mask_shape = tuple(draw(st.sampled_from([1, n])) for n in (count, queries, keys))
+    mask = draw(st.one_of(masks(mask_shape), moderate(mask_shape)))
+    scale = draw(st.sampled_from([0.5, -1.0]))
+    mask = mask.astype(row.dtype) if mask.dtype.kind == "f" else mask
+    return Call("attention_in_blocks", [row], mask=mask, shapes=shapes, scale=scale)
+
+
 # --- Recurrent layers ---
 
 
@@ -227,4 +240,5 @@ LAYERS: dict[str, Strategy[Call]] = {
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(), "affine_gates": _affine_gates(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
+    "attention_in_blocks": _attentions_in_blocks(),
 }  # fmt: skip
