@@ -1,5 +1,6 @@
 """Fast implementations, beyond `test_twins`: accuracy, equal bits on any number of threads, and large sizes."""
 
+import math
 from itertools import product
 
 import numpy as np
@@ -356,6 +357,34 @@ def test_recurrent_layers_over_all_steps_at_once(data):
         gradients.append(row.grad)
     np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-12 * np.abs(gradients[1]).max())
+
+
+@pytest.mark.parametrize("kind", ["RNN_TANH", "RNN_RELU", "LSTM", "LSTM with projections", "GRU"])
+def test_recurrent_layers_in_blocks_of_columns_equal_steps(kind):
+    gates, hidden, size, rng = (
+        {"L": 4, "G": 3}.get(kind[0], 1),
+        32,
+        16 if "with" in kind else 32,
+        np.random.default_rng(0),
+    )
+    extra = {"GRU": ((3 * hidden,),), "LSTM with projections": ((size, hidden),)}.get(kind, ())
+    states = ((4, size), (4, hidden))[: 2 if kind[0] == "L" else 1]
+    shapes = ((gates, 3, 4, hidden), *states, (gates * hidden, size), *extra)
+    row = rng.standard_normal(sum(map(math.prod, shapes))) / 4
+    settings = {"kind": kind.partition(" ")[0], "shapes": shapes}
+    cotangent = rng.standard_normal(by_steps(row, **settings).shape)
+    found = []
+    for in_place in (0, 16 * 4 * 32, 10**6):
+        with replaced_thresholds({}, in_place):
+            x = tg.Tensor(row, requires_grad=True)
+            out = recurrent(x, **settings)
+            out.backward(cotangent)
+        found.append((out.numpy(), x.grad))
+    x = tg.Tensor(row, requires_grad=True)
+    by_steps(x, **settings).backward(cotangent)
+    for out, gradient in found:
+        np.testing.assert_allclose(out, by_steps(row, **settings), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(gradient, x.grad, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("samples", [0, 2, 40])
