@@ -75,14 +75,14 @@ def distribute_to_chosen(
     """
     window, axes = window_of(size, kernel_size, stride, 0, dilation), len(size)
     values, chosen = samples_last(values), samples_last(chosen, axis=axes)
-    shares = keep((values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False), chosen)
+    shares = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels = _windows_by_offset(images, window)
     if window.overlap:
         for offset in np.ndindex(chosen.shape[:axes]):
-            pixels[offset] += shares[offset]
+            pixels[offset] += keep(shares, chosen[offset])
     else:
-        pixels[...] = shares
+        pixels[...] = keep(shares, chosen)
     return samples_first(images)
 
 
@@ -126,7 +126,7 @@ def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarr
     pixels = _windows_by_offset(samples_last(x), window)
     chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # which selects each pixel of a window with a NaN
-    if any(map(any, border)):
+    if any(map(any, border)) and not np.all(out > extremes(out.dtype)[0]):  # the border has this value
         chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
     return samples_first(chosen, axis=x.ndim - 2)
 
