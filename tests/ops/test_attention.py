@@ -30,7 +30,7 @@ def inputs():
 
 @pytest.mark.parametrize("name", MASKS)
 def test_long_sequences_equal_the_composition(name):
-    assert LENGTH * KEYS >= attention.LARGE
+    assert LENGTH * KEYS >= attention.MIN_WEIGHTS
     mask, cotangent, found = MASKS[name], np.random.default_rng(2).standard_normal((2, 2, LENGTH, 4)), []
     for function in (tg.scaled_dot_product_attention, plain_attention):
         parts = inputs()

@@ -496,6 +496,7 @@ TWINS = {
     "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_size": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
+    "transpose.c_contiguous": Twins(*declared("transpose.c_contiguous"), st.tuples(numbers())),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
     "depthwise.depthwise_maps": Twins(

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, Mapped, Tensor, TensorLike, anywhere, bat
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import random_dropout
-from tinygrad_edu.ops.fast.attention import LARGE, attention_gradients, attention_values
+from tinygrad_edu.ops.fast.attention import MIN_WEIGHTS, attention_gradients, attention_values
 from tinygrad_edu.ops.packed_rows import Shapes, packed, recorded_vjp, unpacked
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.selection import keep, where
@@ -203,7 +203,7 @@ def attention(query: Any, key: Any, value: Any, mask: Any, scale: float) -> Any:
     """Return `plain_attention`; for long sequences, without saving the weights."""
     parts = query, key, value
     *lead, length, keys = scores_shape = (*query.shape[:-1], key.shape[-2])
-    if length * keys < LARGE or not _fit(parts, mask, scores_shape):
+    if length * keys < MIN_WEIGHTS or not _fit(parts, mask, scores_shape):
         return plain_attention(*parts, mask, scale)
     heads = [reshape(x, (prod(lead), *x.shape[-2:])) for x in parts]
     shapes, mask = tuple(x.shape for x in heads), _mask_of_heads(mask, lead)

@@ -16,12 +16,12 @@ from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Number of weights of a head from which attention is computed in blocks; weights of a block.
-LARGE, _BLOCK = map(SizeThreshold, (2**16, 2**16))
+MIN_WEIGHTS, _BLOCK = map(SizeThreshold, (2**16, 2**16))
 # Number of weights from which threads share the heads; parts for the threads.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 8))
 
 
-class Block(NamedTuple):
+class QueryBlock(NamedTuple):
     """Some queries, the keys that they may attend to, and the mask of their scores, or None."""
 
     queries: tuple[slice, slice]
@@ -29,7 +29,7 @@ class Block(NamedTuple):
     mask: ndarray | None
 
 
-def _blocks(heads: slice, mask: ndarray, length: int, keys: int) -> Iterator[Block]:
+def _blocks(heads: slice, mask: ndarray, length: int, keys: int) -> Iterator[QueryBlock]:
     """Yield the blocks of some heads. The mask is (B or 1, L or 1, S or 1)."""
     rows, count = max(1, min(length, _BLOCK // keys)), max(1, _BLOCK // (length * keys))
     for head in range(heads.start, heads.stop, count):
@@ -41,7 +41,7 @@ def _blocks(heads: slice, mask: ndarray, length: int, keys: int) -> Iterator[Blo
             if seen.size:
                 far = slice(int(seen[0]), int(seen[-1]) + 1) if own.shape[2] > 1 else slice(0, keys)
                 own = _along(own, 2, far)
-                yield Block((some, part), (some, far), None if own.dtype == bool and own.all() else own)
+                yield QueryBlock((some, part), (some, far), None if own.dtype == bool and own.all() else own)
 
 
 def _along(mask: ndarray, axis: int, part: slice) -> ndarray:
