@@ -78,7 +78,7 @@ def _told(function: Callable[[str], T]) -> Callable[[str], T]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("python -m benchmarks", description="Compare this package with other frameworks.")
     add = parser.add_argument
-    only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b and 8d)"
+    only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b to 8s)"
     add("--only", type=_keys, default=KEYS, metavar="KEYS", help=only)
     add("--peers", type=_peers, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
     add("--cores", choices=("one", "all", "both"), default="both", help="number of cores (default: %(default)s)")

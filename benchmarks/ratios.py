@@ -25,6 +25,9 @@ SHORT = {
     "10": "LSTM, training step",
     "11": "Transformer, training step",
     "12": "MNIST network, evaluation of 10,000 images",
+    "13": "ResNet-18, training step",
+    "14": "Transformer of 10 million parameters, training step",
+    "15": "LSTM of 1,024 units, training step",
 }
 
 

@@ -232,7 +232,7 @@ def growth(key: str, peers: Sequence[Peer], cores: set[int], plan: Plan, say: Sa
         sizes and between the last two.
     """
     what, workloads = GROWTH[key]
-    sizes = [_size(workload) for workload in workloads]
+    sizes = [_size(workload, what) for workload in workloads]
     found: dict[str, Any] = {peer.name: {"seconds": [], "bytes": [], "note": ""} for peer in peers}
     for workload in workloads:
         for result in _fresh(workload, peers, cores, replace(plan, rounds=min(plan.rounds, 3)), say):
@@ -248,5 +248,5 @@ def growth(key: str, peers: Sequence[Peer], cores: set[int], plan: Plan, say: Sa
     return {"key": key, "what": what, "cores": len(cores), "sizes": sizes, "peers": found}
 
 
-def _size(workload: Workload) -> int:
-    return len(workload.sizes["layers"]) - 1 if "layers" in workload.sizes else workload.sizes["batch"]
+def _size(workload: Workload, what: str) -> int:
+    return len(workload.sizes["layers"]) - 1 if what == "depth" else int(workload.sizes[what])

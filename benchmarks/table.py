@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 SCALES = {"ms": 1e3, "s": 1.0, "us/op": 1e6}
-STEPS = {"batch": "images", "depth": "layers"}
+STEPS = {"batch": "images", "depth": "layers", "length": "tokens", "steps": "steps"}
 
 
 def duration(seconds: float | None, workload: dict[str, Any]) -> str:

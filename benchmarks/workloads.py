@@ -102,11 +102,19 @@ WORKLOADS = [
 
 BATCHES = (32, 128, 512, 2048, 4096)
 DEPTHS = (10, 32, 100, 316, 1000)
+LENGTHS = (128, 256, 512, 1024, 2048)
+STEPS = (32, 64, 128, 256, 512)
 GROWTH = {
     "8b": ("batch", [Workload("8b", "mnist_step", f"MNIST step, batch {n}", {"batch": n}, steps=1, fresh=True)
                      for n in BATCHES]),
     "8d": ("depth", [Workload("8d", "mlp_step", f"MLP step, {n} layers of 64, batch 32",
                               {"batch": 32, "layers": (64,) * n + (10,)}, steps=1, fresh=True) for n in DEPTHS]),
+    "8l": ("length", [Workload("8l", "transformer_step", f"Transformer step, 2 layers of 64 on {n} tokens, batch 2",
+                               {"batch": 2, "length": n, "size": 103, "width": 64, "heads": 4, "layers": 2},
+                               steps=1, fresh=True) for n in LENGTHS]),
+    "8s": ("steps", [Workload("8s", "lstm_step", f"LSTM step, 64 units, {n} steps, batch 32",
+                              {"batch": 32, "steps": n, "inputs": 64, "hidden": 64}, steps=1, fresh=True)
+                     for n in STEPS]),
 }  # fmt: skip
 
 

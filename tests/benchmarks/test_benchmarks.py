@@ -137,12 +137,12 @@ def test_ratios(report, tmp_path):
 
 
 def test_options():
-    assert parse(["--only", "8,1"]).only == ["1", "8b", "8d"]
+    assert parse(["--only", "8,1"]).only == ["1", "8b", "8d", "8l", "8s"]
     assert parse(["--only", "6s"]).only == ["6s"]
     assert parse(["--only", "4,10"]).only == ["4", "4s", "4p", "4d", "4t", "10"]
     assert parse([]).rounds == 7
     for wrong in (
-        ["--only", "13"], ["--peers", "nobody"], ["--python", "no_such_python"], ["--rounds", "0"],
+        ["--only", "99"], ["--peers", "nobody"], ["--python", "no_such_python"], ["--rounds", "0"],
         ["--json", "no_such_directory/numbers.json"],
     ):  # fmt: skip
         with pytest.raises(SystemExit):
