@@ -2,9 +2,10 @@
 
 Each op is called on float32 matrices of 10^3 to 10^6 elements in rows of 100, forward and, if it is differentiable,
 backward. Both frameworks run in one process and alternate. Each cell has our median time, and the median of the ratios
-PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Times are processor times on one core, so other
-programs do not count. Before the timing, the results are compared. Our package makes the allocator of the process keep
-large buffers, which speeds up PyTorch, too.
+PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Below 0.75 it also has, in brackets, the ratio
+of PyTorch's time to that of the NumPy calls that the op needs (`numpy_limits.py`): if that is below 0.75, too, NumPy is
+the limit. Times are processor times on one core, so other programs do not count. Before the timing, the results are
+compared. Our package makes the allocator of the process keep large buffers, which speeds up PyTorch, too.
 """
 
 import time
@@ -17,13 +18,14 @@ import numpy as np
 
 import tinygrad_edu as tg
 from benchmarks.cores import available, pin
+from benchmarks.numpy_limits import LIMITS
 from benchmarks.statistics import median
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
 
 SIZES = (10**3, 10**4, 10**5, 10**6)
 ROW = 100
-HALF = 0.5
+HALF, THREE_QUARTERS = 0.5, 0.75
 Call = Callable[[Any, Any], Any]
 Run = Callable[[], Any]
 
@@ -263,6 +265,14 @@ def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
     return both
 
 
+def _numpy_calls(case: Case, arrays: dict[str, np.ndarray]) -> Run:
+    """Return a function that makes the NumPy calls that the op and its gradient need."""
+    a = SimpleNamespace(**arrays)
+    output = case.ours(tg, a)
+    limit, g = LIMITS[case.name], _cotangent(np.shape(output))
+    return lambda: limit(a, g)
+
+
 def pair(case: Case, size: int) -> tuple[Run, Run]:
     """Return our pass and PyTorch's, after comparing their outputs and gradients."""
     arrays = inputs(size)
@@ -308,11 +318,15 @@ def line(case: Case, sizes: Sequence[int], rounds: int) -> Iterator[str]:
         runs: list[Run] = [*pair(case, size)]
         if case.autograd is not None:
             runs.append(of_autograd(case, inputs(size)))
+        elif case.name in LIMITS:
+            runs.append(_numpy_calls(case, inputs(size)))
         found = measure(runs, rounds)
         mine = median([row[0] for row in found])
-        ratios = [median([row[k] / row[0] for row in found]) for k in range(1, len(runs))]
-        star = "*" if ratios[0] < HALF else " "
-        yield f"{1000 * mine:11.1f} {ratios[0]:6.2f}{star}" + "".join(f"{ratio:6.1f}" for ratio in ratios[1:])
+        ratio, star = median([row[1] / row[0] for row in found]), " "
+        other = "" if case.autograd is None else f"{median([row[2] / row[0] for row in found]):6.1f}"
+        if ratio < THREE_QUARTERS and case.name in LIMITS:
+            star, other = "*" if ratio < HALF else " ", f" ({median([row[1] / row[2] for row in found]):.2f})"
+        yield f"{1000 * mine:11.1f} {ratio:6.2f}{star}{other:7}"
 
 
 def main() -> None:
@@ -333,7 +347,7 @@ def main() -> None:
                 continue
             third = "   autograd" if kind == "chains" else ""
             print(f"\n{kind}: ours, us; PyTorch / ours{third}")
-            print(f"{'':<38}" + "".join(f"{f'{size:,} elements':>{25 if third else 19}}" for size in SIZES))
+            print(f"{'':<38}" + "".join(f"{f'{size:,} elements':>26}" for size in SIZES))
             for case in cases:
                 print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
 
