@@ -34,6 +34,7 @@ from tinygrad_edu.ops.reduction import scale_along, sum
 from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import per_axis
+from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -356,12 +357,19 @@ def batch_norm(
 def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
     """Return a shape (A, C, B) for x (N, C, ...), and the order of the axes of x to reshape to it.
 
-    B is innermost in memory: it includes the samples in the batch-last layout, and is a whole image otherwise.
+    B is innermost in memory: all samples of a channel in the batch-last layout and for small images, else one image.
     """
     axes, (n, c, *sizes) = tuple(range(x.ndim)), x.shape
     if not isinstance(x, Mapped) and values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
         return (math.prod(sizes[:1]), c, math.prod(sizes[1:]) * n), (*axes[2:3], 1, *axes[3:], 0)
-    return (n, c, math.prod(sizes)), axes
+    length = math.prod(sizes)
+    if x.size >= _LARGE and 1 < length < _SHORT_ROW:  # a copy in which each channel is one row
+        return (1, c, n * length), (1, 0, *axes[2:])
+    return (n, c, length), axes
+
+
+# Rows shorter than this are copied, if there are many of them: NumPy's inner loops are then as long as a channel.
+_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**14))
 
 
 @composite("instance_norm")
