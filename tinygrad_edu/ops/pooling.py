@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
@@ -30,6 +32,7 @@ from tinygrad_edu.ops.sliding_windows import (
     window_of,
     windows_of,
 )
+from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -75,14 +78,18 @@ def distribute_to_chosen(
     """
     window, axes = window_of(size, kernel_size, stride, 0, dilation), len(size)
     values, chosen = samples_last(values), samples_last(chosen, axis=axes)
-    shares = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
+    each = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
-    pixels = _windows_by_offset(images, window)
-    if window.overlap:
-        for offset in np.ndindex(chosen.shape[:axes]):
-            pixels[offset] += keep(shares, chosen[offset])
-    else:
-        pixels[...] = keep(shares, chosen)
+    pixels, every_offset = _windows_by_offset(images, window), (slice(None),) * axes
+
+    def fill(channels: slice) -> None:
+        if window.overlap:
+            for offset in np.ndindex(chosen.shape[:axes]):
+                pixels[(*offset, channels)] += keep(each[channels], chosen[(*offset, channels)])
+        else:
+            pixels[(*every_offset, channels)] = keep(each[channels], chosen[(*every_offset, channels)])
+
+    _for_channels(fill, each)
     return samples_first(images)
 
 
@@ -95,6 +102,15 @@ def mean_of_chosen(
     pixels, chosen = _windows_by_offset(samples_last(images), window), samples_last(chosen, axis=axes)
     total = np.add.reduce(keep(pixels, chosen), axis=tuple(range(axes)))
     return samples_first((total / _count_chosen(chosen, axes)).astype(images.dtype, copy=False))
+
+
+def _for_channels(function: Callable[[slice], None], x: ndarray) -> None:
+    """Call a function for parts of the channels of x (C, ...), on several threads if x is large."""
+    in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), x.size >= _LARGE, multiplies=False)
+
+
+# Bytes of a part, which stays in the cache, and number of elements from which threads share the parts.
+_PART_BYTES, _LARGE = map(SizeThreshold, (2**21, 2**19))
 
 
 def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
@@ -123,9 +139,15 @@ def _count_chosen(chosen: ndarray, axes: int) -> ndarray:
 
 def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
     """Return a mask (kh, kw, N, C, rows, columns) of the pixels that are the maximum of their window."""
-    pixels = _windows_by_offset(samples_last(x), window)
-    chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
-    np.logical_not(chosen, out=chosen)  # which selects each pixel of a window with a NaN
+    pixels, maxima = _windows_by_offset(samples_last(x), window), samples_last(out)
+    chosen, every_offset = np.empty(pixels.shape, bool), (slice(None),) * (x.ndim - 2)
+
+    def fill(channels: slice) -> None:
+        part = chosen[(*every_offset, channels)]
+        np.less(pixels[(*every_offset, channels)], maxima[channels], out=part)
+        np.logical_not(part, out=part)  # which selects each pixel of a window with a NaN
+
+    _for_channels(fill, maxima)
     if any(map(any, border)) and not np.all(out > extremes(out.dtype)[0]):  # the border has this value
         chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
     return samples_first(chosen, axis=x.ndim - 2)

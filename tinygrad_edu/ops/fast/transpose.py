@@ -30,11 +30,15 @@ def plain_c_contiguous(x: ndarray) -> ndarray:
 @faster_than(plain_c_contiguous)
 def c_contiguous(x: ndarray) -> ndarray:
     """Return `plain_c_contiguous`. A short last axis is copied column by column, in a third of the time."""
-    if x.flags.c_contiguous or x.size < _LARGE or x.shape[-1] > _FEW_ROWS:
+    if x.flags.c_contiguous or x.size < _LARGE or x.ndim < 2 or x.shape[-1] > _FEW_ROWS:
         return plain_c_contiguous(x)
     out = np.empty(x.shape, x.dtype)
-    for k in range(x.shape[-1]):
-        out[..., k] = x[..., k]
+
+    def copy(part: slice) -> None:
+        for k in range(x.shape[-1]):
+            out[part, ..., k] = x[part, ..., k]
+
+    in_parts(copy, shares(len(x), _PARTS), multiplies=False)
     return out
 
 
