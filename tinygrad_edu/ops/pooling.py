@@ -105,12 +105,15 @@ def mean_of_chosen(
 
 
 def _for_channels(function: Callable[[slice], None], x: ndarray) -> None:
-    """Call a function for parts of the channels of x (C, ...), on several threads if x is large."""
-    in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), x.size >= _LARGE, multiplies=False)
+    """Call a function for the channels of x (C, ...): if x is large, for parts of them on several threads."""
+    if x.size < _LARGE:
+        function(slice(None))
+    else:
+        in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), multiplies=False)
 
 
-# Bytes of a part, which stays in the cache, and number of elements from which threads share the parts.
-_PART_BYTES, _LARGE = map(SizeThreshold, (2**21, 2**19))
+# Number of elements from which threads share the channels, and bytes of a part, which stays in the cache.
+_LARGE, _PART_BYTES = map(SizeThreshold, (2**19, 2**21))
 
 
 def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
