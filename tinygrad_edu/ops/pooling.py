@@ -78,18 +78,18 @@ def distribute_to_chosen(
     """
     window, axes = window_of(size, kernel_size, stride, 0, dilation), len(size)
     values, chosen = samples_last(values), samples_last(chosen, axis=axes)
-    each = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
+    share = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels, every_offset = _windows_by_offset(images, window), (slice(None),) * axes
 
     def fill(channels: slice) -> None:
         if window.overlap:
             for offset in np.ndindex(chosen.shape[:axes]):
-                pixels[(*offset, channels)] += keep(each[channels], chosen[(*offset, channels)])
+                pixels[(*offset, channels)] += keep(share[channels], chosen[(*offset, channels)])
         else:
-            pixels[(*every_offset, channels)] = keep(each[channels], chosen[(*every_offset, channels)])
+            pixels[(*every_offset, channels)] = keep(share[channels], chosen[(*every_offset, channels)])
 
-    _for_channels(fill, each)
+    _for_channels(fill, share)
     return samples_first(images)
 
 
