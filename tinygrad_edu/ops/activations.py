@@ -261,13 +261,14 @@ _GELU_SATURATION = 32.0  # beyond it the sigmoid below is 0 or 1, and a larger c
 def gelu_tanh(x: Array) -> Array:
     """Return the tanh approximation of `gelu`; 0.5 * (1 + tanh(u)) = sigmoid(2 * u) keeps small values accurate."""
     t = np.clip(x, -_GELU_SATURATION, _GELU_SATURATION)
-    return x * sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * t * t))
+    return x * sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * (t * t)))
 
 
 def _gelu_tanh_x(g: Any, x: Any) -> Any:
     t = clip(x, -_GELU_SATURATION, _GELU_SATURATION)
-    s = sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * t * t))
-    return g * (s + t * (s * (1 - s)) * (_GELU_LINEAR + 3 * _GELU_CUBIC * t * t))
+    cubic = _GELU_CUBIC * (t * t)
+    s = sigmoid(t * (_GELU_LINEAR + cubic))
+    return g * (s + t * (s * (1 - s)) * (_GELU_LINEAR + 3 * cubic))
 
 
 gelu_tanh.vjps(x=_gelu_tanh_x)
