@@ -246,11 +246,16 @@ class CharGPT(nn.Module):
         return self.head(self.norm(x)).swapaxes(1, 2)
 
 
+def transformer_network(sizes: workloads.Sizes, parameters: dict[str, Any]) -> nn.Module:
+    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
+    model.load_state_dict(parameters)
+    return model
+
+
 def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 11 and 14, with the shard size of the training of `models.char_gpt`."""
     x, y, parameters = workloads.transformer(sizes)
-    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
-    model.load_state_dict(parameters)
+    model = transformer_network(sizes, parameters)
     return sharded_trainer(
         model, x, y, shard_size=min(8, len(x) // 2), optimizer=optim.AdamW(model.parameters(), **workloads.ADAMW)
     )

@@ -62,6 +62,7 @@ def _maps(key: str, what: str, **sizes: Any) -> Workload:
 
 
 LENET = {"batch": 128, "channels": (6, 16), "kernel": 5, "hidden": 120}
+TRANSFORMER = {"batch": 16, "length": 64, "size": 103, "width": 96, "heads": 4, "layers": 3}
 TINY = 4  # ops in one iteration of the chain: relu(x * w + b) * v
 
 WORKLOADS = [
@@ -89,7 +90,7 @@ WORKLOADS = [
     Workload("10", "lstm_step", "LSTM of 64, 32 steps: one training step, batch 32",
              {"batch": 32, "steps": 32, "inputs": 64, "hidden": 64}),
     Workload("11", "transformer_step", "Character transformer, 3 layers of 96 on 64 characters: one step, batch 16",
-             {"batch": 16, "length": 64, "size": 103, "width": 96, "heads": 4, "layers": 3}),
+             TRANSFORMER),
     Workload("12", "evaluation", "MNIST conv net: evaluation of 10,000 images", {"train": 0, "test": 10_000},
              steps=1, tolerance=2e-3),
     Workload("13", "resnet18_step", "ResNet-18 on 224x224: one training step and its memory, batch 8",

@@ -260,11 +260,16 @@ class CharGPT(nn.Module):
         return self.head(self.norm(x)).transpose(1, 2)
 
 
+def transformer_network(sizes: workloads.Sizes, parameters: dict[str, Any]) -> nn.Module:
+    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
+    model.load_state_dict({name: torch.from_numpy(values) for name, values in parameters.items()})
+    return model
+
+
 def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workloads 11 and 14."""
     x, y, parameters = workloads.transformer(sizes)
-    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
-    model.load_state_dict({name: torch.from_numpy(values) for name, values in parameters.items()})
+    model = transformer_network(sizes, parameters)
     return trainer(model, x, y, torch.optim.AdamW(model.parameters(), **workloads.ADAMW))
 
 

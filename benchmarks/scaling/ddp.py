@@ -30,6 +30,10 @@ def step(name: str, batch: int, fixed: bool = False) -> Run:
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)
         model = pytorch.lenet_network(sizes, parameters)
+    elif name == "transformer":
+        sizes = {**workloads.TRANSFORMER, "batch": batch}
+        x, y, by_name = workloads.transformer(sizes)
+        model = pytorch.transformer_network(sizes, by_name)
     else:
         m = workloads.mnist({"batch": batch})
         dropout = pytorch.FixedMask(m["mask"]) if fixed else nn.Dropout(0.5)

@@ -18,8 +18,8 @@ from benchmarks.scaling.paper import TO_DRAW, expected_latest
 from benchmarks.statistics import median
 from models.groups import missing_group
 
-BATCH = 128
-SHARD_SIZES = {"mnist": 32, "lenet": 16}
+BATCHES = {"mnist": 128, "lenet": 128, "transformer": 32}  # images or texts per step
+SHARD_SIZES = {"mnist": 32, "lenet": 16, "transformer": 4}
 PYTORCH = Peer("PyTorch DDP", "benchmarks.scaling.ddp", ("torch",))
 OPERATIONS = 3 * 2 * 32 * 28 * 28 * 64 * 32 * 9  # workload 4: forward and two gradients, 2 per multiply-add
 
@@ -30,13 +30,13 @@ class Row:
 
     Attributes
     ----------
-    part : {"step", "evaluation", "weak", "exchange", "shards", "latest", "convolution", "cores"}
+    part : {"step", "evaluation", "weak", "exchange", "gather", "shards", "latest", "convolution", "cores"}
     work, side : str
         Network, and framework or, for exchanges, transport ("memory" or "TCP").
     processes, threads : int
         Number of processes, and threads per process.
     size : int
-        Images of a batch, exchanged elements, or number of shards for "latest".
+        Images or texts of a batch, exchanged elements (for "gather", of each worker), or number of shards for "latest".
     shard_size : int
         Images per shard; 0 without shards.
     milliseconds, best : float
@@ -80,7 +80,7 @@ class Plan:
     processes: int = 4
     images: int = 10_000
     elements: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-    networks: tuple[str, ...] = ("mnist", "lenet")
+    networks: tuple[str, ...] = ("mnist", "lenet", "transformer")
 
 
 QUICK = Plan(rounds=2, seconds=0.1, images=2_000, elements=(1_000, 30_000, 1_000_000))
@@ -121,14 +121,14 @@ class Jobs(NamedTuple):
 
 
 def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure a training step of 128 images on threads, on processes, and in PyTorch on one and two processes."""
-    ways, cut = [], SHARD_SIZES[name]
+    """Measure a training step on threads, on processes, and in PyTorch on one and two processes."""
+    ways, cut, batch = [], SHARD_SIZES[name], BATCHES[name]
     for job, threads in [(jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:])]:
-        given = {"work": "step", "name": name, "batch": BATCH, "shard_size": cut, "threads": threads}
-        ways.append(Way(_row("step", name, job, threads, BATCH, cut), job, given))
+        given = {"work": "step", "name": name, "batch": batch, "shard_size": cut, "threads": threads}
+        ways.append(Way(_row("step", name, job, threads, batch, cut), job, given))
     for job in jobs.pytorch:
-        given = {"work": "step", "name": name, "batch": BATCH}
-        ways.append(Way(_row("step", name, job, 1, BATCH), job, given))
+        given = {"work": "step", "name": name, "batch": batch}
+        ways.append(Way(_row("step", name, job, 1, batch), job, given))
     _compare(ways)
     yield from in_turn(ways, plan)
 
@@ -144,7 +144,9 @@ def _compare(ways: Sequence[Way]) -> None:
 
 
 def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure an evaluation on threads and on processes."""
+    """Measure an evaluation of images on threads and on processes."""
+    if name == "transformer":
+        return
     ways = []
     for job, threads in ((jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:2])):
         given = {"work": "evaluation", "name": name, "images": plan.images, "threads": threads}
@@ -153,22 +155,23 @@ def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def weak(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
-    """Measure a step of 128 images per process."""
+    """Measure a step with as many images or texts for each process."""
     ways, cut = [], SHARD_SIZES[name]
     for job in jobs.ours:
-        size = BATCH * job.ranks
+        size = BATCHES[name] * job.ranks
         given = {"work": "step", "name": name, "batch": size, "shard_size": cut, "threads": 1}
         ways.append(Way(_row("weak", name, job, 1, size, cut), job, given))
     yield from in_turn(ways, plan)
 
 
 def exchanges(jobs: Jobs, plan: Plan) -> Iterator[Row]:
-    """Measure the allreduce without a step."""
+    """Measure the allreduce and the allgather without a step."""
     for elements in plan.elements:
         ways = []
         for job, carrier in (*((job, "memory") for job in jobs.ours[1:]), (jobs.over_tcp, "TCP")):
             row = Row("exchange", "", carrier, job.ranks, 1, elements, 0)
             ways.append(Way(row, job, {"work": "exchange", "elements": elements}))
+            ways.append(Way(replace(row, part="gather"), job, {"work": "gathering", "elements": elements}))
         yield from in_turn(ways, plan)
 
 
@@ -176,7 +179,7 @@ def pieces(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
     """Measure steps with several numbers and sizes of shards, and compute the expected time of the slowest shard."""
     ways = []
     for count in (2, 4, 8):
-        for size in (8, 16, 32, 64):
+        for size in (SHARD_SIZES[name] * k // 4 for k in (1, 2, 4, 8)):
             given = {"work": "step", "name": name, "batch": count * size, "shard_size": size, "threads": 1}
             ways.append(Way(_row("shards", name, jobs.ours[0], 1, count * size, size), jobs.ours[0], given))
     yield from in_turn(ways, plan)

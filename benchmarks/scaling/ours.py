@@ -28,6 +28,10 @@ def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, 
         sizes = {**workloads.LENET, "batch": batch}
         x, y, parameters = workloads.lenet(sizes)
         return benchmarks.ours.lenet_network(sizes, parameters), x, y
+    if name == "transformer":
+        sizes = {**workloads.TRANSFORMER, "batch": batch}
+        x, y, by_name = workloads.transformer(sizes)
+        return benchmarks.ours.transformer_network(sizes, by_name), x, y
     m = workloads.mnist({"batch": batch})
     dropout = benchmarks.ours.FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, rng=np.random.default_rng(0))
     return benchmarks.ours.mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"]
@@ -64,6 +68,12 @@ def exchange(elements: int) -> Run:
         return float(allreduce_sum(workers, workers.size, own, like)[0][-1])
 
     return run
+
+
+def gathering(elements: int) -> Run:
+    """Return an allgather of `elements` float32 numbers of each worker, as of the outputs of a loss on the batch."""
+    workers, own = world(), np.ones(elements, np.float32)
+    return lambda: float(allgather(workers, own)[-1][-1])
 
 
 def convolution() -> Run:

@@ -39,6 +39,10 @@ class Link:
         rounds = math.ceil(math.log2(workers))
         return 2 * rounds * self.latency + 2 * (1 - 1 / workers) * size * self.per_byte
 
+    def gather(self, workers: int, size: float) -> float:
+        """Return the seconds of an allgather of `size` bytes of each of some workers."""
+        return math.ceil(math.log2(workers)) * self.latency + (workers - 1) * size * self.per_byte
+
     def over(self, network: "Link") -> "Link":
         """Return the link of this machine and a network in series."""
         return Link(self.latency + network.latency, self.per_byte + network.per_byte)
@@ -95,6 +99,12 @@ def expected_latest(times: Sequence[float], workers: int) -> float:
 def fit_link(workers: Sequence[int], sizes: Sequence[int], seconds: Sequence[float]) -> Link:
     """Fit a link to the times of exchanges by least squares of the relative errors."""
     columns = [[2 * math.ceil(math.log2(w)), 2 * (1 - 1 / w) * size] for w, size in zip(workers, sizes, strict=True)]
+    return Link(*_fit(columns, seconds))
+
+
+def fit_gather(workers: Sequence[int], sizes: Sequence[int], seconds: Sequence[float]) -> Link:
+    """Fit a link to the times of allgathers, given the bytes of each worker."""
+    columns = [[math.ceil(math.log2(w)), (w - 1) * size] for w, size in zip(workers, sizes, strict=True)]
     return Link(*_fit(columns, seconds))
 
 

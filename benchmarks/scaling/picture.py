@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaling.measuring import BATCH, SHARD_SIZES
+from benchmarks.scaling.measuring import BATCHES, SHARD_SIZES
 from benchmarks.scaling.paper import MOST, TO_DRAW, Link, Work
 from benchmarks.scaling.report import NETWORKS, RESNET_SHARD, TITLES, Report
 
-COLORS = {"mnist": "tab:blue", "lenet": "tab:orange", "resnet": "tab:green"}
+COLORS = {"mnist": "tab:blue", "lenet": "tab:orange", "transformer": "tab:red", "resnet": "tab:green"}
 STYLES = dict(zip(NETWORKS, ("--", ":"), strict=True))
-_ONE = {name: BATCH // size for name, size in SHARD_SIZES.items()}
+_ONE = {name: BATCHES[name] // size for name, size in SHARD_SIZES.items()}
 SHARED = _ONE | {"resnet": 4096 // RESNET_SHARD}  # shards of a batch of constant size
 EACH = _ONE | {"resnet": 32 // RESNET_SHARD}  # shards per worker
 
@@ -25,10 +25,10 @@ def draw(report: Report, path: Path) -> None:
         _panels(strong, speedup, report, "step", name, work)
         _panels(weak, efficiency, report, "weak", name, work)
     for axes, title, label in (
-        (strong, f"Strong scaling: {BATCH} images in total; ResNet 4,096", "seconds per step"),
+        (strong, "Strong scaling: 128 images or 32 texts in total; ResNet 4,096", "seconds per step"),
         (speedup, "Speedup, strong scaling", "speedup over one worker"),
-        (weak, f"Weak scaling: {BATCH} images per worker; ResNet 32", "seconds per step"),
-        (efficiency, "Efficiency, weak scaling", "images per second per worker, relative"),
+        (weak, "Weak scaling: 128 images or 32 texts per worker; ResNet 32", "seconds per step"),
+        (efficiency, "Efficiency, weak scaling", "samples per second per worker, relative"),
     ):
         _finish(axes, title, label)
     workers = range(1, 4097, 4095)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.scaling.job import Job
 from benchmarks.scaling.measuring import Plan, measure, read, write
-from benchmarks.scaling.paper import Link, Work, expected_latest, fit_link, fit_shards
+from benchmarks.scaling.paper import Link, Work, expected_latest, fit_gather, fit_link, fit_shards
 from benchmarks.scaling.picture import draw
 from benchmarks.scaling.report import Report
 
@@ -21,7 +21,12 @@ def test_a_report_and_a_picture_of_two_processes(tmp_path):
     assert ways == [(1, 1), (1, 2), (2, 1)]
     assert all(row.milliseconds >= row.best > 0 for row in report.rows if row.part != "cores")
     text = "\n".join(report.lines())
-    for heading in ("one training step, batch 128", "Allreduce of float32", "predicted from the components"):
+    for heading in (
+        "one training step, batch 128",
+        "Allreduce of float32",
+        "predicted from the components",
+        "Outputs gathered",
+    ):
         assert heading in text
     draw(report, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size < 150_000
@@ -30,7 +35,7 @@ def test_a_report_and_a_picture_of_two_processes(tmp_path):
 @pytest.mark.peers
 def test_pytorch_on_two_processes_takes_the_same_steps(tmp_path):
     with Job("ours", 2) as ours, Job("ddp", 2, BENCHMARK_MEETING=str(tmp_path / "meeting")) as theirs:
-        for name in ("mnist", "lenet"):
+        for name in ("mnist", "lenet", "transformer"):
             given = {"work": "step", "times": 3, "name": name, "batch": 16, "fixed": True}
             found = np.mean(theirs.losses(**given), axis=0)
             assert found == pytest.approx(ours.losses(**given, shard_size=8, threads=1)[0], rel=1e-4)
@@ -60,6 +65,9 @@ def test_fits_find_what_times_were_made_of():
     workers, sizes = [2, 2, 3, 4], [4_000, 4_000_000, 40_000, 40_000_000]
     found = fit_link(workers, sizes, [link.exchange(w, size) for w, size in zip(workers, sizes, strict=True)])
     assert (found.latency, found.per_byte) == pytest.approx((2e-5, 3e-10))
+    found = fit_gather(workers, sizes, [link.gather(w, size) for w, size in zip(workers, sizes, strict=True)])
+    assert (found.latency, found.per_byte) == pytest.approx((2e-5, 3e-10))
+    assert link.gather(4, 1000) == pytest.approx(2 * 2e-5 + 3 * 1000 * 3e-10)  # a worker receives from three others
     counts, cuts = [2, 4, 8], [8, 32, 16]
     seconds = [0.001 + 0.002 * count + 0.0001 * count * cut for count, cut in zip(counts, cuts, strict=True)]
     assert fit_shards(counts, cuts, seconds) == pytest.approx((0.001, 0.002, 0.0001))

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 
 from benchmarks import ingredients, ratios
+from benchmarks.scaling.measuring import BATCHES
 from benchmarks.scaling.measuring import read as read_scaling
-from benchmarks.scaling.report import Report
+from benchmarks.scaling.report import SAMPLES, Report
 from models import mnist_conv, spread
 from models.trials import Trial
 from tools.pictures.numbers import FOLDER
@@ -184,7 +185,7 @@ def _reading() -> str:
 
 def _scaling() -> str:
     report = Report(read_scaling(FOLDER / "scaling.csv"))
-    titles = {"mnist": "the MNIST net", "lenet": "a LeNet"}
+    titles = {"mnist": "the MNIST net", "lenet": "a LeNet", "transformer": "a transformer"}
 
     def line(part: str, name: str, about: str) -> list[str]:
         rows = {(row.side, row.processes, row.threads): row.milliseconds for row in report.of(part, name)}
@@ -193,8 +194,9 @@ def _scaling() -> str:
         return [f"{titles[name]}, {about}", *ours, " and ".join(theirs)]
 
     head = ["", "1 thread", "2 threads", "2 processes", "PyTorch DDP on gloo, 1 and 2 processes"]
-    steps = [line("step", name, "a step of 128 images") for name in report.names]
-    evaluations = [line("evaluation", name, "10,000 images evaluated") for name in report.names]
+    steps = [line("step", name, f"a step of {BATCHES[name]} {SAMPLES[name]}") for name in report.names]
+    evaluated = [name for name in report.names if report.of("evaluation", name)]
+    evaluations = [line("evaluation", name, "10,000 images evaluated") for name in evaluated]
     return _markdown(head, steps + evaluations)
 
 
