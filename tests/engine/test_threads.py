@@ -1,4 +1,4 @@
-"""Four threads at once: no two gradients share memory, no gradient is wrong, and each node has its own number."""
+"""Four threads at once: no two gradients share memory, no value is wrong, and each node has its own number."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import nn, optim
 from tinygrad_edu.engine import clock
 from tinygrad_edu.engine.fast import backward
+from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.tape.reading import nodes_behind
 
 THREADS, TURNS, SHAPE = 4, 5, (4, 3)
@@ -221,6 +223,49 @@ def test_without_the_interpreter_lock_every_contribution_is_copied(monkeypatch, 
     x = leaf(0)
     doubled(x).backward(np.ones(SHAPE))
     assert (x.grad.ctypes.data in made) is not free_threaded
+
+
+# --- Models ---
+
+
+def images(rng):
+    layers = nn.Conv2D(1, 4, 3, rng=rng), nn.BatchNorm2D(4), nn.GELU(), nn.MaxPool2D(2), nn.Dropout(0.3, rng=rng)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(36, 5, rng=rng)), (8, 1, 8, 8)
+
+
+def attention(rng):
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.1, batch_first=True, rng=rng)
+    return nn.Sequential(layer, nn.Flatten(), nn.Linear(40, 5, rng=rng)), (8, 5, 8)
+
+
+def wide_layers(rng):
+    return nn.Sequential(nn.Linear(300, 300, rng=rng), nn.Softplus(), nn.Linear(300, 5, rng=rng)), (64, 300)
+
+
+def sequences(rng):
+    layers = nn.Conv1D(6, 8, 3, groups=2, rng=rng), nn.LayerNorm(5), nn.Tanh(), nn.AvgPool1D(2)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16, 5, rng=rng)), (8, 6, 7)
+
+
+MODELS = (images, attention, wide_layers, sequences)
+
+
+def trained(build):
+    """Return the bits of the parameters after a few steps."""
+    rng = np.random.default_rng(0)
+    model, shape = build(rng)
+    optimizer = optim.AdamW(model.parameters(), lr=0.01)
+    x, labels = rng.random(shape, np.float32), rng.integers(0, 5, shape[0])
+    for _ in range(TURNS):
+        optimizer.zero_grad()
+        nn.cross_entropy(model(x), labels).backward()
+        optimizer.step()
+    return [p.numpy().tobytes() for p in model.parameters()]
+
+
+def test_models_that_train_at_the_same_time_have_the_bits_of_each_alone():
+    with single_threaded_blas():  # the number of BLAS threads can change the last bits
+        assert in_threads(lambda k: trained(MODELS[k])) == [trained(build) for build in MODELS]
 
 
 # --- Numbers of nodes ---
