@@ -97,19 +97,26 @@ class _LockFile:
         return self.close.alive and _is_at(path, self.handle)
 
 
-_held_locks = weakref.WeakSet[_LockFile]()
+_held_locks: list[weakref.ref[_LockFile]] = []  # a WeakSet changes while it is iterated, if a thread drops a lock
 _guard = Lock()
+
+
+def _living() -> list[_LockFile]:
+    """Return the lock files that are still referenced, and forget the others."""
+    living = [lock for reference in _held_locks if (lock := reference()) is not None]
+    _held_locks[:] = map(weakref.ref, living)
+    return living
 
 
 def _shared(folder: Path) -> _LockFile:
     """Return the lock file of a folder, and lock it if this process does not hold it yet."""
     path = folder / LOCK_FILE
     with _guard:
-        for lock in list(_held_locks):
+        for lock in _living():
             if lock.is_at(path):
                 return lock
         lock = _LockFile(path, _locked(path))
-        _held_locks.add(lock)
+        _held_locks.append(weakref.ref(lock))
         return lock
 
 
@@ -213,7 +220,7 @@ def _forget() -> None:
     """Close the inherited lock files in a forked child; the parent keeps its locks."""
     global _guard
     _guard = Lock()
-    for lock in list(_held_locks):
+    for lock in _living():
         if lock.close.detach():
             os.close(lock.handle)
     _held_locks.clear()

@@ -277,7 +277,8 @@ def batched(
 
     def decorate(function: _Function) -> _Function:
         chosen, parameters = rule_of(function.__name__, rule), inspect.signature(function).parameters
-        required = [name for name, p in parameters.items() if p.default is Parameter.empty]
+        # The loop variable is not `name`: Python 3.12 and 3.13 then lose the value of `name` for `call`.
+        required = [p for p in parameters.values() if p.default is Parameter.empty]
         names = list(parameters)[: len(required) if inputs is None else inputs]
 
         @wraps(function)

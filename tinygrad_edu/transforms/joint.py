@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
+from threading import get_ident
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,8 +94,8 @@ class _Gradient:
 
     def __init__(self, call: JointCall, outputs: Sequence[Tensor]) -> None:
         self.call, self.outputs, self.levels = call, outputs, open_levels()
-        self.pulled: dict[int, Any] = {}  # gradients of the last cotangent, until they are used
-        self.last: Any = None
+        # For each thread: its last cotangent, and the gradients of that cotangent until they are used.
+        self.pulled: dict[int, tuple[Any, dict[int, Any]]] = {}
 
     def __repr__(self) -> str:
         return f"<the gradients of {self.call.name}>"
@@ -108,13 +109,15 @@ class _Gradient:
         return self.call.saved_values()
 
     def __call__(self, g: Any, k: int) -> Any:
-        if g is not self.last or k not in self.pulled:
-            self.last = g
+        thread = get_ident()
+        last, gradients = self.pulled.get(thread, (None, {}))
+        if g is not last or k not in gradients:
             with opened(self.levels):
-                self.pulled.update(enumerate(_pull(self.call, g, self.outputs)))
-        taken = self.pulled.pop(k)
-        if not self.pulled:
-            self.last = None
+                gradients = dict(enumerate(_pull(self.call, g, self.outputs)))
+            self.pulled[thread] = g, gradients
+        taken = gradients.pop(k)
+        if not gradients:
+            del self.pulled[thread]
         return taken
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from heapq import heappop, heappush
-from sys import getrefcount
 from typing import Any, TypeGuard
 from weakref import getweakrefcount
 
@@ -153,6 +153,8 @@ class GradientAccumulator(backward.PlainAccumulator):
 
 def _is_unshared(grads: dict[Node, Any], node: Node) -> bool:
     """Return whether a gradient owns its memory and only `grads` refers to it, so that no copy is needed."""
+    if _FREE_THREADED:
+        return False
     if getweakrefcount(grads[node]) or _refcount(grads, node) != _UNSHARED_REFCOUNT:
         return False
     return _owns_memory(grads[node]) or _is_only_view_of_base(grads[node])
@@ -172,12 +174,16 @@ def _is_only_view_of_base(g: ndarray) -> bool:
 
 
 def _refcount(arrays: dict[Any, ndarray], key: Any) -> int:
-    return getrefcount(arrays[key])
+    return sys.getrefcount(arrays[key])
 
 
 def _base_refcount(g: ndarray) -> int:
-    return getrefcount(g.base)
+    return sys.getrefcount(g.base)
 
+
+# Without the interpreter lock, an object has a reference count for the thread that made it and one for all others. The
+# sum can be read too small while other threads take and drop references, so all gradients are copied.
+_FREE_THREADED = "free-threading" in sys.version
 
 # Reference counts of an array to which only the dict refers, and of a base with one view. They are measured, since they
 # differ between versions of Python.
