@@ -168,7 +168,7 @@ def _benchmarks(path: Path, printed: str) -> None:
 
 
 _SPEED = (
-    "benchmarks --only 1,2,3,4,4s,4p,4d,4t,5,6,6s,9,10,11,12 --cores both --rounds 5 --budget 3 "
+    "benchmarks --only 1,2,3,4,4s,4p,4d,4t,5,6,6s,9,10,11,12,13,14,15 --cores both --rounds 5 --budget 3 "
     "--peers 'PyTorch,JAX,autograd,NumPy by hand' --json runs/benchmarks.json"
 )
 _SWEEP = "models.sweep spirals --seeds 10 --grid learning_rate=0.01,0.03,0.1,0.3"
