@@ -536,6 +536,18 @@ def test_bends_ends_and_nan_of_the_elementwise_functions(f, x, derivative):
         np.testing.assert_allclose(gradient(f, x), derivative, rtol=1e-14, atol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_the_third_derivative_of_log_ndtr_does_not_cancel_in_narrow_dtypes(dtype):
+    def third(x):
+        f = tg.log_ndtr
+        for _ in range(3):
+            f = lambda x, f=f: tg.grad(lambda x: f(x).sum())(x)  # noqa: E731 (a loop over functions)
+        return np.asarray(f(x))
+
+    x = np.array([-100.0, -20.0, -7.5, -3.0, 0.5])
+    np.testing.assert_allclose(third(x.astype(dtype)), third(x), rtol=4 * np.finfo(dtype).eps, atol=2e-7)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_a_nan_among_the_logits_reaches_the_gradient_of_its_sample_alone(dtype):
     logits = tg.Tensor(np.array([[0, np.nan, 1], [0, 0, 0]], dtype), requires_grad=True)

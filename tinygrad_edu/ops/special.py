@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, op
 from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.ops.arithmetic import cast
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.powers import exp, log
 from tinygrad_edu.ops.selection import drop
@@ -77,8 +78,15 @@ def log_ndtr_slope(x: Array) -> Array:
     return np.asarray(math.sqrt(2 / math.pi) / of_scipy("erfcx", "log_ndtr", np.multiply(x, -math.sqrt(0.5))))
 
 
+def _log_ndtr_slope_x(g: Any, x: Any) -> Any:
+    """Return g * -slope * (x + slope), in float64: for negative x, the sum and its derivatives cancel."""
+    wide = cast(x, np.result_type(x.dtype, np.float64))
+    slope = log_ndtr_slope(wide)
+    return cast(g * (slope * -(wide + slope)), g.dtype)
+
+
 log_ndtr.vjps(x=lambda g, x: g * log_ndtr_slope(x))
-log_ndtr_slope.vjps(x=lambda g, x, out: g * (out * -(x + out)))
+log_ndtr_slope.vjps(x=_log_ndtr_slope_x)
 
 
 # --- The gamma function ---
