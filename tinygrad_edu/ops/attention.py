@@ -72,8 +72,8 @@ def scaled_dot_product_attention(
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor([[1.0, 0.0], [0.0, 1.0]])
     >>> tg.scaled_dot_product_attention(x, x, x, is_causal=True, scale=1.0)
-    Tensor([[1.        , 0.        ],
-            [0.26894143, 0.73105854]])
+    Tensor([[1.       , 0.       ],
+            [0.2689414, 0.7310586]], shape=(2, 2), dtype=float32)
     """
     query, key, value = map(shaped, (query, key, value))
     _check_shapes(query.shape, key.shape, value.shape)
