@@ -17,6 +17,7 @@ from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
+from tinygrad_edu.ops.fast import recurrent as recurrent_gates
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
@@ -243,6 +244,20 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("stacks", [((), ()), ((), (2,)), ((3, 1), (2,))])
+def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks, dtype):
+    x, y = whole_numbers((*stacks[0], 150, 300), dtype), whole_numbers((*stacks[1], 300, 90), dtype)
+    drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, y)]
+    with replaced_thresholds({f"{fast.products.__name__}._SHARED": 1}, in_place=0):
+        np.testing.assert_array_equal(in_a_shard(fast.products.product, x, y), x @ y)
+        one, *others = (next(map_shards(lambda _: fast.products.product(*drawn), 1, count)) for count in (1, 2, 3))
+        with pytest.raises(ValueError, match="matmul"):
+            in_a_shard(fast.products.product, x, x)
+    for other in others:
+        np.testing.assert_array_equal(one, other)
+
+
 def test_products_that_are_left_whole(small_blocks):
     x = np.ones((200, 200), np.float32)
     assert in_a_shard(fast.blocks.block_size, x, x) == (8, 200)
@@ -373,9 +388,9 @@ def test_recurrent_layers_in_blocks_of_columns_equal_steps(kind):
     row = rng.standard_normal(sum(map(math.prod, shapes))) / 4
     settings = {"kind": kind.partition(" ")[0], "shapes": shapes}
     cotangent = rng.standard_normal(by_steps(row, **settings).shape)
-    found = []
-    for in_place in (0, 16 * 4 * 32, 10**6):
-        with replaced_thresholds({}, in_place):
+    found, shared = [], {f"{recurrent_gates.__name__}._LARGE": 1}
+    for in_place, sizes in ((0, {}), (16 * 4 * 32, {}), (16 * 4 * 32, shared), (10**6, {})):
+        with replaced_thresholds(sizes, in_place):
             x = tg.Tensor(row, requires_grad=True)
             out = recurrent(x, **settings)
             out.backward(cotangent)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import SMALL, most_in_place
+from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.ops.fast.blocks import MAX_REGISTER_SUMS, MIN_MULTIPLICATIONS, block_size, product_in_blocks
 from tinygrad_edu.ops.plain import plain_product
 from tinygrad_edu.plain_mode import faster_than
@@ -27,6 +28,8 @@ _THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
 # Shortest and longest sums across registers in OpenBLAS. If both operands have at least _MANY rows, packing takes a
 # small part of the time, and one product is faster.
 _SHORTEST_SUM, _LONGEST_SUM, _MANY = map(SizeThreshold, (128, 1024, 128))
+# Number of multiplications from which the threads of a shard share a product, and number of parts.
+_SHARED, _ROW_PARTS = map(SizeThreshold, (2**24, 4))
 
 
 @faster_than(plain_product)
@@ -40,6 +43,9 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         out = np.empty((m, n), x.dtype) if out is None else out
         product_in_blocks(x, y, block, out)
         return out
+    is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
+    if length is None and fits and is_shared:
+        return _product_on_threads(x, y, out)
     if length is None:
         return plain_product(x, y, out)
     if out is None:
@@ -51,6 +57,20 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         _matmul_split_k(x, y.swapaxes(-1, -2), length, out)
     else:
         _matmul_split_n(x, y, length, out)
+    return out
+
+
+def _product_on_threads(x: ndarray, y: ndarray, out: ndarray | None) -> ndarray:
+    """Return the product, some rows at a time, on the threads of a shard. Outside of shards, BLAS has its own."""
+    if out is None:
+        stack = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        out = np.empty((*stack, x.shape[-2], y.shape[-1]), np.result_type(x, y))
+    target = out
+
+    def fill(rows: slice) -> None:
+        np.matmul(x[..., rows, :], y, out=target[..., rows, :])
+
+    in_parts(fill, shares(x.shape[-2], _ROW_PARTS))
     return out
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
+from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -59,7 +60,8 @@ def _project_all(x: ndarray, weight: ndarray, gates: int) -> ndarray:
 # --- Products at each step ---
 
 Product = Callable[[ndarray, ndarray], object]
-_COLUMNS = SizeThreshold(16)  # blocks have a multiple of this many columns
+# Blocks have a multiple of this many columns; number of multiplications from which threads share a product.
+_COLUMNS, _LARGE = map(SizeThreshold, (16, 2**24))
 
 
 def _block_columns(samples: int, length: int, width: int) -> int:
@@ -76,6 +78,15 @@ def _in_blocks(matrices: ndarray, columns: int) -> ndarray:
     return np.ascontiguousarray(matrices.reshape(gates, length, width // columns, columns).swapaxes(1, 2))
 
 
+def _multiply(x: ndarray, blocks: ndarray, out: ndarray) -> None:
+    """Write x @ blocks, (gates, blocks, N, columns); for large weights on several threads."""
+
+    def fill(part: slice) -> None:
+        np.matmul(x, blocks[:, part], out=out[:, part])
+
+    in_parts(fill, shares(blocks.shape[1], 2), out.size * blocks.shape[2] >= _LARGE)
+
+
 def _projection(weight: ndarray, gates: int, samples: int) -> Product:
     """Return a function of a state h (N, K) and `out` that writes h @ weight.T of each gate, (gates, N, H)."""
     matrices = _by_gate(weight, gates).swapaxes(1, 2)
@@ -90,7 +101,7 @@ def _projection(weight: ndarray, gates: int, samples: int) -> Product:
     )
 
     def project(h: ndarray, out: ndarray) -> None:
-        np.matmul(h, blocks, out=products)
+        _multiply(h, blocks, products)
         out.reshape(gates, samples, -1, columns)[...] = products.swapaxes(1, 2)
 
     return project
@@ -116,7 +127,7 @@ def _back_projection(weight: ndarray, gates: int, samples: int) -> Product:
     )
 
     def multiply_blocks(g: ndarray, out: ndarray) -> None:
-        np.matmul(g[:, None], blocks, out=products)
+        _multiply(g[:, None], blocks, products)
         np.add.reduce(products, axis=0, out=out.reshape(samples, -1, columns).swapaxes(0, 1))
 
     return multiply_blocks
