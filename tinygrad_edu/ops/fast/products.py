@@ -48,9 +48,7 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         return _product_on_threads(x, y, out)
     if length is None:
         return plain_product(x, y, out)
-    if out is None:
-        stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-        out = np.empty((*stack, m, n), np.result_type(x, y))
+    out = _empty_product(x, y) if out is None else out
     if m > max(k, n):  # as the transpose of y.T @ x.T, which has many columns
         _matmul_split_n(y.swapaxes(-1, -2), x.swapaxes(-1, -2), length, out.swapaxes(-1, -2))
     elif k > n:
@@ -62,16 +60,19 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
 
 def _product_on_threads(x: ndarray, y: ndarray, out: ndarray | None) -> ndarray:
     """Return the product, some rows at a time, on the threads of a shard. Outside of shards, BLAS has its own."""
-    if out is None:
-        stack = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-        out = np.empty((*stack, x.shape[-2], y.shape[-1]), np.result_type(x, y))
-    target = out
+    result = _empty_product(x, y) if out is None else out
 
     def fill(rows: slice) -> None:
-        np.matmul(x[..., rows, :], y, out=target[..., rows, :])
+        np.matmul(x[..., rows, :], y, out=result[..., rows, :])
 
     in_parts(fill, shares(x.shape[-2], _ROW_PARTS))
-    return out
+    return result
+
+
+def _empty_product(x: ndarray, y: ndarray) -> ndarray:
+    """Return an array for the product of two stacks of matrices."""
+    stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    return np.empty((*stack, x.shape[-2], y.shape[-1]), np.result_type(x, y))
 
 
 @plan
