@@ -20,8 +20,6 @@ from tinygrad_edu.thresholds import SizeThreshold
 _PART_BYTES = SizeThreshold(2**21)
 # Number of elements from which threads share the parts; below, synchronizing takes longer than computing.
 _LARGE = SizeThreshold(2**20)
-# Number of elements below which the plain functions, with fewer calls of NumPy, are faster.
-_SMALL = SizeThreshold(2**12)
 
 
 @faster_than(plain.plain_mean_of_products)
@@ -42,9 +40,7 @@ def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
 
 @faster_than(plain.plain_moments)
 def moments(x: ndarray) -> ndarray:
-    """Return `plain_moments`; for large arrays part by part."""
-    if x.size < _SMALL:
-        return plain.plain_moments(x)
+    """Return `plain_moments`, computed part by part."""
     out = np.empty((3, x.shape[1]), x.dtype)
 
     def fill(part: slice) -> None:
@@ -67,9 +63,7 @@ def _unpack_moments(moments: ndarray, eps: float, dtype: Any) -> tuple[ndarray, 
 
 @faster_than(plain.plain_channel_norm)
 def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
-    """Return `plain_channel_norm`; for large arrays part by part, in their dtype."""
-    if x.size < _SMALL:
-        return plain.plain_channel_norm(x, weight, bias, eps, moments)
+    """Return `plain_channel_norm`, given the moments of x."""
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     scale = weight * scale
     shift = np.asarray(bias - mean_error * scale, x.dtype)
@@ -90,8 +84,6 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments:
 
     It is a linear combination of g and x, each minus its rounded mean, plus a constant per channel.
     """
-    if x.size < _SMALL:
-        return plain.plain_channel_norm_x(g, x, weight, eps, moments)
     if x.dtype == np.float16:  # the factors may overflow in float16
         g, x, weight = (array.astype(np.float32) for array in (g, x, weight))
         return channel_norm_x(g, x, weight, eps, moments).astype(np.float16)
@@ -117,8 +109,6 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments:
 @faster_than(plain.plain_channel_norm_weight)
 def channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of the weight: the sum over each channel of g * unit, (1, K, 1)."""
-    if x.size < _SMALL:
-        return plain.plain_channel_norm_weight(g, x, eps, moments)
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
 
