@@ -61,8 +61,7 @@ def scaled_dot_product_attention(
     Notes
     -----
     With L * S >= 65,536 and without dropout, the weights (..., L, S) are not saved: the backward pass computes them
-    again, in blocks. Masked keys that no query of a block attends to are then skipped. Otherwise, NaN or infinity in a
-    masked value makes the result NaN, as in PyTorch.
+    again, in blocks. NaN or infinity in a masked value makes the result NaN, as in PyTorch.
 
     The algorithm for long sequences is from T. Dao et al., "FlashAttention: Fast and memory-efficient exact attention
     with IO-awareness", NeurIPS 2022.

@@ -29,15 +29,15 @@ class QueryBlock(NamedTuple):
     mask: ndarray | None
 
 
-def _blocks(heads: slice, mask: ndarray, length: int, keys: int) -> Iterator[QueryBlock]:
-    """Yield the blocks of some heads. The mask is (B or 1, L or 1, S or 1)."""
+def _blocks(heads: slice, mask: ndarray, length: int, keys: int, skips: bool) -> Iterator[QueryBlock]:
+    """Yield the blocks of some heads, with or without keys that they skip. The mask is (B or 1, L or 1, S or 1)."""
     rows, count = max(1, min(length, _BLOCK // keys)), max(1, _BLOCK // (length * keys))
     for head in range(heads.start, heads.stop, count):
         some = slice(head, min(head + count, heads.stop))
         for row in range(0, length, rows):
             own = _along(_along(mask, 0, some), 1, part := slice(row, min(row + rows, length)))
             visible = own if own.dtype == bool else own != -np.inf
-            seen = np.flatnonzero(visible.any(axis=(0, 1)))
+            seen = np.flatnonzero(visible.any(axis=(0, 1))) if skips else np.array([0, keys - 1])
             if seen.size:
                 far = slice(int(seen[0]), int(seen[-1]) + 1) if own.shape[2] > 1 else slice(0, keys)
                 own = _along(own, 2, far)
@@ -47,6 +47,11 @@ def _blocks(heads: slice, mask: ndarray, length: int, keys: int) -> Iterator[Que
 def _along(mask: ndarray, axis: int, part: slice) -> ndarray:
     """Return a part of a mask, or all of it along an axis of length 1, which broadcasts."""
     return mask if mask.shape[axis] == 1 else mask[(slice(None),) * axis + (part,)]
+
+
+def _can_skip(mask: ndarray, *arrays: ndarray) -> bool:
+    """Return whether a weight of 0 removes a key: 0 times NaN or infinity is NaN."""
+    return not np.isnan(mask).any() and all(np.isfinite(x).all() for x in arrays)
 
 
 def _exponentials(query: ndarray, key: ndarray, mask: ndarray | None, scale: float) -> tuple[ndarray, ndarray]:
@@ -65,10 +70,10 @@ def _exponentials(query: ndarray, key: ndarray, mask: ndarray | None, scale: flo
 
 def attention_values(query: ndarray, key: ndarray, value: ndarray, mask: ndarray, scale: float) -> ndarray:
     """Return the attention of queries (B, L, E), keys (B, S, E) and values (B, S, Ev): (B, L, Ev)."""
-    out = np.zeros((*query.shape[:2], value.shape[2]), value.dtype)
+    out, skips = np.zeros((*query.shape[:2], value.shape[2]), value.dtype), _can_skip(mask, query, key, value)
 
     def fill(heads: slice) -> None:
-        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1]):
+        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
             e, total = _exponentials(query[queries], key[keys], own, scale)
             np.divide(e @ value[keys], total, out=out[queries])
 
@@ -84,10 +89,10 @@ def attention_gradients(
     The weights are p = e / total. The gradient of the scores, p * (g_p - sum(p * g_p)) with g_p = g @ value.T, is
     e * (d - sum(e * d) / total) with d = g_p / total.
     """
-    g_query, g_key, g_value = gradients
+    (g_query, g_key, g_value), skips = gradients, _can_skip(mask, g, query, key, value)
 
     def fill(heads: slice) -> None:
-        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1]):
+        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
             e, total = _exponentials(query[queries], key[keys], own, scale)
             g_total = g[queries] / total
             g_value[keys] += e.swapaxes(1, 2) @ g_total
