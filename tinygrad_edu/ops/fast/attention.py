@@ -99,6 +99,8 @@ def attention_gradients(
             d = g_total @ value[keys].swapaxes(1, 2)
             d -= np.vecdot(e, d)[..., None] / total
             d *= e
+            if own is not None:  # masked scores, and queries without keys, get 0 even from NaN
+                np.copyto(d, 0, where=~own if own.dtype == bool else ~e.any(axis=-1, keepdims=True))
             np.matmul(d, key[keys], out=g_query[queries])
             g_key[keys] += d.swapaxes(1, 2) @ query[queries]
         g_query[heads] *= query.dtype.type(scale)
