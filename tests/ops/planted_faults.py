@@ -246,10 +246,10 @@ FAULTS = {
         Fault("np.where(blind, 0, highest)", "highest", "a query without keys", twins=["attention"],
               errors=["AssertionError"]),
         Fault(" + blind", "", "a query without keys", twins=["attention"], errors=["AssertionError"]),
-        Fault(" if own.shape[2] > 1 else slice(0, keys)", "", "a mask for all keys", twins=["attention"],
+        Fault(" if block_mask.shape[2] > 1 else slice(0, keys)", "", "a mask for all keys", twins=["attention"],
               errors=["AssertionError"]),
-        Fault("None if own.dtype == bool and own.all() else own", "None", "a block with masked keys",
-              twins=["attention"], errors=["AssertionError"]),
+        Fault("None if sees_all else block_mask", "None", "a block with masked keys", twins=["attention"],
+              errors=["AssertionError"]),
     ],
     "ops/fast/recurrent.py": [
         Fault("projected = gates[2].copy()", "projected = gates[2]", "a copy", twins=["recurrent, gradients"]),

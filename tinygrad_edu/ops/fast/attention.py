@@ -6,7 +6,7 @@ a block stay in the cache of a core, and keys that no query of a block attends t
 Reference: T. Dao et al., "FlashAttention: Fast and memory-efficient exact attention with IO-awareness", NeurIPS 2022.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -30,18 +30,23 @@ class QueryBlock(NamedTuple):
 
 
 def _blocks(heads: slice, mask: ndarray, length: int, keys: int, skips: bool) -> Iterator[QueryBlock]:
-    """Yield the blocks of some heads, with or without keys that they skip. The mask is (B or 1, L or 1, S or 1)."""
+    """Yield the blocks of some heads, without keys at either end that no query sees if `skips` is True.
+
+    The mask is (B or 1, L or 1, S or 1).
+    """
     rows, count = max(1, min(length, _BLOCK // keys)), max(1, _BLOCK // (length * keys))
     for head in range(heads.start, heads.stop, count):
         some = slice(head, min(head + count, heads.stop))
         for row in range(0, length, rows):
-            own = _along(_along(mask, 0, some), 1, part := slice(row, min(row + rows, length)))
-            visible = own if own.dtype == bool else own != -np.inf
+            part = slice(row, min(row + rows, length))
+            block_mask = _along(_along(mask, 0, some), 1, part)
+            visible = block_mask if block_mask.dtype == bool else block_mask != -np.inf
             seen = np.flatnonzero(visible.any(axis=(0, 1))) if skips else np.array([0, keys - 1])
             if seen.size:
-                far = slice(int(seen[0]), int(seen[-1]) + 1) if own.shape[2] > 1 else slice(0, keys)
-                own = _along(own, 2, far)
-                yield QueryBlock((some, part), (some, far), None if own.dtype == bool and own.all() else own)
+                reach = slice(int(seen[0]), int(seen[-1]) + 1) if block_mask.shape[2] > 1 else slice(0, keys)
+                block_mask = _along(block_mask, 2, reach)
+                sees_all = block_mask.dtype == bool and block_mask.all()
+                yield QueryBlock((some, part), (some, reach), None if sees_all else block_mask)
 
 
 def _along(mask: ndarray, axis: int, part: slice) -> ndarray:
@@ -50,7 +55,7 @@ def _along(mask: ndarray, axis: int, part: slice) -> ndarray:
 
 
 def _can_skip(mask: ndarray, *arrays: ndarray) -> bool:
-    """Return whether a weight of 0 removes a key: 0 times NaN or infinity is NaN."""
+    """Return whether masked keys change no result: 0 times NaN or infinity is NaN."""
     return not np.isnan(mask).any() and all(np.isfinite(x).all() for x in arrays)
 
 
@@ -68,16 +73,22 @@ def _exponentials(query: ndarray, key: ndarray, mask: ndarray | None, scale: flo
     return scores, scores.sum(axis=-1, keepdims=True) + blind
 
 
+def _for_heads(function: Callable[[slice], None], query: ndarray, key: ndarray) -> None:
+    """Call a function for parts of the heads, on several threads if there are many weights."""
+    num_weights = len(query) * query.shape[1] * key.shape[1]
+    in_parts(function, shares(len(query), _PARTS), num_weights >= _LARGE)
+
+
 def attention_values(query: ndarray, key: ndarray, value: ndarray, mask: ndarray, scale: float) -> ndarray:
     """Return the attention of queries (B, L, E), keys (B, S, E) and values (B, S, Ev): (B, L, Ev)."""
     out, skips = np.zeros((*query.shape[:2], value.shape[2]), value.dtype), _can_skip(mask, query, key, value)
 
     def fill(heads: slice) -> None:
-        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
-            e, total = _exponentials(query[queries], key[keys], own, scale)
+        for queries, keys, block_mask in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
+            e, total = _exponentials(query[queries], key[keys], block_mask, scale)
             np.divide(e @ value[keys], total, out=out[queries])
 
-    in_parts(fill, shares(len(query), _PARTS), len(query) * query.shape[1] * key.shape[1] >= _LARGE)
+    _for_heads(fill, query, key)
     return out
 
 
@@ -92,18 +103,18 @@ def attention_gradients(
     (g_query, g_key, g_value), skips = gradients, _can_skip(mask, g, query, key, value)
 
     def fill(heads: slice) -> None:
-        for queries, keys, own in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
-            e, total = _exponentials(query[queries], key[keys], own, scale)
+        for queries, keys, block_mask in _blocks(heads, mask, query.shape[1], key.shape[1], skips):
+            e, total = _exponentials(query[queries], key[keys], block_mask, scale)
             g_total = g[queries] / total
             g_value[keys] += e.swapaxes(1, 2) @ g_total
             d = g_total @ value[keys].swapaxes(1, 2)
             d -= np.vecdot(e, d)[..., None] / total
             d *= e
-            if own is not None:  # masked scores, and queries without keys, get 0 even from NaN
-                np.copyto(d, 0, where=~own if own.dtype == bool else ~e.any(axis=-1, keepdims=True))
+            if block_mask is not None:  # masked scores, and queries without keys, get 0 even from NaN
+                np.copyto(d, 0, where=~block_mask if block_mask.dtype == bool else ~e.any(axis=-1, keepdims=True))
             np.matmul(d, key[keys], out=g_query[queries])
             g_key[keys] += d.swapaxes(1, 2) @ query[queries]
         g_query[heads] *= query.dtype.type(scale)
         g_key[heads] *= query.dtype.type(scale)
 
-    in_parts(fill, shares(len(query), _PARTS), len(query) * query.shape[1] * key.shape[1] >= _LARGE)
+    _for_heads(fill, query, key)

@@ -95,10 +95,8 @@ def _projection(weight: ndarray, gates: int, samples: int) -> Product:
     if columns == width:
         contiguous = np.ascontiguousarray(matrices)
         return lambda h, out: np.matmul(h, contiguous, out=out)
-    blocks, products = (
-        _in_blocks(matrices, columns),
-        np.empty((gates, width // columns, samples, columns), weight.dtype),
-    )
+    blocks = _in_blocks(matrices, columns)
+    products = np.empty((gates, width // columns, samples, columns), weight.dtype)
 
     def project(h: ndarray, out: ndarray) -> None:
         _multiply(h, blocks, products)
@@ -121,10 +119,8 @@ def _back_projection(weight: ndarray, gates: int, samples: int) -> Product:
             np.matmul(rows, weight, out=out)
 
         return multiply
-    blocks, products = (
-        _in_blocks(matrices, columns),
-        np.empty((gates, width // columns, samples, columns), weight.dtype),
-    )
+    blocks = _in_blocks(matrices, columns)
+    products = np.empty((gates, width // columns, samples, columns), weight.dtype)
 
     def multiply_blocks(g: ndarray, out: ndarray) -> None:
         _multiply(g[:, None], blocks, products)

@@ -36,9 +36,9 @@ class Clues:
 
     @classmethod
     def at(cls, claim: Claim, k: int, direction: Array, rng: np.random.Generator) -> Clues:
-        """Return the clues about a gradient that is wrong along a direction. Probes exclude what is not finite.
+        """Return the clues about a gradient that is wrong along a direction.
 
-        If the function is slow, there are only as many probes as refute the gradient.
+        Elements that are not finite are not probed. A slow function gets only as many probes as refute the gradient.
         """
         g, prober = np.asarray(claim.gradients[k], np.float64), Prober(claim, k, direction)
         directions = (np.where(np.isfinite(g) & prober.elements, draw_signed(rng, g.shape), 0) for _ in range(_PROBES))
