@@ -9,6 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.testing.thresholds import replaced_thresholds
 
 KINDS = ["RNN", "LSTM", "GRU"]
 
@@ -111,18 +112,21 @@ def test_closed_and_open_gates_are_exact_and_warn_of_nothing(kind):
 
 @pytest.mark.fast
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_kept_for_the_gradient_is_what_the_gates_are_given_and_the_states(kind):
+@pytest.mark.parametrize("saves_gates", [True, False])
+def test_long_sequences_save_their_gate_inputs_and_states_and_short_ones_their_gates_too(kind, saves_gates):
     layer, x = made(kind, 8, 64), Tensor(drawn(32, 16, 8, dtype=np.float32))
-    gates, states = {"RNN": (1, 1), "LSTM": (4, 2), "GRU": (3, 1)}[kind]
-    layer(x)
-    gc.collect()
-    tracemalloc.start()
-    output = layer(x)
-    kept = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
+    inputs, states, gates = {"RNN": (1, 1, 0), "LSTM": (4, 2, 5), "GRU": (3, 1, 4)}[kind]
+    with replaced_thresholds({} if saves_gates else {"tinygrad_edu.ops.recurrent._MOST_SAVED": 0}):
+        layer(x)
+        gc.collect()
+        tracemalloc.start()
+        output = layer(x)
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
     assert output[0].shape == (32, 16, 64)
     weights = sum(p.size for p in layer.parameters())
-    assert kept < 4 * 1.1 * ((gates + states) * 32 * 16 * 64 + weights + 16 * 64 * 4)
+    arrays = inputs + states + gates * saves_gates
+    assert kept < 4 * 1.1 * (arrays * 32 * 16 * 64 + weights + 16 * 64 * 4)
 
 
 def test_what_does_not_fit_is_refused_by_name():

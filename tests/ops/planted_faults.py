@@ -58,6 +58,8 @@ FAULTS = {
               twins=["elementwise.relu_vjp"]),
         Fault("slope = 1 - sigmoid", "slope = np.subtract(1, sigmoid, out=sigmoid)", "a copy",
               twins=["elementwise.silu_vjp"], errors=["ValueError", "AssertionError"]),
+        Fault("rest = 1 - gate", "rest = np.subtract(1, gate, out=gate)", "a copy",
+              twins=["elementwise.gelu_tanh_vjp"], errors=["ValueError", "AssertionError"]),
         Fault("if t.size <= _CHUNK_LENGTH:", "if 0 < t.size <= _CHUNK_LENGTH:", "the empty case",
               twins=["elementwise.tanh_vjp"], errors=["ValueError", "AssertionError"]),
     ],
@@ -252,7 +254,7 @@ FAULTS = {
               errors=["AssertionError"]),
     ],
     "ops/fast/recurrent.py": [
-        Fault("projected = gates[2].copy()", "projected = gates[2]", "a copy", twins=["recurrent, gradients"]),
+        Fault("projected[...] = n", "projected[...] = 0", "the projected state", twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),
         Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
               errors=["ShapeError", "ValueError", "AssertionError"]),

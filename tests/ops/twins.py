@@ -453,6 +453,7 @@ SAME_BITS = {
     "elementwise.masked": masked(), "elementwise.zeroed": masked(), "elementwise.selected": choices(),
     "elementwise.leaky_relu_values": slopes(), "elementwise.leaky_relu_slope": slopes(),
     "elementwise.relu_vjp": parts_above_0(), "elementwise.silu_vjp": alike(3), "elementwise.tanh_vjp": alike(2),
+    "elementwise.gelu_tanh_vjp": alike(3),
     "reductions.mean_along": along(1), "partition.first_indices": ranked(), "partition.rank_indices": ranked(one=False),
     "scans.accumulate": accumulations(), "scans.axis_first": columns(),
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
@@ -513,7 +514,7 @@ TWINS = {
     "attention, gradients": Twins(
         pulled_back(attention.attention_in_blocks), pulled_back(attention.attention_of_row), long_attentions(), None),
     "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
-    "recurrent, gradients": Twins(pulled_back(recurrent.recurrent), pulled_back(recurrent.by_steps), sequences(), None),
+    "recurrent, gradients": Twins(pulled_back(recurrent.all_steps), pulled_back(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
 
 # Functions of the fast folders without a twin of their own, and the tests that cover them.

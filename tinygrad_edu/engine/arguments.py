@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -57,9 +57,15 @@ def storage_of(out: ndarray, inputs: tuple[Any, ...]) -> Storage:
     return Storage.new()
 
 
+class Residual(NamedTuple):
+    """A value computed in the forward pass for a vjp. Nobody else refers to it, so a node saves it without a copy."""
+
+    value: Any
+
+
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, NoneType, EllipsisType, range, type, FunctionType, BuiltinFunctionType,
-    np.dtype, np.ufunc, np.number, np.bool_,
+    np.dtype, np.ufunc, np.number, np.bool_, Residual,
 )  # fmt: skip
 
 

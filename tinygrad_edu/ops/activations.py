@@ -10,8 +10,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Operand, Tensor, TensorLike, batched, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Operand, Residual, Tensor, TensorLike, batched, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops import plain
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
@@ -189,23 +190,31 @@ def silu(x: TensorLike) -> Tensor | Array:
     return silu_from_sigmoid(x, _precompute(sigmoid, x))
 
 
-def _precompute(function: Callable[[Any], Any], x: Any) -> Any:
+def _precompute(function: Callable[[Any], Any], x: Any) -> Residual | None:
     """Compute a factor from the values of x, for an op to save; return None for integers, which the op casts."""
     values = np.asarray(values_of(x))
-    return function(values) if values.dtype.kind == "f" else None
+    return Residual(function(values)) if values.dtype.kind == "f" else None
+
+
+def _factor(function: Callable[[Any], Any], x: Any, computed: Residual | None) -> Any:
+    """Return the factor, precomputed or as a differentiable function of a Tensor."""
+    return function(x) if computed is None or isinstance(x, Tensor) else computed.value
 
 
 @op(name="silu", batching="elementwise")
-def silu_from_sigmoid(x: Array, /, gate: Array | None = None) -> Array:
-    """Return x * sigmoid(x). `gate` is sigmoid(x) if already computed; the backward pass reuses it."""
-    return x * (sigmoid(x) if gate is None else gate)
+def silu_from_sigmoid(x: Array, /, computed: Residual | None = None) -> Array:
+    """Return x * sigmoid(x). `computed` is sigmoid(x) if already computed; the backward pass reuses it."""
+    return x * _factor(sigmoid, x, computed)
 
 
-def _silu_from_sigmoid_x(g: Any, x: Any, gate: Array | None) -> Any:
-    gate = sigmoid(x) if gate is None or isinstance(x, Tensor) else gate
-    if isinstance(g, ndarray) and isinstance(gate, ndarray):
-        return fast.silu_vjp(g, x, gate)
-    return g * (gate * (1 + x * (1 - gate)))
+def _silu_from_sigmoid_x(g: Any, x: Any, computed: Residual | None) -> Any:
+    gate = _factor(sigmoid, x, computed)
+    vjp: Callable[..., Any] = fast.silu_vjp if _are_arrays(g, gate) else plain.plain_silu_vjp
+    return vjp(g, x, gate)
+
+
+def _are_arrays(*values: Any) -> bool:
+    return all(isinstance(value, ndarray) for value in values)
 
 
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
@@ -234,41 +243,43 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
     if approximate not in ("none", "tanh"):
         raise invalid_choice("gelu: approximate", approximate, ("none", "tanh"))
     if approximate == "tanh":
-        return gelu_tanh(x)
+        return gelu_tanh(x, _precompute(_gelu_tanh_gate, x))
     return gelu_exact(x, _precompute(normal_cdf, x))
 
 
 @op(name="gelu", batching="elementwise")
-def gelu_exact(x: Array, /, cdf: Array | None = None) -> Array:
-    """Return x * normal_cdf(x). `cdf` is normal_cdf(x) if already computed; the backward pass reuses it."""
-    return x * (normal_cdf(x) if cdf is None else cdf)
+def gelu_exact(x: Array, /, computed: Residual | None = None) -> Array:
+    """Return x * normal_cdf(x). `computed` is normal_cdf(x) if already computed; the backward pass reuses it."""
+    return x * _factor(normal_cdf, x, computed)
 
 
-def _gelu_exact_x(g: Any, x: Any, cdf: Array | None) -> Any:
-    cdf = normal_cdf(x) if cdf is None or isinstance(x, Tensor) else cdf
+def _gelu_exact_x(g: Any, x: Any, computed: Residual | None) -> Any:
+    cdf = _factor(normal_cdf, x, computed)
     return g * (cdf + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
 
 gelu_exact.vjps(x=_gelu_exact_x)
 
 
-_GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
-_GELU_CUBIC = _GELU_LINEAR * 0.044715
-_GELU_SATURATION = 32.0  # beyond it the sigmoid below is 0 or 1, and a larger cube could overflow
+_GELU_SATURATION = 32.0  # beyond it the gate is 0 or 1, and a larger cube could overflow
+
+
+def _gelu_tanh_gate(x: Any) -> Any:
+    """Return 0.5 * (1 + tanh(u)) of the approximation. As sigmoid(2 * u), small values are accurate."""
+    t = clip(x, -_GELU_SATURATION, _GELU_SATURATION)
+    return sigmoid(t * (plain.GELU_LINEAR + plain.GELU_CUBIC * (t * t)))
 
 
 @op(name="gelu", batching="elementwise")
-def gelu_tanh(x: Array) -> Array:
-    """Return the tanh approximation of `gelu`; 0.5 * (1 + tanh(u)) = sigmoid(2 * u) keeps small values accurate."""
-    t = np.clip(x, -_GELU_SATURATION, _GELU_SATURATION)
-    return x * sigmoid(t * (_GELU_LINEAR + _GELU_CUBIC * (t * t)))
+def gelu_tanh(x: Array, /, computed: Residual | None = None) -> Array:
+    """Return the tanh approximation of `gelu`. `computed` is its gate if already computed; the vjp reuses it."""
+    return x * _factor(_gelu_tanh_gate, x, computed)
 
 
-def _gelu_tanh_x(g: Any, x: Any) -> Any:
-    t = clip(x, -_GELU_SATURATION, _GELU_SATURATION)
-    cubic = _GELU_CUBIC * (t * t)
-    s = sigmoid(t * (_GELU_LINEAR + cubic))
-    return g * (s + t * (s * (1 - s)) * (_GELU_LINEAR + 3 * cubic))
+def _gelu_tanh_x(g: Any, x: Any, computed: Residual | None) -> Any:
+    gate = _factor(_gelu_tanh_gate, x, computed)
+    vjp: Callable[..., Any] = fast.gelu_tanh_vjp if _are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
+    return vjp(g, clip(x, -_GELU_SATURATION, _GELU_SATURATION), gate)
 
 
 gelu_tanh.vjps(x=_gelu_tanh_x)

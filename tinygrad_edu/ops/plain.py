@@ -72,9 +72,20 @@ def plain_leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     return np.where(np.greater(x, 0), x.dtype.type(1), slope)
 
 
-def plain_silu_vjp(g: ndarray, x: ndarray, s: ndarray) -> ndarray:
+def plain_silu_vjp(g: Any, x: Any, s: Any) -> Any:
     """Return g * s * (1 + x * (1 - s)), where s is sigmoid(x)."""
     return g * (s * (1 + x * (1 - s)))
+
+
+# The tanh approximation of gelu is x * sigmoid(GELU_LINEAR * x + GELU_CUBIC * x ** 3): D. Hendrycks and K. Gimpel,
+# "Gaussian error linear units (GELUs)", 2016.
+GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
+GELU_CUBIC = GELU_LINEAR * 0.044715
+
+
+def plain_gelu_tanh_vjp(g: Any, x: Any, s: Any) -> Any:
+    """Return g * (s + x * s * (1 - s) * du/dx), where s is sigmoid(u), the gate of the tanh approximation."""
+    return g * (s + x * (s * (1 - s)) * (GELU_LINEAR + 3 * GELU_CUBIC * (x * x)))
 
 
 def plain_tanh_vjp(g: Any, out: Any) -> Any:

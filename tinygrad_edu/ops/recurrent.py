@@ -6,8 +6,9 @@ and a single pass backward in time computes the gradients of all parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from math import prod
 from typing import Any, NamedTuple
 
@@ -18,9 +19,11 @@ from tinygrad_edu.engine import (
     Array,
     Mapped,
     MappedCall,
+    Residual,
     Tensor,
     composite,
     op,
+    values_of,
 )
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
@@ -32,6 +35,7 @@ from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.thresholds import SizeThreshold
 
 # --- One step: gate inputs (N, gates * H) and previous states -> next states ---
 
@@ -66,29 +70,33 @@ class Kind(NamedTuple):
         Number of gates, 1 for an RNN.
     states : int
         Number of states.
+    saved_gates : int
+        Number of arrays (T, N, H) that `forward` writes for `backward`.
     step : callable
         One step, composed of ops.
-    forward, backward : callable
-        All steps at once; see ``ops/fast/recurrent.py``.
+    forward, gates_of, backward : callable
+        All steps at once; see ``ops/fast/recurrent.py``. `gates_of` recomputes what `forward` wrote.
     """
 
     gates: int
     states: int
+    saved_gates: int
     step: Callable[..., Any]
     forward: Callable[..., None]
+    gates_of: Callable[..., ndarray]
     backward: Callable[..., None]
 
 
 def _rnn_kind(activation: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
     forward, backward = partial(fast.rnn_states, in_place), partial(fast.rnn_gradients, slope)
-    return Kind(1, 1, partial(rnn_step, activation), forward, backward)
+    return Kind(1, 1, 0, partial(rnn_step, activation), forward, fast.rnn_gates, backward)
 
 
 KINDS = {
     "RNN_TANH": _rnn_kind(tanh, np.tanh, lambda h: 1 - h * h),
     "RNN_RELU": _rnn_kind(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # the slope of NaN is 1
-    "LSTM": Kind(4, 2, lstm_step, fast.lstm_states, fast.lstm_gradients),
-    "GRU": Kind(3, 1, gru_step, fast.gru_states, fast.gru_gradients),
+    "LSTM": Kind(4, 2, 5, lstm_step, fast.lstm_states, fast.lstm_gates, fast.lstm_gradients),
+    "GRU": Kind(3, 1, 4, gru_step, fast.gru_states, fast.gru_gates, fast.gru_gradients),
 }
 
 
@@ -146,7 +154,7 @@ def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
 
 
 @op
-def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
+def recurrent(row: Array, /, kind: str, shapes: Shapes, computed: Residual | None = None) -> Array:
     """Return the states of a recurrent layer after each step, flattened and concatenated.
 
     float16 is computed in float32.
@@ -159,32 +167,61 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     shapes : tuple of tuple of int
         Shapes of the parts.
+    computed : Residual, optional
+        The result and the gates, if already computed. The backward pass recomputes the gates if they are not given.
     """
-    parts = unpacked(_upcast_float16(row), shapes)
-    state_shapes = _state_shapes(kind, shapes)
+    if computed is not None:
+        states: ndarray = computed.value[0]
+        return states
+    (one_step,) = _empty_gates(row, kind, shapes, steps=1)
+    return _states(row, kind, shapes, repeat(one_step, shapes[0][1]))
+
+
+def _states(row: ndarray, kind: str, shapes: Shapes, gates: Iterable[ndarray]) -> ndarray:
+    """Return the result of `recurrent`, and write the gates of each step into the next of the arrays `gates`."""
+    parts, state_shapes = unpacked(_upcast_float16(row), shapes), _state_shapes(kind, shapes)
     out = np.empty(sum(map(prod, state_shapes)), parts[0].dtype)
-    KINDS[kind].forward(unpacked(out, state_shapes), *parts)
+    KINDS[kind].forward(unpacked(out, state_shapes), gates, *parts)
     return out.astype(row.dtype, copy=False)
+
+
+def _empty_gates(row: ndarray, kind: str, shapes: Shapes, steps: int | None = None) -> ndarray:
+    """Return an array for the gates of some steps, or all: (T, saved_gates, N, H)."""
+    _, all_steps, samples, hidden = shapes[0]
+    shape = (all_steps if steps is None else steps, KINDS[kind].saved_gates, samples, hidden)
+    return np.empty(shape, _upcast_float16(row[:0]).dtype)
 
 
 def _upcast_float16(x: ndarray) -> ndarray:
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
-def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
+def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes, computed: Residual | None) -> Any:
     if isinstance(row, Tensor):  # a recorded pass: the plain twin is differentiable to any order
         return recorded_vjp(lambda row: by_steps(row, kind, shapes), row, g)
-    return _fused_gradient(g, row, out, kind, shapes)
+    return _fused_gradient(g, row, out, None if computed is None else computed.value[1], kind, shapes)
 
 
-def _fused_gradient(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
-    state_shapes, gradient = _state_shapes(kind, shapes), np.empty(row.shape, _upcast_float16(row).dtype)
+def _fused_gradient(
+    g: ndarray, row: ndarray, out: ndarray, gates: ndarray | None, kind: str, shapes: Shapes
+) -> ndarray:
+    layer, state_shapes, gradient = (
+        KINDS[kind],
+        _state_shapes(kind, shapes),
+        np.empty(row.shape, _upcast_float16(row).dtype),
+    )
     upstream, states = (unpacked(_upcast_float16(x), state_shapes) for x in (g, out))
-    KINDS[kind].backward(unpacked(gradient, shapes), upstream, states, *unpacked(_upcast_float16(row), shapes))
+    pre, *parts = unpacked(_upcast_float16(row), shapes)
+    gates = layer.gates_of(pre, states, *parts) if gates is None else gates
+    layer.backward(unpacked(gradient, shapes), upstream, states, gates, pre, *parts)
     return gradient.astype(row.dtype, copy=False)
 
 
 recurrent.vjps(row=_recurrent_row)
+
+
+# Elements of the gate inputs up to which the gates are saved, too; for more, recomputing them saves memory.
+_MOST_SAVED = SizeThreshold(2**19)
 
 
 @faster_than(by_steps)
@@ -192,7 +229,11 @@ def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
     """Return `by_steps`, computed by the op `recurrent`."""
     if isinstance(row, Mapped):
         return by_steps(row, kind, shapes)
-    return recurrent(row, kind, shapes)
+    if not getattr(row, "requires_grad", False) or prod(shapes[0]) > _MOST_SAVED:
+        return recurrent(row, kind, shapes)
+    values = values_of(row)
+    gates = _empty_gates(values, kind, shapes)
+    return recurrent(row, kind, shapes, Residual((_states(values, kind, shapes, gates), gates.swapaxes(0, 1))))
 
 
 def over_time(
@@ -200,7 +241,7 @@ def over_time(
 ) -> list[Any]:
     """Return each state after each step of a sequence: (T, N, size).
 
-    The op saves x, the gate inputs and the states for the backward pass, which recomputes the gates.
+    The op saves x, the gate inputs and the states for the backward pass, and the gates of short sequences.
 
     Parameters
     ----------

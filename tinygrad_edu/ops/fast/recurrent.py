@@ -1,9 +1,9 @@
 """Recurrent layers over a whole sequence: a loop over the steps in NumPy, and one product for all other work.
 
 The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
-the states step by step, and the ``gradients`` functions run from the last step to the first. Only the states are saved:
-the gates of all steps are recomputed at once, and their local derivatives are written into the array of the gradient.
-Each gate is contiguous, (gates, T, N, H).
+the states and the activated gates step by step, and the ``gradients`` functions run from the last step to the first.
+They write the local derivatives of all gates into the array of the gradient. Gates that were not saved are recomputed
+for all steps at once. Each gate is contiguous, (gates, T, N, H).
 
 The weights are copied once into blocks of columns, so small that BLAS multiplies without a copy of its own at each
 step: for 16 samples and 1,024 units, in less than half the time.
@@ -12,7 +12,7 @@ References: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural C
 "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,9 @@ def _by_gate(weight: ndarray, gates: int) -> ndarray:
     return weight.reshape(gates, -1, weight.shape[-1])
 
 
-def _project_all(x: ndarray, weight: ndarray, gates: int) -> ndarray:
-    """Return x @ weight.T of each gate, for the states x of all steps."""
-    matrices = _by_gate(weight, gates).swapaxes(1, 2)
-    return product(_rows(x), matrices).reshape(gates, *x.shape[:-1], matrices.shape[-1])
+def _project_all(x: ndarray, weight: ndarray, gates: int, out: ndarray) -> None:
+    """Write x @ weight.T of each gate, for the states x of all steps."""
+    product(_rows(x), _by_gate(weight, gates).swapaxes(1, 2), out=_rows(out))
 
 
 # --- Products at each step ---
@@ -137,8 +136,15 @@ def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
 # --- RNN: h = activation(pre + h @ w_hh.T) ---
 
 
-def rnn_states(activation: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
-    """Write the state after each step: (T, N, H)."""
+def rnn_states(
+    activation: Callable[..., Any],
+    out: list[ndarray],
+    gates: Iterable[ndarray],
+    pre: ndarray,
+    h: ndarray,
+    w_hh: ndarray,
+) -> None:
+    """Write the state after each step: (T, N, H). No gates are written."""
     project = _projection(w_hh, 1, len(h))
     for state, a in zip(out[0], pre[0], strict=True):
         project(h, state[None])
@@ -147,9 +153,15 @@ def rnn_states(activation: Callable[..., Any], out: list[ndarray], pre: ndarray,
         h = state
 
 
+def rnn_gates(pre: ndarray, *_: Any) -> ndarray:
+    """Return no gates."""
+    return pre[:0]
+
+
 def rnn_gradients(
-    slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray
-) -> None:
+    slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray,
+    *inputs: ndarray,
+) -> None:  # fmt: skip
     """Write the gradients of pre, h and w_hh; `slope` is the derivative of the activation, given its output."""
     _, h, w_hh = inputs
     d_pre, d_h, d_w = out[0][0], *out[1:]
@@ -166,50 +178,69 @@ def rnn_gradients(
 # --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), @ w_hr.T if given ---
 
 
+def _activate_lstm_gates(negated: ndarray) -> None:
+    """Replace minus the inputs of i, f, g and o with 1 / sigmoid of i, f and o, and -tanh of g."""
+    np.tanh(negated[2], out=negated[2])
+    _one_plus_exp(negated[:2])
+    _one_plus_exp(negated[3])
+
+
+@np.errstate(over="ignore")
+def lstm_gates(pre: ndarray, states: list[ndarray], h: ndarray, c: ndarray, w_hh: ndarray, *w_hr: ndarray) -> ndarray:
+    """Return the activated gates i, f, g and o of all steps, and tanh(c), as `lstm_states` writes them."""
+    activated = np.empty((5, *pre.shape[1:]), pre.dtype)
+    gates = activated[:4]
+    _project_all(_previous_states(states[0], h), -w_hh, 4, gates)
+    gates -= pre
+    _activate_lstm_gates(gates)
+    np.tanh(states[1], out=activated[4])
+    return activated
+
+
 @np.errstate(over="ignore")
 def lstm_states(
-    out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
-) -> None:
-    """Write the states (T, N, H or projection size) and the cells (T, N, H) after each step."""
-    project, gates, buffer = _projection(-w_hh, 4, len(h)), np.empty_like(pre[:, 0]), np.empty_like(c)
-    i, f, candidate, o = gates
-    for state, cell, a in zip(*out, pre.swapaxes(0, 1), strict=True):
-        project(h, gates)
-        gates -= a
-        np.tanh(candidate, out=buffer)  # the gates are negated
-        _one_plus_exp(gates)
+    out: list[ndarray], gates: Iterable[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray,
+    w_hr: ndarray | None = None,
+) -> None:  # fmt: skip
+    """Write the states (T, N, H or projection size), the cells (T, N, H) and the activated gates after each step."""
+    project, buffer = _projection(-w_hh, 4, len(h)), np.empty_like(c)
+    for state, cell, a, activated in zip(*out, pre.swapaxes(0, 1), gates, strict=True):
+        negated, (i, f, candidate, o, tanh_c) = activated[:4], activated
+        project(h, negated)
+        negated -= a
+        _activate_lstm_gates(negated)
         np.divide(c, f, out=cell)
-        cell -= np.divide(buffer, i, out=buffer)
-        np.tanh(cell, out=buffer)
+        cell -= np.divide(candidate, i, out=buffer)
+        np.tanh(cell, out=tanh_c)
         if w_hr is None:
-            np.divide(buffer, o, out=state)
+            np.divide(tanh_c, o, out=state)
         else:
-            np.matmul(np.divide(buffer, o, out=buffer), w_hr.T, out=state)
+            np.matmul(np.divide(tanh_c, o, out=buffer), w_hr.T, out=state)
         h, c = state, cell
 
 
-@np.errstate(over="ignore")
-def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray) -> None:
+def lstm_gradients(
+    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, *inputs: ndarray
+) -> None:
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
-    pre, h, c, w_hh, *w_hr = inputs
-    previous, tanh_c = _previous_states(states[0], h), np.tanh(states[1])
-    gates, slopes = _project_all(previous, w_hh, 4), out[0]  # slopes are written into the gradient of pre
-    gates += pre
-    i, f, candidate, o = gates
-    np.tanh(candidate, out=candidate)
-    for part in (gates[:2], o):
-        _sigmoid_of_negative(np.negative(part, out=part))
-    for k, factor, gate in ((0, candidate, i), (1, _previous_states(states[1], c), f), (3, tanh_c, o)):
-        slope = np.subtract(1, gate, out=slopes[k])
+    _, h, c, w_hh, *w_hr = inputs
+    f, dh_dc = _put_lstm_slopes(gates, _previous_states(states[1], c), out[0])
+    d_states = _lstm_bptt(out, g, f, dh_dc, w_hh, *w_hr)
+    _put_weight_gradient(out[0], _previous_states(states[0], h), out[3])
+    if w_hr:
+        _put_weight_gradient(d_states, gates[4] / gates[3], out[4])
+
+
+def _put_lstm_slopes(gates: ndarray, previous_c: ndarray, slopes: ndarray) -> tuple[ndarray, ndarray]:
+    """Write the derivatives with respect to the gates; return s(f) and the derivative of h with respect to c."""
+    (i, f), candidate, o, tanh_c = np.reciprocal(gates[:2]), np.negative(gates[2]), np.reciprocal(gates[3]), gates[4]
+    for slope, gate, factor in ((slopes[0], i, candidate), (slopes[1], f, previous_c), (slopes[3], o, tanh_c)):
+        np.subtract(1, gate, out=slope)
         slope *= gate
         slope *= factor
     np.multiply(i, _one_minus_square(candidate, slopes[2]), out=slopes[2])
-    hidden = o * tanh_c if w_hr else tanh_c
     o *= _one_minus_square(tanh_c, candidate)
-    d_states = _lstm_bptt(out, g, f, o, w_hh, *w_hr)
-    _put_weight_gradient(out[0], previous, out[3])
-    if w_hr:
-        _put_weight_gradient(d_states, hidden, out[4])
+    return f, o
 
 
 def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
@@ -245,41 +276,50 @@ def _lstm_bptt(
 
 
 def _activate_gru_gates(gates: ndarray, pre: ndarray) -> None:
-    """Add the projected inputs to the projected states and apply the activations of r, z and n, in place."""
-    reset_update, n = gates[:2], gates[2]
+    """Replace the projected states of r, z and n with the activated gates, and write n' into the last array."""
+    reset_update, (r, _, n, projected) = gates[:2], gates
+    projected[...] = n
     reset_update += pre[:2]
     np.negative(reset_update, out=reset_update)
     _sigmoid_of_negative(reset_update)
-    n *= gates[0]
+    n *= r
     n += pre[2]
     np.tanh(n, out=n)
 
 
 @np.errstate(over="ignore")
-def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray) -> None:
-    """Write the state after each step: (T, N, H)."""
-    project, bias, gates = _projection(w_hh, 3, len(h)), b_hh.reshape(3, 1, -1), np.empty_like(pre[:, 0])
-    _, z, n = gates
-    for state, a in zip(out[0], pre.swapaxes(0, 1), strict=True):
-        project(h, gates)
-        gates += bias
-        _activate_gru_gates(gates, a)
+def gru_gates(pre: ndarray, states: list[ndarray], h: ndarray, w_hh: ndarray, b_hh: ndarray) -> ndarray:
+    """Return r, z, n and n' of all steps, (4, T, N, H)."""
+    gates = np.empty((4, *pre.shape[1:]), pre.dtype)
+    _project_all(_previous_states(states[0], h), w_hh, 3, gates[:3])
+    gates[:3] += b_hh.reshape(3, 1, 1, -1)
+    _activate_gru_gates(gates, pre)
+    return gates
+
+
+@np.errstate(over="ignore")
+def gru_states(
+    out: list[ndarray], gates: Iterable[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray
+) -> None:
+    """Write the state after each step, (T, N, H), and r, z, n and n' of each step (4, N, H)."""
+    project, bias = _projection(w_hh, 3, len(h)), b_hh.reshape(3, 1, -1)
+    for state, a, step in zip(out[0], pre.swapaxes(0, 1), gates, strict=True):
+        project(h, step[:3])
+        step[:3] += bias
+        _activate_gru_gates(step, a)
+        _, z, n, _ = step
         np.subtract(h, n, out=state)
         state *= z
         state += n
         h = state
 
 
-def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *inputs: ndarray) -> None:
+def gru_gradients(
+    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, *inputs: ndarray
+) -> None:
     """Write the gradients of pre, h, w_hh and b_hh."""
-    pre, h, w_hh, b_hh = inputs
-    previous = _previous_states(states[0], h)
-    gates = _project_all(previous, w_hh, 3)
-    gates += b_hh.reshape(3, 1, 1, -1)
-    projected = gates[2].copy()
-    with np.errstate(over="ignore"):
-        _activate_gru_gates(gates, pre)
-    r, z, n = gates
+    pre, h, w_hh, _ = inputs
+    previous, (r, z, n, projected) = _previous_states(states[0], h), gates
     slopes, dh_dn = np.empty_like(pre), (1 - z) * (1 - n * n)
     np.multiply(dh_dn, r, out=slopes[2])
     np.multiply(slopes[2] * projected, 1 - r, out=slopes[0])
