@@ -12,7 +12,7 @@ from tinygrad_edu._checks import integer, invalid_choice
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, open_levels, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
-from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
+from tinygrad_edu.ops.classification import as_probabilities, cross_entropy_of_labels, softmax_cross_entropy
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import keep
@@ -257,8 +257,8 @@ def _class_indices_loss(
     if smoothing:
         return _smoothed_class_indices_loss(logits, labels, counts, weight, reduction, smoothing)
     if counts is None and weight is None:
-        return softmax_cross_entropy(logits, target, reduction)
-    return loss_of_labels(softmax_cross_entropy, logits, labels, counts, weight, reduction)
+        return cross_entropy_of_labels(logits, target, reduction)
+    return loss_of_labels(cross_entropy_of_labels, logits, labels, counts, weight, reduction)
 
 
 def _smoothed_class_indices_loss(
