@@ -3,8 +3,8 @@
 Each op is called on float32 matrices of 10^3 to 10^6 elements in rows of 100, forward and, if it is differentiable,
 backward. Both frameworks run in one process and alternate. Each cell has our median time, and the median of the ratios
 PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Below 0.75 it also has, in brackets, the ratio
-of PyTorch's time to that of the NumPy calls that the op needs (`numpy_limits.py`): if that is below 0.75, too, NumPy is
-the limit. Times are processor times on one core, so other programs do not count. Before the timing, the results are
+of PyTorch's time to that of a program in NumPy without an engine (`numpy_limits.py`): if that is below 0.75, too, NumPy
+is the limit. Times are processor times on one core, so other programs do not count. Before the timing, the results are
 compared. Our package makes the allocator of the process keep large buffers, which speeds up PyTorch, too.
 """
 
@@ -265,8 +265,8 @@ def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
     return both
 
 
-def _numpy_calls(case: Case, arrays: dict[str, np.ndarray]) -> Run:
-    """Return a function that makes the NumPy calls that the op and its gradient need."""
+def _numpy_program(case: Case, arrays: dict[str, np.ndarray]) -> Run:
+    """Return a function that computes the op and its gradient in NumPy, without an engine."""
     a = SimpleNamespace(**arrays)
     output = case.ours(tg, a)
     limit, g = LIMITS[case.name], _cotangent(np.shape(output))
@@ -319,7 +319,7 @@ def line(case: Case, sizes: Sequence[int], rounds: int) -> Iterator[str]:
         if case.autograd is not None:
             runs.append(of_autograd(case, inputs(size)))
         elif case.name in LIMITS:
-            runs.append(_numpy_calls(case, inputs(size)))
+            runs.append(_numpy_program(case, inputs(size)))
         found = measure(runs, rounds)
         mine = median([row[0] for row in found])
         ratio, star = median([row[1] / row[0] for row in found]), " "

@@ -1,9 +1,13 @@
-"""The timed ops agree with PyTorch's, and the chains with autograd's."""
+"""The timed ops agree with PyTorch's and with NumPy's programs, and the chains with autograd's."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks.ops import CASES, CHAINS, inputs, measure, of_autograd, pair
+import tinygrad_edu as tg
+from benchmarks.numpy_limits import LIMITS
+from benchmarks.ops import CASES, CHAINS, inputs, measure, of_autograd, our_passes, pair
 
 ALL = [case for cases in CASES.values() for case in cases]
 
@@ -21,3 +25,20 @@ def test_each_agrees_with_pytorch(case):
 def test_chains_agree_with_autograd(case):
     ours, _ = pair(case, 300)
     np.testing.assert_allclose(of_autograd(case, inputs(300))(), ours().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.name in LIMITS], ids=lambda case: case.name)
+def test_a_limit_computes_the_op_and_its_gradients(case):
+    arrays = inputs(3000)
+    run, a = our_passes(case, arrays)
+    output = run()
+    g = np.random.default_rng(2).standard_normal(output.shape).astype(np.float32)
+    for leaf in a.leaves:
+        leaf.grad = None
+    case.ours(tg, a).backward(g)
+    found, gradients = LIMITS[case.name](SimpleNamespace(**arrays), g)
+    ours = {name: getattr(a, name).grad for name in arrays if getattr(getattr(a, name), "grad", None) is not None}
+    assert gradients.keys() == ours.keys()
+    for limit, wanted in ((found, output.numpy()), *((gradients[name], ours[name]) for name in ours)):
+        assert limit.dtype == wanted.dtype
+        np.testing.assert_allclose(limit, wanted, rtol=1e-5, atol=2e-6 * max(1, np.abs(wanted).max()))
