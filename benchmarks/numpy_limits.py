@@ -45,7 +45,7 @@ def _leaky_relu(a: Any, g: ndarray) -> Result:
     out = np.multiply(a.x, 0.01)
     np.maximum(out, a.x, out=out)
     slope = np.greater(a.x, 0).astype(np.float32)
-    np.maximum(slope, 0.01, out=slope)
+    np.clip(slope, 0.01, 1, out=slope)
     slope *= g
     return out, {"x": slope}
 
@@ -76,11 +76,10 @@ def _silu(a: Any, g: ndarray) -> Result:
 
 
 def _elu(a: Any, g: ndarray) -> Result:
-    below = np.minimum(a.x, 0)
-    np.expm1(below, out=below)
-    out = np.maximum(a.x, 0)
-    out += below
-    below += 1  # the derivative
+    below = np.clip(a.x, -np.inf, 0)
+    out = np.expm1(below)
+    out += np.clip(a.x, 0, np.inf)
+    np.exp(below, out=below)  # the derivative
     below *= g
     return out, {"x": below}
 
@@ -119,10 +118,11 @@ def _gelu_tanh(a: Any, g: ndarray) -> Result:
 
 
 def _softplus(a: Any, g: ndarray) -> Result:
-    out = np.copysign(a.x, -1)
+    out = np.abs(a.x)
+    np.negative(out, out=out)
     np.exp(out, out=out)
     np.log1p(out, out=out)
-    out += np.maximum(a.x, 0)
+    out += np.clip(a.x, 0, np.inf)
     slope = -out  # the derivative is 1 - exp(-out)
     np.expm1(slope, out=slope)
     np.negative(slope, out=slope)

@@ -54,6 +54,8 @@ FAULTS = {
         Fault("selected(infinite, maximum, out) if infinite.any() else out", "out", "infinity minus infinity",
               twins=["elementwise.logaddexp_values"]),
         Fault("else np.maximum(x, zero)", "else np.fmax(x, zero)", "a NaN", twins=["elementwise.relu_values"]),
+        Fault("else np.minimum(x, zero)", "else np.fmin(x, zero)", "a NaN below 0",
+              twins=["elementwise.nonpositive_values"]),
         Fault("_MAGNITUDE_BITS[dtype.itemsize])", "integers(-1))", "the sign of 0",
               twins=["elementwise.relu_vjp"]),
         Fault("slope = 1 - sigmoid", "slope = np.subtract(1, sigmoid, out=sigmoid)", "a copy",

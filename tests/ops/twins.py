@@ -485,6 +485,7 @@ TWINS = {
     **{name: Twins(*declared(name), *how) for name, how in ROUNDED.items()},
     **{name: Twins(*declared(name), arguments, None) for name, arguments in SUMS.items()},
     "elementwise.relu_values": Twins(*map(unsigned, declared("elementwise.relu_values")), alike(1)),
+    "elementwise.nonpositive_values": Twins(*map(unsigned, declared("elementwise.nonpositive_values")), alike(1)),
     "reductions.reduce_along": Twins(*REDUCE, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
     "reductions.reduce_along, sums": Twins(*REDUCE, reduced(np.add, FLOATS), None),
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),

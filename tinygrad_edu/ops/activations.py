@@ -13,7 +13,7 @@ from tinygrad_edu._checks import invalid_choice
 from tinygrad_edu.engine import Array, Operand, Residual, Tensor, TensorLike, batched, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import plain
-from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
+from tinygrad_edu.ops.arithmetic import abs, as_floating, multiply, scaled, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
@@ -151,12 +151,13 @@ def _out_of_bounds_mask(x: Any, bound: float) -> Any:
 @op(name="elu", batching="elementwise")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where x > 0, and alpha * (exp(rate * x) - 1) elsewhere."""
-    return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
+    x = as_floating(x)
+    return relu(x) + scaled(np.expm1(scaled(fast.nonpositive_values(x), rate)), alpha)
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
     negative = keep(x, x < 0)  # no overflow where x > 0
-    slope = g * (alpha * rate * exp(rate * negative))
+    slope = g * scaled(exp(scaled(negative, rate)), alpha * rate)
     return slope if alpha * rate == 1 else where(x <= 0, slope, g)  # where x > 0, exp(0) = 1
 
 

@@ -211,6 +211,11 @@ def in_dtype_of(g: Any, value: Any) -> Any:
     return astype(value, g.dtype)
 
 
+def scaled(x: Any, factor: float) -> Any:
+    """Return x * factor, and x itself if the factor is 1."""
+    return x if factor == 1 else x * factor
+
+
 def divide_evenly(g: Any, count: Any) -> Any:
     """Return g / count; divide float16 in float32, because a count above 65,504 would be infinite in float16."""
     if g.dtype == np.float16:

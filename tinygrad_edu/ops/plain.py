@@ -57,6 +57,11 @@ def plain_relu_values(x: ndarray) -> ndarray:
     return np.maximum(x, x.dtype.type(0))
 
 
+def plain_nonpositive_values(x: ndarray) -> ndarray:
+    """Return min(x, 0)."""
+    return np.minimum(x, x.dtype.type(0))
+
+
 def plain_relu_vjp(g: ndarray, out: ndarray) -> ndarray:
     """Return g where the result of relu is not 0, and 0 elsewhere."""
     return np.where(out == 0, g.dtype.type(0), g)

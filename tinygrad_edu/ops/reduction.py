@@ -99,7 +99,7 @@ def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     once.
     """
     x = as_floating(x)
-    return _variance(_in_float64(x), axis, ddof, keepdims).astype(x.dtype, copy=False)
+    return _variance(x, axis, ddof, keepdims).astype(x.dtype, copy=False)
 
 
 def _in_float64(x: Any) -> Any:
@@ -107,8 +107,17 @@ def _in_float64(x: Any) -> Any:
     return astype(x, np.float64) if x.dtype.itemsize < 8 else x
 
 
+def _deviation(x: Any, axis: Axis) -> Any:
+    """Return x - mean(x) in float64, a new array or Tensor."""
+    wide = _in_float64(x)
+    centre = mean(wide, axis, keepdims=True)
+    if isinstance(wide, ndarray) and wide is not x:
+        return np.subtract(wide, centre, out=wide)
+    return wide - centre
+
+
 def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
-    deviation = np.asarray(x - mean(x, axis, keepdims=True))
+    deviation = np.asarray(_deviation(x, axis))
     return sum(np.square(deviation, out=deviation), axis, keepdims) / _divisor(x.shape, axis, ddof)
 
 
@@ -120,14 +129,19 @@ def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
 def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
     g = _in_float64(g)
     share = divide_evenly(g + g, _divisor(x.shape, axis, ddof))
-    return cast(reshape(share, kept_shape(x.shape, axis)) * _centred(x, axis), x.dtype)
+    return cast(_times(_centred(x, axis), reshape(share, kept_shape(x.shape, axis))), x.dtype)
 
 
 def _centred(x: Any, axis: Axis) -> Any:
-    """Return x - mean(x) in float64. For float64 x, subtract the mean twice: the first mean has a rounding error."""
-    wide = _in_float64(x)
-    deviation = wide - mean(wide, axis, keepdims=True)
-    return deviation - mean(deviation, axis, keepdims=True) if wide is x else deviation
+    """Return `_deviation`. For float64 x, subtract the mean twice: the first mean has a rounding error."""
+    deviation = _deviation(x, axis)
+    return deviation - mean(deviation, axis, keepdims=True) if x.dtype.itemsize >= 8 else deviation
+
+
+def _times(deviation: Any, factor: Any) -> Any:
+    """Return the product; a product of arrays replaces the deviation."""
+    are_arrays = isinstance(deviation, ndarray) and isinstance(factor, ndarray)
+    return np.multiply(deviation, factor, out=deviation) if are_arrays else deviation * factor
 
 
 var.vjps(x=_var_x)
@@ -168,10 +182,10 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     array([1.e+000, 1.e+200])
     """
     x = as_floating(x)
-    wide = _in_float64(x)
     with np.errstate(over="ignore", invalid="ignore"):
-        out = np.sqrt(_variance(wide, axis, ddof, keepdims))
+        out = np.sqrt(_variance(x, axis, ddof, keepdims))
     if not _squares_in_range(out):
+        wide = _in_float64(x)
         scale = scale_along(wide, axis)
         out = np.sqrt(_variance(wide / scale, axis, ddof, keepdims))
         out = out * scale.reshape(out.shape)
@@ -193,7 +207,7 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     variance = sum(square(deviation), axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
     share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
-    return cast(deviation * drop(share, constant), x.dtype)
+    return cast(_times(deviation, drop(share, constant)), x.dtype)
 
 
 std.vjps(x=_std_x)

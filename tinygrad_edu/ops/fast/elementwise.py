@@ -153,6 +153,13 @@ def relu_values(x: ndarray) -> ndarray:
     return x.clip(zero, _INFINITIES[x.dtype]) if x.size > _LARGE else np.maximum(x, zero)
 
 
+@faster_than(plain.plain_nonpositive_values)
+def nonpositive_values(x: ndarray) -> ndarray:
+    """Return `plain_nonpositive_values`; for large arrays x clipped to [-inf, 0], three times as fast."""
+    zero = ZEROS[x.dtype]
+    return x.clip(-_INFINITIES[x.dtype], zero) if x.size > _LARGE else np.minimum(x, zero)
+
+
 @faster_than(plain.plain_relu_vjp)
 def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
     """Return `plain_relu_vjp`; for large arrays with bitwise operations: all bits of 0 except the sign are 0.
