@@ -472,7 +472,7 @@ SUMS = {
     "normalization.moments": channels(), "normalization.channel_norm": channels(affine=True),
     "normalization.channel_norm_x": gradients_of_channels(),
     "normalization.channel_norm_weight": gradients_of_channels().map(lambda x: (*x[:2], *x[3:])),
-    "normalization.channel_norm_bias": channels(), "linear.linear_values": linear_maps(),
+    "linear.linear_values": linear_maps(),
     "reductions.log_sum": along(1, min_dims=0), "im2col.col2im_values": patches("col2im"),
     "products.product": factors(), "products.sum_of_products": sums(),
     "conv_gemm.correlated_maps": correlations("correlate"),

@@ -116,6 +116,10 @@ def promote_result(
     return *arrays, out
 
 
+# NumPy's error for matmul and vecdot, which speaks of gufunc signatures.
+_UNEQUAL_SIZES = re.compile(r"core dimension.*\(size (\d+) is different from (\d+)\)")
+
+
 def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
     """Add the op and its inputs to an error. Convert NumPy's ValueError about shapes to a ShapeError."""
     if isinstance(error, TinygradError):
@@ -125,6 +129,9 @@ def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
         for name, a in zip(op.names(len(arrays)), arrays, strict=True)
     )
     if type(error) is ValueError and re.search(r"\b(shapes?|dimension)", str(error)):
+        unequal = _UNEQUAL_SIZES.search(str(error))
         problem = str(error).strip().removesuffix(".")
+        if unequal:
+            problem = f"the summed axes must have the same length, got {unequal[2]} and {unequal[1]}"
         raise ShapeError(f"op {op.name}: {problem}. The inputs are {description}.") from error
     error.add_note(f"In op {op.name}, with {description}.")

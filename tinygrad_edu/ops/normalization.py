@@ -24,7 +24,7 @@ from tinygrad_edu.engine import (
     write_all,
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
-from tinygrad_edu.ops.arithmetic import as_floating, astype
+from tinygrad_edu.ops.arithmetic import as_floating, astype, cast
 from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
@@ -168,7 +168,7 @@ def _all_arrays(*values: Any) -> bool:
 normalized.vjps(
     x=_normalized_x,
     weight=_normalized_weight,
-    bias=lambda g: fast.channel_norm_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True),
+    bias=lambda g: cast(sum(g, (0, 2), keepdims=True, dtype=np.float64), g.dtype),
 )
 
 

@@ -312,11 +312,6 @@ def plain_channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarr
     return (g * plain_standardized(x, eps, moments)[0]).sum((0, 2), keepdims=True).astype(g.dtype)
 
 
-def plain_channel_norm_bias(g: ndarray) -> ndarray:
-    """Return the gradient of the bias: the sum over each channel, (1, K, 1)."""
-    return g.sum((0, 2), np.float64, keepdims=True).astype(g.dtype)
-
-
 # --- Integrals ---
 
 

@@ -119,9 +119,3 @@ def channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) ->
 
     _for_each_part(fill, x)
     return out
-
-
-@faster_than(plain.plain_channel_norm_bias)
-def channel_norm_bias(g: ndarray) -> ndarray:
-    """Return the gradient of the bias: the sum over each channel, (1, K, 1)."""
-    return np.asarray(_channel_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)
