@@ -24,7 +24,7 @@ from tinygrad_edu.engine import (
     write_all,
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
-from tinygrad_edu.ops.arithmetic import as_floating, astype, cast
+from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
@@ -160,6 +160,12 @@ def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any
     return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
 
 
+def _normalized_bias(g: Any) -> Any:
+    if not _all_arrays(g):
+        return sum(g, (0, 2), keepdims=True)
+    return np.asarray(fast.mean_of_products(g, np.ones(g.shape[2], g.dtype)) * _reduced_count(g.shape), g.dtype)
+
+
 def _all_arrays(*values: Any) -> bool:
     """Return whether no value is a Tensor, which would have to be differentiable."""
     return not any(isinstance(value, Tensor) for value in values)
@@ -168,7 +174,7 @@ def _all_arrays(*values: Any) -> bool:
 normalized.vjps(
     x=_normalized_x,
     weight=_normalized_weight,
-    bias=lambda g: cast(sum(g, (0, 2), keepdims=True, dtype=np.float64), g.dtype),
+    bias=_normalized_bias,
 )
 
 
