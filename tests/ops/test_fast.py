@@ -1,7 +1,7 @@
 """Fast implementations, beyond `test_twins`: accuracy, equal bits on any number of threads, and large sizes."""
 
 import math
-from itertools import product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -330,6 +330,23 @@ def all_four(x, weight, settings):
     maps = tg.conv2d(x, weight, bias, **settings)
     maps.backward(np.resize(np.array([1, 0, -1, 0, 0, 0, 0], x.dtype), maps.shape))
     return maps.numpy(), x.grad, weight.grad, bias.grad
+
+
+# --- Sums over several axes ---
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_sums_over_any_axes_of_any_layout(order):
+    x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)  # all sums are exact
+    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    small = {f"{fast.reductions.__name__}.{name}": size for name, size in (("_MANY", 2), ("_SHORT", 0))}
+    with replaced_thresholds(small):
+        for axes in (axes for count in range(5) for axes in combinations(range(4), count)):
+            for keepdims in (False, True):
+                found, wanted = tg.sum(x, axes, keepdims), np.sum(x, axes, keepdims=keepdims)
+                assert found.shape == wanted.shape
+                np.testing.assert_array_equal(found, wanted)
+        assert tg.sum(x) == 7140
 
 
 # --- Normalization, split by channels ---

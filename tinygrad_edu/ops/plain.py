@@ -106,8 +106,8 @@ def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = T
     return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
 
 
-def plain_sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
-    """Sum x over several axes."""
+def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
+    """Sum x over several axes, or over all."""
     return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
 
 

@@ -38,7 +38,7 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
         return total.astype(np.float16)
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduce_along(np.add, x, axis, keepdims, dtype=dtype)
-    if axis.__class__ is tuple and x.__class__ is ndarray:
+    if x.__class__ is ndarray and (axis is None or axis.__class__ is tuple):
         return sum_along(x, axis, keepdims, dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 

@@ -58,18 +58,24 @@ def _ones(n: int, dtype: Any) -> ndarray:
 
 
 @faster_than(plain_sum_along)
-def sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
-    """Return `plain_sum_along`. Contiguous axes, as in feature maps, are summed as rows."""
-    reduced = normalize_axis_tuple(axes, x.ndim)
-    kept = [a for a in range(x.ndim) if a not in reduced]
-    transposed = x.transpose(*kept, *sorted(reduced, key=x.strides.__getitem__, reverse=True))
-    is_native = x.size >= _LARGE and x.dtype.char in "fd" and dtype in (None, x.dtype) and transposed.flags.c_contiguous
-    length = _row_length(prod(x.shape[a] for a in reduced)) if is_native else None
-    if length is None:
+def sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
+    """Return `plain_sum_along`. The last reduced axes in memory, such as those of feature maps, are summed as rows."""
+    if x.size < _MANY or x.dtype.char not in "fd" or dtype not in (None, x.dtype):
         return plain_sum_along(x, axes, keepdims, dtype)
-    sums = np.vecdot(transposed.reshape(-1, length), _ones(length, x.dtype)).reshape(*transposed.shape[: len(kept)], -1)
-    shape = [n if a in kept else 1 for a, n in enumerate(x.shape) if keepdims or a in kept]
-    return np.add.reduce(sums, -1).reshape(shape)[()]
+    reduced = range(x.ndim) if axes is None else normalize_axis_tuple(axes, x.ndim)
+    order = sorted(range(x.ndim), key=x.strides.__getitem__, reverse=True)
+    outer = list(order)
+    while outer and outer[-1] in reduced:
+        outer.pop()
+    in_memory, length = x.transpose(order), _row_length(prod(x.shape[a] for a in order[len(outer) :]))
+    if length is None or not in_memory.flags.c_contiguous:
+        return plain_sum_along(x, axes, keepdims, dtype)
+    rows = in_memory.reshape(*(x.shape[a] for a in outer), -1, length)
+    sums = np.vecdot(rows, _ones(length, x.dtype))
+    total = np.add.reduce(sums, (*(k for k, a in enumerate(outer) if a in reduced), -1))
+    kept = [a for a in outer if a not in reduced]
+    shape = [1 if a in reduced else n for a, n in enumerate(x.shape) if keepdims or a not in reduced]
+    return total.transpose([kept.index(a) for a in sorted(kept)]).reshape(shape)[()]
 
 
 @plan
@@ -80,7 +86,7 @@ def _row_length(count: int) -> int | None:
 
 # Longest short row; and longest row for which BLAS adds no more elements sequentially than NumPy does.
 _SHORT, _MIDDLE = map(SizeThreshold, (24, 1000))
-_LARGE = SizeThreshold(4000, least=2)  # a scalar has no rows
+_LARGE, _MANY = SizeThreshold(4000, least=2), SizeThreshold(2**15, least=2)  # a scalar has no rows
 
 
 @faster_than(plain_mean_along)
@@ -88,7 +94,10 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return `plain_mean_along`; up to four times as fast as ``np.mean``, which is written in Python."""
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
         return plain_mean_along(x, axis, keepdims)
-    total = plain_reduce_along(np.add, x, axis, keepdims)
+    if axis.__class__ is int:
+        total = plain_reduce_along(np.add, x, axis, keepdims)
+    else:
+        total = sum_along(x, axis, keepdims, None)
     return total / (x.size // total.size)
 
 
