@@ -108,7 +108,7 @@ def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = T
 
 def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
     """Sum x over several axes, or over all."""
-    return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
+    return np.add.reduce(x, axes, dtype, keepdims=keepdims)
 
 
 def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
