@@ -375,7 +375,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 
 # Rows shorter than this are copied, if there are many of them: NumPy's inner loops are then as long as a channel.
-_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**14))
+_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**12))
 
 
 @composite("instance_norm")

@@ -35,6 +35,9 @@ def _channel_mean(x: ndarray) -> ndarray:
 
 
 def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
+    if x.nbytes < _PART_BYTES:
+        function(slice(None))
+        return
     in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
