@@ -123,9 +123,7 @@ def _softplus(a: Any, g: ndarray) -> Result:
     np.exp(out, out=out)
     np.log1p(out, out=out)
     out += np.clip(a.x, 0, np.inf)
-    slope = -out  # the derivative is 1 - exp(-out)
-    np.expm1(slope, out=slope)
-    np.negative(slope, out=slope)
+    slope = _sigmoid_of_negative(-a.x)
     slope *= g
     return out, {"x": slope}
 

@@ -10,7 +10,6 @@ import numpy as np
 from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.arithmetic import as_floating, scaled
 from tinygrad_edu.ops.fast import elementwise
-from tinygrad_edu.ops.powers import expm1
 from tinygrad_edu.ops.selection import keep, where
 
 __all__ = ["logaddexp", "logaddexp2", "logit", "logsigmoid", "sigmoid", "softplus"]
@@ -79,9 +78,9 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
     return elementwise.selected(beyond, x, out) if np.any(beyond) else out
 
 
-def _softplus_x(g: Any, x: Any, out: Any, beta: float, threshold: float) -> Any:
-    slope = -expm1(scaled(out, -beta))  # sigmoid(beta * x)
-    beyond = scaled(x, beta) > threshold
+def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
+    product = scaled(x, beta)
+    slope, beyond = sigmoid(product), product > threshold
     return g * (where(beyond, 1.0, slope) if np.any(beyond) else slope)
 
 
