@@ -438,7 +438,7 @@ def large_set(folder, kind, megabytes):
     return ["" if kind == "npy" else "x", *paths]
 
 
-@pytest.mark.parametrize("kind", ["npy", "safetensors"])
+@pytest.mark.parametrize("kind", ["npy", pytest.param("safetensors", marks=pytest.mark.thorough)])
 def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
     rises = []
     for megabytes in (64, 512):

@@ -51,6 +51,7 @@ finally:
 """
 
 
+@pytest.mark.thorough
 def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
     ran = keras(LOAD, tmp_path)
     assert "errors.DataError: Keras could not load mnist: URL fetch failure" in ran.stderr
@@ -59,6 +60,7 @@ def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
     assert ran.stdout.endswith("jax\n")  # the default backend
 
 
+@pytest.mark.thorough
 def test_a_file_that_is_not_keras_s_own_does_not_pass_for_it(tmp_path):
     cache = tmp_path / ".keras" / "datasets"
     cache.mkdir(parents=True)

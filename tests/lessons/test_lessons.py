@@ -22,7 +22,13 @@ def with_code(lesson, text):
     return {each.name: solved(each) for each in lesson.before} | {lesson.name: Code("mine.py", text)}
 
 
-@pytest.mark.parametrize("looking", [Looking(3), pytest.param(Looking(300), marks=pytest.mark.slow)], ids=str)
+THOROUGH, SLOW = (
+    pytest.param(Looking(3), marks=pytest.mark.thorough),
+    pytest.param(Looking(300), marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("looking", [Looking(1), THOROUGH, SLOW], ids=str)
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)
 def test_the_solution_passes_every_case(lesson, looking):
     outcomes = list(judged(lesson, with_code(lesson, lesson.solution), looking))

@@ -90,7 +90,9 @@ def test_errors_are_returned_and_ctrl_c_is_not():
         call_until(lambda _: False, lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
 
 
-@pytest.mark.parametrize("lesson", [LESSONS[6], FINALE], ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize(
+    "lesson", [LESSONS[6], pytest.param(FINALE, marks=pytest.mark.thorough)], ids=lambda lesson: lesson.name
+)
 def test_lessons_with_threads_in_their_cases_pass(lesson):
     sources = {each.name: solved(each) for each in (*lesson.before, lesson)}
     outcomes = list(judged(lesson, sources, Looking(1)))

@@ -103,7 +103,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", ["an option", "a folder", pytest.param("a rate", marks=pytest.mark.thorough)])
 def test_what_is_wrong_is_said_once(mistake, tmp_path):
     options, code, out, err = MISTAKES[mistake]
     ended = run(2, tmp_path, options=options)
@@ -112,6 +112,7 @@ def test_what_is_wrong_is_said_once(mistake, tmp_path):
     require_lines(ended[2], *err)
 
 
+@pytest.mark.thorough
 def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bits(undisturbed, tmp_path):
     job = begin(2, tmp_path)
     first = job.stderr.readline()

@@ -65,7 +65,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
     assert trained.checksums(Threads(threads)) == checksums
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("ranks", [1, 2, *(pytest.param(ranks, marks=pytest.mark.thorough) for ranks in (3, 4))])
 def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
     """Ranks with an odd number run two threads."""
     ran = launch(ranks, HERE / "trained.py", tmp_path)
@@ -130,7 +130,10 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+QUICK = {"raises on rank 1", "exits", "is killed"}
+
+
+@pytest.mark.parametrize("end", [pytest.param(end, marks=[] if end in QUICK else pytest.mark.thorough) for end in ENDS])
 def test_all_end_where_one_does_and_say_why(end):
     unlucky, program, code, message = ENDS[end]
     ran = launch(3, "-c", f"UNLUCKY = {unlucky}\n{BEGIN}\n{program}\ntrain()")
@@ -293,6 +296,7 @@ def require_the_end(folder, ranks, undisturbed):
     assert [end(folder, rank) == undisturbed for rank in range(ranks)] == [True] * ranks
 
 
+@pytest.mark.thorough
 def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undisturbed, tmp_path):
     """Only rank 0 writes and reads: the other ranks have no such folder."""
     assert resumed(tmp_path, [(2, 1, "exchange", 14)]) == 9

@@ -132,7 +132,9 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough if "profile" in name else []) for name in RUNS]
+)
 def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     options, files, expected = RUNS[name]
     found = counts(*options, **files)
@@ -306,16 +308,35 @@ def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value):
     assert code == PASSED, out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "given"), [("0", ""), ("limit=1", ""), ("", "nothing"), ("1.5", "(1.5,)"), ("'half'", "('half',)"),
-                             ("None", "(None,)"), ("0.5, 0.6", "(0.5, 0.6)"), ("part=1", "{'part': 1}")],
-)  # fmt: skip
-def test_the_limit_of_a_mark_is_a_number_from_0_to_1(tmp_path, arguments, given):
-    test = f"import pytest\n@pytest.mark.max_inconclusive({arguments})\ndef test_it():\n    print('it ran')\n"
-    code, out = outcome(tmp_path, "pytest.ini", "[pytest]\naddopts = --strict-markers\n", test)
-    assert (code, "it ran" in out) == ((FAILED, False) if given else (PASSED, True)), out
-    said = f"@pytest.mark.max_inconclusive of test_it.py::test_it must have a number from 0 to 1, got {given}."
-    assert (said in out) == bool(given)
+# The arguments of a mark, and how the error of a wrong one shows them.
+MARKS = {
+    "0": "", "limit=1": "", "": "nothing", "1.5": "(1.5,)", "'half'": "('half',)", "None": "(None,)",
+    "0.5, 0.6": "(0.5, 0.6)", "part=1": "{'part': 1}",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """Run a test with each mark, and return the output."""
+    tests = (
+        f"@pytest.mark.max_inconclusive({arguments})\ndef test_{k}():\n    print('{k} ran')\n"
+        for k, arguments in enumerate(MARKS)
+    )
+    code, out = outcome(
+        tmp_path_factory.mktemp("marked"), "pytest.ini", "[pytest]\naddopts = --strict-markers -rA\n",
+        "import pytest\n" + "".join(tests),
+    )  # fmt: skip
+    assert code == FAILED
+    return out
+
+
+@pytest.mark.parametrize("arguments", MARKS)
+def test_the_limit_of_a_mark_is_a_number_from_0_to_1(marked, arguments):
+    k, given = list(MARKS).index(arguments), MARKS[arguments]
+    assert f"{'FAILED' if given else 'PASSED'} test_it.py::test_{k}" in marked
+    assert (f"{k} ran" in marked) == (not given)
+    said = f"@pytest.mark.max_inconclusive of test_it.py::test_{k} must have a number from 0 to 1, got {given}."
+    assert (said in marked) == bool(given)
 
 
 WRONG = """
@@ -412,7 +433,10 @@ def reported(*options):
         return json.loads(texts[0]), texts[1], out, texts[2]
 
 
-@pytest.mark.parametrize("options", [("-n", "0"), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(("-n", "0"), id="one process"), pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.thorough)],
+)
 def test_a_report_has_the_checks_of_each_test(options):
     run, page, out, _ = reported(*options)
     checks = {test["test"].partition("::")[2]: test["checks"][0] for test in run["tests"]}

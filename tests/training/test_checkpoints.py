@@ -39,7 +39,7 @@ from tinygrad_edu.training.serialization import pack, unpack
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.thorough)])
 def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undisturbed_one(seed):
     memory = Path("/dev/shm")  # in memory: writes of a killed process survive, without waiting for a disk
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:

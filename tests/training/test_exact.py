@@ -372,7 +372,10 @@ def is_found_in(program):
     return False
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+EACH = [pytest.param(fault, marks=pytest.mark.thorough if fault is hook_per_shard else []) for fault in FAULTS]
+
+
+@pytest.mark.parametrize("fault", EACH, ids=lambda fault: fault.__name__)
 def test_a_fault_is_found(fault, monkeypatch):
     with monkeypatch.context() as context:
         fault(context.setattr)

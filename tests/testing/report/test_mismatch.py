@@ -130,8 +130,11 @@ def test_the_explanation_of_a_slow_function_takes_at_most_200_calls(f, wrong, mo
         assert message.startswith("Counted: the gradient of x0 is wrong.\n  Mismatched elements: at least 1 / 20000\n")
 
 
+LATER = [pytest.param(later, marks=pytest.mark.thorough if later % 5 else []) for later in range(0, 200, 7)]
+
+
 @pytest.mark.usefixtures("speed")
-@pytest.mark.parametrize("later", range(0, 200, 7))
+@pytest.mark.parametrize("later", LATER)
 def test_an_exception_in_the_explanation_does_not_replace_the_mismatch(later, monkeypatch):
     f = Counted(lambda x, y: np.sin(x) @ y)
 
