@@ -36,6 +36,7 @@ def test_verdicts():
     assert "too few" in against.verdict(None)
 
 
+@pytest.mark.thorough
 @checkout
 def test_a_commit_beside_this_checkout():
     report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), PLAN)

@@ -441,7 +441,7 @@ def large_set(folder, kind, megabytes):
 @pytest.mark.parametrize("kind", ["npy", pytest.param("safetensors", marks=pytest.mark.thorough)])
 def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
     rises = []
-    for megabytes in (64, 512):
+    for megabytes in (32, 256):
         command = [sys.executable, "-c", TRAINING, *large_set(tmp_path, kind, megabytes)]
         ran = subprocess.run(command, capture_output=True, text=True, check=True)
         steps, rise = ran.stdout.split()

@@ -48,6 +48,7 @@ def seven():
     return Image.fromarray(page)
 
 
+@pytest.mark.thorough
 def test_digits_are_read_however_they_were_photographed(run):
     model, rng, right = reading.load(run), np.random.default_rng(0), []
     for number, effects in enumerate([*KINDS.values()] * 9):

@@ -103,7 +103,9 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", ["an option", "a folder", pytest.param("a rate", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(name, marks=[] if name == "an option" else pytest.mark.thorough) for name in MISTAKES]
+)
 def test_what_is_wrong_is_said_once(mistake, tmp_path):
     options, code, out, err = MISTAKES[mistake]
     ended = run(2, tmp_path, options=options)

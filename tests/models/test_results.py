@@ -39,8 +39,12 @@ def quick(tmp_path):
         yield folder
 
 
-@pytest.mark.parametrize("before", ["nothing", "set", "files"])
-@pytest.mark.parametrize("how", ["killed", "failed", "full", "killed unlinked", "failed unlinked"])
+def thorough(*values):
+    return [pytest.param(value, marks=pytest.mark.thorough) for value in values]
+
+
+@pytest.mark.parametrize("before", ["set", "files", *thorough("nothing")])
+@pytest.mark.parametrize("how", ["killed", "full", "killed unlinked", *thorough("failed", "failed unlinked")])
 def test_whatever_comes_between_the_folder_shows_one_set_and_can_be_saved_to(before, how, quick):
     command = [sys.executable, SAVER, quick, before, how]
     ran = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, check=False)

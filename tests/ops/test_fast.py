@@ -302,7 +302,7 @@ def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     assert starts == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, pytest.param(np.float16, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("kind", WIDE)
 def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threads(kind, dtype, monkeypatch):
     """Check also the values; the smaller convolutions above are rarely split."""

@@ -28,22 +28,12 @@ from tinygrad_edu.testing import (
 )
 from tinygrad_edu.testing.verdict import examples, require_conclusive
 
-# Families of which a check takes up to four seconds.
-LONG = {
-    "LeNet with max pooling", "relu network 32 x 64, 2 layers", "network in float32", "nearly orthogonal vectors",
-    "largest eigenvalue by 40 power iterations", "sum of squares in float32", "cumulative sum in float32",
-    "held-out iterations: Elo ratings", "logsumexp of 30,000", "pendulum, 200 steps", "100 gated steps",
-    "mean of 10,000 sines", "network of tanh, 6 layers", "Lorenz system, 25 steps", "relu network 32 x 16, 1 layers",
-    "cross entropy at a margin of 25", "attention: large logits", "solve at condition 1e+06",
-    "geometric series near 1", "product of 30,000 near 1", "stiff equation, 100 steps", "series of exp(-x) at 15",
-}  # fmt: skip
-
 
 def marks_of(number, name):
-    """Return the marks of a family; seven of eight of those by subject are slow."""
-    if ": " in name and number % 8:
-        return [pytest.mark.slow]
-    return [pytest.mark.thorough] if name in LONG else []
+    """Return the marks of a family: seven of eight of those by subject are slow, three of four others thorough."""
+    if ": " in name:
+        return [pytest.mark.slow] if number % 8 else []
+    return [pytest.mark.thorough] if number % 4 else []
 
 
 NAMES = [name for name in FAMILIES if not name.startswith("relu network 32 x 512")]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
+from tests.examples import share
 from tinygrad_edu.errors import DTypeError, MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
@@ -80,7 +81,7 @@ def test_a_wrong_vjp_is_caught_and_explained(kind):
 
 @pytest.mark.parametrize("kind", sorted(set(WRONG) - {"nan"}))
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=10)
+@settings(max_examples=share(10))
 def test_a_wrong_vjp_is_caught_at_every_point(kind, seed):
     op, inputs, given_settings, _ = WRONG[kind]
     rng = np.random.default_rng(seed)
@@ -460,7 +461,7 @@ def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scal
     assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
 
 
-@pytest.mark.parametrize("draws", [20, pytest.param(200, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("draws", [10, pytest.param(200, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", SMOOTH)
 def test_no_false_alarm_and_no_excuse(name, draws):
     f, slope = SMOOTH[name]

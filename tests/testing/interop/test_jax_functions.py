@@ -204,7 +204,7 @@ def network():
     return keras.Sequential([layers.Dense(2), layers.BatchNormalization(), layers.Dropout(0.5)])
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_a_model_of_keras_is_checked_and_left_as_it_was(training):
     model = network()
     model.build(X.shape)

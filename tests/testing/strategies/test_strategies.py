@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 import tinygrad_edu as tg
+from tests.examples import share
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.ops.sliding_windows import window_of as lay
 from tinygrad_edu.testing import Call, GradientMismatch, check_gradient, check_op, check_vjp
@@ -303,7 +304,7 @@ def test_code_of_values_that_are_not_finite():
 
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
-@settings(max_examples=10)
+@settings(max_examples=share(10))
 def test_the_repr_of_a_call_is_code(name, data):
     call = data.draw(calls(name))
     assume("too large to print" not in repr(call))  # more than 1,000 numbers
