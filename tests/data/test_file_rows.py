@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import DataLoader, FileRows, random_split
 from tinygrad_edu.data.stored_array import StoredArray
@@ -438,7 +439,7 @@ def large_set(folder, kind, megabytes):
     return ["" if kind == "npy" else "x", *paths]
 
 
-@pytest.mark.parametrize("kind", ["npy", pytest.param("safetensors", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("kind", thorough(["npy", "safetensors"], quick=["npy"]))
 def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
     rises = []
     for megabytes in (32, 256):

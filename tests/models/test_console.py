@@ -9,6 +9,7 @@ import pytest
 
 from models import results
 from models.console import one_line
+from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]
 
@@ -58,12 +59,10 @@ def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, e
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", error)
 
 
-OTHER_ENDS = ["> /dev/full", ">&- 2>&-", "2> /dev/full"]
+ENDS = ["| head -0; exit ${PIPESTATUS[0]}", "> /dev/full", ">&- 2>&-", "2> /dev/full"]
 
 
-@pytest.mark.parametrize(
-    "end", ["| head -0; exit ${PIPESTATUS[0]}", *(pytest.param(end, marks=pytest.mark.thorough) for end in OTHER_ENDS)]
-)
+@pytest.mark.parametrize("end", thorough(ENDS, quick=ENDS[:1]))
 def test_the_main_job_saves_where_nobody_listens(end, small, tmp_path):
     ran = shell(f"mnist_conv {' '.join(small)} --output '{tmp_path}/r'", end)
     assert ran.returncode == 0

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
 from models import digits, groups, mnist_conv, report, results, training
+from tests.effort import thorough
 from tinygrad_edu.testing import check_vjp
 
 PROJECT = Path(__file__).parents[2]
@@ -234,7 +235,7 @@ def stopped(folder, options, number, spoil=lambda process: None):
     return process.returncode, out, "".join(line for line in lines if not line.startswith("epoch "))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGTERM], quick=[signal.SIGINT]))
 def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     code, out, err = stopped(tmp_path / "run", small, number)
     assert (code, err) == (130, "")

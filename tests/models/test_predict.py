@@ -67,6 +67,7 @@ def test_of_photographed_digits_at_most_3_percent_fewer_are_read_than_of_those_o
     assert np.mean(right) >= 0.955
 
 
+@pytest.mark.thorough
 def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
     model, images = reading.load(run), DIGITS.x_test[:60]
     again = [as_mnist(np.repeat(image[..., None], 3, axis=2))[0] for image in images]
@@ -75,6 +76,7 @@ def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
     assert np.abs(np.stack(again) - images.astype(float)).mean() < 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("negative", [False, True])
 def test_a_digit_may_fill_its_picture(run, negative):
     model, images, right = reading.load(run), DIGITS.x_test[:40], []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from models import results
+from tests.effort import thorough
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from MPICH's wheel
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
@@ -103,9 +104,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(
-    "mistake", [pytest.param(name, marks=[] if name == "an option" else pytest.mark.thorough) for name in MISTAKES]
-)
+@pytest.mark.parametrize("mistake", thorough(MISTAKES, quick=["an option"]))
 def test_what_is_wrong_is_said_once(mistake, tmp_path):
     options, code, out, err = MISTAKES[mistake]
     ended = run(2, tmp_path, options=options)

@@ -132,17 +132,10 @@ def begun(folder, *before):
 
 
 RANKS = [MPIEXEC, "-n", "3"]
-THOROUGH = {"marks": pytest.mark.thorough}
 
 
-@pytest.mark.parametrize(
-    ("before", "number"),
-    [
-        ([], signal.SIGINT),
-        pytest.param([], signal.SIGTERM, **THOROUGH),
-        pytest.param(RANKS, signal.SIGINT, **THOROUGH),
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("before", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (RANKS, signal.SIGINT)])
 def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, number, tmp_path):
     with begun(tmp_path, *before) as process:
         process.send_signal(number)

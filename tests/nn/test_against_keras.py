@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import share
+from tests.effort import share
 from tests.judges import COMPILED_ONCE
 from tinygrad_edu import Tensor, nn
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import share
+from tests.effort import share
 from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs
 from tinygrad_edu import nn
 

@@ -43,11 +43,8 @@ def may_be_refused(ours):
     return bool(called & REFUSED) or ours.startswith(REFUSED_CALLS)
 
 
-# Convolutions, pooling and resizing, which test_layers.py exports as layers.
-FILES = [pytest.param(name, marks=pytest.mark.thorough if name == "networks" else []) for name in names()]
-
-
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", names())
 def test_functions_compute_the_same_in_onnx_runtime(name, tmp_path):
     for case in cases(name):
         inputs = tuple(tg.Tensor(x.astype(np.float32) if x.dtype.kind == "f" else x) for x in case.inputs.values())

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.examples import share
 from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.laws.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -116,12 +115,13 @@ def test_float16_is_summed_in_float32(axis):
         assert found.dtype == np.float16
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OP_CALLS)
 def test_gradients_of_narrow_and_mixed_dtypes(name):
     """At least half of the gradients must be compared; the others overflow in float16 or do not exist."""
     answers = []
 
-    @settings(max_examples=max(share(5), settings.default.max_examples // 20))
+    @settings(max_examples=max(5, settings.default.max_examples // 20))
     @given(st.data())
     def law(data):
         call = data.draw(calls(name))

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.effort import thorough
 from tests.parallel import trained
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.extras import remedy
@@ -65,7 +66,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
     assert trained.checksums(Threads(threads)) == checksums
 
 
-@pytest.mark.parametrize("ranks", [1, 2, *(pytest.param(ranks, marks=pytest.mark.thorough) for ranks in (3, 4))])
+@pytest.mark.parametrize("ranks", thorough([1, 2, 3, 4], quick=[1, 2]))
 def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
     """Ranks with an odd number run two threads."""
     ran = launch(ranks, HERE / "trained.py", tmp_path)
@@ -130,10 +131,7 @@ ENDS = {
 }
 
 
-QUICK = {"raises on rank 1", "exits", "is killed"}
-
-
-@pytest.mark.parametrize("end", [pytest.param(end, marks=[] if end in QUICK else pytest.mark.thorough) for end in ENDS])
+@pytest.mark.parametrize("end", thorough(ENDS, quick=["raises on rank 1", "is killed"]))
 def test_all_end_where_one_does_and_say_why(end):
     unlucky, program, code, message = ENDS[end]
     ran = launch(3, "-c", f"UNLUCKY = {unlucky}\n{BEGIN}\n{program}\ntrain()")

@@ -12,6 +12,7 @@ import tinygrad_edu as tg
 from benchmarks.checkers.__main__ import main
 from benchmarks.checkers.families import FAMILIES
 from benchmarks.checkers.nasty import drawn, verdict
+from tests.effort import thorough
 from tests.testing.solvers import SOLVERS
 from tests.testing.test_tensor_checks import broken
 from tinygrad_edu.errors import DTypeError
@@ -33,7 +34,7 @@ def marks_of(number, name):
     """Return the marks of a family: seven of eight of those by subject are slow, three of four others thorough."""
     if ": " in name:
         return [pytest.mark.slow] if number % 8 else []
-    return [pytest.mark.thorough] if number % 4 else []
+    return [pytest.mark.thorough] if number % 4 != 1 else []
 
 
 NAMES = [name for name in FAMILIES if not name.startswith("relu network 32 x 512")]
@@ -61,7 +62,7 @@ OF_ALL_SIZES = ("reciprocal", "log", "cbrt", "rsqrt", "tanh", "arctan", "arcsinh
 
 
 @pytest.mark.parametrize("name", OF_ALL_SIZES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", thorough(range(3), quick=[0]))
 def test_numbers_of_all_sizes_in_one_array(name, seed):
     """A step that suits the large numbers jumps over a pole or bend near the small numbers."""
     x = 10.0 ** np.random.default_rng(seed).permutation([-6, -3, 0, 1, 4, 7])
@@ -104,7 +105,7 @@ OF_ROUNDING = {
 
 
 @pytest.mark.parametrize("name", OF_ROUNDING)
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 5))])
+@pytest.mark.parametrize("seed", thorough(range(5), quick=[0]))
 def test_what_rounding_leaves_is_not_wrong(name, seed):
     f, arrays = OF_ROUNDING[name]
     for check in (check_vjp, partial(check_vjp, order=3), check_jvp):
@@ -284,12 +285,7 @@ def test_a_narrow_dtype_inside_a_float64_rule_is_wrong(part, dtype):
 # --- Declared accuracy ---
 
 
-MANY_STEPS = {"fixed point", "Runge-Kutta"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.thorough if name in MANY_STEPS else []) for name in SOLVERS]
-)
+@pytest.mark.parametrize("name", thorough(SOLVERS, quick=SOLVERS.keys() - {"fixed point", "Runge-Kutta"}))
 def test_solvers_of_declared_accuracy(name):
     forward, vjp, draw = SOLVERS[name]
     x = draw(np.random.default_rng(0))

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.extras import remedy
 
 PROJECT = Path(__file__).parents[2]
@@ -132,9 +133,7 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.thorough if "profile" in name else []) for name in RUNS]
-)
+@pytest.mark.parametrize("name", thorough(RUNS, quick=["no option", "dev", "ci"]))
 def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     options, files, expected = RUNS[name]
     found = counts(*options, **files)
@@ -290,7 +289,10 @@ PASSED, FAILED, USAGE_ERROR = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, 
 KEY = "tinygrad_edu_max_inconclusive"
 
 
-@pytest.mark.parametrize("value", ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"])
+VALUES = ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"]
+
+
+@pytest.mark.parametrize("value", thorough(VALUES, quick=["0.25", "half", "1.5"]))
 def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value):
     code, out = outcome(tmp_path, "pytest.ini", f"[pytest]\n{KEY} = {value}\n")
     if value in ("0", "1", "0.25"):
@@ -301,7 +303,7 @@ def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value)
         assert "Traceback" not in out
 
 
-@pytest.mark.parametrize("value", ["0.25", "1"])
+@pytest.mark.parametrize("value", thorough(["0.25", "1"], quick=["0.25"]))
 @pytest.mark.parametrize("table", ["pytest", "pytest.ini_options"])
 def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value):
     code, out = outcome(tmp_path, "pyproject.toml", f"[tool.{table}]\n{KEY} = {value}\n")

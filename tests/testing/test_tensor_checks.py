@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
-from tests.examples import share
+from tests.effort import share, thorough
 from tinygrad_edu.errors import DTypeError, MissingVJPError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
@@ -461,7 +461,7 @@ def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scal
     assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
 
 
-@pytest.mark.parametrize("draws", [10, pytest.param(200, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("draws", thorough([10, 200], quick=[10]))
 @pytest.mark.parametrize("name", SMOOTH)
 def test_no_false_alarm_and_no_excuse(name, draws):
     f, slope = SMOOTH[name]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tests.examples import share
+from tests.effort import share
 from tests.judges import COMPILED_ONCE
 
 jax = pytest.importorskip("jax", reason="needs the extra keras")

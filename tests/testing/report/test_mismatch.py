@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.testing import GradientMismatch, check_gradient
 from tinygrad_edu.testing.report import mismatch, probes
 
@@ -130,11 +131,8 @@ def test_the_explanation_of_a_slow_function_takes_at_most_200_calls(f, wrong, mo
         assert message.startswith("Counted: the gradient of x0 is wrong.\n  Mismatched elements: at least 1 / 20000\n")
 
 
-LATER = [pytest.param(later, marks=pytest.mark.thorough if later % 5 else []) for later in range(0, 200, 7)]
-
-
 @pytest.mark.usefixtures("speed")
-@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("later", thorough(range(0, 200, 7), quick=range(0, 200, 35)))
 def test_an_exception_in_the_explanation_does_not_replace_the_mismatch(later, monkeypatch):
     f = Counted(lambda x, y: np.sin(x) @ y)
 

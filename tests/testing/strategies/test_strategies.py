@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 import tinygrad_edu as tg
-from tests.examples import share
+from tests.effort import share
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.ops.sliding_windows import window_of as lay
 from tinygrad_edu.testing import Call, GradientMismatch, check_gradient, check_op, check_vjp
