@@ -57,7 +57,10 @@ def test_an_open_hole_fails_and_is_named(lesson, hole):
         assert " has no vjp for " in complaint or "engine.py has no Tensor" in complaint
 
 
-@pytest.mark.parametrize(("word", "hole", "mistake"), MISTAKES)
+EACH = [pytest.param(*key, marks=[] if k % 3 == 0 else pytest.mark.thorough) for k, key in enumerate(MISTAKES)]
+
+
+@pytest.mark.parametrize(("word", "hole", "mistake"), EACH)
 def test_a_mistake_is_found_and_shown(word, hole, mistake):
     lesson = next(lesson for lesson in ALL if lesson.word == str(word))
     code, name, said = MISTAKES[word, hole, mistake]

@@ -31,10 +31,10 @@ from tinygrad_edu.testing.verdict import examples, require_conclusive
 
 
 def marks_of(number, name):
-    """Return the marks of a family: seven of eight of those by subject are slow, three of four others thorough."""
+    """Return the marks of a family: seven of eight of those by subject are slow, and of the others thorough."""
     if ": " in name:
         return [pytest.mark.slow] if number % 8 else []
-    return [pytest.mark.thorough] if number % 4 != 1 else []
+    return [pytest.mark.thorough] if number % 8 != 5 else []
 
 
 NAMES = [name for name in FAMILIES if not name.startswith("relu network 32 x 512")]

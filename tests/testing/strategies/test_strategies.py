@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 import tinygrad_edu as tg
-from tests.effort import share
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.ops.sliding_windows import window_of as lay
 from tinygrad_edu.testing import Call, GradientMismatch, check_gradient, check_op, check_vjp
@@ -302,9 +301,10 @@ def test_code_of_values_that_are_not_finite():
     np.testing.assert_array_equal(eval(code(x), {"np": np}), x)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
-@settings(max_examples=share(10))
+@settings(max_examples=10)
 def test_the_repr_of_a_call_is_code(name, data):
     call = data.draw(calls(name))
     assume("too large to print" not in repr(call))  # more than 1,000 numbers
