@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import settings
 
-CI = 25  # examples of each property in .ci/run
+from _tinygrad_edu_plugins.pytest_hooks import PROFILES
+
+CI = PROFILES["dev"]["max_examples"]  # .ci/run selects this profile
 
 
 def share(number):
