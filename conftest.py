@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
@@ -18,6 +19,11 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tinygrad_edu.plain_mode import PLAIN
 from tools.names_page import side
+
+# The quick suite draws 10 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.
+slow_draws = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("quick", max_examples=10, deadline=None, suppress_health_check=slow_draws)
+settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -96,3 +96,11 @@ def test_a_classifier_exists_for_each_python_in_ci():
 def test_ci_runs_the_oldest_numpy_that_the_package_accepts():
     (numpy,) = PROJECT["dependencies"]
     assert f'"numpy=={numpy.removeprefix("numpy>=")}.*"' in TEXTS[".github/workflows/ci.yml"]
+
+
+def test_ci_draws_more_examples_and_runs_the_thorough_tests():
+    assert "--tinygrad-edu-gradients dev" in TEXTS[".ci/run"]
+    workflow = TEXTS[".github/workflows/ci.yml"]
+    for script in (TEXTS[".ci/run"], workflow):
+        assert re.search(r"-m pytest .*-m thorough$", script, re.MULTILINE)
+    assert workflow.count("python -m pytest --tinygrad-edu-gradients ci\n") == workflow.count("ci -m thorough\n") == 2

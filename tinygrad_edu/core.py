@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,16 +41,22 @@ def training_step() -> Callable[[], None]:
     return step
 
 
+@cache  # a trace function is called for each line
+def _name_in_package(file: str) -> str | None:
+    path = Path(file)
+    return path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else None
+
+
 def executed_lines(function: Callable[[], Any]) -> dict[str, list[int]]:
     """Call a function and return the package's lines that it executes, by file, in order of the first call."""
     lines: dict[str, set[int]] = {}
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
-        file = Path(frame.f_code.co_filename)
-        if not file.is_relative_to(_PACKAGE):
+        file = _name_in_package(frame.f_code.co_filename)
+        if file is None:
             return None
         if event == "line":
-            lines.setdefault(file.relative_to(_PACKAGE).as_posix(), set()).add(frame.f_lineno)
+            lines.setdefault(file, set()).add(frame.f_lineno)
         return trace
 
     before = sys.gettrace()

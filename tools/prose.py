@@ -79,10 +79,10 @@ _PACKAGES = {"tinygrad_edu": "package", "_tinygrad_edu_plugins": "package", "con
 def _of_module(path: Path, folder: str) -> Iterator[Passage]:
     folder = _PACKAGES.get(folder, folder)
     source = path.read_text()
-    tree = ast.parse(source)
-    documented = [n for n in ast.walk(tree) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    nodes = list(ast.walk(ast.parse(source)))
+    documented = [n for n in nodes if isinstance(n, (ast.Module, ast.ClassDef, ast.FunctionDef))]
     docstrings = {id(n.body[0].value) for n in documented if n.body and isinstance(n.body[0], ast.Expr)}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             kind = "docstrings and comments" if id(node) in docstrings else "strings"
             yield Passage(f"{folder}: {kind}", path, node.lineno, _without_code(node.value))

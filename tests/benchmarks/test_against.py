@@ -36,6 +36,7 @@ def test_verdicts():
     assert "too few" in against.verdict(None)
 
 
+@pytest.mark.thorough
 @checkout
 def test_a_commit_beside_this_checkout():
     report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), PLAN)
@@ -66,6 +67,7 @@ def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
     assert against.is_worse({"runs": [{"workloads": [line.report(0.05)]}]})
 
 
+@pytest.mark.thorough
 @checkout
 def test_a_side_that_fails_in_a_round_is_told_and_the_other_lines_go_on(monkeypatch):
     ask, asked = against.Process.ask, []

@@ -14,6 +14,7 @@ from benchmarks.scaling.report import Report
 TINY = Plan(rounds=1, seconds=0.001, processes=2, images=64, elements=(100, 10_000), networks=("mnist",))
 
 
+@pytest.mark.thorough
 def test_a_report_and_a_picture_of_two_processes(tmp_path):
     write(measure(TINY), tmp_path / "scaling.csv")
     report = Report(read(tmp_path / "scaling.csv"))

@@ -51,6 +51,7 @@ finally:
 """
 
 
+@pytest.mark.thorough
 def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
     ran = keras(LOAD, tmp_path)
     assert "errors.DataError: Keras could not load mnist: URL fetch failure" in ran.stderr
@@ -59,6 +60,7 @@ def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
     assert ran.stdout.endswith("jax\n")  # the default backend
 
 
+@pytest.mark.thorough
 def test_a_file_that_is_not_keras_s_own_does_not_pass_for_it(tmp_path):
     cache = tmp_path / ".keras" / "datasets"
     cache.mkdir(parents=True)
@@ -172,6 +174,7 @@ def found(tmp_path_factory):
     return json.loads(rest)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 def test_images_of_one_channel(found, name):
     wanted = images(28, 28)
@@ -181,6 +184,7 @@ def test_images_of_one_channel(found, name):
         assert y == wanted[f"y_{part}"].tolist()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "count", "label"), [("cifar10", 50_000, 4), ("cifar100", 1, 10)])
 def test_images_of_three_channels_come_with_the_channels_first(found, name, count, label):
     train, test = found[name]
@@ -189,6 +193,7 @@ def test_images_of_three_channels_come_with_the_channels_first(found, name, coun
     assert set(train[3]) == set(test[3]) == {label}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "counts"), [("imdb", (4, 2)), ("reuters", (2, 2))])
 def test_texts_are_lists_of_numbers_of_words(found, name, counts):
     assert [part[0] for part in found[name]] == [[count] for count in counts]
@@ -199,6 +204,7 @@ def test_texts_are_lists_of_numbers_of_words(found, name, counts):
     assert every == (rare if name == "imdb" else whole)
 
 
+@pytest.mark.thorough
 def test_a_wrong_setting_is_named(found):
     assert re.match(
         "DTypeError: imdb of Keras has no argument 'test_split'; it has path, num_words", found["wrong imdb"]

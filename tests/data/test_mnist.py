@@ -106,6 +106,7 @@ def test_the_script_writes_the_same_bytes_twice_and_only_what_ships(tmp_path):
     assert_same(load_file(tmp_path / "first.npz"), kept)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("source", [PACKAGE / "data" / "mnist_embedded.npz", *FULL], ids=lambda path: path.name)
 def test_the_script_makes_what_ships(source, tmp_path):
     ran = python(TOOL, source, tmp_path / "made.npz")

@@ -400,4 +400,8 @@ class Engine(RuleBasedStateMachine):
 
 
 TestEngine = Engine.TestCase
-TestEngine.settings = settings(max_examples=max(100, settings.default.max_examples))
+
+
+@pytest.mark.thorough
+class TestEngineInManyPrograms(Engine.TestCase):
+    settings = settings(max_examples=max(100, settings.default.max_examples))

@@ -56,6 +56,7 @@ def said(capsys, *arguments, code=0):
     return "".join(capsys.readouterr())
 
 
+@pytest.mark.thorough
 def test_the_road_ends_where_all_have_passed(folder, capsys):
     assert "Continue with lesson01_differences.md." in said(capsys, "status")
     for lesson in LESSONS[:-1]:

@@ -22,7 +22,13 @@ def with_code(lesson, text):
     return {each.name: solved(each) for each in lesson.before} | {lesson.name: Code("mine.py", text)}
 
 
-@pytest.mark.parametrize("looking", [Looking(3), pytest.param(Looking(300), marks=pytest.mark.slow)], ids=str)
+THOROUGH, SLOW = (
+    pytest.param(Looking(3), marks=pytest.mark.thorough),
+    pytest.param(Looking(300), marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("looking", [Looking(1), THOROUGH, SLOW], ids=str)
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)
 def test_the_solution_passes_every_case(lesson, looking):
     outcomes = list(judged(lesson, with_code(lesson, lesson.solution), looking))
@@ -51,7 +57,10 @@ def test_an_open_hole_fails_and_is_named(lesson, hole):
         assert " has no vjp for " in complaint or "engine.py has no Tensor" in complaint
 
 
-@pytest.mark.parametrize(("word", "hole", "mistake"), MISTAKES)
+EACH = [pytest.param(*key, marks=[] if k % 3 == 0 else pytest.mark.thorough) for k, key in enumerate(MISTAKES)]
+
+
+@pytest.mark.parametrize(("word", "hole", "mistake"), EACH)
 def test_a_mistake_is_found_and_shown(word, hole, mistake):
     lesson = next(lesson for lesson in ALL if lesson.word == str(word))
     code, name, said = MISTAKES[word, hole, mistake]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu.lessons.judge import loaded, solved
 from tinygrad_edu.lessons.lesson import LESSONS
 from tinygrad_edu.testing.strategies import calls
@@ -25,7 +26,7 @@ def test_every_op_is_asked_for():
     assert set(CHECKS.NAMES) == set(tg.ops.registry)
 
 
-@pytest.mark.parametrize("name", CHECKS.NAMES)
+@pytest.mark.parametrize("name", thorough(CHECKS.NAMES, quick=CHECKS.NAMES[::3]))
 def test_the_recorder_of_the_lesson_and_the_written_out_call_agree(name, engine):
     @settings(max_examples=5)
     @given(calls(name))

@@ -7,6 +7,7 @@ from time import monotonic
 import pytest
 from hypothesis import currently_in_test_context
 
+from tests.effort import thorough
 from tinygrad_edu.lessons import judge
 from tinygrad_edu.lessons.cases import Looking
 from tinygrad_edu.lessons.judge import Code, judged, solved
@@ -90,7 +91,7 @@ def test_errors_are_returned_and_ctrl_c_is_not():
         call_until(lambda _: False, lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
 
 
-@pytest.mark.parametrize("lesson", [LESSONS[6], FINALE], ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", thorough([LESSONS[6], FINALE], quick=[LESSONS[6]]), ids=lambda lesson: lesson.name)
 def test_lessons_with_threads_in_their_cases_pass(lesson):
     sources = {each.name: solved(each) for each in (*lesson.before, lesson)}
     outcomes = list(judged(lesson, sources, Looking(1)))

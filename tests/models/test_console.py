@@ -9,6 +9,7 @@ import pytest
 
 from models import results
 from models.console import one_line
+from tests.effort import thorough
 
 PROJECT = Path(__file__).parents[2]
 
@@ -58,7 +59,10 @@ def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, e
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", error)
 
 
-@pytest.mark.parametrize("end", ["| head -0; exit ${PIPESTATUS[0]}", "> /dev/full", ">&- 2>&-", "2> /dev/full"])
+ENDS = ["| head -0; exit ${PIPESTATUS[0]}", "> /dev/full", ">&- 2>&-", "2> /dev/full"]
+
+
+@pytest.mark.parametrize("end", thorough(ENDS, quick=ENDS[:1]))
 def test_the_main_job_saves_where_nobody_listens(end, small, tmp_path):
     ran = shell(f"mnist_conv {' '.join(small)} --output '{tmp_path}/r'", end)
     assert ran.returncode == 0
@@ -66,6 +70,7 @@ def test_the_main_job_saves_where_nobody_listens(end, small, tmp_path):
     assert results.read_weights(tmp_path / "r")
 
 
+@pytest.mark.thorough
 def test_a_strange_name_of_a_folder_is_shown_under_a_strict_output(small, tmp_path):
     folder = tmp_path / os.fsdecode(b"\xff\n\xc3\xa9")
     options = f"--output {tmp_path}/$'\\xff\\n\\xc3\\xa9'"

@@ -99,6 +99,7 @@ def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_
     assert changed == {*diffusion.PICTURES}
 
 
+@pytest.mark.thorough
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_path, monkeypatch):
     steps, asked = count(1), training.stopping.asked
 

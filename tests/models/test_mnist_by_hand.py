@@ -75,6 +75,7 @@ def first_lines(digits, count: int) -> list[str]:
     return [by_hand.log_line(*report) for report in reports]
 
 
+@pytest.mark.thorough
 def test_the_first_epochs_print_the_log_of_the_original(digits):
     assert first_lines(digits, 12) == LOG[:12]
 

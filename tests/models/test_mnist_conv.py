@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
 from models import digits, groups, mnist_conv, report, results, training
+from tests.effort import thorough
 from tinygrad_edu.testing import check_vjp
 
 PROJECT = Path(__file__).parents[2]
@@ -42,6 +43,7 @@ def full(tmp_path_factory):
     return folder, result
 
 
+@pytest.mark.thorough
 def test_the_default_job_classifies_96_2_percent_of_the_test_images_and_is_calibrated(full):
     folder, result = full
     summary = json.loads((folder / "summary.json").read_text())
@@ -56,6 +58,7 @@ def test_the_default_job_classifies_96_2_percent_of_the_test_images_and_is_calib
     assert result.stderr == ""
 
 
+@pytest.mark.thorough
 def test_the_summary_says_how_it_was_made(full):
     summary = json.loads((full[0] / "summary.json").read_text())
     assert summary.keys() == {
@@ -73,6 +76,7 @@ def test_the_summary_says_how_it_was_made(full):
     assert summary["options"]["batch_size"] == 64
 
 
+@pytest.mark.thorough
 def test_the_pictures_are_pictures(full):
     from matplotlib.image import imread
 
@@ -82,6 +86,7 @@ def test_the_pictures_are_pictures(full):
         assert picture[..., :3].std() > 0.05
 
 
+@pytest.mark.thorough
 def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     weights = load_file(full[0] / "model.safetensors")
     assert {name: (a.shape, a.dtype) for name, a in weights.items()} == {
@@ -103,6 +108,7 @@ def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     assert error == pytest.approx(summary["test_calibration_error"])
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         assert job(*small, "--seed", seed, "--output", tmp_path / name).returncode == 0
@@ -112,6 +118,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_p
     assert a == b
 
 
+@pytest.mark.thorough
 def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path, monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS")
     one = ["taskset", "-c", "0"] if sys.platform == "linux" else []
@@ -121,6 +128,7 @@ def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path, monkeypa
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "all/model.safetensors").read_bytes()
 
 
+@pytest.mark.thorough
 def test_a_local_file_in_keras_format_is_data_too(tmp_path):
     digits = tg.data.load_embedded()
     np.savez(tmp_path / "mnist.npz", **{k: getattr(digits, k) for k in ("x_train", "y_train", "x_test", "y_test")})
@@ -169,10 +177,17 @@ def test_a_process_ends_with_that_message(options):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    for picture in ("curves", "kernels", "mistakes"):
+        monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
+
+
 # Overflow, growth without overflow, and a useless result.
 RATES = ["1e38", "1e30", "1e3"]
 
 
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("rate", RATES)
 def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(rate, small, tmp_path, capsys):
     assert mnist_conv.main([*small, "--quiet", "--learning-rate", rate, "--output", str(tmp_path)]) == 1
@@ -189,6 +204,7 @@ def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(
     assert summary["epochs"] == len(history(tmp_path)) <= 2
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_path, capsys):
     assert mnist_conv.main([*small, "--output", str(tmp_path)]) == 0
     good = (tmp_path / results.WEIGHTS).read_bytes()
@@ -219,7 +235,7 @@ def stopped(folder, options, number, spoil=lambda process: None):
     return process.returncode, out, "".join(line for line in lines if not line.startswith("epoch "))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", thorough([signal.SIGINT, signal.SIGTERM], quick=[signal.SIGINT]))
 def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     code, out, err = stopped(tmp_path / "run", small, number)
     assert (code, err) == (130, "")
@@ -230,10 +246,9 @@ def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     assert results.read_weights(tmp_path / "run")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
-    for picture in ("curves", "kernels", "mistakes"):
-        monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
     options, steps, asked = [*small, "--epochs", "3"], count(), training.stopping.asked
 
     def interrupted_once():
@@ -277,6 +292,7 @@ def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small,
     assert folder.read_text() == "mine"
 
 
+@pytest.mark.thorough
 def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(small, tmp_path):
     folder = tmp_path / "run"
 

@@ -52,6 +52,7 @@ def test_the_size_of_the_pixels_does_not_matter_to_the_network():
     np.testing.assert_allclose(logits[0].numpy(), logits[1].numpy(), atol=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("program", [mnist_lenet, mnist_vae])
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SECONDS", 0.0)

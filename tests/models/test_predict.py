@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     test = {"x_test": DIGITS.x_test[-50:], "y_test": DIGITS.y_test[-50:]}
     np.savez(folder / "mnist.npz", x_train=DIGITS.x_train, y_train=DIGITS.y_train, **test)
-    options = ["--epochs", "5", "--views", "0", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
+    options = ["--epochs", "4", "--views", "0", "--data", str(folder / "mnist.npz"), "--quiet", "--output", str(folder)]
     assert mnist_lenet.main(options) == 0
     return folder
 
@@ -48,6 +48,7 @@ def seven():
     return Image.fromarray(page)
 
 
+@pytest.mark.thorough
 def test_digits_are_read_however_they_were_photographed(run):
     model, rng, right = reading.load(run), np.random.default_rng(0), []
     for number, effects in enumerate([*KINDS.values()] * 9):
@@ -66,6 +67,7 @@ def test_of_photographed_digits_at_most_3_percent_fewer_are_read_than_of_those_o
     assert np.mean(right) >= 0.955
 
 
+@pytest.mark.thorough
 def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
     model, images = reading.load(run), DIGITS.x_test[:60]
     again = [as_mnist(np.repeat(image[..., None], 3, axis=2))[0] for image in images]
@@ -74,6 +76,7 @@ def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
     assert np.abs(np.stack(again) - images.astype(float)).mean() < 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("negative", [False, True])
 def test_a_digit_may_fill_its_picture(run, negative):
     model, images, right = reading.load(run), DIGITS.x_test[:40], []

@@ -187,6 +187,7 @@ def test_no_colour_is_shown_where_none_is_wanted(tmp_path):
     assert b"\x1b[3" not in terminal.raw
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("options", "environment"), [(["--quiet"], {}), ([], {"TERM": "dumb"})])
 def test_where_no_cursor_moves_there_are_lines_and_quiet_is_quiet(options, environment, tmp_path):
     terminal = Terminal(spirals(tmp_path, 2, *options), columns=300, **environment)
@@ -196,6 +197,7 @@ def test_where_no_cursor_moves_there_are_lines_and_quiet_is_quiet(options, envir
     assert lines[-1].startswith("done: ")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_the_terminal_sane(tmp_path):
     terminal = Terminal(spirals(tmp_path, 100_000), columns=120)
     terminal.read(until="learning rate")  # the table's head: its rows may be replaced before they are read
@@ -209,6 +211,7 @@ def test_ctrl_c_leaves_the_terminal_sane(tmp_path):
     assert results.read_summary(tmp_path)["end"] == "stopped"
 
 
+@pytest.mark.thorough
 def test_a_terminal_that_is_closed_ends_no_training(tmp_path):
     terminal = Terminal(spirals(tmp_path, 60))
     terminal.read(until="epoch ")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from models import results
+from tests.effort import thorough
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # from MPICH's wheel
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
@@ -103,7 +104,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", thorough(MISTAKES, quick=["an option"]))
 def test_what_is_wrong_is_said_once(mistake, tmp_path):
     options, code, out, err = MISTAKES[mistake]
     ended = run(2, tmp_path, options=options)
@@ -112,6 +113,7 @@ def test_what_is_wrong_is_said_once(mistake, tmp_path):
     require_lines(ended[2], *err)
 
 
+@pytest.mark.thorough
 def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bits(undisturbed, tmp_path):
     job = begin(2, tmp_path)
     first = job.stderr.readline()

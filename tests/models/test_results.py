@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from models import report, results
+from tests.effort import thorough
 from tinygrad_edu.errors import DataError
 
 PROJECT = Path(__file__).parents[2]
@@ -39,8 +40,11 @@ def quick(tmp_path):
         yield folder
 
 
-@pytest.mark.parametrize("before", ["nothing", "set", "files"])
-@pytest.mark.parametrize("how", ["killed", "failed", "full", "killed unlinked", "failed unlinked"])
+HOW = ["killed", "failed", "full", "killed unlinked", "failed unlinked"]
+
+
+@pytest.mark.parametrize("before", thorough(["nothing", "set", "files"], quick=["set", "files"]))
+@pytest.mark.parametrize("how", thorough(HOW, quick=["killed", "full", "killed unlinked"]))
 def test_whatever_comes_between_the_folder_shows_one_set_and_can_be_saved_to(before, how, quick):
     command = [sys.executable, SAVER, quick, before, how]
     ran = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True, check=False)

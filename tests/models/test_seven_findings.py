@@ -46,6 +46,7 @@ def test_the_original_begins_as_recorded_in_its_log():
     assert log[1] == f"I:1 Test-Acc:{row.test_accuracy} Train-Acc:{row.train_accuracy}"
 
 
+@pytest.mark.thorough
 def test_the_original_is_late_as_the_page_says():
     at_ten = [outcome(variant, 10).test_accuracy for variant in ("original", "correct")]
     assert at_ten == [0.2941, 0.5431]
@@ -65,6 +66,7 @@ def test_a_new_run_of_300_epochs_gives_the_recorded_numbers(tmp_path):
     assert list(outcomes(list(variants()), 300, tmp_path)) == recorded()
 
 
+@pytest.mark.thorough
 def test_a_variant_that_fails_ends_no_other_and_none_is_trained_twice(tmp_path, capsys):
     first, second = (list(outcomes(["original", "no such variant", "correct"], 1, tmp_path)) for _ in range(2))
     assert first == second == [outcome("original", 1), outcome("correct", 1)]

@@ -34,6 +34,7 @@ def frames(path: Path) -> int:
         return picture.n_frames
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_stopped_and_resumed_shows_every_epoch_as_one_that_was_not(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(spirals, "PIXELS", 20)

@@ -110,9 +110,9 @@ def test_a_program_that_begins_a_process_ends_with_it(number, tmp_path):
     ("moment", "number"),
     [
         ("open best.safetensors", signal.SIGINT),
-        ("open curves.png", signal.SIGTERM),
-        ("os.rename .results", signal.SIGINT),
-        ("shutil.rmtree .results", signal.SIGTERM),
+        pytest.param("open curves.png", signal.SIGTERM, marks=pytest.mark.thorough),
+        pytest.param("os.rename .results", signal.SIGINT, marks=pytest.mark.thorough),
+        pytest.param("shutil.rmtree .results", signal.SIGTERM, marks=pytest.mark.thorough),
     ],
 )
 def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path):

@@ -93,6 +93,7 @@ def place(undisturbed):
     return undisturbed[1] / "trials" / NAMES[1]
 
 
+@pytest.mark.thorough
 def test_the_same_command_runs_nothing_twice_and_more_of_it_only_what_is_new(undisturbed):
     _, folder = undisturbed
     before = {path: path.stat().st_mtime_ns for path in records(folder).values()}
@@ -104,6 +105,7 @@ def test_the_same_command_runs_nothing_twice_and_more_of_it_only_what_is_new(und
     assert len(records(folder)) == 6
 
 
+@pytest.mark.thorough
 def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path):
     ran = swept(tmp_path, "--grid", "learning_rate=1e30,0.01", "--quiet")
     assert (ran.returncode, ran.stderr) == (1, "")
@@ -132,6 +134,7 @@ def begun(folder, *before):
 RANKS = [MPIEXEC, "-n", "3"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("before", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (RANKS, signal.SIGINT)])
 def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, number, tmp_path):
     with begun(tmp_path, *before) as process:
@@ -145,6 +148,7 @@ def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, n
     assert [row["epochs"] for row in table(tmp_path)] == ["1"]
 
 
+@pytest.mark.thorough
 def test_in_a_terminal_there_is_a_bar_that_ctrl_c_leaves_below_the_lines(tmp_path):
     terminal = Terminal(command(tmp_path, *TWO, epochs=())[1:], columns=100)
     terminal.read(until="trial 1/2: epochs 1, seed 0: greatest error ")
@@ -157,6 +161,7 @@ def test_in_a_terminal_there_is_a_bar_that_ctrl_c_leaves_below_the_lines(tmp_pat
     assert not terminal.screen.cursor.hidden
 
 
+@pytest.mark.thorough
 def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_numbers(undisturbed, tmp_path):
     with subprocess.Popen(command(tmp_path, *GRID), cwd=PROJECT, stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: records(tmp_path))
@@ -171,6 +176,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_n
     }
 
 
+@pytest.mark.thorough
 def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp_path):
     with begun(tmp_path) as process:
         folder = tmp_path / LONG
@@ -275,6 +281,7 @@ def test_a_trial_is_called_the_same_however_it_is_asked_for():
 # --- On other executors ---
 
 
+@pytest.mark.thorough
 def test_the_ranks_of_an_mpi_job_find_the_same_numbers_and_tell_of_one_that_fails(undisturbed, tmp_path):
     ran = swept(tmp_path, *GRID[:-1], f"{GRID[-1]},1e30", before=RANKS)
     assert ran.returncode == 1, ran.stderr
@@ -283,6 +290,7 @@ def test_the_ranks_of_an_mpi_job_find_the_same_numbers_and_tell_of_one_that_fail
     assert_same(undisturbed, tmp_path)
 
 
+@pytest.mark.thorough
 def test_ranks_that_share_no_trials_are_refused_once(tmp_path):
     ran = swept(tmp_path, "--executor", "processes", before=RANKS)
     assert ran.returncode in (2, 9)  # 9 if mpiexec ended other processes that were about to exit

@@ -116,6 +116,7 @@ def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program,
     assert len((tmp_path / "sample.txt").read_text()) == 4 * writing.WRITTEN
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_stopped_and_resumed_ends_as_one_that_says_nothing(program, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     shown, calls, asked = [], count(1), training.stopping.asked

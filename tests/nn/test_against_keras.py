@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import share
 from tests.judges import COMPILED_ONCE
 from tinygrad_edu import Tensor, nn
 
@@ -22,7 +23,7 @@ theirs = keras.layers
 
 # JAX compiles every op for each shape: few examples, no deadline, and no optimization of code that runs once.
 jax.config.update("jax_disable_most_optimizations", True)
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=share(10), deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 4)
 

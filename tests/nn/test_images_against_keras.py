@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import share
 from tests.nn.test_against_keras import agree, drawn, few, jax, seeds, sizes, stateless, theirs
 from tinygrad_edu import nn
 
-fewer = settings(max_examples=5, deadline=None)  # for functions that JAX compiles in seconds
+fewer = settings(max_examples=share(5), deadline=None)  # for functions that JAX compiles in seconds
 
 # Padding modes: our names, and those of `jax.numpy.pad`.
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -48,7 +49,7 @@ def twin(layer, options, channels, shape, **more):
 @pytest.mark.parametrize(
     ("ours", "keras_layer", "axes"), [(getattr(nn, f"Conv{axes}D"), f"Conv{axes}D", axes) for axes in (1, 2, 3)]
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=share(15), deadline=None)
 @given(st.data(), seeds)
 def test_convolutions_of_every_padding(ours, keras_layer, axes, data, seed):
     options, (n, image) = data.draw(kernels(axes))

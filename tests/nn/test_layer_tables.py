@@ -95,7 +95,15 @@ def kind(line):
 SMALLEST = {kind(line): line for line in sorted(TABLE, key=lambda line: -len(str(EXPECTED[line])))}
 
 
-@pytest.mark.parametrize("line", SMALLEST.values(), ids=SMALLEST)
+# They consist of layers that are checked, too.
+COMPOSED = {"Transformer", "TransformerDecoder", "TransformerEncoder"}
+EACH = [
+    pytest.param(line, id=name, marks=pytest.mark.thorough if name in COMPOSED else [])
+    for name, line in SMALLEST.items()
+]
+
+
+@pytest.mark.parametrize("line", EACH)
 def test_a_layer_keeps_what_a_module_promises(line):
     case = TABLE[line]
     called, inputs = made(case, np.float32)

@@ -43,6 +43,7 @@ def may_be_refused(ours):
     return bool(called & REFUSED) or ours.startswith(REFUSED_CALLS)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", names())
 def test_functions_compute_the_same_in_onnx_runtime(name, tmp_path):
     for case in cases(name):

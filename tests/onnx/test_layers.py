@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tests.nn.test_layer_tables import TABLE, kind, made
 from tests.onnx.runtime import assert_exported
 from tinygrad_edu import nn
@@ -58,7 +59,10 @@ def has_batch(line):
     return True
 
 
-@pytest.mark.parametrize("line", [line for line in LAYERS if has_batch(line)])
+BATCHED = [line for line in LAYERS if has_batch(line)]
+
+
+@pytest.mark.parametrize("line", thorough(BATCHED, quick=BATCHED[::4]))
 def test_the_batch_size_of_a_layer_is_symbolic(line, tmp_path):
     called, inputs = made(TABLE[line], np.float32)
     more = larger_batch(inputs)

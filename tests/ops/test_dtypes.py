@@ -115,6 +115,7 @@ def test_float16_is_summed_in_float32(axis):
         assert found.dtype == np.float16
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OP_CALLS)
 def test_gradients_of_narrow_and_mixed_dtypes(name):
     """At least half of the gradients must be compared; the others overflow in float16 or do not exist."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu.cores import threads
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
@@ -302,7 +303,7 @@ def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     assert starts == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("dtype", thorough([np.float32, np.float64, np.float16], quick=[np.float32, np.float64]))
 @pytest.mark.parametrize("kind", WIDE)
 def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threads(kind, dtype, monkeypatch):
     """Check also the values; the smaller convolutions above are rarely split."""

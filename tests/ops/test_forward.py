@@ -521,6 +521,7 @@ def test_very_many_parts_are_joined_as_few_are(join, count):
     np.testing.assert_allclose(tangent, 2 * sum(k * k for k in range(count)))
 
 
+@pytest.mark.thorough
 def test_100_000_parts_are_joined_in_a_moment_and_leave_nothing_behind():
     parts = [tg.Tensor([1.0], requires_grad=True) for _ in range(100_000)]
     calls = len(linecache.cache)

@@ -79,6 +79,7 @@ def of_inputs(case):
     return f
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("line", sorted(TABLE.keys() - STATEFUL))
 def test_vmap_equals_a_loop(line):
     case, inputs = TABLE[line], list(TABLE[line].inputs.values())

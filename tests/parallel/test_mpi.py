@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.effort import thorough
 from tests.parallel import trained
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.extras import remedy
@@ -65,7 +66,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
     assert trained.checksums(Threads(threads)) == checksums
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("ranks", thorough([1, 2, 3, 4], quick=[1, 2]))
 def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
     """Ranks with an odd number run two threads."""
     ran = launch(ranks, HERE / "trained.py", tmp_path)
@@ -130,7 +131,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("end", thorough(ENDS, quick=["raises on rank 1", "is killed"]))
 def test_all_end_where_one_does_and_say_why(end):
     unlucky, program, code, message = ENDS[end]
     ran = launch(3, "-c", f"UNLUCKY = {unlucky}\n{BEGIN}\n{program}\ntrain()")
@@ -293,6 +294,7 @@ def require_the_end(folder, ranks, undisturbed):
     assert [end(folder, rank) == undisturbed for rank in range(ranks)] == [True] * ranks
 
 
+@pytest.mark.thorough
 def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undisturbed, tmp_path):
     """Only rank 0 writes and reads: the other ranks have no such folder."""
     assert resumed(tmp_path, [(2, 1, "exchange", 14)]) == 9

@@ -121,6 +121,7 @@ def test_hooks_are_seen():
     assert walk.gradient(x).tolist() == x.grad.tolist() == [31, 31]
 
 
+@pytest.mark.thorough
 def test_a_chain_of_200_000_nodes_is_walked_and_read():
     x = y = leaf(1.0)
     for _ in range(200_000):

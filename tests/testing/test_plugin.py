@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.extras import remedy
 
 PROJECT = Path(__file__).parents[2]
@@ -132,7 +133,7 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", thorough(RUNS, quick=["no option", "dev", "ci"]))
 def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     options, files, expected = RUNS[name]
     found = counts(*options, **files)
@@ -266,7 +267,7 @@ def test_a_test_of_too_many_inconclusive_examples_fails_and_masks_no_other_failu
     (tmp_path / "conftest.py").write_text(
         "from hypothesis import HealthCheck, settings\n"
         "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True,\n"
-        "    max_examples=15)\n"
+        "    max_examples=5)\n"
         "settings.load_profile('theirs')\n"
     )
     out = run(tmp_path).stdout
@@ -288,7 +289,10 @@ PASSED, FAILED, USAGE_ERROR = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, 
 KEY = "tinygrad_edu_max_inconclusive"
 
 
-@pytest.mark.parametrize("value", ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"])
+VALUES = ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"]
+
+
+@pytest.mark.parametrize("value", thorough(VALUES, quick=["0.25", "half", "1.5"]))
 def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value):
     code, out = outcome(tmp_path, "pytest.ini", f"[pytest]\n{KEY} = {value}\n")
     if value in ("0", "1", "0.25"):
@@ -299,28 +303,47 @@ def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value)
         assert "Traceback" not in out
 
 
-@pytest.mark.parametrize("value", ["0.25", "1"])
+@pytest.mark.parametrize("value", thorough(["0.25", "1"], quick=["0.25"]))
 @pytest.mark.parametrize("table", ["pytest", "pytest.ini_options"])
 def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value):
     code, out = outcome(tmp_path, "pyproject.toml", f"[tool.{table}]\n{KEY} = {value}\n")
     assert code == PASSED, out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "given"), [("0", ""), ("limit=1", ""), ("", "nothing"), ("1.5", "(1.5,)"), ("'half'", "('half',)"),
-                             ("None", "(None,)"), ("0.5, 0.6", "(0.5, 0.6)"), ("part=1", "{'part': 1}")],
-)  # fmt: skip
-def test_the_limit_of_a_mark_is_a_number_from_0_to_1(tmp_path, arguments, given):
-    test = f"import pytest\n@pytest.mark.max_inconclusive({arguments})\ndef test_it():\n    print('it ran')\n"
-    code, out = outcome(tmp_path, "pytest.ini", "[pytest]\naddopts = --strict-markers\n", test)
-    assert (code, "it ran" in out) == ((FAILED, False) if given else (PASSED, True)), out
-    said = f"@pytest.mark.max_inconclusive of test_it.py::test_it must have a number from 0 to 1, got {given}."
-    assert (said in out) == bool(given)
+# The arguments of a mark, and how the error of a wrong one shows them.
+MARKS = {
+    "0": "", "limit=1": "", "": "nothing", "1.5": "(1.5,)", "'half'": "('half',)", "None": "(None,)",
+    "0.5, 0.6": "(0.5, 0.6)", "part=1": "{'part': 1}",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """Run a test with each mark, and return the output."""
+    tests = (
+        f"@pytest.mark.max_inconclusive({arguments})\ndef test_{k}():\n    print('{k} ran')\n"
+        for k, arguments in enumerate(MARKS)
+    )
+    code, out = outcome(
+        tmp_path_factory.mktemp("marked"), "pytest.ini", "[pytest]\naddopts = --strict-markers -rA\n",
+        "import pytest\n" + "".join(tests),
+    )  # fmt: skip
+    assert code == FAILED
+    return out
+
+
+@pytest.mark.parametrize("arguments", MARKS)
+def test_the_limit_of_a_mark_is_a_number_from_0_to_1(marked, arguments):
+    k, given = list(MARKS).index(arguments), MARKS[arguments]
+    assert f"{'FAILED' if given else 'PASSED'} test_it.py::test_{k}" in marked
+    assert (f"{k} ran" in marked) == (not given)
+    said = f"@pytest.mark.max_inconclusive of test_it.py::test_{k} must have a number from 0 to 1, got {given}."
+    assert (said in marked) == bool(given)
 
 
 WRONG = """
 import numpy as np, tinygrad_edu as tg
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from tinygrad_edu.testing import check_gradient, check_op, check_vjp
 from tinygrad_edu.testing.strategies import arrays
 
@@ -330,7 +353,7 @@ def cube(x):
 
 cube.vjps(x=lambda g, x: g * x)
 
-@settings(database=None)
+@settings(database=None, phases=[Phase.generate])
 @given(arrays((2,), low=1.0))
 def test_drawn(x):
     check_vjp(cube, x)
@@ -412,7 +435,10 @@ def reported(*options):
         return json.loads(texts[0]), texts[1], out, texts[2]
 
 
-@pytest.mark.parametrize("options", [("-n", "0"), ("-n", "2")], ids=["one process", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(("-n", "0"), id="one process"), pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.thorough)],
+)
 def test_a_report_has_the_checks_of_each_test(options):
     run, page, out, _ = reported(*options)
     checks = {test["test"].partition("::")[2]: test["checks"][0] for test in run["tests"]}

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import share
 from tinygrad_edu import ops, transforms
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -160,7 +161,7 @@ def test_every_function_is_called():
 
 @pytest.mark.parametrize("name", BY_STRATEGY)
 def test_results_of_drawn_calls_have_the_declared_types(name):
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=share(5), deadline=None)
     @given(calls(name), st.sampled_from([True, None, 0, 1, 2]))
     def check(call, chosen):
         if isinstance(FUNCTIONS[name], Op) or call.function is FUNCTIONS[name]:

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.effort import thorough
 from tests.parallel.simulated import on_workers
 from tests.test_folder_lock import holding
 from tinygrad_edu import data, folder_lock, nn, optim
@@ -39,7 +40,7 @@ from tinygrad_edu.training.serialization import pack, unpack
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", thorough([0, 1], quick=[0]))
 def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undisturbed_one(seed):
     memory = Path("/dev/shm")  # in memory: writes of a killed process survive, without waiting for a disk
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:

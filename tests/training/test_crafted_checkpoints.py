@@ -159,6 +159,7 @@ def test_an_unchanged_copy_is_gone_on_from(saved):
     assert judge(saved.folder) is None
 
 
+@pytest.mark.thorough
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_any_value_of_the_state_may_be_wrong(saved, data):
@@ -171,6 +172,7 @@ def test_each_value_of_the_state_may_be_each_other(saved):
     assert sum(map(bool, refused)) > 0.8 * len(refused)
 
 
+@pytest.mark.thorough
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_any_array_may_be_wrong(saved, data):

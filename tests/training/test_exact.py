@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 
+from tests.effort import thorough
 from tests.parallel.simulated import on_workers
 from tests.training import program_models, programs
 from tests.training.program_data import rows_in
@@ -372,7 +373,7 @@ def is_found_in(program):
     return False
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", thorough(FAULTS, quick=FAULTS[1::4]), ids=lambda fault: fault.__name__)
 def test_a_fault_is_found(fault, monkeypatch):
     with monkeypatch.context() as context:
         fault(context.setattr)

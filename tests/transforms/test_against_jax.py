@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import share
 from tests.judges import COMPILED_ONCE
 
 jax = pytest.importorskip("jax", reason="needs the extra keras")
@@ -25,7 +26,7 @@ def leaves(nest):
 
 
 # JAX compiles each transform for each structure: few examples, and no deadline.
-few = settings(max_examples=5, deadline=None)
+few = settings(max_examples=share(5), deadline=None)
 shapes = st.sampled_from([(), (2,), (1, 2)])
 names = st.sampled_from(["a", "weight", "0.bias"])
 nests = st.recursive(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.errors import DTypeError, MissingExtraError, VJPDefinitionError
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_jax, check_keras, check_module
@@ -204,7 +205,7 @@ def network():
     return keras.Sequential([layers.Dense(2), layers.BatchNormalization(), layers.Dropout(0.5)])
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", thorough([False, True], quick=[False]))
 def test_a_model_of_keras_is_checked_and_left_as_it_was(training):
     model = network()
     model.build(X.shape)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.mutate import ops as hunt
 from tinygrad_edu.testing.mutate.ops import calls_of, fate_of, first_error
@@ -20,7 +21,10 @@ def test_there_are_many_of_every_op():
             assert sum(m.op.__name__ == name and m.argument == argument for m in EVERY) >= 40, (name, argument)
 
 
-@pytest.mark.parametrize("mutant", [m for m in SAMPLE if not is_equivalent(m)], ids=str)
+WRONG = [mutant for mutant in SAMPLE if not is_equivalent(mutant)]
+
+
+@pytest.mark.parametrize("mutant", thorough(WRONG, quick=WRONG[::3]), ids=str)
 def test_a_mutant_is_killed(mutant):
     # The conventions are tested first: a mutant that violates only a convention survives all examples.
     assert breaks_a_convention(mutant.wrong()) or fate_of(mutant).error

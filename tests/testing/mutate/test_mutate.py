@@ -178,6 +178,13 @@ def ops(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture
+def few_examples(monkeypatch):
+    """Reduce the examples of the checks of a mutant, in this process."""
+    monkeypatch.setattr(hunt, "EXAMPLES", 20)
+
+
+@pytest.mark.thorough
 def test_the_checks_judge_the_mutants_of_ops(ops, capsys):
     assert main(["my_ops.py:cube", "-k", "sign|no axes|source: 4 for 3", "--jobs", "2"]) == 0
     assert capsys.readouterr().out == ("cube.x: 3 GradientMismatch\nscore 100.0 %: 3 of 3 mutants killed\n")
@@ -195,6 +202,7 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     assert main([*arguments, "--fail-under", "0"]) == 0
 
 
+@pytest.mark.usefixtures("few_examples")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -220,11 +228,13 @@ def test_a_report_names_the_law_that_kills_a_mutant(ops):
     assert report["counts"] == {"survived": 0, "condition never met": 0, "killed": 3}
 
 
+@pytest.mark.usefixtures("few_examples")
 def test_a_report_that_cannot_be_written_is_an_error(ops, capsys):
     assert main(["my_ops.py:cube", "-k", "factor 2", "--json", "missing/mutants.json"]) == 2
     assert "cannot write the report to missing/mutants.json" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_more_examples_meet_a_condition_that_the_first_ones_did_not(monkeypatch):
     monkeypatch.setattr(hunt, "EXAMPLES", 3)
     kinds = ("raises for empty arrays", "wrong for no axes", "wrong for axes of one length")

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.effort import thorough
 from tinygrad_edu.testing import GradientMismatch, check_gradient
 from tinygrad_edu.testing.report import mismatch, probes
 
@@ -131,7 +132,7 @@ def test_the_explanation_of_a_slow_function_takes_at_most_200_calls(f, wrong, mo
 
 
 @pytest.mark.usefixtures("speed")
-@pytest.mark.parametrize("later", range(0, 200, 7))
+@pytest.mark.parametrize("later", thorough(range(0, 200, 7), quick=range(0, 200, 35)))
 def test_an_exception_in_the_explanation_does_not_replace_the_mismatch(later, monkeypatch):
     f = Counted(lambda x, y: np.sin(x) @ y)
 

@@ -294,6 +294,7 @@ def pasted(texts):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.thorough
 def test_a_hundred_failures_are_the_same_when_they_are_pasted():
     assert len(FAILURES) >= 100
     heads, texts = zip(*map(printed, FAILURES), strict=True)

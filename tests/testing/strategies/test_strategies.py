@@ -301,6 +301,7 @@ def test_code_of_values_that_are_not_finite():
     np.testing.assert_array_equal(eval(code(x), {"np": np}), x)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 @settings(max_examples=10)
