@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_leaves, tree_map
-from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of, layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import compare, compare_tangents
 from tinygrad_edu.testing.failures import GradientMismatch
@@ -254,10 +254,12 @@ def _join(parts: Sequence[Any]) -> Array:
 
 def _as_array_function(f: Function, points: Sequence[Array]) -> Function:
     """Return f as a function of arrays that returns one array. It copies its inputs to the layouts of `points`."""
+    layouts = [layout_of(x) for x in points]
 
     def value(*arrays: Array) -> Array:
+        inputs = [from_numpy(copied(x)) for copied, x in zip(layouts, arrays, strict=True)]
         with no_grad():
-            return _join(_floating(f(*map(from_numpy, map(copy_with_layout_of, arrays, points)))))
+            return _join(_floating(f(*inputs)))
 
     return value
 

@@ -233,6 +233,8 @@ def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
 
     The axes of other levels come first and stay hidden.
     """
+    if levels_of(g) == levels:
+        return bare(g)
     g = spread(g, levels)
     others = tuple(level for level in levels_of(g) if level not in levels)
     return with_levels(reordered(g, (*others, *levels)), others)
@@ -241,6 +243,8 @@ def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
 def with_hidden_axes(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
     """Undo `_on_the_graph`: hide the axes of these levels of a gradient."""
     order = (*levels_of(g), *levels)
+    if not order:
+        return g
     nested = tuple(sorted(order, key=lambda level: level.number))
     return with_levels(reordered(with_levels(bare(g), order), nested), nested)
 

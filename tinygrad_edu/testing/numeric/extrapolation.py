@@ -89,6 +89,12 @@ class Estimate:
         """Return an estimate with ``f(name, array)`` in place of each array."""
         return replace(self, **{name: f(name, x) for name, x in vars(self).items() if name != "unit"})  # type: ignore[arg-type]
 
+    def update(self, elements: Any, other: Estimate) -> None:
+        """Replace the numbers of some elements by those of another estimate, in place."""
+        for name, x in vars(self).items():
+            if name != "unit":
+                x[elements] = vars(other)[name]
+
 
 class Differences(NamedTuple):
     """The differences of elements of a result along a direction, for each step."""

@@ -249,7 +249,8 @@ def _smaller_steps(x: Array, first: float) -> Iterator[list[float]]:
 
 def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) -> Estimate:
     """Evaluate f at decreasing steps until no smaller step can improve an element. Sides are -1, 1, and 0 for both."""
-    differences, active = Differences([], [], [], []), _ALL
+    differences = Differences([], [], [], [])
+    active: Any = _ALL  # the elements to improve
     found: Estimate | None = None
     for count, h in enumerate(steps, 1):
         _append(differences, line, h, side, active)
@@ -258,7 +259,10 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
             if not exhausted.all() and scales.max_terms and scales.terms is None:
                 scales = scales._replace(terms=_terms(line, scales.unit, scales.max_terms).reshape(-1))
                 slope, exhausted = estimate(differences, scales)
-            found = slope if found is None else _updated(found, active, slope)
+            if found is None:
+                found = slope
+            else:
+                found.update(active, slope)
             if exhausted.all():
                 break
             if exhausted.any():
@@ -266,16 +270,6 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
                 scales = scales.at(~exhausted)
     assert found is not None
     return found.map_arrays(lambda _, x: x.reshape(line.center.shape))
-
-
-def _updated(found: Estimate, elements: Any, slope: Estimate) -> Estimate:
-    """Return an estimate with new numbers for some elements."""
-
-    def put(name: str, x: Array) -> Array:
-        x[elements] = vars(slope)[name]
-        return x
-
-    return found.map_arrays(put)
 
 
 def _append(differences: Any, line: _Line, h: float, side: int, elements: Any = _ALL) -> None:
