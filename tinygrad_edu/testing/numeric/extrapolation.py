@@ -231,7 +231,7 @@ def _stair_error(table: _Table, value: Array, best: Array) -> Array:
     A value is such a slope if three larger steps in a row disagree with it, or if it is 0 and no larger step gives 0.
     """
     larger = _row_numbers(table) < best
-    noisy = larger & (table.noise <= _NOISY * table.sizes) & ~table.has_jump
+    noisy = larger & (table.noise <= _NOISY * table.sizes) & (table.jumps <= _JUMP * table.rounding)
     if not noisy.any():
         return np.zeros(value.shape)
     distances = np.abs(table.values - value)
