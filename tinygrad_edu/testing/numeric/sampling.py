@@ -36,8 +36,10 @@ def draw_directions(rng: Rng, x: Array) -> list[Array]:
     """
     direction, thousands, size = draw_signed(rng, x.shape), np.zeros(x.shape), np.abs(x)
     is_far = np.isfinite(x) & ((size > 1) | ((size < TINY) & (size > 0)))
+    if not is_far.any():
+        return [direction]
     np.floor(np.log10(size, out=thousands, where=is_far) / 3, out=thousands)
-    return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)] or [direction]
+    return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)]
 
 
 def other_cotangents(g: Array, rng: Rng) -> Iterator[tuple[str, Array]]:
