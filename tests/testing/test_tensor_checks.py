@@ -4,6 +4,7 @@ import contextlib
 import functools
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -586,3 +587,17 @@ def test_no_false_alarm_where_tanh_is_saturated(x):
 def test_a_wrong_slope_of_a_small_gradient_is_found_all_the_same():
     with pytest.raises(GradientMismatch):
         check_vjp(broken("tanh", x=lambda g, out: g * (1 - 0.999 * out * out)), np.array([6.0]))
+
+
+@pytest.mark.parametrize("f", [tg.tanh, lambda x: 0 * x + 1], ids=["curved", "constant"])
+def test_no_point_is_evaluated_twice_except_the_point_of_the_check(f):
+    points = Counter()
+
+    def counted(x):
+        points[x.numpy().tobytes()] += 1
+        return f(x)
+
+    x = np.array([0.3, -1.2])
+    check_vjp(counted, x, order=1)
+    assert points.pop(x.tobytes()) == 3  # recorded once, and computed twice to compare the results
+    assert set(points.values()) == {1}

@@ -203,7 +203,9 @@ def levels_of(x: Any) -> tuple[Level, ...]:
 
 
 def with_levels(x: Tensor, levels: tuple[Level, ...]) -> Tensor:
-    """Return a Tensor whose leading axes these levels hide, with the graph and the storage of x."""
+    """Return a Tensor whose leading axes these levels hide, with the graph and the storage of x; x if it has them."""
+    if levels_of(x) == levels:
+        return x
     result = wrap(x._data, x._node, x._storage)
     if levels:
         result.__class__ = Mapped

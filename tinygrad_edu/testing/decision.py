@@ -297,11 +297,7 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
 def _weighted(x: Array, weights: Array) -> Array:
     """Return the products, where 0 times infinity is 0."""
     products = x * weights
-    return (
-        products
-        if np.isfinite(weights).all() and np.isfinite(x).all()
-        else np.where((x == 0) | (weights == 0), 0, products)
-    )
+    return products if np.isfinite(products).all() else np.where((x == 0) | (weights == 0), 0, products)
 
 
 def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:

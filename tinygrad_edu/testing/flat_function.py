@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -127,8 +128,8 @@ def ravel_arrays(arrays: Sequence[Array]) -> Array:
 def unravel_arrays(vector: Array, like: Sequence[Array]) -> list[Array]:
     """Return the arrays that `ravel_arrays` joined, in the shapes of `like`."""
     shapes = [as_real(x).shape for x in like]
-    ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
-    parts = [vector.reshape(-1)[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    bounds = accumulate(map(math.prod, shapes), initial=0)
+    parts = [vector.reshape(-1)[start:end] for start, end in pairwise(bounds)]
     views = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     return [as_complex(part) if is_complex(x) else part for part, x in zip(views, like, strict=True)]
 

@@ -75,7 +75,8 @@ class Linearized:
     def _input(self, x: Any) -> Tensor:
         """Return an argument with its own node. Inside of `vmap`, each sample has a copy and a gradient of its own."""
         tensor = with_own_node(spread(x if isinstance(x, Tensor) else Tensor(x), open_levels()), ArgumentNode)
-        self._types[_node(tensor)], self._levels[_node(tensor)] = type(x), levels_of(tensor)
+        node = _node(tensor)
+        self._types[node], self._levels[node] = type(x), levels_of(tensor)
         return tensor
 
     def pullback(self, out: Any, cotangents: Any) -> Any:
@@ -94,10 +95,11 @@ class Linearized:
                 retain_graph=True,
                 wrap_saved=(wrap if record else _constant) if on_tensors else None,
             )
-            found = tree_map(
-                lambda node: with_hidden_axes(as_gradient(gradients.get(node), node), self._levels[node]), self._nodes
-            )
-        return self.like_arguments(found)
+            return tree_map(lambda node: self._gradient(node, gradients.get(node)), self._nodes)
+
+    def _gradient(self, node: Node, g: Any) -> Any:
+        """Return the gradient of an argument that a backward pass found, None for zeros, for the caller."""
+        return self._like_argument(node, with_hidden_axes(as_gradient(g, node), self._levels[node]))
 
     def like_arguments(self, gradients: Any) -> Any:
         """Return gradients, or stacks of them, as arrays where the arguments are arrays."""
@@ -231,6 +233,8 @@ def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
 
     The axes of other levels come first and stay hidden.
     """
+    if levels_of(g) == levels:
+        return bare(g)
     g = spread(g, levels)
     others = tuple(level for level in levels_of(g) if level not in levels)
     return with_levels(reordered(g, (*others, *levels)), others)
@@ -239,6 +243,8 @@ def _on_the_graph(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
 def with_hidden_axes(g: Tensor, levels: tuple[Level, ...]) -> Tensor:
     """Undo `_on_the_graph`: hide the axes of these levels of a gradient."""
     order = (*levels_of(g), *levels)
+    if not order:
+        return g
     nested = tuple(sorted(order, key=lambda level: level.number))
     return with_levels(reordered(with_levels(bare(g), order), nested), nested)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,13 +79,23 @@ def copy_with_layout_of(values: Array, like: Array) -> Array:
     >>> copy_with_layout_of(np.zeros((2, 3)), np.ones((3, 2)).T[::-1]).strides
     (-8, 16)
     """
+    return layout_of(like)(values)
+
+
+def layout_of(like: Array) -> Callable[[Array], Array]:
+    """Return the function that copies values as `copy_with_layout_of` does, for many copies."""
     if like.flags.c_contiguous:
-        return np.array(values, order="C")
+        return partial(np.array, order="C")
     ahead: Any = (*(slice(None, None, -1 if stride < 0 else 1) for stride in like.strides), ...)
     outermost_first = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
     dense = like[ahead].transpose(outermost_first).flags.c_contiguous
-    shape = [like.shape[axis] for axis in outermost_first]
-    memory: Array = np.empty((*shape, 1 if dense else 2), values.dtype)[..., 0]
-    copy: Array = memory.transpose(np.argsort(outermost_first).tolist())[ahead]
-    copy[...] = values
-    return copy
+    shape = [*(like.shape[axis] for axis in outermost_first), 1 if dense else 2]
+    order = np.argsort(outermost_first).tolist()
+
+    def copied(values: Array) -> Array:
+        memory: Array = np.empty(shape, values.dtype)[..., 0]
+        copy: Array = memory.transpose(order)[ahead]
+        copy[...] = values
+        return copy
+
+    return copied

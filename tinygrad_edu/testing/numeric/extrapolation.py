@@ -89,6 +89,12 @@ class Estimate:
         """Return an estimate with ``f(name, array)`` in place of each array."""
         return replace(self, **{name: f(name, x) for name, x in vars(self).items() if name != "unit"})  # type: ignore[arg-type]
 
+    def update(self, elements: Any, other: Estimate) -> None:
+        """Replace the numbers of some elements by those of another estimate, in place."""
+        for name, x in vars(self).items():
+            if name != "unit":
+                x[elements] = vars(other)[name]
+
 
 class Differences(NamedTuple):
     """The differences of elements of a result along a direction, for each step."""
@@ -127,6 +133,7 @@ class _Table(NamedTuple):
     values: Array
     around: Array
     jumps: Array
+    has_jump: Array  # whether the jump is significant
     rounding: Array
     noise: Array
     sizes: Array
@@ -141,20 +148,21 @@ def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, Array]
     """
     table = _table(differences, scales)
     best = _best(table)
-    value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
+    columns = table.values, table.errors, table.rounding, table.sizes, table.around
+    value, error, rounding, size, around = _at(best, *columns)
     error = np.maximum(error, _stair_error(table, value, best))
     jump = _jump_at_point(table)
     kinks = (error > _KINK * np.abs(value)) & (jump > 0)
     error = np.where(kinks, np.maximum(error, jump / 2), error)
-    near = np.where(table.jumps > _JUMP * table.rounding, table.steps, np.inf).min(axis=0)
-    columns = (value, error, kinks, near, rounding, size, table.steps[best, 0], at(best, table.around))
-    return Estimate(*columns, scales.unit), _is_exhausted(table, value, error, best) & ~kinks
+    near = np.where(table.has_jump, table.steps, np.inf).min(axis=0)
+    slope = Estimate(value, error, kinks, near, rounding, size, table.steps[best, 0], around, scales.unit)
+    return slope, _is_exhausted(table, value, error, best) & ~kinks
 
 
-def at(best: Array, column: Array) -> Array:
-    """Return the entry of a table at the best step of each element."""
-    taken: Array = column[best, np.arange(best.size)]
-    return taken
+def _at(best: Array, *columns: Array) -> list[Array]:
+    """Return the entries of columns of a table at the best step of each element."""
+    entries = best, np.arange(best.size)
+    return [column[entries] for column in columns]
 
 
 def as_rows(parts: Sequence[Any]) -> Array:
@@ -165,38 +173,37 @@ def as_rows(parts: Sequence[Any]) -> Array:
 def _table(differences: Differences, scales: Scales) -> _Table:
     """Return the derivatives and errors from each three neighbouring steps."""
     h, central, second, sizes = (as_rows(part) for part in differences)
-    with np.errstate(all="ignore"):
-        slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
-        jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
-        gaps, values = np.abs(slopes[1:] - slopes[:-1]), slopes[1:-1]
-        changes = gaps * h[2:]
-        changes = np.where(np.isfinite(changes), changes, 0)
-        noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # the maximum over this step and all smaller ones
-        if scales.terms is None:
-            terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.max_terms, 0)
-        else:
-            terms = scales.terms
-        sizes = np.maximum(sizes, terms)[1:-2]
-        # Rounding of the point changes the values by the slope, and the slope by the curvature.
-        point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
-        rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2 + scales.noise / 2) / h[2:-1] + _TINY
-        disagreement = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
-        # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
-        flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
-        sizes = np.where(flat, largest, sizes)
-        errors = np.where(flat, (scales.unit * largest + scales.noise) / h[2:-1], disagreement + rounding)
-        is_finite = np.isfinite(errors) & np.isfinite(values)
-        around = np.maximum.accumulate(np.nan_to_num(np.abs(central) + np.abs(second) / 2, posinf=0))[2:-1]
+    slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
+    jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
+    gaps, values = np.abs(slopes[1:] - slopes[:-1]), slopes[1:-1]
+    changes = gaps * h[2:]
+    changes = np.where(np.isfinite(changes), changes, 0)
+    noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # the maximum over this step and all smaller ones
+    if scales.terms is None:
+        terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.max_terms, 0)
+    else:
+        terms = scales.terms
+    sizes = np.maximum(sizes, terms)[1:-2]
+    # Rounding of the point changes the values by the slope, and the slope by the curvature.
+    point_terms = scales.point * (np.abs(values) + np.abs(second[2:-1]))
+    rounding = (scales.unit * (sizes + point_terms) / 4 + noise / 2 + scales.noise / 2) / h[2:-1] + _TINY
+    disagreement = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
+    # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
+    flat, largest = (values == 0) & (disagreement == 0), sizes.max(axis=0) + scales.point
+    sizes = np.where(flat, largest, sizes)
+    errors = np.where(flat, (scales.unit * largest + scales.noise) / h[2:-1], disagreement + rounding)
+    is_finite = np.isfinite(errors) & np.isfinite(values)
+    one_sided = np.abs(central) + np.abs(second) / 2
+    around = np.maximum.accumulate(np.where(np.isfinite(one_sided), one_sided, 0))[2:-1]
     if not is_finite.all():
         errors, values = np.where(is_finite, errors, np.inf), np.nan_to_num(values)
-    return _Table(h[2:-1], values, around, jumps, rounding, noise, sizes, flat, errors)
+    return _Table(h[2:-1], values, around, jumps, jumps > _JUMP * rounding, rounding, noise, sizes, flat, errors)
 
 
 def _best(table: _Table) -> Array:
     """Return the step of each element with the smallest relative error; absolute error if no slope is significant."""
-    with np.errstate(all="ignore"):
-        is_usable = np.isfinite(table.errors) & (table.values != 0)
-        relative = np.where(is_usable, table.errors / np.abs(table.values), np.inf)
+    is_usable = np.isfinite(table.errors) & (table.values != 0)
+    relative = np.where(is_usable, table.errors / np.abs(table.values), np.inf)
     significant = relative.min(axis=0) <= _SIGNIFICANT
     best: Array = np.where(significant, relative.argmin(axis=0), table.errors.argmin(axis=0))
     return best
@@ -207,12 +214,14 @@ def _jump_at_point(table: _Table) -> Array:
 
     Below its step, only rounding may hide it.
     """
-    noise, jumps = _JUMP * table.rounding, table.jumps
-    significant = jumps > noise
+    significant, jumps = table.has_jump, table.jumps
+    if not significant.any():
+        return np.zeros(jumps.shape[1])
     last = len(jumps) - 1 - np.argmax(significant[::-1], axis=0)
     before, after = np.maximum(last - 1, 0), np.minimum(last + 1, len(jumps) - 1)
-    jump = at(last, jumps)
-    is_constant = (jump > at(before, jumps) / 4) & (at(after, jumps) + at(after, noise) > jump / 4)
+    (jump,), (jump_before,) = _at(last, jumps), _at(before, jumps)
+    jump_after, rounding_after = _at(after, jumps, table.rounding)
+    is_constant = (jump > jump_before / 4) & (jump_after + _JUMP * rounding_after > jump / 4)
     return np.where(significant.any(axis=0) & (last > 0) & is_constant, jump, 0)
 
 
@@ -262,8 +271,7 @@ def _is_exhausted(table: _Table, value: Array, error: Array, best: Array) -> Arr
 
 def better(a: Estimate, b: Estimate) -> Estimate:
     """Take each element from the estimate with the smaller relative error, or absolute error if none is significant."""
-    with np.errstate(all="ignore"):
-        sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
-        closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
+    sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
+    closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
     use_b = np.where(sure_a == sure_b, closer, sure_b) & (~a.kinks | (b.step < a.near))  # larger steps hide a kink
     return a.map_arrays(lambda name, x: np.where(use_b, vars(b)[name], x))

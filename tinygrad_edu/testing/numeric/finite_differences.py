@@ -34,6 +34,7 @@ _CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
 _ACCURATE = 1e-6  # if the relative error is below this, no other steps are tried
 _EPS = float(np.finfo(np.float64).eps)
+_ALL = slice(None)
 
 
 class _Line(NamedTuple):
@@ -92,6 +93,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
         return derivative_along(f, x, direction, f(x.copy()), scale)
 
 
+@np.errstate(all="ignore")
 def derivative_along(
     f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0, accuracy: float = 0.0
 ) -> Estimate:
@@ -106,6 +108,7 @@ def derivative_along(
     return replace(slope, error=np.maximum(slope.error - scales.noise / (2 * slope.step), 0)) if accuracy else slope
 
 
+@np.errstate(all="ignore")
 def one_sided_derivatives(
     f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0, accuracy: float = 0.0
 ) -> tuple[Estimate, Estimate]:
@@ -129,15 +132,16 @@ def _line(
     return line, scales, first
 
 
+@np.errstate(all="ignore")
 def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
     """Return the derivative of an affine function along a direction, from one step and without an error estimate."""
     (forward, unit), (backward, _) = (_evaluate(f, x + step * direction, at_x) for step in (1.0, -1.0))
-    with np.errstate(all="ignore"):
-        value, size = (forward - backward) / 2, np.maximum(np.abs(forward), np.abs(backward))
+    value, size = (forward - backward) / 2, np.maximum(np.abs(forward), np.abs(backward))
     zeros = np.zeros(value.shape)
     return Estimate(value, zeros, zeros > 0, zeros + np.inf, zeros, size, zeros + 1, np.abs(value), unit)
 
 
+@np.errstate(all="ignore")
 def check_smaller_steps(
     f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, slope: Estimate, accuracy: float = 0.0
 ) -> Estimate:
@@ -157,6 +161,7 @@ def largest(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
+@np.errstate(all="ignore")
 def value_or_nan(f: Callable[[Array], Any], x: Any, like: Array) -> Array:
     """Return f(x) in float64, or NaN of the shape of `like` if f raises."""
     return _evaluate(f, x, like)[0]
@@ -164,7 +169,7 @@ def value_or_nan(f: Callable[[Array], Any], x: Any, like: Array) -> Array:
 
 def _evaluate(f: Callable[[Array], Any], x: Any, like: Array) -> tuple[Array, float]:
     """Return f(x) in float64, and the rounding unit of its dtype; NaN of the shape of `like` if f raises."""
-    with np.errstate(all="ignore"), contextlib.suppress(Exception):
+    with contextlib.suppress(Exception):
         value, unit = _value_and_unit(f(np.asarray(x)))  # arithmetic on 0-d arrays returns NumPy scalars
         if value.shape == like.shape:
             return value, unit
@@ -183,7 +188,7 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
 
 def _value(line: _Line, step: float) -> Array:
     if step not in line.values:
-        line.values[step] = value_or_nan(line.f, line.x + step * line.direction, line.center)
+        line.values[step] = _evaluate(line.f, line.x + step * line.direction, line.center)[0]
     return line.values[step]
 
 
@@ -198,16 +203,20 @@ def _internal_unit(line: _Line, small: float) -> float:
 
 
 def _unit_at_step(line: _Line, step: float) -> float | None:
-    """Return the eps of the lowest precision to which the results and x can be rounded without changing a result."""
+    """Return the eps of the lowest precision to which the results and x can be rounded without changing a result.
+
+    If the step changes no result, return None.
+    """
     point, out, unit = line.x + step * line.direction, _value(line, step), _EPS
     changed = out[out != line.center]
+    if not changed.size:
+        return None
     for dtype in (np.float32, np.float16):
-        with np.errstate(all="ignore"):
-            narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
-        if not (np.array_equal(narrow, changed) and np.array_equal(value_or_nan(line.f, rounded, out), out)):
+        narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
+        if not (np.array_equal(narrow, changed) and np.array_equal(_evaluate(line.f, rounded, out)[0], out)):
             break
         unit = float(np.finfo(dtype).eps)
-    return unit if changed.size else None
+    return unit
 
 
 def _terms(line: _Line, unit: float, max_terms: float) -> Array:
@@ -215,11 +224,10 @@ def _terms(line: _Line, unit: float, max_terms: float) -> Array:
 
     If the values do not move at all, the terms may be as large as `max_terms`.
     """
-    with np.errstate(all="ignore"):
-        step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
-        values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
-        varies = np.any(values != line.center, axis=0)
-        return np.where(varies, np.fmin(jitter(values) / unit, max_terms), max_terms)
+    step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
+    values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
+    varies = np.any(values != line.center, axis=0)
+    return np.where(varies, np.fmin(jitter(values) / unit, max_terms), max_terms)
 
 
 def _steps_between(first: float, last: float) -> list[float]:
@@ -241,7 +249,8 @@ def _smaller_steps(x: Array, first: float) -> Iterator[list[float]]:
 
 def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) -> Estimate:
     """Evaluate f at decreasing steps until no smaller step can improve an element. Sides are -1, 1, and 0 for both."""
-    differences, active = Differences([], [], [], []), np.arange(line.center.size)  # the elements to improve
+    differences = Differences([], [], [], [])
+    active: Any = _ALL  # the elements to improve
     found: Estimate | None = None
     for count, h in enumerate(steps, 1):
         _append(differences, line, h, side, active)
@@ -250,46 +259,41 @@ def _refine(line: _Line, scales: Scales, steps: Sequence[float], side: int = 0) 
             if not exhausted.all() and scales.max_terms and scales.terms is None:
                 scales = scales._replace(terms=_terms(line, scales.unit, scales.max_terms).reshape(-1))
                 slope, exhausted = estimate(differences, scales)
-            found = slope if found is None else _updated(found, active, slope)
+            if found is None:
+                found = slope
+            else:
+                found.update(active, slope)
             if exhausted.all():
                 break
-            active, differences, scales = active[~exhausted], differences.at(~exhausted), scales.at(~exhausted)
+            if exhausted.any():
+                active, differences = np.arange(line.center.size)[active][~exhausted], differences.at(~exhausted)
+                scales = scales.at(~exhausted)
     assert found is not None
     return found.map_arrays(lambda _, x: x.reshape(line.center.shape))
 
 
-def _updated(found: Estimate, elements: Array, slope: Estimate) -> Estimate:
-    """Return an estimate with new numbers for some elements."""
-
-    def put(name: str, x: Array) -> Array:
-        x[elements] = vars(slope)[name]
-        return x
-
-    return found.map_arrays(put)
-
-
-def _append(differences: Any, line: _Line, h: float, side: int, elements: Array | slice = slice(None)) -> None:
+def _append(differences: Any, line: _Line, h: float, side: int, elements: Any = _ALL) -> None:
     """Append the differences at a step, for some elements of the result."""
-
-    def value(step: float) -> Array:
-        return _value(line, step).reshape(-1)[elements]
-
-    with np.errstate(all="ignore"):
-        entries: Any = _one_sided(value, h, side) if side else _central(value, h)
+    entries: Any = _one_sided(line, h, elements, side) if side else _central(line, h, elements)
     for column, entry in zip(differences, entries, strict=True):
         column.append(entry)
 
 
-def _central(value: Callable[[float], Array], h: float) -> tuple[float, Array, Array, Array]:
+def _values(line: _Line, steps: Sequence[float], elements: Any) -> list[Array]:
+    return [_value(line, step).reshape(-1)[elements] for step in steps]
+
+
+def _central(line: _Line, h: float, elements: Any) -> tuple[float, Array, Array, Array]:
     """Return the step, the central difference, the difference between the one-sided slopes, and the largest value."""
-    forward, center, backward = value(h), value(0.0), value(-h)
+    forward, center, backward = _values(line, (h, 0.0, -h), elements)
     second = (forward - center + (backward - center)) / h
-    return h, (forward - backward) / (2 * h), second, np.maximum.reduce([*map(np.abs, (forward, backward, center))])
+    size = np.maximum(np.maximum(np.abs(forward), np.abs(backward)), np.abs(center))
+    return h, (forward - backward) / (2 * h), second, size
 
 
-def _one_sided(value: Callable[[float], Array], h: float, side: int) -> tuple[float, Array, Array, Array]:
+def _one_sided(line: _Line, h: float, elements: Any, side: int) -> tuple[float, Array, Array, Array]:
     """Return the same for one side, from two steps that cancel the error of order h, as for a central difference."""
-    far, near, center = value(side * h), value(side * h * RATIO), value(0.0)
+    far, near, center = _values(line, (side * h, side * h * RATIO, 0.0), elements)
     slope = ((near - center) / RATIO - RATIO * (far - center)) / (side * h * (1 - RATIO))
     # The step that has the rounding error of this slope is smaller.
     return h * RATIO / 4, slope, np.zeros(slope.shape), np.maximum(np.abs(far), np.abs(center))

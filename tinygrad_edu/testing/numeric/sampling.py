@@ -12,6 +12,7 @@ from tinygrad_edu.testing.numeric.extrapolation import Estimate
 Rng = np.random.Generator
 
 SEED = 20240229
+_SIGNS = np.array([-1.0, 1.0])
 _LARGE, _SMALL = 1e3, 1e-4
 TINY, LARGE = 1e-6, 1e3  # numbers from TINY to LARGE have one direction
 _UNEVEN = 1e3  # a random cotangent detects an error in every element if the slopes differ by less than this factor
@@ -25,7 +26,7 @@ def seeded(rng: Rng | None) -> Rng:
 
 def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
     """Draw numbers of either sign with magnitudes between 0.5 and 1.5."""
-    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+    return np.asarray(_SIGNS[rng.integers(0, 2, shape)] * rng.uniform(0.5, 1.5, shape))
 
 
 def draw_directions(rng: Rng, x: Array) -> list[Array]:
@@ -35,8 +36,10 @@ def draw_directions(rng: Rng, x: Array) -> list[Array]:
     """
     direction, thousands, size = draw_signed(rng, x.shape), np.zeros(x.shape), np.abs(x)
     is_far = np.isfinite(x) & ((size > 1) | ((size < TINY) & (size > 0)))
+    if not is_far.any():
+        return [direction]
     np.floor(np.log10(size, out=thousands, where=is_far) / 3, out=thousands)
-    return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)] or [direction]
+    return [np.where(thousands == group, direction, 0) for group in np.unique(thousands)]
 
 
 def other_cotangents(g: Array, rng: Rng) -> Iterator[tuple[str, Array]]:
