@@ -11,7 +11,7 @@ NumPy's functions.
 warnings. ``interop`` makes tensors that share memory with arrays of other libraries.
 """
 
-from tinygrad_edu.engine.arguments import Residual
+from tinygrad_edu.engine.arguments import NOT_COMPUTED, Precomputed
 from tinygrad_edu.engine.batching import RULES, MappedCall, batched, composite, draw_in_vmap, random
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
@@ -68,13 +68,13 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices", "Level",
-    "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike", "Residual",
-    "Storage", "Tensor", "TensorLike", "Trace", "add_at", "aligned", "anywhere", "backward_pass", "bare", "batched",
-    "call_on_mapped", "clock", "composite", "demand_shape", "densify", "detect_anomaly", "draw_in_vmap",
+    "BUFFER", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices",
+    "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike",
+    "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "aligned", "anywhere", "backward_pass", "bare",
+    "batched", "call_on_mapped", "clock", "composite", "demand_shape", "densify", "detect_anomaly", "draw_in_vmap",
     "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy", "guard", "hidden", "in_place",
-    "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op", "open_levels",
-    "opened", "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered", "require_open",
-    "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop",
-    "with_levels", "with_levels_of", "wrap", "write_all", "writing",
+    "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op", "open_levels", "opened",
+    "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of",
+    "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
+    "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -57,15 +57,35 @@ def storage_of(out: ndarray, inputs: tuple[Any, ...]) -> Storage:
     return Storage.new()
 
 
-class Residual(NamedTuple):
-    """A value computed in the forward pass for a vjp. Nobody else refers to it, so a node saves it without a copy."""
+class Precomputed:
+    """Arrays that a function computes for the vjp of its op, by name.
 
-    value: Any
+    Nobody else refers to them, so a node saves them without a copy. Without arrays it is false.
+    """
+
+    __slots__ = ("saved_values",)
+
+    def __init__(self, **arrays: ndarray) -> None:
+        self.saved_values = arrays  # the tape shows them by this name
+
+    def __bool__(self) -> bool:
+        return bool(self.saved_values)
+
+    def __getitem__(self, name: str) -> ndarray:
+        return self.saved_values[name]
+
+
+NOT_COMPUTED = Precomputed()
+
+
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings without precomputed arrays."""
+    return {name: value for name, value in settings.items() if value.__class__ is not Precomputed}
 
 
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, NoneType, EllipsisType, range, type, FunctionType, BuiltinFunctionType,
-    np.dtype, np.ufunc, np.number, np.bool_, Residual,
+    np.dtype, np.ufunc, np.number, np.bool_, Precomputed,
 )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def recorded(
             saveable(saved.name) if needed else None for saved, needed in zip(vjps.saves, needs, strict=True)
         )
     for observer in observers:
-        observer.on_op(vjps, arrays, settings, result, site)
+        observer.on_op(vjps, arrays, arguments.given(settings), result, site)
     return result
 
 

@@ -213,7 +213,7 @@ class SpectralNorm(Module):
     Examples
     --------
     >>> from tinygrad_edu.nn import Linear
-    >>> layer = parametrize(Linear(8, 4), "weight", SpectralNorm())
+    >>> layer = parametrize(Linear(8, 4), "weight", SpectralNorm(rng=np.random.default_rng(0)))
     >>> float(np.linalg.norm(layer.weight.numpy(), 2).round(2))
     1.0
     """

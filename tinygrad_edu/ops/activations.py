@@ -10,10 +10,21 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import invalid_choice
-from tinygrad_edu.engine import Array, Operand, Residual, Tensor, TensorLike, batched, op, shape_of, values_of
+from tinygrad_edu.engine import (
+    NOT_COMPUTED,
+    Array,
+    Operand,
+    Precomputed,
+    Tensor,
+    TensorLike,
+    batched,
+    op,
+    shape_of,
+    values_of,
+)
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import plain
-from tinygrad_edu.ops.arithmetic import abs, as_floating, multiply, scaled, subtract
+from tinygrad_edu.ops.arithmetic import abs, as_floating, multiply, scale_by, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
@@ -152,12 +163,12 @@ def _out_of_bounds_mask(x: Any, bound: float) -> Any:
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where x > 0, and alpha * (exp(rate * x) - 1) elsewhere."""
     x = as_floating(x)
-    return relu(x) + scaled(np.expm1(scaled(fast.nonpositive_values(x), rate)), alpha)
+    return relu(x) + scale_by(np.expm1(scale_by(fast.nonpositive_values(x), rate)), alpha)
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
     negative = keep(x, x < 0)  # no overflow where x > 0
-    slope = g * scaled(exp(scaled(negative, rate)), alpha * rate)
+    slope = g * scale_by(exp(scale_by(negative, rate)), alpha * rate)
     return slope if alpha * rate == 1 else where(x <= 0, slope, g)  # where x > 0, exp(0) = 1
 
 
@@ -191,24 +202,24 @@ def silu(x: TensorLike) -> Tensor | Array:
     return silu_from_sigmoid(x, _precompute(sigmoid, x))
 
 
-def _precompute(function: Callable[[Any], Any], x: Any) -> Residual | None:
-    """Compute a factor from the values of x, for an op to save; return None for integers, which the op casts."""
+def _precompute(function: Callable[[Any], Any], x: Any) -> Precomputed:
+    """Compute a factor from the values of x, for an op to save; not from integers, which the op casts."""
     values = np.asarray(values_of(x))
-    return Residual(function(values)) if values.dtype.kind == "f" else None
+    return Precomputed(factor=function(values)) if values.dtype.kind == "f" else NOT_COMPUTED
 
 
-def _factor(function: Callable[[Any], Any], x: Any, computed: Residual | None) -> Any:
+def _factor(function: Callable[[Any], Any], x: Any, computed: Precomputed) -> Any:
     """Return the factor, precomputed or as a differentiable function of a Tensor."""
-    return function(x) if computed is None or isinstance(x, Tensor) else computed.value
+    return computed["factor"] if computed and not isinstance(x, Tensor) else function(x)
 
 
 @op(name="silu", batching="elementwise")
-def silu_from_sigmoid(x: Array, /, computed: Residual | None = None) -> Array:
+def silu_from_sigmoid(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return x * sigmoid(x). `computed` is sigmoid(x) if already computed; the backward pass reuses it."""
     return x * _factor(sigmoid, x, computed)
 
 
-def _silu_from_sigmoid_x(g: Any, x: Any, computed: Residual | None) -> Any:
+def _silu_from_sigmoid_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(sigmoid, x, computed)
     vjp: Callable[..., Any] = fast.silu_vjp if _are_arrays(g, gate) else plain.plain_silu_vjp
     return vjp(g, x, gate)
@@ -249,12 +260,12 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
 
 
 @op(name="gelu", batching="elementwise")
-def gelu_exact(x: Array, /, computed: Residual | None = None) -> Array:
+def gelu_exact(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return x * normal_cdf(x). `computed` is normal_cdf(x) if already computed; the backward pass reuses it."""
     return x * _factor(normal_cdf, x, computed)
 
 
-def _gelu_exact_x(g: Any, x: Any, computed: Residual | None) -> Any:
+def _gelu_exact_x(g: Any, x: Any, computed: Precomputed) -> Any:
     cdf = _factor(normal_cdf, x, computed)
     return g * (cdf + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
@@ -272,12 +283,12 @@ def _gelu_tanh_gate(x: Any) -> Any:
 
 
 @op(name="gelu", batching="elementwise")
-def gelu_tanh(x: Array, /, computed: Residual | None = None) -> Array:
+def gelu_tanh(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return the tanh approximation of `gelu`. `computed` is its gate if already computed; the vjp reuses it."""
     return x * _factor(_gelu_tanh_gate, x, computed)
 
 
-def _gelu_tanh_x(g: Any, x: Any, computed: Residual | None) -> Any:
+def _gelu_tanh_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(_gelu_tanh_gate, x, computed)
     vjp: Callable[..., Any] = fast.gelu_tanh_vjp if _are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
     return vjp(g, clip(x, -_GELU_SATURATION, _GELU_SATURATION), gate)

@@ -211,7 +211,7 @@ def in_dtype_of(g: Any, value: Any) -> Any:
     return astype(value, g.dtype)
 
 
-def scaled(x: Any, factor: float) -> Any:
+def scale_by(x: Any, factor: float) -> Any:
     """Return x * factor, and x itself if the factor is 1."""
     return x if factor == 1 else x * factor
 

@@ -10,7 +10,17 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import RULES, Array, MappedCall, Residual, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import (
+    NOT_COMPUTED,
+    RULES,
+    Array,
+    MappedCall,
+    Precomputed,
+    Tensor,
+    TensorLike,
+    op,
+    values_of,
+)
 from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
@@ -19,6 +29,7 @@ from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
 from tinygrad_edu.ops.sigmoids import logit, sigmoid
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["log_softmax", "softmax", "softmin"]
@@ -87,7 +98,7 @@ def _losses_of_samples(batch: MappedCall) -> Any:
 
 @op(name="cross_entropy", promotes=("logits",), batching=_losses_of_samples)
 def softmax_cross_entropy(
-    logits: Array, targets: Array, /, reduction: str = "none", computed: Residual | None = None
+    logits: Array, targets: Array, /, reduction: str = "none", computed: Precomputed = NOT_COMPUTED
 ) -> Array:
     """Return -sum(targets * log_softmax(logits)) along axis 1: one loss for each sample (and position).
 
@@ -97,8 +108,8 @@ def softmax_cross_entropy(
     targets : (N, ...) integer labels, or (N, C, ...) floating probabilities
     reduction : {"none", "mean", "sum"}
         Reduction over the samples (and positions). With a separate mean, the loss would take 1.5 times as long.
-    computed : Residual, optional
-        The result of `_label_losses` if already computed; the backward pass reuses it.
+    computed : Precomputed, optional
+        The losses of labels and the softmax, if already computed.
 
     Returns
     -------
@@ -107,19 +118,14 @@ def softmax_cross_entropy(
     if targets.dtype.kind == "f":
         losses = -np.sum(cast(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
-        losses = (_label_losses(logits, targets) if computed is None else computed.value)[0]
-    if reduction == "none":
-        return losses
-    return mean_along(losses, None) if reduction == "mean" else losses.sum()
+        losses = computed["losses"] if computed else _label_losses(logits, targets)
+    return losses if reduction == "none" else mean_along(losses, None) if reduction == "mean" else losses.sum()
 
 
-def _label_losses(logits: ndarray, labels: ndarray) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the loss of each label, and the exponentials of the shifted logits and their sums."""
+def _label_losses(logits: ndarray, labels: ndarray) -> ndarray:
     shifted = fast.subtract_max(logits, 1)
     label_scores = shifted[label_index(labels)]
-    e = np.exp(shifted, out=shifted)
-    total = reduce_along(np.add, e, 1, dtype=np.float32 if e.dtype == np.float16 else e.dtype)
-    return np.log(total).astype(e.dtype, copy=False)[:, 0] - label_scores, e, total
+    return log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - label_scores
 
 
 def label_index(labels: ndarray) -> tuple[ndarray, ...]:
@@ -144,14 +150,9 @@ def _expand_loss_gradient(g: Any, reduction: str, shape: tuple[int, ...]) -> Any
     return divide_evenly(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
 
 
-def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str, computed: Residual | None) -> Any:
+def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str, computed: Precomputed) -> Any:
     g = _expand_loss_gradient(g, reduction, logits.shape)
-    if computed is None or isinstance(logits, Tensor):
-        p = softmax_along(logits, 1)
-    else:
-        _, e, total = computed.value
-        p = np.divide(e, total, out=np.empty_like(e))
-    p = _flush_to_zero(p)
+    p = _flush_to_zero(_as_softmax(computed) if computed and logits.__class__ is ndarray else softmax_along(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows sum to 1
         if isinstance(p, ndarray):  # a new array, changed in place
             p[label_index(targets)] -= 1
@@ -190,13 +191,23 @@ softmax_cross_entropy.vjps(
 _MOST_SAVED = SizeThreshold(2**20)
 
 
+@faster_than(softmax_cross_entropy)
 def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -> Any:
     """Return `softmax_cross_entropy` for integer labels, which saves the exponentials of few logits."""
-    values, plain_labels, computed = values_of(logits), values_of(labels), None
-    are_arrays = isinstance(values, ndarray) and isinstance(plain_labels, ndarray)
-    if are_arrays and values.size <= _MOST_SAVED and getattr(logits, "requires_grad", False):
-        computed = Residual(_label_losses(values, plain_labels))
-    return softmax_cross_entropy(logits, labels, reduction, computed)
+    x, y = values_of(logits), values_of(labels)
+    is_small = isinstance(x, ndarray) and isinstance(y, ndarray) and x.size <= _MOST_SAVED
+    if not is_small or not getattr(logits, "requires_grad", False):
+        return softmax_cross_entropy(logits, labels, reduction)
+    e = fast.subtract_max(x, 1)
+    label_scores = e[label_index(y)]
+    np.exp(e, out=e)
+    total = reduce_along(np.add, e, 1, dtype=np.float32 if e.dtype == np.float16 else e.dtype)
+    losses = np.log(total).astype(e.dtype, copy=False)[:, 0] - label_scores
+    return softmax_cross_entropy(logits, labels, reduction, Precomputed(losses=losses, exponentials=e, total=total))
+
+
+def _as_softmax(computed: Precomputed) -> ndarray:
+    return np.divide(computed["exponentials"], computed["total"], out=np.empty_like(computed["exponentials"]))
 
 
 @op(name="binary_cross_entropy_with_logits", batching="elementwise")

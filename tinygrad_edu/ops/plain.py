@@ -108,7 +108,7 @@ def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = T
 
 def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
     """Sum x over several axes, or over all."""
-    return np.add.reduce(x, axes, dtype, keepdims=keepdims)
+    return plain_reduce_along(np.add, x, axes, keepdims, dtype=dtype)
 
 
 def plain_log_sum(x: ndarray, axis: Any) -> ndarray:

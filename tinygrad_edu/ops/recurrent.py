@@ -16,10 +16,11 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import (
+    NOT_COMPUTED,
     Array,
     Mapped,
     MappedCall,
-    Residual,
+    Precomputed,
     Tensor,
     composite,
     op,
@@ -154,7 +155,7 @@ def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
 
 
 @op
-def recurrent(row: Array, /, kind: str, shapes: Shapes, computed: Residual | None = None) -> Array:
+def recurrent(row: Array, /, kind: str, shapes: Shapes, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return the states of a recurrent layer after each step, flattened and concatenated.
 
     float16 is computed in float32.
@@ -167,12 +168,11 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes, computed: Residual | Non
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     shapes : tuple of tuple of int
         Shapes of the parts.
-    computed : Residual, optional
+    computed : Precomputed, optional
         The result and the gates, if already computed. The backward pass recomputes the gates if they are not given.
     """
-    if computed is not None:
-        states: ndarray = computed.value[0]
-        return states
+    if computed:
+        return computed["states"]
     (one_step,) = _empty_gates(row, kind, shapes, steps=1)
     return _states(row, kind, shapes, repeat(one_step, shapes[0][1]))
 
@@ -196,10 +196,10 @@ def _upcast_float16(x: ndarray) -> ndarray:
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
-def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes, computed: Residual | None) -> Any:
+def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes, computed: Precomputed) -> Any:
     if isinstance(row, Tensor):  # a recorded pass: the plain twin is differentiable to any order
         return recorded_vjp(lambda row: by_steps(row, kind, shapes), row, g)
-    return _fused_gradient(g, row, out, None if computed is None else computed.value[1], kind, shapes)
+    return _fused_gradient(g, row, out, computed["gates"] if computed else None, kind, shapes)
 
 
 def _fused_gradient(
@@ -233,7 +233,9 @@ def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
         return recurrent(row, kind, shapes)
     values = values_of(row)
     gates = _empty_gates(values, kind, shapes)
-    return recurrent(row, kind, shapes, Residual((_states(values, kind, shapes, gates), gates.swapaxes(0, 1))))
+    return recurrent(
+        row, kind, shapes, Precomputed(states=_states(values, kind, shapes, gates), gates=gates.swapaxes(0, 1))
+    )
 
 
 def over_time(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op
-from tinygrad_edu.ops.arithmetic import as_floating, scaled
+from tinygrad_edu.ops.arithmetic import as_floating, scale_by
 from tinygrad_edu.ops.fast import elementwise
 from tinygrad_edu.ops.selection import keep, where
 
@@ -72,14 +72,14 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
     threshold : float, default 20.0
         Where beta * x exceeds it, the derivative is 1. At PyTorch's default 20 the value jumps by 2e-9.
     """
-    product = scaled(as_floating(x), beta)
+    product = scale_by(as_floating(x), beta)
     out, beyond = elementwise.softplus_values(product), product > threshold
     out = out if beta == 1 else out / beta
     return elementwise.selected(beyond, x, out) if np.any(beyond) else out
 
 
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
-    product = scaled(x, beta)
+    product = scale_by(x, beta)
     slope, beyond = sigmoid(product), product > threshold
     return g * (where(beyond, 1.0, slope) if np.any(beyond) else slope)
 
