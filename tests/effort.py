@@ -9,8 +9,8 @@ CI = PROFILES["dev"]["max_examples"]  # .ci/run selects this profile
 
 
 def share(number):
-    """Return a number of examples for CI, or the same fraction of the examples of a smaller suite."""
-    return min(number, number * settings.default.max_examples // CI)
+    """Return a number of examples for CI, or the same fraction of the examples of a smaller suite, at least 1."""
+    return max(1, min(number, number * settings.default.max_examples // CI))
 
 
 def thorough(values, quick=()):

@@ -25,6 +25,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.thorough
 def test_each_kind_of_text_has_few_unclear_turns():
     count, total, found = Counter(), Counter(), []
     for passage in passages():

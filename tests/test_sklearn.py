@@ -31,6 +31,7 @@ def digits_network(n_features, n_outputs):
                          nn.Linear(4 * 8 * 8, n_outputs))  # fmt: skip
 
 
+@pytest.mark.thorough
 @parametrize_with_checks([Classifier(epochs=40), Regressor(epochs=60)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

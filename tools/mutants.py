@@ -156,6 +156,7 @@ EQUIVALENT = {
     "constants": "they are only compared",
     r"power\.x: source: x for values_of\(x\)": "isfinite(Tensor) returns the same plain array",
     r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied by the exponent 0",
+    r"expm\.x: source: g for x": "only the shape and the dtype are used at the surviving positions",
     r"matmul\.y: source: 1 for -1": "for a vector, it is the same axis at the surviving position",
     r"matmul\.y: source: y for x": "it only disables the shortcut for a stack at the surviving position",
     r"matmul\.x: source: matmul\(expand_dims.* for squeeze.*": "the engine sums over the axis of length 1",

@@ -84,6 +84,7 @@ def quick(small, monkeypatch):
     return [*small, "--quiet", "--resume"]
 
 
+@pytest.mark.thorough
 def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_path, capsys):
     assert diffusion.main([*quick, "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)

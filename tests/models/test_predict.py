@@ -115,6 +115,7 @@ def files_of(image):
         yield f"exif{orientation}.jpg", image.rotate(back, expand=True), {"exif": exif}
 
 
+@pytest.mark.thorough
 def test_every_kind_of_file_shows_the_same(run, seven, tmp_path):
     model = reading.load(run)
     expected = reading.read(model, np.asarray(seven.convert("RGB")))

@@ -219,6 +219,7 @@ def test_a_reference_with_copies_of_the_parameters():
     )
 
 
+@pytest.mark.thorough
 def test_a_strategy_of_inputs():
     check_module(nn.Tanh(), arrays((1, 2), layouts=False), reference=np.tanh)
     with pytest.raises(LawBroken, match="differs from the reference"):
