@@ -1,7 +1,9 @@
 """The project's declarations agree: version, extras and groups, addresses, and the versions that CI tests."""
 
+import os
 import re
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +21,12 @@ def texts():
     """Yield each file that people read: its name and its text."""
     skipped = {".venv", ".git", "build", "dist", "runs", "site", "node_modules"}
     suffixes = {".cff", ".html", ".js", ".md", ".py", ".pyi", ".toml", ".yml"}
-    for path in sorted(ROOT.rglob("*")):
-        inside = path.relative_to(ROOT)
-        if skipped.isdisjoint(inside.parts) and (path.suffix in suffixes or inside.as_posix() == ".ci/run"):
-            yield inside.as_posix(), path.read_text(encoding="utf-8")
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = sorted(set(folders) - skipped)  # the walk continues in these
+        for path in (Path(folder, name) for name in sorted(files)):
+            inside = path.relative_to(ROOT).as_posix()
+            if path.suffix in suffixes or inside == ".ci/run":
+                yield inside, path.read_text(encoding="utf-8")
 
 
 TEXTS = dict(texts())
