@@ -20,9 +20,9 @@ from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tinygrad_edu.plain_mode import PLAIN
 from tools.names_page import side
 
-# The quick suite draws 6 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.
+# The quick suite draws 5 examples of each property; CI draws more, by the option --tinygrad-edu-gradients.
 slow_draws = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("quick", max_examples=6, deadline=None, suppress_health_check=slow_draws)
+settings.register_profile("quick", max_examples=5, deadline=None, suppress_health_check=slow_draws)
 settings.load_profile("quick")
 
 

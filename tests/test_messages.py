@@ -55,6 +55,7 @@ FILES = {
 }
 
 
+@pytest.mark.thorough
 def test_every_message_ends_its_last_sentence():
     total, wrong = 0, {}
     for name, path in FILES.items():

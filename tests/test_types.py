@@ -34,6 +34,7 @@ def marked(path):
     return {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_type_checkers_find_the_marked_errors_only(errors, name):
     assert errors[name] == marked(PROGRAMS[name])

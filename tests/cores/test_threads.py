@@ -359,7 +359,13 @@ def run_forking(program):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
-@pytest.mark.parametrize(("program", "shown"), FORKED.values(), ids=FORKED)
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.thorough] * bool(k % 3))
+        for k, (name, case) in enumerate(FORKED.items())
+    ],
+)
 def test_a_forked_process_goes_on_without_the_threads_that_it_has_not(program, shown):
     assert shown in run_forking(program)
 

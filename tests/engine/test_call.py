@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import Op, from_numpy
 from tinygrad_edu.engine.recorder import plain_call
@@ -85,7 +86,10 @@ def described(value):
     return [described(part) for part in value] if isinstance(value, list | tuple) else repr(value)
 
 
-@pytest.mark.parametrize("name", [name for name in OP_CALLS if name in PLAIN])
+NAMES = [name for name in OP_CALLS if name in PLAIN]
+
+
+@pytest.mark.parametrize("name", thorough(NAMES, quick=NAMES[::2]))
 @given(data=st.data())
 def test_the_plain_recorder_and_the_written_out_call_mean_the_same(name, data):
     call = data.draw(calls(name))

@@ -83,6 +83,7 @@ def png(image):
     return content.getvalue()
 
 
+@pytest.mark.thorough
 def test_the_page_brings_all_that_it_needs(port):
     answer, content = ask(port, "GET", "/")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")

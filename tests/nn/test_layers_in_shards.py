@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tests.nn.test_layer_tables import TABLE, made
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
@@ -149,7 +150,7 @@ def require_cut(layer, call, inputs):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("line", TABLE)
+@pytest.mark.parametrize("line", thorough(TABLE, quick=[*TABLE][::3]))
 def test_a_layer_of_the_table_that_declares_false_can_be_cut(line, training):
     called, inputs = made(TABLE[line])
     called.train(training)

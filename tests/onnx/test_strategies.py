@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tests.onnx.runtime import assert_runs
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
@@ -53,7 +54,7 @@ class Called(nn.Module):
         return tuple(tg.Tensor(x.astype(np.float32) if x.dtype.kind == "f" else x) for x in arrays)
 
 
-@pytest.mark.parametrize("name", OP_CALLS)
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::3]))
 @settings(max_examples=2)
 @given(data=st.data())
 def test_a_drawn_call_computes_the_same(name, data, tmp_path_factory):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import thorough
 from tinygrad_edu.errors import LoopWarning
 from tinygrad_edu.testing import check_vmap
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -79,7 +80,7 @@ def hold(call, outer_axes):
 
 
 @pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.LoopWarning")
-@pytest.mark.parametrize("name", OP_CALLS)
+@pytest.mark.parametrize("name", thorough(OP_CALLS, quick=[*OP_CALLS][::2]))
 @settings(max_examples=2)  # the simplest call, and a random one
 @given(data=st.data())
 def test_vmap_equals_a_loop(name, data):

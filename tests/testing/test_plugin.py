@@ -261,6 +261,7 @@ def test_its_own_failure():
 """
 
 
+@pytest.mark.thorough
 def test_a_test_of_too_many_inconclusive_examples_fails_and_masks_no_other_failure(tmp_path):
     (tmp_path / "test_it.py").write_text(INCONCLUSIVE)
     (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_max_inconclusive = 0.6\naddopts = --strict-markers\n")

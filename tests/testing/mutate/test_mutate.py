@@ -218,6 +218,7 @@ def test_what_cannot_be_judged_is_said(ops, capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_report_names_the_law_that_kills_a_mutant(ops):
     arguments = ["my_ops.py:cube", "-k", "factor 2|g mutated|: zero$", "--json", "mutants.json"]
     assert main(arguments) == 0
