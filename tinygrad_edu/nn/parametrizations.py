@@ -213,7 +213,8 @@ class SpectralNorm(Module):
     Examples
     --------
     >>> from tinygrad_edu.nn import Linear
-    >>> layer = parametrize(Linear(8, 4), "weight", SpectralNorm(rng=np.random.default_rng(0)))
+    >>> rng = np.random.default_rng(0)
+    >>> layer = parametrize(Linear(8, 4, rng=rng), "weight", SpectralNorm(rng=rng))
     >>> float(np.linalg.norm(layer.weight.numpy(), 2).round(2))
     1.0
     """
