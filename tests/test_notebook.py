@@ -82,7 +82,10 @@ def test_a_few_numbers_are_written_and_more_are_a_picture():
     assert "-2 to 2, 1 x NaN or infinite" in text
 
 
-@pytest.mark.parametrize("shape", [(1000,), (500, 3, 8, 8), (2000, 2000), (1, 0, 3), (7, 1, 1)])
+LARGE = pytest.param((2000, 2000), marks=pytest.mark.thorough)
+
+
+@pytest.mark.parametrize("shape", [(1000,), (500, 3, 8, 8), LARGE, (1, 0, 3), (7, 1, 1)])
 def test_no_array_makes_a_page_of_its_own(shape):
     assert len(array_html(np.zeros(shape))) < 60_000
     Balanced(array_html(np.zeros(shape)))

@@ -58,6 +58,7 @@ def test_a_run_trains_each_recipe_once_and_goes_on_where_it_was_stopped(few, tmp
     assert imread(tmp_path / "ingredients.png").std() > 0.05
 
 
+@pytest.mark.thorough
 def test_a_trial_reads_in_each_way_and_repeats_itself(few):
     recipe = ingredients.ladder()[-1].recipe
     ways = [Reading(True, True), Reading(), Reading(False, True), Reading(True)]

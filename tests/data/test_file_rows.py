@@ -285,6 +285,7 @@ def test_a_file_that_is_cut_while_it_is_read_gives_no_rows(tmp_path):
 # --- Many readers, many files ---
 
 
+@pytest.mark.thorough
 def test_threads_and_other_processes_read_at_once(tmp_path, monkeypatch):
     wanted = np.arange(20_000).reshape(2_000, 10)
     saved(tmp_path, wanted, 700, 701)

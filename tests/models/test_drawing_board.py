@@ -92,6 +92,7 @@ def test_the_page_brings_all_that_it_needs(port):
     assert b"http" not in content
 
 
+@pytest.mark.thorough
 def test_several_drawings_at_once_are_each_read(port):
     def read(number):
         return json.loads(ask(port, "POST", "/read", png(255 - DIGITS.x_test[number]))[1])

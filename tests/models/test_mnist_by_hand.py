@@ -116,6 +116,7 @@ def test_a_batch_taken_in_pieces_takes_the_step_of_the_whole(problem, monkeypatc
         np.testing.assert_allclose(in_pieces, whole, rtol=1e-12, atol=1e-18)
 
 
+@pytest.mark.thorough
 def test_the_correct_network_learns(digits):
     reports = by_hand.train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, 5, CORRECT, 0.1)
     accuracies = [test_accuracy for _, test_accuracy, _ in reports]

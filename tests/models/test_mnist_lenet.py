@@ -29,6 +29,7 @@ def test_a_short_run_says_its_accuracy_and_draws_its_pictures(small, tmp_path, c
     assert float(np.mean(seen == digits.y_test)) == summary["test_accuracy_in_2_views"]
 
 
+@pytest.mark.thorough
 def test_without_views_the_images_are_read_as_they_are(small, tmp_path):
     images, model = data.load_embedded().x_test[:200], mnist_lenet.build(np.random.default_rng(0))
     assert np.array_equal(classifier.read(model, images, views=0), predict(model, data.to_float(images)))

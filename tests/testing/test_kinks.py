@@ -112,6 +112,7 @@ def test_the_status_at_a_kink(expected, name):
     assert status(check_gradient, *CASES[expected][name]) == expected
 
 
+@pytest.mark.thorough
 def test_three_kinks_among_20000_elements_are_found():
     x = np.random.default_rng(0).normal(size=20_000)
     x[[77, 5000, 19000]] = 0

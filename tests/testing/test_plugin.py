@@ -133,7 +133,7 @@ RUNS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", thorough(RUNS, quick=["no option", "dev", "ci"]))
+@pytest.mark.parametrize("name", thorough(RUNS, quick=["dev"]))
 def test_a_profile_says_how_many_examples_and_the_suite_the_rest(name):
     options, files, expected = RUNS[name]
     found = counts(*options, **files)

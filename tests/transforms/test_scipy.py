@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.effort import thorough
 from tinygrad_edu import nn
 from tinygrad_edu.testing import check_gradient
 
@@ -159,7 +160,7 @@ def at_the_end():
     return integrate.solve_ivp(stiff, (0, 2), [0.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12).y[:, -1]
 
 
-@pytest.mark.parametrize("method", ["Radau", "BDF", "LSODA"])
+@pytest.mark.parametrize("method", thorough(["Radau", "BDF", "LSODA"], quick=["BDF"]))
 def test_every_stiff_method_of_solve_ivp(method, at_the_end):
     calls = []
 
