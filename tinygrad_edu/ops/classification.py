@@ -109,7 +109,7 @@ def softmax_cross_entropy(
     reduction : {"none", "mean", "sum"}
         Reduction over the samples (and positions). With a separate mean, the loss would take 1.5 times as long.
     computed : Precomputed, optional
-        The losses of labels and the softmax, if already computed.
+        The losses of labels, and the exponentials of the softmax and their sums, if already computed.
 
     Returns
     -------

@@ -205,11 +205,8 @@ def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes, comput
 def _fused_gradient(
     g: ndarray, row: ndarray, out: ndarray, gates: ndarray | None, kind: str, shapes: Shapes
 ) -> ndarray:
-    layer, state_shapes, gradient = (
-        KINDS[kind],
-        _state_shapes(kind, shapes),
-        np.empty(row.shape, _upcast_float16(row).dtype),
-    )
+    layer, state_shapes = KINDS[kind], _state_shapes(kind, shapes)
+    gradient = np.empty(row.shape, _upcast_float16(row).dtype)
     upstream, states = (unpacked(_upcast_float16(x), state_shapes) for x in (g, out))
     pre, *parts = unpacked(_upcast_float16(row), shapes)
     gates = layer.gates_of(pre, states, *parts) if gates is None else gates
