@@ -24,7 +24,7 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import plain
-from tinygrad_edu.ops.arithmetic import abs, as_floating, multiply, scale_by, subtract
+from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, multiply, scale_by, subtract
 from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
@@ -215,18 +215,14 @@ def _factor(function: Callable[[Any], Any], x: Any, computed: Precomputed) -> An
 
 @op(name="silu", batching="elementwise")
 def silu_from_sigmoid(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return x * sigmoid(x). `computed` is sigmoid(x) if already computed; the backward pass reuses it."""
+    """Return x * sigmoid(x). The backward pass reuses sigmoid(x) if it is precomputed."""
     return x * _factor(sigmoid, x, computed)
 
 
 def _silu_from_sigmoid_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(sigmoid, x, computed)
-    vjp: Callable[..., Any] = fast.silu_vjp if _are_arrays(g, gate) else plain.plain_silu_vjp
+    vjp: Callable[..., Any] = fast.silu_vjp if are_arrays(g, gate) else plain.plain_silu_vjp
     return vjp(g, x, gate)
-
-
-def _are_arrays(*values: Any) -> bool:
-    return all(isinstance(value, ndarray) for value in values)
 
 
 silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
@@ -261,7 +257,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor | Array:
 
 @op(name="gelu", batching="elementwise")
 def gelu_exact(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return x * normal_cdf(x). `computed` is normal_cdf(x) if already computed; the backward pass reuses it."""
+    """Return x * normal_cdf(x). The backward pass reuses normal_cdf(x) if it is precomputed."""
     return x * _factor(normal_cdf, x, computed)
 
 
@@ -284,13 +280,13 @@ def _gelu_tanh_gate(x: Any) -> Any:
 
 @op(name="gelu", batching="elementwise")
 def gelu_tanh(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return the tanh approximation of `gelu`. `computed` is its gate if already computed; the vjp reuses it."""
+    """Return the tanh approximation of `gelu`. The backward pass reuses its gate if it is precomputed."""
     return x * _factor(_gelu_tanh_gate, x, computed)
 
 
 def _gelu_tanh_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(_gelu_tanh_gate, x, computed)
-    vjp: Callable[..., Any] = fast.gelu_tanh_vjp if _are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
+    vjp: Callable[..., Any] = fast.gelu_tanh_vjp if are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
     return vjp(g, clip(x, -_GELU_SATURATION, _GELU_SATURATION), gate)
 
 

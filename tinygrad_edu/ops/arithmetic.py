@@ -211,6 +211,11 @@ def in_dtype_of(g: Any, value: Any) -> Any:
     return astype(value, g.dtype)
 
 
+def are_arrays(*values: Any) -> bool:
+    """Return whether all values are arrays: a vjp can then compute in place, because its pass is not recorded."""
+    return all(isinstance(value, ndarray) for value in values)
+
+
 def scale_by(x: Any, factor: float) -> Any:
     """Return x * factor, and x itself if the factor is 1."""
     return x if factor == 1 else x * factor

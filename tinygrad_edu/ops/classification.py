@@ -21,7 +21,7 @@ from tinygrad_edu.engine import (
     op,
     values_of,
 )
-from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, multiply
+from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, reduce_along
@@ -76,7 +76,7 @@ def log_softmax_along(x: Array, /, axis: int) -> Array:
 
 
 def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
-    if isinstance(g, ndarray) and isinstance(out, ndarray):
+    if are_arrays(g, out):
         return fast.log_softmax_vjp(g, out, axis)
     return g - exp(out) * sum(g, axis, keepdims=True)
 
@@ -195,7 +195,7 @@ _MOST_SAVED = SizeThreshold(2**20)
 def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -> Any:
     """Return `softmax_cross_entropy` for integer labels, which saves the exponentials of few logits."""
     x, y = values_of(logits), values_of(labels)
-    is_small = isinstance(x, ndarray) and isinstance(y, ndarray) and x.size <= _MOST_SAVED
+    is_small = are_arrays(x, y) and x.size <= _MOST_SAVED
     if not is_small or not getattr(logits, "requires_grad", False):
         return softmax_cross_entropy(logits, labels, reduction)
     e = fast.subtract_max(x, 1)

@@ -9,7 +9,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
-from tinygrad_edu.ops.arithmetic import as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
+from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
@@ -140,8 +140,7 @@ def _centred(x: Any, axis: Axis) -> Any:
 
 def _times(deviation: Any, factor: Any) -> Any:
     """Return the product; a product of arrays replaces the deviation."""
-    are_arrays = isinstance(deviation, ndarray) and isinstance(factor, ndarray)
-    return np.multiply(deviation, factor, out=deviation) if are_arrays else deviation * factor
+    return np.multiply(deviation, factor, out=deviation) if are_arrays(deviation, factor) else deviation * factor
 
 
 var.vjps(x=_var_x)
