@@ -30,6 +30,7 @@ from tinygrad_edu.ops.gather import *
 from tinygrad_edu.ops.nondifferentiable import *
 from tinygrad_edu.ops.scans import *
 from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.variance import *
 from tinygrad_edu.ops.sorting import *
 from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.products import *
@@ -37,7 +38,6 @@ from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import linalg as linalg
-from tinygrad_edu.ops import masked_reduction as masked_reduction  # attaches keywords to reductions
 from tinygrad_edu.ops import on_demand as on_demand
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 

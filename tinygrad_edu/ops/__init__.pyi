@@ -1308,18 +1308,6 @@ def ptp(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
 @overload
 def ptp(x: PlainArrayLike, axis: Axis = None, keepdims: bool = False) -> Array: ...
 
-class _Std(Op):
-    @overload
-    def __call__(
-        self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
-    ) -> Tensor: ...
-    @overload
-    def __call__(
-        self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
-    ) -> Array: ...
-
-std: _Std
-
 class _Sum(Op):
     @overload
     def __call__(
@@ -1347,6 +1335,18 @@ class _Sum(Op):
     ) -> Array: ...
 
 sum: _Sum
+
+class _Std(Op):
+    @overload
+    def __call__(
+        self, x: Tensor, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Tensor: ...
+    @overload
+    def __call__(
+        self, x: PlainArrayLike, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False, *, where: Any = True
+    ) -> Array: ...
+
+std: _Std
 
 class _Var(Op):
     @overload

@@ -46,6 +46,7 @@ from tinygrad_edu.ops import (
     splitting,
     statistics,
     trigonometry,
+    variance,
 )
 from tinygrad_edu.ops import shape as shapes
 from tinygrad_edu.ops.indexing import getitem, plain_index
@@ -201,7 +202,8 @@ _SAME_NAME = {
         "all any argmax argmin argsort count_nonzero isclose isfinite isinf isnan logical_and logical_not "
         "logical_or logical_xor nonzero searchsorted"
     ),
-    reduction: "amax amin logsumexp mean nanmean nansum prod std sum var",
+    reduction: "amax amin logsumexp mean nanmean nansum prod sum",
+    variance: "std var",
     statistics: "quantile",
     scans: "cumprod cumsum diff logcumsumexp",
     sorting: "kthvalue topk unique",

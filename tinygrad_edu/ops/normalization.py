@@ -30,10 +30,11 @@ from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
-from tinygrad_edu.ops.reduction import scale_along, sum
+from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, shaped, transpose
 from tinygrad_edu.ops.sliding_windows import per_axis
+from tinygrad_edu.ops.variance import scale_along
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [

@@ -8,23 +8,28 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, values_of
-from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype, cast, divide_evenly, in_dtype_of, subtract
+from tinygrad_edu.engine import Array, Tensor, TensorLike, batched, op, shape_of, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.arithmetic import (
+    add,
+    as_floating,
+    astype,
+    cast,
+    divide,
+    divide_evenly,
+    in_dtype_of,
+    multiply,
+    subtract,
+)
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes, plain_axes, reduced_count, split_axes
 from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
-from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
+from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.scans import cumprod, neighbor
-from tinygrad_edu.ops.selection import drop, keep, where
-from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
+from tinygrad_edu.ops.selection import drop, extremes, keep, maximum, minimum
+from tinygrad_edu.ops.selection import where as select
+from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, shaped
 
-__all__ = [
-    "amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "std", "sum", "var",
-]  # fmt: skip
-
-
-def scale_along(x: Any, axis: Axis) -> Any:
-    """Return the largest power of 2 <= max(|x|) over `axis`, which is kept with length 1."""
-    return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
+__all__ = ["amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "sum"]
 
 
 @op(promotes=False, batching="axis")
@@ -89,127 +94,6 @@ def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 
 
 mean.vjps(x=_mean_x)
-
-
-@op(batching="axis")
-def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
-    """Return the variance over `axis`, with divisor n - ddof. The default ddof is 0 as in NumPy; PyTorch's is 1.
-
-    Elements where `where` is False do not count. float16 and float32 are computed in float64, and the result is rounded
-    once.
-    """
-    x = as_floating(x)
-    return _variance(x, axis, ddof, keepdims).astype(x.dtype, copy=False)
-
-
-def _in_float64(x: Any) -> Any:
-    """Cast float16 and float32 to float64, where their squares stay in range; return wider dtypes unchanged."""
-    return astype(x, np.float64) if x.dtype.itemsize < 8 else x
-
-
-def _deviation(x: Any, axis: Axis) -> Any:
-    """Return x - mean(x) in float64, a new array or Tensor."""
-    wide = _in_float64(x)
-    centre = mean(wide, axis, keepdims=True)
-    if isinstance(wide, ndarray) and wide is not x:
-        return np.subtract(wide, centre, out=wide)
-    return wide - centre
-
-
-def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
-    deviation = np.asarray(_deviation(x, axis))
-    return sum(np.square(deviation, out=deviation), axis, keepdims) / _divisor(x.shape, axis, ddof)
-
-
-def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
-    count = reduced_count(shape, axis)
-    return count - ddof if count > ddof else 0
-
-
-def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
-    g = _in_float64(g)
-    share = divide_evenly(g + g, _divisor(x.shape, axis, ddof))
-    return cast(_times(_centred(x, axis), reshape(share, kept_shape(x.shape, axis))), x.dtype)
-
-
-def _centred(x: Any, axis: Axis) -> Any:
-    """Return `_deviation`. For float64 x, subtract the mean twice: the first mean has a rounding error."""
-    deviation = _deviation(x, axis)
-    return deviation - mean(deviation, axis, keepdims=True) if x.dtype.itemsize >= 8 else deviation
-
-
-def _times(deviation: Any, factor: Any) -> Any:
-    """Return the product; a product of arrays replaces the deviation."""
-    return np.multiply(deviation, factor, out=deviation) if are_arrays(deviation, factor) else deviation * factor
-
-
-var.vjps(x=_var_x)
-
-
-@op(batching="axis")
-def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
-    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, the gradient is 0.
-
-    Parameters
-    ----------
-    x : array_like
-    axis : int, or sequence of int, optional
-        Default: all axes.
-    ddof : int, default 0
-        The divisor is n - ddof for n elements. The default is 0 as in NumPy; PyTorch's is 1.
-    keepdims : bool, default False
-        Whether to keep the reduced axes with length 1.
-    where : array_like of bool, default True
-        Which elements count. It broadcasts to x.
-
-    Returns
-    -------
-    Tensor or ndarray
-        In the dtype of x; float64 for integers.
-
-    Notes
-    -----
-    float16 and float32 are computed in float64, and the result is rounded once. The squares of float64 do not overflow
-    or underflow unless the result does; NumPy returns infinity for ``[-1e200, 1e200]`` and 0 for
-    ``[-1e-200, 1e-200]``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import tinygrad_edu as tg
-    >>> tg.std(np.array([[1.0, 3.0], [-1e200, 1e200]]), axis=1)
-    array([1.e+000, 1.e+200])
-    """
-    x = as_floating(x)
-    with np.errstate(over="ignore", invalid="ignore"):
-        out = np.sqrt(_variance(x, axis, ddof, keepdims))
-    if not _squares_in_range(out):
-        wide = _in_float64(x)
-        scale = scale_along(wide, axis)
-        out = np.sqrt(_variance(wide / scale, axis, ddof, keepdims))
-        out = out * scale.reshape(out.shape)
-    return out.astype(x.dtype, copy=False)
-
-
-def _squares_in_range(x: Any) -> bool:
-    """Return whether the square of no element overflows or becomes subnormal."""
-    limits = np.finfo(x.dtype)
-    return bool(np.all((x > (limits.tiny / limits.eps) ** 0.5) & (x < limits.max**0.5)))
-
-
-def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
-    """Return g * deviation / (std * (n - ddof)). A scale of x cancels in deviation / std."""
-    divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
-    if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
-        x = x / scale_along(values_of(x), axis)
-    deviation = _centred(x, axis)
-    variance = sum(square(deviation), axis, keepdims=True) / divisor
-    constant = values_of(variance) == 0
-    share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
-    return cast(_times(deviation, drop(share, constant)), x.dtype)
-
-
-std.vjps(x=_std_x)
 
 
 def _extremum_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
@@ -277,12 +161,106 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor 
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the maximum is subtracted first."""
     axes, x = plain_axes(axis), as_floating(x)
-    maximum = reduce_along(np.maximum, x, axes, initial=-np.inf)
-    maximum = np.where(np.isfinite(maximum), maximum, 0)
-    out = log_sum(np.exp(x - maximum), axes) + maximum
+    largest = reduce_along(np.maximum, x, axes, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, 0)
+    out = log_sum(np.exp(x - largest), axes) + largest
     return out if keepdims or not x.ndim else out.squeeze(axes)
 
 
 logsumexp.vjps(
     x=lambda g, x, out, axis: reshape(g, kept_shape(x.shape, axis)) * exp(x - reshape(out, kept_shape(x.shape, axis)))
 )
+
+
+# --- The keywords where= and initial= ---
+
+
+def apply_where(name: str, x: Any, where: Any, neutral: Any) -> Any:
+    """Return x with `neutral`, which does not change a reduction, where `where` is False."""
+    mask = _checked_mask(name, where)
+    if mask is True:
+        return x
+    out = select(mask, x, np.asarray(neutral, x.dtype))
+    if out.shape != x.shape:
+        raise ShapeError(f"{name}: where of shape {mask.shape} does not broadcast to x of shape {x.shape}.")
+    return out
+
+
+def _checked_mask(name: str, where: Any) -> Any:
+    """Return a boolean mask, or raise for other numbers."""
+    if where is True:
+        return True
+    mask = where if isinstance(where, Tensor) else np.asarray(where)
+    if mask.dtype != bool:
+        raise DTypeError(f"{name}: where must be boolean, got {mask.dtype}; pass a comparison such as x > 0.")
+    return mask
+
+
+def _apply_initial(name: str, combine: Any, out: Any, initial: Any) -> Any:
+    """Combine a result and the initial value, which has its dtype."""
+    if initial is None:
+        return out
+    if shape_of(initial):
+        raise ShapeError(f"{name}: initial must be a number, got shape {shape_of(initial)}.")
+    return combine(out, cast(initial, out.dtype) if isinstance(initial, Tensor) else np.asarray(initial, out.dtype))
+
+
+def count_where(x: Any, where: Any, axis: Axis, keepdims: bool) -> Any:
+    """Return the number of elements where `where` is True, in the dtype of x. A float32 sum would end at 2**24."""
+    return astype(sum(broadcast_to(where, x.shape), axis, keepdims, np.int64), x.dtype)
+
+
+@sum.with_keywords
+def masked_sum(
+    x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None, *,
+    initial: float | None = None, where: Any = True,
+) -> Array:  # fmt: skip
+    """Return the sum of `initial` and the elements where `where` is True."""
+    return _apply_initial("sum", add, sum(apply_where("sum", shaped(x), where, 0), axis, keepdims, dtype), initial)
+
+
+@prod.with_keywords
+def masked_prod(
+    x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None, *,
+    initial: float | None = None, where: Any = True,
+) -> Array:  # fmt: skip
+    """Return the product of `initial` and the elements where `where` is True."""
+    chosen = apply_where("prod", shaped(x), where, 1)
+    return _apply_initial("prod", multiply, prod(chosen, axis, keepdims, dtype), initial)
+
+
+@mean.with_keywords
+def masked_mean(x: Array, /, axis: Axis = None, keepdims: bool = False, *, where: Any = True) -> Array:
+    """Return the mean of the elements where `where` is True; float16 is computed in float32."""
+    x = as_floating(x)
+    wide = apply_where("mean", astype(x, np.float32) if x.dtype == np.float16 else x, where, 0)
+    return cast(divide(sum(wide, axis, keepdims), count_where(wide, where, axis, keepdims)), x.dtype)
+
+
+def _extremum(
+    name: str, reduce: Any, combine: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    x = shaped(x)
+    if initial is None:
+        raise ValueError(f"{name}: where= requires initial=, the result if no element is selected.")
+    if not reduced_count(x.shape, axis):
+        return _apply_initial(name, add, sum(x, axis, keepdims, x.dtype), initial)
+    lowest, highest = extremes(x.dtype)
+    out = reduce(apply_where(name, x, where, lowest if reduce is max else highest), axis, keepdims)
+    return _apply_initial(name, combine, out, initial)
+
+
+@max.with_keywords
+def masked_max(
+    x: Array, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Array:
+    """Return the maximum of `initial` and the elements where `where` is True. At a tie, `initial` gets half."""
+    return _extremum("max", max, maximum, x, axis, keepdims, initial, where)
+
+
+@min.with_keywords
+def masked_min(
+    x: Array, /, axis: Axis = None, keepdims: bool = False, *, initial: float | None = None, where: Any = True
+) -> Array:
+    """Return the minimum of `initial` and the elements where `where` is True. At a tie, `initial` gets half."""
+    return _extremum("min", min, minimum, x, axis, keepdims, initial, where)
