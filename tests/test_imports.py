@@ -15,6 +15,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.nn import load_weights
+from tools import functions_page
 
 PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
@@ -186,6 +187,13 @@ def test_no_file_imports_one_that_imports_it():
         done = ready
 
 
+def test_no_file_of_functions_uses_a_later_one():
+    """In the order of docs/functions.md."""
+    files = [file.__name__ for file in functions_page.files()]
+    later = {module: imported(module, FILES[module].read_text()) & {*files[k + 1 :]} for k, module in enumerate(files)}
+    assert {module: names for module, names in later.items() if names} == {}
+
+
 ONLY_NUMPY = """
 import sys
 
@@ -345,20 +353,10 @@ def test_everything_public_is_described(module):
     assert list(undescribed(module)) == []
 
 
-def test_the_package_alone_imports_neither_layers_nor_transforms():
+def test_the_package_alone_imports_no_file_of_functions():
     program = "import sys, tinygrad_edu; print(*sys.modules)"
-    loaded = set(
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    )
-    late = {
-        "nn",
-        "optim",
-        "data",
-        "transforms",
-        "names_elsewhere",
-        "ops.convolution",
-        "ops.normalization",
-        "ops.special",
-    }
-    assert "tinygrad_edu.ops.arithmetic" in loaded
-    assert not loaded & {f"tinygrad_edu.{name}" for name in late} | loaded & {"numpy.random", "scipy", "hypothesis"}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name for name in run.stdout.split() if name.startswith("tinygrad_edu.ops.")}
+    assert loaded == {"tinygrad_edu.ops.methods", "tinygrad_edu.ops.on_demand"}
+    late = {"nn", "optim", "data", "transforms", "names_elsewhere"}
+    assert not {*run.stdout.split()} & {*(f"tinygrad_edu.{name}" for name in late), "numpy.random", "hypothesis"}

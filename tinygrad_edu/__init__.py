@@ -10,15 +10,11 @@ from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
 from tinygrad_edu.names import with_keyword_hints as _with_keyword_hints
-from tinygrad_edu.ops import linalg
-from tinygrad_edu.ops.creation import *
-from tinygrad_edu.ops.linalg import norm
 
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
     "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm",
-    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.creation.__all__,
-    *ops.on_demand.OF_DRAWS,
+    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.on_demand.OF_PACKAGE,
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -29,7 +25,10 @@ _tell_hypothesis()
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name
     from tinygrad_edu import data, distributions, nn, optim
     from tinygrad_edu.ops import *
+    from tinygrad_edu.ops import linalg
+    from tinygrad_edu.ops.creation import *
     from tinygrad_edu.ops.draws import *
+    from tinygrad_edu.ops.linalg import norm
     from tinygrad_edu.transforms import (
         checkpoint,
         custom_vjp,
@@ -43,21 +42,25 @@ if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every
         vmap,
     )
 else:
-    globals().update({name: vars(ops)[name] for name in vars(ops)["__all__"] if name in vars(ops)})
 
     def __getattr__(name):
         """Import a subpackage, a transform or the file of a function at its first use. Raise for unknown names."""
-        if name in ("data", "distributions", "nn", "optim"):
-            return _import_module(f"tinygrad_edu.{name}")
         if name not in __all__:
             raise _attribute_error("tg", name, __all__)
-        if name in ops.on_demand.OF_DRAWS:
-            draw = ops.on_demand.imported("tg", name, ops.on_demand.OF_DRAWS, __all__)
-            globals()[name] = _with_keyword_hints(draw, __name__)
+        if name in ("data", "distributions", "nn", "optim"):
+            return _import_module(f"tinygrad_edu.{name}")
+        if name in ("linalg", "norm"):
+            linalg = _import_module("tinygrad_edu.ops.linalg")
+            found = linalg if name == "linalg" else linalg.norm
+        elif name in ops.on_demand.OF_PACKAGE:
+            function = ops.on_demand.imported(f"{ops.on_demand.OF_PACKAGE[name]}.{name}")
+            found = _with_keyword_hints(function, __name__)
+        elif name in ops.on_demand.OF_OPS:
+            found = getattr(ops, name)
         else:
-            home = ops if name in ops.on_demand.OF_OPS else _import_module("tinygrad_edu.transforms")
-            globals()[name] = getattr(home, name)
-        return globals()[name]
+            found = getattr(_import_module("tinygrad_edu.transforms"), name)
+        globals()[name] = found
+        return found
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -1,18 +1,17 @@
 """Write ``docs/functions.md``, a table of all public functions by file: ``python -m tools.functions_page``."""
 
-import inspect
-import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from tinygrad_edu import ops
-from tinygrad_edu.ops.on_demand import OF_DRAWS, OF_LINALG
+from tinygrad_edu.ops.on_demand import OF_OPS, OF_PACKAGE
 from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
-LINALG = ("inverses", "determinants", "decompositions", "norms", *dict.fromkeys(OF_LINALG.values()))
-DRAWS = dict.fromkeys(OF_DRAWS.values())
+LINALG = (
+    "inverses", "determinants", "decompositions", "norms", "lu_decomposition", "matrix_exponential", "systems",
+    "linalg",
+)  # fmt: skip
 BEGIN = """# The functions and their files
 
 Each function is `tg.NAME`; NumPy's function of the same name accepts Tensors, too. Linear algebra is in `tg.linalg`.
@@ -34,9 +33,10 @@ def row(file: ModuleType) -> str:
 
 def files() -> list[ModuleType]:
     """Return the modules of all public functions, in reading order."""
-    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
-    linalg, draws = ([import_module(f"tinygrad_edu.ops.{name}") for name in names] for names in (LINALG, DRAWS))
-    return [*map(sys.modules.__getitem__, homes), *linalg, ops.linalg, ops.creation, *draws]
+    names = list(dict.fromkeys([*OF_OPS.values(), *OF_PACKAGE.values()]))
+    k = names.index("products") + 1
+    names[k:k] = LINALG
+    return [import_module(f"tinygrad_edu.ops.{name}") for name in names]
 
 
 def page() -> str:

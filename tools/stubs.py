@@ -18,6 +18,7 @@ from typing import Any
 
 from tinygrad_edu import nn, ops
 from tinygrad_edu.engine import Op
+from tinygrad_edu.ops import linalg
 
 R = "Tensor | Array"
 BEGIN = '''"""{doc} Written by ``python -m tools.stubs``."""
@@ -27,10 +28,10 @@ BEGIN = '''"""{doc} Written by ``python -m tools.stubs``."""
 '''
 MODULES: dict[str, tuple[ModuleType, str]] = {
     "ops/__init__": (ops, "Types of the functions of `tinygrad_edu.ops`."),
-    "ops/linalg": (ops.linalg, "Types of the functions of `tinygrad_edu.ops.linalg`."),
+    "ops/linalg": (linalg, "Types of the functions of `tinygrad_edu.ops.linalg`."),
     "nn/losses/__init__": (nn.losses, "Types of the loss functions."),
 }
-SUBMODULES = ("creation", "linalg", "methods", "on_demand", "recurrent")  # that ops exports
+SUBMODULES = ("methods", "on_demand")  # that ops exports
 
 # Types of arguments that select the type of the result, and this type. The first one that fits applies. A result
 # "Tensor | Array" becomes Tensor or Array; "Array | Tensor" stays.

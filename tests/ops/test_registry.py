@@ -1,10 +1,13 @@
 """Every op has a strategy and a public name."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, ops
-from tinygrad_edu.ops import registry
+from tinygrad_edu.ops import on_demand, registry
 from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, calls
 
 # Functions of tg.linalg without a strategy: they return several results, read one triangle, take a list, or have no
@@ -19,7 +22,7 @@ SHARED = {
 
 
 def test_the_name_of_an_op_in_errors_is_public():
-    public = {*ops.__all__, *ops.linalg.__all__, *nn.__all__, *vars(tg.Tensor)}
+    public = {*ops.__all__, *tg.linalg.__all__, *nn.__all__, *vars(tg.Tensor)}
     assert {op.name for op in registry.values()} - public == SHARED
 
 
@@ -28,12 +31,26 @@ def test_every_op_has_a_strategy():
 
 
 def test_every_public_function_has_a_strategy():
-    assert set(ops.linalg.__all__) - OTHERS_OF_LINALG <= set(OP_CALLS)
+    assert set(tg.linalg.__all__) - OTHERS_OF_LINALG <= set(OP_CALLS)
     assert set(ops.__all__) <= {*OP_CALLS, *NONDIFFERENTIABLE_CALLS}
 
 
 def test_every_strategy_is_of_an_op_or_function_that_exists():
-    assert set(OP_CALLS) <= set(registry) | set(ops.__all__) | set(ops.linalg.__all__)
+    assert set(OP_CALLS) <= set(registry) | set(ops.__all__) | set(tg.linalg.__all__)
+
+
+@pytest.mark.parametrize("files", [on_demand.OF_OPS, on_demand.OF_PACKAGE])
+def test_the_table_of_files_lists_what_each_file_exports(files):
+    listed = {file: [name for name in files if files[name] == file] for file in files.values()}
+    assert listed == {file: list(on_demand.imported(f"{file}.__all__")) for file in listed}
+
+
+def test_no_other_file_exports_a_function():
+    exporting = {
+        path.stem for path in Path(on_demand.__file__).parent.glob("*.py") if "\n__all__ = " in path.read_text()
+    }
+    of_linalg = {inspect.unwrap(getattr(tg.linalg, name)).__module__.rpartition(".")[2] for name in tg.linalg.__all__}
+    assert exporting - of_linalg - {"__init__"} == {*on_demand.OF_OPS.values(), *on_demand.OF_PACKAGE.values()}
 
 
 def test_an_op_without_a_strategy_is_named():

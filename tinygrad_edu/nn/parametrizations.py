@@ -14,6 +14,7 @@ from tinygrad_edu.engine import Tensor, no_grad
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops.inverses import solve
 
 __all__ = ["Orthogonal", "SpectralNorm", "WeightNorm", "parametrize", "remove_parametrization"]
 
@@ -286,7 +287,7 @@ class Orthogonal(Module):
         lower = ops.pad(ops.tril(x), [(0, 0)] * (x.ndim - 1) + [(0, rows - columns)])
         a = lower - ops.swapaxes(lower, -1, -2)
         identity = np.eye(rows, dtype=x.dtype)
-        q = ops.linalg.solve(identity - a / 2, identity + a / 2)[..., :columns]
+        q = solve(identity - a / 2, identity + a / 2)[..., :columns]
         return self._tall(self.base @ q, original.shape)
 
     def right_inverse(self, weight: Tensor) -> Tensor:

@@ -18,9 +18,14 @@ from tinygrad_edu.engine import (
     aligned,
     bare,
     innermost_level,
+    is_grad_enabled,
     op,
+    real_numbers,
+    refuse_read_only,
     values_of,
+    writing,
 )
+from tinygrad_edu.errors import LeafInPlaceError
 from tinygrad_edu.ops.fast.indices import getitem_values
 from tinygrad_edu.ops.shape import moveaxis
 from tinygrad_edu.plain_mode import faster_than
@@ -136,3 +141,24 @@ def plain_index(index: Any) -> Any:
     if isinstance(index, Tensor):
         return values_of(index)
     return (np.array(index) if index else np.empty(0, np.intp)) if isinstance(index, list) else index
+
+
+# --- Methods of Tensor ---
+
+
+def get_item(self: Tensor, index: Any) -> Tensor:
+    """Return ``self[index]``, as `getitem`."""
+    return getitem.call(self, plain_index(index))
+
+
+def set_item(self: Tensor, index: Any, values: Any) -> None:
+    """Write values into the tensor's storage, without recording."""
+    if is_grad_enabled() and (self.requires_grad or getattr(values, "requires_grad", False)):
+        raise LeafInPlaceError(
+            f"assigning to elements of a tensor of shape {self.shape} cannot be recorded; build the result with "
+            f"where() or concatenate(), or assign under no_grad() if no gradient is needed."
+        )
+    refuse_read_only("assigning elements", self)
+    index, values = plain_index(index), real_numbers("assigning elements", values)
+    with writing(self._storage):
+        self._data[index] = values

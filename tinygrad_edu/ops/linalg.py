@@ -7,33 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.linalg import LinAlgError
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.names import getattr_with_hints
 from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
 from tinygrad_edu.ops.determinants import det, slogdet
 from tinygrad_edu.ops.inverses import inv, matrix_power, pinv, solve
+from tinygrad_edu.ops.lu_decomposition import lu
+from tinygrad_edu.ops.matrix_exponential import expm
 from tinygrad_edu.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
-from tinygrad_edu.ops.on_demand import OF_LINALG, imported
 from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.systems import cholesky_solve, lstsq, solve_triangular, tensorinv, tensorsolve
 
 __all__ = [
-    "LinAlgError", "cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_power", "matrix_rank",
-    "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_solve", "cond", "det", "eigh", "eigvalsh", "expm", "inv", "lstsq", "lu",
+    "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve",
+    "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vector_norm",
 ]  # fmt: skip
-
-
-if not TYPE_CHECKING:
-    __all__ += OF_LINALG
-
-    def __getattr__(name):
-        """Import a function that few programs use."""
-        globals()[name] = imported("tg.linalg", name, OF_LINALG, __all__)
-        return globals()[name]
+__getattr__ = getattr_with_hints("tg.linalg", __all__)
 
 
 def multi_dot(arrays: Sequence[TensorLike]) -> Tensor | Array:

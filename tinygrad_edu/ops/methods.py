@@ -1,4 +1,7 @@
-"""The operators and methods of Tensor, and the function that each one calls."""
+"""The operators and methods of Tensor, and the function that each one calls.
+
+A method is made at its first use. The file of its function is imported then.
+"""
 
 from __future__ import annotations
 
@@ -12,48 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import (
-    Array,
-    Op,
-    Tensor,
-    in_place,
-    is_grad_enabled,
-    real_numbers,
-    refuse_read_only,
-    values_of,
-    writing,
-)
-from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
+from tinygrad_edu.engine import Array, Op, Tensor, in_place, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.names import with_keyword_hints
-from tinygrad_edu.ops import (
-    activations,
-    arithmetic,
-    classification,
-    diagonals,
-    error_function,
-    gather,
-    linalg,
-    nondifferentiable,
-    numpy_protocol,
-    powers,
-    products,
-    reduction,
-    repeating,
-    scans,
-    selection,
-    sigmoids,
-    sorting,
-    splitting,
-    statistics,
-    trigonometry,
-    variance,
-)
-from tinygrad_edu.ops import shape as shapes
-from tinygrad_edu.ops.indexing import getitem, plain_index
+from tinygrad_edu.ops.on_demand import OF_OPS, imported
 
 
-def reflected(op: Op) -> Callable[..., Any]:
+def lazily(place: str) -> Callable[[], Any]:
+    """Return a call that returns a function of a file, such as ``"powers.exp"``."""
+    return partial(imported, place)
+
+
+def reflected(place: str) -> Callable[..., Any]:
     """Return the reflected operator of a binary op, which Python calls for ``2 * t``, for example."""
+    op = imported(place)
 
     def operator(self: Tensor, other: Any) -> Tensor:
         return op.call(other, self)
@@ -96,24 +71,6 @@ def _check_bitwise_dtype(ufunc: np.ufunc, values: Any) -> Any:
     return values
 
 
-def get_item(self: Tensor, index: Any) -> Tensor:
-    """Return ``self[index]``, as `getitem`."""
-    return getitem.call(self, plain_index(index))
-
-
-def set_item(self: Tensor, index: Any, values: Any) -> None:
-    """Write values into the tensor's storage, without recording."""
-    if is_grad_enabled() and (self.requires_grad or getattr(values, "requires_grad", False)):
-        raise LeafInPlaceError(
-            f"assigning to elements of a tensor of shape {self.shape} cannot be recorded; build the result with "
-            f"where() or concatenate(), or assign under no_grad() if no gradient is needed."
-        )
-    refuse_read_only("assigning elements", self)
-    index, values = plain_index(index), real_numbers("assigning elements", values)
-    with writing(self._storage):
-        self._data[index] = values
-
-
 def divide_with_remainder(self: Tensor, other: Any) -> tuple[Tensor, Tensor]:
     """Return the pair ``(self // other, self % other)``."""
     return self // other, self % other
@@ -129,38 +86,12 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     return np.round(self, 0 if digits is None else digits)
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Tensor:
-    """Reshape the tensor, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _shape_from_args(shape), order)
-
-
-def transpose_by_axes(self: Tensor, *axes: Any) -> Tensor:
-    """Permute the axes, as `transpose`: ``t.transpose(1, 0)``; ``t.transpose()`` reverses them."""
-    if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
-        _refuse_axis_swap(self.ndim, *axes)
-    return shapes.transpose.call(self, _shape_from_args(axes) if axes else None)
-
-
-def _refuse_axis_swap(ndim: int, first: int, second: int) -> None:
-    """Raise for axes that PyTorch's transpose would swap, if NumPy's would raise or leave the axes in place."""
-    if ndim != 2 or (first % 2, second % 2) == (0, 1):
-        raise ShapeError(
-            f"transpose({first}, {second}) must list the order of all {ndim} axes, as in NumPy; to swap two, as in "
-            f"PyTorch, use swapaxes({first}, {second})"
-            + (f"; to keep both in place, use transpose(({first}, {second}))." if ndim == 2 else ".")
-        )
-
-
-def _shape_from_args(arguments: tuple[Any, ...]) -> Any:
-    """Return the shape of ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], int) else arguments
-
-
-def values_alone(function: Any) -> Callable[..., Any]:
+def values_alone(place: str) -> Callable[..., Any]:
     """Return a function as a method that returns only the values, where PyTorch's returns values and indices.
 
     ``values, indices = t.max(1)`` raises; otherwise it would silently unpack two rows of the values.
     """
+    function = imported(place)
     forward, name = getattr(function, "forward", function), function.__name__
     call = function if isinstance(function, Op) else with_keyword_hints(function)
 
@@ -185,66 +116,66 @@ def _is_unpacked_into_two(caller: FrameType) -> bool:
 
 
 # Operators with a reflected and an in-place form: ``__add__``, ``__radd__`` and ``__iadd__``.
-_OPERATORS: dict[str, Any] = {
-    "add": arithmetic.add, "sub": arithmetic.subtract, "mul": arithmetic.multiply, "truediv": arithmetic.divide,
-    "floordiv": arithmetic.floor_divide, "mod": arithmetic.remainder, "pow": powers.power, "matmul": products.matmul,
+_OPERATORS = {
+    "add": "arithmetic.add", "sub": "arithmetic.subtract", "mul": "arithmetic.multiply",
+    "truediv": "arithmetic.divide", "floordiv": "arithmetic.floor_divide", "mod": "arithmetic.remainder",
+    "pow": "powers.power", "matmul": "products.matmul",
 }  # fmt: skip
-# Methods with the name of their function, by file.
-_SAME_NAME = {
-    arithmetic: "astype ceil copysign deg2rad floor fmod positive rad2deg reciprocal round trunc",
-    selection: "clip lerp masked_fill nan_to_num",
-    powers: "exp exp2 expm1 hypot log log10 log1p log2 rsqrt sqrt square xlogy",
-    sigmoids: "logaddexp logit sigmoid",
-    error_function: "erf",
-    trigonometry: "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh",
-    activations: "hardshrink prelu relu",
-    nondifferentiable: (
-        "all any argmax argmin argsort count_nonzero isclose isfinite isinf isnan logical_and logical_not "
-        "logical_or logical_xor nonzero searchsorted"
-    ),
-    reduction: "amax amin logsumexp mean nanmean nansum prod sum",
-    variance: "std var",
-    statistics: "quantile",
-    scans: "cumprod cumsum diff logcumsumexp",
-    sorting: "kthvalue topk unique",
-    gather: "take",
-    shapes: "broadcast_to expand_dims flatten flip fliplr flipud moveaxis ravel roll rot90 squeeze swapaxes",
-    repeating: "repeat tile",
-    diagonals: "diag diagflat diagonal trace tril triu",
-    splitting: "dsplit hsplit split unbind vsplit",
-    products: "bmm dot inner kron outer vdot",
-    linalg: "det matrix_power norm slogdet",
-    classification: "log_softmax softmax",
-}
-METHODS: dict[str, Any] = {
+# Functions that are methods with the same name.
+_FUNCTIONS = """
+    astype ceil copysign deg2rad floor fmod positive rad2deg reciprocal round trunc
+    clip lerp masked_fill nan_to_num
+    exp exp2 expm1 hypot log log10 log1p log2 rsqrt sqrt square xlogy
+    logaddexp logit sigmoid erf
+    arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh
+    hardshrink prelu relu
+    all any argmax argmin argsort count_nonzero isclose isfinite isinf isnan logical_and logical_not logical_or
+    logical_xor nonzero searchsorted
+    amax amin logsumexp mean nanmean nansum prod sum std var quantile
+    cumprod cumsum diff logcumsumexp kthvalue topk unique take
+    broadcast_to expand_dims flatten flip fliplr flipud moveaxis ravel roll rot90 squeeze swapaxes
+    repeat tile diag diagflat diagonal trace tril triu dsplit hsplit split unbind vsplit
+    bmm dot inner kron outer vdot
+    log_softmax softmax
+"""
+_OF_LINALG = ("det", "matrix_power", "norm", "slogdet")
+_VALUES_ALONE = ("max", "median", "min", "cummax", "cummin", "sort")
+# For each method, a call that returns its function.
+METHODS: dict[str, Callable[[], Any]] = {
     # arithmetic
-    **{f"__{name}__": op for name, op in _OPERATORS.items()},
-    **{f"__r{name}__": reflected(op) for name, op in _OPERATORS.items()},
-    **{f"__i{name}__": in_place(op) for name, op in _OPERATORS.items()},
-    "__neg__": arithmetic.negative, "__pos__": arithmetic.positive, "__abs__": arithmetic.abs,
-    "__divmod__": divide_with_remainder, "__rdivmod__": divide_by_self_with_remainder, "__round__": round_to_digits,
+    **{f"__{name}__": lazily(place) for name, place in _OPERATORS.items()},
+    **{f"__r{name}__": partial(reflected, place) for name, place in _OPERATORS.items()},
+    **{f"__i{name}__": partial(lambda place: in_place(imported(place)), place) for name, place in _OPERATORS.items()},
+    "__neg__": lazily("arithmetic.negative"), "__pos__": lazily("arithmetic.positive"),
+    "__abs__": lazily("arithmetic.abs"), "__round__": lambda: round_to_digits,
+    "__divmod__": lambda: divide_with_remainder, "__rdivmod__": lambda: divide_by_self_with_remainder,
     # comparisons
-    "__eq__": comparison(np.equal), "__ne__": comparison(np.not_equal), "__lt__": comparison(np.less),
-    "__le__": comparison(np.less_equal), "__gt__": comparison(np.greater), "__ge__": comparison(np.greater_equal),
-    "__and__": combination(np.bitwise_and), "__rand__": combination(np.bitwise_and),
-    "__or__": combination(np.bitwise_or), "__ror__": combination(np.bitwise_or),
-    "__xor__": combination(np.bitwise_xor), "__rxor__": combination(np.bitwise_xor), "__invert__": inverted,
+    "__eq__": partial(comparison, np.equal), "__ne__": partial(comparison, np.not_equal),
+    "__lt__": partial(comparison, np.less), "__le__": partial(comparison, np.less_equal),
+    "__gt__": partial(comparison, np.greater), "__ge__": partial(comparison, np.greater_equal),
+    "__and__": partial(combination, np.bitwise_and), "__rand__": partial(combination, np.bitwise_and),
+    "__or__": partial(combination, np.bitwise_or), "__ror__": partial(combination, np.bitwise_or),
+    "__xor__": partial(combination, np.bitwise_xor), "__rxor__": partial(combination, np.bitwise_xor),
+    "__invert__": lambda: inverted,
     # elements, and NumPy's own functions
-    "__getitem__": get_item, "__setitem__": set_item,
-    "__array_ufunc__": numpy_protocol.array_ufunc, "__array_function__": numpy_protocol.array_function,
+    "__getitem__": lazily("indexing.get_item"), "__setitem__": lazily("indexing.set_item"),
+    "__array_ufunc__": lazily("numpy_protocol.array_ufunc"),
+    "__array_function__": lazily("numpy_protocol.array_function"),
     # functions with another name, or that return one of several results
-    "max": values_alone(reduction.max), "median": values_alone(statistics.median), "min": values_alone(reduction.min),
-    "cummax": values_alone(scans.cummax), "cummin": values_alone(scans.cummin), "sort": values_alone(sorting.sort),
-    "copy": shapes.identity, "reshape": reshape_to_lengths, "transpose": transpose_by_axes,
-    **{name: getattr(file, name) for file, names in _SAME_NAME.items() for name in names.split()},
+    **{name: partial(values_alone, f"{OF_OPS[name]}.{name}") for name in _VALUES_ALONE},
+    "copy": lazily("shape.identity"), "reshape": lazily("shape.reshape_to_lengths"),
+    "transpose": lazily("shape.transpose_by_axes"),
+    **{name: lazily(f"{OF_OPS[name]}.{name}") for name in _FUNCTIONS.split()},
+    **{name: lazily(f"linalg.{name}") for name in _OF_LINALG},
 }  # fmt: skip
 
 
-def method(name: str, function: Any) -> Callable[..., Any]:
+def method(name: str) -> Callable[..., Any]:
     """Return a function as a method called `name`, with the source, the docstring and the parameters of its forward.
 
     The method is a separate function object with the same code. A method that called the op would add a call.
     """
+    function = METHODS[name]()
     code = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
     bound = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
@@ -261,7 +192,15 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 
 def reversed_axes() -> property:
     """Return the property ``t.T``."""
-    return property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")
+    return property(imported("shape.transpose").call, doc="The tensor with its axes reversed, as a view.")
+
+
+def swapped_axes() -> property:
+    """Return the property ``t.mT``."""
+    swapaxes = imported("shape.swapaxes")
+    return property(
+        lambda self: swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
+    )
 
 
 class LazyMethod:
@@ -278,9 +217,7 @@ class LazyMethod:
         return bound.__get__(tensor, kind)
 
 
-for _name, _function in METHODS.items():
-    setattr(Tensor, _name, LazyMethod(_name, partial(method, _name, _function)))
+for _name in METHODS:
+    setattr(Tensor, _name, LazyMethod(_name, partial(method, _name)))
 Tensor.T = LazyMethod("T", reversed_axes)  # type: ignore[assignment, method-assign]
-Tensor.mT = property(  # type: ignore[assignment, method-assign]
-    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
-)
+Tensor.mT = LazyMethod("mT", swapped_axes)  # type: ignore[assignment, method-assign]

@@ -18,6 +18,7 @@ import numpy as np
 from tinygrad_edu.engine import Op, Tensor, call_on_mapped, innermost_level, values_of
 from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.ops.on_demand import OF_OPS, OF_PACKAGE, imported
 
 # NumPy's name -> our name, where the two differ.
 NAMED_OTHERWISE = {
@@ -113,24 +114,20 @@ def _integers_to_float32(x: Any) -> Any:
 
 def _own_function(name: str) -> Any:
     """Return our function of this name, or None."""
-    package = sys.modules[__package__ or ""]
-    for file in (package, package.creation):
-        if name in file.__all__:
-            return getattr(file, name)
-    if name not in NAMED_OTHERWISE.values():
-        return None
-    module, _, function = name.rpartition(".")
-    return getattr(getattr(package, module), function)
+    if name in OF_OPS:
+        return getattr(sys.modules[__package__ or ""], name)
+    if name in OF_PACKAGE:
+        return imported(f"{OF_PACKAGE[name]}.{name}")
+    return imported(name) if name in NAMED_OTHERWISE.values() else None
 
 
 @cache
 def _implementation(function: Any) -> Callable[..., Any] | None:
     """Return our implementation of a NumPy function, or None."""
     name, module = function.__name__, getattr(function, "__module__", None) or "numpy"
-    linalg = getattr(sys.modules[__package__ or ""], "linalg", None)
     if module == "numpy.linalg":
-        if name in getattr(linalg, "__all__", ()):
-            return getattr(linalg, name)
+        if name in imported("linalg.__all__"):
+            return imported(f"linalg.{name}")
         return _own_function(name) if name in SAME_IN_LINALG else None
     return _own_function(NAMED_OTHERWISE.get(name, name)) if module == "numpy" else None
 

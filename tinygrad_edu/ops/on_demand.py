@@ -1,32 +1,68 @@
-"""Functions that not every program uses: a file is imported at the first use of one of its functions."""
+"""The file of each function. A file is imported at the first use of one of its functions."""
 
 from importlib import import_module
 from typing import Any
 
-from tinygrad_edu.names import attribute_error
+
+def _files(functions: dict[str, str]) -> dict[str, str]:
+    """Return the file of each function, from the functions of each file."""
+    return {name: file for file, names in functions.items() for name in names.split()}
 
 
-def _homes(files: dict[str, str]) -> dict[str, str]:
-    return {name: file for file, names in files.items() for name in names.split()}
-
-
-# The file of each function of `tinygrad_edu` and of `tinygrad_edu.linalg`.
-OF_OPS = _homes({
+# Functions of `tinygrad_edu.ops`, in reading order.
+OF_OPS = _files({
+    "arithmetic": (
+        "abs add astype ceil copysign deg2rad divide floor floor_divide fmod multiply negative positive rad2deg "
+        "reciprocal remainder round sign subtract trunc"
+    ),
+    "selection": "clip fmax fmin lerp masked_fill maximum minimum nan_to_num where",
+    "powers": "cbrt exp exp2 expm1 hypot log log1p log2 log10 power rsqrt sqrt square xlogy",
+    "sigmoids": "logaddexp logaddexp2 logit logsigmoid sigmoid softplus",
+    "error_function": "erf",
+    "trigonometry": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinc sinh tan tanh",
+    "shape": (
+        "atleast_1d atleast_2d atleast_3d broadcast_arrays broadcast_to expand_dims flatten flip fliplr flipud "
+        "moveaxis ravel reshape roll rot90 squeeze swapaxes transpose"
+    ),
+    "joining": "block column_stack concatenate dstack hstack stack vstack",
+    "splitting": "array_split dsplit hsplit split unbind unstack vsplit",
+    "indexing": "getitem scatter_add",
+    "activations": (
+        "celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu mish prelu relu relu6 selu silu "
+        "softshrink softsign tanhshrink threshold"
+    ),
+    "gather": "put_along_axis take take_along_axis",
+    "nondifferentiable": (
+        "all any argmax argmin argsort count_nonzero digitize flatnonzero isclose isfinite isinf isnan logical_and "
+        "logical_not logical_or logical_xor nonzero one_hot searchsorted tril_indices triu_indices"
+    ),
+    "scans": "cummax cummin cumprod cumsum diff logcumsumexp",
+    "reduction": "amax amin logsumexp max mean min nanmean nansum prod ptp sum",
+    "variance": "std var",
+    "repeating": "meshgrid repeat tile",
+    "padding": "pad",
+    "diagonals": "diag diag_embed diagflat diagonal trace tril triu",
+    "sorting": "kthvalue sort topk unique",
+    "statistics": "average median nanmedian nanquantile percentile quantile",
+    "products": "bilinear bmm dot inner kron linear matmul outer tensordot vdot",
+    "contraction": "einsum",
+    "classification": "log_softmax softmax softmin",
     "cross_entropies": "cross_entropy",
     "patches": "col2im fold im2col unfold",
     "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "pooling": "avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d",
+    "interpolation": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle",
     "adaptive_pooling": (
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
         "adaptive_max_pool3d"
     ),
-    "interpolation": "channel_shuffle interpolate pixel_shuffle pixel_unshuffle",
     "normalization": (
         "batch_norm cosine_similarity group_norm instance_norm layer_norm local_response_norm normalize "
         "pairwise_distance rms_norm"
     ),
     "embeddings": "embedding",
     "attention": "scaled_dot_product_attention",
+    "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "bessel": "bessel_j0 bessel_j1 bessel_y0 bessel_y1 i0 i0e i1 i1e modified_bessel_k0 modified_bessel_k1",
     "calculus": "cumulative_trapezoid gradient interp trapezoid",
     "counting": "bincount histogram",
@@ -34,30 +70,27 @@ OF_OPS = _homes({
     "distances": "cdist pdist",
     "sampling": "affine_grid grid_sample",
     "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
-    "special": "digamma entr erfc erfinv lgamma log_ndtr ndtr ndtri polygamma xlog1py",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
-# Functions of `tinygrad_edu` alone, because they draw random numbers.
-OF_DRAWS = _homes({"draws": "bernoulli dropout gumbel_softmax multinomial"})
-OF_LINALG = _homes({
-    "lu_decomposition": "lu",
-    "matrix_exponential": "expm",
-    "systems": "cholesky_solve lstsq solve_triangular tensorinv tensorsolve",
+# Functions of `tinygrad_edu` alone: they create arrays or draw random numbers.
+OF_PACKAGE = _files({
+    "creation": (
+        "arange empty empty_like eye full full_like geomspace integers linspace logspace normal ones ones_like "
+        "permutation tri uniform zeros zeros_like"
+    ),
+    "draws": "bernoulli dropout gumbel_softmax multinomial",
 })  # fmt: skip
+# Files without functions of their own in these tables.
+_OTHERS = ("linalg", "dropout", "recurrent")
 
 
-def imported(owner: str, name: str, homes: dict[str, str], known: list[str]) -> Any:
-    """Return a function by its name, or raise the error for a missing attribute of `owner`, which has `known`."""
-    if name not in homes:
-        raise attribute_error(owner, name, known)
-    return getattr(import_module(f"tinygrad_edu.ops.{homes[name]}"), name)
-
-
-# Files of layers, without public functions.
-_OF_LAYERS = ("dropout", "recurrent")
+def imported(place: str) -> Any:
+    """Return a function of a file, such as ``"powers.exp"``, and import the file."""
+    file, _, name = place.partition(".")
+    return getattr(import_module(f"tinygrad_edu.ops.{file}"), name)
 
 
 def import_all() -> None:
     """Import all files."""
-    for file in {*OF_OPS.values(), *OF_LINALG.values(), *OF_DRAWS.values(), *_OF_LAYERS}:
+    for file in {*OF_OPS.values(), *OF_PACKAGE.values(), *_OTHERS}:
         import_module(f"tinygrad_edu.ops.{file}")

@@ -284,3 +284,33 @@ def roll(x: Array, /, shift: Any, axis: Any = None) -> Array:
 
 
 roll.vjps(x=lambda g, shift, axis: roll(g, -np.asarray(shift, int), axis))
+
+
+# --- Methods of Tensor ---
+
+
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Tensor:
+    """Reshape the tensor, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    return reshape.call(self, _shape_from_args(shape), order)
+
+
+def transpose_by_axes(self: Tensor, *axes: Any) -> Tensor:
+    """Permute the axes, as `transpose`: ``t.transpose(1, 0)``; ``t.transpose()`` reverses them."""
+    if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
+        _refuse_axis_swap(self.ndim, *axes)
+    return transpose.call(self, _shape_from_args(axes) if axes else None)
+
+
+def _refuse_axis_swap(ndim: int, first: int, second: int) -> None:
+    """Raise for axes that PyTorch's transpose would swap, if NumPy's would raise or leave the axes in place."""
+    if ndim != 2 or (first % 2, second % 2) == (0, 1):
+        raise ShapeError(
+            f"transpose({first}, {second}) must list the order of all {ndim} axes, as in NumPy; to swap two, as in "
+            f"PyTorch, use swapaxes({first}, {second})"
+            + (f"; to keep both in place, use transpose(({first}, {second}))." if ndim == 2 else ".")
+        )
+
+
+def _shape_from_args(arguments: tuple[Any, ...]) -> Any:
+    """Return the shape of ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], int) else arguments

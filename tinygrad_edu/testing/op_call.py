@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Op
 from tinygrad_edu.errors import MissingVJPError
+from tinygrad_edu.ops import linalg
 from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
 
@@ -144,7 +145,7 @@ def resolve(name: str | Callable[..., Any]) -> Any:
 
 
 def _own_function(name: str) -> Any:
-    return ops.registry.get(name, getattr(ops, name, getattr(ops.linalg, name, None)))
+    return ops.registry.get(name, getattr(ops, name, getattr(linalg, name, None)))
 
 
 def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:

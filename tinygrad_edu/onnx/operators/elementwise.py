@@ -9,7 +9,8 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators.table import OPERATORS, Emitter, rule
-from tinygrad_edu.ops import selection
+from tinygrad_edu.ops import linalg, selection
+from tinygrad_edu.ops.shape import identity
 
 
 def _in_dtype_of_result(op_type: str) -> Emitter:
@@ -41,7 +42,7 @@ def _bitwise(op_type: str) -> Emitter:
 for _op_type, _function in {
     "Abs": ops.abs, "Acos": ops.arccos, "Acosh": ops.arccosh, "Add": ops.add, "Asin": ops.arcsin,
     "Asinh": ops.arcsinh, "Atan": ops.arctan, "Atanh": ops.arctanh, "Cos": ops.cos, "Cosh": ops.cosh,
-    "Det": ops.linalg.det, "Div": ops.divide, "Erf": ops.erf, "Exp": ops.exp, "Identity": ops.shape.identity,
+    "Det": linalg.det, "Div": ops.divide, "Erf": ops.erf, "Exp": ops.exp, "Identity": identity,
     "Log": ops.log, "Max": ops.maximum, "Min": ops.minimum, "Mul": ops.multiply, "Neg": ops.negative,
     "Pow": ops.power, "Reciprocal": ops.reciprocal, "Relu": ops.relu, "Sigmoid": ops.sigmoid, "Sign": ops.sign,
     "Sin": ops.sin, "Sinh": ops.sinh, "Softsign": ops.softsign, "Sqrt": ops.sqrt, "Sub": ops.subtract,

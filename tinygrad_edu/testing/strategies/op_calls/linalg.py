@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinygrad_edu import ops
 from tinygrad_edu.engine import Array
+from tinygrad_edu.ops import linalg
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, each_of, inputs_of, moderate, one_input
@@ -183,7 +183,7 @@ def _cholesky_systems(draw: Any) -> Call:
 def _least_squares(draw: Any) -> Call:
     a = draw(_rectangular())
     b_shape = draw(st.sampled_from([a.shape[-2:-1], (*a.shape[:-1], 2)]))
-    return Call(first_of(ops.linalg.lstsq), [a, draw(arrays(b_shape))], rcond=draw(st.sampled_from([None, 1e-10])))
+    return Call(first_of(linalg.lstsq), [a, draw(arrays(b_shape))], rcond=draw(st.sampled_from([None, 1e-10])))
 
 
 @st.composite
@@ -191,7 +191,7 @@ def _pivoted(draw: Any) -> Call:
     """Draw matrices whose pivots are much larger than the other elements of their columns, in any order of the rows."""
     m, n = _several(draw, 2, 4)
     x = draw(_invertible(n=max(m, n)))[..., draw(st.permutations(range(m))), :n]
-    return Call(in_one(ops.linalg.lu), [x])
+    return Call(in_one(linalg.lu), [x])
 
 
 @st.composite
