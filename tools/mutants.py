@@ -181,9 +181,6 @@ EQUIVALENT = {
     r"p_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy accepts a Tensor there, too",
     r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "only the dtype, or the type "
     "Tensor, is used at the surviving positions",
-    r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "only lengths or the dtype are "
-    "used at the surviving positions",
-    r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; only the dtype is used",
     r"recurrent\.row: transposed": "the gradient has one axis",
     r"recurrent\.row: source: (g|out) for row": "at the surviving position, it is a Tensor if and only if row is one",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y elsewhere",

@@ -138,7 +138,6 @@ BATCHES = {
     **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_jvp"], before_last(2, 2)),
     **dict.fromkeys(["linear", "linear_with_bias", "linear_without_bias"], before_last(1)),
     **dict.fromkeys(["bilinear", "pairwise_distance"], before_last(1, 2)),
-    "affine_gates": lambda call: [Batch((0, None, None), 1)],
     **dict.fromkeys(["layer_norm", "rms_norm"], layers_before),
     **dict.fromkeys(OF_IMAGES, first_axis()),
     **dict.fromkeys(OF_BATCHED_IMAGES, first_axis(least=4)),

@@ -352,20 +352,17 @@ def attention_in_blocks(row, mask, shapes, scale):
     return attention(*parts, mask=mask, scale=scale)
 
 
-def affine_gates(x, weight, bias, gates):
-    return np.stack(np.split(x @ weight.T + bias, gates, axis=1))
-
-
 def recurrent(row, kind, shapes):
     """Compute each sample separately, with the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
     parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
     count = 2 if kind == "LSTM" else 1
-    (steps, samples), after = shapes[0][1:3], [np.empty((shapes[0][1], *shape)) for shape in shapes[1 : 1 + count]]
+    (steps, samples), after = shapes[0][:2], [np.empty((shapes[0][0], *shape)) for shape in shapes[1 : 1 + count]]
+    w_ih, b_ih, *rest = parts[1 + count :]
     for n in range(samples):
-        states, rest = [part[n] for part in parts[1 : 1 + count]], parts[1 + count :]
+        states = [part[n] for part in parts[1 : 1 + count]]
         for t in range(steps):
-            states = ONE_STEP[kind](parts[0][:, t, n].ravel(), *states, *rest)
+            states = ONE_STEP[kind](w_ih @ parts[0][t, n] + b_ih, *states, *rest)
             for state, all_states in zip(states, after, strict=True):
                 all_states[t, n] = state
     return np.concatenate([states.ravel() for states in after])
@@ -415,5 +412,5 @@ NETWORK_REFERENCES = {
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention,
-    "attention_in_blocks": attention_in_blocks, "recurrent": recurrent, "affine_gates": affine_gates,
+    "attention_in_blocks": attention_in_blocks, "recurrent": recurrent,
 }  # fmt: skip

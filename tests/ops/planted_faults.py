@@ -258,7 +258,9 @@ FAULTS = {
               errors=["AssertionError"]),
     ],
     "ops/fast/recurrent.py": [
-        Fault("projected[...] = n", "projected[...] = 0", "the projected state", twins=["recurrent, gradients"]),
+        Fault("projected_n[...] = projected[2]", "projected_n[...] = 0", "the projected state",
+              twins=["recurrent, gradients"]),
+        Fault("if x_requires_grad:", "if False:", "the gradient of the sequence", twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),
         Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
               errors=["ShapeError", "ValueError", "AssertionError"]),

@@ -401,20 +401,30 @@ def test_recurrent_layers_in_blocks_of_columns_equal_steps(kind):
     )
     extra = {"GRU": ((3 * hidden,),), "LSTM with projections": ((size, hidden),)}.get(kind, ())
     states = ((4, size), (4, hidden))[: 2 if kind[0] == "L" else 1]
-    shapes = ((gates, 3, 4, hidden), *states, (gates * hidden, size), *extra)
+    shapes = ((3, 4, 5), *states, (gates * hidden, 5), (gates * hidden,), (gates * hidden, size), *extra)
     row = rng.standard_normal(sum(map(math.prod, shapes))) / 4
     settings = {"kind": kind.partition(" ")[0], "shapes": shapes}
     cotangent = rng.standard_normal(by_steps(row, **settings).shape)
-    found, shared = [], {f"{recurrent_gates.__name__}._LARGE": 1}
+    shared = {f"{recurrent_gates.__name__}._LARGE": 1, f"{recurrent_gates.__name__}._ROWS": 4}
+
+    def result_and_gradient(_):
+        x = tg.Tensor(row, requires_grad=True)
+        out = recurrent(x, **settings)
+        out.backward(cotangent)
+        return out.numpy(), x.grad
+
+    found = []
     for in_place, sizes in ((0, {}), (16 * 4 * 32, {}), (16 * 4 * 32, shared), (10**6, {})):
         with replaced_thresholds(sizes, in_place):
-            x = tg.Tensor(row, requires_grad=True)
-            out = recurrent(x, **settings)
-            out.backward(cotangent)
-        found.append((out.numpy(), x.grad))
+            found.append(result_and_gradient(None))
+    with replaced_thresholds(shared, 16 * 4 * 32):
+        on_threads = [next(map_shards(result_and_gradient, 1, threads)) for threads in (1, 2, 3)]
+    for one, *others in zip(*on_threads, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(one, other)
     x = tg.Tensor(row, requires_grad=True)
     by_steps(x, **settings).backward(cotangent)
-    for out, gradient in found:
+    for out, gradient in [*found, *on_threads]:
         np.testing.assert_allclose(out, by_steps(row, **settings), rtol=1e-12, atol=1e-13)
         np.testing.assert_allclose(gradient, x.grad, rtol=1e-11, atol=1e-12)
 

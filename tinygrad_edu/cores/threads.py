@@ -21,7 +21,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["in_parts", "map_shards", "shares", "threads_of_shard"]
+__all__ = ["computed_ahead", "in_parts", "map_shards", "shares", "threads_of_shard"]
 
 Share = TypeVar("Share")
 Result = TypeVar("Result")
@@ -105,6 +105,18 @@ def in_parts(
         if threads == 1:
             return [function(part) for part in parts]
         return list(_map_on_threads(lambda k: function(parts[k]), len(parts), threads))
+
+
+def computed_ahead(function: Callable[[Share], Result], items: Sequence[Share], large: bool = True) -> Iterator[Result]:
+    """Apply a function to items, and yield the results in order.
+
+    In a shard with several threads, the others compute the next results while the caller uses the last one, if the
+    work is `large`.
+    """
+    threads = _shard_threads.get()
+    if not large or len(items) < 2 or threads in (None, 1):
+        return map(function, items)
+    return _map_on_threads(lambda k: function(items[k]), len(items), threads)
 
 
 def _map_single_threaded(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:

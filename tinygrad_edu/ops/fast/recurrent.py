@@ -2,8 +2,8 @@
 
 The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
 the states and the activated gates step by step, and the ``gradients`` functions run from the last step to the first.
-They write the local derivatives of all gates into the array of the gradient. Gates that were not saved are recomputed
-for all steps at once. Each gate is contiguous, (gates, T, N, H).
+The inputs of the gates, and the local derivatives of the gates, are computed for several steps at once. In a shard,
+another thread computes those of the next steps meanwhile. Each gate is contiguous, (gates, T, N, H).
 
 The weights are copied once into blocks of columns, so small that BLAS multiplies without a copy of its own at each
 step: for 16 samples and 1,024 units, in less than half the time.
@@ -12,14 +12,15 @@ References: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural C
 "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import computed_ahead, in_parts, shares
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -51,16 +52,76 @@ def _by_gate(weight: ndarray, gates: int) -> ndarray:
     return weight.reshape(gates, -1, weight.shape[-1])
 
 
-def _project_all(x: ndarray, weight: ndarray, gates: int, out: ndarray) -> None:
-    """Write x @ weight.T of each gate, for the states x of all steps."""
-    product(_rows(x), _by_gate(weight, gates).swapaxes(1, 2), out=_rows(out))
+# --- Inputs of the gates, and gradients of the parameters ---
+
+# Smallest number of rows (steps times samples) for which inputs of the gates are computed at once, and number of
+# multiplications from which threads share a product.
+_ROWS, _LARGE = map(SizeThreshold, (512, 2**24))
+
+
+def _chunks(steps: int, samples: int) -> list[slice]:
+    """Split the steps into slices of about `_ROWS` rows."""
+    return shares(steps, max(1, steps * samples // _ROWS))
+
+
+def _input_steps(out: ndarray, x: ndarray, w_ih: ndarray, b_ih: ndarray, negate: bool = False) -> Iterator[int]:
+    """Write x @ w_ih.T + b_ih of each gate, or its negative, into `out`, and yield each step when it is written."""
+    weights, bias = _by_gate(w_ih, len(out)).swapaxes(1, 2), b_ih.reshape(len(out), 1, 1, -1)
+
+    def write(steps: slice) -> slice:
+        inputs = out[:, steps]
+        product(_rows(x[steps]), weights, out=_rows(inputs))
+        if negate:
+            np.subtract(-bias, inputs, out=inputs)
+        else:
+            inputs += bias
+        return steps
+
+    for steps in computed_ahead(write, _chunks(*x.shape[:2])):
+        yield from range(steps.start, steps.stop)
+
+
+def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
+    """Write the gradient of a weight, summed over all steps, given its inputs x and the upstream gradient g."""
+    product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
+
+
+def _put_bias_gradient(g: ndarray, out: ndarray) -> None:
+    """Write the sum of g over all steps and samples. A product with ones is faster than a sum."""
+    rows = _rows(g)
+    np.matmul(np.ones(rows.shape[-2], g.dtype), rows, out=out.reshape(len(g), -1))
+
+
+def _put_x_gradient(g: ndarray, w_ih: ndarray, out: ndarray) -> None:
+    """Write the sum over gates of g @ w_ih."""
+    (first, *others), (first_weight, *weights), rows = _rows(g), _by_gate(w_ih, len(g)), _rows(out)
+    product(first, first_weight, out=rows)
+    for gate, weight in zip(others, weights, strict=True):
+        rows += product(gate, weight)
+
+
+def _put_input_gradients(
+    g: ndarray, x: ndarray, w_ih: ndarray, out: tuple[ndarray, ndarray, ndarray], x_requires_grad: bool,
+    *others: Callable[[], None],
+) -> None:  # fmt: skip
+    """Write the gradients of x, w_ih and b_ih, given those of the gates' inputs, and call the other functions."""
+    d_x, d_w_ih, d_b_ih = out
+    tasks: list[Callable[[], None]] = [
+        partial(_put_weight_gradient, g, x, d_w_ih), *others, partial(_put_bias_gradient, g, d_b_ih)
+    ]  # fmt: skip
+    if x_requires_grad:
+        tasks.insert(0, partial(_put_x_gradient, g, w_ih, d_x))
+    else:
+        d_x[...] = 0
+    for _ in computed_ahead(lambda task: task(), tasks, g.size * x.shape[-1] >= _LARGE):
+        pass
 
 
 # --- Products at each step ---
 
 Product = Callable[[ndarray, ndarray], object]
-# Blocks have a multiple of this many columns; number of multiplications from which threads share a product.
-_COLUMNS, _LARGE = map(SizeThreshold, (16, 2**24))
+# Blocks have a multiple of this many columns.
+_COLUMNS = SizeThreshold(16)
 
 
 def _block_columns(samples: int, length: int, width: int) -> int:
@@ -128,54 +189,39 @@ def _back_projection(weight: ndarray, gates: int, samples: int) -> Product:
     return multiply_blocks
 
 
-def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
-    """Write the gradient of a weight, summed over all steps, given its inputs x and the upstream gradient g."""
-    product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
-
-
-# --- RNN: h = activation(pre + h @ w_hh.T) ---
+# --- RNN: h = activation(x @ w_ih.T + b_ih + h @ w_hh.T) ---
 
 
 def rnn_states(
-    activation: Callable[..., Any],
-    out: list[ndarray],
-    gates: Iterable[ndarray],
-    pre: ndarray,
-    h: ndarray,
-    w_hh: ndarray,
-) -> None:
+    activation: Callable[..., Any], out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, w_ih: ndarray,
+    b_ih: ndarray, w_hh: ndarray,
+) -> None:  # fmt: skip
     """Write the state after each step: (T, N, H). No gates are written."""
-    project = _projection(w_hh, 1, len(h))
-    for state, a in zip(out[0], pre[0], strict=True):
-        project(h, state[None])
-        state += a
-        activation(state, out=state)
-        h = state
-
-
-def rnn_gates(pre: ndarray, *_: Any) -> ndarray:
-    """Return no gates."""
-    return pre[:0]
+    (states,), project, projected = out, _projection(w_hh, 1, len(h)), np.empty((1, *h.shape), h.dtype)
+    for k in _input_steps(states[None], x, w_ih, b_ih):
+        project(h, projected)
+        h = states[k]
+        h += projected[0]
+        activation(h, out=h)
 
 
 def rnn_gradients(
     slope: Callable[..., Any], out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray,
-    *inputs: ndarray,
+    x_requires_grad: bool, *inputs: ndarray,
 ) -> None:  # fmt: skip
-    """Write the gradients of pre, h and w_hh; `slope` is the derivative of the activation, given its output."""
-    _, h, w_hh = inputs
-    d_pre, d_h, d_w = out[0][0], *out[1:]
-    d_pre[...] = slope(states[0])
-    back_project = _back_projection(w_hh, 1, len(d_h))
-    d_h[...] = 0
-    for k in reversed(range(len(d_pre))):
+    """Write the gradients of all inputs; `slope` is the derivative of the activation, given its output."""
+    (x, h, w_ih, _, w_hh), (d_x, d_h, d_w_ih, d_b, d_w_hh) = inputs, out
+    d_gates, back_project = np.empty_like(states[0][None]), _back_projection(w_hh, 1, len(h))
+    d_gates[0], d_h[...] = slope(states[0]), 0
+    for k in reversed(range(len(x))):
         d_h += g[0][k]
-        d_pre[k] *= d_h
-        back_project(d_pre[None, k], d_h)
-    _put_weight_gradient(d_pre, _previous_states(states[0], h), d_w)
+        d_gates[0, k] *= d_h
+        back_project(d_gates[:, k], d_h)
+    of_w_hh = partial(_put_weight_gradient, d_gates, _previous_states(states[0], h), d_w_hh)
+    _put_input_gradients(d_gates, x, w_ih, (d_x, d_w_ih, d_b), x_requires_grad, of_w_hh)
 
 
-# --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), @ w_hr.T if given ---
+# --- LSTM: i, f, g, o = x @ w_ih.T + b_ih + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), @ w_hr.T
 
 
 def _activate_lstm_gates(negated: ndarray) -> None:
@@ -186,28 +232,16 @@ def _activate_lstm_gates(negated: ndarray) -> None:
 
 
 @np.errstate(over="ignore")
-def lstm_gates(pre: ndarray, states: list[ndarray], h: ndarray, c: ndarray, w_hh: ndarray, *w_hr: ndarray) -> ndarray:
-    """Return the activated gates i, f, g and o of all steps, and tanh(c), as `lstm_states` writes them."""
-    activated = np.empty((5, *pre.shape[1:]), pre.dtype)
-    gates = activated[:4]
-    _project_all(_previous_states(states[0], h), -w_hh, 4, gates)
-    gates -= pre
-    _activate_lstm_gates(gates)
-    np.tanh(states[1], out=activated[4])
-    return activated
-
-
-@np.errstate(over="ignore")
 def lstm_states(
-    out: list[ndarray], gates: Iterable[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray,
-    w_hr: ndarray | None = None,
+    out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, c: ndarray, w_ih: ndarray, b_ih: ndarray,
+    w_hh: ndarray, w_hr: ndarray | None = None,
 ) -> None:  # fmt: skip
-    """Write the states (T, N, H or projection size), the cells (T, N, H) and the activated gates after each step."""
-    project, buffer = _projection(-w_hh, 4, len(h)), np.empty_like(c)
-    for state, cell, a, activated in zip(*out, pre.swapaxes(0, 1), gates, strict=True):
-        negated, (i, f, candidate, o, tanh_c) = activated[:4], activated
-        project(h, negated)
-        negated -= a
+    """Write the states (T, N, H or projection size), the cells, and the activated gates and tanh(c) (5, T, N, H)."""
+    project, projected, buffer = _projection(w_hh, 4, len(h)), np.empty((4, *c.shape), c.dtype), np.empty_like(c)
+    for k in _input_steps(gates[:4], x, w_ih, b_ih, negate=True):
+        negated, (i, f, candidate, o, tanh_c), state, cell = gates[:4, k], gates[:, k], out[0][k], out[1][k]
+        project(h, projected)
+        negated -= projected
         _activate_lstm_gates(negated)
         np.divide(c, f, out=cell)
         cell -= np.divide(candidate, i, out=buffer)
@@ -220,19 +254,23 @@ def lstm_states(
 
 
 def lstm_gradients(
-    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, *inputs: ndarray
-) -> None:
-    """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
-    _, h, c, w_hh, *w_hr = inputs
-    f, dh_dc = _put_lstm_slopes(gates, _previous_states(states[1], c), out[0])
-    d_states = _lstm_bptt(out, g, f, dh_dc, w_hh, *w_hr)
-    _put_weight_gradient(out[0], _previous_states(states[0], h), out[3])
+    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, x_requires_grad: bool,
+    *inputs: ndarray,
+) -> None:  # fmt: skip
+    """Write the gradients of all inputs."""
+    (x, h, c, w_ih, _, w_hh, *w_hr), (d_x, d_h, d_c, d_w_ih, d_b, d_w_hh, *d_w_hr) = inputs, out
+    d_gates, d_states = _lstm_bptt([d_h, d_c], g, gates, _previous_states(states[1], c), w_hh, *w_hr)
+    others = [partial(_put_weight_gradient, d_gates, _previous_states(states[0], h), d_w_hh)]
     if w_hr:
-        _put_weight_gradient(d_states, gates[4] / gates[3], out[4])
+        others.append(partial(_put_weight_gradient, d_states, gates[4] / gates[3], d_w_hr[0]))
+    _put_input_gradients(d_gates, x, w_ih, (d_x, d_w_ih, d_b), x_requires_grad, *others)
 
 
 def _put_lstm_slopes(gates: ndarray, previous_c: ndarray, slopes: ndarray) -> tuple[ndarray, ndarray]:
-    """Write the derivatives with respect to the gates; return s(f) and the derivative of h with respect to c."""
+    """Write the derivatives of the cell with respect to i, f and g, and of h before the projection to o.
+
+    Return s(f) and the derivative of h with respect to c.
+    """
     (i, f), candidate, o, tanh_c = np.reciprocal(gates[:2]), np.negative(gates[2]), np.reciprocal(gates[3]), gates[4]
     for slope, gate, factor in ((slopes[0], i, candidate), (slopes[1], f, previous_c), (slopes[3], o, tanh_c)):
         np.subtract(1, gate, out=slope)
@@ -249,65 +287,49 @@ def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
 
 
 def _lstm_bptt(
-    out: list[ndarray], g: list[ndarray], f: ndarray, dh_dc: ndarray, w_hh: ndarray, *w_hr: ndarray
-) -> ndarray:
-    """Write the gradients of pre, h and c, and return the gradient of the state after each step.
-
-    On entry the array for the gradient of pre holds local derivatives: of the cell with respect to i, f and g, and of
-    h = s(o) * tanh(c) (before the projection) with respect to o. `dh_dc` holds the derivative of h with respect to c.
-    """
-    d_h, d_c, d_states = *out[1:3], np.empty_like(g[0])
+    out: list[ndarray], g: list[ndarray], gates: ndarray, previous_c: ndarray, w_hh: ndarray, *w_hr: ndarray
+) -> tuple[ndarray, ndarray]:
+    """Write the gradients of h and c; return those of the gates' inputs and of the state after each step."""
+    (d_h, d_c), slopes, d_states = out, np.empty_like(gates[:4]), np.empty_like(g[0])
+    back_project, chunks = _back_projection(w_hh, 4, len(d_c)), _chunks(*previous_c.shape[:2])[::-1]
     d_h[...], d_c[...] = 0, 0
-    back_project = _back_projection(w_hh, 4, len(d_c))
-    steps = zip(out[0].swapaxes(0, 1), *g, d_states, dh_dc, f, strict=True)
-    for slopes, g_h, g_c, d_state, dh_dc_step, forget in reversed(list(steps)):
-        np.add(d_h, g_h, out=d_state)
-        d_hidden = np.matmul(d_state, w_hr[0]) if w_hr else d_state
-        d_c += g_c
-        d_c += np.multiply(d_hidden, dh_dc_step, out=dh_dc_step)
-        slopes[:3] *= d_c
-        slopes[3] *= d_hidden
-        back_project(slopes, d_h)
-        d_c *= forget
-    return d_states
+    for steps in chunks:
+        forget, dh_dc = _put_lstm_slopes(gates[:, steps], previous_c[steps], slopes[:, steps])
+        for k in reversed(range(steps.start, steps.stop)):
+            d_gates, d_state, dh_dc_step = slopes[:, k], d_states[k], dh_dc[k - steps.start]
+            np.add(d_h, g[0][k], out=d_state)
+            d_hidden = np.matmul(d_state, w_hr[0]) if w_hr else d_state
+            d_c += g[1][k]
+            d_c += np.multiply(d_hidden, dh_dc_step, out=dh_dc_step)
+            d_gates[:3] *= d_c
+            d_gates[3] *= d_hidden
+            back_project(d_gates, d_h)
+            d_c *= forget[k - steps.start]
+    return slopes, d_states
 
 
-# --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
-
-
-def _activate_gru_gates(gates: ndarray, pre: ndarray) -> None:
-    """Replace the projected states of r, z and n with the activated gates, and write n' into the last array."""
-    reset_update, (r, _, n, projected) = gates[:2], gates
-    projected[...] = n
-    reset_update += pre[:2]
-    np.negative(reset_update, out=reset_update)
-    _sigmoid_of_negative(reset_update)
-    n *= r
-    n += pre[2]
-    np.tanh(n, out=n)
-
-
-@np.errstate(over="ignore")
-def gru_gates(pre: ndarray, states: list[ndarray], h: ndarray, w_hh: ndarray, b_hh: ndarray) -> ndarray:
-    """Return r, z, n and n' of all steps, (4, T, N, H)."""
-    gates = np.empty((4, *pre.shape[1:]), pre.dtype)
-    _project_all(_previous_states(states[0], h), w_hh, 3, gates[:3])
-    gates[:3] += b_hh.reshape(3, 1, 1, -1)
-    _activate_gru_gates(gates, pre)
-    return gates
+# --- GRU: r, z, n = x @ w_ih.T + b_ih;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n')
+# ---      h = n + s(z + z') * (h - n)
 
 
 @np.errstate(over="ignore")
 def gru_states(
-    out: list[ndarray], gates: Iterable[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray
-) -> None:
-    """Write the state after each step, (T, N, H), and r, z, n and n' of each step (4, N, H)."""
+    out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, w_ih: ndarray, b_ih: ndarray, w_hh: ndarray,
+    b_hh: ndarray,
+) -> None:  # fmt: skip
+    """Write the state after each step, (T, N, H), and the activated gates r, z and n, and n' (4, T, N, H)."""
     project, bias = _projection(w_hh, 3, len(h)), b_hh.reshape(3, 1, -1)
-    for state, a, step in zip(out[0], pre.swapaxes(0, 1), gates, strict=True):
-        project(h, step[:3])
-        step[:3] += bias
-        _activate_gru_gates(step, a)
-        _, z, n, _ = step
+    projected, buffer = np.empty((3, *h.shape), h.dtype), np.empty_like(h)
+    for k in _input_steps(gates[:3], x, w_ih, b_ih):
+        reset_update, (r, z, n, projected_n), state = gates[:2, k], gates[:, k], out[0][k]
+        project(h, projected)
+        projected += bias
+        reset_update += projected[:2]
+        np.negative(reset_update, out=reset_update)
+        _sigmoid_of_negative(reset_update)
+        projected_n[...] = projected[2]
+        n += np.multiply(r, projected_n, out=buffer)
+        np.tanh(n, out=n)
         np.subtract(h, n, out=state)
         state *= z
         state += n
@@ -315,20 +337,21 @@ def gru_states(
 
 
 def gru_gradients(
-    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, *inputs: ndarray
-) -> None:
-    """Write the gradients of pre, h, w_hh and b_hh."""
-    pre, h, w_hh, _ = inputs
-    previous, (r, z, n, projected) = _previous_states(states[0], h), gates
-    slopes, dh_dn = np.empty_like(pre), (1 - z) * (1 - n * n)
+    out: list[ndarray], g: list[ndarray], states: list[ndarray], gates: ndarray, x_requires_grad: bool,
+    *inputs: ndarray,
+) -> None:  # fmt: skip
+    """Write the gradients of all inputs."""
+    (x, h, w_ih, _, w_hh, _), (d_x, d_h, d_w_ih, d_b_ih, d_w_hh, d_b_hh) = inputs, out
+    previous, (r, z, n, projected_n) = _previous_states(states[0], h), gates
+    slopes, dh_dn = np.empty_like(gates[:3]), (1 - z) * (1 - n * n)
     np.multiply(dh_dn, r, out=slopes[2])
-    np.multiply(slopes[2] * projected, 1 - r, out=slopes[0])
+    np.multiply(slopes[2] * projected_n, 1 - r, out=slopes[0])
     np.multiply((previous - n) * z, 1 - z, out=slopes[1])
-    d_states = _gru_bptt(out[1], g[0], slopes, z, w_hh)
-    out[0][:2] = slopes[:2]
-    np.multiply(dh_dn, d_states, out=out[0][2])  # the reset gate does not multiply the input part of n
-    _put_weight_gradient(slopes, previous, out[2])
-    np.add.reduce(_rows(slopes), axis=1, out=out[3].reshape(3, -1))
+    d_states = _gru_bptt(d_h, g[0], slopes, z, w_hh)
+    d_inputs = slopes.copy()
+    np.multiply(dh_dn, d_states, out=d_inputs[2])  # the reset gate does not multiply the input part of n
+    others = partial(_put_weight_gradient, slopes, previous, d_w_hh), partial(_put_bias_gradient, slopes, d_b_hh)
+    _put_input_gradients(d_inputs, x, w_ih, (d_x, d_w_ih, d_b_ih), x_requires_grad, *others)
 
 
 def _gru_bptt(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:

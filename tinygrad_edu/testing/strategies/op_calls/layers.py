@@ -194,29 +194,23 @@ def _attentions_in_blocks(draw: Any) -> Call:
 
 
 @st.composite
-def _affine_gates(draw: Any) -> Call:
-    gates, rows, inputs, hidden = (draw(st.integers(1, 3)) for _ in range(4))
-    shapes = (rows, inputs), (gates * hidden, inputs), (gates * hidden,)
-    return Call("affine_gates", [draw(moderate(shape)) for shape in shapes], gates=gates)
-
-
-@st.composite
 def _recurrent_layers(draw: Any) -> Call:
-    """Draw the inputs of a recurrent layer. For relu, the inputs of the gates are larger than the states."""
+    """Draw the inputs of a recurrent layer. For relu, the biases are larger than all other numbers."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
-    steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
+    steps, samples, inputs, hidden = (draw(st.integers(1, 3)) for _ in range(4))
     gates, state_size = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden
     extra_shapes: tuple[tuple[int, ...], ...] = ((gates * hidden,),) if kind == "GRU" else ()
     if kind == "LSTM" and draw(st.booleans()):
         state_size = draw(st.integers(1, 2))
         extra_shapes = ((state_size, hidden),)
     states = [(samples, state_size), (samples, hidden)][: 2 if kind == "LSTM" else 1]
-    shapes = ((gates, steps, samples, hidden), *states, (gates * hidden, state_size), *extra_shapes)
-    first, *rest = (prod(shape) for shape in shapes)
-    row = draw(arrays((first + sum(rest),), -2, 2))
+    x_and_weights = [(steps, samples, inputs), *states, (gates * hidden, inputs)]
+    shapes = (*x_and_weights, (gates * hidden,), (gates * hidden, state_size), *extra_shapes)
+    row = draw(arrays((sum(map(prod, shapes)),), -2, 2))
     if kind == "RNN_RELU":
-        pre = np.where(draw(masks((first,))), 1, -1) * draw(arrays((first,), 1, 3))
-        row = np.concatenate([pre, row[first:] / 32])
+        start = sum(map(prod, x_and_weights))
+        row = row / 8
+        row[start : start + hidden] = np.where(draw(masks((hidden,))), 1, -1) * draw(arrays((hidden,), 1, 3))
     return Call("recurrent", [row], kind=kind, shapes=shapes)
 
 
@@ -237,7 +231,7 @@ LAYERS: dict[str, Strategy[Call]] = {
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
     **{name: _over_two_axes(name) for name in ("mean_product", "centre", "divide_by_rms", "normalized")},
     "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
-    "cosine_similarity": _cosines(), "pairwise_distance": _distances(), "affine_gates": _affine_gates(),
+    "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
     "attention_in_blocks": _attentions_in_blocks(),
