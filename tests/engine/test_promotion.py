@@ -65,6 +65,9 @@ MET = {
     "an input of an inner layer": (
         lambda: nn.Sequential(nn.Tanh(), nn.LayerNorm(3)), Tensor(X), "LayerNorm: op", "parameter of shape (3,)"
     ),
+    "a sequence": (
+        lambda: nn.GRU(3, 2), Tensor(X[:, None]), "GRU: op linear", "parameter of shape (6, 3) met", "(4, 1, 3)"
+    ),
     "a tensor without axes": (
         lambda: Positions(Tensor(np.float64(2))), X32, "Positions: op add", "tensor of shape (4, 3)", "of shape ()"
     ),

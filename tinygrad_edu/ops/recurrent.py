@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import NOT_COMPUTED, Array, Mapped, Precomputed, Tensor, composite, op, values_of
+from tinygrad_edu.engine.debug.promotion import warn_of_float64
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.packed_rows import Shapes, packed, recorded_vjp, unpacked
@@ -192,6 +193,8 @@ def over_time(
     biases, extra = (b_ih, (b_hh,)) if kind == "GRU" else (b_ih + b_hh, w_hr)
     parts = [x, *states, w_ih, biases, w_hh, *extra]
     shapes = tuple(tuple(part.shape) for part in parts)
+    if len({part.dtype for part in parts}) > 1:  # the parts have no shapes of their own in the row
+        warn_of_float64("linear", [part for part in parts if isinstance(part, Tensor)])
     row = all_steps(packed(parts), kind, shapes, getattr(x, "requires_grad", False))
     return unpacked(row, _state_shapes(kind, shapes))
 
