@@ -258,7 +258,7 @@ FAULTS = {
               errors=["AssertionError"]),
     ],
     "ops/fast/recurrent.py": [
-        Fault("projected_n[...] = projected[2]", "projected_n[...] = 0", "the projected state",
+        Fault("projected_n[...] = n", "projected_n[...] = 0", "the projected state",
               twins=["recurrent, gradients"]),
         Fault("if x_requires_grad:", "if False:", "the gradient of the sequence", twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),

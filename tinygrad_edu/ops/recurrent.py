@@ -6,8 +6,9 @@ input, and a single pass backward in time computes the gradients of all parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from math import prod
 from typing import Any, NamedTuple
 
@@ -126,16 +127,30 @@ def recurrent(
     computed : Precomputed, optional
         The result and the gates, if already computed. The backward pass recomputes the gates if they are not given.
     """
-    return computed["states"] if computed else _states_and_gates(row, kind, shapes)[0]
+    if computed:
+        return computed["states"]
+    (one_step,) = _empty_gates(row, kind, shapes, steps=1)
+    return _states(row, kind, shapes, repeat(one_step, shapes[0][0]))
+
+
+def _states(row: ndarray, kind: str, shapes: Shapes, gates: Iterable[ndarray]) -> ndarray:
+    """Return the result of `recurrent`, and write the gates of each step into the next of the arrays `gates`."""
+    parts, state_shapes = unpacked(_upcast_float16(row), shapes), _state_shapes(kind, shapes)
+    out = np.empty(sum(map(prod, state_shapes)), parts[0].dtype)
+    KINDS[kind].forward(unpacked(out, state_shapes), gates, *parts)
+    return out.astype(row.dtype, copy=False)
 
 
 def _states_and_gates(row: ndarray, kind: str, shapes: Shapes) -> tuple[ndarray, ndarray]:
     """Return the result of `recurrent`, and the gates of all steps: (saved_gates, T, N, H)."""
-    layer, parts, state_shapes = KINDS[kind], unpacked(_upcast_float16(row), shapes), _state_shapes(kind, shapes)
-    out = np.empty(sum(map(prod, state_shapes)), parts[0].dtype)
-    gates = np.empty((layer.saved_gates, *state_shapes[-1]), out.dtype)  # no gates of an RNN
-    layer.forward(unpacked(out, state_shapes), gates, *parts)
-    return out.astype(row.dtype, copy=False), gates
+    gates = _empty_gates(row, kind, shapes, shapes[0][0])
+    return _states(row, kind, shapes, gates), gates.swapaxes(0, 1)
+
+
+def _empty_gates(row: ndarray, kind: str, shapes: Shapes, steps: int) -> ndarray:
+    """Return an array for the gates of some steps: (T, saved_gates, N, H)."""
+    *_, (_, samples, hidden) = _state_shapes(kind, shapes)  # of an LSTM: of the cells
+    return np.empty((steps, KINDS[kind].saved_gates, samples, hidden), _upcast_float16(row[:0]).dtype)
 
 
 def _upcast_float16(x: ndarray) -> ndarray:

@@ -3,7 +3,7 @@
 The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
 the states and the activated gates step by step, and the ``gradients`` functions run from the last step to the first.
 The inputs of the gates, and the local derivatives of the gates, are computed for several steps at once. In a shard,
-another thread computes those of the next steps meanwhile. Each gate is contiguous, (gates, T, N, H).
+another thread computes those of the next steps meanwhile.
 
 The weights are copied once into blocks of columns, so small that BLAS multiplies without a copy of its own at each
 step: for 16 samples and 1,024 units, in less than half the time.
@@ -12,7 +12,7 @@ References: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural C
 "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -64,21 +64,17 @@ def _chunks(steps: int, samples: int) -> list[slice]:
     return shares(steps, max(1, steps * samples // _ROWS))
 
 
-def _input_steps(out: ndarray, x: ndarray, w_ih: ndarray, b_ih: ndarray, negate: bool = False) -> Iterator[int]:
-    """Write x @ w_ih.T + b_ih of each gate, or its negative, into `out`, and yield each step when it is written."""
-    weights, bias = _by_gate(w_ih, len(out)).swapaxes(1, 2), b_ih.reshape(len(out), 1, 1, -1)
+def _gate_inputs(x: ndarray, w_ih: ndarray, b_ih: ndarray, gates: int, negate: bool = False) -> Iterator[ndarray]:
+    """Yield x @ w_ih.T + b_ih of each gate, or its negative, for one step after the other: (gates, N, H)."""
+    weights, bias = _by_gate(w_ih, gates).swapaxes(1, 2), b_ih.reshape(gates, 1, 1, -1)
 
-    def write(steps: slice) -> slice:
-        inputs = out[:, steps]
+    def compute(steps: slice) -> ndarray:
+        inputs = np.empty((gates, *x[steps].shape[:2], bias.shape[-1]), x.dtype)
         product(_rows(x[steps]), weights, out=_rows(inputs))
-        if negate:
-            np.subtract(-bias, inputs, out=inputs)
-        else:
-            inputs += bias
-        return steps
+        return np.subtract(-bias, inputs, out=inputs) if negate else np.add(inputs, bias, out=inputs)
 
-    for steps in computed_ahead(write, _chunks(*x.shape[:2])):
-        yield from range(steps.start, steps.stop)
+    for inputs in computed_ahead(compute, _chunks(*x.shape[:2])):
+        yield from inputs.swapaxes(0, 1)
 
 
 def _put_weight_gradient(g: ndarray, x: ndarray, out: ndarray) -> None:
@@ -193,16 +189,16 @@ def _back_projection(weight: ndarray, gates: int, samples: int) -> Product:
 
 
 def rnn_states(
-    activation: Callable[..., Any], out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, w_ih: ndarray,
-    b_ih: ndarray, w_hh: ndarray,
+    activation: Callable[..., Any], out: list[ndarray], gates: Iterable[ndarray], x: ndarray, h: ndarray,
+    w_ih: ndarray, b_ih: ndarray, w_hh: ndarray,
 ) -> None:  # fmt: skip
     """Write the state after each step: (T, N, H). No gates are written."""
-    (states,), project, projected = out, _projection(w_hh, 1, len(h)), np.empty((1, *h.shape), h.dtype)
-    for k in _input_steps(states[None], x, w_ih, b_ih):
-        project(h, projected)
-        h = states[k]
-        h += projected[0]
-        activation(h, out=h)
+    project = _projection(w_hh, 1, len(h))
+    for state, inputs in zip(out[0], _gate_inputs(x, w_ih, b_ih, 1), strict=True):
+        project(h, state[None])
+        state += inputs[0]
+        activation(state, out=state)
+        h = state
 
 
 def rnn_gradients(
@@ -233,15 +229,15 @@ def _activate_lstm_gates(negated: ndarray) -> None:
 
 @np.errstate(over="ignore")
 def lstm_states(
-    out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, c: ndarray, w_ih: ndarray, b_ih: ndarray,
+    out: list[ndarray], gates: Iterable[ndarray], x: ndarray, h: ndarray, c: ndarray, w_ih: ndarray, b_ih: ndarray,
     w_hh: ndarray, w_hr: ndarray | None = None,
 ) -> None:  # fmt: skip
-    """Write the states (T, N, H or projection size), the cells, and the activated gates and tanh(c) (5, T, N, H)."""
-    project, projected, buffer = _projection(w_hh, 4, len(h)), np.empty((4, *c.shape), c.dtype), np.empty_like(c)
-    for k in _input_steps(gates[:4], x, w_ih, b_ih, negate=True):
-        negated, (i, f, candidate, o, tanh_c), state, cell = gates[:4, k], gates[:, k], out[0][k], out[1][k]
-        project(h, projected)
-        negated -= projected
+    """Write the states (T, N, H or projection size), the cells, and the activated gates and tanh(c) of each step."""
+    project, buffer = _projection(w_hh, 4, len(h)), np.empty_like(c)
+    for state, cell, activated, inputs in zip(*out, gates, _gate_inputs(x, w_ih, b_ih, 4, negate=True), strict=True):
+        negated, (i, f, candidate, o, tanh_c) = activated[:4], activated
+        project(h, negated)
+        np.subtract(inputs, negated, out=negated)
         _activate_lstm_gates(negated)
         np.divide(c, f, out=cell)
         cell -= np.divide(candidate, i, out=buffer)
@@ -290,7 +286,7 @@ def _lstm_bptt(
     out: list[ndarray], g: list[ndarray], gates: ndarray, previous_c: ndarray, w_hh: ndarray, *w_hr: ndarray
 ) -> tuple[ndarray, ndarray]:
     """Write the gradients of h and c; return those of the gates' inputs and of the state after each step."""
-    (d_h, d_c), slopes, d_states = out, np.empty_like(gates[:4]), np.empty_like(g[0])
+    (d_h, d_c), slopes, d_states = out, np.empty_like(gates[:4], order="C"), np.empty_like(g[0])
     back_project, chunks = _back_projection(w_hh, 4, len(d_c)), _chunks(*previous_c.shape[:2])[::-1]
     d_h[...], d_c[...] = 0, 0
     for steps in chunks:
@@ -314,21 +310,21 @@ def _lstm_bptt(
 
 @np.errstate(over="ignore")
 def gru_states(
-    out: list[ndarray], gates: ndarray, x: ndarray, h: ndarray, w_ih: ndarray, b_ih: ndarray, w_hh: ndarray,
-    b_hh: ndarray,
+    out: list[ndarray], gates: Iterable[ndarray], x: ndarray, h: ndarray, w_ih: ndarray, b_ih: ndarray,
+    w_hh: ndarray, b_hh: ndarray,
 ) -> None:  # fmt: skip
-    """Write the state after each step, (T, N, H), and the activated gates r, z and n, and n' (4, T, N, H)."""
+    """Write the state after each step, (T, N, H), and the activated gates r, z and n, and n' of each step."""
     project, bias = _projection(w_hh, 3, len(h)), b_hh.reshape(3, 1, -1)
-    projected, buffer = np.empty((3, *h.shape), h.dtype), np.empty_like(h)
-    for k in _input_steps(gates[:3], x, w_ih, b_ih):
-        reset_update, (r, z, n, projected_n), state = gates[:2, k], gates[:, k], out[0][k]
-        project(h, projected)
-        projected += bias
-        reset_update += projected[:2]
+    for state, activated, inputs in zip(out[0], gates, _gate_inputs(x, w_ih, b_ih, 3), strict=True):
+        reset_update, (r, z, n, projected_n) = activated[:2], activated
+        project(h, activated[:3])
+        activated[:3] += bias
+        projected_n[...] = n
+        reset_update += inputs[:2]
         np.negative(reset_update, out=reset_update)
         _sigmoid_of_negative(reset_update)
-        projected_n[...] = projected[2]
-        n += np.multiply(r, projected_n, out=buffer)
+        n *= r
+        n += inputs[2]
         np.tanh(n, out=n)
         np.subtract(h, n, out=state)
         state *= z
@@ -343,7 +339,7 @@ def gru_gradients(
     """Write the gradients of all inputs."""
     (x, h, w_ih, _, w_hh, _), (d_x, d_h, d_w_ih, d_b_ih, d_w_hh, d_b_hh) = inputs, out
     previous, (r, z, n, projected_n) = _previous_states(states[0], h), gates
-    slopes, dh_dn = np.empty_like(gates[:3]), (1 - z) * (1 - n * n)
+    slopes, dh_dn = np.empty_like(gates[:3], order="C"), (1 - z) * (1 - n * n)
     np.multiply(dh_dn, r, out=slopes[2])
     np.multiply(slopes[2] * projected_n, 1 - r, out=slopes[0])
     np.multiply((previous - n) * z, 1 - z, out=slopes[1])
