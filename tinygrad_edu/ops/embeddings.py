@@ -18,7 +18,7 @@ __all__ = ["embedding"]
 @op(name="embedding", batching=lambda batch: batch.inputs[0][:, batch.settings["indices"]])
 def lookup_rows(weight: Array, /, indices: Array) -> Array:
     """Return the rows of a table at `indices`: (V, D), (...) -> (..., D)."""
-    return np.take(weight, indices, axis=0)
+    return weight.take(indices, 0)
 
 
 def _add_rows_of_samples(batch: MappedCall) -> Any:
@@ -118,7 +118,7 @@ def _check_indices(indices: Any, count: int) -> Array:
         raise IndexError(
             f"embedding: indices must be from 0 to {count - 1}, got indices from {indices.min()} to {indices.max()}."
         )
-    return indices.astype(np.intp)
+    return indices.astype(np.intp, copy=False)
 
 
 def _renormalize_rows(weight: Any, indices: Array, max_norm: float, norm_type: float) -> None:

@@ -10,7 +10,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
 from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulate, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
@@ -154,8 +154,10 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
         return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
-    indices = np.flatnonzero((values == values_of(out)) | (values != values))  # the first of each row always attains it
-    return scatter_add_flat(g, np.repeat(indices, np.diff(indices, append=x.size)).reshape(x.shape), x.shape)
+    attains = (values == values_of(out)) | (values != values)
+    indices = attains.reshape(-1).nonzero()[0]  # the first of each row always attains it
+    lengths = np.append(indices[1:], x.size) - indices
+    return scatter_add_flat(g, indices.repeat(lengths).reshape(x.shape), x.shape)
 
 
 cumulative_extremum.vjps(x=_cumulative_extremum_x)
@@ -181,7 +183,7 @@ def cummin(x: TensorLike, axis: int | None = None) -> Tensor | Array:
 
 def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
-    return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
+    return reshape(x, ()) if not shape_of(x) else cumulative_extremum(x, axis or 0, largest)
 
 
 @op(batching="along")

@@ -59,12 +59,14 @@ def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, n
     arrays, lengths = parts[start:], shape[start : len(parts)]
     if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
         return None
-    numbers: Any = 0
+    numbers: Any = None
     for array, n in zip(arrays, lengths, strict=True):
-        low, array = array.min(), array.astype(np.intp, copy=False)
-        if low < -n or array.max() >= n:
-            return None
-        numbers = numbers * n + (array if low >= 0 else np.where(array < 0, array + n, array))
+        array = array.astype(np.intp, copy=False)
+        if array.view(np.uintp).max() >= n:  # a negative number is a large unsigned one
+            if array.min() < -n or array.max() >= n:
+                return None
+            array = np.where(array < 0, array + n, array)
+        numbers = array if numbers is None else numbers * n + array
     return math.prod(shape[:start]), numbers, math.prod(lengths), math.prod(shape[len(parts) :])
 
 
@@ -90,7 +92,7 @@ def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray
     """Add rows by groups; `counts` has the number of rows in each group."""
     order, row_numbers, starts, counts = _groups(numbers, counts)
     sums = total.take(row_numbers, 1)
-    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
+    remaining = (-counts).searchsorted(-np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
     for k, active in enumerate(remaining):
         if _GROUP_COST_RATIO * active < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:active], counts, strict=False)):
@@ -106,11 +108,11 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
     The largest groups come first.
     """
     keys = numbers.astype(np.uint16) if len(counts) <= _UINT16_ROWS else numbers  # radix sort for 16 bits
-    row_numbers = np.flatnonzero(counts > 0)
+    row_numbers = counts.nonzero()[0]
     counts = counts[row_numbers]
-    by_count = np.argsort(-counts, kind="stable")
-    starts = np.cumsum(counts) - counts
-    return np.argsort(keys, kind="stable"), row_numbers[by_count], starts[by_count], counts[by_count]
+    by_count = (-counts).argsort(kind="stable")
+    starts = counts.cumsum() - counts
+    return keys.argsort(kind="stable"), row_numbers[by_count], starts[by_count], counts[by_count]
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:

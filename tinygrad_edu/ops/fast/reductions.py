@@ -46,6 +46,8 @@ def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings:
     if function is np.add or rows.dtype.kind != "f":
         return out
     zeros = np.flatnonzero(out == 0)
+    if not zeros.size:
+        return out
     tied = rows[zeros]
     if ((tied == 0) & (np.signbit(tied) != np.signbit(out[zeros])[:, None])).any():
         out[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
