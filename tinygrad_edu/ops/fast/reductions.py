@@ -43,11 +43,9 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
 
 def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
     """Recompute the results of rows with both 0 and -0, where NumPy's result depends on the layout."""
-    if function is np.add or rows.dtype.kind != "f":
+    if function is np.add or rows.dtype.kind != "f" or np.count_nonzero(out) == out.size:
         return out
     zeros = np.flatnonzero(out == 0)
-    if not zeros.size:
-        return out
     tied = rows[zeros]
     if ((tied == 0) & (np.signbit(tied) != np.signbit(out[zeros])[:, None])).any():
         out[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
