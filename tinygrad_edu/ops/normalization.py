@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import (
+    NOT_COMPUTED,
     Array,
     Mapped,
     MappedCall,
+    Precomputed,
     Tensor,
     TensorLike,
     batched,
@@ -47,14 +50,13 @@ __all__ = [
 def _rows_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with that of the rows, the axis K of (K, B) or (A, K, B)."""
     batch = batch.spread()
-    settings = {"scale": None} if "scale" in batch.settings else {}  # a precomputed scale is that of one sample
     if batch.inputs[0].ndim == 3:
         n, k, _ = batch.inputs[0].shape
-        out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading(**settings)
+        out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading()
         return reshape(out, (n, k, out.shape[1]))
     n, _, k, _ = batch.inputs[0].shape
     merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
-    out = batch.with_inputs(*merged).on_leading(**settings)
+    out = batch.with_inputs(*merged).on_leading()
     return transpose(reshape(out, (len(out), n, k, out.shape[2])), (1, 0, 2, 3))
 
 
@@ -67,7 +69,7 @@ def mean_product(x: Array, y: Array) -> Array:
 def _mean_product(x: ndarray, y: ndarray) -> ndarray:
     """Compute `mean_product` of arrays."""
     count = _reduced_count(x.shape)
-    if count == x.shape[-1] > 0 and x.dtype == y.dtype != np.float16:  # each channel is a row
+    if count == x.shape[-1] > 0 and x.dtype is y.dtype and x.dtype.char != "e":  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
     mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
     return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
@@ -90,40 +92,84 @@ def centre(x: Array) -> Array:
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
-    ones = np.ones(x.shape[-1], x.dtype)
-    out = x - _mean_product(x, ones)
-    out -= _mean_product(out, ones)
+    out = x - _mean(x)
+    out -= _mean(out)
     return out
+
+
+def _mean(x: ndarray) -> ndarray:
+    n = x.shape[-1]
+    if x.ndim == 2 and x.dtype.char in "fd":
+        return x.dot(_equal_weights(n, x.dtype))[:, None]
+    return _mean_product(x, np.ones(n, x.dtype))
+
+
+@cache
+def _equal_weights(n: int, dtype: Any) -> ndarray:
+    return np.full(n, 1 / max(n, 1), dtype)
 
 
 centre.vjps(x=lambda g: centre(g))
 
 
 @op(name="normalization", batching=_rows_of_samples)
-def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
-    """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
-
-    `scale` is ``reciprocal_rms(x, eps)`` if already computed.
-    """
-    return np.asarray(x * (reciprocal_rms(x, eps) if scale is None else scale))
+def divide_by_rms(x: Array, /, eps: float) -> Array:
+    """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`."""
+    return np.asarray(x * _reciprocal_rms(x, eps))
 
 
-def reciprocal_rms(x: Array, eps: float) -> Array:
+def _reciprocal_rms(x: Array, eps: float) -> Array:
     """Return 1 / sqrt(mean(x * x) + eps), in the shape of that mean."""
-    return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
+    mean_square = _mean_product(x, x)
+    mean_square += eps
+    return np.reciprocal(np.sqrt(mean_square, out=mean_square), out=mean_square)
 
 
-def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
+def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
     # Except for eps, the result does not depend on the scale of x: subtract the component of g along the result.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
+    return _scaled_rejection(g, out, _reciprocal_rms(x, eps))
+
+
+def _scaled_rejection(g: ndarray, out: ndarray, scale: ndarray) -> ndarray:
+    """Return scale * (g - out * mean(g * out))."""
     slope = out * _mean_product(g, out)
     np.subtract(g, slope, out=slope)
-    slope *= reciprocal_rms(x, eps) if scale is None else scale
+    slope *= scale
     return slope
 
 
 divide_by_rms.vjps(x=_divide_by_rms_x)
+
+
+def _standardized_rows_of_samples(batch: MappedCall) -> Any:
+    # The rows of all samples are computed again: `computed` has those of one sample.
+    return _rows_of_samples(batch._replace(settings={**batch.settings, "computed": NOT_COMPUTED}))
+
+
+@op(name="normalization", batching=_standardized_rows_of_samples)
+def standardized(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(centre(x)) of rows (K, B). `computed` has the result and its factor, if already computed."""
+    return computed["out"] if computed else _standardize_rows(x, eps)["out"]
+
+
+def _standardize_rows(x: ndarray, eps: float) -> Precomputed:
+    out = centre(x)
+    scale = _reciprocal_rms(out, eps)
+    scale[scale == 0] = np.nan  # the variance overflows
+    out *= scale
+    return Precomputed(out=out, scale=scale)
+
+
+def _standardized_x(g: Any, x: Any, out: Any, eps: float, computed: Precomputed) -> Any:
+    g = centre(g)  # first: the rounding error of a large mean would remain
+    if computed and _all_arrays(g, x, out):
+        return _scaled_rejection(g, out, computed["scale"])
+    return _divide_by_rms_x(g, centre(x), out, eps)
+
+
+standardized.vjps(x=_standardized_x)
 
 
 def _channels_of_samples(batch: MappedCall) -> Any:
@@ -190,10 +236,7 @@ def standardize(x: Any, eps: float) -> Any:
 
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence is visible.
     """
-    x = centre(x)
-    scale = reciprocal_rms(values_of(x), eps)
-    scale[scale == 0] = np.nan
-    return divide_by_rms(x, eps, scale)
+    return standardized(x, eps, _standardize_rows(values_of(x), eps))
 
 
 def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
