@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
+from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
+from tinygrad_edu.ops.fast.reductions import equal_weights
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
@@ -100,13 +101,8 @@ def centre(x: Array) -> Array:
 def _mean(x: ndarray) -> ndarray:
     n = x.shape[-1]
     if x.ndim == 2 and x.dtype.char in "fd":
-        return x.dot(_equal_weights(n, x.dtype))[:, None]
+        return x.dot(equal_weights(n, x.dtype))[:, None]
     return _mean_product(x, np.ones(n, x.dtype))
-
-
-@cache
-def _equal_weights(n: int, dtype: Any) -> ndarray:
-    return np.full(n, 1 / max(n, 1), dtype)
 
 
 centre.vjps(x=lambda g: centre(g))
@@ -178,32 +174,51 @@ def _channels_of_samples(batch: MappedCall) -> Any:
     x = batch.inputs[0]
     n, a, k, b = x.shape
     merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
-    out = batch.with_inputs(*merged).on_leading(moments=None)
+    out = batch.with_inputs(*merged).on_leading(computed=NOT_COMPUTED)
     return transpose(reshape(out, (a, n, k, b)), (1, 0, 2, 3))
 
 
 @op(name="normalization", promotes=True, batching=_channels_of_samples)
-def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
+def normalized(
+    x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED
+) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
-    `moments` is ``fast.moments(x)`` if already computed.
+    `computed` is ``_statistics(x)`` if already computed.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    return fast.channel_norm(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x)
+    if "deviations" in computed.saved_values:
+        return small.deviations_norm(x, weight, bias, eps, **computed.saved_values)
+    return fast.channel_norm(x, weight, bias, eps, **computed.saved_values)
 
 
-def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
+def _statistics(x: ndarray) -> Precomputed:
+    """Return the moments of the channels, and for small float32 arrays the deviations."""
+    found = small.channel_deviations(x)
+    if found is None:
+        return Precomputed(moments=fast.moments(x))
+    return Precomputed(moments=found[0], deviations=found[1])
+
+
+def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x, weight):
         return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
-    return fast.channel_norm_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x)
+    if "deviations" in computed.saved_values:
+        return small.deviations_norm_x(g, weight, eps, **computed.saved_values)
+    return fast.channel_norm_x(g, x, weight, eps, **computed.saved_values)
 
 
-def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
+def _normalized_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x):
         return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
-    return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x)
+    if "deviations" in computed.saved_values:
+        return small.deviations_norm_weight(g, eps, **computed.saved_values)
+    return fast.channel_norm_weight(g, x, eps, **computed.saved_values)
 
 
 def _normalized_bias(g: Any) -> Any:
@@ -224,10 +239,11 @@ normalized.vjps(
 )
 
 
-def _normalize_by_moments(eps: float, moments: Array | None, x: Any, weight: Any = None, bias: Any = None) -> Any:
+def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
-    one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
-    return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
+    shape = (1, x.shape[1], 1)
+    weight = np.ones(shape, x.dtype) if weight is None else weight
+    return normalized(x, weight, np.zeros(shape, x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)
@@ -398,7 +414,7 @@ def batch_norm(
 
     def on_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
-        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
+        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
 
     return _affine(_call_in_shape(*_channel_layout(x), on_rows, x), *affine_after)
 
@@ -418,7 +434,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 
 # Rows shorter than this are copied, if there are many of them: NumPy's inner loops are then as long as a channel.
-_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**12))
+_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**15))
 
 
 @composite("instance_norm")
@@ -442,7 +458,7 @@ def instance_norm(
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
     def on_rows(rows: Any) -> Any:
-        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows)
+        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum), rows)
 
     return _affine(_call_in_shape((1, n * c, length), None, on_rows, x), weight, bias)
 
@@ -468,27 +484,36 @@ def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: An
     return _affine((x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype), weight, bias)
 
 
-def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array | None:
-    """Update the running statistics of C channels in place, and return the moments of x, (A, K, B).
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Precomputed:
+    """Update the running statistics of C channels in place, and return the statistics of x, (A, K, B).
 
-    They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return None inside of
-    `vmap`, where the moments are computed later.
+    They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return none inside of
+    `vmap`, where the statistics are computed later.
     """
     if isinstance(x, Mapped):
         if running_mean is None and running_var is None:
-            return None
+            return NOT_COMPUTED
         raise MappedValueError(
             "normalization in training writes its running statistics, which all samples share. Call eval(), or "
             "make the layer without running statistics."
         )
-    moments, count, updates = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
-    unbiased_var = moments[2] * (count / max(count - 1, 1))
-    for running, statistic in ((running_mean, moments[0] + moments[1]), (running_var, unbiased_var)):
-        if running is not None and x.size:
+    computed = _statistics(values_of(x))
+    if x.size and not (running_mean is None and running_var is None):
+        mean, mean_error, variance = computed["moments"]
+        count = x.shape[0] * x.shape[2]
+        unbiased_var = variance * (count / max(count - 1, 1))
+        _move_running([(running_mean, mean + mean_error), (running_var, unbiased_var)], momentum)
+    return computed
+
+
+def _move_running(pairs: Sequence[tuple[Any, ndarray]], momentum: float) -> None:
+    """Move each running statistic that is not None towards that of the batch, in place."""
+    updates = []
+    for running, statistic in pairs:
+        if running is not None:
             batch_statistic = statistic.reshape(-1, *shape_of(running)).mean(0)
             updates.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * batch_statistic))
     write_all([running for running, _ in updates], [statistic for _, statistic in updates])
-    return moments
 
 
 def local_response_norm(

@@ -287,6 +287,10 @@ def plain_moments(x: ndarray) -> ndarray:
     return np.concatenate(moments)[:, :, 0].astype(x.dtype)
 
 
+def no_deviations(x: ndarray) -> None:
+    """Return None: the plain normalization needs only the moments."""
+
+
 def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarray, ndarray]:
     """Return (x - mean) * scale in float64, and scale = 1 / sqrt(variance + eps): (A, K, B), (1, K, 1)."""
     mean, error, variance = moments.astype(np.float64)[:, None, :, None]

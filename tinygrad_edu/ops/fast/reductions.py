@@ -57,6 +57,12 @@ def _ones(n: int, dtype: Any) -> ndarray:
     return np.ones(n, dtype)
 
 
+@cache
+def equal_weights(n: int, dtype: Any) -> ndarray:
+    """Return a vector of n numbers 1 / n: the dot product with it is the mean."""
+    return np.full(n, 1 / max(n, 1), dtype)
+
+
 @faster_than(plain_sum_along)
 def sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: Any) -> Any:
     """Return `plain_sum_along`. The last reduced axes in memory, such as those of feature maps, are summed as rows."""

@@ -1,0 +1,81 @@
+"""Normalization of small float32 channels in float64, where the mean has no rounding error: few calls of NumPy.
+
+Arrays are (A, K, B), with K channels, as in `normalization.py`.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.reductions import equal_weights
+from tinygrad_edu.ops.plain import no_deviations
+from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.thresholds import SizeThreshold
+
+# Number of elements up to which the copies in float64 stay in the cache.
+_SMALL = SizeThreshold(2**15)
+
+
+@faster_than(no_deviations)
+def channel_deviations(x: ndarray) -> tuple[ndarray, ndarray] | None:
+    """Return `plain_moments`, and the differences of x from the mean of its channel, (K, A * B); both in float64.
+
+    Return None if x is large or is not float32. A variance that overflows in float32 is infinite.
+    """
+    if x.size > _SMALL or x.dtype.char != "f":
+        return None
+    rows = _as_rows(x)
+    moments = np.zeros((3, len(rows)))
+    moments[0] = _subtract_mean(rows)
+    moments[2] = _mean_of_products(rows, rows).astype(x.dtype)
+    return moments, rows
+
+
+def deviations_norm(
+    x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray, deviations: ndarray
+) -> ndarray:
+    """Return `plain_channel_norm`, given the deviations of x."""
+    scale = weight[0] * _reciprocal_std(moments, eps)
+    out = deviations * scale
+    out += bias[0] - 0 * scale  # NaN for an infinite weight, as in `channel_norm`
+    return _from_rows(out, x)
+
+
+def deviations_norm_x(g: ndarray, weight: ndarray, eps: float, moments: ndarray, deviations: ndarray) -> ndarray:
+    """Return `plain_channel_norm_x`, given the deviations of x."""
+    rows, scale = _as_rows(g), _reciprocal_std(moments, eps)
+    _subtract_mean(rows)
+    rows -= deviations * (scale * scale * _mean_of_products(rows, deviations)[:, None])
+    rows *= weight[0] * scale
+    return _from_rows(rows, g)
+
+
+def deviations_norm_weight(g: ndarray, eps: float, moments: ndarray, deviations: ndarray) -> ndarray:
+    """Return `plain_channel_norm_weight`, given the deviations of x."""
+    slope = np.vecdot(_as_rows(g), deviations)[:, None] * _reciprocal_std(moments, eps)
+    return slope.astype(g.dtype)[None]
+
+
+def _as_rows(x: ndarray) -> ndarray:
+    a, k, b = x.shape
+    return np.array(x.transpose(1, 0, 2), np.float64, order="C").reshape(k, a * b)
+
+
+def _from_rows(rows: ndarray, like: ndarray) -> ndarray:
+    (a, k, b), out = like.shape, np.empty_like(like)
+    out[...] = rows.reshape(k, a, b).transpose(1, 0, 2)
+    return out
+
+
+def _subtract_mean(rows: ndarray) -> ndarray:
+    """Subtract the mean of each row in place, and return the means."""
+    mean = rows.dot(equal_weights(rows.shape[1], rows.dtype))
+    rows -= mean[:, None]
+    return mean
+
+
+def _mean_of_products(x: ndarray, y: ndarray) -> ndarray:
+    return np.vecdot(x, y) / max(x.shape[1], 1)
+
+
+def _reciprocal_std(moments: ndarray, eps: float) -> ndarray:
+    return 1 / np.sqrt(moments[2][:, None] + eps)
