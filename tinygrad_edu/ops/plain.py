@@ -298,9 +298,14 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
     return (x - mean - error) * scale, scale
 
 
+def nan_if_infinite(factor: ndarray) -> ndarray:
+    """Return a factor of deviations, with NaN for infinity: a deviation near 0 is infinite or NaN by its rounding."""
+    return np.asarray(factor + 0 * factor)
+
+
 def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return weight * (x - mean) / sqrt(variance + eps) + bias; the weight and the bias are (1, K, 1)."""
-    return np.asarray(weight * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
+    return np.asarray(nan_if_infinite(weight) * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
 
 
 def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
@@ -308,7 +313,7 @@ def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, mo
     (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
     g = g - _channel_mean(g)  # the mean of s is 0 only up to rounding; a large mean of g would amplify that error
     slope = g - s * _channel_mean(g * s)
-    return np.asarray(weight * scale * slope).astype(x.dtype)
+    return np.asarray(nan_if_infinite(weight * scale) * slope).astype(x.dtype)
 
 
 def plain_channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:

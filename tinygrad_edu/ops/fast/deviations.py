@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.reductions import equal_weights
-from tinygrad_edu.ops.plain import no_deviations
+from tinygrad_edu.ops.plain import nan_if_infinite, no_deviations
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -34,9 +34,8 @@ def deviations_norm(
     x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray, deviations: ndarray
 ) -> ndarray:
     """Return `plain_channel_norm`, given the deviations of x."""
-    scale = weight[0] * _reciprocal_std(moments, eps)
-    out = deviations * scale
-    out += bias[0] - 0 * scale  # NaN for an infinite weight, as in `channel_norm`
+    out = deviations * nan_if_infinite(weight[0] * _reciprocal_std(moments, eps))
+    out += bias[0]
     return _from_rows(out, x)
 
 
@@ -45,7 +44,7 @@ def deviations_norm_x(g: ndarray, weight: ndarray, eps: float, moments: ndarray,
     rows, scale = _as_rows(g), _reciprocal_std(moments, eps)
     _subtract_mean(rows)
     rows -= deviations * (scale * scale * _mean_of_products(rows, deviations)[:, None])
-    rows *= weight[0] * scale
+    rows *= nan_if_infinite(weight[0] * scale)
     return _from_rows(rows, g)
 
 
@@ -78,4 +77,6 @@ def _mean_of_products(x: ndarray, y: ndarray) -> ndarray:
 
 
 def _reciprocal_std(moments: ndarray, eps: float) -> ndarray:
-    return 1 / np.sqrt(moments[2][:, None] + eps)
+    std = moments[2][:, None] + eps
+    np.sqrt(std, out=std)
+    return np.reciprocal(std, out=std)
