@@ -111,6 +111,11 @@ def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dt
     return plain_reduce_along(np.add, x, axes, keepdims, dtype=dtype)
 
 
+def plain_sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
+    """Return the sum of x * x over one axis, several, or all."""
+    return plain_reduce_along(np.add, x * x, axes, keepdims)
+
+
 def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
     """Return log(sum(x)) over `axis`, which is kept with length 1. float16 is summed in float32."""
     dtype = np.float32 if x.dtype == np.float16 else x.dtype
