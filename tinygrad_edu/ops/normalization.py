@@ -179,9 +179,7 @@ def _channels_of_samples(batch: MappedCall) -> Any:
 
 
 @op(name="normalization", promotes=True, batching=_channels_of_samples)
-def normalized(
-    x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED
-) -> Array:
+def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
     `computed` is ``_statistics(x)`` if already computed.

@@ -21,10 +21,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
 
     Slices and single masks have no duplicates. Integer arrays select rows. In one dimension NumPy is fast.
     """
-    parts = index if isinstance(index, tuple) else (index,)
-    masks = sum(isinstance(part, ndarray) and part.dtype.kind == "b" for part in parts)
-    arrays = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
-    if len(arrays) == min(masks, 1):
+    parts, arrays = _parts(index)
+    if _selects_each_once(arrays):
         total[index] += values
         return
     if total.dtype == np.float16:  # 2048 + 1 is 2048
@@ -45,6 +43,25 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
         rows = values if np.shape(values) == rows_shape else np.broadcast_to(values, rows_shape)
         rows = rows.reshape(outer, numbers.size, length)
         _add_rows(total.reshape(outer, count, length), numbers.ravel(), rows)
+
+
+@faster_than(plain_add_at)
+def add_at_zeros(zeros: ndarray, index: Any, values: Any) -> None:
+    """Implement `plain_add_at` for an array of zeros, which are not read if no element is selected twice."""
+    if _selects_each_once(_parts(index)[1]):
+        zeros[index] = values
+    else:
+        add_at(zeros, index, values)
+
+
+def _parts(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return the parts of an index, and those that are arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return parts, [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
+
+
+def _selects_each_once(arrays: list[Any]) -> bool:
+    return not arrays or (len(arrays) == 1 and isinstance(arrays[0], ndarray) and arrays[0].dtype.kind == "b")
 
 
 def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
