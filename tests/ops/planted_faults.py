@@ -136,6 +136,14 @@ FAULTS = {
         Fault("mean_error = _channel_mean(centred)\n", "mean_error = np.zeros_like(mean)\n",
               "the rounding error of the mean", twins=["normalization.moments", "normalization.channel_norm"]),
     ],
+    "ops/fast/deviations.py": [
+        Fault(".astype(x.dtype)\n    return moments", "\n    return moments", "a variance that overflows",
+              twins=["deviations.deviations_norm"]),
+        Fault("    _subtract_mean(rows)\n", "", "the mean of the cotangent", twins=["deviations.deviations_norm_x"]),
+        Fault("x.transpose(1, 0, 2), np.float64", "x.transpose(1, 0, 2), x.dtype", "float64",
+              twins=["deviations.channel_deviations"]),
+        Fault("nan_if_infinite(weight[0] * scale)", "weight[0] * scale", "an infinite weight", paths=["normalized"]),
+    ],
     "ops/fast/error_function.py": [
         Fault("x = np.clip(x, -_GRID_END, _GRID_END)", "x = np.array(x)", "the ends of the table",
               twins=["error_function.bell_integral"]),
@@ -317,8 +325,8 @@ FAULTS = {
               twins=["parameters.parameters"]),
     ],
     "engine/fast/scatter_add.py": [
-        Fault("if len(arrays) == min(masks, 1):", "if len(arrays) <= 1:", "a duplicate index",
-              twins=["scatter_add.add_at"]),
+        Fault("len(arrays) == 1 and isinstance(arrays[0], ndarray) and arrays[0].dtype.kind == \"b\"",
+              "len(arrays) == 1", "a duplicate index", twins=["scatter_add.add_at", "scatter_add.add_at_zeros"]),
         Fault("if total.dtype == np.float16:", "if not total.dtype:", "sums of float16 in float32",
               spread=["embedding", "getitem", "take"]),
         Fault("np.where(array < 0, array + n, array)", "array", "a negative index", twins=["scatter_add.add_at"],
