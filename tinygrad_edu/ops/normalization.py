@@ -29,7 +29,7 @@ from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
-from tinygrad_edu.ops.fast.reductions import equal_weights
+from tinygrad_edu.ops.fast.reductions import equal_weights, ones
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
@@ -93,16 +93,19 @@ def centre(x: Array) -> Array:
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
-    out = x - _mean(x)
-    out -= _mean(out)
+    if x.ndim == 2 and x.dtype.char in "fd":
+        return _centred_rows(x)
+    out = x - _mean_product(x, np.ones(x.shape[-1], x.dtype))
+    out -= _mean_product(out, np.ones(x.shape[-1], x.dtype))
     return out
 
 
-def _mean(x: ndarray) -> ndarray:
-    n = x.shape[-1]
-    if x.ndim == 2 and x.dtype.char in "fd":
-        return x.dot(equal_weights(n, x.dtype))[:, None]
-    return _mean_product(x, np.ones(n, x.dtype))
+def _centred_rows(x: ndarray) -> ndarray:
+    """Compute `centre` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
+    n = x.shape[1]
+    out = x - x.dot(ones(n, x.dtype))[:, None] / max(n, 1)
+    out -= out.dot(equal_weights(n, x.dtype))[:, None]
+    return out
 
 
 centre.vjps(x=lambda g: centre(g))

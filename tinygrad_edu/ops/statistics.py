@@ -179,7 +179,7 @@ def take_ranks(rows: Any, ranks: Any) -> Any:
     ranks = np.asarray(ranks)
     indices = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
     flat: Any = flat_indices(indices, rows.ndim - 1, rows.shape)
-    return take_owned(rows, flat.reshape(*rows.shape[:-1], *ranks.shape))
+    return take_owned(rows, flat.reshape((*rows.shape[:-1], *ranks.shape)))
 
 
 def _weighted_mean_of_samples(batch: MappedCall) -> Any:

@@ -50,7 +50,9 @@ def deviations_norm_x(g: ndarray, weight: ndarray, eps: float, moments: ndarray,
 
 def deviations_norm_weight(g: ndarray, eps: float, moments: ndarray, deviations: ndarray) -> ndarray:
     """Return `plain_channel_norm_weight`, given the deviations of x."""
-    slope = np.vecdot(_as_rows(g), deviations)[:, None] * _reciprocal_std(moments, eps)
+    rows = _as_rows(g)
+    _subtract_mean(rows)  # its product with the deviations is 0 only up to rounding
+    slope = np.vecdot(rows, deviations)[:, None] * _reciprocal_std(moments, eps)
     return slope.astype(g.dtype)[None]
 
 
