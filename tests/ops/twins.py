@@ -585,6 +585,6 @@ WITHOUT_A_TWIN = {
     "recurrent": "by_steps, through the op recurrent",
     "products.tile_size": "chooses the tiles of the correlations",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
-    "reductions.ones": "a vector of ones", "reductions.equal_weights": "a vector of equal numbers",
+    "reductions.vector_of_ones": "a vector of ones", "reductions.equal_weights": "a vector of equal numbers",
     "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

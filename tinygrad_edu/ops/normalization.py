@@ -29,7 +29,7 @@ from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
-from tinygrad_edu.ops.fast.reductions import equal_weights, ones
+from tinygrad_edu.ops.fast.reductions import equal_weights, vector_of_ones
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
@@ -103,7 +103,7 @@ def centre(x: Array) -> Array:
 def _centred_rows(x: ndarray) -> ndarray:
     """Compute `centre` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
     n = x.shape[1]
-    out = x - x.dot(ones(n, x.dtype))[:, None] / max(n, 1)
+    out = x - x.dot(vector_of_ones(n, x.dtype))[:, None] / max(n, 1)
     out -= out.dot(equal_weights(n, x.dtype))[:, None]
     return out
 

@@ -41,7 +41,7 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
             return _fix_signed_zeros(function, out, rows, settings).reshape(shape)
         is_native = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
         if is_native and function is np.add and "initial" not in settings:
-            return np.vecdot(x, ones(n, x.dtype)).reshape(shape)
+            return np.vecdot(x, vector_of_ones(n, x.dtype)).reshape(shape)
         if is_native and function in (np.maximum, np.minimum):
             out = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
             function(out, settings.get("initial", out), out=out)
@@ -61,11 +61,11 @@ def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings:
 
 
 def _ones_for(rows: ndarray) -> ndarray:
-    return ones(rows.shape[-1], rows.dtype)
+    return vector_of_ones(rows.shape[-1], rows.dtype)
 
 
 @cache
-def ones(n: int, dtype: Any) -> ndarray:
+def vector_of_ones(n: int, dtype: Any) -> ndarray:
     """Return a vector of ones, the same one for each call."""
     return np.ones(n, dtype)
 
