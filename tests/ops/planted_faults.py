@@ -329,7 +329,7 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
         Fault("np.size(values) >= _LARGE and total.flags.c_contiguous", "np.size(values) >= _LARGE", "another layout",
               twins=["scatter_add.add_at"]),
-        Fault("if counts.max() == 1:", "if counts.size:", "a duplicate row", twins=["scatter_add.add_at"]),
+        Fault("if counts.max(initial=0) == 1:", "if counts.size:", "a duplicate row", twins=["scatter_add.add_at"]),
         Fault("values if np.shape(values) == rows_shape else np.broadcast_to(values, rows_shape)", "np.asarray(values)",
               "values that broadcast", twins=["scatter_add.add_at"], errors=["ValueError", "AssertionError"]),
     ],

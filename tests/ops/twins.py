@@ -179,6 +179,13 @@ def indexed(draw, values=False):
 
 
 @st.composite
+def numbered_rows(draw):
+    count, n, length = draw(st.integers(1, 4)), draw(st.integers(0, 12)), draw(st.integers(0, 12))
+    total, rows = draw(numbers((count, length), SINGLE[:1])), draw(numbers((n, length), SINGLE[:1]))
+    return total, draw(arrays((n,), 0, count - 1, dtype=np.int64)), rows
+
+
+@st.composite
 def places(draw):
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
@@ -541,6 +548,7 @@ TWINS = {
     "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
+    "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),
     "scatter_add.add_at_zeros": Twins(
         added_to_zeros(scatter_add.add_at_zeros), added_to_zeros(plain_add_at), indexed(values=True), None),
     "deviations.channel_deviations": Twins(moments_of_deviations, plain.plain_moments, channels(), None),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
+from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_rows, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
@@ -35,7 +35,7 @@ def scatter_add_rows(rows: Array, /, indices: Array, count: int) -> Array:
     float16 is summed in float32: in a sum of thousands of rows, the last ones would be rounded away.
     """
     out = np.zeros((count, rows.shape[-1]), np.float32 if rows.dtype == np.float16 else rows.dtype)
-    add_at(out, indices, rows)
+    add_rows(out, indices.reshape(-1), rows.reshape(indices.size, rows.shape[-1]))
     return out.astype(rows.dtype, copy=False)
 
 

@@ -99,7 +99,7 @@ def stack(
     shape = next(iter(shapes), ())
     axis = normalize_axis_index(axis, len(shape) + 1)
     rows = [reshape(x, (*shape[:axis], 1, *shape[axis:])) for x in parts]
-    return concatenate(rows, axis, dtype=dtype, casting=casting)
+    return _checked_cast(concat(*rows, axis=axis, ends=list(range(1, len(rows) + 1))), dtype, casting)
 
 
 def vstack(

@@ -54,6 +54,12 @@ def add_at_zeros(zeros: ndarray, index: Any, values: Any) -> None:
         add_at(zeros, index, values)
 
 
+@faster_than(plain_add_at)
+def add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
+    """Implement `plain_add_at` for rows and their numbers, which must not be negative: (count, d), (n,), (n, d)."""
+    _add_rows(total[None], numbers, rows[None])
+
+
 def _parts(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
     """Return the parts of an index, and those that are arrays."""
     parts = index if isinstance(index, tuple) else (index,)
@@ -97,7 +103,7 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         _add_elements(total, numbers, rows)
         return
     counts = np.bincount(numbers)
-    if counts.max() == 1:
+    if counts.max(initial=0) == 1:
         total[:, numbers] += rows
     elif rows.size < _MIN_GROUPED_VALUES:
         _add_elements(total, numbers, rows)
