@@ -181,8 +181,8 @@ def indexed(draw, values=False):
 @st.composite
 def numbered_rows(draw):
     count, n, length = draw(st.integers(1, 4)), draw(st.integers(0, 12)), draw(st.integers(0, 12))
-    total, rows = draw(numbers((count, length), SINGLE[:1])), draw(numbers((n, length), SINGLE[:1]))
-    return total, draw(arrays((n,), 0, count - 1, dtype=np.int64)), rows
+    total, rows = (draw(numbers((size, length), SINGLE[:1])) for size in (count, n))
+    return np.array(total, order="C"), draw(arrays((n,), 0, count - 1, dtype=np.int64)), rows
 
 
 @st.composite

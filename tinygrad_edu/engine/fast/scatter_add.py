@@ -56,7 +56,10 @@ def add_at_zeros(zeros: ndarray, index: Any, values: Any) -> None:
 
 @faster_than(plain_add_at)
 def add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
-    """Implement `plain_add_at` for rows and their numbers, which must not be negative: (count, d), (n,), (n, d)."""
+    """Implement `plain_add_at` for rows: (count, d), (n,), (n, d).
+
+    `total` must be C-contiguous, and no number negative.
+    """
     _add_rows(total[None], numbers, rows[None])
 
 
