@@ -240,10 +240,9 @@ FAULTS = {
               twins=["scans.cumprod_vjp"], errors=["ValueError"]),
     ],
     "ops/fast/softmax.py": [
-        Fault("x.min() > -_SAFE_EXPONENT and x.max() < _SAFE_EXPONENT",
-              "not (x.min() <= -_SAFE_EXPONENT or x.max() >= _SAFE_EXPONENT)", "a NaN",
+        Fault("if total.max() < np.inf and", "if", "the overflow of exp", twins=["softmax.softmax_values"]),
+        Fault("(total.min() >= 1 or x.min() > -_SAFE_EXPONENT)", "total.max() > 0", "the underflow of exp",
               twins=["softmax.softmax_values"]),
-        Fault(" and x.max() < _SAFE_EXPONENT", "", "the overflow of exp", twins=["softmax.softmax_values"]),
         Fault("if not g.ndim:", "if g is None:", "the 0-d case", twins=["softmax.log_softmax_vjp"],
               errors=["AxisError", "TypeError", "AssertionError"]),
         Fault("rows = p.ndim and axis in", "rows = axis in", "the 0-d case", twins=["softmax.softmax_vjp"],
