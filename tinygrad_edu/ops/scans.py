@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
-from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
+from tinygrad_edu.ops.arithmetic import are_arrays, cast, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulate, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
@@ -156,8 +156,18 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
     values = values_of(x)
     attains = (values == values_of(out)) | (values != values)
     indices = attains.reshape(-1).nonzero()[0]  # the first of each row always attains it
+    if are_arrays(g):
+        return _sum_segments(g, indices)
     lengths = np.append(indices[1:], x.size) - indices
     return scatter_add_flat(g, indices.repeat(lengths).reshape(x.shape), x.shape)
+
+
+def _sum_segments(g: ndarray, starts: ndarray) -> ndarray:
+    """Return zeros of the shape of g with the sum of each segment of g, in C order, where it starts."""
+    out = np.zeros(g.shape, g.dtype)
+    dtype = np.float32 if g.dtype == np.float16 else g.dtype  # 2048 + 1 is 2048 in float16
+    out.reshape(-1)[starts] = np.add.reduceat(g.reshape(-1), starts, dtype=dtype)
+    return out
 
 
 cumulative_extremum.vjps(x=_cumulative_extremum_x)

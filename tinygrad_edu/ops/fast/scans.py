@@ -1,5 +1,6 @@
 """Cumulative operations on many rows at once: each step is one operation on all rows."""
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -37,7 +38,7 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     end = n - n % _CHUNK_LENGTH
     chunks = x[..., :end].reshape(-1, end // _CHUNK_LENGTH, _CHUNK_LENGTH)
     with np.errstate(invalid="ignore", over="ignore"):
-        out = product(chunks, np.triu(np.ones((_CHUNK_LENGTH, _CHUNK_LENGTH), x.dtype)))
+        out = product(chunks, _triangle(int(_CHUNK_LENGTH), x.dtype))
         out[:, 1:] += np.add.accumulate(out[:, :, -1], 1)[:, :-1, None]
     if not np.isfinite(out[:, -1, -1]).all():  # 0 * inf and 0 * NaN are NaN
         return accumulate(np.add, x, axis)
@@ -45,6 +46,11 @@ def cumsum_values(x: ndarray, axis: int) -> Any:
     if end == n:
         return out
     return np.concatenate([out, np.add.accumulate(x[..., end:], -1) + out[..., -1:]], -1)
+
+
+@cache
+def _triangle(n: int, dtype: Any) -> ndarray:
+    return np.triu(np.ones((n, n), dtype))
 
 
 def _is_last_axis(x: ndarray, axis: int) -> bool:
@@ -97,4 +103,4 @@ def _row_chunks(rows: ndarray) -> list[slice]:
 
 # Rows: minimum to accumulate as columns, and maximum to accumulate with a product.
 _MANY, _FEW = SizeThreshold(250, least=2), SizeThreshold(1000)
-_LONG_ROW, _CHUNK_LENGTH, _CACHED_SIZE, _MIN_ROWS = map(SizeThreshold, (20_000, 32, 2**15, 16))
+_LONG_ROW, _CHUNK_LENGTH, _CACHED_SIZE, _MIN_ROWS = map(SizeThreshold, (8000, 32, 2**15, 16))
