@@ -160,7 +160,7 @@ def ranked(draw, one=True):
 @st.composite
 def accumulations(draw):
     function = draw(st.sampled_from([np.add, np.multiply, np.maximum]))
-    return function, *draw(along(1, (*FLOATS, np.int64)))
+    return function, *draw(along(1, (*FLOATS, np.int64))), draw(st.booleans())
 
 
 @st.composite
@@ -522,7 +522,8 @@ ROUNDED = {  # strategy, and units in the last place
 SUMS = {
     "elementwise.logaddexp_values": alike(2, NUMERIC), "reductions.sum_along": summed(),
     "reductions.sum_of_squares": summed().map(lambda x: x[:3]),
-    "scans.cumsum_values": along(1), "softmax.softmax_values": along(1, min_dims=0),
+    "scans.cumsum_values": st.tuples(along(1), st.booleans()).map(lambda x: (*x[0], x[1])),
+    "softmax.softmax_values": along(1, min_dims=0),
     "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
     "normalization.moments": channels(), "normalization.channel_norm": channels(affine=True),
     "normalization.channel_norm_x": gradients_of_channels(),

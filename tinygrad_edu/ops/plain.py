@@ -173,14 +173,16 @@ def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
 # --- Scans ---
 
 
-def plain_accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
-    """Return ``function.accumulate(x, axis)``."""
+def plain_accumulate(function: np.ufunc, x: ndarray, axis: int, reverse: bool = False) -> Any:
+    """Return ``function.accumulate(x, axis)``; from the end if `reverse`."""
+    if reverse:
+        return np.flip(function.accumulate(np.flip(x, axis), axis), axis)
     return function.accumulate(x, axis)
 
 
-def plain_cumsum_values(x: ndarray, axis: int) -> Any:
-    """Return the cumulative sum along `axis`."""
-    return np.add.accumulate(x, axis)
+def plain_cumsum_values(x: ndarray, axis: int, reverse: bool = False) -> Any:
+    """Return the cumulative sum along `axis`; from the end if `reverse`."""
+    return plain_accumulate(np.add, x, axis, reverse)
 
 
 def plain_axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:

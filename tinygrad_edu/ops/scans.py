@@ -111,7 +111,8 @@ def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None)
 
 def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
     along = axis or 0
-    return reshape(cast(flip(cumsum(flip(g, along), along), along), x_dtype), x_shape)
+    sums = cumsum_values(g, along, reverse=True) if are_arrays(g) else flip(cumsum(flip(g, along), along), along)
+    return reshape(cast(sums, x_dtype), x_shape)
 
 
 cumsum.vjps(x=_cumsum_x)
