@@ -265,8 +265,8 @@ def _cummax(a: Any, g: ndarray) -> Result:
 
 def _take_along_axis(a: Any, g: ndarray) -> Result:
     flat = a.order + np.arange(0, a.x.size, a.x.shape[1])[:, None]
-    slope = np.empty_like(a.x)
-    slope.reshape(-1)[flat] = g  # each element is taken once
+    slope = np.zeros_like(a.x)
+    np.add.at(slope.reshape(-1), flat.reshape(-1), g.reshape(-1))  # an index may occur twice
     return a.x.reshape(-1).take(flat, mode="wrap"), {"x": slope}
 
 
