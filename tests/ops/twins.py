@@ -225,7 +225,7 @@ def pairs_of_channels(draw):
 
 
 def moments_of_deviations(x):
-    found = deviations.channel_deviations(x)
+    found = deviations.channel_deviations(x, 1e-5)
     if found is None:
         return plain.plain_moments(x)
     mean, _, variance = found[0]
@@ -233,24 +233,24 @@ def moments_of_deviations(x):
 
 
 def norm_of_deviations(x, weight, bias, eps, moments):
-    found = deviations.channel_deviations(x)
+    found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm(x, weight, bias, eps, moments)
-    return deviations.deviations_norm(x, weight, bias, eps, *found)
+    return deviations.deviations_norm(x, weight, bias, *found[1:])
 
 
 def norm_x_of_deviations(g, x, weight, eps, moments):
-    found = deviations.channel_deviations(x)
+    found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm_x(g, x, weight, eps, moments)
-    return deviations.deviations_norm_x(g, weight, eps, *found)
+    return deviations.deviations_norm_x(g, weight, *found[1:])
 
 
 def norm_weight_of_deviations(g, x, eps, moments):
-    found = deviations.channel_deviations(x)
+    found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm_weight(g, x, eps, moments)
-    return deviations.deviations_norm_weight(g, eps, *found)
+    return deviations.deviations_norm_weight(g, *found[1:])
 
 
 @st.composite

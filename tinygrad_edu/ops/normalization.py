@@ -93,11 +93,15 @@ def centre(x: Array) -> Array:
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
-    if x.ndim == 2 and x.dtype.char in "fd":
+    if x.ndim == 2 and x.shape[1] < _LONG_ROW and x.dtype.char in "fd":
         return _centred_rows(x)
     out = x - _mean_product(x, np.ones(x.shape[-1], x.dtype))
     out -= _mean_product(out, np.ones(x.shape[-1], x.dtype))
     return out
+
+
+# Rows from this length on are summed by `mean_product`, so that no long vectors are cached.
+_LONG_ROW = SizeThreshold(2**12)
 
 
 def _centred_rows(x: ndarray) -> ndarray:
@@ -185,41 +189,46 @@ def _channels_of_samples(batch: MappedCall) -> Any:
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
-    `computed` is ``_statistics(x)`` if already computed.
+    `computed` is ``_statistics(x, eps)`` if already computed.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    computed = computed or _statistics(x)
-    if "deviations" in computed.saved_values:
-        return small.deviations_norm(x, weight, bias, eps, **computed.saved_values)
-    return fast.channel_norm(x, weight, bias, eps, **computed.saved_values)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm(x, weight, bias, computed["deviations"], computed["scale"])
+    return fast.channel_norm(x, weight, bias, eps, computed["moments"])
 
 
-def _statistics(x: ndarray) -> Precomputed:
-    """Return the moments of the channels, and for small float32 arrays the deviations."""
-    found = small.channel_deviations(x)
+def _statistics(x: ndarray, eps: float) -> Precomputed:
+    """Return the moments of the channels, and the deviations and the scale of small float32 arrays."""
+    found = small.channel_deviations(x, eps)
     if found is None:
         return Precomputed(moments=fast.moments(x))
-    return Precomputed(moments=found[0], deviations=found[1])
+    moments, deviations, scale = found
+    return Precomputed(moments=moments, deviations=deviations, scale=scale)
+
+
+def _is_small(computed: Precomputed) -> bool:
+    return "deviations" in computed.saved_values
 
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x, weight):
         return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
-    computed = computed or _statistics(x)
-    if "deviations" in computed.saved_values:
-        return small.deviations_norm_x(g, weight, eps, **computed.saved_values)
-    return fast.channel_norm_x(g, x, weight, eps, **computed.saved_values)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm_x(g, weight, computed["deviations"], computed["scale"])
+    return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
 def _normalized_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x):
         return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
-    computed = computed or _statistics(x)
-    if "deviations" in computed.saved_values:
-        return small.deviations_norm_weight(g, eps, **computed.saved_values)
-    return fast.channel_norm_weight(g, x, eps, **computed.saved_values)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm_weight(g, computed["deviations"], computed["scale"])
+    return fast.channel_norm_weight(g, x, eps, computed["moments"])
 
 
 def _normalized_bias(g: Any) -> Any:
@@ -242,9 +251,9 @@ normalized.vjps(
 
 def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
-    shape = (1, x.shape[1], 1)
-    weight = np.ones(shape, x.dtype) if weight is None else weight
-    return normalized(x, weight, np.zeros(shape, x.dtype) if bias is None else bias, eps, computed)
+    k = x.shape[1]
+    weight = vector_of_ones(k, x.dtype).reshape(1, k, 1) if weight is None else weight
+    return normalized(x, weight, np.zeros((1, k, 1), x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)
@@ -415,7 +424,9 @@ def batch_norm(
 
     def on_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
-        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
+        return _normalize_by_statistics(
+            eps, _update_running(rows, running_mean, running_var, momentum, eps), rows, *affine
+        )
 
     return _affine(_call_in_shape(*_channel_layout(x), on_rows, x), *affine_after)
 
@@ -459,7 +470,7 @@ def instance_norm(
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
     def on_rows(rows: Any) -> Any:
-        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum), rows)
+        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum, eps), rows)
 
     return _affine(_call_in_shape((1, n * c, length), None, on_rows, x), weight, bias)
 
@@ -485,7 +496,7 @@ def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: An
     return _affine((x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype), weight, bias)
 
 
-def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Precomputed:
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> Precomputed:
     """Update the running statistics of C channels in place, and return the statistics of x, (A, K, B).
 
     They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return none inside of
@@ -498,7 +509,7 @@ def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float
             "normalization in training writes its running statistics, which all samples share. Call eval(), or "
             "make the layer without running statistics."
         )
-    computed = _statistics(values_of(x))
+    computed = _statistics(values_of(x), eps)
     if x.size and not (running_mean is None and running_var is None):
         mean, mean_error, variance = computed["moments"]
         count = x.shape[0] * x.shape[2]

@@ -294,7 +294,7 @@ def plain_moments(x: ndarray) -> ndarray:
     return np.concatenate(moments)[:, :, 0].astype(x.dtype)
 
 
-def no_deviations(x: ndarray) -> None:
+def no_deviations(x: ndarray, eps: float) -> None:
     """Return None: the plain normalization needs only the moments."""
 
 
@@ -305,9 +305,9 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
     return (x - mean - error) * scale, scale
 
 
-def nan_if_infinite(factor: ndarray) -> ndarray:
-    """Return a factor of deviations, with NaN for infinity: a deviation near 0 is infinite or NaN by its rounding."""
-    return np.asarray(factor + 0 * factor)
+def nan_if_infinite(factor: ndarray) -> Any:
+    """Return the factors of deviations, with NaN for infinity: its product with a rounding error would be infinite."""
+    return factor + 0 * factor
 
 
 def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:

@@ -16,10 +16,10 @@ _SMALL = SizeThreshold(2**15)
 
 
 @faster_than(no_deviations)
-def channel_deviations(x: ndarray) -> tuple[ndarray, ndarray] | None:
-    """Return `plain_moments`, and the differences of x from the mean of its channel, (K, A * B); both in float64.
+def channel_deviations(x: ndarray, eps: float) -> tuple[ndarray, ndarray, ndarray] | None:
+    """Return `plain_moments`, the differences of x from the means, (K, A * B), and 1 / sqrt(variance + eps), (K, 1).
 
-    Return None if x is large or is not float32. A variance that overflows in float32 is infinite.
+    They are float64. Return None if x is large or is not float32. A variance that overflows in float32 is infinite.
     """
     if x.size > _SMALL or x.dtype.char != "f":
         return None
@@ -27,32 +27,32 @@ def channel_deviations(x: ndarray) -> tuple[ndarray, ndarray] | None:
     moments = np.zeros((3, len(rows)))
     moments[0] = _subtract_mean(rows)
     moments[2] = _mean_of_products(rows, rows).astype(x.dtype)
-    return moments, rows
+    std = moments[2][:, None] + eps
+    np.sqrt(std, out=std)
+    return moments, rows, np.reciprocal(std, out=std)
 
 
-def deviations_norm(
-    x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray, deviations: ndarray
-) -> ndarray:
-    """Return `plain_channel_norm`, given the deviations of x."""
-    out = deviations * nan_if_infinite(weight[0] * _reciprocal_std(moments, eps))
+def deviations_norm(x: ndarray, weight: ndarray, bias: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm`, given the results of `channel_deviations`."""
+    out = deviations * nan_if_infinite(weight[0] * scale)
     out += bias[0]
     return _from_rows(out, x)
 
 
-def deviations_norm_x(g: ndarray, weight: ndarray, eps: float, moments: ndarray, deviations: ndarray) -> ndarray:
-    """Return `plain_channel_norm_x`, given the deviations of x."""
-    rows, scale = _as_rows(g), _reciprocal_std(moments, eps)
+def deviations_norm_x(g: ndarray, weight: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm_x`, given the results of `channel_deviations`."""
+    rows = _as_rows(g)
     _subtract_mean(rows)
     rows -= deviations * (scale * scale * _mean_of_products(rows, deviations)[:, None])
     rows *= nan_if_infinite(weight[0] * scale)
     return _from_rows(rows, g)
 
 
-def deviations_norm_weight(g: ndarray, eps: float, moments: ndarray, deviations: ndarray) -> ndarray:
-    """Return `plain_channel_norm_weight`, given the deviations of x."""
+def deviations_norm_weight(g: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm_weight`, given the results of `channel_deviations`."""
     rows = _as_rows(g)
     _subtract_mean(rows)  # its product with the deviations is 0 only up to rounding
-    slope = np.vecdot(rows, deviations)[:, None] * _reciprocal_std(moments, eps)
+    slope = np.vecdot(rows, deviations)[:, None] * scale
     return slope.astype(g.dtype)[None]
 
 
@@ -76,9 +76,3 @@ def _subtract_mean(rows: ndarray) -> ndarray:
 
 def _mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     return np.vecdot(x, y) / max(x.shape[1], 1)
-
-
-def _reciprocal_std(moments: ndarray, eps: float) -> ndarray:
-    std = moments[2][:, None] + eps
-    np.sqrt(std, out=std)
-    return np.reciprocal(std, out=std)

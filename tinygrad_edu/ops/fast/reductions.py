@@ -4,7 +4,7 @@ NumPy's overhead per row is about 40 ns, the time of 100 elements. Over several 
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -64,13 +64,13 @@ def _ones_for(rows: ndarray) -> ndarray:
     return vector_of_ones(rows.shape[-1], rows.dtype)
 
 
-@cache
+@lru_cache(64)
 def vector_of_ones(n: int, dtype: Any) -> ndarray:
     """Return a vector of ones, the same one for each call."""
     return np.ones(n, dtype)
 
 
-@cache
+@lru_cache(64)
 def equal_weights(n: int, dtype: Any) -> ndarray:
     """Return a vector of n numbers 1 / n: the dot product with it is the mean."""
     return np.full(n, 1 / max(n, 1), dtype)
