@@ -138,7 +138,8 @@ FAULTS = {
     ],
     "ops/fast/deviations.py": [
         Fault("    _subtract_mean(rows)\n", "", "the mean of the cotangent", twins=["deviations.deviations_norm_x"]),
-        Fault("nan_if_infinite(weight[0] * scale)", "weight[0] * scale", "an infinite weight", paths=["normalized"]),
+        Fault("rows *= nan_if_infinite(weight[0] * scale)", "rows *= weight[0] * scale", "an infinite weight",
+              paths=["normalized"]),
     ],
     "ops/fast/error_function.py": [
         Fault("x = np.clip(x, -_GRID_END, _GRID_END)", "x = np.array(x)", "the ends of the table",
