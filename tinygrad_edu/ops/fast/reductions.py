@@ -87,7 +87,7 @@ def sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dtype: A
 def sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
     """Return `plain_sum_of_squares`, summed as in `sum_along`."""
     total = _sum_by_rows(x, axes, keepdims, lambda rows: rows)
-    return plain_sum_of_squares(x, axes, keepdims) if total is None else total
+    return reduce_along(np.add, x * x, axes, keepdims) if total is None else total
 
 
 def _sum_by_rows(x: ndarray, axes: Any, keepdims: bool, factor_of: Callable[[ndarray], ndarray]) -> Any:
