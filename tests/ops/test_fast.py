@@ -393,6 +393,17 @@ def test_small_channels_of_float32_are_normalized_in_float64(far):
     np.testing.assert_allclose(of_weight, (centred * unit).sum((0, 2), keepdims=True), rtol=2 * eps)
 
 
+@pytest.mark.parametrize("length", [16, 5000])
+def test_the_gradient_of_layer_norm_keeps_digits_of_a_cotangent_far_from_0(length):
+    rng, found = np.random.default_rng(0), []
+    x, g = (draw_signed(rng, (3, length)).astype(np.float32) + np.float32(far) for far in (0, 1e4))
+    for dtype in (np.float32, np.float64):
+        leaf = tg.Tensor(x.astype(dtype), requires_grad=True)
+        tg.layer_norm(leaf, length).backward(g)
+        found.append(leaf.grad)
+    np.testing.assert_allclose(*found, rtol=0, atol=10 * np.finfo(np.float32).eps * np.abs(found[1]).max())
+
+
 # --- Recurrent layers, all steps in one op ---
 
 
