@@ -28,8 +28,9 @@ def test_chains_agree_with_autograd(case):
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.name in LIMITS], ids=lambda case: case.name)
-def test_a_limit_computes_the_op_and_its_gradients(case):
-    arrays = inputs(3000)
+@pytest.mark.parametrize("size", [3000, 30_000])
+def test_a_limit_computes_the_op_and_its_gradients(case, size):
+    arrays = inputs(size)
     run, a = our_passes(case, arrays)
     output = run()
     g = np.random.default_rng(2).standard_normal(output.shape).astype(np.float32)

@@ -22,6 +22,7 @@ from tinygrad_edu.ops.fast import recurrent as recurrent_gates
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds
 
@@ -372,6 +373,35 @@ def test_normalization_in_parts(data, far, seed):
     by_hand = composed.centre(composed._divide_by_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(of_x, by_hand, **tolerance)
     np.testing.assert_allclose(of_weight, plain_forms.plain_channel_norm_weight(g, x, eps, found), **tolerance)
+
+
+@pytest.mark.parametrize("far", [0, 1e4])
+def test_small_channels_of_float32_are_normalized_in_float64(far):
+    rng, eps = np.random.default_rng(0), np.finfo(np.float32).eps
+    x, g = (draw_signed(rng, (20, 3, 15)).astype(np.float32) + np.float32(far) for _ in range(2))
+    weight, bias = (draw_signed(rng, (1, 3, 1)).astype(np.float32) for _ in range(2))
+    _, *found = fast.deviations.channel_deviations(x, 1e-5)
+    of_x = fast.deviations.deviations_norm_x(g, weight, *found)
+    out = fast.deviations.deviations_norm(x, weight, bias, *found)
+    of_weight = fast.deviations.deviations_norm_weight(g, *found)
+    wide = [array.astype(np.float64) for array in (x, g, weight)]
+    unit, scale = plain_forms.plain_standardized(wide[0], 1e-5, plain_forms.plain_moments(wide[0]))
+    centred = wide[1] - wide[1].mean((0, 2), keepdims=True)
+    slope = weight * scale * (centred - unit * (centred * unit).mean((0, 2), keepdims=True))
+    for found, wanted in ((out, weight * unit + bias), (of_x, slope)):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=2 * eps * np.abs(wanted).max())
+    np.testing.assert_allclose(of_weight, (centred * unit).sum((0, 2), keepdims=True), rtol=2 * eps)
+
+
+@pytest.mark.parametrize("length", [16, 5000])
+def test_the_gradient_of_layer_norm_keeps_digits_of_a_cotangent_far_from_0(length):
+    rng, found = np.random.default_rng(0), []
+    x, g = (draw_signed(rng, (3, length)).astype(np.float32) + np.float32(far) for far in (0, 1e4))
+    for dtype in (np.float32, np.float64):
+        leaf = tg.Tensor(x.astype(dtype), requires_grad=True)
+        tg.layer_norm(leaf, length).backward(g)
+        found.append(leaf.grad)
+    np.testing.assert_allclose(*found, rtol=0, atol=10 * np.finfo(np.float32).eps * np.abs(found[1]).max())
 
 
 # --- Recurrent layers, all steps in one op ---

@@ -13,7 +13,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import attention, plain, recurrent
-from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, transpose
+from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, deviations, pointwise, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -160,7 +160,7 @@ def ranked(draw, one=True):
 @st.composite
 def accumulations(draw):
     function = draw(st.sampled_from([np.add, np.multiply, np.maximum]))
-    return function, *draw(along(1, (*FLOATS, np.int64)))
+    return function, *draw(along(1, (*FLOATS, np.int64))), draw(st.booleans())
 
 
 @st.composite
@@ -176,6 +176,13 @@ def indexed(draw, values=False):
     if not call.arrays[0].ndim or not call.arrays[0].size:
         index = call.settings["index"]
     return (x, index, draw(arrays(draw(st.sampled_from([x[index].shape, ()]))))) if values else (x, index)
+
+
+@st.composite
+def numbered_rows(draw):
+    count, n, length = draw(st.integers(1, 4)), draw(st.integers(0, 12)), draw(st.integers(0, 12))
+    total, rows = (draw(numbers((size, length), SINGLE[:1])) for size in (count, n))
+    return np.array(total, order="C"), draw(arrays((n,), 0, count - 1, dtype=np.int64)), rows
 
 
 @st.composite
@@ -215,6 +222,35 @@ def gradients_of_channels(draw):
 def pairs_of_channels(draw):
     (x,) = draw(channels())
     return x, draw(arrays(x.shape, dtype=x.dtype))
+
+
+def moments_of_deviations(x):
+    found = deviations.channel_deviations(x, 1e-5)
+    if found is None:
+        return plain.plain_moments(x)
+    mean, _, variance = found[0]
+    return np.stack([mean.astype(x.dtype), mean - mean.astype(x.dtype), variance]).astype(x.dtype)
+
+
+def norm_of_deviations(x, weight, bias, eps, moments):
+    found = deviations.channel_deviations(x, eps)
+    if found is None:
+        return plain.plain_channel_norm(x, weight, bias, eps, moments)
+    return deviations.deviations_norm(x, weight, bias, *found[1:])
+
+
+def norm_x_of_deviations(g, x, weight, eps, moments):
+    found = deviations.channel_deviations(x, eps)
+    if found is None:
+        return plain.plain_channel_norm_x(g, x, weight, eps, moments)
+    return deviations.deviations_norm_x(g, weight, *found[1:])
+
+
+def norm_weight_of_deviations(g, x, eps, moments):
+    found = deviations.channel_deviations(x, eps)
+    if found is None:
+        return plain.plain_channel_norm_weight(g, x, eps, moments)
+    return deviations.deviations_norm_weight(g, *found[1:])
 
 
 @st.composite
@@ -374,6 +410,15 @@ def added(add):
     return function
 
 
+def added_to_zeros(add):
+    def function(like, index, values):
+        out = np.zeros_like(like)
+        add(out, index, values)
+        return out
+
+    return function
+
+
 def last(put):
     def function(x):
         out = np.zeros((*x.shape[1:], len(x)), x.dtype)
@@ -476,7 +521,9 @@ ROUNDED = {  # strategy, and units in the last place
 }  # fmt: skip
 SUMS = {
     "elementwise.logaddexp_values": alike(2, NUMERIC), "reductions.sum_along": summed(),
-    "scans.cumsum_values": along(1), "softmax.softmax_values": along(1, min_dims=0),
+    "reductions.sum_of_squares": summed().map(lambda x: x[:3]),
+    "scans.cumsum_values": st.tuples(along(1), st.booleans()).map(lambda x: (*x[0], x[1])),
+    "softmax.softmax_values": along(1, min_dims=0),
     "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
     "normalization.moments": channels(), "normalization.channel_norm": channels(affine=True),
     "normalization.channel_norm_x": gradients_of_channels(),
@@ -502,6 +549,16 @@ TWINS = {
     "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
+    "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),
+    "scatter_add.add_at_zeros": Twins(
+        added_to_zeros(scatter_add.add_at_zeros), added_to_zeros(plain_add_at), indexed(values=True), None),
+    "deviations.channel_deviations": Twins(moments_of_deviations, plain.plain_moments, channels(), None),
+    "deviations.deviations_norm": Twins(norm_of_deviations, plain.plain_channel_norm, channels(affine=True), None),
+    "deviations.deviations_norm_x": Twins(
+        norm_x_of_deviations, plain.plain_channel_norm_x, gradients_of_channels(), None),
+    "deviations.deviations_norm_weight": Twins(
+        norm_weight_of_deviations, plain.plain_channel_norm_weight,
+        gradients_of_channels().map(lambda x: (*x[:2], *x[3:])), None),
     "normalization.mean_of_products": Twins(
         *map(in_dtype, declared("normalization.mean_of_products")), pairs_of_channels(), None),
     "products.product_of_blocks": Twins(*map(with_blocks, declared("products.product_of_blocks")), stacks(), None),
@@ -537,5 +594,6 @@ WITHOUT_A_TWIN = {
     "recurrent": "by_steps, through the op recurrent",
     "products.tile_size": "chooses the tiles of the correlations",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
+    "reductions.vector_of_ones": "a vector of ones", "reductions.equal_weights": "a vector of equal numbers",
     "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

@@ -18,7 +18,7 @@ from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
-from tinygrad_edu.engine.fast.scatter_add import add_at
+from tinygrad_edu.engine.fast.scatter_add import add_at, add_at_zeros, add_rows
 from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.mapped import (
@@ -70,11 +70,11 @@ from tinygrad_edu.engine.unbroadcast import unbroadcast
 __all__ = [
     "BUFFER", "NOT_COMPUTED", "PARAMETER", "RULES", "ArgumentNode", "Array", "Hook", "HookHandle", "IndexedSlices",
     "Level", "Mapped", "MappedCall", "Node", "Observer", "Op", "Operand", "PassObserver", "PlainArrayLike",
-    "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "aligned", "anywhere", "backward_pass", "bare",
-    "batched", "call_on_mapped", "clock", "composite", "demand_shape", "densify", "detect_anomaly", "draw_in_vmap",
-    "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy", "guard", "hidden", "in_place",
-    "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad", "op", "open_levels", "opened",
-    "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered", "require_open", "role_of",
-    "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of", "warn_of_a_loop", "with_levels",
-    "with_levels_of", "wrap", "write_all", "writing",
+    "Precomputed", "Storage", "Tensor", "TensorLike", "Trace", "add_at", "add_at_zeros", "add_rows", "aligned",
+    "anywhere", "backward_pass", "bare", "batched", "call_on_mapped", "clock", "composite", "demand_shape", "densify",
+    "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy",
+    "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad",
+    "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered",
+    "require_open", "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of",
+    "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

@@ -124,7 +124,7 @@ def _centre(x: Any) -> Any:
     return x - ops.mean(x, _row_axes(x), keepdims=True)
 
 
-def _divide_by_rms(x: Any, eps: float, scale: Any) -> Any:
+def _divide_by_rms(x: Any, eps: float) -> Any:
     return x / ops.sqrt(ops.mean(x * x, _row_axes(x), keepdims=True) + eps)
 
 
@@ -274,9 +274,8 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     statistics.lerp_between: lambda x, y, weight: x + (y - x) * weight,
     statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
     normalization.divide_by_rms: _divide_by_rms,
-    normalization.normalized: lambda x, weight, bias, eps, moments: (
-        _divide_by_rms(_centre(x), eps, None) * weight + bias
-    ),
+    normalization.standardized: lambda x, eps, computed: _divide_by_rms(_centre(x), eps),
+    normalization.normalized: lambda x, weight, bias, eps, computed: _divide_by_rms(_centre(x), eps) * weight + bias,
     attention.safe_softmax: _safe_softmax,
     ops.roll: _roll,
     ops.rot90: _rot90,

@@ -29,7 +29,7 @@ from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast import elementwise as fast
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.powers import exp, square
-from tinygrad_edu.ops.selection import clip, drop, keep, where
+from tinygrad_edu.ops.selection import clip_by_scalars, drop, keep, where
 from tinygrad_edu.ops.shape import reshape, shaped
 from tinygrad_edu.ops.sigmoids import sigmoid, softplus
 from tinygrad_edu.ops.trigonometry import tanh
@@ -274,7 +274,7 @@ _GELU_SATURATION = 32.0  # beyond it the gate is 0 or 1, and a larger cube could
 
 def _gelu_tanh_gate(x: Any) -> Any:
     """Return 0.5 * (1 + tanh(u)) of the approximation. As sigmoid(2 * u), small values are accurate."""
-    t = clip(x, -_GELU_SATURATION, _GELU_SATURATION)
+    t = clip_by_scalars(x, -_GELU_SATURATION, _GELU_SATURATION)
     return sigmoid(t * (plain.GELU_LINEAR + plain.GELU_CUBIC * (t * t)))
 
 
@@ -287,7 +287,7 @@ def gelu_tanh(x: Array, /, computed: Precomputed = NOT_COMPUTED) -> Array:
 def _gelu_tanh_x(g: Any, x: Any, computed: Precomputed) -> Any:
     gate = _factor(_gelu_tanh_gate, x, computed)
     vjp: Callable[..., Any] = fast.gelu_tanh_vjp if are_arrays(g, gate) else plain.plain_gelu_tanh_vjp
-    return vjp(g, clip(x, -_GELU_SATURATION, _GELU_SATURATION), gate)
+    return vjp(g, clip_by_scalars(x, -_GELU_SATURATION, _GELU_SATURATION), gate)
 
 
 gelu_tanh.vjps(x=_gelu_tanh_x)

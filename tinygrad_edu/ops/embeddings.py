@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_at, batched, op, values_of
+from tinygrad_edu.engine import Array, Mapped, MappedCall, Tensor, TensorLike, add_rows, batched, op, values_of
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import moveaxis, reshape, shaped
@@ -18,7 +18,7 @@ __all__ = ["embedding"]
 @op(name="embedding", batching=lambda batch: batch.inputs[0][:, batch.settings["indices"]])
 def lookup_rows(weight: Array, /, indices: Array) -> Array:
     """Return the rows of a table at `indices`: (V, D), (...) -> (..., D)."""
-    return np.take(weight, indices, axis=0)
+    return weight.take(indices, 0)
 
 
 def _add_rows_of_samples(batch: MappedCall) -> Any:
@@ -35,7 +35,7 @@ def scatter_add_rows(rows: Array, /, indices: Array, count: int) -> Array:
     float16 is summed in float32: in a sum of thousands of rows, the last ones would be rounded away.
     """
     out = np.zeros((count, rows.shape[-1]), np.float32 if rows.dtype == np.float16 else rows.dtype)
-    add_at(out, indices, rows)
+    add_rows(out, indices.reshape(-1), rows.reshape(indices.size, rows.shape[-1]))
     return out.astype(rows.dtype, copy=False)
 
 
@@ -118,7 +118,7 @@ def _check_indices(indices: Any, count: int) -> Array:
         raise IndexError(
             f"embedding: indices must be from 0 to {count - 1}, got indices from {indices.min()} to {indices.max()}."
         )
-    return indices.astype(np.intp)
+    return indices.astype(np.intp, copy=False)
 
 
 def _renormalize_rows(weight: Any, indices: Array, max_norm: float, norm_type: float) -> None:

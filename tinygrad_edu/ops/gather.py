@@ -108,15 +108,15 @@ def take_along_axis(x: TensorLike, indices: ArrayLike, axis: int | None = -1) ->
     """
     if axis is None:
         x = reshape(x, -1)
-    return _take_owned(x, _checked_flat_indices("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
+    return take_owned(x, _checked_flat_indices("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
 def take_along(x: Any, indices: ndarray, axis: int) -> Any:
     """Return `take_along_axis` without checks: `indices` must be in range, and neither they nor `axis` negative."""
-    return _take_owned(x, np.asarray(flat_indices(indices, axis, shape_of(x))))
+    return take_owned(x, np.asarray(flat_indices(indices, axis, shape_of(x))))
 
 
-def _take_owned(x: Any, indices: ndarray) -> Any:
+def take_owned(x: Any, indices: ndarray) -> Any:
     """Return `take_flat`. Its node saves the indices without a copy, as they have no other reference."""
     return take_flat(x, from_numpy(indices) if isinstance(x, Tensor) else indices)
 
@@ -183,7 +183,7 @@ def put_along_axis(x: TensorLike, indices: ArrayLike, values: TensorLike, axis: 
     source = np.full(math.prod(shape), -1)
     source[flat] = np.arange(flat.size).reshape(flat.shape)  # index into values of each result element; -1: x
     source = source.reshape(shape_of(x))
-    placed = _take_owned(broadcast_to(_cast_values(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
+    placed = take_owned(broadcast_to(_cast_values(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
     return where(source >= 0, placed, x)
 
 

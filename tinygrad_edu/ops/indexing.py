@@ -15,6 +15,7 @@ from tinygrad_edu.engine import (
     Tensor,
     TensorLike,
     add_at,
+    add_at_zeros,
     aligned,
     bare,
     innermost_level,
@@ -109,8 +110,8 @@ def _scatter_samples(batch: MappedCall) -> Any:
 def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with each array added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))
-    for index, values in zip(indices, arrays, strict=True):
-        add_at(out, index, values)
+    for k, (index, values) in enumerate(zip(indices, arrays, strict=True)):
+        (add_at if k else add_at_zeros)(out, index, values)
     return out
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, TensorLike, op
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand_dims, reshape, shaped
+from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, reshape, shaped
 
 __all__ = ["block", "column_stack", "concatenate", "dstack", "hstack", "stack", "vstack"]
 
 
 @op(name="concatenate", batching=lambda batch: batch.spread().on_leading(axis=batch.shifted(batch.settings["axis"])))
-def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
+def concat(*arrays: Array, axis: int, ends: list[int]) -> Array:
     """Concatenate the arrays along `axis`, in their common dtype.
 
     `ends` has the end position of each array along the axis.
@@ -26,7 +27,7 @@ def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
     return np.concatenate(arrays, axis)
 
 
-def _concat_arrays(g: Any, k: int, axis: int, ends: ndarray) -> Any:
+def _concat_arrays(g: Any, k: int, axis: int, ends: list[int]) -> Any:
     index = [slice(None)] * g.ndim
     index[axis] = slice(ends[k - 1] if k else 0, ends[k])
     return g[tuple(index)]
@@ -64,7 +65,7 @@ def concatenate(
     if axis is None:
         parts, axis = [reshape(x, -1) for x in parts], 0
     lengths = [x.shape[axis] if -x.ndim <= axis < x.ndim else 0 for x in parts]
-    return _checked_cast(concat(*parts, axis=axis, ends=np.cumsum(lengths)), dtype, casting)
+    return _checked_cast(concat(*parts, axis=axis, ends=list(accumulate(lengths))), dtype, casting)
 
 
 def _to_arrays(name: str, arrays: Any) -> list[Any]:
@@ -95,7 +96,10 @@ def stack(
     shapes = dict.fromkeys(x.shape for x in parts)
     if len(shapes) > 1:
         raise ShapeError(f"stack: arrays must have the same shape, got {', '.join(map(str, shapes))}.")
-    return concatenate([expand_dims(x, axis) for x in parts], axis, dtype=dtype, casting=casting)
+    shape = next(iter(shapes), ())
+    axis = normalize_axis_index(axis, len(shape) + 1)
+    rows = [reshape(x, (*shape[:axis], 1, *shape[axis:])) for x in parts]
+    return _checked_cast(concat(*rows, axis=axis, ends=list(range(1, len(rows) + 1))), dtype, casting)
 
 
 def vstack(

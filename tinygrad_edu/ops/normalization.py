@@ -11,9 +11,11 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from tinygrad_edu.engine import (
+    NOT_COMPUTED,
     Array,
     Mapped,
     MappedCall,
+    Precomputed,
     Tensor,
     TensorLike,
     batched,
@@ -25,7 +27,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
+from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
+from tinygrad_edu.ops.fast.reductions import equal_weights, vector_of_ones
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
@@ -48,14 +52,13 @@ __all__ = [
 def _rows_of_samples(batch: MappedCall) -> Any:
     """Merge the axis of the samples with that of the rows, the axis K of (K, B) or (A, K, B)."""
     batch = batch.spread()
-    settings = {"scale": None} if "scale" in batch.settings else {}  # a precomputed scale is that of one sample
     if batch.inputs[0].ndim == 3:
         n, k, _ = batch.inputs[0].shape
-        out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading(**settings)
+        out = batch.with_inputs(*(reshape(x, (n * k, x.shape[2])) for x in batch.inputs)).on_leading()
         return reshape(out, (n, k, out.shape[1]))
     n, _, k, _ = batch.inputs[0].shape
     merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
-    out = batch.with_inputs(*merged).on_leading(**settings)
+    out = batch.with_inputs(*merged).on_leading()
     return transpose(reshape(out, (len(out), n, k, out.shape[2])), (1, 0, 2, 3))
 
 
@@ -68,7 +71,7 @@ def mean_product(x: Array, y: Array) -> Array:
 def _mean_product(x: ndarray, y: ndarray) -> ndarray:
     """Compute `mean_product` of arrays."""
     count = _reduced_count(x.shape)
-    if count == x.shape[-1] > 0 and x.dtype == y.dtype != np.float16:  # each channel is a row
+    if count == x.shape[-1] > 0 and x.dtype is y.dtype and x.dtype.char != "e":  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
     mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
     return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
@@ -91,9 +94,22 @@ def centre(x: Array) -> Array:
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
-    ones = np.ones(x.shape[-1], x.dtype)
-    out = x - _mean_product(x, ones)
-    out -= _mean_product(out, ones)
+    if x.ndim == 2 and x.shape[1] < _LONG_ROW and x.dtype.char in "fd":
+        return _centred_rows(x)
+    out = x - _mean_product(x, np.ones(x.shape[-1], x.dtype))
+    out -= _mean_product(out, np.ones(x.shape[-1], x.dtype))
+    return out
+
+
+# Rows from this length on are summed by `mean_product`, so that no long vectors are cached.
+_LONG_ROW = SizeThreshold(2**12)
+
+
+def _centred_rows(x: ndarray) -> ndarray:
+    """Compute `centre` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
+    n = x.shape[1]
+    out = x - x.dot(vector_of_ones(n, x.dtype))[:, None] / max(n, 1)
+    out -= out.dot(equal_weights(n, x.dtype))[:, None]
     return out
 
 
@@ -101,30 +117,63 @@ centre.vjps(x=lambda g: centre(g))
 
 
 @op(name="normalization", batching=_rows_of_samples)
-def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
-    """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
-
-    `scale` is ``reciprocal_rms(x, eps)`` if already computed.
-    """
-    return np.asarray(x * (reciprocal_rms(x, eps) if scale is None else scale))
+def divide_by_rms(x: Array, /, eps: float) -> Array:
+    """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`."""
+    return np.asarray(x * _reciprocal_rms(x, eps))
 
 
-def reciprocal_rms(x: Array, eps: float) -> Array:
+def _reciprocal_rms(x: Array, eps: float) -> Array:
     """Return 1 / sqrt(mean(x * x) + eps), in the shape of that mean."""
-    return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
+    mean_square = _mean_product(x, x)
+    mean_square += eps
+    return np.reciprocal(np.sqrt(mean_square, out=mean_square), out=mean_square)
 
 
-def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
+def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
     # Except for eps, the result does not depend on the scale of x: subtract the component of g along the result.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
+    return _scaled_rejection(g, out, _reciprocal_rms(x, eps))
+
+
+def _scaled_rejection(g: ndarray, out: ndarray, scale: ndarray) -> ndarray:
+    """Return scale * (g - out * mean(g * out))."""
     slope = out * _mean_product(g, out)
     np.subtract(g, slope, out=slope)
-    slope *= reciprocal_rms(x, eps) if scale is None else scale
+    slope *= scale
     return slope
 
 
 divide_by_rms.vjps(x=_divide_by_rms_x)
+
+
+def _standardized_rows_of_samples(batch: MappedCall) -> Any:
+    # The rows of all samples are computed again: `computed` has those of one sample.
+    return _rows_of_samples(batch._replace(settings={**batch.settings, "computed": NOT_COMPUTED}))
+
+
+@op(name="normalization", batching=_standardized_rows_of_samples)
+def standardized(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(centre(x)) of rows (K, B). `computed` has the result and its factor, if already computed."""
+    return computed["out"] if computed else _standardize_rows(x, eps)["out"]
+
+
+def _standardize_rows(x: ndarray, eps: float) -> Precomputed:
+    out = centre(x)
+    scale = _reciprocal_rms(out, eps)
+    scale[scale == 0] = np.nan  # the variance overflows
+    out *= scale
+    return Precomputed(out=out, scale=scale)
+
+
+def _standardized_x(g: Any, x: Any, out: Any, eps: float, computed: Precomputed) -> Any:
+    g = centre(g)  # first: the rounding error of a large mean would remain
+    if computed and _all_arrays(g, x, out):
+        return _scaled_rejection(g, out, computed["scale"])
+    return _divide_by_rms_x(g, centre(x), out, eps)
+
+
+standardized.vjps(x=_standardized_x)
 
 
 def _channels_of_samples(batch: MappedCall) -> Any:
@@ -133,32 +182,54 @@ def _channels_of_samples(batch: MappedCall) -> Any:
     x = batch.inputs[0]
     n, a, k, b = x.shape
     merged = (reshape(transpose(x, (1, 0, 2, 3)), (x.shape[1], n * k, x.shape[3])) for x in batch.inputs)
-    out = batch.with_inputs(*merged).on_leading(moments=None)
+    out = batch.with_inputs(*merged).on_leading(computed=NOT_COMPUTED)
     return transpose(reshape(out, (a, n, k, b)), (1, 0, 2, 3))
 
 
 @op(name="normalization", promotes=True, batching=_channels_of_samples)
-def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
+def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
     """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
-    `moments` is ``fast.moments(x)`` if already computed.
+    `computed` is ``_statistics(x, eps)`` if already computed.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    return fast.channel_norm(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm(x, weight, bias, computed["deviations"], computed["scale"])
+    return fast.channel_norm(x, weight, bias, eps, computed["moments"])
 
 
-def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
+def _statistics(x: ndarray, eps: float) -> Precomputed:
+    """Return the moments of the channels, and the deviations and the scale of small float32 arrays."""
+    found = small.channel_deviations(x, eps)
+    if found is None:
+        return Precomputed(moments=fast.moments(x))
+    moments, deviations, scale = found
+    return Precomputed(moments=moments, deviations=deviations, scale=scale)
+
+
+def _is_small(computed: Precomputed) -> bool:
+    return "deviations" in computed.saved_values
+
+
+def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x, weight):
         return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
-    return fast.channel_norm_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm_x(g, weight, computed["deviations"], computed["scale"])
+    return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
-def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
+def _normalized_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
     if not _all_arrays(g, x):
         return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
-    return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
+    computed = computed or _statistics(x, eps)
+    if _is_small(computed):
+        return small.deviations_norm_weight(g, computed["deviations"], computed["scale"])
+    return fast.channel_norm_weight(g, x, eps, computed["moments"])
 
 
 def _normalized_bias(g: Any) -> Any:
@@ -179,10 +250,11 @@ normalized.vjps(
 )
 
 
-def _normalize_by_moments(eps: float, moments: Array | None, x: Any, weight: Any = None, bias: Any = None) -> Any:
+def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
-    one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
-    return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
+    k = x.shape[1]
+    weight = vector_of_ones(k, x.dtype).reshape(1, k, 1) if weight is None else weight
+    return normalized(x, weight, np.zeros((1, k, 1), x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)
@@ -191,10 +263,7 @@ def standardize(x: Any, eps: float) -> Any:
 
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence is visible.
     """
-    x = centre(x)
-    scale = reciprocal_rms(values_of(x), eps)
-    scale[scale == 0] = np.nan
-    return divide_by_rms(x, eps, scale)
+    return standardized(x, eps, _standardize_rows(values_of(x), eps))
 
 
 def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
@@ -356,7 +425,9 @@ def batch_norm(
 
     def on_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
-        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows, *affine)
+        return _normalize_by_statistics(
+            eps, _update_running(rows, running_mean, running_var, momentum, eps), rows, *affine
+        )
 
     return _affine(_call_in_shape(*_channel_layout(x), on_rows, x), *affine_after)
 
@@ -376,7 +447,7 @@ def _channel_layout(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 
 # Rows shorter than this are copied, if there are many of them: NumPy's inner loops are then as long as a channel.
-_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**12))
+_SHORT_ROW, _LARGE = map(SizeThreshold, (128, 2**15))
 
 
 @composite("instance_norm")
@@ -400,7 +471,7 @@ def instance_norm(
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
     def on_rows(rows: Any) -> Any:
-        return _normalize_by_moments(eps, _update_running(rows, running_mean, running_var, momentum), rows)
+        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum, eps), rows)
 
     return _affine(_call_in_shape((1, n * c, length), None, on_rows, x), weight, bias)
 
@@ -426,27 +497,36 @@ def normalize_by_running(x: Any, running_mean: Any, running_var: Any, weight: An
     return _affine((x - mean.astype(dtype)) / np.sqrt(var + eps).astype(dtype), weight, bias)
 
 
-def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array | None:
-    """Update the running statistics of C channels in place, and return the moments of x, (A, K, B).
+def _update_running(x: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> Precomputed:
+    """Update the running statistics of C channels in place, and return the statistics of x, (A, K, B).
 
-    They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return None inside of
-    `vmap`, where the moments are computed later.
+    They move towards the mean and the unbiased variance of x, averaged over the K / C samples. Return none inside of
+    `vmap`, where the statistics are computed later.
     """
     if isinstance(x, Mapped):
         if running_mean is None and running_var is None:
-            return None
+            return NOT_COMPUTED
         raise MappedValueError(
             "normalization in training writes its running statistics, which all samples share. Call eval(), or "
             "make the layer without running statistics."
         )
-    moments, count, updates = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
-    unbiased_var = moments[2] * (count / max(count - 1, 1))
-    for running, statistic in ((running_mean, moments[0] + moments[1]), (running_var, unbiased_var)):
-        if running is not None and x.size:
+    computed = _statistics(values_of(x), eps)
+    if x.size and not (running_mean is None and running_var is None):
+        mean, mean_error, variance = computed["moments"]
+        count = x.shape[0] * x.shape[2]
+        unbiased_var = variance * (count / max(count - 1, 1))
+        _move_running([(running_mean, mean + mean_error), (running_var, unbiased_var)], momentum)
+    return computed
+
+
+def _move_running(pairs: Sequence[tuple[Any, ndarray]], momentum: float) -> None:
+    """Move each running statistic that is not None towards that of the batch, in place."""
+    updates = []
+    for running, statistic in pairs:
+        if running is not None:
             batch_statistic = statistic.reshape(-1, *shape_of(running)).mean(0)
             updates.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * batch_statistic))
     write_all([running for running, _ in updates], [statistic for _, statistic in updates])
-    return moments
 
 
 def local_response_norm(

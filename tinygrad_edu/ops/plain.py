@@ -111,6 +111,11 @@ def plain_sum_along(x: ndarray, axes: tuple[int, ...] | None, keepdims: bool, dt
     return plain_reduce_along(np.add, x, axes, keepdims, dtype=dtype)
 
 
+def plain_sum_of_squares(x: ndarray, axes: Any, keepdims: bool) -> Any:
+    """Return the sum of x * x over one axis, several, or all."""
+    return plain_reduce_along(np.add, x * x, axes, keepdims)
+
+
 def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
     """Return log(sum(x)) over `axis`, which is kept with length 1. float16 is summed in float32."""
     dtype = np.float32 if x.dtype == np.float16 else x.dtype
@@ -168,14 +173,16 @@ def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
 # --- Scans ---
 
 
-def plain_accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
-    """Return ``function.accumulate(x, axis)``."""
+def plain_accumulate(function: np.ufunc, x: ndarray, axis: int, reverse: bool = False) -> Any:
+    """Return ``function.accumulate(x, axis)``; from the end if `reverse`."""
+    if reverse:
+        return np.flip(function.accumulate(np.flip(x, axis), axis), axis)
     return function.accumulate(x, axis)
 
 
-def plain_cumsum_values(x: ndarray, axis: int) -> Any:
-    """Return the cumulative sum along `axis`."""
-    return np.add.accumulate(x, axis)
+def plain_cumsum_values(x: ndarray, axis: int, reverse: bool = False) -> Any:
+    """Return the cumulative sum along `axis`; from the end if `reverse`."""
+    return plain_accumulate(np.add, x, axis, reverse)
 
 
 def plain_axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
@@ -287,6 +294,10 @@ def plain_moments(x: ndarray) -> ndarray:
     return np.concatenate(moments)[:, :, 0].astype(x.dtype)
 
 
+def no_deviations(x: ndarray, eps: float) -> None:
+    """Return None: the plain normalization needs only the moments."""
+
+
 def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarray, ndarray]:
     """Return (x - mean) * scale in float64, and scale = 1 / sqrt(variance + eps): (A, K, B), (1, K, 1)."""
     mean, error, variance = moments.astype(np.float64)[:, None, :, None]
@@ -294,9 +305,14 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
     return (x - mean - error) * scale, scale
 
 
+def nan_if_infinite(factor: ndarray) -> Any:
+    """Return the factors of deviations, with NaN for infinity: its product with a rounding error would be infinite."""
+    return factor + 0 * factor
+
+
 def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return weight * (x - mean) / sqrt(variance + eps) + bias; the weight and the bias are (1, K, 1)."""
-    return np.asarray(weight * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
+    return np.asarray(nan_if_infinite(weight) * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
 
 
 def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
@@ -304,7 +320,7 @@ def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, mo
     (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
     g = g - _channel_mean(g)  # the mean of s is 0 only up to rounding; a large mean of g would amplify that error
     slope = g - s * _channel_mean(g * s)
-    return np.asarray(weight * scale * slope).astype(x.dtype)
+    return np.asarray(nan_if_infinite(weight * scale) * slope).astype(x.dtype)
 
 
 def plain_channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:

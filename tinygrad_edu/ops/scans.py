@@ -10,8 +10,8 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, TensorLike, op, values_of
-from tinygrad_edu.ops.arithmetic import cast, in_dtype_of, subtract
+from tinygrad_edu.engine import Array, Tensor, TensorLike, op, shape_of, values_of
+from tinygrad_edu.ops.arithmetic import are_arrays, cast, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulate, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gather import scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
@@ -111,7 +111,8 @@ def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None)
 
 def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
     along = axis or 0
-    return reshape(cast(flip(cumsum(flip(g, along), along), along), x_dtype), x_shape)
+    sums = cumsum_values(g, along, reverse=True) if are_arrays(g) else flip(cumsum(flip(g, along), along), along)
+    return reshape(cast(sums, x_dtype), x_shape)
 
 
 cumsum.vjps(x=_cumsum_x)
@@ -154,8 +155,20 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
         return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
-    indices = np.flatnonzero((values == values_of(out)) | (values != values))  # the first of each row always attains it
-    return scatter_add_flat(g, np.repeat(indices, np.diff(indices, append=x.size)).reshape(x.shape), x.shape)
+    attains = (values == values_of(out)) | (values != values)
+    indices = attains.reshape(-1).nonzero()[0]  # the first of each row always attains it
+    if are_arrays(g):
+        return _sum_segments(g, indices)
+    lengths = np.append(indices[1:], x.size) - indices
+    return scatter_add_flat(g, indices.repeat(lengths).reshape(x.shape), x.shape)
+
+
+def _sum_segments(g: ndarray, starts: ndarray) -> ndarray:
+    """Return zeros of the shape of g with the sum of each segment of g, in C order, where it starts."""
+    out = np.zeros(g.shape, g.dtype)
+    dtype = np.float32 if g.dtype == np.float16 else g.dtype  # 2048 + 1 is 2048 in float16
+    out.reshape(-1)[starts] = np.add.reduceat(g.reshape(-1), starts, dtype=dtype)
+    return out
 
 
 cumulative_extremum.vjps(x=_cumulative_extremum_x)
@@ -181,7 +194,7 @@ def cummin(x: TensorLike, axis: int | None = None) -> Tensor | Array:
 
 def _running_extremum(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
-    return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
+    return reshape(x, ()) if not shape_of(x) else cumulative_extremum(x, axis or 0, largest)
 
 
 @op(batching="along")

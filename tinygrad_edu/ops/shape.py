@@ -69,7 +69,7 @@ def reshape(x: Array, /, shape: Any, order: Literal["C", "F"] = "C") -> Array:
     """
     if order not in ("C", "F"):
         raise invalid_choice("reshape: order", order, ("C", "F"))
-    return np.reshape(x, shape, order)
+    return np.asarray(x).reshape(shape, order=order)
 
 
 reshape.vjps(x=lambda g, x_shape, order: reshape(g, x_shape, order))

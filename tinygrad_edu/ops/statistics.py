@@ -24,8 +24,9 @@ from tinygrad_edu.engine import (
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, kept_shape, merge_axes
+from tinygrad_edu.ops.fast.indices import flat_indices
 from tinygrad_edu.ops.fast.partition import rank_indices
-from tinygrad_edu.ops.gather import take_along
+from tinygrad_edu.ops.gather import take_along, take_owned
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, moveaxis, reshape, transpose
@@ -42,9 +43,10 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor |
     """
     rows = _merge_reduced_axes(x, axis)
     n = rows.shape[-1]
-    middle = take_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
-    is_single = n % 2 and middle.dtype.kind == "f"
-    out = reshape(middle, middle.shape[:-1]) if is_single else mean(middle, -1)
+    if n % 2 and rows.dtype.kind == "f":
+        out = take_ranks(rows, n // 2)
+    else:
+        out = mean(take_ranks(rows, [(n - 1) // 2, n // 2]) if n else rows, -1)
     return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
@@ -170,11 +172,14 @@ def lerp_between(x: Any, y: Any, weight: Any) -> Any:
 
 @composite("quantile")
 def take_ranks(rows: Any, ranks: Any) -> Any:
-    """Return the elements with these ranks along the last axis, or NaN for each rank in a row with a NaN."""
+    """Return the elements with these ranks along the last axis, or NaN for each rank in a row with a NaN.
+
+    The axes of the ranks replace the last axis of the rows.
+    """
     ranks = np.asarray(ranks)
     indices = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
-    values = take_along(rows, indices, rows.ndim - 1)
-    return values if ranks.ndim == 1 else reshape(values, (*rows.shape[:-1], *ranks.shape))
+    flat: Any = flat_indices(indices, rows.ndim - 1, rows.shape)
+    return take_owned(rows, flat.reshape((*rows.shape[:-1], *ranks.shape)))
 
 
 def _weighted_mean_of_samples(batch: MappedCall) -> Any:

@@ -10,6 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import abs, are_arrays, as_floating, astype, cast, divide_evenly, floor
 from tinygrad_edu.ops.axes import Axis, kept_shape, plain_axes, reduced_count
+from tinygrad_edu.ops.fast.reductions import sum_of_squares
 from tinygrad_edu.ops.powers import exp2, log2, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.reduction import apply_where, count_where, masked_max, mean, sum
 from tinygrad_edu.ops.selection import drop, maximum
@@ -46,7 +47,13 @@ def _deviation(x: Any, axis: Axis) -> Any:
 
 def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
     deviation = np.asarray(_deviation(x, axis))
-    return sum(np.square(deviation, out=deviation), axis, keepdims) / _divisor(x.shape, axis, ddof)
+    return _sum_of_squares(deviation, axis, keepdims) / _divisor(x.shape, axis, ddof)
+
+
+def _sum_of_squares(x: Any, axis: Axis, keepdims: bool) -> Any:
+    if isinstance(x, ndarray):
+        return sum_of_squares(x, plain_axes(axis), keepdims)
+    return sum(square(x), axis, keepdims)
 
 
 def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
@@ -136,7 +143,7 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
         x = x / scale_along(values_of(x), axis)
     deviation = _centred(x, axis)
-    variance = sum(square(deviation), axis, keepdims=True) / divisor
+    variance = _sum_of_squares(deviation, axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
     share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(select(constant, 1, variance))
     return cast(_times(deviation, drop(share, constant)), x.dtype)

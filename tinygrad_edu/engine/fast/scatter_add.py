@@ -21,10 +21,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
 
     Slices and single masks have no duplicates. Integer arrays select rows. In one dimension NumPy is fast.
     """
-    parts = index if isinstance(index, tuple) else (index,)
-    masks = sum(isinstance(part, ndarray) and part.dtype.kind == "b" for part in parts)
-    arrays = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
-    if len(arrays) == min(masks, 1):
+    parts, arrays = _parts(index)
+    if _selects_each_once(arrays):
         total[index] += values
         return
     if total.dtype == np.float16:  # 2048 + 1 is 2048
@@ -47,6 +45,34 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
         _add_rows(total.reshape(outer, count, length), numbers.ravel(), rows)
 
 
+@faster_than(plain_add_at)
+def add_at_zeros(zeros: ndarray, index: Any, values: Any) -> None:
+    """Implement `plain_add_at` for an array of zeros, which are not read if no element is selected twice."""
+    if _selects_each_once(_parts(index)[1]):
+        zeros[index] = values
+    else:
+        add_at(zeros, index, values)
+
+
+@faster_than(plain_add_at)
+def add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
+    """Implement `plain_add_at` for rows: (count, d), (n,), (n, d).
+
+    `total` must be C-contiguous, and no number negative.
+    """
+    _add_rows(total[None], numbers, rows[None])
+
+
+def _parts(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return the parts of an index, and those that are arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return parts, [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
+
+
+def _selects_each_once(arrays: list[Any]) -> bool:
+    return not arrays or (len(arrays) == 1 and isinstance(arrays[0], ndarray) and arrays[0].dtype.kind == "b")
+
+
 def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
     """Parse an index of full slices followed by arrays of integers.
 
@@ -59,12 +85,14 @@ def _parse_index(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, n
     arrays, lengths = parts[start:], shape[start : len(parts)]
     if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
         return None
-    numbers: Any = 0
+    numbers: Any = None
     for array, n in zip(arrays, lengths, strict=True):
-        low, array = array.min(), array.astype(np.intp, copy=False)
-        if low < -n or array.max() >= n:
-            return None
-        numbers = numbers * n + (array if low >= 0 else np.where(array < 0, array + n, array))
+        array = array.astype(np.intp, copy=False)
+        if array.view(np.uintp).max() >= n:  # a negative number is a large unsigned one
+            if array.min() < -n or array.max() >= n:
+                return None
+            array = np.where(array < 0, array + n, array)
+        numbers = array if numbers is None else numbers * n + array
     return math.prod(shape[:start]), numbers, math.prod(lengths), math.prod(shape[len(parts) :])
 
 
@@ -78,7 +106,7 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         _add_elements(total, numbers, rows)
         return
     counts = np.bincount(numbers)
-    if counts.max() == 1:
+    if counts.max(initial=0) == 1:
         total[:, numbers] += rows
     elif rows.size < _MIN_GROUPED_VALUES:
         _add_elements(total, numbers, rows)
@@ -90,7 +118,7 @@ def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray
     """Add rows by groups; `counts` has the number of rows in each group."""
     order, row_numbers, starts, counts = _groups(numbers, counts)
     sums = total.take(row_numbers, 1)
-    remaining = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
+    remaining = (-counts).searchsorted(-np.arange(counts[0])).tolist()  # numbers of groups of > 0, 1, ... rows
     for k, active in enumerate(remaining):
         if _GROUP_COST_RATIO * active < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:active], counts, strict=False)):
@@ -106,11 +134,11 @@ def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarra
     The largest groups come first.
     """
     keys = numbers.astype(np.uint16) if len(counts) <= _UINT16_ROWS else numbers  # radix sort for 16 bits
-    row_numbers = np.flatnonzero(counts > 0)
+    row_numbers = counts.nonzero()[0]
     counts = counts[row_numbers]
-    by_count = np.argsort(-counts, kind="stable")
-    starts = np.cumsum(counts) - counts
-    return np.argsort(keys, kind="stable"), row_numbers[by_count], starts[by_count], counts[by_count]
+    by_count = (-counts).argsort(kind="stable")
+    starts = counts.cumsum() - counts
+    return keys.argsort(kind="stable"), row_numbers[by_count], starts[by_count], counts[by_count]
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:

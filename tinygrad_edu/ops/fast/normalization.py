@@ -68,7 +68,7 @@ def _unpack_moments(moments: ndarray, eps: float, dtype: Any) -> tuple[ndarray, 
 def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return `plain_channel_norm`, given the moments of x."""
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
-    scale = weight * scale
+    scale = plain.nan_if_infinite(weight * scale)
     shift = np.asarray(bias - mean_error * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
 
@@ -95,7 +95,7 @@ def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments:
 
     def fill(part: slice) -> None:
         centred = np.subtract(x[:, part], mean[:, part], out=out[:, part])
-        factor = weight[:, part] * scale[:, part]
+        factor = plain.nan_if_infinite(weight[:, part] * scale[:, part])
         centred_g = g[:, part] - np.asarray(_channel_mean(g[:, part]), g.dtype)
         g_mean_error = _channel_mean(centred_g)
         covariance = mean_of_products(centred_g, centred) - g_mean_error * mean_error[:, part]

@@ -51,5 +51,5 @@ def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
     return indices
 
 
-_LARGE = SizeThreshold(500)  # elements
+_LARGE = SizeThreshold(1500)  # elements
 _MIN_RATIO = SizeThreshold(4)  # minimum ratio of elements in a row to chosen elements

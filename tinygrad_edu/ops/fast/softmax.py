@@ -1,4 +1,4 @@
-"""Softmax that skips the maximum for small |x|, and its vjp in place."""
+"""Softmax that skips the maximum where exp does not overflow, and its vjp in place."""
 
 import numpy as np
 from numpy import ndarray
@@ -17,11 +17,16 @@ def subtract_max(x: ndarray, axis: int) -> ndarray:
 
 @faster_than(plain_softmax_values)
 def softmax_values(x: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_values`. For small |x|, exp does not overflow, and the maximum is not subtracted."""
-    is_near = x.size >= _LARGE and x.dtype.char in "fd" and x.min() > -_SAFE_EXPONENT and x.max() < _SAFE_EXPONENT
-    e = np.asarray(np.exp(x)) if is_near else subtract_max(x, axis)
-    if not is_near:
-        np.exp(e, out=e)
+    """Return `plain_softmax_values`; for large arrays without the maximum if the sums are in range."""
+    if x.size >= _LARGE and x.dtype.char in "fd":
+        with np.errstate(over="ignore"):
+            e = np.exp(x)
+            total = reduce_along(np.add, e, axis)
+        # If a sum is 1 or more, an exponential that is subnormal loses no digits of its quotient.
+        if total.max() < np.inf and (total.min() >= 1 or x.min() > -_SAFE_EXPONENT):
+            return np.divide(e, total, out=e)
+    e = subtract_max(x, axis)
+    np.exp(e, out=e)
     total = reduce_along(np.add, e, axis, dtype=np.float32 if e.dtype == np.float16 else e.dtype)
     return np.asarray(np.divide(e, total, out=e))
 

@@ -210,7 +210,9 @@ STEPS: dict[str, Step] = {
     **{name: _expression(f"tg.{name}(V, -1)", _has_axes) for name in ("cumsum", "cumprod", "logcumsumexp", "prod")},
     "p_norm": _expression("tg.norm(V * V + 0.5, 3, keepdims=True, axis=-1)", _has_axes),
     "weighted_mean": _expression("tg.average(V, -1, V * V + 0.5)", _has_axes),
-    **dict.fromkeys(("centre", "normalized"), _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
+    **dict.fromkeys(
+        ("centre", "standardized", "normalized"), _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes)
+    ),
     **dict.fromkeys(("mean_product", "divide_by_rms"), _expression("tg.rms_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
     **{name: _expression(f"tg.linalg.{call}", _matrix) for name, call in (
         ("inv", f"inv({_DEFINITE})"), ("expm", f"expm(tg.tanh({_DEFINITE}))"),

@@ -1,0 +1,78 @@
+"""Normalization of small float32 channels in float64, where the mean has no rounding error: few calls of NumPy.
+
+Arrays are (A, K, B), with K channels, as in `normalization.py`.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.reductions import equal_weights
+from tinygrad_edu.ops.plain import nan_if_infinite, no_deviations
+from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.thresholds import SizeThreshold
+
+# Number of elements up to which the copies in float64 stay in the cache.
+_SMALL = SizeThreshold(2**15)
+
+
+@faster_than(no_deviations)
+def channel_deviations(x: ndarray, eps: float) -> tuple[ndarray, ndarray, ndarray] | None:
+    """Return `plain_moments`, the differences of x from the means, (K, A * B), and 1 / sqrt(variance + eps), (K, 1).
+
+    They are float64. Return None if x is large or is not float32. A variance that overflows in float32 is infinite.
+    """
+    if x.size > _SMALL or x.dtype.char != "f":
+        return None
+    rows = _as_rows(x)
+    moments = np.zeros((3, len(rows)))
+    moments[0] = _subtract_mean(rows)
+    moments[2] = _mean_of_products(rows, rows).astype(x.dtype)
+    std = moments[2][:, None] + eps
+    np.sqrt(std, out=std)
+    return moments, rows, np.reciprocal(std, out=std)
+
+
+def deviations_norm(x: ndarray, weight: ndarray, bias: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm`, given the results of `channel_deviations`."""
+    out = deviations * nan_if_infinite(weight[0] * scale)
+    out += bias[0]
+    return _from_rows(out, x)
+
+
+def deviations_norm_x(g: ndarray, weight: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm_x`, given the results of `channel_deviations`."""
+    rows = _as_rows(g)
+    _subtract_mean(rows)
+    rows -= deviations * (scale * scale * _mean_of_products(rows, deviations)[:, None])
+    rows *= nan_if_infinite(weight[0] * scale)
+    return _from_rows(rows, g)
+
+
+def deviations_norm_weight(g: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm_weight`, given the results of `channel_deviations`."""
+    rows = _as_rows(g)
+    _subtract_mean(rows)  # its product with the deviations is 0 only up to rounding
+    slope = np.vecdot(rows, deviations)[:, None] * scale
+    return slope.astype(g.dtype)[None]
+
+
+def _as_rows(x: ndarray) -> ndarray:
+    a, k, b = x.shape
+    return np.array(x.transpose(1, 0, 2), np.float64, order="C").reshape(k, a * b)
+
+
+def _from_rows(rows: ndarray, like: ndarray) -> ndarray:
+    (a, k, b), out = like.shape, np.empty_like(like)
+    out[...] = rows.reshape(k, a, b).transpose(1, 0, 2)
+    return out
+
+
+def _subtract_mean(rows: ndarray) -> ndarray:
+    """Subtract the mean of each row in place, and return the means."""
+    mean = rows.dot(equal_weights(rows.shape[1], rows.dtype))
+    rows -= mean[:, None]
+    return mean
+
+
+def _mean_of_products(x: ndarray, y: ndarray) -> ndarray:
+    return np.vecdot(x, y) / max(x.shape[1], 1)
