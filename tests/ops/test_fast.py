@@ -279,7 +279,9 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Convolutions, split in any way ---
 
-SHARED_BY_THREADS = ["conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution"]
+SHARED_BY_THREADS = [
+    "conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution",
+]  # fmt: skip
 PLAIN = fast.convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
@@ -291,6 +293,7 @@ WIDE = {
     "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),
     "single": ((1, 32, 20, 20), (64, 32, 3, 3), {}), "none": ((0, 4, 20, 20), (8, 4, 3, 3), {}),
     "wide": ((2, 70, 9, 9), (128, 70, 3, 3), {}),
+    "few pixels": ((3, 66, 7, 6), (64, 33, 3, 3), {"padding": 1, "stride": (1, 2), "groups": 2}),
     "in a ring": ((32, 16, 13, 11), (48, 16, 3, 2), {"padding": (2, 1), "stride": (2, 1)}),
     "in a ring, dilated": ((48, 12, 16, 19), (40, 6, 3, 3), {"dilation": (2, 3), "stride": (1, 2), "groups": 2}),
 }  # fmt: skip

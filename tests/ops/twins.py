@@ -13,7 +13,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import attention, plain, recurrent
-from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, pointwise, transpose
+from tinygrad_edu.ops.fast import blocks, conv_columns, conv_gemm, convolution, depthwise, pointwise, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -409,6 +409,19 @@ def all_steps(function):
     return lambda row, settings: np.asarray(function(row, **settings))
 
 
+def images_by_choice(maps, weight, window, groups):
+    """Return the images by the form that is chosen for these arguments."""
+    channels = len(weight), groups * weight.shape[1], groups
+    return convolution._select_form(*channels, maps.shape[3], window, maps).images(maps, weight, window, groups)
+
+
+def kernels_by_choice(maps, images, window, groups):
+    """Return the kernels by the form that is chosen for these arguments."""
+    channels = len(maps), len(images), groups
+    form = convolution._select_form(*channels, maps.shape[3], window, maps, images)
+    return form.kernels(maps, images, window, groups)
+
+
 def in_dtype(function):
     """Return a function whose result is cast to the dtype of its first argument."""
     return lambda x, *others: function(x, *others).astype(x.dtype)
@@ -510,6 +523,16 @@ TWINS = {
     "transpose.c_contiguous": Twins(*declared("transpose.c_contiguous"), st.tuples(numbers())),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
+    "conv_columns.maps_by_columns": Twins(
+        conv_columns.maps_by_columns, conv_gemm.plain_correlated_maps, correlations("correlate"), None),
+    "conv_columns.images_by_columns": Twins(
+        conv_columns.images_by_columns, conv_gemm.plain_correlated_images, correlations("correlate_images"), None),
+    "conv_columns.kernels_by_columns": Twins(
+        conv_columns.kernels_by_columns, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels"), None),
+    "convolution, images": Twins(
+        images_by_choice, conv_gemm.plain_correlated_images, correlations("correlate_images"), None),
+    "convolution, kernels": Twins(
+        kernels_by_choice, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels"), None),
     "depthwise.depthwise_maps": Twins(
         depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None),
     "depthwise.depthwise_images": Twins(
@@ -536,6 +559,7 @@ WITHOUT_A_TWIN = {
     "attention": "attention_of_row, through the op attention_in_blocks",
     "recurrent": "by_steps, through the op recurrent",
     "products.tile_size": "chooses the tiles of the correlations",
+    "conv_columns.should_use_columns": "chooses where columns are used",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
     "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip
