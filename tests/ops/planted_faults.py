@@ -174,6 +174,14 @@ FAULTS = {
         Fault("np.add.reduce(partial_sums)", "partial_sums[0]", "other parts", twins=["pointwise.pointwise_kernels"],
               errors=["ValueError", "AssertionError"]),
     ],
+    "ops/fast/pooling.py": [
+        Fault("columns.start // count, last", "0, last", "the first pixel of a phase",
+              twins=["pooling.max_mask", "pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
+        Fault("np.logical_not(part, out=part)", "pass", "the complement", twins=["pooling.max_mask"]),
+        Fault("if not window.overlap:", "if True:", "windows that overlap", twins=["pooling.add_to_chosen"]),
+        Fault("columns[...] = items_of(phase)", "columns[:1] = items_of(phase)[:1]", "other channels",
+              twins=["pooling.add_to_chosen"], errors=["ValueError", "AssertionError"]),
+    ],
     "ops/fast/polyphase.py": [
         Fault("np.empty if covered else np.zeros", "np.empty", "pixels without a kernel element",
               twins=["conv_gemm.correlated_images", "depthwise.depthwise_images"]),

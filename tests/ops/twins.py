@@ -13,7 +13,7 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import attention, plain, recurrent
-from tinygrad_edu.ops.fast import blocks, conv_columns, conv_gemm, convolution, depthwise, pointwise, transpose
+from tinygrad_edu.ops.fast import blocks, conv_columns, conv_gemm, convolution, depthwise, pointwise, pooling, transpose
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -299,6 +299,19 @@ def pixels(draw, of_kernels=False):
 
 
 @st.composite
+def pools(draw, gradient=False):
+    """Draw images (C, ..., N) and windows, with their maxima; or values for the windows, and a mask of pixels."""
+    call = draw(calls("window_max"))
+    x, settings = call.arrays[0], [call.settings[name] for name in ("kernel_size", "stride", "dilation")]
+    window = window_of(x.shape[2:], *settings[:2], 0, *settings[2:])
+    images = np.ascontiguousarray(np.moveaxis(draw(numbers(x.shape, FLOATS)), 0, -1))
+    maxima = pooling.plain_window_maxima(images, window)
+    if not gradient:
+        return images, maxima, window
+    return draw(numbers(maxima.shape, FLOATS)), draw(masks((*map(len, window.taps), *maxima.shape))), window
+
+
+@st.composite
 def linear_maps(draw):
     call = draw(calls("linear_with_bias"))
     x, weight = (draw(images(x.shape)) for x in call.arrays[:2])
@@ -481,6 +494,8 @@ SAME_BITS = {
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
     "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
+    "pooling.window_maxima": pools().map(lambda drawn: (drawn[0], drawn[2])), "pooling.max_mask": pools(),
+    "pooling.add_to_chosen": pools(gradient=True),
 }  # fmt: skip
 ROUNDED = {  # strategy, and units in the last place
     "elementwise.sigmoid_values": (alike(1, NUMERIC), 4), "elementwise.softplus_values": (alike(1, NUMERIC), 4),
@@ -561,5 +576,5 @@ WITHOUT_A_TWIN = {
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
-    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
+    "pooling.windows_by_offset": "a view", "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip
