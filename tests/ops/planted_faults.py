@@ -151,6 +151,8 @@ FAULTS = {
               twins=["products.product"], errors=["ValueError", "AssertionError"]),
         Fault("np.result_type(x, y))", "x.dtype)", "the wider dtype", twins=["products.product"], paths=["matmul"],
               errors=["UFuncTypeError", "AssertionError"]),
+        Fault("shares(max(x.shape[-2], y.shape[-1]), ", "shares(x.shape[-2], ", "columns beyond the number of rows",
+              twins=["products.product"]),
         Fault(" if n % k == 0]", "]", "a length that does not divide",
               twins=["products.sum_of_products", "conv_gemm.correlated_maps"], errors=["ValueError", "AssertionError"]),
     ],
