@@ -247,8 +247,9 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("stacks", [((), ()), ((), (2,)), ((3, 1), (2,))])
-def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks, dtype):
-    x, y = whole_numbers((*stacks[0], 150, 300), dtype), whole_numbers((*stacks[1], 300, 90), dtype)
+@pytest.mark.parametrize("n", [90, 170])  # rows are split, or columns
+def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks, dtype, n):
+    x, y = whole_numbers((*stacks[0], 150, 300), dtype), whole_numbers((*stacks[1], 300, n), dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, y)]
     with replaced_thresholds({f"{fast.products.__name__}._SHARED": 1}, in_place=0):
         np.testing.assert_array_equal(in_a_shard(fast.products.product, x, y), x @ y)

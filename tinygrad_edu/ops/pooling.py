@@ -46,7 +46,7 @@ def window_max(
     receive no gradient, even in a window without other pixels.
     """
     out = samples_first(window_maxima(samples_last(x), window_of(x.shape[2:], kernel_size, stride, 0, dilation)))
-    return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel, in plain mode
+    return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
 def _chosen_of_samples(batch: MappedCall) -> Any:
