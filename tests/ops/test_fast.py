@@ -315,7 +315,8 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
-    with replaced_thresholds({f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}, in_place=1_000_000):
+    sizes = {f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}
+    with replaced_thresholds({**sizes, f"{fast.conv_columns.__name__}._LARGE_PRODUCT": 1}, in_place=1_000_000):
         for cores in (1, 2, 3):
             for module in (threads, fast.ring_buffer):
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)

@@ -441,8 +441,8 @@ def in_dtype(function):
 
 
 def unsigned(function):
-    """Return a function whose result has no -0: NumPy's maximum of 0 and -0 may be either."""
-    return lambda x: function(x) + x.dtype.type(0)
+    """Return a function whose result has no -0: NumPy's maximum of 0 and -0 may be either, and 0 + -0 is 0."""
+    return lambda x, *others: function(x, *others) + x.dtype.type(0)
 
 
 # --- Gradients, and their definitions as references ---
@@ -494,8 +494,7 @@ SAME_BITS = {
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
     "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
-    "pooling.window_maxima": pools().map(lambda drawn: (drawn[0], drawn[2])), "pooling.max_mask": pools(),
-    "pooling.add_to_chosen": pools(gradient=True),
+    "pooling.max_mask": pools(),
 }  # fmt: skip
 ROUNDED = {  # strategy, and units in the last place
     "elementwise.sigmoid_values": (alike(1, NUMERIC), 4), "elementwise.softplus_values": (alike(1, NUMERIC), 4),
@@ -554,6 +553,9 @@ TWINS = {
         depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None),
     "depthwise.depthwise_kernels": Twins(
         depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True), None),
+    "pooling.window_maxima": Twins(
+        *map(unsigned, declared("pooling.window_maxima")), pools().map(lambda drawn: (drawn[0], drawn[2]))),
+    "pooling.add_to_chosen": Twins(*map(unsigned, declared("pooling.add_to_chosen")), pools(gradient=True)),
     "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
     "pointwise.pointwise_kernels": Twins(
         pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
@@ -573,6 +575,7 @@ WITHOUT_A_TWIN = {
     "ring_buffer": "the twins of correlated_maps and correlated_images",
     "attention": "attention_of_row, through the op attention_in_blocks",
     "recurrent": "by_steps, through the op recurrent",
+    "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",

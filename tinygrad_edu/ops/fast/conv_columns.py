@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.chwn import padded_images
-from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.fast.products import product, product_on_threads
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -21,6 +21,8 @@ from tinygrad_edu.thresholds import SizeThreshold, plan
 _PIXELS_PER_KERNEL, _MANY_WEIGHTS = map(SizeThreshold, (8, 2**14))
 # Number of elements of the columns from which threads share copying and adding windows, and number of parts.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
+# Number of multiplications from which threads share a product.
+_LARGE_PRODUCT = SizeThreshold(2**24)
 
 
 def should_use_columns(out: int, c: int, groups: int, samples: int, window: Window) -> bool:
@@ -34,7 +36,7 @@ def maps_by_columns(
     images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
     """Return the feature maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
-    maps = product(_matrices(weight, groups), _columns(images, window, groups))
+    maps = _product(_matrices(weight, groups), _columns(images, window, groups))
     maps = maps.reshape(len(weight), *window.size, images.shape[3])
     if bias is not None:
         maps += bias[:, None, None, None]
@@ -43,7 +45,7 @@ def maps_by_columns(
 
 def images_by_columns(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N): the sum over windows of kernels times feature maps."""
-    products = product(_matrices(weight, groups).swapaxes(1, 2), _matrices(maps, groups))
+    products = _product(_matrices(weight, groups).swapaxes(1, 2), _matrices(maps, groups))
     windows = products.reshape(groups * weight.shape[1], *map(len, window.taps), *window.size, maps.shape[3])
     height, width = (inside.stop - inside.start for inside in window.inside)
     images = np.zeros((len(windows), height, width, maps.shape[3]), products.dtype)
@@ -68,8 +70,13 @@ def _inside_taps(window: Window) -> list[list[tuple[slice, slice]]]:
 
 def kernels_by_columns(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, kh, kw): the sum over windows, each times its element of the maps."""
-    kernels = product(_matrices(maps, groups), _columns(images, window, groups).swapaxes(1, 2))
+    kernels = _product(_matrices(maps, groups), _columns(images, window, groups).swapaxes(1, 2))
     return kernels.reshape(len(maps), len(images) // groups, len(window.rows), len(window.columns))
+
+
+def _product(x: ndarray, y: ndarray) -> ndarray:
+    """Return the product of matrices. The bits of large ones do not depend on the threads of BLAS."""
+    return product_on_threads(x, y) if x.size * y.shape[-1] >= _LARGE_PRODUCT else product(x, y)
 
 
 def _matrices(x: ndarray, groups: int, row_axes: int = 1) -> ndarray:

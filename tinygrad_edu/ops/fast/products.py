@@ -42,9 +42,10 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         out = np.empty((m, n), x.dtype) if out is None else out
         product_in_blocks(x, y, block, out)
         return out
+    # Outside of shards, BLAS has its own threads.
     is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
     if length is None and fits and is_shared:
-        return _product_on_threads(x, y, out)
+        return product_on_threads(x, y, out)
     if length is None:
         return plain_product(x, y, out)
     out = _empty_product(x, y) if out is None else out
@@ -57,10 +58,10 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     return out
 
 
-def _product_on_threads(x: ndarray, y: ndarray, out: ndarray | None) -> ndarray:
-    """Return the product, some rows or columns at a time, on the threads of a shard.
+def product_on_threads(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
+    """Return `plain_product`, some rows or columns at a time, with the same bits on any number of threads.
 
-    Outside of shards, BLAS has its own. The longer side is split, because each part packs the other operand again.
+    The longer side is split, because each part packs the other operand again.
     """
     result = _empty_product(x, y) if out is None else out
     splits_rows = x.shape[-2] >= y.shape[-1]
