@@ -248,8 +248,9 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("stacks", [((), ()), ((), (2,)), ((3, 1), (2,))])
-def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks, dtype):
-    x, y = whole_numbers((*stacks[0], 150, 300), dtype), whole_numbers((*stacks[1], 300, 90), dtype)
+@pytest.mark.parametrize("n", [90, 170])  # rows are split, or columns
+def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks, dtype, n):
+    x, y = whole_numbers((*stacks[0], 150, 300), dtype), whole_numbers((*stacks[1], 300, n), dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, y)]
     with replaced_thresholds({f"{fast.products.__name__}._SHARED": 1}, in_place=0):
         np.testing.assert_array_equal(in_a_shard(fast.products.product, x, y), x @ y)
@@ -280,7 +281,9 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Convolutions, split in any way ---
 
-SHARED_BY_THREADS = ["conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution"]
+SHARED_BY_THREADS = [
+    "conv_columns", "conv_gemm", "ring_buffer", "polyphase", "depthwise", "pointwise", "transpose", "convolution",
+]  # fmt: skip
 PLAIN = fast.convolution._PLAIN  # supports all inputs
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
@@ -292,6 +295,7 @@ WIDE = {
     "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),
     "single": ((1, 32, 20, 20), (64, 32, 3, 3), {}), "none": ((0, 4, 20, 20), (8, 4, 3, 3), {}),
     "wide": ((2, 70, 9, 9), (128, 70, 3, 3), {}),
+    "few pixels": ((3, 66, 7, 6), (64, 33, 3, 3), {"padding": 1, "stride": (1, 2), "groups": 2}),
     "in a ring": ((32, 16, 13, 11), (48, 16, 3, 2), {"padding": (2, 1), "stride": (2, 1)}),
     "in a ring, dilated": ((48, 12, 16, 19), (40, 6, 3, 3), {"dilation": (2, 3), "stride": (1, 2), "groups": 2}),
 }  # fmt: skip
@@ -312,7 +316,8 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
-    with replaced_thresholds({f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}, in_place=1_000_000):
+    sizes = {f"{fast.__name__}.{file}._LARGE": 1 for file in SHARED_BY_THREADS}
+    with replaced_thresholds({**sizes, f"{fast.conv_columns.__name__}._LARGE_PRODUCT": 1}, in_place=1_000_000):
         for cores in (1, 2, 3):
             for module in (threads, fast.ring_buffer):
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)

@@ -13,7 +13,17 @@ from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
 from tinygrad_edu.ops import attention, plain, recurrent
-from tinygrad_edu.ops.fast import blocks, conv_gemm, depthwise, deviations, pointwise, transpose
+from tinygrad_edu.ops.fast import (
+    blocks,
+    conv_columns,
+    conv_gemm,
+    convolution,
+    depthwise,
+    deviations,
+    pointwise,
+    pooling,
+    transpose,
+)
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
@@ -335,6 +345,19 @@ def pixels(draw, of_kernels=False):
 
 
 @st.composite
+def pools(draw, gradient=False):
+    """Draw images (C, ..., N) and windows, with their maxima; or values for the windows, and a mask of pixels."""
+    call = draw(calls("window_max"))
+    x, settings = call.arrays[0], [call.settings[name] for name in ("kernel_size", "stride", "dilation")]
+    window = window_of(x.shape[2:], *settings[:2], 0, *settings[2:])
+    images = np.ascontiguousarray(np.moveaxis(draw(numbers(x.shape, FLOATS)), 0, -1))
+    maxima = pooling.plain_window_maxima(images, window)
+    if not gradient:
+        return images, maxima, window
+    return draw(numbers(maxima.shape, FLOATS)), draw(masks((*map(len, window.taps), *maxima.shape))), window
+
+
+@st.composite
 def linear_maps(draw):
     call = draw(calls("linear_with_bias"))
     x, weight = (draw(images(x.shape)) for x in call.arrays[:2])
@@ -454,14 +477,27 @@ def all_steps(function):
     return lambda row, settings: np.asarray(function(row, **settings))
 
 
+def images_by_choice(maps, weight, window, groups):
+    """Return the images by the form that is chosen for these arguments."""
+    channels = len(weight), groups * weight.shape[1], groups
+    return convolution._select_form(*channels, maps.shape[3], window, maps).images(maps, weight, window, groups)
+
+
+def kernels_by_choice(maps, images, window, groups):
+    """Return the kernels by the form that is chosen for these arguments."""
+    channels = len(maps), len(images), groups
+    form = convolution._select_form(*channels, maps.shape[3], window, maps, images)
+    return form.kernels(maps, images, window, groups)
+
+
 def in_dtype(function):
     """Return a function whose result is cast to the dtype of its first argument."""
     return lambda x, *others: function(x, *others).astype(x.dtype)
 
 
 def unsigned(function):
-    """Return a function whose result has no -0: NumPy's maximum of 0 and -0 may be either."""
-    return lambda x: function(x) + x.dtype.type(0)
+    """Return a function whose result has no -0: NumPy's maximum of 0 and -0 may be either, and 0 + -0 is 0."""
+    return lambda x, *others: function(x, *others) + x.dtype.type(0)
 
 
 # --- Gradients, and their definitions as references ---
@@ -513,6 +549,7 @@ SAME_BITS = {
     "softmax.subtract_max": along(1, min_dims=0), "indices.getitem_values": indexed(), "indices.flat_indices": places(),
     "dropout.dropout_values": dropouts(), "chwn.samples_last": st.tuples(numbers(shapes(4, max_dims=4))),
     "chwn.samples_first": st.tuples(numbers(shapes(4, max_dims=4))), "im2col.im2col_values": patches("im2col"),
+    "pooling.max_mask": pools(),
 }  # fmt: skip
 ROUNDED = {  # strategy, and units in the last place
     "elementwise.sigmoid_values": (alike(1, NUMERIC), 4), "elementwise.softplus_values": (alike(1, NUMERIC), 4),
@@ -567,12 +604,25 @@ TWINS = {
     "transpose.c_contiguous": Twins(*declared("transpose.c_contiguous"), st.tuples(numbers())),
     "transpose.put_last": Twins(*map(last, (transpose.put_last, transpose.plain_put_last)),
                                 st.tuples(numbers(shapes(2)))),
+    "conv_columns.maps_by_columns": Twins(
+        conv_columns.maps_by_columns, conv_gemm.plain_correlated_maps, correlations("correlate"), None),
+    "conv_columns.images_by_columns": Twins(
+        conv_columns.images_by_columns, conv_gemm.plain_correlated_images, correlations("correlate_images"), None),
+    "conv_columns.kernels_by_columns": Twins(
+        conv_columns.kernels_by_columns, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels"), None),
+    "convolution, images": Twins(
+        images_by_choice, conv_gemm.plain_correlated_images, correlations("correlate_images"), None),
+    "convolution, kernels": Twins(
+        kernels_by_choice, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels"), None),
     "depthwise.depthwise_maps": Twins(
         depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None),
     "depthwise.depthwise_images": Twins(
         depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None),
     "depthwise.depthwise_kernels": Twins(
         depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True), None),
+    "pooling.window_maxima": Twins(
+        *map(unsigned, declared("pooling.window_maxima")), pools().map(lambda drawn: (drawn[0], drawn[2]))),
+    "pooling.add_to_chosen": Twins(*map(unsigned, declared("pooling.add_to_chosen")), pools(gradient=True)),
     "pointwise.pointwise_images": Twins(pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None),
     "pointwise.pointwise_kernels": Twins(
         pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True), None),
@@ -592,8 +642,10 @@ WITHOUT_A_TWIN = {
     "ring_buffer": "the twins of correlated_maps and correlated_images",
     "attention": "attention_of_row, through the op attention_in_blocks",
     "recurrent": "by_steps, through the op recurrent",
+    "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
+    "conv_columns.should_use_columns": "chooses where columns are used",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
     "reductions.vector_of_ones": "a vector of ones", "reductions.equal_weights": "a vector of equal numbers",
-    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
+    "pooling.windows_by_offset": "a view", "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

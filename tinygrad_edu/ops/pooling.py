@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
+from tinygrad_edu.ops.fast.pooling import add_to_chosen, max_mask, window_maxima, windows_by_offset
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.repeating import leading_slices
 from tinygrad_edu.ops.selection import extremes, keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding_windows import (
@@ -30,9 +28,7 @@ from tinygrad_edu.ops.sliding_windows import (
     per_axis,
     require_listable,
     window_of,
-    windows_of,
 )
-from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -49,11 +45,7 @@ def window_max(
     `border` is the number of padding pixels before and after each axis. They have the minimum value of the dtype and
     receive no gradient, even in a window without other pixels.
     """
-    window, out = window_of(x.shape[2:], kernel_size, stride, 0, dilation), samples_last(x)
-    for axis, taps in enumerate(window.taps, 1):
-        before = leading_slices(axis)
-        out = reduce(np.maximum, (out[(*before, pixels)] for pixels in taps))
-    out = samples_first(out)
+    out = samples_first(window_maxima(samples_last(x), window_of(x.shape[2:], kernel_size, stride, 0, dilation)))
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
@@ -79,18 +71,7 @@ def distribute_to_chosen(
     window, axes = window_of(size, kernel_size, stride, 0, dilation), len(size)
     values, chosen = samples_last(values), samples_last(chosen, axis=axes)
     share = (values / _count_chosen(chosen, axes)).astype(values.dtype, copy=False)
-    images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
-    pixels, every_offset = _windows_by_offset(images, window), (slice(None),) * axes
-
-    def fill(channels: slice) -> None:
-        if window.overlap:
-            for offset in np.ndindex(chosen.shape[:axes]):
-                pixels[(*offset, channels)] += keep(share[channels], chosen[(*offset, channels)])
-        else:
-            pixels[(*every_offset, channels)] = keep(share[channels], chosen[(*every_offset, channels)])
-
-    _for_channels(fill, share)
-    return samples_first(images)
+    return samples_first(add_to_chosen(share, chosen, window))
 
 
 @op(name="max_pool", batching=_chosen_of_samples)
@@ -99,30 +80,9 @@ def mean_of_chosen(
 ) -> Array:
     """Return the mean of the chosen pixels of each window, or 0 if none: the transpose of `distribute_to_chosen`."""
     window, axes = window_of(images.shape[2:], kernel_size, stride, 0, dilation), images.ndim - 2
-    pixels, chosen = _windows_by_offset(samples_last(images), window), samples_last(chosen, axis=axes)
+    pixels, chosen = windows_by_offset(samples_last(images), window), samples_last(chosen, axis=axes)
     total = np.add.reduce(keep(pixels, chosen), axis=tuple(range(axes)))
     return samples_first((total / _count_chosen(chosen, axes)).astype(images.dtype, copy=False))
-
-
-def _for_channels(function: Callable[[slice], None], x: ndarray) -> None:
-    """Call a function for the channels of x (C, ...): if x is large, for parts of them on several threads."""
-    if x.size < _LARGE:
-        function(slice(None))
-    else:
-        in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), multiplies=False)
-
-
-# Number of elements from which threads share the channels, and bytes of a part, which stays in the cache.
-_LARGE, _PART_BYTES = map(SizeThreshold, (2**19, 2**21))
-
-
-def _windows_by_offset(x: ndarray, window: Window) -> ndarray:
-    """Return a view of the windows of images (C, H, W, N), kernel axes first: (kh, kw, C, rows, columns, N)."""
-    return windows_of(x, window).transpose(_KERNEL_FIRST[x.ndim - 2])
-
-
-# The order of the axes of windows in which those of the kernel are first, by the number of spatial axes.
-_KERNEL_FIRST = {axes: (*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2)) for axes in (1, 2, 3)}
 
 
 def _image_mask(size: Sizes, border: Border) -> ndarray:
@@ -142,17 +102,9 @@ def _count_chosen(chosen: ndarray, axes: int) -> ndarray:
 
 def _max_mask(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
     """Return a mask (kh, kw, N, C, rows, columns) of the pixels that are the maximum of their window."""
-    pixels, maxima = _windows_by_offset(samples_last(x), window), samples_last(out)
-    chosen, every_offset = np.empty(pixels.shape, bool), (slice(None),) * (x.ndim - 2)
-
-    def fill(channels: slice) -> None:
-        part = chosen[(*every_offset, channels)]
-        np.less(pixels[(*every_offset, channels)], maxima[channels], out=part)
-        np.logical_not(part, out=part)  # which selects each pixel of a window with a NaN
-
-    _for_channels(fill, maxima)
+    chosen = max_mask(samples_last(x), samples_last(out), window)
     if any(map(any, border)) and not np.all(out > extremes(out.dtype)[0]):  # the border has this value
-        chosen &= _windows_by_offset(_image_mask(x.shape[2:], border), window)
+        chosen &= windows_by_offset(_image_mask(x.shape[2:], border), window)
     return samples_first(chosen, axis=x.ndim - 2)
 
 

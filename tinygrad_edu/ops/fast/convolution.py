@@ -1,7 +1,8 @@
 """Convolution: three ops that are one another's vjps, two ops with a bias, and the choice of the fastest algorithm.
 
-`fast.conv_gemm` computes matrix products with windows, row by row. `fast.depthwise` computes sums for convolutions in
-which each channel has its own kernels. `fast.pointwise` computes the gradients of 1x1 convolutions.
+`fast.conv_gemm` computes matrix products with windows, row by row. `fast.conv_columns` computes one product for few
+pixels. `fast.depthwise` computes sums for convolutions in which each channel has its own kernels. `fast.pointwise`
+computes the gradients of 1x1 convolutions.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,12 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Mapped, Op, op, shape_of, values_of
 from tinygrad_edu.ops.fast import conv_gemm as gemm
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
+from tinygrad_edu.ops.fast.conv_columns import (
+    images_by_columns,
+    kernels_by_columns,
+    maps_by_columns,
+    should_use_columns,
+)
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.pointwise import can_use_pointwise, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
@@ -34,15 +41,18 @@ _PLAIN = Form(gemm.plain_correlated_maps, gemm.plain_correlated_images, gemm.pla
 _GEMM = Form(gemm.correlated_maps, gemm.correlated_images, gemm.correlated_kernels)
 _DEPTHWISE = Form(depthwise_maps, depthwise_images, depthwise_kernels)
 _POINTWISE = Form(gemm.correlated_maps, pointwise_images, pointwise_kernels)
+_COLUMNS = Form(maps_by_columns, images_by_columns, kernels_by_columns)
 
 
-def _select_form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
+def _select_form(out: int, c: int, groups: int, samples: int, window: Window, *arrays: ndarray) -> Form:
     """Return the fastest form for `out` feature maps, `c` input channels and, for gradients, arrays (C, H, W, N)."""
     if not out or not c:
         return _PLAIN
     if groups > 1 and groups == c and out <= 2 * c:
         return _DEPTHWISE
-    return _POINTWISE if can_use_pointwise(window, *arrays) else _GEMM
+    if arrays and can_use_pointwise(window, *arrays):
+        return _POINTWISE
+    return _COLUMNS if should_use_columns(out, c, groups, samples, window) else _GEMM
 
 
 @op(name="conv2d")
@@ -58,7 +68,7 @@ def correlate(
 
 
 def _correlate(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
-    form = _select_form(len(weight), x.shape[1], groups, window)
+    form = _select_form(len(weight), x.shape[1], groups, len(x), window)
     return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, window, groups, bias))
 
 
@@ -108,7 +118,7 @@ def correlate_images(
     array([ 10, 102,  20, 200])
     """
     window, maps = window_of(size, weight.shape[2:], stride, padding, dilation), maps.transpose(1, 2, 3, 0)
-    form = _select_form(len(weight), groups * weight.shape[1], groups, window, maps)
+    form = _select_form(len(weight), groups * weight.shape[1], groups, maps.shape[3], window, maps)
     return samples_first(form.images(maps, weight, window, groups))
 
 
@@ -132,7 +142,7 @@ def correlate_kernels(
     """
     window = window_of(x.shape[2:], kernel_size, stride, padding, dilation)
     maps, images = maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0)
-    form = _select_form(len(maps), len(images), groups, window, maps, images)
+    form = _select_form(len(maps), len(images), groups, len(x), window, maps, images)
     return form.kernels(maps, images, window, groups)
 
 
@@ -183,7 +193,8 @@ def _apply_innermost(
         return apply(x, *arguments)
     values = values_of(x)
     transposes = values.size >= _LARGE and values.strides[0] != values.itemsize
-    if not transposes or _select_form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _GEMM:
+    images = values.transpose(1, 2, 3, 0)
+    if not transposes or _select_form(*channels, len(values), window_of(*window), images) is not _GEMM:
         return apply(x, *arguments)
     return samples_innermost(apply(samples_innermost(x), *arguments))
 

@@ -25,11 +25,10 @@ _WIDE = SizeThreshold(128)
 _CACHED_SIZE = SizeThreshold(2**14)
 # Maximum size of the smaller operand for which pieces pay off, if they are joined and if they are summed.
 _THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
-# Shortest and longest sums across registers in OpenBLAS. If both operands have at least _MANY rows, packing takes a
-# small part of the time, and one product is faster.
-_SHORTEST_SUM, _LONGEST_SUM, _MANY = map(SizeThreshold, (128, 1024, 128))
-# Number of multiplications from which the threads of a shard share a product, and number of parts.
-_SHARED, _ROW_PARTS = map(SizeThreshold, (2**24, 4))
+# Shortest and longest sums across registers in OpenBLAS.
+_SHORTEST_SUM, _LONGEST_SUM = map(SizeThreshold, (128, 1024))
+# Multiplications and rows from which the threads of a shard share a product, and number of parts.
+_SHARED, _MANY, _SHARED_PARTS = map(SizeThreshold, (2**24, 128, 4))
 
 
 @faster_than(plain_product)
@@ -43,9 +42,10 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
         out = np.empty((m, n), x.dtype) if out is None else out
         product_in_blocks(x, y, block, out)
         return out
+    # Outside of shards, BLAS has its own threads.
     is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
     if length is None and fits and is_shared:
-        return _product_on_threads(x, y, out)
+        return product_on_threads(x, y, out)
     if length is None:
         return plain_product(x, y, out)
     out = _empty_product(x, y) if out is None else out
@@ -58,14 +58,21 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     return out
 
 
-def _product_on_threads(x: ndarray, y: ndarray, out: ndarray | None) -> ndarray:
-    """Return the product, some rows at a time, on the threads of a shard. Outside of shards, BLAS has its own."""
+def product_on_threads(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
+    """Return `plain_product`, some rows or columns at a time, with the same bits on any number of threads.
+
+    The longer side is split, because each part packs the other operand again.
+    """
     result = _empty_product(x, y) if out is None else out
+    splits_rows = x.shape[-2] >= y.shape[-1]
 
-    def fill(rows: slice) -> None:
-        np.matmul(x[..., rows, :], y, out=result[..., rows, :])
+    def fill(part: slice) -> None:
+        if splits_rows:
+            np.matmul(x[..., part, :], y, out=result[..., part, :])
+        else:
+            np.matmul(x, y[..., part], out=result[..., part])
 
-    in_parts(fill, shares(x.shape[-2], _ROW_PARTS))
+    in_parts(fill, shares(max(x.shape[-2], y.shape[-1]), _SHARED_PARTS))
     return result
 
 
@@ -196,8 +203,6 @@ def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
 @plan
 def _sum_tile(m: int, n: int, k: int) -> tuple[int, int, int] | None:
     """Return the tile of m, n and k to multiply at a time; None if one product is faster or no tile fits."""
-    if min(m, n) >= _MANY:
-        return None
     areas = [(a, b) for a in _divisors(m) for b in _divisors(n) if a * b <= MAX_REGISTER_SUMS]
     rows, columns = max(areas, key=lambda area: 1 / (1 / area[0] + 1 / area[1]))  # most products per element read
     longest = min(_LONGEST_SUM, most_in_place() // (rows * columns))
