@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.chwn import padded_images
+from tinygrad_edu.ops.fast.conv_gemm import correlated_images
 from tinygrad_edu.ops.fast.products import product, product_on_threads
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
@@ -46,6 +47,10 @@ def maps_by_columns(
 def images_by_columns(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N): the sum over windows of kernels times feature maps."""
     products = _product(_matrices(weight, groups).swapaxes(1, 2), _matrices(maps, groups))
+    if not np.isfinite(
+        products[..., :1]
+    ).all():  # a kernel may be infinite or NaN: its product with a border of 0 is NaN
+        return correlated_images(maps, weight, window, groups)
     windows = products.reshape(groups * weight.shape[1], *map(len, window.taps), *window.size, maps.shape[3])
     height, width = (inside.stop - inside.start for inside in window.inside)
     images = np.zeros((len(windows), height, width, maps.shape[3]), products.dtype)
