@@ -181,7 +181,7 @@ EQUIVALENT = {
     r"p_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy accepts a Tensor there, too",
     r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "only the dtype, or the type "
     "Tensor, is used at the surviving positions",
-    r"recurrent\.row: transposed": "the gradient has one axis",
+    r"(recurrent|attention_in_blocks)\.row: transposed": "the gradient has one axis",
     r"recurrent\.row: source: (g|out) for row": "at the surviving position, it is a Tensor if and only if row is one",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y elsewhere",
 }

@@ -109,7 +109,7 @@ FAULTS = {
     ],
     "ops/fast/indices.py": [
         Fault(' and index.dtype.kind == "i" and', " and", "a mask", twins=["indices.getitem_values"], paths=["getitem"],
-              errors=["IndexError", "AssertionError"]),
+              errors=["IndexError", "AssertionError", "ShapeError", "Failed"]),
         Fault("x.take(index, 0)", 'x.take(index, 0, mode="clip")', "a negative index",
               twins=["indices.getitem_values"]),
         Fault("prod(shape[axis + 1 :])", "prod(shape[axis:])", "a bound", twins=["indices.flat_indices"],
@@ -211,7 +211,7 @@ FAULTS = {
         Fault("max(1, _PRODUCT_BYTES //", "max(0, _PRODUCT_BYTES //", "a row too large",
               twins=["conv_gemm.correlated_images"], errors=["ValueError", "AssertionError"]),
         Fault("if not length:", "if length < 0:", "the empty case", twins=["conv_gemm.correlated_kernels"],
-              paths=["correlate_kernels", "conv2d"], errors=["ZeroDivisionError", "ValueError"]),
+              paths=["correlate_kernels", "conv2d"], errors=["ZeroDivisionError", "ValueError", "Failed"]),
         Fault("pointwise=kh == kw == 1", "pointwise=kw == 1", "several rows", twins=["conv_gemm.correlated_maps"],
               errors=["ValueError", "AssertionError"]),
         Fault("phases[:, :, : target_rows.start] = phases[:, :, target_rows.stop :] = 0", "pass",

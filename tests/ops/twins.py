@@ -21,7 +21,6 @@ from tinygrad_edu.ops.fast import (
     depthwise,
     deviations,
     pointwise,
-    pooling,
     transpose,
 )
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -147,14 +146,27 @@ LONG_SHAPES = (
 
 
 @st.composite
-def summed(draw):
+def summed_rows(draw):
+    """Draw an array, the axis that is last in memory, and the other axes in any order."""
+    lengths = (*draw(st.lists(st.integers(2, 3), min_size=2, max_size=3)), draw(st.sampled_from([8, 12, 24])))
+    order = draw(st.permutations(range(len(lengths))))
+    return draw(numbers(lengths, SINGLE)).transpose(order), (order.index(len(lengths) - 1),)
+
+
+@st.composite
+def summed_axes(draw):
     x = draw(numbers(shapes(2, 4) | LONG_SHAPES, (*SINGLE, np.float16, np.int64)))
     over = draw(axes(x.ndim, none=False).map(lambda axis: tuple(np.atleast_1d(axis).astype(int))))
     kept = [axis for axis in range(x.ndim) if axis not in np.arange(x.ndim)[list(over)]]
     order = draw(st.permutations(kept).map(lambda outer: (*outer, *over)) | st.permutations(range(x.ndim)))
     order = np.arange(x.ndim)[list(order)]
-    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
-    return x, over, draw(st.booleans()), draw(st.sampled_from([None, np.float64]))
+    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)), over
+
+
+def summed():
+    """Return the arguments of a sum."""
+    settings = st.tuples(st.booleans(), st.sampled_from([None, np.float64]))
+    return st.tuples(summed_axes() | summed_rows(), settings).map(lambda drawn: (*drawn[0], *drawn[1]))
 
 
 @st.composite
@@ -351,7 +363,7 @@ def pools(draw, gradient=False):
     x, settings = call.arrays[0], [call.settings[name] for name in ("kernel_size", "stride", "dilation")]
     window = window_of(x.shape[2:], *settings[:2], 0, *settings[2:])
     images = np.ascontiguousarray(np.moveaxis(draw(numbers(x.shape, FLOATS)), 0, -1))
-    maxima = pooling.plain_window_maxima(images, window)
+    maxima = plain.plain_window_maxima(images, window)
     if not gradient:
         return images, maxima, window
     return draw(numbers(maxima.shape, FLOATS)), draw(masks((*map(len, window.taps), *maxima.shape))), window
@@ -646,6 +658,5 @@ WITHOUT_A_TWIN = {
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",
     "pointwise.can_use_pointwise": "chooses where pointwise functions are used",
-    "reductions.vector_of_ones": "a vector of ones", "reductions.equal_weights": "a vector of equal numbers",
-    "pooling.windows_by_offset": "a view", "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
+    "transpose.items_of": "a view", "transpose.padded_copy": "a copy",
 }  # fmt: skip

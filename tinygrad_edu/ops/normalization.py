@@ -27,9 +27,9 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype
+from tinygrad_edu.ops.constant_vectors import equal_weights, vector_of_ones
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
-from tinygrad_edu.ops.fast.reductions import equal_weights, vector_of_ones
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.extras import missing_extra
-from tinygrad_edu.ops.sliding_windows import Window
+from tinygrad_edu.ops.sliding_windows import Window, windows_by_offset
 
 # --- Elementwise ---
 
@@ -353,3 +354,34 @@ def plain_bell_integral(x: Any, bell: Bell) -> Any:
     x = np.asarray(x)
     out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
     return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
+
+
+# --- Max pooling ---
+
+
+def plain_window_maxima(x: ndarray, window: Window) -> ndarray:
+    """Return the maximum of each window of images (C, ..., N)."""
+    for axis, taps in enumerate(window.taps, 1):
+        before = (slice(None),) * axis
+        x = reduce(np.maximum, (x[(*before, pixels)] for pixels in taps))
+    return x
+
+
+def plain_max_mask(x: ndarray, maxima: ndarray, window: Window) -> ndarray:
+    """Return a mask of the pixels that are the maximum of their window, or in a window with a NaN.
+
+    Its axes are those of the kernel, followed by those of the maxima.
+    """
+    return ~(windows_by_offset(x, window) < maxima)
+
+
+def plain_add_to_chosen(values: ndarray, chosen: ndarray, window: Window) -> ndarray:
+    """Return images (C, ..., N): each value is added to the chosen pixels of its window.
+
+    The axes of `chosen` are as in `plain_max_mask`.
+    """
+    images = np.zeros((len(values), *window.padded, values.shape[-1]), values.dtype)
+    pixels = windows_by_offset(images, window)
+    for offset in np.ndindex(*map(len, window.taps)):
+        pixels[offset] += plain_masked(values, chosen[offset])
+    return images

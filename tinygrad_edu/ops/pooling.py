@@ -12,7 +12,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import RULES, Array, MappedCall, Tensor, TensorLike, batched, composite, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
-from tinygrad_edu.ops.fast.pooling import add_to_chosen, max_mask, window_maxima, windows_by_offset
+from tinygrad_edu.ops.fast.pooling import add_to_chosen, max_mask, window_maxima
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
@@ -28,6 +28,7 @@ from tinygrad_edu.ops.sliding_windows import (
     per_axis,
     require_listable,
     window_of,
+    windows_by_offset,
 )
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]

@@ -151,6 +151,12 @@ def windows_of(x: ndarray, window: Window) -> ndarray:
     return view_of(x, shape, strides)
 
 
+def windows_by_offset(x: ndarray, window: Window) -> ndarray:
+    """Return a view of the windows of images (C, ..., N), with the axes of the kernel first."""
+    axes = x.ndim - 2
+    return windows_of(x, window).transpose(*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2))
+
+
 def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
     """Return a view of x with this shape and these strides."""
     if x.flags.c_contiguous:  # ten times as fast as as_strided

@@ -6,7 +6,7 @@ Arrays are (A, K, B), with K channels, as in `normalization.py`.
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.reductions import equal_weights
+from tinygrad_edu.ops.constant_vectors import equal_weights
 from tinygrad_edu.ops.plain import nan_if_infinite, no_deviations
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold

@@ -6,7 +6,6 @@ stride of s, is therefore copied to a phase, in which these pixels are long rows
 """
 
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.elementwise import masked
 from tinygrad_edu.ops.fast.transpose import items_of
-from tinygrad_edu.ops.sliding_windows import Window, windows_of
+from tinygrad_edu.ops.plain import plain_add_to_chosen, plain_max_mask, plain_window_maxima
+from tinygrad_edu.ops.sliding_windows import Window, windows_by_offset
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -33,14 +33,6 @@ def _for_channels(function: Callable[[slice], None], x: ndarray) -> None:
         in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), multiplies=False)
 
 
-def plain_window_maxima(x: ndarray, window: Window) -> ndarray:
-    """Return the maximum of each window of images (C, ..., N)."""
-    for axis, taps in enumerate(window.taps, 1):
-        before = (slice(None),) * axis
-        x = reduce(np.maximum, (x[(*before, pixels)] for pixels in taps))
-    return x
-
-
 @faster_than(plain_window_maxima)
 def window_maxima(x: ndarray, window: Window) -> ndarray:
     """Return `plain_window_maxima`, computed part by part."""
@@ -53,20 +45,6 @@ def window_maxima(x: ndarray, window: Window) -> ndarray:
 
     _for_channels(fill, x)
     return out
-
-
-def windows_by_offset(x: ndarray, window: Window) -> ndarray:
-    """Return a view of the windows of images (C, ..., N), with the axes of the kernel first."""
-    axes = x.ndim - 2
-    return windows_of(x, window).transpose(*range(1, axes + 1), 0, *range(axes + 1, 2 * axes + 2))
-
-
-def plain_max_mask(x: ndarray, maxima: ndarray, window: Window) -> ndarray:
-    """Return a mask of the pixels that are the maximum of their window, or in a window with a NaN.
-
-    Its axes are those of the kernel, followed by those of the maxima.
-    """
-    return ~(windows_by_offset(x, window) < maxima)
 
 
 @faster_than(plain_max_mask)
@@ -87,18 +65,6 @@ def max_mask(x: ndarray, maxima: ndarray, window: Window) -> ndarray:
 
     _for_channels(fill, x)
     return chosen
-
-
-def plain_add_to_chosen(values: ndarray, chosen: ndarray, window: Window) -> ndarray:
-    """Return images (C, ..., N): each value is added to the chosen pixels of its window.
-
-    The axes of `chosen` are as in `plain_max_mask`.
-    """
-    images = np.zeros((len(values), *window.padded, values.shape[-1]), values.dtype)
-    pixels = windows_by_offset(images, window)
-    for offset in np.ndindex(*map(len, window.taps)):
-        pixels[offset] += masked(values, chosen[offset])
-    return images
 
 
 @faster_than(plain_add_to_chosen)

@@ -4,7 +4,6 @@ NumPy's overhead per row is about 40 ns, the time of 100 elements. Over several 
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.ops.constant_vectors import vector_of_ones
 from tinygrad_edu.ops.plain import (
     no_division,
     plain_log_sum,
@@ -62,18 +62,6 @@ def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings:
 
 def _ones_for(rows: ndarray) -> ndarray:
     return vector_of_ones(rows.shape[-1], rows.dtype)
-
-
-@lru_cache(64)
-def vector_of_ones(n: int, dtype: Any) -> ndarray:
-    """Return a vector of ones, the same one for each call."""
-    return np.ones(n, dtype)
-
-
-@lru_cache(64)
-def equal_weights(n: int, dtype: Any) -> ndarray:
-    """Return a vector of n numbers 1 / n: the dot product with it is the mean."""
-    return np.full(n, 1 / max(n, 1), dtype)
 
 
 @faster_than(plain_sum_along)
