@@ -103,4 +103,7 @@ def table(rows: Sequence[Ratio]) -> str:
 
 
 def _time(row: Ratio | None, unit: str) -> str:
-    return "?" if row is None or row.seconds is None else f"{row.seconds * SCALES[unit]:#.2g}".rstrip(".")
+    if row is None or row.seconds is None:
+        return "?"
+    number = row.seconds * SCALES[unit]
+    return f"{number:.0f}" if number >= 100 else f"{number:#.2g}".rstrip(".")
