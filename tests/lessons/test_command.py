@@ -34,6 +34,7 @@ def said(capsys, *arguments, code=0):
     return out.out + out.err
 
 
+@pytest.mark.thorough
 def test_a_student_in_processes_of_their_own(folder):
     def check():
         command = [sys.executable, "-m", "tinygrad_edu.lessons", "check", "3"]

@@ -106,6 +106,7 @@ def test_several_drawings_at_once_are_each_read(port):
     assert readings[:8] == [read(number) for number in range(8)]
 
 
+@pytest.mark.thorough
 def test_what_shows_no_digit_is_no_error(port):
     answer, content = ask(port, "POST", "/read", png(np.zeros((50, 50), np.uint8)))
     assert answer.status == 200

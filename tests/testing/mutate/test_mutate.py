@@ -260,6 +260,7 @@ def test_cube():
 """
 
 
+@pytest.mark.thorough
 def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     (ops.parent / "test_theirs.py").write_text(THEIRS)
     before = {path: path.read_bytes() for path in ops.parent.iterdir()}
