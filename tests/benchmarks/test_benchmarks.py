@@ -50,6 +50,7 @@ def results(report, key):
     return {result["peer"]: result for result in workload["results"]}
 
 
+@pytest.mark.thorough
 def test_report(report):
     assert report["rounds"] == 1
     assert report["machine"]["numpy"]

@@ -698,6 +698,7 @@ thread.join()
 """
 
 
+@pytest.mark.thorough
 def test_200_000_ops_need_neither_recursion_nor_stack():
     program = [sys.executable, "-c", IN_A_SMALL_STACK]
     result = subprocess.run(program, capture_output=True, text=True, check=False)
