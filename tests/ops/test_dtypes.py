@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu import tape
 from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.laws.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -16,6 +17,8 @@ FLOATS = (np.float16, np.float32, np.float64)
 ORDER = 3
 # Results of other ops have the widest dtype of the inputs, except `astype`.
 RESULT_AS_THE_FIRST_INPUT = {"masked_fill", "put_along_axis", "softmax_cross_entropy", "cross_entropy"}
+# The gradients of these ops cancel in float16; `layer_norm` and `rms_norm` call them with float32.
+AT_LEAST_FLOAT32 = {"divide_by_rms", "standardized"}
 SLOPES = np.array([0.75, -1.25, 0.5])
 
 
@@ -38,10 +41,11 @@ def before_a_bare_array(call):
     return Call(function, call.arrays)
 
 
-def assignments(count):
+def assignments(call):
     """Draw dtypes for inputs: all assignments for one or two inputs, some for more, each with a narrow dtype."""
+    count, floats = len(call.arrays), FLOATS[1:] if call.name in AT_LEAST_FLOAT32 else FLOATS
     if count <= 2:
-        return st.just([dtypes for dtypes in itertools.product(FLOATS, repeat=count) if set(dtypes) != {np.float64}])
+        return st.just([dtypes for dtypes in itertools.product(floats, repeat=count) if set(dtypes) != {np.float64}])
     mixed = st.tuples(*[st.sampled_from(FLOATS)] * count).filter(lambda dtypes: len(set(dtypes)) > 1)
     return st.lists(mixed, min_size=4, max_size=4).map(lambda drawn: [*drawn, (np.float16,) * count])
 
@@ -115,6 +119,14 @@ def test_float16_is_summed_in_float32(axis):
         assert found.dtype == np.float16
 
 
+@pytest.mark.parametrize("function", [tg.layer_norm, tg.rms_norm])
+def test_rows_of_float16_are_normalized_in_float32(function):
+    """Two elements of a row are nearly -1 and 1, and the gradient is their distance from it."""
+    x = np.array([[-0.25, 0.125], [0.0, 0.25], [0.375, -0.125]], np.float16)
+    out = function(tg.Tensor(x, requires_grad=True), 2)
+    assert [row.node.dtype for row in tape.of(out).rows if row.op == "normalization"] == [np.float32]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", OP_CALLS)
 def test_gradients_of_narrow_and_mixed_dtypes(name):
@@ -125,7 +137,7 @@ def test_gradients_of_narrow_and_mixed_dtypes(name):
     @given(st.data())
     def law(data):
         call = data.draw(calls(name))
-        for dtypes in data.draw(assignments(len(call.arrays))) if call.arrays else ():
+        for dtypes in data.draw(assignments(call)) if call.arrays else ():
             answers.extend(compared(call, dtypes))
             if len(set(dtypes)) > 1:
                 answers.extend(compared(before_a_bare_array(call), dtypes))
