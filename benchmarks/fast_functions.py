@@ -25,13 +25,16 @@ from tinygrad_edu.plain_mode import twin_name
 
 SIZES = (10**3, 10**5, 10**6)
 STEPS = [workload for workload in WORKLOADS if workload.key not in ("2", "7", "12")]  # they take too long
-RANDOM = (ops.Case("dropout", lambda m, a: m.dropout(a.x, rng=np.random.default_rng(0))),)
+MORE = (  # ops without a cell in the table of `benchmarks.ops`
+    ops.Case("dropout", lambda m, a: m.dropout(a.x, rng=np.random.default_rng(0))),
+    ops.Case("max_pool2d", lambda m, a: m.max_pool2d(a.x.reshape(8, -1, 5, 25), (3, 3), stride=2)),
+)
 Run = Callable[[], Any]
 
 
 def cases() -> Iterator[tuple[str, Callable[[], Run]]]:
     """Yield the name of each op at each size and of each workload, and a function that prepares its run."""
-    for kind in (*ops.CASES.values(), RANDOM):
+    for kind in (*ops.CASES.values(), MORE):
         for case in kind:
             for size in SIZES:
                 yield f"{case.name}, {size:,}", lambda case=case, size=size: ops.our_passes(case, ops.inputs(size))[0]
