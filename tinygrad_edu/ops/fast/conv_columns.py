@@ -47,9 +47,8 @@ def maps_by_columns(
 def images_by_columns(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N): the sum over windows of kernels times feature maps."""
     products = _product(_matrices(weight, groups).swapaxes(1, 2), _matrices(maps, groups))
-    if not np.isfinite(
-        products[..., :1]
-    ).all():  # a kernel may be infinite or NaN: its product with a border of 0 is NaN
+    # If a kernel is infinite or NaN, its products with a border of 0 are NaN.
+    if not np.isfinite(products[..., :1]).all():
         return correlated_images(maps, weight, window, groups)
     windows = products.reshape(groups * weight.shape[1], *map(len, window.taps), *window.size, maps.shape[3])
     height, width = (inside.stop - inside.start for inside in window.inside)
