@@ -41,6 +41,13 @@ def test_long_sequences_equal_the_composition(name):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("length", [1, LENGTH])
+@np.errstate(invalid="ignore")
+def test_a_query_with_scores_of_minus_infinity_only_gets_0(length):
+    query, key, value = np.ones((length, 1)), np.full((KEYS, 1), -np.inf), np.ones((KEYS, 2))
+    np.testing.assert_array_equal(tg.scaled_dot_product_attention(query, key, value), np.zeros((length, 2)))
+
+
 @pytest.mark.fast
 def test_long_sequences_save_no_weights():
     query, key, value = inputs()

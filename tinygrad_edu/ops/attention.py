@@ -37,7 +37,7 @@ def scaled_dot_product_attention(
         The axes before the last two broadcast.
     attn_mask : array_like, optional
         Broadcasts to (..., L, S). A boolean mask is True where a query attends to a key; a floating-point mask is added
-        to the scores. The result is 0 for a query whose keys are all masked, as in PyTorch.
+        to the scores.
     dropout_p : float, default 0.0
         Dropout probability p of the weights, from 0 to 1; the others are divided by 1 - p. Requires `rng` if > 0.
     is_causal : bool, default False
@@ -52,6 +52,7 @@ def scaled_dot_product_attention(
     Returns
     -------
     (..., L, Ev)
+        0 for a query whose scores are all -inf, for example because all keys are masked, as in PyTorch.
 
     Raises
     ------
@@ -115,8 +116,7 @@ def plain_attention(query: Any, key: Any, value: Any, mask: Any, scale: float) -
 
 def attention_weights(query: Any, key: Any, mask: Any, scale: float) -> Any:
     """Return softmax(scale * query @ key.T + mask), of shape (..., L, S)."""
-    scores = masked_scores(attention_scores(query, key, scale), mask)
-    return softmax(scores, -1) if mask is None else safe_softmax(scores)
+    return safe_softmax(masked_scores(attention_scores(query, key, scale), mask))
 
 
 def attention_scores(query: Any, key: Any, scale: float) -> Any:
