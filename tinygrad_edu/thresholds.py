@@ -19,7 +19,7 @@ class SizeThreshold(int):
     ----------
     size : int
     least : int
-        The smallest value that tests may set. Default 1.
+        The smallest value that tests may set, for example of an upper bound. Default 1.
 
     Examples
     --------

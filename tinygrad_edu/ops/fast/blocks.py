@@ -24,7 +24,7 @@ MAX_REGISTER_SUMS, _FEW_ROWS = map(SizeThreshold, (1200, 32))
 # Smallest number of multiplications for which looking for blocks pays off.
 MIN_MULTIPLICATIONS = SizeThreshold(2**18)
 # A grid pays off between these numbers of multiplications; beyond, packing takes a small part of the time.
-_MIN_GRID_MULTIPLICATIONS, _MAX_GRID_MULTIPLICATIONS = map(SizeThreshold, (2**23, 2**27))
+_MIN_GRID_MULTIPLICATIONS, _MAX_GRID_MULTIPLICATIONS = SizeThreshold(2**23), SizeThreshold(2**27, least=2**12)
 # Minimum of m, k and n; and of k for C-ordered x and F-ordered y, where OpenBLAS sums across its registers.
 _MIN_LENGTH, _MIN_SUM_LENGTH = map(SizeThreshold, (32, 128))
 # Rows of a block if both operands are C-ordered; it has as many columns as possible.
