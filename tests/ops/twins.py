@@ -324,13 +324,12 @@ def sums(draw):
 
 
 @st.composite
-def correlations(draw, op, by_channels=False):
+def correlations(draw, op, by_channels=False, finite=False):
     """Draw the arguments of the functions of `op`: arrays (C, H, W, N) in any layout, kernels, a window and groups.
 
-    For images the kernels are finite: they are multiplied by the zeros around the maps, and 0 * inf is NaN.
+    `finite` is whether the second argument is finite: most forms multiply kernels by the zeros around the maps.
     """
     call = draw(calls(op).filter(lambda call: not by_channels or is_by_channels(call)))
-    finite = op == "correlate_images"
     first = draw(images(call.arrays[0].shape))
     second = draw((arrays if finite else images)(call.arrays[1].shape))
     window_settings = [call.settings[name] for name in ("stride", "padding", "dilation")]
@@ -491,8 +490,7 @@ def all_steps(function):
 
 def images_by_choice(maps, weight, window, groups):
     """Return the images by the form that is chosen for these arguments."""
-    channels = len(weight), groups * weight.shape[1], groups
-    return convolution._select_form(*channels, maps.shape[3], window, maps).images(maps, weight, window, groups)
+    return convolution._select_images_form(maps, weight, window, groups).images(maps, weight, window, groups)
 
 
 def kernels_by_choice(maps, images, window, groups):
@@ -581,7 +579,7 @@ SUMS = {
     "reductions.log_sum": along(1, min_dims=0), "im2col.col2im_values": patches("col2im"),
     "products.product": factors(), "products.sum_of_products": sums(),
     "conv_gemm.correlated_maps": correlations("correlate"),
-    "conv_gemm.correlated_images": correlations("correlate_images"),
+    "conv_gemm.correlated_images": correlations("correlate_images", finite=True),
     "conv_gemm.correlated_kernels": correlations("correlate_kernels"),
 }  # fmt: skip
 REDUCE = [reduction(reduce) for reduce in declared("reductions.reduce_along")]
@@ -629,7 +627,8 @@ TWINS = {
     "depthwise.depthwise_maps": Twins(
         depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None),
     "depthwise.depthwise_images": Twins(
-        depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None),
+        depthwise.depthwise_images, conv_gemm.plain_correlated_images,
+        correlations("correlate_images", True, finite=True), None),
     "depthwise.depthwise_kernels": Twins(
         depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True), None),
     "pooling.window_maxima": Twins(

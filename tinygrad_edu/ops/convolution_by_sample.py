@@ -60,7 +60,7 @@ def images_by_sample(
 ) -> Array:
     """Return the images with <images, x> = <maps, correlate_by_sample(x, weight)> for every x: (n, N, C, H, W)."""
     n, count = maps.shape[:2]
-    if _equal(weight) and np.isfinite(weight[0]).all() and np.isfinite(maps).all():  # else other pixels become NaN
+    if _equal(weight):
         images: Any = transposed_convolution(_merged(maps), weight[0], None, size, stride, padding, dilation, groups)
         return images.reshape(n, count, *images.shape[1:])
     window = window_of(size, weight.shape[3:], stride, padding, dilation)

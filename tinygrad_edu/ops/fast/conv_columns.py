@@ -1,4 +1,4 @@
-"""Convolutions of few pixels as one matrix product each, with columns that contain the windows (im2col).
+"""Convolutions with few windows as one matrix product each, with columns that contain the windows (im2col).
 
 If there are few windows for the number of kernels, copying the windows takes less time than copying the kernels into
 another layout, which `conv_gemm` does. In C order, kernels (out, C, kh, kw) are a matrix (out, C * kh * kw), and so is
@@ -13,13 +13,12 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.chwn import padded_images
-from tinygrad_edu.ops.fast.conv_gemm import correlated_images
 from tinygrad_edu.ops.fast.products import product, product_on_threads
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
-# Largest number of pixels for each kernel, and smallest number of weights, for which columns pay off.
-_PIXELS_PER_KERNEL, _MANY_WEIGHTS = map(SizeThreshold, (8, 2**14))
+# Largest number of windows per kernel, and smallest number of weights, for which columns are faster.
+_WINDOWS_PER_KERNEL, _MANY_WEIGHTS = map(SizeThreshold, (8, 2**14))
 # Number of elements of the columns from which threads share copying and adding windows, and number of parts.
 _LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
 # Number of multiplications from which threads share a product.
@@ -29,8 +28,8 @@ _LARGE_PRODUCT = SizeThreshold(2**24)
 def should_use_columns(out: int, c: int, groups: int, samples: int, window: Window) -> bool:
     """Return whether columns are faster than `conv_gemm` for `out` feature maps and `c` input channels."""
     weights = out * c // groups * len(window.rows) * len(window.columns)
-    pixels = window.size[0] * window.size[1] * samples
-    return weights >= _MANY_WEIGHTS and pixels <= _PIXELS_PER_KERNEL * (out // groups)
+    windows = window.size[0] * window.size[1] * samples
+    return weights >= _MANY_WEIGHTS and windows <= _WINDOWS_PER_KERNEL * (out // groups)
 
 
 def maps_by_columns(
@@ -47,9 +46,6 @@ def maps_by_columns(
 def images_by_columns(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N): the sum over windows of kernels times feature maps."""
     products = _product(_matrices(weight, groups).swapaxes(1, 2), _matrices(maps, groups))
-    # If a kernel is infinite or NaN, its products with a border of 0 are NaN.
-    if not np.isfinite(products[..., :1]).all():
-        return correlated_images(maps, weight, window, groups)
     windows = products.reshape(groups * weight.shape[1], *map(len, window.taps), *window.size, maps.shape[3])
     height, width = (inside.stop - inside.start for inside in window.inside)
     images = np.zeros((len(windows), height, width, maps.shape[3]), products.dtype)

@@ -55,6 +55,12 @@ def _select_form(out: int, c: int, groups: int, samples: int, window: Window, *a
     return _COLUMNS if should_use_columns(out, c, groups, samples, window) else _GEMM
 
 
+def _select_images_form(maps: ndarray, weight: ndarray, window: Window, groups: int) -> Form:
+    """Return the fastest form for images. Most forms multiply kernels by zeros around the maps, and 0 * inf is NaN."""
+    form = _select_form(len(weight), groups * weight.shape[1], groups, maps.shape[3], window, maps)
+    return form if form is _PLAIN or np.isfinite(weight).all() else _COLUMNS
+
+
 @op(name="conv2d")
 def correlate(
     x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
@@ -118,7 +124,7 @@ def correlate_images(
     array([ 10, 102,  20, 200])
     """
     window, maps = window_of(size, weight.shape[2:], stride, padding, dilation), maps.transpose(1, 2, 3, 0)
-    form = _select_form(len(weight), groups * weight.shape[1], groups, maps.shape[3], window, maps)
+    form = _select_images_form(maps, weight, window, groups)
     return samples_first(form.images(maps, weight, window, groups))
 
 
