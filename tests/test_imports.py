@@ -360,3 +360,10 @@ def test_the_package_alone_imports_no_file_of_functions():
     assert loaded == {"tinygrad_edu.ops.methods", "tinygrad_edu.ops.on_demand"}
     late = {"nn", "optim", "data", "transforms", "names_elsewhere"}
     assert not {*run.stdout.split()} & {*(f"tinygrad_edu.{name}" for name in late), "numpy.random", "hypothesis"}
+
+
+def test_the_room_of_ops_lists_its_functions_and_names_the_place_of_others():
+    assert {*tg.ops.__all__} <= {*dir(tg.ops)}
+    for name in ("zeros", "norm"):
+        with pytest.raises(AttributeError, match=f"write tg.{name}"):
+            getattr(tg.ops, name)

@@ -151,9 +151,13 @@ def test_what_does_not_fit_is_refused_by_name():
     assert noted[0].filename == __file__
 
 
-def test_a_batch_of_no_samples_has_no_states():
-    output, (h, c) = made("LSTM", 3, 4)(np.zeros((5, 0, 3)))
-    assert (output.shape, h.shape, c.shape) == ((5, 0, 4), (1, 0, 4), (1, 0, 4))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_no_samples_has_no_states_and_gradients_of_0(kind):
+    layer, x = made(kind, 3, 2), Tensor(np.ones((4, 0, 3), np.float32), requires_grad=True)
+    out, _ = layer(x)
+    out.sum().backward()
+    assert (out.shape, x.grad.shape) == ((4, 0, 2), x.shape)
+    assert all(not parameter.grad.any() for parameter in layer.parameters())
 
 
 def test_a_repr_is_pytorchs():

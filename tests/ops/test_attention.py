@@ -48,6 +48,12 @@ def test_a_query_with_scores_of_minus_infinity_only_gets_0(length):
     np.testing.assert_array_equal(tg.scaled_dot_product_attention(query, key, value), np.zeros((length, 2)))
 
 
+def test_queries_without_elements_have_equal_weights():
+    value = np.arange(6.0).reshape(3, 2)
+    found = tg.scaled_dot_product_attention(np.ones((2, 0)), np.ones((3, 0)), value)
+    np.testing.assert_allclose(found, np.broadcast_to(value.mean(0), (2, 2)))
+
+
 @pytest.mark.fast
 def test_long_sequences_save_no_weights():
     query, key, value = inputs()

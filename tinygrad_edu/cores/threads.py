@@ -110,8 +110,8 @@ def in_parts(
 def computed_ahead(function: Callable[[Share], Result], items: Sequence[Share], large: bool = True) -> Iterator[Result]:
     """Apply a function to items, and yield the results in order.
 
-    In a shard with several threads, the others compute the next results while the caller uses the last one, if the
-    work is `large`.
+    In a shard with several threads, the others compute further results while the caller uses one, if the work is
+    `large`. They do not wait for the caller: all results may be in memory at once.
     """
     threads = _shard_threads.get()
     if not large or len(items) < 2 or threads in (None, 1):

@@ -21,9 +21,15 @@ def __getattr__(name):
     elif name in on_demand.OF_OPS:
         function = on_demand.imported(f"{on_demand.OF_OPS[name]}.{name}")
         globals()[name] = with_keyword_hints(function, __name__)
+    elif name in ("linalg", "norm") or name in on_demand.OF_PACKAGE:
+        raise AttributeError(f"tinygrad_edu.ops has no {name!r}: write tg.{name}.", name=name)
     else:
         raise attribute_error("tg", name, __all__)
     return globals()[name]
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
 
 
 def _all_ops() -> dict[str, Op]:

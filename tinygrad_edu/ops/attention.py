@@ -61,8 +61,8 @@ def scaled_dot_product_attention(
 
     Notes
     -----
-    With L * S >= 65,536 and without dropout, the weights (..., L, S) are not saved: the backward pass computes them
-    again, in blocks. NaN or infinity in a masked value makes the result NaN, as in PyTorch.
+    With L * S >= 65,536, without dropout, and for float32 or float64 inputs with equal leading axes and a constant
+    mask, the weights (..., L, S) are not saved: the backward pass computes them again, in blocks. NaN or infinity in a masked value makes the result NaN, as in PyTorch.
 
     The algorithm for long sequences is from T. Dao et al., "FlashAttention: Fast and memory-efficient exact attention
     with IO-awareness", NeurIPS 2022.
@@ -83,7 +83,7 @@ def scaled_dot_product_attention(
         raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, not both.")
     if is_causal:
         attn_mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    scale = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else float(scale)
     if dropout_p == 0:
         return attention(query, key, value, attn_mask, scale)
     return matmul(dropped(attention_weights(query, key, attn_mask, scale), dropout_p, rng), value)
@@ -99,7 +99,7 @@ def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int
 
 def _repeat_heads(x: Any, query: tuple[int, ...]) -> Any:
     """Repeat the heads of key or value to match the heads of the query."""
-    if x.ndim < 3 or len(query) < 3 or query[-3] % x.shape[-3]:
+    if x.ndim < 3 or len(query) < 3 or not x.shape[-3] or query[-3] % x.shape[-3]:
         raise ShapeError(
             f"scaled_dot_product_attention: enable_gqa requires shapes (..., heads, L, E), where the heads of key and "
             f"value divide those of the query; got {x.shape} for query {query}."

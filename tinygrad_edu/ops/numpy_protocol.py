@@ -20,7 +20,7 @@ from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops.on_demand import OF_OPS, OF_PACKAGE, imported
 
-# NumPy's name -> our name, where the two differ.
+# NumPy's name -> our name where the two differ, or the file and name of a function that is not public.
 NAMED_OTHERWISE = {
     "absolute": "abs",
     "amax": "max",
@@ -252,10 +252,7 @@ def _call_on_values(function: Any, call: Callable[..., Any], inputs: Any, settin
 
 def _is_answered_on_mapped(function: Any, inputs: Any) -> bool:
     """Return whether NumPy computes a function without a derivative on the values of Tensors inside of `vmap`."""
-    if innermost_level(inputs) is None:
-        return False
-    own = _implementation(function)
-    return function in NONDIFFERENTIABLE or getattr(own, "__module__", "").endswith(".nondifferentiable")
+    return function in NONDIFFERENTIABLE and innermost_level(inputs) is not None
 
 
 def _nested_values(x: Any) -> Any:

@@ -272,7 +272,7 @@ def _avg_pool(
     out = window_means(_pad_border(x, border, 0), kernel, stride)
     if divisor is not None:
         if not divisor:
-            raise ValueError("avg_pool: divisor_override must not be 0.")
+            raise ValueError(f"{name}: divisor_override must not be 0.")
         out = out * (math.prod(kernel) / divisor)
     elif any(map(any, border)):
         outside = per_axis(padding if count_include_pad else 0, "padding", 0, axes)  # padding pixels that count

@@ -3,7 +3,7 @@
 The plain version is `by_steps` in ``ops/recurrent.py``, composed of single steps. Here, the ``states`` functions write
 the states and the activated gates step by step, and the ``gradients`` functions run from the last step to the first.
 The inputs of the gates, and the local derivatives of the gates, are computed for several steps at once. In a shard,
-another thread computes those of the next steps meanwhile.
+another thread computes the inputs of later steps meanwhile.
 
 The weights are copied once into blocks of columns, so small that BLAS multiplies without a copy of its own at each
 step: for 16 samples and 1,024 units, in less than half the time.
@@ -55,8 +55,8 @@ def _by_gate(weight: ndarray, gates: int) -> ndarray:
 # --- Inputs of the gates, and gradients of the parameters ---
 
 # Smallest number of rows (steps times samples) for which inputs of the gates are computed at once, and number of
-# multiplications from which threads share a product.
-_ROWS, _LARGE = map(SizeThreshold, (512, 2**24))
+# multiplications from which threads share a product, and number of parts.
+_ROWS, _LARGE, _PARTS = map(SizeThreshold, (512, 2**24, 2))
 
 
 def _chunks(steps: int, samples: int) -> list[slice]:
@@ -116,16 +116,19 @@ def _put_input_gradients(
 # --- Products at each step ---
 
 Product = Callable[[ndarray, ndarray], object]
-# Blocks have a multiple of this many columns.
-_COLUMNS = SizeThreshold(16)
+# Blocks have a multiple of this many columns, at least two times as many.
+_COLUMNS = SizeThreshold(8)
 
 
 def _block_columns(samples: int, length: int, width: int) -> int:
-    """Return the number of columns of a block for products (samples, length) @ (length, width)."""
+    """Return the number of columns of a block for products (samples, length) @ (length, width).
+
+    It divides the width. All columns if BLAS copies nothing, or if no divisor is suitable.
+    """
     most = most_in_place() // max(1, samples * length)
     if samples < 2 or most >= width:  # BLAS copies nothing
         return width
-    return max((n for n in range(_COLUMNS, most + 1, _COLUMNS) if width % n == 0), default=width)
+    return max((n for n in range(2 * _COLUMNS, most + 1, _COLUMNS) if width % n == 0), default=width)
 
 
 def _in_blocks(matrices: ndarray, columns: int) -> ndarray:
@@ -140,7 +143,7 @@ def _multiply(x: ndarray, blocks: ndarray, out: ndarray) -> None:
     def fill(part: slice) -> None:
         np.matmul(x, blocks[:, part], out=out[:, part])
 
-    in_parts(fill, shares(blocks.shape[1], 2), out.size * blocks.shape[2] >= _LARGE)
+    in_parts(fill, shares(blocks.shape[1], _PARTS), out.size * blocks.shape[2] >= _LARGE)
 
 
 def _projection(weight: ndarray, gates: int, samples: int) -> Product:
@@ -168,7 +171,7 @@ def _back_projection(weight: ndarray, gates: int, samples: int) -> Product:
     columns = _block_columns(samples, length, width)
     if columns == width:
         rows = np.empty((samples, len(weight)), weight.dtype)  # one product for all gates
-        gate_rows = rows.reshape(samples, gates, -1).swapaxes(0, 1)
+        gate_rows = rows.reshape(samples, gates, length).swapaxes(0, 1)
 
         def multiply(g: ndarray, out: ndarray) -> None:
             gate_rows[...] = g
