@@ -62,7 +62,8 @@ def scaled_dot_product_attention(
     Notes
     -----
     With L * S >= 65,536, without dropout, and for float32 or float64 inputs with equal leading axes and a constant
-    mask, the weights (..., L, S) are not saved: the backward pass computes them again, in blocks. NaN or infinity in a masked value makes the result NaN, as in PyTorch.
+    mask, the weights (..., L, S) are not saved: the backward pass computes them again, in blocks. NaN or infinity in a
+    masked value makes the result NaN, as in PyTorch.
 
     The algorithm for long sequences is from T. Dao et al., "FlashAttention: Fast and memory-efficient exact attention
     with IO-awareness", NeurIPS 2022.

@@ -189,7 +189,7 @@ def over_time(
 ) -> list[Any]:
     """Return each state after each step of a sequence: (T, N, size).
 
-    The op saves x, the states and the gates for the backward pass.
+    The op saves its inputs, the states and the gates for the backward pass.
 
     Parameters
     ----------
@@ -208,7 +208,8 @@ def over_time(
     biases, extra = (b_ih, (b_hh,)) if kind == "GRU" else (b_ih + b_hh, w_hr)
     parts = [x, *states, w_ih, biases, w_hh, *extra]
     shapes = tuple(tuple(part.shape) for part in parts)
-    if len({part.dtype for part in parts}) > 1:  # the parts have no shapes of their own in the row
+    # Warn here: an op on the packed row could not name the shapes of the parts.
+    if len({part.dtype for part in parts}) > 1:
         warn_of_float64("linear", [part for part in parts if isinstance(part, Tensor)])
     row = all_steps(packed(parts), kind, shapes, getattr(x, "requires_grad", False))
     return unpacked(row, _state_shapes(kind, shapes))

@@ -206,7 +206,10 @@ def _apply_initial(name: str, combine: Any, out: Any, initial: Any) -> Any:
 
 
 def count_where(x: Any, where: Any, axis: Axis, keepdims: bool) -> Any:
-    """Return the number of elements where `where` is True, in the dtype of x. A float32 sum would end at 2**24."""
+    """Return the number of elements where `where` is True, in the dtype of x.
+
+    They are counted as int64: a float32 sum of ones stops at 2**24.
+    """
     return astype(sum(broadcast_to(where, x.shape), axis, keepdims, np.int64), x.dtype)
 
 

@@ -1,8 +1,8 @@
 """Max pooling in parts that stay in the cache, and with long rows for few samples.
 
 All images are (C, ..., N) with one to three spatial axes, samples innermost. If the windows have a stride and there are
-few samples, the pixels of one offset in all windows are short pieces of memory. Every s-th column of the images, for a
-stride of s, is therefore copied to a phase, in which these pixels are long rows.
+few samples, the pixels of one offset in all windows are short pieces of memory. For a stride of s, the columns are
+therefore copied into s phases, by their remainder modulo s. In a phase these pixels are long rows.
 """
 
 from collections.abc import Callable

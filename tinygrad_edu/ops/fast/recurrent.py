@@ -34,7 +34,7 @@ def _one_plus_exp(x: ndarray) -> None:
 def _sigmoid_of_negative(x: ndarray) -> None:
     """Replace -x with sigmoid(x)."""
     _one_plus_exp(x)
-    np.reciprocal(x, out=x)
+    np.divide(1, x, out=x)  # np.reciprocal takes twice as long
 
 
 def _previous_states(states: ndarray, first: ndarray) -> ndarray:
@@ -270,7 +270,7 @@ def _put_lstm_slopes(gates: ndarray, previous_c: ndarray, slopes: ndarray) -> tu
 
     Return s(f) and the derivative of h with respect to c.
     """
-    (i, f), candidate, o, tanh_c = np.reciprocal(gates[:2]), np.negative(gates[2]), np.reciprocal(gates[3]), gates[4]
+    (i, f), candidate, o, tanh_c = 1 / gates[:2], -gates[2], 1 / gates[3], gates[4]
     for slope, gate, factor in ((slopes[0], i, candidate), (slopes[1], f, previous_c), (slopes[3], o, tanh_c)):
         np.subtract(1, gate, out=slope)
         slope *= gate

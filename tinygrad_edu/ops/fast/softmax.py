@@ -22,7 +22,7 @@ def softmax_values(x: ndarray, axis: int) -> ndarray:
         with np.errstate(over="ignore"):
             e = np.exp(x)
             total = reduce_along(np.add, e, axis)
-        # If a sum is 1 or more, an exponential that is subnormal loses no digits of its quotient.
+        # If every sum is at least 1, no quotient exceeds its exponential, so subnormal exponentials cost no accuracy.
         if total.max() < np.inf and (total.min() >= 1 or x.min() > -_SAFE_EXPONENT):
             return np.divide(e, total, out=e)
     e = subtract_max(x, axis)
