@@ -14,7 +14,7 @@ from tinygrad_edu.names import with_keyword_hints as _with_keyword_hints
 __all__ = [
     "Tensor", "checkpoint", "custom_vjp", "data", "detect_anomaly", "distributions", "enable_grad", "from_dlpack",
     "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "linalg", "nn", "no_grad", "norm",
-    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.on_demand.OF_PACKAGE,
+    "op", "optim", "value_and_grad", "vjp", "vmap", *vars(ops)["__all__"], *ops.on_demand.PACKAGE_FILES,
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -52,10 +52,10 @@ else:
         if name in ("linalg", "norm"):
             linalg = _import_module("tinygrad_edu.ops.linalg")
             found = linalg if name == "linalg" else linalg.norm
-        elif name in ops.on_demand.OF_PACKAGE:
-            function = ops.on_demand.imported(f"{ops.on_demand.OF_PACKAGE[name]}.{name}")
+        elif name in ops.on_demand.PACKAGE_FILES:
+            function = ops.on_demand.import_function(f"{ops.on_demand.PACKAGE_FILES[name]}.{name}")
             found = _with_keyword_hints(function, __name__)
-        elif name in ops.on_demand.OF_OPS:
+        elif name in ops.on_demand.OPS_FILES:
             found = getattr(ops, name)
         else:
             found = getattr(_import_module("tinygrad_edu.transforms"), name)

@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from tinygrad_edu.ops.on_demand import OF_OPS, OF_PACKAGE
+from tinygrad_edu.ops.on_demand import OPS_FILES, PACKAGE_FILES
 from tools.site.reference import link
 
 PAGE = Path(__file__).parent.parent / "docs" / "functions.md"
@@ -33,7 +33,7 @@ def row(file: ModuleType) -> str:
 
 def files() -> list[ModuleType]:
     """Return the modules of all public functions, in reading order."""
-    names = list(dict.fromkeys([*OF_OPS.values(), *OF_PACKAGE.values()]))
+    names = list(dict.fromkeys([*OPS_FILES.values(), *PACKAGE_FILES.values()]))
     k = names.index("products") + 1
     names[k:k] = LINALG
     return [import_module(f"tinygrad_edu.ops.{name}") for name in names]

@@ -39,10 +39,10 @@ def test_every_strategy_is_of_an_op_or_function_that_exists():
     assert set(OP_CALLS) <= set(registry) | set(ops.__all__) | set(tg.linalg.__all__)
 
 
-@pytest.mark.parametrize("files", [on_demand.OF_OPS, on_demand.OF_PACKAGE])
+@pytest.mark.parametrize("files", [on_demand.OPS_FILES, on_demand.PACKAGE_FILES])
 def test_the_table_of_files_lists_what_each_file_exports(files):
     listed = {file: [name for name in files if files[name] == file] for file in files.values()}
-    assert listed == {file: list(on_demand.imported(f"{file}.__all__")) for file in listed}
+    assert listed == {file: list(on_demand.import_function(f"{file}.__all__")) for file in listed}
 
 
 def test_no_other_file_exports_a_function():
@@ -50,7 +50,7 @@ def test_no_other_file_exports_a_function():
         path.stem for path in Path(on_demand.__file__).parent.glob("*.py") if "\n__all__ = " in path.read_text()
     }
     of_linalg = {inspect.unwrap(getattr(tg.linalg, name)).__module__.rpartition(".")[2] for name in tg.linalg.__all__}
-    assert exporting - of_linalg - {"__init__"} == {*on_demand.OF_OPS.values(), *on_demand.OF_PACKAGE.values()}
+    assert exporting - of_linalg - {"__init__"} == {*on_demand.OPS_FILES.values(), *on_demand.PACKAGE_FILES.values()}
 
 
 def test_an_op_without_a_strategy_is_named():

@@ -11,17 +11,17 @@ from tinygrad_edu.names import attribute_error, with_keyword_hints
 from tinygrad_edu.ops import methods as methods  # attaches methods to Tensor
 from tinygrad_edu.ops import on_demand as on_demand
 
-__all__ = [*on_demand.OF_OPS]
+__all__ = [*on_demand.OPS_FILES]
 
 
 def __getattr__(name):
     """Import a function, or collect the ops of all files for `registry`."""
     if name == "registry":
         globals()[name] = _all_ops()
-    elif name in on_demand.OF_OPS:
-        function = on_demand.imported(f"{on_demand.OF_OPS[name]}.{name}")
+    elif name in on_demand.OPS_FILES:
+        function = on_demand.import_function(f"{on_demand.OPS_FILES[name]}.{name}")
         globals()[name] = with_keyword_hints(function, __name__)
-    elif name in ("linalg", "norm") or name in on_demand.OF_PACKAGE:
+    elif name in ("linalg", "norm") or name in on_demand.PACKAGE_FILES:
         raise AttributeError(f"tinygrad_edu.ops has no {name!r}: write tg.{name}.", name=name)
     else:
         raise attribute_error("tg", name, __all__)

@@ -18,17 +18,22 @@ import numpy as np
 from tinygrad_edu.engine import Array, Op, Tensor, in_place, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.names import with_keyword_hints
-from tinygrad_edu.ops.on_demand import OF_OPS, imported
+from tinygrad_edu.ops.on_demand import OPS_FILES, import_function
 
 
-def lazily(place: str) -> Callable[[], Any]:
-    """Return a call that returns a function of a file, such as ``"powers.exp"``."""
-    return partial(imported, place)
+def lazy_import(path: str) -> Callable[[], Any]:
+    """Return a callable that imports and returns a function, such as ``"powers.exp"``."""
+    return partial(import_function, path)
 
 
-def reflected(place: str) -> Callable[..., Any]:
+def in_place_operator(path: str) -> Callable[..., Any]:
+    """Return the in-place operator of a binary op, which Python calls for ``t += 2``, for example."""
+    return in_place(import_function(path))
+
+
+def reflected(path: str) -> Callable[..., Any]:
     """Return the reflected operator of a binary op, which Python calls for ``2 * t``, for example."""
-    op = imported(place)
+    op = import_function(path)
 
     def operator(self: Tensor, other: Any) -> Tensor:
         return op.call(other, self)
@@ -86,12 +91,12 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     return np.round(self, 0 if digits is None else digits)
 
 
-def values_alone(place: str) -> Callable[..., Any]:
+def values_alone(path: str) -> Callable[..., Any]:
     """Return a function as a method that returns only the values, where PyTorch's returns values and indices.
 
     ``values, indices = t.max(1)`` raises; otherwise it would silently unpack two rows of the values.
     """
-    function = imported(place)
+    function = import_function(path)
     forward, name = getattr(function, "forward", function), function.__name__
     call = function if isinstance(function, Op) else with_keyword_hints(function)
 
@@ -115,7 +120,7 @@ def _is_unpacked_into_two(caller: FrameType) -> bool:
     return instruction.opname == "UNPACK_SEQUENCE" and instruction.arg == 2
 
 
-# Operators with a reflected and an in-place form: ``__add__``, ``__radd__`` and ``__iadd__``.
+# Operators with a reflected and an in-path form: ``__add__``, ``__radd__`` and ``__iadd__``.
 _OPERATORS = {
     "add": "arithmetic.add", "sub": "arithmetic.subtract", "mul": "arithmetic.multiply",
     "truediv": "arithmetic.divide", "floordiv": "arithmetic.floor_divide", "mod": "arithmetic.remainder",
@@ -140,14 +145,14 @@ _FUNCTIONS = """
 """
 _OF_LINALG = ("det", "matrix_power", "norm", "slogdet")
 _VALUES_ALONE = ("max", "median", "min", "cummax", "cummin", "sort")
-# For each method, a call that returns its function.
+# For each method, a callable that returns its function.
 METHODS: dict[str, Callable[[], Any]] = {
     # arithmetic
-    **{f"__{name}__": lazily(place) for name, place in _OPERATORS.items()},
-    **{f"__r{name}__": partial(reflected, place) for name, place in _OPERATORS.items()},
-    **{f"__i{name}__": partial(lambda place: in_place(imported(place)), place) for name, place in _OPERATORS.items()},
-    "__neg__": lazily("arithmetic.negative"), "__pos__": lazily("arithmetic.positive"),
-    "__abs__": lazily("arithmetic.abs"), "__round__": lambda: round_to_digits,
+    **{f"__{name}__": lazy_import(path) for name, path in _OPERATORS.items()},
+    **{f"__r{name}__": partial(reflected, path) for name, path in _OPERATORS.items()},
+    **{f"__i{name}__": partial(in_place_operator, path) for name, path in _OPERATORS.items()},
+    "__neg__": lazy_import("arithmetic.negative"), "__pos__": lazy_import("arithmetic.positive"),
+    "__abs__": lazy_import("arithmetic.abs"), "__round__": lambda: round_to_digits,
     "__divmod__": lambda: divide_with_remainder, "__rdivmod__": lambda: divide_by_self_with_remainder,
     # comparisons
     "__eq__": partial(comparison, np.equal), "__ne__": partial(comparison, np.not_equal),
@@ -158,15 +163,15 @@ METHODS: dict[str, Callable[[], Any]] = {
     "__xor__": partial(combination, np.bitwise_xor), "__rxor__": partial(combination, np.bitwise_xor),
     "__invert__": lambda: inverted,
     # elements, and NumPy's own functions
-    "__getitem__": lazily("indexing.get_item"), "__setitem__": lazily("indexing.set_item"),
-    "__array_ufunc__": lazily("numpy_protocol.array_ufunc"),
-    "__array_function__": lazily("numpy_protocol.array_function"),
+    "__getitem__": lazy_import("indexing.get_item"), "__setitem__": lazy_import("indexing.set_item"),
+    "__array_ufunc__": lazy_import("numpy_protocol.array_ufunc"),
+    "__array_function__": lazy_import("numpy_protocol.array_function"),
     # functions with another name, or that return one of several results
-    **{name: partial(values_alone, f"{OF_OPS[name]}.{name}") for name in _VALUES_ALONE},
-    "copy": lazily("shape.identity"), "reshape": lazily("shape.reshape_to_lengths"),
-    "transpose": lazily("shape.transpose_by_axes"),
-    **{name: lazily(f"{OF_OPS[name]}.{name}") for name in _FUNCTIONS.split()},
-    **{name: lazily(f"linalg.{name}") for name in _OF_LINALG},
+    **{name: partial(values_alone, f"{OPS_FILES[name]}.{name}") for name in _VALUES_ALONE},
+    "copy": lazy_import("shape.identity"), "reshape": lazy_import("shape.reshape_to_lengths"),
+    "transpose": lazy_import("shape.transpose_by_axes"),
+    **{name: lazy_import(f"{OPS_FILES[name]}.{name}") for name in _FUNCTIONS.split()},
+    **{name: lazy_import(f"linalg.{name}") for name in _OF_LINALG},
 }  # fmt: skip
 
 
@@ -176,28 +181,32 @@ def method(name: str) -> Callable[..., Any]:
     The method is a separate function object with the same code. A method that called the op would add a call.
     """
     function = METHODS[name]()
-    code = function.call if isinstance(function, Op) else with_keyword_hints(function)
+    call = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
-    bound = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
-    bound.__kwdefaults__, bound.__doc__, bound.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__
-    bound.__qualname__ = f"Tensor.{name}"
+    unbound = FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
+    unbound.__kwdefaults__, unbound.__doc__, unbound.__module__ = (
+        call.__kwdefaults__,
+        forward.__doc__,
+        forward.__module__,
+    )
+    unbound.__qualname__ = f"Tensor.{name}"
     original = signature(function)
     parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(original.parameters.values())[1:]]
     returns = original.return_annotation.replace("Tensor | Array", "Tensor")
-    vars(bound).update(
+    vars(unbound).update(
         __wrapped__=forward, __signature__=original.replace(parameters=parameters, return_annotation=returns)
     )
-    return bound
+    return unbound
 
 
 def reversed_axes() -> property:
     """Return the property ``t.T``."""
-    return property(imported("shape.transpose").call, doc="The tensor with its axes reversed, as a view.")
+    return property(import_function("shape.transpose").call, doc="The tensor with its axes reversed, as a view.")
 
 
 def swapped_axes() -> property:
     """Return the property ``t.mT``."""
-    swapaxes = imported("shape.swapaxes")
+    swapaxes = import_function("shape.swapaxes")
     return property(
         lambda self: swapaxes.call(self, -2, -1), doc="The tensor with its last two axes swapped, as a view."
     )
@@ -212,9 +221,9 @@ class LazyMethod:
         self.name, self.make = name, make
 
     def __get__(self, tensor: Tensor | None, kind: type) -> Any:
-        bound = self.make()
-        setattr(Tensor, self.name, bound)
-        return bound.__get__(tensor, kind)
+        descriptor = self.make()
+        setattr(Tensor, self.name, descriptor)
+        return descriptor.__get__(tensor, kind)
 
 
 for _name in METHODS:

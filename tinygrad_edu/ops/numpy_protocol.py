@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.engine import Op, Tensor, call_on_mapped, innermost_level, values_of
 from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops.on_demand import OF_OPS, OF_PACKAGE, imported
+from tinygrad_edu.ops.on_demand import OPS_FILES, PACKAGE_FILES, import_function
 
 # NumPy's name -> our name where the two differ, or the file and name of a function that is not public.
 NAMED_OTHERWISE = {
@@ -114,11 +114,11 @@ def _integers_to_float32(x: Any) -> Any:
 
 def _own_function(name: str) -> Any:
     """Return our function of this name, or None."""
-    if name in OF_OPS:
+    if name in OPS_FILES:
         return getattr(sys.modules[__package__ or ""], name)
-    if name in OF_PACKAGE:
-        return imported(f"{OF_PACKAGE[name]}.{name}")
-    return imported(name) if name in NAMED_OTHERWISE.values() else None
+    if name in PACKAGE_FILES:
+        return import_function(f"{PACKAGE_FILES[name]}.{name}")
+    return import_function(name) if name in NAMED_OTHERWISE.values() else None
 
 
 @cache
@@ -126,8 +126,8 @@ def _implementation(function: Any) -> Callable[..., Any] | None:
     """Return our implementation of a NumPy function, or None."""
     name, module = function.__name__, getattr(function, "__module__", None) or "numpy"
     if module == "numpy.linalg":
-        if name in imported("linalg.__all__"):
-            return imported(f"linalg.{name}")
+        if name in import_function("linalg.__all__"):
+            return import_function(f"linalg.{name}")
         return _own_function(name) if name in SAME_IN_LINALG else None
     return _own_function(NAMED_OTHERWISE.get(name, name)) if module == "numpy" else None
 

@@ -9,8 +9,8 @@ def _files(functions: dict[str, str]) -> dict[str, str]:
     return {name: file for file, names in functions.items() for name in names.split()}
 
 
-# Functions of `tinygrad_edu.ops`, in reading order.
-OF_OPS = _files({
+# The file of each function of `tinygrad_edu.ops`, in reading order.
+OPS_FILES = _files({
     "arithmetic": (
         "abs add astype ceil copysign deg2rad divide floor floor_divide fmod multiply negative positive rad2deg "
         "reciprocal remainder round sign subtract trunc"
@@ -72,8 +72,8 @@ OF_OPS = _files({
     "segments": "index_add scatter_reduce segment_max segment_min segment_prod segment_sum",
     "vectors": "block_diag cross vander vecdot",
 })  # fmt: skip
-# Functions of `tinygrad_edu` alone: they create arrays or draw random numbers.
-OF_PACKAGE = _files({
+# The file of each function of `tinygrad_edu` alone: they create arrays or draw random numbers.
+PACKAGE_FILES = _files({
     "creation": (
         "arange empty empty_like eye full full_like geomspace integers linspace logspace normal ones ones_like "
         "permutation tri uniform zeros zeros_like"
@@ -81,16 +81,16 @@ OF_PACKAGE = _files({
     "draws": "bernoulli dropout gumbel_softmax multinomial",
 })  # fmt: skip
 # Files without functions of their own in these tables.
-_OTHERS = ("linalg", "dropout", "recurrent")
+_OTHER_FILES = ("linalg", "dropout", "recurrent")
 
 
-def imported(place: str) -> Any:
-    """Return a function of a file, such as ``"powers.exp"``, and import the file."""
-    file, _, name = place.partition(".")
+def import_function(path: str) -> Any:
+    """Import a function of a file, such as ``"powers.exp"``."""
+    file, _, name = path.partition(".")
     return getattr(import_module(f"tinygrad_edu.ops.{file}"), name)
 
 
 def import_all() -> None:
     """Import all files."""
-    for file in {*OF_OPS.values(), *OF_PACKAGE.values(), *_OTHERS}:
+    for file in {*OPS_FILES.values(), *PACKAGE_FILES.values(), *_OTHER_FILES}:
         import_module(f"tinygrad_edu.ops.{file}")

@@ -35,19 +35,11 @@ _SHARED, _MANY, _SHARED_PARTS = map(SizeThreshold, (2**24, 128, 4))
 def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; for long and thin matrices in half the time, for larger ones in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
-    fits = k == y.shape[-2]
-    length = _piece_length(m, k, n) if fits else None
-    block = block_size(x, y) if fits and length is None and m * k * n >= MIN_MULTIPLICATIONS else None
-    if block is not None:
-        out = np.empty((m, n), x.dtype) if out is None else out
-        product_in_blocks(x, y, block, out)
-        return out
-    # Outside of shards, BLAS has its own threads.
-    is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
-    if length is None and fits and is_shared:
-        return product_on_threads(x, y, out)
+    if k != y.shape[-2]:
+        return plain_product(x, y, out)  # raises
+    length = _piece_length(m, k, n)
     if length is None:
-        return plain_product(x, y, out)
+        return _product_without_pieces(x, y, out)
     out = _empty_product(x, y) if out is None else out
     if m > max(k, n):  # as the transpose of y.T @ x.T, which has many columns
         _matmul_split_n(y.swapaxes(-1, -2), x.swapaxes(-1, -2), length, out.swapaxes(-1, -2))
@@ -56,6 +48,19 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     else:
         _matmul_split_n(x, y, length, out)
     return out
+
+
+def _product_without_pieces(x: ndarray, y: ndarray, out: ndarray | None) -> ndarray:
+    """Return `plain_product`, in blocks or on the threads of a shard if the operands are large."""
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    block = block_size(x, y) if m * k * n >= MIN_MULTIPLICATIONS else None
+    if block is not None:
+        out = np.empty((m, n), x.dtype) if out is None else out
+        product_in_blocks(x, y, block, out)
+        return out
+    # Outside of shards, BLAS has its own threads.
+    is_shared = m >= _MANY and max(x.size * n, y.size * m) >= _SHARED and threads_of_shard() is not None
+    return product_on_threads(x, y, out) if is_shared else plain_product(x, y, out)
 
 
 def product_on_threads(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
