@@ -168,9 +168,14 @@ def _is_only_view_of_base(g: ndarray) -> bool:
     """Return whether an array is the only view of its base and contains all its elements, in any order of axes."""
     if g.__class__ is not ndarray or not g.flags.writeable or not _owns_memory(g.base):
         return False
-    longest_first = sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)
-    shows_all = g.nbytes == g.base.nbytes and g.transpose(longest_first).flags.c_contiguous
+    shows_all = g.nbytes == g.base.nbytes and _has_no_gaps(g)
     return shows_all and not getweakrefcount(g.base) and _base_refcount(g) == _UNSHARED_BASE_REFCOUNT
+
+
+def _has_no_gaps(g: ndarray) -> bool:
+    if g.flags.c_contiguous:
+        return True
+    return g.transpose(sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)).flags.c_contiguous
 
 
 def _refcount(arrays: dict[Any, ndarray], key: Any) -> int:
