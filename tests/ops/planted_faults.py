@@ -250,9 +250,10 @@ FAULTS = {
               twins=["transpose.put_last"]),
     ],
     "ops/fast/scans.py": [
-        Fault("if not np.isfinite(out[:, -1, -1]).all():", "if not out.size:", "a number that is not finite",
+        Fault("if not np.isfinite(sums[:, 0, 0] if reverse else sums[:, -1, -1]).all():", "if not out.size:",
+              "a number that is not finite", twins=["scans.cumsum_values"]),
+        Fault("out = np.zeros((*x.shape[:-1]", "out = np.ones((*x.shape[:-1]", "the zeros after a remainder",
               twins=["scans.cumsum_values"]),
-        Fault(" + out[..., -1:]", "", "a remainder", twins=["scans.cumsum_values"]),
         Fault(" or not _is_last_axis(x, axis):", ":", "another axis", twins=["scans.cumsum_values"],
               errors=["ValueError", "AssertionError"]),
         Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],

@@ -114,11 +114,14 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
 # --- Scans ---
 
 
+@pytest.mark.parametrize("shape", [(10**5,), (10_007,), (100, 100)])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_sums_of_long_rows_are_as_accurate(dtype):
-    x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
-    exact = np.cumsum(x, dtype=np.longdouble)
-    found, plain = (np.abs(f(x, 0) - exact).max() for f in (fast.scans.cumsum_values, plain_forms.plain_cumsum_values))
+@pytest.mark.parametrize("reverse", [False, True])
+def test_cumulative_sums_are_as_accurate(shape, dtype, reverse):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    exact = plain_forms.plain_cumsum_values(x.astype(np.longdouble), -1, reverse)
+    functions = fast.scans.cumsum_values, plain_forms.plain_cumsum_values
+    found, plain = (np.linalg.norm(function(x, -1, reverse) - exact) for function in functions)
     assert found <= plain
 
 
