@@ -88,7 +88,7 @@ class GradientAccumulator(backward.PlainAccumulator):
 
     def __init__(self, targets: backward.Targets) -> None:
         backward.PlainAccumulator.__init__(self, targets)
-        self.owned = set[Node]()
+        self.owned: set[Node] = set()
         self.oldest = min(node.number for node in targets) if targets else 0
 
     def add(self, node: Node, g: Any) -> None:
