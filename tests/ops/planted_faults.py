@@ -138,7 +138,7 @@ FAULTS = {
     ],
     "ops/fast/deviations.py": [
         Fault("    _subtract_mean(rows)\n", "", "the mean of the cotangent", twins=["deviations.deviations_norm_x"]),
-        Fault("rows *= nan_if_infinite(weight[0] * scale)", "rows *= weight[0] * scale", "an infinite weight",
+        Fault("rows *= nan_if_infinite(factor)", "rows *= factor", "an infinite weight",
               paths=["normalized"]),
     ],
     "ops/fast/error_function.py": [

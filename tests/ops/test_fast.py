@@ -388,10 +388,10 @@ def test_small_channels_of_float32_are_normalized_in_float64(far):
     rng, eps = np.random.default_rng(0), np.finfo(np.float32).eps
     x, g = (draw_signed(rng, (20, 3, 15)).astype(np.float32) + np.float32(far) for _ in range(2))
     weight, bias = (draw_signed(rng, (1, 3, 1)).astype(np.float32) for _ in range(2))
-    _, *found = fast.deviations.channel_deviations(x, 1e-5)
-    of_x = fast.deviations.deviations_norm_x(g, weight, *found)
-    out = fast.deviations.deviations_norm(x, weight, bias, *found)
-    of_weight = fast.deviations.deviations_norm_weight(g, *found)
+    _, deviations, scale = fast.deviations.channel_deviations(x, 1e-5)
+    of_x = fast.deviations.deviations_norm_x(g, weight[0] * scale, deviations, scale)
+    out = fast.deviations.deviations_norm(x, weight[0] * scale, bias, deviations)
+    of_weight = fast.deviations.deviations_norm_weight(g, deviations, scale)
     wide = [array.astype(np.float64) for array in (x, g, weight)]
     unit, scale = plain_forms.plain_standardized(wide[0], 1e-5, plain_forms.plain_moments(wide[0]))
     centred = wide[1] - wide[1].mean((0, 2), keepdims=True)

@@ -258,14 +258,14 @@ def norm_of_deviations(x, weight, bias, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm(x, weight, bias, eps, moments)
-    return deviations.deviations_norm(x, weight, bias, *found[1:])
+    return deviations.deviations_norm(x, weight[0] * found[2], bias, found[1])
 
 
 def norm_x_of_deviations(g, x, weight, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm_x(g, x, weight, eps, moments)
-    return deviations.deviations_norm_x(g, weight, *found[1:])
+    return deviations.deviations_norm_x(g, weight[0] * found[2], *found[1:])
 
 
 def norm_weight_of_deviations(g, x, eps, moments):

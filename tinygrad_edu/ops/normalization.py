@@ -204,7 +204,7 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Pr
     x = np.asarray(x, np.result_type(x, weight, bias))
     computed = computed or _statistics(x, eps)
     if _is_small(computed):
-        return small.deviations_norm(x, weight, bias, computed["deviations"], computed["scale"])
+        return small.deviations_norm(x, weight[0] * computed["scale"], bias, computed["deviations"])
     return fast.channel_norm(x, weight, bias, eps, computed["moments"])
 
 
@@ -227,7 +227,7 @@ def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed
     x = np.asarray(x, g.dtype)
     computed = computed or _statistics(x, eps)
     if _is_small(computed):
-        return small.deviations_norm_x(g, weight, computed["deviations"], computed["scale"])
+        return small.deviations_norm_x(g, weight[0] * computed["scale"], computed["deviations"], computed["scale"])
     return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
@@ -259,11 +259,29 @@ normalized.vjps(
 )
 
 
+@op(name="normalization", batching=_channels_of_samples)
+def standardized_channels(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(centre(x)) of channels (A, K, B): `normalized` with the weight 1 and the bias 0."""
+    if _is_small(computed):
+        return small.deviations_norm(x, computed["scale"], None, computed["deviations"])
+    return normalized.forward(x, _weight_of_1(x), np.zeros((1, x.shape[1], 1), x.dtype), eps, computed)
+
+
+def _weight_of_1(x: Any) -> ndarray:
+    return vector_of_ones(x.shape[1], x.dtype).reshape(1, -1, 1)
+
+
+standardized_channels.vjps(
+    x=lambda g, x, eps, computed: _normalized_x(g, x, _weight_of_1(x), eps, computed),
+)
+
+
 def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
-    k = x.shape[1]
-    weight = vector_of_ones(k, x.dtype).reshape(1, k, 1) if weight is None else weight
-    return normalized(x, weight, np.zeros((1, k, 1), x.dtype) if bias is None else bias, eps, computed)
+    if weight is None and bias is None:
+        return standardized_channels(x, eps, computed)
+    weight = _weight_of_1(x) if weight is None else weight
+    return normalized(x, weight, np.zeros((1, x.shape[1], 1), x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)

@@ -211,7 +211,8 @@ STEPS: dict[str, Step] = {
     "p_norm": _expression("tg.norm(V * V + 0.5, 3, keepdims=True, axis=-1)", _has_axes),
     "weighted_mean": _expression("tg.average(V, -1, V * V + 0.5)", _has_axes),
     **dict.fromkeys(
-        ("centre", "standardized", "normalized"), _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes)
+        ("centre", "standardized", "standardized_channels", "normalized"),
+        _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes),
     ),
     **dict.fromkeys(("mean_product", "divide_by_rms"), _expression("tg.rms_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
     **{name: _expression(f"tg.linalg.{call}", _matrix) for name, call in (
