@@ -89,10 +89,9 @@ FAULTS = {
     ],
     "ops/fast/partition.py": [
         Fault("~(x < bound) if descending", "x >= bound if descending", "a NaN", twins=["partition.first_indices"]),
-        Fault("if len(flat) != k * len(row_starts):", "if not len(flat):", "a tie", twins=["partition.first_indices"],
+        Fault("else ~(x > bound)", "else x <= bound", "a row whose bound is a NaN", twins=["partition.first_indices"]),
+        Fault("if len(flat) * n != k * x.size:", "if not len(flat):", "a tie", twins=["partition.first_indices"],
               errors=["ValueError", "AssertionError"]),
-        Fault("if indices.view(np.uintp).max() >= n:", "if not n:", "a row whose bound is a NaN",
-              twins=["partition.first_indices"]),
         Fault("not 0 < k <= n // _MIN_RATIO", "not k <= n // _MIN_RATIO", "k = 0",
               twins=["partition.first_indices"], errors=["IndexError", "ValueError"]),
         Fault(" or np.isnan(x.max())", "", "a NaN", twins=["partition.rank_indices"]),
@@ -269,7 +268,8 @@ FAULTS = {
               errors=["AxisError", "TypeError", "AssertionError"]),
         Fault("rows = p.ndim and axis in", "rows = axis in", "the 0-d case", twins=["softmax.softmax_vjp"],
               errors=["ValueError", "ShapeError", "AssertionError"]),
-        Fault(" if x.size else plain_subtract_max(x, axis)", "", "the empty case", twins=["softmax.softmax_values"], errors=["ValueError"]),
+        Fault(" if x.size else plain_subtract_max(x, axis)", "", "the empty case", twins=["softmax.softmax_values"],
+              errors=["ValueError"]),
     ],
     "ops/fast/attention.py": [
         Fault("if seen.size:", "if True:", "queries without keys", twins=["attention"],
