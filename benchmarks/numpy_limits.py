@@ -52,15 +52,14 @@ def _leaky_relu(a: Any, g: ndarray) -> Result:
     return out, {"x": slope}
 
 
-def _sigmoid_of_negative(x: ndarray) -> ndarray:
-    """Replace -x with sigmoid(x)."""
-    np.exp(x, out=x)
-    x += 1
-    return np.divide(1, x, out=x)  # np.reciprocal takes twice as long
+def _sigmoid_values(x: ndarray) -> ndarray:
+    e = np.exp(x)  # does not overflow for these numbers
+    out = e + 1
+    return np.divide(e, out, out=out)
 
 
 def _sigmoid(a: Any, g: ndarray) -> Result:
-    out = _sigmoid_of_negative(-a.x)
+    out = _sigmoid_values(a.x)
     slope = 1 - out
     slope *= out
     slope *= g
@@ -68,7 +67,7 @@ def _sigmoid(a: Any, g: ndarray) -> Result:
 
 
 def _silu(a: Any, g: ndarray) -> Result:
-    gate = _sigmoid_of_negative(-a.x)
+    gate = _sigmoid_values(a.x)
     slope = 1 - gate
     slope *= a.x
     slope += 1
@@ -104,10 +103,10 @@ def _gelu_tanh(a: Any, g: ndarray) -> Result:
     linear = 2 * math.sqrt(2 / math.pi)
     cubic = linear * 0.044715
     square = a.x * a.x
-    gate = square * -cubic
-    gate -= linear
+    gate = square * cubic
+    gate += linear
     gate *= a.x
-    _sigmoid_of_negative(gate)
+    gate = _sigmoid_values(gate)
     slope = 1 - gate
     slope *= gate
     slope *= a.x
@@ -125,7 +124,7 @@ def _softplus(a: Any, g: ndarray) -> Result:
     np.exp(out, out=out)
     np.log1p(out, out=out)
     out += np.clip(a.x, 0, np.inf)
-    slope = _sigmoid_of_negative(-a.x)
+    slope = _sigmoid_values(a.x)
     slope *= g
     return out, {"x": slope}
 

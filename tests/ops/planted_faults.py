@@ -46,7 +46,7 @@ FAULTS = {
         Fault("0 <= slope <= 1", "0 <= slope", "the upper bound of a slope",
               twins=["elementwise.leaky_relu_values", "elementwise.leaky_relu_slope"]),
         Fault(" and x.ndim > 0 ", " ", "the 0-d case", twins=["elementwise.leaky_relu_values"], errors=["TypeError"]),
-        Fault(" or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]", "", "the overflow of exp",
+        Fault(" or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]", "", "the overflow of exp",
               twins=["elementwise.sigmoid_values"]),
         Fault('np.size(x) < _LARGE or x.dtype.char not in "fd":\n        return plain.plain_softplus_values',
               "np.size(x) < _LARGE:\n        return plain.plain_softplus_values", "the dtypes of softplus_values",

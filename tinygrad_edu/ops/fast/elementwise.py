@@ -106,16 +106,15 @@ _BOOL = np.dtype(bool)
 
 @faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
-    """Return `plain_sigmoid_values`; for large arrays 1 / (1 + exp(-x)), in place, if that does not overflow."""
-    if np.size(x) < _LARGE or x.dtype.char not in _MIN_INPUT or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]:
+    """Return `plain_sigmoid_values`; for large arrays exp(x) / (exp(x) + 1), if that does not overflow."""
+    if np.size(x) < _LARGE or x.dtype.char not in _MAX_INPUT or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]:
         return plain.plain_sigmoid_values(x)
-    out = np.negative(x)
-    np.exp(out, out=out)
-    out += 1
-    return np.divide(1, out, out=out)
+    e = np.exp(x)
+    out = e + 1
+    return np.divide(e, out, out=out)
 
 
-_MIN_INPUT = {"f": -88.0, "d": -709.0}  # exp(-x) overflows below
+_MAX_INPUT = {"f": 88.0, "d": 709.0}  # exp(x) overflows above
 
 
 @faster_than(plain.plain_softplus_values)
