@@ -28,7 +28,7 @@ ZEROS, _INFINITIES = _ScalarByDtype(0), _ScalarByDtype(np.inf)
 @faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; for large arrays with bitwise operations, ten times as fast as ``np.where``."""
-    if x.size < _LARGE or not _has_integer_view(x.dtype):
+    if (x.size < _LARGE and np.size(mask) < _LARGE) or not _has_integer_view(x.dtype):
         return plain.plain_masked(x, mask)
     return _apply_bit_mask(x, np.negative(_mask_as_int8(mask)))
 
