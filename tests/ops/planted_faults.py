@@ -35,7 +35,8 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "ops/fast/elementwise.py": [
-        Fault("if x.size < _LARGE or not _has_integer_view(x.dtype):", "if x.size < _LARGE:", "a dtype of another size",
+        Fault(" or not _has_integer_view(x.dtype):\n        return plain.plain_masked",
+              ":\n        return plain.plain_masked", "a dtype of another size",
               twins=["elementwise.masked"], errors=["KeyError"]),
         Fault(" or mask.shape != x.shape", "", "a mask of another shape", twins=["elementwise.zeroed"],
               errors=["IndexError", "AssertionError"]),
