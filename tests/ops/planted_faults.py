@@ -342,6 +342,11 @@ FAULTS = {
               "defaults = (*defaults, *[Parameter.empty] * (count - len(defaults)))", "the position of defaults",
               twins=["parameters.parameters"]),
     ],
+    "engine/fast/sums.py": [
+        Fault("rows - rows % joined", "rows", "a remainder", twins=["sums.sum_first"], errors=["ValueError"]),
+        Fault("total += np.add.reduce(x[end:], 0)", "total = np.add.reduce(x[end:], 0)", "the joined rows",
+              twins=["sums.sum_first"]),
+    ],
     "engine/fast/scatter_add.py": [
         Fault('len(arrays) == 1 and isinstance(arrays[0], ndarray) and arrays[0].dtype.kind == "b"', "len(arrays) == 1",
               "a duplicate index", twins=["scatter_add.add_at", "scatter_add.add_at_zeros"]),

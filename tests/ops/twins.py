@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
+from tinygrad_edu.engine.fast.sums import sum_first
+from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
 from tinygrad_edu.ops import attention, plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
@@ -161,6 +162,12 @@ def summed_axes(draw):
     order = draw(st.permutations(kept).map(lambda outer: (*outer, *over)) | st.permutations(range(x.ndim)))
     order = np.arange(x.ndim)[list(order)]
     return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)), over
+
+
+@st.composite
+def sums_over_first_axes(draw):
+    x = draw(summed_axes())[0]
+    return draw(st.sampled_from([x, np.ascontiguousarray(x)])), draw(st.integers(0, x.ndim))
 
 
 def summed():
@@ -596,6 +603,7 @@ TWINS = {
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
     "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
     "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
+    "sums.sum_first": Twins(sum_first, plain_sum_first, sums_over_first_axes(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),

@@ -14,6 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import backward
 from tinygrad_edu.engine.debug.hooks import run_hooks
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
+from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.unbroadcast import match_input
@@ -74,8 +75,15 @@ def fast_backward_pass(
 
 @faster_than(match_input)
 def match_unless_sliced(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
-    """Call `match_input`, but return indexed slices unchanged."""
-    return contribution if contribution.__class__ is IndexedSlices else match_input(node, k, kind, contribution)
+    """Call `match_input`, but return indexed slices unchanged, and sum over the first axes by `sum_first`."""
+    if contribution.__class__ is IndexedSlices:
+        return contribution
+    op, shape = node.vjps.op, node.links[k].shape
+    if contribution.__class__ is ndarray and op is not None and op.broadcasts:
+        count = contribution.ndim - len(shape)
+        if count > 0 and contribution.shape[count:] == shape:
+            contribution = sum_first(contribution, count)
+    return match_input(node, k, kind, contribution)
 
 
 @faster_than(backward.PlainAccumulator)

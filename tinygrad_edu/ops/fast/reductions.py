@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.engine import sum_first
 from tinygrad_edu.ops.constant_vectors import vector_of_ones
 from tinygrad_edu.ops.plain import (
     no_division,
@@ -36,6 +37,9 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
         out = _reduce_rows(function, x.reshape(-1, x.shape[-1]), settings)
         if out is not None:
             return out.reshape(*x.shape[:-1], 1) if keepdims else out.reshape(x.shape[:-1])
+    elif large and function is np.add and axis == 0 and settings in ({}, {"dtype": None}) and x.dtype.char in "fd":
+        total = sum_first(x, 1)
+        return total[None] if keepdims else total
     return plain_reduce_along(function, x, axis, keepdims, **settings)
 
 
