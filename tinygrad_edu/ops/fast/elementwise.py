@@ -89,7 +89,8 @@ def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_slope`; for a scalar slope in [0, 1] by clipping (x > 0) to [slope, 1]."""
     if not _is_unit_interval_slope(x, slope):
         return plain.plain_leaky_relu_slope(x, slope)
-    return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
+    out = np.greater(x, 0).astype(x.dtype)
+    return out.clip(slope, 1, out=out)
 
 
 def _is_unit_interval_slope(x: Any, slope: Any) -> bool:
