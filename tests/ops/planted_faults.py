@@ -102,6 +102,7 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/powers.py": [
+        Fault(" and x.min() >= _TINY", "", "0 and -0", twins=["powers.power_values"]),
         Fault("y.ndim or np.result_type(x.dtype, y) != x.dtype", "y.ndim", "an exponent of a wider dtype",
               twins=["powers.power_values"], paths=["power"]),
         Fault("y.ndim or np.result_type", "np.result_type", "an array of exponents", twins=["powers.power_values"],

@@ -64,6 +64,17 @@ def test_whole_powers_as_products(n, dtype):
         assert fast.powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
 
 
+def test_inverse_roots_are_as_accurate():
+    x = np.exp2(np.random.default_rng(0).uniform(-126, 128, 10**5)).astype(np.float32)
+    for part in (x, x[x < 2.0**126]):  # the inverse of larger numbers is subnormal
+        truth = part.astype(np.float64) ** -0.5
+        found, plain = (
+            (np.abs(power(part, -0.5) - truth) / np.spacing(truth.astype(np.float32))).max()
+            for power in (fast.powers.power_values, plain_forms.plain_power_values)
+        )
+        assert found <= plain
+
+
 def test_powers_of_integers_are_numpys():
     assert fast.powers.power_values(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):

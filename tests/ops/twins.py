@@ -110,7 +110,7 @@ def parts_above_0(draw):
 
 @st.composite
 def exponents(draw, dtypes):
-    x, n = draw(numbers(None, dtypes)), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5]))
+    x, n = draw(numbers(None, dtypes)), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5, -0.5]))
     wide = np.array(n, np.longdouble)
     return x, draw(st.sampled_from([n, np.array(n, x.dtype), x.dtype.type(n), wide, np.full(x.shape, n, x.dtype)]))
 
