@@ -28,7 +28,7 @@ def test_chains_agree_with_autograd(case):
 
 
 @pytest.mark.parametrize("case", [case for case in ALL if case.name in LIMITS], ids=lambda case: case.name)
-@pytest.mark.parametrize("size", [3000, 30_000])
+@pytest.mark.parametrize("size", [3000, 10_000, 30_000])
 def test_a_limit_computes_the_op_and_its_gradients(case, size):
     arrays = inputs(size)
     run, a = our_passes(case, arrays)

@@ -582,6 +582,16 @@ def broken(broadcasts, vjp):
     return made
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 1, 3), (2, 1, 1), ()])
+def test_a_gradient_is_summed_over_many_rows(shape, dtype):
+    g = np.arange(2 * 701 * 3, dtype=dtype).reshape(2, 701, 3) % 4
+    row = tg.Tensor(np.zeros(shape, dtype), requires_grad=True)
+    (np.zeros(g.shape, dtype) + row).backward(g)
+    axes = tuple(axis for axis, n in enumerate((1,) * (3 - len(shape)) + shape) if n == 1)
+    np.testing.assert_array_equal(row.grad, g.sum(axes, np.float64).reshape(shape).astype(dtype), strict=True)
+
+
 @pytest.mark.parametrize(
     ("broadcasts", "vjp"),
     [

@@ -405,6 +405,7 @@ NETWORK_REFERENCES = {
     "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),
     "divide_by_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),
     "standardized": lambda x, eps: standardized(x, 1, eps),
+    "standardized_channels": lambda x, eps: standardized(x, (0, 2), eps),
     "normalized": lambda x, weight, bias, eps: affine(standardized(x, (0, 2), eps), weight, bias),
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),

@@ -35,7 +35,8 @@ class Fault(NamedTuple):
 
 FAULTS = {
     "ops/fast/elementwise.py": [
-        Fault("if x.size < _LARGE or not _has_integer_view(x.dtype):", "if x.size < _LARGE:", "a dtype of another size",
+        Fault(" or not _has_integer_view(x.dtype):\n        return plain.plain_masked",
+              ":\n        return plain.plain_masked", "a dtype of another size",
               twins=["elementwise.masked"], errors=["KeyError"]),
         Fault(" or mask.shape != x.shape", "", "a mask of another shape", twins=["elementwise.zeroed"],
               errors=["IndexError", "AssertionError"]),
@@ -46,7 +47,7 @@ FAULTS = {
         Fault("0 <= slope <= 1", "0 <= slope", "the upper bound of a slope",
               twins=["elementwise.leaky_relu_values", "elementwise.leaky_relu_slope"]),
         Fault(" and x.ndim > 0 ", " ", "the 0-d case", twins=["elementwise.leaky_relu_values"], errors=["TypeError"]),
-        Fault(" or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]", "", "the overflow of exp",
+        Fault(" or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]", "", "the overflow of exp",
               twins=["elementwise.sigmoid_values"]),
         Fault('np.size(x) < _LARGE or x.dtype.char not in "fd":\n        return plain.plain_softplus_values',
               "np.size(x) < _LARGE:\n        return plain.plain_softplus_values", "the dtypes of softplus_values",
@@ -66,11 +67,11 @@ FAULTS = {
               twins=["elementwise.tanh_vjp"], errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/reductions.py": [
-        Fault("n <= _SHORT and not sums_float16", "n <= _SHORT", "sums of float16 in float32",
+        Fault("if function is np.add and dtype == np.float16:", "if not n:", "sums of float16 in float32",
               twins=["reductions.reduce_along, sums of float16"]),
         Fault('if function is np.add or rows.dtype.kind != "f" or np.count_nonzero(out) == out.size:', "if rows.size:",
               "a tie of 0 and -0", twins=["reductions.reduce_along"]),
-        Fault(' and settings.get("dtype") in (None, x.dtype)\n        if', "\n        if", "another dtype",
+        Fault(" or dtype != rows.dtype:", ":", "another dtype",
               twins=["reductions.reduce_along"]),
         Fault(' and "initial" not in settings', "", "the initial value of a sum",
               twins=["reductions.reduce_along, sums"]),
@@ -89,10 +90,9 @@ FAULTS = {
     ],
     "ops/fast/partition.py": [
         Fault("~(x < bound) if descending", "x >= bound if descending", "a NaN", twins=["partition.first_indices"]),
-        Fault("if len(flat) != k * len(row_starts):", "if not len(flat):", "a tie", twins=["partition.first_indices"],
+        Fault("else ~(x > bound)", "else x <= bound", "a row whose bound is a NaN", twins=["partition.first_indices"]),
+        Fault("if len(flat) * n != k * x.size:", "if not len(flat):", "a tie", twins=["partition.first_indices"],
               errors=["ValueError", "AssertionError"]),
-        Fault("if indices.view(np.uintp).max() >= n:", "if not n:", "a row whose bound is a NaN",
-              twins=["partition.first_indices"]),
         Fault("not 0 < k <= n // _MIN_RATIO", "not k <= n // _MIN_RATIO", "k = 0",
               twins=["partition.first_indices"], errors=["IndexError", "ValueError"]),
         Fault(" or np.isnan(x.max())", "", "a NaN", twins=["partition.rank_indices"]),
@@ -102,6 +102,7 @@ FAULTS = {
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/powers.py": [
+        Fault(" and x.min() >= _TINY", "", "0 and -0", twins=["powers.power_values"]),
         Fault("y.ndim or np.result_type(x.dtype, y) != x.dtype", "y.ndim", "an exponent of a wider dtype",
               twins=["powers.power_values"], paths=["power"]),
         Fault("y.ndim or np.result_type", "np.result_type", "an array of exponents", twins=["powers.power_values"],
@@ -138,7 +139,7 @@ FAULTS = {
     ],
     "ops/fast/deviations.py": [
         Fault("    _subtract_mean(rows)\n", "", "the mean of the cotangent", twins=["deviations.deviations_norm_x"]),
-        Fault("rows *= nan_if_infinite(weight[0] * scale)", "rows *= weight[0] * scale", "an infinite weight",
+        Fault("rows *= nan_if_infinite(factor)", "rows *= factor", "an infinite weight",
               paths=["normalized"]),
     ],
     "ops/fast/error_function.py": [
@@ -250,9 +251,10 @@ FAULTS = {
               twins=["transpose.put_last"]),
     ],
     "ops/fast/scans.py": [
-        Fault("if not np.isfinite(out[:, -1, -1]).all():", "if not out.size:", "a number that is not finite",
+        Fault("if not np.isfinite(sums[:, 0, 0] if reverse else sums[:, -1, -1]).all():", "if not out.size:",
+              "a number that is not finite", twins=["scans.cumsum_values"]),
+        Fault("out = np.zeros((*x.shape[:-1]", "out = np.ones((*x.shape[:-1]", "the zeros after a remainder",
               twins=["scans.cumsum_values"]),
-        Fault(" + out[..., -1:]", "", "a remainder", twins=["scans.cumsum_values"]),
         Fault(" or not _is_last_axis(x, axis):", ":", "another axis", twins=["scans.cumsum_values"],
               errors=["ValueError", "AssertionError"]),
         Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],
@@ -268,7 +270,8 @@ FAULTS = {
               errors=["AxisError", "TypeError", "AssertionError"]),
         Fault("rows = p.ndim and axis in", "rows = axis in", "the 0-d case", twins=["softmax.softmax_vjp"],
               errors=["ValueError", "ShapeError", "AssertionError"]),
-        Fault(", initial=-np.inf", "", "the empty case", twins=["softmax.softmax_values"], errors=["ValueError"]),
+        Fault(" if x.size else plain_subtract_max(x, axis)", "", "the empty case", twins=["softmax.softmax_values"],
+              errors=["ValueError"]),
     ],
     "ops/fast/attention.py": [
         Fault("if seen.size:", "if True:", "queries without keys", twins=["attention"],
@@ -339,6 +342,11 @@ FAULTS = {
         Fault("defaults = (*[Parameter.empty] * (count - len(defaults)), *defaults)",
               "defaults = (*defaults, *[Parameter.empty] * (count - len(defaults)))", "the position of defaults",
               twins=["parameters.parameters"]),
+    ],
+    "engine/fast/sums.py": [
+        Fault("rows - rows % joined", "rows", "a remainder", twins=["sums.sum_first"], errors=["ValueError"]),
+        Fault("total += np.add.reduce(x[end:], 0)", "total = np.add.reduce(x[end:], 0)", "the joined rows",
+              twins=["sums.sum_first"]),
     ],
     "engine/fast/scatter_add.py": [
         Fault('len(arrays) == 1 and isinstance(arrays[0], ndarray) and arrays[0].dtype.kind == "b"', "len(arrays) == 1",

@@ -64,6 +64,17 @@ def test_whole_powers_as_products(n, dtype):
         assert fast.powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
 
 
+def test_inverse_roots_are_as_accurate():
+    x = np.exp2(np.random.default_rng(0).uniform(-126, 128, 10**5)).astype(np.float32)
+    for part in (x, x[x < 2.0**126]):  # the inverse of larger numbers is subnormal
+        truth = part.astype(np.float64) ** -0.5
+        found, plain = (
+            (np.abs(power(part, -0.5) - truth) / np.spacing(truth.astype(np.float32))).max()
+            for power in (fast.powers.power_values, plain_forms.plain_power_values)
+        )
+        assert found <= plain
+
+
 def test_powers_of_integers_are_numpys():
     assert fast.powers.power_values(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
@@ -114,11 +125,14 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
 # --- Scans ---
 
 
+@pytest.mark.parametrize("shape", [(10**5,), (10_007,), (100, 100)])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_sums_of_long_rows_are_as_accurate(dtype):
-    x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
-    exact = np.cumsum(x, dtype=np.longdouble)
-    found, plain = (np.abs(f(x, 0) - exact).max() for f in (fast.scans.cumsum_values, plain_forms.plain_cumsum_values))
+@pytest.mark.parametrize("reverse", [False, True])
+def test_cumulative_sums_are_as_accurate(shape, dtype, reverse):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    exact = plain_forms.plain_cumsum_values(x.astype(np.longdouble), -1, reverse)
+    functions = fast.scans.cumsum_values, plain_forms.plain_cumsum_values
+    found, plain = (np.linalg.norm(function(x, -1, reverse) - exact) for function in functions)
     assert found <= plain
 
 
@@ -385,10 +399,10 @@ def test_small_channels_of_float32_are_normalized_in_float64(far):
     rng, eps = np.random.default_rng(0), np.finfo(np.float32).eps
     x, g = (draw_signed(rng, (20, 3, 15)).astype(np.float32) + np.float32(far) for _ in range(2))
     weight, bias = (draw_signed(rng, (1, 3, 1)).astype(np.float32) for _ in range(2))
-    _, *found = fast.deviations.channel_deviations(x, 1e-5)
-    of_x = fast.deviations.deviations_norm_x(g, weight, *found)
-    out = fast.deviations.deviations_norm(x, weight, bias, *found)
-    of_weight = fast.deviations.deviations_norm_weight(g, *found)
+    _, deviations, scale = fast.deviations.channel_deviations(x, 1e-5)
+    of_x = fast.deviations.deviations_norm_x(g, weight[0] * scale, deviations, scale)
+    out = fast.deviations.deviations_norm(x, weight[0] * scale, bias, deviations)
+    of_weight = fast.deviations.deviations_norm_weight(g, deviations, scale)
     wide = [array.astype(np.float64) for array in (x, g, weight)]
     unit, scale = plain_forms.plain_standardized(wide[0], 1e-5, plain_forms.plain_moments(wide[0]))
     centred = wide[1] - wide[1].mean((0, 2), keepdims=True)

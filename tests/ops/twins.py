@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.engine.fast.parameters import parameters
-from tinygrad_edu.engine.plain import plain_add_at, plain_parameters
+from tinygrad_edu.engine.fast.sums import sum_first
+from tinygrad_edu.engine.plain import plain_add_at, plain_parameters, plain_sum_first
 from tinygrad_edu.ops import attention, plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
@@ -109,7 +110,7 @@ def parts_above_0(draw):
 
 @st.composite
 def exponents(draw, dtypes):
-    x, n = draw(numbers(None, dtypes)), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5]))
+    x, n = draw(numbers(None, dtypes)), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5, -0.5]))
     wide = np.array(n, np.longdouble)
     return x, draw(st.sampled_from([n, np.array(n, x.dtype), x.dtype.type(n), wide, np.full(x.shape, n, x.dtype)]))
 
@@ -161,6 +162,12 @@ def summed_axes(draw):
     order = draw(st.permutations(kept).map(lambda outer: (*outer, *over)) | st.permutations(range(x.ndim)))
     order = np.arange(x.ndim)[list(order)]
     return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)), over
+
+
+@st.composite
+def sums_over_first_axes(draw):
+    x = draw(summed_axes())[0]
+    return draw(st.sampled_from([x, np.ascontiguousarray(x)])), draw(st.integers(0, x.ndim))
 
 
 def summed():
@@ -258,14 +265,14 @@ def norm_of_deviations(x, weight, bias, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm(x, weight, bias, eps, moments)
-    return deviations.deviations_norm(x, weight, bias, *found[1:])
+    return deviations.deviations_norm(x, weight[0] * found[2], bias, found[1])
 
 
 def norm_x_of_deviations(g, x, weight, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
         return plain.plain_channel_norm_x(g, x, weight, eps, moments)
-    return deviations.deviations_norm_x(g, weight, *found[1:])
+    return deviations.deviations_norm_x(g, weight[0] * found[2], *found[1:])
 
 
 def norm_weight_of_deviations(g, x, eps, moments):
@@ -594,6 +601,7 @@ TWINS = {
     "reductions.reduce_along, sums of float16": Twins(*REDUCE, sums_of_halves(), 1),
     "reductions.other_factors": Twins(pulled_back(tg.prod), gradient_of_prod, multiplied(), None),
     "scans.cumprod_vjp": Twins(pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None),
+    "sums.sum_first": Twins(sum_first, plain_sum_first, sums_over_first_axes(), None),
     "parameters.parameters": Twins(listed(parameters), listed(plain_parameters), functions()),
     "scatter_add.add_at": Twins(added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None),
     "scatter_add.add_rows": Twins(added(scatter_add.add_rows), added(plain_add_at), numbered_rows(), None),

@@ -19,6 +19,7 @@ from tinygrad_edu.engine.debug.observers import Observer, PassObserver
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at, add_at_zeros, add_rows
+from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.in_place import in_place, write_all
 from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.mapped import (
@@ -75,6 +76,6 @@ __all__ = [
     "detect_anomaly", "draw_in_vmap", "enable_grad", "everywhere", "flag", "from_array", "from_dlpack", "from_numpy",
     "guard", "hidden", "in_place", "innermost_level", "is_grad_enabled", "is_mapped_by", "leaf", "levels_of", "no_grad",
     "op", "open_levels", "opened", "peeled", "random", "real_numbers", "refuse_read_only", "refuse_stale", "reordered",
-    "require_open", "role_of", "run_hooks", "shape_of", "spread", "swap_storage", "unbroadcast", "values_of",
-    "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
+    "require_open", "role_of", "run_hooks", "shape_of", "spread", "sum_first", "swap_storage", "unbroadcast",
+    "values_of", "warn_of_a_loop", "with_levels", "with_levels_of", "wrap", "write_all", "writing",
 ]  # fmt: skip

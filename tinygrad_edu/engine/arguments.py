@@ -84,8 +84,8 @@ def given(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 _IMMUTABLE = (
-    int, float, complex, bool, str, bytes, NoneType, EllipsisType, range, type, FunctionType, BuiltinFunctionType,
-    np.dtype, np.ufunc, np.number, np.bool_, Precomputed,
+    int, float, Precomputed, NoneType, complex, bool, str, bytes, EllipsisType, range, type, FunctionType,
+    BuiltinFunctionType, np.dtype, np.ufunc, np.number, np.bool_,
 )  # fmt: skip
 
 

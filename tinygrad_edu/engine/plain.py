@@ -18,6 +18,12 @@ def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
     total[...] = wide
 
 
+def plain_sum_first(x: ndarray, count: int) -> Any:
+    """Return the sum over the first axes."""
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype  # in float16, 2048 + 1 is 2048
+    return np.add.reduce(x, tuple(range(count)), dtype).astype(x.dtype, copy=False)
+
+
 def plain_parameters(function: Callable[..., Any]) -> Iterable[Any]:
     """Return the parameters of a function."""
     return inspect.signature(function).parameters.values()

@@ -275,6 +275,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
     normalization.divide_by_rms: _divide_by_rms,
     normalization.standardized: lambda x, eps, computed: _divide_by_rms(_centre(x), eps),
+    normalization.standardized_channels: lambda x, eps, computed: _divide_by_rms(_centre(x), eps),
     normalization.normalized: lambda x, weight, bias, eps, computed: _divide_by_rms(_centre(x), eps) * weight + bias,
     attention.safe_softmax: _safe_softmax,
     ops.roll: _roll,

@@ -207,7 +207,8 @@ def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -
 
 
 def _as_softmax(computed: Precomputed) -> ndarray:
-    return np.divide(computed["exponentials"], computed["total"], out=np.empty_like(computed["exponentials"]))
+    e: ndarray = computed["exponentials"]
+    return (e / computed["total"]).astype(e.dtype, copy=False)
 
 
 @op(name="binary_cross_entropy_with_logits", batching="elementwise")

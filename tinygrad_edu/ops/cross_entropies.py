@@ -78,7 +78,8 @@ def check_labels(
 
 
 def _is_in_range(labels: ndarray, classes: int) -> bool:
-    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
+    # A negative label is a large unsigned number.
+    return bool(labels.size and labels.astype(np.intp, copy=False).view(np.uintp).max() < classes)
 
 
 def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:

@@ -15,13 +15,14 @@ from tinygrad_edu.engine import (
     Array,
     Mapped,
     MappedCall,
+    Storage,
     Tensor,
     TensorLike,
     batched,
-    from_numpy,
     op,
     shape_of,
     values_of,
+    wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
@@ -118,7 +119,7 @@ def take_along(x: Any, indices: ndarray, axis: int) -> Any:
 
 def take_owned(x: Any, indices: ndarray) -> Any:
     """Return `take_flat`. Its node saves the indices without a copy, as they have no other reference."""
-    return take_flat(x, from_numpy(indices) if isinstance(x, Tensor) else indices)
+    return take_flat(x, wrap(indices, None, Storage.new()) if isinstance(x, Tensor) else indices)
 
 
 def _flat_of_samples(batch: MappedCall) -> tuple[Any, Any]:

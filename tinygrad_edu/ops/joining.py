@@ -68,6 +68,16 @@ def concatenate(
     return _checked_cast(concat(*parts, axis=axis, ends=list(accumulate(lengths))), dtype, casting)
 
 
+@op(name="stack", batching=lambda batch: batch.spread().on_leading(axis=1 + batch.settings["axis"]))
+def stacked(*arrays: Array, axis: int) -> Array:
+    """Join arrays of the same shape along a new axis, which is not negative, in their common dtype."""
+    index = (*[slice(None)] * axis, None)
+    return np.concatenate([x[index] for x in arrays], axis)
+
+
+stacked.vjps(arrays=lambda g, k, axis: g[(*[slice(None)] * axis, k, ...)])
+
+
 def _to_arrays(name: str, arrays: Any) -> list[Any]:
     if not hasattr(arrays, "__getitem__"):
         raise DTypeError(f"{name}: expected a list, tuple or other sequence of arrays, got {type(arrays).__name__}.")
@@ -96,10 +106,8 @@ def stack(
     shapes = dict.fromkeys(x.shape for x in parts)
     if len(shapes) > 1:
         raise ShapeError(f"stack: arrays must have the same shape, got {', '.join(map(str, shapes))}.")
-    shape = next(iter(shapes), ())
-    axis = normalize_axis_index(axis, len(shape) + 1)
-    rows = [reshape(x, (*shape[:axis], 1, *shape[axis:])) for x in parts]
-    return _checked_cast(concat(*rows, axis=axis, ends=list(range(1, len(rows) + 1))), dtype, casting)
+    axis = normalize_axis_index(axis, len(next(iter(shapes), ())) + 1)
+    return _checked_cast(stacked(*parts, axis=axis), dtype, casting)
 
 
 def vstack(

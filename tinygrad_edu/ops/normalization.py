@@ -94,6 +94,11 @@ def centre(x: Array) -> Array:
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
+    return _centre(x)
+
+
+def _centre(x: ndarray) -> ndarray:
+    """Compute `centre` of an array."""
     if x.ndim == 2 and x.shape[1] < _LONG_ROW and x.dtype.char in "fd":
         return _centred_rows(x)
     out = x - _mean_product(x, np.ones(x.shape[-1], x.dtype))
@@ -108,7 +113,9 @@ _LONG_ROW = SizeThreshold(2**12)
 def _centred_rows(x: ndarray) -> ndarray:
     """Compute `centre` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
     n = x.shape[1]
-    out = x - x.dot(vector_of_ones(n, x.dtype))[:, None] / max(n, 1)
+    mean = x.dot(vector_of_ones(n, x.dtype))
+    mean /= max(n, 1)
+    out = x - mean[:, None]
     out -= out.dot(equal_weights(n, x.dtype))[:, None]
     return out
 
@@ -159,9 +166,11 @@ def standardized(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) 
 
 
 def _standardize_rows(x: ndarray, eps: float) -> Precomputed:
-    out = centre(x)
-    scale = _reciprocal_rms(out, eps)
-    scale[scale == 0] = np.nan  # the variance overflows
+    out = _centre(x)
+    variance = _mean_product(out, out)
+    variance += eps
+    scale = np.sqrt(variance)
+    scale /= variance  # NaN if the variance overflows, where 1 / sqrt(variance) would be 0
     out *= scale
     return Precomputed(out=out, scale=scale)
 
@@ -195,7 +204,7 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Pr
     x = np.asarray(x, np.result_type(x, weight, bias))
     computed = computed or _statistics(x, eps)
     if _is_small(computed):
-        return small.deviations_norm(x, weight, bias, computed["deviations"], computed["scale"])
+        return small.deviations_norm(x, weight[0] * computed["scale"], bias, computed["deviations"])
     return fast.channel_norm(x, weight, bias, eps, computed["moments"])
 
 
@@ -218,7 +227,7 @@ def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed
     x = np.asarray(x, g.dtype)
     computed = computed or _statistics(x, eps)
     if _is_small(computed):
-        return small.deviations_norm_x(g, weight, computed["deviations"], computed["scale"])
+        return small.deviations_norm_x(g, weight[0] * computed["scale"], computed["deviations"], computed["scale"])
     return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
@@ -250,11 +259,29 @@ normalized.vjps(
 )
 
 
+@op(name="normalization", batching=_channels_of_samples)
+def standardized_channels(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(centre(x)) of channels (A, K, B): `normalized` with the weight 1 and the bias 0."""
+    if _is_small(computed):
+        return small.deviations_norm(x, computed["scale"], None, computed["deviations"])
+    return normalized.forward(x, _weight_of_1(x), np.zeros((1, x.shape[1], 1), x.dtype), eps, computed)
+
+
+def _weight_of_1(x: Any) -> ndarray:
+    return vector_of_ones(x.shape[1], x.dtype).reshape(1, -1, 1)
+
+
+standardized_channels.vjps(
+    x=lambda g, x, eps, computed: _normalized_x(g, x, _weight_of_1(x), eps, computed),
+)
+
+
 def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized` with the default weight 1 and bias 0."""
-    k = x.shape[1]
-    weight = vector_of_ones(k, x.dtype).reshape(1, k, 1) if weight is None else weight
-    return normalized(x, weight, np.zeros((1, k, 1), x.dtype) if bias is None else bias, eps, computed)
+    if weight is None and bias is None:
+        return standardized_channels(x, eps, computed)
+    weight = _weight_of_1(x) if weight is None else weight
+    return normalized(x, weight, np.zeros((1, x.shape[1], 1), x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)
@@ -277,15 +304,19 @@ def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, functio
     return transpose(reshape(function(reshape(x, shape)), x.shape), inverse(axes))
 
 
-def _normalized_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
-    """Return the axes of `normalized_shape`, or raise if x, weight or bias do not match it."""
-    shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-    if not shape or x.shape[-len(shape) :] != tuple(shape):
-        raise ShapeError(f"{name}: the last axes of x must have normalized_shape {tuple(shape)}, got {x.shape}.")
+def _rows_shape(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, int]:
+    """Return the shape of x with the axes of `normalized_shape` merged into one axis, and those before into another.
+
+    Raise if x, weight or bias do not match `normalized_shape`.
+    """
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    before = x.shape[: -len(shape)]
+    if not shape or x.shape != before + shape:
+        raise ShapeError(f"{name}: the last axes of x must have normalized_shape {shape}, got {x.shape}.")
     for argument, value in affine.items():
-        if value is not None and shape_of(value) != tuple(shape):
-            raise ShapeError(f"{name}: {argument} must have shape {tuple(shape)}, got {shape_of(value)}.")
-    return tuple(range(-len(shape), 0))
+        if value is not None and shape_of(value) != shape:
+            raise ShapeError(f"{name}: {argument} must have shape {shape}, got {shape_of(value)}.")
+    return math.prod(before), math.prod(x.shape[len(before) :])
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -330,9 +361,8 @@ def layer_norm(
         If the shapes do not match.
     """
     x = shaped(x)
-    axes = _normalized_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    standardized = _call_in_shape(_rows_shape(x, axes), None, lambda rows: standardize(rows, eps), x)
-    return _affine(standardized, weight, bias)
+    shape = _rows_shape("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    return _affine(_call_in_shape(shape, None, lambda rows: standardize(rows, eps), x), weight, bias)
 
 
 def rms_norm(
@@ -343,14 +373,9 @@ def rms_norm(
     `eps` is added to the mean square; its default is the machine epsilon of the dtype. Shapes are as in `layer_norm`.
     """
     x = shaped(x)
-    axes = _normalized_axes("rms_norm", x, normalized_shape, weight=weight)
+    shape = _rows_shape("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _affine(_call_in_shape(_rows_shape(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
-
-
-def _rows_shape(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
-    """Return the shape of x with the normalized axes merged into one axis, and the axes before them into another."""
-    return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
+    return _affine(_call_in_shape(shape, None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
 
 
 def group_norm(

@@ -308,7 +308,7 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
 
 def nan_if_infinite(factor: ndarray) -> Any:
     """Return the factors of deviations, with NaN for infinity: its product with a rounding error would be infinite."""
-    return factor + 0 * factor
+    return factor + (factor - factor)
 
 
 def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:

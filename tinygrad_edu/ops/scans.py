@@ -112,7 +112,8 @@ def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None)
 def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
     along = axis or 0
     sums = cumsum_values(g, along, reverse=True) if are_arrays(g) else flip(cumsum(flip(g, along), along), along)
-    return reshape(cast(sums, x_dtype), x_shape)
+    sums = cast(sums, x_dtype)
+    return sums if sums.shape == x_shape else reshape(sums, x_shape)
 
 
 cumsum.vjps(x=_cumsum_x)

@@ -80,8 +80,8 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
 
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
     product = scale_by(x, beta)
-    slope, beyond = sigmoid(product), product > threshold
-    return g * (where(beyond, 1.0, slope) if np.any(beyond) else slope)
+    beyond = product > threshold
+    return g * (where(beyond, 1.0, sigmoid(product)) if np.any(beyond) else sigmoid(product))
 
 
 softplus.vjps(x=_softplus_x)

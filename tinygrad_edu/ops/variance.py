@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -133,8 +134,14 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 def _squares_in_range(x: Any) -> bool:
     """Return whether the square of no element overflows or becomes subnormal."""
-    limits = np.finfo(x.dtype)
-    return bool(np.all((x > (limits.tiny / limits.eps) ** 0.5) & (x < limits.max**0.5)))
+    least, most = _square_range(x.dtype)
+    return bool(((x > least) & (x < most)).all())
+
+
+@cache
+def _square_range(dtype: Any) -> tuple[Any, Any]:
+    limits = np.finfo(dtype)
+    return (limits.tiny / limits.eps) ** 0.5, limits.max**0.5
 
 
 def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:

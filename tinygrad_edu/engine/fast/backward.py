@@ -14,6 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import backward
 from tinygrad_edu.engine.debug.hooks import run_hooks
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
+from tinygrad_edu.engine.fast.sums import sum_first
 from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.unbroadcast import match_input
@@ -74,8 +75,15 @@ def fast_backward_pass(
 
 @faster_than(match_input)
 def match_unless_sliced(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
-    """Call `match_input`, but return indexed slices unchanged."""
-    return contribution if contribution.__class__ is IndexedSlices else match_input(node, k, kind, contribution)
+    """Call `match_input`, but return indexed slices unchanged, and sum over the first axes by `sum_first`."""
+    if contribution.__class__ is IndexedSlices:
+        return contribution
+    op, shape = node.vjps.op, node.links[k].shape
+    if contribution.__class__ is ndarray and op is not None and op.broadcasts:
+        count = contribution.ndim - len(shape)
+        if count > 0 and contribution.shape[count:] == shape:
+            contribution = sum_first(contribution, count)
+    return match_input(node, k, kind, contribution)
 
 
 @faster_than(backward.PlainAccumulator)
@@ -88,7 +96,7 @@ class GradientAccumulator(backward.PlainAccumulator):
 
     def __init__(self, targets: backward.Targets) -> None:
         backward.PlainAccumulator.__init__(self, targets)
-        self.owned = set[Node]()
+        self.owned: set[Node] = set()
         self.oldest = min(node.number for node in targets) if targets else 0
 
     def add(self, node: Node, g: Any) -> None:
@@ -168,9 +176,14 @@ def _is_only_view_of_base(g: ndarray) -> bool:
     """Return whether an array is the only view of its base and contains all its elements, in any order of axes."""
     if g.__class__ is not ndarray or not g.flags.writeable or not _owns_memory(g.base):
         return False
-    longest_first = sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)
-    shows_all = g.nbytes == g.base.nbytes and g.transpose(longest_first).flags.c_contiguous
+    shows_all = g.nbytes == g.base.nbytes and _has_no_gaps(g)
     return shows_all and not getweakrefcount(g.base) and _base_refcount(g) == _UNSHARED_BASE_REFCOUNT
+
+
+def _has_no_gaps(g: ndarray) -> bool:
+    if g.flags.c_contiguous:
+        return True
+    return g.transpose(sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)).flags.c_contiguous
 
 
 def _refcount(arrays: dict[Any, ndarray], key: Any) -> int:

@@ -71,7 +71,7 @@ x         _<x>_data = _operand(_op, '<x>', <x>); _<x>_node = _<x>_storage = None
               return _call_mapped(_op, '<op>', _op.batching, (<each <x>, >), _dict(<keywords>))
           _out = _result(_op, _out)
       _dtype = _out.dtype
-      if <any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>:
+      if (<any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>) and not (<fits>):
           <each _<x>_data, >_out = _promote_result(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<keywords>))
           _dtype = _out.dtype
       _tensor = _make(_Tensor)
@@ -131,6 +131,7 @@ def call_with_mapped_settings(op: Op, inputs: tuple[Any, ...], settings: dict[st
 def source(op: Op, vjps: VJPs) -> str:
     """Return the call of an op and its vjps, as Python source."""
     values = {"op": op.name, "parameters": ", ".join(_parameters(op, vjps.names)), "saved": _saved_values(op, vjps)}
+    values["fits"] = _fitting_dtype(op, vjps.names)
     values["keywords"] = ", ".join(f"{name}={name}" for name in op.settings)
     vjp_args = {x: _vjp_arguments(*call) for x, call in zip(vjps.names, vjps.functions, strict=True)}
     text = ""
@@ -165,6 +166,15 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
 def _takes_kwargs(op: Op) -> bool:
     """Return whether a call accepts any keyword: a composition takes it, or an error has a hint to its name here."""
     return op.composition is not None or not op.settings.keys().isdisjoint(KEYWORDS.values())
+
+
+def _fitting_dtype(op: Op, names: tuple[str, ...]) -> str:
+    """Return the source of whether a promoted Tensor has the dtype of the result, which then needs no promotion.
+
+    If it is float64, a warning may be needed.
+    """
+    fits = [f"_{x}_storage is not None and _{x}_data.dtype is _dtype" for k, x in enumerate(names) if op.promoted(k)]
+    return f"_dtype is not _FLOAT64 and ({' or '.join(fits) or False})"
 
 
 def _saved_values(op: Op, vjps: VJPs) -> str:
@@ -211,7 +221,8 @@ def _compile_call(op: Op, vjps: VJPs) -> Callable[..., Any]:
         "_call_mapped": call_mapped, "_call_with_mapped_settings": call_with_mapped_settings,
         "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
         "_refuse_stale": refuse_stale, "_call_with_keywords": call_with_keywords,
-        "_FLOAT32": arguments.FLOAT32, "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
+        "_FLOAT32": arguments.FLOAT32, "_FLOAT64": np.dtype(np.float64),
+        "_UNCONVERTED_TYPES": arguments.UNCONVERTED_TYPES, "_operand": arguments.operand,
         "_setting": arguments.setting, "_result": arguments.result, "_promote_result": arguments.promote_result,
         "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip

@@ -85,6 +85,12 @@ def _concat(g: Graph, *arrays: Any, axis: int, ends: Any) -> Any:
     return g.add("Concat", *(g.cast(x, g.step.out.dtype) for x in arrays), axis=axis)
 
 
+@rule(joining.stacked)
+def _stack(g: Graph, *arrays: Any, axis: int) -> Any:
+    rows = (g.add("Unsqueeze", g.cast(x, g.step.out.dtype), np.asarray([axis])) for x in arrays)
+    return g.add("Concat", *rows, axis=axis)
+
+
 @rule(padding.pad_constant)
 def _pad(g: Graph, x: Any, pad_width: Any, constant_values: Any) -> Any:
     g.require_fixed(pad_width)

@@ -26,25 +26,27 @@ def channel_deviations(x: ndarray, eps: float) -> tuple[ndarray, ndarray, ndarra
     rows = _as_rows(x)
     moments = np.zeros((3, len(rows)))
     moments[0] = _subtract_mean(rows)
-    moments[2] = _mean_of_products(rows, rows).astype(x.dtype)
+    moments[2] = (np.vecdot(rows, rows) / max(rows.shape[1], 1)).astype(x.dtype)
     std = moments[2][:, None] + eps
     np.sqrt(std, out=std)
     return moments, rows, np.reciprocal(std, out=std)
 
 
-def deviations_norm(x: ndarray, weight: ndarray, bias: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
-    """Return `plain_channel_norm`, given the results of `channel_deviations`."""
-    out = deviations * nan_if_infinite(weight[0] * scale)
-    out += bias[0]
+def deviations_norm(x: ndarray, factor: ndarray, bias: ndarray | None, deviations: ndarray) -> ndarray:
+    """Return `plain_channel_norm`, given the deviations, and the product of the weight and the scale, (K, 1)."""
+    out = deviations * nan_if_infinite(factor)
+    if bias is not None:
+        out += bias[0]
     return _from_rows(out, x)
 
 
-def deviations_norm_x(g: ndarray, weight: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
-    """Return `plain_channel_norm_x`, given the results of `channel_deviations`."""
+def deviations_norm_x(g: ndarray, factor: ndarray, deviations: ndarray, scale: ndarray) -> ndarray:
+    """Return `plain_channel_norm_x`, given the results of `channel_deviations`, and the factor as above."""
     rows = _as_rows(g)
     _subtract_mean(rows)
-    rows -= deviations * (scale * scale * _mean_of_products(rows, deviations)[:, None])
-    rows *= nan_if_infinite(weight[0] * scale)
+    covariance = np.vecdot(rows, deviations)[:, None]
+    rows -= deviations * (covariance * (scale * scale / max(rows.shape[1], 1)))
+    rows *= nan_if_infinite(factor)
     return _from_rows(rows, g)
 
 
@@ -72,7 +74,3 @@ def _subtract_mean(rows: ndarray) -> ndarray:
     mean = rows.dot(equal_weights(rows.shape[1], rows.dtype))
     rows -= mean[:, None]
     return mean
-
-
-def _mean_of_products(x: ndarray, y: ndarray) -> ndarray:
-    return np.vecdot(x, y) / max(x.shape[1], 1)

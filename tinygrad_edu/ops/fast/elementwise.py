@@ -28,7 +28,7 @@ ZEROS, _INFINITIES = _ScalarByDtype(0), _ScalarByDtype(np.inf)
 @faster_than(plain.plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; for large arrays with bitwise operations, ten times as fast as ``np.where``."""
-    if x.size < _LARGE or not _has_integer_view(x.dtype):
+    if (x.size < _LARGE and np.size(mask) < _LARGE) or not _has_integer_view(x.dtype):
         return plain.plain_masked(x, mask)
     return _apply_bit_mask(x, np.negative(_mask_as_int8(mask)))
 
@@ -89,7 +89,8 @@ def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
     """Return `plain_leaky_relu_slope`; for a scalar slope in [0, 1] by clipping (x > 0) to [slope, 1]."""
     if not _is_unit_interval_slope(x, slope):
         return plain.plain_leaky_relu_slope(x, slope)
-    return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
+    out = np.greater(x, 0).astype(x.dtype)
+    return out.clip(slope, 1, out=out)
 
 
 def _is_unit_interval_slope(x: Any, slope: Any) -> bool:
@@ -106,16 +107,15 @@ _BOOL = np.dtype(bool)
 
 @faster_than(plain.plain_sigmoid_values)
 def sigmoid_values(x: Any) -> Any:
-    """Return `plain_sigmoid_values`; for large arrays 1 / (1 + exp(-x)), in place, if that does not overflow."""
-    if np.size(x) < _LARGE or x.dtype.char not in _MIN_INPUT or not x.min(initial=0) > _MIN_INPUT[x.dtype.char]:
+    """Return `plain_sigmoid_values`; for large arrays exp(x) / (exp(x) + 1), if that does not overflow."""
+    if np.size(x) < _LARGE or x.dtype.char not in _MAX_INPUT or not x.max(initial=0) < _MAX_INPUT[x.dtype.char]:
         return plain.plain_sigmoid_values(x)
-    out = np.negative(x)
-    np.exp(out, out=out)
-    out += 1
-    return np.divide(1, out, out=out)
+    e = np.exp(x)
+    out = e + 1
+    return np.divide(e, out, out=out)
 
 
-_MIN_INPUT = {"f": -88.0, "d": -709.0}  # exp(-x) overflows below
+_MAX_INPUT = {"f": 88.0, "d": 709.0}  # exp(x) overflows above
 
 
 @faster_than(plain.plain_softplus_values)

@@ -18,16 +18,13 @@ def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
         return plain_first_indices(x, k, descending)
     rank = n - k if descending else k - 1
     bound = _partition(x, rank)[..., rank, None]
-    chosen = ~(x < bound) if descending else x <= bound  # if descending, NaN is chosen, too
+    chosen = ~(x < bound) if descending else ~(x > bound)  # at least k in each row; NaN is chosen, too
     flat = chosen.reshape(-1).nonzero()[0]
-    row_starts = np.arange(0, x.size, n)[:, None]
-    if len(flat) != k * len(row_starts):
+    if len(flat) * n != k * x.size:
         return plain_first_indices(x, k, descending)
-    indices = flat.reshape(-1, k) - row_starts
-    if indices.view(np.uintp).max() >= n:  # or negative: if ascending, a row whose bound is NaN has no chosen element
-        return plain_first_indices(x, k, descending)
-    order = stable_argsort(x.reshape(-1).take(flat).reshape(-1, k), descending)
-    return indices.reshape(-1).take(order + np.arange(0, indices.size, k)[:, None]).reshape(*x.shape[:-1], k)
+    order = stable_argsort(x.reshape(-1).take(flat.reshape(-1, k)), descending)
+    flat = flat.take(order + np.arange(0, flat.size, k)[:, None])
+    return (flat - np.arange(0, x.size, n)[:, None]).reshape(*x.shape[:-1], k)
 
 
 def _partition(x: ndarray, ranks: Any) -> ndarray:

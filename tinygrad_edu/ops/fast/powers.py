@@ -1,4 +1,7 @@
-"""Powers with small integer exponents as products: for x ** 3 up to a hundred times as fast as NumPy, with x < 0."""
+"""Powers with small integer exponents as products, and inverse roots.
+
+For x ** 3 and x < 0 a product is up to a hundred times as fast as NumPy.
+"""
 
 from typing import Any
 
@@ -7,7 +10,10 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.plain import plain_power_values
 from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.thresholds import SizeThreshold
 
+_TINY = np.finfo(np.float32).tiny  # 1 / x is a normal number for x from this number to its inverse
+_LARGE = SizeThreshold(4000)
 _SCALAR_TYPES = frozenset({int, float, bool})
 # NumPy is fast for exponents from -1 to 2; beyond 8 the rounding errors of the products accumulate.
 _PRODUCT_EXPONENTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
@@ -25,6 +31,8 @@ def power_values(x: Any, y: Any) -> Any:
         n = y.item()
     if n in _PRODUCT_EXPONENTS and x.dtype.kind == "f":
         return _power_by_squaring(x, int(n))
+    if n == -0.5 and x.size >= _LARGE and x.dtype.char == "f" and x.min() >= _TINY and x.max() <= 1 / _TINY:
+        return np.sqrt(1 / x)  # rounding errors are smaller than those of NumPy's power and of 1 / sqrt(x)
     return x**y
 
 

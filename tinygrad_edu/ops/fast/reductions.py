@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.engine import sum_first
 from tinygrad_edu.ops.constant_vectors import vector_of_ones
 from tinygrad_edu.ops.plain import (
     no_division,
@@ -33,20 +34,33 @@ def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, *
     """
     large = isinstance(x, ndarray) and x.size >= _LARGE and x.flags.c_contiguous
     if large and axis.__class__ is int and axis in (-1, x.ndim - 1) and x.shape[-1] <= _MIDDLE:
-        n, shape = x.shape[-1], (*x.shape[:-1], *[1] * keepdims)
-        rows = x.reshape(-1, n)
-        sums_float16 = function is np.add and (settings.get("dtype") or x.dtype) == np.float16
-        if n <= _SHORT and not sums_float16:  # NumPy sums rows of float16 in float32, but columns in float16
-            out = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
-            return _fix_signed_zeros(function, out, rows, settings).reshape(shape)
-        is_native = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
-        if is_native and function is np.add and "initial" not in settings:
-            return np.vecdot(x, vector_of_ones(n, x.dtype)).reshape(shape)
-        if is_native and function in (np.maximum, np.minimum):
-            out = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
-            function(out, settings.get("initial", out), out=out)
-            return _fix_signed_zeros(function, out, rows, settings).reshape(shape)
+        out = _reduce_rows(function, x.reshape(-1, x.shape[-1]), settings)
+        if out is not None:
+            return out.reshape(*x.shape[:-1], 1) if keepdims else out.reshape(x.shape[:-1])
+    elif large and function is np.add and axis == 0 and settings in ({}, {"dtype": None}) and x.dtype.char in "fd":
+        total = sum_first(x, 1)
+        return total[None] if keepdims else total
     return plain_reduce_along(function, x, axis, keepdims, **settings)
+
+
+def _reduce_rows(function: np.ufunc, rows: ndarray, settings: dict[str, Any]) -> ndarray | None:
+    """Return the reduced rows, (K,); None if NumPy is as fast or more accurate."""
+    n, dtype = rows.shape[1], settings.get("dtype") or rows.dtype
+    if n <= _SHORT:
+        if function is np.add and dtype == np.float16:  # NumPy sums rows of float16 in float32, but columns in float16
+            return None
+        out = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
+        return _fix_signed_zeros(function, out, rows, settings)
+    if rows.dtype.char not in "fd" or dtype != rows.dtype:
+        return None
+    if function is np.add and "initial" not in settings:
+        return np.vecdot(rows, vector_of_ones(n, rows.dtype))
+    if function not in (np.maximum, np.minimum):
+        return None
+    out = function.reduceat(rows.reshape(-1), np.arange(0, rows.size, n))
+    if "initial" in settings:
+        function(out, settings["initial"], out=out)
+    return _fix_signed_zeros(function, out, rows, settings)
 
 
 def _fix_signed_zeros(function: np.ufunc, out: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
@@ -114,7 +128,7 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return `plain_mean_along`; up to four times as fast as ``np.mean``, which is written in Python."""
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
         return plain_mean_along(x, axis, keepdims)
-    if axis.__class__ is int:
+    if axis.__class__ is int or x.size < _MANY:
         total = plain_reduce_along(np.add, x, axis, keepdims)
     else:
         total = sum_along(x, axis, keepdims, None)

@@ -12,7 +12,7 @@ from tinygrad_edu.thresholds import SizeThreshold
 @faster_than(plain_subtract_max)
 def subtract_max(x: ndarray, axis: int) -> ndarray:
     """Return `plain_subtract_max`, in a new array."""
-    return np.asarray(x - reduce_along(np.maximum, x, axis, initial=-np.inf))
+    return np.asarray(x - reduce_along(np.maximum, x, axis)) if x.size else plain_subtract_max(x, axis)
 
 
 @faster_than(plain_softmax_values)

@@ -211,7 +211,8 @@ STEPS: dict[str, Step] = {
     "p_norm": _expression("tg.norm(V * V + 0.5, 3, keepdims=True, axis=-1)", _has_axes),
     "weighted_mean": _expression("tg.average(V, -1, V * V + 0.5)", _has_axes),
     **dict.fromkeys(
-        ("centre", "standardized", "normalized"), _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes)
+        ("centre", "standardized", "standardized_channels", "normalized"),
+        _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes),
     ),
     **dict.fromkeys(("mean_product", "divide_by_rms"), _expression("tg.rms_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),
     **{name: _expression(f"tg.linalg.{call}", _matrix) for name, call in (
@@ -248,7 +249,7 @@ STEPS: dict[str, Step] = {
     "matmul": _expression("tg.matmul(V, tg.swapaxes(V, -1, -2))", _matrix),
     "matmul with a vector": _expression("tg.matmul(V, tg.sum(V, axis=tuple(range(V.ndim - 1))))", _has_axes),
     "concat": _expression("tg.concatenate([V, V * 2.0], axis=-1)", _has_axes),
-    "stack": _pair("tg.stack([V, W], axis=-1)", lambda x, y: x.shape == y.shape),
+    "stacked": _pair("tg.stack([V, W], axis=-1)", lambda x, y: x.shape == y.shape),
     "softmax_cross_entropy": _expression("tg.cross_entropy(tg.reshape(V, (1, -1)), np.array([0]))", _not_empty),
     **{name: _expression(f"tg.nn.{loss}, np.full(V.shape, 0.25), reduction='none')") for name, loss in (
         ("sigmoid_cross_entropy", "binary_cross_entropy_with_logits(V"),

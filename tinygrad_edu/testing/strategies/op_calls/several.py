@@ -147,5 +147,8 @@ JOINING: dict[str, Strategy[Call]] = {
         of_a_list("stack"), _OF_ONE_SHAPE,
         settings_for=lambda s: st.fixed_dictionaries({"axis": st.integers(-len(s) - 1, len(s))}),
     ),
+    "stacked": inputs_of(
+        "stacked", _OF_ONE_SHAPE, settings_for=lambda s: st.fixed_dictionaries({"axis": st.integers(0, len(s))})
+    ),
     **{name: inputs_of(of_a_list(name), _OF_ONE_SHAPE) for name in ("vstack", "hstack", "dstack", "column_stack")},
 }  # fmt: skip
