@@ -31,7 +31,7 @@ from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.fast.convolution import correlate_images
 from tinygrad_edu.ops.fast.elementwise import relu_values
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.normalization import centre, divide_by_rms
+from tinygrad_edu.ops.normalization import center, divide_by_rms
 from tinygrad_edu.ops.plain import plain_product, plain_relu_values, plain_softmax_vjp
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.selection import drop
@@ -182,7 +182,7 @@ def normalized_maps() -> TwoWays:
         out = normalization.channel_norm(rows, weight, bias, 1e-5, normalization.moments(rows))
         return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
 
-    return lambda: divide_by_rms(centre(images), 1e-5) * weight + bias, in_parts
+    return lambda: divide_by_rms(center(images), 1e-5) * weight + bias, in_parts
 
 
 def positive_part_of_maps() -> TwoWays:

@@ -179,7 +179,7 @@ EQUIVALENT = {
     r"p_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, the other factors are 0; "
     "only the second derivative needs the mask",
     r"p_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy accepts a Tensor there, too",
-    r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "only the dtype, or the type "
+    r"channel_norm\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "only the dtype, or the type "
     "Tensor, is used at the surviving positions",
     r"(recurrent|attention_in_blocks)\.row: transposed": "the gradient has one axis",
     r"recurrent\.row: source: (g|out) for row": "at the surviving position, it is a Tensor if and only if row is one",

@@ -140,7 +140,7 @@ FAULTS = {
     "ops/fast/deviations.py": [
         Fault("    _subtract_mean(rows)\n", "", "the mean of the cotangent", twins=["deviations.deviations_norm_x"]),
         Fault("rows *= nan_if_infinite(factor)", "rows *= factor", "an infinite weight",
-              paths=["normalized"]),
+              paths=["channel_norm"]),
     ],
     "ops/fast/error_function.py": [
         Fault("x = np.clip(x, -_GRID_END, _GRID_END)", "x = np.array(x)", "the ends of the table",

@@ -18,7 +18,7 @@ ORDER = 3
 # Results of other ops have the widest dtype of the inputs, except `astype`.
 RESULT_AS_THE_FIRST_INPUT = {"masked_fill", "put_along_axis", "softmax_cross_entropy", "cross_entropy"}
 # The gradients of these ops cancel in float16; `layer_norm` and `rms_norm` call them with float32.
-AT_LEAST_FLOAT32 = {"divide_by_rms", "standardized"}
+AT_LEAST_FLOAT32 = {"divide_by_rms", "row_norm"}
 SLOPES = np.array([0.75, -1.25, 0.5])
 
 

@@ -376,7 +376,7 @@ def test_sums_over_any_axes_of_any_layout(order):
 @given(data=st.data(), far=st.sampled_from([0, 1e8]), seed=st.integers(0, 2**16))
 def test_normalization_in_parts(data, far, seed):
     """Also far from 0, where 1e-8 is about one unit in the last place of x."""
-    call = data.draw(calls("normalized"))
+    call = data.draw(calls("channel_norm"))
     (x, weight, bias), eps = call.arrays, call.settings["eps"]
     x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
@@ -388,8 +388,8 @@ def test_normalization_in_parts(data, far, seed):
     np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
     np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)
-    unit = composed.divide_by_rms(composed.centre(x), eps)
-    by_hand = composed.centre(composed._divide_by_rms_x(g * weight, composed.centre(x), unit, eps))
+    unit = composed.divide_by_rms(composed.center(x), eps)
+    by_hand = composed.center(composed._divide_by_rms_x(g * weight, composed.center(x), unit, eps))
     np.testing.assert_allclose(of_x, by_hand, **tolerance)
     np.testing.assert_allclose(of_weight, plain_forms.plain_channel_norm_weight(g, x, eps, found), **tolerance)
 

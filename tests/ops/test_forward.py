@@ -639,6 +639,8 @@ SENSELESS = {
     "scaled_dot_product_attention(A, A, A, np.ones((2, 2), int))": (DTypeError, "attn_mask"),
     "batch_norm(A, None, np.ones(3))": (ValueError, "running_mean must be given"),
     "batch_norm(A, tg.Tensor(np.ones(3), requires_grad=True), np.ones(3))": (DTypeError, "detach"),
+    "batch_norm(A, np.zeros(3, int), np.ones(3), training=True)": (DTypeError, "in place, .* got int64"),
+    "batch_norm(A, [0.0] * 3, np.ones(3), training=True)": (DTypeError, "running_mean is updated .* got list"),
     "avg_pool2d(IMAGES, 2, divisor_override=0)": (ValueError, "divisor_override"),
     "interpolate(IMAGES, 2, 2.0)": (ValueError, "exactly one"),
     "interpolate(IMAGES, 2, align_corners=True)": (ValueError, "align_corners"),

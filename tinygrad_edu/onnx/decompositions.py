@@ -120,7 +120,7 @@ def _weighted_mean(x: Any, weights: Any, axis: Any, keepdims: bool) -> Any:
     return ops.sum(x * weights, axis, keepdims) / ops.sum(whole, axis, keepdims)
 
 
-def _centre(x: Any) -> Any:
+def _center(x: Any) -> Any:
     return x - ops.mean(x, _row_axes(x), keepdims=True)
 
 
@@ -274,9 +274,9 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     statistics.lerp_between: lambda x, y, weight: x + (y - x) * weight,
     statistics.take_ranks: lambda rows, ranks: ops.sort(rows, -1)[..., np.asarray(ranks)],
     normalization.divide_by_rms: _divide_by_rms,
-    normalization.standardized: lambda x, eps, computed: _divide_by_rms(_centre(x), eps),
-    normalization.standardized_channels: lambda x, eps, computed: _divide_by_rms(_centre(x), eps),
-    normalization.normalized: lambda x, weight, bias, eps, computed: _divide_by_rms(_centre(x), eps) * weight + bias,
+    normalization.row_norm: lambda x, eps, computed: _divide_by_rms(_center(x), eps),
+    normalization.channel_norm_without_affine: lambda x, eps, computed: _divide_by_rms(_center(x), eps),
+    normalization.channel_norm: lambda x, weight, bias, eps, computed: _divide_by_rms(_center(x), eps) * weight + bias,
     attention.safe_softmax: _safe_softmax,
     ops.roll: _roll,
     ops.rot90: _rot90,

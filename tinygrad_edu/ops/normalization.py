@@ -26,7 +26,7 @@ from tinygrad_edu.engine import (
     write_all,
 )
 from tinygrad_edu.errors import DTypeError, MappedValueError, ShapeError
-from tinygrad_edu.ops.arithmetic import as_floating, astype
+from tinygrad_edu.ops.arithmetic import are_arrays, as_floating, astype
 from tinygrad_edu.ops.constant_vectors import equal_weights, vector_of_ones
 from tinygrad_edu.ops.fast import deviations as small
 from tinygrad_edu.ops.fast import normalization as fast
@@ -70,37 +70,38 @@ def mean_product(x: Array, y: Array) -> Array:
 
 def _mean_product(x: ndarray, y: ndarray) -> ndarray:
     """Compute `mean_product` of arrays."""
-    count = _reduced_count(x.shape)
+    count = _elements_per_mean(x.shape)
     if count == x.shape[-1] > 0 and x.dtype is y.dtype and x.dtype.char != "e":  # each channel is a row
         return np.vecdot(x, y)[..., None] / count
     mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
     return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
 
 
-def _reduced_count(shape: tuple[int, ...]) -> int:
+def _elements_per_mean(shape: tuple[int, ...]) -> int:
     """Return the number of elements in each mean."""
     return shape[1] if len(shape) == 2 else shape[0] * shape[2]
 
 
 mean_product.vjps(
-    x=lambda g, y, x_shape: g / _reduced_count(x_shape) * y, y=lambda g, x, y_shape: g / _reduced_count(y_shape) * x
+    x=lambda g, y, x_shape: g / _elements_per_mean(x_shape) * y,
+    y=lambda g, x, y_shape: g / _elements_per_mean(y_shape) * x,
 )
 
 
 @op(name="normalization", batching=_rows_of_samples)
-def centre(x: Array) -> Array:
+def center(x: Array) -> Array:
     """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
     If the numbers are large compared with their deviations, the rounding error of the mean can be as large as a
     deviation. The mean of the differences is therefore subtracted, too.
     """
-    return _centre(x)
+    return _center(x)
 
 
-def _centre(x: ndarray) -> ndarray:
-    """Compute `centre` of an array."""
+def _center(x: ndarray) -> ndarray:
+    """Compute `center` of an array."""
     if x.ndim == 2 and x.shape[1] < _LONG_ROW and x.dtype.char in "fd":
-        return _centred_rows(x)
+        return _centered_rows(x)
     out = x - _mean_product(x, np.ones(x.shape[-1], x.dtype))
     out -= _mean_product(out, np.ones(x.shape[-1], x.dtype))
     return out
@@ -110,8 +111,8 @@ def _centre(x: ndarray) -> ndarray:
 _LONG_ROW = SizeThreshold(2**12)
 
 
-def _centred_rows(x: ndarray) -> ndarray:
-    """Compute `centre` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
+def _centered_rows(x: ndarray) -> ndarray:
+    """Compute `center` of rows. The sums are products with vectors; one that overflows makes its row NaN."""
     n = x.shape[1]
     mean = x.dot(vector_of_ones(n, x.dtype))
     mean /= max(n, 1)
@@ -120,7 +121,7 @@ def _centred_rows(x: ndarray) -> ndarray:
     return out
 
 
-centre.vjps(x=lambda g: centre(g))
+center.vjps(x=lambda g: center(g))
 
 
 @op(name="normalization", batching=_rows_of_samples)
@@ -138,7 +139,7 @@ def _reciprocal_rms(x: Array, eps: float) -> Array:
 
 def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
     # Except for eps, the result does not depend on the scale of x: subtract the component of g along the result.
-    if not _all_arrays(g, x, out):
+    if not are_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
     return _scaled_rejection(g, out, _reciprocal_rms(x, eps))
 
@@ -154,19 +155,19 @@ def _scaled_rejection(g: ndarray, out: ndarray, scale: ndarray) -> ndarray:
 divide_by_rms.vjps(x=_divide_by_rms_x)
 
 
-def _standardized_rows_of_samples(batch: MappedCall) -> Any:
+def _row_norm_of_samples(batch: MappedCall) -> Any:
     # The rows of all samples are computed again: `computed` has those of one sample.
     return _rows_of_samples(batch._replace(settings={**batch.settings, "computed": NOT_COMPUTED}))
 
 
-@op(name="normalization", batching=_standardized_rows_of_samples)
-def standardized(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return divide_by_rms(centre(x)) of rows (K, B). `computed` has the result and its factor, if already computed."""
-    return computed["out"] if computed else _standardize_rows(x, eps)["out"]
+@op(name="normalization", batching=_row_norm_of_samples)
+def row_norm(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(center(x)) of rows (K, B). `computed` has the result and its factor, if already computed."""
+    return computed["out"] if computed else _row_norm(x, eps)["out"]
 
 
-def _standardize_rows(x: ndarray, eps: float) -> Precomputed:
-    out = _centre(x)
+def _row_norm(x: ndarray, eps: float) -> Precomputed:
+    out = _center(x)
     variance = _mean_product(out, out)
     variance += eps
     scale = np.sqrt(variance)
@@ -175,14 +176,14 @@ def _standardize_rows(x: ndarray, eps: float) -> Precomputed:
     return Precomputed(out=out, scale=scale)
 
 
-def _standardized_x(g: Any, x: Any, out: Any, eps: float, computed: Precomputed) -> Any:
-    g = centre(g)  # first: the rounding error of a large mean would remain
-    if computed and _all_arrays(g, x, out):
+def _row_norm_x(g: Any, x: Any, out: Any, eps: float, computed: Precomputed) -> Any:
+    g = center(g)  # first: the rounding error of a large mean would remain
+    if computed and are_arrays(g, x, out):
         return _scaled_rejection(g, out, computed["scale"])
-    return _divide_by_rms_x(g, centre(x), out, eps)
+    return _divide_by_rms_x(g, center(x), out, eps)
 
 
-standardized.vjps(x=_standardized_x)
+row_norm.vjps(x=_row_norm_x)
 
 
 def _channels_of_samples(batch: MappedCall) -> Any:
@@ -196,13 +197,12 @@ def _channels_of_samples(batch: MappedCall) -> Any:
 
 
 @op(name="normalization", promotes=True, batching=_channels_of_samples)
-def normalized(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
+def channel_norm(x: Array, weight: Array, bias: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return weight * divide_by_rms(center(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
     `computed` is ``_statistics(x, eps)`` if already computed.
     """
-    x = np.asarray(x, np.result_type(x, weight, bias))
-    computed = computed or _statistics(x, eps)
+    x, computed = _with_statistics(x, np.result_type(x, weight, bias), eps, computed)
     if _is_small(computed):
         return small.deviations_norm(x, weight[0] * computed["scale"], bias, computed["deviations"])
     return fast.channel_norm(x, weight, bias, eps, computed["moments"])
@@ -217,80 +217,73 @@ def _statistics(x: ndarray, eps: float) -> Precomputed:
     return Precomputed(moments=moments, deviations=deviations, scale=scale)
 
 
+def _with_statistics(x: ndarray, dtype: Any, eps: float, computed: Precomputed) -> tuple[ndarray, Precomputed]:
+    """Return x in a dtype, and its statistics, which are computed unless they are given."""
+    x = np.asarray(x, dtype)
+    return x, computed or _statistics(x, eps)
+
+
 def _is_small(computed: Precomputed) -> bool:
     return "deviations" in computed.saved_values
 
 
-def _normalized_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed) -> Any:
-    if not _all_arrays(g, x, weight):
-        return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
-    x = np.asarray(x, g.dtype)
-    computed = computed or _statistics(x, eps)
+def _channel_norm_x(g: Any, x: Any, weight: Any, eps: float, computed: Precomputed) -> Any:
+    if not are_arrays(g, x, weight):
+        return center(_divide_by_rms_x(g * weight, center(x), divide_by_rms(center(x), eps), eps))
+    x, computed = _with_statistics(x, g.dtype, eps, computed)
     if _is_small(computed):
         return small.deviations_norm_x(g, weight[0] * computed["scale"], computed["deviations"], computed["scale"])
     return fast.channel_norm_x(g, x, weight, eps, computed["moments"])
 
 
-def _normalized_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
-    if not _all_arrays(g, x):
-        return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
-    x = np.asarray(x, g.dtype)
-    computed = computed or _statistics(x, eps)
+def _channel_norm_weight(g: Any, x: Any, eps: float, computed: Precomputed) -> Any:
+    if not are_arrays(g, x):
+        return sum(g * divide_by_rms(center(x), eps), (0, 2), keepdims=True)
+    x, computed = _with_statistics(x, g.dtype, eps, computed)
     if _is_small(computed):
         return small.deviations_norm_weight(g, computed["deviations"], computed["scale"])
     return fast.channel_norm_weight(g, x, eps, computed["moments"])
 
 
-def _normalized_bias(g: Any) -> Any:
-    if not _all_arrays(g):
+def _channel_norm_bias(g: Any) -> Any:
+    if not are_arrays(g):
         return sum(g, (0, 2), keepdims=True)
-    return np.asarray(fast.mean_of_products(g, np.ones(g.shape[2], g.dtype)) * _reduced_count(g.shape), g.dtype)
+    return np.asarray(fast.mean_of_products(g, np.ones(g.shape[2], g.dtype)) * _elements_per_mean(g.shape), g.dtype)
 
 
-def _all_arrays(*values: Any) -> bool:
-    """Return whether no value is a Tensor, which would have to be differentiable."""
-    return not any(isinstance(value, Tensor) for value in values)
-
-
-normalized.vjps(
-    x=_normalized_x,
-    weight=_normalized_weight,
-    bias=_normalized_bias,
-)
+channel_norm.vjps(x=_channel_norm_x, weight=_channel_norm_weight, bias=_channel_norm_bias)
 
 
 @op(name="normalization", batching=_channels_of_samples)
-def standardized_channels(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
-    """Return divide_by_rms(centre(x)) of channels (A, K, B): `normalized` with the weight 1 and the bias 0."""
+def channel_norm_without_affine(x: Array, /, eps: float, computed: Precomputed = NOT_COMPUTED) -> Array:
+    """Return divide_by_rms(center(x)) of channels (A, K, B): `channel_norm` with the weight 1 and the bias 0."""
     if _is_small(computed):
         return small.deviations_norm(x, computed["scale"], None, computed["deviations"])
-    return normalized.forward(x, _weight_of_1(x), np.zeros((1, x.shape[1], 1), x.dtype), eps, computed)
+    return channel_norm.forward(x, _weight_of_1(x), np.zeros((1, x.shape[1], 1), x.dtype), eps, computed)
 
 
 def _weight_of_1(x: Any) -> ndarray:
     return vector_of_ones(x.shape[1], x.dtype).reshape(1, -1, 1)
 
 
-standardized_channels.vjps(
-    x=lambda g, x, eps, computed: _normalized_x(g, x, _weight_of_1(x), eps, computed),
-)
+channel_norm_without_affine.vjps(x=lambda g, x, eps, computed: _channel_norm_x(g, x, _weight_of_1(x), eps, computed))
 
 
-def _normalize_by_statistics(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
-    """Return `normalized` with the default weight 1 and bias 0."""
+def _normalize_channels(eps: float, computed: Precomputed, x: Any, weight: Any = None, bias: Any = None) -> Any:
+    """Return `channel_norm` with the default weight 1 and bias 0."""
     if weight is None and bias is None:
-        return standardized_channels(x, eps, computed)
+        return channel_norm_without_affine(x, eps, computed)
     weight = _weight_of_1(x) if weight is None else weight
-    return normalized(x, weight, np.zeros((1, x.shape[1], 1), x.dtype) if bias is None else bias, eps, computed)
+    return channel_norm(x, weight, np.zeros((1, x.shape[1], 1), x.dtype) if bias is None else bias, eps, computed)
 
 
 @batched("first", inputs=1)
-def standardize(x: Any, eps: float) -> Any:
-    """Return `normalized` without weight and bias, in fewer calls for many short rows.
+def normalize_rows(x: Any, eps: float) -> Any:
+    """Return `row_norm`, and save the result and its factor for the vjp.
 
-    A row whose variance overflows becomes NaN, as in PyTorch, so that divergence is visible.
+    A row whose sum or variance overflows becomes NaN, so that divergence is visible.
     """
-    return standardized(x, eps, _standardize_rows(values_of(x), eps))
+    return row_norm(x, eps, _row_norm(values_of(x), eps))
 
 
 def _call_in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
@@ -353,7 +346,7 @@ def layer_norm(
     Returns
     -------
     Tensor or ndarray, shape of x
-        A row whose variance overflows is NaN, and so is its gradient, as in PyTorch. float16 is computed in float32.
+        A row whose sum or variance overflows is NaN, and so is its gradient. float16 is computed in float32.
 
     Raises
     ------
@@ -362,7 +355,7 @@ def layer_norm(
     """
     x = shaped(x)
     shape = _rows_shape("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return _affine(_call_in_shape(shape, None, lambda rows: standardize(rows, eps), x), weight, bias)
+    return _affine(_call_in_shape(shape, None, lambda rows: normalize_rows(rows, eps), x), weight, bias)
 
 
 def rms_norm(
@@ -395,7 +388,7 @@ def group_norm(
     Returns
     -------
     Tensor or ndarray, shape of x
-        A group whose variance overflows is NaN, and so is its gradient, as in PyTorch. float16 is computed in float32.
+        A group whose sum or variance overflows is NaN, and so is its gradient. float16 is computed in float32.
 
     Raises
     ------
@@ -408,7 +401,7 @@ def group_norm(
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: num_groups must divide the {c} channels, got {num_groups}.")
     rows = (n * num_groups, c // num_groups * math.prod(x.shape[2:]))
-    return _affine(_call_in_shape(rows, None, lambda rows: standardize(rows, eps), x), weight, bias)
+    return _affine(_call_in_shape(rows, None, lambda rows: normalize_rows(rows, eps), x), weight, bias)
 
 
 def batch_norm(
@@ -450,9 +443,7 @@ def batch_norm(
 
     def on_rows(rows: Any) -> Any:
         affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
-        return _normalize_by_statistics(
-            eps, _update_running(rows, running_mean, running_var, momentum, eps), rows, *affine
-        )
+        return _normalize_channels(eps, _update_running(rows, running_mean, running_var, momentum, eps), rows, *affine)
 
     return _affine(_call_in_shape(*_channel_layout(x), on_rows, x), *affine_after)
 
@@ -496,7 +487,7 @@ def instance_norm(
         raise ShapeError(f"instance_norm: each channel must have more than one value, got x of shape {x.shape}.")
 
     def on_rows(rows: Any) -> Any:
-        return _normalize_by_statistics(eps, _update_running(rows, running_mean, running_var, momentum, eps), rows)
+        return _normalize_channels(eps, _update_running(rows, running_mean, running_var, momentum, eps), rows)
 
     return _affine(_call_in_shape((1, n * c, length), None, on_rows, x), weight, bias)
 
@@ -510,6 +501,12 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
         if value is not None and shape_of(value) != x.shape[1:2]:
             raise ShapeError(
                 f"{name}: {argument} must have shape (C,) for x (N, C, ...), got {shape_of(value)} for {x.shape}."
+            )
+        dtype = getattr(value, "dtype", type(value))
+        if value is not None and from_input and getattr(dtype, "kind", "") != "f":
+            raise DTypeError(
+                f"{name}: {argument} is updated in place, so it must be a floating-point array or Tensor, got "
+                f"{dtype.__name__ if isinstance(dtype, type) else dtype}."
             )
 
 
@@ -571,7 +568,7 @@ def local_response_norm(
     beta : float, default 0.75
         The exponent.
     k : float, default 1.0
-        Constant added to it.
+        Constant added to alpha times that mean.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Reference implementations in plain NumPy. The folder ``fast`` has a faster version of each."""
+"""Reference implementations in plain NumPy, and helpers that they share with the faster ones in the folder ``fast``."""
 
 from __future__ import annotations
 
@@ -307,7 +307,10 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
 
 
 def nan_if_infinite(factor: ndarray) -> Any:
-    """Return the factors of deviations, with NaN for infinity: its product with a rounding error would be infinite."""
+    """Return the factors of deviations, with NaN in place of infinity.
+
+    A deviation may be a mere rounding error; its product with infinity would be infinite, with a random sign.
+    """
     return factor + (factor - factor)
 
 

@@ -40,10 +40,10 @@ def _in_float64(x: Any) -> Any:
 def _deviation(x: Any, axis: Axis) -> Any:
     """Return x - mean(x) in float64, a new array or Tensor."""
     wide = _in_float64(x)
-    centre = mean(wide, axis, keepdims=True)
+    center = mean(wide, axis, keepdims=True)
     if isinstance(wide, ndarray) and wide is not x:
-        return np.subtract(wide, centre, out=wide)
-    return wide - centre
+        return np.subtract(wide, center, out=wide)
+    return wide - center
 
 
 def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
@@ -65,10 +65,10 @@ def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
 def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
     g = _in_float64(g)
     share = divide_evenly(g + g, _divisor(x.shape, axis, ddof))
-    return cast(_times(_centred(x, axis), reshape(share, kept_shape(x.shape, axis))), x.dtype)
+    return cast(_times(_centered(x, axis), reshape(share, kept_shape(x.shape, axis))), x.dtype)
 
 
-def _centred(x: Any, axis: Axis) -> Any:
+def _centered(x: Any, axis: Axis) -> Any:
     """Return `_deviation`. For float64 x, subtract the mean twice: the first mean has a rounding error."""
     deviation = _deviation(x, axis)
     return deviation - mean(deviation, axis, keepdims=True) if x.dtype.itemsize >= 8 else deviation
@@ -106,7 +106,7 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     Returns
     -------
     Tensor or ndarray
-        In the dtype of x; float64 for integers.
+        In the dtype of x. For integers: float32 for a Tensor, float64 for an array.
 
     Notes
     -----
@@ -133,7 +133,10 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 
 def _squares_in_range(x: Any) -> bool:
-    """Return whether the square of no element overflows or becomes subnormal."""
+    """Return whether all elements are positive, and their squares neither overflow nor lose digits.
+
+    0 and NaN are not in range.
+    """
     least, most = _square_range(x.dtype)
     return bool(((x > least) & (x < most)).all())
 
@@ -149,7 +152,7 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
     if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
         x = x / scale_along(values_of(x), axis)
-    deviation = _centred(x, axis)
+    deviation = _centered(x, axis)
     variance = _sum_of_squares(deviation, axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
     share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(select(constant, 1, variance))

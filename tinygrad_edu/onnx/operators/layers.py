@@ -26,7 +26,7 @@ def _layer_norm(g: Graph, x: Any, normalized_shape: Any, weight: Any, bias: Any,
     return g.add("LayerNormalization", g.cast(x, dtype), scale, shift, axis=-axes, epsilon=float(eps))
 
 
-@rule(normalization.standardize)
+@rule(normalization.normalize_rows)
 def _standardize(g: Graph, x: Any, eps: float) -> Any:
     return _layer_norm(g, x, x.shape[-1], None, None, eps)
 

@@ -1,6 +1,6 @@
-"""Normalization of small float32 channels in float64, where the mean has no rounding error: few calls of NumPy.
+"""Normalization of small float32 channels in float64, where the rounding error of the mean is negligible.
 
-Arrays are (A, K, B), with K channels, as in `normalization.py`.
+It takes few calls of NumPy. Arrays are (A, K, B), with K channels, as in `normalization.py`.
 """
 
 import numpy as np

@@ -211,7 +211,7 @@ STEPS: dict[str, Step] = {
     "p_norm": _expression("tg.norm(V * V + 0.5, 3, keepdims=True, axis=-1)", _has_axes),
     "weighted_mean": _expression("tg.average(V, -1, V * V + 0.5)", _has_axes),
     **dict.fromkeys(
-        ("centre", "standardized", "standardized_channels", "normalized"),
+        ("center", "row_norm", "channel_norm_without_affine", "channel_norm"),
         _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes),
     ),
     **dict.fromkeys(("mean_product", "divide_by_rms"), _expression("tg.rms_norm(V, V.shape[-1:], eps=0.5)", _has_axes)),

@@ -82,12 +82,12 @@ def _by_channel(draw: Any, name: str) -> Call:
 @st.composite
 def _over_two_axes(draw: Any, name: str) -> Call:
     shape = tuple(draw(st.integers(*bounds)) for bounds in ((1, 2), (1, 3), (1, 3)))
-    if name == "standardized" or (name not in ("standardized_channels", "normalized") and draw(st.booleans())):
+    if name == "row_norm" or (name not in ("channel_norm_without_affine", "channel_norm") and draw(st.booleans())):
         shape = shape[1:]
     if name == "mean_product":
         return Call(name, [draw(arrays(shape, 0.25, 3.0)), draw(arrays(shape, -3.0, -0.25))])
-    x, settings = draw(moderate(shape, distinct=True)), {} if name == "centre" else {"eps": draw(_EPS)}
-    affine = [draw(moderate((1, shape[1], 1))) for _ in range(2)] if name == "normalized" else []
+    x, settings = draw(moderate(shape, distinct=True)), {} if name == "center" else {"eps": draw(_EPS)}
+    affine = [draw(moderate((1, shape[1], 1))) for _ in range(2)] if name == "channel_norm" else []
     return Call(name, [x, *affine], **settings)
 
 
@@ -231,7 +231,9 @@ LAYERS: dict[str, Strategy[Call]] = {
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
     **{
         name: _over_two_axes(name)
-        for name in ("mean_product", "centre", "divide_by_rms", "standardized", "standardized_channels", "normalized")
+        for name in (
+            "mean_product", "center", "divide_by_rms", "row_norm", "channel_norm", "channel_norm_without_affine"
+        )
     },
     "bilinear": _bilinears(), "local_response_norm": _response_norms(), "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
