@@ -179,7 +179,7 @@ def normalized_maps() -> TwoWays:
     images, rows = maps.reshape(128, 16, 784), maps.transpose(2, 1, 3, 0).reshape(28, 16, -1)
 
     def in_parts() -> ndarray:
-        out = normalization.channel_norm(rows, weight, bias, 1e-5, normalization.moments(rows))
+        out = normalization.channel_norm_values(rows, weight, bias, 1e-5, normalization.moments(rows))
         return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
 
     return lambda: divide_by_rms(center(images), 1e-5) * weight + bias, in_parts

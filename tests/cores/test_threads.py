@@ -14,7 +14,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.cores import threads as threads_module
-from tinygrad_edu.cores.threads import computed_ahead, in_parts
+from tinygrad_edu.cores.threads import map_ahead, map_parts
 from tinygrad_edu.parallel import map_shards
 
 THREADS = [1, 2, 5]
@@ -197,10 +197,10 @@ print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 
 
 def test_the_parts_of_an_op_run_on_the_threads_that_its_shard_has():
     both = threading.Barrier(2, timeout=10)
-    assert sorted(next(map_shards(lambda k: in_parts(lambda part: both.wait(), "ab"), 1, threads=2))) == [0, 1]
+    assert sorted(next(map_shards(lambda k: map_parts(lambda part: both.wait(), "ab"), 1, threads=2))) == [0, 1]
 
     def on(k):
-        return {threading.get_ident(), *in_parts(lambda part: threading.get_ident(), range(9))}
+        return {threading.get_ident(), *map_parts(lambda part: threading.get_ident(), range(9))}
 
     assert [len(idents) for idents in map_shards(on, 4, threads=2)] == [1, 1, 1, 1]
 
@@ -214,27 +214,27 @@ def test_another_thread_of_the_shard_computes_the_next_results():
         return -k
 
     def first_two(_):
-        results = computed_ahead(negate, range(5))
+        results = map_ahead(negate, range(5))
         return next(results), second_has_begun.wait(10), next(results)
 
     assert next(map_shards(first_two, 1, threads=2)) == (0, True, -1)
-    assert next(map_shards(lambda _: list(computed_ahead(negate, range(5))), 1, threads=3)) == [0, -1, -2, -3, -4]
+    assert next(map_shards(lambda _: list(map_ahead(negate, range(5))), 1, threads=3)) == [0, -1, -2, -3, -4]
 
 
 @pytest.mark.parametrize("large", [True, False])
 def test_results_are_computed_one_by_one_without_other_threads_and_for_little_work(large):
     computed = []
-    results = computed_ahead(computed.append, range(5), large)
+    results = map_ahead(computed.append, range(5), large)
     next(results)
     assert computed == [0]
-    of_shard = next(map_shards(lambda _: computed_ahead(lambda k: threading.get_ident(), range(5), large), 1, 1))
+    of_shard = next(map_shards(lambda _: map_ahead(lambda k: threading.get_ident(), range(5), large), 1, 1))
     assert {*of_shard} == {threading.get_ident()}
 
 
 def test_the_parts_of_an_op_run_on_one_thread_without_threadpoolctl(monkeypatch):
     monkeypatch.setattr(threads_module, "blas_can_be_limited", lambda: False)
     monkeypatch.setattr(threads_module, "available_cores", lambda: 2)
-    assert set(in_parts(lambda part: threading.get_ident(), range(9))) == {threading.get_ident()}
+    assert set(map_parts(lambda part: threading.get_ident(), range(9))) == {threading.get_ident()}
 
 
 # --- Forks ---

@@ -264,7 +264,7 @@ def moments_of_deviations(x):
 def norm_of_deviations(x, weight, bias, eps, moments):
     found = deviations.channel_deviations(x, eps)
     if found is None:
-        return plain.plain_channel_norm(x, weight, bias, eps, moments)
+        return plain.plain_channel_norm_values(x, weight, bias, eps, moments)
     return deviations.deviations_norm(x, weight[0] * found[2], bias, found[1])
 
 
@@ -579,7 +579,7 @@ SUMS = {
     "scans.cumsum_values": st.tuples(along(1), st.booleans()).map(lambda x: (*x[0], x[1])),
     "softmax.softmax_values": along(1, min_dims=0),
     "softmax.log_softmax_vjp": along(2, min_dims=0), "softmax.softmax_vjp": along(2, min_dims=0),
-    "normalization.moments": channels(), "normalization.channel_norm": channels(affine=True),
+    "normalization.moments": channels(), "normalization.channel_norm_values": channels(affine=True),
     "normalization.channel_norm_x": gradients_of_channels(),
     "normalization.channel_norm_weight": gradients_of_channels().map(lambda x: (*x[:2], *x[3:])),
     "linear.linear_values": linear_maps(),
@@ -608,7 +608,8 @@ TWINS = {
     "scatter_add.add_at_zeros": Twins(
         added_to_zeros(scatter_add.add_at_zeros), added_to_zeros(plain_add_at), indexed(values=True), None),
     "deviations.channel_deviations": Twins(moments_of_deviations, plain.plain_moments, channels(), None),
-    "deviations.deviations_norm": Twins(norm_of_deviations, plain.plain_channel_norm, channels(affine=True), None),
+    "deviations.deviations_norm": Twins(
+        norm_of_deviations, plain.plain_channel_norm_values, channels(affine=True), None),
     "deviations.deviations_norm_x": Twins(
         norm_x_of_deviations, plain.plain_channel_norm_x, gradients_of_channels(), None),
     "deviations.deviations_norm_weight": Twins(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, from_numpy, nn, optim
 from tinygrad_edu.cores import threads
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
 from tinygrad_edu.optim import SGD, Adagrad, Adam, Adamax, AdamW, Lion, Muon, NAdam, RAdam, RMSprop, schedules
 from tinygrad_edu.optim import optimizer as optimizers
@@ -91,7 +91,9 @@ def test_threads_share_no_parameters_whose_order_matters(monkeypatch):
     monkeypatch.setattr(chunks, "_CHUNK_BYTES", 1)
     monkeypatch.setattr(chunks, "_MIN_ELEMENTS_FOR_THREADS", 0)
     monkeypatch.setattr(
-        chunks, "in_parts", lambda call, calls, large, **_: shared.append(large and len(calls)) or in_parts(call, calls)
+        chunks,
+        "map_parts",
+        lambda call, calls, large, **_: shared.append(large and len(calls)) or map_parts(call, calls),
     )
     for kind, others in ((SGD, np.zeros(8)), (SGD, memory[::-1]), (Own, np.zeros(8))):
         parameters = [from_numpy(array, requires_grad=True) for array in (memory, others)]

@@ -21,9 +21,9 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["computed_ahead", "in_parts", "map_shards", "shares", "threads_of_shard"]
+__all__ = ["even_slices", "map_ahead", "map_parts", "map_shards", "threads_of_shard"]
 
-Share = TypeVar("Share")
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # The number of threads that the computation of a shard may use; None outside of shards.
@@ -77,7 +77,7 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     return _map_single_threaded(function, count, num_threads)
 
 
-def shares(count: int, parts: int) -> list[slice]:
+def even_slices(count: int, parts: int) -> list[slice]:
     """Split `count` items into at most `parts` slices of nearly equal length, none of them empty."""
     bounds = [count * k // parts for k in range(parts + 1)]
     return [slice(start, end) for start, end in pairwise(bounds) if start < end]
@@ -88,8 +88,8 @@ def threads_of_shard() -> int | None:
     return _shard_threads.get()
 
 
-def in_parts(
-    function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True, multiplies: bool = True
+def map_parts(
+    function: Callable[[Item], Result], parts: Sequence[Item], large: bool = True, multiplies: bool = True
 ) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in order.
 
@@ -107,7 +107,7 @@ def in_parts(
         return list(_map_on_threads(lambda k: function(parts[k]), len(parts), threads))
 
 
-def computed_ahead(function: Callable[[Share], Result], items: Sequence[Share], large: bool = True) -> Iterator[Result]:
+def map_ahead(function: Callable[[Item], Result], items: Sequence[Item], large: bool = True) -> Iterator[Result]:
     """Apply a function to items, and yield the results in order.
 
     In a shard with several threads, the others compute further results while the caller uses one, if the work is

@@ -205,7 +205,7 @@ def channel_norm(x: Array, weight: Array, bias: Array, /, eps: float, computed: 
     x, computed = _with_statistics(x, np.result_type(x, weight, bias), eps, computed)
     if _is_small(computed):
         return small.deviations_norm(x, weight[0] * computed["scale"], bias, computed["deviations"])
-    return fast.channel_norm(x, weight, bias, eps, computed["moments"])
+    return fast.channel_norm_values(x, weight, bias, eps, computed["moments"])
 
 
 def _statistics(x: ndarray, eps: float) -> Precomputed:

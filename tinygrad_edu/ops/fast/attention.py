@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.thresholds import SizeThreshold
 
 # Number of weights of a head from which attention is computed in blocks; weights of a block.
@@ -76,7 +76,7 @@ def _exponentials(query: ndarray, key: ndarray, mask: ndarray | None, scale: flo
 def _for_heads(function: Callable[[slice], None], query: ndarray, key: ndarray) -> None:
     """Call a function for parts of the heads, on several threads if there are many weights."""
     num_weights = len(query) * query.shape[1] * key.shape[1]
-    in_parts(function, shares(len(query), _PARTS), num_weights >= _LARGE)
+    map_parts(function, even_slices(len(query), _PARTS), num_weights >= _LARGE)
 
 
 def attention_values(query: ndarray, key: ndarray, value: ndarray, mask: ndarray, scale: float) -> ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
-from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # For C-ordered x and F-ordered y, OpenBLAS sums across its registers and packs from this number of results on; products
@@ -102,7 +102,7 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
 
     threads = threads_of_shard() or 1 if out.size * k >= _LARGE else 1
     parts = _tiles(m, n, block, 1 if threads == 1 else _PARTS_PER_THREAD * threads)
-    in_parts(fill, parts)
+    map_parts(fill, parts)
 
 
 class _Tile(NamedTuple):
@@ -117,7 +117,7 @@ class _Tile(NamedTuple):
 @plan
 def _tiles(m: int, n: int, block: BlockSize, count: int) -> list[tuple[_Tile, ...]]:
     """Split a result into `count` parts of whole blocks, and each part into a grid and the remainders."""
-    parts = shares(-(-m // block.rows), count)
+    parts = even_slices(-(-m // block.rows), count)
     column_parts = _split_evenly(0, n, block.columns)
     row_parts = [_split_evenly(part.start * block.rows, min(part.stop * block.rows, m), block.rows) for part in parts]
     return [tuple(_Tile(*row, *column) for row, column in product(row_part, column_parts)) for row_part in row_parts]

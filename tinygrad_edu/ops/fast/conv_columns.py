@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images
 from tinygrad_edu.ops.fast.products import product, product_on_threads
 from tinygrad_edu.ops.sliding_windows import Window, overlap_slices, windows_of
@@ -54,7 +54,7 @@ def images_by_columns(maps: ndarray, weight: ndarray, window: Window, groups: in
         for (i, (y, rows)), (j, (x, columns)) in pairs(*map(enumerate, _inside_taps(window))):
             images[part, y, x] += windows[part, i, j, rows, columns]
 
-    in_parts(add, shares(len(images), _PARTS), windows.size >= _LARGE, multiplies=False)
+    map_parts(add, even_slices(len(images), _PARTS), windows.size >= _LARGE, multiplies=False)
     return images
 
 
@@ -92,5 +92,5 @@ def _columns(images: ndarray, window: Window, groups: int) -> ndarray:
     def fill(part: slice) -> None:
         copy[part] = windows[part]
 
-    in_parts(fill, shares(len(copy), _PARTS), copy.size >= _LARGE, multiplies=False)
+    map_parts(fill, even_slices(len(copy), _PARTS), copy.size >= _LARGE, multiplies=False)
     return _matrices(copy, groups, row_axes=3)

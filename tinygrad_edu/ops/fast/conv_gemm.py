@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images, region, samples_together
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import TileSize, product_of_blocks, sum_of_products, tile_size
@@ -124,7 +124,7 @@ def _put_maps_in_blocks(
         if bias is not None:
             map_rows += bias[:, None, None, None]
 
-    in_parts(fill, *_split_maps(window, images.shape, images.itemsize, out, groups, tile))
+    map_parts(fill, *_split_maps(window, images.shape, images.itemsize, out, groups, tile))
 
 
 class _MapRows(NamedTuple):
@@ -270,7 +270,7 @@ def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: in
             windows = _overlapping_windows(padded, image_rows.shape[2], 1, part.height)
             _add_products(image_rows, matrix, windows, tile, window)
 
-    in_parts(fill, *_split_images(window, maps.shape, maps.itemsize, c, groups))
+    map_parts(fill, *_split_images(window, maps.shape, maps.itemsize, c, groups))
     return images.reshape(groups * c, *window.padded, maps.shape[3])[:, *window.inside]
 
 
@@ -372,7 +372,7 @@ def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: i
 
     tile = TileSize(out, window.size[1], maps.shape[3])
     parts, large = _split_maps(window, images.shape, images.itemsize, len(maps), groups, tile)
-    kernels, *partial_sums = in_parts(total, parts, large)
+    kernels, *partial_sums = map_parts(total, parts, large)
     for partial_sum in partial_sums:
         kernels += partial_sum
     if copies_windows:

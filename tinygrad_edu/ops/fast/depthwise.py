@@ -12,7 +12,7 @@ multiplications are by zero, but OpenBLAS is faster nevertheless.
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.chwn import padded_images, region
 from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.transpose import padded_copy
@@ -29,7 +29,7 @@ _SHORTEST, _LONGEST = map(SizeThreshold, (256, 10_000))
 
 
 def _split(count: int, x: ndarray) -> list[slice]:
-    return shares(count, max(_PARTS, x.nbytes // _PART_BYTES))
+    return even_slices(count, max(_PARTS, x.nbytes // _PART_BYTES))
 
 
 def _slice_groups(x: ndarray, part: slice, groups: int) -> ndarray:
@@ -84,7 +84,7 @@ def _put_maps(
         if bias is not None:
             map_part += _slice_groups(bias, part, groups).reshape(*map_part.shape[:2], 1, 1, 1)
 
-    in_parts(fill, _split(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
+    map_parts(fill, _split(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
     if contiguous is not out:
         out[...] = contiguous
 
@@ -185,7 +185,7 @@ def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: in
     def total(part: slice) -> ndarray:
         return _kernels_along_rows(_slice_groups(maps, part, groups), _slice_groups(images, part, groups), window)
 
-    return np.concatenate(in_parts(total, _split(groups, images), large or row_length > _LONGEST))
+    return np.concatenate(map_parts(total, _split(groups, images), large or row_length > _LONGEST))
 
 
 def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarray:
@@ -226,4 +226,4 @@ def _kernels_along_samples(maps: ndarray, images: ndarray, window: Window, large
         with np.errstate(invalid="ignore"):
             return np.vecdot(windows, padded_maps.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
 
-    return np.add.reduce(in_parts(total, _split(n, images), large, multiplies=False)).reshape(out, 1, *kernel)
+    return np.add.reduce(map_parts(total, _split(n, images), large, multiplies=False)).reshape(out, 1, *kernel)

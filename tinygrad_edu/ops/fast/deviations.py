@@ -33,7 +33,7 @@ def channel_deviations(x: ndarray, eps: float) -> tuple[ndarray, ndarray, ndarra
 
 
 def deviations_norm(x: ndarray, factor: ndarray, bias: ndarray | None, deviations: ndarray) -> ndarray:
-    """Return `plain_channel_norm`, given the deviations, and the product of the weight and the scale, (K, 1)."""
+    """Return `plain_channel_norm_values`, given the deviations, and the product of the weight and the scale, (K, 1)."""
     out = deviations * nan_if_infinite(factor)
     if bias is not None:
         out += bias[0]

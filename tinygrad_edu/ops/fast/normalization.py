@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops import plain
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
@@ -38,7 +38,7 @@ def _for_each_part(function: Callable[[slice], None], x: ndarray) -> None:
     if x.nbytes < _PART_BYTES:
         function(slice(None))
         return
-    in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
+    map_parts(function, even_slices(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
 @faster_than(plain.plain_moments)
@@ -64,9 +64,9 @@ def _unpack_moments(moments: ndarray, eps: float, dtype: Any) -> tuple[ndarray, 
     return mean.astype(dtype), mean_error, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
-@faster_than(plain.plain_channel_norm)
-def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
-    """Return `plain_channel_norm`, given the moments of x."""
+@faster_than(plain.plain_channel_norm_values)
+def channel_norm_values(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return `plain_channel_norm_values`, given the moments of x."""
     mean, mean_error, scale = _unpack_moments(moments, eps, x.dtype)
     scale = plain.nan_if_infinite(weight * scale)
     shift = np.asarray(bias - mean_error * scale, x.dtype)

@@ -7,7 +7,7 @@ innermost. The forward pass does that anyway, because later layers need that lay
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.sliding_windows import Window
 from tinygrad_edu.thresholds import SizeThreshold
@@ -40,7 +40,7 @@ def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int
     def fill(part: slice) -> None:
         product(kernels, g[part], images[part])
 
-    in_parts(fill, shares(len(g), _PARTS), maps.size * weight.shape[1] >= _LARGE)
+    map_parts(fill, even_slices(len(g), _PARTS), maps.size * weight.shape[1] >= _LARGE)
     return images.reshape(len(g), groups * weight.shape[1], *window.size).transpose(1, 2, 3, 0)
 
 
@@ -51,5 +51,5 @@ def pointwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: in
     def total(part: slice) -> ndarray:
         return product(g[part], x[part]).sum(axis=0)
 
-    partial_sums = in_parts(total, shares(len(x), _PARTS), maps.size * x.shape[3] >= _LARGE)
+    partial_sums = map_parts(total, even_slices(len(x), _PARTS), maps.size * x.shape[3] >= _LARGE)
     return np.add.reduce(partial_sums).reshape(len(maps), x.shape[3], 1, 1)

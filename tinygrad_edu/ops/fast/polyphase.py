@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.ops.fast.chwn import region
 from tinygrad_edu.ops.sliding_windows import Window, window_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
@@ -102,7 +102,7 @@ def images_by_phases(
         phase_kernels = phase_kernels.reshape(phase_kernels.shape[0] * phase_kernels.shape[1], *phase_kernels.shape[2:])
         put(shared, phase_kernels, pair.map_window, groups, images[:, pair.row.pixels, pair.column.pixels])
 
-    in_parts(fill, pairs, large)
+    map_parts(fill, pairs, large)
     return images
 
 

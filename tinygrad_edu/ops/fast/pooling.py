@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.ops.fast.elementwise import masked
 from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.plain import plain_add_to_chosen, plain_max_mask, plain_window_maxima
@@ -30,7 +30,7 @@ def _for_channels(function: Callable[[slice], None], x: ndarray) -> None:
     if x.size < _LARGE:
         function(slice(None))
     else:
-        in_parts(function, shares(len(x), 1 + x.nbytes // _PART_BYTES), multiplies=False)
+        map_parts(function, even_slices(len(x), 1 + x.nbytes // _PART_BYTES), multiplies=False)
 
 
 @faster_than(plain_window_maxima)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import SMALL, most_in_place
-from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.ops.fast.blocks import MAX_REGISTER_SUMS, MIN_MULTIPLICATIONS, block_size, product_in_blocks
 from tinygrad_edu.ops.plain import plain_product
 from tinygrad_edu.plain_mode import faster_than
@@ -77,7 +77,7 @@ def product_on_threads(x: ndarray, y: ndarray, out: ndarray | None = None) -> nd
         else:
             np.matmul(x, y[..., part], out=result[..., part])
 
-    in_parts(fill, shares(max(x.shape[-2], y.shape[-1]), _SHARED_PARTS))
+    map_parts(fill, even_slices(max(x.shape[-2], y.shape[-1]), _SHARED_PARTS))
     return result
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
-from tinygrad_edu.cores.threads import computed_ahead, in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_ahead, map_parts
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -61,7 +61,7 @@ _ROWS, _LARGE, _PARTS = map(SizeThreshold, (512, 2**24, 2))
 
 def _chunks(steps: int, samples: int) -> list[slice]:
     """Split the steps into slices of about `_ROWS` rows."""
-    return shares(steps, max(1, steps * samples // _ROWS))
+    return even_slices(steps, max(1, steps * samples // _ROWS))
 
 
 def _gate_inputs(x: ndarray, w_ih: ndarray, b_ih: ndarray, gates: int, negate: bool = False) -> Iterator[ndarray]:
@@ -73,7 +73,7 @@ def _gate_inputs(x: ndarray, w_ih: ndarray, b_ih: ndarray, gates: int, negate: b
         product(_rows(x[steps]), weights, out=_rows(inputs))
         return np.subtract(-bias, inputs, out=inputs) if negate else np.add(inputs, bias, out=inputs)
 
-    for inputs in computed_ahead(compute, _chunks(*x.shape[:2])):
+    for inputs in map_ahead(compute, _chunks(*x.shape[:2])):
         yield from inputs.swapaxes(0, 1)
 
 
@@ -109,7 +109,7 @@ def _put_input_gradients(
         tasks.insert(0, partial(_put_x_gradient, g, w_ih, d_x))
     else:
         d_x[...] = 0
-    for _ in computed_ahead(lambda task: task(), tasks, g.size * x.shape[-1] >= _LARGE):
+    for _ in map_ahead(lambda task: task(), tasks, g.size * x.shape[-1] >= _LARGE):
         pass
 
 
@@ -143,7 +143,7 @@ def _multiply(x: ndarray, blocks: ndarray, out: ndarray) -> None:
     def fill(part: slice) -> None:
         np.matmul(x, blocks[:, part], out=out[:, part])
 
-    in_parts(fill, shares(blocks.shape[1], _PARTS), out.size * blocks.shape[2] >= _LARGE)
+    map_parts(fill, even_slices(blocks.shape[1], _PARTS), out.size * blocks.shape[2] >= _LARGE)
 
 
 def _projection(weight: ndarray, gates: int, samples: int) -> Product:

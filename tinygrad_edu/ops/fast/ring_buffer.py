@@ -20,7 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
-from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.cores.threads import even_slices, map_parts, threads_of_shard
 from tinygrad_edu.ops.fast.chwn import samples_together
 from tinygrad_edu.ops.fast.products import TileSize, tile_size
 from tinygrad_edu.ops.fast.transpose import items_of
@@ -68,7 +68,7 @@ def put_by_ring(
             if bias is not None:
                 block += bias
 
-    in_parts(fill, _split_maps(window, images.shape, images.itemsize, groups, tile, threads), large)
+    map_parts(fill, _split_maps(window, images.shape, images.itemsize, groups, tile, threads), large)
 
 
 def _rotate_rows(weight: ndarray, groups: int, tile_rows: int) -> ndarray:
@@ -143,7 +143,7 @@ def _split_maps(
 ) -> list[_Part]:
     """Split the feature maps of images of shape (C, H, W, N) into parts, longest first, to balance the threads."""
     count = max(threads, prod(shape) * itemsize // _TRANSPOSED_BYTES)
-    rows = [phase[part] for phase in _phases(window, 0) for part in shares(len(phase), count)]
+    rows = [phase[part] for phase in _phases(window, 0) for part in even_slices(len(phase), count)]
     parts = [
         _part(phase, columns, window, shape, itemsize, groups, tile) for phase in rows for columns in _phases(window, 1)
     ]

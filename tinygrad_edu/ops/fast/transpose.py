@@ -10,7 +10,7 @@ from math import gcd
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.cores.threads import even_slices, map_parts
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -38,7 +38,7 @@ def c_contiguous(x: ndarray) -> ndarray:
         for k in range(x.shape[-1]):
             out[part, ..., k] = x[part, ..., k]
 
-    in_parts(copy, shares(len(x), _PARTS), multiplies=False)
+    map_parts(copy, even_slices(len(x), _PARTS), multiplies=False)
     return out
 
 
@@ -55,7 +55,7 @@ def put_last(x: ndarray, out: ndarray) -> None:
     if x.size < _LARGE:
         put(x, out)
         return
-    in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS), multiplies=False)
+    map_parts(lambda part: put(x[:, part], out[part]), even_slices(x.shape[1], _PARTS), multiplies=False)
 
 
 def _choose_copy(x: ndarray) -> Callable[[ndarray, ndarray], None]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import map_parts
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -40,7 +40,7 @@ def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[st
         else:
             calls.append(partial(optimizer.update, p._data, grad, state, group))
     large = is_elementwise and _should_use_threads(optimizer, [p for p, _, _ in params])
-    in_parts(lambda update: update(), calls, large, multiplies=False)
+    map_parts(lambda update: update(), calls, large, multiplies=False)
 
 
 def _chunks(
