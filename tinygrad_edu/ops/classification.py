@@ -201,7 +201,7 @@ def cross_entropy_of_labels(logits: Any, labels: Any, reduction: str = "none") -
     e = fast.subtract_max(x, 1)
     label_scores = e[label_index(y)]
     np.exp(e, out=e)
-    total = reduce_along(np.add, e, 1, dtype=np.float32 if e.dtype == np.float16 else e.dtype)
+    total = reduce_along(np.add, e, 1, dtype=np.float32 if e.dtype.char == "e" else None)
     losses = np.log(total).astype(e.dtype, copy=False)[:, 0] - label_scores
     return softmax_cross_entropy(logits, labels, reduction, Precomputed(losses=losses, exponentials=e, total=total))
 
