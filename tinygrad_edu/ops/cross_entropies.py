@@ -78,8 +78,7 @@ def check_labels(
 
 
 def _is_in_range(labels: ndarray, classes: int) -> bool:
-    # A negative label is a large unsigned number.
-    return bool(labels.size and labels.astype(np.intp, copy=False).view(np.uintp).max() < classes)
+    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
 def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
