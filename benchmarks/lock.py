@@ -19,7 +19,8 @@ from benchmarks.timing import timed
 from benchmarks.workloads import WORKLOADS
 from tinygrad_edu.command_line import Parser
 
-MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in ("1", "3", "4", "4s", "4d", "4t", "9")}
+KEYS = "1", "3", "4", "4s", "4d", "4t", "9", "10"
+MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in KEYS}
 
 
 def step(key: str, batch: int, rounds: int) -> dict[str, float]:
