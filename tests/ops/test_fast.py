@@ -394,6 +394,7 @@ def test_normalization_in_parts(data, far, seed):
     np.testing.assert_allclose(of_weight, plain_forms.plain_channel_norm_weight(g, x, eps, found), **tolerance)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("far", [0, 1e4])
 def test_small_channels_of_float32_are_normalized_in_float64(far):
     rng, eps = np.random.default_rng(0), np.finfo(np.float32).eps
