@@ -18,8 +18,13 @@ class WorkerError(Exception):
     """Failure of a worker; the message is printed in the table."""
 
 
+# glibc keeps freed memory, as `tinygrad_edu.allocator` sets it. Otherwise it may return the memory of large arrays after
+# each op, depending on what the process computed before, and the page faults take longer than a convolution.
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20)}
+
+
 def environment(cores: int, **own: str) -> dict[str, str]:
-    """Return the environment of a worker: numbers of threads, and the variables `own`."""
+    """Return the environment of a worker: numbers of threads, settings of the allocator, and the variables `own`."""
     n = str(cores)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), n)
     if cores == 1:
@@ -30,7 +35,7 @@ def environment(cores: int, **own: str) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    return {**os.environ, **quiet, **threads, **own}
+    return {**os.environ, **quiet, **threads, **_KEPT_MEMORY, **own}
 
 
 class Process:
