@@ -221,6 +221,33 @@ def test_another_thread_of_the_shard_computes_the_next_results():
     assert next(map_shards(lambda _: list(map_ahead(negate, range(5))), 1, threads=3)) == [0, -1, -2, -3, -4]
 
 
+def test_another_thread_of_the_shard_computes_results_while_the_items_are_made():
+    first_is_computed = threading.Event()
+
+    def made():
+        yield 0
+        yield first_is_computed.wait(10)
+
+    def compute(item):
+        first_is_computed.set()
+        return item
+
+    assert next(map_shards(lambda _: list(map_ahead(compute, made())), 1, threads=2)) == [0, True]
+
+
+def test_an_error_in_the_items_comes_out():
+    computed = []
+
+    def made():
+        yield 1
+        yield 1 // 0
+
+    with pytest.raises(ZeroDivisionError):
+        next(map_shards(lambda _: list(map_ahead(computed.append, made())), 1, threads=2))
+    assert computed in ([], [1])  # nothing is computed after the error
+    assert next(map_shards(lambda _: list(map_ahead(abs, [-1, -2])), 1, threads=2)) == [1, 2]
+
+
 @pytest.mark.parametrize("large", [True, False])
 def test_results_are_computed_one_by_one_without_other_threads_and_for_little_work(large):
     computed = []

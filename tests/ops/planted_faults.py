@@ -287,10 +287,14 @@ FAULTS = {
     "ops/fast/recurrent.py": [
         Fault("projected_n[...] = n", "projected_n[...] = 0", "the projected state",
               twins=["recurrent, gradients"]),
-        Fault("if x_requires_grad:", "if False:", "the gradient of the sequence", twins=["recurrent, gradients"]),
         Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),
         Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
               errors=["ShapeError", "ValueError", "AssertionError"]),
+    ],
+    "ops/fast/recurrent_products.py": [
+        Fault("if x_requires_grad:", "if False:", "the gradient of the sequence", twins=["recurrent, gradients"]),
+        Fault("for others in parts[1:]:", "for others in parts[2:]:", "the gradients of a chunk of steps",
+              twins=["recurrent, gradients"]),
     ],
     "ops/fast/convolution.py": [
         Fault("if groups > 1 and groups == c and out <= 2 * c:", "if groups > 1:", "channels that share kernels",

@@ -18,7 +18,7 @@ from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
-from tinygrad_edu.ops.fast import recurrent as recurrent_gates
+from tinygrad_edu.ops.fast import recurrent_products
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
@@ -443,19 +443,15 @@ def test_recurrent_layers_over_all_steps_at_once(data):
 
 @pytest.mark.parametrize("kind", ["RNN_TANH", "RNN_RELU", "LSTM", "LSTM with projections", "GRU"])
 def test_recurrent_layers_in_blocks_of_columns_equal_steps(kind):
-    gates, hidden, size, rng = (
-        {"L": 4, "G": 3}.get(kind[0], 1),
-        32,
-        16 if "with" in kind else 32,
-        np.random.default_rng(0),
-    )
+    gates, hidden, rng = {"L": 4, "G": 3}.get(kind[0], 1), 32, np.random.default_rng(0)
+    size, steps = 16 if "with" in kind else 32, 24  # several chunks of steps for the gradients of the parameters
     extra = {"GRU": ((3 * hidden,),), "LSTM with projections": ((size, hidden),)}.get(kind, ())
     states = ((4, size), (4, hidden))[: 2 if kind[0] == "L" else 1]
-    shapes = ((3, 4, 5), *states, (gates * hidden, 5), (gates * hidden,), (gates * hidden, size), *extra)
+    shapes = ((steps, 4, 5), *states, (gates * hidden, 5), (gates * hidden,), (gates * hidden, size), *extra)
     row = rng.standard_normal(sum(map(math.prod, shapes))) / 4
     settings = {"kind": kind.partition(" ")[0], "shapes": shapes}
     cotangent = rng.standard_normal(by_steps(row, **settings).shape)
-    shared = {f"{recurrent_gates.__name__}._LARGE": 1, f"{recurrent_gates.__name__}._ROWS": 4}
+    shared = {f"{recurrent_products.__name__}.{threshold}": size for threshold, size in (("_LARGE", 1), ("_ROWS", 4))}
 
     def result_and_gradient(_):
         x = tg.Tensor(row, requires_grad=True)

@@ -662,6 +662,7 @@ WITHOUT_A_TWIN = {
     "ring_buffer": "the twins of correlated_maps and correlated_images",
     "attention": "attention_of_row, through the op attention_in_blocks",
     "recurrent": "by_steps, through the op recurrent",
+    "recurrent_products": "by_steps, through the op recurrent",
     "products.product_on_threads": "the twin of product, and test_fast.py",
     "products.tile_size": "chooses the tiles of the correlations",
     "conv_columns.should_use_columns": "chooses where columns are used",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
@@ -74,7 +74,7 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
         The process was forked after the first result, and the threads with the other shards are in its parent.
     """
     num_threads = allowed_threads(available_cores()) if threads is None else integer("threads", threads, 1)
-    return _map_single_threaded(function, count, num_threads)
+    return _map_single_threaded(function, range(count), num_threads)
 
 
 def even_slices(count: int, parts: int) -> list[slice]:
@@ -104,78 +104,89 @@ def map_parts(
     with single_threaded_blas() if multiplies else nullcontext():
         if threads == 1:
             return [function(part) for part in parts]
-        return list(_map_on_threads(lambda k: function(parts[k]), len(parts), threads))
+        return list(_map_all_on_threads(function, parts, threads))
 
 
-def map_ahead(function: Callable[[Item], Result], items: Sequence[Item], large: bool = True) -> Iterator[Result]:
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], large: bool = True) -> Iterator[Result]:
     """Apply a function to items, and yield the results in order.
 
-    In a shard with several threads, the others compute further results while the caller uses one, if the work is
-    `large`. They do not wait for the caller: all results may be in memory at once.
+    In a shard with several threads, the others compute results while the caller iterates over the items and while it
+    uses a result, if the work is `large`. They do not wait for the caller: all results may be in memory at once.
     """
     threads = _shard_threads.get()
-    if not large or len(items) < 2 or threads in (None, 1):
+    if not large or threads in (None, 1):
         return map(function, items)
-    return _map_on_threads(lambda k: function(items[k]), len(items), threads)
+    return _map_on_threads(function, items, threads, 1)
 
 
-def _map_single_threaded(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
+def _map_single_threaded(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
     with single_threaded_blas():
-        yield from _map_on_threads(function, count, threads)
+        yield from _map_all_on_threads(function, items, threads)
 
 
-def _map_on_threads(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
-    """Share the work with other threads. The calling thread computes shards, too, instead of waiting for results.
+def _map_all_on_threads(function: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
+    """Share known items with other threads. If there are fewer items than threads, each may use several."""
+    used = max(1, min(threads, len(items)))
+    return _map_on_threads(function, items, used, threads // used)
 
-    So the work is completed even if no other thread is free, as in a call from inside of a shard.
+
+def _map_on_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, threads_of_item: int
+) -> Iterator[Result]:
+    """Share the items with other threads, which begin while the caller still iterates over an iterator.
+
+    Then the calling thread computes items, too, instead of waiting for results. So the work is completed even if no
+    other thread is free, as in a call from inside of a shard.
     """
-    helpers = max(0, min(threads, count) - 1)
-    work = _Work(function, count, threads=threads // (helpers + 1))
-    locks = [Lock() for _ in range(helpers)]
+    work, locks, count = _Work(function, threads_of_item), list[Lock](), 0
     try:
-        for lock in locks:
-            _helpers(helpers).put(partial(work.help, lock))
+        for known in [items] if isinstance(items, Sequence) else ([item] for item in items):
+            work.pending.extend(enumerate(known, count))
+            count += len(known)
+            for lock in [Lock() for _ in range(min(threads - 1, len(known)))]:
+                locks.append(lock)
+                _helpers(threads - 1).put(partial(work.help, lock))
         for k in range(count):
             yield work.result(k)
     finally:
-        work.pending.clear()  # after an error or an early stop, no further shards
+        work.pending.clear()  # after an error or an early stop, no further items
         for lock in locks if work.is_of_this_process() else ():
-            with lock:  # wait for the helper; one that starts later finds no shards
+            with lock:  # wait for the helper; one that starts later finds no items
                 pass
 
 
-class _Work(Generic[Result]):
-    """A queue of shards, shared by several threads, and the results of the computed shards."""
+class _Work(Generic[Item, Result]):
+    """A queue of numbered items, shared by several threads, and the results of the computed items."""
 
-    def __init__(self, function: Callable[[int], Result], count: int, threads: int) -> None:
+    def __init__(self, function: Callable[[Item], Result], threads: int) -> None:
         self.function, self.context, self.process = function, copy_context(), os.getpid()
         self.context.run(_shard_threads.set, threads)
-        self.pending = deque(range(count))
+        self.pending: deque[tuple[int, Item]] = deque()
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}
-        self.finished: SimpleQueue[int] = SimpleQueue()  # wakes a thread that waits for another's shard
+        self.finished: SimpleQueue[int] = SimpleQueue()  # wakes a thread that waits for another's item
 
     def take(self) -> None:
-        """Compute the next shard, if one is left."""
+        """Compute the next item, if one is left."""
         try:
-            k = self.pending.popleft()
+            k, item = self.pending.popleft()
         except IndexError:  # another thread took the last one
             return
         try:
-            self.results[k] = self.context.copy().run(self.function, k)
+            self.results[k] = self.context.copy().run(self.function, item)
         except BaseException as error:  # raised again in `result`
             self.errors[k] = error
         self.refuse_fork()
         self.finished.put(k)
 
     def help(self, lock: Lock) -> None:
-        """Compute shards until none is left, and hold the lock meanwhile."""
+        """Compute items until none is left, and hold the lock meanwhile."""
         with lock:
             while self.pending:
                 self.take()
 
     def result(self, k: int) -> Result:
-        """Return the result of a shard; until it is computed, compute other shards or wait."""
+        """Return the result of an item; until it is computed, compute other items or wait."""
         while True:
             self.refuse_fork()
             if k in self.errors:

@@ -101,7 +101,7 @@ def copy_saved(op: Op, name: str, value: Any) -> Any:
     if isinstance(value, ndarray | memoryview):
         return np.array(value)
     if kind in (tuple, list):
-        return kind(copy_saved(op, name, part) for part in value)
+        return kind([copy_saved(op, name, part) for part in value])
     if kind is slice:
         return slice(*(copy_saved(op, name, part) for part in (value.start, value.stop, value.step)))
     try:

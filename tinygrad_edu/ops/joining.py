@@ -18,18 +18,21 @@ from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, reshape, 
 __all__ = ["block", "column_stack", "concatenate", "dstack", "hstack", "stack", "vstack"]
 
 
-@op(name="concatenate", batching=lambda batch: batch.spread().on_leading(axis=batch.shifted(batch.settings["axis"])))
-def concat(*arrays: Array, axis: int, ends: list[int]) -> Array:
-    """Concatenate the arrays along `axis`, in their common dtype.
+@op(name="concatenate", batching="along")
+def concat(*arrays: Array, axis: int | None, ends: list[int]) -> Array:
+    """Concatenate the arrays along `axis`, in their common dtype; None flattens them first.
 
     `ends` has the end position of each array along the axis.
     """
     return np.concatenate(arrays, axis)
 
 
-def _concat_arrays(g: Any, k: int, axis: int, ends: list[int]) -> Any:
+def _concat_arrays(g: Any, k: int, arrays_shapes: list[tuple[int, ...]], axis: int | None, ends: list[int]) -> Any:
+    part = slice(ends[k - 1] if k else 0, ends[k])
+    if axis is None:
+        return g[part].reshape(arrays_shapes[k])
     index = [slice(None)] * g.ndim
-    index[axis] = slice(ends[k - 1] if k else 0, ends[k])
+    index[axis] = part
     return g[tuple(index)]
 
 
@@ -62,9 +65,7 @@ def concatenate(
         If there are no arrays, or one is 0-d.
     """
     parts = _to_arrays("concatenate", arrays)
-    if axis is None:
-        parts, axis = [reshape(x, -1) for x in parts], 0
-    lengths = [x.shape[axis] if -x.ndim <= axis < x.ndim else 0 for x in parts]
+    lengths = [x.size if axis is None else x.shape[axis] if -x.ndim <= axis < x.ndim else 0 for x in parts]
     return _checked_cast(concat(*parts, axis=axis, ends=list(accumulate(lengths))), dtype, casting)
 
 

@@ -9,14 +9,13 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor, backward_pass, enable_grad, from_numpy, leaf, wrap
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.shape import reshape
 
 Shapes = tuple[tuple[int, ...], ...]
 
 
 def packed(parts: Sequence[Any]) -> Any:
     """Flatten and concatenate several arrays into a 1-d array."""
-    return concatenate([reshape(part, (-1,)) for part in parts])
+    return concatenate(parts, axis=None)
 
 
 def unpacked(row: Any, shapes: Shapes) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import accumulate, repeat
 from math import prod
 from typing import Any, NamedTuple
 
@@ -184,10 +184,11 @@ def all_steps(row: Any, kind: str, shapes: Shapes, x_requires_grad: bool = True)
     return recurrent(row, kind, shapes, x_requires_grad, Precomputed(states=states, gates=gates))
 
 
-def over_time(
+@composite("a recurrent layer")
+def over_sequence(
     kind: str, x: Any, states: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *w_hr: Any
-) -> list[Any]:
-    """Return each state after each step of a sequence: (T, N, size).
+) -> tuple[Any, list[Any]]:
+    """Return the state h after each step of a sequence, (T, N, size), and the last of each state, (N, size).
 
     The op saves its inputs, the states and the gates for the backward pass.
 
@@ -212,11 +213,11 @@ def over_time(
     if len({part.dtype for part in parts}) > 1:
         warn_of_float64("linear", [part for part in parts if isinstance(part, Tensor)])
     row = all_steps(packed(parts), kind, shapes, getattr(x, "requires_grad", False))
-    return unpacked(row, _state_shapes(kind, shapes))
+    state_shapes = _state_shapes(kind, shapes)
+    return unpacked(row, state_shapes[:1])[0], _last_states(row, state_shapes)
 
 
-@composite("a recurrent layer")
-def over_sequence(kind: str, x: Any, states: Sequence[Any], *parameters: Any) -> tuple[Any, list[Any]]:
-    """Return the state h after each step, and the last of each state; the arguments are those of `over_time`."""
-    after = over_time(kind, x, states, *parameters)
-    return after[0], [state[-1] for state in after]
+def _last_states(row: Any, shapes: Shapes) -> list[Any]:
+    """Return the last of each state. As slices of the row, their gradients are written to one array of zeros."""
+    ends = accumulate(map(prod, shapes))
+    return [row[end - prod(shape[1:]) : end].reshape(shape[1:]) for end, shape in zip(ends, shapes, strict=True)]

@@ -82,7 +82,8 @@ def _tile(g: Graph, x: Any, reps: Any) -> Any:
 
 @rule(joining.concat)
 def _concat(g: Graph, *arrays: Any, axis: int, ends: Any) -> Any:
-    return g.add("Concat", *(g.cast(x, g.step.out.dtype) for x in arrays), axis=axis)
+    parts = [g.cast(x, g.step.out.dtype) for x in arrays]
+    return g.add("Concat", *([g.flatten(x) for x in parts] if axis is None else parts), axis=axis or 0)
 
 
 @rule(joining.stacked)

@@ -23,8 +23,8 @@ _SHORT, _LONG = map(SizeThreshold, (16, 2048))
 _WIDE = SizeThreshold(128)
 # Elements of windows that stay in the cache while all kernels are multiplied with them.
 _CACHED_SIZE = SizeThreshold(2**14)
-# Maximum size of the smaller operand for which pieces pay off, if they are joined and if they are summed.
-_THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
+# Maximum size of the smallest matrix for which pieces pay off.
+_THIN = SizeThreshold(5000)
 # Shortest and longest sums across registers in OpenBLAS.
 _SHORTEST_SUM, _LONGEST_SUM = map(SizeThreshold, (128, 1024))
 # Multiplications and rows from which the threads of a shard share a product, and number of parts.
@@ -92,7 +92,7 @@ def _piece_length(m: int, k: int, n: int) -> int | None:
     """Return the length of the pieces of a product, a divisor if possible; None if one product is faster."""
     shortest, middle, longest = sorted((m, k, n))
     area = shortest * middle
-    if area * longest <= SMALL or area > (_THIN_SUM if k == longest else _THIN):
+    if area * longest <= SMALL or area > _THIN:
         return None
     max_length = min(_MAX_PIECE, most_in_place() // area)
     even = (length for length in range(max_length, max_length // 2, -1) if longest % length == 0)

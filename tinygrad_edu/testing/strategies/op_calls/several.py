@@ -81,9 +81,10 @@ def _parts(draw: Any, shape: Shape, axis: int, least: int = 0) -> list[Any]:
 @st.composite
 def _concats(draw: Any) -> Call:
     shape = draw(shapes(1, 3))
-    axis = draw(axes(len(shape), none=False, several=False))
-    parts = draw(_parts(shape, axis % len(shape)))
-    return Call("concat", parts, axis=axis, ends=np.cumsum([part.shape[axis] for part in parts]))
+    axis = draw(axes(len(shape), several=False))
+    parts = draw(_parts(shape, (axis or 0) % len(shape)))
+    lengths = [part.size if axis is None else part.shape[axis] for part in parts]
+    return Call("concat", parts, axis=axis, ends=np.cumsum(lengths))
 
 
 @st.composite
