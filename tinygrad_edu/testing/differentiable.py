@@ -35,6 +35,7 @@ class Differentiable:
     dtypes: Sequence[Sequence[Any]] = ()  # the narrow dtypes, one for each input, to compare with the wide ones
     layouts: Mapping[str, Callable[[Array], Array]] = field(default_factory=lambda: LAYOUTS)
     is_random: bool = False  # it draws random numbers, in an order that may depend on the layouts of inputs
+    draws_by_dtype: bool = False  # it draws random numbers, others in each dtype
     selects_inputs: bool = False  # `record` computes the gradients of some inputs only
     keeps_graphs: bool = False  # a pullback may be called after a later `record`
     shared: frozenset[int] = frozenset()  # the inputs with the same values in all graphs, such as a module's parameters

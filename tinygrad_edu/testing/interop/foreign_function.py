@@ -32,6 +32,7 @@ class Framework(Protocol):
     conjugates: bool  # whether the gradient of a complex input x + iy is d/dx - i d/dy instead of d/dx + i d/dy
 
     is_random: bool  # whether f has drawn random numbers, in an order that may depend on memory layouts
+    draws_by_dtype: bool  # whether f draws random numbers, others in each dtype
 
     def session(self, wide: bool) -> AbstractContextManager[None]:
         """Context of a check. It computes in the dtypes of loaded arrays, or, if not `wide`, in the function's own."""
@@ -158,7 +159,7 @@ class ForeignFunction:
         return Differentiable(
             self.name, self.names, self.own(self.arrays), self.value, self.record,
             [[dtype] * len(self.arrays) for dtype in dtypes], self.framework.layouts, self.framework.is_random,
-            selects_inputs=True, keeps_graphs=True, accuracy=self.accuracy,
+            self.framework.draws_by_dtype, selects_inputs=True, keeps_graphs=True, accuracy=self.accuracy,
             shared=self.shared, push=self.push, batched=self.batched,
         )  # fmt: skip
 

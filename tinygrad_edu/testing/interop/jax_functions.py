@@ -111,9 +111,9 @@ def check_jax_function(
         out = f(*jax.tree_util.tree_unflatten(structure, point.filled(inputs, lambda value: value)))
         return [jax.numpy.asarray(x) for x in jax.tree_util.tree_leaves(out) if has_fractions(x)]
 
-    compiled = _compiled(flat, point.arrays)
+    compiled, draws = _traced(flat, point.arrays)
     arrays = tuple(as_real(x) for x in point.arrays)
-    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, compiled is not flat)
+    inputs, framework = tuple(leaf.name for leaf in point.leaves), _JAX(outer, compiled is not flat, draws)
     foreign = ForeignFunction(title, compiled, arrays, inputs, tuple(dtypes), framework, accuracy=settings.accuracy)
     return check_foreign(foreign, settings.order, settings.rng, settings.skip)
 
@@ -131,28 +131,35 @@ def _dtype(leaf: Any) -> np.dtype[Any]:
     return np.dtype(getattr(leaf, "dtype", np.complex64 if isinstance(leaf, complex) else np.float32))
 
 
-def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
-    """Compile f, unless its control flow depends on values or it draws random numbers during tracing."""
+# Primitives that draw random numbers, in the text of a program.
+_DRAWS = re.compile(r"\b(?:(?:random_bits|random_gamma|rng_bit_generator|rng_uniform)\[|threefry2x32 )")
+
+
+def _traced(f: ArrayFunction, arrays: Sequence[Array]) -> tuple[ArrayFunction, bool]:
+    """Return f, compiled if possible, and whether its program draws random numbers.
+
+    It is not compiled if its control flow depends on values or it draws random numbers during tracing.
+    """
     import jax
 
     try:
         # A new lambda each time, because JAX caches the trace of a function.
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))
     except Exception:  # f itself raises the error when it is called
-        return f
+        return f, False
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     same_program = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    return cast(ArrayFunction, jax.jit(f)) if same_program else f
+    return cast(ArrayFunction, jax.jit(f)) if same_program else f, any(map(_DRAWS.search, programs))
 
 
 class _JAX:
-    """JAX, with a context for each dtype."""
+    """JAX, with a context for each dtype, in which it draws other random numbers from the same key."""
 
     conjugates, is_random = True, False
 
-    def __init__(self, outer: Outer, is_traceable: bool) -> None:
+    def __init__(self, outer: Outer, is_traceable: bool, draws_by_dtype: bool) -> None:
         self.layouts: Mapping[str, Callable[[Array], Array]] = {}
-        self._outer, self._is_traceable = outer, is_traceable
+        self._outer, self._is_traceable, self.draws_by_dtype = outer, is_traceable, draws_by_dtype
         self._wide, self._dtype, self._stack = True, "", ExitStack()  # as text, because NumPy's float64 equals None
 
     @contextmanager

@@ -196,7 +196,7 @@ def _tensors(out: Any) -> Iterator[Any]:
 class _Torch:
     """PyTorch, and the module to check, whose parameters are the first inputs."""
 
-    conjugates = False
+    conjugates, draws_by_dtype = False, False  # dropout has the same mask in each dtype
 
     def __init__(self, module: Any, parameters: list[Any], inputs: list[Any]) -> None:
         # PyTorch has no negative strides and no memory that cannot be written to.
