@@ -78,6 +78,9 @@ MODELS = {
         ),
         floats(4, 3),
     ),
+    "arrays that are flattened and joined": (
+        lambda: module(lambda self, x: tg.concatenate([x, x.sum(1)], axis=None).reshape(4, -1)), floats(3),
+    ),
     "a mean over the batch": (lambda: module(lambda self, x: x - x.mean(0)), floats(3)),
     "vmap in a model": (lambda: module(with_vmap, weight=nn.init.uniform((3, 2), 1.0, RNG)), floats(3)),
     "an index that is computed": (lambda: module(lambda self, x: tg.take_along_axis(x, tg.argmax(x, 1, True), 1)),
