@@ -277,13 +277,14 @@ def test_products_on_threads_have_the_same_bits_on_any_number_of_threads(stacks,
 
 def test_products_that_are_left_whole(small_blocks):
     x = np.ones((200, 200), np.float32)
-    assert in_a_shard(fast.blocks.block_size, x, x) == (8, 200)
-    assert in_a_shard(fast.blocks.block_size, x, x.T.copy().T) == (32, 32)
+    assert in_a_shard(fast.blocks.block_size, x, x) == (8, 200, False)
+    assert in_a_shard(fast.blocks.block_size, x, x.T.copy().T) == (32, 32, False)
+    assert in_a_shard(fast.blocks.block_size, x[:, :100].copy(), x[:150, :100].copy().T) == (8, 150, True)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert in_a_shard(fast.blocks.block_size, x, y) is None
         np.testing.assert_array_equal(fast.products.product(x, y), plain_forms.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
-    assert fast.blocks.block_size(few, long.T) == (10, 120)
+    assert fast.blocks.block_size(few, long.T) == (10, 120, False)
     assert fast.blocks.block_size(few, np.ones((128, 512), np.float32)) is fast.blocks.block_size(long, few.T) is None
     np.testing.assert_array_equal(fast.products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):

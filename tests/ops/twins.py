@@ -312,7 +312,7 @@ def matrices(stack, m, n, dtype):
 @st.composite
 def factors_in_blocks(draw):
     x, y = draw(factors(stacked=False).filter(lambda both: both[0].size and both[0].dtype == both[1].dtype))
-    return x, y, blocks.BlockSize(draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+    return x, y, blocks.BlockSize(draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.booleans()))
 
 
 @st.composite

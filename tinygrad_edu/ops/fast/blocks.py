@@ -25,7 +25,8 @@ MAX_REGISTER_SUMS, _FEW_ROWS = map(SizeThreshold, (1200, 32))
 MIN_MULTIPLICATIONS = SizeThreshold(2**18)
 # A grid pays off between these numbers of multiplications; beyond, packing takes a small part of the time.
 _MIN_GRID_MULTIPLICATIONS, _MAX_GRID_MULTIPLICATIONS = SizeThreshold(2**23), SizeThreshold(2**27, least=2**12)
-# Minimum of m, k and n; and of k for C-ordered x and F-ordered y, where OpenBLAS sums across its registers.
+# Minimum of m, k and n; and of k for C-ordered x and F-ordered y, where OpenBLAS sums across its registers. For shorter
+# sums, a small y is copied.
 _MIN_LENGTH, _MIN_SUM_LENGTH = map(SizeThreshold, (32, 128))
 # Rows of a block if both operands are C-ordered; it has as many columns as possible.
 _ROWS = SizeThreshold(8)
@@ -34,10 +35,18 @@ _LARGE, _PARTS_PER_THREAD = map(SizeThreshold, (2**24, 2))
 
 
 class BlockSize(NamedTuple):
-    """Size of a block of the result."""
+    """Size of a block of the result.
+
+    Attributes
+    ----------
+    rows, columns : int
+    copies_y : bool
+        Whether y is copied to C order first.
+    """
 
     rows: int
     columns: int
+    copies_y: bool
 
 
 def block_size(x: ndarray, y: ndarray) -> BlockSize | None:
@@ -77,23 +86,25 @@ def _memory_order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: in
 
 def _strip_size(m: int, k: int, n: int) -> BlockSize | None:
     columns = MAX_REGISTER_SUMS // m // 8 * 8
-    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and 0 < columns < n else None
+    return BlockSize(m, columns, False) if m <= _FEW_ROWS <= k and 0 < columns < n else None
 
 
 def _grid_block_size(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
     if not _MIN_GRID_MULTIPLICATIONS <= m * k * n <= _MAX_GRID_MULTIPLICATIONS or min(m, k, n) < _MIN_LENGTH:
         return None
-    if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time
+    is_short_sum = orders == ("C", "F") and k < _MIN_SUM_LENGTH
+    copies_y = is_short_sum and n <= m
+    if orders == ("C", "C") or copies_y:  # OpenBLAS computes 64 columns at a time
         max_columns = most_in_place() // (_ROWS * k)
         columns = n if n <= max_columns else max_columns // 64 * 64
-        return BlockSize(_ROWS, columns) if columns else None
-    too_short = orders == ("C", "F") and k < _MIN_SUM_LENGTH
-    return None if too_short or _MIN_LENGTH**2 * k > most_in_place() else BlockSize(_MIN_LENGTH, _MIN_LENGTH)
+        return BlockSize(_ROWS, columns, copies_y) if columns else None
+    return None if is_short_sum or _MIN_LENGTH**2 * k > most_in_place() else BlockSize(_MIN_LENGTH, _MIN_LENGTH, False)
 
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:
     """Write x @ y for matrices (m, k) and (k, n) as a grid of products and the remainders."""
     (m, k), n = x.shape, y.shape[1]
+    y = np.ascontiguousarray(y) if block.copies_y else y
 
     def fill(tiles: tuple[_Tile, ...]) -> None:
         for row_slice, rows, column_slice, columns in tiles:
