@@ -316,7 +316,10 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> _Sums:
     else:
         # A slope that is small compared with the rounding of the values needs less accuracy.
         is_small = size <= math.sqrt(unit) * sums.inside and error <= ROUGH * size
-        is_confirmed = gap <= allowed and error <= resolution
+        # Steps far larger than x may show none of the slope: then the error times x exceeds the results.
+        value = largest(claim.value)
+        is_near = not value or error * largest(claim.arrays[k]) <= value
+        is_confirmed = gap <= allowed and error <= resolution and is_near
         status = "right" if is_confirmed and (claimed <= 0.1 * error or is_small) else "inconclusive"
     return sums._replace(allowed=allowed + SAFETY * claim.rounding, status=status)
 
