@@ -180,7 +180,9 @@ def test_a_residual_changed_in_place_is_an_error():
     y = x * 1
     out = f(y)
     y.data[0] = 5
-    with pytest.raises(StaleValueError, match="custom_vjp exponential: residuals was changed in place"):
+    with pytest.raises(
+        StaleValueError, match=r"custom_vjp exponential: residuals, of shape .4,., was changed in place"
+    ):
         out.sum().backward()
 
 

@@ -382,10 +382,31 @@ def test_integers_have_no_derivative(x):
             transform(x)
 
 
-@pytest.mark.parametrize("result", [lambda x: x, lambda x: (x.sum(),), lambda x: None, lambda x: 3.0])
+@pytest.mark.parametrize("result", [lambda x: x, lambda x: (x.sum(),)])
 def test_the_gradient_is_of_one_number(result):
     with pytest.raises(NonScalarBackwardError, match="a scalar"):
         tg.grad(result)(Tensor([1.0, 2.0]))
+
+
+LOST = {
+    "float": lambda x: float(x.sum()),
+    "float64": lambda x: x.sum().item() * np.float64(2),
+    "bool": lambda x: x.sum() > 0,
+    "ndarray": lambda x: {"loss": x.numpy() ** 2},
+    "int": lambda x: (3, [4]),
+    "None": lambda x: None,
+}
+TRANSFORMS = [
+    lambda f, x: tg.grad(f)(x), lambda f, x: tg.value_and_grad(f)(x), lambda f, x: tg.vjp(f, x),
+    lambda f, x: tg.jvp(f, (x,), (x,)), lambda f, x: tg.jacobian(f)(x), lambda f, x: tg.hvp(f, x, x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_a_result_without_a_tensor_is_refused(kind):
+    for transform in TRANSFORMS:
+        with pytest.raises(DTypeError, match=f"must return a Tensor, got .*{kind}"):
+            transform(LOST[kind], X)
 
 
 def test_a_structure_of_another_shape_is_a_shape_error():

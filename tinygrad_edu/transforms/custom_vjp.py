@@ -20,10 +20,10 @@ from tinygrad_edu.engine import (
     spread,
 )
 from tinygrad_edu.engine.memory import clock
-from tinygrad_edu.errors import NoGraphError, StaleValueError, VJPDefinitionError, WrongGradientError
+from tinygrad_edu.errors import NoGraphError, VJPDefinitionError, WrongGradientError
 from tinygrad_edu.pytree import tree_leaves, tree_map
-from tinygrad_edu.transforms.captured import captured
-from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, record_jointly
+from tinygrad_edu.transforms.captured import as_at_the_call, captured, refuse_changed
+from tinygrad_edu.transforms.joint import is_floating_tensor, is_recorded, leaf_paths, nodes_of, record_jointly
 from tinygrad_edu.transforms.linearize import Function, active, with_own_node
 
 __all__ = ["custom_vjp"]
@@ -47,10 +47,10 @@ class custom_vjp:  # noqa: N801 (used like a function)
     NoGraphError
         `forward` uses a Tensor that requires a gradient and is not an argument.
     StaleValueError
-        Raised by the backward pass: a residual was changed in place.
+        Raised by the backward pass: a residual was changed in place, or for a second derivative an argument.
     WrongGradientError
         Raised by the backward pass: `backward` returned cotangents of a wrong number, structure, shape or dtype, or a
-        second derivative needs a residual that was not computed with ops.
+        second derivative needs a residual that was not computed with ops or that differs in the second call.
 
     See Also
     --------
@@ -93,7 +93,11 @@ class custom_vjp:  # noqa: N801 (used like a function)
 
         Notes
         -----
-        For a second derivative, `forward` is called again on recorded Tensors. So residuals must be computed with ops.
+        For a second derivative, and for a forward derivative, `forward` is called again, on recorded Tensors. So it
+        must compute residuals with ops, depend on its arguments only, and change no state.
+
+        Residuals that are arrays are copied. Those that are Tensors share memory with the arguments and the result,
+        and the backward pass raises StaleValueError if they were changed in place, for example by ``result += 1``.
         """
         self.forward, self.backward = forward, backward
 
@@ -121,22 +125,28 @@ class _Call:
     """One call of a function: its arguments, result and residuals."""
 
     def __init__(self, function: custom_vjp, args: tuple[Any, ...], inputs: list[Tensor], names: list[str]) -> None:
-        self.function, self.args, self.inputs, self.names = function, args, inputs, names
+        self.function, self.args, self.inputs, self.names = function, tree_map(as_at_the_call, args), inputs, names
         self.name = function.name
         self.title = f"custom_vjp {function.name}"
-        self.number = next(clock)
+        self.began = next(clock)
         with enable_grad():  # detached arguments record nothing, so a graph begins at a captured Tensor
-            self.result, self.residuals = self._run(tree_map(_detached, args))
+            self.result, residuals = self._run(tree_map(_detached, self.args))
+        self.residuals = tree_map(as_at_the_call, residuals)
+        self.ended = next(clock)
         self._refuse_captured()
 
     def saved_values(self) -> dict[str, Any]:
         """Return the arguments and the residuals, by name."""
+        return self._arguments() | leaf_paths(self.residuals, "residuals")
+
+    def _arguments(self) -> dict[str, Any]:
         parts = [leaf_paths(arg, name) for arg, name in zip(self.args, self.names, strict=True)]
-        return {path: x for part in parts for path, x in part.items()} | leaf_paths(self.residuals, "residuals")
+        return {path: x for part in parts for path, x in part.items()}
 
     def pull(self, g: Any) -> list[Any]:
         """Return the gradients of the inputs for the cotangents of the result."""
-        residuals = self._recorded_residuals() if is_grad_enabled() else self._fresh_residuals()
+        refuse_changed(self.title, leaf_paths(self.residuals, "residuals").items(), self.ended)
+        residuals = self._recorded_residuals() if is_grad_enabled() else self.residuals
         cotangents = tree_map(lambda x: x if is_floating_tensor(x) else None, g)
         return self._matched(self.function.backward(residuals, cotangents))  # type: ignore[misc]
 
@@ -165,31 +175,31 @@ class _Call:
                 f"would be lost. Pass it as an argument, or detach() it."
             )
 
-    def _fresh_residuals(self) -> Any:
-        """Return the residuals. Raise if one was changed in place."""
-        for path, x in leaf_paths(self.residuals, "residuals").items():
-            if isinstance(x, Tensor) and x._storage.version > self.number:
-                raise StaleValueError(
-                    f"{self.title}: {path} was changed in place after the call. Call backward() before the change, or "
-                    f"change a copy."
-                )
-        return self.residuals
-
     def _recorded_residuals(self) -> Any:
-        """Return the residuals as recorded functions of the arguments. Raise if one was not computed with ops."""
+        """Return the residuals as recorded functions of the arguments: those of a second call of `forward`."""
+        refuse_changed(self.title, self._arguments().items(), self.began)
         args = tree_map(_with_node, self.args)
-        with active(_nodes(args) - _nodes(self.args)):
+        with active(nodes_of(args) - nodes_of(self.args)):
             _, residuals = self._run(args)
-        known = {id(x) for x in tree_leaves(self.args)}
+        first = leaf_paths(self.residuals, "residuals")
         for path, x in leaf_paths(residuals, "residuals").items():
-            is_real = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
-            if is_real and not is_recorded(x) and id(x) not in known:
+            self._require_recorded(path, x)
+            if path not in first or not _agree(x, first[path]):
                 raise WrongGradientError(
-                    f"{self.title}: a second derivative needs the derivative of {path}, a {type(x).__name__} that was "
-                    f"not computed with ops of tinygrad_edu. Compute it with ops. If it does not depend on the "
-                    f"arguments, use it in backward without returning it from forward."
+                    f"{self.title}: a second derivative calls forward again, and {path} differs from that of the first "
+                    f"call. Let forward depend on its arguments only: pass random numbers and state as arguments."
                 )
         return residuals
+
+    def _require_recorded(self, path: str, x: Any) -> None:
+        """Raise if a residual was not computed with ops, unless it is a constant argument."""
+        is_real = isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
+        if is_real and not is_recorded(x) and not any(x is arg for arg in tree_leaves(self.args)):
+            raise WrongGradientError(
+                f"{self.title}: a second derivative needs the derivative of {path}, a {type(x).__name__} that was not "
+                f"computed with ops of tinygrad_edu. Compute it with ops. If it does not depend on the arguments, use "
+                f"it in backward without returning it from forward."
+            )
 
     def _matched(self, cotangents: Any) -> list[Any]:
         """Return the gradient of each input from the cotangents of all arguments."""
@@ -223,6 +233,16 @@ class _Call:
         return gradient
 
 
+def _agree(x: Any, y: Any) -> bool:
+    """Return whether numbers are equal up to rounding: recorded ops may compute another form. Compare nothing else."""
+    if not isinstance(x, Tensor | np.ndarray):
+        return True
+    x, y = (getattr(each, "_data", each) for each in (x, y))
+    tolerance = np.sqrt(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else 0
+    scale = np.max(np.abs(y), initial=0, where=np.isfinite(y))
+    return np.shape(x) == np.shape(y) and np.allclose(x, y, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
 def _detached(x: Any) -> Any:
     return x.detach() if isinstance(x, Tensor) else x
 
@@ -230,10 +250,6 @@ def _detached(x: Any) -> Any:
 def _with_node(x: Any) -> Any:
     """Return a constant Tensor as a leaf, so that every residual that depends on an argument is recorded."""
     return with_own_node(x, ArgumentNode) if is_floating_tensor(x) and not is_recorded(x) else x
-
-
-def _nodes(tree: Any) -> set[Node]:
-    return {x._node for x in tree_leaves(tree) if is_recorded(x)}
 
 
 def _argument_names(bound: inspect.BoundArguments) -> list[str]:

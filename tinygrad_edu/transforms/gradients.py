@@ -62,11 +62,12 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     Raises
     ------
     DTypeError
-        f is not callable. The returned function raises it if `has_aux` is true and f does not return a pair.
+        f is not callable. The returned function raises it if f does not return a Tensor, such as ``loss.item()``, or
+        does not return a pair although `has_aux` is true.
     ValueError
         Raised by the returned function: `argnums` has a position that is out of range or occurs twice.
     NonScalarBackwardError
-        Raised by the returned function: f did not return a tensor of one element.
+        Raised by the returned function: f returned a tensor of another size.
 
     Examples
     --------

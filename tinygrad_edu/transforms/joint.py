@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import (
     Array,
     Mapped,
+    Node,
     Op,
     Tensor,
     bare,
@@ -28,12 +29,13 @@ from tinygrad_edu.engine import (
     spread,
     warn_of_a_loop,
     with_levels_of,
+    wrap,
 )
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shape import shaped
 from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 
-__all__ = ["JointCall", "is_floating_tensor", "is_recorded", "leaf_paths", "record_jointly"]
+__all__ = ["JointCall", "is_floating_tensor", "is_recorded", "leaf_paths", "nodes_of", "record_jointly"]
 
 
 def is_floating_tensor(x: Any) -> bool:
@@ -51,6 +53,11 @@ def leaf_paths(tree: Any, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     tree_map_with_path(found.__setitem__, tree, name)
     return found
+
+
+def nodes_of(tree: Any) -> set[Node]:
+    """Return the nodes of the Tensors of a pytree."""
+    return {x._node for x in tree_leaves(tree) if is_recorded(x)}
 
 
 class JointCall(Protocol):
@@ -86,6 +93,8 @@ def record_jointly(call: JointCall) -> Any:
         return call.result
     packed = _packed(outputs)
     row = _joint_op(call.name)(*map(bare, call.inputs), value=packed, gradient=_Gradient(call, outputs))
+    if len(outputs) == 1:  # the call may keep the same memory, so that a write to the result must change its version
+        row = wrap(row._data, row._node, outputs[0]._storage)
     return _with_parts(call.result, row, outputs)
 
 

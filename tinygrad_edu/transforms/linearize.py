@@ -71,6 +71,7 @@ class Linearized:
         with enable_grad(), active(self._targets):
             result = f(*inputs)
         self.out, self.aux = _split_aux(result) if has_aux else (result, None)
+        _require_tensors(self.out)
 
     def _input(self, x: Any) -> Tensor:
         """Return an argument with its own node. Inside of `vmap`, each sample has a copy and a gradient of its own."""
@@ -195,6 +196,17 @@ def _split_aux(result: Any) -> tuple[Any, Any]:
         "has_aux=True: the function must return a pair (result, aux), got "
         f"{f'a tuple of {len(result)}' if isinstance(result, tuple) else f'a {type(result).__name__}'}."
     )
+
+
+def _require_tensors(out: Any) -> None:
+    """Raise if no part of the result is a Tensor, so that its gradient is lost."""
+    leaves = list(tree_leaves(out))
+    if out is None or (leaves and not any(isinstance(x, Tensor) for x in leaves)):
+        got = "None" if out is None else f"only values of type {type(leaves[0]).__name__}, which have no gradient"
+        raise DTypeError(
+            f"the function to differentiate must return a Tensor, got {got}. Compute the result with ops: leave out "
+            f"float(), .item(), .numpy() and comparisons."
+        )
 
 
 def _depends_on_outer_inputs(results: Any, targets: frozenset[Node]) -> bool:

@@ -39,7 +39,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Raises
     ------
     DTypeError
-        `has_aux` is true and f does not return a pair.
+        f does not return a Tensor, or does not return a pair although `has_aux` is true.
     ShapeError
         Raised by the pullback: a cotangent does not have the shape or the structure of the result.
 
