@@ -9,8 +9,8 @@ The option sets the number of examples. The suite's own profiles, from a conftes
 If the configuration sets the option and the command line sets ``--hypothesis-profile``, the plugin ignores the option.
 
 A test fails if too large a fraction of its Hypothesis examples is inconclusive. The limit is
-0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark ``max_inconclusive`` on a
-test.
+0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark of the same name
+on a test.
 
 ``--tinygrad-edu-report report.html`` writes the checks of each test to a page, and ``report.json`` to a JSON file. With
 ``--junitxml``, the tests have properties such as ``tinygrad_edu.inconclusive``.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OPTION = "--tinygrad-edu-gradients"
 REPORT = "--tinygrad-edu-report"
 LIMIT_KEY = "tinygrad_edu_max_inconclusive"
-LIMIT_MARK = "max_inconclusive"
+LIMIT_MARK = "tinygrad_edu_max_inconclusive"
 LIMIT_HELP = "largest fraction, from 0 to 1, of inconclusive examples"
 PROFILES: dict[str, dict[str, Any]] = {
     "dev": {"max_examples": 25},
@@ -119,7 +119,7 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def gradient_rng(request: pytest.FixtureRequest) -> np.random.Generator:
+def tinygrad_edu_rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Return a Generator for gradient checks, seeded by the name of the test, so that runs are reproducible."""
     from numpy.random import default_rng
 

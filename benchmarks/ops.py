@@ -5,7 +5,7 @@ backward. Both frameworks run in one process and alternate. Each cell has our me
 PyTorch / ours: above 1, ours is faster; below 0.5, the cell has a star. Below 0.75 it also has, in brackets, the ratio
 of PyTorch's time to that of a program in NumPy without an engine (`numpy_limits.py`): if that is below 0.75, too, NumPy
 is the limit. Times are processor times on one core, so other programs do not count. Before the timing, the results are
-compared. Our package makes the allocator of the process keep large buffers, which speeds up PyTorch, too.
+compared. The allocator keeps large buffers, as when `tinygrad_edu.nn` is imported, which speeds up PyTorch, too.
 """
 
 import time
@@ -20,6 +20,7 @@ import tinygrad_edu as tg
 from benchmarks.cores import available, pin
 from benchmarks.numpy_limits import LIMITS
 from benchmarks.statistics import median
+from tinygrad_edu.allocator import keep_large_buffers
 from tinygrad_edu.command_line import Parser
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -338,6 +339,7 @@ def main() -> None:
     parser.add_argument("--op", default="", metavar="TEXT", help="only ops whose names contain this")
     parser.add_argument("--rounds", type=int, default=7, help="rounds per op (default: %(default)s)")
     given = parser.parse_args()
+    keep_large_buffers()
     pin(available()[-1:])
     torch.set_num_threads(1)
     with single_threaded_blas():

@@ -59,8 +59,8 @@ ROOMS = {
     "hypothesis_hook": {"engine"},
     "core": OPS | {"command_line", "nn", "optim"},
     "transforms": OPS | {"_checks"},
-    "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
-    "optim": OPS | {"_checks", "thresholds", "cores", "transforms", "nn"},
+    "nn": OPS | {"_checks", "allocator", "caller", "files", "safetensors_format", "transforms", "notebook"},
+    "optim": OPS | {"_checks", "allocator", "thresholds", "cores", "transforms", "nn"},
     "distributions": OPS,
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
@@ -72,7 +72,7 @@ ROOMS = {
     | {"command_line", "files", "sources", "thresholds"}
     | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "lessons": OPS | {"command_line", "files", "data", "testing", "tinygrad_edu"},
-    "tinygrad_edu": OPS | {"allocator", "data", "distributions", "hypothesis_hook", "transforms", "nn", "optim"},
+    "tinygrad_edu": OPS | {"data", "distributions", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS
     | {"_checks", "command_line"}
     | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "folder_lock", "tinygrad_edu"},

@@ -4,7 +4,6 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 from tinygrad_edu import ops
-from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack, from_numpy, is_grad_enabled, no_grad
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
@@ -19,7 +18,6 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_keep_large_buffers()
 _tell_hypothesis()
 
 if _typing.TYPE_CHECKING:  # a __getattr__ would make type checkers accept every name

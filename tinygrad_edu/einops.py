@@ -12,9 +12,12 @@ from tinygrad_edu.extras import missing_extra
 
 try:
     from einops import einsum, pack, parse_shape, rearrange, reduce, repeat, unpack
-    from einops._backends import AbstractBackend
 except ImportError as error:
     raise missing_extra("tinygrad_edu.einops requires einops", "einops") from error
+try:
+    from einops._backends import AbstractBackend  # private: pyproject.toml bounds the version
+except ImportError as error:
+    raise missing_extra("tinygrad_edu.einops finds no AbstractBackend in this version of einops", "einops") from error
 
 __all__ = ["einsum", "pack", "parse_shape", "rearrange", "reduce", "repeat", "unpack"]
 

@@ -383,6 +383,19 @@ class ForkedError(TinygradError, RuntimeError):
     """
 
 
+class BusyBLASError(TinygradError, RuntimeError):
+    """Another thread of the program controls the number of BLAS threads, so shards cannot limit it.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise BusyBLASError("single_threaded_blas: another thread limits openblas.")
+    ... except RuntimeError as error:
+    ...     print(error)
+    single_threaded_blas: another thread limits openblas.
+    """
+
+
 class LostWorkerError(TinygradError, RuntimeError):
     """A worker ended before its work was done.
 

@@ -8,7 +8,7 @@ import pytest
 import threadpoolctl
 
 from tinygrad_edu.cores import blas
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.errors import BusyBLASError, MissingExtraError
 from tinygrad_edu.extras import remedy
 from tinygrad_edu.parallel import map_shards, single_threaded_blas
 
@@ -85,6 +85,25 @@ def test_any_thread_sets_them_and_any_puts_them_back(two_blas_threads):
         thread.join()
         seen.append(blas_threads())
     assert {n for libraries in seen for n in libraries} == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_the_limit_of_another_thread_is_not_overruled(two_blas_threads):
+    """In its block of `threadpool_limits`, the main thread controls OpenBLAS."""
+
+    def other():
+        with pytest.raises(
+            BusyBLASError, match="another thread limits openblas with threadpoolctl, and keeps 2 threads"
+        ):
+            single_threaded_blas().__enter__()
+        seen.append(blas_threads())
+
+    seen, thread = [], threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [two_blas_threads]
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
     assert blas_threads() == two_blas_threads
 
 

@@ -76,8 +76,8 @@ def test_a_tensor_is_drawn_without_an_import(t):
     assert t.dtype.kind == "f"
 
 @pytest.mark.parametrize("again", [0, 1])
-def test_rng(gradient_rng, again):
-    counts[f"rng {again}"] = int(gradient_rng.integers(10**9))
+def test_rng(tinygrad_edu_rng, again):
+    counts[f"rng {again}"] = int(tinygrad_edu_rng.integers(10**9))
 
 def test_zz(request):
     of = settings()
@@ -241,7 +241,7 @@ def look(x):
 def test_mostly_at_the_jump(x, _):
     look(x)
 
-@pytest.mark.max_inconclusive(0.95)
+@pytest.mark.tinygrad_edu_max_inconclusive(0.95)
 @mostly_a_jump
 def test_which_is_meant(x, _):
     look(x)
@@ -322,7 +322,7 @@ MARKS = {
 def marked(tmp_path_factory):
     """Run a test with each mark, and return the output."""
     tests = (
-        f"@pytest.mark.max_inconclusive({arguments})\ndef test_{k}():\n    print('{k} ran')\n"
+        f"@pytest.mark.tinygrad_edu_max_inconclusive({arguments})\ndef test_{k}():\n    print('{k} ran')\n"
         for k, arguments in enumerate(MARKS)
     )
     code, out = outcome(
@@ -338,7 +338,7 @@ def test_the_limit_of_a_mark_is_a_number_from_0_to_1(marked, arguments):
     k, given = list(MARKS).index(arguments), MARKS[arguments]
     assert f"{'FAILED' if given else 'PASSED'} test_it.py::test_{k}" in marked
     assert (f"{k} ran" in marked) == (not given)
-    said = f"@pytest.mark.max_inconclusive of test_it.py::test_{k} must have a number from 0 to 1, got {given}."
+    said = f"@pytest.mark.{KEY} of test_it.py::test_{k} must have a number from 0 to 1, got {given}."
     assert (said in marked) == bool(given)
 
 

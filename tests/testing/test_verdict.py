@@ -115,7 +115,7 @@ def test_run_check_raises_a_failure_without_a_report():
         run_check(raises(NotDeterministic("before the first law")))
 
 
-@pytest.mark.max_inconclusive(1.0)
+@pytest.mark.tinygrad_edu_max_inconclusive(1.0)
 def test_an_inconclusive_example_of_hypothesis_is_rejected_and_has_no_error():
     seen = []
 

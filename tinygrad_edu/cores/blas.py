@@ -9,6 +9,7 @@ from functools import cache
 from threading import RLock, get_ident
 from typing import Any
 
+from tinygrad_edu.errors import BusyBLASError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -80,6 +81,8 @@ def single_threaded_blas() -> Iterator[None]:
     ------
     MissingExtraError
         threadpoolctl is not installed.
+    BusyBLASError
+        Another thread of the program controls the number of threads, in a block of ``threadpool_limits``.
 
     Examples
     --------
@@ -99,6 +102,7 @@ def single_threaded_blas() -> Iterator[None]:
             if not _previous_threads:
                 _previous_threads.update(_multithreaded_libraries())
                 _set_threads(dict.fromkeys(_previous_threads, 1))
+                _require_single_threads()
             _open_blocks[block] = get_ident()
         yield
     finally:  # also after Ctrl-C in the lines above
@@ -120,16 +124,25 @@ def _multithreaded_libraries() -> dict[Any, int]:
 
 
 def _set_threads(counts: Mapping[Any, int]) -> None:
-    """Set the number of threads of each library. Since threadpoolctl 3.8, one thread controls it until released."""
+    """Set the number of threads of each library.
+
+    Since threadpoolctl 3.8, the first thread that sets it controls the library, and the calls of others do nothing.
+    Releasing the control lets the thread of the last block restore the number.
+    """
     for library, threads in counts.items():
-        _release_control(library)
         library.set_num_threads(threads)
-        _release_control(library)
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread()
 
 
-def _release_control(library: Any) -> None:
-    if hasattr(library, "clear_controlling_thread"):
-        library.clear_controlling_thread(force=True)
+def _require_single_threads() -> None:
+    """Raise if another thread of the program controls the number of threads."""
+    for library in _previous_threads:
+        if library.num_threads != 1:
+            raise BusyBLASError(
+                f"single_threaded_blas: another thread limits {library.internal_api} with threadpoolctl, and keeps "
+                f"{library.num_threads} threads. Leave its block of threadpool_limits first, or open it in this thread."
+            )
 
 
 def _reset_after_fork() -> None:

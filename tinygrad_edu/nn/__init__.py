@@ -6,6 +6,7 @@
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import HookHandle as HookHandle
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.names import public_names as _public_names
@@ -41,6 +42,8 @@ from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
+
+_keep_large_buffers()
 
 if not TYPE_CHECKING:  # type checkers cannot read a computed list; they use the names of the star imports
     __all__ = _public_names(globals(), __name__, "HookHandle", "cross_entropy", "init")

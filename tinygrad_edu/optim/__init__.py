@@ -1,5 +1,6 @@
 """Optimizers, gradient clipping, weight averaging and learning-rate schedules."""
 
+from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.adagrad import Adagrad
@@ -23,5 +24,6 @@ __all__ = [
     "RAdam", "RMSprop", "Slot", "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
 ]  # fmt: skip
 
+_keep_large_buffers()
 # Set in globals(), which type checkers do not read: a visible __getattr__ would make every name valid.
 globals()["__getattr__"] = _getattr_with_hints("tg.optim", __all__)

@@ -10,7 +10,9 @@ checks for other frameworks, and `mutate` breaks vjps to measure how many faults
 """
 
 # ruff: noqa: I001 - in reading order
-import sys
+import sys as _sys
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
 from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
@@ -22,9 +24,11 @@ from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.tensor_checks import check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.vmap_check import check_vmap
 from tinygrad_edu.testing.op_check import check_op
-from tinygrad_edu.testing.module_check import check_module
-from tinygrad_edu.testing.additive_check import check_additive
 from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
+
+if _TYPE_CHECKING:
+    from tinygrad_edu.testing.module_check import check_module
+    from tinygrad_edu.testing.additive_check import check_additive
 
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",
@@ -33,6 +37,22 @@ __all__ = [
     "directional_derivative", "run_check",
 ]  # fmt: skip
 
-# pytest hides these modules in tracebacks, which then end at the line of the test; --full-trace shows them.
-for _name in [name for name in sys.modules if name.startswith(f"{__name__}.")]:
-    vars(sys.modules[_name])["__tracebackhide__"] = True
+
+def _hide_in_tracebacks() -> None:
+    """Let pytest end tracebacks at the line of the test; its option --full-trace shows these modules."""
+    for name in [name for name in _sys.modules if name.startswith(f"{__name__}.")]:
+        vars(_sys.modules[name])["__tracebackhide__"] = True
+
+
+if not _TYPE_CHECKING:  # a visible __getattr__ would make every name valid
+
+    def __getattr__(name):
+        """Import the checks of modules at their first use: only they need `tinygrad_edu.nn`."""
+        if name not in ("check_additive", "check_module"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+        module = _import_module(f"{__name__}.{name.removeprefix('check_')}_check")
+        _hide_in_tracebacks()
+        return getattr(module, name)
+
+
+_hide_in_tracebacks()

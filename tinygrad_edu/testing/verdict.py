@@ -270,7 +270,7 @@ def require_conclusive(limit: float) -> None:
         raise Inconclusive(
             f"{inconclusive} of {total} examples were inconclusive, more than the limit of {limit:g}. Draw inputs away "
             f"from kinks and saturation, or set a higher limit for this test, up to 1, with "
-            f"@pytest.mark.max_inconclusive(limit)."
+            f"@pytest.mark.tinygrad_edu_max_inconclusive(limit)."
         )
 
 

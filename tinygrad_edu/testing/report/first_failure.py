@@ -1,11 +1,10 @@
-"""Record of the first failure of a Hypothesis test, before shrinking simplifies its example."""
+"""Record of the first failure of a Hypothesis test under pytest, before shrinking simplifies its example."""
 
 from __future__ import annotations
 
+import os
 import sys
-from types import FrameType
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,43 +18,38 @@ class _Failure(NamedTuple):
     shapes: str
 
 
-# The first failure of each run of a test and each error class, because Hypothesis shrinks each class separately.
-_first_failures: WeakKeyDictionary[Any, dict[type, _Failure]] = WeakKeyDictionary()
+# The first failure of the running test for each error class, because Hypothesis shrinks each class separately.
+_first_failures: dict[tuple[str, type], _Failure] = {}
 
 
 def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
     """Return the message of an error. In a Hypothesis test, append the first failure if its message differs."""
-    text, run = str(error), _run()
-    if run is None:
+    text, test = str(error), _running_test()
+    if test is None:
         return text
-    failure = _Failure(text.split("\n")[0], _shapes(inputs))
-    first = _first_failures.setdefault(run, {}).setdefault(type(error), failure)
-    if first.headline == failure.headline:
+    for key in [key for key in _first_failures if key[0] != test]:
+        del _first_failures[key]
+    first = _first_failures.setdefault((test, type(error)), _Failure(text.split("\n")[0], _shapes(inputs)))
+    if text.split("\n")[0] == first.headline:
         return text
     return f"{text}\n  First failure, with {first.shapes}: {first.headline}"
 
 
 def is_shrinking(kind: type) -> bool:
     """Whether Hypothesis is shrinking a failure of this class, so that the message is not shown."""
-    run = _run()
-    if run is None or kind not in _first_failures.get(run, {}):
+    if (_running_test(), kind) not in _first_failures:
         return False
     from hypothesis.control import current_build_context
 
     return not current_build_context().is_final
 
 
-def _run() -> Any:
-    """Return Hypothesis's state object of the running test, or None outside a test."""
+def _running_test() -> str | None:
+    """Return the name of the running test if it is a Hypothesis test under pytest, else None."""
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is None or not hypothesis.currently_in_test_context():
         return None
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "wrapped_test" and frame.f_globals.get("__name__") == "hypothesis.core":
-            return frame.f_locals.get("state")
-        frame = frame.f_back
-    return None
+    return os.environ.get("PYTEST_CURRENT_TEST")
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
