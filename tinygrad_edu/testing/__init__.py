@@ -11,8 +11,8 @@ checks for other frameworks, and `mutate` breaks vjps to measure how many faults
 
 # ruff: noqa: I001 - in reading order
 import sys as _sys
+import typing as _typing
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
 from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
@@ -26,7 +26,7 @@ from tinygrad_edu.testing.vmap_check import check_vmap
 from tinygrad_edu.testing.op_check import check_op
 from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from tinygrad_edu.testing.module_check import check_module
     from tinygrad_edu.testing.additive_check import check_additive
 
@@ -44,7 +44,7 @@ def _hide_in_tracebacks() -> None:
         vars(_sys.modules[name])["__tracebackhide__"] = True
 
 
-if not _TYPE_CHECKING:  # a visible __getattr__ would make every name valid
+if not _typing.TYPE_CHECKING:  # a visible __getattr__ would make every name valid
 
     def __getattr__(name):
         """Import the checks of modules at their first use: only they need `tinygrad_edu.nn`."""
