@@ -111,15 +111,14 @@ class LostGradientWarning(UserWarning):
     Examples
     --------
     >>> import warnings
-    >>> import math
     >>> import tinygrad_edu as tg
     >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
     >>> with warnings.catch_warnings():  # doctest: +ELLIPSIS
     ...     warnings.simplefilter("error", LostGradientWarning)
-    ...     math.exp((w * w).sum())
+    ...     (w * w).grad
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.LostGradientWarning: math.exp converts a tensor that requires a gradient to a plain ...
+    tinygrad_edu.errors.LostGradientWarning: a tensor computed by op multiply has no .grad...
     """
 
 
@@ -469,7 +468,7 @@ class CheckpointError(DataError):
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written; training continues without it.
+    """A checkpoint could not be written, or cannot repeat random numbers; training continues.
 
     Examples
     --------

@@ -7,8 +7,6 @@ import operator
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.debug.lost_gradients import warn_of_a_plain_number
-from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node
 
 
@@ -26,8 +24,6 @@ class NumberProtocol:
         return len(self._data)
 
     def __float__(self) -> float:
-        if self._node is not None and is_grad_enabled():
-            warn_of_a_plain_number()
         return float(self._data.item())
 
     def __int__(self) -> int:

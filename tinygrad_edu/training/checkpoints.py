@@ -16,12 +16,14 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu._checks import integer
-from tinygrad_edu.errors import CheckpointError, DataError, DTypeError, TinygradError
+from tinygrad_edu.caller import warn_caller
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError, TinygradError
 from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, allgather
 from tinygrad_edu.training.checkpoint_state import PartState, capture_copy, capture_state, require_state, restore_state
+from tinygrad_edu.training.rng_discovery import global_states
 from tinygrad_edu.training.serialization import pack, unpack
 
 __all__ = ["Checkpoints"]
@@ -52,7 +54,13 @@ class Checkpoints:
     **parts : Any
         Everything that changes in training: models, optimizers, averages, loaders, random generators, dicts, lists and
         objects with ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own parts. The generators that a
-        part draws from are saved with it, see `rng_discovery.find_generators`.
+        part holds are saved with it, see `rng_discovery.find_generators`. A generator in a global variable is not
+        found: pass it as a part, or hold it in an attribute.
+
+    Warns
+    -----
+    CheckpointWarning
+        `save` finds that the program drew from the global generators ``np.random`` or ``random``, which it cannot save.
 
     Raises
     ------
@@ -112,6 +120,7 @@ class Checkpoints:
         self.parts = parts
         self.workers: Workers = ALONE
         self._lock: FolderLock | None = None
+        self._process, self._global_states = os.getpid(), global_states()
         encoded({})  # raises now if safetensors is not installed
 
     def with_parts(self, **parts: Any) -> Checkpoints:
@@ -168,6 +177,7 @@ class Checkpoints:
             It cannot be written, or another program has locked the folder. Earlier checkpoints are unchanged.
         """
         states = {name: capture_state(part) for name, part in {**self.parts, POSITION: position}.items()}
+        self._warn_of_global_draws()
         try:
             with self._acquire_lock().threads:
                 self._remove(self.folder.glob(f"{STAGED}*"))
@@ -179,6 +189,18 @@ class Checkpoints:
                 f"unchanged."
             ) from error
         return path
+
+    def _warn_of_global_draws(self) -> None:
+        """Warn if the state of a global generator changed since the last call."""
+        before, self._global_states = self._global_states, global_states()
+        for name, state in self._global_states.items():
+            if state != before[name] and os.getpid() == self._process:  # Python seeds `random` again in a fork
+                warn_caller(
+                    f"a checkpoint does not save the state of {name}, and the program drew from it, so a resumed run "
+                    f"draws other numbers. Draw from a numpy.random.Generator; a data set gets the loader's by a "
+                    f"parameter rng of `__getitem__`.",
+                    CheckpointWarning,
+                )
 
     def load(self) -> dict[str, Any] | None:
         """Restore the parts from the last checkpoint.
