@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import DTypeError, ExportError, ShapeError
 from tinygrad_edu.extras import missing_extra
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
@@ -20,12 +20,14 @@ except ImportError as error:
     raise missing_extra("tinygrad_edu.onnx requires onnx", "onnx") from error
 
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators import OPERATORS
-from tinygrad_edu.onnx.symbolic_batch import merged
-from tinygrad_edu.onnx.tracing import Variable, traced
+from tinygrad_edu.onnx.operators import OPERATORS, add_nodes
+from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying, merged, samples
+from tinygrad_edu.onnx.tracing import FIXED_BATCH, TracedStep, Variable, module_that_failed, traced, users_line
 from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
+
+_TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
 
 
 def export(
@@ -123,9 +125,25 @@ def _call_for_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, name
         raise ShapeError(
             f"onnx.export: the inputs have {sorted(sizes)} samples. Pass None in batch_axes for an input without them."
         )
-    first = max(sizes.pop(), 2)  # an axis of length 1 would broadcast
-    one, other = (traced(model, _resized(arrays, axes, size), names, OPERATORS) for size in (first, first + 1))
-    return merged(one, other, (first, first + 1))
+    [given] = sizes
+    if given == 0:
+        raise ExportError("onnx.export: the inputs have 0 samples. Give an example with at least one sample.")
+    calls, failures = dict[int, Any](), dict[int, Exception]()
+    for size in sorted({given, *_TRACED_SIZES}):
+        try:
+            calls[size] = traced(model, _resized(arrays, axes, size), names, OPERATORS)
+        except ExportError:
+            raise
+        except Exception as error:
+            failures[size] = error
+    if not calls:
+        raise failures[given]
+    for size, error in failures.items():
+        raise ExportError(
+            f"onnx.export: {module_that_failed(error, model)} cannot run with {samples(size)}, and a file takes any "
+            f"number of them: {type(error).__name__}: {str(error).rstrip('.')}.{users_line(error)} {FIXED_BATCH}."
+        ) from error
+    return merged(calls)
 
 
 def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray, ...]:
@@ -138,20 +156,24 @@ def _model(model: Module, call: Any, names: list[str], axes: Any) -> onnx.ModelP
     state = {name: tensor.numpy() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     batch = next(((name, axis) for name, axis in zip(names, axes, strict=True) if axis is not None), None)
     graph = Graph(call, state, batch)
-    for graph.step in call.steps:
-        graph.bind(graph.step.out, OPERATORS[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
+    for step in call.steps:
+        add_nodes(graph, step)
+    graph.step = TracedStep(None, "the output", (), {}, None, f"of {type(model).__name__}", tuple(dict.fromkeys(read.line for read in call.reads)))
     outputs = []
 
     def add_output(path: str, value: Any) -> None:
+        graph.require_fixed(value)
+        value = value if isinstance(value, Variable | Repeated) else np.asarray(value)
         name = "_".join(["output", *path.replace("[", ".").replace("]", "").replace("'", "").split(".")]).strip("_")
         graph.nodes.append(onnx.helper.make_node("Identity", [graph.name(value)], [name], name=name))
         outputs.append(_described(name, value))
 
-    tree_map_with_path(add_output, call.outputs, is_leaf=lambda x: isinstance(x, Variable))
+    tree_map_with_path(add_output, call.outputs, is_leaf=lambda x: isinstance(x, Variable | Repeated | Varying))
     return graph.model([_described(x.name or "", x) for x in call.inputs], outputs)
 
 
 def _described(name: str, value: Any) -> Any:
     """Return the type and the shape of an input or output."""
-    shape = [n if isinstance(n, int) else "batch" for n in value.shape]
+    symbols = {BatchMultiple(1): "batch"}
+    shape = [n if isinstance(n, int) else symbols.get(n, f"{name}_axis_{k}") for k, n in enumerate(value.shape)]
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), shape)
