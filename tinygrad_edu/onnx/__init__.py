@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ExportError, ShapeError
 from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
 
@@ -27,16 +31,32 @@ from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
 
+P = ParamSpec("P")
+
 _TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
 
+def _with_keyword_hints(function: Callable[P, None]) -> Callable[P, None]:
+    """Answer the keywords of torch.onnx.export with hints."""
+    known = signature(function).parameters
 
+    @wraps(function)
+    def call(*args: P.args, **settings: P.kwargs) -> None:
+        if unknown := [name for name in settings if name not in known]:
+            raise_unexpected_keyword(function.__name__, unknown, known)
+        function(*args, **settings)
+
+    return call
+
+
+@_with_keyword_hints
 def export(
     model: Module, inputs: Any, path: str | Path, *, batch_axes: int | tuple[int | None, ...] | None = 0
 ) -> None:
     """Write a model in evaluation mode as an ONNX file.
 
-    The model is called with traced inputs for two batch sizes. What is equal in both calls is constant, and the batch
-    size is symbolic in the file. Other lengths are those of `inputs`. The file has opset 20.
+    The model is called with traced inputs for 1, 2, 3 and 37 samples, and for the number in `inputs`. What is equal in
+    all calls is constant, and the batch size is symbolic in the file. Other lengths are those of `inputs`. The file has
+    opset 20.
 
     Parameters
     ----------
@@ -52,14 +72,18 @@ def export(
     ------
     ExportError
         The model calls a function without a counterpart in ONNX, needs a value, as in ``if x.sum() > 0``, draws random
-        numbers, or depends on the batch size in a way that ONNX cannot express. The message has the line.
+        numbers, depends on the batch size in a way that ONNX cannot express, cannot run with one of the sizes above,
+        or needs a dtype that ONNX Runtime lacks. The message has the line.
     DTypeError
-        `model` is not a Module.
+        `model` is not a Module, an input is no array of numbers, or `path` is no path.
     ShapeError
         An input has no such axis, or the inputs have different numbers of samples.
 
     Notes
     -----
+    A branch that none of the batch sizes takes is not seen: ``if len(x) > 100`` is false in all of them for an example
+    of up to 100 samples, and the file then has the other branch for any number.
+
     The names of the inputs are those of the parameters of ``forward``; the output is ``output``, and parts of a nest of
     outputs have their path as a suffix. Initializers have the names of `Module.state_dict`.
 
@@ -78,6 +102,10 @@ def export(
         raise DTypeError(
             f"onnx.export: model must be a Module, got {type(model).__name__}. Define forward in a Module."
         )
+    if not isinstance(path, str | os.PathLike):
+        raise DTypeError(
+            f"onnx.export: path must be a str or Path, got {type(path).__name__}. The order is model, inputs, path."
+        )
     arrays = [_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,))]
     axes = _normalized_axes(batch_axes, arrays)
     names = _input_names(model, len(arrays))
@@ -91,6 +119,11 @@ def _array(x: Any) -> np.ndarray:
     if isinstance(x, Tensor):
         return x.numpy()
     array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(
+            f"onnx.export: inputs must be an array of numbers or a tuple of them, got {type(x).__name__}. The order is "
+            f"model, inputs, path."
+        )
     return array if isinstance(x, np.ndarray) or array.dtype.kind != "f" else array.astype(np.float32)
 
 

@@ -24,7 +24,8 @@ _MISSING = {
     "ArgMax ArgMin": "bool int16 uint16 uint32 uint64",
     "TopK": "bool uint16 uint32 uint64",
     "Where": "bool int16 uint16 uint64",
-    "Clip Max Min": "bool int16 uint16",
+    "Max Min": "bool int16 uint16",
+    "Clip": "bool",
     "ReduceMax ReduceMin": "int16 uint16 uint32 uint64",
     "Pad": "int16 uint16",
 }

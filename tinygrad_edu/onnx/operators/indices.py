@@ -165,8 +165,10 @@ def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
 def _scatter(g: Graph, *arrays: Any, indices: Any, shape: Any) -> Any:
     g.require_fixed([indices, shape])
     positions, dtype = np.arange(int(np.prod(shape))).reshape(shape), g.step.out.dtype
+    dtype = np.dtype(np.float32) if dtype == np.float16 else dtype  # ONNX Runtime adds no float16
     out: Any = np.zeros(positions.size, dtype)
     for array, index in zip(arrays, indices, strict=True):
         flat = g.add("Reshape", g.cast(array, dtype), np.array([-1], np.int64))
         out = g.add("ScatterElements", out, positions[index].ravel(), flat, reduction="add")
-    return g.reshape(out, shape)
+    out = g.reshape(out, shape)
+    return out if dtype == g.step.out.dtype else g.convert(out, g.step.out.dtype)
