@@ -35,6 +35,7 @@ P = ParamSpec("P")
 
 _TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
 
+
 def _with_keyword_hints(function: Callable[P, None]) -> Callable[P, None]:
     """Answer the keywords of torch.onnx.export with hints."""
     known = signature(function).parameters
@@ -191,12 +192,15 @@ def _model(model: Module, call: Any, names: list[str], axes: Any) -> onnx.ModelP
     graph = Graph(call, state, batch)
     for step in call.steps:
         add_nodes(graph, step)
-    graph.step = TracedStep(None, "the output", (), {}, None, f"of {type(model).__name__}", tuple(dict.fromkeys(read.line for read in call.reads)))
+    lines = dict.fromkeys(read.line for read in call.reads)
+    graph.step = TracedStep(None, f"the output of {type(model).__name__}", (), {}, None, "", tuple(lines))
     outputs = []
 
     def add_output(path: str, value: Any) -> None:
         graph.require_fixed(value)
         value = value if isinstance(value, Variable | Repeated) else np.asarray(value)
+        if value.dtype.kind not in "biuf":
+            graph.step.refuse(f"has {value}; return Tensors")
         name = "_".join(["output", *path.replace("[", ".").replace("]", "").replace("'", "").split(".")]).strip("_")
         graph.nodes.append(onnx.helper.make_node("Identity", [graph.name(value)], [name], name=name))
         outputs.append(_described(name, value))

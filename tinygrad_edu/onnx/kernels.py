@@ -11,8 +11,8 @@ from onnx import ModelProto, helper, shape_inference
 _INTEGERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64"
 # Kernels of the CPU in ONNX Runtime 1.32, which casts float16 to float32 by itself.
 _MISSING = {
-    "Acos Acosh Asin Asinh Atan Atanh AveragePool Col2Im Conv ConvTranspose Cosh Det Erf GRU Gelu InstanceNormalization "
-    "LSTM RNN Sinh Softsign Tan": f"float64 {_INTEGERS}",
+    "Acos Acosh Asin Asinh Atan Atanh AveragePool Col2Im Conv ConvTranspose Cosh Det Erf GRU Gelu "
+    "InstanceNormalization LSTM RNN Sinh Softsign Tan": f"float64 {_INTEGERS}",
     "BatchNormalization Ceil Cos Exp Floor Gemm GridSample IsInf IsNaN LayerNormalization Log LogSoftmax "
     "Reciprocal Round Sigmoid Sin Softmax Sqrt Tanh": _INTEGERS,
     "Abs Add Div Greater GreaterOrEqual Less LessOrEqual Mod Mul Sign Sub": "bool",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.caller import calling_line, is_own_file, place
+from tinygrad_edu.caller import calling_line, is_own_file, line_of
 from tinygrad_edu.engine import (
     Array,
     Mapped,
@@ -31,6 +31,7 @@ from tinygrad_edu.nn import Module, functional_call
 from tinygrad_edu.onnx.decompositions import DECOMPOSITIONS
 from tinygrad_edu.pytree import tree_map
 
+FIXED_BATCH = "For a file that takes only the batch size of the example, pass batch_axes=None"
 _NUMPY = os.path.dirname(np.__file__)
 
 
@@ -68,7 +69,7 @@ def variables_in(x: Any) -> Iterator[Variable]:
 
 def refuse(name: str, line: str, problem: str = "has no counterpart in ONNX") -> NoReturn:
     """Raise an error for a function that is called at a line."""
-    raise ExportError(f"onnx.export: {name} at {line} {problem}.")
+    raise ExportError(f"onnx.export: {name}{line and f' at {line}'} {problem}.")
 
 
 class TracedStep(NamedTuple):
@@ -84,7 +85,7 @@ class TracedStep(NamedTuple):
     settings : dict
     out : Variable or nest of Variables
     line : str
-        The user's line that made the call.
+        The user's line that made the call, or ``""``.
     reads : tuple of str
         The user's lines before it that read the batch size.
     """
@@ -105,9 +106,6 @@ class TracedStep(NamedTuple):
         """Raise an error for a step that depends on the batch size, with the lines that read it."""
         reads = f" The batch size is read at {', '.join(self.reads)}." if self.reads else ""
         self.refuse(f"{problem}.{reads} {FIXED_BATCH}")
-
-
-FIXED_BATCH = "For a file that takes only the batch size of the example, pass batch_axes=None"
 
 
 class Read(NamedTuple):
@@ -183,7 +181,7 @@ class Recorder:
         while frame.f_code.co_name in _READERS and is_own_file(frame.f_code.co_filename) and frame.f_back is not None:
             frame = frame.f_back
         if not is_own_file(frame.f_code.co_filename):
-            self.reads.append(Read(len(self.steps), place(frame), shape))
+            self.reads.append(Read(len(self.steps), line_of(frame), shape))
 
     def record_body(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Call a function of ops, which records the ops."""
@@ -238,7 +236,9 @@ def users_line(error: Exception) -> str:
     """Return a sentence with the innermost line outside of this package in a traceback, or nothing."""
     frames = traceback.extract_tb(error.__traceback__)
     others = [frame for frame in frames if not is_own_file(frame.filename) and not frame.filename.startswith(_NUMPY)]
-    return f" This is at {os.path.basename(others[-1].filename)}:{others[-1].lineno}, {others[-1].line}." if others else ""
+    if not others:
+        return ""
+    return f" This is at {os.path.basename(others[-1].filename)}:{others[-1].lineno}, {others[-1].line}."
 
 
 def module_that_failed(error: Exception, model: Module) -> str:

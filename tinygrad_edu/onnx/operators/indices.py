@@ -131,7 +131,7 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
         g.step.refuse("mixes None with arrays in an index; use expand_dims")
     if len(arrays) == 1:
         return g.add("Gather", x, g.cast(axes[arrays[0]], np.int64), axis=arrays[0])
-    shape = _broadcast(*(axes[a].shape if isinstance(axes[a], Variable | Repeated) else np.shape(axes[a]) for a in arrays))
+    shape = _broadcast(*(getattr(axes[a], "shape", ()) for a in arrays))
     rest = [a for a in range(len(axes)) if a not in arrays]
     moved = g.transpose(x, [*arrays, *rest])
     columns = [g.add("Expand", g.cast(axes[a], np.int64), g.integers(shape)) for a in arrays]

@@ -38,10 +38,10 @@ def add_nodes(g: Graph, step: TracedStep) -> None:
     g.require_fixed([step.out, *(value for name, value in arguments.items() if name != _LENGTHS.get(emit))])
     try:
         g.bind(step.out, emit(g, *step.inputs, **step.settings))
-    except TypeError as error:  # a rule computes with a length that is no number
+    except TypeError:  # a rule computes with a length that is no number
         if g.batch is None:
             raise
-        step.refuse_batch(f"needs a length that depends on the batch size ({error})")
+        step.refuse_batch("needs a length that depends on the batch size")
 
 
 def axes_of(x: Any, axis: Any) -> np.ndarray:
