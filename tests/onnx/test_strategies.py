@@ -10,7 +10,7 @@ from tests.effort import thorough
 from tests.onnx.runtime import assert_runs
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.errors import DTypeError, ExportError
+from tinygrad_edu.errors import ExportError
 from tinygrad_edu.onnx import export
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
@@ -65,10 +65,8 @@ def test_a_drawn_call_computes_the_same(name, data, tmp_path_factory):
 @pytest.mark.parametrize("name", OP_CALLS)
 @settings(max_examples=2)
 @given(data=st.data())
-def test_a_drawn_call_computes_the_same_in_other_dtypes(name, data, tmp_path_factory):
-    model = Called(data.draw(calls(name)))
-    assert_runs_or_is_refused(name, model, np.float64, 1e-9, tmp_path_factory)
-    assert_runs_or_is_refused(name, model, np.float16, 2e-2, tmp_path_factory)
+def test_a_drawn_call_computes_the_same_in_float64(name, data, tmp_path_factory):
+    assert_runs_or_is_refused(name, Called(data.draw(calls(name))), np.float64, 1e-9, tmp_path_factory)
 
 
 def assert_runs_or_is_refused(name, model, dtype, tolerance, tmp_path_factory):
@@ -76,7 +74,7 @@ def assert_runs_or_is_refused(name, model, dtype, tolerance, tmp_path_factory):
     try:
         with np.errstate(all="ignore"):
             wanted = [np.asarray(values_of(x)) for x in tree_leaves(model(*inputs))]
-    except (ArithmeticError, ValueError, DTypeError, np.linalg.LinAlgError):  # a narrow dtype has left the domain
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError):  # float32 has left the domain
         return
     if not inputs:
         return

@@ -31,17 +31,17 @@ from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 _TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
 
 
-def _with_keyword_hints(function: Callable[P, None]) -> Callable[P, None]:
+def _with_keyword_hints(function: Callable[_P, None]) -> Callable[_P, None]:
     """Answer the keywords of torch.onnx.export with hints."""
     known = signature(function).parameters
 
     @wraps(function)
-    def call(*args: P.args, **settings: P.kwargs) -> None:
+    def call(*args: _P.args, **settings: _P.kwargs) -> None:
         if unknown := [name for name in settings if name not in known]:
             raise_unexpected_keyword(function.__name__, unknown, known)
         function(*args, **settings)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.onnx.tracing import Read, TracedCall, TracedStep, Variable, variables_in
+from tinygrad_edu.onnx.tracing import ShapeRead, TracedCall, TracedStep, Variable, variables_in
 
 
 # They are no tuples, which rules and NumPy would take for several values.
@@ -82,7 +82,7 @@ def merged(calls: Mapping[int, TracedCall]) -> TracedCall:
     return TracedCall(inputs, parameters, steps, outputs, reads)
 
 
-def _reads_of_size(traces: Sequence[list[Read]]) -> list[Read]:
+def _reads_of_size(traces: Sequence[list[ShapeRead]]) -> list[ShapeRead]:
     """Return the reads of shapes that depend on the batch size, up to the first that is not in all traces."""
     common = takewhile(lambda each: len({read[:2] for read in each}) == 1, zip(*traces, strict=False))
     return [each[0] for each in common if len({read.shape for read in each}) > 1]

@@ -108,7 +108,7 @@ class TracedStep(NamedTuple):
         self.refuse(f"{problem}.{reads} {FIXED_BATCH}")
 
 
-class Read(NamedTuple):
+class ShapeRead(NamedTuple):
     """A line of the user that reads a shape: the number of steps before it, and the shape."""
 
     position: int
@@ -123,7 +123,7 @@ class TracedCall(NamedTuple):
     parameters: list[Variable]
     steps: list[TracedStep]
     outputs: Any
-    reads: list[Read]
+    reads: list[ShapeRead]
 
 
 # The functions of this package that read a shape for the user: x.shape, x.size, len(x), a loop over x, np.shape(x).
@@ -137,7 +137,7 @@ class Recorder:
     """
 
     def __init__(self, rules: Mapping[Any, Callable[..., Any]]) -> None:
-        self.rules, self.steps, self.reads = rules, list[TracedStep](), list[Read]()
+        self.rules, self.steps, self.reads = rules, list[TracedStep](), list[ShapeRead]()
         self.level = Trace(self.record, self.read)
         self.variables: dict[int, tuple[Array, Variable]] = {}  # the array is kept, so that its id stays its own
         self.bodies: list[Any] = []  # the functions that are being called
@@ -181,7 +181,7 @@ class Recorder:
         while frame.f_code.co_name in _READERS and is_own_file(frame.f_code.co_filename) and frame.f_back is not None:
             frame = frame.f_back
         if not is_own_file(frame.f_code.co_filename):
-            self.reads.append(Read(len(self.steps), line_of(frame), shape))
+            self.reads.append(ShapeRead(len(self.steps), line_of(frame), shape))
 
     def record_body(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Call a function of ops, which records the ops."""
