@@ -74,7 +74,7 @@ def assert_runs_or_is_refused(name, model, dtype, tolerance, tmp_path_factory):
     try:
         with np.errstate(all="ignore"):
             wanted = [np.asarray(values_of(x)) for x in tree_leaves(model(*inputs))]
-    except (ArithmeticError, ValueError, np.linalg.LinAlgError):  # float32 has left the domain
+    except (ArithmeticError, ValueError):  # float32 has left the domain
         return
     if not inputs:
         return

@@ -26,7 +26,15 @@ except ImportError as error:
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators import OPERATORS, add_nodes
 from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying, merged, samples
-from tinygrad_edu.onnx.tracing import FIXED_BATCH, TracedStep, Variable, module_that_failed, traced, users_line
+from tinygrad_edu.onnx.tracing import (
+    FIXED_BATCH,
+    TracedCall,
+    TracedStep,
+    Variable,
+    module_that_failed,
+    traced,
+    users_line,
+)
 from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
@@ -162,22 +170,27 @@ def _call_for_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, name
     [given] = sizes
     if given == 0:
         raise ExportError("onnx.export: the inputs have 0 samples. Give an example with at least one sample.")
-    calls, failures = dict[int, Any](), dict[int, Exception]()
+    return merged(_traces(given, lambda size: traced(model, _resized(arrays, axes, size), names, OPERATORS), model))
+
+
+def _traces(given: int, trace: Callable[[int], TracedCall], model: Module) -> dict[int, TracedCall]:
+    """Return the traces for several batch sizes. If none succeeds, raise the model's error for the given size."""
+    calls, failures = dict[int, TracedCall](), dict[int, Exception]()
     for size in sorted({given, *_TRACED_SIZES}):
         try:
-            calls[size] = traced(model, _resized(arrays, axes, size), names, OPERATORS)
+            calls[size] = trace(size)
         except ExportError:
             raise
         except Exception as error:
             failures[size] = error
     if not calls:
         raise failures[given]
-    for size, error in failures.items():
+    for size, failure in failures.items():
         raise ExportError(
-            f"onnx.export: {module_that_failed(error, model)} cannot run with {samples(size)}, and a file takes any "
-            f"number of them: {type(error).__name__}: {str(error).rstrip('.')}.{users_line(error)} {FIXED_BATCH}."
-        ) from error
-    return merged(calls)
+            f"onnx.export: {module_that_failed(failure, model)} cannot run with {samples(size)}, and a file takes any "
+            f"number of them: {type(failure).__name__}: {str(failure).rstrip('.')}.{users_line(failure)} {FIXED_BATCH}."
+        ) from failure
+    return calls
 
 
 def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray, ...]:

@@ -104,7 +104,7 @@ def _merge(values: dict[int, Any]) -> Any:
     if isinstance(first, dict):
         if any(other.keys() != first.keys() for other in others):
             return Varying(values)
-        return {key: _parts(values, lambda x, key=key: x[key]) for key in first}
+        return {key: _merge({size: x[key] for size, x in values.items()}) for key in first}
     if isinstance(first, slice):
         return slice(*_parts(values, lambda x: (x.start, x.stop, x.step)))
     if isinstance(first, np.ndarray):
