@@ -5,7 +5,7 @@ import sys
 import warnings
 from types import FrameType
 
-__all__ = ["calling_line", "is_own_file", "warn_caller"]
+__all__ = ["calling_line", "is_own_file", "line_of", "warn_caller"]
 
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
@@ -19,6 +19,11 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 def calling_line() -> str:
     """Return the file and the number of the innermost line outside of this package: ``"model.py:12"``."""
     frame, _ = _calling_frame()
+    return line_of(frame)
+
+
+def line_of(frame: FrameType) -> str:
+    """Return the file and the number of the line that a frame runs."""
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 

@@ -249,7 +249,7 @@ KEYWORDS = {
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
     "index": "indices", "size": "shape", "generator": "rng",
     "collate_fn": "collate", "num_workers": "workers",
-    "min_value": "min_val", "max_value": "max_val",
+    "min_value": "min_val", "max_value": "max_val", "dynamic_axes": "batch_axes", "dynamic_shapes": "batch_axes",
 }  # fmt: skip
 
 # Keywords of PyTorch without a counterpart, with the reason or the replacement.
@@ -262,4 +262,9 @@ UNSUPPORTED = {
     **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
     "validate_args": "leave it out: parameters are always checked",
     "batch_sampler": "`sampler=` and `batch_size=`",
+    "input_names": "leave it out: the inputs have the names of the parameters of `forward`",
+    "output_names": "leave it out: the output is `output`, and of several each has its path",
+    "opset_version": "leave it out: a file has opset 20",
+    **dict.fromkeys(("export_params", "keep_initializers_as_inputs"), "leave it out: parameters are initializers"),
+    **dict.fromkeys(("do_constant_folding", "operator_export_type", "dynamo"), "leave it out: there is one exporter"),
 }

@@ -112,8 +112,16 @@ MODELS = {
         lambda n, rng: (tg.Tensor(rng.integers(-9, 9, (n, 4))),),
     ),
     "bounds that are arrays": (lambda: module(lambda self, x: tg.clip(x, -x, np.full(3, 0.1, "f"))), floats(3)),
-    "normalization by the batch": (
-        lambda: nn.BatchNorm1D(3, track_running_stats=False), lambda n, rng: (rng.normal(size=(n + 1, 3)).astype("f"),),
+    "slices of the batch": (
+        lambda: module(lambda self, x: (x[1:] - x[:-1], x[::-1], x[:4], x[-2:], x - x[0])), floats(3),
+    ),
+    "products of samples": (lambda: module(lambda self, x: tg.softmax(x @ x.T, -1) @ x + x[:, None].sum(0)), floats(3)),
+    "constants for each sample": (
+        lambda: module(lambda self, x: (
+            x[np.zeros(len(x), int)], tg.ones((len(x), len(x))) @ x, tg.tile(self.row, (len(x), 1)),
+            tg.zeros((len(x), 2)), tg.ones_like(x), 3,
+        ), row=tg.ones((1, 3))),
+        floats(3),
     ),
     "a checkpoint": (lambda: module(lambda self, x: tg.checkpoint(lambda y: tg.exp(y) * y)(x).sum(1)), floats(3)),
     "several outputs": (lambda: module(lambda self, x: {"a": x + 1, "b": (x * 2, x.sum(1))}), floats(3)),
@@ -134,7 +142,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_computes_the_same_for_any_batch_size(name, tmp_path):
     make, inputs = MODELS[name]
-    first, *others = batches(inputs, 2, 1, 7)
+    first, *others = batches(inputs, 2, 1, 7, 40, 64)
     assert_exported(make(), first, tmp_path / "model.onnx", others=others)
 
 
@@ -175,7 +183,7 @@ REFUSED = {
     ".numpy()": (lambda self, x: x * np.sin(x.numpy()), "numpy.* test_export.py"),
     ".data": (lambda self, x: tg.Tensor(x.data) * x, "data.* test_export.py"),
     "a mask as an index": (lambda self, x: x[np.greater(x, 0)], "has a mask, and the shape .* use where"),
-    "a loop over the batch": (grow, "steps for 2 samples and"),
+    "a loop over the batch": (grow, r"missing for 1 sample: the steps depend .* is read at test_export.py:\d+"),
     "positions in the batch": (lambda self, x: x * np.arange(len(x))[:, None], "multiply at .* depends on the batch"),
     "a division by the batch size": (lambda self, x: x / len(x), "divide at test_export.py.*depends on the batch size"),
     "random numbers": (lambda self, x: x + tg.normal(0, 1, (3,)), "normal draws random numbers inside of onnx.export"),
@@ -195,6 +203,93 @@ def test_what_cannot_be_exported_is_refused_by_name_with_the_line(name, tmp_path
     assert not (tmp_path / "model.onnx").exists()
 
 
+def halves(self, x):
+    n = len(x)  # the size is read here
+    return x[: n // 2] - x[n // 2 + n % 2 :]
+
+
+def layers(self, x):
+    return (self.large if x.shape[0] > 10 else self.small)(x)
+
+
+def loop(self, x):
+    for _ in range(min(len(x), 4)):
+        x = x + 1
+    return x
+
+
+# Functions of the batch size that agree for some sizes only.
+READ = r".* The batch size is read at test_export.py:\d+"
+DEPENDS = {
+    "halves": (halves, f"getitem at test_export.py:{halves.__code__.co_firstlineno + 2} has a value.* 0 for 1 sample, "
+                       f"1 for 2 samples. .* read at test_export.py:{halves.__code__.co_firstlineno + 1}."),
+    "other layers": (layers, f"linear at .* small.weight for 1 sample, large.weight for (16|37) samples{READ}"),
+    "a loop": (loop, "add at .* is missing for 1 sample: the steps depend on the batch size"),
+    "a factor": (lambda self, x: x * min(len(x), 4), f"multiply at .*, 1 for 1 sample, 2 for 2 samples{READ}"),
+    "one sample": (lambda self, x: x if len(x) == 1 else x * 2, "multiply at .* is missing for 1 sample"),
+    "many samples": (lambda self, x: x * (2 if len(x) > 10 else 1), f"1 for 1 sample, 2 for (16|37) samples{READ}"),
+    "an op": (lambda self, x: tg.exp(x) if x.shape[0] > 10 else tg.tanh(x), "tanh at .* is exp, at .* for (16|37) sam"),
+    "np.shape": (lambda self, x: x * (2 if np.shape(x)[0] > 10 else 1), f"multiply at {READ}"),
+    "the number of elements": (lambda self, x: x * (x.size % 2), f"multiply at {READ}"),
+    "tg.eye": (lambda self, x: tg.eye(x.shape[0]) @ x, rf"matmul at .*an array of shape \(1, 1\) for 1 sample{READ}"),
+    "np.tri": (lambda self, x: np.tri(len(x), dtype="f") @ x, "matmul at "),
+    "one_hot": (lambda self, x: tg.one_hot(np.zeros(3, int), len(x)) @ x, "matmul at "),
+    "tg.arange": (lambda self, x: x * tg.arange(len(x))[:, None], "multiply at "),
+    "a bound": (lambda self, x: tg.clip(x, 0, len(x)), "clip at .* depends on the batch size, the batch size."),
+    "a comparison": (lambda self, x: tg.where(np.greater(x, len(x) - 3), x, 0), "np.greater at "),
+    "an index": (lambda self, x: x - x[len(x) - 1], "getitem at "),
+    "a row of a table": (lambda self, x: x + self.table[len(x)], "at .* depends on the batch size, the batch size"),
+    "a length": (lambda self, x: x.reshape(len(x) if len(x) % 2 else len(x) // 2, -1), "reshape at "),
+    "a padding": (lambda self, x: tg.pad(x, ((0, max(8 - len(x), 0)), (0, 0))), "pad at "),
+    "repetitions": (lambda self, x: tg.tile(x, (1, min(len(x), 3))), "tile at "),
+    "a slice": (lambda self, x: x[:, : min(len(x), 2)], "getitem at "),
+    "a rank": (lambda self, x: tg.topk(x, min(len(x), 3), axis=1)[0], "topk at "),
+    "a number of arrays": (lambda self, x: tg.stack([x] * min(len(x), 3)), "stack at .* 1 Tensors for 1 sample"),
+    "a number of axes": (lambda self, x: x.squeeze(), r"squeeze at .*shape \(3,\) for 1 sample"),
+    "an axis": (lambda self, x: tg.softmax(x, 0 if len(x) > 10 else 1), "softmax at .* 1 for 1 sample, 0 for (16|37)"),
+    "a flag": (lambda self, x: tg.sum(x, 1, keepdims=len(x) > 10), "sum at "),
+    "a word": (lambda self, x: tg.gelu(x, approximate="tanh" if len(x) > 10 else "none"), "gelu at "),
+    "a dtype": (lambda self, x: tg.astype(x, "f2" if len(x) > 10 else "f4"), "astype at "),
+    "a small number": (lambda self, x: tg.layer_norm(x, 3, eps=1e-5 if len(x) > 10 else 0.1), "layer_norm at "),
+    "swapped outputs": (lambda self, x: (x + 1, x + 2)[:: 1 if len(x) > 10 else -1], f"the output of Model has{READ}"),
+    "a number of outputs": (lambda self, x: (x + 1, x + 2)[: len(x)], f"the output of Model .* 1 Tensors for 1{READ}"),
+    "the size as an output": (lambda self, x: (x, len(x)), f"the output {READ}"),
+    "positions as an output": (lambda self, x: (x, tg.arange(len(x))), f"the output {READ}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DEPENDS)
+def test_a_function_of_the_batch_size_that_a_file_cannot_compute_is_refused_for_any_example(name, tmp_path):
+    forward, message = DEPENDS[name]
+    state = {"small": nn.Linear(3, 3, rng=RNG), "large": nn.Linear(3, 3, rng=RNG), "table": tg.ones((99, 3))}
+    for size in (1, 2, 5, 16):
+        with pytest.raises(ExportError, match=message):
+            export(module(forward, **state), np.ones((size, 3), "f"), tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
+    assert_exported(module(forward, **state), (tg.ones((5, 3)),), tmp_path / "model.onnx", batch_axes=None)
+
+
+def test_a_function_of_the_batch_size_is_refused_on_any_axis(tmp_path):
+    layers = nn.MaxPool1D(1, return_indices=True), nn.GroupNorm(1, 3), nn.ConvTranspose1D(3, 2, 3, rng=RNG)
+    for layer in layers:
+        with pytest.raises(ExportError, match=r"at test_export.py:\d+ .* depends on the batch size"):
+            export(layer, np.ones((2, 3, 4), "f"), tmp_path / "model.onnx", batch_axes=2)
+
+
+def test_a_model_that_cannot_run_with_some_number_of_samples_is_refused_by_name(tmp_path):
+    normalized = nn.Sequential(nn.Linear(3, 3, rng=RNG), nn.BatchNorm1D(3, track_running_stats=False))
+    for size in (1, 2, 5):
+        message = "BatchNorm1D '1' cannot run with 1 sample, .*ShapeError: batch_norm.*pass batch_axes=None"
+        with pytest.raises(ExportError, match=message):
+            export(normalized, np.ones((size, 3), "f"), tmp_path / "model.onnx")
+    with pytest.raises(ExportError, match=r"Model cannot run with 1 sample, .*op reshape.* at test_export.py:\d+"):
+        export(module(lambda self, x: x.reshape(-1, 6)), np.ones((2, 3), "f"), tmp_path / "model.onnx")
+    with pytest.raises(ExportError, match=r"0 samples\. Give an example with at least one sample"):
+        export(normalized, np.ones((0, 3), "f"), tmp_path / "model.onnx")
+    with pytest.raises(ShapeError, match=r"Linear\(3, 3\).*got shape \(1, 4\)"):
+        export(normalized, np.ones((1, 4), "f"), tmp_path / "model.onnx")
+
+
 def test_inputs_of_several_batch_sizes_are_refused(tmp_path):
     model = module(lambda self, x, y: x + y)
     with pytest.raises(ShapeError, match=r"\[1, 2\] samples. Pass None in batch_axes"):
@@ -203,8 +298,24 @@ def test_inputs_of_several_batch_sizes_are_refused(tmp_path):
         export(model, (np.ones(3, "f"), np.ones(3, "f")), tmp_path / "model.onnx", batch_axes=(0,))
     with pytest.raises(ShapeError, match=r"shape \(3,\) has no axis 1"):
         export(model, (np.ones(3, "f"), np.ones(3, "f")), tmp_path / "model.onnx", batch_axes=1)
-    with pytest.raises(DTypeError, match="must be a Module, got function"):
-        export(tg.relu.forward, np.ones(3, "f"), tmp_path / "model.onnx")
+
+
+ARGUMENTS = {
+    "a function": (lambda path: export(tg.relu.forward, np.ones(3, "f"), path), "must be a Module, got function"),
+    "another order": (lambda path: export(nn.ReLU(), path, np.ones(3)), "path must .* got ndarray. The order is"),
+    "a dict": (lambda path: export(nn.ReLU(), {"x": np.ones(3)}, path), "inputs must .* got dict. The order is"),
+    "input_names": (lambda path: export(nn.ReLU(), np.ones(3), path, input_names=["x"]), "leave it out: the inputs"),
+    "dynamic_axes": (lambda path: export(nn.ReLU(), np.ones(3), path, dynamic_axes={}), "is batch_axes here"),
+    "opset_version": (lambda path: export(nn.ReLU(), np.ones(3), path, opset_version=17), "a file has opset 20"),
+    "other keywords": (lambda path: export(nn.ReLU(), args=np.ones(3), f=path), "expected model, inputs, path, batch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_wrong_arguments_are_named(name, tmp_path):
+    call, message = ARGUMENTS[name]
+    with pytest.raises((DTypeError, TypeError), match=message):
+        call(tmp_path / "model.onnx")
 
 
 def test_an_export_does_not_change_the_model(tmp_path):

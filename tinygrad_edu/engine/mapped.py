@@ -37,6 +37,7 @@ class Level:
 
     __slots__ = ("number", "randomness", "size")
     place = "vmap"  # the public function that opens it, for errors
+    read: Callable[[tuple[int, ...]], None] | None = None  # receives the shapes that are read
     # What to do about random numbers, drawn by this package and by a layer.
     random_numbers = (
         "Pass vmap randomness='different' for other numbers for each sample, or randomness='same' for the same numbers"
@@ -62,16 +63,21 @@ class Trace(Level):
     record : callable
         ``record(function, name, inputs, settings)`` returns the result of the call, as a value of this level. The
         hidden axis has length 1.
+    read : callable
+        ``read(shape)`` is called when the shape of a value of this level is read.
     """
 
-    __slots__ = ("record",)
+    __slots__ = ("read", "record")
     place = "onnx.export"
     meaning = "the inputs that the exported model will get"
     random_numbers = own_random_numbers = "Make them an input of the model: in the file they would be constants"
 
-    def __init__(self, record: Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]) -> None:
+    def __init__(
+        self, record: Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any],
+        read: Callable[[tuple[int, ...]], None],
+    ) -> None:  # fmt: skip
         super().__init__(1, "error")
-        self.record = record
+        self.record, self.read = record, read
 
 
 _open: ContextVar[tuple[Level, ...]] = ContextVar("tinygrad_edu_vmap_levels", default=())
@@ -124,7 +130,10 @@ class Mapped(Tensor):  # type: ignore[misc] # it is final for users
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis of one sample."""
-        return self._data.shape[len(self._levels) :]
+        shape = self._data.shape[len(self._levels) :]
+        if (read := self._levels[-1].read) is not None:
+            read(shape)
+        return shape
 
     @property
     def ndim(self) -> int:

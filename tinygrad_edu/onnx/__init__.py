@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import DTypeError, ExportError, ShapeError
 from tinygrad_edu.extras import missing_extra
+from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training import evaluating
 
@@ -20,21 +24,48 @@ except ImportError as error:
     raise missing_extra("tinygrad_edu.onnx requires onnx", "onnx") from error
 
 from tinygrad_edu.onnx.graph import Graph
-from tinygrad_edu.onnx.operators import OPERATORS
-from tinygrad_edu.onnx.symbolic_batch import merged
-from tinygrad_edu.onnx.tracing import Variable, traced
+from tinygrad_edu.onnx.operators import OPERATORS, add_nodes
+from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying, merged, samples
+from tinygrad_edu.onnx.tracing import (
+    FIXED_BATCH,
+    TracedCall,
+    TracedStep,
+    Variable,
+    module_that_failed,
+    traced,
+    users_line,
+)
 from tinygrad_edu.pytree import tree_map_with_path
 
 __all__ = ["export"]
 
+_P = ParamSpec("_P")
 
+_TRACED_SIZES = 1, 2, 3, 37  # small, large, even and odd, so that few functions of the size agree by chance
+
+
+def _with_keyword_hints(function: Callable[_P, None]) -> Callable[_P, None]:
+    """Answer the keywords of torch.onnx.export with hints."""
+    known = signature(function).parameters
+
+    @wraps(function)
+    def call(*args: _P.args, **settings: _P.kwargs) -> None:
+        if unknown := [name for name in settings if name not in known]:
+            raise_unexpected_keyword(function.__name__, unknown, known)
+        function(*args, **settings)
+
+    return call
+
+
+@_with_keyword_hints
 def export(
     model: Module, inputs: Any, path: str | Path, *, batch_axes: int | tuple[int | None, ...] | None = 0
 ) -> None:
     """Write a model in evaluation mode as an ONNX file.
 
-    The model is called with traced inputs for two batch sizes. What is equal in both calls is constant, and the batch
-    size is symbolic in the file. Other lengths are those of `inputs`. The file has opset 20.
+    The model is called with traced inputs for 1, 2, 3 and 37 samples, and for the number in `inputs`. What is equal in
+    all calls is constant, and the batch size is symbolic in the file. Other lengths are those of `inputs`. The file has
+    opset 20.
 
     Parameters
     ----------
@@ -50,14 +81,18 @@ def export(
     ------
     ExportError
         The model calls a function without a counterpart in ONNX, needs a value, as in ``if x.sum() > 0``, draws random
-        numbers, or depends on the batch size in a way that ONNX cannot express. The message has the line.
+        numbers, depends on the batch size in a way that ONNX cannot express, cannot run with one of the sizes above,
+        or needs a dtype that ONNX Runtime lacks. The message has the line.
     DTypeError
-        `model` is not a Module.
+        `model` is not a Module, an input is no array of numbers, or `path` is no path.
     ShapeError
         An input has no such axis, or the inputs have different numbers of samples.
 
     Notes
     -----
+    A branch that none of the batch sizes takes is not seen: ``if len(x) > 100`` is false in all of them for an example
+    of up to 100 samples, and the file then has the other branch for any number.
+
     The names of the inputs are those of the parameters of ``forward``; the output is ``output``, and parts of a nest of
     outputs have their path as a suffix. Initializers have the names of `Module.state_dict`.
 
@@ -76,6 +111,10 @@ def export(
         raise DTypeError(
             f"onnx.export: model must be a Module, got {type(model).__name__}. Define forward in a Module."
         )
+    if not isinstance(path, str | os.PathLike):
+        raise DTypeError(
+            f"onnx.export: path must be a str or Path, got {type(path).__name__}. The order is model, inputs, path."
+        )
     arrays = [_array(x) for x in (inputs if isinstance(inputs, tuple) else (inputs,))]
     axes = _normalized_axes(batch_axes, arrays)
     names = _input_names(model, len(arrays))
@@ -89,6 +128,11 @@ def _array(x: Any) -> np.ndarray:
     if isinstance(x, Tensor):
         return x.numpy()
     array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(
+            f"onnx.export: inputs must be an array of numbers or a tuple of them, got {type(x).__name__}. The order is "
+            f"model, inputs, path."
+        )
     return array if isinstance(x, np.ndarray) or array.dtype.kind != "f" else array.astype(np.float32)
 
 
@@ -123,9 +167,30 @@ def _call_for_any_batch(model: Module, arrays: list[np.ndarray], axes: Any, name
         raise ShapeError(
             f"onnx.export: the inputs have {sorted(sizes)} samples. Pass None in batch_axes for an input without them."
         )
-    first = max(sizes.pop(), 2)  # an axis of length 1 would broadcast
-    one, other = (traced(model, _resized(arrays, axes, size), names, OPERATORS) for size in (first, first + 1))
-    return merged(one, other, (first, first + 1))
+    [given] = sizes
+    if given == 0:
+        raise ExportError("onnx.export: the inputs have 0 samples. Give an example with at least one sample.")
+    return merged(_traces(given, lambda size: traced(model, _resized(arrays, axes, size), names, OPERATORS), model))
+
+
+def _traces(given: int, trace: Callable[[int], TracedCall], model: Module) -> dict[int, TracedCall]:
+    """Return the traces for several batch sizes. If none succeeds, raise the model's error for the given size."""
+    calls, failures = dict[int, TracedCall](), dict[int, Exception]()
+    for size in sorted({given, *_TRACED_SIZES}):
+        try:
+            calls[size] = trace(size)
+        except ExportError:
+            raise
+        except Exception as error:
+            failures[size] = error
+    if not calls:
+        raise failures[given]
+    for size, failure in failures.items():
+        raise ExportError(
+            f"onnx.export: {module_that_failed(failure, model)} cannot run with {samples(size)}, and a file takes any "
+            f"number of them: {type(failure).__name__}: {str(failure).rstrip('.')}.{users_line(failure)} {FIXED_BATCH}."
+        ) from failure
+    return calls
 
 
 def _resized(arrays: list[np.ndarray], axes: Any, size: int) -> tuple[np.ndarray, ...]:
@@ -138,20 +203,27 @@ def _model(model: Module, call: Any, names: list[str], axes: Any) -> onnx.ModelP
     state = {name: tensor.numpy() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     batch = next(((name, axis) for name, axis in zip(names, axes, strict=True) if axis is not None), None)
     graph = Graph(call, state, batch)
-    for graph.step in call.steps:
-        graph.bind(graph.step.out, OPERATORS[graph.step.function](graph, *graph.step.inputs, **graph.step.settings))
+    for step in call.steps:
+        add_nodes(graph, step)
+    lines = dict.fromkeys(read.line for read in call.reads)
+    graph.step = TracedStep(None, f"the output of {type(model).__name__}", (), {}, None, "", tuple(lines))
     outputs = []
 
     def add_output(path: str, value: Any) -> None:
+        graph.require_fixed(value)
+        value = value if isinstance(value, Variable | Repeated) else np.asarray(value)
+        if value.dtype.kind not in "biuf":
+            graph.step.refuse(f"has {value}; return Tensors")
         name = "_".join(["output", *path.replace("[", ".").replace("]", "").replace("'", "").split(".")]).strip("_")
         graph.nodes.append(onnx.helper.make_node("Identity", [graph.name(value)], [name], name=name))
         outputs.append(_described(name, value))
 
-    tree_map_with_path(add_output, call.outputs, is_leaf=lambda x: isinstance(x, Variable))
+    tree_map_with_path(add_output, call.outputs, is_leaf=lambda x: isinstance(x, Variable | Repeated | Varying))
     return graph.model([_described(x.name or "", x) for x in call.inputs], outputs)
 
 
 def _described(name: str, value: Any) -> Any:
     """Return the type and the shape of an input or output."""
-    shape = [n if isinstance(n, int) else "batch" for n in value.shape]
+    symbols = {BatchMultiple(1): "batch"}
+    shape = [n if isinstance(n, int) else symbols.get(n, f"{name}_axis_{k}") for k, n in enumerate(value.shape)]
     return onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), shape)

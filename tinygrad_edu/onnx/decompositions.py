@@ -51,15 +51,27 @@ def _has_minus(x: Any) -> Any:
     return np.logical_or(np.less(x, 0), np.less(1 / x, 0))
 
 
+def _floating(*values: Any) -> np.dtype[Any]:
+    """Return the dtype of the result of a function of real numbers."""
+    floating = [v.dtype for v in values if getattr(v, "dtype", np.dtype(int)).kind == "f"]
+    return np.result_type(*floating or [np.float32])
+
+
+def _xlogy(x: Any, y: Any) -> Any:
+    is_zero = np.equal(x, 0)
+    if isinstance(y, int | float):
+        return ops.where(is_zero, 0.0, x * float(np.log(y)))
+    return ops.where(is_zero, 0.0, x * ops.log(ops.where(is_zero, 1.0, ops.astype(y, _floating(x, y)))))
+
+
 def _copysign(x: Any, y: Any) -> Any:
-    floating = [v.dtype for v in (x, y) if getattr(v, "dtype", np.dtype(int)).kind == "f"]
-    size = ops.abs(ops.astype(x, np.result_type(*floating or [np.float32])))
+    size = ops.abs(ops.astype(x, _floating(x, y)))
     return ops.where(_has_minus(y), -size, size)
 
 
 def _arctan2(y: Any, x: Any) -> Any:
     angle = ops.arctan(y / x)
-    beyond = ops.where(_has_minus(y), -math.pi, math.pi)
+    beyond = ops.astype(ops.where(_has_minus(y), -1.0, 1.0), angle.dtype) * math.pi
     upright = ops.sign(y) * (math.pi / 2)
     return ops.where(np.equal(x, 0), upright, ops.where(np.less(x, 0), angle + beyond, angle))
 
@@ -135,7 +147,7 @@ def _row_axes(x: Any) -> tuple[int, ...]:
 def _p_norm(x: Any, p: float, axis: Any, keepdims: bool) -> Any:
     size = ops.abs(x)
     if p == 0:
-        return ops.sum(ops.where(np.equal(x, 0), np.zeros((), x.dtype), np.ones((), x.dtype)), axis, keepdims)
+        return ops.sum(ops.astype(np.not_equal(x, 0), x.dtype), axis, keepdims)
     if p == 1:
         return ops.sum(size, axis, keepdims)
     if p == 2:
@@ -231,7 +243,7 @@ DECOMPOSITIONS: dict[Any, Callable[..., Any]] = {
     ops.log2: lambda x: ops.log(x) / math.log(2),
     ops.log10: lambda x: ops.log(x) / math.log(10),
     ops.log1p: _log1p,
-    ops.xlogy: lambda x, y: ops.where(np.equal(x, 0), 0.0, x * ops.log(ops.where(np.equal(x, 0), 1.0, y))),
+    ops.xlogy: _xlogy,
     ops.trunc: lambda x: ops.sign(x) * ops.floor(ops.abs(x)),
     ops.copysign: _copysign,
     ops.deg2rad: lambda x: x * (math.pi / 180),

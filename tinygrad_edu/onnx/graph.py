@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from tinygrad_edu.engine.mapped import leaves
+from tinygrad_edu.onnx.kernels import require_kernels
 from tinygrad_edu.onnx.symbolic_batch import BatchMultiple, Repeated, Varying
 from tinygrad_edu.onnx.tracing import TracedCall, TracedStep, Variable
 
@@ -34,6 +36,7 @@ class Graph:
 
     def __init__(self, call: TracedCall, arrays: dict[str, np.ndarray], batch: tuple[str, int] | None) -> None:
         self.nodes, self.initializers = list[Any](), dict[str, np.ndarray]()
+        self.steps: dict[str, TracedStep] = {}  # by the names of their nodes
         self.arrays, self.batch, self.step = arrays, batch, TracedStep(None, "the output", (), {}, None, "")
         self.names = {variable.number: Name(variable.name) for variable in (*call.inputs, *call.parameters)}
         self.used = set(self.names.values())
@@ -70,10 +73,9 @@ class Graph:
 
     def require_fixed(self, value: Any) -> None:
         """Raise for a setting or constant that depends on the batch size."""
-        if isinstance(value, Varying | BatchMultiple):
-            self.step.refuse(f"has an argument that depends on the batch size, {value}; make it an input of the model")
-        for part in value if isinstance(value, list | tuple) else ():
-            self.require_fixed(part)
+        for part in leaves(value):
+            if isinstance(part, Varying | BatchMultiple):
+                self.step.refuse_batch(f"has a value that depends on the batch size, {part}")
 
     def add(self, op_type: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node, and return the name of its output, or a list of the names of several."""
@@ -83,6 +85,7 @@ class Graph:
         for value in attributes.values():
             self.require_fixed(value)
         out = [self.unused(op_type) for _ in range(outputs)]
+        self.steps[out[0]] = self.step
         self.nodes.append(helper.make_node(op_type, names, out, name=out[0], **attributes))
         return out[0] if outputs == 1 else out
 
@@ -91,7 +94,7 @@ class Graph:
         if isinstance(x, Variable):
             return x if x.dtype == dtype else self.convert(x, dtype)
         if isinstance(x, Repeated):
-            return x._replace(values=x.values.astype(dtype))
+            return Repeated(x.values.astype(dtype), x.shape)
         return x if isinstance(x, Name | Varying | BatchMultiple) else np.asarray(x).astype(dtype)
 
     def convert(self, x: Any, dtype: Any) -> Name:
@@ -144,7 +147,9 @@ class Graph:
         tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
         graph = helper.make_graph(nodes, "tinygrad_edu", inputs, outputs, tensors)
         versions = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="tinygrad_edu")
+        model = helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="tinygrad_edu")
+        require_kernels(model, lambda node, problem: self.steps[node].refuse(problem))
+        return model
 
     def _used_nodes(self, used: set[str]) -> tuple[list[Any], set[str]]:
         """Return the nodes that these outputs depend on, and the names that they use. Checks of values leave others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.caller import calling_line, is_own_file
+from tinygrad_edu.caller import calling_line, is_own_file, line_of
 from tinygrad_edu.engine import (
     Array,
     Mapped,
@@ -30,6 +31,7 @@ from tinygrad_edu.nn import Module, functional_call
 from tinygrad_edu.onnx.decompositions import DECOMPOSITIONS
 from tinygrad_edu.pytree import tree_map
 
+FIXED_BATCH = "For a file that takes only the batch size of the example, pass batch_axes=None"
 _NUMPY = os.path.dirname(np.__file__)
 
 
@@ -67,7 +69,7 @@ def variables_in(x: Any) -> Iterator[Variable]:
 
 def refuse(name: str, line: str, problem: str = "has no counterpart in ONNX") -> NoReturn:
     """Raise an error for a function that is called at a line."""
-    raise ExportError(f"onnx.export: {name} at {line} {problem}.")
+    raise ExportError(f"onnx.export: {name}{line and f' at {line}'} {problem}.")
 
 
 class TracedStep(NamedTuple):
@@ -83,7 +85,9 @@ class TracedStep(NamedTuple):
     settings : dict
     out : Variable or nest of Variables
     line : str
-        The user's line that made the call.
+        The user's line that made the call, or ``""``.
+    reads : tuple of str
+        The user's lines before it that read the batch size.
     """
 
     function: Any
@@ -92,19 +96,38 @@ class TracedStep(NamedTuple):
     settings: dict[str, Any]
     out: Any
     line: str
+    reads: tuple[str, ...] = ()
 
     def refuse(self, problem: str) -> NoReturn:
         """Raise an error that names the function and the user's line."""
         refuse(self.name, self.line, problem)
 
+    def refuse_batch(self, problem: str) -> NoReturn:
+        """Raise an error for a step that depends on the batch size, with the lines that read it."""
+        reads = f" The batch size is read at {', '.join(self.reads)}." if self.reads else ""
+        self.refuse(f"{problem}.{reads} {FIXED_BATCH}")
+
+
+class ShapeRead(NamedTuple):
+    """A line of the user that reads a shape: the number of steps before it, and the shape."""
+
+    position: int
+    line: str
+    shape: tuple[int, ...]
+
 
 class TracedCall(NamedTuple):
-    """A traced call: its inputs, parameters and buffers, the steps in their order, and the outputs."""
+    """A traced call: its inputs, parameters and buffers, the steps in their order, the outputs, and reads of shapes."""
 
     inputs: list[Variable]
     parameters: list[Variable]
     steps: list[TracedStep]
     outputs: Any
+    reads: list[ShapeRead]
+
+
+# The functions of this package that read a shape for the user: x.shape, x.size, len(x), a loop over x, np.shape(x).
+_READERS = {"shape", "size", "__len__", "__iter__", "call_on_mapped", "array_function"}
 
 
 class Recorder:
@@ -114,7 +137,8 @@ class Recorder:
     """
 
     def __init__(self, rules: Mapping[Any, Callable[..., Any]]) -> None:
-        self.rules, self.steps, self.level = rules, list[TracedStep](), Trace(self.record)
+        self.rules, self.steps, self.reads = rules, list[TracedStep](), list[ShapeRead]()
+        self.level = Trace(self.record, self.read)
         self.variables: dict[int, tuple[Array, Variable]] = {}  # the array is kept, so that its id stays its own
         self.bodies: list[Any] = []  # the functions that are being called
         self.constants = set[int]()  # the variables that depend on parameters alone
@@ -150,6 +174,14 @@ class Recorder:
         out = joined([result], self.level, name)
         self.steps.append(TracedStep(function, name, arguments, keywords, self._results(out, is_constant), line))
         return out
+
+    def read(self, shape: tuple[int, ...]) -> None:
+        """Note the user's line that reads the shape of a traced value."""
+        frame = sys._getframe(1)
+        while frame.f_code.co_name in _READERS and is_own_file(frame.f_code.co_filename) and frame.f_back is not None:
+            frame = frame.f_back
+        if not is_own_file(frame.f_code.co_filename):
+            self.reads.append(ShapeRead(len(self.steps), line_of(frame), shape))
 
     def record_body(self, function: Any, name: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Call a function of ops, which records the ops."""
@@ -200,12 +232,21 @@ def _with_defaults(function: Any, inputs: tuple[Any, ...], settings: dict[str, A
     return bound.args, bound.kwargs
 
 
-def _users_line(error: Exception) -> str:
-    """Return the innermost line outside of this package in a traceback, with its source."""
+def users_line(error: Exception) -> str:
+    """Return a sentence with the innermost line outside of this package in a traceback, or nothing."""
     frames = traceback.extract_tb(error.__traceback__)
     others = [frame for frame in frames if not is_own_file(frame.filename) and not frame.filename.startswith(_NUMPY)]
-    frame = (others or frames)[-1]
-    return f"{os.path.basename(frame.filename)}:{frame.lineno}, {frame.line}"
+    if not others:
+        return ""
+    return f" This is at {os.path.basename(others[-1].filename)}:{others[-1].lineno}, {others[-1].line}."
+
+
+def module_that_failed(error: Exception, model: Module) -> str:
+    """Return the class and the name of the innermost module whose forward is in a traceback."""
+    names = {id(module): name for name, module in model.named_modules()}
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    *_, module = [model, *(owner for owner in owners if id(owner) in names)]
+    return type(module).__name__ + (f" {names[id(module)]!r}" if names[id(module)] else "")
 
 
 def traced(
@@ -220,10 +261,10 @@ def traced(
         try:
             out = functional_call(model, state, *arguments)
         except MappedValueError as error:
-            raise ExportError(f"{error} This is at {_users_line(error)}.") from error
+            raise ExportError(f"{error}{users_line(error)}") from error
         variables = tree_map(lambda x: recorder.described(x, "the output"), out)
     if not recorder.depends_on_inputs(variables):
         raise ExportError(f"onnx.export: the output of {type(model).__name__} does not depend on its inputs.")
     known = [variable for _, variable in recorder.variables.values()]
     count = len(arguments)
-    return TracedCall(known[:count], known[count : count + len(state)], recorder.steps, variables)
+    return TracedCall(known[:count], known[count : count + len(state)], recorder.steps, variables, recorder.reads)

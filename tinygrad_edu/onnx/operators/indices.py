@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.onnx.graph import Graph
 from tinygrad_edu.onnx.operators.table import rule
+from tinygrad_edu.onnx.symbolic_batch import Repeated
 from tinygrad_edu.onnx.tracing import Variable
 from tinygrad_edu.ops import contraction, embeddings, indexing, repeating
 
@@ -70,7 +71,7 @@ def _put_along_axis(g: Graph, x: Any, indices: Any, values: Any, axis: int | Non
     return g.add("ScatterElements", x, *placed, axis=axis)
 
 
-@rule(indexing.getitem)
+@rule(indexing.getitem, lengths="index")
 def _getitem(g: Graph, x: Any, index: Any) -> Any:
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = _without_masks(g, parts)
@@ -89,10 +90,10 @@ def _without_masks(g: Graph, parts: list[Any]) -> list[Any]:
     """Replace constant masks with the indices of their elements, and lists with arrays."""
     out: list[Any] = []
     for part in parts:
-        g.require_fixed(part)
+        g.require_fixed(None if isinstance(part, slice) else part)
         value = np.asarray(part) if isinstance(part, list | bool) else part
-        if isinstance(value, Variable | np.ndarray) and value.dtype.kind == "b":
-            if isinstance(value, Variable):
+        if isinstance(value, Variable | Repeated | np.ndarray) and value.dtype.kind == "b":
+            if not isinstance(value, np.ndarray):
                 g.step.refuse("has a mask, and the shape of its result depends on the values; use where()")
             out.extend(np.nonzero(value))
         else:
@@ -130,7 +131,7 @@ def _gathered(g: Graph, x: Any, parts: list[Any], axes: list[Any], arrays: list[
         g.step.refuse("mixes None with arrays in an index; use expand_dims")
     if len(arrays) == 1:
         return g.add("Gather", x, g.cast(axes[arrays[0]], np.int64), axis=arrays[0])
-    shape = _broadcast(*(axes[a].shape if isinstance(axes[a], Variable) else np.shape(axes[a]) for a in arrays))
+    shape = _broadcast(*(getattr(axes[a], "shape", ()) for a in arrays))
     rest = [a for a in range(len(axes)) if a not in arrays]
     moved = g.transpose(x, [*arrays, *rest])
     columns = [g.add("Expand", g.cast(axes[a], np.int64), g.integers(shape)) for a in arrays]
@@ -164,8 +165,10 @@ def _take_diagonal(g: Graph, x: Any, labels: Any) -> Any:
 def _scatter(g: Graph, *arrays: Any, indices: Any, shape: Any) -> Any:
     g.require_fixed([indices, shape])
     positions, dtype = np.arange(int(np.prod(shape))).reshape(shape), g.step.out.dtype
+    dtype = np.dtype(np.float32) if dtype == np.float16 else dtype  # ONNX Runtime adds no float16
     out: Any = np.zeros(positions.size, dtype)
     for array, index in zip(arrays, indices, strict=True):
         flat = g.add("Reshape", g.cast(array, dtype), np.array([-1], np.int64))
         out = g.add("ScatterElements", out, positions[index].ravel(), flat, reduction="add")
-    return g.reshape(out, shape)
+    out = g.reshape(out, shape)
+    return out if dtype == g.step.out.dtype else g.convert(out, g.step.out.dtype)

@@ -13,7 +13,7 @@ from tinygrad_edu.onnx.operators.table import axes_of, rule
 from tinygrad_edu.ops import joining, padding
 
 
-@rule(ops.reshape)
+@rule(ops.reshape, lengths="shape")
 def _reshape(g: Graph, x: Any, shape: Any, order: str) -> Any:
     out = g.step.out.shape
     if order == "C":
@@ -35,7 +35,7 @@ def _squeeze(g: Graph, x: Any, axis: Any) -> Any:
     return g.add("Squeeze", x, np.array(axes, np.int64)) if len(axes) else g.name(x)
 
 
-@rule(ops.broadcast_to)
+@rule(ops.broadcast_to, lengths="shape")
 def _broadcast_to(g: Graph, x: Any, shape: Any) -> Any:
     wanted, missing = g.step.out.shape, len(g.step.out.shape) - len(x.shape)
     lengths = [1 if k >= missing and x.shape[k - missing] == n else n for k, n in enumerate(wanted)]
@@ -71,7 +71,7 @@ def _flip(g: Graph, x: Any, axis: Any) -> Any:
     return g.add("Slice", x, back, np.full_like(axes, np.iinfo(np.int64).min), axes, back) if axes.size else g.name(x)
 
 
-@rule(ops.tile)
+@rule(ops.tile, lengths="reps")
 def _tile(g: Graph, x: Any, reps: Any) -> Any:
     counts = (reps,) if np.ndim(reps) == 0 else tuple(reps)
     missing = len(counts) - len(x.shape)
@@ -80,7 +80,7 @@ def _tile(g: Graph, x: Any, reps: Any) -> Any:
     return g.add("Tile", x, g.integers((*[1] * -missing, *counts)))
 
 
-@rule(joining.concat)
+@rule(joining.concat, lengths="ends")
 def _concat(g: Graph, *arrays: Any, axis: int, ends: Any) -> Any:
     parts = [g.cast(x, g.step.out.dtype) for x in arrays]
     return g.add("Concat", *([g.flatten(x) for x in parts] if axis is None else parts), axis=axis or 0)
