@@ -45,6 +45,33 @@ MISTAKES = {
         "no_kink",
         "has no corner.",
     ),
+    (1, "has_kink", "a tiny step, and a threshold"): (
+        "return abs(one_sided(f, x, 1e-6) - one_sided(f, x, -1e-6)) > 1e-4",
+        "no_kink_in_a_bend",
+        "but a parabola has no corner.",
+    ),
+    (1, "has_kink", "a tinier step, and a threshold"): (
+        "return abs(one_sided(f, x, 1e-9) - one_sided(f, x, -1e-9)) > 1e-2",
+        "a_small_kink",
+        "where the slope jumps by 2e-4",
+    ),
+    (1, "has_kink", "rounding errors of a line"): (
+        "def gap(h):\n    return abs(one_sided(f, x, h) - one_sided(f, x, -h))\n\nreturn gap(h / 8) > gap(h) / 2",
+        "no_kink",
+        "has no corner",
+    ),
+    (1, "error_of", "a plain difference"): (
+        "slopes = one_sided(lambda t: f(x + t * direction), 0.0, 1e-6)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "a_strong_bend",
+        "but must be below 1e-10.",
+    ),
+    (1, "error_of", "a central difference"): (
+        "slopes = central(lambda t: f(x + t * direction), 0.0, 1e-7)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "a_strong_bend",
+        "but must be below 1e-10.",
+    ),
     (1, "error_of", "a cotangent of ones"): (
         "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
         "numeric, claimed = slopes, gradient(x, np.ones_like(cotangent)) * direction",
