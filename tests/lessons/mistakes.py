@@ -623,6 +623,11 @@ MISTAKES = {
         "hessian_products",
         "hvp(f, x, u) must be a Tensor, got function.",
     ),
+    (9, "hvp", "a finite difference"): (
+        "return (grad(f)(x + 1e-6 * u) - grad(f)(x - 1e-6 * u)) * 5e5",
+        "no_difference",
+        "hvp(f, x, u) of the sum of x⁴ + 10⁶ x is ",
+    ),
     (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
     (9, "jvp", "the pullback, at x"): (
         "return vjp(pullback, np.zeros(np.shape(x)))[1](u)",
@@ -701,6 +706,8 @@ MISTAKES = {
         "is nan",
     ),
     (10, "sigmoid", "as on paper"): ("return 1 / (1 + np.exp(-x))", "sigmoid_of_all_sizes", "FloatingPointError"),
+    (10, "sigmoid", "clipped"): ("return 1 / (1 + np.exp(-np.clip(x, -30, 30)))", "tiny_sigmoid", "sigmoid(-40) is "),
+    (10, "sigmoid", "by tanh"): ("return 0.5 + 0.5 * np.tanh(x / 2)", "tiny_sigmoid", "sigmoid(-40) is 0.0"),
     (10, "softplus", "as on paper"): ("return np.log1p(np.exp(x))", "softplus_of_all_sizes", "FloatingPointError"),
     (10, "softplus", "without log1p"): (
         "return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))",

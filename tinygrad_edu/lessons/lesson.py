@@ -128,7 +128,7 @@ class Lesson:
         }
 
     def hints_on(self, hole: str, subjects: Collection[str] = ()) -> list[str]:
-        """Return the hints on a hole, without a hint "For x: ..." if the subjects that are wrong are others, such as y."""
+        """Return the hints on a hole, without the hint "For x: ..." if another subject, such as y, is wrong."""
         about = {hint: found[1] for hint in self.hints[hole] if (found := re.match(r"For (\w+): ", hint))}
         wrong = set(about.values()).intersection(subjects) or set(about.values())
         return [hint for hint in self.hints[hole] if about.get(hint) in {None, *wrong}]

@@ -37,7 +37,7 @@ def judged_in_time(
     looking: Looking = AS_FOR_STUDENTS,
     holes: Collection[str] | None = None,
 ) -> Iterator[Outcome]:
-    """Yield the outcomes of `judged`. If an example takes longer than `PATIENCE`, end with an outcome that says where."""
+    """Yield the outcomes of `judged`. If an example exceeds `PATIENCE`, end with an outcome that says where."""
     for file, text in sources.values():
         show_lines(file, text)
     where = Files(lesson, sources[lesson.name].file, {source.file for source in sources.values()})
@@ -61,6 +61,7 @@ def _started(*arguments: Any) -> tuple[Any, Any]:
 
     # A fork needs no imports, but copies the locks that other threads hold.
     context: Any = get_context("fork" if sys.platform == "linux" and active_count() == 1 else "spawn")
+    faulthandler.cancel_dump_traceback_later()  # a fork would wait for its thread, which is not copied
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sender, *arguments), daemon=True)
     process.start()
@@ -153,7 +154,7 @@ class _TracedCall:
         self.cleared: ref[Any] | None = None
 
     def run(self, function: Callable[[], None]) -> StackSummary | None:
-        """Call the function under this trace function, and restore the previous one. Return the stack if it was late."""
+        """Call the function under this trace function, and restore the previous one. Return the stack if late."""
         before, self.runs = sys.gettrace(), True
         sys.settrace(self.trace)
         try:
