@@ -98,13 +98,13 @@ FAULTY = {
     "a decorator": "def d(f):\n    return f(1 / 0)\n@d\ndef h(x):\n    return x\nreturn h",
     "a class": "class H:\n    x = 1 / 0\nreturn H",
     "a key": "return sorted([1, 2], key=lambda k: 1 / 0)",
-    "NumPy": "import numpy as np\nreturn np.reshape(3, (2, 2))",
-    "infinite recursion": "f = lambda: f()\nreturn f()",
+    "NumPy": "from numpy import linalg\nreturn linalg.inv(3)",
     "several lines": "return (\n    1\n    / 0\n)",
     "a chain": "try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('no') from e",
+    "infinite recursion": "f = lambda: f()\nreturn f()",  # the slowest
 }
 FAULTY_HOLES = [pytest.param(*each, [*FAULTY], marks=pytest.mark.thorough) for each in HOLES]
-FAULTY_HOLES += [(LESSONS[5], hole, [*FAULTY][k::9]) for k, hole in enumerate(LESSONS[5].pieces)]
+FAULTY_HOLES += [(LESSONS[5], hole, [*FAULTY][k:-1:9]) for k, hole in enumerate(LESSONS[5].pieces)]
 
 
 @pytest.mark.parametrize(("lesson", "hole", "faults"), FAULTY_HOLES, ids=lambda x: getattr(x, "name", None))
