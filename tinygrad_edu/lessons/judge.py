@@ -122,6 +122,7 @@ def outcome_of(
     """Run a case, and call `began` before each example."""
     where = Files(lesson_named(case.function.__module__.split(".")[-2]), getattr(mine, "__file__", ""), files)
     last = Began(case.title, case.hole)
+    began(last)
 
     def note(example: dict[str, Any]) -> None:
         nonlocal last
