@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import CodeType, ModuleType
@@ -92,7 +92,7 @@ def judged(
     looking: Looking = AS_FOR_STUDENTS,
     holes: Collection[str] | None = None,
     began: Callable[[Began], None] = lambda _: None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Yield the outcome of each case of a lesson; if the cases depend on each other, stop at the first failure.
 
     `sources` is the code of this lesson and of the lessons before. With `holes`, run only the cases of these holes.

@@ -46,7 +46,7 @@ def judged_in_time(
         try:
             receiver, process = _started(str(stack), PATIENCE, lesson.name, dict(sources), looking, holes)
         except (ImportError, OSError):
-            yield from _traced(where, lesson, sources, looking, holes)
+            yield from _traced(where, sources, looking, holes)
             return
         try:
             yield from _received(receiver, stack, where)
@@ -69,7 +69,15 @@ def _started(*arguments: Any) -> tuple[Any, Any]:
     return receiver, process
 
 
-def _work(sender: Any, stack: str, patience: float, name: str, *arguments: Any) -> None:
+def _work(
+    sender: Any,
+    stack: str,
+    patience: float,
+    name: str,
+    sources: Mapping[str, Code],
+    looking: Looking,
+    holes: Collection[str] | None,
+) -> None:
     """Send the beginning of each example, each outcome and what the code prints; None at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process stops this one
     with open(stack, "w") as file, redirect_stdout(_Sent(sender)):
@@ -80,7 +88,7 @@ def _work(sender: Any, stack: str, patience: float, name: str, *arguments: Any) 
             faulthandler.dump_traceback_later(patience, file=file, exit=True)  # also if a C function runs
 
         try:
-            for outcome in judged(lesson_named(name), *arguments, began):
+            for outcome in judged(lesson_named(name), sources, looking, holes, began):
                 sender.send(outcome)
         except Exception as error:
             sender.send(error)
@@ -129,12 +137,18 @@ def _stopped(began: Began, stack: StackSummary, where: Files, what: str) -> Outc
     return began.outcome(hole, where, what, line)
 
 
-def _traced(where: Files, *arguments: Any) -> Iterator[Outcome]:
+def _traced(
+    where: Files, sources: Mapping[str, Code], looking: Looking, holes: Collection[str] | None
+) -> Iterator[Outcome]:
     """Yield the outcomes, computed in this process under a trace function."""
     begun = [(time.monotonic(), Began())]
     limit = _TracedCall(lambda: time.monotonic() - begun[-1][0] > _SLOWER * PATIENCE, where.all)
     found: list[Outcome | None] = []
-    with closing(judged(*arguments, lambda example: begun.append((time.monotonic(), example)))) as outcomes:
+
+    def began(example: Began) -> None:
+        begun.append((time.monotonic(), example))
+
+    with closing(judged(where.lesson, sources, looking, holes, began)) as outcomes:
         while (stuck := limit.run(lambda: found.append(next(outcomes, None)))) is None and found[-1] is not None:
             yield found[-1]
     if stuck is not None:
